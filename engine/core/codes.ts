@@ -1,0 +1,92 @@
+/**
+ * Small codes of the domain: message types, channels, protocols, and the packed form of currency and country codes.
+ * All are journaled: append only.
+ */
+export const MessageType = {
+  authorization: 1,
+  incremental: 2,
+  reversal: 3,
+  clearing: 4,
+  refund: 5,
+  verification: 6,
+  balanceInquiry: 7,
+  advice: 8,
+  /** Internal: a hold whose lifetime ended is released. */
+  expiry: 9,
+  /** Internal: an approval that missed its deadline is taken back; the id's answer becomes system_error. */
+  late: 10,
+} as const;
+export type MessageType = (typeof MessageType)[keyof typeof MessageType];
+
+/** Public names, indexed by MessageType; the internal types are seen in transaction histories. */
+export const messageTypeNames = [
+  '',
+  'authorization',
+  'incremental',
+  'reversal',
+  'clearing',
+  'refund',
+  'verification',
+  'balance_inquiry',
+  'advice',
+  'expiry',
+  'late',
+] as const;
+
+/** Facts decided elsewhere: always applied, never late, never refused for funds or limits. */
+export function isFact(type: MessageType): boolean {
+  return (
+    type === MessageType.reversal ||
+    type === MessageType.clearing ||
+    type === MessageType.refund ||
+    type === MessageType.advice
+  );
+}
+
+export const Channel = { absent: 0, chip: 1, contactless: 2, magstripe: 3, ecommerce: 4, manual: 5, atm: 6 } as const;
+export type Channel = (typeof Channel)[keyof typeof Channel];
+export const channelNames = ['', 'chip', 'contactless', 'magstripe', 'ecommerce', 'manual', 'atm'] as const;
+
+/** Which codec answered: journaled so that a history says where a message came from. */
+export const Protocol = { internal: 0, native: 1, marqeta: 2 } as const;
+export type Protocol = (typeof Protocol)[keyof typeof Protocol];
+
+/**
+ * Upper-case letters as a base-27 number, A = 1: 'US' → 21·27+19, 'USD' → …·27+4. 0 means absent. Two letters stay
+ * below 27², three below 27³ = 19,683, so every code fits 16 bits and two- and three-letter codes never collide.
+ * @returns 0 when a character is not A–Z.
+ */
+export function packLetters(text: string): number {
+  let packed = 0;
+  for (let index = 0; index < text.length; index++) {
+    const letter = text.charCodeAt(index) - 64;
+    if (letter < 1 || letter > 26) return 0;
+    packed = packed * 27 + letter;
+  }
+  return packed;
+}
+
+/** The letters of a packed code; '' for 0. */
+export function unpackLetters(packed: number): string {
+  let text = '';
+  for (let rest = packed; rest > 0; rest = Math.floor(rest / 27)) text = String.fromCharCode(64 + (rest % 27)) + text;
+  return text;
+}
+
+/**
+ * Where a chain (an authorization and everything that followed it) stands after a message. `none`: the message touched
+ * no chain (a decline of a follow-up, a balance inquiry).
+ */
+export const ChainStatus = {
+  none: 0,
+  /** A hold is open, or a clearing that was not the last one came. */
+  open: 1,
+  /** The last clearing or a refund came; nothing is held. */
+  completed: 2,
+  reversed: 3,
+  expired: 4,
+  declined: 5,
+  /** A reversal overtook its authorization: the id is spent before it arrived. */
+  tombstone: 6,
+} as const;
+export type ChainStatus = (typeof ChainStatus)[keyof typeof ChainStatus];

@@ -1,0 +1,52 @@
+/**
+ * Names of the limits that can refuse an authorization, as `detail` says them: `card.daily.amount`,
+ * `user.perAuthorization` … One byte in the journal; 0 means none. Append only.
+ */
+import { InvariantError } from './invariant.js';
+
+/** Whose limit: journaled and stored in `limits.level` and `spend_windows.level`. Checked in this order. */
+export const Level = { card: 0, user: 1, account: 2 } as const;
+export type Level = (typeof Level)[keyof typeof Level];
+export const levelNames = ['card', 'user', 'account'] as const;
+export const levels = [Level.card, Level.user, Level.account] as const;
+
+/** Calendar windows in the account's time zone; the index is the position in every array of five. */
+export const windowNames = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'] as const;
+export const windowCount = 5;
+
+/** Per level: 1 perAuthorization, then amount and count of each window. */
+const detailsPerLevel = 1 + 2 * windowCount;
+
+/** 0, and above it the details a force post or an overdraft flags. */
+export const detailNone = 0;
+/** A clearing without an original posted anyway. */
+export const detailForcePost = 1 + 3 * detailsPerLevel;
+
+const detailNames: string[] = [''];
+for (const level of levelNames) {
+  detailNames.push(`${level}.perAuthorization`);
+  for (const window of windowNames) detailNames.push(`${level}.${window}.amount`, `${level}.${window}.count`);
+}
+detailNames.push('force_post');
+
+/** Detail number of the per-authorization limit of `level`. */
+export function perAuthorizationDetail(level: Level): number {
+  return 1 + level * detailsPerLevel;
+}
+
+/** Detail number of a window limit. `windowIndex` is the position in windowNames. */
+export function windowDetail(level: Level, windowIndex: number, what: 'amount' | 'count'): number {
+  return 1 + level * detailsPerLevel + 1 + 2 * windowIndex + (what === 'count' ? 1 : 0);
+}
+
+/** True for a detail that counts authorizations (DE39 65, Marqeta TRANSACTION_COUNT_LIMIT_EXCEEDED). */
+export function isCountDetail(detail: number): boolean {
+  return detailName(detail).endsWith('.count');
+}
+
+/** The public name of a detail; '' for none. Throws InvariantError for an unknown number. */
+export function detailName(detail: number): string {
+  const name = detailNames[detail];
+  if (name === undefined) throw new InvariantError(`unknown detail number ${detail}`);
+  return name;
+}

@@ -1,0 +1,247 @@
+/**
+ * The journal record of one message: the question as it was understood, the answer, and the effects on the books.
+ * One layout serves the journal, the replay after a restart, the shipper that settles into Postgres, and the memory of
+ * seen ids (a repeated question is answered from its record). Little-endian; 8-byte fields stand on 8-byte offsets
+ * within the record, whose start need not be aligned (DataView).
+ *
+ *   0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
+ *   8 u8 detail    9 u8 chain status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
+ *  16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
+ *  40 f64 approved amount             48 f64 available after      56 f64 held after
+ *  64 f64 held delta   72 f64 posted delta   80 f64 funds delta   88 f64 expiresAtMs
+ *  96 f64 account number  104 f64 card number  112 f64 user number
+ * 120 i32 spend day       124 i32 spend count delta               128 f64 spend amount delta
+ * 136 i32 older spend day 140 i32 older spend count delta         144 f64 older spend amount delta
+ * 152 u32 profile version 156 u32 extra hash
+ * 160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
+ * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id)
+ */
+import type { Channel, MessageType, Protocol } from './codes.js';
+import { assert } from './invariant.js';
+import type { Outcome } from './outcome.js';
+import type { Reason } from './reasons.js';
+import type { Request, TextSlice } from './request.js';
+
+export const recordFixedBytes = 176;
+/** 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id: fits a u16 length. */
+export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64;
+
+export const RecordFlag = {
+  approved: 1,
+  partial: 2,
+  partialAllowed: 4,
+  final: 8,
+  /** The message opened the chain that its root id names. */
+  opensChain: 16,
+  /** A reversal that came before its authorization left a tombstone for the original. */
+  tombstone: 32,
+} as const;
+
+export const mccAbsent = 0xffff;
+
+/** Byte offsets of the fixed fields, for readers that want a few of them (shipper, seen ids). */
+export const RecordOffset = {
+  length: 0,
+  type: 2,
+  reason: 3,
+  flags: 4,
+  protocol: 6,
+  channel: 7,
+  detail: 8,
+  chainStatus: 9,
+  currency: 10,
+  country: 12,
+  mcc: 14,
+  arrivalMs: 16,
+  amount: 24,
+  answerAmount: 32,
+  approvedAmount: 40,
+  available: 48,
+  held: 56,
+  heldDelta: 64,
+  postedDelta: 72,
+  fundsDelta: 80,
+  expiresAtMs: 88,
+  accountNumber: 96,
+  cardNumber: 104,
+  userNumber: 112,
+  spendDay: 120,
+  spendCountDelta: 124,
+  spendAmountDelta: 128,
+  olderSpendDay: 136,
+  olderSpendCountDelta: 140,
+  olderSpendAmountDelta: 144,
+  profileVersion: 152,
+  extraHash: 156,
+  idLength: 160,
+  cardLength: 162,
+  originalLength: 164,
+  merchantIdLength: 166,
+  merchantNameLength: 168,
+  atLength: 170,
+  rootLength: 172,
+  requestCurrency: 174,
+} as const;
+const O = RecordOffset;
+
+/** Whose record it is: numbers from the card's profile; 0 where the card is unknown. */
+export interface RecordOwner {
+  readonly accountNumber: number;
+  readonly cardNumber: number;
+  readonly userNumber: number;
+  readonly profileVersion: number;
+}
+
+/**
+ * Writes the record of `request` and `outcome` at `offset`.
+ * @param arrivalMs wall clock milliseconds since 1970, stamped on arrival
+ * @param rootSource bytes that hold the chain's root id at `rootId`; an empty slice when the message is its own root
+ * @returns the record's length in bytes
+ */
+export function writeRecord(
+  target: Uint8Array,
+  view: DataView,
+  offset: number,
+  request: Request,
+  outcome: Outcome,
+  owner: RecordOwner,
+  arrivalMs: number,
+  flags: number,
+  rootSource: Uint8Array,
+  rootId: TextSlice,
+): number {
+  view.setUint8(offset + O.type, request.type);
+  view.setUint8(offset + O.reason, outcome.reason);
+  view.setUint16(
+    offset + O.flags,
+    flags |
+      (outcome.approved ? RecordFlag.approved : 0) |
+      (outcome.partial ? RecordFlag.partial : 0) |
+      (request.partialAllowed ? RecordFlag.partialAllowed : 0) |
+      (request.final ? RecordFlag.final : 0),
+    true,
+  );
+  view.setUint8(offset + O.protocol, request.protocol);
+  view.setUint8(offset + O.channel, request.channel);
+  view.setUint8(offset + O.detail, outcome.detail);
+  view.setUint8(offset + O.chainStatus, outcome.chainStatus);
+  view.setUint16(offset + O.currency, outcome.currency, true);
+  view.setUint16(offset + O.country, request.country, true);
+  view.setUint16(offset + O.mcc, request.mcc < 0 ? mccAbsent : request.mcc, true);
+  view.setFloat64(offset + O.arrivalMs, arrivalMs, true);
+  view.setFloat64(offset + O.amount, request.amountMinor, true);
+  view.setFloat64(offset + O.answerAmount, outcome.amountMinor, true);
+  view.setFloat64(offset + O.approvedAmount, outcome.approvedAmountMinor, true);
+  view.setFloat64(offset + O.available, outcome.availableMinor, true);
+  view.setFloat64(offset + O.held, outcome.heldMinor, true);
+  view.setFloat64(offset + O.heldDelta, outcome.heldDelta, true);
+  view.setFloat64(offset + O.postedDelta, outcome.postedDelta, true);
+  view.setFloat64(offset + O.fundsDelta, outcome.fundsDelta, true);
+  view.setFloat64(offset + O.expiresAtMs, outcome.expiresAtMs, true);
+  view.setFloat64(offset + O.accountNumber, owner.accountNumber, true);
+  view.setFloat64(offset + O.cardNumber, owner.cardNumber, true);
+  view.setFloat64(offset + O.userNumber, owner.userNumber, true);
+  view.setInt32(offset + O.spendDay, outcome.spendDay, true);
+  view.setInt32(offset + O.spendCountDelta, outcome.spendCountDelta, true);
+  view.setFloat64(offset + O.spendAmountDelta, outcome.spendAmountDelta, true);
+  view.setInt32(offset + O.olderSpendDay, outcome.olderSpendDay, true);
+  view.setInt32(offset + O.olderSpendCountDelta, outcome.olderSpendCountDelta, true);
+  view.setFloat64(offset + O.olderSpendAmountDelta, outcome.olderSpendAmountDelta, true);
+  view.setUint32(offset + O.profileVersion, owner.profileVersion, true);
+  view.setUint32(offset + O.extraHash, request.extraHash, true);
+  view.setUint16(offset + O.requestCurrency, request.currency, true);
+
+  let position = offset + recordFixedBytes;
+  position = writeText(target, view, position, offset + O.idLength, request.source, request.id);
+  position = writeText(target, view, position, offset + O.cardLength, request.source, request.card);
+  position = writeText(target, view, position, offset + O.originalLength, request.source, request.original);
+  position = writeText(target, view, position, offset + O.merchantIdLength, request.source, request.merchantId);
+  position = writeText(target, view, position, offset + O.merchantNameLength, request.source, request.merchantName);
+  position = writeText(target, view, position, offset + O.atLength, request.source, request.at);
+  position = writeText(target, view, position, offset + O.rootLength, rootSource, rootId);
+  const length = position - offset;
+  assert(length <= recordBytesMax, 'a record is longer than its bound');
+  view.setUint16(offset + O.length, length, true);
+  return length;
+}
+
+function writeText(
+  target: Uint8Array,
+  view: DataView,
+  position: number,
+  lengthOffset: number,
+  source: Uint8Array,
+  slice: TextSlice,
+): number {
+  const length = slice.end - slice.start;
+  view.setUint16(lengthOffset, length, true);
+  // A loop beats subarray().set() here: the texts are short, and subarray allocates.
+  for (let index = 0; index < length; index++) target[position + index] = source[slice.start + index]!;
+  return position + length;
+}
+
+/** Reads the question of a record back into `request`; its slices point into `source`. The exact inverse of writeRecord. */
+export function readRecordRequest(source: Uint8Array, view: DataView, offset: number, request: Request): void {
+  request.reset(source, view.getUint8(offset + O.protocol) as Protocol);
+  const flags = view.getUint16(offset + O.flags, true);
+  request.type = view.getUint8(offset + O.type) as MessageType;
+  request.amountMinor = view.getFloat64(offset + O.amount, true);
+  request.currency = view.getUint16(offset + O.requestCurrency, true);
+  request.country = view.getUint16(offset + O.country, true);
+  const mcc = view.getUint16(offset + O.mcc, true);
+  request.mcc = mcc === mccAbsent ? -1 : mcc;
+  request.channel = view.getUint8(offset + O.channel) as Channel;
+  request.partialAllowed = (flags & RecordFlag.partialAllowed) !== 0;
+  request.final = (flags & RecordFlag.final) !== 0;
+  request.extraHash = view.getUint32(offset + O.extraHash, true);
+  let position = offset + recordFixedBytes;
+  position = readText(view, position, offset + O.idLength, request.id);
+  position = readText(view, position, offset + O.cardLength, request.card);
+  position = readText(view, position, offset + O.originalLength, request.original);
+  position = readText(view, position, offset + O.merchantIdLength, request.merchantId);
+  position = readText(view, position, offset + O.merchantNameLength, request.merchantName);
+  readText(view, position, offset + O.atLength, request.at);
+}
+
+function readText(view: DataView, position: number, lengthOffset: number, slice: TextSlice): number {
+  slice.start = position;
+  slice.end = position + view.getUint16(lengthOffset, true);
+  return slice.end;
+}
+
+/** Where the chain's root id stands in the record: its own text, or the id when the message is its own root. */
+export function readRecordRoot(view: DataView, offset: number, slice: TextSlice): void {
+  const rootLength = view.getUint16(offset + O.rootLength, true);
+  if (rootLength === 0) {
+    slice.start = offset + recordFixedBytes;
+    slice.end = slice.start + view.getUint16(offset + O.idLength, true);
+    return;
+  }
+  slice.end = offset + view.getUint16(offset + O.length, true);
+  slice.start = slice.end - rootLength;
+}
+
+/** Reads the answer and the effects of a record. */
+export function readRecordOutcome(view: DataView, offset: number, outcome: Outcome): void {
+  const flags = view.getUint16(offset + O.flags, true);
+  outcome.approved = (flags & RecordFlag.approved) !== 0;
+  outcome.partial = (flags & RecordFlag.partial) !== 0;
+  outcome.reason = view.getUint8(offset + O.reason) as Reason;
+  outcome.detail = view.getUint8(offset + O.detail);
+  outcome.chainStatus = view.getUint8(offset + O.chainStatus);
+  outcome.currency = view.getUint16(offset + O.currency, true);
+  outcome.amountMinor = view.getFloat64(offset + O.answerAmount, true);
+  outcome.approvedAmountMinor = view.getFloat64(offset + O.approvedAmount, true);
+  outcome.availableMinor = view.getFloat64(offset + O.available, true);
+  outcome.heldMinor = view.getFloat64(offset + O.held, true);
+  outcome.heldDelta = view.getFloat64(offset + O.heldDelta, true);
+  outcome.postedDelta = view.getFloat64(offset + O.postedDelta, true);
+  outcome.fundsDelta = view.getFloat64(offset + O.fundsDelta, true);
+  outcome.expiresAtMs = view.getFloat64(offset + O.expiresAtMs, true);
+  outcome.spendDay = view.getInt32(offset + O.spendDay, true);
+  outcome.spendCountDelta = view.getInt32(offset + O.spendCountDelta, true);
+  outcome.spendAmountDelta = view.getFloat64(offset + O.spendAmountDelta, true);
+  outcome.olderSpendDay = view.getInt32(offset + O.olderSpendDay, true);
+  outcome.olderSpendCountDelta = view.getInt32(offset + O.olderSpendCountDelta, true);
+  outcome.olderSpendAmountDelta = view.getFloat64(offset + O.olderSpendAmountDelta, true);
+}

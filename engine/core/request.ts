@@ -1,0 +1,90 @@
+/**
+ * One question as the decision sees it, whatever protocol it came by. A single instance per partition is reused for
+ * every message: nothing is allocated on the common path. Texts are slices of `source` (the slab itself when the byte
+ * reader read them in place, the reader's side buffer when JSON.parse did).
+ */
+import {
+  Channel,
+  type MessageType,
+  MessageType as MessageTypes,
+  type Protocol,
+  Protocol as Protocols,
+} from './codes.js';
+
+/** A half-open range of bytes in Request.source; empty when the field is absent. */
+export interface TextSlice {
+  start: number;
+  end: number;
+}
+
+/** Longest id, card token, original or merchant id in characters (Unicode code points). */
+export const idLengthMax = 64;
+/** Longest merchant name in characters; ISO 8583 DE43 has 40, processors send up to 100 or so. */
+export const merchantNameLengthMax = 128;
+/** Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
+export const amountMinorMax = 1_000_000_000_000_00;
+
+export class Request {
+  source: Uint8Array = new Uint8Array(0);
+  type: MessageType = MessageTypes.authorization;
+  protocol: Protocol = Protocols.native;
+  /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */
+  amountMinor = -1;
+  /** packLetters() of the ISO 4217 alphabetic code; 0 when absent. */
+  currency = 0;
+  /** ISO 18245 merchant category code 0–9999; −1 when absent. */
+  mcc = -1;
+  /** packLetters() of the ISO 3166 alpha-2 code of the merchant; 0 when absent. */
+  country = 0;
+  channel: Channel = Channel.absent;
+  /** The terminal can take less than it asked for. */
+  partialAllowed = false;
+  /** Last clearing: the rest of the hold is released. */
+  final = true;
+  readonly id: TextSlice = { start: 0, end: 0 };
+  readonly card: TextSlice = { start: 0, end: 0 };
+  /** Id of the authorization that this message follows; empty when absent. */
+  readonly original: TextSlice = { start: 0, end: 0 };
+  readonly merchantId: TextSlice = { start: 0, end: 0 };
+  readonly merchantName: TextSlice = { start: 0, end: 0 };
+  /** The merchant's own time as sent (RFC 3339); kept for the record, never used to decide. */
+  readonly at: TextSlice = { start: 0, end: 0 };
+  /**
+   * Hash of fields that only the protocol knows but that belong to the question (Marqeta: method, user tokens), so that
+   * the same id with other content is a conflict. Unsigned 32 bits; 0 for the native form.
+   */
+  extraHash = 0;
+  /** Marqeta: echoed from the same request that is being answered, so they need no place in the journal. */
+  readonly method: TextSlice = { start: 0, end: 0 };
+  readonly userToken: TextSlice = { start: 0, end: 0 };
+  readonly actingUserToken: TextSlice = { start: 0, end: 0 };
+
+  /** Back to "nothing was sent", before a reader fills it. */
+  reset(source: Uint8Array, protocol: Protocol): void {
+    this.source = source;
+    this.protocol = protocol;
+    this.type = MessageTypes.authorization;
+    this.amountMinor = -1;
+    this.currency = 0;
+    this.mcc = -1;
+    this.country = 0;
+    this.channel = Channel.absent;
+    this.partialAllowed = false;
+    this.final = true;
+    this.extraHash = 0;
+    clear(this.id);
+    clear(this.card);
+    clear(this.original);
+    clear(this.merchantId);
+    clear(this.merchantName);
+    clear(this.at);
+    clear(this.method);
+    clear(this.userToken);
+    clear(this.actingUserToken);
+  }
+}
+
+function clear(slice: TextSlice): void {
+  slice.start = 0;
+  slice.end = 0;
+}
