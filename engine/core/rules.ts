@@ -1,0 +1,100 @@
+/**
+ * Limits and allow/block lists of a card, a user or an account, compiled from the JSON that the account API stores
+ * (`limits` column) into what a decision can test without looking anything up twice.
+ */
+import { Channel, channelNames, packLetters } from './codes.js';
+import { windowCount, windowNames } from './limit-names.js';
+
+/** The JSON shape of interface.md's `PUT …/limits`; amounts in minor units of the account's currency. */
+export interface Limits {
+  readonly perAuthorization?: number;
+  readonly daily?: WindowLimit;
+  readonly weekly?: WindowLimit;
+  readonly monthly?: WindowLimit;
+  readonly yearly?: WindowLimit;
+  readonly lifetime?: WindowLimit;
+  readonly mcc?: AllowOrBlock;
+  readonly merchants?: AllowOrBlock;
+  readonly countries?: AllowOrBlock;
+  readonly channels?: AllowOrBlock;
+}
+export interface WindowLimit {
+  readonly amount?: number;
+  readonly count?: number;
+}
+export interface AllowOrBlock {
+  readonly allow?: readonly string[];
+  readonly block?: readonly string[];
+}
+
+/** No limit: larger than any sum that can be spent. */
+export const unlimited = Number.MAX_SAFE_INTEGER;
+
+/** A compiled list: membership means refused when `block`, allowed when not. */
+export interface ListRule<T> {
+  readonly block: boolean;
+  readonly members: ReadonlySet<T>;
+}
+
+export interface Rules {
+  readonly perAuthorization: number;
+  /** By window index; `unlimited` where there is none. */
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+  readonly hasWindows: boolean;
+  readonly mcc: ListRule<number> | null;
+  readonly merchants: ListRule<string> | null;
+  readonly countries: ListRule<number> | null;
+  readonly channels: ListRule<number> | null;
+}
+
+/** Compiles limits; null when they limit nothing, so that a decision can skip them with one test. */
+export function compileRules(limits: Limits | null | undefined): Rules | null {
+  if (limits === null || limits === undefined) return null;
+  const amounts: number[] = [];
+  const counts: number[] = [];
+  let hasWindows = false;
+  for (let index = 0; index < windowCount; index++) {
+    const window = limits[windowNames[index]!];
+    amounts.push(window?.amount ?? unlimited);
+    counts.push(window?.count ?? unlimited);
+    if (window?.amount !== undefined || window?.count !== undefined) hasWindows = true;
+  }
+  const rules: Rules = {
+    perAuthorization: limits.perAuthorization ?? unlimited,
+    amounts,
+    counts,
+    hasWindows,
+    mcc: compileList(limits.mcc, Number),
+    merchants: compileList(limits.merchants, String),
+    countries: compileList(limits.countries, packLetters),
+    channels: compileList(limits.channels, (name) => channelNames.indexOf(name as (typeof channelNames)[number])),
+  };
+  const limitsNothing =
+    rules.perAuthorization === unlimited &&
+    !hasWindows &&
+    rules.mcc === null &&
+    rules.merchants === null &&
+    rules.countries === null &&
+    rules.channels === null;
+  return limitsNothing ? null : rules;
+}
+
+function compileList<T>(list: AllowOrBlock | undefined, convert: (text: string) => T): ListRule<T> | null {
+  if (list?.allow !== undefined) return { block: false, members: new Set(list.allow.map(convert)) };
+  if (list?.block !== undefined) return { block: true, members: new Set(list.block.map(convert)) };
+  return null;
+}
+
+/**
+ * Whether a list refuses `value`. An absent value (`absent` true) passes a block list and fails an allow list: what is
+ * not named cannot be on it.
+ */
+export function listRefuses<T>(rule: ListRule<T> | null, value: T, absent: boolean): boolean {
+  if (rule === null) return false;
+  if (absent) return !rule.block;
+  return rule.members.has(value) === rule.block;
+}
+
+/** Channel.absent is 0: nothing was said about how the card was read. */
+export const channelAbsent = Channel.absent;

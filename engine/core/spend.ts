@@ -1,0 +1,98 @@
+/**
+ * What a card, a user and an account have spent in each calendar window: owned state. One row per entity holds the day
+ * it was last touched and five sums; a later day resets the windows whose period ended. What is given back counts in
+ * the window it was taken from, and only there.
+ */
+
+import type { Level } from './limit-names.js';
+import { windowCount } from './limit-names.js';
+import { NumberIndex } from './number-index.js';
+import { samePeriod } from './window.js';
+
+export class Spend {
+  readonly #index: NumberIndex;
+  readonly #day: Int32Array;
+  readonly #amounts: Float64Array;
+  readonly #counts: Int32Array;
+
+  /** @param capacity most entities (cards + users + accounts) of this partition */
+  constructor(capacity: number) {
+    this.#index = new NumberIndex(capacity);
+    this.#day = new Int32Array(capacity);
+    this.#amounts = new Float64Array(capacity * windowCount);
+    this.#counts = new Int32Array(capacity * windowCount);
+  }
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** Slot of the entity, or −1 when it is not in memory (which, once its card is known, means: never spent). */
+  find(level: Level, number: number): number {
+    return this.#index.find(number * 4 + level);
+  }
+
+  /** Spent in window `index` as of local day `day`, minor units. */
+  amount(slot: number, index: number, day: number): number {
+    return this.#current(slot, index, day) ? this.#amounts[slot * windowCount + index]! : 0;
+  }
+
+  /** Authorizations in window `index` as of local day `day`. */
+  count(slot: number, index: number, day: number): number {
+    return this.#current(slot, index, day) ? this.#counts[slot * windowCount + index]! : 0;
+  }
+
+  #current(slot: number, index: number, day: number): boolean {
+    return day <= this.#day[slot]! || samePeriod(index, this.#day[slot]!, day);
+  }
+
+  /**
+   * Adds to (or, with negative deltas, gives back to) every window that `day` falls into. A day later than the row's
+   * moves the row forward; an earlier one reaches only the windows still open. Never below zero.
+   * @returns false when the store is full (the caller must have reserved).
+   */
+  add(level: Level, number: number, day: number, amountDelta: number, countDelta: number): boolean {
+    const key = number * 4 + level;
+    let slot = this.#index.find(key);
+    if (slot < 0) {
+      slot = this.#index.add(key);
+      if (slot < 0) return false;
+      this.#day[slot] = day;
+    }
+    const base = slot * windowCount;
+    const lastDay = this.#day[slot]!;
+    if (day > lastDay) {
+      for (let index = 0; index < windowCount; index++) {
+        if (samePeriod(index, lastDay, day)) continue;
+        this.#amounts[base + index] = 0;
+        this.#counts[base + index] = 0;
+      }
+      this.#day[slot] = day;
+    }
+    for (let index = 0; index < windowCount; index++) {
+      if (day < lastDay && !samePeriod(index, lastDay, day)) continue;
+      this.#amounts[base + index] = Math.max(0, this.#amounts[base + index]! + amountDelta);
+      this.#counts[base + index] = Math.max(0, this.#counts[base + index]! + countDelta);
+    }
+    return true;
+  }
+
+  /** Takes over a settled row; ignored when the entity is in memory already (memory is newer). False when full. */
+  load(level: Level, number: number, day: number, amounts: readonly number[], counts: readonly number[]): boolean {
+    const key = number * 4 + level;
+    if (this.#index.find(key) >= 0) return true;
+    const slot = this.#index.add(key);
+    if (slot < 0) return false;
+    this.#day[slot] = day;
+    for (let index = 0; index < windowCount; index++) {
+      this.#amounts[slot * windowCount + index] = amounts[index] ?? 0;
+      this.#counts[slot * windowCount + index] = counts[index] ?? 0;
+    }
+    return true;
+  }
+
+  /** How many more entities fit. */
+  get free(): number {
+    return this.#index.capacity - this.#index.size;
+  }
+}
