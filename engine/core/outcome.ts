@@ -4,7 +4,7 @@
  * so the same codec renders the same bytes.
  */
 
-import { MessageType } from './codes.js';
+import { ChainStatus, MessageType } from './codes.js';
 import { detailNone, isCountDetail } from './limit-names.js';
 import { Reason, reasonEntry } from './reasons.js';
 
@@ -40,7 +40,11 @@ export class Outcome {
   /** When the hold lapses, wall clock milliseconds; 0 when the message opens no hold. */
   expiresAtMs = 0;
   /** The chain's status after this message, see ChainStatus. */
-  chainStatus = 0;
+  chainStatus: ChainStatus = ChainStatus.none;
+  /** The message is the first of its chain: its id names the transaction. */
+  opensChain = false;
+  /** A reversal came before its authorization: the original's id is spent. */
+  tombstone = false;
 
   reset(): void {
     this.approved = false;
@@ -62,7 +66,9 @@ export class Outcome {
     this.olderSpendAmountDelta = 0;
     this.olderSpendCountDelta = 0;
     this.expiresAtMs = 0;
-    this.chainStatus = 0;
+    this.chainStatus = ChainStatus.none;
+    this.opensChain = false;
+    this.tombstone = false;
   }
 }
 

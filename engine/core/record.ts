@@ -16,7 +16,7 @@
  * 160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
  * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id)
  */
-import type { Channel, MessageType, Protocol } from './codes.js';
+import type { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
 import { assert } from './invariant.js';
 import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
@@ -35,6 +35,8 @@ export const RecordFlag = {
   opensChain: 16,
   /** A reversal that came before its authorization left a tombstone for the original. */
   tombstone: 32,
+  /** Authorized and posted by one message. */
+  capture: 64,
 } as const;
 
 export const mccAbsent = 0xffff;
@@ -106,7 +108,6 @@ export function writeRecord(
   outcome: Outcome,
   owner: RecordOwner,
   arrivalMs: number,
-  flags: number,
   rootSource: Uint8Array,
   rootId: TextSlice,
 ): number {
@@ -114,11 +115,13 @@ export function writeRecord(
   view.setUint8(offset + O.reason, outcome.reason);
   view.setUint16(
     offset + O.flags,
-    flags |
-      (outcome.approved ? RecordFlag.approved : 0) |
+    (outcome.approved ? RecordFlag.approved : 0) |
       (outcome.partial ? RecordFlag.partial : 0) |
       (request.partialAllowed ? RecordFlag.partialAllowed : 0) |
-      (request.final ? RecordFlag.final : 0),
+      (request.final ? RecordFlag.final : 0) |
+      (request.capture ? RecordFlag.capture : 0) |
+      (outcome.opensChain ? RecordFlag.opensChain : 0) |
+      (outcome.tombstone ? RecordFlag.tombstone : 0),
     true,
   );
   view.setUint8(offset + O.protocol, request.protocol);
@@ -193,6 +196,7 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.channel = view.getUint8(offset + O.channel) as Channel;
   request.partialAllowed = (flags & RecordFlag.partialAllowed) !== 0;
   request.final = (flags & RecordFlag.final) !== 0;
+  request.capture = (flags & RecordFlag.capture) !== 0;
   request.extraHash = view.getUint32(offset + O.extraHash, true);
   let position = offset + recordFixedBytes;
   position = readText(view, position, offset + O.idLength, request.id);
@@ -226,9 +230,11 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   const flags = view.getUint16(offset + O.flags, true);
   outcome.approved = (flags & RecordFlag.approved) !== 0;
   outcome.partial = (flags & RecordFlag.partial) !== 0;
+  outcome.opensChain = (flags & RecordFlag.opensChain) !== 0;
+  outcome.tombstone = (flags & RecordFlag.tombstone) !== 0;
   outcome.reason = view.getUint8(offset + O.reason) as Reason;
   outcome.detail = view.getUint8(offset + O.detail);
-  outcome.chainStatus = view.getUint8(offset + O.chainStatus);
+  outcome.chainStatus = view.getUint8(offset + O.chainStatus) as ChainStatus;
   outcome.currency = view.getUint16(offset + O.currency, true);
   outcome.amountMinor = view.getFloat64(offset + O.answerAmount, true);
   outcome.approvedAmountMinor = view.getFloat64(offset + O.approvedAmount, true);

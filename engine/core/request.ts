@@ -41,6 +41,8 @@ export class Request {
   partialAllowed = false;
   /** Last clearing: the rest of the hold is released. */
   final = true;
+  /** Authorized and posted by this one message (single-message purchase): no clearing will follow. */
+  capture = false;
   readonly id: TextSlice = { start: 0, end: 0 };
   readonly card: TextSlice = { start: 0, end: 0 };
   /** Id of the authorization that this message follows; empty when absent. */
@@ -71,6 +73,7 @@ export class Request {
     this.channel = Channel.absent;
     this.partialAllowed = false;
     this.final = true;
+    this.capture = false;
     this.extraHash = 0;
     clear(this.id);
     clear(this.card);

@@ -1,0 +1,588 @@
+/**
+ * The decision. Pure: reads the books it is given, writes the outcome it is given, and does nothing else; no clock, no
+ * I/O, no randomness, no await. The same profile, state, request and instant give the same outcome, so any decision can
+ * be recomputed from the journal.
+ *
+ * `checks` is the one ordered table of refusals: the first that refuses names the reason. After it nothing can fail;
+ * `effects` says what an approval does to the books.
+ */
+import { type Accounts, Status } from './accounts.js';
+import type { Chains } from './chains.js';
+import { ChainStatus, Channel, MessageType } from './codes.js';
+import { unreachable } from './invariant.js';
+import {
+  detailForcePost,
+  type Level,
+  Level as Levels,
+  perAuthorizationDetail,
+  windowCount,
+  windowDetail,
+} from './limit-names.js';
+import type { Outcome } from './outcome.js';
+import type { CardProfile, Users } from './profile.js';
+import { Reason } from './reasons.js';
+import { amountMinorMax, type Request } from './request.js';
+import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
+import type { Spend } from './spend.js';
+
+/** The owned state of one partition. */
+export interface Books {
+  readonly accounts: Accounts;
+  readonly users: Users;
+  readonly spend: Spend;
+  readonly chains: Chains;
+}
+
+/** What a program may choose. Durations in milliseconds. */
+export interface Policy {
+  /** How long a hold lives without a clearing. */
+  readonly holdMs: number;
+  /** The same for lodging and car rental, whose stays are long. */
+  readonly holdLongMs: number;
+  /** A refund gives back what it credits to the spend windows. */
+  readonly refundRestoresWindows: boolean;
+}
+
+/** No chain in memory or in the books. */
+export const chainAbsent = -1;
+
+/** One question with all it is judged by. Reused by its partition: set the fields, call decide. */
+export class Question {
+  card: CardProfile | null = null;
+  /**
+   * The chain that the message is about: for an authorization the one that already carries its id (a tombstone), for the
+   * others the one that `original` names; chainAbsent when there is none.
+   */
+  chain = chainAbsent;
+  /** Stamped once on arrival, wall clock milliseconds since 1970. */
+  nowMs = 0;
+}
+
+type Check = {
+  readonly reason: Reason;
+  /** Bits of the message types that are checked: 1 << MessageType. */
+  readonly types: number;
+  readonly refuses: (context: Context) => boolean;
+};
+
+class Context {
+  constructor(
+    readonly books: Books,
+    readonly policy: Policy,
+    public request: Request,
+    public outcome: Outcome,
+  ) {}
+  card: CardProfile = unknownCard;
+  cardRules: Rules | null = null;
+  userRules: Rules | null = null;
+  accountRules: Rules | null = null;
+  account = 0;
+  chain = chainAbsent;
+  day = 0;
+  nowMs = 0;
+}
+
+const unknownCard: CardProfile = {
+  number: 0,
+  version: 0,
+  status: Status.closed,
+  expiresDay: 0,
+  rules: null,
+  account: 0,
+  user: 0,
+};
+
+function bits(...types: MessageType[]): number {
+  let mask = 0;
+  for (const type of types) mask |= 1 << type;
+  return mask;
+}
+const T = MessageType;
+/** The messages that ask: everything else reports what has happened already and is not refused for the card's state. */
+const questions = bits(T.authorization, T.incremental, T.verification, T.balanceInquiry);
+const spending = bits(T.authorization, T.incremental);
+const merchants = bits(T.authorization, T.incremental, T.verification);
+const everything = 0xffff_ffff;
+
+/** Refusals in order of precedence. card_not_found comes first and stands in decide(): without a card there is nothing to check. */
+const checks: readonly Check[] = [
+  { reason: Reason.cardInactive, types: questions, refuses: (c) => c.card.status !== Status.active },
+  { reason: Reason.cardExpired, types: questions, refuses: (c) => c.day > c.card.expiresDay },
+  {
+    reason: Reason.userInactive,
+    types: questions,
+    refuses: (c) => c.books.users.status(c.card.user) !== Status.active,
+  },
+  {
+    reason: Reason.accountInactive,
+    types: questions,
+    refuses: (c) => c.books.accounts.status(c.account) !== Status.active,
+  },
+  {
+    reason: Reason.currencyMismatch,
+    types: everything,
+    refuses: (c) => c.request.currency !== 0 && c.request.currency !== c.books.accounts.currency(c.account),
+  },
+  { reason: Reason.amountInvalid, types: everything, refuses: amountInvalid },
+  {
+    reason: Reason.originalNotFound,
+    types: bits(T.incremental, T.reversal),
+    refuses: (c) => c.chain === chainAbsent || c.books.chains.status(c.chain) === ChainStatus.declined,
+  },
+  {
+    reason: Reason.originalClosed,
+    types: bits(T.authorization, T.advice, T.incremental, T.reversal),
+    refuses: originalClosed,
+  },
+  {
+    reason: Reason.duplicateConflict,
+    // The id names a chain although nobody remembers the question: it was asked longer ago than ids are remembered.
+    types: bits(T.authorization, T.advice),
+    refuses: (c) => c.chain !== chainAbsent,
+  },
+  { reason: Reason.mccBlocked, types: merchants, refuses: mccBlocked },
+  { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
+  { reason: Reason.countryBlocked, types: merchants, refuses: countryBlocked },
+  { reason: Reason.channelBlocked, types: merchants, refuses: channelBlocked },
+  { reason: Reason.limitExceeded, types: spending, refuses: perAuthorizationExceeded },
+  { reason: Reason.limitExceeded, types: spending, refuses: windowExceeded },
+  { reason: Reason.insufficientFunds, types: spending, refuses: fundsInsufficient },
+];
+
+/** The reasons in the order in which they are checked, for documentation and for the tests that walk the table. */
+export const checkOrder: readonly Reason[] = [Reason.cardNotFound, ...checks.map((check) => check.reason)];
+
+/** Decides questions against one partition's books. */
+export class Decider {
+  readonly #context: Context;
+
+  constructor(books: Books, policy: Policy, request: Request, outcome: Outcome) {
+    this.#context = new Context(books, policy, request, outcome);
+  }
+
+  /** Decides `question` about the request and fills the outcome given to the constructor. */
+  decide(question: Question): void {
+    const context = this.#context;
+    const { request, outcome, books } = context;
+    outcome.reset();
+    outcome.currency = request.currency;
+    outcome.amountMinor = request.amountMinor < 0 ? 0 : request.amountMinor;
+    if (question.card === null) {
+      refuse(outcome, Reason.cardNotFound);
+      declined(request, outcome);
+      return;
+    }
+    const { accounts } = books;
+    const card = question.card;
+    const account = card.account;
+    context.card = card;
+    context.account = account;
+    context.chain = question.chain;
+    context.nowMs = question.nowMs;
+    context.day = accounts.zone(account).dayOf(question.nowMs);
+    context.cardRules = card.rules;
+    context.userRules = books.users.rules(card.user);
+    context.accountRules = accounts.rules(account);
+    // A chain of another account is somebody else's: for this card it does not exist.
+    if (context.chain >= 0 && books.chains.account(context.chain) !== accounts.number(account)) {
+      context.chain = chainAbsent;
+    }
+    outcome.currency = accounts.currency(account);
+    outcome.availableMinor = accounts.available(account);
+    outcome.heldMinor = accounts.held(account);
+
+    const type = 1 << request.type;
+    for (let index = 0; index < checks.length; index++) {
+      const check = checks[index]!;
+      if ((check.types & type) !== 0 && check.refuses(context)) {
+        refuse(outcome, check.reason);
+        declined(request, outcome);
+        // A reversal that overtook its authorization spends the id, so that the hold cannot come after its release.
+        outcome.tombstone =
+          check.reason === Reason.originalNotFound && request.type === T.reversal && question.chain === chainAbsent;
+        return;
+      }
+    }
+
+    // From here on nothing can be refused.
+    outcome.approved = true;
+    outcome.reason = Reason.approved;
+    effects(context);
+    outcome.availableMinor += outcome.fundsDelta - outcome.heldDelta - outcome.postedDelta;
+    outcome.heldMinor += outcome.heldDelta;
+  }
+}
+
+function refuse(outcome: Outcome, reason: Reason): void {
+  outcome.approved = false;
+  outcome.reason = reason;
+}
+
+/** Declined before anything was looked at (late, no room): holds nothing, and is journaled like every answer. */
+export function declineOutright(request: Request, outcome: Outcome, reason: Reason): void {
+  outcome.reset();
+  outcome.reason = reason;
+  outcome.currency = request.currency;
+  outcome.amountMinor = request.amountMinor < 0 ? 0 : request.amountMinor;
+  declined(request, outcome);
+}
+
+/** A declined authorization is a transaction of its own, for people to see; a declined follow-up is an event only. */
+function declined(request: Request, outcome: Outcome): void {
+  if (request.type !== T.authorization && request.type !== T.advice) return;
+  outcome.chainStatus = ChainStatus.declined;
+  outcome.opensChain = true;
+}
+
+function amountInvalid(context: Context): boolean {
+  const { type, amountMinor } = context.request;
+  if (amountMinor > amountMinorMax) return true;
+  switch (type) {
+    case T.authorization:
+    case T.incremental:
+    case T.advice:
+    case T.refund:
+      return amountMinor <= 0;
+    case T.clearing:
+      return amountMinor < 0;
+    case T.reversal:
+      return amountMinor === 0;
+    case T.verification:
+    case T.balanceInquiry:
+      return amountMinor > 0;
+    case T.expiry:
+    case T.late:
+      return false;
+    default:
+      return unreachable(type);
+  }
+}
+
+function originalClosed(context: Context): boolean {
+  if (context.chain === chainAbsent) return false;
+  const status = context.books.chains.status(context.chain);
+  switch (context.request.type) {
+    case T.authorization:
+    case T.advice:
+      return status === ChainStatus.tombstone;
+    case T.incremental:
+      return status !== ChainStatus.open;
+    case T.reversal:
+      // Reversed or expired already: a second reversal is acknowledged and changes nothing. Posted money is for a refund.
+      return status === ChainStatus.completed;
+    default:
+      return false;
+  }
+}
+
+function mccBlocked(context: Context): boolean {
+  const { mcc } = context.request;
+  return anyListRefuses(context, mccRule, mcc, mcc < 0);
+}
+
+function merchantBlocked(context: Context): boolean {
+  const { cardRules, userRules, accountRules, request } = context;
+  // The merchant's id becomes a string only where a list wants one.
+  if (!cardRules?.merchants && !userRules?.merchants && !accountRules?.merchants) return false;
+  const { start, end } = request.merchantId;
+  const merchantId = Buffer.from(request.source.buffer, request.source.byteOffset + start, end - start).toString();
+  return anyListRefuses(context, merchantRule, merchantId, end === start);
+}
+
+function countryBlocked(context: Context): boolean {
+  const { country } = context.request;
+  return anyListRefuses(context, countryRule, country, country === 0);
+}
+
+function channelBlocked(context: Context): boolean {
+  const { channel } = context.request;
+  return anyListRefuses(context, channelRule, channel, channel === Channel.absent);
+}
+
+const mccRule = (rules: Rules) => rules.mcc;
+const merchantRule = (rules: Rules) => rules.merchants;
+const countryRule = (rules: Rules) => rules.countries;
+const channelRule = (rules: Rules) => rules.channels;
+
+function anyListRefuses<V>(
+  context: Context,
+  pick: (rules: Rules) => ListRule<V> | null,
+  value: V,
+  absent: boolean,
+): boolean {
+  const { cardRules, userRules, accountRules, request } = context;
+  // An increment repeats the purchase that the lists allowed; what it leaves out was said by the authorization.
+  if (absent && request.type === T.incremental) return false;
+  return (
+    (cardRules !== null && listRefuses(pick(cardRules), value, absent)) ||
+    (userRules !== null && listRefuses(pick(userRules), value, absent)) ||
+    (accountRules !== null && listRefuses(pick(accountRules), value, absent))
+  );
+}
+
+function perAuthorizationExceeded(context: Context): boolean {
+  const { request, books, outcome, chain } = context;
+  // An increment is judged by the whole that the authorization grows to.
+  const before = request.type === T.incremental ? books.chains.held(chain) + books.chains.posted(chain) : 0;
+  const total = before + request.amountMinor;
+  const level = firstLevel(context, (rules) => total > rules.perAuthorization);
+  if (level < 0) return false;
+  outcome.detail = perAuthorizationDetail(level as Level);
+  return true;
+}
+
+function firstLevel(context: Context, exceeds: (rules: Rules) => boolean): number {
+  if (context.cardRules !== null && exceeds(context.cardRules)) return Levels.card;
+  if (context.userRules !== null && exceeds(context.userRules)) return Levels.user;
+  if (context.accountRules !== null && exceeds(context.accountRules)) return Levels.account;
+  return -1;
+}
+
+function windowExceeded(context: Context): boolean {
+  const { card, books, account } = context;
+  return (
+    levelExceeded(context, context.cardRules, Levels.card, card.number) ||
+    levelExceeded(context, context.userRules, Levels.user, books.users.number(card.user)) ||
+    levelExceeded(context, context.accountRules, Levels.account, books.accounts.number(account))
+  );
+}
+
+function levelExceeded(context: Context, rules: Rules | null, level: Level, number: number): boolean {
+  if (rules === null || !rules.hasWindows) return false;
+  const { request, books, outcome, day } = context;
+  const slot = books.spend.find(level, number);
+  const countDelta = request.type === T.incremental ? 0 : 1;
+  for (let index = 0; index < windowCount; index++) {
+    const amountMax = rules.amounts[index]!;
+    const spent = slot < 0 ? 0 : books.spend.amount(slot, index, day);
+    if (amountMax !== unlimited && spent + request.amountMinor > amountMax) {
+      outcome.detail = windowDetail(level, index, 'amount');
+      return true;
+    }
+    const countMax = rules.counts[index]!;
+    const count = slot < 0 ? 0 : books.spend.count(slot, index, day);
+    if (countMax !== unlimited && countDelta > 0 && count + countDelta > countMax) {
+      outcome.detail = windowDetail(level, index, 'count');
+      return true;
+    }
+  }
+  return false;
+}
+
+function fundsInsufficient(context: Context): boolean {
+  const { request, books, account, outcome } = context;
+  const available = books.accounts.available(account);
+  if (available >= request.amountMinor) return false;
+  // Both sides allow less: the terminal asked for it, the account permits it. Only a purchase can be partial.
+  const partial =
+    request.partialAllowed &&
+    request.type === T.authorization &&
+    available > 0 &&
+    books.accounts.partialApproval(account);
+  outcome.partial = partial;
+  return !partial;
+}
+
+function effects(context: Context): void {
+  const { request, outcome } = context;
+  switch (request.type) {
+    case T.authorization:
+      authorize(context, outcome.partial ? context.books.accounts.available(context.account) : request.amountMinor);
+      break;
+    case T.advice:
+      authorize(context, request.amountMinor);
+      break;
+    case T.incremental:
+      increase(context);
+      break;
+    case T.reversal:
+      reverse(context);
+      break;
+    case T.clearing:
+      clear(context);
+      break;
+    case T.refund:
+      refund(context);
+      break;
+    case T.verification:
+    case T.balanceInquiry:
+      break;
+    case T.expiry:
+    case T.late:
+      break;
+    default:
+      unreachable(request.type);
+  }
+}
+
+function authorize(context: Context, amountMinor: number): void {
+  const { outcome, request, policy, day } = context;
+  outcome.approvedAmountMinor = amountMinor;
+  outcome.opensChain = true;
+  if (request.capture) {
+    // A single-message purchase: authorized and posted at once, no clearing will follow.
+    outcome.postedDelta = amountMinor;
+    outcome.chainStatus = ChainStatus.completed;
+  } else {
+    outcome.heldDelta = amountMinor;
+    outcome.chainStatus = ChainStatus.open;
+    outcome.expiresAtMs = context.nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
+  }
+  outcome.spendDay = day;
+  outcome.spendAmountDelta = amountMinor;
+  outcome.spendCountDelta = 1;
+}
+
+function increase(context: Context): void {
+  const { outcome, request, day } = context;
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.heldDelta = request.amountMinor;
+  outcome.chainStatus = ChainStatus.open;
+  outcome.spendDay = day;
+  outcome.spendAmountDelta = request.amountMinor;
+}
+
+function reverse(context: Context): void {
+  const { outcome, request, books, chain } = context;
+  const { chains } = books;
+  const held = chains.held(chain);
+  // Asking for more than is left releases what is left: reversals cannot be refused.
+  const released = request.amountMinor < 0 ? held : Math.min(request.amountMinor, held);
+  outcome.amountMinor = request.amountMinor < 0 ? released : request.amountMinor;
+  outcome.approvedAmountMinor = released;
+  const status = chains.status(chain);
+  outcome.chainStatus =
+    status === ChainStatus.open && released === held ? closedStatus(context, ChainStatus.reversed) : status;
+  release(context, released, outcome.chainStatus === ChainStatus.reversed && status === ChainStatus.open);
+}
+
+function closedStatus(context: Context, whenNothingPosted: ChainStatus): ChainStatus {
+  return context.books.chains.posted(context.chain) > 0 ? ChainStatus.completed : whenNothingPosted;
+}
+
+/** Frees part of a hold and gives the windows back what it had taken, the newest part first. */
+function release(context: Context, amountMinor: number, givesBackCount: boolean): void {
+  const { outcome, books, chain } = context;
+  const { chains } = books;
+  outcome.heldDelta = -amountMinor;
+  const newest = Math.min(amountMinor, chains.newestAmount(chain));
+  outcome.spendDay = chains.newestDay(chain);
+  outcome.spendAmountDelta = newest === 0 ? 0 : -newest;
+  const older = amountMinor - newest;
+  outcome.olderSpendDay = chains.firstDay(chain);
+  outcome.olderSpendAmountDelta = older === 0 ? 0 : -older;
+  // Nothing came of it: it does not count as an authorization any more, on the day it was counted.
+  outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
+}
+
+function clear(context: Context): void {
+  const { outcome, request, books, chain, day } = context;
+  const posted = request.amountMinor;
+  outcome.approvedAmountMinor = posted;
+  outcome.postedDelta = posted;
+  if (chain === chainAbsent || books.chains.status(chain) === ChainStatus.declined) {
+    // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.
+    outcome.detail = detailForcePost;
+    outcome.opensChain = true;
+    outcome.chainStatus = ChainStatus.completed;
+    outcome.spendDay = day;
+    outcome.spendAmountDelta = posted;
+    outcome.spendCountDelta = 1;
+    return;
+  }
+  const held = books.chains.held(chain);
+  const fromHold = Math.min(posted, held);
+  const rest = request.final ? held - fromHold : 0;
+  const beyondHold = posted - fromHold;
+  const status = books.chains.status(chain);
+  const stillOpen = status === ChainStatus.open && !request.final;
+  // A clearing of nothing that ends a hold nothing was posted from is a reversal by another name.
+  outcome.chainStatus = stillOpen
+    ? ChainStatus.open
+    : posted > 0 || books.chains.posted(chain) > 0 || status === ChainStatus.completed
+      ? ChainStatus.completed
+      : ChainStatus.reversed;
+  release(context, rest, outcome.chainStatus === ChainStatus.reversed && status === ChainStatus.open);
+  outcome.heldDelta = -(fromHold + rest);
+  if (beyondHold > 0) {
+    // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
+    outcome.spendDay = day;
+    outcome.spendAmountDelta = beyondHold;
+    outcome.spendCountDelta = 0;
+    if (status !== ChainStatus.open) outcome.detail = detailForcePost;
+  }
+}
+
+function refund(context: Context): void {
+  const { outcome, request, books, chain, policy } = context;
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.postedDelta = -request.amountMinor;
+  if (chain === chainAbsent) {
+    outcome.opensChain = true;
+    outcome.chainStatus = ChainStatus.completed;
+    return;
+  }
+  outcome.chainStatus = books.chains.status(chain);
+  if (policy.refundRestoresWindows) {
+    outcome.olderSpendDay = books.chains.firstDay(chain);
+    outcome.olderSpendAmountDelta = -request.amountMinor;
+  }
+}
+
+/**
+ * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
+ * the same batch). The outcome becomes the id's answer: declined, system_error.
+ * @param approval the outcome that was journaled
+ */
+export function decideLate(
+  books: Books,
+  account: number,
+  chain: number,
+  approval: Readonly<Outcome>,
+  outcome: Outcome,
+): void {
+  const { chains, accounts } = books;
+  outcome.reset();
+  outcome.reason = Reason.systemError;
+  outcome.currency = approval.currency;
+  outcome.amountMinor = approval.amountMinor;
+  if (chain !== chainAbsent) {
+    const released = Math.min(approval.heldDelta, chains.held(chain));
+    const unposted = Math.min(approval.postedDelta, Math.max(0, chains.posted(chain)));
+    const untouched = released === approval.heldDelta && unposted === approval.postedDelta;
+    outcome.heldDelta = released === 0 ? 0 : -released;
+    outcome.postedDelta = unposted === 0 ? 0 : -unposted;
+    outcome.spendDay = approval.spendDay;
+    outcome.spendAmountDelta = -(released + unposted);
+    outcome.spendCountDelta = untouched && approval.spendCountDelta > 0 ? -approval.spendCountDelta : 0;
+    outcome.chainStatus = approval.opensChain && untouched ? ChainStatus.declined : chains.status(chain);
+  }
+  outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
+  outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
+}
+
+/** A hold whose lifetime ended. @returns false when there is nothing left to release. */
+export function decideExpiry(books: Books, chain: number, nowMs: number, outcome: Outcome): boolean {
+  const { chains } = books;
+  outcome.reset();
+  if (chains.held(chain) === 0 || chains.expiresAtMs(chain) > nowMs) return false;
+  outcome.approved = true;
+  outcome.reason = Reason.approved;
+  const held = chains.held(chain);
+  outcome.amountMinor = held;
+  outcome.approvedAmountMinor = held;
+  outcome.chainStatus = chains.posted(chain) > 0 ? ChainStatus.completed : ChainStatus.expired;
+  outcome.heldDelta = -held;
+  const newest = Math.min(held, chains.newestAmount(chain));
+  outcome.spendDay = chains.newestDay(chain);
+  outcome.spendAmountDelta = newest === 0 ? 0 : -newest;
+  outcome.olderSpendDay = chains.firstDay(chain);
+  outcome.olderSpendAmountDelta = newest === held ? 0 : newest - held;
+  outcome.olderSpendCountDelta = outcome.chainStatus === ChainStatus.expired ? -1 : 0;
+  return true;
+}
+
+/** Lodging (3501–3999, 7011) and car rental (3351–3500, 7512, 7513, 7519): stays whose final amount comes late. */
+function isLongStay(mcc: number): boolean {
+  return (mcc >= 3351 && mcc <= 3999) || mcc === 7011 || mcc === 7512 || mcc === 7513 || mcc === 7519;
+}
