@@ -16,6 +16,9 @@ const evictionLooksMax = 64;
 /** A chain as settled in Postgres, or as read back by a test. */
 export interface ChainState {
   readonly accountNumber: number;
+  /** Whose spend windows the chain counts in. */
+  readonly cardNumber: number;
+  readonly userNumber: number;
   readonly status: ChainStatus;
   readonly held: number;
   readonly posted: number;
@@ -31,6 +34,8 @@ export class Chains {
   readonly capacity: number;
   readonly #index: HashIndex;
   readonly #account: Float64Array;
+  readonly #card: Float64Array;
+  readonly #user: Float64Array;
   readonly #status: Uint8Array;
   readonly #held: Float64Array;
   readonly #posted: Float64Array;
@@ -53,6 +58,8 @@ export class Chains {
     this.capacity = capacity;
     this.#index = new HashIndex(capacity);
     this.#account = new Float64Array(capacity);
+    this.#card = new Float64Array(capacity);
+    this.#user = new Float64Array(capacity);
     this.#status = new Uint8Array(capacity);
     this.#held = new Float64Array(capacity);
     this.#posted = new Float64Array(capacity);
@@ -127,6 +134,8 @@ export class Chains {
       for (let index = 0; index < length; index++) this.#idBytes[base + index] = bytes[start + index]!;
     }
     this.#account[slot] = state.accountNumber;
+    this.#card[slot] = state.cardNumber;
+    this.#user[slot] = state.userNumber;
     this.#status[slot] = state.status;
     this.#held[slot] = state.held;
     this.#posted[slot] = state.posted;
@@ -168,6 +177,12 @@ export class Chains {
 
   account(slot: number): number {
     return this.#account[slot]!;
+  }
+  card(slot: number): number {
+    return this.#card[slot]!;
+  }
+  user(slot: number): number {
+    return this.#user[slot]!;
   }
   status(slot: number): ChainStatus {
     return this.#status[slot] as ChainStatus;

@@ -183,8 +183,13 @@ export class Decider {
     context.cardRules = card.rules;
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
-    // A chain of another account is somebody else's: for this card it does not exist.
-    if (context.chain >= 0 && books.chains.account(context.chain) !== accounts.number(account)) {
+    // A chain of another account is somebody else's: for this card it does not exist. An increment must come from the
+    // card that was authorized, whose limits it counts in; later facts may come from its replacement.
+    if (
+      context.chain >= 0 &&
+      (books.chains.account(context.chain) !== accounts.number(account) ||
+        (request.type === T.incremental && books.chains.card(context.chain) !== card.number))
+    ) {
       context.chain = chainAbsent;
     }
     outcome.currency = accounts.currency(account);

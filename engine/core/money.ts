@@ -34,7 +34,6 @@ export const DecimalError = {
 } as const;
 
 const digitZero = 0x30;
-const digitNine = 0x39;
 const point = 0x2e;
 const minus = 0x2d;
 
@@ -178,9 +177,4 @@ export function subMinor(a: number, b: number): number {
   const difference = a - b;
   assert(Number.isSafeInteger(difference), 'a difference of amounts is not exact');
   return difference;
-}
-
-/** True for a byte 0–9. */
-export function isDigit(byte: number): boolean {
-  return byte >= digitZero && byte <= digitNine;
 }

@@ -1,0 +1,106 @@
+/**
+ * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of the
+ * journal go through the same lines, so what a restart rebuilds is what was.
+ */
+import { ChainStatus, MessageType } from './codes.js';
+import type { Books } from './decide.js';
+import { assert } from './invariant.js';
+import { levels } from './limit-names.js';
+import type { Outcome } from './outcome.js';
+import type { Request } from './request.js';
+
+/** Whose books move, by number in the database. */
+export interface Parties {
+  accountNumber: number;
+  cardNumber: number;
+  userNumber: number;
+}
+
+/**
+ * @param account slot of the account, −1 when the card is unknown (then there are no books to move)
+ * @param chain slot of the chain that the message follows, −1 when it opens one or touches none
+ * @param parties whose spend windows count: the chain's own for a follow-up
+ * @param sequence journal sequence of the message's record
+ */
+export function applyOutcome(
+  books: Books,
+  request: Request,
+  outcome: Outcome,
+  account: number,
+  chain: number,
+  parties: Readonly<Parties>,
+  sequence: number,
+): void {
+  if (account < 0) return;
+  const { accounts, chains } = books;
+  if (outcome.fundsDelta !== 0 || outcome.heldDelta !== 0 || outcome.postedDelta !== 0) {
+    accounts.move(account, outcome.fundsDelta, outcome.heldDelta, outcome.postedDelta);
+  }
+  if (outcome.olderSpendAmountDelta !== 0 || outcome.olderSpendCountDelta !== 0) {
+    spend(books, parties, outcome.olderSpendDay, outcome.olderSpendAmountDelta, outcome.olderSpendCountDelta);
+  }
+  if (outcome.spendAmountDelta !== 0 || outcome.spendCountDelta !== 0) {
+    spend(books, parties, outcome.spendDay, outcome.spendAmountDelta, outcome.spendCountDelta);
+  }
+  if (outcome.opensChain) {
+    // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
+    if (!outcome.approved) return;
+    chains.open(
+      request.source,
+      request.id.start,
+      request.id.end,
+      {
+        accountNumber: parties.accountNumber,
+        cardNumber: parties.cardNumber,
+        userNumber: parties.userNumber,
+        status: outcome.chainStatus,
+        held: outcome.heldDelta,
+        posted: outcome.postedDelta,
+        refunded: request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
+        firstDay: outcome.spendDay,
+        newestDay: outcome.spendDay,
+        newestAmount: Math.min(outcome.spendAmountDelta, outcome.heldDelta),
+        expiresAtMs: outcome.expiresAtMs,
+      },
+      sequence,
+    );
+  } else if (outcome.tombstone) {
+    chains.open(
+      request.source,
+      request.original.start,
+      request.original.end,
+      {
+        accountNumber: parties.accountNumber,
+        cardNumber: parties.cardNumber,
+        userNumber: parties.userNumber,
+        status: ChainStatus.tombstone,
+        held: 0,
+        posted: 0,
+        refunded: 0,
+        firstDay: 0,
+        newestDay: 0,
+        newestAmount: 0,
+        expiresAtMs: 0,
+      },
+      sequence,
+    );
+  } else if (chain >= 0 && outcome.chainStatus !== ChainStatus.none) {
+    chains.move(
+      chain,
+      outcome.chainStatus,
+      outcome.heldDelta,
+      outcome.postedDelta,
+      request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
+      outcome.spendDay,
+      outcome.spendAmountDelta,
+      sequence,
+    );
+  }
+}
+
+function spend(books: Books, parties: Readonly<Parties>, day: number, amountDelta: number, countDelta: number): void {
+  for (const level of levels) {
+    const number = level === 0 ? parties.cardNumber : level === 1 ? parties.userNumber : parties.accountNumber;
+    assert(books.spend.add(level, number, day, amountDelta, countDelta), 'the spend store must have had room');
+  }
+}
