@@ -1,0 +1,388 @@
+import t from 'tap';
+import { Channel, MessageType, Protocol, packLetters } from '../core/codes.js';
+import { windowDetail } from '../core/limit-names.js';
+import { Outcome } from '../core/outcome.js';
+import { Reason, reasonTable } from '../core/reasons.js';
+import { Request } from '../core/request.js';
+import { answerBytesMax } from './codec.js';
+import { nativeCodec, patchResponseTime, readFast, responseTimeBytes } from './native.js';
+import { readSlow } from './native-slow.js';
+import { seen, textOf } from './testing/same-request.js';
+
+const plain = {
+  id: 'q-1',
+  type: 'authorization',
+  card: 'card_000001_1',
+  amount: 1250,
+  currency: 'USD',
+  merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
+  channel: 'chip',
+  partialAllowed: true,
+  final: false,
+  at: '2026-11-22T18:00:00Z',
+};
+
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
+
+/** Reads through the codec and through the slow reader alone; both must agree. */
+function read(text: string | Uint8Array): { request: Request; field: string | null; message: string } {
+  const bytes = typeof text === 'string' ? bytesOf(text) : text;
+  const slowRequest = new Request();
+  const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length);
+  const request = new Request();
+  const refusal = nativeCodec.read(request, bytes, 0, bytes.length);
+  t.same(refusal, slow, 'both readers say the same');
+  if (refusal === null) t.same(seen(request), seen(slowRequest));
+  return { request, field: refusal?.field ?? null, message: refusal?.message ?? '' };
+}
+
+t.test('the common shape is read in place, every field of it', (t) => {
+  const bytes = bytesOf(JSON.stringify(plain));
+  const request = new Request();
+  t.equal(readFast(request, bytes, 0, bytes.length), true);
+  t.equal(request.source, bytes);
+  t.match(seen(request), {
+    type: MessageType.authorization,
+    protocol: Protocol.native,
+    amountMinor: 1250,
+    currency: packLetters('USD'),
+    mcc: 5411,
+    country: packLetters('US'),
+    channel: Channel.chip,
+    partialAllowed: true,
+    final: false,
+    id: 'q-1',
+    card: 'card_000001_1',
+    original: '',
+    merchantId: 'm-1',
+    merchantName: 'Corner Store',
+    at: '2026-11-22T18:00:00Z',
+  });
+  t.end();
+});
+
+t.test('absent fields have their defaults', (t) => {
+  const { request } = read('{"id":"a","type":"balance_inquiry","card":"c"}');
+  t.match(seen(request), {
+    amountMinor: -1,
+    currency: 0,
+    mcc: -1,
+    country: 0,
+    channel: 0,
+    partialAllowed: false,
+    final: true,
+  });
+  t.end();
+});
+
+t.test('every malformed field is named', (t) => {
+  const long65 = 'x'.repeat(65);
+  const badText = ['', long65, 5, null, true, {}, [], 'a\u0000b', 'tab\t', 'del\u007f', '\ud800', '\udc00x'];
+  const badAmount = [-1, 1.5, '1250', null, true, [], {}, 2 ** 53];
+  const table: ReadonlyArray<readonly [string, readonly unknown[]]> = [
+    ['id', [...badText, undefined, '4111111111111111', '4111-1111 1111-1111', 'q 378282246310005']],
+    ['card', [...badText, undefined, '4111111111111111']],
+    ['original', [...badText, '5500005555555559']],
+    ['type', [undefined, null, 1, '', 'Authorization', 'expiry', 'late', 'authorization ', 'balanceInquiry']],
+    ['amount', [...badAmount, undefined]],
+    ['currency', [undefined, null, 840, '', 'US', 'USDX', 'usd', 'US1', 'É12']],
+    ['merchant', [null, 'm', 1, [], true]],
+    ['merchant.id', badText],
+    ['merchant.name', ['', 'n'.repeat(129), 1, null, 'a\u001fb', '\ud83d']],
+    ['merchant.mcc', ['', '541', '54111', '54 1', 5411, null, '５４１１']],
+    ['merchant.country', ['', 'U', 'USA', 'us', 'U1', 840, null]],
+    ['channel', ['', 'CHIP', 'swipe', null, 1, 'internal']],
+    ['partialAllowed', [null, 0, 1, 'true', []]],
+    ['final', [null, 0, 'false', {}]],
+    [
+      'at',
+      [
+        null,
+        5,
+        '',
+        '2026-11-22',
+        '2026-11-22T18:00:00',
+        '2026-13-01T00:00:00Z',
+        '2026-02-29T00:00:00Z',
+        '2026-11-22 18:00:00Z',
+        '2026-11-22T24:00:00Z',
+        '2026-11-22T18:60:00Z',
+        '2026-11-22T18:00:61Z',
+        '2026-11-22T18:00:00.Z',
+        '2026-11-22T18:00:00+24:00',
+        `2026-11-22T18:00:00.${'1'.repeat(21)}Z`,
+      ],
+    ],
+  ];
+  for (const [path, values] of table) {
+    for (const value of values) {
+      const [outer, inner] = path.split('.') as [string, string?];
+      const message: Record<string, unknown> = { ...plain };
+      message[outer] = inner === undefined ? value : { ...plain.merchant, [inner]: value };
+      const { field, message: words } = read(JSON.stringify(message));
+      t.equal(field, path, `${path} = ${JSON.stringify(value)}`);
+      if (typeof value === 'string' && /\d{8}|x{8}/.test(value))
+        t.notMatch(words, value, 'the value does not come back');
+    }
+  }
+  t.end();
+});
+
+t.test('what a type requires, it requires', (t) => {
+  const needsAmount = ['authorization', 'incremental', 'clearing', 'refund', 'advice'];
+  const needsOriginal = ['incremental', 'reversal'];
+  for (const type of [...needsAmount, 'reversal', 'verification', 'balance_inquiry']) {
+    const full = { id: 'a', type, card: 'c', original: 'o', amount: 1, currency: 'USD' };
+    t.equal(read(JSON.stringify(full)).field, null, type);
+    t.equal(read(JSON.stringify({ ...full, amount: undefined })).field, needsAmount.includes(type) ? 'amount' : null);
+    t.equal(
+      read(JSON.stringify({ ...full, currency: undefined })).field,
+      needsAmount.includes(type) ? 'currency' : null,
+    );
+    t.equal(
+      read(JSON.stringify({ ...full, original: undefined })).field,
+      needsOriginal.includes(type) ? 'original' : null,
+    );
+  }
+  t.end();
+});
+
+t.test('a body that is no JSON object is refused as a whole', (t) => {
+  const text = JSON.stringify(plain);
+  const bodies: ReadonlyArray<string | Uint8Array> = [
+    '',
+    ' ',
+    'null',
+    '[]',
+    '"x"',
+    '5',
+    'tru',
+    '{',
+    text.slice(0, -1),
+    `${text}x`,
+    `${text}${text}`,
+    `\ufeff${text}`,
+    text.replace('1250', '01250'),
+    text.replace('1250', '+1250'),
+    text.replace('1250', '1.'),
+    text.replace('1250', '1250,'),
+    text.replace('q-1', 'q\n1'),
+    text.replace('q-1', 'q\\x1'),
+    text.replace('"id"', 'id'),
+    text.replace('"id"', "'id'"),
+    text.replace('{"id"', '{"x":01,"id"'),
+    text.replace('{"id"', '{"x":"\t","id"'),
+    text.replace('{"id"', '{"x":nul,"id"'),
+    text.replace('{"id"', '{"x":[1,],"id"'),
+    bytesOf(text).map((byte) => (byte === 0x71 ? 0xff : byte)),
+    Uint8Array.from([...bytesOf('{"x":"'), 0xed, 0xa0, 0x80, ...bytesOf(`",${text.slice(1)}`)]),
+  ];
+  for (const body of bodies) t.equal(read(body).field, '', String(body).slice(0, 60));
+  t.end();
+});
+
+t.test('unusual spellings of a good message mean the same', (t) => {
+  const text = JSON.stringify(plain);
+  const same: readonly string[] = [
+    JSON.stringify(plain, null, 2),
+    text.replace('1250', '1250.0'),
+    text.replace('1250', '1.25e3'),
+    text.replace('1250', '12500E-1'),
+    text.replace('"id"', '"\\u0069d"'),
+    text.replace('q-1', 'q\\u002d1'),
+    text.replace('{"id"', '{"id":5,"amount":-1,"id"'),
+    text.replace('{"id"', '{"extra":{"deep":[1,2.5e-3,"\\n\\ud800é",null,{}]},"id"'),
+    text.replace('{"id"', '{"__proto__":{"id":"x"},"id"'),
+    text.replace('{"id"', `{"x":${'['.repeat(5000)}${']'.repeat(5000)},"id"`),
+  ];
+  for (const variant of same) t.same(seen(read(variant).request), seen(read(text).request), variant.slice(0, 60));
+  t.equal(read(text.replace('1250', '-0')).request.amountMinor, 0);
+  t.equal(Object.is(read(text.replace('1250', '-0')).request.amountMinor, 0), true);
+  t.equal(read(text.replace('1250', '9007199254740991')).request.amountMinor, Number.MAX_SAFE_INTEGER);
+  t.end();
+});
+
+t.test('lengths count characters, not bytes or UTF-16 units', (t) => {
+  const { request, field } = read(JSON.stringify({ ...plain, id: '😀'.repeat(64) }));
+  t.equal(field, null);
+  t.equal(textOf(request, request.id), '😀'.repeat(64));
+  t.equal(read(JSON.stringify({ ...plain, id: '😀'.repeat(65) })).field, 'id');
+  t.end();
+});
+
+t.test('a card number in a merchant text is masked in the slab, by either reader', (t) => {
+  for (const name of ['PAY 4111 1111 1111 1111', 'é 4111111111111111']) {
+    const bytes = bytesOf(JSON.stringify({ ...plain, merchant: { id: 'm 378282246310005', name } }));
+    const { request } = read(bytes);
+    t.equal(textOf(request, request.merchantId), 'm ***********0005');
+    t.match(textOf(request, request.merchantName), /^\S+ [* ]+ ?1111$/);
+  }
+  t.end();
+});
+
+t.test('a message is read within its bounds, wherever it stands in the slab', (t) => {
+  const text = bytesOf(JSON.stringify(plain));
+  const slab = new Uint8Array(new SharedArrayBuffer(text.length + 64)).fill(0x39);
+  slab.set(text, 32);
+  const request = new Request();
+  t.equal(nativeCodec.read(request, slab, 32, 32 + text.length), null);
+  t.equal(textOf(request, request.card), plain.card);
+  t.equal(nativeCodec.read(request, slab, 32, 31 + text.length)?.field, '');
+  // The slow reader, too, takes shared memory.
+  slab[33] = 0x20;
+  slab.set(bytesOf('"\\u0069d"'), 32);
+  t.equal(nativeCodec.read(request, slab, 32, 32 + text.length)?.field, '');
+  t.end();
+});
+
+function answer(outcome: Outcome, request: Request, root = 'q-1'): string {
+  const target = new Uint8Array(answerBytesMax + 32).fill(0x58);
+  const rootBytes = bytesOf(root);
+  const length = nativeCodec.writeAnswer(target, 16, request, outcome, rootBytes, { start: 0, end: rootBytes.length });
+  t.equal(target[15], 0x58);
+  t.equal(target[16 + length], 0x58);
+  t.ok(length <= answerBytesMax);
+  if (nativeCodec.status(outcome) === 200) {
+    nativeCodec.stampResponseTime(target, 16 + length, 200, 812);
+  }
+  return Buffer.from(target.subarray(16, 16 + length)).toString();
+}
+
+function approved(): Outcome {
+  const outcome = new Outcome();
+  outcome.approved = true;
+  outcome.reason = Reason.approved;
+  outcome.amountMinor = 1250;
+  outcome.approvedAmountMinor = 1250;
+  outcome.availableMinor = 98750;
+  outcome.currency = packLetters('USD');
+  return outcome;
+}
+
+t.test('answers have exactly these bytes', (t) => {
+  const { request } = read(JSON.stringify(plain));
+  t.equal(
+    answer(approved(), request),
+    '{"id":"q-1","approved":true,"reason":"approved","responseCode":"00","authorizationId":"q-1","amount":1250,' +
+      '"approvedAmount":1250,"available":98750,"currency":"USD","responseTimeMs":0.812     }',
+  );
+  const partial = approved();
+  partial.partial = true;
+  partial.approvedAmountMinor = 1000;
+  partial.availableMinor = 0;
+  t.match(answer(partial, request), '"responseCode":"10"');
+
+  const limited = new Outcome();
+  limited.reason = Reason.limitExceeded;
+  limited.detail = windowDetail(0, 0, 'amount');
+  limited.amountMinor = 9_007_199_254_740_991;
+  limited.availableMinor = -9_007_199_254_740_991;
+  limited.currency = packLetters('JPY');
+  t.equal(
+    answer(limited, request, 'ro"o\\té'),
+    '{"id":"q-1","approved":false,"reason":"limit_exceeded","detail":"card.daily.amount","responseCode":"61",' +
+      '"authorizationId":"ro\\"o\\\\té","amount":9007199254740991,"approvedAmount":0,' +
+      '"available":-9007199254740991,"currency":"JPY","responseTimeMs":0.812     }',
+  );
+  limited.detail = windowDetail(2, 4, 'count');
+  t.match(answer(limited, request), '"detail":"account.lifetime.count","responseCode":"65"');
+
+  const unknown = new Outcome();
+  unknown.reason = Reason.cardNotFound;
+  const bare = read('{"id":"a\\"\\\\b","type":"balance_inquiry","card":"c"}').request;
+  t.equal(
+    answer(unknown, bare, ''),
+    '{"id":"a\\"\\\\b","approved":false,"reason":"card_not_found","responseCode":"14","authorizationId":null,' +
+      '"amount":0,"approvedAmount":0,"available":0,"currency":null,"responseTimeMs":0.812     }',
+  );
+  t.end();
+});
+
+t.test('a conflict answers 409 as a problem', (t) => {
+  const outcome = new Outcome();
+  outcome.reason = Reason.duplicateConflict;
+  const { request } = read(JSON.stringify(plain));
+  t.equal(nativeCodec.status(outcome), 409);
+  t.equal(nativeCodec.contentType(409), 'application/problem+json');
+  t.same(JSON.parse(answer(outcome, request)), {
+    type: 'about:blank',
+    title: 'duplicate_conflict',
+    status: 409,
+    detail: 'this id was used before: same id, other content; nothing was held',
+    id: 'q-1',
+    approved: false,
+    reason: 'duplicate_conflict',
+    responseCode: '94',
+  });
+  t.end();
+});
+
+t.test('every reason and the longest texts make valid JSON within the bound', (t) => {
+  for (const id of ['q', '"'.repeat(64), '\\'.repeat(64), '😀'.repeat(64)]) {
+    const { request } = read(JSON.stringify({ ...plain, id }));
+    for (const entry of reasonTable) {
+      const outcome = new Outcome();
+      outcome.reason = entry.number;
+      outcome.approved = entry.number === Reason.approved;
+      const body = JSON.parse(answer(outcome, request, id)) as Record<string, unknown>;
+      t.equal(body['id'], id);
+      t.equal(body['reason'], entry.name);
+      t.equal(body['responseCode'], entry.responseCode);
+    }
+  }
+  t.end();
+});
+
+t.test('the response time fills its ten bytes', (t) => {
+  const cases: ReadonlyArray<readonly [number, string]> = [
+    [0, '0.000     '],
+    [1, '0.001     '],
+    [812, '0.812     '],
+    [812.9, '0.812     '],
+    [1500, '1.500     '],
+    [99_999_999, '99999.999 '],
+    [999_999_999, '999999.999'],
+    [1e15, '999999.999'],
+    [-5, '0.000     '],
+    [Number.NaN, '0.000     '],
+  ];
+  for (const [micros, text] of cases) {
+    const target = bytesOf('{"responseTimeMs":0         }|');
+    patchResponseTime(target, target.length - 1, micros);
+    t.equal(Buffer.from(target).toString(), `{"responseTimeMs":${text}}|`);
+    t.equal(text.length, responseTimeBytes);
+  }
+  t.end();
+});
+
+t.test('a refusal is a problem that points at the field', (t) => {
+  const request = new Request();
+  const bytes = bytesOf(JSON.stringify({ ...plain, merchant: { mcc: '12' } }));
+  const refusal = nativeCodec.read(request, bytes, 0, bytes.length)!;
+  const target = new Uint8Array(answerBytesMax);
+  const length = nativeCodec.writeRefusal(target, 0, request, refusal);
+  t.equal(nativeCodec.refusalStatus(refusal), 400);
+  t.same(JSON.parse(Buffer.from(target.subarray(0, length)).toString()), {
+    type: 'about:blank',
+    title: 'malformed_request',
+    status: 400,
+    detail: 'merchant.mcc must be a string of four digits (ISO 18245)',
+    field: 'merchant.mcc',
+    errors: [{ pointer: '/merchant/mcc', detail: 'must be a string of four digits (ISO 18245)' }],
+  });
+  t.end();
+});
+
+t.test('503 bodies carry a decline', (t) => {
+  const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.from(body).toString());
+  t.match(parse(nativeCodec.unavailableBody(Reason.overloaded)), {
+    title: 'overloaded',
+    status: 503,
+    approved: false,
+    reason: 'overloaded',
+    responseCode: '91',
+  });
+  t.match(parse(nativeCodec.unavailableBody(Reason.systemError)), { title: 'system_error', reason: 'system_error' });
+  t.match(parse(nativeCodec.unavailableBody(Reason.overloaded, true)), { title: 'shutting_down', approved: false });
+  t.end();
+});

@@ -1,0 +1,69 @@
+/**
+ * Error bodies of the authorization port: application/problem+json (RFC 9457). What never varies is built once at load;
+ * callers must not write into it.
+ */
+import { Reason, reasonEntry } from '../core/reasons.js';
+import type { FieldError } from './codec.js';
+
+export const problemContentType = 'application/problem+json';
+export const jsonContentType = 'application/json';
+
+const encode = (value: object): Uint8Array => new Uint8Array(Buffer.from(JSON.stringify(value)));
+
+/** Longest dotted path that is echoed, in characters; ours are below 60. */
+const fieldLengthMax = 128;
+
+/** The 400 body: names the field as dotted path and as JSON pointer, and says what would be right. */
+export function badRequestBody(error: FieldError): Uint8Array {
+  const field = error.field.slice(0, fieldLengthMax);
+  return encode({
+    type: 'about:blank',
+    title: 'malformed_request',
+    status: 400,
+    detail: field === '' ? `the body ${error.message}` : `${field} ${error.message}`,
+    field,
+    errors: [{ pointer: pointerOf(field), detail: error.message }],
+  });
+}
+
+/** `merchant.mcc` → `/merchant/mcc` (RFC 6901); '' is the whole document. */
+function pointerOf(field: string): string {
+  return field === '' ? '' : `/${field.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('.', '/')}`;
+}
+
+function problem(status: number, title: string, detail: string): Uint8Array {
+  return encode({ type: 'about:blank', title, status, detail });
+}
+
+export const unauthorizedBody = problem(
+  401,
+  'unauthorized',
+  'send the processor credentials as HTTP Basic authentication',
+);
+export const notFoundBody = problem(404, 'not_found', 'there is nothing at this path');
+export const methodNotAllowedBody = problem(405, 'method_not_allowed', 'this path takes POST only');
+export const tooLargeBody = problem(413, 'body_too_large', 'the body is longer than 65536 bytes');
+export const unsupportedMediaTypeBody = problem(
+  415,
+  'unsupported_media_type',
+  'send the body as application/json, not encoded',
+);
+export const internalErrorBody = problem(500, 'internal_error', 'the request was not decided');
+
+function unavailable(title: string, reason: Reason, detail: string): Uint8Array {
+  const entry = reasonEntry(reason);
+  return encode({
+    type: 'about:blank',
+    title,
+    status: 503,
+    detail,
+    approved: false,
+    reason: entry.name,
+    responseCode: entry.responseCode,
+  });
+}
+
+/** 503 bodies carry a decline, so that a processor that reads only the body has its answer. */
+export const overloadedBody = unavailable('overloaded', Reason.overloaded, 'too many requests are waiting; declined');
+export const shuttingDownBody = unavailable('shutting_down', Reason.systemError, 'this engine is stopping; declined');
+export const systemErrorBody = unavailable('system_error', Reason.systemError, 'no decision could be made; declined');

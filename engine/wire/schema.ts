@@ -1,0 +1,42 @@
+/**
+ * The only importer of ajv: compiles a JSON schema into a check that answers with our FieldError. One description per
+ * field says what would be right, so that a sender reads the rule and never sees its own value (a card number, perhaps)
+ * come back.
+ */
+import { Ajv } from 'ajv';
+import type { FieldError } from './codec.js';
+
+/** Description per dotted path, '' for the body: completes "must be …". */
+export type Descriptions = Readonly<Record<string, string>>;
+
+export type Check = (value: unknown) => FieldError | null;
+
+/**
+ * Pattern of a text that may be kept: no control characters, and no lone surrogates (they have no UTF-8). Ajv compiles
+ * patterns with the `u` flag, where a proper pair is one character and never matches \p{Cs}.
+ */
+export const keptTextPattern = '^[^\\u0000-\\u001f\\u007f\\p{Cs}]*$';
+
+/** @param descriptions must name every path the schema can refuse; a missing one falls back to ajv's words. */
+export function compileCheck(schema: object, descriptions: Descriptions): Check {
+  const validate = new Ajv({ strict: true, allErrors: false }).compile(schema);
+  return (value) => {
+    if (validate(value)) return null;
+    const error = validate.errors![0]!;
+    const parent = error.instancePath.slice(1).replaceAll('/', '.');
+    if (error.keyword === 'required') {
+      const name = String(error.params['missingProperty']);
+      return missingField(parent === '' ? name : `${parent}.${name}`);
+    }
+    return fieldError(parent, descriptions, error.message ?? 'is not valid');
+  };
+}
+
+export function missingField(field: string): FieldError {
+  return { field, message: 'is required' };
+}
+
+export function fieldError(field: string, descriptions: Descriptions, otherwise = 'is not valid'): FieldError {
+  const description = descriptions[field];
+  return { field, message: description === undefined ? otherwise : `must be ${description}` };
+}
