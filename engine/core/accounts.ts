@@ -66,7 +66,7 @@ export class Accounts {
     return slot;
   }
 
-  /** Replaces the reference data of an account. Older or equal versions are ignored. */
+  /** Replaces the reference data of an account. An older version is ignored; an equal one says the same again. */
   describe(
     slot: number,
     version: number,

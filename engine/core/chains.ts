@@ -51,7 +51,8 @@ export class Chains {
   /** Slots below it were used at least once; at capacity the hand goes round and evicts. */
   #used = 0;
   #hand = 0;
-  #free = -1;
+  /** Settled chain whose place the next open() takes; −1 for none. */
+  #victim = -1;
 
   /** @param capacity most chains in memory */
   constructor(capacity: number) {
@@ -99,30 +100,39 @@ export class Chains {
   }
 
   /**
-   * Makes sure that the next open() finds a place, evicting a chain that is settled (its last sequence is at or below
-   * `shippedSequence`). @returns false when every chain looked at still waits for the books: the caller declines.
+   * Makes sure that the next open() finds a place, by choosing a chain that is settled (its last sequence is at or below
+   * `shippedSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
+   * may be the very chain that the message is about, and what is moved is not settled any more.
+   * @returns false when every chain looked at still waits for the books: the caller declines.
    */
   makeRoom(shippedSequence: number): boolean {
-    if (this.#used < this.capacity || this.#free >= 0) return true;
+    if (this.#used < this.capacity) return true;
+    if (this.#victim >= 0 && this.#sequence[this.#victim]! <= shippedSequence) return true;
     for (let looks = 0; looks < evictionLooksMax; looks++) {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
       if (this.#sequence[slot]! > shippedSequence) continue;
-      this.#index.remove(slot);
-      if (this.#idLength[slot]! > idBytesInline) this.#longIds.delete(slot);
-      this.#free = slot;
+      this.#victim = slot;
       return true;
     }
+    this.#victim = -1;
     return false;
+  }
+
+  #evict(slot: number): void {
+    this.#index.remove(slot);
+    if (this.#idLength[slot]! > idBytesInline) this.#longIds.delete(slot);
   }
 
   /** Opens a chain named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
   open(bytes: Uint8Array, start: number, end: number, state: ChainState, sequence: number): number {
-    let slot = this.#free;
-    if (slot >= 0) this.#free = -1;
+    let slot = this.#used;
+    if (slot < this.capacity) this.#used++;
     else {
-      assert(this.#used < this.capacity, 'open() needs makeRoom() first');
-      slot = this.#used++;
+      slot = this.#victim;
+      assert(slot >= 0, 'open() needs makeRoom() first');
+      this.#victim = -1;
+      this.#evict(slot);
     }
     hash64(bytes, start, end);
     this.#index.add(slot, hashLow, hashHigh);
@@ -166,7 +176,7 @@ export class Chains {
     if (spendAmountDelta > 0 && spendDay > this.#newestDay[slot]!) {
       this.#newestDay[slot] = spendDay;
       this.#newestAmount[slot] = spendAmountDelta;
-    } else {
+    } else if (spendAmountDelta > 0 || spendDay === this.#newestDay[slot]!) {
       this.#newestAmount[slot]! += spendAmountDelta;
     }
     // What was cleared is not given back any more, so the newest part never exceeds what is still held.

@@ -54,6 +54,8 @@ export class Question {
    * others the one that `original` names; chainAbsent when there is none.
    */
   chain = chainAbsent;
+  /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
+  originalKnown = false;
   /** Stamped once on arrival, wall clock milliseconds since 1970. */
   nowMs = 0;
 }
@@ -166,10 +168,10 @@ export class Decider {
     const { request, outcome, books } = context;
     outcome.reset();
     outcome.currency = request.currency;
-    outcome.amountMinor = request.amountMinor < 0 ? 0 : request.amountMinor;
+    outcome.amountMinor = Math.max(0, request.amountMinor);
     if (question.card === null) {
       refuse(outcome, Reason.cardNotFound);
-      declined(request, outcome);
+      declined(request, outcome, idIsTaken(books, question.chain));
       return;
     }
     const { accounts } = books;
@@ -184,9 +186,12 @@ export class Decider {
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
     // A chain of another account is somebody else's: for this card it does not exist. An increment must come from the
-    // card that was authorized, whose limits it counts in; later facts may come from its replacement.
+    // card that was authorized, whose limits it counts in; later facts may come from its replacement. An authorization
+    // is the exception: its own id names the chain, and two chains must never have one name.
     if (
       context.chain >= 0 &&
+      request.type !== T.authorization &&
+      request.type !== T.advice &&
       (books.chains.account(context.chain) !== accounts.number(account) ||
         (request.type === T.incremental && books.chains.card(context.chain) !== card.number))
     ) {
@@ -201,10 +206,13 @@ export class Decider {
       const check = checks[index]!;
       if ((check.types & type) !== 0 && check.refuses(context)) {
         refuse(outcome, check.reason);
-        declined(request, outcome);
+        declined(request, outcome, idIsTaken(books, question.chain));
         // A reversal that overtook its authorization spends the id, so that the hold cannot come after its release.
         outcome.tombstone =
-          check.reason === Reason.originalNotFound && request.type === T.reversal && question.chain === chainAbsent;
+          check.reason === Reason.originalNotFound &&
+          request.type === T.reversal &&
+          question.chain === chainAbsent &&
+          !question.originalKnown;
         return;
       }
     }
@@ -224,17 +232,25 @@ function refuse(outcome: Outcome, reason: Reason): void {
 }
 
 /** Declined before anything was looked at (late, no room): holds nothing, and is journaled like every answer. */
-export function declineOutright(request: Request, outcome: Outcome, reason: Reason): void {
+export function declineOutright(request: Request, outcome: Outcome, reason: Reason, idTaken = false): void {
   outcome.reset();
   outcome.reason = reason;
   outcome.currency = request.currency;
-  outcome.amountMinor = request.amountMinor < 0 ? 0 : request.amountMinor;
-  declined(request, outcome);
+  outcome.amountMinor = Math.max(0, request.amountMinor);
+  declined(request, outcome, idTaken);
 }
 
-/** A declined authorization is a transaction of its own, for people to see; a declined follow-up is an event only. */
-function declined(request: Request, outcome: Outcome): void {
-  if (request.type !== T.authorization && request.type !== T.advice) return;
+/** Whether the id of an authorization names a transaction already. A tombstone is none: nothing was ever shown of it. */
+function idIsTaken(books: Books, chain: number): boolean {
+  return chain !== chainAbsent && books.chains.status(chain) !== ChainStatus.tombstone;
+}
+
+/**
+ * A declined authorization is a transaction of its own, for people to see; a declined follow-up is an event only, and so
+ * is an authorization under the id of an older transaction, which must not be overwritten.
+ */
+function declined(request: Request, outcome: Outcome, idTaken: boolean): void {
+  if (idTaken || (request.type !== T.authorization && request.type !== T.advice)) return;
   outcome.chainStatus = ChainStatus.declined;
   outcome.opensChain = true;
 }
@@ -469,13 +485,14 @@ function closedStatus(context: Context, whenNothingPosted: ChainStatus): ChainSt
 function release(context: Context, amountMinor: number, givesBackCount: boolean): void {
   const { outcome, books, chain } = context;
   const { chains } = books;
-  outcome.heldDelta = -amountMinor;
+  // 0 − x, here and below: a plain minus would make −0 of nothing, and the journal would keep it.
+  outcome.heldDelta = 0 - amountMinor;
   const newest = Math.min(amountMinor, chains.newestAmount(chain));
   outcome.spendDay = chains.newestDay(chain);
-  outcome.spendAmountDelta = newest === 0 ? 0 : -newest;
+  outcome.spendAmountDelta = 0 - newest;
   const older = amountMinor - newest;
   outcome.olderSpendDay = chains.firstDay(chain);
-  outcome.olderSpendAmountDelta = older === 0 ? 0 : -older;
+  outcome.olderSpendAmountDelta = 0 - older;
   // Nothing came of it: it does not count as an authorization any more, on the day it was counted.
   outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
 }
@@ -508,12 +525,14 @@ function clear(context: Context): void {
       ? ChainStatus.completed
       : ChainStatus.reversed;
   release(context, rest, outcome.chainStatus === ChainStatus.reversed && status === ChainStatus.open);
-  outcome.heldDelta = -(fromHold + rest);
+  outcome.heldDelta = 0 - (fromHold + rest);
   if (beyondHold > 0) {
     // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
     outcome.spendDay = day;
     outcome.spendAmountDelta = beyondHold;
-    outcome.spendCountDelta = 0;
+    // The count was given back when the hold lapsed or was reversed (or never taken): something came of it after all.
+    const counted = status === ChainStatus.open || status === ChainStatus.completed;
+    outcome.spendCountDelta = counted ? 0 : 1;
     if (status !== ChainStatus.open) outcome.detail = detailForcePost;
   }
 }
@@ -522,15 +541,17 @@ function refund(context: Context): void {
   const { outcome, request, books, chain, policy } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.postedDelta = -request.amountMinor;
-  if (chain === chainAbsent) {
+  if (chain === chainAbsent || books.chains.status(chain) === ChainStatus.declined) {
     outcome.opensChain = true;
     outcome.chainStatus = ChainStatus.completed;
     return;
   }
   outcome.chainStatus = books.chains.status(chain);
   if (policy.refundRestoresWindows) {
+    // No more than was posted: what is credited beyond it was never taken, and a hold gives back its own part.
+    const posted = Math.max(0, books.chains.posted(chain));
     outcome.olderSpendDay = books.chains.firstDay(chain);
-    outcome.olderSpendAmountDelta = -request.amountMinor;
+    outcome.olderSpendAmountDelta = 0 - Math.min(request.amountMinor, posted);
   }
 }
 
@@ -554,13 +575,17 @@ export function decideLate(
   if (chain !== chainAbsent) {
     const released = Math.min(approval.heldDelta, chains.held(chain));
     const unposted = Math.min(approval.postedDelta, Math.max(0, chains.posted(chain)));
-    const untouched = released === approval.heldDelta && unposted === approval.postedDelta;
-    outcome.heldDelta = released === 0 ? 0 : -released;
-    outcome.postedDelta = unposted === 0 ? 0 : -unposted;
+    const taken = released + unposted;
+    // Nothing came of the chain: its last money goes now. (When it was reversed in between, there is nothing to take and
+    // the count was given back already; when an increment or a clearing lives on, so does the chain.)
+    const emptied =
+      approval.opensChain && taken > 0 && released === chains.held(chain) && unposted === chains.posted(chain);
+    outcome.heldDelta = 0 - released;
+    outcome.postedDelta = 0 - unposted;
     outcome.spendDay = approval.spendDay;
-    outcome.spendAmountDelta = -(released + unposted);
-    outcome.spendCountDelta = untouched && approval.spendCountDelta > 0 ? -approval.spendCountDelta : 0;
-    outcome.chainStatus = approval.opensChain && untouched ? ChainStatus.declined : chains.status(chain);
+    outcome.spendAmountDelta = 0 - taken;
+    outcome.spendCountDelta = emptied ? 0 - approval.spendCountDelta : 0;
+    outcome.chainStatus = emptied ? ChainStatus.declined : chains.status(chain);
   }
   outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
   outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
@@ -580,9 +605,9 @@ export function decideExpiry(books: Books, chain: number, nowMs: number, outcome
   outcome.heldDelta = -held;
   const newest = Math.min(held, chains.newestAmount(chain));
   outcome.spendDay = chains.newestDay(chain);
-  outcome.spendAmountDelta = newest === 0 ? 0 : -newest;
+  outcome.spendAmountDelta = 0 - newest;
   outcome.olderSpendDay = chains.firstDay(chain);
-  outcome.olderSpendAmountDelta = newest === held ? 0 : newest - held;
+  outcome.olderSpendAmountDelta = newest - held;
   outcome.olderSpendCountDelta = outcome.chainStatus === ChainStatus.expired ? -1 : 0;
   return true;
 }

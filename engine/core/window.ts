@@ -119,7 +119,7 @@ export class Zone {
 
 /** Zones by name, each made once. There are about 600 names; the bound only guards against a corrupt database. */
 const zoneCountMax = 1024;
-const zones = new Map<string, Zone>();
+const zones = new Map<string, Zone>([['UTC', new Zone('UTC')]]);
 
 /** The zone of that name; unknown names (never written by the API) fall back to UTC. */
 export function zoneNamed(name: string): Zone {

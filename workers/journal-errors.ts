@@ -1,0 +1,84 @@
+/** What can go wrong with a journal, each with a stable code and a text that says what to do. No card data in any. */
+
+/**
+ * An append could not be proved durable. The writer that threw it refuses everything for ever after: after a failed
+ * fdatasync the kernel may have dropped the dirty pages and marked them clean, so a second fdatasync would succeed
+ * without having written anything. Only a restart, which reads the disk and rewrites the end, may go on.
+ */
+export class JournalFailedError extends Error {
+  override readonly name = 'JournalFailedError';
+  readonly code = 'JOURNAL_FAILED';
+  constructor(partition: number, cause: unknown) {
+    super(
+      `the journal of partition ${partition} could not be written and takes nothing more until its worker is restarted: ${causeText(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** The journal on disk is not what was written. It is never used: no record of it is replayed, shipped or added to. */
+export class JournalCorruptError extends Error {
+  override readonly name = 'JournalCorruptError';
+  readonly code = 'JOURNAL_CORRUPT';
+  /**
+   * @param file path of the segment
+   * @param offset byte in the file at which the part that is wrong begins
+   * @param sequence the record that should begin there
+   * @param detail what is wrong
+   */
+  constructor(
+    readonly file: string,
+    readonly offset: number,
+    readonly sequence: number,
+    readonly detail: string,
+  ) {
+    super(
+      `the journal is damaged: ${file} at byte ${offset}, where record ${sequence} should begin: ${detail}. ` +
+        'Nothing of this journal was used. Copy the folder before anything else. Then put an undamaged copy of it back; ' +
+        `or, accepting that approvals which Postgres does not have yet are forgotten (record ${sequence} and later of ` +
+        'this partition, and any before it that were not shipped), move the folder away and restore the position as the runbook says.',
+    );
+  }
+}
+
+/** The journal and Postgres disagree about where this partition stands. */
+export class JournalPositionError extends Error {
+  override readonly name = 'JournalPositionError';
+  readonly code = 'JOURNAL_POSITION';
+  constructor(
+    partition: number,
+    readonly firstSequence: number,
+    readonly lastSequence: number,
+    readonly shippedSequence: number,
+  ) {
+    super(
+      `partition ${partition}: the journal holds ${
+        lastSequence < firstSequence ? `no record yet and goes on at ${firstSequence}` : `records ${firstSequence} to ${lastSequence}`
+      }, but Postgres says that record ${shippedSequence} was the last one settled. ` +
+        (lastSequence < shippedSequence
+          ? 'The journal is older than the database: is DATA_DIR the folder this database was used with?'
+          : 'The database is older than the journal (was it restored from a backup?): records between the two are in neither.'),
+    );
+  }
+}
+
+/** The journal was written by another number of partitions. */
+export class JournalPartitionCountError extends Error {
+  override readonly name = 'JournalPartitionCountError';
+  readonly code = 'JOURNAL_PARTITION_COUNT';
+  constructor(
+    readonly directory: string,
+    readonly found: number,
+    readonly wanted: number,
+    detail: string,
+  ) {
+    super(
+      `${directory} was written with WORKERS=${found}, this start has WORKERS=${wanted}, and ${detail}. ` +
+        `Start once with WORKERS=${found}, let it settle everything, stop it cleanly, then start with WORKERS=${wanted}.`,
+    );
+  }
+}
+
+function causeText(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

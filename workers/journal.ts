@@ -1,0 +1,306 @@
+/**
+ * The journal of one partition: what was decided, in order, on disk before anyone is told. One thread writes it, with one
+ * pwrite and one fdatasync per batch; the caller lays the records out in the writer's own buffer, so nothing is copied.
+ *
+ *   writer.reserve(bytesMax)           before deciding: false declines the batch, nothing was lost
+ *   records at frameHeaderBytes …      writeRecord into writer.frame, writer.view
+ *   writer.append(end, count, atMs)    returns the last sequence, which is then durable
+ *
+ * Sequences count records of the partition from 1 without a gap. Bytes: segment.ts. Files: segment-files.ts.
+ */
+import { assert } from '../engine/core/invariant.js';
+import type { PartitionProgress } from '../engine/core/progress.js';
+import { JournalFailedError } from './journal-errors.js';
+import {
+  assertPosition,
+  type JournalPlace,
+  type JournalScan,
+  rewriteEnd,
+  scanJournal,
+} from './journal-recovery.js';
+import {
+  assertSegmentSizes,
+  frameBytesFor,
+  frameBytesMaxDefault,
+  frameHeaderBytes,
+  frameTrailerBytes,
+  type SegmentHeader,
+  type SegmentSizes,
+  sealFrame,
+  segmentBytesDefault,
+  segmentHeaderBytes,
+} from './segment.js';
+import { listJournalFiles, removeMaking } from './segment-files.js';
+import { makeSegment } from './segment-maker.js';
+import { type FileId, isDiskFull } from './storage.js';
+
+export { frameHeaderBytes } from './segment.js';
+
+export interface JournalSizes extends SegmentSizes {
+  /** Most files of a partition's journal on disk, spares included; with segmentBytes the bound on its size. */
+  readonly segmentsMax: number;
+}
+
+/** 64 × 64 MiB: 4 GiB per partition, about a quarter of an hour of full load while Postgres is away. */
+export const journalSizesDefault: JournalSizes = {
+  segmentBytes: segmentBytesDefault,
+  frameBytesMax: frameBytesMaxDefault,
+  segmentsMax: 64,
+};
+
+/** Segments of a few frames, so that tests roll, run full and recycle all the time. */
+export const journalSizesTiny: JournalSizes = { segmentBytes: 4096, frameBytesMax: 2048, segmentsMax: 8 };
+
+/** A segment that could not be made is not tried again for this long: each try writes until the disk is full. */
+const retryMs = 250;
+
+export interface JournalOptions extends JournalPlace {
+  readonly sizes: JournalSizes;
+  readonly progress: PartitionProgress;
+  /** The last record that Postgres has settled, from journal_positions; 0 when it has none. */
+  readonly shippedSequence: number;
+  /** Monotonic milliseconds; for pacing retries and timing syncs only. */
+  readonly nowMs?: () => number;
+}
+
+export interface OpenedJournal {
+  readonly writer: JournalWriter;
+  /** What was found; replay shippedSequence + 1 … lastSequence (replayJournal) before the first reserve. */
+  readonly scan: JournalScan;
+}
+
+/**
+ * Opens a partition's journal for writing and makes everything in it durable; makes it when it is new. The shipper must
+ * be paused: the last segment may become another file.
+ * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError; storage errors as they come
+ */
+export function openJournal(options: JournalOptions): OpenedJournal {
+  const { storage, directory, sizes, shippedSequence } = options;
+  assertSegmentSizes(sizes);
+  assert(sizes.segmentsMax >= 2, 'segmentsMax must leave room for a sealed segment and an open one');
+  storage.makeDirectory(directory);
+  const found = scanJournal(options);
+  // An empty folder is a new journal only for a partition that never settled anything.
+  assertPosition(options, found?.firstSequence ?? 1, found?.lastSequence ?? 0, shippedSequence);
+  let file: FileId;
+  let scan: JournalScan;
+  if (found === undefined) {
+    removeMaking(storage, directory, 'worker');
+    const header = firstSegmentHeader(options, 1, 1);
+    file = makeSegment(storage, directory, header);
+    scan = emptyScan(header);
+  } else {
+    scan = found;
+    file = rewriteEnd(options, scan);
+  }
+  const writer = new JournalWriter(options, scan, file);
+  options.progress.publishDurable(scan.lastSequence);
+  return { writer, scan };
+}
+
+/** Header of a segment that follows nothing. */
+export function firstSegmentHeader(
+  place: JournalPlace & { readonly sizes: SegmentSizes },
+  number: number,
+  firstSequence: number,
+): SegmentHeader {
+  return {
+    partition: place.partition,
+    partitionCount: place.partitionCount,
+    number,
+    firstSequence,
+    chainSeed: 0,
+    segmentBytes: place.sizes.segmentBytes,
+    frameBytesMax: place.sizes.frameBytesMax,
+  };
+}
+
+function emptyScan(header: SegmentHeader): JournalScan {
+  return {
+    header,
+    firstSequence: header.firstSequence,
+    lastSequence: header.firstSequence - 1,
+    endOffset: segmentHeaderBytes,
+    chain: header.chainSeed,
+    segmentCount: 1,
+    torn: undefined,
+    notes: [],
+  };
+}
+
+/** Why reserve() said no. */
+export type JournalRefusal = '' | 'disk full' | 'books lag';
+
+export class JournalWriter {
+  readonly #options: JournalOptions;
+  readonly #nowMs: () => number;
+  #header: SegmentHeader;
+  #file: FileId;
+  #offset: number;
+  #chain: number;
+  #lastSequence: number;
+  #reservedBytes = 0;
+  #failed: JournalFailedError | undefined;
+  #refusal: JournalRefusal = '';
+  #retryAtMs = 0;
+
+  /** The frame being filled: records begin at frameHeaderBytes, the header is written by append(). Reused. */
+  readonly frame: Uint8Array;
+  readonly view: DataView;
+  /** Most bytes of records in one batch. */
+  readonly recordBytesMax: number;
+
+  /** For openJournal only. */
+  constructor(options: JournalOptions, scan: JournalScan, file: FileId) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#header = scan.header;
+    this.#file = file;
+    this.#offset = scan.endOffset;
+    this.#chain = scan.chain;
+    this.#lastSequence = scan.lastSequence;
+    this.frame = new Uint8Array(options.sizes.frameBytesMax);
+    this.view = new DataView(this.frame.buffer);
+    this.recordBytesMax = options.sizes.frameBytesMax - frameHeaderBytes - frameTrailerBytes;
+  }
+
+  /** The last durable record of the partition. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  /** Why the last reserve() returned false; '' when it returned true. */
+  get refusal(): JournalRefusal {
+    return this.#refusal;
+  }
+
+  /** True once an append failed. */
+  get failed(): boolean {
+    return this.#failed !== undefined;
+  }
+
+  /**
+   * Makes sure that a batch of up to `bytesMax` bytes of records can be appended, rolling to the next segment when this
+   * one is too full. Call before deciding.
+   * @returns false when no segment can be made now (see `refusal`); the journal is as before and may be asked again
+   * @throws JournalFailedError once the journal has failed
+   */
+  reserve(bytesMax: number): boolean {
+    if (this.#failed !== undefined) throw this.#failed;
+    assert(bytesMax > 0 && bytesMax <= this.recordBytesMax, 'a batch is larger than the frame buffer');
+    const frameBytes = frameBytesFor(bytesMax);
+    const fits = this.#offset + frameBytes <= this.#header.segmentBytes && frameBytes <= this.#header.frameBytesMax;
+    if (!fits && !this.#roll()) return false;
+    this.#reservedBytes = frameBytes;
+    this.#refusal = '';
+    return true;
+  }
+
+  /**
+   * Writes the batch and returns once it is on disk. The records in `frame` stay as they are until the caller changes them.
+   * @param endOffset end of the last record in `frame`
+   * @param recordCount records from frameHeaderBytes to there
+   * @param atMs wall clock milliseconds stamped on the batch
+   * @returns the sequence of the last record; the first is that − recordCount + 1
+   * @throws JournalFailedError: whether the batch is on disk is unknown, nobody may be told that it is, and this writer is done
+   */
+  append(endOffset: number, recordCount: number, atMs: number): number {
+    if (this.#failed !== undefined) throw this.#failed;
+    const frameBytes = frameBytesFor(endOffset - frameHeaderBytes);
+    assert(recordCount > 0 && endOffset > frameHeaderBytes, 'a batch has at least one record');
+    assert(frameBytes <= this.#reservedBytes, 'a batch is larger than what was reserved');
+    const lastSequence = this.#lastSequence + recordCount;
+    assert(Number.isSafeInteger(lastSequence), 'sequences are used up');
+    const { storage, partition, progress } = this.#options;
+    const chain = sealFrame(
+      this.frame,
+      this.view,
+      endOffset,
+      recordCount,
+      this.#lastSequence + 1,
+      atMs,
+      this.#offset,
+      this.#chain,
+      partition,
+      this.#header.number,
+    );
+    // The point of no return: from here the batch may be on disk, whatever we are told.
+    let syncMs: number;
+    try {
+      storage.pwrite(this.#file, this.frame, frameBytes, this.#offset);
+      syncMs = this.#nowMs();
+      storage.fdatasync(this.#file);
+      syncMs = this.#nowMs() - syncMs;
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#offset += frameBytes;
+    this.#chain = chain;
+    this.#lastSequence = lastSequence;
+    this.#reservedBytes = 0;
+    progress.publishDurable(lastSequence);
+    progress.countBatch(recordCount, frameBytes, syncMs * 1e6);
+    return lastSequence;
+  }
+
+  /** Closes the file. Nothing is pending: every append was synced. */
+  close(): void {
+    this.#failed ??= new JournalFailedError(this.#options.partition, 'the journal was closed');
+    if (this.#file >= 0) this.#options.storage.close(this.#file);
+    this.#file = -1;
+  }
+
+  #roll(): boolean {
+    const { storage, directory, sizes, partition } = this.#options;
+    const { segments, spares, making } = listJournalFiles(storage, directory);
+    if (spares.length === 0) {
+      // What the shipper is making counts: it takes its room already. Both may begin one at once, so the bound can be
+      // passed by a single file.
+      if (segments.length + making.length >= sizes.segmentsMax) return this.#refuse('books lag');
+      if (this.#nowMs() < this.#retryAtMs) return this.#refuse('disk full');
+      if (storage.freeBytes(directory) < sizes.segmentBytes) return this.#refuse('disk full');
+    }
+    let file: FileId;
+    const header = this.#nextHeader();
+    try {
+      file = makeSegment(storage, directory, header);
+    } catch (error) {
+      if (isDiskFull(error)) {
+        this.#retryAtMs = this.#nowMs() + retryMs;
+        return this.#refuse('disk full');
+      }
+      // The new segment may or may not be there under its name: only a restart can tell.
+      throw this.#fail(error);
+    }
+    try {
+      storage.close(this.#file);
+    } catch (error) {
+      // close() may report a write error late; all of ours were synced, but a disk that says so is not to be trusted.
+      storage.close(file);
+      this.#file = -1;
+      throw this.#fail(new Error(`closing a segment of partition ${partition} failed`, { cause: error }));
+    }
+    this.#header = header;
+    this.#file = file;
+    this.#offset = segmentHeaderBytes;
+    this.#retryAtMs = 0;
+    return true;
+  }
+
+  #nextHeader(): SegmentHeader {
+    return {
+      ...firstSegmentHeader(this.#options, this.#header.number + 1, this.#lastSequence + 1),
+      chainSeed: this.#chain,
+    };
+  }
+
+  #refuse(why: JournalRefusal): false {
+    this.#refusal = why;
+    return false;
+  }
+
+  #fail(cause: unknown): JournalFailedError {
+    this.#failed = new JournalFailedError(this.#options.partition, cause);
+    return this.#failed;
+  }
+}

@@ -1,0 +1,521 @@
+/**
+ * A partition: the only writer of its accounts. It takes one slab after another, decides every message in it in arrival
+ * order against memory alone, appends one frame to its journal, syncs once, and leaves the answers in the slab. It reads
+ * no clock (the front stamps arrival and sealing), opens no socket, sets no timer: its thread sleeps in Atomics.wait
+ * between batches.
+ *
+ * What is missing from memory is named in the answer; the front has it loaded and sends the message again, behind a
+ * `load` entry. Nothing here waits.
+ */
+import { LRUCache } from 'lru-cache';
+import { Accounts } from '../engine/core/accounts.js';
+import { applyOutcome, type Parties } from '../engine/core/apply.js';
+import { Chains } from '../engine/core/chains.js';
+import { ChainStatus, isFact, MessageType, type Protocol } from '../engine/core/codes.js';
+import {
+  type Books,
+  chainAbsent,
+  Decider,
+  declineOutright,
+  decideExpiry,
+  decideLate,
+  type Policy,
+  Question,
+} from '../engine/core/decide.js';
+import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
+import { assert } from '../engine/core/invariant.js';
+import { levels } from '../engine/core/limit-names.js';
+import { Outcome } from '../engine/core/outcome.js';
+import { type CardProfile, Users } from '../engine/core/profile.js';
+import { Reason } from '../engine/core/reasons.js';
+import {
+  readRecordOutcome,
+  readRecordRequest,
+  readRecordRoot,
+  recordBytesMax,
+  recordFixedBytes,
+  RecordOffset,
+  writeRecord,
+} from '../engine/core/record.js';
+import { Request, type TextSlice } from '../engine/core/request.js';
+import { locationSettled, Seen } from '../engine/core/seen.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
+import { Spend } from '../engine/core/spend.js';
+import type { Codec } from '../engine/wire/codec.js';
+import { applyLoad, type LoadMessage } from './load.js';
+import { sameQuestion } from './same-question.js';
+
+/** What a partition needs of its journal; workers/journal.ts is the real one. */
+export interface PartitionJournal {
+  /** The frame in the making: records are written from recordsStart on. */
+  readonly frame: Uint8Array;
+  readonly view: DataView;
+  readonly recordsStart: number;
+  /** Sequence of the next record, 1-based. */
+  readonly nextSequence: number;
+  /** Where byte 0 of the frame in the making will stand in the journal. Valid after reserve(). */
+  readonly frameLocation: number;
+  /** Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost. */
+  reserve(bytes: number): boolean;
+  /** One write, one sync. Throws when either fails; then the journal takes nothing any more. */
+  append(end: number, count: number, atMs: number): void;
+  /** Reads the record at a location into `target`. @returns its length, or 0 when its segment has gone. */
+  read(location: number, target: Uint8Array): number;
+}
+
+export interface PartitionSize {
+  readonly accounts: number;
+  readonly cards: number;
+  readonly spendRows: number;
+  readonly chains: number;
+  /** A power of two. */
+  readonly seenIds: number;
+}
+
+/** Answers of earlier questions fetched from Postgres, waiting for their repeat to come by again. */
+const recalledRecordsMax = 4096;
+/** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
+const recordOverheadBytes = recordFixedBytes + 256;
+
+const notFound = -1;
+const needsLoading = -2;
+
+export class Partition {
+  readonly books: Books;
+  readonly seen: Seen;
+  readonly cards: LRUCache<string, CardProfile>;
+  /** Look-ups of cards that were and were not in memory, for the metrics. */
+  cardHits = 0;
+  cardMisses = 0;
+  readonly #journal: PartitionJournal;
+  readonly #codecs: readonly (Codec | undefined)[];
+  readonly #shippedSequence: () => number;
+  readonly #request = new Request();
+  readonly #outcome = new Outcome();
+  readonly #question = new Question();
+  readonly #decider: Decider;
+  readonly #parties: Parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
+  readonly #owner = { accountNumber: 0, cardNumber: 0, userNumber: 0, profileVersion: 0 };
+  readonly #root: TextSlice = { start: 0, end: 0 };
+  /** The record of an earlier question, read back to answer its repeat. */
+  readonly #recordBytes = new Uint8Array(recordBytesMax);
+  readonly #recordView = new DataView(this.#recordBytes.buffer);
+  readonly #recordRequest = new Request();
+  readonly #recordOutcome = new Outcome();
+  readonly #recalled = new LRUCache<string, Uint8Array>({ max: recalledRecordsMax });
+  #end = 0;
+  #count = 0;
+  #answerEnd = 0;
+
+  /**
+   * @param codecs indexed by Protocol
+   * @param shippedSequence newest sequence that the books in Postgres have; what is newer must not leave memory
+   */
+  constructor(
+    size: PartitionSize,
+    policy: Policy,
+    journal: PartitionJournal,
+    codecs: readonly (Codec | undefined)[],
+    shippedSequence: () => number,
+  ) {
+    this.books = {
+      accounts: new Accounts(size.accounts),
+      users: new Users(size.accounts),
+      spend: new Spend(size.spendRows),
+      chains: new Chains(size.chains),
+    };
+    this.seen = new Seen(size.seenIds);
+    this.cards = new LRUCache({ max: size.cards });
+    this.#journal = journal;
+    this.#codecs = codecs;
+    this.#shippedSequence = shippedSequence;
+    this.#decider = new Decider(this.books, policy, this.#request, this.#outcome);
+  }
+
+  /**
+   * Runs one batch. When it returns, every answer in the slab may be sent: its record is on disk. Throws when the
+   * journal fails: then nothing in the slab may be sent.
+   */
+  run(slab: Slab): void {
+    const journal = this.#journal;
+    this.#count = 0;
+    this.#end = journal.recordsStart;
+    this.#answerEnd = 0;
+    const writable = journal.reserve(this.#recordBytesAtMost(slab));
+    for (let index = 0; index < slab.count; index++) {
+      slab.answerStart[index] = this.#answerEnd;
+      slab.answerFlags[index] = 0;
+      const kind = slab.kind[index]!;
+      if (kind === EntryKind.load) this.#load(slab, index);
+      else if (!writable) this.#unavailable(slab, index, Reason.systemError);
+      else if (kind === EntryKind.late) this.#takeBack(slab, index);
+      else if (kind === EntryKind.expiry) this.#expire(slab, index);
+      else this.#answer(slab, index, this.#codecs[kind]!);
+      slab.answerEnd[index] = this.#answerEnd;
+    }
+    // The point of no return: once append() returns, what was approved is owed.
+    if (this.#count > 0) journal.append(this.#end, this.#count, slab.sealedAtMs);
+  }
+
+  #recordBytesAtMost(slab: Slab): number {
+    let bytes = 0;
+    for (let index = 0; index < slab.count; index++) {
+      if (slab.kind[index] === EntryKind.load) continue;
+      const body = slab.end[index]! - slab.start[index]!;
+      // An internal entry is an id, but its record repeats the question it is about.
+      const isRequest = slab.kind[index]! < EntryKind.load;
+      bytes += isRequest ? Math.min(recordBytesMax, recordOverheadBytes + body) : recordBytesMax;
+    }
+    return bytes;
+  }
+
+  #unavailable(slab: Slab, index: number, reason: Reason): void {
+    slab.status[index] = EntryStatus.unavailable;
+    slab.reason[index] = reason;
+  }
+
+  #need(slab: Slab, index: number, status: number, source: Uint8Array, slice: TextSlice): void {
+    slab.status[index] = status;
+    for (let position = slice.start; position < slice.end; position++) slab.answer[this.#answerEnd++] = source[position]!;
+  }
+
+  #load(slab: Slab, index: number): void {
+    // The front is our own process: these bytes come from our loader, not from outside.
+    const message = JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as LoadMessage;
+    applyLoad(message, this.books, this.cards, this.#recalled, this.#shippedSequence());
+    slab.status[index] = EntryStatus.none;
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------------
+
+  #answer(slab: Slab, index: number, codec: Codec): void {
+    const request = this.#request;
+    request.reset(slab.request, codec.protocol);
+    const refusal = codec.read(request, slab.request, slab.start[index]!, slab.end[index]!);
+    if (refusal !== null) {
+      slab.status[index] = codec.refusalStatus(refusal);
+      slab.reason[index] = Reason.systemError;
+      this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, refusal);
+      return;
+    }
+    const flags = slab.flags[index]!;
+    const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
+    if (repeated === needsLoading) return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
+    if (repeated !== notFound) return this.#repeat(slab, index, codec);
+
+    const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
+    if (card === undefined) return this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
+    const chain = this.#findChain(request, (flags & EntryFlag.originalAbsent) !== 0);
+    if (chain === needsLoading) {
+      return this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+    }
+    const { books } = this;
+    if (books.spend.free < levels.length || !books.chains.makeRoom(this.#shippedSequence())) {
+      return this.#unavailable(slab, index, Reason.overloaded);
+    }
+
+    const outcome = this.#outcome;
+    if (!isFact(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
+      // Too late before it was even looked at: declined, holds nothing, and the answer is remembered like any other.
+      declineOutright(request, outcome, Reason.systemError);
+      if (card !== null) {
+        outcome.currency = books.accounts.currency(card.account);
+        outcome.availableMinor = books.accounts.available(card.account);
+        outcome.heldMinor = books.accounts.held(card.account);
+      }
+    } else {
+      this.#question.card = card;
+      this.#question.chain = chain;
+      this.#question.originalKnown = this.#originalKnown;
+      this.#question.nowMs = slab.arrivalMs[index]!;
+      this.#decider.decide(this.#question);
+    }
+    this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
+    this.#commit(slab, index, card === null ? -1 : card.account, chain);
+    this.#write(slab, index, codec, request, outcome);
+    if (outcome.approved && !isFact(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+  }
+
+  #write(slab: Slab, index: number, codec: Codec, request: Request, outcome: Outcome): void {
+    slab.status[index] = codec.status(outcome);
+    slab.reason[index] = outcome.reason;
+    if (outcome.approved) slab.answerFlags[index]! |= AnswerFlag.approved;
+    const root = this.#root.end > this.#root.start ? this.#root : request.id;
+    this.#answerEnd += codec.writeAnswer(slab.answer, this.#answerEnd, request, outcome, this.#rootSource, root);
+  }
+
+  /** Bytes that #root points into: the slab, or the record that named the root. */
+  #rootSource: Uint8Array = this.#recordBytes;
+  /** `original` names a message that was answered, although no chain came of it. */
+  #originalKnown = false;
+
+  #findCard(request: Request, absent: boolean): CardProfile | null | undefined {
+    const token = byteText(request.source, request.card);
+    const card = this.cards.get(token);
+    if (card !== undefined) {
+      this.cardHits++;
+      return card;
+    }
+    if (absent) return null;
+    this.cardMisses++;
+    return undefined;
+  }
+
+  /**
+   * The chain that the request is about, and its root id in #root: for an authorization one that already has its id,
+   * for the others the one that `original` names, be it by the id of the first message or of a later one.
+   */
+  #findChain(request: Request, absent: boolean): number {
+    this.#root.start = 0;
+    this.#root.end = 0;
+    this.#rootSource = request.source;
+    this.#originalKnown = false;
+    const { chains } = this.books;
+    switch (request.type) {
+      case MessageType.authorization:
+      case MessageType.advice:
+        return chains.find(request.source, request.id.start, request.id.end);
+      case MessageType.verification:
+      case MessageType.balanceInquiry:
+        return chainAbsent;
+      default:
+        break;
+    }
+    const { original } = request;
+    if (original.end === original.start) return chainAbsent;
+    const direct = chains.find(request.source, original.start, original.end);
+    if (direct >= 0) {
+      this.#root.start = original.start;
+      this.#root.end = original.end;
+      return direct;
+    }
+    // Perhaps it names a later message of its chain: that message's record knows the root.
+    const record = this.#findRecord(request.source, original, absent);
+    if (record >= 0) {
+      this.#originalKnown = true;
+      this.#rootSource = this.#recordBytes;
+      readRecordRoot(this.#recordView, 0, this.#root);
+      const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+      if (chain >= 0) return chain;
+      readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
+      // A declined authorization opened nothing that a later message could follow.
+      const declined = this.#recordOutcome.opensChain && !this.#recordOutcome.approved;
+      this.#root.end = this.#root.start;
+      if (declined) return chainAbsent;
+    }
+    return absent ? chainAbsent : needsLoading;
+  }
+
+  /**
+   * Finds the record of the question with that id and reads it into #recordBytes.
+   * @param absent the loader has looked for what is not in memory: do not ask again
+   * @returns the slot in Seen, notFound, or needsLoading
+   */
+  #findRecord(source: Uint8Array, id: TextSlice, absent: boolean): number {
+    let slot = this.seen.find(source, id.start, id.end);
+    while (slot >= 0) {
+      const length = this.#readRecord(slot, source, id);
+      if (length === 0 && !absent) return needsLoading;
+      if (length > 0 && this.#recordIsNamed(source, id)) return slot;
+      slot = this.seen.findNext();
+    }
+    return notFound;
+  }
+
+  #readRecord(slot: number, source: Uint8Array, id: TextSlice): number {
+    const location = this.seen.location(slot);
+    if (location !== locationSettled) {
+      const frameOffset = location - this.#journal.frameLocation;
+      if (frameOffset >= 0 && frameOffset < this.#end) {
+        // Asked twice within one batch: the record is not on disk yet, and both answers wait for the same sync.
+        const length = this.#journal.view.getUint16(frameOffset, true);
+        this.#recordBytes.set(this.#journal.frame.subarray(frameOffset, frameOffset + length));
+        return length;
+      }
+      const length = this.#journal.read(location, this.#recordBytes);
+      if (length > 0) return length;
+      this.seen.markSettled(slot);
+    }
+    const recalled = this.#recalled.get(byteText(source, id));
+    if (recalled === undefined) return 0;
+    this.#recordBytes.set(recalled);
+    return recalled.length;
+  }
+
+  #recordIsNamed(source: Uint8Array, id: TextSlice): boolean {
+    const length = id.end - id.start;
+    if (this.#recordView.getUint16(RecordOffset.idLength, true) !== length) return false;
+    for (let index = 0; index < length; index++) {
+      if (this.#recordBytes[recordFixedBytes + index] !== source[id.start + index]) return false;
+    }
+    return true;
+  }
+
+  /** The same question again: the same answer, rendered from the record. Another question under its id: a conflict. */
+  #repeat(slab: Slab, index: number, codec: Codec): void {
+    const request = this.#request;
+    const record = this.#recordRequest;
+    const outcome = this.#recordOutcome;
+    readRecordRequest(this.#recordBytes, this.#recordView, 0, record);
+    this.#rootSource = this.#recordBytes;
+    readRecordRoot(this.#recordView, 0, this.#root);
+    if (sameQuestion(request, record)) {
+      readRecordOutcome(this.#recordView, 0, outcome);
+      slab.answerFlags[index] = AnswerFlag.repeated;
+    } else {
+      outcome.reset();
+      outcome.reason = Reason.duplicateConflict;
+      outcome.currency = request.currency;
+      outcome.amountMinor = Math.max(0, request.amountMinor);
+    }
+    this.#write(slab, index, codec, request, outcome);
+  }
+
+  // --- the books ----------------------------------------------------------------------------------------------------
+
+  #setParties(card: CardProfile | null, chain: number): void {
+    const parties = this.#parties;
+    const { accounts, users, chains } = this.books;
+    parties.accountNumber = card === null ? 0 : accounts.number(card.account);
+    const follows = card !== null && chain >= 0 && chains.account(chain) === parties.accountNumber;
+    parties.cardNumber = follows ? chains.card(chain) : card === null ? 0 : card.number;
+    parties.userNumber = follows ? chains.user(chain) : card === null ? 0 : users.number(card.user);
+    this.#owner.profileVersion = card === null ? 0 : card.version;
+  }
+
+  /** Journals the outcome of #request and applies it to the books. */
+  #commit(slab: Slab, index: number, account: number, chain: number): void {
+    const journal = this.#journal;
+    const request = this.#request;
+    const outcome = this.#outcome;
+    const parties = this.#parties;
+    const sequence = journal.nextSequence + this.#count;
+    // Another account's chain does not exist for this card; a message that opens a chain is its own root.
+    const isOurs = chain >= 0 && account >= 0 && this.books.chains.account(chain) === parties.accountNumber;
+    if (outcome.opensChain || !isOurs) {
+      this.#root.start = 0;
+      this.#root.end = 0;
+    }
+    this.#owner.accountNumber = parties.accountNumber;
+    this.#owner.cardNumber = parties.cardNumber;
+    this.#owner.userNumber = parties.userNumber;
+    const offset = this.#end;
+    const length = writeRecord(
+      journal.frame,
+      journal.view,
+      offset,
+      request,
+      outcome,
+      this.#owner,
+      slab.arrivalMs[index]!,
+      this.#rootSource,
+      this.#root,
+    );
+    this.#end += length;
+    this.#count++;
+    applyOutcome(this.books, request, outcome, account, isOurs ? chain : chainAbsent, parties, sequence);
+    if (request.id.end > request.id.start) {
+      hash64(request.source, request.id.start, request.id.end);
+      this.seen.add(hashLow, hashHigh, sequence, journal.frameLocation + offset, this.#replaces);
+    }
+  }
+
+  /** Slot in Seen of the record that the next commit replaces as the answer of its id; −1 for none. */
+  #replaces = notFound;
+
+  // --- internal messages --------------------------------------------------------------------------------------------
+
+  /** An approval that missed its deadline is taken back by a record of its own; its id is answered system_error. */
+  #takeBack(slab: Slab, index: number): void {
+    const id = { start: slab.start[index]!, end: slab.end[index]! };
+    const slot = this.#findRecord(slab.request, id, true);
+    // It was journaled by the batch before, on this thread: it must be there.
+    assert(slot >= 0, 'an approval to take back is not in the journal');
+    const request = this.#request;
+    readRecordRequest(this.#recordBytes, this.#recordView, 0, request);
+    readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
+    readRecordRoot(this.#recordView, 0, this.#root);
+    this.#rootSource = this.#recordBytes;
+    const codec = this.#codecs[request.protocol as Protocol]!;
+    const approval = this.#recordOutcome;
+    const accountNumber = this.#recordView.getFloat64(RecordOffset.accountNumber, true);
+    const account = this.books.accounts.find(accountNumber);
+    const chain = approval.chainStatus === ChainStatus.none ? chainAbsent : this.books.chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+    this.#parties.accountNumber = accountNumber;
+    this.#parties.cardNumber = this.#recordView.getFloat64(RecordOffset.cardNumber, true);
+    this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
+    this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
+    decideLate(this.books, account, chain, approval, this.#outcome);
+    request.type = MessageType.late;
+    this.#replaces = slot;
+    this.#commit(slab, index, account, chain);
+    this.#replaces = notFound;
+    this.#write(slab, index, codec, request, this.#outcome);
+  }
+
+  #expire(slab: Slab, index: number): void {
+    const { chains, accounts } = this.books;
+    slab.status[index] = EntryStatus.none;
+    const id = { start: slab.start[index]!, end: slab.end[index]! };
+    const chain = chains.find(slab.request, id.start, id.end);
+    if (chain < 0) {
+      if ((slab.flags[index]! & EntryFlag.originalAbsent) === 0) {
+        this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+      }
+      return;
+    }
+    const account = accounts.find(chains.account(chain));
+    if (account < 0) return this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+    if (!decideExpiry(this.books, chain, slab.arrivalMs[index]!, this.#outcome)) return;
+    const request = this.#request;
+    request.reset(slab.request, 0);
+    request.type = MessageType.expiry;
+    this.#rootSource = slab.request;
+    this.#root.start = id.start;
+    this.#root.end = id.end;
+    this.#parties.accountNumber = chains.account(chain);
+    this.#parties.cardNumber = chains.card(chain);
+    this.#parties.userNumber = chains.user(chain);
+    this.#owner.profileVersion = 0;
+    const outcome = this.#outcome;
+    outcome.currency = accounts.currency(account);
+    outcome.availableMinor = accounts.available(account) - outcome.heldDelta;
+    outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
+    this.#commit(slab, index, account, chain);
+  }
+
+  // --- replay -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Applies a journaled record again, after a restart. The accounts, spend windows and chains that it touches have been
+   * loaded as of the sequence before the first replayed one.
+   */
+  replay(bytes: Uint8Array, view: DataView, offset: number, sequence: number, location: number): void {
+    const request = this.#request;
+    const outcome = this.#outcome;
+    readRecordRequest(bytes, view, offset, request);
+    readRecordOutcome(view, offset, outcome);
+    readRecordRoot(view, offset, this.#root);
+    const accountNumber = view.getFloat64(offset + RecordOffset.accountNumber, true);
+    const account = accountNumber === 0 ? -1 : this.books.accounts.find(accountNumber);
+    assert(accountNumber === 0 || account >= 0, `account ${accountNumber} of the journal is not loaded`);
+    this.#parties.accountNumber = accountNumber;
+    this.#parties.cardNumber = view.getFloat64(offset + RecordOffset.cardNumber, true);
+    this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
+    assert(this.books.chains.makeRoom(0), 'the journal tail holds more chains than fit into memory');
+    const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
+    const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
+    applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
+    if (request.id.end > request.id.start) {
+      const earlier = request.type === MessageType.late ? this.seen.find(bytes, request.id.start, request.id.end) : notFound;
+      hash64(bytes, request.id.start, request.id.end);
+      this.seen.add(hashLow, hashHigh, sequence, location, earlier);
+    }
+  }
+}
+
+/** The bytes of a slice as a string, one character a byte: a key for the caches. Cheaper than decoding UTF-8. */
+function byteText(source: Uint8Array, slice: TextSlice): string {
+  if (Buffer.isBuffer(source)) return source.toString('latin1', slice.start, slice.end);
+  return Buffer.from(source.buffer, source.byteOffset + slice.start, slice.end - slice.start).toString('latin1');
+}

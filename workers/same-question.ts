@@ -1,0 +1,38 @@
+/**
+ * Whether a request asks what a journaled one asked. The same id with the same content is a repeat and gets the first
+ * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a sender
+ * that writes its fields in another order still asks the same.
+ */
+import { MessageType } from '../engine/core/codes.js';
+import type { Request, TextSlice } from '../engine/core/request.js';
+
+export function sameQuestion(request: Request, record: Request): boolean {
+  return (
+    // A late take-back replaced the record of its id and has a type of its own.
+    (request.type === record.type || record.type === MessageType.late) &&
+    request.protocol === record.protocol &&
+    request.amountMinor === record.amountMinor &&
+    request.currency === record.currency &&
+    request.mcc === record.mcc &&
+    request.country === record.country &&
+    request.channel === record.channel &&
+    request.partialAllowed === record.partialAllowed &&
+    request.final === record.final &&
+    request.capture === record.capture &&
+    request.extraHash === record.extraHash &&
+    sameText(request, request.card, record, record.card) &&
+    sameText(request, request.original, record, record.original) &&
+    sameText(request, request.merchantId, record, record.merchantId) &&
+    sameText(request, request.merchantName, record, record.merchantName) &&
+    sameText(request, request.at, record, record.at)
+  );
+}
+
+function sameText(left: Request, leftSlice: TextSlice, right: Request, rightSlice: TextSlice): boolean {
+  const length = leftSlice.end - leftSlice.start;
+  if (rightSlice.end - rightSlice.start !== length) return false;
+  for (let index = 0; index < length; index++) {
+    if (left.source[leftSlice.start + index] !== right.source[rightSlice.start + index]) return false;
+  }
+  return true;
+}

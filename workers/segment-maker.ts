@@ -1,0 +1,69 @@
+/**
+ * Makes segments and takes spares, for the thread that writes the journal. A segment gets its header before its name,
+ * so a crash in between leaves a spare with a header (overwritten when it is taken again), never a segment without one.
+ */
+import { join } from 'node:path';
+import { encodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment.js';
+import { listJournalFiles, makingName, segmentName } from './segment-files.js';
+import type { FileId, Storage } from './storage.js';
+
+/**
+ * Makes the segment of `header` and returns it open: from a spare with a header write and two syncs; without one by
+ * writing the whole file first.
+ * @throws ENOSPC or EDQUOT when there is no room; nothing is left behind then
+ */
+export function makeSegment(storage: Storage, directory: string, header: SegmentHeader): FileId {
+  const spare = openSpare(storage, directory, header.segmentBytes);
+  const path = spare?.path ?? join(directory, makingName('worker', header.number));
+  const file = spare?.file ?? makeZeroed(storage, path, header.segmentBytes);
+  try {
+    storage.pwrite(file, encodeSegmentHeader(header), segmentHeaderBytes, 0);
+    storage.fdatasync(file);
+    storage.rename(path, join(directory, segmentName(header.number)));
+    // Before any frame goes in: a record in a file whose name may vanish would not be durable.
+    storage.syncDirectory(directory);
+    return file;
+  } catch (error) {
+    storage.close(file);
+    throw error;
+  }
+}
+
+/** A zeroed file under a name that a crash makes garbage, to be filled and then renamed. */
+export function makeScratch(
+  storage: Storage,
+  directory: string,
+  number: number,
+  bytes: number,
+): { file: FileId; path: string } {
+  const path = join(directory, makingName('worker', number));
+  const spare = openSpare(storage, directory, bytes);
+  if (spare === undefined) return { file: makeZeroed(storage, path, bytes), path };
+  // Renamed durably before a byte goes in: a spare with frames in it must not be found after a crash.
+  storage.rename(spare.path, path);
+  storage.syncDirectory(directory);
+  return { file: spare.file, path };
+}
+
+function openSpare(storage: Storage, directory: string, bytes: number): { file: FileId; path: string } | undefined {
+  for (const name of listJournalFiles(storage, directory).spares) {
+    const path = join(directory, name);
+    const file = storage.open(path);
+    if (storage.size(file) === bytes) return { file, path };
+    storage.close(file);
+  }
+  return undefined;
+}
+
+function makeZeroed(storage: Storage, path: string, bytes: number): FileId {
+  storage.remove(path);
+  const file = storage.create(path);
+  try {
+    storage.preallocate(file, 0, bytes);
+    return file;
+  } catch (error) {
+    storage.close(file);
+    storage.remove(path);
+    throw error;
+  }
+}
