@@ -1,0 +1,304 @@
+/**
+ * A real PostgreSQL without installing one: for `make run`, seeds and tests. The server runs in a session of its own,
+ * so Ctrl-C in a terminal reaches only us and the engine can settle before the database stops. A server left over from
+ * a killed run is adopted when it answers and stopped when it does not.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { appendFile, chmod, chown, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import postgres from 'postgres';
+import { findFreePort, isPortFree } from './free-port.js';
+import { withLockFile } from './lock-file.js';
+import { findPostgresBinaries } from './postgres-binaries.js';
+import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
+import { processCommand } from './process-identity.js';
+
+export interface EmbeddedPostgresOptions {
+  /** Folder of this deployment's data; created when missing. */
+  readonly dataDir: string;
+  readonly log: (line: string) => void;
+  /** Server settings over the defaults below, such as `{ fsync: 'off' }` for tests. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface EmbeddedPostgres {
+  /** Connection URL of the superuser; holds the password. */
+  readonly url: string;
+  /** True when the server was running already: whoever started it may still use it. */
+  readonly adopted: boolean;
+  /** Stops the server and waits for it. */
+  stop(): Promise<void>;
+}
+
+/** What a rerun needs to find the server again; kept in DATA_DIR/postgres.json, mode 0600. */
+interface Connection {
+  readonly port: number;
+  readonly password: string;
+}
+
+const databaseName = 'atlanticfrewaycard';
+const startWaitMs = 60_000;
+const stopWaitSeconds = 60;
+/** The engine's threads come first on shared cores; settling is allowed to lag. */
+const niceness = 10;
+
+const defaultSettings: Readonly<Record<string, string>> = {
+  listen_addresses: '127.0.0.1',
+  // TCP with a password only: a socket file would need a folder that both users can reach.
+  unix_socket_directories: '',
+  max_connections: '100',
+  shared_buffers: '256MB',
+  // Fewer checkpoints mean fewer full-page images in the log, the largest avoidable cost of settling.
+  max_wal_size: '2GB',
+  checkpoint_timeout: '15min',
+  wal_buffers: '16MB',
+  synchronous_commit: 'on',
+  jit: 'off',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+};
+
+/** Starts (or adopts) the cluster of `dataDir` and makes sure that its database exists. */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  await mkdir(options.dataDir, { recursive: true });
+  const dataDir = await realpath(options.dataDir);
+  const place = await choosePostgresPlace(dataDir, await findPostgresBinaries(), options.log);
+  return withLockFile(join(dataDir, 'postgres.lock'), startWaitMs, async () => {
+    const connectionFile = join(dataDir, 'postgres.json');
+    const known = await readConnection(connectionFile);
+    const runningPort = await findRunningServer(place, options.log);
+    if (runningPort !== null && known !== null) {
+      const url = urlOf({ ...known, port: runningPort });
+      if (await answers(url)) {
+        options.log('adopted the Postgres that was still running');
+        await ensureDatabase(url);
+        return handle(place, url, true);
+      }
+    }
+    if (runningPort !== null) {
+      options.log('stopping a left-over Postgres that does not answer');
+      await stopServer(place, 'immediate');
+    }
+    const connection = await prepareCluster(place, connectionFile, known, options.log);
+    await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
+    await startServer(place);
+    const url = urlOf(connection);
+    await ensureDatabase(url);
+    return handle(place, url, false);
+  });
+}
+
+/** The URL of the cluster of `dataDir` when it is running and answers; null otherwise. Starts nothing. */
+export async function findEmbeddedPostgres(dataDir: string): Promise<string | null> {
+  const connection = await readConnection(join(dataDir, 'postgres.json'));
+  if (connection === null) return null;
+  const url = urlOf(connection);
+  return (await answers(url, 1)) ? url : null;
+}
+
+function handle(place: PostgresPlace, url: string, adopted: boolean): EmbeddedPostgres {
+  return { url, adopted, stop: () => stopServer(place, 'fast') };
+}
+
+function urlOf(connection: Connection): string {
+  return `postgres://postgres:${connection.password}@127.0.0.1:${connection.port}/${databaseName}`;
+}
+
+async function readConnection(path: string): Promise<Connection | null> {
+  const text = await readFile(path, 'utf8').catch(() => null);
+  return text === null ? null : (JSON.parse(text) as Connection);
+}
+
+/** The port of the live server of this cluster; null when none runs. Clears a lock whose process id was reused. */
+async function findRunningServer(place: PostgresPlace, log: (line: string) => void): Promise<number | null> {
+  const path = join(place.cluster, 'postmaster.pid');
+  const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
+  const pid = Number(lines[0]);
+  const command = processCommand(pid);
+  if (command === null) return null;
+  if (!command.includes('postgres')) {
+    // PostgreSQL would take the stranger for a running server and refuse to start.
+    log(`process ${pid} is not Postgres: removing the lock that a killed server left`);
+    await rm(path, { force: true });
+    return null;
+  }
+  return Number(lines[3]);
+}
+
+/** Creates the cluster when there is none, and settles on a port that is free now. */
+async function prepareCluster(
+  place: PostgresPlace,
+  connectionFile: string,
+  known: Connection | null,
+  log: (line: string) => void,
+): Promise<Connection> {
+  const exists = (await readFile(join(place.cluster, 'PG_VERSION'), 'utf8').catch(() => null)) !== null;
+  if (exists && known === null) {
+    throw new Error(
+      `${connectionFile} is missing, so the password of the database in ${place.cluster} is lost: ` +
+        'restore the file, or remove both to start empty',
+    );
+  }
+  const connection = {
+    password: known?.password ?? randomBytes(24).toString('hex'),
+    port: known !== null && (await isPortFree(known.port)) ? known.port : await findFreePort(),
+  };
+  // Before initdb: a crash in between leaves a password without a cluster, which the next start simply uses.
+  await writeWhole(connectionFile, JSON.stringify(connection));
+  if (!exists) {
+    log('creating a database cluster');
+    await initialise(place, connection.password);
+  }
+  return connection;
+}
+
+async function initialise(place: PostgresPlace, password: string): Promise<void> {
+  // What an interrupted initdb left is not a cluster; initdb refuses a folder that is not empty.
+  await rm(place.cluster, { recursive: true, force: true });
+  await mkdir(place.cluster, { recursive: true, mode: 0o700 });
+  const passwordFile = `${place.cluster}.password`;
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (place.runAs !== undefined) {
+    await chown(place.cluster, place.runAs.uid, place.runAs.gid);
+    await chown(passwordFile, place.runAs.uid, place.runAs.gid);
+  }
+  try {
+    await execute(place, place.binaries.initdb, [
+      `--pgdata=${place.cluster}`,
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+      // Byte order for text: the fastest, the same on every system, and indexes survive an upgrade of the C library.
+      '--locale=C',
+      '--no-instructions',
+    ]);
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+  await appendFile(join(place.cluster, 'postgresql.conf'), "include_if_exists = 'atlanticfrewaycard.conf'\n");
+}
+
+async function writeSettings(place: PostgresPlace, port: number, settings: Record<string, string>): Promise<void> {
+  const path = join(place.cluster, 'atlanticfrewaycard.conf');
+  const lines = Object.entries({ ...settings, port: String(port) }).map(
+    ([name, value]) => `${name} = '${value.replaceAll("'", "''")}'`,
+  );
+  await writeFile(path, `# Rewritten at every start.\n${lines.join('\n')}\n`);
+  // The folder itself is 0700.
+  await chmod(path, 0o644);
+}
+
+async function startServer(place: PostgresPlace): Promise<void> {
+  const logFile = join(place.cluster, 'server.log');
+  const deadlineMs = Date.now() + startWaitMs;
+  for (;;) {
+    try {
+      await execute(place, 'nice', [
+        '-n',
+        String(niceness),
+        place.binaries.pgCtl,
+        'start',
+        '--wait',
+        `--timeout=${startWaitMs / 1000}`,
+        `--pgdata=${place.cluster}`,
+        `--log=${logFile}`,
+      ]);
+      return;
+    } catch (error) {
+      const tail = (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-12).join('\n');
+      // Backends of a killed server hold its shared memory until they notice: soon gone, so try again.
+      const passing = tail.includes('is still in use') || tail.includes('another server might be running');
+      if (!passing || Date.now() > deadlineMs) {
+        throw new Error(`Postgres did not start; the end of ${logFile}:\n${tail}`, { cause: error });
+      }
+      await delay(500);
+    }
+  }
+}
+
+async function stopServer(place: PostgresPlace, mode: 'fast' | 'immediate'): Promise<void> {
+  if ((await readFile(join(place.cluster, 'postmaster.pid'), 'utf8').catch(() => null)) === null) return;
+  try {
+    await execute(place, place.binaries.pgCtl, [
+      'stop',
+      `--mode=${mode}`,
+      '--wait',
+      `--timeout=${stopWaitSeconds}`,
+      `--pgdata=${place.cluster}`,
+    ]);
+  } catch (error) {
+    // Someone else stopped it between the look and the call.
+    if ((await findRunningServer(place, () => undefined)) !== null) throw error;
+  }
+}
+
+/** Runs a server program as the right user, from a folder that user can be in. */
+function execute(place: PostgresPlace, file: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      file,
+      args,
+      {
+        cwd: place.runAs === undefined ? process.cwd() : '/',
+        env: { ...process.env, LC_ALL: 'C' },
+        ...(place.runAs === undefined ? {} : place.runAs),
+      },
+      (error, _stdout, stderr) => {
+        if (error !== null) reject(new Error(`${file} failed: ${stderr.trim() || error.message}`));
+      },
+    );
+    // The server inherits our pipes, so they never close: the program's own exit is what counts.
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+    });
+  });
+}
+
+/** Whether the server accepts this URL's user; waits through a recovery. */
+async function answers(url: string, waitSeconds = 30): Promise<boolean> {
+  const deadlineMs = Date.now() + waitSeconds * 1000;
+  for (;;) {
+    const sql = postgres(maintenanceUrl(url), { max: 1, connect_timeout: 5, onnotice: () => undefined });
+    try {
+      await sql`select 1`;
+      return true;
+    } catch (error) {
+      const code = (error as { code?: string }).code;
+      // 57P03: starting up or recovering. Everything else will not get better.
+      if (code !== '57P03' || Date.now() > deadlineMs) return false;
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+    await delay(100);
+  }
+}
+
+async function ensureDatabase(url: string): Promise<void> {
+  const sql = postgres(maintenanceUrl(url), { max: 1, connect_timeout: 5, onnotice: () => undefined });
+  try {
+    const found = await sql`select 1 from pg_database where datname = ${databaseName}`;
+    if (found.length === 0) await sql.unsafe(`create database ${databaseName}`);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function maintenanceUrl(url: string): string {
+  return url.replace(/\/[^/]*$/, '/postgres');
+}
+
+/** Writes a private file so that a crash leaves the old or the new content, never a part. */
+async function writeWhole(path: string, content: string): Promise<void> {
+  const partial = `${path}.partial`;
+  const file = await open(partial, 'w', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}

@@ -1,0 +1,48 @@
+/**
+ * Runs beside the tests' Postgres and stops it when nobody has been connected for a while. Started by test-database.ts;
+ * argument: the server's data folder. With `--now` it stops the server at once, for the end of a test run.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import postgres from 'postgres';
+import { findEmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres.js';
+import { testServerDataDir } from './test-database.js';
+
+const lookEveryMs = 5_000;
+const idleLooksMax = 6;
+
+if (process.argv[2] === '--now') {
+  for (const durable of [false, true]) await stop(testServerDataDir(durable));
+} else {
+  await stopWhenIdle(process.argv[2] ?? testServerDataDir());
+}
+
+async function stopWhenIdle(dataDir: string): Promise<void> {
+  let idleLooks = 0;
+  while (idleLooks < idleLooksMax) {
+    await delay(lookEveryMs);
+    const url = await findEmbeddedPostgres(dataDir);
+    // Stopped by someone else.
+    if (url === null) return;
+    idleLooks = (await clientCount(url)) === 0 ? idleLooks + 1 : 0;
+  }
+  await stop(dataDir);
+}
+
+async function clientCount(url: string): Promise<number> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+  try {
+    const [row] = await sql<{ count: number }[]>`
+      select count(*)::integer as count from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    return row?.count ?? 0;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/** Adopts the running server and stops it; does nothing when none runs. */
+async function stop(dataDir: string): Promise<void> {
+  if ((await findEmbeddedPostgres(dataDir)) === null) return;
+  const server = await startEmbeddedPostgres({ dataDir, log: () => undefined });
+  await server.stop();
+}

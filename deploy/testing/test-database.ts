@@ -1,0 +1,104 @@
+/**
+ * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated database
+ * of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another server to use;
+ * its user must be allowed to create databases. Without a working Postgres tests fail, they are never skipped.
+ */
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import postgres from 'postgres';
+import { migrate } from '../../sql/migrate.js';
+import { startEmbeddedPostgres } from '../embedded-postgres.js';
+import { repositoryRoot } from '../repository-root.js';
+
+export interface TestDatabase {
+  readonly url: string;
+  /** Drops the database, ending connections that a test left open. */
+  close(): Promise<void>;
+}
+
+export interface TestDatabaseOptions {
+  /** False: no tables, for tests of migrations. Default true. */
+  readonly migrated?: boolean;
+  /** True: a server that syncs to disk, for benchmarks. Default false. */
+  readonly durable?: boolean;
+}
+
+/** Where the tests' own server keeps its data. */
+export function testServerDataDir(durable = false): string {
+  return join(repositoryRoot(), '.data', durable ? 'bench-database' : 'test-database');
+}
+
+/** A fresh database. Close it at the end of the test. */
+export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const serverUrl = await testServer(options.durable ?? false);
+  const name = `test_${process.pid}_${randomBytes(5).toString('hex')}`;
+  const template = (options.migrated ?? true) ? await ensureTemplate(serverUrl) : 'template0';
+  await onServer(serverUrl, (sql) => sql.unsafe(`create database ${name} template ${template}`));
+  return {
+    url: withDatabase(serverUrl, name),
+    close: () => onServer(serverUrl, (sql) => sql.unsafe(`drop database if exists ${name} with (force)`)),
+  };
+}
+
+async function testServer(durable: boolean): Promise<string> {
+  const { DATABASE_URL: given } = process.env;
+  if (given !== undefined && given !== '') return given;
+  const dataDir = testServerDataDir(durable);
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    log: () => undefined,
+    // Test data need not survive a power cut.
+    settings: durable ? {} : { fsync: 'off', full_page_writes: 'off', max_connections: '200' },
+  });
+  if (!server.adopted) startReaper(dataDir);
+  return server.url;
+}
+
+/** Stops the server once no test uses it any more: whoever runs a single test by hand leaves nothing behind. */
+function startReaper(dataDir: string): void {
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'test-database-reaper.js');
+  spawn(process.execPath, [script, dataDir], { detached: true, stdio: 'ignore' }).unref();
+}
+
+/** The migrated template of the current migrations; built once, by the first process that gets the lock. */
+async function ensureTemplate(serverUrl: string): Promise<string> {
+  const name = `template_${await migrationsHash()}`;
+  await onServer(serverUrl, async (sql) => {
+    const exists = async (): Promise<boolean> =>
+      (await sql`select 1 from pg_database where datname = ${name} and datistemplate`).length > 0;
+    if (await exists()) return;
+    await sql`select pg_advisory_lock(hashtext(${name}))`;
+    if (await exists()) return;
+    // A builder that died in the middle left a database that is not marked as a template yet.
+    await sql.unsafe(`drop database if exists ${name} with (force)`);
+    await sql.unsafe(`create database ${name} template template0`);
+    await migrate({ databaseUrl: withDatabase(serverUrl, name) });
+    await sql.unsafe(`alter database ${name} is_template true`);
+  });
+  return name;
+}
+
+async function migrationsHash(): Promise<string> {
+  const folder = join(repositoryRoot(), 'sql', 'migrations');
+  const hash = createHash('sha256');
+  for (const file of (await readdir(folder)).sort()) hash.update(file).update(await readFile(join(folder, file)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function onServer(serverUrl: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
+  const sql = postgres(withDatabase(serverUrl, 'postgres'), { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  try {
+    await work(sql);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+function withDatabase(url: string, name: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${name}`;
+  return changed.href;
+}
