@@ -1,0 +1,136 @@
+/**
+ * How much memory a known card costs: makes many cards known to a running engine by asking for the balance of each one,
+ * once, and compares the resident memory of its process before and after. What counts is everything that a card in use
+ * brings along: profile, account, index entries, and the memory of one answered question.
+ *
+ * `node dist/bench/memory.js [cards]` (make bench-memory): 1,000,000 cards on a fresh engine.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { addAccounts } from './accounts.js';
+import { load, newIdPrefix } from './load.js';
+import { describeMachine } from './machine.js';
+import { readResidentBytes } from './process-stats.js';
+import { isMain, resultFolder, runUntilSignal } from './run.js';
+import { loopback, type Stack, startStack } from './stack.js';
+
+export interface MemoryResult {
+  readonly cardCount: number;
+  /** Cards that answered with an approval: what the engine knows afterwards. */
+  readonly knownCount: number;
+  readonly seconds: number;
+  readonly cardsPerSecond: number;
+  readonly residentBeforeBytes: number | null;
+  readonly residentAfterBytes: number | null;
+  readonly bytesPerCard: number | null;
+  readonly errorCount: number;
+  readonly timeoutCount: number;
+  readonly wrongCount: number;
+}
+
+/** Loading a card may wait for the database; far more than that means it does not come. */
+const timeoutMs = 30_000;
+const connectionCount = 256;
+/** Bounds the run: a card that was not reached by then is missing from `knownCount`. */
+const durationMsMax = 1_800_000;
+
+/** Adds accounts `cardFirst` … to the database behind the engine's back, then asks for each once. */
+export async function measureMemory(
+  stack: Pick<Stack, 'engine' | 'credentials' | 'databaseUrl'>,
+  cardFirst: number,
+  cardCount: number,
+  log: (line: string) => void,
+): Promise<MemoryResult> {
+  let loggedAtMs = performance.now();
+  const logNowAndThen = (line: string) => {
+    if (performance.now() - loggedAtMs < 2000) return;
+    loggedAtMs = performance.now();
+    log(line);
+  };
+  await addAccounts({
+    databaseUrl: stack.databaseUrl,
+    first: cardFirst,
+    count: cardCount,
+    balanceMinor: 1_000_000,
+    onProgress: (added) => logNowAndThen(`added ${added} of ${cardCount} cards to the database`),
+  });
+  const residentBeforeBytes = readResidentBytes(stack.engine.pid);
+  const result = await load(
+    {
+      host: loopback,
+      port: stack.engine.port,
+      path: '/v1/authorizations',
+      credentials: stack.credentials,
+      kind: 'balance_inquiry',
+      idPrefix: newIdPrefix('memory'),
+      cardFirst,
+      cardCount,
+      cardOrder: 'sequence',
+      amountMinorMin: 1,
+      amountMinorMax: 1,
+      connectionCount,
+      threadCount: 1,
+      warmUpMs: 0,
+      durationMs: durationMsMax,
+      requestCountMax: cardCount,
+      timeoutMs,
+      seed: 1,
+    },
+    { onProgress: (answers) => logNowAndThen(`${answers} of ${cardCount} cards are known to the engine`) },
+  );
+  // Garbage of the load is collected while nothing happens, as far as the engine does so by itself.
+  await delay(1000);
+  const residentAfterBytes = readResidentBytes(stack.engine.pid);
+  const known = result.approvedCount;
+  return {
+    cardCount,
+    knownCount: known,
+    seconds: result.seconds,
+    cardsPerSecond: result.answersPerSecond,
+    residentBeforeBytes,
+    residentAfterBytes,
+    bytesPerCard:
+      residentBeforeBytes === null || residentAfterBytes === null || known === 0
+        ? null
+        : (residentAfterBytes - residentBeforeBytes) / known,
+    errorCount: result.errorCount,
+    timeoutCount: result.timeoutCount,
+    wrongCount: result.wrongCount,
+  };
+}
+
+/** One line for people. */
+export function describeMemory(result: MemoryResult): string {
+  const mebibytes = (bytes: number | null) => (bytes === null ? '?' : `${Math.round(bytes / 2 ** 20)} MiB`);
+  return (
+    `${result.knownCount} of ${result.cardCount} cards known after ${result.seconds.toFixed(1)} s: resident memory ` +
+    `${mebibytes(result.residentBeforeBytes)} → ${mebibytes(result.residentAfterBytes)}, ` +
+    `${result.bytesPerCard === null ? '?' : Math.round(result.bytesPerCard)} bytes per card; ` +
+    `${result.errorCount} errors, ${result.timeoutCount} timeouts, ${result.wrongCount} wrong answers`
+  );
+}
+
+async function main(signal: AbortSignal): Promise<number> {
+  const cardCount = Number(process.argv[2] ?? 1_000_000);
+  if (!Number.isInteger(cardCount) || cardCount < 1 || cardCount > 8_000_000) {
+    process.stderr.write('memory: the number of cards must be an integer from 1 to 8000000\n');
+    return 2;
+  }
+  const log = (line: string) => process.stdout.write(`${line}\n`);
+  const machine = await describeMachine();
+  const stack = await startStack({ accountCount: 1000, balanceMinor: 1_000_000, log });
+  signal.addEventListener('abort', () => void stack.stop());
+  try {
+    const result = await measureMemory(stack, 1001, cardCount, log);
+    const folder = resultFolder(machine);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'memory.json'), `${JSON.stringify({ machine, result }, null, 2)}\n`);
+    log(describeMemory(result));
+    return result.knownCount === cardCount && result.wrongCount === 0 ? 0 : 1;
+  } finally {
+    await stack.stop();
+  }
+}
+
+if (isMain(import.meta.url)) await runUntilSignal(main);

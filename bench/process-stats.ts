@@ -1,0 +1,61 @@
+/**
+ * CPU and memory of other processes, from /proc. Null where there is no /proc (macOS): the benchmark then prints no
+ * value instead of a wrong one.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+
+export interface ProcessCpu {
+  /** CPU time of all living threads since the process started, seconds. */
+  readonly totalSeconds: number;
+  /** Of it the main thread: in the engine the front, that is everything about HTTP. */
+  readonly mainThreadSeconds: number;
+}
+
+/** schedstat counts nanoseconds; the ticks in `stat` are 10 ms and sampled, too coarse for rounds of a few seconds. */
+export function readProcessCpu(pid: number): ProcessCpu | null {
+  try {
+    let totalSeconds = 0;
+    let mainThreadSeconds = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const seconds = Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1e9;
+      totalSeconds += seconds;
+      if (thread === String(pid)) mainThreadSeconds = seconds;
+    }
+    return { totalSeconds, mainThreadSeconds };
+  } catch {
+    return null;
+  }
+}
+
+/** Resident memory in bytes. */
+export function readResidentBytes(pid: number): number | null {
+  try {
+    const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return match === null ? null : Number(match[1]) * 1024;
+  } catch {
+    return null;
+  }
+}
+
+/** Busy time of all cores since boot, against all time, in milliseconds: for the share between two readings. */
+export interface MachineTime {
+  readonly busyMs: number;
+  readonly totalMs: number;
+}
+
+export function readMachineTime(): MachineTime {
+  let busyMs = 0;
+  let idleMs = 0;
+  for (const { times } of cpus()) {
+    busyMs += times.user + times.nice + times.sys + times.irq;
+    idleMs += times.idle;
+  }
+  return { busyMs, totalMs: busyMs + idleMs };
+}
+
+/** Share of all cores that was busy between two readings, 0–1. */
+export function busyShare(before: MachineTime, after: MachineTime): number {
+  const totalMs = after.totalMs - before.totalMs;
+  return totalMs <= 0 ? 0 : (after.busyMs - before.busyMs) / totalMs;
+}

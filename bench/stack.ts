@@ -1,0 +1,122 @@
+/**
+ * Everything a benchmark needs, in a folder of its own: an embedded Postgres with funded accounts, the engine, and the
+ * echo as its control, each a process. Nothing of a running deployment is touched.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
+import { findFreePort } from '../deploy/free-port.js';
+import { repositoryRoot } from '../deploy/repository-root.js';
+import { migrate } from '../sql/migrate.js';
+import { addAccounts } from './accounts.js';
+import { type ServerProcess, startServerProcess } from './server-process.js';
+
+export interface StackOptions {
+  readonly accountCount: number;
+  readonly balanceMinor: number;
+  readonly log: (line: string) => void;
+}
+
+export interface Stack {
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  readonly engine: ServerProcess & { readonly port: number; readonly metricsUrl: string };
+  readonly echo: ServerProcess & { readonly port: number };
+  readonly credentials: { readonly user: string; readonly password: string };
+  /** Ends all processes and removes the data. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export const loopback = '127.0.0.1';
+/** Above every number of connections used here, so that no answer of a benchmark is a refusal for load. */
+const inFlightMax = 4096;
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  // Inside the checkout and not in the system's temporary folder: that one may be in memory, where a sync is free.
+  const parent = join(repositoryRoot(), '.data');
+  await mkdir(parent, { recursive: true });
+  const dataDir = await mkdtemp(join(parent, 'bench-'));
+  const ends: (() => Promise<void>)[] = [() => rm(dataDir, { recursive: true, force: true })];
+  const stop = async () => {
+    // Last started, first ended; one that fails must not keep the others running.
+    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
+      await end().catch((error: unknown) => options.log(`while stopping: ${String(error)}`));
+    }
+  };
+  try {
+    options.log('starting Postgres');
+    const database: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir, log: options.log });
+    ends.push(() => database.stop());
+    await migrate({ databaseUrl: database.url });
+    options.log(`adding ${options.accountCount} accounts`);
+    await addAccounts({
+      databaseUrl: database.url,
+      first: 1,
+      count: options.accountCount,
+      balanceMinor: options.balanceMinor,
+    });
+    options.log('starting the echo and the engine');
+    const echo = await startEcho(dataDir);
+    ends.push(() => echo.stop());
+    const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
+    const engine = await startEngine(dataDir, database.url, credentials);
+    ends.push(() => engine.stop());
+    return { dataDir, databaseUrl: database.url, engine, echo, credentials, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+export async function startEcho(dataDir: string): Promise<Stack['echo']> {
+  const port = await findFreePort();
+  const server = await startServerProcess({
+    name: 'echo',
+    module: new URL('./echo.js', import.meta.url),
+    args: ['--tethered'],
+    env: { ECHO_PORT: String(port) },
+    logFile: join(dataDir, 'echo.log'),
+    isReady: async (logged) => logged.includes('listening'),
+  });
+  return { ...server, port };
+}
+
+async function startEngine(
+  dataDir: string,
+  databaseUrl: string,
+  credentials: Stack['credentials'],
+): Promise<Stack['engine']> {
+  const port = await findFreePort();
+  const opsPort = await findFreePort();
+  const opsUrl = `http://${loopback}:${opsPort}`;
+  const { MAX_IN_FLIGHT = String(inFlightMax) } = process.env;
+  // The tuning a user may want to try comes from our own environment; the rest is fixed.
+  const passed = ['WORKERS', 'LEDGER', 'DEADLINE_MS', 'LOG_LEVEL', 'NODE_OPTIONS'].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const server = await startServerProcess({
+    name: 'engine',
+    module: new URL('../engine/main.js', import.meta.url),
+    env: {
+      LOG_LEVEL: 'warn',
+      ...Object.fromEntries(passed),
+      HOST: loopback,
+      AUTH_PORT: String(port),
+      OPS_PORT: String(opsPort),
+      DATABASE_URL: databaseUrl,
+      DATA_DIR: dataDir,
+      PROCESSOR_USER: credentials.user,
+      PROCESSOR_PASSWORD: credentials.password,
+      ENGINE_TOKEN: randomBytes(16).toString('hex'),
+      MAX_IN_FLIGHT,
+    },
+    logFile: join(dataDir, 'engine.log'),
+    isReady: async () => {
+      const answer = await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
+      return answer?.status === 200;
+    },
+  });
+  return { ...server, port, metricsUrl: `${opsUrl}/metrics` };
+}
