@@ -213,7 +213,7 @@ export function maskCardData(text: string): string {
   for (let index = 0; index < bytes.length; index++) {
     const code = namesGone.charCodeAt(index);
     // What is not ASCII only has to end a number; 0x80 does.
-    bytes[index] = code < 0x80 ? code : 0x80;
+    bytes[index] = Math.min(code, 0x80);
   }
   if (!maskPans(bytes, 0, bytes.length)) return namesGone;
   let out = '';

@@ -1,0 +1,268 @@
+/**
+ * A JIT Funding request read the obvious way: decode, JSON.parse, schema, copy. It judges what the byte reader in
+ * marqeta.ts does not take, and is the reference that reader is fuzzed against. The amount comes from the text of its
+ * number, never from JSON.parse's double.
+ */
+import { Channel, MessageType, Protocol, packLetters } from '../core/codes.js';
+import { DecimalError, decimalToMinor, exponentOf } from '../core/money.js';
+import { idLengthMax, merchantNameLengthMax, type Request } from '../core/request.js';
+import { decodeBody, keepTexts, parseJson } from './body-text.js';
+import type { FieldError, Refusal, Unsupported } from './codec.js';
+import { countryOf } from './countries.js';
+import { memberText } from './json-text.js';
+import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
+import { panMessage } from './native-slow.js';
+import { looksLikePan, maskCardData, maskPans } from './redact.js';
+import { compileCheck, fieldError, keptTextPattern, missingField } from './schema.js';
+
+const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
+/** Optional texts: null and '' are how some senders say "none". */
+const optionalToken = { type: ['string', 'null'], maxLength: idLengthMax, pattern: keptTextPattern } as const;
+
+/** Longest method name taken; the longest known has 47 characters. */
+export const methodLengthMax = 64;
+
+const jit = 'gpa_order.jit_funding';
+
+const schema = {
+  type: 'object',
+  required: ['card_token', 'gpa_order'],
+  properties: {
+    card_token: token,
+    currency_code: { type: ['string', 'null'], pattern: '^[A-Z]{3}$' },
+    gpa_order: {
+      type: 'object',
+      required: ['jit_funding'],
+      properties: {
+        currency_code: { type: ['string', 'null'], pattern: '^[A-Z]{3}$' },
+        jit_funding: {
+          type: 'object',
+          required: ['token', 'method', 'amount'],
+          properties: {
+            token,
+            method: { type: 'string', minLength: 1, maxLength: methodLengthMax, pattern: keptTextPattern },
+            user_token: optionalToken,
+            acting_user_token: optionalToken,
+            original_jit_funding_token: optionalToken,
+            amount: { type: 'number' },
+          },
+        },
+      },
+    },
+    card_acceptor: {
+      type: ['object', 'null'],
+      properties: {
+        mid: optionalToken,
+        name: { type: ['string', 'null'], maxLength: merchantNameLengthMax, pattern: keptTextPattern },
+        mcc: { type: ['string', 'null'], pattern: '^([0-9]{4})?$' },
+        country_code: { type: ['string', 'null'] },
+        poi: { type: ['object', 'null'] },
+      },
+    },
+    pos: { type: ['object', 'null'], properties: { pan_entry_mode: { type: ['string', 'null'] } } },
+    transaction_metadata: {
+      type: ['object', 'null'],
+      properties: { payment_channel: { type: ['string', 'null'] } },
+    },
+  },
+} as const;
+
+const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
+const currencyText = 'an ISO 4217 code of three upper-case letters';
+const descriptions: Readonly<Record<string, string>> = {
+  '': 'a JSON object in UTF-8',
+  card_token: text64,
+  currency_code: currencyText,
+  gpa_order: 'an object',
+  'gpa_order.currency_code': currencyText,
+  [jit]: 'an object',
+  [`${jit}.token`]: text64,
+  [`${jit}.method`]: `a string of 1 to ${methodLengthMax} characters without control characters`,
+  [`${jit}.user_token`]: text64,
+  [`${jit}.acting_user_token`]: text64,
+  [`${jit}.original_jit_funding_token`]: text64,
+  [`${jit}.amount`]: 'a decimal number of at least 0, with no more fraction digits than its currency has',
+  card_acceptor: 'an object',
+  'card_acceptor.mid': `a string of at most ${idLengthMax} characters without control characters`,
+  'card_acceptor.name': `a string of at most ${merchantNameLengthMax} characters without control characters`,
+  'card_acceptor.mcc': 'a string of four digits (ISO 18245)',
+  'card_acceptor.country_code': 'an ISO 3166 code as a string',
+  'card_acceptor.poi': 'an object',
+  pos: 'an object',
+  'pos.pan_entry_mode': 'a string',
+  transaction_metadata: 'an object',
+  'transaction_metadata.payment_channel': 'a string',
+};
+
+const check = compileCheck(schema, descriptions);
+
+type Optional<T> = T | null | undefined;
+
+/** What the schema lets through. */
+interface Body {
+  readonly card_token: string;
+  readonly currency_code?: Optional<string>;
+  readonly gpa_order: {
+    readonly currency_code?: Optional<string>;
+    readonly jit_funding: {
+      readonly token: string;
+      readonly method: string;
+      readonly user_token?: Optional<string>;
+      readonly acting_user_token?: Optional<string>;
+      readonly original_jit_funding_token?: Optional<string>;
+    };
+  };
+  readonly card_acceptor?: Optional<{
+    readonly mid?: Optional<string>;
+    readonly name?: Optional<string>;
+    readonly mcc?: Optional<string>;
+    readonly country_code?: Optional<string>;
+    readonly poi?: Optional<{ readonly partial_approval_capable?: unknown }>;
+  }>;
+  readonly pos?: Optional<{ readonly pan_entry_mode?: Optional<string>; readonly partial_approval_capable?: unknown }>;
+  readonly transaction_metadata?: Optional<{ readonly payment_channel?: Optional<string> }>;
+}
+
+const entryModeChannels: Readonly<Record<string, Channel>> = {
+  CHIP: Channel.chip,
+  CHIP_CONTACTLESS: Channel.contactless,
+  MAG_STRIPE_CONTACTLESS: Channel.contactless,
+  MAG_STRIPE: Channel.magstripe,
+  CHIP_FALLBACK: Channel.magstripe,
+  MANUAL: Channel.manual,
+  KEY_ENTERED: Channel.manual,
+  CARD_ON_FILE: Channel.ecommerce,
+  CREDENTIALS_ON_FILE: Channel.ecommerce,
+};
+
+/** The terminal's own word is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm. */
+function channelOf(method: Method | undefined, entryMode: Optional<string>, paymentChannel: Optional<string>): Channel {
+  if (method?.atm === true || paymentChannel === 'ATM') return Channel.atm;
+  if (paymentChannel === 'ECOMMERCE') return Channel.ecommerce;
+  if (typeof entryMode !== 'string' || !Object.hasOwn(entryModeChannels, entryMode)) return Channel.absent;
+  return entryModeChannels[entryMode]!;
+}
+
+/** The capability is documented as a boolean and seen as a text. */
+function isYes(value: unknown): boolean {
+  return value === true || value === 'TRUE' || value === 'true' || value === '1';
+}
+
+/**
+ * Hash of what only Marqeta's form knows of the question: method, user, acting user. FNV-1a over the bytes, 0xff (never
+ * in UTF-8) after each, so that no two splits of the same bytes meet. Unsigned 32 bits.
+ */
+export function extraHashOf(request: Request): number {
+  let hash = 0x811c9dc5;
+  hash = hashSlice(hash, request.source, request.method.start, request.method.end);
+  hash = hashSlice(hash, request.source, request.userToken.start, request.userToken.end);
+  hash = hashSlice(hash, request.source, request.actingUserToken.start, request.actingUserToken.end);
+  return hash >>> 0;
+}
+
+function hashSlice(seed: number, bytes: Uint8Array, start: number, end: number): number {
+  let hash = seed;
+  for (let index = start; index < end; index++) hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
+  return Math.imul(hash ^ 0xff, 0x01000193);
+}
+
+const unsupportedMessage = 'names a kind of message that is not decided here; declined';
+
+/**
+ * Codec.read of a JIT Funding request for any bytes. Leaves `bytes` as they are.
+ * @param partialApproval whether the program takes partial approvals at all
+ */
+export function readSlow(
+  request: Request,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  partialApproval: boolean,
+): Refusal | null {
+  request.reset(bytes, Protocol.marqeta);
+  const text = decodeBody(bytes, start, end);
+  const parsed = text === null ? undefined : parseJson(text);
+  if (text === null || parsed === undefined) return fieldError('', descriptions);
+  const error = check(parsed);
+  if (error !== null) return error;
+  const body = parsed as Body;
+  const funding = body.gpa_order.jit_funding;
+  const method = methods.find(({ name }) => name === funding.method);
+
+  const currencyError = readCurrencyAndAmount(request, text, body);
+  if (currencyError !== null) return currencyError;
+  const original = funding.original_jit_funding_token ?? undefined;
+  if (method?.type === MessageType.incremental && (original === undefined || original === '')) {
+    return missingField(`${jit}.original_jit_funding_token`);
+  }
+
+  const merchant = body.card_acceptor ?? {};
+  if (method !== undefined) {
+    request.type = method.type;
+    request.capture = method.capture;
+    // A plain authorization of nothing asks whether the card is good.
+    if (method === plainAuthorization && request.amountMinor === 0) request.type = MessageType.verification;
+  }
+  if (typeof merchant.mcc === 'string' && merchant.mcc !== '') request.mcc = Number(merchant.mcc);
+  const country = Buffer.from(merchant.country_code ?? '');
+  request.country = countryOf(country, 0, country.length);
+  request.channel = channelOf(method, body.pos?.pan_entry_mode, body.transaction_metadata?.payment_channel);
+  request.partialAllowed =
+    partialApproval && (isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable));
+  keepTexts(request, [
+    [request.id, funding.token],
+    [request.card, body.card_token],
+    [request.original, original],
+    [request.merchantId, merchant.mid ?? undefined],
+    [request.merchantName, merchant.name ?? undefined],
+    [request.method, funding.method],
+    [request.userToken, funding.user_token ?? undefined],
+    [request.actingUserToken, funding.acting_user_token ?? undefined],
+  ]);
+  request.extraHash = extraHashOf(request);
+  const pan = panField(request);
+  if (pan !== null) return { field: pan, message: panMessage };
+  maskPans(request.source, request.merchantId.start, request.merchantId.end);
+  maskPans(request.source, request.merchantName.start, request.merchantName.end);
+  if (method === undefined) {
+    const unsupported: Unsupported = {
+      unsupported: true,
+      field: `${jit}.method`,
+      message: unsupportedMessage,
+      kind: maskCardData(funding.method),
+    };
+    return unsupported;
+  }
+  return null;
+}
+
+/** Path of the first token field that holds a card number, or null. */
+export function panField(request: Request): string | null {
+  const { source, id, card, original } = request;
+  if (looksLikePan(source, id.start, id.end)) return `${jit}.token`;
+  if (looksLikePan(source, card.start, card.end)) return 'card_token';
+  if (looksLikePan(source, original.start, original.end)) return `${jit}.original_jit_funding_token`;
+  return null;
+}
+
+/** The order's own currency speaks for its amount; the message's stands in when the order names none. */
+function readCurrencyAndAmount(request: Request, text: string, body: Body): FieldError | null {
+  const orderCurrency = body.gpa_order.currency_code ?? null;
+  const currency = orderCurrency ?? body.currency_code ?? null;
+  if (currency !== null) {
+    request.currency = packLetters(currency);
+    if (exponentOf(request.currency) < 0) {
+      return fieldError(orderCurrency === null ? 'currency_code' : 'gpa_order.currency_code', descriptions);
+    }
+  }
+  const range = memberText(text, ['gpa_order', 'jit_funding', 'amount']);
+  const digits = Buffer.from(range === null ? '' : text.slice(range.start, range.end));
+  const exponent = currency === null ? 0 : exponentOf(request.currency);
+  const amountMinor = decimalToMinor(digits, 0, digits.length, exponent);
+  // Without a currency only zero has a meaning (verifications, balance inquiries).
+  if (currency === null && amountMinor !== 0 && amountMinor !== DecimalError.negative)
+    return missingField('currency_code');
+  if (amountMinor < 0) return fieldError(`${jit}.amount`, descriptions);
+  request.amountMinor = amountMinor;
+  return null;
+}
