@@ -53,7 +53,9 @@ export class JournalPositionError extends Error {
   ) {
     super(
       `partition ${partition}: the journal holds ${
-        lastSequence < firstSequence ? `no record yet and goes on at ${firstSequence}` : `records ${firstSequence} to ${lastSequence}`
+        lastSequence < firstSequence
+          ? `no record yet and goes on at ${firstSequence}`
+          : `records ${firstSequence} to ${lastSequence}`
       }, but Postgres says that record ${shippedSequence} was the last one settled. ` +
         (lastSequence < shippedSequence
           ? 'The journal is older than the database: is DATA_DIR the folder this database was used with?'

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { JournalCorruptError, JournalPartitionCountError, JournalPositionError } from './journal-errors.js';
+import { frameHeaderBytes } from './segment.js';
 import { listJournalFiles, segmentName } from './segment-files.js';
 import { SegmentReader, successorFault } from './segment-reader.js';
 import type { Storage } from './storage.js';
@@ -53,9 +54,13 @@ export class JournalReader {
       throw new JournalPositionError(partition, firstSequence, durableSequence, sequence - 1);
     }
     while (this.frame.sequence < sequence) {
-      if (!this.next(durableSequence)) throw this.frame.corrupt('the journal ends before a record that was acknowledged');
-      // `sequence` is inside this frame: give the frame again.
-      if (this.frame.sequence > sequence) return this.frame.unread();
+      if (!this.next(durableSequence))
+        throw this.frame.corrupt('the journal ends before a record that was acknowledged');
+      if (this.frame.sequence > sequence) {
+        // It is inside this frame: give the frame again.
+        this.frame.unread();
+        return;
+      }
     }
   }
 
@@ -102,7 +107,8 @@ export class JournalReader {
   #advance(reader: SegmentReader, fault: string): SegmentReader {
     const { storage, directory } = this.#options;
     const number = reader.segmentNumber + 1;
-    if (!storage.list(directory).includes(segmentName(number))) throw reader.corrupt(`${fault}, and there is no ${segmentName(number)}`);
+    if (!storage.list(directory).includes(segmentName(number)))
+      throw reader.corrupt(`${fault}, and there is no ${segmentName(number)}`);
     const next = this.#openSegment(number);
     const broken = successorFault(reader, next.header);
     if (broken !== '') {
@@ -122,17 +128,34 @@ export class JournalReader {
     if (header.partition === partition && header.partitionCount === partitionCount) return reader;
     reader.close();
     if (header.partition !== partition) {
-      throw new JournalCorruptError(path, 0, header.firstSequence, `the segment belongs to partition ${header.partition}`);
+      throw new JournalCorruptError(
+        path,
+        0,
+        header.firstSequence,
+        `the segment belongs to partition ${header.partition}`,
+      );
     }
-    throw new JournalPartitionCountError(directory, header.partitionCount, partitionCount, 'its records cannot be told apart');
+    throw new JournalPartitionCountError(
+      directory,
+      header.partitionCount,
+      partitionCount,
+      'its records cannot be told apart',
+    );
   }
 }
 
 /**
  * Called with each record: it stands at `offset` of `bytes` (`view` is over the same memory) until the call returns.
- * `atMs` is the time stamped on its batch, wall clock milliseconds.
+ * `location` is where JournalWriter.read() finds it again; `atMs` the time of its batch, wall clock milliseconds.
  */
-export type RecordVisitor = (bytes: Uint8Array, view: DataView, offset: number, sequence: number, atMs: number) => void;
+export type RecordVisitor = (
+  bytes: Uint8Array,
+  view: DataView,
+  offset: number,
+  sequence: number,
+  location: number,
+  atMs: number,
+) => void;
 
 /** Visits records `fromSequence` to `toSequence` of a journal, in order. Returns how many. */
 export function replayJournal(
@@ -147,11 +170,12 @@ export function replayJournal(
   try {
     reader.seek(fromSequence, toSequence);
     while (reader.next(toSequence)) {
-      const { bytes, view, recordsEnd, frameAtMs } = reader.frame;
+      const { bytes, view, recordsEnd, frameAtMs, frameLocation } = reader.frame;
+      const locationBase = frameLocation + frameHeaderBytes - reader.frame.recordsStart;
       let { recordsStart: offset, frameSequence: sequence } = reader.frame;
       for (; offset < recordsEnd && sequence <= toSequence; sequence++) {
         if (sequence >= fromSequence) {
-          visit(bytes, view, offset, sequence, frameAtMs);
+          visit(bytes, view, offset, sequence, locationBase + offset, frameAtMs);
           count++;
         }
         offset += view.getUint16(offset, true);

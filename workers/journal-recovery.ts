@@ -145,7 +145,8 @@ function judgeEnd(reader: SegmentReader, found: FrameFound, notes: string[]): To
       if (first === fileEnd) return undefined;
       // The sector that would hold the header was not written, so all of it must be zero …
       const sectorEnd = Math.floor(reader.offset / sectorBytes) * sectorBytes + sectorBytes;
-      if (first < sectorEnd) throw reader.corrupt(`there is no frame header, but byte ${first} of its sector is not zero`);
+      if (first < sectorEnd)
+        throw reader.corrupt(`there is no frame header, but byte ${first} of its sector is not zero`);
       // … and one frame reaches only so far.
       const beyond = nonZeroFrom(reader, reader.offset + reader.frameBytesMax);
       if (beyond < fileEnd) throw reader.corrupt(`there is no frame header, but data as far as byte ${beyond}`);

@@ -8,29 +8,27 @@
  *
  * Sequences count records of the partition from 1 without a gap. Bytes: segment.ts. Files: segment-files.ts.
  */
+import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
 import type { PartitionProgress } from '../engine/core/progress.js';
 import { JournalFailedError } from './journal-errors.js';
-import {
-  assertPosition,
-  type JournalPlace,
-  type JournalScan,
-  rewriteEnd,
-  scanJournal,
-} from './journal-recovery.js';
+import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
 import {
   assertSegmentSizes,
   frameBytesFor,
   frameBytesMaxDefault,
   frameHeaderBytes,
   frameTrailerBytes,
+  locationOf,
+  locationOffset,
+  locationSegment,
   type SegmentHeader,
   type SegmentSizes,
   sealFrame,
   segmentBytesDefault,
   segmentHeaderBytes,
 } from './segment.js';
-import { listJournalFiles, removeMaking } from './segment-files.js';
+import { listJournalFiles, removeMaking, segmentName } from './segment-files.js';
 import { makeSegment } from './segment-maker.js';
 import { type FileId, isDiskFull } from './storage.js';
 
@@ -53,6 +51,9 @@ export const journalSizesTiny: JournalSizes = { segmentBytes: 4096, frameBytesMa
 
 /** A segment that could not be made is not tried again for this long: each try writes until the disk is full. */
 const retryMs = 250;
+const sealedOpenMax = 4;
+/** Most records are shorter: one read gets them. */
+const readBytes = 512;
 
 export interface JournalOptions extends JournalPlace {
   readonly sizes: JournalSizes;
@@ -144,9 +145,14 @@ export class JournalWriter {
   #refusal: JournalRefusal = '';
   #retryAtMs = 0;
 
+  /** Sealed segments that read() keeps open: oldest first, a few, because repeats ask for recent records. */
+  readonly #sealed = new Map<number, FileId>();
+
   /** The frame being filled: records begin at frameHeaderBytes, the header is written by append(). Reused. */
   readonly frame: Uint8Array;
   readonly view: DataView;
+  /** Where the first record goes in `frame`. */
+  readonly recordsStart = frameHeaderBytes;
   /** Most bytes of records in one batch. */
   readonly recordBytesMax: number;
 
@@ -167,6 +173,16 @@ export class JournalWriter {
   /** The last durable record of the partition. */
   get lastSequence(): number {
     return this.#lastSequence;
+  }
+
+  /** Sequence of the first record of the next batch. */
+  get nextSequence(): number {
+    return this.#lastSequence + 1;
+  }
+
+  /** Location of byte 0 of the frame being filled, once reserve() returned true; read() takes it plus the offset in `frame`. */
+  get frameLocation(): number {
+    return locationOf(this.#header.number, this.#offset);
   }
 
   /** Why the last reserve() returned false; '' when it returned true. */
@@ -243,11 +259,53 @@ export class JournalWriter {
     return lastSequence;
   }
 
+  /**
+   * Reads an appended record back into `target`, which must hold any record.
+   * @param location where it stands: from frameLocation at the time of the append, or from replay
+   * @returns its length in bytes; 0 when its segment was settled and retired
+   */
+  read(location: number, target: Uint8Array): number {
+    const number = locationSegment(location);
+    const offset = locationOffset(location);
+    if (number === this.#header.number) return this.#readRecord(this.#file, offset, target);
+    const { storage, directory } = this.#options;
+    const path = join(directory, segmentName(number));
+    let file = this.#sealed.get(number);
+    if (file === undefined) {
+      if (!storage.exists(path)) return 0;
+      file = storage.open(path);
+      this.#sealed.set(number, file);
+      if (this.#sealed.size > sealedOpenMax) this.#closeSealed(this.#sealed.keys().next().value!);
+    }
+    const length = this.#readRecord(file, offset, target);
+    // The shipper takes a segment's name away before it zeroes the file for its next life, and numbers never come back:
+    // while the name is there, what was read before is the record.
+    if (storage.exists(path)) return length;
+    this.#closeSealed(number);
+    return 0;
+  }
+
+  #readRecord(file: FileId, offset: number, target: Uint8Array): number {
+    const { storage } = this.#options;
+    const count = storage.pread(file, target, 0, Math.min(target.length, readBytes), offset);
+    const length = count < 2 ? 0 : target[0]! | (target[1]! << 8);
+    assert(length <= target.length, 'a record is longer than the memory to read it into');
+    if (length > count) storage.pread(file, target, count, length - count, offset + count);
+    return length;
+  }
+
+  #closeSealed(number: number): void {
+    const file = this.#sealed.get(number);
+    this.#sealed.delete(number);
+    if (file !== undefined) this.#options.storage.close(file);
+  }
+
   /** Closes the file. Nothing is pending: every append was synced. */
   close(): void {
     this.#failed ??= new JournalFailedError(this.#options.partition, 'the journal was closed');
     if (this.#file >= 0) this.#options.storage.close(this.#file);
     this.#file = -1;
+    for (const number of [...this.#sealed.keys()]) this.#closeSealed(number);
   }
 
   #roll(): boolean {

@@ -6,13 +6,14 @@
 import { JournalCorruptError } from './journal-errors.js';
 import {
   decodeSegmentHeader,
+  type FramePlace,
   frameBodyFault,
   frameBytesLeast,
   frameField,
-  type FramePlace,
   frameHeaderBytes,
   frameHeaderFault,
   isZero,
+  locationOf,
   type SegmentHeader,
   segmentHeaderBytes,
 } from './segment.js';
@@ -73,7 +74,7 @@ export class SegmentReader implements FramePlace {
     this.header = header;
     this.sequence = header.firstSequence;
     this.chain = header.chainSeed;
-    const windowBytes = Math.max(this.#readaheadBytes, header.frameBytesMax);
+    const windowBytes = Math.min(header.segmentBytes, Math.max(this.#readaheadBytes, header.frameBytesMax));
     this.bytes = new Uint8Array(windowBytes);
     this.view = new DataView(this.bytes.buffer);
   }
@@ -116,6 +117,11 @@ export class SegmentReader implements FramePlace {
   }
   get frameBytesMax(): number {
     return this.header.frameBytesMax;
+  }
+
+  /** Location (segment.ts) of the first byte of the frame that read() found. */
+  get frameLocation(): number {
+    return locationOf(this.header.number, this.#frameOffset);
   }
 
   /** Reads the frame at `offset` and steps behind it, or says why it cannot and stays. */
@@ -183,7 +189,8 @@ export class SegmentReader implements FramePlace {
 /** What is wrong with `next` as the segment after `sealed`, which was read to its end; '' when it continues the log. */
 export function successorFault(sealed: SegmentReader, next: SegmentHeader): string {
   if (next.partition !== sealed.header.partition) return `it belongs to partition ${next.partition}`;
-  if (next.partitionCount !== sealed.header.partitionCount) return `it was written by ${next.partitionCount} partitions`;
+  if (next.partitionCount !== sealed.header.partitionCount)
+    return `it was written by ${next.partitionCount} partitions`;
   if (next.firstSequence !== sealed.sequence) {
     return `it begins with record ${next.firstSequence}, but the segment before it ends before record ${sealed.sequence}`;
   }

@@ -40,7 +40,7 @@ export const formatVersion = 1;
 export const frameBytesLeast = 128;
 
 const segmentMagic = Uint8Array.from('AFWSEGMT', (letter) => letter.charCodeAt(0));
-/** Four bytes that are not zero each: a header cut short has a zero here, a flipped bit does not make one. */
+/** The closing ones end in a byte of several set bits: a write cut short leaves it zero, one flipped bit does not. */
 const headMagic = 0x46574641;
 const closeMagic = 0x5ec70ed5;
 const trailerLow = 0xa55a_c33c | 0;
@@ -115,7 +115,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   if (bytes.length < segmentHeaderBytes) return 'the file is shorter than its header';
   const view = new DataView(bytes.buffer, bytes.byteOffset, segmentHeaderBytes);
-  if (crc32c(bytes.subarray(0, S.crc)) !== view.getUint32(S.crc, true)) return 'the checksum of the file header is wrong';
+  if (crc32c(bytes.subarray(0, S.crc)) !== view.getUint32(S.crc, true))
+    return 'the checksum of the file header is wrong';
   if (!segmentMagic.every((byte, index) => bytes[index] === byte)) return 'the file is no journal segment';
   const version = view.getUint32(S.version, true);
   if (version !== formatVersion) return `the format is version ${version}, this program reads version ${formatVersion}`;
@@ -217,7 +218,8 @@ export function frameHeaderFault(bytes: Uint8Array, view: DataView, at: number, 
   if (view.getUint32(at + F.offset, true) !== place.offset) return 'the frame belongs elsewhere in the file';
   const first = view.getFloat64(at + F.firstSequence, true);
   if (first !== place.sequence) return `the frame begins with record ${first}`;
-  if (view.getUint32(at + F.chain, true) !== place.chain) return 'the frame does not follow the frame before it (chain)';
+  if (view.getUint32(at + F.chain, true) !== place.chain)
+    return 'the frame does not follow the frame before it (chain)';
   const length = view.getUint32(at + F.bytes, true);
   const recordsEnd = view.getUint32(at + F.recordsEnd, true);
   if (
@@ -280,16 +282,19 @@ export function isLaterFrameHeader(bytes: Uint8Array, view: DataView, at: number
 
 /** True when the header at `at` stops before its closing magic, as after a write that was cut short. */
 export function isHeaderCutShort(view: DataView, at: number): boolean {
-  return view.getUint32(at + F.closeMagic, true) === 0;
+  // Its last byte has several bits set: no single flip makes it zero.
+  return view.getUint8(at + frameHeaderBytes - 1) === 0;
 }
 
 /**
  * True when some part of the frame at `at`, whose header is right and whose records are not, was never written: its
- * closing mark is zero, or a whole sector is. A frame flagged sparse holds such sectors by itself, so only the mark counts.
+ * closing mark is not whole, or a whole sector is zero. A frame flagged sparse holds such sectors by itself: only the
+ * mark counts.
  */
 export function isFrameUnfinished(bytes: Uint8Array, view: DataView, at: number, offset: number): boolean {
   const length = frameField.bytes(view, at);
-  if (isZero(bytes, at + length - frameTrailerBytes, at + length)) return true;
+  // Bytes are written in order, so a write that was cut short lacks at least the last one.
+  if (bytes[at + length - 1] === 0) return true;
   if ((frameField.flags(view, at) & FrameFlag.sparse) !== 0) return false;
   let start = sectorBytes - (offset % sectorBytes);
   for (; start + sectorBytes < length; start += sectorBytes) {
@@ -317,6 +322,22 @@ export function firstNonZero(bytes: Uint8Array, start: number, end: number): num
   return from;
 }
 
+/** One more than the largest offset in a segment. 2^22 segments of it stay safe integers: 256 TiB at the default size. */
+const locationStride = 2 ** 31;
+
+/** A byte of the journal as one number: differences within a segment are byte distances. Never negative. */
+export function locationOf(segmentNumber: number, offset: number): number {
+  return segmentNumber * locationStride + offset;
+}
+
+export function locationSegment(location: number): number {
+  return Math.floor(location / locationStride);
+}
+
+export function locationOffset(location: number): number {
+  return location % locationStride;
+}
+
 /** Sizes of segments and frames, checked together. */
 export interface SegmentSizes {
   readonly segmentBytes: number;
@@ -330,8 +351,14 @@ export const frameBytesMaxDefault = 4 * 1024 * 1024;
 
 /** Throws when the sizes cannot work together. */
 export function assertSegmentSizes(sizes: SegmentSizes): void {
-  assert(sizes.frameBytesMax % frameAlignBytes === 0 && sizes.frameBytesMax >= frameBytesLeast, 'frameBytesMax must be a multiple of 64');
+  assert(
+    sizes.frameBytesMax % frameAlignBytes === 0 && sizes.frameBytesMax >= frameBytesLeast,
+    'frameBytesMax must be a multiple of 64',
+  );
   assert(sizes.segmentBytes % sectorBytes === 0, 'segmentBytes must be a multiple of 512');
-  assert(segmentHeaderBytes + sizes.frameBytesMax <= sizes.segmentBytes, 'a segment must hold a frame of frameBytesMax');
-  assert(sizes.segmentBytes <= 0x8000_0000, 'a segment must stay below 2 GiB: offsets in it are 32 bits');
+  assert(
+    segmentHeaderBytes + sizes.frameBytesMax <= sizes.segmentBytes,
+    'a segment must hold a frame of frameBytesMax',
+  );
+  assert(sizes.segmentBytes <= locationStride, 'a segment must stay below 2 GiB: offsets must fit a location');
 }

@@ -7,7 +7,9 @@
  */
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -15,7 +17,6 @@ import {
   readSync,
   renameSync,
   rmSync,
-  fstatSync,
   statfsSync,
   writeSync,
 } from 'node:fs';
@@ -29,6 +30,8 @@ export interface Storage {
   makeDirectory(path: string): void;
   /** Names in a folder, sorted; none when there is no such folder. */
   list(directory: string): string[];
+  /** True when there is a file of this name now. */
+  exists(path: string): boolean;
   /** Opens an existing file for reading and writing. */
   open(path: string): FileId;
   /** Makes a new file; an existing one is an error (EEXIST). Durable by name only after syncDirectory. */
@@ -100,6 +103,10 @@ export class FileStorage implements Storage {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
+  }
+
+  exists(path: string): boolean {
+    return existsSync(path);
   }
 
   open(path: string): FileId {

@@ -68,7 +68,14 @@ export class FaultControl {
 
   /** All switches off; the counters stay. */
   heal(): void {
-    for (const index of [cell.syncSkip, cell.syncFail, cell.syncSlowMs, cell.writeShortBytes, cell.full, cell.writeFail]) {
+    for (const index of [
+      cell.syncSkip,
+      cell.syncFail,
+      cell.syncSlowMs,
+      cell.writeShortBytes,
+      cell.full,
+      cell.writeFail,
+    ]) {
       Atomics.store(this.cells, index, 0);
     }
     this.releaseSyncs();
@@ -134,6 +141,9 @@ export class FaultyStorage implements Storage {
   }
   list(directory: string): string[] {
     return this.#inner.list(directory);
+  }
+  exists(path: string): boolean {
+    return this.#inner.exists(path);
   }
   open(path: string): FileId {
     return this.#inner.open(path);

@@ -84,7 +84,8 @@ export class MemoryStorage implements Storage {
 
   paths(): string[] {
     const found: string[] = [];
-    for (const [path, directory] of this.#directories) for (const name of directory.names.keys()) found.push(`${path}/${name}`);
+    for (const [path, directory] of this.#directories)
+      for (const name of directory.names.keys()) found.push(`${path}/${name}`);
     return found.sort();
   }
 
@@ -96,6 +97,10 @@ export class MemoryStorage implements Storage {
     const names = [...(this.#directories.get(directory)?.names.keys() ?? [])];
     for (const path of this.#directories.keys()) if (dirname(path) === directory) names.push(basename(path));
     return names.sort();
+  }
+
+  exists(path: string): boolean {
+    return this.#directories.get(dirname(path))?.names.has(basename(path)) === true;
   }
 
   open(path: string): FileId {

@@ -1,0 +1,222 @@
+/** How a journal ends: clean, torn or damaged; each is told from the others for every place where it can happen. */
+import t from 'tap';
+import { openJournal } from './journal.js';
+import { JournalCorruptError, JournalPartitionCountError, JournalPositionError } from './journal-errors.js';
+import { adoptPartitionCount, checkPartitionCount } from './journal-partitions.js';
+import { scanJournal } from './journal-recovery.js';
+import { frameBytesFor, segmentHeaderBytes } from './segment.js';
+import { segmentName } from './segment-files.js';
+import { tearSectors } from './testing/faulty-storage.js';
+import { append, type Fixture, journalFixture, numbered, record } from './testing/journal-fixture.js';
+import { MemoryStorage } from './testing/memory-storage.js';
+
+const directory = '/journal/p0';
+
+/** Four segments of 4 KiB: 60 records of 40 to 240 bytes in batches of 1 to 3. */
+function smallLog(): { storage: MemoryStorage; fixture: Fixture; lastSequence: number; lastFrameBytes: number } {
+  const storage = new MemoryStorage();
+  const fixture = journalFixture(storage);
+  const { writer } = fixture.open();
+  let lastSequence = 0;
+  let lastFrameBytes = 0;
+  for (let batch = 0; lastSequence < 60; batch++) {
+    const records = Array.from({ length: 1 + (batch % 3) }, (_, index) =>
+      numbered(lastSequence + index + 1, 40 + ((batch * 37 + index * 101) % 200)),
+    );
+    lastSequence = append(writer, records);
+    lastFrameBytes = frameBytesFor(records.reduce((sum, bytes) => sum + bytes.length, 0));
+  }
+  writer.close();
+  return { storage, fixture, lastSequence, lastFrameBytes };
+}
+
+t.test('every single flipped bit of a log is found, or changes nothing', (t) => {
+  const { storage, fixture, lastSequence } = smallLog();
+  const scan = scanJournal(fixture.options)!;
+  t.equal(scan.segmentCount, 4);
+  const counts = { damaged: 0, reported: 0, harmless: 0 };
+  for (let number = 1; number <= 4; number++) {
+    const bytes = storage.bytesOf(`${directory}/${segmentName(number)}`);
+    const used = number < 4 ? lastNonZero(bytes) + 1 : scan.endOffset;
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+      try {
+        const found = scanJournal(fixture.options)!;
+        // Only the unused end may be flipped without stopping the start, and then no record may be missing.
+        if (bit >>> 3 < used || found.lastSequence !== lastSequence) {
+          t.fail(`bit ${bit} of segment ${number} was not found`);
+        }
+        if (found.torn !== undefined || found.notes.length > 0) counts.reported++;
+        else if (number < 4) counts.harmless++;
+        else t.fail(`bit ${bit} behind the end was not reported`);
+      } catch (error) {
+        if (!(error instanceof JournalCorruptError)) throw error;
+        counts.damaged++;
+      }
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+    }
+  }
+  t.ok(counts.damaged > 90_000, `${counts.damaged} damaged, ${counts.reported} reported, ${counts.harmless} harmless`);
+  t.end();
+});
+
+t.test('every combination of lost sectors of the last frame is a torn end, cut at the record before', (t) => {
+  for (const lead of [0, 1, 2, 3, 5, 7]) {
+    for (const length of [60, 400, 500, 900, 1500]) {
+      const build = (): { storage: MemoryStorage; fixture: Fixture; from: number; bytes: number } => {
+        const storage = new MemoryStorage();
+        const fixture = journalFixture(storage);
+        const { writer } = fixture.open();
+        for (let index = 0; index < lead; index++) append(writer, [numbered(index + 1, 50)]);
+        append(writer, [numbered(lead + 1, length)]);
+        writer.close();
+        const from = segmentHeaderBytes + lead * frameBytesFor(50);
+        return { storage, fixture, from, bytes: frameBytesFor(length) };
+      };
+      const { from, bytes } = build();
+      const sectors = Math.floor((from + bytes - 1) / 512) - Math.floor(from / 512) + 1;
+      for (let lost = 1; lost < 1 << sectors; lost++) {
+        const { storage, fixture } = build();
+        const path = `${directory}/${segmentName(1)}`;
+        tearSectors(storage, path, from, from + bytes, (index) => (lost & (1 << index)) !== 0);
+        const { writer, scan } = fixture.open();
+        const whole = lost === (1 << sectors) - 1;
+        if (scan.lastSequence !== lead || (scan.torn === undefined) !== whole) {
+          t.fail(`lead ${lead}, length ${length}, lost ${lost.toString(2)}: ends at ${scan.lastSequence}`);
+        }
+        if (scan.torn !== undefined && scan.torn.offset !== from) t.fail('it was cut elsewhere');
+        append(writer, [numbered(lead + 1, 70)]);
+        if (fixture.readAll().length !== lead + 1) t.fail('cannot go on');
+      }
+    }
+  }
+  t.end();
+});
+
+t.test('a write cut short after any byte is a torn end', (t) => {
+  const last = numbered(2, 700);
+  for (let written = 1; written < frameBytesFor(700); written++) {
+    const storage = new MemoryStorage();
+    const fixture = journalFixture(storage);
+    const { writer } = fixture.open();
+    append(writer, [numbered(1, 100)]);
+    append(writer, [last]);
+    const bytes = storage.bytesOf(`${directory}/${segmentName(1)}`);
+    bytes.fill(0, segmentHeaderBytes + frameBytesFor(100) + written);
+    const scan = scanJournal(fixture.options)!;
+    if (scan.lastSequence !== 1 || scan.torn === undefined) t.fail(`cut after ${written} bytes`);
+  }
+  t.end();
+});
+
+t.test('a frame inside the log that lost a sector is damage, not an end', (t) => {
+  const { storage, fixture } = smallLog();
+  tearSectors(storage, `${directory}/${segmentName(3)}`, 512, 1024, () => true);
+  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', offset: 512 });
+  t.end();
+});
+
+t.test('the error names file, byte, record, what is wrong and what to do', (t) => {
+  const { storage, fixture } = smallLog();
+  storage.bytesOf(`${directory}/${segmentName(2)}`)[600]! ^= 1;
+  t.throws(() => fixture.open(), {
+    name: 'JournalCorruptError',
+    message:
+      /segment-0000000002 at byte 512, where record \d+ should begin: the checksum of the records is wrong.*Copy the folder/,
+  });
+  t.end();
+});
+
+t.test('a missing segment in the middle is damage', (t) => {
+  const { storage, fixture } = smallLog();
+  storage.remove(`${directory}/${segmentName(2)}`);
+  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', message: /segment-0000000002 is missing/ });
+  t.end();
+});
+
+t.test('segments of another life, moved or repeated frames are damage', (t) => {
+  const { storage, fixture, lastFrameBytes } = smallLog();
+  const end = scanJournal(fixture.options)!.endOffset;
+  const bytes = storage.bytesOf(`${directory}/${segmentName(4)}`);
+  // The last frame once more behind itself.
+  bytes.copyWithin(end, end - lastFrameBytes, end);
+  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'repeated frame');
+
+  const other = smallLog();
+  const strange = journalFixture(new MemoryStorage());
+  const { writer } = strange.open();
+  for (let index = 0; index < 60; index++) append(writer, [record(new Uint8Array(150).fill(9))]);
+  const foreign = (strange.options.storage as MemoryStorage).bytesOf(`${directory}/${segmentName(2)}`);
+  other.storage.bytesOf(`${directory}/${segmentName(2)}`).set(foreign);
+  t.throws(() => other.fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'segment of another journal');
+  t.end();
+});
+
+t.test('a shortened file is damage', (t) => {
+  const { storage, fixture } = smallLog();
+  const size = storage.size;
+  storage.size = (file) => size.call(storage, file) - 512;
+  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', message: /3584 bytes, its header says 4096/ });
+  t.end();
+});
+
+t.test('a journal that Postgres does not reach, or is ahead of, is refused by name of both', (t) => {
+  const { fixture, lastSequence, storage } = smallLog();
+  t.throws(() => openJournal({ ...fixture.options, shippedSequence: lastSequence + 1 }), {
+    code: 'JOURNAL_POSITION',
+    message: /records 1 to 60, but Postgres says that record 61 .* journal is older/,
+  });
+  storage.remove(`${directory}/${segmentName(1)}`);
+  t.throws(() => openJournal({ ...fixture.options, shippedSequence: 3 }), JournalPositionError);
+  const empty = journalFixture(new MemoryStorage(), '/journal', { shippedSequence: 5 });
+  t.throws(() => empty.open(), { message: /no record yet.*record 5 was the last/ });
+  t.end();
+});
+
+t.test('another number of partitions is refused until everything is settled, then adopted, also after crashes', (t) => {
+  const { fixture, lastSequence, storage } = smallLog();
+  t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), JournalPartitionCountError);
+  const shipped = [lastSequence - 1, 7];
+  const place = { storage, root: '/journal', partitionCount: 2, shippedSequenceOf: (p: number) => shipped[p] ?? 0 };
+  t.throws(() => checkPartitionCount(place), {
+    code: 'JOURNAL_PARTITION_COUNT',
+    message: /WORKERS=1, this start has WORKERS=2, and records 60 to 60 .* Start once with WORKERS=1/,
+  });
+  shipped[0] = lastSequence;
+  t.equal(checkPartitionCount(place), 'drained');
+  // A crash at every step of the change: the next start finishes it.
+  for (let steps = 0, done = false; !done; steps++) {
+    let left = steps;
+    const sync = storage.syncDirectory;
+    storage.syncDirectory = (path) => {
+      if (left-- === 0) throw new Error('crash');
+      sync.call(storage, path);
+    };
+    try {
+      if (checkPartitionCount(place) === 'drained') adoptPartitionCount({ ...place, sizes: fixture.options.sizes });
+      done = true;
+    } catch (error) {
+      if (!(error instanceof Error) || error.message !== 'crash') throw error;
+    }
+    storage.syncDirectory = sync;
+    storage.crash(() => true);
+  }
+  t.equal(checkPartitionCount(place), 'same');
+  for (const partition of [0, 1]) {
+    const again = journalFixture(storage, '/journal', {
+      partition,
+      partitionCount: 2,
+      shippedSequence: shipped[partition]!,
+    });
+    const { writer } = again.open();
+    t.equal(append(writer, [numbered(1)]), shipped[partition]! + 1);
+    t.equal(again.readAll(shipped[partition]! + 1).length, 1);
+  }
+  t.end();
+});
+
+function lastNonZero(bytes: Uint8Array): number {
+  let index = bytes.length - 1;
+  while (index >= 0 && bytes[index] === 0) index--;
+  return index;
+}
