@@ -34,7 +34,11 @@ export const settleRecordsMax = 5_000;
 const statementTimeoutMs = 30_000;
 const connectTimeoutSeconds = 5;
 
-/** One connection for settling, with a deadline on every statement. Close it with `.end()`. */
+/**
+ * One connection for settling, with a deadline on every statement. Close it with `.end()`.
+ * After a lost connection postgres.js 3.4.9 answers the first query of the next one with the old error, although the
+ * server has run it: after any error, read the position until that succeeds, then settle from there.
+ */
 export function openSettleConnection(databaseUrl: string): postgres.Sql {
   return postgres(databaseUrl, {
     max: 1,

@@ -1,0 +1,445 @@
+/** Settling on a real Postgres: exactly once, all or nothing, and the same books that the engine keeps in memory. */
+import type postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { createTestAccounts } from '../deploy/testing/test-accounts.js';
+import { createTestDatabase } from '../deploy/testing/test-database.js';
+import { ChainStatus, MessageType } from '../engine/core/codes.js';
+import { detailForcePost } from '../engine/core/limit-names.js';
+import { Reason } from '../engine/core/reasons.js';
+import { openJournalPosition, openSettleConnection, readJournalPosition, settle } from './settle.js';
+import { type RecordSketch, writeRecords } from './testing/record-writer.js';
+
+const day = 20_000;
+const authorization: RecordSketch = { id: 'a', amount: 100, held: 100, day, spend: 100, spendCount: 1 };
+
+/** A migrated database with accounts 1 … 3 of 1000 each, partition 0 open at 0. */
+async function ledger(test: Test): Promise<postgres.Sql> {
+  const database = await createTestDatabase();
+  const sql = openSettleConnection(database.url);
+  test.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  await createTestAccounts(sql, 3, 1000);
+  await openJournalPosition(sql, 0, 1);
+  return sql;
+}
+
+async function settleAll(sql: postgres.Sql, sketches: readonly RecordSketch[], firstSequence = 1): Promise<number> {
+  const result = await settle(sql, { partition: 0, firstSequence, ...writeRecords(sketches) });
+  if (!result.applied) throw new Error('not applied');
+  return result.sequence;
+}
+
+async function chain(sql: postgres.Sql, id: string): Promise<Record<string, unknown>> {
+  const [row] = await sql`
+    select status, type, reason, amount, approved_amount, held_amount, posted_amount, refunded_amount, forced,
+      newest_spend_day, newest_spend_amount
+    from transactions where id = ${id}`;
+  return Object.fromEntries(Object.entries(row ?? {}).map(([key, value]) => [key, numeric(value)]));
+}
+
+/** postgres.js returns bigint as text. */
+function numeric(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+}
+
+async function books(sql: postgres.Sql, account = 1): Promise<number[]> {
+  const [row] = await sql`select funds, available, held, posted from accounts where id = ${account}`;
+  return Object.values(row ?? {}).map(Number);
+}
+
+async function eventCount(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from transaction_events`;
+  return row!.count;
+}
+
+t.test('the same stretch settles once, however often it is sent', async (t) => {
+  const sql = await ledger(t);
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  t.same(await settle(sql, batch), { applied: true, sequence: 1 });
+  t.same(await settle(sql, batch), { applied: false, sequence: 0 });
+  t.same(await settle(sql, { ...batch, firstSequence: 3 }), { applied: false, sequence: 2 }, 'nor a later one early');
+  t.equal(await eventCount(sql), 1);
+  t.same(await books(sql), [1000, 900, 100, 0]);
+  t.equal(await readJournalPosition(sql, 0), 1);
+});
+
+t.test('two senders of the same stretch: one applies it', async (t) => {
+  const sql = await ledger(t);
+  const database = sql.options;
+  const other = openSettleConnection(
+    `postgres://${database.user}:${encodeURIComponent(String(database.pass))}@${database.host[0]}:${database.port[0]}/${database.database}`,
+  );
+  t.teardown(() => other.end());
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  const results = await Promise.all([settle(sql, batch), settle(other, batch)]);
+  t.same(results.map((result) => result.applied).sort(), [false, true]);
+  t.same(await books(sql), [1000, 900, 100, 0]);
+});
+
+t.test('a partition must be opened first, and always with the same number of partitions', async (t) => {
+  const sql = await ledger(t);
+  const batch = { partition: 7, firstSequence: 1, ...writeRecords([authorization]) };
+  await t.rejects(settle(sql, batch), /partition 7 has no journal position/);
+  t.equal(await openJournalPosition(sql, 0, 1), 0);
+  await t.rejects(openJournalPosition(sql, 0, 2), /settled by 1 partitions, not 2/);
+  await t.rejects(readJournalPosition(sql, 7), /no journal position/);
+});
+
+t.test('every kind of message leaves its chain and its account as it should', async (t) => {
+  const clearing = { id: 'c', root: 'a', original: 'a', type: MessageType.clearing, status: ChainStatus.completed };
+  const reversal = { id: 'r', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.reversed };
+  const cases: {
+    name: string;
+    records: RecordSketch[];
+    id?: string;
+    chain: Record<string, unknown>;
+    books: number[];
+  }[] = [
+    {
+      name: 'an authorization holds',
+      records: [authorization],
+      chain: { status: 1, type: 1, amount: 100, approved_amount: 100, held_amount: 100, newest_spend_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a declined authorization holds nothing',
+      records: [{ id: 'a', amount: 100, approved: false }],
+      chain: { status: 5, reason: 3, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a card that was not found leaves a declined row without an owner',
+      records: [{ id: 'a', amount: 5, approved: false, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 }],
+      chain: { status: 5, reason: 5 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an increment adds to what is held and asked',
+      records: [authorization, { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 }],
+      chain: { status: 1, amount: 150, approved_amount: 150, held_amount: 150, newest_spend_amount: 150 },
+      books: [1000, 850, 150, 0],
+    },
+    {
+      name: 'an increment on a later day is the newest part',
+      records: [
+        authorization,
+        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50, day: day + 1 },
+      ],
+      chain: { newest_spend_day: day + 1, newest_spend_amount: 50, held_amount: 150 },
+      books: [1000, 850, 150, 0],
+    },
+    {
+      name: 'a declined increment is an event only',
+      records: [
+        authorization,
+        {
+          id: 'i',
+          root: 'a',
+          type: MessageType.incremental,
+          amount: 5000,
+          approved: false,
+          status: ChainStatus.none,
+        },
+      ],
+      chain: { status: 1, reason: 0, held_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a part of the hold is released',
+      records: [authorization, { ...reversal, status: ChainStatus.open, amount: 40, held: -40, spend: -40 }],
+      chain: { status: 1, held_amount: 60, newest_spend_amount: 60, approved_amount: 100 },
+      books: [1000, 940, 60, 0],
+    },
+    {
+      name: 'all of it is released',
+      records: [authorization, { ...reversal, held: -100, spend: -100, spendCount: -1 }],
+      chain: { status: 3, held_amount: 0, newest_spend_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a part is cleared, the rest stays held and the newest part is never more than that',
+      records: [authorization, { ...clearing, status: ChainStatus.open, amount: 30, held: -30, posted: 30 }],
+      chain: { status: 1, held_amount: 70, posted_amount: 30, newest_spend_amount: 70 },
+      books: [1000, 900, 70, 30],
+    },
+    {
+      name: 'the last clearing completes',
+      records: [authorization, { ...clearing, amount: 80, held: -100, posted: 80, spend: -20 }],
+      chain: { status: 2, held_amount: 0, posted_amount: 80, forced: false },
+      books: [1000, 920, 0, 80],
+    },
+    {
+      name: 'a clearing without an authorization is a forced transaction',
+      records: [
+        {
+          id: 'a',
+          type: MessageType.clearing,
+          status: ChainStatus.completed,
+          detail: detailForcePost,
+          amount: 70,
+          posted: 70,
+          spend: 70,
+          spendCount: 1,
+        },
+      ],
+      chain: { status: 2, type: 4, posted_amount: 70, forced: true, newest_spend_amount: 0 },
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'a refund of a cleared purchase',
+      records: [
+        authorization,
+        { ...clearing, amount: 100, held: -100, posted: 100 },
+        { id: 'f', root: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 },
+      ],
+      chain: { status: 2, posted_amount: 70, refunded_amount: 30 },
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'a refund that stands alone',
+      records: [{ id: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 }],
+      chain: { status: 2, type: 5, posted_amount: -30, refunded_amount: 30 },
+      books: [1000, 1030, 0, -30],
+    },
+    {
+      name: 'a hold that lapses',
+      records: [
+        authorization,
+        { id: 'x', root: 'a', type: MessageType.expiry, status: ChainStatus.expired, amount: 100, held: -100 },
+      ],
+      chain: { status: 4, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an approval that came too late is declined in the end',
+      records: [
+        authorization,
+        {
+          id: 'a',
+          opensChain: false,
+          type: MessageType.late,
+          approved: false,
+          reason: Reason.systemError,
+          status: ChainStatus.declined,
+          amount: 100,
+          held: -100,
+          spend: -100,
+          spendCount: -1,
+        },
+      ],
+      chain: { status: 5, type: 1, reason: 4, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an increment that came too late is taken back',
+      records: [
+        authorization,
+        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 },
+        {
+          id: 'i',
+          root: 'a',
+          type: MessageType.late,
+          approved: false,
+          reason: Reason.systemError,
+          status: ChainStatus.open,
+          amount: 50,
+          held: -50,
+          spend: -50,
+        },
+      ],
+      chain: { status: 1, reason: 0, amount: 100, approved_amount: 100, held_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a reversal that overtook its authorization shows as reversed',
+      records: [
+        {
+          id: 'r',
+          original: 'a',
+          type: MessageType.reversal,
+          tombstone: true,
+          approved: false,
+          reason: Reason.originalNotFound,
+          status: ChainStatus.none,
+          amount: 100,
+        },
+      ],
+      chain: { status: 3, type: 1, amount: 0, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'its authorization is declined when it arrives, and stays so after another reversal',
+      records: [
+        {
+          id: 'r',
+          original: 'a',
+          type: MessageType.reversal,
+          tombstone: true,
+          approved: false,
+          reason: Reason.originalNotFound,
+          status: ChainStatus.none,
+        },
+        { id: 'a', amount: 100, approved: false, reason: Reason.originalClosed },
+        { id: 'r2', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.tombstone },
+      ],
+      chain: { status: 5, reason: 15, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a balance inquiry is an event only',
+      records: [{ id: 'q', type: MessageType.balanceInquiry, status: ChainStatus.none, opensChain: false }],
+      chain: {},
+      books: [1000, 1000, 0, 0],
+    },
+  ];
+  for (const { name, records, chain: expected, books: expectedBooks } of cases) {
+    t.test(name, async (t) => {
+      const together = await ledger(t);
+      await settleAll(together, records);
+      const row = await chain(together, 'a');
+      t.match(row, expected, 'in one statement');
+      t.same(Object.keys(row).length > 0, Object.keys(expected).length > 0);
+      t.same(await books(together), expectedBooks);
+      t.equal(await eventCount(together), records.length);
+
+      const apart = await ledger(t);
+      for (const [index, record] of records.entries()) await settleAll(apart, [record], index + 1);
+      t.same(await chain(apart, 'a'), row, 'the same as one statement for each message');
+      t.same(await books(apart), expectedBooks);
+    });
+  }
+});
+
+t.test('a transaction keeps its owner, its merchant and its times', async (t) => {
+  const sql = await ledger(t);
+  const merchantName = 'Caf\u00e9 "O\'Neil\\", {NULL}, \u{1f355}\u0000';
+  await settleAll(sql, [
+    {
+      ...authorization,
+      account: 2,
+      card: 3,
+      user: 1,
+      merchantName,
+      merchantId: 'NULL',
+      mcc: 65_535,
+      atMs: 1_750_000_000_123,
+      expiresAtMs: 1_751_000_000_000,
+    },
+    {
+      id: 'i',
+      root: 'a',
+      type: MessageType.incremental,
+      amount: 1,
+      held: 1,
+      account: 2,
+      atMs: 1_750_000_001_456,
+      expiresAtMs: 1,
+    },
+  ]);
+  const [row] = await sql`select * from transactions`;
+  t.match(row, {
+    account_id: '2',
+    card_id: '3',
+    user_id: '1',
+    partition: 0,
+    currency: 'USD',
+    country: 'US',
+    merchant_id: 'NULL',
+    merchant_name: merchantName.replace('\0', '\ufffd'),
+    mcc: null,
+    channel: 1,
+    created_at: new Date(1_750_000_000_123),
+    updated_at: new Date(1_750_000_001_456),
+    expires_at: new Date(1_751_000_000_000),
+  });
+  const [hold] = await sql`select * from holds`;
+  t.match(hold, { id: 'a', held_amount: '101' });
+});
+
+t.test('an event keeps the record byte by byte, and the history of a chain is found', async (t) => {
+  const sql = await ledger(t);
+  const sketches: RecordSketch[] = [
+    authorization,
+    { id: 'other', amount: 1, held: 1, account: 2 },
+    {
+      id: 'c',
+      root: 'a',
+      type: MessageType.clearing,
+      status: ChainStatus.completed,
+      amount: 100,
+      held: -100,
+      posted: 100,
+    },
+  ];
+  const { source, offsets } = writeRecords(sketches);
+  // Framing between the records, as in a journal segment.
+  const framed = Buffer.alloc(source.length + 100, 0xff);
+  const framedOffsets = offsets.map((offset, index) => offset + 20 * (index + 1));
+  for (const [index, offset] of offsets.entries()) {
+    framed.set(source.subarray(offset, offsets[index + 1] ?? source.length), framedOffsets[index]!);
+  }
+  await settle(sql, { partition: 0, firstSequence: 1, source: framed, offsets: framedOffsets });
+  const events = await sql<{ record: Uint8Array; request_id: string }[]>`
+    select record, request_id from transaction_events order by sequence`;
+  for (const [index, event] of events.entries()) {
+    t.same(
+      Buffer.from(event.record),
+      Buffer.from(source.subarray(offsets[index]!, offsets[index + 1] ?? source.length)),
+    );
+  }
+  const history = await sql<{ request_id: string }[]>`select request_id from transaction_history('a')`;
+  t.same(
+    history.map((event) => event.request_id),
+    ['a', 'c'],
+  );
+  const [sums] = await sql`
+    select count(*)::integer as postings, max(total)::integer as most, min(total)::integer as least
+    from (select sum(amount) as total from postings group by source, partition, sequence) as posting`;
+  t.same({ ...sums }, { postings: 6, most: 0, least: 0 }, 'every posting sums to zero');
+});
+
+t.test('what cannot be true is refused whole, and says where', async (t) => {
+  const sql = await ledger(t);
+  await t.rejects(
+    settleAll(sql, [authorization, { ...authorization, id: 'b', account: 99 }]),
+    /sequences 1 to 2: 1 of 2 accounts/,
+  );
+  const orphan = { id: 'c', root: 'nobody', type: MessageType.clearing, posted: 1 };
+  await t.rejects(settleAll(sql, [authorization, orphan]), /never opened: nobody/);
+  t.equal(await eventCount(sql), 0);
+  t.equal(await readJournalPosition(sql, 0), 0);
+  t.same(await books(sql), [1000, 1000, 0, 0]);
+});
+
+t.test('a backend that is killed in the middle leaves nothing, and the next try settles it', async (t) => {
+  const sql = await ledger(t);
+  const { user, pass, host, port, database } = sql.options;
+  const url = `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`;
+  const observer = openSettleConnection(url);
+  const blocker = openSettleConnection(url);
+  t.teardown(() => Promise.all([observer.end(), blocker.end()]));
+  // The events are in by the time settle() reaches the account, which somebody else has locked.
+  await blocker.unsafe('begin').simple();
+  await blocker.unsafe('select 1 from accounts where id = 1 for update').simple();
+  const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  const settling = settleAll(sql, [authorization, { ...authorization, id: 'b', account: 2 }]);
+  const rejected = t.rejects(settling, 'the caller learns that the outcome is unknown');
+  for (;;) {
+    const waiting = await observer`
+      select 1 from pg_stat_activity where pid = ${backend!.pid} and wait_event_type = 'Lock'`;
+    if (waiting.length > 0) break;
+  }
+  await observer`select pg_terminate_backend(${backend!.pid})`;
+  await rejected;
+  await blocker.unsafe('rollback').simple();
+  // postgres.js 3.4.9 answers the first query of the next connection with the error that ended the last one.
+  const position = await readJournalPosition(sql, 0).catch(() => readJournalPosition(sql, 0));
+  t.equal(position, 0, 'the position did not move');
+  t.equal(await eventCount(sql), 0);
+  t.same(await books(sql, 2), [1000, 1000, 0, 0]);
+  t.equal(await settleAll(sql, [authorization, { ...authorization, id: 'b', account: 2 }]), 2);
+  t.same(await books(sql, 1), [1000, 900, 100, 0]);
+  t.same(await books(sql, 2), [1000, 900, 100, 0]);
+});
