@@ -107,7 +107,8 @@ export interface ThreadPlan {
   readonly requestCountMax: number | null;
 }
 
-export type ThreadCommand = 'go' | 'measure' | 'stop';
+/** `measure` starts sending too when there was no warm-up, so that not even the first answer is missed. */
+export type ThreadCommand = 'warm-up' | 'measure' | 'stop';
 export type ThreadMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'progress'; readonly answerCount: number }
@@ -133,9 +134,11 @@ export async function load(options: LoadOptions, observer: LoadObserver = {}): P
       observer.onProgress?.(threads.reduce((sum, thread) => sum + thread.answerCount, 0));
     }, 1000);
     try {
-      for (const thread of threads) thread.command('go');
       const failed = Promise.race(threads.map((thread) => thread.failed));
-      if (options.warmUpMs > 0) await Promise.race([sleep(options.warmUpMs), failed]);
+      if (options.warmUpMs > 0) {
+        for (const thread of threads) thread.command('warm-up');
+        await Promise.race([sleep(options.warmUpMs), failed]);
+      }
       for (const thread of threads) thread.command('measure');
       const cpuAtStart = process.cpuUsage();
       observer.onMeasureStart?.();

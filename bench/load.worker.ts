@@ -311,7 +311,7 @@ function reportExhausted(): void {
 
 function onCommand(command: ThreadCommand): void {
   const nowMs = performance.now();
-  if (command === 'go') {
+  if (command === 'warm-up') {
     phase = 'warm-up';
     for (const connection of connections) connection.send(nowMs);
   } else if (command === 'measure') {
@@ -328,6 +328,8 @@ function onCommand(command: ThreadCommand): void {
     phase = 'measuring';
     measureStartedMs = nowMs;
     utilizationAtStart = performance.eventLoopUtilization();
+    // Connections with a request in flight ignore this.
+    for (const connection of connections) connection.send(nowMs);
   } else {
     phase = 'draining';
     measureSeconds = (nowMs - measureStartedMs) / 1000;

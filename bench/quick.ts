@@ -12,7 +12,7 @@ import { newIdPrefix } from './load.js';
 import { describeMachine, isMemoryFileSystem } from './machine.js';
 import { type MemoryResult, measureMemory } from './memory.js';
 import { type QuickResult, renderQuick, updateReadme } from './report.js';
-import { type RoundTiming, runShape, type Shape, type ShapeResult, waitUntilQuiet } from './rounds.js';
+import { alone, type RoundTiming, runShape, type Shape, type ShapeResult } from './rounds.js';
 import { resultFolder, runUntilSignal } from './run.js';
 import { loopback, type Stack, startStack } from './stack.js';
 import { isWrkInstalled, runWrk } from './wrk.js';
@@ -89,8 +89,7 @@ async function crossCheck(stack: Stack, log: (line: string) => void): Promise<Qu
       durationSeconds: wrkSeconds,
       folder: stack.dataDir,
     });
-  await waitUntilQuiet(log);
-  const echo = await against(stack.echo.port);
+  const echo = await alone(stack, log, () => against(stack.echo.port));
   const engine = await against(stack.engine.port);
   const ratio = engine.answersPerSecond / echo.answersPerSecond;
   log(

@@ -72,8 +72,7 @@ export async function runShape(
 ): Promise<ShapeResult> {
   const rounds: Round[] = [];
   for (let number = 1; number <= shape.roundCount; number++) {
-    await waitUntilQuiet(log);
-    const echo = await measure(stack, 'echo', shape, timing);
+    const echo = await alone(stack, log, () => measure(stack, 'echo', shape, timing));
     const engine = await measure(stack, 'engine', shape, timing);
     const ratio = engine.load.answersPerSecond / echo.load.answersPerSecond;
     rounds.push({ echo, engine: { ...engine, journal: engine.journal }, ratio });
@@ -181,16 +180,26 @@ function scaled(value: number | null, factor: number): number | null {
   return value === null ? null : value * factor;
 }
 
-/** Longest wait for the engine to settle what the last round left, milliseconds: the whole run has two minutes. */
-const quietWaitMsMax = 4000;
+/**
+ * Measures the echo while the engine is frozen. After an engine round the shipper goes on settling into Postgres; that
+ * work belongs to the engine, and an echo measured beside it would be slower than it is and flatter the ratio.
+ */
+export async function alone<T>(stack: Stack, log: (line: string) => void, measureEcho: () => Promise<T>): Promise<T> {
+  stack.engine.pause();
+  try {
+    await waitUntilQuiet(log);
+    return await measureEcho();
+  } finally {
+    stack.engine.resume();
+  }
+}
+
+/** Postgres ends the statement it is at; anything that takes longer is not ours. */
+const quietWaitMsMax = 2000;
 const quietSampleMs = 150;
 const quietBusyShareMax = 0.15;
 
-/**
- * Waits until the machine rests. After an engine round the shipper still settles into Postgres; that work belongs to the
- * engine, and an echo measured meanwhile would be slower than it is and flatter the ratio.
- */
-export async function waitUntilQuiet(log: (line: string) => void): Promise<void> {
+async function waitUntilQuiet(log: (line: string) => void): Promise<void> {
   const deadlineMs = performance.now() + quietWaitMsMax;
   let busy = 1;
   while (performance.now() < deadlineMs) {
@@ -199,7 +208,7 @@ export async function waitUntilQuiet(log: (line: string) => void): Promise<void>
     busy = busyShare(before, readMachineTime());
     if (busy <= quietBusyShareMax) return;
   }
-  log(`the machine is still ${Math.round(busy * 100)} % busy with other work; the next echo is measured beside it`);
+  log(`the machine is ${Math.round(busy * 100)} % busy with something else; the next echo is measured beside it`);
 }
 
 function faults(result: LoadResult): string {

@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 export interface ServerProcess {
   readonly pid: number;
+  /** Freezes the process, all threads: it uses no CPU until resume(). */
+  pause(): void;
+  resume(): void;
   /** Asks it to stop, waits, and kills it when it does not. */
   stop(): Promise<void>;
 }
@@ -55,12 +58,19 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     }
     await delay(readyPollMs);
   }
-  return { pid: child.pid!, stop: () => stop(child) };
+  return {
+    pid: child.pid!,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    stop: () => stop(child),
+  };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // A frozen process would not see the request to stop.
+  child.kill('SIGCONT');
   child.kill('SIGTERM');
   const killer = setTimeout(() => child.kill('SIGKILL'), stopWaitMs);
   await ended;

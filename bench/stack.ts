@@ -3,8 +3,8 @@
  * echo as its control, each a process. Nothing of a running deployment is touched.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { repositoryRoot } from '../deploy/repository-root.js';
@@ -37,7 +37,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const parent = join(repositoryRoot(), '.data');
   await mkdir(parent, { recursive: true });
   const dataDir = await mkdtemp(join(parent, 'bench-'));
-  const ends: (() => Promise<void>)[] = [() => rm(dataDir, { recursive: true, force: true })];
+  // Under root the database runs as another user, who must be able to enter.
+  await chmod(dataDir, 0o755);
+  const ends: (() => Promise<void>)[] = [() => removeData(dataDir)];
   const stop = async () => {
     // Last started, first ended; one that fails must not keep the others running.
     for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
@@ -67,6 +69,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
+}
+
+/** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres-place.ts). */
+async function removeData(dataDir: string): Promise<void> {
+  const outside = (await readFile(join(dataDir, 'postgres.location'), 'utf8').catch(() => '')).trim();
+  if (basename(outside).startsWith('atlanticfrewaycard-')) await rm(outside, { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true });
 }
 
 export async function startEcho(dataDir: string): Promise<Stack['echo']> {
