@@ -69,7 +69,7 @@ export function decimalToMinor(bytes: Uint8Array, start: number, end: number, ex
       if (fractionDigits < exponent) {
         value = value * 10 + digit;
         fractionDigits++;
-      } else if (digit !== 0) return DecimalError.fractionTooLong;
+      } else if (digit !== 0) return decimalToMinorSlow(bytes, start, end, exponent); // An exponent may follow.
     }
   }
   for (; fractionDigits < exponent; fractionDigits++) value *= 10;

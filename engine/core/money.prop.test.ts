@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { DecimalError, decimalToMinor, writeDecimal } from './money.js';
+
+const numRuns = Number(process.env['FUZZ_RUNS'] ?? 5000);
+const exponents = fc.integer({ min: 0, max: 4 });
+
+/** The obvious way: all digits as one big integer, scaled by a power of ten. */
+function reference(integer: string, fraction: string, power: number, exponent: number): number {
+  const digits = BigInt(integer + fraction);
+  const shift = power + exponent - fraction.length;
+  if (shift >= 0) {
+    const minor = digits * 10n ** BigInt(shift);
+    return minor > BigInt(Number.MAX_SAFE_INTEGER) ? DecimalError.tooLarge : Number(minor);
+  }
+  const divisor = 10n ** BigInt(-shift);
+  if (digits % divisor !== 0n) return DecimalError.fractionTooLong;
+  const minor = digits / divisor;
+  return minor > BigInt(Number.MAX_SAFE_INTEGER) ? DecimalError.tooLarge : Number(minor);
+}
+
+t.test('any JSON number is read as big integers read it', (t) => {
+  const digits = fc.string({ unit: fc.constantFrom('0', '0', '1', '5', '9'), maxLength: 18 });
+  const integers = digits.map((text) => text.replace(/^0+/, '') || '0');
+  fc.assert(
+    fc.property(
+      integers,
+      digits,
+      fc.option(fc.integer({ min: -25, max: 25 })),
+      exponents,
+      (integer, fraction, power, exponent) => {
+        const text = `${integer}${fraction === '' ? '' : `.${fraction}`}${power === null ? '' : `e${power}`}`;
+        const bytes = Uint8Array.from(Buffer.from(text));
+        return Object.is(
+          decimalToMinor(bytes, 0, bytes.length, exponent),
+          reference(integer, fraction, power ?? 0, exponent),
+        );
+      },
+    ),
+    { numRuns },
+  );
+  t.pass();
+  t.end();
+});
+
+t.test('what is written is read back', (t) => {
+  const target = new Uint8Array(32);
+  fc.assert(
+    fc.property(fc.maxSafeNat(), exponents, (minor, exponent) => {
+      const length = writeDecimal(target, 0, minor, exponent);
+      return decimalToMinor(target, 0, length, exponent) === minor;
+    }),
+    { numRuns },
+  );
+  t.pass();
+  t.end();
+});
+
+t.test('any bytes are a number to both, or to neither', (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...'0123456789.eE+- '), maxLength: 12 }), (text) => {
+      const bytes = Uint8Array.from(Buffer.from(text));
+      let isNumber = true;
+      try {
+        JSON.parse(text);
+      } catch {
+        isNumber = false;
+      }
+      // JSON.parse also takes space around a number.
+      return (
+        (decimalToMinor(bytes, 0, bytes.length, 2) !== DecimalError.malformed) === (isNumber && !text.includes(' '))
+      );
+    }),
+    { numRuns },
+  );
+  t.pass();
+  t.end();
+});
