@@ -572,7 +572,8 @@ export function decideLate(
   outcome.reason = Reason.systemError;
   outcome.currency = approval.currency;
   outcome.amountMinor = approval.amountMinor;
-  if (chain !== chainAbsent) {
+  // What was taken back already (or never approved) has nothing left to take: its deltas point the other way.
+  if (chain !== chainAbsent && approval.approved) {
     const released = Math.min(approval.heldDelta, chains.held(chain));
     const unposted = Math.min(approval.postedDelta, Math.max(0, chains.posted(chain)));
     const taken = released + unposted;

@@ -1,0 +1,1033 @@
+import t from 'tap';
+import { runTable, tableLines } from '../testing/table.js';
+import {
+  type AccountConfig,
+  type CardConfig,
+  type Message,
+  policyDefault,
+  type UserConfig,
+  World,
+} from '../testing/world.js';
+import { Status } from './accounts.js';
+import { channelNames } from './codes.js';
+import { checkOrder, decideLate, declineOutright } from './decide.js';
+import { levelNames, levels, windowNames } from './limit-names.js';
+import { Outcome } from './outcome.js';
+import { Reason, reasonEntry, reasonTable } from './reasons.js';
+import { amountMinorMax, Request } from './request.js';
+
+/** The language of the tables is described in engine/testing/table.ts. */
+function table(name: string, text: string): void {
+  t.test(name, (t) => {
+    t.equal(runTable(text), tableLines(text));
+    t.end();
+  });
+}
+
+// --- the life of each message -----------------------------------------------------------------------------------------
+
+table(
+  'an authorization holds, a final clearing posts',
+  `
+  account A funds=10000
+  card C of A U
+  a1 authorization C 1250 currency=USD   -> approved 00 1250 8750/1250/0
+  chain a1                               -> open 1250/0 refunded=0
+  c1 clearing C 1250 original=a1         -> approved 00 1250 8750/0/1250
+  chain a1                               -> completed 0/1250 refunded=0
+  `,
+);
+
+table(
+  'an authorization for all that is available is approved, one unit more is not',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 1001  -> insufficient_funds 51 0 1000/0/0
+  chain a1                 -> none
+  a2 authorization C 1000  -> approved 00 1000 0/1000/0
+  a3 authorization C 1     -> insufficient_funds 51 0 0/1000/0
+  `,
+);
+
+table(
+  'an increment adds to the hold, the id of a later message names the same chain',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  i1 incremental C 300 original=a1    -> approved 00 300 200/800/0
+  i2 incremental C 201 original=a1    -> insufficient_funds 51 0 200/800/0
+  i3 incremental C 200 original=i1    -> approved 00 200 0/1000/0
+  chain a1                            -> open 1000/0 refunded=0
+  c1 clearing C 900 original=i3       -> approved 00 900 100/0/900
+  i4 incremental C 10 original=a1     -> original_closed 84 0 100/0/900
+  i5 incremental C 10 original=zz     -> original_not_found 25 0 100/0/900
+  `,
+);
+
+table(
+  'an increment must come from the card that was authorized',
+  `
+  account A funds=1000
+  card C of A U
+  card D of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  i1 incremental D 100 original=a1    -> original_not_found 25 0 500/500/0
+  `,
+);
+
+table(
+  'a reversal releases part or all, and a second one is harmless',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500           -> approved 00 500 500/500/0
+  r1 reversal C 200 original=a1    -> approved 00 200 700/300/0
+  chain a1                         -> open 300/0 refunded=0
+  r2 reversal C original=a1        -> approved 00 300 1000/0/0
+  chain a1                         -> reversed 0/0 refunded=0
+  r3 reversal C original=a1        -> approved 00 0 1000/0/0
+  r4 reversal C 200 original=a1    -> approved 00 0 1000/0/0
+  chain a1                         -> reversed 0/0 refunded=0
+  `,
+);
+
+table(
+  'a reversal of more than is held releases what is held',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500           -> approved 00 500 500/500/0
+  r1 reversal C 900 original=a1    -> approved 00 500 1000/0/0
+  chain a1                         -> reversed 0/0 refunded=0
+  `,
+);
+
+table(
+  'a reversal after a partial clearing completes the chain; posted money is for a refund',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
+  r1 reversal C original=a1           -> approved 00 400 900/0/100
+  chain a1                            -> completed 0/100 refunded=0
+  r2 reversal C original=a1           -> original_closed 84 0 900/0/100
+  f1 refund C 100 original=a1         -> approved 00 100 1000/0/0
+  `,
+);
+
+table(
+  'a reversal that overtakes its authorization spends the id',
+  `
+  account A funds=1000
+  card C of A U
+  r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
+  chain a1                     -> tombstone 0/0 refunded=0
+  a1 authorization C 500       -> original_closed 84 0 1000/0/0
+  chain a1                     -> tombstone 0/0 refunded=0
+  r2 reversal C original=a2    -> original_not_found 25 0 1000/0/0
+  a2 advice C 500              -> original_closed 84 0 1000/0/0
+  i1 incremental C 1 original=a2 -> original_closed 84 0 1000/0/0
+  `,
+);
+
+table(
+  'a reversal of a declined authorization finds no original and leaves no tombstone',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 5000      -> insufficient_funds 51 0 1000/0/0
+  r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
+  chain a1                     -> none
+  `,
+);
+
+table(
+  'a clearing for less frees the rest when it is the last one',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
+  c2 clearing C 150 original=a1 more  -> approved 00 150 500/250/250
+  chain a1                            -> open 250/250 refunded=0
+  c3 clearing C 50 original=a1        -> approved 00 50 700/0/300
+  chain a1                            -> completed 0/300 refunded=0
+  c4 clearing C 20 original=a1        -> approved(force_post) 00 20 680/0/320
+  `,
+);
+
+table(
+  'a clearing for more posts all of it, from the hold first',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  c1 clearing C 620 original=a1 more  -> approved 00 620 380/0/620
+  chain a1                            -> open 0/620 refunded=0
+  used card C daily                   -> 620/1
+  i1 incremental C 100 original=a1    -> approved 00 100 280/100/620
+  c2 clearing C 100 original=a1       -> approved 00 100 280/0/720
+  chain a1                            -> completed 0/720 refunded=0
+  used card C daily                   -> 720/1
+  `,
+);
+
+table(
+  'a last clearing of nothing is a reversal by another name',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500              -> approved 00 500 500/500/0
+  c1 clearing C 0 original=a1         -> approved 00 0 1000/0/0
+  chain a1                            -> reversed 0/0 refunded=0
+  used card C daily                   -> 0/0
+  a2 authorization C 500              -> approved 00 500 500/500/0
+  c2 clearing C 0 original=a2 more    -> approved 00 0 500/500/0
+  chain a2                            -> open 500/0 refunded=0
+  `,
+);
+
+table(
+  'a clearing without an authorization is posted all the same, below zero if need be, and later approvals suffer',
+  `
+  account A funds=1000
+  card C of A U
+  c1 clearing C 1500                  -> approved(force_post) 00 1500 -500/0/1500
+  chain c1                            -> completed 0/1500 refunded=0
+  used card C daily                   -> 1500/1
+  a1 authorization C 1                -> insufficient_funds 51 0 -500/0/1500
+  a2 authorization C 1 partial        -> insufficient_funds 51 0 -500/0/1500
+  c2 clearing C 10 original=nobody    -> approved(force_post) 00 10 -510/0/1510
+  f1 refund C 600 original=c1         -> approved 00 600 90/0/910
+  a3 authorization C 90               -> approved 00 90 0/90/910
+  `,
+);
+
+table(
+  'a clearing of a declined authorization is a transaction of its own',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 5000             -> insufficient_funds 51 0 1000/0/0
+  c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
+  chain c1                            -> completed 0/300 refunded=0
+  `,
+);
+
+table(
+  'a clearing of nothing is legal, one without an amount is not',
+  `
+  account A funds=1000
+  card C of A U
+  c1 clearing C 0                     -> approved(force_post) 00 0 1000/0/0
+  c2 clearing C                       -> amount_invalid 13 0 1000/0/0
+  `,
+);
+
+table(
+  'a hold lapses after seven days, and a clearing that comes too late is still owed',
+  `
+  account A funds=1000
+  card C of A U
+  at 2026-11-02T10:00:00Z
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  at 2026-11-09T09:59:59.999Z
+  expire a1                           -> nothing
+  at 2026-11-09T10:00:00Z
+  expire a1                           -> approved 00 400 1000/0/0
+  chain a1                            -> expired 0/0 refunded=0
+  expire a1                           -> nothing
+  used card C lifetime                -> 0/0
+  r1 reversal C original=a1           -> approved 00 0 1000/0/0
+  c1 clearing C 400 original=a1       -> approved(force_post) 00 400 600/0/400
+  chain a1                            -> completed 0/400 refunded=0
+  used card C lifetime                -> 400/1
+  c2 clearing C 5 original=a1         -> approved(force_post) 00 5 595/0/405
+  used card C lifetime                -> 405/1
+  `,
+);
+
+table(
+  'what a partial clearing left of a hold lapses too, and completes the chain',
+  `
+  account A funds=1000
+  card C of A U
+  at 2026-11-02T10:00:00Z
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  c1 clearing C 100 original=a1 more  -> approved 00 100 600/300/100
+  at +7d
+  expire a1                           -> approved 00 300 900/0/100
+  chain a1                            -> completed 0/100 refunded=0
+  used card C lifetime                -> 100/1
+  `,
+);
+
+table(
+  'a hold for lodging or a rented car lives thirty days',
+  `
+  account A funds=10000
+  card C of A U
+  at 2026-11-01T00:00:00Z
+  a1 authorization C 100 mcc=7011     -> approved 00 100 9900/100/0
+  a2 authorization C 100 mcc=3501     -> approved 00 100 9800/200/0
+  a3 authorization C 100 mcc=3999     -> approved 00 100 9700/300/0
+  a4 authorization C 100 mcc=3351     -> approved 00 100 9600/400/0
+  a5 authorization C 100 mcc=7512     -> approved 00 100 9500/500/0
+  a6 advice C 100 mcc=7519            -> approved 00 100 9400/600/0
+  a7 authorization C 100 mcc=3350     -> approved 00 100 9300/700/0
+  a8 authorization C 100 mcc=4000     -> approved 00 100 9200/800/0
+  at +7d
+  expire a7                           -> approved 00 100 9300/700/0
+  expire a8                           -> approved 00 100 9400/600/0
+  expire a1                           -> nothing
+  expire a2                           -> nothing
+  expire a3                           -> nothing
+  expire a4                           -> nothing
+  expire a5                           -> nothing
+  expire a6                           -> nothing
+  at +23d
+  expire a1                           -> approved 00 100 9500/500/0
+  expire a2                           -> approved 00 100 9600/400/0
+  expire a3                           -> approved 00 100 9700/300/0
+  expire a4                           -> approved 00 100 9800/200/0
+  expire a5                           -> approved 00 100 9900/100/0
+  expire a6                           -> approved 00 100 10000/0/0
+  `,
+);
+
+table(
+  'a refund credits with and without an original, and closes nothing',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  f1 refund C 50 original=a1          -> approved 00 50 650/400/-50
+  chain a1                            -> open 400/-50 refunded=50
+  c1 clearing C 400 original=a1       -> approved 00 400 650/0/350
+  f2 refund C 30 original=a1          -> approved 00 30 680/0/320
+  chain a1                            -> completed 0/320 refunded=80
+  f3 refund C 20                      -> approved 00 20 700/0/300
+  chain f3                            -> completed 0/-20 refunded=20
+  f4 refund C 5 original=nobody       -> approved 00 5 705/0/295
+  chain f4                            -> completed 0/-5 refunded=5
+  `,
+);
+
+table(
+  'a verification and a balance inquiry hold nothing',
+  `
+  account A funds=1000
+  card C of A U
+  v1 verification C 0                 -> approved 85 0 1000/0/0
+  v2 verification C                   -> approved 85 0 1000/0/0
+  b1 balance_inquiry C                -> approved 00 0 1000/0/0
+  chain v1                            -> none
+  chain b1                            -> none
+  used card C lifetime                -> 0/0
+  v3 verification C 1                 -> amount_invalid 13 0 1000/0/0
+  b2 balance_inquiry C 1              -> amount_invalid 13 0 1000/0/0
+  r1 reversal C original=v1           -> original_not_found 25 0 1000/0/0
+  `,
+);
+
+table(
+  'an advice tells what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero',
+  `
+  account A funds=1000 status=frozen daily=10/1
+  user U status=closed
+  card C of A U status=frozen expires=2020-01-01 mcc.block=5411 perAuthorization=1
+  a1 authorization C 100 mcc=5411     -> card_inactive 62 0 1000/0/0
+  v1 advice C 1200 mcc=5411           -> approved 00 1200 -200/1200/0
+  chain v1                            -> open 1200/0 refunded=0
+  used account A daily                -> 1200/1
+  c1 clearing C 1200 original=v1      -> approved 00 1200 -200/0/1200
+  f1 refund C 300 original=v1         -> approved 00 300 100/0/900
+  v2 advice C 50 currency=EUR         -> currency_mismatch 12 0 100/0/900
+  v3 advice C 0                       -> amount_invalid 13 0 100/0/900
+  v4 advice X 50                      -> card_not_found 14 0 -
+  `,
+);
+
+table(
+  'a single-message purchase is authorized and posted at once',
+  `
+  account A funds=1000 partial
+  card C of A U
+  a1 authorization C 400 capture         -> approved 00 400 600/0/400
+  chain a1                               -> completed 0/400 refunded=0
+  used card C daily                      -> 400/1
+  expire a1                              -> nothing
+  r1 reversal C original=a1              -> original_closed 84 0 600/0/400
+  f1 refund C 400 original=a1            -> approved 00 400 1000/0/0
+  a2 authorization C 1500 capture partial -> approved 10 1000 0/0/1000
+  v1 advice C 30 capture                 -> approved 00 30 -30/0/1030
+  `,
+);
+
+table(
+  'less is approved only when the terminal asked for it and the account permits it',
+  `
+  account A funds=300
+  account B funds=300 partial
+  card C of A U
+  card D of B U
+  a1 authorization C 500 partial      -> insufficient_funds 51 0 300/0/0
+  a2 authorization D 500              -> insufficient_funds 51 0 300/0/0
+  a3 authorization D 100 partial      -> approved 00 100 200/100/0
+  i1 incremental D 500 original=a3 partial -> insufficient_funds 51 0 200/100/0
+  a4 authorization D 500 partial      -> approved 10 200 0/300/0
+  chain a4                            -> open 200/0 refunded=0
+  used card D daily                   -> 300/2
+  a5 authorization D 500 partial      -> insufficient_funds 51 0 0/300/0
+  c1 clearing D 200 original=a4       -> approved 00 200 0/100/200
+  `,
+);
+
+table(
+  'less is never approved to stay within a limit',
+  `
+  account A funds=300 partial
+  card C of A U perAuthorization=400
+  a1 authorization C 500 partial      -> limit_exceeded(card.perAuthorization) 61 0 300/0/0
+  a2 authorization C 400 partial      -> approved 10 300 0/300/0
+  `,
+);
+
+table(
+  "another account's chain does not exist for a card, but its name is taken",
+  `
+  account A funds=1000
+  account B funds=1000
+  card C of A U
+  card D of B V
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  r1 reversal D original=a1           -> original_not_found 25 0 1000/0/0
+  i1 incremental D 10 original=a1     -> original_not_found 25 0 1000/0/0
+  c1 clearing D 10 original=a1        -> approved(force_post) 00 10 990/0/10
+  f1 refund D 10 original=a1          -> approved 00 10 1000/0/0
+  chain a1                            -> open 400/0 refunded=0
+  chain c1                            -> completed 0/10 refunded=0
+  `,
+);
+
+table(
+  'a replaced card reverses and clears what the old one was authorized for, in the windows of the old one',
+  `
+  account A funds=1000
+  card C of A U
+  card D of A V
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  r1 reversal D 100 original=a1       -> approved 00 100 700/300/0
+  used card C daily                   -> 300/1
+  used user U daily                   -> 300/1
+  used card D daily                   -> 0/0
+  c1 clearing D 350 original=a1       -> approved 00 350 650/0/350
+  used card C daily                   -> 350/1
+  used card D daily                   -> 0/0
+  `,
+);
+
+// --- late take-back ---------------------------------------------------------------------------------------------------
+
+table(
+  'an approval that came too late is taken back whole',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  late a1                             -> system_error 96 0 1000/0/0
+  chain a1                            -> declined 0/0 refunded=0
+  used card C daily                   -> 0/0
+  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
+  i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
+  c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
+  chain c1                            -> completed 0/70 refunded=0
+  f1 refund C 20 original=a1          -> approved 00 20 950/0/50
+  chain f1                            -> completed 0/-20 refunded=20
+  chain a1                            -> declined 0/0 refunded=0
+  `,
+);
+
+table(
+  'a late increment takes back its own part only',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+  late i1                             -> system_error 96 0 600/400/0
+  chain a1                            -> open 400/0 refunded=0
+  used card C daily                   -> 400/1
+  `,
+);
+
+table(
+  'a late authorization leaves the increment that followed it, and a chain to hold it',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+  late a1                             -> system_error 96 0 950/50/0
+  chain a1                            -> open 50/0 refunded=0
+  used card C daily                   -> 50/1
+  late i1                             -> system_error 96 0 1000/0/0
+  `,
+);
+
+table(
+  'a late authorization takes back what a clearing in between left',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  c1 clearing C 150 original=a1 more  -> approved 00 150 600/250/150
+  late a1                             -> system_error 96 0 850/0/150
+  chain a1                            -> open 0/150 refunded=0
+  used card C daily                   -> 150/1
+  a2 authorization C 400              -> approved 00 400 450/400/150
+  c2 clearing C 400 original=a2       -> approved 00 400 450/0/550
+  late a2                             -> system_error 96 0 450/0/550
+  chain a2                            -> completed 0/400 refunded=0
+  used card C daily                   -> 550/2
+  `,
+);
+
+table(
+  'a late authorization takes back what a reversal in between left, and its count once',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  r1 reversal C 100 original=a1       -> approved 00 100 700/300/0
+  late a1                             -> system_error 96 0 1000/0/0
+  chain a1                            -> declined 0/0 refunded=0
+  used card C daily                   -> 0/0
+  a2 authorization C 400              -> approved 00 400 600/400/0
+  a3 authorization C 10               -> approved 00 10 590/410/0
+  r2 reversal C original=a2           -> approved 00 400 990/10/0
+  late a2                             -> system_error 96 0 990/10/0
+  chain a2                            -> reversed 0/0 refunded=0
+  used card C daily                   -> 10/1
+  `,
+);
+
+table(
+  'a late single-message purchase is taken back too',
+  `
+  account A funds=1000 partial
+  card C of A U
+  a1 authorization C 1400 capture partial -> approved 10 1000 0/0/1000
+  late a1                             -> system_error 96 0 1000/0/0
+  chain a1                            -> declined 0/0 refunded=0
+  used card C daily                   -> 0/0
+  `,
+);
+
+// --- limits -----------------------------------------------------------------------------------------------------------
+
+table(
+  'a count limit says 65, an amount limit 61; a reversal gives both back',
+  `
+  account A funds=10000
+  card C of A U daily=1000/2
+  a1 authorization C 600              -> approved 00 600 9400/600/0
+  a2 authorization C 401              -> limit_exceeded(card.daily.amount) 61 0 9400/600/0
+  a3 authorization C 400              -> approved 00 400 9000/1000/0
+  r1 reversal C 100 original=a1       -> approved 00 100 9100/900/0
+  used card C daily                   -> 900/2
+  a4 authorization C 100              -> limit_exceeded(card.daily.count) 65 0 9100/900/0
+  i1 incremental C 100 original=a3    -> approved 00 100 9000/1000/0
+  r2 reversal C original=a1           -> approved 00 500 9500/500/0
+  used card C daily                   -> 500/1
+  a5 authorization C 500              -> approved 00 500 9000/1000/0
+  used card C daily                   -> 1000/2
+  `,
+);
+
+table(
+  'an expired hold gives its windows back, a refund does not',
+  `
+  account A funds=10000
+  card C of A U yearly=1000
+  at 2026-03-01T12:00:00Z
+  a1 authorization C 700              -> approved 00 700 9300/700/0
+  a2 authorization C 300              -> approved 00 300 9000/1000/0
+  c1 clearing C 300 original=a2       -> approved 00 300 9000/700/300
+  f1 refund C 300 original=a2         -> approved 00 300 9300/700/0
+  used card C yearly                  -> 1000/2
+  at +8d
+  expire a1                           -> approved 00 700 10000/0/0
+  used card C yearly                  -> 300/1
+  a3 authorization C 701              -> limit_exceeded(card.yearly.amount) 61 0 10000/0/0
+  a4 authorization C 700              -> approved 00 700 9300/700/0
+  `,
+);
+
+table(
+  'a refund gives windows back where the program says so, and never more than was posted',
+  `
+  policy refundRestoresWindows
+  account A funds=10000
+  card C of A U
+  a1 authorization C 700              -> approved 00 700 9300/700/0
+  a2 authorization C 300 capture      -> approved 00 300 9000/700/300
+  f1 refund C 100 original=a2         -> approved 00 100 9100/700/200
+  used card C daily                   -> 900/2
+  f2 refund C 500 original=a2         -> approved 00 500 9600/700/-300
+  used card C daily                   -> 700/2
+  f3 refund C 50                      -> approved 00 50 9650/700/-350
+  f4 refund C 50 original=a1          -> approved 00 50 9700/700/-400
+  used card C daily                   -> 700/2
+  r1 reversal C original=a1           -> approved 00 700 10400/0/-400
+  used card C daily                   -> 0/1
+  `,
+);
+
+table(
+  'what is given back counts in the window it was taken from',
+  `
+  account A funds=10000
+  card C of A U daily=1000 weekly=2000
+  at 2026-11-23T23:59:00Z               # a Monday
+  a1 authorization C 900              -> approved 00 900 9100/900/0
+  at 2026-11-24T00:01:00Z
+  used card C daily                   -> 0/0
+  used card C weekly                  -> 900/1
+  i1 incremental C 600 original=a1    -> approved 00 600 8500/1500/0
+  used card C daily                   -> 600/0
+  r1 reversal C 700 original=a1       -> approved 00 700 9200/800/0
+  used card C daily                   -> 0/0
+  used card C weekly                  -> 800/1
+  a2 authorization C 1000             -> approved 00 1000 8200/1800/0
+  r2 reversal C original=a1           -> approved 00 800 9000/1000/0
+  used card C daily                   -> 1000/1
+  used card C weekly                  -> 1000/1
+  at 2026-11-30T00:00:00Z
+  used card C weekly                  -> 0/0
+  used card C monthly                 -> 1000/1
+  at 2026-12-01T00:00:00Z
+  used card C monthly                 -> 0/0
+  used card C yearly                  -> 1000/1
+  at 2027-01-01T00:00:00Z
+  used card C yearly                  -> 0/0
+  used card C lifetime                -> 1000/1
+  `,
+);
+
+table(
+  "windows turn at midnight of the account's zone",
+  `
+  account A funds=10000 zone=America/New_York
+  card C of A U daily=100
+  at 2026-11-24T04:59:59.999Z
+  a1 authorization C 100              -> approved 00 100 9900/100/0
+  a2 authorization C 1                -> limit_exceeded(card.daily.amount) 61 0 9900/100/0
+  at 2026-11-24T05:00:00Z
+  a3 authorization C 100              -> approved 00 100 9800/200/0
+  `,
+);
+
+table(
+  'every level counts all of its cards; the card is named first, then the user, then the account',
+  `
+  account A funds=10000 daily=1000
+  user U daily=500 weekly=/3
+  card C of A U daily=300
+  card D of A U
+  card E of A V
+  a1 authorization C 301              -> limit_exceeded(card.daily.amount) 61 0 10000/0/0
+  a2 authorization C 300              -> approved 00 300 9700/300/0
+  a3 authorization D 201              -> limit_exceeded(user.daily.amount) 61 0 9700/300/0
+  a4 authorization D 200              -> approved 00 200 9500/500/0
+  a5 authorization E 501              -> limit_exceeded(account.daily.amount) 61 0 9500/500/0
+  a6 authorization E 500              -> approved 00 500 9000/1000/0
+  a7 authorization C 9999             -> limit_exceeded(card.daily.amount) 61 0 9000/1000/0
+  at +1d
+  a8 authorization C 1                -> approved 00 1 8999/1001/0
+  a9 authorization C 1                -> limit_exceeded(user.weekly.count) 65 0 8999/1001/0
+  `,
+);
+
+table(
+  'the limit per authorization judges an increment by the whole it grows to',
+  `
+  account A funds=10000 perAuthorization=900
+  user U perAuthorization=800
+  card C of A U perAuthorization=500
+  card D of A U
+  card E of A V
+  a1 authorization C 501              -> limit_exceeded(card.perAuthorization) 61 0 10000/0/0
+  a2 authorization D 801              -> limit_exceeded(user.perAuthorization) 61 0 10000/0/0
+  a3 authorization E 901              -> limit_exceeded(account.perAuthorization) 61 0 10000/0/0
+  a4 authorization C 400              -> approved 00 400 9600/400/0
+  c1 clearing C 300 original=a4 more  -> approved 00 300 9600/100/300
+  i1 incremental C 101 original=a4    -> limit_exceeded(card.perAuthorization) 61 0 9600/100/300
+  i2 incremental C 100 original=a4    -> approved 00 100 9500/200/300
+  `,
+);
+
+t.test('every window limit of every level has its own name and refuses at its edge', (t) => {
+  for (const level of levels) {
+    for (const window of windowNames) {
+      for (const what of ['amount', 'count'] as const) {
+        const world = new World();
+        const limits = { [window]: what === 'amount' ? { amount: 100 } : { count: 1 } };
+        world.setAccount({ number: 1, currency: 'USD', funds: 1000, ...(level === 2 ? { limits } : {}) });
+        world.setUser({ number: 2, ...(level === 1 ? { limits } : {}) });
+        world.setCard({ token: 'C', number: 3, account: 1, user: 2, ...(level === 0 ? { limits } : {}) });
+        const ask = (id: string): Message => ({ id, type: 'authorization', card: 'C', amount: id === 'a1' ? 100 : 1 });
+        t.equal(world.send(ask('a1')).reason, 'approved');
+        const refused = world.send(ask('a2'));
+        t.equal(refused.detail, `${levelNames[level]}.${window}.${what}`);
+        t.equal(refused.responseCode, what === 'count' ? '65' : '61');
+      }
+    }
+  }
+  t.end();
+});
+
+// --- lists ------------------------------------------------------------------------------------------------------------
+
+table(
+  'a block list refuses what is on it, an allow list what is not',
+  `
+  account A funds=10000
+  card B of A U mcc.block=5411,0742 merchants.block=m-1 countries.block=FR channels.block=atm
+  card C of A U mcc.allow=5411,0742 merchants.allow=m-1 countries.allow=FR channels.allow=atm
+  b1 authorization B 1 mcc=5411               -> mcc_blocked 57 0 10000/0/0
+  b2 authorization B 1 mcc=742                -> mcc_blocked 57 0 10000/0/0
+  b3 authorization B 1 merchant=m-1           -> merchant_blocked 57 0 10000/0/0
+  b4 authorization B 1 country=FR             -> country_blocked 57 0 10000/0/0
+  b5 authorization B 1 channel=atm            -> channel_blocked 57 0 10000/0/0
+  b6 authorization B 1 mcc=5412 merchant=m-12 country=DE channel=chip -> approved 00 1 9999/1/0
+  b7 authorization B 1                        -> approved 00 1 9998/2/0       # what is not named is not on a list
+  c1 authorization C 1 mcc=5411 merchant=m-1 country=FR channel=atm -> approved 00 1 9997/3/0
+  c2 authorization C 1 mcc=0 merchant=m-1 country=FR channel=atm -> mcc_blocked 57 0 9997/3/0
+  c3 authorization C 1 mcc=742 merchant=m-2 country=FR channel=atm -> merchant_blocked 57 0 9997/3/0
+  c4 authorization C 1 mcc=742 merchant=m-1 country=DE channel=atm -> country_blocked 57 0 9997/3/0
+  c5 authorization C 1 mcc=742 merchant=m-1 country=FR channel=chip -> channel_blocked 57 0 9997/3/0
+  c6 authorization C 1                        -> mcc_blocked 57 0 9997/3/0
+  c7 authorization C 1 mcc=742                -> merchant_blocked 57 0 9997/3/0
+  c8 authorization C 1 mcc=742 merchant=m-1   -> country_blocked 57 0 9997/3/0
+  c9 authorization C 1 mcc=742 merchant=m-1 country=FR -> channel_blocked 57 0 9997/3/0
+  v1 verification C                           -> mcc_blocked 57 0 9997/3/0
+  v2 verification B channel=atm               -> channel_blocked 57 0 9997/3/0
+  q1 balance_inquiry C                        -> approved 00 0 9997/3/0
+  i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
+  i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
+  `,
+);
+
+table(
+  'the lists of card, user and account must all agree',
+  `
+  account A funds=10000 mcc.block=1
+  user U mcc.block=2
+  card C of A U mcc.block=3
+  a1 authorization C 1 mcc=1          -> mcc_blocked 57 0 10000/0/0
+  a2 authorization C 1 mcc=2          -> mcc_blocked 57 0 10000/0/0
+  a3 authorization C 1 mcc=3          -> mcc_blocked 57 0 10000/0/0
+  a4 authorization C 1 mcc=4          -> approved 00 1 9999/1/0
+  `,
+);
+
+// --- who may ask ------------------------------------------------------------------------------------------------------
+
+table(
+  'only questions are refused for a state; facts are always applied',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 100              -> approved 00 100 900/100/0
+  a2 authorization C 100              -> approved 00 100 800/200/0
+  card C of A U status=frozen
+  a3 authorization C 1                -> card_inactive 62 0 800/200/0
+  i1 incremental C 1 original=a1      -> card_inactive 62 0 800/200/0
+  v1 verification C                   -> card_inactive 62 0 800/200/0
+  q1 balance_inquiry C                -> card_inactive 62 0 800/200/0
+  r1 reversal C original=a1           -> approved 00 100 900/100/0
+  c1 clearing C 100 original=a2       -> approved 00 100 900/0/100
+  f1 refund C 10 original=a2          -> approved 00 10 910/0/90
+  card C of A U
+  user U status=frozen
+  a4 authorization C 1                -> user_inactive 62 0 910/0/90
+  r2 reversal C original=a1           -> approved 00 0 910/0/90
+  user U
+  account A status=closed
+  a5 authorization C 1                -> account_inactive 62 0 910/0/90
+  f2 refund C 10 original=a2          -> approved 00 10 920/0/80
+  account A
+  a6 authorization C 1                -> approved 00 1 919/1/80
+  `,
+);
+
+table(
+  "a card is valid through its last day in the account's zone",
+  `
+  account A funds=1000 zone=Asia/Kolkata
+  card C of A U expires=2026-12-31
+  at 2026-12-31T18:29:59.999Z
+  a1 authorization C 1                -> approved 00 1 999/1/0
+  at 2026-12-31T18:30:00Z
+  a2 authorization C 1                -> card_expired 54 0 999/1/0
+  r1 reversal C original=a1           -> approved 00 1 1000/0/0
+  `,
+);
+
+table(
+  'another currency than the account is refused, none at all is its own',
+  `
+  account A funds=1000 currency=EUR
+  card C of A U
+  a1 authorization C 10 currency=EUR            -> approved 00 10 990/10/0
+  a2 authorization C 10                         -> approved 00 10 980/20/0
+  a3 authorization C 10 currency=USD            -> currency_mismatch 12 0 980/20/0
+  r1 reversal C original=a1 currency=USD        -> currency_mismatch 12 0 980/20/0
+  c1 clearing C 10 original=a1 currency=USD     -> currency_mismatch 12 0 980/20/0
+  `,
+);
+
+table(
+  'amounts out of bounds are refused by every type',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C                        -> amount_invalid 13 0 1000/0/0
+  a2 authorization C 0                      -> amount_invalid 13 0 1000/0/0
+  a3 authorization C ${amountMinorMax + 1}  -> amount_invalid 13 0 1000/0/0
+  a4 authorization C ${amountMinorMax}      -> insufficient_funds 51 0 1000/0/0
+  a5 authorization C 5                      -> approved 00 5 995/5/0
+  i1 incremental C original=a5              -> amount_invalid 13 0 995/5/0
+  i2 incremental C 0 original=a5            -> amount_invalid 13 0 995/5/0
+  r1 reversal C 0 original=a5               -> amount_invalid 13 0 995/5/0
+  c1 clearing C ${amountMinorMax + 1} original=a5 -> amount_invalid 13 0 995/5/0
+  f1 refund C 0                             -> amount_invalid 13 0 995/5/0
+  f2 refund C                               -> amount_invalid 13 0 995/5/0
+  v1 advice C                               -> amount_invalid 13 0 995/5/0
+  `,
+);
+
+table(
+  'nothing is done for an unknown card',
+  `
+  a1 authorization X 10               -> card_not_found 14 0 -
+  r1 reversal X original=a1           -> card_not_found 14 0 -
+  c1 clearing X 10                    -> card_not_found 14 0 -
+  v1 verification X                   -> card_not_found 14 0 -
+  chain a1                            -> none
+  `,
+);
+
+// --- precedence -------------------------------------------------------------------------------------------------------
+
+interface Scenario {
+  account: AccountConfig;
+  user: UserConfig;
+  card: CardConfig;
+  message: Message;
+}
+
+interface Fault {
+  readonly reason: Reason;
+  readonly detail?: string;
+  /** Makes the scenario refuse for that reason. */
+  readonly cause: (scenario: Scenario) => void;
+  /** Fault that cannot be there at the same time: a chain cannot be missing and closed. */
+  readonly excludes?: readonly Reason[];
+}
+
+/** One way to be refused per row of the table, in its order. `open` and `grave` are chains that the scenario finds. */
+const faults: readonly Fault[] = [
+  { reason: Reason.cardNotFound, cause: (s) => (s.message = { ...s.message, card: 'nobody' }) },
+  { reason: Reason.cardInactive, cause: (s) => (s.card = { ...s.card, status: Status.frozen }) },
+  { reason: Reason.cardExpired, cause: (s) => (s.card = { ...s.card, expiresDay: 0 }) },
+  { reason: Reason.userInactive, cause: (s) => (s.user = { ...s.user, status: Status.frozen }) },
+  { reason: Reason.accountInactive, cause: (s) => (s.account = { ...s.account, status: Status.closed }) },
+  { reason: Reason.currencyMismatch, cause: (s) => (s.message = { ...s.message, currency: 'EUR' }) },
+  { reason: Reason.amountInvalid, cause: (s) => (s.message = { ...s.message, amount: amountMinorMax + 1 }) },
+  {
+    reason: Reason.originalNotFound,
+    cause: (s) => (s.message = { ...s.message, type: 'incremental', original: 'nobody' }),
+    excludes: [Reason.originalClosed, Reason.duplicateConflict],
+  },
+  {
+    reason: Reason.originalClosed,
+    // An authorization under a tombstone: both this row and the next one refuse it.
+    cause: (s) => (s.message = { ...s.message, id: 'grave' }),
+  },
+  {
+    reason: Reason.duplicateConflict,
+    cause: (s) => (s.message = { ...s.message, id: s.message.id === 'grave' ? 'grave' : 'open' }),
+  },
+  { reason: Reason.mccBlocked, cause: (s) => limit(s, { mcc: { allow: [] } }) },
+  { reason: Reason.merchantBlocked, cause: (s) => limit(s, { merchants: { block: ['m-1'] } }) },
+  { reason: Reason.countryBlocked, cause: (s) => limit(s, { countries: { allow: ['DE'] } }) },
+  { reason: Reason.channelBlocked, cause: (s) => limit(s, { channels: { block: ['chip'] } }) },
+  {
+    reason: Reason.limitExceeded,
+    detail: 'card.perAuthorization',
+    cause: (s) => limit(s, { perAuthorization: 4 }),
+  },
+  { reason: Reason.limitExceeded, detail: 'card.daily.amount', cause: (s) => limit(s, { daily: { amount: 4 } }) },
+  { reason: Reason.insufficientFunds, cause: (s) => (s.account = { ...s.account, funds: 2 }) },
+];
+
+function limit(scenario: Scenario, limits: NonNullable<CardConfig['limits']>): void {
+  scenario.card = { ...scenario.card, limits: { ...scenario.card.limits, ...limits } };
+}
+
+/** Decides the scenario in a world with an open chain `open`, a tombstone `grave`, and the faults given. */
+function decideWith(...active: readonly Fault[]): { reason: string; detail: string } {
+  const scenario: Scenario = {
+    account: { number: 1, currency: 'USD', funds: 1000 },
+    user: { number: 2 },
+    card: { token: 'C', number: 3, account: 1, user: 2 },
+    message: {
+      id: 'new',
+      type: 'authorization',
+      card: 'C',
+      amount: 5,
+      currency: 'USD',
+      mcc: 5411,
+      merchantId: 'm-1',
+      country: 'US',
+      channel: channelNames[1],
+    },
+  };
+  for (const fault of active) fault.cause(scenario);
+  const world = new World();
+  world.setAccount(scenario.account);
+  world.setUser(scenario.user);
+  world.setCard({ token: 'C', number: 3, account: 1, user: 2 });
+  world.send({ id: 'open', type: 'authorization', card: 'C', amount: 1 });
+  world.send({ id: 'r1', type: 'reversal', card: 'C', original: 'grave' });
+  world.setUser(scenario.user);
+  world.setAccount(scenario.account);
+  world.setCard(scenario.card);
+  return world.decide(scenario.message);
+}
+
+t.test('the faults are the rows of the table, in its order', (t) => {
+  t.same(
+    faults.map((fault) => reasonEntry(fault.reason).name),
+    checkOrder.map((reason) => reasonEntry(reason).name),
+  );
+  t.equal(decideWith().reason, 'approved');
+  for (const fault of faults) {
+    const name = reasonEntry(fault.reason).name;
+    // A tombstone and a taken id are two sides of one coin: on its own, the conflict is about a living chain.
+    const { reason, detail } = decideWith(fault);
+    t.equal(reason, name);
+    t.equal(detail, fault.detail ?? '', name);
+  }
+  t.end();
+});
+
+t.test('of any two faults the earlier row of the table is named', (t) => {
+  for (const [index, first] of faults.entries()) {
+    for (const second of faults.slice(index + 1)) {
+      if (first.excludes?.includes(second.reason)) continue;
+      const { reason, detail } = decideWith(first, second);
+      const pair = `${reasonEntry(first.reason).name} before ${reasonEntry(second.reason).name}`;
+      t.equal(reason, reasonEntry(first.reason).name, pair);
+      t.equal(detail, first.detail ?? '', pair);
+    }
+  }
+  t.end();
+});
+
+t.test('every reason has a test: a row of the table, or said by those who never reach it', (t) => {
+  const elsewhere = [Reason.approved, Reason.systemError, Reason.overloaded];
+  const covered = new Set<number>([...checkOrder, ...elsewhere]);
+  t.same(
+    reasonTable.filter((entry) => !covered.has(entry.number)),
+    [],
+  );
+  t.end();
+});
+
+// --- names that are taken ---------------------------------------------------------------------------------------------
+
+t.test(
+  'an authorization under the id of an older transaction is a conflict and never declines that transaction',
+  (t) => {
+    const world = new World();
+    world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
+    world.setAccount({ number: 2, currency: 'USD', funds: 1000 });
+    world.setUser({ number: 1 });
+    world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+    world.setCard({ token: 'D', number: 2, account: 2, user: 1 });
+    world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
+    for (const card of ['C', 'D', 'nobody']) {
+      for (const type of ['authorization', 'advice'] as const) {
+        const answer = world.decide({ id: 'a1', type, card, amount: 100 });
+        t.equal(answer.reason, card === 'nobody' ? 'card_not_found' : 'duplicate_conflict');
+        t.equal(world.outcome.opensChain, false, 'the name is not given a second time');
+        t.equal(world.outcome.chainStatus, 0, 'the chain that has the name is left alone');
+      }
+    }
+    world.setCard({ token: 'C', number: 1, account: 1, user: 1, status: Status.frozen });
+    t.equal(world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 }).reason, 'card_inactive');
+    t.equal(world.outcome.opensChain, false);
+    t.end();
+  },
+);
+
+t.test('a decline without looking holds nothing and is a transaction of its own', (t) => {
+  const outcome = new Outcome();
+  const request = new Request();
+  request.amountMinor = 500;
+  declineOutright(request, outcome, Reason.overloaded);
+  t.equal(outcome.approved, false);
+  t.equal(outcome.reason, Reason.overloaded);
+  t.equal(outcome.amountMinor, 500);
+  t.equal(outcome.heldDelta, 0);
+  t.equal(outcome.opensChain, true);
+  t.end();
+});
+
+t.test('a declined answer carries no effect on the books', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 10 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
+  const { outcome } = world;
+  const deltas = Object.entries(outcome).filter(([name]) => name.endsWith('Delta'));
+  t.equal(deltas.length, 7);
+  for (const [name, delta] of deltas) t.equal(delta, 0, name);
+  t.end();
+});
+
+t.test('taking back what was taken back already moves nothing', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
+  world.late('a1');
+  const first = Object.assign(new Outcome(), world.outcome);
+  const second = new Outcome();
+  decideLate(world.books, world.books.accounts.find(1), world.chain('a1'), first, second);
+  t.equal(second.heldDelta, 0);
+  t.equal(second.spendAmountDelta, 0);
+  t.equal(second.availableMinor, 1000);
+  t.equal(second.reason, Reason.systemError);
+  t.end();
+});
+
+t.test('the policy says how long holds live', (t) => {
+  const world = new World({ ...policyDefault, holdMs: 5, holdLongMs: 50 });
+  world.setAccount({ number: 1, currency: 'USD', funds: 10 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 5411 });
+  t.equal(world.outcome.expiresAtMs, world.nowMs + 5);
+  world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 7011 });
+  t.equal(world.outcome.expiresAtMs, world.nowMs + 50);
+  t.end();
+});

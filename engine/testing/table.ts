@@ -1,0 +1,257 @@
+/**
+ * A tiny language for decision tests: one line per message, its whole answer after the arrow. A table is its own
+ * expectation: runTable() answers the same text with what really happened, so a failing test shows a diff of lines.
+ *
+ *   account A funds=10000 zone=Europe/Berlin partial status=frozen daily=500/3 …
+ *   user U status=closed monthly=9000
+ *   card C of A U expires=2026-12-31 perAuthorization=300 mcc.allow=5411,5812 channels.block=atm
+ *   policy refundRestoresWindows               before anything else
+ *   at 2026-11-23T10:00:00Z                    at +7d +1ms
+ *   a1 authorization C 1250 mcc=5411 …         -> approved 00 1250 8750/1250/0
+ *   late a1                                    -> system_error 96 0 10000/0/0
+ *   expire a1                                  -> nothing
+ *   chain a1                                   -> open 1250/0 refunded=0
+ *   used card C daily                          -> 1250/1
+ *
+ * An answer is: reason (with its detail in brackets), DE39, approved amount, then available/held/posted of the account
+ * after it. A limit is amount, /count or amount/count. Names become numbers by order of appearance. # starts a comment.
+ * A repeated account, user or card line changes it; `funds` counts when it is opened.
+ */
+import { Status } from '../core/accounts.js';
+import { ChainStatus } from '../core/codes.js';
+import { assert } from '../core/invariant.js';
+import { levelNames, windowNames } from '../core/limit-names.js';
+import type { Limits } from '../core/rules.js';
+import { dayOfCivil, zoneNamed } from '../core/window.js';
+import { type Answer, type ChannelName, type Message, policyDefault, type TypeName, World } from './world.js';
+
+interface Names {
+  readonly accounts: Map<string, { number: number; zone: string }>;
+  readonly users: Map<string, number>;
+  readonly cards: Map<string, { number: number; account: string; user: string }>;
+  /** Message id → name of the account that its card belonged to. */
+  readonly asked: Map<string, string>;
+}
+
+type Options = ReadonlyMap<string, string>;
+
+const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+const durations: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Runs a table. @returns its lines, trimmed, comments and blanks left out, with the answers that were really given */
+export function runTable(text: string): string {
+  const runner = new Runner();
+  return meaning(text)
+    .map((line) => runner.run(line))
+    .join('\n');
+}
+
+/** The lines of a table as runTable() writes them. */
+export function tableLines(text: string): string {
+  return meaning(text).join('\n');
+}
+
+function meaning(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) =>
+      line
+        .replace(/(^|\s)#.*$/, '')
+        .trim()
+        .replace(/\s+/g, ' '),
+    )
+    .filter((line) => line !== '');
+}
+
+class Runner {
+  #world = new World();
+  readonly #names: Names = { accounts: new Map(), users: new Map(), cards: new Map(), asked: new Map() };
+
+  run(line: string): string {
+    const [question = '', expected] = line.split(' -> ');
+    const words = question.split(' ');
+    const answer = this.#command(words[0]!, words.slice(1));
+    assert((answer === null) === (expected === undefined), `an arrow too many or too few: ${line}`);
+    return answer === null ? question : `${question} -> ${answer}`;
+  }
+
+  #command(name: string, words: string[]): string | null {
+    switch (name) {
+      case 'policy':
+        this.#world = new World({ ...policyDefault, refundRestoresWindows: words.includes('refundRestoresWindows') });
+        return null;
+      case 'account':
+        this.#account(words[0]!, options(words.slice(1)));
+        return null;
+      case 'user':
+        this.#user(words[0]!, options(words.slice(1)));
+        return null;
+      case 'card':
+        this.#card(words);
+        return null;
+      case 'at':
+        this.#at(words);
+        return null;
+      case 'late':
+        return this.#answer(this.#world.late(words[0]!), words[0]!);
+      case 'expire': {
+        const answer = this.#world.expire(words[0]!);
+        return answer === null ? 'nothing' : this.#answer(answer, words[0]!);
+      }
+      case 'chain':
+        return this.#chain(words[0]!);
+      case 'used':
+        return this.#used(words[0]!, words[1]!, words[2]!);
+      default:
+        return this.#message(name, words);
+    }
+  }
+
+  #account(name: string, set: Options): void {
+    let entry = this.#names.accounts.get(name);
+    if (entry === undefined) {
+      entry = { number: this.#names.accounts.size + 1, zone: 'UTC' };
+      this.#names.accounts.set(name, entry);
+    }
+    entry.zone = set.get('zone') ?? entry.zone;
+    this.#world.setAccount({
+      number: entry.number,
+      currency: set.get('currency') ?? 'USD',
+      funds: Number(set.get('funds') ?? 0),
+      status: statusOf(set),
+      timeZone: entry.zone,
+      partialApproval: set.has('partial'),
+      limits: limitsOf(set),
+    });
+  }
+
+  #user(name: string, set: Options): void {
+    const number = this.#names.users.get(name) ?? this.#names.users.size + 1;
+    this.#names.users.set(name, number);
+    this.#world.setUser({ number, status: statusOf(set), limits: limitsOf(set) });
+  }
+
+  #card(words: string[]): void {
+    const [token = '', of, account = '', user = ''] = words;
+    assert(of === 'of', 'a card line reads: card <token> of <account> <user> …');
+    if (!this.#names.users.has(user)) this.#user(user, new Map());
+    const number = this.#names.cards.get(token)?.number ?? this.#names.cards.size + 1;
+    this.#names.cards.set(token, { number, account, user });
+    const set = options(words.slice(4));
+    const expires = set.get('expires');
+    this.#world.setCard({
+      token,
+      number,
+      account: this.#names.accounts.get(account)!.number,
+      user: this.#names.users.get(user)!,
+      status: statusOf(set),
+      ...(expires === undefined ? {} : { expiresDay: dayOf(expires) }),
+      limits: limitsOf(set),
+    });
+  }
+
+  #at(words: string[]): void {
+    for (const word of words) {
+      const step = /^\+(\d+)([a-z]+)$/.exec(word);
+      if (step === null) this.#world.nowMs = Date.parse(word);
+      else this.#world.nowMs += Number(step[1]) * durations[step[2]!]!;
+    }
+    assert(Number.isFinite(this.#world.nowMs), `not a time: ${words.join(' ')}`);
+  }
+
+  #message(id: string, words: string[]): string {
+    const [type = '', card = '', ...rest] = words;
+    const amount = rest[0] !== undefined && /^-?\d+$/.test(rest[0]) ? Number(rest.shift()) : undefined;
+    const set = options(rest);
+    const message: Message = {
+      id,
+      type: type as TypeName,
+      card,
+      ...(amount === undefined ? {} : { amount }),
+      ...text(set, 'currency'),
+      ...text(set, 'original'),
+      ...text(set, 'country'),
+      ...(set.has('merchant') ? { merchantId: set.get('merchant')! } : {}),
+      ...(set.has('mcc') ? { mcc: Number(set.get('mcc')) } : {}),
+      ...(set.has('channel') ? { channel: set.get('channel') as ChannelName } : {}),
+      partialAllowed: set.has('partial'),
+      final: !set.has('more'),
+      capture: set.has('capture'),
+    };
+    const account = this.#names.cards.get(card)?.account;
+    if (account !== undefined) this.#names.asked.set(id, account);
+    return this.#answer(this.#world.send(message), id);
+  }
+
+  #answer(answer: Answer, id: string): string {
+    const { accounts } = this.#world.books;
+    const name = this.#names.asked.get(id);
+    const slot = name === undefined ? -1 : accounts.find(this.#names.accounts.get(name)!.number);
+    const books = slot < 0 ? '-' : `${accounts.available(slot)}/${accounts.held(slot)}/${accounts.posted(slot)}`;
+    if (slot >= 0) assert(answer.available === accounts.available(slot), 'the answer says what is available after it');
+    const detail = answer.detail === '' ? '' : `(${answer.detail})`;
+    return `${answer.reason}${detail} ${answer.responseCode} ${answer.approvedAmount} ${books}`;
+  }
+
+  #chain(root: string): string {
+    const { chains } = this.#world.books;
+    const slot = this.#world.chain(root);
+    if (slot < 0) return 'none';
+    const status = Object.entries(ChainStatus).find(([, number]) => number === chains.status(slot))![0];
+    return `${status} ${chains.held(slot)}/${chains.posted(slot)} refunded=${chains.refunded(slot)}`;
+  }
+
+  #used(levelName: string, name: string, windowName: string): string {
+    const level = levelNames.indexOf(levelName as (typeof levelNames)[number]) as 0 | 1 | 2;
+    const window = windowNames.indexOf(windowName as (typeof windowNames)[number]);
+    const { accounts, users, cards } = this.#names;
+    const number = level === 0 ? cards.get(name)!.number : level === 1 ? users.get(name)! : accounts.get(name)!.number;
+    const zone = level === 2 ? accounts.get(name)!.zone : [...accounts.values()][0]!.zone;
+    const { amount, count } = this.#world.spent(level, number, window, zoneNamed(zone).dayOf(this.#world.nowMs));
+    return `${amount}/${count}`;
+  }
+}
+
+function options(words: readonly string[]): Options {
+  const set = new Map<string, string>();
+  for (const word of words) {
+    const [name = '', value = ''] = word.split('=');
+    set.set(name, value);
+  }
+  return set;
+}
+
+function text<K extends 'currency' | 'original' | 'country'>(set: Options, name: K): { [key in K]?: string } {
+  const value = set.get(name);
+  return (value === undefined ? {} : { [name]: value }) as { [key in K]?: string };
+}
+
+function statusOf(set: Options): Status {
+  return Status[(set.get('status') ?? 'active') as keyof typeof Status];
+}
+
+function dayOf(date: string): number {
+  const [year, month, day] = date.split('-').map(Number);
+  return dayOfCivil(year!, month!, day!);
+}
+
+function limitsOf(set: Options): Limits {
+  const limits: { -readonly [K in keyof Limits]: Limits[K] } = {};
+  if (set.has('perAuthorization')) limits.perAuthorization = Number(set.get('perAuthorization'));
+  for (const window of windowNames) {
+    const value = set.get(window);
+    if (value === undefined) continue;
+    const [amount = '', count = ''] = value.split('/');
+    limits[window] = {
+      ...(amount === '' ? {} : { amount: Number(amount) }),
+      ...(count === '' ? {} : { count: Number(count) }),
+    };
+  }
+  for (const list of listNames) {
+    const allow = set.get(`${list}.allow`);
+    const block = set.get(`${list}.block`);
+    if (allow !== undefined) limits[list] = { allow: allow.split(',') };
+    if (block !== undefined) limits[list] = { block: block.split(',') };
+  }
+  return limits;
+}

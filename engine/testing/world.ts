@@ -1,0 +1,282 @@
+/**
+ * One partition's books with a Decider on top, driven by plain objects: for tests that want to say "this card, this
+ * amount" and look at everything that follows. Resolves originals and applies outcomes as a partition does, without
+ * journal, slabs and bytes.
+ */
+import { Accounts, type Status } from '../core/accounts.js';
+import { applyOutcome, type Parties } from '../core/apply.js';
+import { Chains } from '../core/chains.js';
+import { channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
+import { type Books, chainAbsent, Decider, decideExpiry, decideLate, type Policy, Question } from '../core/decide.js';
+import { assert } from '../core/invariant.js';
+import { detailName, type Level } from '../core/limit-names.js';
+import { Outcome, responseCode } from '../core/outcome.js';
+import { type CardProfile, Users } from '../core/profile.js';
+import { Reason, reasonEntry } from '../core/reasons.js';
+import { Request, type TextSlice } from '../core/request.js';
+import { compileRules, type Limits } from '../core/rules.js';
+import { Spend } from '../core/spend.js';
+
+export type TypeName = (typeof messageTypeNames)[number];
+export type ChannelName = (typeof channelNames)[number];
+
+/** A message as a sender means it. Absent fields are absent in the request. */
+export interface Message {
+  readonly id: string;
+  readonly type: TypeName;
+  readonly card: string;
+  readonly amount?: number;
+  readonly currency?: string;
+  readonly original?: string;
+  readonly merchantId?: string;
+  readonly mcc?: number;
+  readonly country?: string;
+  readonly channel?: ChannelName;
+  readonly partialAllowed?: boolean;
+  readonly final?: boolean;
+  readonly capture?: boolean;
+}
+
+/** What came of a message, in the words of the authorization port. */
+export interface Answer {
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly detail: string;
+  readonly responseCode: string;
+  readonly amount: number;
+  readonly approvedAmount: number;
+  readonly available: number;
+}
+
+export interface AccountConfig {
+  readonly number: number;
+  readonly currency: string;
+  readonly funds: number;
+  readonly status?: Status;
+  readonly timeZone?: string;
+  readonly partialApproval?: boolean;
+  readonly limits?: Limits | null;
+}
+
+export interface UserConfig {
+  readonly number: number;
+  readonly status?: Status;
+  readonly limits?: Limits | null;
+}
+
+export interface CardConfig {
+  readonly token: string;
+  readonly number: number;
+  readonly account: number;
+  readonly user: number;
+  readonly status?: Status;
+  readonly expiresDay?: number;
+  readonly limits?: Limits | null;
+}
+
+export const dayMs = 86_400_000;
+
+export const policyDefault: Policy = { holdMs: 7 * dayMs, holdLongMs: 30 * dayMs, refundRestoresWindows: false };
+
+const expiresNever = 1_000_000;
+
+export class World {
+  readonly books: Books = {
+    accounts: new Accounts(64),
+    users: new Users(64),
+    spend: new Spend(1024),
+    chains: new Chains(16_384),
+  };
+  readonly request = new Request();
+  readonly outcome = new Outcome();
+  readonly question = new Question();
+  nowMs = Date.UTC(2026, 10, 23, 10);
+  /** Journal sequence of the message applied last. */
+  sequence = 0;
+  readonly #decider: Decider;
+  readonly #cards = new Map<string, CardProfile>();
+  /** Every id that was answered, with the id of its chain's first message; '' when it belongs to none. */
+  readonly #roots = new Map<string, string>();
+  readonly #approvals = new Map<string, { readonly outcome: Outcome; readonly parties: Parties }>();
+  #version = 0;
+
+  constructor(policy: Policy = policyDefault) {
+    this.#decider = new Decider(this.books, policy, this.request, this.outcome);
+  }
+
+  /** Opens the account, or changes all but its money when it is open. */
+  setAccount(config: AccountConfig): void {
+    const { accounts } = this.books;
+    let slot = accounts.find(config.number);
+    if (slot < 0) slot = accounts.open(config.number, packLetters(config.currency), config.funds, 0, 0);
+    accounts.describe(
+      slot,
+      ++this.#version,
+      config.status ?? 0,
+      config.timeZone ?? 'UTC',
+      config.partialApproval ?? false,
+      compileRules(config.limits),
+    );
+  }
+
+  setUser(config: UserConfig): void {
+    const { users } = this.books;
+    let slot = users.find(config.number);
+    if (slot < 0) slot = users.open(config.number);
+    users.describe(slot, ++this.#version, config.status ?? 0, compileRules(config.limits));
+  }
+
+  setCard(config: CardConfig): void {
+    const account = this.books.accounts.find(config.account);
+    const user = this.books.users.find(config.user);
+    assert(account >= 0 && user >= 0, 'a card needs its account and user first');
+    this.#cards.set(config.token, {
+      number: config.number,
+      version: ++this.#version,
+      status: config.status ?? 0,
+      expiresDay: config.expiresDay ?? expiresNever,
+      rules: compileRules(config.limits),
+      account,
+      user,
+    });
+  }
+
+  /** Decides without applying; the outcome is left in `outcome`, as after a decision of a partition. */
+  decide(message: Message): Answer {
+    fillRequest(this.request, message);
+    this.question.card = this.#cards.get(message.card) ?? null;
+    this.question.chain = this.#resolve(message);
+    this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
+    this.question.nowMs = this.nowMs;
+    this.#decider.decide(this.question);
+    return answerOf(this.outcome, this.request.type);
+  }
+
+  /** Decides and applies. The id must be new: duplicates are the partition's business. */
+  send(message: Message): Answer {
+    assert(!this.#roots.has(message.id), `the id ${message.id} was asked already`);
+    const answer = this.decide(message);
+    const { outcome, question } = this;
+    const { card } = question;
+    const opens = outcome.opensChain || outcome.tombstone;
+    const parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
+    let chain = chainAbsent;
+    if (card !== null) {
+      const { accounts, users, chains } = this.books;
+      parties.accountNumber = accounts.number(card.account);
+      const isOurs = question.chain >= 0 && chains.account(question.chain) === parties.accountNumber;
+      if (isOurs && !opens) chain = question.chain;
+      parties.cardNumber = chain >= 0 ? chains.card(chain) : card.number;
+      parties.userNumber = chain >= 0 ? chains.user(chain) : users.number(card.user);
+    }
+    this.#apply(card === null ? -1 : card.account, chain, parties);
+    const follows = chain >= 0 && outcome.chainStatus !== 0;
+    this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensChain ? message.id : '');
+    if (outcome.approved) this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
+    return answer;
+  }
+
+  /** Takes back the approval with that id, as if it had missed its deadline. */
+  late(id: string): Answer {
+    const approval = this.#approvals.get(id);
+    assert(approval !== undefined, `${id} was not approved`);
+    fillRequest(this.request, { id, type: 'late', card: '' });
+    const account = this.books.accounts.find(approval.parties.accountNumber);
+    const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(this.#roots.get(id)!);
+    decideLate(this.books, account, chain, approval.outcome, this.outcome);
+    this.#apply(account, chain, approval.parties);
+    return answerOf(this.outcome, MessageType.late);
+  }
+
+  /** Lets the hold lapse if its time has come. @returns null when there was nothing to release */
+  expire(root: string): Answer | null {
+    const { chains, accounts } = this.books;
+    const chain = this.chain(root);
+    assert(chain >= 0, `there is no chain ${root}`);
+    const { outcome } = this;
+    if (!decideExpiry(this.books, chain, this.nowMs, outcome)) return null;
+    fillRequest(this.request, { id: '', type: 'expiry', card: '' });
+    const account = accounts.find(chains.account(chain));
+    outcome.availableMinor = accounts.available(account) - outcome.heldDelta;
+    this.#apply(account, chain, {
+      accountNumber: chains.account(chain),
+      cardNumber: chains.card(chain),
+      userNumber: chains.user(chain),
+    });
+    return answerOf(outcome, MessageType.expiry);
+  }
+
+  /** Slot of the chain with that root id, or −1. */
+  chain(root: string): number {
+    const bytes = Buffer.from(root);
+    return this.books.chains.find(bytes, 0, bytes.length);
+  }
+
+  /** Amount and count of a spend window as of today, of card, user or account number. */
+  spent(level: Level, number: number, window: number, day: number): { amount: number; count: number } {
+    const { spend } = this.books;
+    const slot = spend.find(level, number);
+    if (slot < 0) return { amount: 0, count: 0 };
+    return { amount: spend.amount(slot, window, day), count: spend.count(slot, window, day) };
+  }
+
+  #apply(account: number, chain: number, parties: Parties): void {
+    applyOutcome(this.books, this.request, this.outcome, account, chain, parties, ++this.sequence);
+  }
+
+  #rootOf(message: Message): string {
+    const { original } = message;
+    if (original === undefined) return '';
+    return this.chain(original) >= 0 ? original : this.#roots.get(original)!;
+  }
+
+  #resolve(message: Message): number {
+    if (message.type === 'authorization' || message.type === 'advice') return this.chain(message.id);
+    const { original } = message;
+    if (original === undefined) return chainAbsent;
+    const direct = this.chain(original);
+    if (direct >= 0) return direct;
+    const root = this.#roots.get(original);
+    return root === undefined || root === '' ? chainAbsent : this.chain(root);
+  }
+}
+
+/** Fills a request as a codec would: texts as slices of one buffer. */
+export function fillRequest(request: Request, message: Message): void {
+  const source = Buffer.from(message.id + message.card + (message.original ?? '') + (message.merchantId ?? ''));
+  request.reset(source, Protocol.native);
+  request.type = messageTypeNames.indexOf(message.type) as MessageType;
+  request.amountMinor = message.amount ?? -1;
+  request.currency = packLetters(message.currency ?? '');
+  request.mcc = message.mcc ?? -1;
+  request.country = packLetters(message.country ?? '');
+  request.channel = Math.max(0, channelNames.indexOf(message.channel ?? '')) as Request['channel'];
+  request.partialAllowed = message.partialAllowed ?? false;
+  request.final = message.final ?? true;
+  request.capture = message.capture ?? false;
+  let position = slice(request.id, 0, message.id);
+  position = slice(request.card, position, message.card);
+  position = slice(request.original, position, message.original ?? '');
+  slice(request.merchantId, position, message.merchantId ?? '');
+}
+
+function slice(target: TextSlice, start: number, text: string): number {
+  target.start = start;
+  target.end = start + Buffer.byteLength(text);
+  return target.end;
+}
+
+function answerOf(outcome: Outcome, type: MessageType): Answer {
+  return {
+    approved: outcome.approved,
+    reason: reasonEntry(outcome.reason).name,
+    detail: detailName(outcome.detail),
+    responseCode: responseCode(outcome, type),
+    amount: outcome.amountMinor,
+    approvedAmount: outcome.approvedAmountMinor,
+    available: outcome.availableMinor,
+  };
+}
+
+/** The public names of the reasons, by number. */
+export const reasonNames: readonly string[] = Object.values(Reason).map((reason) => reasonEntry(reason).name);
