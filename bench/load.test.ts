@@ -1,6 +1,3 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
 import { type LoadOptions, load, newIdPrefix } from './load.js';
 import { loopback, startEcho } from './stack.js';
@@ -38,7 +35,7 @@ async function against(answer: (request: FakeRequest) => void, options: Partial<
 }
 
 t.test('counts every answer of the echo, from several threads', async (t) => {
-  const echo = await startEcho(await mkdtemp(join(tmpdir(), 'echo-')));
+  const echo = await startEcho(t.testdir());
   t.teardown(() => echo.stop());
   const result = await load({
     ...base,

@@ -45,7 +45,7 @@ export function renderQuick(result: QuickResult): string {
       'fdatasync p50 ms',
       'p99 ms',
       'generator µs',
-      'machine busy',
+      'cores of others',
     ),
     row('---', '---', '---:', '---:', '---:', '---:', '---:', '---:', '---:', '---:', '---:'),
   ];
@@ -116,7 +116,10 @@ export function renderQuick(result: QuickResult): string {
             of((m) => m.load.generator.cpuPerAnswerUs),
             1,
           ),
-          percent(of((m) => m.machineBusyShare)),
+          fixed(
+            of((m) => m.otherCores),
+            2,
+          ),
         ),
       );
     }
@@ -129,7 +132,8 @@ export function renderQuick(result: QuickResult): string {
   const notes = [
     `Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, generator and servers on the same ${machine.coreCount} cores. ` +
       `Errors ${sum(loads.map((load) => load.errorCount))}, timeouts ${sum(loads.map((load) => load.timeoutCount))}, wrong answers ${sum(loads.map((load) => load.wrongCount))}; ` +
-      `of ${thousands(engineAnswers)} engine answers ${thousands(sum(engineLoads.map((load) => load.approvedCount)))} approved.`,
+      `of ${thousands(engineAnswers)} engine answers ${thousands(sum(engineLoads.map((load) => load.approvedCount)))} approved. ` +
+      'Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres.',
   ];
   if (busiest > generatorLimit) {
     notes.push(

@@ -44,6 +44,11 @@ export interface Measurement {
   readonly server: ServerUse;
   /** Busy share of all cores of the machine meanwhile, 0–1. */
   readonly machineBusyShare: number;
+  /**
+   * Cores that neither the generator nor the server used: during an echo round the neighbours of this machine, who make
+   * the round worth less; during an engine round mostly the settling Postgres. Null without /proc.
+   */
+  readonly otherCores: number | null;
 }
 
 export interface Round {
@@ -79,7 +84,7 @@ export async function runShape(
     log(
       `${shape.name}, round ${number} of ${shape.roundCount}: echo ${Math.round(echo.load.answersPerSecond)}/s, ` +
         `engine ${Math.round(engine.load.answersPerSecond)}/s, ratio ${ratio.toFixed(2)}, ` +
-        `engine p99 ${engine.load.latency.p99Ms.toFixed(2)} ms${faults(echo.load)}${faults(engine.load)}`,
+        `engine p99 ${engine.load.latency.p99Ms.toFixed(2)} ms${disturbed(echo)}${faults(echo.load)}${faults(engine.load)}`,
     );
   }
   return { shape, rounds, ratioMedian: median(rounds.map((round) => round.ratio)) };
@@ -143,6 +148,7 @@ async function measure(
       residentBytes: readResidentBytes(pid),
     },
     machineBusyShare: busyShare(machineBefore, machineAfter),
+    otherCores: otherCores((machineAfter.busyMs - machineBefore.busyMs) / 1000, cpuBefore, cpuAfter, result),
     journal: engineUse(await metricsBefore, await metricsAfter, metricsSpan / 1000),
   };
 }
@@ -160,6 +166,18 @@ function cpuPerThousand(
     cpuPerThousandSeconds: (after.totalSeconds - before.totalSeconds) / thousands,
     mainThreadCpuPerThousandSeconds: (after.mainThreadSeconds - before.mainThreadSeconds) / thousands,
   };
+}
+
+function otherCores(
+  busySeconds: number,
+  before: ProcessCpu | null,
+  after: ProcessCpu | null,
+  result: LoadResult,
+): number | null {
+  if (before === null || after === null) return null;
+  const ours = after.totalSeconds - before.totalSeconds + result.generator.cpuSeconds;
+  // The system counts its busy time in ticks: the difference may come out a little below zero.
+  return Math.max(0, (busySeconds - ours) / result.seconds);
 }
 
 function engineUse(before: Metrics | null, after: Metrics | null, seconds: number): EngineUse {
@@ -209,6 +227,14 @@ async function waitUntilQuiet(log: (line: string) => void): Promise<void> {
     if (busy <= quietBusyShareMax) return;
   }
   log(`the machine is ${Math.round(busy * 100)} % busy with something else; the next echo is measured beside it`);
+}
+
+/** Neighbours that take more than this of a core make a round doubtful. */
+const otherCoresMax = 0.2;
+
+function disturbed(echo: Measurement): string {
+  const other = echo.otherCores ?? 0;
+  return other > otherCoresMax ? `; other processes took ${other.toFixed(1)} cores from the echo` : '';
 }
 
 function faults(result: LoadResult): string {

@@ -74,7 +74,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
 }
 
 /** Lua that pastes the running number, a card and an amount into the same bytes that our own generator sends. */
-function wrkScript(options: WrkOptions): string {
+export function wrkScript(options: Omit<WrkOptions, 'connectionCount' | 'durationSeconds' | 'folder'>): string {
   const message = new Message({
     host: options.host,
     port: options.port,
