@@ -5,27 +5,26 @@
  *
  * `end` bounds every read: the bytes behind it belong to the next message in the slab.
  */
-export const Byte = {
-  quote: 0x22,
-  backslash: 0x5c,
-  colon: 0x3a,
-  comma: 0x2c,
-  braceOpen: 0x7b,
-  braceClose: 0x7d,
-  bracketOpen: 0x5b,
-  bracketClose: 0x5d,
-  zero: 0x30,
-  nine: 0x39,
-  minus: 0x2d,
-  point: 0x2e,
-} as const;
+// Local names: an exported binding is loaded from its module cell each time, a constant of the file is folded in.
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+const comma = 0x2c;
+const braceOpen = 0x7b;
+const braceClose = 0x7d;
+const bracketOpen = 0x5b;
+const bracketClose = 0x5d;
+const zero = 0x30;
+const nine = 0x39;
+const minus = 0x2d;
+const point = 0x2e;
 
 /** 1 for ASCII that may stand in a string as it is: 0x20–0x7E without the quote and the backslash. DEL is left out
  * although JSON takes it, because no kept text may hold it. */
 const plain = new Uint8Array(256);
 for (let byte = 0x20; byte < 0x7f; byte++) plain[byte] = 1;
-plain[Byte.quote] = 0;
-plain[Byte.backslash] = 0;
+plain[quote] = 0;
+plain[backslash] = 0;
 
 /** First position at or after `index` that is not JSON whitespace; `end` when there is none. */
 export function skipWhitespace(bytes: Uint8Array, index: number, end: number): number {
@@ -42,7 +41,7 @@ export function skipWhitespace(bytes: Uint8Array, index: number, end: number): n
 export function plainStringEnd(bytes: Uint8Array, index: number, end: number): number {
   let position = index;
   while (position < end && plain[bytes[position]!] === 1) position++;
-  return position < end && bytes[position] === Byte.quote ? position : -1;
+  return position < end && bytes[position] === quote ? position : -1;
 }
 
 /** True when `bytes[start, end)` are exactly the ASCII of `text`. */
@@ -63,9 +62,9 @@ const integerDigitsMax = 15;
 export function integerValue(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length < 1 || length > integerDigitsMax) return -1;
-  if (length > 1 && bytes[start] === Byte.zero) return -1;
+  if (length > 1 && bytes[start] === zero) return -1;
   let value = 0;
-  for (let index = start; index < end; index++) value = value * 10 + (bytes[index]! - Byte.zero);
+  for (let index = start; index < end; index++) value = value * 10 + (bytes[index]! - zero);
   return value;
 }
 
@@ -74,7 +73,7 @@ export function digitsEnd(bytes: Uint8Array, index: number, end: number): number
   let position = index;
   while (position < end) {
     const byte = bytes[position]!;
-    if (byte < Byte.zero || byte > Byte.nine) return position;
+    if (byte < zero || byte > nine) return position;
     position++;
   }
   return position;
@@ -83,19 +82,19 @@ export function digitsEnd(bytes: Uint8Array, index: number, end: number): number
 /** Position after a JSON number (RFC 8259) that starts at `index`, or −1. */
 export function numberEnd(bytes: Uint8Array, index: number, end: number): number {
   let position = index;
-  if (position < end && bytes[position] === Byte.minus) position++;
+  if (position < end && bytes[position] === minus) position++;
   const integerStart = position;
   position = digitsEnd(bytes, position, end);
   if (position === integerStart) return -1;
-  if (bytes[integerStart] === Byte.zero && position - integerStart > 1) return -1;
-  if (position < end && bytes[position] === Byte.point) {
+  if (bytes[integerStart] === zero && position - integerStart > 1) return -1;
+  if (position < end && bytes[position] === point) {
     const fractionStart = position + 1;
     position = digitsEnd(bytes, fractionStart, end);
     if (position === fractionStart) return -1;
   }
   if (position < end && (bytes[position]! | 0x20) === 0x65) {
     position++;
-    if (position < end && (bytes[position] === 0x2b || bytes[position] === Byte.minus)) position++;
+    if (position < end && (bytes[position] === 0x2b || bytes[position] === minus)) position++;
     const exponentStart = position;
     position = digitsEnd(bytes, exponentStart, end);
     if (position === exponentStart) return -1;
@@ -143,8 +142,8 @@ export function skipString(bytes: Uint8Array, index: number, end: number): numbe
   while (position < end) {
     const byte = bytes[position]!;
     if (plain[byte] === 1) position++;
-    else if (byte === Byte.quote) return position + 1;
-    else if (byte === Byte.backslash) {
+    else if (byte === quote) return position + 1;
+    else if (byte === backslash) {
       position = escapeEnd(bytes, position + 1, end);
       if (position < 0) return -1;
     } else if (byte >= 0x80) {
@@ -160,8 +159,8 @@ export function skipString(bytes: Uint8Array, index: number, end: number): numbe
 function escapeEnd(bytes: Uint8Array, index: number, end: number): number {
   if (index >= end) return -1;
   switch (bytes[index]) {
-    case Byte.quote:
-    case Byte.backslash:
+    case quote:
+    case backslash:
     case 0x2f: // /
     case 0x62: // b
     case 0x66: // f
@@ -180,7 +179,7 @@ function escapeEnd(bytes: Uint8Array, index: number, end: number): number {
 
 function isHex(byte: number): boolean {
   const lower = byte | 0x20;
-  return (byte >= Byte.zero && byte <= Byte.nine) || (lower >= 0x61 && lower <= 0x66);
+  return (byte >= zero && byte <= nine) || (lower >= 0x61 && lower <= 0x66);
 }
 
 /** Position after one multi-byte UTF-8 sequence, well-formed by Unicode table 3-7, or −1. */
@@ -220,19 +219,19 @@ export function skipValue(bytes: Uint8Array, index: number, end: number): number
     // A value starts here.
     const byte = bytes[position]!;
     let opened = false;
-    if (byte === Byte.quote) position = skipString(bytes, position + 1, end);
-    else if (byte === Byte.braceOpen || byte === Byte.bracketOpen) {
+    if (byte === quote) position = skipString(bytes, position + 1, end);
+    else if (byte === braceOpen || byte === bracketOpen) {
       if (depth === depthMax) return -1;
       position = skipWhitespace(bytes, position + 1, end);
       if (position >= end) return -1;
-      const isObject = byte === Byte.braceOpen;
-      if (bytes[position] === (isObject ? Byte.braceClose : Byte.bracketClose)) position++;
+      const isObject = byte === braceOpen;
+      if (bytes[position] === (isObject ? braceClose : bracketClose)) position++;
       else {
         depth++;
         stack = (stack << 1) | (isObject ? 1 : 0);
         opened = true;
       }
-    } else if (byte === Byte.minus || (byte >= Byte.zero && byte <= Byte.nine)) {
+    } else if (byte === minus || (byte >= zero && byte <= nine)) {
       position = numberEnd(bytes, position, end);
     } else if (byte === 0x74) position = trueEnd(bytes, position, end);
     else if (byte === 0x66) position = falseEnd(bytes, position, end);
@@ -247,11 +246,11 @@ export function skipValue(bytes: Uint8Array, index: number, end: number): number
         position = skipWhitespace(bytes, position, end);
         if (position >= end) return -1;
         const next = bytes[position]!;
-        if (next === Byte.comma) {
+        if (next === comma) {
           position = skipWhitespace(bytes, position + 1, end);
           break;
         }
-        if (next !== ((stack & 1) === 1 ? Byte.braceClose : Byte.bracketClose)) return -1;
+        if (next !== ((stack & 1) === 1 ? braceClose : bracketClose)) return -1;
         position++;
         depth--;
         stack >>>= 1;
@@ -266,7 +265,7 @@ export function skipValue(bytes: Uint8Array, index: number, end: number): number
 
 /** `index` stands at a key's opening quote. Position of the value after `"key" :`, or −1. */
 function keyEnd(bytes: Uint8Array, index: number, end: number): number {
-  if (index >= end || bytes[index] !== Byte.quote) return -1;
+  if (index >= end || bytes[index] !== quote) return -1;
   const afterKey = skipString(bytes, index + 1, end);
   if (afterKey < 0) return -1;
   return afterColon(bytes, afterKey, end);
@@ -276,8 +275,8 @@ function keyEnd(bytes: Uint8Array, index: number, end: number): number {
 export function afterColon(bytes: Uint8Array, index: number, end: number): number {
   let position = index;
   // The colon nearly always follows at once; so does a single space or the value.
-  if (position < end && bytes[position] !== Byte.colon) position = skipWhitespace(bytes, position, end);
-  if (position >= end || bytes[position] !== Byte.colon) return -1;
+  if (position < end && bytes[position] !== colon) position = skipWhitespace(bytes, position, end);
+  if (position >= end || bytes[position] !== colon) return -1;
   position++;
   if (position < end && bytes[position]! <= 0x20) position = skipWhitespace(bytes, position, end);
   return position < end ? position : -1;
@@ -295,12 +294,12 @@ export function nextMember(bytes: Uint8Array, index: number, end: number): numbe
   if (position < end && bytes[position]! <= 0x20) position = skipWhitespace(bytes, position, end);
   if (position >= end) return -1;
   const byte = bytes[position]!;
-  if (byte === Byte.comma) {
+  if (byte === comma) {
     position++;
     if (position < end && bytes[position]! <= 0x20) position = skipWhitespace(bytes, position, end);
-    return position < end && bytes[position] === Byte.quote ? position : -1;
+    return position < end && bytes[position] === quote ? position : -1;
   }
-  return byte === Byte.braceClose ? (position + 1) | closedBit : -1;
+  return byte === braceClose ? (position + 1) | closedBit : -1;
 }
 
 /** True when nextMember() met the end of the object. */
@@ -315,9 +314,9 @@ export function closedPosition(member: number): number {
 
 /** `index` stands at a value. Position of the first key's quote of a non-empty object, or −1 (an empty one is unusual). */
 export function firstMember(bytes: Uint8Array, index: number, end: number): number {
-  if (index >= end || bytes[index] !== Byte.braceOpen) return -1;
+  if (index >= end || bytes[index] !== braceOpen) return -1;
   const position = skipWhitespace(bytes, index + 1, end);
-  return position < end && bytes[position] === Byte.quote ? position : -1;
+  return position < end && bytes[position] === quote ? position : -1;
 }
 
 /** The ASCII bytes of a constant, for equalsAscii(). */

@@ -14,7 +14,6 @@ import { countryOf } from './countries.js';
 import {
   afterColon,
   ascii,
-  Byte,
   closedPosition,
   digitsEnd,
   equalsAscii,
@@ -31,6 +30,10 @@ import { extraHashOf, methodLengthMax, panField, readSlow } from './marqeta-slow
 import { badRequestBody, jsonContentType, problemContentType } from './problem.js';
 import { maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
+
+// Constants of this file rather than imports: the engine folds only these into the loops.
+const quote = 0x22;
+const zero = 0x30;
 
 /** Known members, numbered; one bit of `seen` each, so at most 31. */
 const Field = {
@@ -126,7 +129,7 @@ function methodOf(bytes: Uint8Array, start: number, end: number): Method | null 
 
 /** Three upper-case letters in quotes at `index`, packed; 0 when it is anything else. */
 function quotedCurrency(bytes: Uint8Array, index: number, end: number): number {
-  if (index + 4 >= end || bytes[index] !== Byte.quote || bytes[index + 4] !== Byte.quote) return 0;
+  if (index + 4 >= end || bytes[index] !== quote || bytes[index + 4] !== quote) return 0;
   let packed = 0;
   for (let at = index + 1; at < index + 4; at++) {
     const letter = bytes[at]! - 0x40;
@@ -282,7 +285,7 @@ class FastReader {
   }
 
   #readText(index: number, slice: TextSlice, lengthMin: number, lengthMax: number): number {
-    if (this.#bytes[index] !== Byte.quote) return -1;
+    if (this.#bytes[index] !== quote) return -1;
     const textEnd = plainStringEnd(this.#bytes, index + 1, this.#end);
     const length = textEnd - index - 1;
     if (textEnd < 0 || length < lengthMin || length > lengthMax) return -1;
@@ -296,10 +299,10 @@ class FastReader {
 
   #readMcc(index: number): number {
     const bytes = this.#bytes;
-    if (index + 5 >= this.#end || bytes[index] !== Byte.quote || bytes[index + 5] !== Byte.quote) return -1;
+    if (index + 5 >= this.#end || bytes[index] !== quote || bytes[index + 5] !== quote) return -1;
     if (digitsEnd(bytes, index + 1, index + 5) !== index + 5) return -1;
     let mcc = 0;
-    for (let at = index + 1; at < index + 5; at++) mcc = mcc * 10 + (bytes[at]! - Byte.zero);
+    for (let at = index + 1; at < index + 5; at++) mcc = mcc * 10 + (bytes[at]! - zero);
     this.#request.mcc = mcc;
     return index + 6;
   }
@@ -309,7 +312,7 @@ class FastReader {
     const after = skipValue(this.#bytes, index, this.#end);
     if (after < 0) return -1;
     if (this.#bytes[index] === 0x74) this.#partial = true;
-    else if (this.#bytes[index] === Byte.quote) {
+    else if (this.#bytes[index] === quote) {
       if (plainStringEnd(this.#bytes, index + 1, this.#end) !== after - 1) return -1;
       for (const text of yesTexts) if (equalsAscii(this.#bytes, index + 1, after - 1, text)) this.#partial = true;
     }
@@ -319,7 +322,7 @@ class FastReader {
   /** Country, entry mode, payment channel: words of a list; an unknown one means absent. */
   #readWord(field: number, index: number): number {
     const bytes = this.#bytes;
-    if (bytes[index] !== Byte.quote) return -1;
+    if (bytes[index] !== quote) return -1;
     const wordEnd = plainStringEnd(bytes, index + 1, this.#end);
     if (wordEnd < 0) return -1;
     if (field === Field.countryCode) this.#request.country = countryOf(bytes, index + 1, wordEnd);

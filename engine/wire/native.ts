@@ -13,7 +13,6 @@ import { isCommonDateTime } from './date-time.js';
 import {
   afterColon,
   ascii,
-  Byte,
   closedPosition,
   digitsEnd,
   equalsAscii,
@@ -38,6 +37,11 @@ import {
 } from './problem.js';
 import { looksLikePan, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
+
+// Constants of this file rather than imports: the engine folds only these into the loops.
+const point = 0x2e;
+const quote = 0x22;
+const zero = 0x30;
 
 const key = {
   id: ascii('id'),
@@ -149,7 +153,7 @@ function lettersValue(bytes: Uint8Array, start: number, end: number, count: numb
 
 /** `index` stands at a value. Fills the slice with a plain string of 1 … lengthMax characters; position after it, or −1. */
 function readText(bytes: Uint8Array, index: number, end: number, slice: TextSlice, lengthMax: number): number {
-  if (bytes[index] !== Byte.quote) return -1;
+  if (bytes[index] !== quote) return -1;
   const textEnd = plainStringEnd(bytes, index + 1, end);
   const length = textEnd - index - 1;
   if (length < 1 || length > lengthMax) return -1;
@@ -192,7 +196,7 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
         if (index >= 0 && !isCommonDateTime(bytes, request.at.start, request.at.end)) return false;
         break;
       case Field.type: {
-        if (bytes[index] !== Byte.quote) return false;
+        if (bytes[index] !== quote) return false;
         const textEnd = plainStringEnd(bytes, index + 1, end);
         if (textEnd < 0) return false;
         const type = typeOf(bytes, index + 1, textEnd);
@@ -210,14 +214,14 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
         break;
       }
       case Field.currency: {
-        if (bytes[index] !== Byte.quote || index + 4 >= end || bytes[index + 4] !== Byte.quote) return false;
+        if (bytes[index] !== quote || index + 4 >= end || bytes[index + 4] !== quote) return false;
         request.currency = lettersValue(bytes, index + 1, index + 4, 3);
         if (request.currency === 0) return false;
         index += 5;
         break;
       }
       case Field.channel: {
-        if (bytes[index] !== Byte.quote) return false;
+        if (bytes[index] !== quote) return false;
         const textEnd = plainStringEnd(bytes, index + 1, end);
         if (textEnd < 0) return false;
         request.channel = channelOf(bytes, index + 1, textEnd) as Channel;
@@ -288,18 +292,18 @@ function readMerchant(request: Request, bytes: Uint8Array, start: number, end: n
         index = readText(bytes, index, end, request.merchantName, merchantNameLengthMax);
         break;
       case Field.mcc: {
-        if (bytes[index] !== Byte.quote || index + 5 >= end || bytes[index + 5] !== Byte.quote) return -1;
+        if (bytes[index] !== quote || index + 5 >= end || bytes[index + 5] !== quote) return -1;
         if (digitsEnd(bytes, index + 1, index + 5) !== index + 5) return -1;
         request.mcc =
-          (bytes[index + 1]! - Byte.zero) * 1000 +
-          (bytes[index + 2]! - Byte.zero) * 100 +
-          (bytes[index + 3]! - Byte.zero) * 10 +
-          (bytes[index + 4]! - Byte.zero);
+          (bytes[index + 1]! - zero) * 1000 +
+          (bytes[index + 2]! - zero) * 100 +
+          (bytes[index + 3]! - zero) * 10 +
+          (bytes[index + 4]! - zero);
         index += 6;
         break;
       }
       case Field.country: {
-        if (bytes[index] !== Byte.quote || index + 3 >= end || bytes[index + 3] !== Byte.quote) return -1;
+        if (bytes[index] !== quote || index + 3 >= end || bytes[index + 3] !== quote) return -1;
         request.country = lettersValue(bytes, index + 1, index + 3, 2);
         if (request.country === 0) return -1;
         index += 4;
@@ -334,10 +338,10 @@ export function patchResponseTime(target: Uint8Array, bodyEnd: number, micros: n
   const millis = (whole / 1000) | 0;
   let rest = whole - millis * 1000;
   let position = start + writeInteger(target, start, millis);
-  target[position++] = Byte.point;
+  target[position++] = point;
   for (let index = position + 2; index >= position; index--) {
     const quotient = (rest / 10) | 0;
-    target[index] = Byte.zero + (rest - quotient * 10);
+    target[index] = zero + (rest - quotient * 10);
     rest = quotient;
   }
   for (position += 3; position < bodyEnd - 1; position++) target[position] = 0x20;

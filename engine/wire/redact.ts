@@ -79,7 +79,7 @@ function mayHoldPan(bytes: Uint8Array, start: number, end: number): boolean {
   return false;
 }
 
-/** How far matchPan() read the separators: where groups end in print. */
+/** How the digits of matchPan()'s last find were grouped. */
 let matchGroups = 0;
 let matchFirstGroup = 0;
 let matchGroupLongest = 0;
@@ -89,6 +89,9 @@ let matchGroupLongest = 0;
  * and ends with a group, or −1.
  */
 function matchPan(bytes: Uint8Array, start: number, end: number): number {
+  // Every network's numbers begin with 2 … 6.
+  const first = bytes[start]! - digitZero;
+  if (first < 2 || first > 6) return -1;
   let count = 0;
   let index = start;
   let found = -1;
@@ -134,6 +137,9 @@ export function looksLikePan(bytes: Uint8Array, start: number, end: number): boo
     if (classes[bytes[index]!] !== 1) continue;
     const groupStart = index;
     while (index < end && classes[bytes[index]!] === 1) index++;
+    const length = index - groupStart;
+    // Only these groups can begin what is refused below; a UUID has few of them.
+    if (groupStart > start && length !== 4 && length < panDigitsMin) continue;
     if (groupStart > start && isLetter(bytes[groupStart - 1]!)) continue;
     const matchEnd = matchPan(bytes, groupStart, end);
     if (matchEnd < 0 || (matchEnd < end && isLetter(bytes[matchEnd]!))) continue;

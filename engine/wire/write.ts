@@ -2,7 +2,10 @@
  * Small pieces of an answer written as bytes. Each returns the position after what it wrote. Loops instead of
  * TypedArray.set: the pieces are short, and subarray() allocates.
  */
-import { Byte } from './json-scan.js';
+
+// Constants of this file rather than imports: the engine folds only these into the loops.
+const backslash = 0x5c;
+const quote = 0x22;
 
 export function copyBytes(target: Uint8Array, position: number, source: Uint8Array): number {
   const length = source.length;
@@ -21,7 +24,7 @@ export function writeEscaped(
   let at = position;
   for (let index = start; index < end; index++) {
     const byte = source[index]!;
-    if (byte === Byte.quote || byte === Byte.backslash) target[at++] = Byte.backslash;
+    if (byte === quote || byte === backslash) target[at++] = backslash;
     target[at++] = byte;
   }
   return at;

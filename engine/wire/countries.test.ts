@@ -1,0 +1,31 @@
+import t from 'tap';
+import { packLetters, unpackLetters } from '../core/codes.js';
+import { countryOf } from './countries.js';
+
+const country = (text: string): string => {
+  const bytes = Uint8Array.from(Buffer.from(text));
+  return unpackLetters(countryOf(bytes, 0, bytes.length));
+};
+
+t.test('alpha-2, alpha-3 and numeric codes mean the same country', (t) => {
+  const table = [
+    ['US', 'USA', '840'],
+    ['GB', 'GBR', '826'],
+    ['DE', 'DEU', '276'],
+    ['AF', 'AFG', '004'],
+    ['BR', 'BRA', '076'],
+  ] as const;
+  for (const [alpha2, alpha3, numeric] of table) {
+    t.equal(country(alpha2), alpha2);
+    t.equal(country(alpha3), alpha2);
+    t.equal(country(numeric), alpha2);
+  }
+  t.end();
+});
+
+t.test('what is no country is absent', (t) => {
+  for (const text of ['', 'U', 'ZZ', 'ZZZ', 'us', 'U1', '84', '8400', '999', 'USAA', 'ÜS'])
+    t.equal(country(text), '', text);
+  t.equal(packLetters(''), 0);
+  t.end();
+});

@@ -1,0 +1,41 @@
+import t from 'tap';
+import * as problem from './problem.js';
+
+const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.from(body).toString());
+
+t.test('every prebuilt body is a problem of its status', (t) => {
+  const table = [
+    [problem.unauthorizedBody, 401],
+    [problem.notFoundBody, 404],
+    [problem.methodNotAllowedBody, 405],
+    [problem.tooLargeBody, 413],
+    [problem.unsupportedMediaTypeBody, 415],
+    [problem.internalErrorBody, 500],
+    [problem.overloadedBody, 503],
+    [problem.shuttingDownBody, 503],
+    [problem.systemErrorBody, 503],
+  ] as const;
+  for (const [body, status] of table) {
+    const parsed = parse(body);
+    t.match(parsed, { type: 'about:blank', title: String, status, detail: String });
+    if (status === 503) t.match(parsed, { approved: false, reason: String, responseCode: /^\d\d$/ });
+  }
+  t.end();
+});
+
+t.test('a malformed request is pointed at by dotted path and by JSON pointer', (t) => {
+  t.same(parse(problem.badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
+    type: 'about:blank',
+    title: 'malformed_request',
+    status: 400,
+    detail: 'merchant.mcc is wrong',
+    field: 'merchant.mcc',
+    errors: [{ pointer: '/merchant/mcc', detail: 'is wrong' }],
+  });
+  t.match(parse(problem.badRequestBody({ field: '', message: 'is wrong' })), {
+    detail: 'the body is wrong',
+    field: '',
+    errors: [{ pointer: '' }],
+  });
+  t.end();
+});
