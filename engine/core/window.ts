@@ -10,6 +10,8 @@ export function dayOfCivil(year: number, month: number, day: number): number {
 }
 
 const dayMs = 86_400_000;
+/** No local day lasts longer. */
+const dayHoursMax = 30;
 
 /** ISO week: 1970-01-01 was a Thursday, so weeks that start on Monday begin at day −3. */
 export function weekOf(day: number): number {
@@ -86,9 +88,10 @@ export class Zone {
 
   #ask(instantMs: number): number {
     const day = this.#formatDay(instantMs);
-    // A local day lasts at most 26 hours or so; its edges are found by bisection to the millisecond.
-    this.#endMs = this.#edge(instantMs, instantMs + 27 * 3_600_000, day, true);
-    this.#startMs = this.#edge(instantMs - 27 * 3_600_000, instantMs, day, false);
+    // A local day is one interval (no zone has set its clock back over midnight since 2010) of at most 27 hours
+    // (Antarctica/Casey, most years); its edges are found by bisection to the millisecond.
+    this.#endMs = this.#edge(instantMs, instantMs + dayHoursMax * 3_600_000, day, true);
+    this.#startMs = this.#edge(instantMs - dayHoursMax * 3_600_000, instantMs, day, false);
     this.#day = day;
     return day;
   }

@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { runs } from '../testing/runs.js';
+import { dayOfCivil, Zone } from './window.js';
+
+/** The obvious way: ask Intl for the date, every time. */
+function obviousDay(name: string): (instantMs: number) => number {
+  const format = new Intl.DateTimeFormat('sv-SE', { timeZone: name, dateStyle: 'short' });
+  return (instantMs) => {
+    const [year, month, day] = format.format(instantMs).split('-').map(Number);
+    return dayOfCivil(year!, month!, day!);
+  };
+}
+
+const someZones = [
+  ...['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata', 'Pacific/Apia', 'America/Sao_Paulo'],
+  ...['Australia/Lord_Howe', 'Pacific/Kiritimati', 'America/St_Johns', 'Antarctica/Casey', 'Africa/Cairo'],
+];
+/** No zone has set its clock back over midnight since Newfoundland in November 2010; before, a day could be two intervals. */
+const from = Date.UTC(2011, 0, 1);
+const to = Date.UTC(2060, 0, 1);
+
+const instants = fc.array(
+  fc.oneof(
+    fc.integer({ min: from, max: to }),
+    // Near a midnight and near the hours in which clocks are changed, where mistakes live.
+    fc
+      .tuple(
+        fc.integer({ min: from / 86_400_000, max: to / 86_400_000 }),
+        fc.integer({ min: -3, max: 27 }),
+        fc.integer({ min: -2, max: 2 }),
+      )
+      .map(([day, hour, ms]) => day * 86_400_000 + hour * 3_600_000 + ms),
+  ),
+  { minLength: 1, maxLength: 12 },
+);
+
+t.test('the local day is what Intl says, at any instants in any order', (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...someZones), instants, (name, list) => {
+      const zone = new Zone(name);
+      const obvious = obviousDay(name);
+      for (const at of list) {
+        if (zone.dayOf(at) !== obvious(at)) throw new Error(`${name} at ${new Date(at).toISOString()}`);
+      }
+    }),
+    runs(150),
+  );
+  t.end();
+});
+
+t.test('a local day is found by an instant of it, whatever was asked before', (t) => {
+  const zones = new Map(someZones.map((name) => [name, new Zone(name)]));
+  fc.assert(
+    fc.property(fc.constantFrom(...someZones), fc.integer({ min: from, max: to }), (name, at) => {
+      const day = zones.get(name)!.dayOf(at);
+      return day === new Zone(name).dayOf(at) && day === zones.get(name)!.dayOf(at);
+    }),
+    runs(100),
+  );
+  t.end();
+});
