@@ -196,6 +196,9 @@ t.test('unusual spellings of a good message mean the same', (t) => {
     text.replace('{"id"', `{"x":${'['.repeat(5000)}${']'.repeat(5000)},"id"`),
   ];
   for (const variant of same) t.same(seen(read(variant).request), seen(read(text).request), variant.slice(0, 60));
+  // The last of two merchants wins whole; nothing of the first shows through.
+  const twice = read(text.replace('"channel"', '"merchant":{"name":"B"},"channel"')).request;
+  t.match(seen(twice), { merchantId: '', merchantName: 'B', mcc: -1, country: 0 });
   t.equal(read(text.replace('1250', '-0')).request.amountMinor, 0);
   t.equal(Object.is(read(text.replace('1250', '-0')).request.amountMinor, 0), true);
   t.equal(read(text.replace('1250', '9007199254740991')).request.amountMinor, Number.MAX_SAFE_INTEGER);

@@ -148,9 +148,12 @@ export class Message {
   readonly bytes: Uint8Array;
   length = 0;
   readonly #tricky: readonly Uint8Array[];
+  readonly #extra: readonly Uint8Array[];
 
+  /** @param extraTexts members and values of the protocol under test */
   constructor(capacityBytes: number, extraTexts: readonly string[]) {
     this.bytes = new Uint8Array(capacityBytes);
+    this.#extra = extraTexts.map((text) => Uint8Array.from(Buffer.from(text)));
     this.#tricky = [...trickyTexts, ...extraTexts].map((text) => Uint8Array.from(Buffer.from(text)));
   }
 
@@ -170,7 +173,7 @@ export class Message {
     if (this.length === 0) return;
     const at = random.below(this.length);
     const span = Math.min(1 + random.below(1 + random.below(24)), this.length - at);
-    switch (random.below(18)) {
+    switch (random.below(19)) {
       case 0:
         this.bytes[at] = this.bytes[at]! ^ (1 << random.below(8));
         return;
@@ -203,6 +206,9 @@ export class Message {
       case 10:
         this.#addWhitespace(at, random.pick([0x20, 0x0a, 0x09, 0x0d]));
         return;
+      case 14:
+        if (this.#extra.length > 0) this.#addMember(at, random.pick(this.#extra));
+        return;
       case 11:
       case 12:
       case 13:
@@ -218,6 +224,13 @@ export class Message {
     let at = from;
     while (at < this.length && ![0x7b, 0x7d, 0x2c, 0x3a].includes(this.bytes[at]!)) at++;
     this.#replace(at, at, [byte]);
+  }
+
+  /** Before the next comma: a member more, perhaps one that is there already. */
+  #addMember(from: number, member: Uint8Array): void {
+    let at = from;
+    while (at < this.length && this.bytes[at] !== 0x2c) at++;
+    if (at < this.length) this.#replace(at, at, [0x2c, ...member]);
   }
 
   /** The next digit becomes another digit, or the next letter another letter: the grammar survives, the meaning moves. */
