@@ -9,12 +9,14 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../deploy/embedded
 import { findFreePort } from '../deploy/free-port.js';
 import { repositoryRoot } from '../deploy/repository-root.js';
 import { migrate } from '../sql/migrate.js';
-import { addAccounts } from './accounts.js';
+import { ensureAccounts } from './accounts.js';
 import { type ServerProcess, startServerProcess } from './server-process.js';
 
 export interface StackOptions {
   readonly accountCount: number;
   readonly balanceMinor: number;
+  /** The engine's deadline of an answer, milliseconds; default: DEADLINE_MS of the environment, else the engine's own. */
+  readonly deadlineMs?: number;
   readonly log: (line: string) => void;
 }
 
@@ -52,9 +54,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     ends.push(() => database.stop());
     await migrate({ databaseUrl: database.url });
     options.log(`adding ${options.accountCount} accounts`);
-    await addAccounts({
+    await ensureAccounts({
       databaseUrl: database.url,
-      first: 1,
       count: options.accountCount,
       balanceMinor: options.balanceMinor,
     });
@@ -62,7 +63,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const echo = await startEcho(dataDir);
     ends.push(() => echo.stop());
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
-    const engine = await startEngine(dataDir, database.url, credentials);
+    const engine = await startEngine(dataDir, database.url, credentials, options.deadlineMs);
     ends.push(() => engine.stop());
     return { dataDir, databaseUrl: database.url, engine, echo, credentials, stop };
   } catch (error) {
@@ -95,13 +96,23 @@ async function startEngine(
   dataDir: string,
   databaseUrl: string,
   credentials: Stack['credentials'],
+  deadlineMs: number | undefined,
 ): Promise<Stack['engine']> {
   const port = await findFreePort();
   const opsPort = await findFreePort();
   const opsUrl = `http://${loopback}:${opsPort}`;
   const { MAX_IN_FLIGHT = String(inFlightMax) } = process.env;
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
-  const passed = ['WORKERS', 'LEDGER', 'DEADLINE_MS', 'LOG_LEVEL', 'NODE_OPTIONS'].flatMap((name) => {
+  const passed = [
+    'WORKERS',
+    'LEDGER',
+    'DEADLINE_MS',
+    'LOG_LEVEL',
+    'NODE_OPTIONS',
+    'ACCOUNTS_MAX',
+    'CARDS_MAX',
+    'SEEN_IDS_MAX',
+  ].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
@@ -111,6 +122,7 @@ async function startEngine(
     env: {
       LOG_LEVEL: 'warn',
       ...Object.fromEntries(passed),
+      ...(deadlineMs === undefined ? {} : { DEADLINE_MS: String(deadlineMs) }),
       HOST: loopback,
       AUTH_PORT: String(port),
       OPS_PORT: String(opsPort),
