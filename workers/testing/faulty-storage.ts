@@ -206,3 +206,8 @@ export function flipBit(storage: Storage, path: string, bit: number): void {
 function fault(name: string): Error {
   return Object.assign(new Error(`${name} (injected)`), { code: name });
 }
+
+/** For workers that take a storage module: wraps their storage when a control buffer came with it. */
+export function wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage {
+  return control === null ? storage : new FaultyStorage(storage, new FaultControl(control));
+}

@@ -1,0 +1,171 @@
+/**
+ * Keeps a journal folder in shape from the shipper's thread: retires segments that Postgres has wholly, and keeps zeroed
+ * spares ready so that the worker never waits for 64 MiB of zeros. Works in small steps: a burst of writing would stand
+ * in the way of the worker's fdatasync on the same device.
+ */
+import { join } from 'node:path';
+import type { JournalSizes } from './journal.js';
+import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js';
+import { listJournalFiles, makingName, removeMaking, segmentName, spareName } from './segment-files.js';
+import type { FileId, Storage } from './storage.js';
+
+/** What one step writes and syncs. */
+const stepBytes = 1 << 20;
+/** After a failure (mostly a full disk) spares can wait: the worker makes its own or declines. */
+const retryMs = 1000;
+
+export interface SegmentKeeperOptions {
+  readonly storage: Storage;
+  readonly directory: string;
+  readonly sizes: JournalSizes;
+  /** How many spares to keep. */
+  readonly spareCount: number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly onFiles: (segments: number, spares: number) => void;
+}
+
+export class SegmentKeeper {
+  readonly #options: SegmentKeeperOptions;
+  /** First sequence of each segment seen; they never change. */
+  readonly #firstSequences = new Map<number, number>();
+  #making: { path: string; file: FileId; zeroedBytes: number } | undefined;
+  #nextNumber = 1;
+  #retryAtMs = 0;
+  #started = false;
+
+  constructor(options: SegmentKeeperOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Retires every sealed segment whose records all are at or before `shippedSequence`, oldest first. Publish that
+   * sequence before: whoever misses a segment must find out why.
+   */
+  retire(shippedSequence: number): void {
+    const { storage, directory } = this.#options;
+    const { segments, spares } = listJournalFiles(storage, directory);
+    let kept = segments.length;
+    for (const [index, number] of segments.entries()) {
+      const next = segments[index + 1];
+      // The last one is being written. A segment ends where the next begins.
+      if (next === undefined || this.#firstSequence(next) > shippedSequence + 1) break;
+      const path = join(directory, segmentName(number));
+      if (this.#making === undefined && spares.length < this.#options.spareCount && this.#hasOurSize(path)) {
+        this.#recycle(path);
+      } else {
+        storage.remove(path);
+      }
+      // One by one: if two removals reached the disk in the other order, a crash would leave a gap in the numbers.
+      storage.syncDirectory(directory);
+      this.#firstSequences.delete(number);
+      kept--;
+    }
+    this.#options.onFiles(kept, spares.length);
+  }
+
+  /**
+   * Does the next bit of work on a spare.
+   * @returns true when there is more to do soon
+   */
+  step(): boolean {
+    const { nowMs, sizes } = this.#options;
+    if (nowMs() < this.#retryAtMs) return false;
+    try {
+      if (this.#making === undefined) return this.#begin();
+      const to = Math.min(sizes.segmentBytes, this.#making.zeroedBytes + stepBytes);
+      this.#options.storage.preallocate(this.#making.file, this.#making.zeroedBytes, to);
+      this.#making.zeroedBytes = to;
+      if (to === sizes.segmentBytes) this.#finish();
+      return true;
+    } catch {
+      // Not synced means not zero: the file must not become a spare.
+      this.#discard();
+      this.#retryAtMs = nowMs() + retryMs;
+      return false;
+    }
+  }
+
+  /** Gives up what is half made. */
+  close(): void {
+    this.#discard();
+  }
+
+  #begin(): boolean {
+    const { storage, directory, sizes, spareCount } = this.#options;
+    if (!this.#started) {
+      removeMaking(storage, directory, 'shipper');
+      this.#removeMisfits();
+      this.#started = true;
+    }
+    const { segments, spares, making } = listJournalFiles(storage, directory);
+    this.#nextNumber = Math.max(this.#nextNumber, ...spares.map((name) => Number(name.slice('spare-'.length)) + 1));
+    this.#options.onFiles(segments.length, spares.length);
+    if (spares.length >= spareCount) return false;
+    if (segments.length + spares.length + making.length >= sizes.segmentsMax) return false;
+    if (storage.freeBytes(directory) < sizes.segmentBytes) return false;
+    const path = join(directory, makingName('shipper', this.#nextNumber));
+    this.#making = { path, file: storage.create(path), zeroedBytes: 0 };
+    return true;
+  }
+
+  /** Spares of another size, from before a change of the configuration, are of no use to the worker: it never takes one. */
+  #removeMisfits(): void {
+    const { storage, directory } = this.#options;
+    for (const name of listJournalFiles(storage, directory).spares) {
+      const path = join(directory, name);
+      // The worker may take a fitting one between the listing and here.
+      if (!storage.exists(path) || this.#hasOurSize(path)) continue;
+      storage.remove(path);
+      storage.syncDirectory(directory);
+    }
+  }
+
+  #hasOurSize(path: string): boolean {
+    const { storage, sizes } = this.#options;
+    const file = storage.open(path);
+    const size = storage.size(file);
+    storage.close(file);
+    return size === sizes.segmentBytes;
+  }
+
+  /** The name goes first, durably (by the caller); only then are bytes touched: see JournalWriter.read. */
+  #recycle(path: string): void {
+    const { storage, directory } = this.#options;
+    const to = join(directory, makingName('shipper', this.#nextNumber));
+    storage.rename(path, to);
+    this.#making = { path: to, file: storage.open(to), zeroedBytes: 0 };
+  }
+
+  #finish(): void {
+    const { storage, directory } = this.#options;
+    const made = this.#making!;
+    storage.close(made.file);
+    this.#making = undefined;
+    storage.rename(made.path, join(directory, spareName(this.#nextNumber++)));
+    storage.syncDirectory(directory);
+  }
+
+  #discard(): void {
+    const made = this.#making;
+    this.#making = undefined;
+    if (made === undefined) return;
+    this.#options.storage.close(made.file);
+    this.#options.storage.remove(made.path);
+  }
+
+  #firstSequence(number: number): number {
+    const known = this.#firstSequences.get(number);
+    if (known !== undefined) return known;
+    const { storage, directory } = this.#options;
+    const bytes = new Uint8Array(segmentHeaderBytes);
+    const file = storage.open(join(directory, segmentName(number)));
+    storage.pread(file, bytes, 0, segmentHeaderBytes, 0);
+    storage.close(file);
+    const header = decodeSegmentHeader(bytes);
+    // Damage is for the reader to report; here it only means that nothing may be removed.
+    if (typeof header === 'string') return Number.MAX_SAFE_INTEGER;
+    this.#firstSequences.set(number, header.firstSequence);
+    return header.firstSequence;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Entry point of the shipper's thread (`new Worker`): the one worker with sockets and timers. Partitions begin paused;
+ * the front sends `resume` for each once its worker has restored, and `pause` before it starts that worker again.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type postgres from 'postgres';
+import { Progress } from '../engine/core/progress.js';
+import type { JournalSizes } from './journal.js';
+import { openSettleConnection, readJournalPosition, settle } from './settle.js';
+import { Shipper, type ShipperTuning } from './shipper.js';
+import { FileStorage } from './storage.js';
+
+export interface ShipWorkerData {
+  /** Folder that holds the folders of all partitions. */
+  readonly journalDirectory: string;
+  readonly journalSizes: JournalSizes;
+  readonly progress: SharedArrayBuffer;
+  readonly databaseUrl: string;
+  readonly tuning?: Partial<ShipperTuning>;
+}
+
+/** Every command is answered by one `done` with its `id`. */
+export type ShipCommand =
+  | { readonly kind: 'resume'; readonly id: number; readonly partition: number }
+  | { readonly kind: 'pause'; readonly id: number; readonly partition: number }
+  | { readonly kind: 'drain'; readonly id: number; readonly timeoutMs: number }
+  /** Closes the connections too; the thread then ends by itself. */
+  | { readonly kind: 'stop'; readonly id: number };
+
+export type ShipEvent =
+  | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
+  /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
+  | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
+  /** The partition ships nothing more until the thread is started again. */
+  | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
+
+/** Above the server's own limit on a statement: only a connection that hangs runs into it. */
+const deadlineMs = 45_000;
+
+const data = workerData as ShipWorkerData;
+const port = parentPort;
+if (port === null) throw new Error('ship.worker.js is started with new Worker, not by itself');
+const send = (event: ShipEvent): void => port.postMessage(event);
+
+/** One connection per partition, so that a slow statement of one does not hold up the others. */
+const connections = new Map<number, postgres.Sql>();
+
+function connection(partition: number): postgres.Sql {
+  const known = connections.get(partition);
+  if (known !== undefined) return known;
+  const opened = openSettleConnection(data.databaseUrl);
+  connections.set(partition, opened);
+  return opened;
+}
+
+/** After the deadline the connection is dropped: its statement may yet commit, which the position check allows for. */
+async function withDeadline<T>(partition: number, run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = connection(partition);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      connections.delete(partition);
+      sql.end({ timeout: 0 }).catch(() => undefined);
+      reject(new Error(`Postgres did not answer within ${deadlineMs} ms`));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([run(sql), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const shipper = new Shipper({
+  storage: new FileStorage(),
+  root: data.journalDirectory,
+  progress: new Progress(data.progress),
+  sizes: data.journalSizes,
+  ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
+  settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
+    withDeadline(partition, async (sql) => {
+      const result = await settle(sql, { partition, firstSequence: fromSequence, source: bytes, offsets });
+      return result.applied;
+    }),
+  readPosition: (partition) => withDeadline(partition, (sql) => readJournalPosition(sql, partition)),
+  onTrouble: (partition, error, attempt) => send({ kind: 'trouble', partition, message: text(error), attempt }),
+  onFailed: (partition, error) => {
+    const code = (error as { code?: unknown }).code;
+    send({ kind: 'failed', partition, message: text(error), code: typeof code === 'string' ? code : 'UNKNOWN' });
+  },
+});
+
+async function run(command: ShipCommand): Promise<boolean> {
+  switch (command.kind) {
+    case 'resume':
+      shipper.resume(command.partition);
+      return true;
+    case 'pause':
+      await shipper.pause(command.partition);
+      return true;
+    case 'drain':
+      return shipper.drain(command.timeoutMs);
+    case 'stop':
+      await shipper.stop();
+      await Promise.all([...connections.values()].map((sql) => sql.end({ timeout: 1 })));
+      return true;
+  }
+}
+
+port.on('message', (command: ShipCommand) => {
+  run(command).then(
+    (complete) => {
+      send({ kind: 'done', id: command.id, complete });
+      if (command.kind === 'stop') port.close();
+    },
+    (error: unknown) => {
+      // Nothing above rejects unless there is a bug: end the thread so that the front sees it.
+      throw error;
+    },
+  );
+});
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,363 @@
+/**
+ * Carries the journals into Postgres: reads each partition's frames behind the worker, checks them, and settles them in
+ * large batches. Runs in a thread of its own (ship.worker.ts), one loop per partition; everything outside is injected.
+ *
+ * Exactly once. A settle names the stretch from, to; Postgres applies it only when its position is from − 1, and moves
+ * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
+ * journal is read again from there: nothing is skipped, nothing applied twice, whatever broke in between.
+ */
+import type { PartitionProgress, Progress } from '../engine/core/progress.js';
+import type { JournalSizes } from './journal.js';
+import { JournalReader } from './journal-reader.js';
+import { partitionDirectory } from './segment-files.js';
+import { SegmentKeeper } from './segment-keeper.js';
+import type { Storage } from './storage.js';
+
+/**
+ * Settles records `fromSequence` to `toSequence` in one go.
+ * @param bytes the records end to end; good until the promise settles
+ * @param offsets where each record begins in `bytes`
+ * @returns false when Postgres stands elsewhere and nothing (more) was applied
+ */
+export type Settle = (
+  partition: number,
+  fromSequence: number,
+  toSequence: number,
+  bytes: Uint8Array,
+  offsets: Uint32Array,
+) => Promise<boolean>;
+
+/** Calls back after a delay in milliseconds. @returns what cancels it */
+export type Schedule = (callback: () => void, delayMs: number) => () => void;
+
+export interface ShipperOptions {
+  readonly storage: Storage;
+  /** Folder that holds the folders of all partitions. */
+  readonly root: string;
+  readonly progress: Progress;
+  readonly sizes: JournalSizes;
+  readonly settle: Settle;
+  /** The last record that Postgres has settled. */
+  readonly readPosition: (partition: number) => Promise<number>;
+  readonly tuning?: Partial<ShipperTuning>;
+  /** Postgres failed, for the `attempt`-th time in a row; it is tried again. */
+  readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
+  /** A partition ships nothing more: its journal cannot be read or does not fit the position. */
+  readonly onFailed?: (partition: number, error: unknown) => void;
+  readonly schedule?: Schedule;
+  /** Monotonic milliseconds. */
+  readonly nowMs?: () => number;
+}
+
+export interface ShipperTuning {
+  /** Most records and bytes of a batch: about what a statement may take before its parse and its locks hurt others. */
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+  /** How long records wait for company, milliseconds. */
+  readonly delayMs: number;
+  /** From this many requests in flight on, small backlogs wait `holdBackMax` more delays: Postgres shares our cores. */
+  readonly busyRequests: number;
+  readonly holdBackMax: number;
+  /** At this backlog the shipper ships at full speed, busy or not. */
+  readonly backlogRecordsMax: number;
+  /** Wait after the first failure; doubled up to the second. Milliseconds. */
+  readonly retryMsMin: number;
+  readonly retryMsMax: number;
+  /** Zeroed files kept ready per partition. */
+  readonly spareCount: number;
+  /** Pause between two steps of making a spare, milliseconds. */
+  readonly spareStepMs: number;
+}
+
+export const shipperTuningDefault: ShipperTuning = {
+  recordsMax: 5_000,
+  bytesMax: 4 * 1024 * 1024,
+  delayMs: 25,
+  busyRequests: 16,
+  holdBackMax: 3,
+  backlogRecordsMax: 50_000,
+  retryMsMin: 50,
+  retryMsMax: 5_000,
+  spareCount: 2,
+  spareStepMs: 4,
+};
+
+const positionUnknown = -1;
+
+export class Shipper {
+  readonly #partitions: readonly PartitionShipper[];
+  readonly #schedule: Schedule;
+
+  constructor(options: ShipperOptions) {
+    this.#schedule = options.schedule ?? scheduleTimeout;
+    this.#partitions = options.progress.partitions.map((_, partition) => new PartitionShipper(options, partition));
+  }
+
+  /** Begins a partition, or goes on with it after pause(). Only once its worker has restored: restoring reads Postgres as of the position. */
+  resume(partition: number): void {
+    this.#partitions[partition]?.resume();
+  }
+
+  /** Resolves when the partition's files are let go of and no settle is under way. Call before its journal is opened again. */
+  async pause(partition: number): Promise<void> {
+    await this.#partitions[partition]?.pause();
+  }
+
+  /**
+   * Ships without waiting for company until Postgres has what is durable now.
+   * @returns false when that took longer than `timeoutMs` or a partition cannot ship
+   */
+  async drain(timeoutMs: number): Promise<boolean> {
+    let cancel = (): void => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.#schedule(() => resolve(false), timeoutMs);
+    });
+    const drained = Promise.all(this.#partitions.map((partition) => partition.drain()));
+    const done = await Promise.race([late, drained.then((all) => all.every(Boolean))]);
+    cancel();
+    return done;
+  }
+
+  /** Lets settles under way finish, then stops for good. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#partitions.map((partition) => partition.stop()));
+  }
+}
+
+interface DrainWaiter {
+  readonly toSequence: number;
+  readonly resolve: (complete: boolean) => void;
+}
+
+/** One partition's loop: at rest (paused), stepping, or asleep between steps. */
+class PartitionShipper {
+  readonly #options: ShipperOptions;
+  readonly #tuning: ShipperTuning;
+  readonly #partition: number;
+  readonly #progress: PartitionProgress;
+  readonly #reader: JournalReader;
+  readonly #keeper: SegmentKeeper;
+  readonly #schedule: Schedule;
+
+  /** The batch in the making; both are made once. */
+  readonly #bytes: Uint8Array;
+  readonly #offsets: Uint32Array;
+  #batchRecords = 0;
+  #batchBytes = 0;
+  #batchAtMs = 0;
+
+  /** Last record known to be settled. */
+  #position = positionUnknown;
+  /** Next record of the reader's frame to go into a batch, and where it stands. */
+  #nextSequence = 0;
+  #nextOffset = 0;
+
+  #running: Promise<void> | undefined;
+  #halt = false;
+  #failed = false;
+  #attempt = 0;
+  #heldBack = 0;
+  #waiters: DrainWaiter[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(options: ShipperOptions, partition: number) {
+    this.#options = options;
+    this.#tuning = { ...shipperTuningDefault, ...options.tuning };
+    this.#partition = partition;
+    this.#progress = options.progress.partitions[partition]!;
+    this.#schedule = options.schedule ?? scheduleTimeout;
+    const { storage, sizes } = options;
+    const directory = partitionDirectory(options.root, partition);
+    const partitionCount = options.progress.partitions.length;
+    this.#reader = new JournalReader({ storage, directory, partition, partitionCount });
+    this.#keeper = new SegmentKeeper({
+      storage,
+      directory,
+      sizes,
+      spareCount: this.#tuning.spareCount,
+      nowMs: options.nowMs ?? (() => performance.now()),
+      onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
+    });
+    this.#bytes = new Uint8Array(this.#tuning.bytesMax);
+    this.#offsets = new Uint32Array(this.#tuning.recordsMax);
+  }
+
+  resume(): void {
+    if (this.#failed) return;
+    if (this.#running !== undefined) {
+      // Still coming to rest: begin only after that, so that the files are opened anew.
+      if (this.#halt) void this.#running.then(() => this.resume());
+      return;
+    }
+    this.#halt = false;
+    this.#running = this.#run();
+  }
+
+  async pause(): Promise<void> {
+    this.#halt = true;
+    this.#wake?.();
+    await this.#running;
+  }
+
+  async stop(): Promise<void> {
+    await this.pause();
+    this.#keeper.close();
+  }
+
+  drain(): Promise<boolean> {
+    const toSequence = this.#progress.durableSequence;
+    if (toSequence <= Math.max(0, this.#position)) return Promise.resolve(true);
+    if (this.#running === undefined) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#waiters.push({ toSequence, resolve });
+      this.#wake?.();
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#halt) {
+        const delayMs = await this.#step();
+        this.#answerWaiters();
+        if (!this.#halt) await this.#sleep(delayMs);
+      }
+    } catch (error) {
+      // Not Postgres: the journal itself. Trying again would read the same bytes.
+      this.#failed = true;
+      this.#options.onFailed?.(this.#partition, error);
+    }
+    this.#reader.close();
+    this.#position = positionUnknown;
+    this.#running = undefined;
+    for (const { resolve } of this.#waiters) resolve(false);
+    this.#waiters = [];
+  }
+
+  /** Does what there is to do. @returns how long to wait before the next step, in milliseconds */
+  async #step(): Promise<number> {
+    const { delayMs, spareStepMs } = this.#tuning;
+    if (this.#progress.durableSequence < 0) return delayMs;
+    if (this.#position === positionUnknown && !(await this.#findPosition())) return this.#backoffMs();
+    const making = this.#keeper.step();
+    const backlog = this.#progress.durableSequence - this.#position;
+    if (backlog === 0 || this.#holdsBack(backlog)) return making ? spareStepMs : delayMs;
+    this.#gather();
+    if (!(await this.#settle())) return this.#backoffMs();
+    this.#keeper.retire(this.#position);
+    // A full batch means that more is waiting; a drain waits for nothing.
+    const more = this.#progress.durableSequence > this.#position;
+    if (more && (this.#waiters.length > 0 || this.#progress.backlogRecords >= this.#tuning.recordsMax)) return 0;
+    return making ? spareStepMs : delayMs;
+  }
+
+  async #findPosition(): Promise<boolean> {
+    let position: number;
+    try {
+      position = await this.#options.readPosition(this.#partition);
+    } catch (error) {
+      this.#trouble(error);
+      return false;
+    }
+    this.#reader.seek(position + 1, this.#progress.durableSequence);
+    this.#nextSequence = 0;
+    this.#position = position;
+    this.#progress.publishShipped(position, 0);
+    this.#keeper.retire(position);
+    return true;
+  }
+
+  /** Standing back a few delays while the front is busy makes batches larger and leaves it the cores. */
+  #holdsBack(backlog: number): boolean {
+    const { busyRequests, backlogRecordsMax, holdBackMax } = this.#tuning;
+    const busy = this.#options.progress.requestsInFlight >= busyRequests;
+    if (!busy || backlog >= backlogRecordsMax || this.#waiters.length > 0 || this.#heldBack >= holdBackMax) {
+      this.#heldBack = 0;
+      return false;
+    }
+    this.#heldBack++;
+    return true;
+  }
+
+  /** Copies durable records behind #position into the batch, whole or parts of frames, until a bound or the end. */
+  #gather(): void {
+    const { recordsMax, bytesMax } = this.#tuning;
+    const durable = this.#progress.durableSequence;
+    const first = this.#position + 1;
+    this.#batchRecords = 0;
+    this.#batchBytes = 0;
+    while (this.#batchRecords < recordsMax) {
+      if (this.#nextSequence === 0 || this.#nextSequence >= this.#reader.frame.sequence) {
+        if (!this.#reader.next(durable)) return;
+        this.#nextSequence = this.#reader.frame.frameSequence;
+        this.#nextOffset = this.#reader.frame.recordsStart;
+      }
+      const { bytes, view, frameAtMs } = this.#reader.frame;
+      const length = view.getUint16(this.#nextOffset, true);
+      if (this.#nextSequence >= first) {
+        if (this.#batchBytes + length > bytesMax) return;
+        this.#offsets[this.#batchRecords++] = this.#batchBytes;
+        this.#bytes.set(bytes.subarray(this.#nextOffset, this.#nextOffset + length), this.#batchBytes);
+        this.#batchBytes += length;
+        this.#batchAtMs = frameAtMs;
+      }
+      this.#nextSequence++;
+      this.#nextOffset += length;
+    }
+  }
+
+  async #settle(): Promise<boolean> {
+    const from = this.#position + 1;
+    const to = this.#position + this.#batchRecords;
+    const bytes = this.#bytes.subarray(0, this.#batchBytes);
+    const offsets = this.#offsets.subarray(0, this.#batchRecords);
+    try {
+      const applied = await this.#options.settle(this.#partition, from, to, bytes, offsets);
+      if (!applied) throw new Error(`Postgres does not stand before record ${from}`);
+    } catch (error) {
+      // Whether it was committed is unknown: ask Postgres where it stands.
+      this.#position = positionUnknown;
+      this.#trouble(error);
+      return false;
+    }
+    this.#attempt = 0;
+    this.#position = to;
+    this.#progress.publishShipped(to, this.#batchAtMs);
+    this.#progress.countSettled(this.#batchRecords);
+    return true;
+  }
+
+  #trouble(error: unknown): void {
+    this.#attempt++;
+    this.#progress.countSettleFailure();
+    this.#options.onTrouble?.(this.#partition, error, this.#attempt);
+  }
+
+  #backoffMs(): number {
+    const { retryMsMin, retryMsMax } = this.#tuning;
+    return Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#attempt - 1, 20));
+  }
+
+  #answerWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const waiting = this.#waiters;
+    this.#waiters = waiting.filter(({ toSequence }) => this.#position < toSequence);
+    for (const { toSequence, resolve } of waiting) if (this.#position >= toSequence) resolve(true);
+  }
+
+  /** Sleeps until the delay is over or somebody wakes the loop. */
+  async #sleep(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#schedule(resolve, delayMs);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}
+
+function scheduleTimeout(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
