@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, chmod, chown, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -13,6 +13,7 @@ import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
+import { writePrivateFile } from './private-file.js';
 import { processCommand } from './process-identity.js';
 
 export interface EmbeddedPostgresOptions {
@@ -146,7 +147,7 @@ async function prepareCluster(
     port: known !== null && (await isPortFree(known.port)) ? known.port : await findFreePort(),
   };
   // Before initdb: a crash in between leaves a password without a cluster, which the next start simply uses.
-  await writeWhole(connectionFile, JSON.stringify(connection));
+  await writePrivateFile(connectionFile, JSON.stringify(connection));
   if (!exists) {
     log('creating a database cluster');
     await initialise(place, connection.password);
@@ -288,17 +289,4 @@ async function ensureDatabase(url: string): Promise<void> {
 
 function maintenanceUrl(url: string): string {
   return url.replace(/\/[^/]*$/, '/postgres');
-}
-
-/** Writes a private file so that a crash leaves the old or the new content, never a part. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w', 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(partial, path);
 }

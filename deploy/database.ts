@@ -1,0 +1,52 @@
+/** The database that a tool works on: DATABASE_URL when given, else the embedded one, started if it is not running. */
+import postgres from 'postgres';
+import { migrate } from '../sql/migrate.js';
+import { startEmbeddedPostgres } from './embedded-postgres.js';
+import type { DeploySettings } from './settings.js';
+
+/** A tool's statement may scan the whole ledger, but not forever. */
+const statementTimeoutMs = 30 * 60_000;
+
+/**
+ * Runs `work` on the migrated database. An embedded server that this call started is stopped afterwards, unless somebody
+ * else (a `make run` that came in between) uses it by then.
+ */
+export async function withDatabase<T>(
+  settings: DeploySettings,
+  log: (line: string) => void,
+  work: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const server =
+    settings.databaseUrl === '' ? await startEmbeddedPostgres({ dataDir: settings.dataDir, log }) : undefined;
+  const url = server?.url ?? settings.databaseUrl;
+  try {
+    await migrate({ databaseUrl: url, log });
+    const sql = postgres(url, {
+      max: 2,
+      connect_timeout: 10,
+      onnotice: () => undefined,
+      connection: { application_name: 'tool', statement_timeout: statementTimeoutMs },
+    });
+    try {
+      return await work(sql);
+    } finally {
+      await sql.end({ timeout: 5 });
+    }
+  } finally {
+    if (server !== undefined && !server.adopted && !(await isUsed(url))) await server.stop();
+  }
+}
+
+async function isUsed(url: string): Promise<boolean> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+  try {
+    const others = await sql`
+      select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() limit 1`;
+    return others.length > 0;
+  } catch {
+    // Not reachable: nothing left to stop.
+    return true;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}

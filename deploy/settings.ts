@@ -1,0 +1,47 @@
+/** What the deployment tools read from the environment: once, checked, with one clear line when a value is bad. */
+import { resolve } from 'node:path';
+
+export interface DeploySettings {
+  readonly dataDir: string;
+  /** Empty: the embedded Postgres. */
+  readonly databaseUrl: string;
+  readonly host: string;
+  readonly authPort: number;
+  readonly opsPort: number;
+  readonly apiPort: number;
+}
+
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function readSettings(environment: Environment = process.env): DeploySettings {
+  const { DATA_DIR, DATABASE_URL, HOST } = environment;
+  return {
+    dataDir: resolve(DATA_DIR || '.data'),
+    databaseUrl: DATABASE_URL ?? '',
+    host: HOST || '127.0.0.1',
+    authPort: readInteger(environment, 'AUTH_PORT', 8080, 1, 65_535),
+    opsPort: readInteger(environment, 'OPS_PORT', 8081, 1, 65_535),
+    apiPort: readInteger(environment, 'API_PORT', 3000, 1, 65_535),
+  };
+}
+
+/** An integer from the environment; an absent or empty value means `fallback`. Throws SettingError. */
+export function readInteger(
+  environment: Environment,
+  name: string,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const text = environment[name] ?? '';
+  if (text === '') return fallback;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new SettingError(`${name} must be an integer from ${min} to ${max}, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
