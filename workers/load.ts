@@ -3,81 +3,20 @@
  * JSON between the front and its own worker threads. Owned state that is in memory already is newer and stays.
  */
 import type { LRUCache } from 'lru-cache';
-import type { Status } from '../engine/core/accounts.js';
-import { type ChainStatus, packLetters } from '../engine/core/codes.js';
+import { packLetters } from '../engine/core/codes.js';
 import type { Books } from '../engine/core/decide.js';
-import type { Level } from '../engine/core/limit-names.js';
+import type { LoadMessage, SeenRows } from '../engine/core/load-message.js';
 import type { CardProfile } from '../engine/core/profile.js';
-import { compileRules, type Limits } from '../engine/core/rules.js';
+import { compileRules } from '../engine/core/rules.js';
+import type { Seen } from '../engine/core/seen.js';
 
-/** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
-export interface LoadMessage {
-  readonly accounts?: readonly AccountRow[];
-  readonly users?: readonly UserRow[];
-  readonly cards?: readonly CardRow[];
-  readonly spend?: readonly SpendRow[];
-  readonly chains?: readonly ChainRow[];
-  /** Records of settled questions, base64, by the id they answer. */
-  readonly records?: readonly RecordRow[];
-}
-
-export interface AccountRow {
-  readonly number: number;
-  readonly version: number;
-  readonly status: Status;
-  readonly currency: string;
-  readonly timeZone: string;
-  readonly partialApproval: boolean;
-  readonly limits: Limits | null;
-  readonly funds: number;
-  readonly held: number;
-  readonly posted: number;
-}
-
-export interface UserRow {
-  readonly number: number;
-  readonly version: number;
-  readonly status: Status;
-  readonly limits: Limits | null;
-}
-
-export interface CardRow {
-  readonly token: string;
-  readonly number: number;
-  readonly version: number;
-  readonly status: Status;
-  readonly expiresDay: number;
-  readonly limits: Limits | null;
-  readonly accountNumber: number;
-  readonly userNumber: number;
-}
-
-export interface SpendRow {
-  readonly level: Level;
-  readonly number: number;
-  readonly day: number;
-  readonly amounts: readonly number[];
-  readonly counts: readonly number[];
-}
-
-export interface ChainRow {
-  readonly id: string;
-  readonly accountNumber: number;
-  readonly cardNumber: number;
-  readonly userNumber: number;
-  readonly status: ChainStatus;
-  readonly held: number;
-  readonly posted: number;
-  readonly refunded: number;
-  readonly firstDay: number;
-  readonly newestDay: number;
-  readonly newestAmount: number;
-  readonly expiresAtMs: number;
-}
-
-export interface RecordRow {
-  readonly id: string;
-  readonly record: string;
+/** Remembers settled ids; what is in memory already is newer and stays. */
+export function loadSeen(rows: SeenRows, seen: Seen): void {
+  const sequences = Buffer.from(rows.sequences, 'base64');
+  const hashes = Buffer.from(rows.hashes, 'base64');
+  for (let offset = 0; offset < sequences.length; offset += 8) {
+    seen.loadSettled(hashes.readUInt32LE(offset), hashes.readUInt32LE(offset + 4), sequences.readDoubleLE(offset));
+  }
 }
 
 /** Text as the byte readers see it: one character per UTF-8 byte. Cards and recalled records are keyed by it. */
@@ -91,6 +30,7 @@ export function applyLoad(
   books: Books,
   cards: LRUCache<string, CardProfile>,
   recalled: LRUCache<string, Uint8Array>,
+  roots: LRUCache<string, string>,
   shippedSequence: number,
 ): void {
   const { accounts, users, spend, chains } = books;
@@ -125,6 +65,7 @@ export function applyLoad(
   }
   for (const row of message.chains ?? []) {
     const id = Buffer.from(row.id, 'utf8');
+    if (row.askedId !== row.id) roots.set(byteKey(row.askedId), row.id);
     if (chains.find(id, 0, id.length) >= 0 || !chains.makeRoom(shippedSequence)) continue;
     chains.open(id, 0, id.length, row, 0);
   }

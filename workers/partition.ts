@@ -25,6 +25,7 @@ import {
 import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
 import { assert } from '../engine/core/invariant.js';
 import { levels } from '../engine/core/limit-names.js';
+import type { LoadMessage } from '../engine/core/load-message.js';
 import { Outcome } from '../engine/core/outcome.js';
 import { type CardProfile, Users } from '../engine/core/profile.js';
 import { Reason } from '../engine/core/reasons.js';
@@ -42,7 +43,7 @@ import { locationSettled, Seen } from '../engine/core/seen.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
 import type { Codec } from '../engine/wire/codec.js';
-import { applyLoad, type LoadMessage } from './load.js';
+import { applyLoad, loadSeen } from './load.js';
 import { sameQuestion } from './same-question.js';
 
 /** What a partition needs of its journal; workers/journal.ts is the real one. */
@@ -58,7 +59,7 @@ export interface PartitionJournal {
   /** Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost. */
   reserve(bytes: number): boolean;
   /** One write, one sync. Throws when either fails; then the journal takes nothing any more. */
-  append(end: number, count: number, atMs: number): void;
+  append(end: number, count: number, atMs: number): number;
   /** Reads the record at a location into `target`. @returns its length, or 0 when its segment has gone. */
   read(location: number, target: Uint8Array): number;
 }
@@ -103,6 +104,8 @@ export class Partition {
   readonly #recordRequest = new Request();
   readonly #recordOutcome = new Outcome();
   readonly #recalled = new LRUCache<string, Uint8Array>({ max: recalledRecordsMax });
+  /** Root ids of chains that were asked for by the id of a later message. */
+  readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
   #end = 0;
   #count = 0;
   #answerEnd = 0;
@@ -141,7 +144,8 @@ export class Partition {
     this.#count = 0;
     this.#end = journal.recordsStart;
     this.#answerEnd = 0;
-    const writable = journal.reserve(this.#recordBytesAtMost(slab));
+    const recordBytes = this.#recordBytesAtMost(slab);
+    const writable = recordBytes === 0 || journal.reserve(recordBytes);
     for (let index = 0; index < slab.count; index++) {
       slab.answerStart[index] = this.#answerEnd;
       slab.answerFlags[index] = 0;
@@ -181,10 +185,22 @@ export class Partition {
 
   #load(slab: Slab, index: number): void {
     // The front is our own process: these bytes come from our loader, not from outside.
-    const message = JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as LoadMessage;
-    applyLoad(message, this.books, this.cards, this.#recalled, this.#shippedSequence());
+    this.load(JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as LoadMessage);
     slab.status[index] = EntryStatus.none;
   }
+
+  /** Takes over what the loader brought. */
+  load(message: LoadMessage): void {
+    applyLoad(message, this.books, this.cards, this.#recalled, this.#roots, this.#shippedSequence());
+    if (message.seen !== undefined) loadSeen(message.seen, this.seen);
+    if (message.seenComplete === true) this.#seenIsComplete = true;
+  }
+
+  /**
+   * Whether the ids of settled records are in memory. Right after a start they are not yet: until then an unknown id is
+   * looked up in Postgres before it counts as new.
+   */
+  #seenIsComplete = false;
 
   // --- requests -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +216,8 @@ export class Partition {
     }
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
-    if (repeated === needsLoading) return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
+    const isUnsure = repeated === notFound && !this.#seenIsComplete && (flags & EntryFlag.seenAbsent) === 0;
+    if (repeated === needsLoading || isUnsure) return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
     if (repeated !== notFound) return this.#repeat(slab, index, codec);
 
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
@@ -303,6 +320,16 @@ export class Partition {
       this.#root.end = this.#root.start;
       if (declined) return chainAbsent;
     }
+    const rootId = this.#roots.get(byteText(request.source, original));
+    if (rootId !== undefined) {
+      const bytes = Buffer.from(rootId, 'utf8');
+      const chain = chains.find(bytes, 0, bytes.length);
+      if (chain >= 0) {
+        this.#rootSource = bytes;
+        this.#root.end = bytes.length;
+        return chain;
+      }
+    }
     return absent ? chainAbsent : needsLoading;
   }
 
@@ -326,7 +353,7 @@ export class Partition {
     const location = this.seen.location(slot);
     if (location !== locationSettled) {
       const frameOffset = location - this.#journal.frameLocation;
-      if (frameOffset >= 0 && frameOffset < this.#end) {
+      if (this.#count > 0 && frameOffset >= 0 && frameOffset < this.#end) {
         // Asked twice within one batch: the record is not on disk yet, and both answers wait for the same sync.
         const length = this.#journal.view.getUint16(frameOffset, true);
         this.#recordBytes.set(this.#journal.frame.subarray(frameOffset, frameOffset + length));
@@ -400,6 +427,8 @@ export class Partition {
     this.#owner.cardNumber = parties.cardNumber;
     this.#owner.userNumber = parties.userNumber;
     const offset = this.#end;
+    const location = journal.frameLocation + offset;
+    slab.location[index] = location;
     const length = writeRecord(
       journal.frame,
       journal.view,
@@ -416,7 +445,7 @@ export class Partition {
     applyOutcome(this.books, request, outcome, account, isOurs ? chain : chainAbsent, parties, sequence);
     if (request.id.end > request.id.start) {
       hash64(request.source, request.id.start, request.id.end);
-      this.seen.add(hashLow, hashHigh, sequence, journal.frameLocation + offset, this.#replaces);
+      this.seen.add(hashLow, hashHigh, sequence, location, this.#replaces);
     }
   }
 
@@ -427,10 +456,9 @@ export class Partition {
 
   /** An approval that missed its deadline is taken back by a record of its own; its id is answered system_error. */
   #takeBack(slab: Slab, index: number): void {
-    const id = { start: slab.start[index]!, end: slab.end[index]! };
-    const slot = this.#findRecord(slab.request, id, true);
+    const location = slab.request.readDoubleLE(slab.start[index]!);
     // It was journaled by the batch before, on this thread: it must be there.
-    assert(slot >= 0, 'an approval to take back is not in the journal');
+    assert(this.#journal.read(location, this.#recordBytes) > 0, 'an approval to take back is not in the journal');
     const request = this.#request;
     readRecordRequest(this.#recordBytes, this.#recordView, 0, request);
     readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
@@ -447,7 +475,8 @@ export class Partition {
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
     decideLate(this.books, account, chain, approval, this.#outcome);
     request.type = MessageType.late;
-    this.#replaces = slot;
+    this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
+    while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location) this.#replaces = this.seen.findNext();
     this.#commit(slab, index, account, chain);
     this.#replaces = notFound;
     this.#write(slab, index, codec, request, this.#outcome);

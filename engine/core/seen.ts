@@ -70,6 +70,13 @@ export class Seen {
     this.#location[slot] = location;
   }
 
+  /** Remembers a settled id unless a newer record has its place or its hash. */
+  loadSettled(low: number, high: number, sequence: number): void {
+    const slot = sequence % (this.#mask + 1);
+    if (this.#sequence[slot]! >= sequence || this.#index.find(low, high) >= 0) return;
+    this.add(low, high, sequence, locationSettled, -1);
+  }
+
   #forget(slot: number): void {
     if (this.#sequence[slot] === 0) return;
     this.#index.remove(slot);

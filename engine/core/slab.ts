@@ -18,7 +18,7 @@ export const EntryKind = {
   marqeta: 2,
   /** JSON from the loader: cards, chains and records that were missing. */
   load: 16,
-  /** An approval of the slab before missed its deadline: take it back, then answer. The bytes are the id. */
+  /** An approval of the slab before missed its deadline: take it back, then answer. The bytes are its location, an f64. */
   late: 17,
   /** A hold's lifetime ended. The bytes are the chain's root id. */
   expiry: 18,
@@ -65,10 +65,12 @@ export class Slab {
   readonly buffer: SharedArrayBuffer;
   readonly size: SlabSize;
   readonly #header: Int32Array;
-  /** When the front sealed the slab, wall clock ms: the only clock a partition knows. [0] sealed at, [1] deadline ms. */
+  /** When the front sealed the slab, wall clock ms: the only clock a partition knows. [0] sealed at, [1] deadline ms, [2] returned at. */
   readonly #times: Float64Array;
   /** Stamped once, wall clock ms since 1970 with a fraction. */
   readonly arrivalMs: Float64Array;
+  /** Where the worker journaled the entry's record. */
+  readonly location: Float64Array;
   readonly kind: Uint8Array;
   readonly flags: Uint8Array;
   readonly start: Int32Array;
@@ -84,8 +86,8 @@ export class Slab {
 
   /** Bytes of shared memory of one slab. Answers get their worst case each: an answer must always fit. */
   static bytes(size: SlabSize): number {
-    const perEntry = 8 + 4 * 4 + 2 + 4;
-    return headerInts * 4 + 16 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
+    const perEntry = 2 * 8 + 4 * 4 + 2 + 4;
+    return headerInts * 4 + 24 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
   }
 
   constructor(size: SlabSize, buffer = new SharedArrayBuffer(Slab.bytes(size))) {
@@ -93,9 +95,11 @@ export class Slab {
     this.size = size;
     const { entries } = size;
     let offset = 0;
-    this.#times = new Float64Array(buffer, offset, 2);
-    offset += 16;
+    this.#times = new Float64Array(buffer, offset, 3);
+    offset += 24;
     this.arrivalMs = new Float64Array(buffer, offset, entries);
+    offset += 8 * entries;
+    this.location = new Float64Array(buffer, offset, entries);
     offset += 8 * entries;
     this.#header = new Int32Array(buffer, offset, headerInts);
     offset += 4 * headerInts;
@@ -133,6 +137,14 @@ export class Slab {
   }
   get deadlineMs(): number {
     return this.#times[1]!;
+  }
+
+  /** When the front got the slab back, wall clock ms. */
+  get returnedAtMs(): number {
+    return this.#times[2]!;
+  }
+  set returnedAtMs(nowMs: number) {
+    this.#times[2] = nowMs;
   }
 
   /** Empties the slab for the next batch. */

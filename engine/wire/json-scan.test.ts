@@ -37,6 +37,9 @@ const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))
 /** Printable: a test's name with a line separator in it breaks the report. */
 const shown = (text: string): string => text.replace(/[^ -~]/g, '?');
 
+// FUZZ_RUNS decides how long this takes.
+t.setTimeout(0);
+
 t.test('values of every kind are skipped whole', (t) => {
   const good = [
     '0',

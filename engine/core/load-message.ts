@@ -1,0 +1,89 @@
+/**
+ * What the loader brings from Postgres into a partition: the words between the front and its own worker threads.
+ */
+import type { Status } from './accounts.js';
+import type { ChainStatus } from './codes.js';
+import type { Level } from './limit-names.js';
+import type { Limits } from './rules.js';
+
+/** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
+export interface LoadMessage {
+  readonly accounts?: readonly AccountRow[];
+  readonly users?: readonly UserRow[];
+  readonly cards?: readonly CardRow[];
+  readonly spend?: readonly SpendRow[];
+  readonly chains?: readonly ChainRow[];
+  /** Records of settled questions, base64, by the id they answer. */
+  readonly records?: readonly RecordRow[];
+  /** Hashes of settled ids, newest first. */
+  readonly seen?: SeenRows;
+  /** Everything that is to be remembered has been loaded: an unknown id is new. */
+  readonly seenComplete?: boolean;
+}
+
+/** Base64 of two little-endian arrays of one length: f64 sequences and 64-bit hashes (lower half first). */
+export interface SeenRows {
+  readonly sequences: string;
+  readonly hashes: string;
+}
+
+export interface AccountRow {
+  readonly number: number;
+  readonly version: number;
+  readonly status: Status;
+  readonly currency: string;
+  readonly timeZone: string;
+  readonly partialApproval: boolean;
+  readonly limits: Limits | null;
+  readonly funds: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+export interface UserRow {
+  readonly number: number;
+  readonly version: number;
+  readonly status: Status;
+  readonly limits: Limits | null;
+}
+
+export interface CardRow {
+  readonly token: string;
+  readonly number: number;
+  readonly version: number;
+  readonly status: Status;
+  readonly expiresDay: number;
+  readonly limits: Limits | null;
+  readonly accountNumber: number;
+  readonly userNumber: number;
+}
+
+export interface SpendRow {
+  readonly level: Level;
+  readonly number: number;
+  readonly day: number;
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
+
+export interface ChainRow {
+  readonly id: string;
+  /** The id that was asked for, when it is a later message's and not the chain's own; else the same as `id`. */
+  readonly askedId: string;
+  readonly accountNumber: number;
+  readonly cardNumber: number;
+  readonly userNumber: number;
+  readonly status: ChainStatus;
+  readonly held: number;
+  readonly posted: number;
+  readonly refunded: number;
+  readonly firstDay: number;
+  readonly newestDay: number;
+  readonly newestAmount: number;
+  readonly expiresAtMs: number;
+}
+
+export interface RecordRow {
+  readonly id: string;
+  readonly record: string;
+}

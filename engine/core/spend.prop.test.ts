@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { runs } from '../testing/runs.js';
+import { Level, levels, windowCount } from './limit-names.js';
+import { Spend } from './spend.js';
+
+/** Says by calendar, from a Date, in which period a day lies: written apart from window.ts on purpose. */
+function period(index: number, day: number): string {
+  const date = new Date(day * 86_400_000);
+  const monday = day - ((date.getUTCDay() + 6) % 7);
+  return [`${day}`, `${monday}`, date.toISOString().slice(0, 7), `${date.getUTCFullYear()}`, ''][index]!;
+}
+
+interface Entry {
+  readonly day: number;
+  readonly amount: number;
+  readonly count: number;
+}
+
+/** Keeps everything and adds it up. */
+class ObviousSpend {
+  readonly #entries: Entry[] = [];
+  add(entry: Entry): void {
+    this.#entries.push(entry);
+  }
+  sum(index: number, day: number, what: 'amount' | 'count'): number {
+    return this.#entries
+      .filter((entry) => period(index, entry.day) === period(index, day))
+      .reduce((sum, entry) => sum + entry[what], 0);
+  }
+  /** What a day has spent that was not given back. */
+  ofDay(day: number): Entry {
+    return { day, amount: this.sum(0, day, 'amount'), count: this.sum(0, day, 'count') };
+  }
+  days(): number[] {
+    return [...new Set(this.#entries.map((entry) => entry.day))];
+  }
+}
+
+const step = fc.record({
+  later: fc.oneof(fc.constantFrom(0, 0, 0, 1, 1, 2, 6, 7), fc.integer({ min: 0, max: 800 })),
+  amount: fc.integer({ min: 0, max: 10_000 }),
+  giveBack: fc.boolean(),
+  from: fc.nat(),
+  entity: fc.integer({ min: 1, max: 2 }),
+  level: fc.constantFrom(...levels),
+});
+
+t.test('every window is the sum of what was spent in it and not given back', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 30_000 }), fc.array(step, { maxLength: 60 }), (start, steps) => {
+      const spend = new Spend(16);
+      const models = new Map<number, ObviousSpend>();
+      let day = start;
+      for (const { later, amount, giveBack, from, entity, level } of steps) {
+        day += later;
+        const key = entity * 4 + level;
+        const model = models.get(key) ?? new ObviousSpend();
+        models.set(key, model);
+        const days = model.days();
+        let entry: Entry = { day, amount, count: 1 };
+        if (giveBack && days.length > 0) {
+          // No more than that day has, as a chain that remembers what it took.
+          const taken = model.ofDay(days[from % days.length]!);
+          entry = { day: taken.day, amount: -Math.min(amount, taken.amount), count: taken.count > 0 ? -1 : 0 };
+        }
+        model.add(entry);
+        if (!spend.add(level, entity, entry.day, entry.amount, entry.count)) return false;
+        for (const [number, model] of models) {
+          const slot = spend.find((number % 4) as Level, Math.floor(number / 4));
+          for (let index = 0; index < windowCount; index++) {
+            for (const asOf of [day, day + 1, day + 40]) {
+              if (spend.amount(slot, index, asOf) !== model.sum(index, asOf, 'amount')) return false;
+              if (spend.count(slot, index, asOf) !== model.sum(index, asOf, 'count')) return false;
+            }
+          }
+        }
+      }
+      return true;
+    }),
+    runs(200),
+  );
+  t.end();
+});
+
+t.test('a window never falls below zero', (t) => {
+  const spend = new Spend(1);
+  spend.add(Level.card, 1, 100, 50, 1);
+  spend.add(Level.card, 1, 100, -80, -2);
+  const slot = spend.find(Level.card, 1);
+  for (let index = 0; index < windowCount; index++) {
+    t.equal(spend.amount(slot, index, 100), 0);
+    t.equal(spend.count(slot, index, 100), 0);
+  }
+  t.end();
+});
+
+t.test('asked as of a day before its newest, a window says what it has: too much rather than too little', (t) => {
+  const spend = new Spend(1);
+  spend.add(Level.card, 1, 100, 50, 1);
+  t.equal(spend.amount(0, 0, 99), 50);
+  t.end();
+});
+
+t.test('a settled row is taken over once, and never over a newer one in memory', (t) => {
+  const spend = new Spend(2);
+  t.equal(spend.load(Level.user, 7, 100, [1, 2, 3, 4, 5], [1, 1, 2, 2, 3]), true);
+  t.equal(spend.load(Level.user, 7, 200, [9, 9, 9, 9, 9], [9, 9, 9, 9, 9]), true);
+  const slot = spend.find(Level.user, 7);
+  t.same(
+    [0, 1, 2, 3, 4].map((index) => [spend.amount(slot, index, 100), spend.count(slot, index, 100)]),
+    [
+      [1, 1],
+      [2, 1],
+      [3, 2],
+      [4, 2],
+      [5, 3],
+    ],
+  );
+  t.end();
+});
+
+t.test('a full store says so', (t) => {
+  const spend = new Spend(2);
+  t.equal(spend.free, 2);
+  t.equal(spend.add(Level.card, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.user, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.card, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.account, 1, 1, 1, 1), false);
+  t.equal(spend.load(Level.account, 1, 1, [], []), false);
+  t.equal(spend.free, 0);
+  t.end();
+});

@@ -1,0 +1,404 @@
+/**
+ * What the front asks of Postgres, and the only importer of its driver here: loading what a partition misses, restoring
+ * after a restart, finding lapsed holds, and the lock that keeps a second engine away. Every query has a deadline;
+ * nothing here moves money (the shipper does, in one statement).
+ */
+import postgres from 'postgres';
+import type {
+  AccountRow,
+  CardRow,
+  ChainRow,
+  LoadMessage,
+  RecordRow,
+  SpendRow,
+  UserRow,
+} from './core/load-message.js';
+import { Status } from './core/accounts.js';
+import { ChainStatus, MessageType } from './core/codes.js';
+
+/** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
+const lookupTimeoutMs = 1000;
+/** Restoring after a crash reads what the journal's tail touches: more rows, and nobody waits for a single one. */
+const restoreTimeoutMs = 60_000;
+const connectTimeoutS = 2;
+/** Look-ups of different kinds run side by side; more connections would only queue inside Postgres. */
+const connectionsMax = 4;
+/** Ids per restore query: bounds the size of one statement and of its answer. */
+const restoreKeysMax = 10_000;
+/** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
+const tombstonesMax = 100_000;
+const seenChunk = 20_000;
+
+/** 'acfe' in ASCII and the ledger's number: the advisory lock that one memory engine holds on its database. */
+const engineLockKey = 0x61636665;
+
+const statusNumbers: Record<string, Status> = { active: Status.active, frozen: Status.frozen, closed: Status.closed };
+
+interface CardJson {
+  readonly card: Omit<CardRow, 'status' | 'accountNumber' | 'userNumber'> & { readonly status: string };
+  readonly account: Omit<AccountRow, 'status'> & { readonly status: string };
+  readonly user: Omit<UserRow, 'status'> & { readonly status: string };
+  readonly ownerKey: number;
+  readonly spend: readonly (SpendRow | null)[];
+}
+
+export interface LoadedCards {
+  readonly message: LoadMessage;
+  /** Tokens that were found, with the owner key that decides the partition. */
+  readonly owners: ReadonlyMap<string, number>;
+}
+
+export interface LoadedKeys {
+  readonly message: LoadMessage;
+  readonly found: ReadonlySet<string>;
+}
+
+/** A stretch of remembered ids for Partition.load, newest first. */
+export interface SeenChunk {
+  readonly message: LoadMessage;
+  readonly count: number;
+  readonly oldestSequence: number;
+}
+
+export class Database {
+  readonly #sql: postgres.Sql;
+  readonly #restoreSql: postgres.Sql;
+  readonly #url: string;
+  #lock: postgres.Sql | null = null;
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#sql = connect(url, connectionsMax, lookupTimeoutMs, 'engine loader');
+    this.#restoreSql = connect(url, 1, restoreTimeoutMs, 'engine restore');
+  }
+
+  /** Throws when Postgres does not answer. */
+  async ping(): Promise<void> {
+    await this.#sql`select 1`;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([
+      this.#sql.end({ timeout: 1 }),
+      this.#restoreSql.end({ timeout: 1 }),
+      this.#lock?.end({ timeout: 1 }),
+    ]);
+  }
+
+  /**
+   * Takes the engine lock of this database and holds it while the process lives. A lost connection loses the lock; it is
+   * taken again when Postgres is back, and `onStolen` is called when somebody else was faster.
+   * @returns false when another engine holds it
+   */
+  async acquireEngineLock(onStolen: () => void): Promise<boolean> {
+    let held = false;
+    const lock = postgres(this.#url, {
+      max: 1,
+      idle_timeout: 0,
+      max_lifetime: null,
+      connect_timeout: connectTimeoutS,
+      connection: { application_name: 'engine lock' },
+      onnotice: () => undefined,
+      onclose: () => {
+        if (held && this.#lock === lock) void this.#retake(lock, onStolen);
+      },
+    });
+    this.#lock = lock;
+    const [row] = await lock<{ held: boolean }[]>`select pg_try_advisory_lock(${engineLockKey}) as held`;
+    held = row?.held === true;
+    if (!held) {
+      this.#lock = null;
+      await lock.end({ timeout: 1 });
+    }
+    return held;
+  }
+
+  async #retake(lock: postgres.Sql, onStolen: () => void): Promise<void> {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 250).unref());
+      if (this.#lock !== lock) return;
+      try {
+        const [row] = await lock<{ held: boolean }[]>`select pg_try_advisory_lock(${engineLockKey}) as held`;
+        if (row?.held !== true) onStolen();
+        return;
+      } catch {
+        // Postgres is still away; nobody else can take the lock there either.
+      }
+    }
+  }
+
+  /** Settled position of a partition's journal; a row is made for a new one. Throws when the partition count differs. */
+  async openPosition(partition: number, partitionCount: number): Promise<number> {
+    const sql = this.#restoreSql;
+    await sql`insert into journal_positions (partition, partition_count) values (${partition}, ${partitionCount})
+      on conflict (partition) do nothing`;
+    const [row] = await sql<{ sequence: string; partition_count: number }[]>`
+      select sequence, partition_count from journal_positions where partition = ${partition}`;
+    if (row!.partition_count !== partitionCount) {
+      throw new Error(
+        `the books were kept by ${row!.partition_count} partitions, now WORKERS is ${partitionCount}: start once with ` +
+          `WORKERS=${row!.partition_count}, stop cleanly, remove the rows of journal_positions, then change WORKERS`,
+      );
+    }
+    return Number(row!.sequence);
+  }
+
+  /** Cards by token, with everything that a decision about them needs. */
+  async loadCards(tokens: readonly string[]): Promise<LoadedCards> {
+    const rows = await this.#sql<{ json: CardJson }[]>`
+      select json_build_object(
+        'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
+          'expiresDay', c.expires - date '1970-01-01', 'limits', lc.limits),
+        'account', json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
+          'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', la.limits, 'funds', a.funds,
+          'held', a.held, 'posted', a.posted),
+        'user', json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', lu.limits),
+        'ownerKey', a.owner_key,
+        'spend', json_build_array(${this.#spendJson('sc')}, ${this.#spendJson('su')}, ${this.#spendJson('sa')})) as json
+      from cards c
+      join accounts a on a.id = c.account_id
+      join users u on u.id = c.user_id
+      left join limits lc on lc.level = 0 and lc.entity_id = c.id
+      left join limits lu on lu.level = 1 and lu.entity_id = u.id
+      left join limits la on la.level = 2 and la.entity_id = a.id
+      left join spend_windows sc on sc.level = 0 and sc.entity_id = c.id
+      left join spend_windows su on su.level = 1 and su.entity_id = u.id
+      left join spend_windows sa on sa.level = 2 and sa.entity_id = a.id
+      where c.token = any(${tokens as string[]})`;
+    const owners = new Map<string, number>();
+    const accounts: AccountRow[] = [];
+    const users: UserRow[] = [];
+    const cards: CardRow[] = [];
+    const spend: SpendRow[] = [];
+    for (const { json } of rows) {
+      owners.set(json.card.token, json.ownerKey);
+      accounts.push({ ...json.account, status: statusNumber(json.account.status) });
+      users.push({ ...json.user, status: statusNumber(json.user.status) });
+      cards.push({
+        ...json.card,
+        status: statusNumber(json.card.status),
+        accountNumber: json.account.number,
+        userNumber: json.user.number,
+      });
+      for (const row of json.spend) if (row !== null) spend.push(row);
+    }
+    return { message: { accounts, users, cards, spend }, owners };
+  }
+
+  #spendJson(alias: string): postgres.PendingQuery<postgres.Row[]> {
+    const sql = this.#sql;
+    const column = (name: string) => sql(`${alias}.${name}`);
+    return sql`case when ${column('entity_id')} is null then null else json_build_object(
+      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
+      'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
+        ${column('yearly_amount')}, ${column('lifetime_amount')}),
+      'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
+        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
+  }
+
+  /** Chains by their id, or by the id of a later message of theirs, with the books of their accounts. */
+  async loadChains(ids: readonly string[]): Promise<LoadedKeys> {
+    const chains = await chainRows(this.#sql, ids);
+    const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
+    const [accounts, users, spend] = await Promise.all([
+      accountRows(this.#sql, numbers((row) => row.accountNumber)),
+      userRows(this.#sql, numbers((row) => row.userNumber)),
+      spendRows(
+        this.#sql,
+        numbers((row) => row.cardNumber),
+        numbers((row) => row.userNumber),
+        numbers((row) => row.accountNumber),
+      ),
+    ]);
+    return { message: { accounts, users, spend, chains }, found: new Set(chains.map((row) => row.askedId)) };
+  }
+
+  /** Journal records of settled questions, by request id. */
+  async loadRecords(ids: readonly string[]): Promise<LoadedKeys> {
+    const records = await this.#sql<RecordRow[]>`
+      select distinct on (request_id) request_id as id, encode(record, 'base64') as record
+      from transaction_events where request_id = any(${ids as string[]})
+      order by request_id, at desc, sequence desc`;
+    return { message: { records: [...records] }, found: new Set(records.map((row) => row.id)) };
+  }
+
+  /** The state that a journal's unsettled tail touches, as settled. */
+  async restore(keys: {
+    readonly accounts: readonly number[];
+    readonly cards: readonly number[];
+    readonly users: readonly number[];
+    readonly chains: readonly string[];
+    readonly partition: number;
+    readonly holdMs: number;
+  }): Promise<LoadMessage> {
+    const sql = this.#restoreSql;
+    const accounts: AccountRow[] = [];
+    for (const part of parts(keys.accounts)) accounts.push(...(await accountRows(sql, part)));
+    const users: UserRow[] = [];
+    for (const part of parts(keys.users)) users.push(...(await userRows(sql, part)));
+    const spend: SpendRow[] = [];
+    for (const part of parts(keys.cards)) spend.push(...(await spendRows(sql, part, [], [])));
+    for (const part of parts(keys.users)) spend.push(...(await spendRows(sql, [], part, [])));
+    for (const part of parts(keys.accounts)) spend.push(...(await spendRows(sql, [], [], part)));
+    const chains: ChainRow[] = [];
+    for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, part)));
+    chains.push(...(await tombstoneRows(sql, keys.partition, keys.holdMs)));
+    return { accounts, users, spend, chains };
+  }
+
+  /** Hashes of settled ids below `beforeSequence`, newest first. */
+  async seenBefore(partition: number, beforeSequence: number): Promise<SeenChunk> {
+    const rows = await this.#restoreSql<{ sequence: string; id_hash: string }[]>`
+      select sequence, id_hash from transaction_events
+      where partition = ${partition} and sequence < ${beforeSequence}
+      order by sequence desc limit ${seenChunk}`;
+    const sequences = Buffer.alloc(rows.length * 8);
+    const hashes = Buffer.alloc(rows.length * 8);
+    let count = 0;
+    for (const row of rows) {
+      // Internal messages (expiry) answer no id.
+      if (row.id_hash === null) continue;
+      sequences.writeDoubleLE(Number(row.sequence), count * 8);
+      hashes.writeBigInt64LE(BigInt(row.id_hash), count * 8);
+      count++;
+    }
+    return {
+      message: {
+        seen: {
+          sequences: sequences.subarray(0, count * 8).toString('base64'),
+          hashes: hashes.subarray(0, count * 8).toString('base64'),
+        },
+      },
+      count: rows.length,
+      oldestSequence: rows.length === 0 ? 0 : Number(rows[rows.length - 1]!.sequence),
+    };
+  }
+
+  /** Root ids of open holds of a partition whose lifetime ended, oldest first. */
+  async lapsedHolds(partition: number, nowMs: number, limit: number): Promise<string[]> {
+    const rows = await this.#sql<{ id: string }[]>`
+      select id from transactions
+      where held_amount > 0 and expires_at <= ${new Date(nowMs)} and partition = ${partition}
+      order by expires_at limit ${limit}`;
+    return rows.map((row) => row.id);
+  }
+
+  /** Internal number of the account with that public id, its currency, owner and settled books; null when unknown. */
+  async accountByPublicId(publicId: string): Promise<AccountSummary | null> {
+    const [row] = await this.#sql<AccountSummary[]>`
+      select id::float8 as number, owner_key::float8 as "ownerKey", currency, funds::float8, available::float8,
+        held::float8, posted::float8
+      from accounts where public_id = ${publicId}`;
+    return row ?? null;
+  }
+}
+
+export interface AccountSummary {
+  readonly number: number;
+  readonly ownerKey: number;
+  readonly currency: string;
+  readonly funds: number;
+  readonly available: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+function connect(url: string, max: number, statementTimeoutMs: number, name: string): postgres.Sql {
+  return postgres(url, {
+    max,
+    idle_timeout: 30,
+    connect_timeout: connectTimeoutS,
+    onnotice: () => undefined,
+    connection: { application_name: name, statement_timeout: statementTimeoutMs },
+  });
+}
+
+function statusNumber(name: string): Status {
+  // Anything the engine does not know must not spend.
+  return statusNumbers[name] ?? Status.closed;
+}
+
+function* parts<T>(keys: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < keys.length; start += restoreKeysMax) yield keys.slice(start, start + restoreKeysMax);
+}
+
+async function accountRows(sql: postgres.Sql, numbers: readonly number[]): Promise<AccountRow[]> {
+  if (numbers.length === 0) return [];
+  const rows = await sql<{ json: Omit<AccountRow, 'status'> & { status: string } }[]>`
+    select json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
+      'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
+      'held', a.held, 'posted', a.posted) as json
+    from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+    where a.id = any(${numbers as number[]}::bigint[])`;
+  return rows.map(({ json }) => ({ ...json, status: statusNumber(json.status) }));
+}
+
+async function userRows(sql: postgres.Sql, numbers: readonly number[]): Promise<UserRow[]> {
+  if (numbers.length === 0) return [];
+  const rows = await sql<{ json: Omit<UserRow, 'status'> & { status: string } }[]>`
+    select json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', l.limits) as json
+    from users u left join limits l on l.level = 1 and l.entity_id = u.id
+    where u.id = any(${numbers as number[]}::bigint[])`;
+  return rows.map(({ json }) => ({ ...json, status: statusNumber(json.status) }));
+}
+
+async function spendRows(
+  sql: postgres.Sql,
+  cards: readonly number[],
+  users: readonly number[],
+  accounts: readonly number[],
+): Promise<SpendRow[]> {
+  const rows = await sql<{ json: SpendRow }[]>`
+    select json_build_object('level', level, 'number', entity_id, 'day', spend_day,
+      'amounts', json_build_array(daily_amount, weekly_amount, monthly_amount, yearly_amount, lifetime_amount),
+      'counts', json_build_array(daily_count, weekly_count, monthly_count, yearly_count, lifetime_count)) as json
+    from spend_windows
+    where (level = 0 and entity_id = any(${cards as number[]}::bigint[]))
+       or (level = 1 and entity_id = any(${users as number[]}::bigint[]))
+       or (level = 2 and entity_id = any(${accounts as number[]}::bigint[]))`;
+  return rows.map((row) => row.json);
+}
+
+/** A chain that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
+function chainStatus(status: number, type: number): ChainStatus {
+  return type === MessageType.reversal ? ChainStatus.tombstone : (status as ChainStatus);
+}
+
+type ChainJson = Omit<ChainRow, 'status'> & { readonly status: number; readonly type: number };
+
+function chainRow({ type, ...json }: ChainJson): ChainRow {
+  return { ...json, status: chainStatus(json.status, type) };
+}
+
+async function chainRows(sql: postgres.Sql, ids: readonly string[]): Promise<ChainRow[]> {
+  if (ids.length === 0) return [];
+  const rows = await sql<{ json: ChainJson }[]>`
+    with asked as (select unnest(${ids as string[]}::text[]) as asked_id),
+    direct as (select a.asked_id, t.id from asked a join transactions t on t.id = a.asked_id),
+    -- The id of a later message leads to its chain.
+    indirect as (
+      select distinct on (a.asked_id) a.asked_id, e.transaction_id as id
+      from asked a join transaction_events e on e.request_id = a.asked_id
+      where a.asked_id not in (select asked_id from direct)
+      order by a.asked_id, e.sequence desc)
+    select json_build_object('id', t.id, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
+      'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
+      'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
+      'newestAmount', t.newest_spend_amount,
+      'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
+    from (select * from direct union all select * from indirect) k join transactions t on t.id = k.id
+    where t.account_id is not null`;
+  return rows.map((row) => chainRow(row.json));
+}
+
+async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: number): Promise<ChainRow[]> {
+  const rows = await sql<{ json: ChainJson }[]>`
+    select json_build_object('id', t.id, 'askedId', t.id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
+      'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', 0, 'posted', 0, 'refunded', 0,
+      'firstDay', 0, 'newestDay', 0, 'newestAmount', 0, 'expiresAtMs', 0) as json
+    from transactions t
+    where t.type = ${MessageType.reversal} and t.partition = ${partition} and t.account_id is not null
+      and t.created_at > ${new Date(Date.now() - holdMs)}
+    order by t.created_at desc limit ${tombstonesMax}`;
+  return rows.map((row) => chainRow(row.json));
+}

@@ -1,0 +1,263 @@
+/**
+ * The engine put together: database, shipper, partitions, front, ops port. Started by main.ts; tests start it in their
+ * own process.
+ */
+import { join } from 'node:path';
+import { Admission } from './admission.js';
+import { BasicAuth } from './basic-auth.js';
+import { SystemClock } from './clock.js';
+import type { EngineConfig } from './config.js';
+import { createProgress } from './core/progress.js';
+import { Reason } from './core/reasons.js';
+import type { PartitionStats } from './core/partition-task.js';
+import { Database } from './database.js';
+import { Health } from './health.js';
+import type { Lane, Waiter } from './lane.js';
+import { Loader } from './loader.js';
+import type { Log } from './log.js';
+import { type AccountView, Ops } from './ops.js';
+import { PartitionHost, type StorageFaults } from './partition-host.js';
+import { Router } from './router.js';
+import { Server } from './server.js';
+import { ShipperClient } from './shipper-client.js';
+import { Telemetry } from './telemetry.js';
+import type { Codec } from './wire/codec.js';
+import { createMarqetaCodec } from './wire/marqeta.js';
+import { nativeCodec } from './wire/native.js';
+
+/** How often waiting requests are held against their deadlines: late by this much at most. */
+const deadlineTickMs = 5;
+/** How often lapsed holds are looked for: a hold of seven days does not mind. */
+const expiryTickMs = 2000;
+const statsTickMs = 1000;
+/** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
+const lockWaitMs = 10_000;
+/** At most so many slow-authorization warnings a second. */
+const slowWarningsMax = 10;
+
+export interface Engine {
+  /** Answers what is in flight, settles, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Starts the engine. Throws with one line for a person when it cannot. */
+export async function startEngine(config: EngineConfig, log: Log, faults: StorageFaults | null = null): Promise<Engine> {
+  const clock = new SystemClock();
+  const nowMs = () => clock.nowMs();
+  const database = new Database(config.databaseUrl);
+  try {
+    await lockDatabase(database, log);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  const progress = createProgress(config.workers);
+  const shipper = new ShipperClient({
+    config,
+    progress,
+    journalDirectory: join(config.dataDir, 'journal'),
+    log,
+    openPosition: (partition) => database.openPosition(partition, config.workers),
+  });
+  const loader = new Loader(database, nowMs);
+  const admission = new Admission(config.maxInFlight);
+  const hosts: PartitionHost[] = [];
+  let stats: PartitionStats[] = [];
+  const sum = (pick: (of: PartitionStats) => number) => stats.reduce((total, of) => total + pick(of), 0);
+  const telemetry = new Telemetry(progress, () => ({
+    inFlight: admission.count,
+    laneDepth: hosts.reduce((depth, host) => depth + host.lane.depth, 0),
+    loaderWaiting: loader.waiting,
+    partitionsReady: hosts.filter((host) => host.state === 'ready').length,
+    restarts: hosts.reduce((restarts, host) => restarts + host.restarts, 0),
+    cards: sum((of) => of.cards),
+    cardHits: sum((of) => of.cardHits),
+    cardMisses: sum((of) => of.cardMisses),
+    chains: sum((of) => of.chains),
+  }));
+  for (let partition = 0; partition < config.workers; partition++) {
+    hosts.push(
+      new PartitionHost(
+        partition,
+        config,
+        progress,
+        database,
+        shipper,
+        nowMs,
+        {
+          need: (host, need, again) => loader.load(host.lane, host.partition, need, again),
+          batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
+            telemetry.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
+          late: () => {
+            telemetry.late++;
+          },
+        },
+        log,
+        faults,
+      ),
+    );
+  }
+  const router = new Router(hosts);
+  const health = new Health(config, database, hosts, shipper);
+  const codecs: readonly Codec[] = [
+    nativeCodec,
+    createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
+  ];
+  const slowWarnings = new RateLimit(slowWarningsMax);
+  const server = new Server({
+    host: config.host,
+    port: config.authPort,
+    codecs,
+    auth: new BasicAuth(config.processorUser, config.processorPassword),
+    clock,
+    admission,
+    telemetry,
+    route,
+    slowMs: config.slowAuthorizationMs,
+    slow(totalMs, waitMs, runMs) {
+      if (!slowWarnings.allows(nowMs())) return;
+      const answerMs = totalMs - waitMs - runMs;
+      const hop = waitMs >= runMs && waitMs >= answerMs ? 'wait' : runMs >= answerMs ? 'decide' : 'answer';
+      log.warn({ hop, totalMs: round(totalMs), waitMs: round(waitMs), decideMs: round(runMs) }, 'slow authorization');
+    },
+  });
+
+  function route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null {
+    const found = router.route(codec, body);
+    if (typeof found !== 'string') return found.lane;
+    const bytes = Buffer.from(body);
+    const claim = (lane: Lane) => {
+      if (!waiter.isSettled && !lane.claim(waiter.kind, 0, arrivalMs, bytes, waiter)) waiter.refuse(Reason.overloaded);
+    };
+    database.loadCards([found]).then(
+      ({ owners }) => {
+        const ownerKey = owners.get(found);
+        if (ownerKey !== undefined) router.learn(found, ownerKey);
+        // An unknown card is declined, and journaled, by the first partition.
+        claim(hosts[ownerKey === undefined ? 0 : router.partitionOf(ownerKey)]!.lane);
+      },
+      () => {
+        if (!waiter.isSettled) waiter.refuse(Reason.systemError);
+      },
+    );
+    return null;
+  }
+
+  async function account(publicId: string): Promise<AccountView | null> {
+    const settled = await database.accountByPublicId(publicId);
+    if (settled === null) return null;
+    const { number, ownerKey, currency, ...books } = settled;
+    const live = await hosts[router.partitionOf(ownerKey)]!.account(number);
+    const { funds, available, held, posted } = live ?? books;
+    return { id: publicId, currency, funds, available, held, posted };
+  }
+
+  const ops = new Ops({
+    host: config.opsHost,
+    port: config.opsPort,
+    engineToken: config.engineToken,
+    health,
+    metrics: async () => ({ contentType: telemetry.registry.contentType, text: await telemetry.registry.metrics() }),
+    account,
+  });
+
+  const timers = [
+    setInterval(() => {
+      const now = nowMs();
+      for (const host of hosts) host.lane.expire(now);
+      loader.expire(now, config.deadlineMs);
+      progress.setRequestsInFlight(admission.count);
+    }, deadlineTickMs),
+    setInterval(() => {
+      for (const host of hosts) {
+        host.expireHolds(nowMs()).catch((error: Error) => log.warn({ error: error.message }, 'no look for lapsed holds'));
+      }
+    }, expiryTickMs),
+    setInterval(() => {
+      void Promise.all(hosts.map((host) => host.stats())).then(
+        (all) => {
+          stats = all.filter((of) => of !== null);
+        },
+        () => undefined,
+      );
+    }, statsTickMs),
+  ];
+
+  async function closeAll(): Promise<void> {
+    for (const timer of timers) clearInterval(timer);
+    server.close();
+    await ops.close();
+    await Promise.all(hosts.map((host) => host.stop()));
+    await shipper.stop();
+    await database.close();
+  }
+
+  try {
+    await ops.listen();
+    await Promise.all(hosts.map((host) => host.start()));
+    await server.listen();
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  log.info({ authPort: config.authPort, opsPort: config.opsPort, workers: config.workers }, 'engine ready');
+
+  return {
+    async stop() {
+      log.info('stopping: answering what is in flight');
+      server.stopAccepting();
+      const giveUpAtMs = nowMs() + config.deadlineMs + 1000;
+      while ((admission.count > 0 || hosts.some((host) => !host.lane.isIdle)) && nowMs() < giveUpAtMs) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      // Nothing is lost when Postgres is away: the journal keeps the rest for the next start.
+      const drained = await shipper.drain(drainTimeoutMs);
+      if (!drained) log.warn('the journal keeps what Postgres did not take yet');
+      await closeAll();
+      log.info('stopped');
+    },
+  };
+}
+
+/** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */
+const drainTimeoutMs = 5000;
+
+async function lockDatabase(database: Database, log: Log): Promise<void> {
+  const giveUpAtMs = performance.now() + lockWaitMs;
+  const onStolen = () => {
+    log.fatal('another engine took this database while Postgres was away; stopping so that no account has two writers');
+    process.exit(1);
+  };
+  while (!(await database.acquireEngineLock(onStolen))) {
+    if (performance.now() > giveUpAtMs) {
+      throw new Error(
+        'another engine already runs on this database (LEDGER=memory allows one): stop it, or give this one a DATABASE_URL of its own',
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** So many a second, the rest is dropped. */
+class RateLimit {
+  readonly #perSecond: number;
+  #second = 0;
+  #count = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  allows(nowMs: number): boolean {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#count = 0;
+    }
+    return ++this.#count <= this.#perSecond;
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

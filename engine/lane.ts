@@ -1,0 +1,304 @@
+/**
+ * The way to one partition and back. Two slabs take turns: while the worker decides and syncs one, arrivals fill the
+ * other; batches grow by themselves under load. When a slab comes back the next one leaves first, then the answers go
+ * out. Arrival order is kept.
+ *
+ * Deadlines (law 7): a request that waits too long is answered 503 when its deadline passes; if the worker approved it
+ * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
+ * message of that id is looked at, and then answered.
+ */
+import { Reason } from './core/reasons.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from './core/slab.js';
+
+/** Whoever waits for an entry's answer. */
+export interface Waiter {
+  /** Protocol number: the entry's kind. */
+  readonly kind: number;
+  /** Wall clock ms, stamped once. */
+  readonly arrivalMs: number;
+  /** An answer was sent (possibly a refusal at the deadline), or the client has gone. */
+  readonly isSettled: boolean;
+  /** It was told 503: whatever the worker approves for it after that must be taken back. */
+  readonly isRefused: boolean;
+  /** How often it was sent again behind something loaded. */
+  reentries: number;
+  /** The decided answer: `slab.answer[answerStart, answerEnd)` with an HTTP status. The bytes are valid during the call. */
+  answer(slab: Slab, index: number): void;
+  /** No answer could be made: 503 with a decline body. */
+  refuse(reason: Reason): void;
+}
+
+/** Something that is not in the partition's memory. */
+export interface Need {
+  readonly status: number;
+  /** The card token, request id or original id: UTF-8. */
+  readonly key: string;
+}
+
+export interface LaneEvents {
+  /** Runs a slab on the worker. Rejects when the worker died. @returns false when the journal failed. */
+  run(slabIndex: number): Promise<boolean>;
+  /** A message needs something loaded; `again` re-enters it. */
+  need(need: Need, again: Reentry): void;
+  /** A batch came back. For the metrics. */
+  batch(slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
+  /** The worker died; or, final, its journal failed and only a new process may go on. */
+  failed(error: unknown, isFinal: boolean): void;
+  /** A late approval is being taken back. For the metrics. */
+  late(): void;
+}
+
+/** A message on its way in again. */
+export interface Reentry {
+  readonly kind: number;
+  flags: number;
+  readonly arrivalMs: number;
+  readonly bytes: Uint8Array;
+  readonly waiter: Waiter | null;
+}
+
+/** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
+const reentriesMax = 6;
+
+export class Lane {
+  readonly slabs: readonly Slab[];
+  readonly #waiters: (Waiter | null)[][];
+  readonly #events: LaneEvents;
+  readonly #nowMs: () => number;
+  readonly #deadlineMs: number;
+  readonly #scheduleSend: (send: () => void) => void;
+  /** Index of the slab that is being filled; the third slab carries take-backs only. */
+  #open = 0;
+  #inFlight = -1;
+  #sendScheduled = false;
+  #isReady = false;
+  #openedAtMs = 0;
+  #sentAtMs = 0;
+  #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
+  /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
+  #generation = 0;
+
+  /**
+   * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
+   */
+  constructor(
+    size: SlabSize,
+    deadlineMs: number,
+    nowMs: () => number,
+    schedule: (send: () => void) => void,
+    events: LaneEvents,
+  ) {
+    this.slabs = [new Slab(size), new Slab(size), new Slab(size)];
+    this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
+    this.#deadlineMs = deadlineMs;
+    this.#nowMs = nowMs;
+    this.#scheduleSend = schedule;
+    this.#events = events;
+  }
+
+  /** Whether the partition takes messages; while its worker restarts, its accounts get explicit declines. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Messages waiting or in flight. */
+  get depth(): number {
+    return this.slabs[this.#open]!.count + (this.#inFlight >= 0 ? this.slabs[this.#inFlight]!.count : 0);
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight < 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+  }
+
+  /** The worker is there (again). */
+  open(): void {
+    this.#isReady = true;
+  }
+
+  /** Takes a message in. @returns false when the lane is full or closed: the caller refuses at once. */
+  claim(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {
+    if (!this.#isReady) return false;
+    const slab = this.slabs[this.#open]!;
+    if (!slab.fits(bytes.length)) return false;
+    if (slab.count === 0) this.#openedAtMs = arrivalMs;
+    const index = slab.add(kind, flags, arrivalMs, bytes);
+    this.#waiters[this.#open]![index] = waiter;
+    this.#wake();
+    return true;
+  }
+
+  #wake(): void {
+    if (this.#inFlight >= 0 || this.#sendScheduled) return;
+    this.#sendScheduled = true;
+    this.#scheduleSend(this.#sendOpen);
+  }
+
+  readonly #sendOpen = (): void => {
+    this.#sendScheduled = false;
+    if (this.#inFlight >= 0 || !this.#isReady) return;
+    if (this.#lateQueue.length > 0) this.#sendLate();
+    else if (this.slabs[this.#open]!.count > 0) {
+      const sent = this.#open;
+      this.#open = 1 - sent;
+      this.slabs[this.#open]!.clear();
+      this.#send(sent);
+    }
+  };
+
+  #sendLate(): void {
+    const slab = this.slabs[2]!;
+    slab.clear();
+    const batch = this.#lateQueue.splice(0, slab.size.entries);
+    for (const { record, waiter, arrivalMs } of batch) {
+      const index = slab.add(EntryKind.late, 0, arrivalMs, record);
+      this.#waiters[2]![index] = waiter;
+    }
+    this.#send(2);
+  }
+
+  #send(slabIndex: number): void {
+    const slab = this.slabs[slabIndex]!;
+    this.#inFlight = slabIndex;
+    this.#sentAtMs = this.#nowMs();
+    slab.seal(this.#sentAtMs, this.#deadlineMs);
+    const generation = this.#generation;
+    this.#events.run(slabIndex).then(
+      (alive) => {
+        if (generation === this.#generation) this.#returned(alive);
+      },
+      (error: unknown) => {
+        if (generation === this.#generation) this.fail(error);
+      },
+    );
+  }
+
+  #returned(alive: boolean): void {
+    const slabIndex = this.#inFlight;
+    if (!alive) {
+      this.fail(new Error('the journal failed: this partition takes nothing more until the process is started again'), true);
+      return;
+    }
+    const slab = this.slabs[slabIndex]!;
+    const waiters = this.#waiters[slabIndex]!;
+    const nowMs = this.#nowMs();
+    slab.returnedAtMs = nowMs;
+    const waitedMs = this.#sentAtMs - this.#openedAtMs;
+    const ranMs = nowMs - this.#sentAtMs;
+    this.#inFlight = -1;
+    const hasLate = slabIndex !== 2 && this.#queueLate(slab, waiters, nowMs);
+    // The next batch leaves before this one is answered: the worker decides while the answers go out.
+    this.#sendOpen();
+    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, hasLate);
+    this.#events.batch(slab, waitedMs, ranMs, nowMs);
+    this.#wake();
+  }
+
+  /** Approvals whose deadline has passed, or whose waiter was refused meanwhile, are to be taken back. */
+  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number): boolean {
+    let found = false;
+    for (let index = 0; index < slab.count; index++) {
+      if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;
+      const waiter = waiters[index] ?? null;
+      if (slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
+      found = true;
+      waiters[index] = null;
+      const record = Buffer.alloc(8);
+      record.writeDoubleLE(slab.location[index]!);
+      this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
+      this.#events.late();
+    }
+    return found;
+  }
+
+  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, hasLate: boolean): void {
+    const waiter = waiters[index] ?? null;
+    waiters[index] = null;
+    const status = slab.status[index]!;
+    if (status >= EntryStatus.needCard && status <= EntryStatus.needOriginal) {
+      this.#ask(slab, index, status, waiter);
+    } else if (waiter === null || waiter.isSettled) {
+      return;
+    } else if (status === EntryStatus.unavailable) {
+      waiter.refuse(slab.reason[index] as Reason);
+    } else if (hasLate && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
+      // It may repeat an approval that is just being taken back: ask again behind the take-back.
+      this.reenter(this.#reentry(slab, index, waiter));
+    } else {
+      waiter.answer(slab, index);
+    }
+  }
+
+  #reentry(slab: Slab, index: number, waiter: Waiter | null): Reentry {
+    return {
+      kind: slab.kind[index]!,
+      flags: slab.flags[index]!,
+      arrivalMs: slab.arrivalMs[index]!,
+      // Copied: the slab is filled anew while the loader works.
+      bytes: Buffer.from(slab.request.subarray(slab.start[index], slab.end[index])),
+      waiter,
+    };
+  }
+
+  #ask(slab: Slab, index: number, status: number, waiter: Waiter | null): void {
+    if (waiter?.isSettled) return;
+    if (waiter !== null && ++waiter.reentries > reentriesMax) {
+      waiter.refuse(Reason.systemError);
+      return;
+    }
+    const key = slab.answer.toString('utf8', slab.answerStart[index], slab.answerEnd[index]);
+    this.#events.need({ status, key }, this.#reentry(slab, index, waiter));
+  }
+
+  /** Sends a message again, behind what was loaded for it. */
+  reenter(again: Reentry): void {
+    const { waiter } = again;
+    if (waiter?.isSettled) return;
+    if (!this.claim(again.kind, again.flags, again.arrivalMs, again.bytes, waiter)) {
+      waiter?.refuse(this.#isReady ? Reason.overloaded : Reason.systemError);
+    }
+  }
+
+  /** Refuses what waits beyond its deadline. Called by one coarse timer. */
+  expire(nowMs: number): void {
+    for (const slabIndex of this.#inFlight === 2 ? [this.#open] : [this.#open, this.#inFlight]) {
+      if (slabIndex < 0) continue;
+      const slab = this.slabs[slabIndex]!;
+      const waiters = this.#waiters[slabIndex]!;
+      for (let index = 0; index < slab.count; index++) {
+        const waiter = waiters[index];
+        if (waiter == null || waiter.isSettled) continue;
+        if (waiter.arrivalMs + this.#deadlineMs <= nowMs) waiter.refuse(Reason.systemError);
+      }
+    }
+  }
+
+  /** The worker is gone: everything that waits is refused, and so is what comes until open(). */
+  fail(error: unknown, isFinal = false): void {
+    this.#isReady = false;
+    this.#generation++;
+    this.#inFlight = -1;
+    for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
+    for (const [slabIndex, slab] of this.slabs.entries()) {
+      const waiters = this.#waiters[slabIndex]!;
+      for (let index = 0; index < waiters.length; index++) {
+        const waiter = waiters[index];
+        waiters[index] = null;
+        if (waiter != null && !waiter.isSettled) waiter.refuse(Reason.systemError);
+      }
+      slab.clear();
+    }
+    this.#events.failed(error, isFinal);
+  }
+}
+
+/** Flag to set on a re-entry when the loader found nothing for `status`. */
+export function absentFlag(status: number): number {
+  switch (status) {
+    case EntryStatus.needCard:
+      return EntryFlag.cardAbsent;
+    case EntryStatus.needSeen:
+      return EntryFlag.seenAbsent;
+    default:
+      return EntryFlag.originalAbsent;
+  }
+}

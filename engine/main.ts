@@ -1,0 +1,33 @@
+/**
+ * `npm run engine`: one process, configured by the environment alone.
+ */
+import { ConfigError, readEngineConfig } from './config.js';
+import { startEngine } from './engine.js';
+import { createLog } from './log.js';
+
+async function main(): Promise<void> {
+  const config = readEngineConfig(process.env);
+  const log = createLog(config.logLevel, 'engine');
+  const engine = await startEngine(config, log);
+  let isStopping = false;
+  const stop = () => {
+    // A second signal means: now.
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    engine.stop().then(
+      () => process.exit(0),
+      (error: Error) => {
+        log.fatal({ error: error.message }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`engine: ${error.message}\n`);
+  if (!(error instanceof ConfigError) && process.env['LOG_LEVEL'] === 'debug') process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,232 @@
+/**
+ * One partition as the front sees it: its lane, its thread, and what happens when the thread dies. A dead worker is
+ * replaced and replays the journal; meanwhile its accounts get explicit declines, nobody else's. A failed journal is
+ * final: what the disk did with the last batch is unknown, so nothing is approved until the process starts anew.
+ */
+import { join } from 'node:path';
+import type { EngineConfig } from './config.js';
+import { slabEntriesMax, slabRequestBytes } from './core/limits.js';
+import type { AccountBooks, PartitionResult, PartitionStats, PartitionTask, TailKeys } from './core/partition-task.js';
+import type { PartitionProgress, Progress } from './core/progress.js';
+import type { Slab } from './core/slab.js';
+import { EntryKind } from './core/slab.js';
+import type { Database } from './database.js';
+import { Lane, type Need, type Reentry } from './lane.js';
+import type { Log } from './log.js';
+import { WorkerPool } from './pool.js';
+import { journalSizes } from './shipper-client.js';
+
+export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
+
+/** What the host needs of the shipper: it must stand still while a journal is opened. */
+export interface ShipperControl {
+  pause(partition: number): Promise<void>;
+  resume(partition: number): Promise<void>;
+  /** The settled position, from Postgres. */
+  position(partition: number): Promise<number>;
+}
+
+export interface HostEvents {
+  need(host: PartitionHost, need: Need, again: Reentry): void;
+  batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
+  late(): void;
+}
+
+/** Fault tests wrap the worker's storage; a deployment leaves both null. */
+export interface StorageFaults {
+  readonly module: string;
+  readonly control: SharedArrayBuffer;
+}
+
+/** How long to wait before replacing a worker that died again: doubles up to the maximum. */
+const restartDelayMsMin = 50;
+const restartDelayMsMax = 5000;
+/** Lapsed holds taken per look; the next look comes soon. */
+const lapsedMax = 500;
+
+export class PartitionHost {
+  readonly partition: number;
+  readonly lane: Lane;
+  readonly progress: PartitionProgress;
+  readonly #config: EngineConfig;
+  readonly #database: Database;
+  readonly #shipper: ShipperControl;
+  readonly #log: Log;
+  readonly #workerData: object;
+  #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
+  #state: PartitionState = 'starting';
+  #restarts = 0;
+  #failure = '';
+  /** The id table of settled questions is being filled; bumped to stop a filler whose worker has died. */
+  #epoch = 0;
+
+  constructor(
+    partition: number,
+    config: EngineConfig,
+    progress: Progress,
+    database: Database,
+    shipper: ShipperControl,
+    nowMs: () => number,
+    events: HostEvents,
+    log: Log,
+    faults: StorageFaults | null = null,
+  ) {
+    this.partition = partition;
+    this.progress = progress.partitions[partition]!;
+    this.#config = config;
+    this.#database = database;
+    this.#shipper = shipper;
+    this.#log = log.child({ partition });
+    const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
+    this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
+      run: (slab) => this.#pool!.run(slab) as Promise<boolean>,
+      need: (need, again) => events.need(this, need, again),
+      batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
+      failed: (error, isFinal) => this.#workerFailed(error, isFinal),
+      late: () => events.late(),
+    });
+    this.#workerData = {
+      partition,
+      partitionCount: config.workers,
+      journalDirectory: join(config.dataDir, 'journal'),
+      journalSizes: journalSizes(config),
+      progress: progress.buffer,
+      slabSize,
+      slabs: this.lane.slabs.map((slab) => slab.buffer),
+      size: {
+        accounts: config.accountsMax,
+        cards: config.cardsMax,
+        spendRows: config.accountsMax * 3,
+        chains: config.chainsMax,
+        seenIds: config.seenIdsMax,
+      },
+      policy: config.policy,
+      marqetaPartialApproval: config.marqetaPartialApproval,
+      storageModule: faults?.module ?? null,
+      storageControl: faults?.control ?? null,
+    };
+  }
+
+  get state(): PartitionState {
+    return this.#state;
+  }
+  /** Why the state is `failed`; '' otherwise. */
+  get failure(): string {
+    return this.#failure;
+  }
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
+  async start(): Promise<void> {
+    const startedAtMs = performance.now();
+    await this.#shipper.pause(this.partition);
+    const pool = new WorkerPool<PartitionTask, PartitionResult>(
+      new URL('../workers/partition.worker.js', import.meta.url),
+      this.#workerData,
+    );
+    this.#pool = pool;
+    const shippedSequence = await this.#shipper.position(this.partition);
+    const tail = (await pool.run({ kind: 'open', shippedSequence })) as TailKeys;
+    if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
+    for (const note of tail.notes) this.#log.warn({ note }, 'journal');
+    const message = await this.#database.restore({
+      ...tail,
+      partition: this.partition,
+      holdMs: this.#config.policy.holdLongMs,
+    });
+    await pool.run({ kind: 'restore', message });
+    await this.#shipper.resume(this.partition);
+    this.#state = 'ready';
+    this.lane.open();
+    this.#log.info(
+      { replayed: tail.records, shippedSequence, ms: Math.round(performance.now() - startedAtMs) },
+      'partition ready',
+    );
+    void this.#fillSeen(++this.#epoch, shippedSequence + 1);
+  }
+
+  /** Loads the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
+  async #fillSeen(epoch: number, beforeSequence: number): Promise<void> {
+    let before = beforeSequence;
+    let remembered = 0;
+    while (epoch === this.#epoch && this.#state === 'ready') {
+      try {
+        const chunk = await this.#database.seenBefore(this.partition, before);
+        if (epoch !== this.#epoch) return;
+        remembered += chunk.count;
+        const isLast = chunk.count === 0 || chunk.oldestSequence <= 1 || remembered >= this.#config.seenIdsMax;
+        const bytes = Buffer.from(JSON.stringify({ ...chunk.message, seenComplete: isLast }));
+        while (!this.lane.claim(EntryKind.load, 0, 0, bytes, null)) {
+          if (epoch !== this.#epoch || this.#state !== 'ready') return;
+          await pause(5);
+        }
+        if (isLast) return;
+        before = chunk.oldestSequence;
+      } catch {
+        // Postgres is away: unknown ids go on being looked up (and declined while it is away), and we try again.
+        await pause(500);
+      }
+    }
+  }
+
+  #workerFailed(error: unknown, isFinal: boolean): void {
+    if (this.#state !== 'ready') return;
+    this.#epoch++;
+    const message = error instanceof Error ? error.message : String(error);
+    if (isFinal) {
+      this.#state = 'failed';
+      this.#failure = message;
+      this.#log.fatal({ error: message }, 'partition stopped approving');
+      return;
+    }
+    this.#state = 'restarting';
+    this.#restarts++;
+    this.#log.error({ error: message }, 'worker died; replacing it');
+    void this.#restart(restartDelayMsMin);
+  }
+
+  async #restart(delayMs: number): Promise<void> {
+    await this.#pool?.destroy().catch(() => undefined);
+    await pause(delayMs);
+    if (this.#state !== 'restarting') return;
+    try {
+      await this.start();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#log.error({ error: message }, 'worker could not be replaced; trying again');
+      void this.#restart(Math.min(delayMs * 2, restartDelayMsMax));
+    }
+  }
+
+  /** Sends lapsed holds on their way to be released. */
+  async expireHolds(nowMs: number): Promise<void> {
+    if (this.#state !== 'ready') return;
+    for (const id of await this.#database.lapsedHolds(this.partition, nowMs, lapsedMax)) {
+      this.lane.claim(EntryKind.expiry, 0, nowMs, Buffer.from(id, 'utf8'), null);
+    }
+  }
+
+  /** Sizes of the partition's memory; null while it is not ready. */
+  async stats(): Promise<PartitionStats | null> {
+    if (this.#state !== 'ready' || this.#pool === null) return null;
+    return (await this.#pool.run({ kind: 'stats' })) as PartitionStats;
+  }
+
+  /** Books of an account in this partition's memory; null when it is not there. Throws while the worker is away. */
+  async account(number: number): Promise<AccountBooks | null> {
+    if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
+    return (await this.#pool.run({ kind: 'account', number })) as AccountBooks | null;
+  }
+
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    this.#epoch++;
+    await this.#pool?.destroy();
+  }
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}

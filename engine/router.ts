@@ -1,0 +1,60 @@
+/**
+ * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
+ * the front reads the card token (and the id) to find it: what it does not know it has loaded first.
+ *
+ * An id is remembered with its partition, so that the same id with a card of another partition meets its first answer
+ * there and is refused as a conflict.
+ */
+import { LRUCache } from 'lru-cache';
+import { Request, type TextSlice } from './core/request.js';
+import type { PartitionHost } from './partition-host.js';
+import type { Codec } from './wire/codec.js';
+
+/** Cards and ids that the front remembers; forgetting costs a look-up. */
+const directoryMax = 1_000_000;
+
+export class Router {
+  readonly #hosts: readonly PartitionHost[];
+  readonly #request = new Request();
+  readonly #cards = new LRUCache<string, number>({ max: directoryMax });
+  readonly #ids = new LRUCache<string, number>({ max: directoryMax });
+
+  constructor(hosts: readonly PartitionHost[]) {
+    this.#hosts = hosts;
+  }
+
+  /** The partition that owns an account, by its owner key. */
+  partitionOf(ownerKey: number): number {
+    return ownerKey % this.#hosts.length;
+  }
+
+  /** Remembers where a card belongs. */
+  learn(token: string, ownerKey: number): void {
+    this.#cards.set(token, this.partitionOf(ownerKey));
+  }
+
+  /**
+   * The message's host; or the card token that has to be learnt first. A message that cannot be read goes to the first
+   * partition, whose reader says what is wrong with it.
+   */
+  route(codec: Codec, body: Uint8Array): PartitionHost | string {
+    if (this.#hosts.length === 1) return this.#hosts[0]!;
+    // A copy: reading masks card numbers in place, and the partition must read what was sent.
+    const bytes = Buffer.from(body);
+    this.#request.reset(bytes, codec.protocol);
+    if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
+    const id = text(this.#request, this.#request.id);
+    const asked = this.#ids.get(id);
+    if (asked !== undefined) return this.#hosts[asked]!;
+    const token = text(this.#request, this.#request.card);
+    const partition = this.#cards.get(token);
+    if (partition === undefined) return token;
+    this.#ids.set(id, partition);
+    return this.#hosts[partition]!;
+  }
+}
+
+function text(request: Request, slice: TextSlice): string {
+  return Buffer.from(request.source.subarray(slice.start, slice.end)).toString('utf8');
+}
+

@@ -1,0 +1,280 @@
+/**
+ * The authorization port: the only importer of uWebSockets.js, and the only owner of a response. Its rules: a request
+ * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked, and
+ * nothing touches a response after its client has gone.
+ */
+import uws from 'uWebSockets.js';
+import type { Admission } from './admission.js';
+import type { BasicAuth } from './basic-auth.js';
+import type { Clock } from './clock.js';
+import { bodyBytesMax } from './core/limits.js';
+import { Reason } from './core/reasons.js';
+import { AnswerFlag, type Slab } from './core/slab.js';
+import type { Lane, Waiter } from './lane.js';
+import type { Telemetry } from './telemetry.js';
+import type { Codec } from './wire/codec.js';
+import {
+  methodNotAllowedBody,
+  notFoundBody,
+  problemContentType,
+  tooLargeBody,
+  unauthorizedBody,
+  unsupportedMediaTypeBody,
+} from './wire/problem.js';
+
+const statusLines: Readonly<Record<number, string>> = {
+  200: '200 OK',
+  400: '400 Bad Request',
+  401: '401 Unauthorized',
+  402: '402 Payment Required',
+  404: '404 Not Found',
+  405: '405 Method Not Allowed',
+  409: '409 Conflict',
+  413: '413 Content Too Large',
+  415: '415 Unsupported Media Type',
+  503: '503 Service Unavailable',
+};
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly codecs: readonly Codec[];
+  readonly auth: BasicAuth;
+  readonly clock: Clock;
+  readonly admission: Admission;
+  readonly telemetry: Telemetry;
+  /** The lane that owns the message's account. */
+  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+  /** Called for a decided answer that took longer than the configured bound. */
+  slow(totalMs: number, waitMs: number, runMs: number): void;
+  readonly slowMs: number;
+}
+
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #app: uws.TemplatedApp;
+  #socket: uws.us_listen_socket | null = null;
+  #isStopping = false;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#app = uws.App();
+    for (const codec of options.codecs) {
+      this.#app.post(codec.path, (res, req) => this.#receive(codec, res, req));
+      this.#app.any(codec.path, (res) => {
+        res.writeStatus(statusLines[405]!).writeHeader('allow', 'POST');
+        res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody);
+      });
+    }
+    this.#app.any('/*', (res) => problem(res, 404, notFoundBody));
+  }
+
+  /** Starts listening. Rejects when the port is taken. */
+  listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      // Exclusive: without it a second process could share the port in silence and answer half of the questions. The
+      // release takes host, port and options together; its types know only two of the three at a time.
+      const listen = this.#app.listen.bind(this.#app) as unknown as ListenWithOptions;
+      listen(host, port, listenExclusively, (socket) => {
+        if (socket === false) {
+          reject(new Error(`cannot listen on ${host}:${port}: AUTH_PORT is taken, stop what uses it or choose another`));
+          return;
+        }
+        this.#socket = socket;
+        resolve();
+      });
+    });
+  }
+
+  /** Takes no new connections, and answers new requests on open ones 503 shutting_down. */
+  stopAccepting(): void {
+    this.#isStopping = true;
+    if (this.#socket !== null) uws.us_listen_socket_close(this.#socket);
+    this.#socket = null;
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    this.#app.close();
+  }
+
+  #receive(codec: Codec, res: uws.HttpResponse, req: uws.HttpRequest): void {
+    const { auth, telemetry } = this.#options;
+    if (!auth.accepts(req.getHeader('authorization'))) {
+      telemetry.unauthorized++;
+      res.writeStatus(statusLines[401]!).writeHeader('www-authenticate', 'Basic realm="authorization port"');
+      res.writeHeader('content-type', problemContentType).end(unauthorizedBody);
+      return;
+    }
+    const contentType = req.getHeader('content-type');
+    if (contentType !== '' && !isJson(contentType)) {
+      problem(res, 415, unsupportedMediaTypeBody);
+      return;
+    }
+    // A body that says it is too long is not waited for; the connection closes, for its bytes would follow.
+    if (Number(req.getHeader('content-length')) > bodyBytesMax) {
+      problem(res, 413, tooLargeBody, true);
+      return;
+    }
+    const exchange = new Exchange(codec, res, this.#options);
+    res.onAborted(() => exchange.abort());
+    res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
+  }
+
+  #body(exchange: Exchange, chunk: ArrayBuffer, isLast: boolean): void {
+    if (exchange.isSettled) return;
+    if (isLast && exchange.body === null) {
+      this.#admit(exchange, new Uint8Array(chunk));
+      return;
+    }
+    const before = exchange.body ?? emptyBody;
+    if (before.length + chunk.byteLength > bodyBytesMax) {
+      exchange.tooLarge();
+      return;
+    }
+    exchange.body = Buffer.concat([before, new Uint8Array(chunk)]);
+    if (isLast) this.#admit(exchange, exchange.body);
+  }
+
+  #admit(exchange: Exchange, body: Uint8Array): void {
+    const { admission, clock, route } = this.#options;
+    exchange.body = null;
+    exchange.arrivalMs = clock.nowMs();
+    if (this.#isStopping) {
+      exchange.shuttingDown();
+      return;
+    }
+    if (body.length > bodyBytesMax) {
+      exchange.tooLarge();
+      return;
+    }
+    if (!admission.enter()) {
+      exchange.refuse(Reason.overloaded);
+      return;
+    }
+    exchange.isAdmitted = true;
+    const lane = route(exchange.codec, body, exchange, exchange.arrivalMs);
+    if (lane === null) return;
+    if (!lane.claim(exchange.kind, 0, exchange.arrivalMs, body, exchange)) {
+      exchange.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
+    }
+  }
+}
+
+type ListenWithOptions = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: uws.us_listen_socket | false) => void,
+) => void;
+/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. */
+const listenExclusively = 1;
+
+const emptyBody = Buffer.alloc(0);
+
+function isJson(contentType: string): boolean {
+  return contentType.startsWith('application/json') || contentType.toLowerCase().startsWith('application/json');
+}
+
+function problem(res: uws.HttpResponse, status: number, body: Uint8Array, closes = false): void {
+  res.writeStatus(statusLines[status]!).writeHeader('content-type', problemContentType).end(body, closes);
+}
+
+/** One question on its way: owns its response until it is answered or its client has gone. */
+class Exchange implements Waiter {
+  readonly codec: Codec;
+  readonly kind: number;
+  readonly #options: ServerOptions;
+  #res: uws.HttpResponse | null;
+  arrivalMs = 0;
+  reentries = 0;
+  isAdmitted = false;
+  isRefused = false;
+  /** Chunks so far, when the body came in more than one. */
+  body: Buffer | null = null;
+
+  constructor(codec: Codec, res: uws.HttpResponse, options: ServerOptions) {
+    this.codec = codec;
+    this.kind = codec.protocol;
+    this.#res = res;
+    this.#options = options;
+  }
+
+  get isSettled(): boolean {
+    return this.#res === null;
+  }
+
+  answer(slab: Slab, index: number): void {
+    const res = this.#release();
+    if (res === null) return;
+    const { telemetry, clock, slowMs, slow } = this.#options;
+    const totalMs = clock.nowMs() - this.arrivalMs;
+    const status = slab.status[index]!;
+    const end = slab.answerEnd[index]!;
+    this.codec.stampResponseTime(slab.answer, end, status, Math.round(totalMs * 1000));
+    corked.send(res, status, this.codec.contentType(status), slab.answer.subarray(slab.answerStart[index], end), false);
+    if (status === 400) telemetry.badRequests++;
+    else telemetry.decided(slab.reason[index]!, totalMs);
+    if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    if (totalMs > slowMs) slow(totalMs, slab.sealedAtMs - this.arrivalMs, slab.returnedAtMs - slab.sealedAtMs);
+  }
+
+  refuse(reason: Reason): void {
+    this.isRefused = true;
+    this.#unavailable(this.codec.unavailableBody(reason));
+    this.#options.telemetry.refused(reason);
+  }
+
+  shuttingDown(): void {
+    this.isRefused = true;
+    this.#unavailable(this.codec.unavailableBody(Reason.systemError, true));
+    this.#options.telemetry.refused(Reason.systemError);
+  }
+
+  #unavailable(body: Uint8Array): void {
+    const res = this.#release();
+    if (res !== null) corked.send(res, 503, this.codec.contentType(503), body, false);
+  }
+
+  tooLarge(): void {
+    const res = this.#release();
+    if (res !== null) corked.send(res, 413, problemContentType, tooLargeBody, true);
+  }
+
+  /** The client has gone. What the worker decides stands: the processor asks again with the same id, or reverses. */
+  abort(): void {
+    if (this.#release() !== null) this.#options.telemetry.aborted++;
+  }
+
+  #release(): uws.HttpResponse | null {
+    const res = this.#res;
+    this.#res = null;
+    if (res !== null && this.isAdmitted) this.#options.admission.leave();
+    return res;
+  }
+}
+
+/** One send per answer, and one function for all of them: a closure each would be garbage at 50,000 a second. */
+class CorkedSend {
+  #res!: uws.HttpResponse;
+  #status = 200;
+  #contentType = '';
+  #body: Uint8Array = emptyBody;
+  #closes = false;
+
+  send(res: uws.HttpResponse, status: number, contentType: string, body: Uint8Array, closes: boolean): void {
+    this.#res = res;
+    this.#status = status;
+    this.#contentType = contentType;
+    this.#body = body;
+    this.#closes = closes;
+    res.cork(this.#write);
+  }
+
+  readonly #write = (): void => {
+    if (this.#status !== 200) this.#res.writeStatus(statusLines[this.#status] ?? '500 Internal Server Error');
+    this.#res.writeHeader('content-type', this.#contentType).end(this.#body, this.#closes);
+  };
+}
+const corked = new CorkedSend();

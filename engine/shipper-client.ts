@@ -1,0 +1,133 @@
+/**
+ * The front's side of the shipper's thread (workers/ship.worker.ts): pause and resume around the opening of a journal,
+ * drain and stop at the end.
+ */
+import { Worker } from 'node:worker_threads';
+import type { EngineConfig } from './config.js';
+import type { Progress } from './core/progress.js';
+import type { Log } from './log.js';
+import type { ShipperControl } from './partition-host.js';
+
+/** The words of workers/ship.worker.ts. */
+type Command =
+  | { readonly kind: 'resume' | 'pause'; readonly partition: number }
+  | { readonly kind: 'drain'; readonly timeoutMs: number }
+  | { readonly kind: 'stop' };
+interface ShipEvent {
+  readonly kind: 'done' | 'trouble' | 'failed';
+  readonly id?: number;
+  readonly complete?: boolean;
+  readonly partition?: number;
+  readonly message?: string;
+  readonly attempt?: number;
+}
+
+export interface ShipperClientOptions {
+  readonly config: EngineConfig;
+  readonly progress: Progress;
+  readonly journalDirectory: string;
+  readonly log: Log;
+  /** The settled position of a partition, opened when it is new. */
+  openPosition(partition: number): Promise<number>;
+}
+
+export class ShipperClient implements ShipperControl {
+  readonly #worker: Worker;
+  readonly #options: ShipperClientOptions;
+  readonly #waiting = new Map<number, (complete: boolean) => void>();
+  #nextId = 1;
+  #failure = '';
+  #trouble = '';
+  #isStopping = false;
+
+  constructor(options: ShipperClientOptions) {
+    this.#options = options;
+    const { config, progress, journalDirectory } = options;
+    this.#worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
+      workerData: {
+        journalDirectory,
+        journalSizes: journalSizes(config),
+        progress: progress.buffer,
+        databaseUrl: config.databaseUrl,
+      },
+    });
+    this.#worker.on('message', (event: ShipEvent) => this.#heard(event));
+    this.#worker.on('error', (error) => this.#failed(error.message));
+    this.#worker.on('exit', () => {
+      if (!this.#isStopping) this.#failed('the shipper ended');
+      for (const done of this.#waiting.values()) done(false);
+      this.#waiting.clear();
+    });
+  }
+
+  /** Why settling has stopped for good; '' while it has not. */
+  get failure(): string {
+    return this.#failure;
+  }
+  /** Postgres' last error while settling is being tried again; '' when it goes well. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
+  position(partition: number): Promise<number> {
+    return this.#options.openPosition(partition);
+  }
+
+  async pause(partition: number): Promise<void> {
+    await this.#ask({ kind: 'pause', partition });
+  }
+
+  async resume(partition: number): Promise<void> {
+    await this.#ask({ kind: 'resume', partition });
+  }
+
+  /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
+  drain(timeoutMs: number): Promise<boolean> {
+    return this.#ask({ kind: 'drain', timeoutMs });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#ask({ kind: 'stop' });
+    await this.#worker.terminate();
+  }
+
+  #ask(command: Command): Promise<boolean> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#worker.postMessage({ ...command, id });
+    });
+  }
+
+  #heard(event: ShipEvent): void {
+    const { log } = this.#options;
+    if (event.kind === 'done') {
+      this.#waiting.get(event.id!)?.(event.complete === true);
+      this.#waiting.delete(event.id!);
+      return;
+    }
+    if (event.kind === 'failed') {
+      this.#failed(event.message ?? 'unknown');
+      return;
+    }
+    const attempt = event.attempt ?? 1;
+    this.#trouble = event.message ?? '';
+    // The first and every power of two: an outage of an hour is a dozen lines.
+    if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits for Postgres');
+  }
+
+  #failed(message: string): void {
+    this.#failure = message;
+    this.#options.log.error({ error: message }, 'settling has stopped: the journal keeps what it has until a restart');
+  }
+}
+
+/** Shared by the partition's writer and the shipper: both must see the same files. */
+export function journalSizes(config: EngineConfig): {
+  readonly segmentBytes: number;
+  readonly frameBytesMax: number;
+  readonly segmentsMax: number;
+} {
+  return { segmentBytes: config.segmentBytes, frameBytesMax: 4 * 1024 * 1024, segmentsMax: config.segmentsMax };
+}

@@ -1,0 +1,224 @@
+/**
+ * Metrics of the engine, for Prometheus. The hot path adds to plain arrays; prom-client (its only importer) reads them
+ * when somebody scrapes.
+ */
+import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from 'prom-client';
+import { type Progress, syncNsBounds } from './core/progress.js';
+import { reasonTable } from './core/reasons.js';
+import type { Slab } from './core/slab.js';
+
+/** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
+const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
+const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
+
+/** Counts into buckets without allocating; shown as a Prometheus histogram. */
+class Buckets {
+  readonly counts: Float64Array;
+  sum = 0;
+
+  constructor(readonly bounds: readonly number[]) {
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  add(value: number): void {
+    let index = 0;
+    while (index < this.bounds.length && value > this.bounds[index]!) index++;
+    this.counts[index]! += 1;
+    this.sum += value;
+  }
+}
+
+/** Hops of an authorization, in order. */
+const hops = ['wait', 'decide', 'answer', 'total'] as const;
+
+export class Telemetry {
+  readonly registry = new Registry();
+  readonly #decisions = new Float64Array(reasonTable.length);
+  readonly #refusals = new Float64Array(reasonTable.length);
+  readonly #hops = hops.map(() => new Buckets(boundsMs));
+  readonly #batch = new Buckets(batchBounds);
+  badRequests = 0;
+  unauthorized = 0;
+  aborted = 0;
+  repeated = 0;
+  late = 0;
+
+  constructor(progress: Progress, gauges: () => EngineGauges) {
+    collectDefaultMetrics({ register: this.registry });
+    this.#counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
+      for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
+    });
+    this.#counter('authorization_refusals_total', 'Requests answered 503 undecided, by reason', ['reason'], (counter) => {
+      for (const entry of reasonTable) {
+        const count = this.#refusals[entry.number]!;
+        if (count > 0) counter.inc({ reason: entry.name }, count);
+      }
+    });
+    this.#counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) => counter.inc(this.badRequests));
+    this.#counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
+      counter.inc(this.unauthorized),
+    );
+    this.#counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
+      counter.inc(this.aborted),
+    );
+    this.#counter('authorization_repeated_total', 'Questions answered from the journal', [], (counter) =>
+      counter.inc(this.repeated),
+    );
+    this.#counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
+      counter.inc(this.late),
+    );
+    for (const [index, hop] of hops.entries()) {
+      this.#histogram(
+        `authorization_${hop}_seconds`,
+        `Time of the hop "${hop}" (wait: arrival to sealing; decide: the worker, with its sync; answer: back to sent)`,
+        () => [boundsMs.map((bound) => bound / 1000), this.#hops[index]!.counts, this.#hops[index]!.sum / 1000],
+      );
+    }
+    this.#histogram('authorization_batch_size', 'Messages per batch', () => [
+      batchBounds,
+      this.#batch.counts,
+      this.#batch.sum,
+    ]);
+    this.#journal(progress);
+    this.#gauges(gauges);
+  }
+
+  /** A decided answer left. */
+  decided(reason: number, totalMs: number): void {
+    this.#decisions[reason]! += 1;
+    this.#hops[3]!.add(totalMs);
+  }
+
+  /** A 503 left. */
+  refused(reason: number): void {
+    this.#refusals[reason]! += 1;
+  }
+
+  /** A batch came back and was answered. */
+  batch(slab: Slab, waitedMs: number, ranMs: number, answeredMs: number): void {
+    this.#hops[0]!.add(waitedMs);
+    this.#hops[1]!.add(ranMs);
+    this.#hops[2]!.add(answeredMs);
+    this.#batch.add(slab.count);
+  }
+
+  #journal(progress: Progress): void {
+    const sum = (pick: (partition: Progress['partitions'][number]) => number) =>
+      progress.partitions.reduce((total, partition) => total + Math.max(0, pick(partition)), 0);
+    const counters: [string, string, () => number][] = [
+      ['journal_records_total', 'Records appended', () => sum((p) => p.records)],
+      ['journal_batches_total', 'Frames appended', () => sum((p) => p.batches)],
+      ['journal_syncs_total', 'fdatasync calls', () => sum((p) => p.syncs)],
+      ['journal_bytes_total', 'Bytes appended', () => sum((p) => p.bytes)],
+      ['shipper_settled_records_total', 'Records settled into Postgres', () => sum((p) => p.settledRecords)],
+      ['shipper_settled_batches_total', 'Settle statements', () => sum((p) => p.settledBatches)],
+      ['shipper_failures_total', 'Settle statements that failed', () => sum((p) => p.settleFailures)],
+    ];
+    for (const [name, help, value] of counters) this.#counter(name, help, [], (counter) => counter.inc(value()));
+    this.#histogram('journal_sync_seconds', 'Time of one fdatasync', () => {
+      const counts = new Float64Array(syncNsBounds.length + 1);
+      for (const partition of progress.partitions) {
+        for (const [index, count] of partition.syncBuckets().entries()) counts[index]! += count;
+      }
+      return [syncNsBounds.map((bound) => bound / 1e9), counts, sum((p) => p.syncNs) / 1e9];
+    });
+    const perPartition: [string, string, (partition: Progress['partitions'][number]) => number][] = [
+      ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],
+      ['shipper_sequence', 'Newest record settled in Postgres', (p) => p.shippedSequence],
+      ['shipper_lag_records', 'Durable records that Postgres does not have yet', (p) => p.backlogRecords],
+    ];
+    for (const [name, help, value] of perPartition) {
+      this.#gauge(name, help, ['partition'], (gauge) => {
+        for (const [index, partition] of progress.partitions.entries()) {
+          gauge.set({ partition: String(index) }, value(partition));
+        }
+      });
+    }
+    this.#gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
+      const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.shippedAtMs : 0));
+      gauge.set(Math.max(0, ...lags) / 1000);
+    });
+  }
+
+  #gauges(read: () => EngineGauges): void {
+    const gauge = (name: string, help: string, pick: (gauges: EngineGauges) => number) =>
+      this.#gauge(name, help, [], (target) => target.set(pick(read())));
+    gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
+    gauge('lane_depth', 'Messages in open and running slabs', (g) => g.laneDepth);
+    gauge('loader_waiting', 'Messages that wait for something to be loaded', (g) => g.loaderWaiting);
+    gauge('partitions_ready', 'Partitions that take messages', (g) => g.partitionsReady);
+    gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
+    gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
+    gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
+    gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
+    gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
+    gauge('feed_lag_ms', 'Age of the newest change applied; 0 while no feed is connected', () => 0);
+    gauge('feed_sequence', 'Newest change applied', () => 0);
+  }
+
+  #counter(name: string, help: string, labelNames: string[], collect: (counter: Counter) => void): void {
+    this.registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        collect() {
+          this.reset();
+          collect(this);
+        },
+      }),
+    );
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => void): void {
+    this.registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        collect() {
+          collect(this);
+        },
+      }),
+    );
+  }
+
+  /** prom-client counts its own histograms value by value; ours are counted already, so we show them as one. */
+  #histogram(name: string, help: string, read: () => [readonly number[], Float64Array, number]): void {
+    const metric = {
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      get: async () => {
+        const [bounds, counts, sum] = read();
+        const values: { metricName: string; labels: Record<string, string | number>; value: number }[] = [];
+        let total = 0;
+        for (const [index, count] of counts.entries()) {
+          total += count;
+          values.push({ metricName: `${name}_bucket`, labels: { le: bounds[index] ?? '+Inf' }, value: total });
+        }
+        values.push({ metricName: `${name}_sum`, labels: {}, value: sum });
+        values.push({ metricName: `${name}_count`, labels: {}, value: total });
+        return { name, help, type: 'histogram', aggregator: 'sum', values };
+      },
+      reset: () => undefined,
+    };
+    this.registry.registerMetric(metric as unknown as Metric);
+  }
+}
+
+/** Read when somebody scrapes. */
+export interface EngineGauges {
+  readonly inFlight: number;
+  readonly laneDepth: number;
+  readonly loaderWaiting: number;
+  readonly partitionsReady: number;
+  readonly restarts: number;
+  readonly cards: number;
+  readonly cardHits: number;
+  readonly cardMisses: number;
+  readonly chains: number;
+}

@@ -1,0 +1,162 @@
+/**
+ * Entry point of a partition's thread: a Piscina pool of one thread runs this file. Tasks: open the journal and say what
+ * its unsettled tail touches; restore that state and replay the tail; then run slabs, one task each.
+ *
+ * The thread owns no socket and no timer: between tasks Piscina parks it in Atomics.wait, where neither would run.
+ */
+import { join } from 'node:path';
+import { workerData } from 'node:worker_threads';
+import { MessageType, Protocol } from '../engine/core/codes.js';
+import type { Policy } from '../engine/core/decide.js';
+import { assert } from '../engine/core/invariant.js';
+import { Progress } from '../engine/core/progress.js';
+import { readRecordRoot, RecordOffset } from '../engine/core/record.js';
+import type { LoadMessage } from '../engine/core/load-message.js';
+import type { AccountBooks, PartitionResult, PartitionStats, PartitionTask, TailKeys } from '../engine/core/partition-task.js';
+import { Slab, type SlabSize } from '../engine/core/slab.js';
+import { nativeCodec } from '../engine/wire/native.js';
+import { createMarqetaCodec } from '../engine/wire/marqeta.js';
+import { openJournal, type JournalSizes, type JournalWriter } from './journal.js';
+import { JournalFailedError } from './journal-errors.js';
+import { replayJournal } from './journal-reader.js';
+import { Partition, type PartitionSize } from './partition.js';
+import { FileStorage, type Storage } from './storage.js';
+
+export interface PartitionWorkerData {
+  readonly partition: number;
+  readonly partitionCount: number;
+  readonly journalDirectory: string;
+  readonly journalSizes: JournalSizes;
+  readonly progress: SharedArrayBuffer;
+  readonly slabSize: SlabSize;
+  readonly slabs: readonly SharedArrayBuffer[];
+  readonly size: PartitionSize;
+  readonly policy: Policy;
+  readonly marqetaPartialApproval: boolean;
+  /** Module whose default export wraps the storage: fault tests only. */
+  readonly storageModule: string | null;
+  readonly storageControl: SharedArrayBuffer | null;
+}
+
+const data = workerData as PartitionWorkerData;
+const progress = new Progress(data.progress).partitions[data.partition]!;
+const slabs = data.slabs.map((buffer) => new Slab(data.slabSize, buffer));
+const storage = await openStorage();
+const place = {
+  storage,
+  directory: join(data.journalDirectory, `p${data.partition}`),
+  partition: data.partition,
+  partitionCount: data.partitionCount,
+};
+
+let journal: JournalWriter | null = null;
+let partition: Partition | null = null;
+let tail = { from: 1, to: 0 };
+
+async function openStorage(): Promise<Storage> {
+  const files = new FileStorage();
+  if (data.storageModule === null) return files;
+  const module = (await import(data.storageModule)) as {
+    wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage;
+  };
+  return module.wrapStorage(files, data.storageControl);
+}
+
+/** Piscina's entry. A slab number runs that slab: true when its answers may be sent, false when the journal has failed. */
+export default function run(task: PartitionTask): PartitionResult {
+  if (typeof task === 'number') return runSlab(task);
+  switch (task.kind) {
+    case 'open':
+      return open(task.shippedSequence);
+    case 'restore':
+      return restore(task.message);
+    case 'stats':
+      return stats();
+    case 'account':
+      return account(task.number);
+  }
+}
+
+function runSlab(index: number): boolean {
+  assert(partition !== null, 'slabs come after restore');
+  try {
+    partition.run(slabs[index]!);
+    return true;
+  } catch (error) {
+    // Memory is ahead of the disk now, and a failed sync is never tried again: this partition approves nothing more.
+    if (error instanceof JournalFailedError) return false;
+    throw error;
+  }
+}
+
+function open(shippedSequence: number): TailKeys {
+  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence });
+  journal = opened.writer;
+  tail = { from: shippedSequence + 1, to: journal.lastSequence };
+  const accounts = new Set<number>();
+  const cards = new Set<number>();
+  const users = new Set<number>();
+  const chains = new Set<string>();
+  const root = { start: 0, end: 0 };
+  const records = replayJournal(place, tail.from, tail.to, (bytes, view, offset) => {
+    const account = view.getFloat64(offset + RecordOffset.accountNumber, true);
+    if (account === 0) return;
+    accounts.add(account);
+    cards.add(view.getFloat64(offset + RecordOffset.cardNumber, true));
+    users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+    const type = view.getUint8(offset + RecordOffset.type);
+    const isFollowUp = type !== MessageType.authorization && type !== MessageType.advice;
+    if (!isFollowUp || view.getUint8(offset + RecordOffset.chainStatus) === 0) return;
+    readRecordRoot(view, offset, root);
+    chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString('utf8'));
+  });
+  return {
+    records,
+    accounts: [...accounts],
+    cards: [...cards],
+    users: [...users],
+    chains: [...chains],
+    cut: opened.scan.torn === undefined ? '' : `${opened.scan.torn.file} at ${opened.scan.torn.offset}: ${opened.scan.torn.detail}`,
+    notes: opened.scan.notes,
+  };
+}
+
+function restore(message: LoadMessage): boolean {
+  assert(journal !== null, 'restore comes after open');
+  const codecs = [];
+  codecs[Protocol.native] = nativeCodec;
+  codecs[Protocol.marqeta] = createMarqetaCodec({ partialApproval: data.marqetaPartialApproval });
+  const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence);
+  built.load(message);
+  replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
+    built.replay(bytes, view, offset, sequence, location);
+  });
+  partition = built;
+  return true;
+}
+
+function account(number: number): AccountBooks | null {
+  assert(partition !== null, 'accounts come after restore');
+  const { accounts } = partition.books;
+  const slot = accounts.find(number);
+  if (slot < 0) return null;
+  return {
+    funds: accounts.funds(slot),
+    available: accounts.available(slot),
+    held: accounts.held(slot),
+    posted: accounts.posted(slot),
+  };
+}
+
+function stats(): PartitionStats {
+  assert(partition !== null, 'stats come after restore');
+  return {
+    accounts: partition.books.accounts.size,
+    cards: partition.cards.size,
+    cardHits: partition.cardHits,
+    cardMisses: partition.cardMisses,
+    chains: partition.books.chains.size,
+    seenIds: partition.seen.size,
+    spendRows: partition.books.spend.size,
+  };
+}
