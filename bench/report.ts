@@ -133,7 +133,8 @@ export function renderQuick(result: QuickResult): string {
     `Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, generator and servers on the same ${machine.coreCount} cores. ` +
       `Errors ${sum(loads.map((load) => load.errorCount))}, timeouts ${sum(loads.map((load) => load.timeoutCount))}, wrong answers ${sum(loads.map((load) => load.wrongCount))}; ` +
       `of ${thousands(engineAnswers)} engine answers ${thousands(sum(engineLoads.map((load) => load.approvedCount)))} approved. ` +
-      'Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres.',
+      'Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres' +
+      settling(result.shapes),
   ];
   if (busiest > generatorLimit) {
     notes.push(
@@ -154,6 +155,14 @@ export function renderQuick(result: QuickResult): string {
     ...result.warnings.map((warning) => `Warning: ${warning}`),
   );
   return `${speed.join('\n')}\n\n${inside.join('\n')}\n\n${notes.join('\n\n')}\n`;
+}
+
+function settling(shapes: readonly ShapeResult[]): string {
+  const uses = shapes.flatMap((shape) => shape.rounds.map((round) => round.engine.journal));
+  const perSecond = middle(uses.map((use) => use.settledPerSecond));
+  const backlog = uses.at(-1)?.settleBacklogCount ?? null;
+  if (perSecond === null) return '.';
+  return ` (${thousands(perSecond)} records/s; ${thousands(backlog)} still waited after the last round).`;
 }
 
 const markerStart = '<!-- bench:quick -->';

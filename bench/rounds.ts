@@ -37,6 +37,9 @@ export interface EngineUse {
   readonly syncsPerSecond: number | null;
   readonly syncP50Ms: number | null;
   readonly syncP99Ms: number | null;
+  /** Records settled into Postgres meanwhile, and those that still waited at the end: settling may lag, not stop. */
+  readonly settledPerSecond: number | null;
+  readonly settleBacklogCount: number | null;
 }
 
 export interface Measurement {
@@ -180,9 +183,19 @@ function otherCores(
   return Math.max(0, (busySeconds - ours) / result.seconds);
 }
 
+const engineUseUnknown: EngineUse = {
+  batchSizeMean: null,
+  recordsPerSecond: null,
+  syncsPerSecond: null,
+  syncP50Ms: null,
+  syncP99Ms: null,
+  settledPerSecond: null,
+  settleBacklogCount: null,
+};
+
 function engineUse(before: Metrics | null, after: Metrics | null, seconds: number): EngineUse {
   if (before === null || after === null) {
-    return { batchSizeMean: null, recordsPerSecond: null, syncsPerSecond: null, syncP50Ms: null, syncP99Ms: null };
+    return engineUseUnknown;
   }
   const perSecond = (name: string) => scaled(counterDelta(before, after, name), 1 / seconds);
   return {
@@ -191,6 +204,8 @@ function engineUse(before: Metrics | null, after: Metrics | null, seconds: numbe
     syncsPerSecond: perSecond('journal_syncs_total'),
     syncP50Ms: scaled(histogramPercentile(before, after, 'journal_sync_seconds', 50), 1000),
     syncP99Ms: scaled(histogramPercentile(before, after, 'journal_sync_seconds', 99), 1000),
+    settledPerSecond: perSecond('shipper_settled_records_total'),
+    settleBacklogCount: after.values.get('shipper_lag_records') ?? null,
   };
 }
 
