@@ -139,7 +139,10 @@ export class Accounts {
     const posted = this.#posted[slot]!;
     const funds = this.#funds[slot]!;
     assert(
-      Number.isSafeInteger(available) && Number.isSafeInteger(held) && Number.isSafeInteger(posted),
+      Number.isSafeInteger(available) &&
+        Number.isSafeInteger(held) &&
+        Number.isSafeInteger(posted) &&
+        Number.isSafeInteger(funds),
       'an amount left the safe integers',
     );
     assert(funds === available + held + posted, 'funds must be available + held + posted');

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { runs } from '../testing/runs.js';
+import { Accounts, Status } from './accounts.js';
+import { packLetters } from './codes.js';
+import { InvariantError } from './invariant.js';
+import { compileRules } from './rules.js';
+
+const delta = fc.oneof(
+  fc.integer({ min: -1000, max: 1000 }),
+  fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2 ** 52),
+);
+
+t.test('funds are available + held + posted after every move; a move that cannot be is an error', (t) => {
+  fc.assert(
+    fc.property(fc.nat(100_000), fc.array(fc.tuple(delta, delta, delta), { maxLength: 30 }), (opening, moves) => {
+      const accounts = new Accounts(1);
+      const slot = accounts.open(5, packLetters('USD'), opening, 0, 0);
+      let [funds, held, posted] = [BigInt(opening), 0n, 0n];
+      for (const [fundsDelta, heldDelta, postedDelta] of moves) {
+        funds += BigInt(fundsDelta);
+        held += BigInt(heldDelta);
+        posted += BigInt(postedDelta);
+        const available = funds - held - posted;
+        const safe = [funds, held, posted, available].every((sum) => Number.isSafeInteger(Number(sum)));
+        try {
+          accounts.move(slot, fundsDelta, heldDelta, postedDelta);
+        } catch (error) {
+          // After a broken invariant the partition ends; nothing is compared any more.
+          return error instanceof InvariantError && (held < 0n || !safe);
+        }
+        if (held < 0n || !safe) return false;
+        if (BigInt(accounts.available(slot)) !== available) return false;
+        if (BigInt(accounts.funds(slot)) !== funds || BigInt(accounts.held(slot)) !== held) return false;
+        if (BigInt(accounts.posted(slot)) !== posted) return false;
+      }
+      return true;
+    }),
+    runs(1000),
+  );
+  t.end();
+});
+
+t.test('books that do not balance cannot be opened', (t) => {
+  const accounts = new Accounts(4);
+  t.throws(() => accounts.open(1, 0, 100, -1, 0), InvariantError);
+  t.throws(() => accounts.open(2, 0, 0.5, 0, 0), InvariantError);
+  const slot = accounts.open(3, 0, 100, 30, -20);
+  t.equal(accounts.available(slot), 90);
+  t.end();
+});
+
+t.test('accounts do not touch each other, and a full store says so', (t) => {
+  const accounts = new Accounts(2);
+  const first = accounts.open(10, packLetters('USD'), 100, 0, 0);
+  const second = accounts.open(20, packLetters('EUR'), 200, 0, 0);
+  t.equal(accounts.open(30, 0, 0, 0, 0), -1);
+  accounts.move(first, 0, 40, 0);
+  t.equal(accounts.available(second), 200);
+  t.equal(accounts.find(10), first);
+  t.equal(accounts.find(30), -1);
+  t.equal(accounts.size, 2);
+  t.end();
+});
+
+t.test('an older description is ignored, a newer one replaces all of it', (t) => {
+  const accounts = new Accounts(1);
+  const slot = accounts.open(1, 0, 0, 0, 0);
+  accounts.describe(slot, 5, Status.frozen, 'Europe/Berlin', true, compileRules({ perAuthorization: 5 }));
+  accounts.describe(slot, 4, Status.active, 'UTC', false, null);
+  t.equal(accounts.status(slot), Status.frozen);
+  t.equal(accounts.zone(slot).name, 'Europe/Berlin');
+  t.equal(accounts.partialApproval(slot), true);
+  t.equal(accounts.rules(slot)?.perAuthorization, 5);
+  accounts.describe(slot, 6, Status.active, 'Asia/Kolkata', false, null);
+  t.equal(accounts.status(slot), Status.active);
+  t.equal(accounts.zone(slot).name, 'Asia/Kolkata');
+  t.equal(accounts.partialApproval(slot), false);
+  t.equal(accounts.rules(slot), null);
+  t.end();
+});

@@ -1,0 +1,261 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { runs } from '../testing/runs.js';
+import { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
+import { detailForcePost } from './limit-names.js';
+import { Outcome } from './outcome.js';
+import { reasonTable } from './reasons.js';
+import {
+  RecordOffset,
+  readRecordOutcome,
+  readRecordRequest,
+  readRecordRoot,
+  recordBytesMax,
+  recordFixedBytes,
+  writeRecord,
+} from './record.js';
+import { idLengthMax, merchantNameLengthMax, Request, type TextSlice } from './request.js';
+
+const slices = ['id', 'card', 'original', 'merchantId', 'merchantName', 'at'] as const;
+type SliceName = (typeof slices)[number];
+
+/** Any Unicode, at most as many code points as the readers let through. */
+const text = (codePointsMax: number): fc.Arbitrary<string> => fc.string({ unit: 'binary', maxLength: codePointsMax });
+const texts: fc.Arbitrary<Record<SliceName, string>> = fc.record({
+  id: text(idLengthMax),
+  card: text(idLengthMax),
+  original: text(idLengthMax),
+  merchantId: text(idLengthMax),
+  merchantName: text(merchantNameLengthMax),
+  at: fc.string({ maxLength: 40, unit: 'binary-ascii' }),
+});
+const minor = fc.oneof(
+  fc.constantFrom(-1, 0, 1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER),
+  fc.maxSafeInteger(),
+);
+const day = fc.integer({ min: -1000, max: 2 ** 31 - 1 });
+const count = fc.integer({ min: -1, max: 1 });
+const packed = fc.integer({ min: 0, max: 27 ** 3 - 1 });
+
+const plainRequest = fc.record({
+  type: fc.constantFrom(...Object.values(MessageType)),
+  protocol: fc.constantFrom(...Object.values(Protocol)),
+  amountMinor: minor,
+  currency: packed,
+  mcc: fc.integer({ min: -1, max: 9999 }),
+  country: packed,
+  channel: fc.constantFrom(...Object.values(Channel)),
+  partialAllowed: fc.boolean(),
+  final: fc.boolean(),
+  capture: fc.boolean(),
+  extraHash: fc.integer({ min: 0, max: 0xffff_ffff }),
+});
+const plainOutcome = fc.record({
+  approved: fc.boolean(),
+  reason: fc.constantFrom(...reasonTable.map((entry) => entry.number)),
+  detail: fc.integer({ min: 0, max: detailForcePost }),
+  partial: fc.boolean(),
+  amountMinor: minor,
+  approvedAmountMinor: minor,
+  availableMinor: minor,
+  heldMinor: minor,
+  currency: packed,
+  heldDelta: minor,
+  postedDelta: minor,
+  fundsDelta: minor,
+  spendDay: day,
+  spendAmountDelta: minor,
+  spendCountDelta: count,
+  olderSpendDay: day,
+  olderSpendAmountDelta: minor,
+  olderSpendCountDelta: count,
+  expiresAtMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
+  chainStatus: fc.constantFrom(...Object.values(ChainStatus)),
+  opensChain: fc.boolean(),
+  tombstone: fc.boolean(),
+});
+const owner = fc.record({
+  accountNumber: fc.nat(),
+  cardNumber: fc.nat(),
+  userNumber: fc.nat(),
+  profileVersion: fc.integer({ min: 0, max: 0xffff_ffff }),
+});
+
+/** Fields of a request that are neither slices nor its source. */
+function plainOf(request: Request): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(request).filter(([, value]) => typeof value !== 'object'));
+}
+
+function textOf(source: Uint8Array, slice: TextSlice): string {
+  return Buffer.from(source.subarray(slice.start, slice.end)).toString();
+}
+
+function place(request: Request, values: Record<SliceName, string>): void {
+  const parts: Buffer[] = [Buffer.from('{"junk":')];
+  let position = parts[0]!.length;
+  for (const name of slices) {
+    const bytes = Buffer.from(values[name]);
+    request[name].start = position;
+    request[name].end = position + bytes.length;
+    // A gap after each, as between fields of a body.
+    position += bytes.length + 1;
+    parts.push(bytes, Buffer.from(','));
+  }
+  request.source = Buffer.concat(parts);
+}
+
+t.test('what is written is read back, at any place, and the record says how long it is', (t) => {
+  fc.assert(
+    fc.property(
+      plainRequest,
+      texts,
+      plainOutcome,
+      owner,
+      text(idLengthMax),
+      fc.integer({ min: 0, max: 9 }),
+      fc.double({ min: 0, max: 1e15, noNaN: true }),
+      (requestFields, textFields, outcomeFields, ownerFields, root, offset, arrivalMs) => {
+        const request = new Request();
+        place(request, textFields);
+        Object.assign(request, requestFields);
+        const outcome = Object.assign(new Outcome(), outcomeFields);
+        const target = new Uint8Array(offset + recordBytesMax + 3).fill(0xee);
+        const view = new DataView(target.buffer);
+        const rootBytes = Buffer.from(root);
+        const rootSlice = { start: 0, end: rootBytes.length };
+        const length = writeRecord(
+          target,
+          view,
+          offset,
+          request,
+          outcome,
+          ownerFields,
+          arrivalMs,
+          rootBytes,
+          rootSlice,
+        );
+
+        // Nothing outside of the record is touched, and its length stands in front.
+        for (let index = 0; index < offset; index++) if (target[index] !== 0xee) return false;
+        if (target[offset + length] !== 0xee) return false;
+        if (view.getUint16(offset + RecordOffset.length, true) !== length) return false;
+
+        const readRequest = new Request();
+        readRecordRequest(target, view, offset, readRequest);
+        for (const name of slices) {
+          if (textOf(readRequest.source, readRequest[name]) !== textFields[name]) return false;
+        }
+        const readOutcome = new Outcome();
+        readRecordOutcome(view, offset, readOutcome);
+        readRecordRoot(view, offset, rootSlice);
+        const numbers = [
+          view.getFloat64(offset + RecordOffset.arrivalMs, true) === arrivalMs,
+          view.getFloat64(offset + RecordOffset.accountNumber, true) === ownerFields.accountNumber,
+          view.getFloat64(offset + RecordOffset.cardNumber, true) === ownerFields.cardNumber,
+          view.getFloat64(offset + RecordOffset.userNumber, true) === ownerFields.userNumber,
+          view.getUint32(offset + RecordOffset.profileVersion, true) === ownerFields.profileVersion,
+          // A root that is not named is the message itself.
+          textOf(target, rootSlice) === (root === '' ? textFields.id : root),
+        ];
+        return numbers.every(Boolean) && same(plainOf(readRequest), requestFields) && same(readOutcome, outcomeFields);
+      },
+    ),
+    runs(500),
+  );
+  t.end();
+});
+
+/** Every field of `expected` stands in `actual`, to the sign of its zero. */
+function same(actual: object, expected: object): boolean {
+  const fields = actual as Record<string, unknown>;
+  return Object.entries(expected).every(([name, value]) => Object.is(fields[name], value));
+}
+
+t.test('every field of a request and an outcome is asked for above', (t) => {
+  const names = (arbitrary: fc.Arbitrary<object>) => Object.keys(fc.sample(arbitrary, 1)[0]!).sort();
+  t.same(names(plainRequest), Object.keys(plainOf(new Request())).sort());
+  t.same(names(plainOutcome), Object.keys(new Outcome()).sort());
+  t.end();
+});
+
+t.test('the longest record fits its bound and its length field', (t) => {
+  const request = new Request();
+  const longest = '💳'.repeat(idLengthMax);
+  place(request, {
+    id: longest,
+    card: longest,
+    original: longest,
+    merchantId: longest,
+    merchantName: '💳'.repeat(merchantNameLengthMax),
+    at: '2026-11-22T18:00:00.123456789123456+00:00',
+  });
+  const target = new Uint8Array(recordBytesMax);
+  const root = Buffer.from(longest);
+  const length = writeRecord(
+    target,
+    new DataView(target.buffer),
+    0,
+    request,
+    new Outcome(),
+    { accountNumber: 1, cardNumber: 2, userNumber: 3, profileVersion: 4 },
+    0,
+    root,
+    { start: 0, end: root.length },
+  );
+  t.ok(length <= recordBytesMax && recordBytesMax < 65_536, `${length}`);
+  t.end();
+});
+
+t.test('the fixed fields do not overlap and end where the texts begin', (t) => {
+  const widths: Record<keyof typeof RecordOffset, number> = {
+    length: 2,
+    type: 1,
+    reason: 1,
+    flags: 2,
+    protocol: 1,
+    channel: 1,
+    detail: 1,
+    chainStatus: 1,
+    currency: 2,
+    country: 2,
+    mcc: 2,
+    arrivalMs: 8,
+    amount: 8,
+    answerAmount: 8,
+    approvedAmount: 8,
+    available: 8,
+    held: 8,
+    heldDelta: 8,
+    postedDelta: 8,
+    fundsDelta: 8,
+    expiresAtMs: 8,
+    accountNumber: 8,
+    cardNumber: 8,
+    userNumber: 8,
+    spendDay: 4,
+    spendCountDelta: 4,
+    spendAmountDelta: 8,
+    olderSpendDay: 4,
+    olderSpendCountDelta: 4,
+    olderSpendAmountDelta: 8,
+    profileVersion: 4,
+    extraHash: 4,
+    idLength: 2,
+    cardLength: 2,
+    originalLength: 2,
+    merchantIdLength: 2,
+    merchantNameLength: 2,
+    atLength: 2,
+    rootLength: 2,
+    requestCurrency: 2,
+  };
+  let end = 0;
+  for (const [name, offset] of Object.entries(RecordOffset).sort((a, b) => a[1] - b[1])) {
+    t.equal(offset, end, name);
+    const width = widths[name as keyof typeof RecordOffset];
+    t.equal(offset % width, 0, `${name} stands on its own width`);
+    end = offset + width;
+  }
+  t.equal(end, recordFixedBytes);
+  t.end();
+});
