@@ -4,17 +4,9 @@
  * nothing here moves money (the shipper does, in one statement).
  */
 import postgres from 'postgres';
-import type {
-  AccountRow,
-  CardRow,
-  ChainRow,
-  LoadMessage,
-  RecordRow,
-  SpendRow,
-  UserRow,
-} from './core/load-message.js';
 import { Status } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
+import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
@@ -201,8 +193,14 @@ export class Database {
     const chains = await chainRows(this.#sql, ids);
     const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
     const [accounts, users, spend] = await Promise.all([
-      accountRows(this.#sql, numbers((row) => row.accountNumber)),
-      userRows(this.#sql, numbers((row) => row.userNumber)),
+      accountRows(
+        this.#sql,
+        numbers((row) => row.accountNumber),
+      ),
+      userRows(
+        this.#sql,
+        numbers((row) => row.userNumber),
+      ),
       spendRows(
         this.#sql,
         numbers((row) => row.cardNumber),

@@ -7,9 +7,9 @@ import { Admission } from './admission.js';
 import { BasicAuth } from './basic-auth.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
+import type { PartitionStats } from './core/partition-task.js';
 import { createProgress } from './core/progress.js';
 import { Reason } from './core/reasons.js';
-import type { PartitionStats } from './core/partition-task.js';
 import { Database } from './database.js';
 import { Health } from './health.js';
 import type { Lane, Waiter } from './lane.js';
@@ -41,7 +41,11 @@ export interface Engine {
 }
 
 /** Starts the engine. Throws with one line for a person when it cannot. */
-export async function startEngine(config: EngineConfig, log: Log, faults: StorageFaults | null = null): Promise<Engine> {
+export async function startEngine(
+  config: EngineConfig,
+  log: Log,
+  faults: StorageFaults | null = null,
+): Promise<Engine> {
   const clock = new SystemClock();
   const nowMs = () => clock.nowMs();
   const database = new Database(config.databaseUrl);
@@ -170,7 +174,9 @@ export async function startEngine(config: EngineConfig, log: Log, faults: Storag
     }, deadlineTickMs),
     setInterval(() => {
       for (const host of hosts) {
-        host.expireHolds(nowMs()).catch((error: Error) => log.warn({ error: error.message }, 'no look for lapsed holds'));
+        host
+          .expireHolds(nowMs())
+          .catch((error: Error) => log.warn({ error: error.message }, 'no look for lapsed holds'));
       }
     }, expiryTickMs),
     setInterval(() => {

@@ -93,7 +93,9 @@ export class Health {
   #journal(): ComponentHealth {
     const broken = this.#hosts.find((host) => host.state !== 'ready');
     if (broken !== undefined) {
-      return unhealthy(`partition ${broken.partition} is ${broken.state}${broken.failure ? `: ${broken.failure}` : ''}`);
+      return unhealthy(
+        `partition ${broken.partition} is ${broken.state}${broken.failure ? `: ${broken.failure}` : ''}`,
+      );
     }
     const lag = this.#hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
     if (this.#shipper.failure !== '') return unhealthy(`settling has stopped: ${this.#shipper.failure}`);

@@ -1,12 +1,13 @@
 /**
- * The way to one partition and back. Two slabs take turns: while the worker decides and syncs one, arrivals fill the
- * other; batches grow by themselves under load. When a slab comes back the next one leaves first, then the answers go
- * out. Arrival order is kept.
+ * The way to one partition and back. Slabs take turns: while the worker decides and syncs one, arrivals fill the next;
+ * batches grow by themselves under load. When a slab comes back the next one leaves first, then the answers go out,
+ * while a third one fills. Arrival order is kept.
  *
  * Deadlines (law 7): a request that waits too long is answered 503 when its deadline passes; if the worker approved it
  * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
  * message of that id is looked at, and then answered.
  */
+import { assert } from './core/invariant.js';
 import { Reason } from './core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from './core/slab.js';
 
@@ -57,6 +58,9 @@ export interface Reentry {
   readonly waiter: Waiter | null;
 }
 
+/** The slab that carries take-backs only, ahead of whatever waits. */
+const takeBackSlab = 3;
+
 /** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
 const reentriesMax = 6;
 
@@ -67,8 +71,10 @@ export class Lane {
   readonly #nowMs: () => number;
   readonly #deadlineMs: number;
   readonly #scheduleSend: (send: () => void) => void;
-  /** Index of the slab that is being filled; the third slab carries take-backs only. */
+  /** Index of the slab that is being filled. */
   #open = 0;
+  /** Empty ones. One is in flight, one is being answered, one is open: three, so one is always there. */
+  readonly #free = [1, 2];
   #inFlight = -1;
   #sendScheduled = false;
   #isReady = false;
@@ -88,7 +94,7 @@ export class Lane {
     schedule: (send: () => void) => void,
     events: LaneEvents,
   ) {
-    this.slabs = [new Slab(size), new Slab(size), new Slab(size)];
+    this.slabs = [new Slab(size), new Slab(size), new Slab(size), new Slab(size)];
     this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
     this.#deadlineMs = deadlineMs;
     this.#nowMs = nowMs;
@@ -139,21 +145,23 @@ export class Lane {
     if (this.#lateQueue.length > 0) this.#sendLate();
     else if (this.slabs[this.#open]!.count > 0) {
       const sent = this.#open;
-      this.#open = 1 - sent;
-      this.slabs[this.#open]!.clear();
+      const next = this.#free.pop();
+      assert(next !== undefined, 'a slab is always free');
+      this.#open = next;
+      this.slabs[next]!.clear();
       this.#send(sent);
     }
   };
 
   #sendLate(): void {
-    const slab = this.slabs[2]!;
+    const slab = this.slabs[takeBackSlab]!;
     slab.clear();
     const batch = this.#lateQueue.splice(0, slab.size.entries);
     for (const { record, waiter, arrivalMs } of batch) {
       const index = slab.add(EntryKind.late, 0, arrivalMs, record);
-      this.#waiters[2]![index] = waiter;
+      this.#waiters[takeBackSlab]![index] = waiter;
     }
-    this.#send(2);
+    this.#send(takeBackSlab);
   }
 
   #send(slabIndex: number): void {
@@ -175,7 +183,10 @@ export class Lane {
   #returned(alive: boolean): void {
     const slabIndex = this.#inFlight;
     if (!alive) {
-      this.fail(new Error('the journal failed: this partition takes nothing more until the process is started again'), true);
+      this.fail(
+        new Error('the journal failed: this partition takes nothing more until the process is started again'),
+        true,
+      );
       return;
     }
     const slab = this.slabs[slabIndex]!;
@@ -185,10 +196,11 @@ export class Lane {
     const waitedMs = this.#sentAtMs - this.#openedAtMs;
     const ranMs = nowMs - this.#sentAtMs;
     this.#inFlight = -1;
-    const hasLate = slabIndex !== 2 && this.#queueLate(slab, waiters, nowMs);
+    const hasLate = slabIndex !== takeBackSlab && this.#queueLate(slab, waiters, nowMs);
     // The next batch leaves before this one is answered: the worker decides while the answers go out.
     this.#sendOpen();
     for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, hasLate);
+    if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
     this.#events.batch(slab, waitedMs, ranMs, nowMs);
     this.#wake();
   }
@@ -260,7 +272,7 @@ export class Lane {
 
   /** Refuses what waits beyond its deadline. Called by one coarse timer. */
   expire(nowMs: number): void {
-    for (const slabIndex of this.#inFlight === 2 ? [this.#open] : [this.#open, this.#inFlight]) {
+    for (const slabIndex of [this.#open, this.#inFlight]) {
       if (slabIndex < 0) continue;
       const slab = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;
@@ -276,6 +288,7 @@ export class Lane {
   fail(error: unknown, isFinal = false): void {
     this.#isReady = false;
     this.#generation++;
+    if (this.#inFlight >= 0 && this.#inFlight !== takeBackSlab) this.#free.push(this.#inFlight);
     this.#inFlight = -1;
     for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {

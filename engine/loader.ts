@@ -2,11 +2,12 @@
  * Brings what a partition's memory misses: one flight per key, many keys per query, bounded in every direction. A storm
  * of unknown cards waits in its own bounded queue and cannot hold up known ones, which never come here.
  */
+
+import type { LoadMessage } from './core/load-message.js';
 import { Reason } from './core/reasons.js';
 import { EntryKind, EntryStatus } from './core/slab.js';
 import type { Database } from './database.js';
 import { absentFlag, type Lane, type Need, type Reentry } from './lane.js';
-import type { LoadMessage } from './core/load-message.js';
 
 /** Keys per query: about 1 ms of Postgres, well inside the deadline. */
 const keysPerQueryMax = 128;
@@ -113,7 +114,10 @@ export class Loader {
     }
   }
 
-  async #query(status: number, keys: readonly string[]): Promise<{ message: LoadMessage; found: { has(key: string): boolean } }> {
+  async #query(
+    status: number,
+    keys: readonly string[],
+  ): Promise<{ message: LoadMessage; found: { has(key: string): boolean } }> {
     if (status === EntryStatus.needCard) {
       const { message, owners } = await this.#database.loadCards(keys);
       return { message, found: owners };

@@ -3,7 +3,7 @@
  * node:http: a few requests a second, and a fault here must not touch the front's fast path.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Health } from './health.js';
 import { jsonContentType, notFoundBody, problemContentType, unauthorizedBody } from './wire/problem.js';
 
@@ -73,7 +73,12 @@ export class Ops {
         return send(response, 200, jsonContentType, '{"status":"alive"}');
       case '/readyz': {
         const ready = health.isReady();
-        return send(response, ready ? 200 : 503, jsonContentType, JSON.stringify({ status: ready ? 'ready' : 'not ready' }));
+        return send(
+          response,
+          ready ? 200 : 503,
+          jsonContentType,
+          JSON.stringify({ status: ready ? 'ready' : 'not ready' }),
+        );
       }
       case '/health': {
         const report = await health.report();

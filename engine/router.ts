@@ -57,4 +57,3 @@ export class Router {
 function text(request: Request, slice: TextSlice): string {
   return Buffer.from(request.source.subarray(slice.start, slice.end)).toString('utf8');
 }
-

@@ -78,7 +78,9 @@ export class Server {
       const listen = this.#app.listen.bind(this.#app) as unknown as ListenWithOptions;
       listen(host, port, listenExclusively, (socket) => {
         if (socket === false) {
-          reject(new Error(`cannot listen on ${host}:${port}: AUTH_PORT is taken, stop what uses it or choose another`));
+          reject(
+            new Error(`cannot listen on ${host}:${port}: AUTH_PORT is taken, stop what uses it or choose another`),
+          );
           return;
         }
         this.#socket = socket;

@@ -2,7 +2,7 @@
  * Metrics of the engine, for Prometheus. The hot path adds to plain arrays; prom-client (its only importer) reads them
  * when somebody scrapes.
  */
-import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import { type Progress, syncNsBounds } from './core/progress.js';
 import { reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
@@ -48,13 +48,20 @@ export class Telemetry {
     this.#counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
       for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
     });
-    this.#counter('authorization_refusals_total', 'Requests answered 503 undecided, by reason', ['reason'], (counter) => {
-      for (const entry of reasonTable) {
-        const count = this.#refusals[entry.number]!;
-        if (count > 0) counter.inc({ reason: entry.name }, count);
-      }
-    });
-    this.#counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) => counter.inc(this.badRequests));
+    this.#counter(
+      'authorization_refusals_total',
+      'Requests answered 503 undecided, by reason',
+      ['reason'],
+      (counter) => {
+        for (const entry of reasonTable) {
+          const count = this.#refusals[entry.number]!;
+          if (count > 0) counter.inc({ reason: entry.name }, count);
+        }
+      },
+    );
+    this.#counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) =>
+      counter.inc(this.badRequests),
+    );
     this.#counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
       counter.inc(this.unauthorized),
     );

@@ -16,9 +16,9 @@ import {
   type Books,
   chainAbsent,
   Decider,
-  declineOutright,
   decideExpiry,
   decideLate,
+  declineOutright,
   type Policy,
   Question,
 } from '../engine/core/decide.js';
@@ -30,12 +30,12 @@ import { Outcome } from '../engine/core/outcome.js';
 import { type CardProfile, Users } from '../engine/core/profile.js';
 import { Reason } from '../engine/core/reasons.js';
 import {
+  RecordOffset,
   readRecordOutcome,
   readRecordRequest,
   readRecordRoot,
   recordBytesMax,
   recordFixedBytes,
-  RecordOffset,
   writeRecord,
 } from '../engine/core/record.js';
 import { Request, type TextSlice } from '../engine/core/request.js';
@@ -180,7 +180,8 @@ export class Partition {
 
   #need(slab: Slab, index: number, status: number, source: Uint8Array, slice: TextSlice): void {
     slab.status[index] = status;
-    for (let position = slice.start; position < slice.end; position++) slab.answer[this.#answerEnd++] = source[position]!;
+    for (let position = slice.start; position < slice.end; position++)
+      slab.answer[this.#answerEnd++] = source[position]!;
   }
 
   #load(slab: Slab, index: number): void {
@@ -217,7 +218,8 @@ export class Partition {
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
     const isUnsure = repeated === notFound && !this.#seenIsComplete && (flags & EntryFlag.seenAbsent) === 0;
-    if (repeated === needsLoading || isUnsure) return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
+    if (repeated === needsLoading || isUnsure)
+      return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
     if (repeated !== notFound) return this.#repeat(slab, index, codec);
 
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
@@ -468,7 +470,10 @@ export class Partition {
     const approval = this.#recordOutcome;
     const accountNumber = this.#recordView.getFloat64(RecordOffset.accountNumber, true);
     const account = this.books.accounts.find(accountNumber);
-    const chain = approval.chainStatus === ChainStatus.none ? chainAbsent : this.books.chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+    const chain =
+      approval.chainStatus === ChainStatus.none
+        ? chainAbsent
+        : this.books.chains.find(this.#recordBytes, this.#root.start, this.#root.end);
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = this.#recordView.getFloat64(RecordOffset.cardNumber, true);
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
@@ -476,7 +481,8 @@ export class Partition {
     decideLate(this.books, account, chain, approval, this.#outcome);
     request.type = MessageType.late;
     this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
-    while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location) this.#replaces = this.seen.findNext();
+    while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location)
+      this.#replaces = this.seen.findNext();
     this.#commit(slab, index, account, chain);
     this.#replaces = notFound;
     this.#write(slab, index, codec, request, this.#outcome);
@@ -536,7 +542,8 @@ export class Partition {
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
     if (request.id.end > request.id.start) {
-      const earlier = request.type === MessageType.late ? this.seen.find(bytes, request.id.start, request.id.end) : notFound;
+      const earlier =
+        request.type === MessageType.late ? this.seen.find(bytes, request.id.start, request.id.end) : notFound;
       hash64(bytes, request.id.start, request.id.end);
       this.seen.add(hashLow, hashHigh, sequence, location, earlier);
     }

@@ -9,14 +9,20 @@ import { workerData } from 'node:worker_threads';
 import { MessageType, Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
 import { assert } from '../engine/core/invariant.js';
-import { Progress } from '../engine/core/progress.js';
-import { readRecordRoot, RecordOffset } from '../engine/core/record.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
-import type { AccountBooks, PartitionResult, PartitionStats, PartitionTask, TailKeys } from '../engine/core/partition-task.js';
+import type {
+  AccountBooks,
+  PartitionResult,
+  PartitionStats,
+  PartitionTask,
+  TailKeys,
+} from '../engine/core/partition-task.js';
+import { Progress } from '../engine/core/progress.js';
+import { RecordOffset, readRecordRoot } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
-import { nativeCodec } from '../engine/wire/native.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
-import { openJournal, type JournalSizes, type JournalWriter } from './journal.js';
+import { nativeCodec } from '../engine/wire/native.js';
+import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition, type PartitionSize } from './partition.js';
@@ -116,7 +122,10 @@ function open(shippedSequence: number): TailKeys {
     cards: [...cards],
     users: [...users],
     chains: [...chains],
-    cut: opened.scan.torn === undefined ? '' : `${opened.scan.torn.file} at ${opened.scan.torn.offset}: ${opened.scan.torn.detail}`,
+    cut:
+      opened.scan.torn === undefined
+        ? ''
+        : `${opened.scan.torn.file} at ${opened.scan.torn.offset}: ${opened.scan.torn.detail}`,
     notes: opened.scan.notes,
   };
 }
