@@ -223,14 +223,19 @@ export class Partition {
     if (repeated !== notFound) return this.#repeat(slab, index, codec);
 
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
-    if (card === undefined) return this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
+    if (card === undefined) {
+      this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
+      return;
+    }
     const chain = this.#findChain(request, (flags & EntryFlag.originalAbsent) !== 0);
     if (chain === needsLoading) {
-      return this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      return;
     }
     const { books } = this;
     if (books.spend.free < levels.length || !books.chains.makeRoom(this.#shippedSequence())) {
-      return this.#unavailable(slab, index, Reason.overloaded);
+      this.#unavailable(slab, index, Reason.overloaded);
+      return;
     }
 
     const outcome = this.#outcome;
@@ -500,7 +505,10 @@ export class Partition {
       return;
     }
     const account = accounts.find(chains.account(chain));
-    if (account < 0) return this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+    if (account < 0) {
+      this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+      return;
+    }
     if (!decideExpiry(this.books, chain, slab.arrivalMs[index]!, this.#outcome)) return;
     const request = this.#request;
     request.reset(slab.request, 0);
