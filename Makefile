@@ -33,7 +33,8 @@ bench-quick: build ## measure in under two minutes
 	@node --enable-source-maps dist/bench/quick.js
 
 bench: build ## run the whole benchmark suite and write its report
-	@node --enable-source-maps dist/bench/run.js
+	@node --enable-source-maps dist/bench/quick.js
+	@node --enable-source-maps dist/bench/micro/settle.js
 
 build: $(installed) ## install dependencies when they changed, compile and type check
 	@npm run --silent build

@@ -14,7 +14,7 @@ import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
 import { writePrivateFile } from './private-file.js';
-import { processCommand } from './process-identity.js';
+import { processCommand, processIdentity } from './process-identity.js';
 
 export interface EmbeddedPostgresOptions {
   /** Folder of this deployment's data; created when missing. */
@@ -42,6 +42,8 @@ interface Connection {
 const databaseName = 'atlanticfrewaycard';
 const startWaitMs = 60_000;
 const stopWaitSeconds = 60;
+/** How long a server that does not answer has to obey one signal. */
+const endWaitMs = 3_000;
 /** The engine's threads come first on shared cores; settling is allowed to lag. */
 const niceness = 10;
 
@@ -69,18 +71,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   return withLockFile(join(dataDir, 'postgres.lock'), startWaitMs, async () => {
     const connectionFile = join(dataDir, 'postgres.json');
     const known = await readConnection(connectionFile);
-    const runningPort = await findRunningServer(place, options.log);
-    if (runningPort !== null && known !== null) {
-      const url = urlOf({ ...known, port: runningPort });
+    const running = await findRunningServer(place, options.log);
+    if (running !== null && known !== null) {
+      const url = urlOf({ ...known, port: running.port });
       if (await answers(url)) {
         options.log('adopted the Postgres that was still running');
         await ensureDatabase(url);
         return handle(place, url, true);
       }
     }
-    if (runningPort !== null) {
+    if (running !== null) {
       options.log('stopping a left-over Postgres that does not answer');
-      await stopServer(place, 'immediate');
+      await endServer(running.pid);
+      await findRunningServer(place, options.log);
     }
     const connection = await prepareCluster(place, connectionFile, known, options.log);
     await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
@@ -100,7 +103,7 @@ export async function findEmbeddedPostgres(dataDir: string): Promise<string | nu
 }
 
 function handle(place: PostgresPlace, url: string, adopted: boolean): EmbeddedPostgres {
-  return { url, adopted, stop: () => stopServer(place, 'fast') };
+  return { url, adopted, stop: () => stopServer(place) };
 }
 
 function urlOf(connection: Connection): string {
@@ -112,20 +115,55 @@ async function readConnection(path: string): Promise<Connection | null> {
   return text === null ? null : (JSON.parse(text) as Connection);
 }
 
-/** The port of the live server of this cluster; null when none runs. Clears a lock whose process id was reused. */
-async function findRunningServer(place: PostgresPlace, log: (line: string) => void): Promise<number | null> {
+interface RunningServer {
+  readonly pid: number;
+  readonly port: number;
+}
+
+/** The live server of this cluster; null when none runs. Clears a lock file that would keep the next one from starting. */
+async function findRunningServer(place: PostgresPlace, log: (line: string) => void): Promise<RunningServer | null> {
   const path = join(place.cluster, 'postmaster.pid');
   const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
   const pid = Number(lines[0]);
   const command = processCommand(pid);
-  if (command === null) return null;
-  if (!command.includes('postgres')) {
-    // PostgreSQL would take the stranger for a running server and refuse to start.
-    log(`process ${pid} is not Postgres: removing the lock that a killed server left`);
+  if (command?.includes('postgres') === true) return { pid, port: Number(lines[3]) };
+  // PostgreSQL clears the lock of a process id that is free. It would take for a running server what has the id now: a
+  // stranger, or the killed server itself as a zombie where process 1 does not collect them (a container without init).
+  if (isProcessIdTaken(pid)) {
+    log(`process ${pid} is not a running Postgres: removing the lock that a killed server left`);
+    await untilDetached(Number(lines[6]?.trim().split(/\s+/)[1]));
     await rm(path, { force: true });
-    return null;
   }
-  return Number(lines[3]);
+  return null;
+}
+
+function isProcessIdTaken(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/**
+ * Waits until no process of the killed server is attached to its shared memory any more: its backends end by themselves
+ * when they notice, and two servers on one cluster would destroy it. Without /proc there is nothing to ask.
+ */
+async function untilDetached(sharedMemoryId: number): Promise<void> {
+  const deadlineMs = Date.now() + startWaitMs;
+  for (;;) {
+    const table = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
+    const row = table
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/).map(Number))
+      .find((columns) => columns[1] === sharedMemoryId);
+    // key shmid perms size cpid lpid nattch …
+    if (row === undefined || row[6] === 0) return;
+    if (Date.now() > deadlineMs) throw new Error('processes of a killed Postgres are still running: end them first');
+    await delay(100);
+  }
 }
 
 /** Creates the cluster when there is none, and settles on a port that is free now. */
@@ -220,12 +258,29 @@ async function startServer(place: PostgresPlace): Promise<void> {
   }
 }
 
-async function stopServer(place: PostgresPlace, mode: 'fast' | 'immediate'): Promise<void> {
+/** Ends a server that does not answer: its log makes the next start whole again. */
+async function endServer(pid: number): Promise<void> {
+  for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      return;
+    }
+    const deadlineMs = Date.now() + endWaitMs;
+    while (Date.now() < deadlineMs) {
+      if (processIdentity(pid) === null) return;
+      await delay(50);
+    }
+  }
+  throw new Error(`the left-over Postgres (process ${pid}) cannot be ended: end it by hand and start again`);
+}
+
+async function stopServer(place: PostgresPlace): Promise<void> {
   if ((await readFile(join(place.cluster, 'postmaster.pid'), 'utf8').catch(() => null)) === null) return;
   try {
     await execute(place, place.binaries.pgCtl, [
       'stop',
-      `--mode=${mode}`,
+      '--mode=fast',
       '--wait',
       `--timeout=${stopWaitSeconds}`,
       `--pgdata=${place.cluster}`,

@@ -1,0 +1,129 @@
+/** The audit finds what was tampered with, and nothing in books that balance. */
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { ChainStatus, MessageType } from '../engine/core/codes.js';
+import { openJournalPosition, settle } from '../workers/settle.js';
+import { writeRecords } from '../workers/testing/record-writer.js';
+import { auditBooks } from './audit-books.js';
+import { createTestAccounts } from './testing/test-accounts.js';
+import { createTestDatabase } from './testing/test-database.js';
+
+/** Three accounts, one open hold, one purchase that was cleared. */
+async function books(t: Test): Promise<postgres.Sql> {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  await createTestAccounts(sql, 3, 1000);
+  await openJournalPosition(sql, 0, 1);
+  const clearing = { type: MessageType.clearing, status: ChainStatus.completed, amount: 70, held: -70, posted: 70 };
+  await settle(sql, {
+    partition: 0,
+    firstSequence: 1,
+    ...writeRecords([
+      { id: 'a', amount: 100, held: 100 },
+      { id: 'b', amount: 70, held: 70, account: 2 },
+      { id: 'c', root: 'b', account: 2, ...clearing },
+      { id: 'd', amount: 1, approved: false, account: 0, card: 0, user: 0 },
+    ]),
+  });
+  return sql;
+}
+
+t.test('books that balance are reported with their totals', async (t) => {
+  const report = await auditBooks(await books(t));
+  t.same(report, {
+    accounts: 3,
+    postings: 7,
+    funds: 3000n,
+    held: 100n,
+    posted: 70n,
+    findings: [],
+    findingCount: 0,
+  });
+});
+
+t.test('an empty database balances', async (t) => {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  t.match(await auditBooks(sql), { accounts: 0, postings: 0, funds: 0n, findingCount: 0 });
+});
+
+t.test('whatever was tampered with is found', async (t) => {
+  const sql = await books(t);
+  const cases: [name: string, tamper: string, finding: RegExp][] = [
+    [
+      'money given to an account',
+      "update accounts set funds = funds + 5, available = available + 5 where public_id = 'acct_3'",
+      /account acct_3: funds 1005 .* but its postings give 1000/,
+    ],
+    [
+      'a balance that does not add up',
+      "alter table accounts drop constraint accounts_balance; update accounts set available = 1 where public_id = 'acct_1'",
+      /account acct_1: funds 1000 are not available 1 \+ held 100 \+ posted 0/,
+    ],
+    [
+      'a hold that was made smaller',
+      "update transactions set held_amount = 50 where id = 'a'",
+      /account acct_1: held 100 and posted 0, but its transactions hold 50/,
+    ],
+    [
+      'a hold that was deleted',
+      "delete from transactions where id = 'a'",
+      /transaction a: holds .* its events give 100/,
+    ],
+    [
+      'a posting that is not double entry',
+      'alter table transaction_events drop constraint transaction_events_balance; update transaction_events set held_delta = 101 where sequence = 1',
+      /event 0\/1 does not sum to zero/,
+    ],
+    [
+      'an event that was deleted',
+      'delete from transaction_events where sequence = 1',
+      /account acct_1: .* but its postings/,
+    ],
+    ['an account that was deleted', 'delete from cards; delete from accounts where id = 2', /does not exist: number 2/],
+    [
+      'a closed transaction that still holds',
+      "update transactions set status = 3 where id = 'a'",
+      /transaction a holds 100 although it is closed/,
+    ],
+  ];
+  for (const [name, tamper, finding] of cases) {
+    t.test(name, async (t) => {
+      // Undone afterwards by a transaction that never commits.
+      await sql.unsafe('begin').simple();
+      await sql.unsafe(tamper).simple();
+      const inside = Object.assign(sql, {
+        begin: (_options: string, work: (snapshot: postgres.Sql) => Promise<unknown>) => work(sql),
+      });
+      const report = await auditBooks(inside as postgres.Sql);
+      await sql.unsafe('rollback').simple();
+      t.ok(report.findingCount > 0);
+      t.ok(
+        report.findings.some((line) => finding.test(line)),
+        report.findings.join('\n'),
+      );
+    });
+  }
+});
+
+t.test('the list of findings is bounded, their number is not', async (t) => {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  await createTestAccounts(sql, 300, 10);
+  await sql`delete from ledger_adjustments`;
+  const report = await auditBooks(sql);
+  t.equal(report.findings.length, 20);
+  t.equal(report.findingCount, 301, 'each account, and the total');
+});

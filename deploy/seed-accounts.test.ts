@@ -1,0 +1,98 @@
+/** Seeding accounts and the demo: fixed names, and nothing twice. */
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { auditBooks } from './audit-books.js';
+import { seedDemo } from './demo.js';
+import { seedAccounts } from './seed-accounts.js';
+import { createTestDatabase } from './testing/test-database.js';
+
+async function database(t: Test): Promise<postgres.Sql> {
+  const made = await createTestDatabase();
+  const sql = postgres(made.url, { max: 4, onnotice: () => undefined });
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await made.close();
+  });
+  return sql;
+}
+
+t.test('accounts and cards have their fixed names, and a rerun adds what is missing only', async (t) => {
+  const sql = await database(t);
+  const options = { accounts: 12, cardsPerAccount: 1, balanceMinor: 500 };
+  t.same(await seedAccounts(sql, options), { accountsAdded: 12, cardsAdded: 12 });
+  t.same(await seedAccounts(sql, options), { accountsAdded: 0, cardsAdded: 0 });
+  t.same(await seedAccounts(sql, { ...options, accounts: 15, cardsPerAccount: 2 }), {
+    accountsAdded: 3,
+    cardsAdded: 18,
+  });
+  t.same(
+    await seedAccounts(sql, { ...options, accounts: 3 }),
+    { accountsAdded: 0, cardsAdded: 0 },
+    'fewer remove none',
+  );
+  const rows = await sql`
+    select a.public_id, a.funds, a.available, a.currency, a.kind, a.owner_key = a.user_id * 2 as owned, c.token, c.status,
+      c.public_id as card, u.public_id as owner
+    from accounts a join cards c on c.account_id = a.id join users u on u.id = a.user_id order by a.public_id, c.token`;
+  t.equal(rows.length, 30);
+  t.match(rows[3], {
+    public_id: 'acct_000002',
+    funds: '500',
+    available: '500',
+    currency: 'USD',
+    kind: 'personal',
+    owned: true,
+    token: 'card_000002_2',
+    card: 'card_000002_2',
+    status: 'active',
+    owner: 'usr_000002',
+  });
+  t.match(await auditBooks(sql), { findingCount: 0, funds: 7500n });
+});
+
+t.test('a set with holes, as an interruption leaves it, is completed', async (t) => {
+  const sql = await database(t);
+  await seedAccounts(sql, { accounts: 5, cardsPerAccount: 2, balanceMinor: 10 });
+  await sql`delete from cards where token in ('card_000002_1', 'card_000005_2')`;
+  t.same(await seedAccounts(sql, { accounts: 5, cardsPerAccount: 2, balanceMinor: 10 }), {
+    accountsAdded: 0,
+    cardsAdded: 2,
+  });
+});
+
+t.test('two seeds at once add everything once', async (t) => {
+  const sql = await database(t);
+  const options = { accounts: 200, cardsPerAccount: 1, balanceMinor: 1 };
+  await Promise.all([seedAccounts(sql, options), seedAccounts(sql, options)]);
+  await seedAccounts(sql, options);
+  const [row] = await sql`
+    select (select count(*) from accounts)::integer as accounts, (select count(*) from cards)::integer as cards`;
+  t.same({ ...row }, { accounts: 200, cards: 200 });
+  t.match(await auditBooks(sql), { findingCount: 0, funds: 200n });
+});
+
+t.test('numbers above six digits grow', async (t) => {
+  const sql = await database(t);
+  const [row] =
+    await sql`select lpad(n::text, greatest(6, length(n::text)), '0') as number from (values (1000000)) as v (n)`;
+  t.same([...Object.values(row ?? {})], ['1000000']);
+});
+
+t.test('the demo is added once and keeps what happened to it', async (t) => {
+  const sql = await database(t);
+  await seedDemo(sql);
+  await sql`update cards set status = 'closed' where token = 'card_demo'`;
+  await seedDemo(sql);
+  const cards = await sql`
+    select c.token, c.status, l.limits is not null as limited from cards c
+    left join limits l on l.level = 0 and l.entity_id = c.id order by token`;
+  t.same(
+    cards.map((card) => ({ ...card })),
+    [
+      { token: 'card_demo', status: 'closed', limited: false },
+      { token: 'card_demo_frozen', status: 'frozen', limited: false },
+      { token: 'card_demo_limited', status: 'active', limited: true },
+    ],
+  );
+  t.match(await auditBooks(sql), { accounts: 1, funds: 100_000n, findingCount: 0 });
+});
