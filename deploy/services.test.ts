@@ -1,0 +1,105 @@
+/** Child processes: started in order, stopped in reverse, ended when a killed run left them, and missed when they die. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { findFreePort } from './free-port.js';
+import { processIdentity } from './process-identity.js';
+import { type Service, Services } from './services.js';
+
+/** A service that answers on PORT, and writes its name to LOG when it was asked to stop. */
+const goodScript = `
+import { appendFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+const server = createServer((_, response) => response.end(String(process.pid)));
+server.listen(Number(process.env.PORT), '127.0.0.1');
+process.on('SIGTERM', () => {
+  appendFileSync(process.env.LOG, process.env.NAME + '\\n');
+  process.exit(0);
+});`;
+
+interface Fixture {
+  readonly folder: string;
+  readonly log: string;
+  service(name: string, source?: string): Promise<Service>;
+}
+
+async function fixture(t: Test): Promise<Fixture> {
+  const folder = await mkdtemp(join(tmpdir(), 'services-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const log = join(folder, 'log');
+  return {
+    folder,
+    log,
+    service: async (name, source = goodScript) => {
+      const script = join(folder, `${name}.mjs`);
+      await writeFile(script, source);
+      const port = await findFreePort();
+      const environment = { ...process.env, PORT: String(port), LOG: log, NAME: name };
+      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, environment };
+    },
+  };
+}
+
+async function pidOf(service: Service): Promise<number> {
+  return Number(await (await fetch(service.readyUrl)).text());
+}
+
+/** Waits for the process to be gone; what it waits for is the kernel, not time. */
+async function gone(pid: number): Promise<void> {
+  while (processIdentity(pid) !== null) await new Promise(setImmediate);
+}
+
+t.test('what was started last is stopped first', async (t) => {
+  const { folder, log, service } = await fixture(t);
+  const services = new Services(folder, () => undefined);
+  await services.start(await service('first'));
+  await services.start(await service('second'));
+  await services.stop();
+  t.equal(await readFile(log, 'utf8'), 'second\nfirst\n');
+  await services.stop();
+  t.pass('stopping again has nothing to do');
+});
+
+t.test('a service that dies is reported by name', async (t) => {
+  const { folder, service } = await fixture(t);
+  const services = new Services(folder, () => undefined);
+  const one = await service('engine');
+  await services.start(one);
+  process.kill(await pidOf(one), 'SIGKILL');
+  t.equal(await services.failed, 'the engine ended with signal SIGKILL');
+  await services.stop();
+});
+
+t.test('a service that cannot start says why, and does not count as ready', async (t) => {
+  const { folder, service } = await fixture(t);
+  const services = new Services(folder, () => undefined);
+  await t.rejects(services.start(await service('engine', 'process.exit(3);')), /the engine ended with exit code 3/);
+  await services.stop();
+});
+
+t.test('what a killed run left behind is ended by the next one, and nothing else is', async (t) => {
+  const { folder, log, service } = await fixture(t);
+  const killed = new Services(folder, () => undefined);
+  const one = await service('engine');
+  await killed.start(one);
+  const pid = await pidOf(one);
+  const lines: string[] = [];
+  const next = new Services(folder, (line) => lines.push(line));
+  await next.endLeftOvers();
+  await gone(pid);
+  t.equal(await readFile(log, 'utf8'), 'engine\n', 'it could finish its work');
+  t.same(lines, [`ending the engine that an earlier run left behind (process ${pid})`]);
+
+  // The same process id, but another process by now.
+  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  t.teardown(() => stranger.kill());
+  await writeFile(
+    join(folder, 'processes.json'),
+    JSON.stringify([{ name: 'engine', pid: stranger.pid, identity: `${stranger.pid}@1` }]),
+  );
+  await next.endLeftOvers();
+  t.not(processIdentity(stranger.pid!), null);
+  await killed.stop();
+});

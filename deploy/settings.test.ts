@@ -1,0 +1,26 @@
+/** Settings from the environment. */
+import { join } from 'node:path';
+import t from 'tap';
+import { readInteger, readSettings } from './settings.js';
+
+t.test('everything has a default', async (t) => {
+  t.same(readSettings({}), {
+    dataDir: join(process.cwd(), '.data'),
+    databaseUrl: '',
+    host: '127.0.0.1',
+    authPort: 8080,
+    opsPort: 8081,
+    apiPort: 3000,
+  });
+});
+
+t.test('a bad value is named with its bounds', async (t) => {
+  for (const text of ['0', '65536', '1.5', '1e3', 'x', ' 1', '-1']) {
+    t.throws(() => readSettings({ OPS_PORT: text }), {
+      name: 'SettingError',
+      message: `OPS_PORT must be an integer from 1 to 65535, not ${JSON.stringify(text)}`,
+    });
+  }
+  t.equal(readInteger({ N: '' }, 'N', 7, 1, 9), 7, 'an empty value is none');
+  t.equal(readInteger({ N: '9' }, 'N', 7, 1, 9), 9);
+});
