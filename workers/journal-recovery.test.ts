@@ -93,6 +93,29 @@ t.test('every combination of lost sectors of the last frame is a torn end, cut a
   t.end();
 });
 
+t.test('a flipped bit in a last frame that is nearly all zeros is damage, never taken for a torn end', (t) => {
+  for (const nonZeroAt of [-1, 700, 1200]) {
+    const storage = new MemoryStorage();
+    const fixture = journalFixture(storage);
+    const { writer } = fixture.open();
+    const body = new Uint8Array(1500);
+    if (nonZeroAt >= 0) body[nonZeroAt] = 1;
+    append(writer, [record(body)]);
+    const bytes = storage.bytesOf(`${directory}/${segmentName(1)}`);
+    for (let bit = segmentHeaderBytes * 8; bit < (segmentHeaderBytes + frameBytesFor(1502)) * 8; bit++) {
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+      try {
+        const found = scanJournal(fixture.options);
+        t.fail(`bit ${bit}: ${found?.torn?.detail ?? 'not found'}`);
+      } catch (error) {
+        if (!(error instanceof JournalCorruptError)) throw error;
+      }
+      bytes[bit >>> 3]! ^= 1 << (bit & 7);
+    }
+  }
+  t.end();
+});
+
 t.test('a write cut short after any byte is a torn end', (t) => {
   const last = numbered(2, 700);
   for (let written = 1; written < frameBytesFor(700); written++) {
@@ -149,6 +172,21 @@ t.test('segments of another life, moved or repeated frames are damage', (t) => {
   const foreign = (strange.options.storage as MemoryStorage).bytesOf(`${directory}/${segmentName(2)}`);
   other.storage.bytesOf(`${directory}/${segmentName(2)}`).set(foreign);
   t.throws(() => other.fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'segment of another journal');
+  t.end();
+});
+
+t.test('a whole frame of a twin journal, right in all but what came before it, is damage', (t) => {
+  const twins = [1, 2].map((seed) => {
+    const storage = new MemoryStorage();
+    const fixture = journalFixture(storage);
+    const { writer } = fixture.open();
+    for (let index = 0; index < 5; index++) append(writer, [record(new Uint8Array(60).fill(seed + index))]);
+    return { fixture, bytes: storage.bytesOf(`${directory}/${segmentName(1)}`) };
+  });
+  const [mine, other] = twins as [(typeof twins)[0], (typeof twins)[0]];
+  const last = segmentHeaderBytes + 4 * frameBytesFor(62);
+  mine.bytes.set(other.bytes.subarray(last, last + frameBytesFor(62)), last);
+  t.throws(() => mine.fixture.open(), { code: 'JOURNAL_CORRUPT', offset: last, message: /\(chain\)/ });
   t.end();
 });
 

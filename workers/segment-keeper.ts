@@ -101,7 +101,8 @@ export class SegmentKeeper {
     const { segments, spares, making } = listJournalFiles(storage, directory);
     this.#nextNumber = Math.max(this.#nextNumber, ...spares.map((name) => Number(name.slice('spare-'.length)) + 1));
     this.#options.onFiles(segments.length, spares.length);
-    if (spares.length >= spareCount) return false;
+    // While sealed segments wait to be settled one new spare is enough: the others will come from them.
+    if (spares.length >= (segments.length > 1 ? 1 : spareCount)) return false;
     if (segments.length + spares.length + making.length >= sizes.segmentsMax) return false;
     if (storage.freeBytes(directory) < sizes.segmentBytes) return false;
     const path = join(directory, makingName('shipper', this.#nextNumber));

@@ -158,6 +158,12 @@ t.test('settled segments go, spares stand ready, and the worker rolls into them'
 
 t.test('a recycled segment holds nothing of its former life', async (t) => {
   const { storage, shipper, open } = world();
+  const rename = storage.rename;
+  let recycled = 0;
+  storage.rename = (from, to) => {
+    if (from.includes('/segment-')) recycled++;
+    rename.call(storage, from, to);
+  };
   const writer = open();
   shipper.resume(0);
   for (let sequence = 1; sequence <= 200; sequence++) {
@@ -166,9 +172,11 @@ t.test('a recycled segment holds nothing of its former life', async (t) => {
       const bytes = (storage as MemoryStorage).bytesOf(`${directory}/${name}`);
       if (bytes.some((byte) => byte !== 0)) t.fail(`${name} is not zero`);
     }
-    await turn();
+    // Time enough for the spares to be complete, as there is between two rolls of 64 MiB.
+    if (sequence % 3 === 0) for (let step = 0; step < 12; step++) await turn();
   }
   await shipper.stop();
+  t.ok(recycled > 5, `${recycled} segments were recycled`);
   t.equal(open().lastSequence, 200, 'and the journal opens');
 });
 
