@@ -1,0 +1,148 @@
+/**
+ * The architecture as a test: which folder may import what, which file alone brings a package in, and a few habits that
+ * a linter does not know.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const root = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+function findRoot(from: string): string {
+  return readdirSync(from).includes('package.json') ? from : findRoot(dirname(from));
+}
+
+const folders = ['engine', 'workers', 'api', 'sql', 'bench', 'deploy'];
+
+/** What each folder's shipped files may import of ours, most specific folder first. Tests may import anything. */
+const mayImport: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
+  ['engine/core', ['engine/core']],
+  ['engine/wire', ['engine/core', 'engine/wire']],
+  ['engine/testing', ['']],
+  ['workers/testing', ['']],
+  ['deploy/testing', ['']],
+  // The front starts its threads by URL and shares no module with them but core and wire.
+  ['engine', ['engine']],
+  ['workers', ['workers', 'engine/core', 'engine/wire']],
+  ['api', ['api', 'engine/core']],
+  ['sql', ['sql']],
+  ['deploy', ['deploy', 'sql']],
+  ['bench', ['']],
+];
+
+/** Each outside package enters through exactly these files, so that replacing one is one file's work. */
+const importersOf: Readonly<Record<string, readonly string[]>> = {
+  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts'],
+  piscina: ['engine/pool.ts'],
+  'prom-client': ['engine/telemetry.ts'],
+  pino: ['engine/log.ts'],
+  postgrator: ['sql/migrate.ts'],
+  'currency-codes': ['engine/core/money.ts'],
+  'cli-progress': ['deploy/seed.ts', 'deploy/seed-accounts.ts'],
+  'lru-cache': ['engine/router.ts', 'workers/partition.ts', 'workers/load.ts'],
+};
+
+/** The pure core reads no clock, draws no random number, and waits for nothing. */
+const impure =
+  /\bDate\.now\(|\bperformance\.now\(|\bMath\.random\(|\bnew Date\(\)|\basync \w|\bawait \w|\bsetTimeout\(/;
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+function* sourceFiles(folder: string): Generator<SourceFile> {
+  let entries: ReturnType<typeof readDirectory>;
+  try {
+    entries = readDirectory(join(root, folder));
+  } catch {
+    return;
+  }
+  for (const entry of entries) {
+    const path = posix.join(folder, entry.name);
+    if (entry.isDirectory()) yield* sourceFiles(path);
+    else if (entry.name.endsWith('.ts')) {
+      const text = readFileSync(join(root, path), 'utf8');
+      yield { path, text, imports: importsOf(text) };
+    }
+  }
+}
+
+function readDirectory(path: string) {
+  return readdirSync(path, { withFileTypes: true });
+}
+
+function importsOf(text: string): string[] {
+  const found: string[] = [];
+  for (const match of text.matchAll(
+    /^\s*(?:import|export)\b[^;'"]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
+  )) {
+    found.push((match[1] ?? match[2] ?? match[3])!);
+  }
+  return found;
+}
+
+const isTest = (path: string) => /\.(test|slow\.test)\.ts$/.test(path) || path.includes('/testing/');
+const all = folders.flatMap((folder) => [...sourceFiles(folder)]);
+const shipped = all.filter((file) => !isTest(file.path));
+
+t.test('imports point one way', (t) => {
+  t.ok(shipped.length > 30, 'the walk finds the sources');
+  for (const file of shipped) {
+    const rule = mayImport.find(([folder]) => file.path.startsWith(`${folder}/`));
+    t.ok(rule, `${file.path} stands in a folder with a rule`);
+    for (const specifier of file.imports.filter((name) => name.startsWith('.'))) {
+      const target = relative(root, join(root, dirname(file.path), specifier)).replace(/\\/g, '/');
+      const allowed = rule![1].some((folder) => folder === '' || target.startsWith(`${folder}/`));
+      if (!allowed) t.fail(`${file.path} must not import ${target}`);
+      if (/^(bench|.*\/testing)\//.test(target) && !file.path.startsWith('bench/')) {
+        t.fail(`${file.path} ships ${target}, which is for tests and benchmarks`);
+      }
+    }
+  }
+  t.end();
+});
+
+t.test('each package enters through its own files', (t) => {
+  for (const file of shipped) {
+    for (const specifier of file.imports) {
+      const importers = importersOf[specifier];
+      if (importers !== undefined && !importers.includes(file.path))
+        t.fail(`${file.path} must not import ${specifier}`);
+    }
+  }
+  t.pass('walked');
+  t.end();
+});
+
+t.test('the core is pure and does no I/O', (t) => {
+  for (const file of shipped.filter(({ path }) => path.startsWith('engine/core/'))) {
+    for (const specifier of file.imports) {
+      if (specifier.startsWith('node:')) t.fail(`${file.path} must not import ${specifier}`);
+    }
+    const code = file.text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
+    t.notMatch(code, impure, `${file.path} reads no clock, draws nothing, waits for nothing`);
+  }
+  t.end();
+});
+
+t.test('only the storage touches the disk in the workers', (t) => {
+  for (const file of shipped.filter(({ path }) => path.startsWith('workers/'))) {
+    const touches = file.imports.some((specifier) => /^node:fs/.test(specifier));
+    if (touches && file.path !== 'workers/storage.ts') t.fail(`${file.path} must go through storage.ts`);
+  }
+  t.pass('walked');
+  t.end();
+});
+
+t.test('no left-over markers, no switched-off tests', (t) => {
+  const marker = new RegExp(['TO', 'DO|FIX', 'ME|\\bXX', 'X\\b|HA', 'CK\\b'].join(''));
+  const narrowed = /\bt\.(?:skip|todo|only)\(|\b(?:skip|todo): ?(?:true|['"])/;
+  for (const file of all) {
+    t.notMatch(file.text, marker, `${file.path} has no left-over marker`);
+    if (!file.path.endsWith('tidy.test.ts')) t.notMatch(file.text, narrowed, `${file.path} switches no test off`);
+  }
+  t.end();
+});
