@@ -380,7 +380,7 @@ function writeMember(target: Uint8Array, at: number, name: Uint8Array, source: U
 
 function writeAnswer(target: Uint8Array, offset: number, request: Request, outcome: Outcome): number {
   // Declined: the amount in question, echoed. Approved: what was approved, less than asked in a partial approval.
-  const asked = request.amountMinor < 0 ? 0 : request.amountMinor;
+  const asked = Math.max(0, request.amountMinor);
   let at = writeEcho(target, offset, request, outcome.approved ? outcome.approvedAmountMinor : asked);
   if (!outcome.approved) {
     const isCount = outcome.reason === Reason.limitExceeded && isCountDetail(outcome.detail);
