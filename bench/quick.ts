@@ -12,7 +12,7 @@ import { newIdPrefix } from './load.js';
 import { describeMachine, isMemoryFileSystem } from './machine.js';
 import { type MemoryResult, measureMemory } from './memory.js';
 import { type QuickResult, renderQuick, updateReadme } from './report.js';
-import { alone, type RoundTiming, runShape, type Shape, type ShapeResult } from './rounds.js';
+import { alone, median, otherCoresMax, type RoundTiming, runShape, type Shape, type ShapeResult } from './rounds.js';
 import { resultFolder, runUntilSignal } from './run.js';
 import { loopback, type Stack, startStack } from './stack.js';
 import { isWrkInstalled, runWrk } from './wrk.js';
@@ -33,7 +33,7 @@ const wrkSeconds = 3;
 const memoryCardCount = 100_000;
 /** The run must end within two minutes; the memory part is left out when less than this is left. */
 const secondsMax = 120;
-const memorySecondsEstimate = 20;
+const memorySecondsEstimate = 32;
 
 async function main(signal: AbortSignal): Promise<number> {
   if (process.argv.includes('--readme')) {
@@ -56,6 +56,12 @@ async function main(signal: AbortSignal): Promise<number> {
     await runShape(stack, warmUp, firstWarmUp, log);
     const results: ShapeResult[] = [];
     for (const shape of shapes) results.push(await runShape(stack, shape, timing, log));
+    const otherCores = median(results.flatMap(({ rounds }) => rounds.map(({ echo }) => echo.otherCores ?? 0)));
+    if (otherCores > otherCoresMax) {
+      warnings.push(
+        `other programs took ${otherCores.toFixed(1)} cores while the echo was measured: repeat it on a quiet machine`,
+      );
+    }
     const wrk = (await isWrkInstalled()) ? await crossCheck(stack, log) : null;
     const result: QuickResult = {
       machine,

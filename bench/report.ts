@@ -2,9 +2,10 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../deploy/repository-root.js';
+import type { LoadResult } from './load.js';
 import type { Machine } from './machine.js';
 import { describeMemory, type MemoryResult } from './memory.js';
-import { type Measurement, median, type ShapeResult } from './rounds.js';
+import { type EngineUse, median, type Round, type ShapeResult } from './rounds.js';
 import { resultsRoot } from './run.js';
 import type { WrkResult } from './wrk.js';
 
@@ -27,142 +28,117 @@ export interface QuickResult {
 /** Utilization of the generator's thread above which it, not the server, may be what limits a round. */
 const generatorLimit = 0.97;
 
+interface Column {
+  readonly title: string;
+  readonly digits: number;
+  readonly value: (round: Round, server: 'echo' | 'engine') => number | null;
+}
+
+const speedColumns: readonly Column[] = [
+  { title: 'answers/s', digits: 0, value: (round, server) => round[server].load.answersPerSecond },
+  { title: 'p50 ms', digits: 2, value: (round, server) => round[server].load.latency.p50Ms },
+  { title: 'p99 ms', digits: 2, value: (round, server) => round[server].load.latency.p99Ms },
+  { title: 'p99.9 ms', digits: 2, value: (round, server) => round[server].load.latency.p99_9Ms },
+  { title: 'max ms', digits: 2, value: (round, server) => round[server].load.latency.maxMs },
+];
+
+/** What only the engine tells of itself. */
+function ofJournal(pick: (use: EngineUse) => number | null): Column['value'] {
+  return (round, server) => (server === 'engine' ? pick(round.engine.journal) : null);
+}
+
+const insideColumns: readonly Column[] = [
+  { title: 'CPU s per 1000', digits: 4, value: (round, server) => round[server].server.cpuPerThousandSeconds },
+  {
+    title: 'of it main thread',
+    digits: 4,
+    value: (round, server) => round[server].server.mainThreadCpuPerThousandSeconds,
+  },
+  { title: 'resident MiB', digits: 0, value: (round, server) => mebibytes(round[server].server.residentBytes) },
+  { title: 'batch', digits: 0, value: ofJournal((use) => use.batchSizeMean) },
+  { title: 'syncs/s', digits: 0, value: ofJournal((use) => use.syncsPerSecond) },
+  { title: 'fdatasync p50 ms', digits: 2, value: ofJournal((use) => use.syncP50Ms) },
+  { title: 'p99 ms', digits: 2, value: ofJournal((use) => use.syncP99Ms) },
+  { title: 'generator µs', digits: 1, value: (round, server) => round[server].load.generator.cpuPerAnswerUs },
+  { title: 'cores of others', digits: 2, value: (round, server) => round[server].otherCores },
+];
+
 export function renderQuick(result: QuickResult): string {
-  const { machine } = result;
-  const speed = [
-    row('connections, cards', 'server', 'answers/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'max ms', 'share of echo'),
-    row('---', '---', '---:', '---:', '---:', '---:', '---:', '---:'),
-  ];
-  const inside = [
-    row(
-      'connections, cards',
-      'server',
-      'CPU s per 1000',
-      'of it main thread',
-      'resident MiB',
-      'batch',
-      'syncs/s',
-      'fdatasync p50 ms',
-      'p99 ms',
-      'generator µs',
-      'cores of others',
-    ),
-    row('---', '---', '---:', '---:', '---:', '---:', '---:', '---:', '---:', '---:', '---:'),
-  ];
-  for (const shape of result.shapes) {
+  const share = (shape: ShapeResult, server: string) =>
+    server === 'echo'
+      ? ''
+      : `**${shape.ratioMedian.toFixed(2)}** (${shape.rounds.map((round) => round.ratio.toFixed(2)).join(' ')})`;
+  return [
+    table(result.shapes, speedColumns, { title: 'share of echo', cell: share }),
+    table(result.shapes, insideColumns, null),
+    ...notes(result),
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+/** One row per shape and server: the median of each column over the rounds, and what `last` adds. */
+function table(
+  shapes: readonly ShapeResult[],
+  columns: readonly Column[],
+  last: { readonly title: string; readonly cell: (shape: ShapeResult, server: string) => string } | null,
+): string {
+  const titles = [...columns.map((column) => column.title), ...(last === null ? [] : [last.title])];
+  const rows = [row('connections, cards', 'server', ...titles), row('---', '---', ...titles.map(() => '---:'))];
+  for (const shape of shapes) {
     for (const server of ['echo', 'engine'] as const) {
-      const of = (pick: (measurement: Measurement) => number | null) =>
-        middle(shape.rounds.map((round) => pick(round[server])));
-      const ofJournal = (pick: (use: ShapeResult['rounds'][number]['engine']['journal']) => number | null) =>
-        server === 'echo' ? null : middle(shape.rounds.map((round) => pick(round.engine.journal)));
-      const rounds = shape.rounds.map((round) => round.ratio.toFixed(2)).join(' ');
-      speed.push(
-        row(
-          shape.shape.name,
-          server,
-          thousands(of((m) => m.load.answersPerSecond)),
-          fixed(
-            of((m) => m.load.latency.p50Ms),
-            2,
-          ),
-          fixed(
-            of((m) => m.load.latency.p99Ms),
-            2,
-          ),
-          fixed(
-            of((m) => m.load.latency.p99_9Ms),
-            2,
-          ),
-          fixed(
-            of((m) => m.load.latency.maxMs),
-            2,
-          ),
-          server === 'echo' ? '' : `**${shape.ratioMedian.toFixed(2)}** (${rounds})`,
-        ),
+      const cells = columns.map(({ digits, value }) =>
+        number(middle(shape.rounds.map((round) => value(round, server))), digits),
       );
-      inside.push(
-        row(
-          shape.shape.name,
-          server,
-          fixed(
-            of((m) => m.server.cpuPerThousandSeconds),
-            4,
-          ),
-          fixed(
-            of((m) => m.server.mainThreadCpuPerThousandSeconds),
-            4,
-          ),
-          fixed(
-            of((m) => (m.server.residentBytes === null ? null : m.server.residentBytes / 2 ** 20)),
-            0,
-          ),
-          fixed(
-            ofJournal((use) => use.batchSizeMean),
-            0,
-          ),
-          fixed(
-            ofJournal((use) => use.syncsPerSecond),
-            0,
-          ),
-          fixed(
-            ofJournal((use) => use.syncP50Ms),
-            2,
-          ),
-          fixed(
-            ofJournal((use) => use.syncP99Ms),
-            2,
-          ),
-          fixed(
-            of((m) => m.load.generator.cpuPerAnswerUs),
-            1,
-          ),
-          fixed(
-            of((m) => m.otherCores),
-            2,
-          ),
-        ),
-      );
+      rows.push(row(shape.shape.name, server, ...cells, ...(last === null ? [] : [last.cell(shape, server)])));
     }
   }
-  const loads = result.shapes.flatMap((shape) => shape.rounds.flatMap((round) => [round.echo.load, round.engine.load]));
-  const engineLoads = result.shapes.flatMap((shape) => shape.rounds.map((round) => round.engine.load));
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  const engineAnswers = sum(engineLoads.map((load) => load.latency.count));
+  return rows.join('\n');
+}
+
+function notes({ machine, shapes, wrk, memory, warnings }: QuickResult): string[] {
+  const engineLoads = shapes.flatMap((shape) => shape.rounds.map((round) => round.engine.load));
+  const loads = [...engineLoads, ...shapes.flatMap((shape) => shape.rounds.map((round) => round.echo.load))];
+  const sum = (among: readonly LoadResult[], pick: (load: LoadResult) => number) =>
+    number(
+      among.reduce((total, load) => total + pick(load), 0),
+      0,
+    );
   const busiest = Math.max(0, ...loads.map((load) => load.generator.utilizationMax));
-  const notes = [
-    `Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, generator and servers on the same ${machine.coreCount} cores. ` +
-      `Errors ${sum(loads.map((load) => load.errorCount))}, timeouts ${sum(loads.map((load) => load.timeoutCount))}, wrong answers ${sum(loads.map((load) => load.wrongCount))}; ` +
-      `of ${thousands(engineAnswers)} engine answers ${thousands(sum(engineLoads.map((load) => load.approvedCount)))} approved. ` +
-      'Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres' +
-      settling(result.shapes),
+  const lines = [
+    "Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, " +
+      `generator and servers on the same ${machine.coreCount} cores. Errors ${sum(loads, (load) => load.errorCount)}, ` +
+      `timeouts ${sum(loads, (load) => load.timeoutCount)}, wrong answers ${sum(loads, (load) => load.wrongCount)}; of ` +
+      `${sum(engineLoads, (load) => load.latency.count)} engine answers ${sum(engineLoads, (load) => load.approvedCount)} approved. ` +
+      `Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres${settling(shapes)}.`,
   ];
   if (busiest > generatorLimit) {
-    notes.push(
-      `The generator's thread was up to ${percent(busiest)} busy: where it was the limit, the server could do more than the table says.`,
+    lines.push(
+      `The generator's thread was up to ${Math.round(busiest * 100)} % busy: where it was the limit, the server could do more than the table says.`,
     );
   }
-  if (result.wrk !== null) {
-    const { echo, engine, ratio, connectionCount } = result.wrk;
-    notes.push(
-      `Cross-check with wrk, ${connectionCount} connections: echo ${thousands(echo.answersPerSecond)}/s, engine ${thousands(engine.answersPerSecond)}/s ` +
-        `(p99 ${engine.p99Ms.toFixed(2)} ms), share ${ratio.toFixed(2)}, errors ${echo.errorCount + engine.errorCount}.`,
+  if (wrk !== null) {
+    lines.push(
+      `Cross-check with wrk, ${wrk.connectionCount} connections: echo ${number(wrk.echo.answersPerSecond, 0)}/s, ` +
+        `engine ${number(wrk.engine.answersPerSecond, 0)}/s (p99 ${wrk.engine.p99Ms.toFixed(2)} ms), ` +
+        `share ${wrk.ratio.toFixed(2)}, errors ${wrk.echo.errorCount + wrk.engine.errorCount}.`,
     );
   }
-  if (result.memory !== null) notes.push(`Memory: ${describeMemory(result.memory)}.`);
-  notes.push(
+  if (memory !== null) lines.push(`Memory: ${describeMemory(memory)}.`);
+  lines.push(
     `${machine.cpu}, ${machine.coreCount} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.kernel}, Node.js ${machine.node}; ` +
       `load average before ${machine.loadAverage.toFixed(2)}; ${machine.date.slice(0, 16).replace('T', ' ')} UTC, commit ${machine.commit}.`,
-    ...result.warnings.map((warning) => `Warning: ${warning}`),
+    ...warnings.map((warning) => `Warning: ${warning}.`),
   );
-  return `${speed.join('\n')}\n\n${inside.join('\n')}\n\n${notes.join('\n\n')}\n`;
+  return lines;
 }
 
 function settling(shapes: readonly ShapeResult[]): string {
   const uses = shapes.flatMap((shape) => shape.rounds.map((round) => round.engine.journal));
   const perSecond = middle(uses.map((use) => use.settledPerSecond));
   const backlog = uses.at(-1)?.settleBacklogCount ?? null;
-  if (perSecond === null) return '.';
-  return ` (${thousands(perSecond)} records/s; ${thousands(backlog)} still waited after the last round).`;
+  if (perSecond === null) return '';
+  return ` (${number(perSecond, 0)} records/s; ${number(backlog, 0)} still waited after the last round)`;
 }
 
 const markerStart = '<!-- bench:quick -->';
@@ -200,14 +176,13 @@ function middle(values: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : median(known);
 }
 
-function fixed(value: number | null, digits: number): string {
-  return value === null ? '–' : value.toFixed(digits);
+/** With thousands separators; a dash for what is not known. */
+function number(value: number | null, digits: number): string {
+  return value === null
+    ? '–'
+    : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function thousands(value: number | null): string {
-  return value === null ? '–' : Math.round(value).toLocaleString('en-US');
-}
-
-function percent(value: number | null): string {
-  return value === null ? '–' : `${Math.round(value * 100)} %`;
+function mebibytes(bytes: number | null): number | null {
+  return bytes === null ? null : bytes / 2 ** 20;
 }

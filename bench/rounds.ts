@@ -245,7 +245,7 @@ async function waitUntilQuiet(log: (line: string) => void): Promise<void> {
 }
 
 /** Neighbours that take more than this of a core make a round doubtful. */
-const otherCoresMax = 0.2;
+export const otherCoresMax = 0.2;
 
 function disturbed(echo: Measurement): string {
   const other = echo.otherCores ?? 0;
