@@ -20,6 +20,9 @@ const restoreKeysMax = 10_000;
 /** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
 const tombstonesMax = 100_000;
 const seenChunk = 20_000;
+/** Ten seconds: a statement that is told to stop does so at its next row. */
+const fenceAttemptsMax = 200;
+const fencePauseMs = 50;
 
 /** 'acfe' in ASCII and the ledger's number: the advisory lock that one memory engine holds on its database. */
 const engineLockKey = 0x61636665;
@@ -70,11 +73,10 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([
-      this.#sql.end({ timeout: 1 }),
-      this.#restoreSql.end({ timeout: 1 }),
-      this.#lock?.end({ timeout: 1 }),
-    ]);
+    const lock = this.#lock;
+    // First: the lock's connection must not be taken for a lost one.
+    this.#lock = null;
+    await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 }), lock?.end({ timeout: 1 })]);
   }
 
   /**
@@ -103,6 +105,22 @@ export class Database {
       await lock.end({ timeout: 1 });
     }
     return held;
+  }
+
+  /**
+   * Ends what an engine that was killed may still have running: a settle statement whose client is gone goes on and
+   * commits, and the state read for a restart would be half before and half after it. The caller holds the engine lock
+   * and has not started its own shipper. Throws when one does not end.
+   */
+  async fenceSettlers(): Promise<void> {
+    for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
+      const ended = await this.#restoreSql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'settle' and pid <> pg_backend_pid()`;
+      if (ended.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, fencePauseMs));
+    }
+    throw new Error('a settle statement of an earlier engine does not end: see pg_stat_activity, application "settle"');
   }
 
   async #retake(lock: postgres.Sql, onStolen: () => void): Promise<void> {

@@ -51,6 +51,7 @@ export async function startEngine(
   const database = new Database(config.databaseUrl);
   try {
     await lockDatabase(database, log);
+    await database.fenceSettlers();
   } catch (error) {
     await database.close();
     throw error;
