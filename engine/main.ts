@@ -22,8 +22,22 @@ async function main(): Promise<void> {
       },
     );
   };
+  process.on('uncaughtException', (error: Error) => {
+    // postgres.js 3.4.9 throws from a timer when a connection closes under a write that was put off (its issues 1066,
+    // 1154, 1208). The query itself is rejected or runs into its deadline; deciding goes on without the database.
+    if (isDriverWriteAfterClose(error)) {
+      log.error({ error: error.message }, 'database driver wrote to a closed connection');
+      return;
+    }
+    log.fatal({ error: error.message, stack: error.stack }, 'bug: stopping');
+    process.exit(1);
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+function isDriverWriteAfterClose(error: Error): boolean {
+  return error instanceof TypeError && /reading 'write'/.test(error.message) && /nextWrite/.test(error.stack ?? '');
 }
 
 main().catch((error: Error) => {

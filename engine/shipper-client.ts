@@ -31,10 +31,15 @@ export interface ShipperClientOptions {
   openPosition(partition: number): Promise<number>;
 }
 
+/** A thread that died is replaced after this long: its journal waits, nothing is lost. */
+const restartDelayMs = 500;
+
 export class ShipperClient implements ShipperControl {
-  readonly #worker: Worker;
   readonly #options: ShipperClientOptions;
   readonly #waiting = new Map<number, (complete: boolean) => void>();
+  /** Partitions that ship: told so again when the thread is replaced. */
+  readonly #running = new Set<number>();
+  #worker: Worker;
   #nextId = 1;
   #failure = '';
   #trouble = '';
@@ -42,8 +47,12 @@ export class ShipperClient implements ShipperControl {
 
   constructor(options: ShipperClientOptions) {
     this.#options = options;
-    const { config, progress, journalDirectory } = options;
-    this.#worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
+    this.#worker = this.#start();
+  }
+
+  #start(): Worker {
+    const { config, progress, journalDirectory, log } = this.#options;
+    const worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
       workerData: {
         journalDirectory,
         journalSizes: journalSizes(config),
@@ -51,13 +60,23 @@ export class ShipperClient implements ShipperControl {
         databaseUrl: config.databaseUrl,
       },
     });
-    this.#worker.on('message', (event: ShipEvent) => this.#heard(event));
-    this.#worker.on('error', (error) => this.#failed(error.message));
-    this.#worker.on('exit', () => {
-      if (!this.#isStopping) this.#failed('the shipper ended');
-      for (const done of this.#waiting.values()) done(false);
-      this.#waiting.clear();
-    });
+    worker.on('message', (event: ShipEvent) => this.#heard(event));
+    worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
+    worker.on('exit', () => this.#exited(worker));
+    return worker;
+  }
+
+  /** A thread that is gone ships nothing: whoever waited for a pause has it, the rest is told to the next thread. */
+  #exited(worker: Worker): void {
+    if (worker !== this.#worker) return;
+    for (const done of this.#waiting.values()) done(false);
+    this.#waiting.clear();
+    if (this.#isStopping) return;
+    setTimeout(() => {
+      if (this.#isStopping) return;
+      this.#worker = this.#start();
+      for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
+    }, restartDelayMs).unref();
   }
 
   /** Why settling has stopped for good; '' while it has not. */
@@ -74,10 +93,12 @@ export class ShipperClient implements ShipperControl {
   }
 
   async pause(partition: number): Promise<void> {
+    this.#running.delete(partition);
     await this.#ask({ kind: 'pause', partition });
   }
 
   async resume(partition: number): Promise<void> {
+    this.#running.add(partition);
     await this.#ask({ kind: 'resume', partition });
   }
 
