@@ -43,12 +43,13 @@ t.test('funds are available + held + posted after every move; holds below nothin
 
 t.test('an amount that a double no longer counts exactly is an error, wherever it shows', (t) => {
   const most = Number.MAX_SAFE_INTEGER;
-  for (const move of [
+  const moves: ReadonlyArray<readonly [number, number, number]> = [
     [1, 0, 0],
     [1, 1, 0],
     [0, 0, -1],
     [1, 0, 1],
-  ] as const) {
+  ];
+  for (const move of moves) {
     const accounts = new Accounts(1);
     const slot = accounts.open(1, 0, most, 0, 0);
     t.throws(() => accounts.move(slot, ...move), InvariantError, move.join());

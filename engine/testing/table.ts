@@ -93,9 +93,8 @@ class Runner {
         this.#at(words);
         return null;
       case 'late':
-        return this.#answer(this.#world.late(words[0]!), words[0]!);
       case 'expire': {
-        const answer = this.#world.expire(words[0]!);
+        const answer = name === 'late' ? this.#world.late(words[0]!) : this.#world.expire(words[0]!);
         return answer === null ? 'nothing' : this.#answer(answer, words[0]!);
       }
       case 'chain':

@@ -6,7 +6,7 @@
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
 import { Chains } from '../core/chains.js';
-import { channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
+import { channelNames, isFact, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
 import { type Books, chainAbsent, Decider, decideExpiry, decideLate, type Policy, Question } from '../core/decide.js';
 import { assert } from '../core/invariant.js';
 import { detailName, type Level } from '../core/limit-names.js';
@@ -172,19 +172,23 @@ export class World {
     this.#apply(card === null ? -1 : card.account, chain, parties);
     const follows = chain >= 0 && outcome.chainStatus !== 0;
     this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensChain ? message.id : '');
-    if (outcome.approved) this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
+    if (outcome.approved && !isFact(this.request.type)) {
+      this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
+    }
     return answer;
   }
 
-  /** Takes back the approval with that id, as if it had missed its deadline. */
-  late(id: string): Answer {
+  /** Takes back the approval with that id, as if it had missed its deadline. @returns null when there is none */
+  late(id: string): Answer | null {
     const approval = this.#approvals.get(id);
-    assert(approval !== undefined, `${id} was not approved`);
+    if (approval === undefined) return null;
+    this.#approvals.delete(id);
     fillRequest(this.request, { id, type: 'late', card: '' });
     const account = this.books.accounts.find(approval.parties.accountNumber);
     const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(this.#roots.get(id)!);
     decideLate(this.books, account, chain, approval.outcome, this.outcome);
     this.#apply(account, chain, approval.parties);
+    this.#roots.set(id, '');
     return answerOf(this.outcome, MessageType.late);
   }
 
@@ -192,9 +196,8 @@ export class World {
   expire(root: string): Answer | null {
     const { chains, accounts } = this.books;
     const chain = this.chain(root);
-    assert(chain >= 0, `there is no chain ${root}`);
     const { outcome } = this;
-    if (!decideExpiry(this.books, chain, this.nowMs, outcome)) return null;
+    if (chain < 0 || !decideExpiry(this.books, chain, this.nowMs, outcome)) return null;
     fillRequest(this.request, { id: '', type: 'expiry', card: '' });
     const account = accounts.find(chains.account(chain));
     outcome.availableMinor = accounts.available(account) - outcome.heldDelta;

@@ -1,0 +1,279 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { Generator, type Step } from '../testing/generator.js';
+import { Model, type WindowName } from '../testing/model.js';
+import { runs } from '../testing/runs.js';
+import { policyDefault, World } from '../testing/world.js';
+import { ChainStatus } from './codes.js';
+import type { Policy } from './decide.js';
+import { levelNames, levels, windowNames } from './limit-names.js';
+import { Outcome } from './outcome.js';
+import { compileRules, type Limits, unlimited } from './rules.js';
+import { dayOfCivil } from './window.js';
+
+const accountNumbers = [1, 2, 3];
+const userNumbers = [11, 12, 13, 14];
+const cardNumbers = [101, 102, 103, 104, 105, 106, 107];
+
+/** A history is a seed and a length: shrinking cuts its end off. */
+const history = fc.tuple(fc.integer(), fc.integer({ min: 1, max: 250 }));
+const policies: fc.Arbitrary<Policy> = fc.boolean().map((refundRestoresWindows) => ({
+  ...policyDefault,
+  refundRestoresWindows,
+}));
+
+/** Limits in force, by the same keys as spend. */
+class LimitsInForce {
+  readonly #limits = new Map<string, Limits | null>();
+  see(step: Step): void {
+    if (step.kind === 'account' || step.kind === 'user' || step.kind === 'card') {
+      this.#limits.set(`${step.kind} ${step.config.number}`, step.config.limits ?? null);
+    }
+  }
+  of(level: string, number: number): Limits | null {
+    return this.#limits.get(`${level} ${number}`) ?? null;
+  }
+}
+
+function configure(target: World | Model, step: Step): boolean {
+  if (step.kind === 'account') target.setAccount(step.config);
+  else if (step.kind === 'user') target.setUser(step.config);
+  else if (step.kind === 'card') target.setCard(step.config);
+  else return false;
+  return true;
+}
+
+/** Everything that the books say, as text. */
+function dump(world: World, ids: readonly string[], day: number): string {
+  const { accounts, chains } = world.books;
+  const lines: unknown[] = [];
+  for (const number of accountNumbers) {
+    const slot = accounts.find(number);
+    lines.push([accounts.available(slot), accounts.held(slot), accounts.posted(slot), accounts.funds(slot)]);
+  }
+  for (const id of ids) {
+    const slot = world.chain(id);
+    if (slot < 0) continue;
+    lines.push([id, chains.status(slot), chains.held(slot), chains.posted(slot), chains.newestAmount(slot)]);
+  }
+  for (const level of levels) {
+    for (const number of [...accountNumbers, ...userNumbers, ...cardNumbers]) {
+      lines.push(windowNames.map((_, window) => world.spent(level, number, window, day)));
+    }
+  }
+  return JSON.stringify(lines);
+}
+
+function check(condition: boolean, what: string): void {
+  if (!condition) throw new Error(what);
+}
+
+t.test('the laws of the books hold after every message of any history', (t) => {
+  fc.assert(
+    fc.property(history, policies, ([seed, length], policy) => {
+      const generator = new Generator(seed);
+      const world = new World(policy);
+      const limits = new LimitsInForce();
+      const ids = new Set<string>();
+      for (const step of generator.setup()) {
+        configure(world, step);
+        limits.see(step);
+      }
+      const openings = accountNumbers.map((number) => world.books.accounts.funds(world.books.accounts.find(number)));
+      for (let index = 0; index < length; index++) {
+        const step = generator.next();
+        world.nowMs = generator.nowMs;
+        limits.see(step);
+        if (configure(world, step)) continue;
+        if (step.kind === 'expire') world.expire(step.id);
+        else if (step.kind === 'late') world.late(step.id);
+        else if (step.kind === 'message') {
+          ids.add(step.message.id);
+          // A tombstone has the name of a message that has not come yet.
+          if (step.message.original !== undefined) ids.add(step.message.original);
+          const answer = world.send(step.message);
+          const { account } = world.question.card ?? { account: -1 };
+          const spends = step.message.type === 'authorization' || step.message.type === 'incremental';
+          if (answer.approved && spends) {
+            check(world.books.accounts.available(account) >= 0, 'an approval took available below zero');
+            checkLimits(world, limits, step.message.amount!);
+          }
+          if (!answer.approved) {
+            const { heldDelta, postedDelta, fundsDelta, spendAmountDelta, spendCountDelta } = world.outcome;
+            check(
+              ![heldDelta, postedDelta, fundsDelta, spendAmountDelta, spendCountDelta].some(Boolean),
+              'a decline moved',
+            );
+          }
+        }
+        checkBooks(world, ids, openings);
+      }
+    }),
+    runs(60),
+  );
+  t.end();
+});
+
+function checkBooks(world: World, ids: ReadonlySet<string>, openings: readonly number[]): void {
+  const { accounts, chains } = world.books;
+  for (const [index, number] of accountNumbers.entries()) {
+    const slot = accounts.find(number);
+    const ours = [...ids]
+      .map((id) => world.chain(id))
+      .filter((chain) => chain >= 0 && chains.account(chain) === number);
+    const held = ours.reduce((sum, chain) => sum + chains.held(chain), 0);
+    const posted = ours.reduce((sum, chain) => sum + chains.posted(chain), 0);
+    check(accounts.funds(slot) === openings[index], 'no message of a card moves funds');
+    check(
+      accounts.funds(slot) === accounts.available(slot) + accounts.held(slot) + accounts.posted(slot),
+      'funds are available + held + posted',
+    );
+    check(accounts.held(slot) === held, 'held is the sum of the open holds');
+    check(accounts.posted(slot) === posted, 'posted is the sum of what was cleared less what was refunded');
+    for (const chain of ours) {
+      const isOpen = chains.status(chain) === ChainStatus.open;
+      check(isOpen || chains.held(chain) === 0, 'only an open chain holds');
+    }
+  }
+}
+
+/** After an approval no limit that was in force is exceeded, at any level, in any window. */
+function checkLimits(world: World, limits: LimitsInForce, amount: number): void {
+  const { card } = world.question;
+  const { accounts, users } = world.books;
+  const account = accounts.number(card!.account);
+  const day = accounts.zone(card!.account).dayOf(world.nowMs);
+  const numbers = [card!.number, users.number(card!.user), account];
+  for (const level of levels) {
+    const rules = compileRules(limits.of(levelNames[level], numbers[level]!));
+    if (rules === null) continue;
+    check(amount <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
+    for (const [window, name] of windowNames.entries()) {
+      const spent = world.spent(level, numbers[level]!, window, day);
+      const isCounted = world.outcome.spendCountDelta > 0;
+      check(spent.amount <= rules.amounts[window]!, `${levelNames[level]}.${name}.amount is exceeded`);
+      check(!isCounted || spent.count <= rules.counts[window]!, `${levelNames[level]}.${name}.count is exceeded`);
+      check(rules.amounts[window]! <= unlimited, 'a limit is a number');
+    }
+  }
+}
+
+t.test('deciding is pure: twice the same answer, and the books are as before', (t) => {
+  fc.assert(
+    fc.property(history, ([seed, length]) => {
+      const generator = new Generator(seed);
+      const world = new World();
+      const ids: string[] = [];
+      for (const step of generator.setup()) configure(world, step);
+      for (let index = 0; index < length; index++) {
+        const step = generator.next();
+        world.nowMs = generator.nowMs;
+        if (configure(world, step)) continue;
+        if (step.kind === 'expire') world.expire(step.id);
+        if (step.kind !== 'message') continue;
+        ids.push(step.message.id);
+        // Every tenth message is looked at from all sides: a dump reads all books.
+        if (index % 10 === 0) {
+          const day = dayOfCivil(2026, 1, 1);
+          const before = dump(world, ids, day);
+          world.decide(step.message);
+          const first = JSON.stringify(Object.assign(new Outcome(), world.outcome));
+          world.decide(step.message);
+          check(JSON.stringify(world.outcome) === first, 'two decisions of one question differ');
+          check(dump(world, ids, day) === before, 'a decision changed the books');
+        }
+        world.send(step.message);
+      }
+    }),
+    runs(30),
+  );
+  t.end();
+});
+
+t.test('every answer, balance, hold and window is what the obvious model says', (t) => {
+  fc.assert(
+    fc.property(history, policies, ([seed, length], policy) => {
+      const generator = new Generator(seed);
+      const world = new World(policy);
+      const model = new Model(policy);
+      for (const step of generator.setup()) {
+        configure(world, step);
+        configure(model, step);
+      }
+      for (let index = 0; index < length; index++) {
+        const step = generator.next();
+        world.nowMs = generator.nowMs;
+        if (configure(world, step)) configure(model, step);
+        else if (step.kind === 'expire') {
+          const released = model.expire(step.id, generator.nowMs);
+          const answer = world.expire(step.id);
+          check(
+            (answer?.approvedAmount ?? null) === (released === null ? null : Number(released)),
+            `expiry of ${step.id}`,
+          );
+        } else if (step.kind === 'late') {
+          compare(step, world.late(step.id), model.late(step.id));
+        } else if (step.kind === 'message') {
+          compare(step, world.send(step.message), model.send(step.message, generator.nowMs));
+        }
+        for (const number of accountNumbers) {
+          const slot = world.books.accounts.find(number);
+          check(BigInt(world.books.accounts.held(slot)) === model.held(number), `held of ${number} after ${index}`);
+          check(
+            BigInt(world.books.accounts.posted(slot)) === model.posted(number),
+            `posted of ${number} after ${index}`,
+          );
+        }
+      }
+      compareChains(world, model);
+      compareWindows(world, model, generator.nowMs);
+    }),
+    runs(120),
+  );
+  t.end();
+});
+
+function compare(step: Step, actual: unknown, expected: unknown): void {
+  const [said, obvious] = [JSON.stringify(actual), JSON.stringify(expected)];
+  check(said === obvious, `${JSON.stringify(step)}\n  engine ${said}\n  model  ${obvious}`);
+}
+
+function compareChains(world: World, model: Model): void {
+  const { chains } = world.books;
+  for (const transaction of model.transactions) {
+    const slot = world.chain(transaction.id);
+    check(slot >= 0, `the engine has no chain ${transaction.id}`);
+    const held = transaction.parts.reduce((sum, part) => sum + part.held, 0n);
+    compare(
+      { kind: 'late', id: transaction.id },
+      [chains.status(slot), chains.held(slot), chains.posted(slot), chains.refunded(slot)],
+      [
+        ChainStatus[transaction.status],
+        Number(held),
+        Number(transaction.cleared - transaction.refunded),
+        Number(transaction.refunded),
+      ],
+    );
+  }
+}
+
+function compareWindows(world: World, model: Model, nowMs: number): void {
+  const { accounts } = world.books;
+  // Users 11 to 13 live in the zone of account 1, user 14 in that of account 3.
+  const owners: ReadonlyArray<readonly [0 | 1 | 2, number, number]> = [
+    ...cardNumbers.map((number) => [0, number, number >= 106 ? 3 : 1] as const),
+    ...userNumbers.map((number) => [1, number, number === 14 ? 3 : 1] as const),
+    ...accountNumbers.map((number) => [2, number, number] as const),
+  ];
+  for (const [level, number, account] of owners) {
+    const date = model.dayOf(account, nowMs);
+    const day = accounts.zone(accounts.find(account)).dayOf(nowMs);
+    for (const [window, name] of windowNames.entries()) {
+      const actual = world.spent(level, number, window, day);
+      const expected = model.spent(levelNames[level], number, name as WindowName, date);
+      const what = `${levelNames[level]} ${number} ${name}`;
+      check(actual.amount === Number(expected.amount), `${what}: ${actual.amount}, by the model ${expected.amount}`);
+      check(actual.count === expected.count, `${what}: count ${actual.count}, by the model ${expected.count}`);
+    }
+  }
+}

@@ -1,0 +1,585 @@
+/**
+ * The slow, obvious model that audits every answer. It keeps all history and computes every balance, window and hold
+ * from it anew, with big integers, plain objects and calendar strings; it shares no line with the engine's core. Written
+ * from the words of the interface: when it and the engine disagree, one of them is wrong.
+ */
+import type { Limits, WindowLimit } from '../core/rules.js';
+import type { AccountConfig, Answer, CardConfig, Message, UserConfig } from './world.js';
+
+/** What is compared with the engine's answer. */
+export type ModelAnswer = Pick<
+  Answer,
+  'approved' | 'reason' | 'detail' | 'responseCode' | 'amount' | 'approvedAmount' | 'available'
+>;
+
+export interface ModelPolicy {
+  readonly holdMs: number;
+  readonly holdLongMs: number;
+  readonly refundRestoresWindows: boolean;
+}
+
+/** Part of a hold: how much is still held of what one message took on one local day. */
+interface Part {
+  readonly day: string;
+  held: bigint;
+}
+
+export interface Transaction {
+  readonly id: string;
+  readonly account: number;
+  /** Whose windows it counts in. */
+  readonly card: CardConfig;
+  status: 'open' | 'completed' | 'reversed' | 'expired' | 'declined' | 'tombstone';
+  /** Oldest first. */
+  parts: Part[];
+  cleared: bigint;
+  refunded: bigint;
+  readonly firstDay: string;
+  /** The last day on which it spent. What was spent before it is given back as of the first day. */
+  newestDay: string;
+  readonly expiresAtMs: number;
+}
+
+/** One entry in somebody's windows. */
+interface Spent {
+  readonly day: string;
+  readonly amount: bigint;
+  readonly count: number;
+}
+
+interface Answered {
+  readonly message: Message;
+  answer: ModelAnswer;
+  /** The transaction that it belongs to, when it changed one. */
+  readonly transaction: Transaction | null;
+  /** What an approved question took: the day, and how much is held or posted. */
+  readonly took: {
+    readonly day: string;
+    readonly held: bigint;
+    readonly posted: bigint;
+    readonly opened: boolean;
+  } | null;
+}
+
+type LevelName = 'card' | 'user' | 'account';
+const levelNames: readonly LevelName[] = ['card', 'user', 'account'];
+const windowNames = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'] as const;
+export type WindowName = (typeof windowNames)[number];
+
+const codes: Readonly<Record<string, string>> = {
+  approved: '00',
+  card_inactive: '62',
+  insufficient_funds: '51',
+  system_error: '96',
+  card_not_found: '14',
+  card_expired: '54',
+  account_inactive: '62',
+  user_inactive: '62',
+  mcc_blocked: '57',
+  merchant_blocked: '57',
+  country_blocked: '57',
+  channel_blocked: '57',
+  currency_mismatch: '12',
+  original_not_found: '25',
+  original_closed: '84',
+  amount_invalid: '13',
+  duplicate_conflict: '94',
+  limit_exceeded: '61',
+};
+
+const amountMax = 100_000_000_000_000n;
+const epochDay = '1970-01-01';
+
+export class Model {
+  readonly #policy: ModelPolicy;
+  readonly #accounts = new Map<number, AccountConfig>();
+  readonly #funds = new Map<number, bigint>();
+  readonly #users = new Map<number, UserConfig>();
+  readonly #cards = new Map<string, CardConfig>();
+  readonly #transactions: Transaction[] = [];
+  readonly #spent = new Map<string, Spent[]>();
+  readonly #answered = new Map<string, Answered>();
+
+  constructor(policy: ModelPolicy) {
+    this.#policy = policy;
+  }
+
+  setAccount(config: AccountConfig): void {
+    if (!this.#accounts.has(config.number)) this.#funds.set(config.number, BigInt(config.funds));
+    this.#accounts.set(config.number, config);
+  }
+  setUser(config: UserConfig): void {
+    this.#users.set(config.number, config);
+  }
+  setCard(config: CardConfig): void {
+    this.#cards.set(config.token, config);
+  }
+
+  get transactions(): readonly Transaction[] {
+    return this.#transactions;
+  }
+  /** Every id that was answered, with the answer it gets from now on. */
+  get answers(): ReadonlyMap<string, { readonly message: Message; readonly answer: ModelAnswer }> {
+    return this.#answered;
+  }
+
+  held(account: number): bigint {
+    return sum(this.#of(account).flatMap((transaction) => transaction.parts.map((part) => part.held)));
+  }
+  posted(account: number): bigint {
+    return sum(this.#of(account).map((transaction) => transaction.cleared - transaction.refunded));
+  }
+  available(account: number): bigint {
+    return this.#funds.get(account)! - this.held(account) - this.posted(account);
+  }
+  #of(account: number): Transaction[] {
+    return this.#transactions.filter((transaction) => transaction.account === account);
+  }
+
+  /** What somebody has spent in the window that contains the local day. Never below zero, whatever was given back. */
+  spent(level: LevelName, number: number, window: WindowName, day: string): { amount: bigint; count: number } {
+    let amount = 0n;
+    let count = 0;
+    for (const entry of this.#spent.get(`${level} ${number}`) ?? []) {
+      if (period(window, entry.day) !== period(window, day)) continue;
+      amount = amount + entry.amount < 0n ? 0n : amount + entry.amount;
+      count = Math.max(0, count + entry.count);
+    }
+    return { amount, count };
+  }
+
+  /** Local date of an instant for an account, as 2026-11-23. */
+  dayOf(account: number, nowMs: number): string {
+    return localDate(this.#accounts.get(account)!.timeZone ?? 'UTC', nowMs);
+  }
+
+  /** Answers a message; the same id again gets its first answer, or a conflict. */
+  send(message: Message, nowMs: number): ModelAnswer {
+    const before = this.#answered.get(message.id);
+    if (before !== undefined) {
+      if (sameContent(before.message, message)) return before.answer;
+      return refusal('duplicate_conflict', message, 0n);
+    }
+    const card = this.#cards.get(message.card);
+    if (card === undefined) return this.#remember(message, refusal('card_not_found', message, 0n), null);
+    const day = this.dayOf(card.account, nowMs);
+    const about = this.#about(message, card);
+    const refused = this.#refusal(message, card, about, day);
+    if (refused !== null) {
+      const [reason, detail = ''] = refused;
+      if (reason === 'original_not_found' && message.type === 'reversal' && this.#isUnheardOf(message)) {
+        this.#open(message.original!, card, 'tombstone', epochDay, 0);
+      }
+      return this.#remember(message, refusal(reason, message, this.available(card.account), detail), null);
+    }
+    return this.#approve(message, card, about, day, nowMs);
+  }
+
+  /** The approval of that id came too late: what is left of it is undone, and its id is answered system_error. */
+  late(id: string): ModelAnswer | null {
+    const answered = this.#answered.get(id);
+    if (answered === undefined || !answered.answer.approved || isFact(answered.message)) return null;
+    const { transaction, took, message } = answered;
+    if (transaction !== null && took !== null) {
+      const released = least(took.held, heldOf(transaction));
+      const posted = postedOf(transaction);
+      const unposted = least(took.posted, posted > 0n ? posted : 0n);
+      this.#unhold(transaction, released, took.day);
+      transaction.cleared -= unposted;
+      const empty =
+        took.opened && released + unposted > 0n && heldOf(transaction) === 0n && postedOf(transaction) === 0n;
+      if (empty) transaction.status = 'declined';
+      this.#spend(transaction.card, took.day, -(released + unposted), empty ? -1 : 0);
+    }
+    const card = this.#cards.get(message.card)!;
+    const answer = refusal('system_error', message, this.available(card.account));
+    this.#answered.set(id, { message, answer, transaction: null, took: null });
+    return answer;
+  }
+
+  /** Lets the hold of the transaction lapse if it is due. @returns what was released, or null when nothing is due */
+  expire(id: string, nowMs: number): bigint | null {
+    const transaction = this.#transaction(id);
+    if (transaction === undefined) return null;
+    const held = heldOf(transaction);
+    if (held === 0n || nowMs < transaction.expiresAtMs) return null;
+    this.#release(transaction, held);
+    transaction.status = postedOf(transaction) > 0n ? 'completed' : 'expired';
+    if (transaction.status === 'expired') this.#spend(transaction.card, transaction.firstDay, 0n, -1);
+    return held;
+  }
+
+  // --- what a message is about ----------------------------------------------------------------------------------------
+
+  #transaction(id: string): Transaction | undefined {
+    return this.#transactions.find((transaction) => transaction.id === id);
+  }
+
+  /** The transaction that a message follows, as far as it is this card's business. */
+  #about(message: Message, card: CardConfig): Transaction | null {
+    if (isOpening(message)) return this.#transaction(message.id) ?? null;
+    const { original } = message;
+    if (original === undefined) return null;
+    const named = this.#transaction(original) ?? this.#answered.get(original)?.transaction ?? null;
+    if (named === null || named.account !== card.account) return null;
+    if (message.type === 'incremental' && named.card.number !== card.number) return null;
+    return named.status === 'declined' ? null : named;
+  }
+
+  /** No message and no transaction has ever had the original's name. */
+  #isUnheardOf(message: Message): boolean {
+    const original = message.original!;
+    return this.#transaction(original) === undefined && !this.#answered.has(original);
+  }
+
+  // --- refusals -------------------------------------------------------------------------------------------------------
+
+  #refusal(message: Message, card: CardConfig, about: Transaction | null, day: string): [string, string?] | null {
+    const account = this.#accounts.get(card.account)!;
+    const user = this.#users.get(card.user)!;
+    const { type } = message;
+    const asks = ['authorization', 'incremental', 'verification', 'balance_inquiry'].includes(type);
+    if (asks) {
+      if ((card.status ?? 0) !== 0) return ['card_inactive'];
+      if (card.expiresDay !== undefined && daysSince1970(day) > card.expiresDay) return ['card_expired'];
+      if ((user.status ?? 0) !== 0) return ['user_inactive'];
+      if ((account.status ?? 0) !== 0) return ['account_inactive'];
+    }
+    if (message.currency !== undefined && message.currency !== account.currency) return ['currency_mismatch'];
+    if (!isAmountValid(message)) return ['amount_invalid'];
+    if (type === 'incremental' || type === 'reversal') {
+      if (about === null) return ['original_not_found'];
+      if (type === 'incremental' && about.status !== 'open') return ['original_closed'];
+      if (type === 'reversal' && about.status === 'completed') return ['original_closed'];
+    }
+    if (isOpening(message) && about !== null) {
+      return [about.status === 'tombstone' ? 'original_closed' : 'duplicate_conflict'];
+    }
+    if (asks && type !== 'balance_inquiry') {
+      const blocked = listRefusal(message, [card.limits, user.limits, account.limits]);
+      if (blocked !== null) return [blocked];
+    }
+    if (type === 'authorization' || type === 'incremental') {
+      const exceeded = this.#limitExceeded(message, card, about, day);
+      if (exceeded !== null) return ['limit_exceeded', exceeded];
+      const partial = type === 'authorization' && message.partialAllowed === true && account.partialApproval === true;
+      const available = this.available(card.account);
+      if (available < BigInt(message.amount!) && !(partial && available > 0n)) return ['insufficient_funds'];
+    }
+    return null;
+  }
+
+  #limitExceeded(message: Message, card: CardConfig, about: Transaction | null, day: string): string | null {
+    const amount = BigInt(message.amount!);
+    const grown = message.type === 'incremental' ? amount + heldOf(about!) + postedOf(about!) : amount;
+    const owners: Record<LevelName, [number, Limits | null | undefined]> = {
+      card: [card.number, card.limits],
+      user: [card.user, this.#users.get(card.user)!.limits],
+      account: [card.account, this.#accounts.get(card.account)!.limits],
+    };
+    for (const level of levelNames) {
+      const most = owners[level][1]?.perAuthorization;
+      if (most !== undefined && grown > BigInt(most)) return `${level}.perAuthorization`;
+    }
+    for (const level of levelNames) {
+      const [number, limits] = owners[level];
+      for (const window of windowNames) {
+        const limit: WindowLimit | undefined = limits?.[window];
+        const spent = this.spent(level, number, window, day);
+        if (limit?.amount !== undefined && spent.amount + amount > BigInt(limit.amount)) {
+          return `${level}.${window}.amount`;
+        }
+        const counts = message.type === 'authorization';
+        if (limit?.count !== undefined && counts && spent.count + 1 > limit.count) return `${level}.${window}.count`;
+      }
+    }
+    return null;
+  }
+
+  // --- approvals ------------------------------------------------------------------------------------------------------
+
+  #approve(message: Message, card: CardConfig, about: Transaction | null, day: string, nowMs: number): ModelAnswer {
+    const asked = BigInt(message.amount ?? 0);
+    let approved = asked;
+    let said = asked;
+    let detail = '';
+    let partial = false;
+    let transaction = about;
+    let took: Answered['took'] = null;
+    switch (message.type) {
+      case 'authorization':
+      case 'advice': {
+        const available = this.available(card.account);
+        if (message.type === 'authorization' && available < asked) {
+          approved = available;
+          partial = true;
+        }
+        const long = isLongStay(message.mcc) ? this.#policy.holdLongMs : this.#policy.holdMs;
+        const capture = message.capture === true;
+        transaction = this.#open(message.id, card, capture ? 'completed' : 'open', day, nowMs + long);
+        if (capture) transaction.cleared = approved;
+        else transaction.parts.push({ day, held: approved });
+        this.#spend(card, day, approved, 1);
+        took = { day, held: capture ? 0n : approved, posted: capture ? approved : 0n, opened: true };
+        break;
+      }
+      case 'incremental':
+        about!.parts.push({ day, held: asked });
+        about!.newestDay = day;
+        this.#spend(about!.card, day, asked, 0);
+        took = { day, held: asked, posted: 0n, opened: false };
+        break;
+      case 'reversal':
+        approved = message.amount === undefined ? heldOf(about!) : least(asked, heldOf(about!));
+        if (message.amount === undefined) said = approved;
+        this.#reverse(about!, approved);
+        break;
+      case 'clearing':
+        if (about === null || about.status !== 'open') {
+          const beyond = about === null || asked > 0n;
+          if (beyond) detail = 'force_post';
+        }
+        transaction = this.#clear(message, card, about, asked, day);
+        break;
+      case 'refund':
+        transaction = about ?? this.#open(message.id, card, 'completed', epochDay, 0);
+        if (about !== null && this.#policy.refundRestoresWindows) {
+          const posted = postedOf(about);
+          this.#spend(about.card, about.firstDay, -least(asked, posted > 0n ? posted : 0n), 0);
+        }
+        transaction.refunded += asked;
+        break;
+      default:
+        transaction = null;
+    }
+    const answer: ModelAnswer = {
+      approved: true,
+      reason: 'approved',
+      detail,
+      responseCode: partial ? '10' : message.type === 'verification' ? '85' : '00',
+      amount: Number(said),
+      approvedAmount: Number(approved),
+      available: Number(this.available(card.account)),
+    };
+    return this.#remember(message, answer, transaction, took);
+  }
+
+  #reverse(about: Transaction, amount: bigint): void {
+    this.#release(about, amount);
+    if (about.status !== 'open' || heldOf(about) > 0n) return;
+    about.status = postedOf(about) > 0n ? 'completed' : 'reversed';
+    if (about.status === 'reversed') this.#spend(about.card, about.firstDay, 0n, -1);
+  }
+
+  #clear(message: Message, card: CardConfig, about: Transaction | null, amount: bigint, day: string): Transaction {
+    if (about === null) {
+      const forced = this.#open(message.id, card, 'completed', day, 0);
+      forced.cleared = amount;
+      this.#spend(card, day, amount, 1);
+      return forced;
+    }
+    const fromHold = least(amount, heldOf(about));
+    const beyond = amount - fromHold;
+    // The hold is used up from its oldest part; its windows keep what was posted from it.
+    let rest = fromHold;
+    for (const part of about.parts) {
+      const used = least(rest, part.held);
+      part.held -= used;
+      rest -= used;
+    }
+    about.cleared += amount;
+    const wasOpen = about.status === 'open';
+    const cameOfNothing = about.status === 'reversed' || about.status === 'expired' || about.status === 'tombstone';
+    if (beyond > 0n) {
+      this.#spend(about.card, day, beyond, cameOfNothing ? 1 : 0);
+      about.newestDay = day;
+    }
+    if (message.final ?? true) this.#release(about, heldOf(about));
+    if (wasOpen && message.final === false) return about;
+    const something = amount > 0n || postedOf(about) > 0n || about.status === 'completed';
+    about.status = something ? 'completed' : 'reversed';
+    if (about.status === 'reversed' && wasOpen) this.#spend(about.card, about.firstDay, 0n, -1);
+    return about;
+  }
+
+  // --- holds and windows ----------------------------------------------------------------------------------------------
+
+  #open(id: string, card: CardConfig, status: Transaction['status'], day: string, expiresAtMs: number): Transaction {
+    const transaction: Transaction = {
+      id,
+      account: card.account,
+      card,
+      status,
+      parts: [],
+      cleared: 0n,
+      refunded: 0n,
+      firstDay: day,
+      newestDay: day,
+      expiresAtMs,
+    };
+    this.#transactions.push(transaction);
+    return transaction;
+  }
+
+  /** Frees part of a hold, the newest first, and gives the windows back what it had taken. */
+  #release(transaction: Transaction, amount: bigint): void {
+    let rest = amount;
+    for (const part of [...transaction.parts].reverse()) {
+      const freed = least(rest, part.held);
+      part.held -= freed;
+      rest -= freed;
+      const day = part.day === transaction.newestDay ? part.day : transaction.firstDay;
+      if (freed > 0n) this.#spend(transaction.card, day, -freed, 0);
+    }
+  }
+
+  /** Frees part of a hold, of one day first; the caller settles the windows. */
+  #unhold(transaction: Transaction, amount: bigint, day: string): void {
+    let rest = amount;
+    const newestFirst = [...transaction.parts].reverse();
+    const ordered = [
+      ...newestFirst.filter((part) => part.day === day),
+      ...transaction.parts.filter((part) => part.day !== day),
+    ];
+    for (const part of ordered) {
+      const freed = least(rest, part.held);
+      part.held -= freed;
+      rest -= freed;
+    }
+  }
+
+  #spend(card: CardConfig, day: string, amount: bigint, count: number): void {
+    for (const key of [`card ${card.number}`, `user ${card.user}`, `account ${card.account}`]) {
+      const entries = this.#spent.get(key) ?? [];
+      entries.push({ day, amount, count });
+      this.#spent.set(key, entries);
+    }
+  }
+
+  #remember(
+    message: Message,
+    answer: ModelAnswer,
+    transaction: Transaction | null,
+    took: Answered['took'] = null,
+  ): ModelAnswer {
+    this.#answered.set(message.id, { message, answer, transaction, took });
+    return answer;
+  }
+}
+
+// --- words --------------------------------------------------------------------------------------------------------------
+
+function refusal(reason: string, message: Message, available: bigint, detail = ''): ModelAnswer {
+  return {
+    approved: false,
+    reason,
+    detail,
+    responseCode: detail.endsWith('.count') ? '65' : codes[reason]!,
+    amount: Math.max(0, message.amount ?? 0),
+    approvedAmount: 0,
+    available: Number(available),
+  };
+}
+
+function isOpening(message: Message): boolean {
+  return message.type === 'authorization' || message.type === 'advice';
+}
+
+/** Reports of what has happened already: they are never too late. */
+function isFact(message: Message): boolean {
+  return ['reversal', 'clearing', 'refund', 'advice'].includes(message.type);
+}
+
+function isAmountValid(message: Message): boolean {
+  const { type, amount } = message;
+  if (amount !== undefined && BigInt(amount) > amountMax) return false;
+  switch (type) {
+    case 'clearing':
+      return amount !== undefined;
+    case 'reversal':
+      return amount === undefined || amount > 0;
+    case 'verification':
+    case 'balance_inquiry':
+      return amount === undefined || amount === 0;
+    default:
+      return amount !== undefined && amount > 0;
+  }
+}
+
+/** Lodging and car rental, by merchant category. */
+function isLongStay(mcc: number | undefined): boolean {
+  if (mcc === undefined) return false;
+  const carRental = (mcc >= 3351 && mcc <= 3500) || [7512, 7513, 7519].includes(mcc);
+  const lodging = (mcc >= 3501 && mcc <= 3999) || mcc === 7011;
+  return carRental || lodging;
+}
+
+function listRefusal(message: Message, limits: readonly (Limits | null | undefined)[]): string | null {
+  const lists = [
+    ['mcc_blocked', 'mcc', message.mcc === undefined ? undefined : String(message.mcc).padStart(4, '0')],
+    ['merchant_blocked', 'merchants', message.merchantId],
+    ['country_blocked', 'countries', message.country],
+    ['channel_blocked', 'channels', message.channel],
+  ] as const;
+  for (const [reason, name, value] of lists) {
+    // An increment repeats the purchase that was allowed: what it leaves out is not held against it.
+    if (value === undefined && message.type === 'incremental') continue;
+    for (const owner of limits) {
+      const list = owner?.[name];
+      if (list?.allow !== undefined && (value === undefined || !list.allow.includes(value))) return reason;
+      if (list?.block !== undefined && value !== undefined && list.block.includes(value)) return reason;
+    }
+  }
+  return null;
+}
+
+function heldOf(transaction: Transaction): bigint {
+  return sum(transaction.parts.map((part) => part.held));
+}
+
+function postedOf(transaction: Transaction): bigint {
+  return transaction.cleared - transaction.refunded;
+}
+
+function sum(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((total, amount) => total + amount, 0n);
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+/** The same question, field by field, absent and default being one. */
+export function sameContent(first: Message, second: Message): boolean {
+  const content = (message: Message) => [
+    ...[message.type, message.card, message.amount, message.currency, message.original, message.merchantId],
+    ...[message.mcc, message.country, message.channel],
+    ...[message.partialAllowed ?? false, message.final ?? true, message.capture ?? false],
+  ];
+  return JSON.stringify(content(first)) === JSON.stringify(content(second));
+}
+
+// --- calendar -----------------------------------------------------------------------------------------------------------
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function localDate(timeZone: string, atMs: number): string {
+  const format = formats.get(timeZone) ?? new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short' });
+  formats.set(timeZone, format);
+  return format.format(atMs);
+}
+
+function daysSince1970(date: string): number {
+  return Date.parse(`${date}T00:00:00Z`) / 86_400_000;
+}
+
+/** The calendar period that a date lies in, as a text that differs from period to period. */
+function period(window: WindowName, date: string): string {
+  if (window === 'daily') return date;
+  if (window === 'monthly') return date.slice(0, 7);
+  if (window === 'yearly') return date.slice(0, 4);
+  if (window === 'lifetime') return '';
+  const midnight = new Date(`${date}T00:00:00Z`);
+  midnight.setUTCDate(midnight.getUTCDate() - ((midnight.getUTCDay() + 6) % 7));
+  return midnight.toISOString().slice(0, 10);
+}
