@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, chmod, chown, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -42,6 +42,7 @@ interface Connection {
 const databaseName = 'atlanticfrewaycard';
 const startWaitMs = 60_000;
 const stopWaitSeconds = 60;
+const logBytesMax = 16 * 1024 * 1024;
 /** How long a server that does not answer has to obey one signal. */
 const endWaitMs = 3_000;
 /** The engine's threads come first on shared cores; settling is allowed to lag. */
@@ -232,6 +233,9 @@ async function writeSettings(place: PostgresPlace, port: number, settings: Recor
 
 async function startServer(place: PostgresPlace): Promise<void> {
   const logFile = join(place.cluster, 'server.log');
+  // One older log is kept, so that it never fills the disk.
+  const logBytes = (await stat(logFile).catch(() => null))?.size ?? 0;
+  if (logBytes > logBytesMax) await rename(logFile, `${logFile}.old`);
   const deadlineMs = Date.now() + startWaitMs;
   for (;;) {
     try {
