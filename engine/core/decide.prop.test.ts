@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { Generator, type Step } from '../testing/generator.js';
-import { Model, type WindowName } from '../testing/model.js';
+import { auditAccounts, auditChains, auditWindows, check, compare } from '../testing/audit.js';
+import { accountNumbers, cardNumbers, Generator, type Step, userNumbers } from '../testing/generator.js';
+import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
 import { policyDefault, World } from '../testing/world.js';
 import { ChainStatus } from './codes.js';
@@ -10,10 +11,6 @@ import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { compileRules, type Limits, unlimited } from './rules.js';
 import { dayOfCivil } from './window.js';
-
-const accountNumbers = [1, 2, 3];
-const userNumbers = [11, 12, 13, 14];
-const cardNumbers = [101, 102, 103, 104, 105, 106, 107];
 
 /** A history is a seed and a length: shrinking cuts its end off. */
 const history = fc.tuple(fc.integer(), fc.integer({ min: 1, max: 250 }));
@@ -62,10 +59,6 @@ function dump(world: World, ids: readonly string[], day: number): string {
     }
   }
   return JSON.stringify(lines);
-}
-
-function check(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
 }
 
 t.test('the laws of the books hold after every message of any history', (t) => {
@@ -207,73 +200,19 @@ t.test('every answer, balance, hold and window is what the obvious model says', 
         else if (step.kind === 'expire') {
           const released = model.expire(step.id, generator.nowMs);
           const answer = world.expire(step.id);
-          check(
-            (answer?.approvedAmount ?? null) === (released === null ? null : Number(released)),
-            `expiry of ${step.id}`,
-          );
+          compare(`expiry of ${step.id}`, answer?.approvedAmount ?? null, released === null ? null : Number(released));
         } else if (step.kind === 'late') {
-          compare(step, world.late(step.id), model.late(step.id));
+          compare(`late ${step.id}`, world.late(step.id), model.late(step.id));
         } else if (step.kind === 'message') {
-          compare(step, world.send(step.message), model.send(step.message, generator.nowMs));
+          const answer = world.send(step.message);
+          compare(JSON.stringify(step.message), answer, model.send(step.message, generator.nowMs));
         }
-        for (const number of accountNumbers) {
-          const slot = world.books.accounts.find(number);
-          check(BigInt(world.books.accounts.held(slot)) === model.held(number), `held of ${number} after ${index}`);
-          check(
-            BigInt(world.books.accounts.posted(slot)) === model.posted(number),
-            `posted of ${number} after ${index}`,
-          );
-        }
+        auditAccounts(world.books, model, `after step ${index}`);
       }
-      compareChains(world, model);
-      compareWindows(world, model, generator.nowMs);
+      auditChains(world.books, model);
+      auditWindows(world.books, model, generator.nowMs);
     }),
     runs(120),
   );
   t.end();
 });
-
-function compare(step: Step, actual: unknown, expected: unknown): void {
-  const [said, obvious] = [JSON.stringify(actual), JSON.stringify(expected)];
-  check(said === obvious, `${JSON.stringify(step)}\n  engine ${said}\n  model  ${obvious}`);
-}
-
-function compareChains(world: World, model: Model): void {
-  const { chains } = world.books;
-  for (const transaction of model.transactions) {
-    const slot = world.chain(transaction.id);
-    check(slot >= 0, `the engine has no chain ${transaction.id}`);
-    const held = transaction.parts.reduce((sum, part) => sum + part.held, 0n);
-    compare(
-      { kind: 'late', id: transaction.id },
-      [chains.status(slot), chains.held(slot), chains.posted(slot), chains.refunded(slot)],
-      [
-        ChainStatus[transaction.status],
-        Number(held),
-        Number(transaction.cleared - transaction.refunded),
-        Number(transaction.refunded),
-      ],
-    );
-  }
-}
-
-function compareWindows(world: World, model: Model, nowMs: number): void {
-  const { accounts } = world.books;
-  // Users 11 to 13 live in the zone of account 1, user 14 in that of account 3.
-  const owners: ReadonlyArray<readonly [0 | 1 | 2, number, number]> = [
-    ...cardNumbers.map((number) => [0, number, number >= 106 ? 3 : 1] as const),
-    ...userNumbers.map((number) => [1, number, number === 14 ? 3 : 1] as const),
-    ...accountNumbers.map((number) => [2, number, number] as const),
-  ];
-  for (const [level, number, account] of owners) {
-    const date = model.dayOf(account, nowMs);
-    const day = accounts.zone(accounts.find(account)).dayOf(nowMs);
-    for (const [window, name] of windowNames.entries()) {
-      const actual = world.spent(level, number, window, day);
-      const expected = model.spent(levelNames[level], number, name as WindowName, date);
-      const what = `${levelNames[level]} ${number} ${name}`;
-      check(actual.amount === Number(expected.amount), `${what}: ${actual.amount}, by the model ${expected.amount}`);
-      check(actual.count === expected.count, `${what}: count ${actual.count}, by the model ${expected.count}`);
-    }
-  }
-}

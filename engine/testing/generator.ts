@@ -58,6 +58,27 @@ export class Random {
   }
 }
 
+/** Who owns what in the generated world: [account, user] by card. Accounts 1 and 2 live in one time zone. */
+const owners = [
+  [1, 11],
+  [1, 11],
+  [1, 12],
+  [2, 12],
+  [2, 13],
+  [3, 14],
+  [3, 14],
+] as const;
+export const accountNumbers = [1, 2, 3];
+export const userNumbers = [11, 12, 13, 14];
+export const cardNumbers = owners.map((_, index) => 101 + index);
+export function accountOfCard(number: number): number {
+  return owners[number - 101]![0];
+}
+/** Of a user with cards of several accounts: one of them, for its time zone. */
+export function accountOfUser(number: number): number {
+  return owners.find(([, user]) => user === number)![0];
+}
+
 const zones = ['Europe/Berlin', 'Europe/Berlin', 'America/New_York'];
 const mccs = [5411, 5812, 7011, 7512, 742];
 const merchants = ['m-1', 'm-2', 'Café №3'];
@@ -107,7 +128,7 @@ export class Generator {
   /** Three accounts, four users, seven cards: user 2 has cards of two accounts, account 1 has cards of two users. */
   setup(): Step[] {
     const { random } = this;
-    for (let number = 1; number <= 3; number++) {
+    for (const number of accountNumbers) {
       this.#accounts.push({
         number,
         currency: number === 3 ? 'EUR' : 'USD',
@@ -117,19 +138,10 @@ export class Generator {
         limits: this.#limits(0.3),
       });
     }
-    for (let number = 11; number <= 14; number++) this.#users.push({ number, limits: this.#limits(0.3) });
-    const owners = [
-      [1, 11],
-      [1, 11],
-      [1, 12],
-      [2, 12],
-      [2, 13],
-      [3, 14],
-      [3, 14],
-    ] as const;
+    for (const number of userNumbers) this.#users.push({ number, limits: this.#limits(0.3) });
     for (const [index, [account, user]] of owners.entries()) {
       const limits = this.#limits(0.5);
-      this.#cards.push({ token: `card-${index + 1}`, number: 101 + index, account, user, limits });
+      this.#cards.push({ token: `card-${index + 1}`, number: cardNumbers[index]!, account, user, limits });
     }
     return [
       ...this.#accounts.map((config): Step => ({ kind: 'account', config })),

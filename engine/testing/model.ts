@@ -47,7 +47,7 @@ interface Spent {
   readonly count: number;
 }
 
-interface Answered {
+export interface Answered {
   readonly message: Message;
   answer: ModelAnswer;
   /** The transaction that it belongs to, when it changed one. */
@@ -119,7 +119,7 @@ export class Model {
     return this.#transactions;
   }
   /** Every id that was answered, with the answer it gets from now on. */
-  get answers(): ReadonlyMap<string, { readonly message: Message; readonly answer: ModelAnswer }> {
+  get answers(): ReadonlyMap<string, Answered> {
     return this.#answered;
   }
 
@@ -153,14 +153,21 @@ export class Model {
     return localDate(this.#accounts.get(account)!.timeZone ?? 'UTC', nowMs);
   }
 
-  /** Answers a message; the same id again gets its first answer, or a conflict. */
-  send(message: Message, nowMs: number): ModelAnswer {
+  /**
+   * Answers a message; the same id again gets its first answer, or a conflict.
+   * @param tooLate its deadline had passed before it was looked at
+   */
+  send(message: Message, nowMs: number, tooLate = false): ModelAnswer {
     const before = this.#answered.get(message.id);
     if (before !== undefined) {
       if (sameContent(before.message, message)) return before.answer;
       return refusal('duplicate_conflict', message, 0n);
     }
     const card = this.#cards.get(message.card);
+    if (tooLate && !isFact(message)) {
+      const available = card === undefined ? 0n : this.available(card.account);
+      return this.#remember(message, refusal('system_error', message, available), null);
+    }
     if (card === undefined) return this.#remember(message, refusal('card_not_found', message, 0n), null);
     const day = this.dayOf(card.account, nowMs);
     const about = this.#about(message, card);

@@ -84,7 +84,7 @@ function importsOf(text: string): string[] {
   return found;
 }
 
-const isTest = (path: string) => /\.(test|slow\.test)\.ts$/.test(path) || path.includes('/testing/');
+const isTest = (path: string) => /\.(test|slow)\.ts$/.test(path) || path.includes('/testing/');
 const all = folders.flatMap((folder) => [...sourceFiles(folder)]);
 const shipped = all.filter((file) => !isTest(file.path));
 

@@ -1,0 +1,183 @@
+/**
+ * The engine as a process of its own, as a deployment starts it: for tests that kill it, starve it, or look at it from
+ * outside. Ports, database and data folder stay the same over restarts, so a restart is just another start.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { findFreePort } from '../../deploy/free-port.js';
+
+export interface EnginePlace {
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly authPort: number;
+  readonly opsPort: number;
+}
+
+/** Two free ports beside a database and a folder. */
+export async function enginePlace(databaseUrl: string, dataDir: string): Promise<EnginePlace> {
+  return { databaseUrl, dataDir, authPort: await findFreePort(), opsPort: await findFreePort() };
+}
+
+export const testUser = 'processor';
+export const testPassword = 'password-of-tests';
+export const testToken = 'token-of-the-tests';
+
+/** Small stores and segments, so that evictions, rolls and recycling happen all the time. */
+const smallSizes: Readonly<Record<string, string>> = {
+  WORKERS: '1',
+  ACCOUNTS_MAX: '4096',
+  CARDS_MAX: '4096',
+  HOLDS_MAX: '65536',
+  SEEN_IDS_MAX: '262144',
+  JOURNAL_SEGMENT_BYTES: String(2 ** 23),
+  JOURNAL_SEGMENTS_MAX: '16',
+  LOG_LEVEL: 'info',
+};
+
+/** The whole environment of an engine under test: nothing of ours leaks into it. */
+export function engineEnvironment(
+  place: EnginePlace,
+  changes: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const { PATH = '', HOME = '' } = process.env;
+  return {
+    PATH,
+    HOME,
+    ...smallSizes,
+    DATABASE_URL: place.databaseUrl,
+    DATA_DIR: place.dataDir,
+    AUTH_PORT: String(place.authPort),
+    OPS_PORT: String(place.opsPort),
+    PROCESSOR_USER: testUser,
+    PROCESSOR_PASSWORD: testPassword,
+    ENGINE_TOKEN: testToken,
+    ...changes,
+  };
+}
+
+const readyWaitMs = 60_000;
+const readyLookMs = 10;
+/** What the process said last, for the message of a failing test. */
+const loggedCharsMax = 20_000;
+
+export class EngineProcess {
+  readonly place: EnginePlace;
+  readonly child: ChildProcess;
+  /** Exit code or signal, once it has ended. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  #logged = '';
+
+  constructor(place: EnginePlace, changes: Readonly<Record<string, string>> = {}) {
+    this.place = place;
+    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    this.child = spawn(process.execPath, ['--enable-source-maps', main], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: engineEnvironment(place, changes),
+    });
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#logged = (this.#logged + text).slice(-loggedCharsMax);
+      });
+    }
+    // A test that is ended in the middle must not leave an engine behind.
+    const killWithUs = () => this.child.kill('SIGKILL');
+    process.once('exit', killWithUs);
+    this.ended = once(this.child, 'close').then(([code, signal]: (number | NodeJS.Signals | null)[]) => {
+      process.removeListener('exit', killWithUs);
+      return (signal ?? code) as number | NodeJS.Signals;
+    });
+  }
+
+  get logged(): string {
+    return this.#logged;
+  }
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Resolves once authorizations are decided. @returns false when the process ended before */
+  async ready(): Promise<boolean> {
+    const giveUpAtMs = performance.now() + readyWaitMs;
+    while (this.isAlive) {
+      if ((await opsStatus(this.place, '/readyz').catch(() => 0)) === 200) return true;
+      if (performance.now() > giveUpAtMs)
+        throw new Error(`the engine was not ready in time; it said:\n${this.#logged}`);
+      await delay(readyLookMs);
+    }
+    return false;
+  }
+
+  /** Sends a signal and waits for the end. */
+  async kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+}
+
+/** Starts an engine and waits until it is ready. Throws when it ends instead, with what it said. */
+export async function startEngineProcess(
+  place: EnginePlace,
+  changes: Readonly<Record<string, string>> = {},
+): Promise<EngineProcess> {
+  const engine = new EngineProcess(place, changes);
+  if (!(await engine.ready())) throw new Error(`the engine ended while starting; it said:\n${engine.logged}`);
+  return engine;
+}
+
+export interface OpsReply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A GET on the ops port; with the token of the tests under /admin/. */
+export async function opsGet(place: Pick<EnginePlace, 'opsPort'>, path: string): Promise<OpsReply> {
+  const response = await fetch(`http://127.0.0.1:${place.opsPort}${path}`, {
+    headers: path.startsWith('/admin/') ? { authorization: `Bearer ${testToken}` } : {},
+    signal: AbortSignal.timeout(10_000),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+async function opsStatus(place: EnginePlace, path: string): Promise<number> {
+  return (await opsGet(place, path)).status;
+}
+
+/** Value of a metric without labels, or of one label set as it is written: `name{partition="0"}`. */
+export async function metric(place: Pick<EnginePlace, 'opsPort'>, name: string): Promise<number> {
+  const { text } = await opsGet(place, '/metrics');
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  if (line === undefined) throw new Error(`no metric ${name}`);
+  return Number(line.slice(name.length + 1));
+}
+
+export interface Books {
+  readonly id: string;
+  readonly currency: string;
+  readonly funds: number;
+  readonly available: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+/** An account's books as the engine has them now. */
+export async function engineBooks(place: Pick<EnginePlace, 'opsPort'>, accountId: string): Promise<Books> {
+  const { status, text } = await opsGet(place, `/admin/accounts/${accountId}`);
+  if (status !== 200) throw new Error(`account ${accountId}: ${status} ${text}`);
+  return JSON.parse(text) as Books;
+}
+
+/** Waits until `holds` answers true. Throws with `what` when that takes longer than `waitMs`. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  waitMs = 20_000,
+  lookMs = 10,
+): Promise<void> {
+  const giveUpAtMs = performance.now() + waitMs;
+  while (!(await holds())) {
+    if (performance.now() > giveUpAtMs) throw new Error(`still not so after ${waitMs} ms: ${what}`);
+    await delay(lookMs);
+  }
+}
