@@ -2,6 +2,7 @@
  * Entry point of the shipper's thread (`new Worker`): the one worker with sockets and timers. Partitions begin paused;
  * the front sends `resume` for each once its worker has restored, and `pause` before it starts that worker again.
  */
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type postgres from 'postgres';
 import { Progress } from '../engine/core/progress.js';
@@ -36,6 +37,10 @@ export type ShipEvent =
 
 /** Above the server's own limit on a statement: only a connection that hangs runs into it. */
 const deadlineMs = 45_000;
+/** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
+const threadPriority = 10;
+
+yieldToTheFront();
 
 const data = workerData as ShipWorkerData;
 const port = parentPort;
@@ -133,4 +138,19 @@ port.on('message', (command: ShipCommand) => {
 
 function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Settling may wait, a terminal may not: this thread takes the processor only where nobody else wants it. Linux numbers
+ * threads like processes and lets each have its own priority; elsewhere nothing changes.
+ */
+function yieldToTheFront(): void {
+  const thread = new FileStorage().linkTarget('/proc/thread-self');
+  const threadId = Number(thread.split('/').at(-1));
+  if (!Number.isInteger(threadId) || threadId <= 0) return;
+  try {
+    setPriority(threadId, threadPriority);
+  } catch {
+    // A sandbox may forbid it: settling then competes like any other thread.
+  }
 }

@@ -14,6 +14,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmSync,
@@ -102,6 +103,15 @@ export class FileStorage implements Storage {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
+    }
+  }
+
+  /** Where a symbolic link points; '' when there is none. */
+  linkTarget(path: string): string {
+    try {
+      return readlinkSync(path);
+    } catch {
+      return '';
     }
   }
 
