@@ -218,9 +218,14 @@ export class Partition {
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
     const isUnsure = repeated === notFound && !this.#seenIsComplete && (flags & EntryFlag.seenAbsent) === 0;
-    if (repeated === needsLoading || isUnsure)
-      return this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
-    if (repeated !== notFound) return this.#repeat(slab, index, codec);
+    if (repeated === needsLoading || isUnsure) {
+      this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
+      return;
+    }
+    if (repeated !== notFound) {
+      this.#repeat(slab, index, codec);
+      return;
+    }
 
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
@@ -264,8 +269,11 @@ export class Partition {
     slab.status[index] = codec.status(outcome);
     slab.reason[index] = outcome.reason;
     if (outcome.approved) slab.answerFlags[index]! |= AnswerFlag.approved;
-    const root = this.#root.end > this.#root.start ? this.#root : request.id;
-    this.#answerEnd += codec.writeAnswer(slab.answer, this.#answerEnd, request, outcome, this.#rootSource, root);
+    // Without a root of its own the message is one, and its id stands in its own bytes, wherever a root was looked for.
+    const isRoot = this.#root.end === this.#root.start;
+    const source = isRoot ? request.source : this.#rootSource;
+    const root = isRoot ? request.id : this.#root;
+    this.#answerEnd += codec.writeAnswer(slab.answer, this.#answerEnd, request, outcome, source, root);
   }
 
   /** Bytes that #root points into: the slab, or the record that named the root. */
@@ -317,15 +325,14 @@ export class Partition {
     const record = this.#findRecord(request.source, original, absent);
     if (record >= 0) {
       this.#originalKnown = true;
+      readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
+      // What was declined, or taken back, opened nothing and added nothing that a later message could follow.
+      if (!this.#recordOutcome.approved) return chainAbsent;
       this.#rootSource = this.#recordBytes;
       readRecordRoot(this.#recordView, 0, this.#root);
       const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
       if (chain >= 0) return chain;
-      readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
-      // A declined authorization opened nothing that a later message could follow.
-      const declined = this.#recordOutcome.opensChain && !this.#recordOutcome.approved;
       this.#root.end = this.#root.start;
-      if (declined) return chainAbsent;
     }
     const rootId = this.#roots.get(byteText(request.source, original));
     if (rootId !== undefined) {

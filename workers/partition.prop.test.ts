@@ -1,0 +1,148 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
+import { Generator, type Step } from '../engine/testing/generator.js';
+import { Model, type ModelAnswer } from '../engine/testing/model.js';
+import { runs } from '../engine/testing/runs.js';
+import { type Message, policyDefault } from '../engine/testing/world.js';
+import { asSent, type Handled, PartitionHost } from './testing/partition-host.js';
+
+/** What the auditor remembers beside the model: first answers, byte for byte. */
+class Auditor {
+  readonly model = new Model(policyDefault);
+  readonly #bodies = new Map<string, string>();
+  /** How often each thing happened, so that a test can tell that it did. */
+  readonly seen = { repeats: 0, conflicts: 0, late: 0, tooLate: 0, refused: 0, expired: 0, approved: 0 };
+
+  take(handled: Handled): void {
+    const { step, arrivalMs, status, body } = handled;
+    switch (step.kind) {
+      case 'account':
+        this.model.setAccount(step.config);
+        break;
+      case 'user':
+        this.model.setUser(step.config);
+        break;
+      case 'card':
+        this.model.setCard(step.config);
+        break;
+      case 'expire':
+        if (this.model.expire(step.id, arrivalMs) !== null) this.seen.expired++;
+        break;
+      case 'late':
+        this.#late(step.id, body);
+        break;
+      default:
+        if (status === 400) this.seen.refused++;
+        else this.#message(asSent(step.message), handled);
+    }
+  }
+
+  #late(id: string, body: string): void {
+    const expected = this.model.late(id);
+    check(expected !== null, `the engine took back ${id}, which was not approved`);
+    compare(`late ${id}`, answerOf(body), expected);
+    // From now on this is the answer of its id.
+    this.#bodies.set(id, body);
+    this.seen.late++;
+  }
+
+  #message(message: Message, handled: Handled): void {
+    const { body, status, isRepeat, arrivalMs, wasTooLate } = handled;
+    const isKnown = this.model.answers.has(message.id);
+    const expected = this.model.send(message, arrivalMs, wasTooLate);
+    if (expected.reason === 'duplicate_conflict') {
+      check(isKnown, `${message.id} is no duplicate`);
+      compare(`conflict about ${message.id}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
+      this.seen.conflicts++;
+      return;
+    }
+    compare(`${JSON.stringify(message)}`, answerOf(body), expected);
+    compare(`repeat of ${message.id}`, isRepeat, isKnown);
+    if (isKnown) {
+      compare(`the answer to ${message.id}, again`, body, this.#bodies.get(message.id));
+      this.seen.repeats++;
+      return;
+    }
+    this.#bodies.set(message.id, body);
+    if (expected.approved) this.seen.approved++;
+    if (wasTooLate) this.seen.tooLate++;
+    const { transaction } = this.model.answers.get(message.id)!;
+    if (transaction !== null) {
+      compare(`authorizationId of ${message.id}`, JSON.parse(body).authorizationId, transaction.id);
+    }
+  }
+
+  /** Everything that was ever answered is answered the same again. */
+  allAgain(host: PartitionHost, nowMs: number): void {
+    for (const [id, { message }] of this.model.answers) {
+      const [handled] = host.run([{ kind: 'again', message }], nowMs, false);
+      compare(`the answer to ${id} at last`, handled!.body, this.#bodies.get(id));
+    }
+  }
+
+  books(host: PartitionHost, when: string): void {
+    auditAccounts(host.partition.books, this.model, when);
+  }
+
+  allBooks(host: PartitionHost, nowMs: number): void {
+    this.books(host, 'at the end');
+    auditChains(host.partition.books, this.model);
+    auditWindows(host.partition.books, this.model, nowMs);
+  }
+}
+
+function answerOf(body: string): ModelAnswer {
+  const answer = JSON.parse(body) as Partial<ModelAnswer>;
+  return {
+    approved: answer.approved!,
+    reason: answer.reason!,
+    detail: answer.detail ?? '',
+    responseCode: answer.responseCode!,
+    amount: answer.amount!,
+    approvedAmount: answer.approvedAmount!,
+    available: answer.available!,
+  };
+}
+
+/** Runs `length` steps of seeded traffic in slabs of any size, with power cuts in between. */
+function runHistory(seed: number, length: number): Auditor {
+  const generator = new Generator(seed, { repeats: true, startMs: Date.UTC(2026, 2, 27, 20) });
+  const { random } = generator;
+  const host = new PartitionHost(policyDefault);
+  const auditor = new Auditor();
+  for (const handled of host.run(generator.setup(), generator.nowMs, false)) auditor.take(handled);
+  for (let done = 0; done < length; ) {
+    const steps: Step[] = [];
+    for (let size = 1 + random.below(12); size > 0 && done < length; size--, done++) steps.push(generator.next());
+    for (const handled of host.run(steps, generator.nowMs, random.chance(0.05))) auditor.take(handled);
+    auditor.books(host, `after step ${done}`);
+    if (random.chance(0.1)) {
+      host.restart();
+      auditor.allBooks(host, generator.nowMs);
+    }
+  }
+  auditor.allBooks(host, generator.nowMs);
+  host.restart();
+  auditor.allAgain(host, generator.nowMs);
+  auditor.allBooks(host, generator.nowMs);
+  return auditor;
+}
+
+const history = fc.tuple(fc.integer(), fc.integer({ min: 1, max: 250 }));
+
+t.test('a partition answers, keeps its books and comes back from any power cut as the obvious model says', (t) => {
+  fc.assert(
+    fc.property(history, ([seed, length]) => {
+      runHistory(seed, length);
+    }),
+    runs(30),
+  );
+  t.end();
+});
+
+t.test('the generated traffic has something of everything', (t) => {
+  const { seen } = runHistory(1, 1500);
+  for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
+  t.end();
+});

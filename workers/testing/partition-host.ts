@@ -1,0 +1,210 @@
+/**
+ * The front of one partition, for tests: puts steps of generated traffic as bytes into slabs, runs them through a real
+ * Partition on a real journal in memory, sends again what was missing, and can pull the plug: the machine forgets all
+ * that was not synced, the journal is replayed, and the traffic goes on.
+ */
+import { type MessageType, messageTypeNames, Protocol } from '../../engine/core/codes.js';
+import type { Policy } from '../../engine/core/decide.js';
+import { assert } from '../../engine/core/invariant.js';
+import type { LoadMessage } from '../../engine/core/load-message.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
+import type { Step } from '../../engine/testing/generator.js';
+import type { Message } from '../../engine/testing/world.js';
+import { nativeCodec } from '../../engine/wire/native.js';
+import { needsAmount } from '../../engine/wire/native-slow.js';
+import { replayJournal } from '../journal-reader.js';
+import { Partition } from '../partition.js';
+import { type Fixture, journalFixture } from './journal-fixture.js';
+import { MemoryStorage } from './memory-storage.js';
+
+/** Cards of accounts in euro; the others are in dollars. Amounts need a currency on the wire. */
+const euroCards: readonly string[] = ['card-6', 'card-7'];
+const expiresNever = 1_000_000;
+
+/** What became of one step, in the order in which the partition came to it. */
+export interface Handled {
+  readonly step: Step;
+  readonly arrivalMs: number;
+  /** HTTP status; 0 for steps that are not answered. */
+  readonly status: number;
+  /** The answer's bytes as they leave; '' when there are none. */
+  readonly body: string;
+  readonly isRepeat: boolean;
+  readonly isRevocable: boolean;
+  /** Decided too late to be looked at. */
+  readonly wasTooLate: boolean;
+}
+
+interface Waiting {
+  readonly step: Step;
+  readonly flags: number;
+}
+
+export class PartitionHost {
+  readonly #policy: Policy;
+  readonly #storage = new MemoryStorage();
+  readonly #fixture: Fixture;
+  readonly #slab = new Slab({ entries: 32, requestBytes: 32 * 1024 });
+  readonly #configuration = new Map<string, LoadMessage>();
+  /** Where the records of revocable answers stand. */
+  readonly #locations = new Map<string, number>();
+  #waiting: Waiting[] = [];
+  #version = 0;
+  partition: Partition;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+    this.#fixture = journalFixture(this.#storage, '/journal', {
+      sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024, segmentsMax: 64 },
+    });
+    this.partition = this.#start();
+  }
+
+  /** Power fails: what was not synced is gone. Everything else must come back. */
+  restart(): void {
+    this.#storage.crash(() => false);
+    this.partition = this.#start();
+  }
+
+  #start(): Partition {
+    const { writer } = this.#fixture.open();
+    const codecs = [];
+    codecs[Protocol.native] = nativeCodec;
+    const size = { accounts: 16, cards: 64, spendRows: 256, chains: 1024, seenIds: 4096 };
+    const partition = new Partition(size, this.#policy, writer, codecs, () => 0);
+    for (const message of this.#configuration.values()) partition.load(message);
+    partition.load({ seenComplete: true });
+    const { options, progress } = this.#fixture;
+    replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
+      partition.replay(bytes, view, offset, sequence, location),
+    );
+    return partition;
+  }
+
+  /**
+   * Runs the steps as one slab, then what was missing as further ones.
+   * @param nowMs arrival of all of them
+   * @param tooLate the deadline has passed before the slab is sealed
+   */
+  run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
+    const handled: Handled[] = [];
+    this.#waiting = steps.map((step) => ({ step, flags: 0 }));
+    for (let round = 0; this.#waiting.length > 0; round++) {
+      assert(round < 5, 'a message is sent again and again');
+      handled.push(...this.#runOnce(nowMs, tooLate));
+    }
+    return handled;
+  }
+
+  #runOnce(nowMs: number, tooLate: boolean): Handled[] {
+    const slab = this.#slab;
+    const entries: Waiting[] = [];
+    slab.clear();
+    for (const waiting of this.#waiting) {
+      const entry = this.#entry(waiting.step);
+      if (entry === null) continue;
+      slab.add(entry.kind, waiting.flags, nowMs, entry.bytes);
+      entries.push(waiting);
+    }
+    this.#waiting = [];
+    slab.seal(nowMs, tooLate ? 0 : 1000);
+    this.partition.run(slab);
+    return entries.flatMap((entry, index) => this.#take(entry, index, nowMs, tooLate));
+  }
+
+  #entry(step: Step): { kind: number; bytes: Uint8Array } | null {
+    switch (step.kind) {
+      case 'message':
+      case 'again':
+        return { kind: EntryKind.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
+      case 'expire':
+        return { kind: EntryKind.expiry, bytes: Buffer.from(step.id) };
+      case 'late': {
+        const location = this.#locations.get(step.id);
+        if (location === undefined) return null;
+        this.#locations.delete(step.id);
+        return { kind: EntryKind.late, bytes: new Uint8Array(new Float64Array([location]).buffer) };
+      }
+      default: {
+        const message = this.#configure(step);
+        return { kind: EntryKind.load, bytes: Buffer.from(JSON.stringify(message)) };
+      }
+    }
+  }
+
+  #configure(step: Extract<Step, { kind: 'account' | 'user' | 'card' }>): LoadMessage {
+    const version = ++this.#version;
+    const common = { number: step.config.number, version, status: step.config.status ?? 0 };
+    const limits = step.config.limits ?? null;
+    let message: LoadMessage;
+    if (step.kind === 'account') {
+      const { currency, funds, timeZone = 'UTC', partialApproval = false } = step.config;
+      message = { accounts: [{ ...common, currency, timeZone, partialApproval, limits, funds, held: 0, posted: 0 }] };
+    } else if (step.kind === 'user') message = { users: [{ ...common, limits }] };
+    else {
+      const { token, expiresDay = expiresNever, account: accountNumber, user: userNumber } = step.config;
+      message = { cards: [{ ...common, token, expiresDay, limits, accountNumber, userNumber }] };
+    }
+    this.#configuration.set(`${step.kind} ${step.config.number}`, message);
+    return message;
+  }
+
+  #take(waiting: Waiting, index: number, arrivalMs: number, tooLate: boolean): Handled[] {
+    const slab = this.#slab;
+    const { step } = waiting;
+    const status = slab.status[index]!;
+    const absent = needs[status];
+    if (absent !== undefined) {
+      // There is nothing but this memory: what it lacks nobody has.
+      if (step.kind !== 'expire') this.#waiting.push({ step, flags: waiting.flags | absent });
+      return [];
+    }
+    assert(status !== EntryStatus.unavailable, 'the stores of a test are large enough');
+    const flags = slab.answerFlags[index]!;
+    const isRevocable = (flags & AnswerFlag.revocable) !== 0;
+    if (isRevocable && step.kind === 'message') this.#locations.set(step.message.id, slab.location[index]!);
+    const body = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
+    const isRepeat = (flags & AnswerFlag.repeated) !== 0;
+    return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
+  }
+}
+
+const needs: Readonly<Record<number, number>> = {
+  [EntryStatus.needCard]: EntryFlag.cardAbsent,
+  [EntryStatus.needSeen]: EntryFlag.seenAbsent,
+  [EntryStatus.needOriginal]: EntryFlag.originalAbsent,
+};
+
+/** The native form of a message. */
+function bodyOf(message: Message): object {
+  const { id, type, card, amount, original, partialAllowed, final, channel } = message;
+  const currency = currencyOf(message);
+  return {
+    id,
+    type,
+    card,
+    ...(amount === undefined ? {} : { amount }),
+    ...(currency === undefined ? {} : { currency }),
+    ...(original === undefined ? {} : { original }),
+    merchant: {
+      ...(message.merchantId === undefined ? {} : { id: message.merchantId }),
+      ...(message.mcc === undefined ? {} : { mcc: String(message.mcc).padStart(4, '0') }),
+      ...(message.country === undefined ? {} : { country: message.country }),
+    },
+    ...(channel === undefined ? {} : { channel }),
+    ...(partialAllowed === undefined ? {} : { partialAllowed }),
+    ...(final === undefined ? {} : { final }),
+  };
+}
+
+function currencyOf(message: Message): string | undefined {
+  if (message.currency !== undefined) return message.currency;
+  if (!needsAmount(messageTypeNames.indexOf(message.type) as MessageType)) return undefined;
+  return euroCards.includes(message.card) ? 'EUR' : 'USD';
+}
+
+/** A message as it reads on the wire: with the currency that its amount needs, and without what the form cannot say. */
+export function asSent(message: Message): Message {
+  const currency = currencyOf(message);
+  return { ...message, capture: false, ...(currency === undefined ? {} : { currency }) };
+}
