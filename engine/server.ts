@@ -114,11 +114,6 @@ export class Server {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
-    // A body that says it is too long is not waited for; the connection closes, for its bytes would follow.
-    if (Number(req.getHeader('content-length')) > bodyBytesMax) {
-      problem(res, 413, tooLargeBody, true);
-      return;
-    }
     const exchange = new Exchange(codec, res, this.#options);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
