@@ -1,0 +1,207 @@
+/**
+ * The books of a careful client: what it asked, what it was told, and what follows for every account. It believes
+ * nothing but acknowledged answers, so whatever the engine says later must agree with it.
+ *
+ * Of one chain it asks one thing at a time, so the order of a chain's messages is known. On an account that is not hot
+ * it asks one thing at a time too, and then knows what every answer's `available` must be.
+ */
+import type { Random } from '../wire/testing/mutate.js';
+import { type NativeAnswer, stableBody } from './client.js';
+
+export interface LedgerAccount {
+  /** Public id. */
+  readonly id: string;
+  readonly cards: readonly string[];
+  readonly funds: number;
+  /** Many messages at a time; otherwise one. */
+  readonly isHot: boolean;
+  held: number;
+  posted: number;
+  isBusy: boolean;
+  readonly chains: Chain[];
+}
+
+interface Chain {
+  readonly id: string;
+  readonly card: string;
+  held: number;
+  isBusy: boolean;
+}
+
+interface Message {
+  readonly id: string;
+  readonly type: string;
+  readonly card: string;
+  readonly amount?: number;
+  readonly currency?: string;
+  readonly original?: string;
+  readonly final?: boolean;
+  readonly merchant?: object;
+}
+
+/** A message that was or will be asked. */
+export interface Asked {
+  readonly message: Message;
+  readonly text: string;
+  readonly account: LedgerAccount;
+  readonly chain: Chain | null;
+  /** The acknowledged answer without its response time; '' while the outcome is unknown. */
+  answer: string;
+}
+
+export class Ledger {
+  readonly accounts: readonly LedgerAccount[];
+  readonly #random: Random;
+  readonly #prefix: string;
+  #count = 0;
+  /** What was acknowledged, in order. */
+  readonly acknowledged: Asked[] = [];
+  /** Asked, outcome unknown: to be asked again before anything else of that chain. */
+  readonly unknown = new Set<Asked>();
+  approved = 0;
+  declined = 0;
+
+  /** @param accounts as seedAccounts makes them; the first `hot` are hot */
+  constructor(random: Random, accounts: number, cardsPerAccount: number, fundsMinor: number, hot: number) {
+    this.#random = random;
+    this.#prefix = `q${random.next().toString(36)}`;
+    this.accounts = Array.from({ length: accounts }, (_, index) => {
+      const number = String(index + 1).padStart(6, '0');
+      return {
+        id: `acct_${number}`,
+        cards: Array.from({ length: cardsPerAccount }, (_, card) => `card_${number}_${card + 1}`),
+        funds: fundsMinor,
+        isHot: index < hot,
+        held: 0,
+        posted: 0,
+        isBusy: false,
+        chains: [],
+      };
+    });
+  }
+
+  /** Something new to ask; null when the account that was drawn is busy. */
+  draw(): Asked | null {
+    const random = this.#random;
+    const hot = this.accounts.filter((account) => account.isHot);
+    const account = random.oneIn(2) && hot.length > 0 ? random.pick(hot) : random.pick(this.accounts);
+    if (account.isBusy) return null;
+    const card = random.pick(account.cards);
+    const roll = random.below(100);
+    const amount = 1 + random.below(random.oneIn(8) ? 40_000 : 900);
+    if (roll < 45) return this.#open(account, { type: 'authorization', card, amount });
+    if (roll < 49) return this.#open(account, { type: 'advice', card, amount: 1 + random.below(200) });
+    if (roll < 52) return this.#plain(account, { type: 'verification', card });
+    if (roll < 55) return this.#plain(account, { type: 'balance_inquiry', card });
+    if (roll < 57) return this.#plain(account, { type: 'refund', card, amount: 1 + random.below(300) });
+    // A force post: no authorization came before it, and it cannot be refused.
+    if (roll < 58) return this.#plain(account, { type: 'clearing', card, amount: 1 + random.below(50) });
+    // A reversal that overtakes its authorization: nothing may ever be held under that id.
+    if (roll < 60) return this.#plain(account, { type: 'reversal', card, original: `${this.#nextId()}-never` });
+    const open = account.chains.filter((chain) => !chain.isBusy);
+    if (open.length === 0) return null;
+    const chain = random.pick(open);
+    if (roll < 70) return this.#follow(account, chain, { type: 'incremental', amount: 1 + random.below(300) });
+    if (roll < 80) {
+      const part = random.oneIn(2) ? { amount: 1 + random.below(400) } : {};
+      return this.#follow(account, chain, { type: 'reversal', ...part });
+    }
+    if (roll < 95) {
+      const wanted = random.oneIn(3) ? random.below(1200) : Math.max(1, chain.held - random.below(3));
+      return this.#follow(account, chain, { type: 'clearing', amount: wanted, final: !random.oneIn(3) });
+    }
+    return this.#follow(account, chain, { type: 'refund', amount: 1 + random.below(200) });
+  }
+
+  /** An earlier message, to be asked again. */
+  drawAcknowledged(): Asked | null {
+    return this.acknowledged.length === 0 ? null : this.#random.pick(this.acknowledged);
+  }
+
+  #nextId(): string {
+    return `${this.#prefix}-${++this.#count}`;
+  }
+
+  #open(account: LedgerAccount, message: Omit<Message, 'id'>): Asked {
+    const id = this.#nextId();
+    return this.#asked(account, { id, card: message.card, held: 0, isBusy: false }, { ...message, id });
+  }
+
+  #plain(account: LedgerAccount, message: Omit<Message, 'id'>): Asked {
+    return this.#asked(account, null, { ...message, id: this.#nextId() });
+  }
+
+  #follow(account: LedgerAccount, chain: Chain, message: Omit<Message, 'id' | 'card' | 'original'>): Asked {
+    return this.#asked(account, chain, { ...message, id: this.#nextId(), card: chain.card, original: chain.id });
+  }
+
+  #asked(account: LedgerAccount, chain: Chain | null, message: Message): Asked {
+    const whole = {
+      ...message,
+      ...(message.amount === undefined ? {} : { currency: 'USD' }),
+      merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
+    };
+    if (chain !== null) chain.isBusy = true;
+    if (!account.isHot) account.isBusy = true;
+    const asked = { message: whole, text: JSON.stringify(whole), account, chain, answer: '' };
+    this.unknown.add(asked);
+    return asked;
+  }
+
+  /**
+   * Books the first acknowledged answer to a message.
+   * @returns what is wrong with it, '' when nothing is
+   */
+  acknowledge(asked: Asked, body: string): string {
+    const answer = JSON.parse(body) as NativeAnswer;
+    asked.answer = stableBody(body);
+    this.unknown.delete(asked);
+    this.acknowledged.push(asked);
+    const { account, chain, message } = asked;
+    if (chain !== null) chain.isBusy = false;
+    account.isBusy = false;
+    if (answer.id !== message.id) return `asked ${message.id}, answered ${answer.id}`;
+    if (answer.approved) this.approved++;
+    else this.declined++;
+    if (answer.approved) this.#book(asked, answer);
+    const isSpending = message.type === 'authorization' || message.type === 'incremental';
+    if (answer.approved && isSpending && answer.available < 0) return `overspent: ${asked.text} → ${body}`;
+    if (message.original?.endsWith('-never') === true && answer.approved) return `approved out of nothing: ${body}`;
+    const available = account.funds - account.held - account.posted;
+    if (!account.isHot && answer.available !== available) {
+      return `available must be ${available} after ${asked.text} → ${body}`;
+    }
+    return '';
+  }
+
+  #book({ account, chain, message }: Asked, answer: NativeAnswer): void {
+    let held = 0;
+    let posted = 0;
+    switch (message.type) {
+      case 'authorization':
+      case 'advice':
+        account.chains.push(chain!);
+        held = answer.approvedAmount;
+        break;
+      case 'incremental':
+        held = answer.approvedAmount;
+        break;
+      case 'reversal':
+        held = -answer.approvedAmount;
+        break;
+      case 'clearing': {
+        const before = chain?.held ?? 0;
+        const fromHold = Math.min(answer.approvedAmount, before);
+        posted = answer.approvedAmount;
+        held = message.final === false ? -fromHold : -before;
+        break;
+      }
+      case 'refund':
+        posted = -answer.approvedAmount;
+        break;
+    }
+    if (chain !== null) chain.held += held;
+    account.held += held;
+    account.posted += posted;
+  }
+}
