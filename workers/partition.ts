@@ -491,6 +491,7 @@ export class Partition {
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
     decideLate(this.books, account, chain, approval, this.#outcome);
+    request.askedType = request.type;
     request.type = MessageType.late;
     this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
     while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location)

@@ -8,8 +8,8 @@ import type { Request, TextSlice } from '../engine/core/request.js';
 
 export function sameQuestion(request: Request, record: Request): boolean {
   return (
-    // A late take-back replaced the record of its id and has a type of its own.
-    (request.type === record.type || record.type === MessageType.late) &&
+    // A late take-back replaced the record of its id: it has a type of its own and remembers the one that was asked.
+    request.type === (record.type === MessageType.late ? record.askedType : record.type) &&
     request.protocol === record.protocol &&
     request.amountMinor === record.amountMinor &&
     request.currency === record.currency &&

@@ -39,6 +39,7 @@ const packed = fc.integer({ min: 0, max: 27 ** 3 - 1 });
 
 const plainRequest = fc.record({
   type: fc.constantFrom(...Object.values(MessageType)),
+  askedType: fc.constantFrom(0, ...Object.values(MessageType)),
   protocol: fc.constantFrom(...Object.values(Protocol)),
   amountMinor: minor,
   currency: packed,

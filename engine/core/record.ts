@@ -38,6 +38,8 @@ export const RecordFlag = {
   /** Authorized and posted by one message. */
   capture: 64,
 } as const;
+/** The flags' upper byte is Request.askedType: a late take-back answers for a question of another type. */
+const askedTypeShift = 8;
 
 export const mccAbsent = 0xffff;
 
@@ -121,7 +123,8 @@ export function writeRecord(
       (request.final ? RecordFlag.final : 0) |
       (request.capture ? RecordFlag.capture : 0) |
       (outcome.opensChain ? RecordFlag.opensChain : 0) |
-      (outcome.tombstone ? RecordFlag.tombstone : 0),
+      (outcome.tombstone ? RecordFlag.tombstone : 0) |
+      (request.askedType << askedTypeShift),
     true,
   );
   view.setUint8(offset + O.protocol, request.protocol);
@@ -188,6 +191,7 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.reset(source, view.getUint8(offset + O.protocol) as Protocol);
   const flags = view.getUint16(offset + O.flags, true);
   request.type = view.getUint8(offset + O.type) as MessageType;
+  request.askedType = (flags >> askedTypeShift) as MessageType | 0;
   request.amountMinor = view.getFloat64(offset + O.amount, true);
   request.currency = view.getUint16(offset + O.requestCurrency, true);
   request.country = view.getUint16(offset + O.country, true);

@@ -27,6 +27,8 @@ export const amountMinorMax = 1_000_000_000_000_00;
 export class Request {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
+  /** Of a late take-back: the type of the question whose id it answers from now on; 0 for every other message. */
+  askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
   /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */
   amountMinor = -1;
@@ -66,6 +68,7 @@ export class Request {
     this.source = source;
     this.protocol = protocol;
     this.type = MessageTypes.authorization;
+    this.askedType = 0;
     this.amountMinor = -1;
     this.currency = 0;
     this.mcc = -1;
