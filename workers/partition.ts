@@ -246,7 +246,7 @@ export class Partition {
     const outcome = this.#outcome;
     if (!isFact(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
       // Too late before it was even looked at: declined, holds nothing, and the answer is remembered like any other.
-      declineOutright(request, outcome, Reason.systemError);
+      declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent);
       if (card !== null) {
         outcome.currency = books.accounts.currency(card.account);
         outcome.availableMinor = books.accounts.available(card.account);

@@ -632,6 +632,41 @@ table(
 );
 
 table(
+  'a user with cards in two time zones has one daily limit, not one beside each midnight',
+  `
+  account A funds=10000 zone=Asia/Kolkata
+  account B funds=10000 zone=America/New_York
+  user U daily=1000
+  card C of A U
+  card D of B U
+  at 2026-11-23T20:00:00Z               # the 24th in Kolkata, the 23rd in New York
+  a1 authorization C 300              -> approved 00 300 9700/300/0
+  a2 authorization D 700              -> approved 00 700 9300/700/0
+  a3 authorization D 1                -> limit_exceeded(user.daily.amount) 61 0 9300/700/0
+  r1 reversal D original=a2           -> approved 00 700 10000/0/0
+  a4 authorization D 701              -> limit_exceeded(user.daily.amount) 61 0 10000/0/0
+  a5 authorization D 700              -> approved 00 700 9300/700/0
+  `,
+);
+
+table(
+  'an account that moves west does not spend a day twice',
+  `
+  account A funds=10000 zone=Asia/Kolkata daily=1000
+  card C of A U
+  at 2026-11-23T20:00:00Z
+  a1 authorization C 600              -> approved 00 600 9400/600/0
+  account A zone=America/New_York daily=1000
+  a2 authorization C 400              -> approved 00 400 9000/1000/0
+  a3 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
+  at 2026-11-24T05:00:00Z               # midnight in New York: the 24th goes on
+  a4 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
+  at 2026-11-25T05:00:00Z
+  a5 authorization C 1                -> approved 00 1 8999/1001/0
+  `,
+);
+
+table(
   'every level counts all of its cards; the card is named first, then the user, then the account',
   `
   account A funds=10000 daily=1000

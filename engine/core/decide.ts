@@ -80,7 +80,10 @@ class Context {
   accountRules: Rules | null = null;
   account = 0;
   chain = chainAbsent;
+  /** Local day of the message. */
   day = 0;
+  /** Day on which the message spends. */
+  spendDay = 0;
   nowMs = 0;
 }
 
@@ -182,6 +185,7 @@ export class Decider {
     context.chain = question.chain;
     context.nowMs = question.nowMs;
     context.day = accounts.zone(account).dayOf(question.nowMs);
+    context.spendDay = spendDayOf(books, card, context.day);
     context.cardRules = card.rules;
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
@@ -224,6 +228,18 @@ export class Decider {
     outcome.availableMinor += outcome.fundsDelta - outcome.heldDelta - outcome.postedDelta;
     outcome.heldMinor += outcome.heldDelta;
   }
+}
+
+/**
+ * A window never runs backwards: where the card, its user or its account has spent on a later day already (the user has a
+ * card in another time zone, the account was moved to one, the clock was set back), this message spends on that day too.
+ * On the earlier day it would count in no daily window at all.
+ */
+function spendDayOf(books: Books, card: CardProfile, day: number): number {
+  const { spend } = books;
+  const cardDay = spend.latestDay(Levels.card, card.number, day);
+  const userDay = spend.latestDay(Levels.user, books.users.number(card.user), cardDay);
+  return spend.latestDay(Levels.account, books.accounts.number(card.account), userDay);
 }
 
 function refuse(outcome: Outcome, reason: Reason): void {
@@ -370,7 +386,7 @@ function windowExceeded(context: Context): boolean {
 
 function levelExceeded(context: Context, rules: Rules | null, level: Level, number: number): boolean {
   if (rules === null || !rules.hasWindows) return false;
-  const { request, books, outcome, day } = context;
+  const { request, books, outcome, spendDay: day } = context;
   const slot = books.spend.find(level, number);
   const countDelta = request.type === T.incremental ? 0 : 1;
   for (let index = 0; index < windowCount; index++) {
@@ -437,7 +453,7 @@ function effects(context: Context): void {
 }
 
 function authorize(context: Context, amountMinor: number): void {
-  const { outcome, request, policy, day } = context;
+  const { outcome, request, policy, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
   outcome.opensChain = true;
   if (request.capture) {
@@ -449,17 +465,17 @@ function authorize(context: Context, amountMinor: number): void {
     outcome.chainStatus = ChainStatus.open;
     outcome.expiresAtMs = context.nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
   }
-  outcome.spendDay = day;
+  outcome.spendDay = spendDay;
   outcome.spendAmountDelta = amountMinor;
   outcome.spendCountDelta = 1;
 }
 
 function increase(context: Context): void {
-  const { outcome, request, day } = context;
+  const { outcome, request, spendDay } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.heldDelta = request.amountMinor;
   outcome.chainStatus = ChainStatus.open;
-  outcome.spendDay = day;
+  outcome.spendDay = spendDay;
   outcome.spendAmountDelta = request.amountMinor;
 }
 
@@ -498,7 +514,7 @@ function release(context: Context, amountMinor: number, givesBackCount: boolean)
 }
 
 function clear(context: Context): void {
-  const { outcome, request, books, chain, day } = context;
+  const { outcome, request, books, chain, spendDay } = context;
   const posted = request.amountMinor;
   outcome.approvedAmountMinor = posted;
   outcome.postedDelta = posted;
@@ -507,7 +523,7 @@ function clear(context: Context): void {
     outcome.detail = detailForcePost;
     outcome.opensChain = true;
     outcome.chainStatus = ChainStatus.completed;
-    outcome.spendDay = day;
+    outcome.spendDay = spendDay;
     outcome.spendAmountDelta = posted;
     outcome.spendCountDelta = 1;
     return;
@@ -528,7 +544,7 @@ function clear(context: Context): void {
   outcome.heldDelta = 0 - (fromHold + rest);
   if (beyondHold > 0) {
     // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
-    outcome.spendDay = day;
+    outcome.spendDay = spendDay;
     outcome.spendAmountDelta = beyondHold;
     // The count was given back when the hold lapsed or was reversed (or never taken): something came of it after all.
     const counted = status === ChainStatus.open || status === ChainStatus.completed;

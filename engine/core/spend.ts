@@ -42,6 +42,12 @@ export class Spend {
     return this.#current(slot, index, day) ? this.#counts[slot * windowCount + index]! : 0;
   }
 
+  /** The later of `day` and the newest day that the entity spent on. */
+  latestDay(level: Level, number: number, day: number): number {
+    const slot = this.find(level, number);
+    return slot < 0 ? day : Math.max(day, this.#day[slot]!);
+  }
+
   #current(slot: number, index: number, day: number): boolean {
     return day <= this.#day[slot]! || samePeriod(index, this.#day[slot]!, day);
   }
