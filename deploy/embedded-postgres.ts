@@ -68,8 +68,8 @@ const defaultSettings: Readonly<Record<string, string>> = {
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   await mkdir(options.dataDir, { recursive: true });
   const dataDir = await realpath(options.dataDir);
-  const place = await choosePostgresPlace(dataDir, await findPostgresBinaries(), options.log);
   return withLockFile(join(dataDir, 'postgres.lock'), startWaitMs, async () => {
+    const place = await choosePostgresPlace(dataDir, await findPostgresBinaries(), options.log);
     const connectionFile = join(dataDir, 'postgres.json');
     const known = await readConnection(connectionFile);
     const running = await findRunningServer(place, options.log);

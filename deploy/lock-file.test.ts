@@ -2,12 +2,17 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { tryLockFile, withLockFile } from './lock-file.js';
 
-t.test('one holds it, the others learn who', async (t) => {
+async function folderOf(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'lock-'));
   t.teardown(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+t.test('of many at once one gets it, the others learn who', async (t) => {
+  const folder = await folderOf(t);
   const path = join(folder, 'lock');
   const tries = await Promise.all(Array.from({ length: 8 }, () => tryLockFile(path)));
   const held = tries.filter((one) => typeof one !== 'number');
@@ -22,28 +27,46 @@ t.test('one holds it, the others learn who', async (t) => {
   t.same(await readdir(folder), [], 'nothing is left lying about');
 });
 
-t.test('a dead holder is replaced, by one of many', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'lock-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+t.test('dead holders are swept away, by one of many', async (t) => {
+  const folder = await folderOf(t);
   const path = join(folder, 'lock');
-  for (const content of [
-    '{"pid":4194304,"identity":"4194304@1"}',
-    `{"pid":${process.pid},"identity":"other"}`,
-    '',
-    '?',
-  ]) {
-    await writeFile(path, content);
+  for (let round = 0; round < 20; round++) {
+    // A process that never was, and one whose id is in use by another now.
+    for (const name of ['4194304@1.ab', `${process.pid}@1.cd`]) {
+      await writeFile(`${path}.${name}`, '');
+      await writeFile(`${path}.${name}.held`, '');
+    }
     const tries = await Promise.all(Array.from({ length: 8 }, () => tryLockFile(path)));
     const held = tries.filter((one) => typeof one !== 'number');
-    t.equal(held.length, 1, `after ${content}`);
+    t.equal(held.length, 1);
     await held[0]!.release();
+    t.same(await readdir(folder), []);
   }
 });
 
+t.test('work under the lock never overlaps', async (t) => {
+  const path = join(await folderOf(t), 'lock');
+  let inside = 0;
+  let most = 0;
+  const work = async (): Promise<void> => {
+    most = Math.max(most, ++inside);
+    await new Promise(setImmediate);
+    inside--;
+  };
+  await Promise.all(Array.from({ length: 20 }, () => withLockFile(path, 60_000, work)));
+  t.equal(most, 1);
+});
+
+t.test('a lock is no other lock whose name begins like it', async (t) => {
+  const folder = await folderOf(t);
+  const first = await tryLockFile(join(folder, 'run'));
+  const second = await tryLockFile(join(folder, 'run2'));
+  t.not(typeof first, 'number');
+  t.not(typeof second, 'number');
+});
+
 t.test('it is free again after work that throws', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'lock-'));
-  t.teardown(() => rm(folder, { recursive: true }));
-  const path = join(folder, 'lock');
+  const path = join(await folderOf(t), 'lock');
   await t.rejects(
     withLockFile(path, 0, () => Promise.reject(new Error('work'))),
     /work/,

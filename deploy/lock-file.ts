@@ -1,13 +1,21 @@
 /**
- * One process at a time: a file that names its holder. A holder that died (SIGKILL) leaves the file behind; the next
- * one sees that the process is gone and takes over.
+ * One process at a time, whatever becomes of the others: a holder that died (SIGKILL) holds nothing.
+ *
+ * Everybody who wants the lock puts a file of their own beside `path`, named after their process, and then looks at the
+ * others' files. Alone: it is theirs, and a second file says so. Of several that are still deciding, the one whose name
+ * sorts first stays and the others withdraw. Files of dead processes are removed by whoever sees them; nobody ever
+ * removes a name that another process could have made again, so no take-over can hit the wrong holder.
  */
-import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomBytes, randomInt } from 'node:crypto';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processIdentity } from './process-identity.js';
 
 const retryMs = 50;
+const undecidedMs = 2;
+const withdrawnMsMax = 20;
+const heldSuffix = '.held';
 
 export interface HeldLock {
   release(): Promise<void>;
@@ -15,47 +23,60 @@ export interface HeldLock {
 
 /** Takes the lock at `path`, or returns the holder's process id when a live process has it. */
 export async function tryLockFile(path: string): Promise<HeldLock | number> {
-  const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  const content = JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) });
-  await writeFile(own, content, { mode: 0o600 });
-  try {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  const remove = (name: string): Promise<void> => rm(join(folder, name), { force: true });
+  for (;;) {
+    const own = `${prefix}${ownName()}`;
+    await writeFile(join(folder, own), '', { mode: 0o600, flag: 'wx' });
     for (;;) {
-      try {
-        // A link appears whole or not at all: nobody ever reads a half-written lock.
-        await link(own, path);
-        return { release: () => rm(path, { force: true }) };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const names = (await readdir(folder)).filter((name) => name.startsWith(prefix) && !name.endsWith(heldSuffix));
+      const others: string[] = [];
+      for (const name of names) {
+        if (name === own) continue;
+        if (isLive(name.slice(prefix.length))) others.push(name);
+        else await Promise.all([remove(name), remove(name + heldSuffix)]);
       }
-      const found = await readFile(path, 'utf8').catch(() => null);
-      if (found === null) continue;
-      const holder = liveHolder(found);
-      if (holder !== null) return holder;
-      await takeAway(path, `${own}.stale`, found);
+      if (others.length === 0) {
+        await writeFile(join(folder, own + heldSuffix), '', { mode: 0o600 });
+        return {
+          release: async () => {
+            await remove(own + heldSuffix);
+            await remove(own);
+          },
+        };
+      }
+      const held = new Set(await readdir(folder));
+      const holder = others.find((name) => held.has(name + heldSuffix));
+      if (holder !== undefined) {
+        await remove(own);
+        return processIdOf(holder.slice(prefix.length));
+      }
+      if (others.some((name) => name < own)) break;
+      // First in line: the others withdraw, or turn out to hold it.
+      await delay(undecidedMs);
     }
-  } finally {
-    await rm(own, { force: true });
+    await remove(own);
+    await delay(randomInt(withdrawnMsMax) + 1);
   }
 }
 
-function liveHolder(content: string): number | null {
-  try {
-    const { pid, identity } = JSON.parse(content) as { pid: number; identity: string | null };
-    return processIdentity(pid) === identity ? pid : null;
-  } catch {
-    return null;
-  }
+/** `<process identity>.<random>`: everything that a look at the folder needs, written in one step. */
+function ownName(): string {
+  return `${fileSafe(processIdentity(process.pid) ?? '')}.${randomBytes(6).toString('hex')}`;
 }
 
-/** Removes the dead holder's file; puts back what it finds when another process was quicker and holds it by now. */
-async function takeAway(path: string, aside: string, expected: string): Promise<void> {
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
-  }
-  if ((await readFile(aside, 'utf8')) !== expected) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+function fileSafe(identity: string): string {
+  return identity.replace(/[^0-9A-Za-z@]/g, '-');
+}
+
+function processIdOf(name: string): number {
+  return Number.parseInt(name, 10);
+}
+
+function isLive(name: string): boolean {
+  const identity = processIdentity(processIdOf(name));
+  return identity !== null && name.startsWith(`${fileSafe(identity)}.`);
 }
 
 /**

@@ -4,8 +4,8 @@
  * checkout below a folder of mode 700 (a home). Then both move below /var/tmp, and a pointer file in DATA_DIR says so.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chown, cp, lstat, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { chown, cp, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,7 +26,7 @@ export interface PostgresPlace {
   readonly runAs: RunAs | undefined;
 }
 
-/** Chooses and prepares the place for the cluster of `dataDir` (absolute, exists). */
+/** Chooses and prepares the place for the cluster of `dataDir` (absolute, exists). The caller holds the cluster's lock. */
 export async function choosePostgresPlace(
   dataDir: string,
   binaries: PostgresBinaries,
@@ -35,17 +35,14 @@ export async function choosePostgresPlace(
   const inside = join(dataDir, 'postgres');
   if (process.getuid?.() !== 0) return { cluster: inside, binaries, runAs: undefined };
   const runAs = await postgresUser();
+  const reachable = canEnter(binaries.native, runAs) ? binaries : await copyBinaries(binaries, runAs);
   const pointer = join(dataDir, 'postgres.location');
   const pointed = await readFile(pointer, 'utf8').catch(() => null);
-  if (pointed === null && canEnter(dataDir, runAs) && canEnter(binaries.native, runAs)) {
-    return { cluster: inside, binaries, runAs };
-  }
-  const outside = await ownFolderOutside(dataDir, runAs);
+  if (pointed === null && canEnter(dataDir, runAs)) return { cluster: inside, binaries: reachable, runAs };
+  const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16);
+  const outside = await ownFolder(`atlanticfrewaycard-${name}`, runAs);
   await writeFile(pointer, `${outside}\n`);
-  const reachable = canEnter(binaries.native, runAs) ? binaries : await copyBinaries(binaries, outside, runAs);
-  if (pointed === null) {
-    log(`the user postgres cannot enter ${dataDir}: the database is kept in ${outside}`);
-  }
+  if (pointed === null) log(`the user postgres cannot enter ${dataDir}: the database is kept in ${outside}`);
   return { cluster: join(outside, 'postgres'), binaries: reachable, runAs };
 }
 
@@ -79,18 +76,13 @@ function canEnter(folder: string, runAs: RunAs): boolean {
   return result.status === 0;
 }
 
-/** A folder that only `runAs` can enter, always the same one for the same data folder. */
-async function ownFolderOutside(dataDir: string, runAs: RunAs): Promise<string> {
+/** A folder below /var/tmp that only `runAs` can enter; made when missing. */
+async function ownFolder(name: string, runAs: RunAs): Promise<string> {
   // /var/tmp survives a restart of the machine, /tmp need not.
   const base = (await lstat('/var/tmp').catch(() => null)) === null ? tmpdir() : '/var/tmp';
-  const name = createHash('sha256')
-    .update(await realpath(dataDir))
-    .digest('hex')
-    .slice(0, 16);
-  const folder = join(base, `atlanticfrewaycard-${name}`);
+  const folder = join(base, name);
   try {
     await mkdir(folder, { mode: 0o700 });
-    await chown(folder, runAs.uid, runAs.gid);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const found = await lstat(folder);
@@ -98,21 +90,26 @@ async function ownFolderOutside(dataDir: string, runAs: RunAs): Promise<string> 
     if (!found.isDirectory() || (found.uid !== runAs.uid && found.uid !== 0)) {
       throw new Error(`${folder} belongs to someone else: remove it, or set DATA_DIR to a folder that all can enter`);
     }
-    await chown(folder, runAs.uid, runAs.gid);
   }
+  await chown(folder, runAs.uid, runAs.gid);
   return folder;
 }
 
-async function copyBinaries(binaries: PostgresBinaries, outside: string, runAs: RunAs): Promise<PostgresBinaries> {
+/** One copy of the programs for all checkouts that the server's user cannot enter. */
+async function copyBinaries(binaries: PostgresBinaries, runAs: RunAs): Promise<PostgresBinaries> {
   const version: string = JSON.parse(await readFile(join(binaries.native, '..', 'package.json'), 'utf8')).version;
-  const native = join(outside, `native-${version}`);
-  if ((await lstat(native).catch(() => null)) === null) {
-    // Copied aside and renamed, so that an interrupted copy is never mistaken for a whole one.
-    const partial = `${native}.partial`;
-    await rm(partial, { recursive: true, force: true });
-    await cp(binaries.native, partial, { recursive: true, verbatimSymlinks: true });
-    await chown(partial, runAs.uid, runAs.gid);
+  const native = join(await ownFolder('atlanticfrewaycard-programs', runAs), version);
+  if ((await lstat(native).catch(() => null)) !== null) return binariesIn(native);
+  // Copied aside and renamed, so that an interrupted copy is never mistaken for a whole one.
+  const partial = `${native}.${randomBytes(6).toString('hex')}`;
+  await cp(binaries.native, partial, { recursive: true, verbatimSymlinks: true });
+  await chown(partial, runAs.uid, runAs.gid);
+  try {
     await rename(partial, native);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    // Another process copied them at the same time.
+    if ((await lstat(native).catch(() => null)) === null) throw error;
   }
   return binariesIn(native);
 }

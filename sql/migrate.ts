@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Postgrator from 'postgrator';
 import postgres from 'postgres';
-import { repositoryRoot } from '../deploy/repository-root.js';
+import { repositoryRoot } from './repository-root.js';
 
 export interface MigrateOptions {
   readonly databaseUrl: string;
