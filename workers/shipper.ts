@@ -58,6 +58,8 @@ export interface ShipperTuning {
   /** From this many requests in flight on, small backlogs wait `holdBackMax` more delays: Postgres shares our cores. */
   readonly busyRequests: number;
   readonly holdBackMax: number;
+  /** While the front is busy, rest this many times as long as the last statement took: 4 leaves it four fifths. */
+  readonly restShare: number;
   /** At this backlog the shipper ships at full speed, busy or not. */
   readonly backlogRecordsMax: number;
   /** Wait after the first failure; doubled up to the second. Milliseconds. */
@@ -75,6 +77,7 @@ export const shipperTuningDefault: ShipperTuning = {
   delayMs: 25,
   busyRequests: 16,
   holdBackMax: 8,
+  restShare: 4,
   backlogRecordsMax: 250_000,
   retryMsMin: 50,
   retryMsMax: 5_000,
@@ -157,6 +160,8 @@ class PartitionShipper {
   #failed = false;
   #attempt = 0;
   #heldBack = 0;
+  #restUntilMs = 0;
+  readonly #nowMs: () => number;
   #waiters: DrainWaiter[] = [];
   #wake: (() => void) | undefined;
 
@@ -166,6 +171,7 @@ class PartitionShipper {
     this.#partition = partition;
     this.#progress = options.progress.partitions[partition]!;
     this.#schedule = options.schedule ?? scheduleTimeout;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
     const { storage, sizes } = options;
     const directory = partitionDirectory(options.root, partition);
     const partitionCount = options.progress.partitions.length;
@@ -175,7 +181,7 @@ class PartitionShipper {
       directory,
       sizes,
       spareCount: this.#tuning.spareCount,
-      nowMs: options.nowMs ?? (() => performance.now()),
+      nowMs: this.#nowMs,
       onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
     });
     this.#bytes = new Uint8Array(this.#tuning.bytesMax);
@@ -242,7 +248,10 @@ class PartitionShipper {
     const backlog = this.#progress.durableSequence - this.#position;
     if (backlog === 0 || this.#holdsBack(backlog)) return making ? spareStepMs : delayMs;
     this.#gather();
+    const startedAtMs = this.#nowMs();
     if (!(await this.#settle())) return this.#backoffMs();
+    const settledAtMs = this.#nowMs();
+    this.#restUntilMs = settledAtMs + this.#tuning.restShare * (settledAtMs - startedAtMs);
     this.#keeper.retire(this.#position);
     // A full batch means that more is waiting; a drain waits for nothing.
     const more = this.#progress.durableSequence > this.#position;
@@ -270,7 +279,8 @@ class PartitionShipper {
   #holdsBack(backlog: number): boolean {
     const { busyRequests, backlogRecordsMax, holdBackMax } = this.#tuning;
     const busy = this.#options.progress.requestsInFlight >= busyRequests;
-    if (!busy || backlog >= backlogRecordsMax || this.#waiters.length > 0 || this.#heldBack >= holdBackMax) {
+    const rested = this.#heldBack >= holdBackMax && this.#nowMs() >= this.#restUntilMs;
+    if (!busy || backlog >= backlogRecordsMax || this.#waiters.length > 0 || rested) {
       this.#heldBack = 0;
       return false;
     }
