@@ -33,6 +33,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
       name: 'engine',
       script: join(compiled, 'engine', 'main.js'),
       readyUrl: `http://${settings.host}:${settings.opsPort}/readyz`,
+      ports: { AUTH_PORT: settings.authPort, OPS_PORT: settings.opsPort },
       environment,
     },
   ];

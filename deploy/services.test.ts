@@ -37,7 +37,7 @@ async function fixture(t: Test): Promise<Fixture> {
       await writeFile(script, source);
       const port = await findFreePort();
       const environment = { ...process.env, PORT: String(port), LOG: log, NAME: name };
-      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, environment };
+      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, ports: { PORT: port }, environment };
     },
   };
 }
@@ -76,6 +76,15 @@ t.test('a service that cannot start says why, and does not count as ready', asyn
   const { folder, service } = await fixture(t);
   const services = new Services(folder, () => undefined);
   await t.rejects(services.start(await service('engine', 'process.exit(3);')), /the engine ended with exit code 3/);
+  await services.stop();
+});
+
+t.test('a port that another program has is named, and that program is not taken for the service', async (t) => {
+  const { folder, service } = await fixture(t);
+  const services = new Services(folder, () => undefined);
+  const one = await service('engine');
+  await services.start(one);
+  await t.rejects(services.start(one), /port \d+ is taken by another program: stop it, or set PORT/);
   await services.stop();
 });
 

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isPortFree } from './free-port.js';
 import { writePrivateFile } from './private-file.js';
 import { processIdentity } from './process-identity.js';
 
@@ -16,6 +17,8 @@ export interface Service {
   readonly script: string;
   /** Answers 200 once the service can work. */
   readonly readyUrl: string;
+  /** What it listens on, by the name of the setting: checked first, for another program there would answer for it. */
+  readonly ports: Readonly<Record<string, number>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -71,6 +74,10 @@ export class Services {
 
   /** Starts a service and waits until it is ready. Throws when it ends before, or is not ready in time. */
   async start(service: Service): Promise<void> {
+    for (const [setting, port] of Object.entries(service.ports)) {
+      if (await isPortFree(port)) continue;
+      throw new Error(`port ${port} is taken by another program: stop it, or set ${setting} to a free port`);
+    }
     const child = spawn(process.execPath, ['--enable-source-maps', service.script], {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
