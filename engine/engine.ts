@@ -212,6 +212,7 @@ export async function startEngine(
   return {
     async stop() {
       log.info('stopping: answering what is in flight');
+      health.stopping();
       server.stopAccepting();
       const giveUpAtMs = nowMs() + config.deadlineMs + 1000;
       while ((admission.count > 0 || hosts.some((host) => !host.lane.isIdle)) && nowMs() < giveUpAtMs) {

@@ -31,6 +31,7 @@ export class Health {
   readonly #database: Database;
   readonly #hosts: readonly PartitionHost[];
   readonly #shipper: ShipperClient;
+  #isStopping = false;
 
   constructor(config: EngineConfig, database: Database, hosts: readonly PartitionHost[], shipper: ShipperClient) {
     this.#config = config;
@@ -39,9 +40,14 @@ export class Health {
     this.#shipper = shipper;
   }
 
+  /** From now on nobody is to be sent here. */
+  stopping(): void {
+    this.#isStopping = true;
+  }
+
   /** Every partition takes messages. */
   isReady(): boolean {
-    return this.#hosts.every((host) => host.state === 'ready');
+    return !this.#isStopping && this.#hosts.every((host) => host.state === 'ready');
   }
 
   async report(): Promise<HealthReport> {

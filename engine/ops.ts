@@ -108,7 +108,8 @@ export class Ops {
     } catch {
       return send(response, 400, problemContentType, problem(400, 'malformed'));
     }
-    const account = await this.#options.account(publicId);
+    // Postgres takes no NUL in a text, so no account is named with one.
+    const account = publicId.includes('\0') ? null : await this.#options.account(publicId);
     if (account === null) return send(response, 404, problemContentType, notFoundBody);
     return send(response, 200, jsonContentType, JSON.stringify(account));
   }

@@ -59,6 +59,8 @@ export class PartitionHost {
   #failure = '';
   /** The id table of settled questions is being filled; bumped to stop a filler whose worker has died. */
   #epoch = 0;
+  /** Settles when the looks asked for so far have been answered. */
+  #looks: Promise<unknown> = Promise.resolve();
 
   constructor(
     partition: number,
@@ -211,13 +213,23 @@ export class PartitionHost {
   /** Sizes of the partition's memory; null while it is not ready. */
   async stats(): Promise<PartitionStats | null> {
     if (this.#state !== 'ready' || this.#pool === null) return null;
-    return (await this.#pool.run({ kind: 'stats' })) as PartitionStats;
+    return (await this.#look({ kind: 'stats' })) as PartitionStats;
   }
 
   /** Books of an account in this partition's memory; null when it is not there. Throws while the worker is away. */
   async account(number: number): Promise<AccountBooks | null> {
     if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
-    return (await this.#pool.run({ kind: 'account', number })) as AccountBooks | null;
+    return (await this.#look({ kind: 'account', number })) as AccountBooks | null;
+  }
+
+  /** One look at a time: the pool's queue is short, and a slab that found it full would count as a dead worker. */
+  #look(task: PartitionTask): Promise<PartitionResult> {
+    const turn = this.#looks.then(() => {
+      if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
+      return this.#pool.run(task);
+    });
+    this.#looks = turn.catch(() => undefined);
+    return turn;
   }
 
   async stop(): Promise<void> {

@@ -44,6 +44,7 @@ export class ShipperClient implements ShipperControl {
   #failure = '';
   #trouble = '';
   #isStopping = false;
+  #hasEnded = false;
 
   constructor(options: ShipperClientOptions) {
     this.#options = options;
@@ -114,6 +115,8 @@ export class ShipperClient implements ShipperControl {
   }
 
   #ask(command: Command): Promise<boolean> {
+    // Nobody is there to answer: a stop must not wait for ever.
+    if (this.#hasEnded) return Promise.resolve(false);
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);

@@ -1,0 +1,77 @@
+/**
+ * The engine in the test's own process, on a database and a folder of its own: for tests that hold its disk still,
+ * break it, or stop it from inside.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import type { Test } from 'tap';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { FaultControl } from '../../workers/testing/faulty-storage.js';
+import { readEngineConfig } from '../config.js';
+import { type Engine, startEngine } from '../engine.js';
+import { createLog } from '../log.js';
+import { Client } from './client.js';
+import { type EnginePlace, engineEnvironment, enginePlace } from './engine-process.js';
+
+export const faultyStorage = new URL('../../workers/testing/faulty-storage.js', import.meta.url).href;
+
+export interface TestEngine {
+  readonly place: EnginePlace;
+  readonly sql: postgres.Sql;
+  readonly client: Client;
+  /** Switches of every partition's disk. */
+  readonly disk: FaultControl;
+  /** Stops the engine that runs, if any, and starts one on the same place. */
+  restart(changes?: Readonly<Record<string, string>>): Promise<void>;
+  /** Stops it; resolves when it is down. */
+  stop(): Promise<void>;
+}
+
+export interface TestEngineOptions {
+  readonly accounts?: number;
+  readonly cardsPerAccount?: number;
+  readonly balanceMinor?: number;
+  /** Environment over the defaults of tests. */
+  readonly changes?: Readonly<Record<string, string>>;
+  /** Another server than the tests' own: its database must be migrated and seeded. */
+  readonly databaseUrl?: string;
+}
+
+/** Starts one; the test's teardown stops it and removes what it left. */
+export async function startTestEngine(t: Test, options: TestEngineOptions = {}): Promise<TestEngine> {
+  const { accounts = 20, cardsPerAccount = 2, balanceMinor = 100_000, changes = {} } = options;
+  const database = options.databaseUrl === undefined ? await createTestDatabase() : null;
+  const databaseUrl = database?.url ?? options.databaseUrl!;
+  const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
+  const dataDir = mkdtempSync(join(tmpdir(), 'engine-inside-'));
+  const place = await enginePlace(databaseUrl, dataDir);
+  const disk = new FaultControl();
+  const client = new Client(place.authPort);
+  let running: Engine | null = null;
+  const stop = async () => {
+    const stopping = running;
+    running = null;
+    await stopping?.stop();
+  };
+  t.teardown(async () => {
+    client.close();
+    disk.heal();
+    await stop();
+    await sql.end({ timeout: 5 });
+    await database?.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor });
+  const restart = async (again: Readonly<Record<string, string>> = {}) => {
+    await stop();
+    const environment = engineEnvironment(place, { LOG_LEVEL: 'silent', ...changes, ...again });
+    const config = readEngineConfig(environment);
+    const log = createLog(config.logLevel, 'engine');
+    running = await startEngine(config, log, { module: faultyStorage, control: disk.buffer });
+  };
+  await restart();
+  return { place, sql, client, disk, restart, stop };
+}
