@@ -78,6 +78,9 @@ const recalledRecordsMax = 4096;
 /** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
 const recordOverheadBytes = recordFixedBytes + 256;
 
+/** Chains of so many batches stay in memory. A take-back follows the batch it is about; one or two may come between. */
+const batchesKept = 4;
+
 const notFound = -1;
 const needsLoading = -2;
 
@@ -141,6 +144,8 @@ export class Partition {
    */
   run(slab: Slab): void {
     const journal = this.#journal;
+    this.#batchStarts.push(journal.nextSequence);
+    this.#batchStarts.shift();
     this.#count = 0;
     this.#end = journal.recordsStart;
     this.#answerEnd = 0;
@@ -159,6 +164,17 @@ export class Partition {
     }
     // The point of no return: once append() returns, what was approved is owed.
     if (this.#count > 0) journal.append(this.#end, this.#count, slab.sealedAtMs);
+  }
+
+  /** First sequences of the newest batches, this one included. */
+  readonly #batchStarts = Array.from({ length: batchesKept }, () => 0);
+
+  /**
+   * Newest sequence whose chain may leave memory. Settled is not enough: an approval of a recent batch may yet be taken
+   * back, and its hold must be found then.
+   */
+  #evictableSequence(): number {
+    return Math.min(this.#shippedSequence(), this.#batchStarts[0]! - 1);
   }
 
   #recordBytesAtMost(slab: Slab): number {
@@ -192,7 +208,7 @@ export class Partition {
 
   /** Takes over what the loader brought. */
   load(message: LoadMessage): void {
-    applyLoad(message, this.books, this.cards, this.#recalled, this.#roots, this.#shippedSequence());
+    applyLoad(message, this.books, this.cards, this.#recalled, this.#roots, this.#evictableSequence());
     if (message.seen !== undefined) loadSeen(message.seen, this.seen);
     if (message.seenComplete === true) this.#seenIsComplete = true;
   }
@@ -238,7 +254,7 @@ export class Partition {
       return;
     }
     const { books } = this;
-    if (books.spend.free < levels.length || !books.chains.makeRoom(this.#shippedSequence())) {
+    if (books.spend.free < levels.length || !books.chains.makeRoom(this.#evictableSequence())) {
       this.#unavailable(slab, index, Reason.overloaded);
       return;
     }

@@ -103,6 +103,23 @@ t.test('the chain that a message is about is not the one that gives up its place
   t.end();
 });
 
+t.test('a tombstone gives up its place only when nothing else can', (t) => {
+  const chains = new Chains(2);
+  const open = (id: string, status: ChainStatus, sequence: number) => {
+    chains.makeRoom(sequence - 1);
+    return chains.open(Buffer.from(id), 0, 1, { ...stateOf(1), held: 0, newestAmount: 0, status }, sequence);
+  };
+  const find = (id: string) => chains.find(Buffer.from(id), 0, 1);
+  open('t', ChainStatus.tombstone, 1);
+  for (let sequence = 2; sequence < 10; sequence++) open(`${sequence}`, ChainStatus.completed, sequence);
+  t.ok(find('t') >= 0, 'seven chains came and went beside it');
+  open('u', ChainStatus.tombstone, 10);
+  t.ok(find('t') >= 0 && find('u') >= 0);
+  open('a', ChainStatus.open, 11);
+  t.equal([find('t'), find('u')].filter((slot) => slot >= 0).length, 1);
+  t.end();
+});
+
 t.test('everything that a chain is opened with can be read back', (t) => {
   const chains = new Chains(2);
   const state: ChainState = { ...stateOf(7), status: ChainStatus.completed, posted: -3, refunded: 3, newestAmount: 2 };

@@ -3,7 +3,7 @@
  * of its first message. Owned state: a chain leaves memory only when the books in Postgres have everything about it
  * (its last sequence is shipped); it is loaded again when a later message names it.
  */
-import type { ChainStatus } from './codes.js';
+import { ChainStatus } from './codes.js';
 import { hash64, hashHigh, hashLow } from './hash.js';
 import { HashIndex } from './hash-index.js';
 import { assert } from './invariant.js';
@@ -102,21 +102,27 @@ export class Chains {
   /**
    * Makes sure that the next open() finds a place, by choosing a chain that is settled (its last sequence is at or below
    * `shippedSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
-   * may be the very chain that the message is about, and what is moved is not settled any more.
+   * may be the very chain that the message is about, and what is moved is not settled any more. A tombstone is the last
+   * choice: nobody asks the books whether a new authorization has one.
    * @returns false when every chain looked at still waits for the books: the caller declines.
    */
   makeRoom(shippedSequence: number): boolean {
     if (this.#used < this.capacity) return true;
     if (this.#victim >= 0 && this.#sequence[this.#victim]! <= shippedSequence) return true;
+    let tombstone = -1;
     for (let looks = 0; looks < evictionLooksMax; looks++) {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
       if (this.#sequence[slot]! > shippedSequence) continue;
+      if (this.#status[slot] === ChainStatus.tombstone) {
+        tombstone = slot;
+        continue;
+      }
       this.#victim = slot;
       return true;
     }
-    this.#victim = -1;
-    return false;
+    this.#victim = tombstone;
+    return tombstone >= 0;
   }
 
   #evict(slot: number): void {

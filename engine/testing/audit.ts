@@ -27,16 +27,36 @@ export function auditAccounts(books: Books, model: Model, when: string): void {
   }
 }
 
-export function auditChains(books: Books, model: Model): void {
+/** What the engine says of a chain. */
+export interface ChainSeen {
+  readonly status: ChainStatus;
+  readonly held: number;
+  readonly posted: number;
+  readonly refunded: number;
+}
+
+/** A chain in memory, null when it is not. */
+export function chainInMemory(books: Books, id: string): ChainSeen | null {
   const { chains } = books;
+  const bytes = Buffer.from(id);
+  const slot = chains.find(bytes, 0, bytes.length);
+  if (slot < 0) return null;
+  return {
+    status: chains.status(slot),
+    held: chains.held(slot),
+    posted: chains.posted(slot),
+    refunded: chains.refunded(slot),
+  };
+}
+
+export function auditChains(find: (id: string) => ChainSeen | null, model: Model): void {
   for (const transaction of model.transactions) {
-    const id = Buffer.from(transaction.id);
-    const slot = chains.find(id, 0, id.length);
-    check(slot >= 0, `the engine has no chain ${transaction.id}`);
+    const chain = find(transaction.id);
+    check(chain !== null, `the engine has no chain ${transaction.id}`);
     const held = transaction.parts.reduce((sum, part) => sum + part.held, 0n);
     compare(
       `chain ${transaction.id}`,
-      [chains.status(slot), chains.held(slot), chains.posted(slot), chains.refunded(slot)],
+      [chain.status, chain.held, chain.posted, chain.refunded],
       [
         ChainStatus[transaction.status],
         Number(held),

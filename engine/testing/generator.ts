@@ -30,6 +30,8 @@ export type Step =
 
 export interface GeneratorOptions {
   readonly repeats: boolean;
+  /** Reversals may come before their authorization. */
+  readonly overtakes: boolean;
   readonly startMs: number;
 }
 
@@ -119,7 +121,10 @@ export class Generator {
   readonly #overtaken: Message[] = [];
   #counter = 0;
 
-  constructor(seed: number, options: GeneratorOptions = { repeats: false, startMs: Date.UTC(2026, 2, 27, 20) }) {
+  constructor(
+    seed: number,
+    options: GeneratorOptions = { repeats: false, overtakes: true, startMs: Date.UTC(2026, 2, 27, 20) },
+  ) {
     this.random = new Random(seed);
     this.#options = options;
     this.nowMs = options.startMs;
@@ -239,7 +244,7 @@ export class Generator {
     const id = `m${++this.#counter}`;
     const follows = type === 'incremental' || type === 'reversal' || type === 'clearing' || type === 'refund';
     if (!follows) return this.#question(id, type);
-    if (type === 'reversal' && random.chance(0.08)) {
+    if (this.#options.overtakes && type === 'reversal' && random.chance(0.08)) {
       const overtaken = this.#question(`m${++this.#counter}`, random.chance(0.8) ? 'authorization' : 'advice');
       this.#overtaken.push(overtaken);
       return { id, type, card: overtaken.card, original: overtaken.id };

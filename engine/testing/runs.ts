@@ -2,6 +2,8 @@
  * How often a property is tried: its own number, quick enough for every build, or FUZZ_RUNS for a long night. fast-check
  * prints seed and path of what fails; FUZZ_SEED=<seed> FUZZ_PATH=<path> plays it again.
  */
+import t from 'tap';
+
 export interface Runs {
   numRuns: number;
   seed?: number;
@@ -9,6 +11,9 @@ export interface Runs {
 }
 
 const { FUZZ_RUNS, FUZZ_SEED, FUZZ_PATH } = process.env;
+
+// A long night is longer than a test may usually take.
+if (FUZZ_RUNS !== undefined) t.setTimeout(0);
 
 export function runs(usual: number): Runs {
   return {

@@ -6,7 +6,7 @@
 import { type MessageType, messageTypeNames, Protocol } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
 import { assert } from '../../engine/core/invariant.js';
-import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { ChainRow, LoadMessage } from '../../engine/core/load-message.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
 import type { Step } from '../../engine/testing/generator.js';
 import type { Message } from '../../engine/testing/world.js';
@@ -38,6 +38,8 @@ export interface Handled {
 interface Waiting {
   readonly step: Step;
   readonly flags: number;
+  /** What it asked for, to be loaded before it. */
+  readonly load?: ChainRow;
 }
 
 export class PartitionHost {
@@ -48,12 +50,20 @@ export class PartitionHost {
   readonly #configuration = new Map<string, LoadMessage>();
   /** Where the records of revocable answers stand. */
   readonly #locations = new Map<string, number>();
+  /** Chains as the books have them: what a partition may evict it must find here again. */
+  readonly #settled = new Map<string, ChainRow>();
+  /** Ids that were sent, and the chain that the answer named. */
+  readonly #roots = new Map<string, string>();
+  readonly #chains: number;
+  #shipped = 0;
   #waiting: Waiting[] = [];
   #version = 0;
   partition: Partition;
 
-  constructor(policy: Policy) {
+  /** @param chains how many chains fit into memory; with few of them, ship() now and then */
+  constructor(policy: Policy, chains = 1024) {
     this.#policy = policy;
+    this.#chains = chains;
     this.#fixture = journalFixture(this.#storage, '/journal', {
       sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024, segmentsMax: 64 },
     });
@@ -66,12 +76,48 @@ export class PartitionHost {
     this.partition = this.#start();
   }
 
+  /** The books take over everything that was journaled: from now on any chain may leave memory. */
+  ship(): void {
+    for (const id of this.#roots.keys()) {
+      const row = this.#chainInMemory(id);
+      if (row !== null) this.#settled.set(id, row);
+    }
+    this.#shipped = this.#fixture.progress.durableSequence;
+  }
+
+  /** The chain with that id, in memory or settled; null when there is none. */
+  chain(id: string): ChainRow | null {
+    return this.#chainInMemory(id) ?? this.#settled.get(id) ?? null;
+  }
+
+  #chainInMemory(id: string): ChainRow | null {
+    const { chains } = this.partition.books;
+    const bytes = Buffer.from(id);
+    const slot = chains.find(bytes, 0, bytes.length);
+    if (slot < 0) return null;
+    return {
+      id,
+      askedId: id,
+      accountNumber: chains.account(slot),
+      cardNumber: chains.card(slot),
+      userNumber: chains.user(slot),
+      status: chains.status(slot),
+      held: chains.held(slot),
+      posted: chains.posted(slot),
+      refunded: chains.refunded(slot),
+      firstDay: chains.firstDay(slot),
+      newestDay: chains.newestDay(slot),
+      newestAmount: chains.newestAmount(slot),
+      expiresAtMs: chains.expiresAtMs(slot),
+    };
+  }
+
   #start(): Partition {
     const { writer } = this.#fixture.open();
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
-    const size = { accounts: 16, cards: 64, spendRows: 256, chains: 1024, seenIds: 4096 };
-    const partition = new Partition(size, this.#policy, writer, codecs, () => 0);
+    const size = { accounts: 16, cards: 64, spendRows: 256, chains: this.#chains, seenIds: 4096 };
+    const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
     for (const message of this.#configuration.values()) partition.load(message);
     partition.load({ seenComplete: true });
     const { options, progress } = this.#fixture;
@@ -88,7 +134,12 @@ export class PartitionHost {
    */
   run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
-    this.#waiting = steps.map((step) => ({ step, flags: 0 }));
+    // A take-back follows right after the slab with the approval: later ones there are none.
+    const late = steps.filter((step) => step.kind === 'late' && this.#locations.has(step.id));
+    this.#waiting = late.map((step) => ({ step, flags: 0 }));
+    if (late.length > 0) handled.push(...this.#runOnce(nowMs, false));
+    this.#locations.clear();
+    this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 5, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
@@ -98,18 +149,22 @@ export class PartitionHost {
 
   #runOnce(nowMs: number, tooLate: boolean): Handled[] {
     const slab = this.#slab;
-    const entries: Waiting[] = [];
+    const entries: (Waiting | null)[] = [];
     slab.clear();
     for (const waiting of this.#waiting) {
       const entry = this.#entry(waiting.step);
       if (entry === null) continue;
+      if (waiting.load !== undefined) {
+        slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify({ chains: [waiting.load] })));
+        entries.push(null);
+      }
       slab.add(entry.kind, waiting.flags, nowMs, entry.bytes);
       entries.push(waiting);
     }
     this.#waiting = [];
     slab.seal(nowMs, tooLate ? 0 : 1000);
     this.partition.run(slab);
-    return entries.flatMap((entry, index) => this.#take(entry, index, nowMs, tooLate));
+    return entries.flatMap((entry, index) => (entry === null ? [] : this.#take(entry, index, nowMs, tooLate)));
   }
 
   #entry(step: Step): { kind: number; bytes: Uint8Array } | null {
@@ -155,17 +210,31 @@ export class PartitionHost {
     const status = slab.status[index]!;
     const absent = needs[status];
     if (absent !== undefined) {
-      // There is nothing but this memory: what it lacks nobody has.
-      if (step.kind !== 'expire') this.#waiting.push({ step, flags: waiting.flags | absent });
+      // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
+      const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
+      if (waiting.load !== undefined) return step.kind === 'expire' ? [] : [full];
+      const asked = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
+      const row = status === EntryStatus.needOriginal ? this.#settled.get(this.#roots.get(asked) ?? asked) : undefined;
+      if (row === undefined) this.#waiting.push({ step, flags: waiting.flags | absent });
+      else this.#waiting.push({ step, flags: waiting.flags, load: { ...row, askedId: asked } });
       return [];
     }
-    assert(status !== EntryStatus.unavailable, 'the stores of a test are large enough');
     const flags = slab.answerFlags[index]!;
     const isRevocable = (flags & AnswerFlag.revocable) !== 0;
     if (isRevocable && step.kind === 'message') this.#locations.set(step.message.id, slab.location[index]!);
     const body = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
+    if (step.kind === 'message' || step.kind === 'again') this.#remember(step.message, body);
     const isRepeat = (flags & AnswerFlag.repeated) !== 0;
     return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
+  }
+
+  #remember(message: Message, body: string): void {
+    const { approved, authorizationId } = body === '' ? {} : JSON.parse(body);
+    if (approved === true) this.#roots.set(message.id, authorizationId);
+    // A tombstone has the name of its original; a conflict says nothing of the first answer.
+    for (const id of [message.id, message.original]) {
+      if (id !== undefined && !this.#roots.has(id)) this.#roots.set(id, id);
+    }
   }
 }
 
