@@ -231,6 +231,16 @@ async function writeSettings(place: PostgresPlace, port: number, settings: Recor
   await chmod(path, 0o644);
 }
 
+/**
+ * Where Linux schedules by session (autogroup), niceness only counts within one, and the server has a session of its own:
+ * without this it would take half of the cores from the engine whenever both are busy.
+ */
+async function lowerGroupPriority(place: PostgresPlace): Promise<void> {
+  const pid = Number((await readFile(join(place.cluster, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  // Not Linux, no autogroup, or no right to change it: the server then competes like any other program.
+  await writeFile(`/proc/${pid}/autogroup`, String(niceness)).catch(() => undefined);
+}
+
 async function startServer(place: PostgresPlace): Promise<void> {
   const logFile = join(place.cluster, 'server.log');
   // One older log is kept, so that it never fills the disk.
@@ -249,6 +259,7 @@ async function startServer(place: PostgresPlace): Promise<void> {
         `--pgdata=${place.cluster}`,
         `--log=${logFile}`,
       ]);
+      await lowerGroupPriority(place);
       return;
     } catch (error) {
       const tail = (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-12).join('\n');

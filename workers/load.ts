@@ -15,7 +15,7 @@ export function loadSeen(rows: SeenRows, seen: Seen): void {
   const sequences = Buffer.from(rows.sequences, 'base64');
   const hashes = Buffer.from(rows.hashes, 'base64');
   for (let offset = 0; offset < sequences.length; offset += 8) {
-    seen.loadSettled(hashes.readUInt32LE(offset), hashes.readUInt32LE(offset + 4), sequences.readDoubleLE(offset));
+    seen.loadSettled(hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset), sequences.readDoubleBE(offset));
   }
 }
 

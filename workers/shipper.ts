@@ -78,7 +78,7 @@ export const shipperTuningDefault: ShipperTuning = {
   busyRequests: 16,
   holdBackMax: 8,
   restShare: 4,
-  backlogRecordsMax: 250_000,
+  backlogRecordsMax: 1_000_000,
   retryMsMin: 50,
   retryMsMax: 5_000,
   spareCount: 2,

@@ -89,7 +89,8 @@ for (let batch = 0; batch < batches; batch++) {
   partition.run(slab);
   // The first half warms the compiler up.
   if (batch >= batches / 2) decideNs += Number(process.hrtime.bigint() - startedAt);
-  for (let entry = 0; entry < entries; entry++) if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) checked++;
+  for (let entry = 0; entry < entries; entry++)
+    if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) checked++;
 }
 if (checked !== batches * entries) throw new Error(`${batches * entries - checked} messages were not approved`);
 const messages = Math.ceil(batches / 2) * entries;

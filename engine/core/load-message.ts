@@ -21,7 +21,7 @@ export interface LoadMessage {
   readonly seenComplete?: boolean;
 }
 
-/** Base64 of two little-endian arrays of one length: f64 sequences and 64-bit hashes (lower half first). */
+/** Base64 of two big-endian arrays of one length, as Postgres sends them: f64 sequences and 64-bit hashes. */
 export interface SeenRows {
   readonly sequences: string;
   readonly hashes: string;
