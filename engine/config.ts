@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { Ajv } from 'ajv';
 import type { Policy } from './core/decide.js';
+import { journalFrameBytesMax } from './core/limits.js';
 
 const dayMs = 86_400_000;
 
@@ -32,9 +33,13 @@ export interface EngineConfig {
   readonly cardsMax: number;
   readonly chainsMax: number;
   readonly seenIdsMax: number;
-  /** Bytes of one journal segment, and most segments on disk per partition. */
-  readonly segmentBytes: number;
-  readonly segmentsMax: number;
+  /** Seen alike by the partition's writer and the shipper: both must mean the same files. */
+  readonly journalSizes: {
+    readonly segmentBytes: number;
+    readonly frameBytesMax: number;
+    /** Most segments on disk per partition. */
+    readonly segmentsMax: number;
+  };
 }
 
 export class ConfigError extends Error {
@@ -157,7 +162,10 @@ export function readEngineConfig(
     cardsMax: variables.CARDS_MAX,
     chainsMax: variables.HOLDS_MAX,
     seenIdsMax: variables.SEEN_IDS_MAX,
-    segmentBytes: variables.JOURNAL_SEGMENT_BYTES,
-    segmentsMax: variables.JOURNAL_SEGMENTS_MAX,
+    journalSizes: Object.freeze({
+      segmentBytes: variables.JOURNAL_SEGMENT_BYTES,
+      frameBytesMax: journalFrameBytesMax,
+      segmentsMax: variables.JOURNAL_SEGMENTS_MAX,
+    }),
   });
 }

@@ -93,7 +93,7 @@ export class Health {
     const { bavail, bsize } = statfsSync(this.#config.dataDir);
     const freeBytes = bavail * bsize;
     const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free under DATA_DIR`;
-    return freeBytes < freeSegmentsMin * this.#config.segmentBytes ? unhealthy(detail) : healthy(detail);
+    return freeBytes < freeSegmentsMin * this.#config.journalSizes.segmentBytes ? unhealthy(detail) : healthy(detail);
   }
 
   #journal(): ComponentHealth {

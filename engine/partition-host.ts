@@ -14,7 +14,6 @@ import type { Database } from './database.js';
 import { Lane, type Need, type Reentry } from './lane.js';
 import type { Log } from './log.js';
 import { WorkerPool } from './pool.js';
-import { journalSizes } from './shipper-client.js';
 
 export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
 
@@ -91,7 +90,7 @@ export class PartitionHost {
       partition,
       partitionCount: config.workers,
       journalDirectory: join(config.dataDir, 'journal'),
-      journalSizes: journalSizes(config),
+      journalSizes: config.journalSizes,
       progress: progress.buffer,
       slabSize,
       slabs: this.lane.slabs.map((slab) => slab.buffer),

@@ -56,7 +56,7 @@ export class ShipperClient implements ShipperControl {
     const worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
       workerData: {
         journalDirectory,
-        journalSizes: journalSizes(config),
+        journalSizes: config.journalSizes,
         progress: progress.buffer,
         databaseUrl: config.databaseUrl,
       },
@@ -145,13 +145,4 @@ export class ShipperClient implements ShipperControl {
     this.#failure = message;
     this.#options.log.error({ error: message }, 'settling has stopped: the journal keeps what it has until a restart');
   }
-}
-
-/** Shared by the partition's writer and the shipper: both must see the same files. */
-export function journalSizes(config: EngineConfig): {
-  readonly segmentBytes: number;
-  readonly frameBytesMax: number;
-  readonly segmentsMax: number;
-} {
-  return { segmentBytes: config.segmentBytes, frameBytesMax: 4 * 1024 * 1024, segmentsMax: config.segmentsMax };
 }
