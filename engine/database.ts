@@ -391,10 +391,13 @@ async function chainRows(sql: postgres.Sql, ids: readonly string[]): Promise<Cha
     direct as (select a.asked_id, t.id from asked a join transactions t on t.id = a.asked_id),
     -- The id of a later message leads to its chain.
     indirect as (
-      select distinct on (a.asked_id) a.asked_id, e.transaction_id as id
-      from asked a join transaction_events e on e.request_id = a.asked_id
-      where a.asked_id not in (select asked_id from direct)
-      order by a.asked_id, e.sequence desc)
+      select asked_id, id from (
+        select distinct on (a.asked_id) a.asked_id, e.transaction_id as id, e.approved
+        from asked a join transaction_events e on e.request_id = a.asked_id
+        where a.asked_id not in (select asked_id from direct)
+        order by a.asked_id, e.sequence desc) newest
+      -- What was declined or taken back added nothing that could be followed.
+      where approved)
     select json_build_object('id', t.id, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
       'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,

@@ -96,8 +96,10 @@ export class PartitionHost {
       slabs: this.lane.slabs.map((slab) => slab.buffer),
       size: {
         accounts: config.accountsMax,
+        // A company's account has many cardholders, a personal one has one.
+        users: config.accountsMax * 2,
         cards: config.cardsMax,
-        spendRows: config.accountsMax * 3,
+        spendRows: config.accountsMax * 4,
         chains: config.chainsMax,
         seenIds: config.seenIdsMax,
       },

@@ -66,6 +66,7 @@ export interface PartitionJournal {
 
 export interface PartitionSize {
   readonly accounts: number;
+  readonly users: number;
   readonly cards: number;
   readonly spendRows: number;
   readonly chains: number;
@@ -126,7 +127,7 @@ export class Partition {
   ) {
     this.books = {
       accounts: new Accounts(size.accounts),
-      users: new Users(size.accounts),
+      users: new Users(size.users),
       spend: new Spend(size.spendRows),
       chains: new Chains(size.chains),
     };
@@ -268,6 +269,8 @@ export class Partition {
         outcome.availableMinor = books.accounts.available(card.account);
         outcome.heldMinor = books.accounts.held(card.account);
       }
+    } else if (chain === chainAbsent && this.#namesForgotten(request)) {
+      declineOutright(request, outcome, Reason.duplicateConflict, true);
     } else {
       this.#question.card = card;
       this.#question.chain = chain;
@@ -279,6 +282,15 @@ export class Partition {
     this.#commit(slab, index, card === null ? -1 : card.account, chain);
     this.#write(slab, index, codec, request, outcome);
     if (outcome.approved && !isFact(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+  }
+
+  /**
+   * Whether a clearing or refund that would stand alone has the id of a chain: it was asked longer ago than ids are
+   * remembered, or is another question. (Authorizations are looked up by their own id anyway.)
+   */
+  #namesForgotten(request: Request): boolean {
+    if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
+    return this.books.chains.find(request.source, request.id.start, request.id.end) >= 0;
   }
 
   #write(slab: Slab, index: number, codec: Codec, request: Request, outcome: Outcome): void {
@@ -569,7 +581,8 @@ export class Partition {
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = view.getFloat64(offset + RecordOffset.cardNumber, true);
     this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
-    assert(this.books.chains.makeRoom(0), 'the journal tail holds more chains than fit into memory');
+    // Nothing may be evicted while the tail is replayed: what it touches was loaded for it.
+    assert(this.books.chains.makeRoom(-1), 'the journal tail holds more chains than fit into memory');
     const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);

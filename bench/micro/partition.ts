@@ -37,7 +37,14 @@ function build(): { partition: Partition; slab: Slab } {
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec();
-  const size = { accounts: 2 ** 16, cards: 2 ** 16, spendRows: 2 ** 18, chains: 2 ** 18, seenIds: 2 ** 20 };
+  const size = {
+    accounts: 2 ** 16,
+    users: 2 ** 16,
+    cards: 2 ** 16,
+    spendRows: 2 ** 18,
+    chains: 2 ** 18,
+    seenIds: 2 ** 20,
+  };
   const policy = { holdMs: 7 * dayMs, holdLongMs: 30 * dayMs, refundRestoresWindows: false };
   // Everything counts as settled at once, so that the oldest chains make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);

@@ -116,7 +116,7 @@ export class PartitionHost {
     const { writer } = this.#fixture.open();
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
-    const size = { accounts: 16, cards: 64, spendRows: 256, chains: this.#chains, seenIds: 4096 };
+    const size = { accounts: 16, users: 16, cards: 64, spendRows: 256, chains: this.#chains, seenIds: 4096 };
     const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
     for (const message of this.#configuration.values()) partition.load(message);
     partition.load({ seenComplete: true });
