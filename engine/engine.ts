@@ -16,6 +16,7 @@ import type { Lane, Waiter } from './lane.js';
 import { Loader } from './loader.js';
 import type { Log } from './log.js';
 import { type AccountView, Ops } from './ops.js';
+import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
 import { Router } from './router.js';
 import { Server } from './server.js';
@@ -65,6 +66,7 @@ export async function startEngine(
     openPosition: (partition) => database.openPosition(partition, config.workers),
   });
   const loader = new Loader(database, nowMs);
+  const ownerFinder = new OwnerFinder(database);
   const admission = new Admission(config.maxInFlight);
   const hosts: PartitionHost[] = [];
   let stats: PartitionStats[] = [];
@@ -72,7 +74,7 @@ export async function startEngine(
   const telemetry = new Telemetry(progress, () => ({
     inFlight: admission.count,
     laneDepth: hosts.reduce((depth, host) => depth + host.lane.depth, 0),
-    loaderWaiting: loader.waiting,
+    loaderWaiting: loader.waiting + ownerFinder.waiting,
     partitionsReady: hosts.filter((host) => host.state === 'ready').length,
     restarts: hosts.reduce((restarts, host) => restarts + host.restarts, 0),
     cards: sum((of) => of.cards),
@@ -130,21 +132,13 @@ export async function startEngine(
   function route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null {
     const found = router.route(codec, body);
     if (typeof found !== 'string') return found.lane;
+    // Copied: the body's bytes live only as long as the front's callback.
     const bytes = Buffer.from(body);
-    const claim = (lane: Lane) => {
-      if (!waiter.isSettled && !lane.claim(waiter.kind, 0, arrivalMs, bytes, waiter)) waiter.refuse(Reason.overloaded);
-    };
-    database.loadCards([found]).then(
-      ({ owners }) => {
-        const ownerKey = owners.get(found);
-        if (ownerKey !== undefined) router.learn(found, ownerKey);
-        // An unknown card is declined, and journaled, by the first partition.
-        claim(hosts[ownerKey === undefined ? 0 : router.partitionOf(ownerKey)]!.lane);
-      },
-      () => {
-        if (!waiter.isSettled) waiter.refuse(Reason.systemError);
-      },
-    );
+    ownerFinder.find(found, waiter, (ownerKey) => {
+      const { lane } = router.routeFound(codec, bytes, found, ownerKey);
+      if (lane.claim(waiter.kind, 0, arrivalMs, bytes, waiter)) return;
+      waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
+    });
     return null;
   }
 
@@ -171,6 +165,7 @@ export async function startEngine(
       const now = nowMs();
       for (const host of hosts) host.lane.expire(now);
       loader.expire(now, config.deadlineMs);
+      ownerFinder.expire(now, config.deadlineMs);
       progress.setRequestsInFlight(admission.count);
     }, deadlineTickMs),
     setInterval(() => {

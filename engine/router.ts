@@ -25,12 +25,8 @@ export class Router {
 
   /** The partition that owns an account, by its owner key. */
   partitionOf(ownerKey: number): number {
-    return ownerKey % this.#hosts.length;
-  }
-
-  /** Remembers where a card belongs. */
-  learn(token: string, ownerKey: number): void {
-    this.#cards.set(token, this.partitionOf(ownerKey));
+    // Its lowest bit tells people from companies: kept, an even number of partitions would part the two, not the load.
+    return Math.floor(ownerKey / 2) % this.#hosts.length;
   }
 
   /**
@@ -51,6 +47,19 @@ export class Router {
     if (partition === undefined) return token;
     this.#ids.set(id, partition);
     return this.#hosts[partition]!;
+  }
+
+  /**
+   * The host of a message whose card was looked up, and is remembered from now on, as is the id.
+   * @param ownerKey undefined: there is no such card; the first partition declines the message and keeps the answer
+   */
+  routeFound(codec: Codec, body: Uint8Array, token: string, ownerKey: number | undefined): PartitionHost {
+    if (ownerKey !== undefined) this.#cards.set(token, this.partitionOf(ownerKey));
+    const found = this.route(codec, body);
+    if (typeof found !== 'string') return found;
+    // route() has just read the message.
+    this.#ids.set(text(this.#request, this.#request.id), 0);
+    return this.#hosts[0]!;
   }
 }
 

@@ -16,7 +16,7 @@ import { createLog } from '../log.js';
 import { Client } from './client.js';
 import { type EnginePlace, engineEnvironment, enginePlace } from './engine-process.js';
 
-export const faultyStorage = new URL('../../workers/testing/faulty-storage.js', import.meta.url).href;
+const dyingStorage = new URL('./dying-storage.js', import.meta.url).href;
 
 export interface TestEngine {
   readonly place: EnginePlace;
@@ -70,7 +70,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
     const environment = engineEnvironment(place, { LOG_LEVEL: 'silent', ...changes, ...again });
     const config = readEngineConfig(environment);
     const log = createLog(config.logLevel, 'engine');
-    running = await startEngine(config, log, { module: faultyStorage, control: disk.buffer });
+    running = await startEngine(config, log, { module: dyingStorage, control: disk.buffer });
   };
   await restart();
   return { place, sql, client, disk, restart, stop };
