@@ -58,7 +58,7 @@ export interface ShipperTuning {
   /** From this many requests in flight on, small backlogs wait `holdBackMax` more delays: Postgres shares our cores. */
   readonly busyRequests: number;
   readonly holdBackMax: number;
-  /** While the front is busy, rest this many times as long as the last statement took: 4 leaves it four fifths. */
+  /** While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. */
   readonly restShare: number;
   /** At this backlog the shipper ships at full speed, busy or not. */
   readonly backlogRecordsMax: number;
@@ -77,7 +77,7 @@ export const shipperTuningDefault: ShipperTuning = {
   delayMs: 25,
   busyRequests: 16,
   holdBackMax: 8,
-  restShare: 4,
+  restShare: 9,
   backlogRecordsMax: 1_000_000,
   retryMsMin: 50,
   retryMsMax: 5_000,

@@ -14,6 +14,9 @@ export class Spend {
   readonly #day: Int32Array;
   readonly #amounts: Float64Array;
   readonly #counts: Int32Array;
+  /** Found last, per level: one message asks for the same three entities several times. */
+  readonly #foundNumber = [0, 0, 0];
+  readonly #foundSlot = [-1, -1, -1];
 
   /** @param capacity most entities (cards + users + accounts) of this partition */
   constructor(capacity: number) {
@@ -29,7 +32,14 @@ export class Spend {
 
   /** Slot of the entity, or −1 when it is not in memory (which, once its card is known, means: never spent). */
   find(level: Level, number: number): number {
-    return this.#index.find(number * 4 + level);
+    if (this.#foundNumber[level] === number) return this.#foundSlot[level]!;
+    return this.#remember(level, number, this.#index.find(number * 4 + level));
+  }
+
+  #remember(level: Level, number: number, slot: number): number {
+    this.#foundNumber[level] = number;
+    this.#foundSlot[level] = slot;
+    return slot;
   }
 
   /** Spent in window `index` as of local day `day`, minor units. */
@@ -58,11 +68,11 @@ export class Spend {
    * @returns false when the store is full (the caller must have reserved).
    */
   add(level: Level, number: number, day: number, amountDelta: number, countDelta: number): boolean {
-    const key = number * 4 + level;
-    let slot = this.#index.find(key);
+    let slot = this.find(level, number);
     if (slot < 0) {
-      slot = this.#index.add(key);
+      slot = this.#index.add(number * 4 + level);
       if (slot < 0) return false;
+      this.#remember(level, number, slot);
       this.#day[slot] = day;
     }
     const base = slot * windowCount;
@@ -85,10 +95,10 @@ export class Spend {
 
   /** Takes over a settled row; ignored when the entity is in memory already (memory is newer). False when full. */
   load(level: Level, number: number, day: number, amounts: readonly number[], counts: readonly number[]): boolean {
-    const key = number * 4 + level;
-    if (this.#index.find(key) >= 0) return true;
-    const slot = this.#index.add(key);
+    if (this.find(level, number) >= 0) return true;
+    const slot = this.#index.add(number * 4 + level);
     if (slot < 0) return false;
+    this.#remember(level, number, slot);
     this.#day[slot] = day;
     for (let index = 0; index < windowCount; index++) {
       this.#amounts[slot * windowCount + index] = amounts[index] ?? 0;
