@@ -81,6 +81,8 @@ export class Lane {
   #openedAtMs = 0;
   #sentAtMs = 0;
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
+  /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
+  #lateWaits = false;
   /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
   #generation = 0;
 
@@ -141,7 +143,7 @@ export class Lane {
 
   readonly #sendOpen = (): void => {
     this.#sendScheduled = false;
-    if (this.#inFlight >= 0 || !this.#isReady) return;
+    if (this.#inFlight >= 0 || !this.#isReady || this.#lateWaits) return;
     if (this.#lateQueue.length > 0) this.#sendLate();
     else if (this.slabs[this.#open]!.count > 0) {
       const sent = this.#open;
@@ -197,6 +199,7 @@ export class Lane {
     const ranMs = nowMs - this.#sentAtMs;
     this.#inFlight = -1;
     const hasLate = slabIndex !== takeBackSlab && this.#queueLate(slab, waiters, nowMs);
+    if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
     // The next batch leaves before this one is answered: the worker decides while the answers go out.
     this.#sendOpen();
     for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, hasLate);
@@ -220,6 +223,22 @@ export class Lane {
       this.#events.late();
     }
     return found;
+  }
+
+  /**
+   * Take-backs that the journal had no room for stay first in line. Until they are written nothing else is decided: a
+   * repeat of their id would find the approval, and tell it.
+   */
+  #keepTakeBacks(slab: Slab, waiters: (Waiter | null)[]): void {
+    for (let index = slab.count - 1; index >= 0; index--) {
+      if (slab.status[index] !== EntryStatus.unavailable) continue;
+      const waiter = waiters[index] ?? null;
+      waiters[index] = null;
+      const record = Buffer.from(slab.request.subarray(slab.start[index], slab.end[index]));
+      this.#lateQueue.unshift({ record, waiter: null, arrivalMs: slab.arrivalMs[index]! });
+      this.#lateWaits = true;
+      if (waiter !== null && !waiter.isSettled) waiter.refuse(Reason.systemError);
+    }
   }
 
   #settle(slab: Slab, waiters: (Waiter | null)[], index: number, hasLate: boolean): void {
@@ -272,6 +291,10 @@ export class Lane {
 
   /** Refuses what waits beyond its deadline. Called by one coarse timer. */
   expire(nowMs: number): void {
+    if (this.#lateWaits) {
+      this.#lateWaits = false;
+      this.#wake();
+    }
     for (const slabIndex of [this.#open, this.#inFlight]) {
       if (slabIndex < 0) continue;
       const slab = this.slabs[slabIndex]!;
@@ -290,6 +313,7 @@ export class Lane {
     this.#generation++;
     if (this.#inFlight >= 0 && this.#inFlight !== takeBackSlab) this.#free.push(this.#inFlight);
     this.#inFlight = -1;
+    this.#lateWaits = false;
     for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {
       const waiters = this.#waiters[slabIndex]!;

@@ -1,0 +1,200 @@
+/** The lane against a worker that the test plays: what it sends, what it answers, what it takes back. */
+import t from 'tap';
+import { Reason } from './core/reasons.js';
+import { AnswerFlag, EntryKind, EntryStatus, type Slab } from './core/slab.js';
+import { Lane, type Reentry, type Waiter } from './lane.js';
+
+class TestWaiter implements Waiter {
+  readonly kind = EntryKind.native;
+  reentries = 0;
+  /** '' while it waits. */
+  said = '';
+  isRefused = false;
+
+  constructor(readonly arrivalMs: number) {}
+
+  get isSettled(): boolean {
+    return this.said !== '';
+  }
+  answer(slab: Slab, index: number): void {
+    this.said = `answer ${slab.status[index]}`;
+  }
+  refuse(reason: Reason): void {
+    this.isRefused = true;
+    this.said = `refused ${reason}`;
+  }
+}
+
+interface Run {
+  readonly slab: Slab;
+  done(alive?: boolean): Promise<void>;
+  die(): Promise<void>;
+}
+
+/** A lane, a clock, and the slabs that were sent and not returned. */
+function stage(deadlineMs = 100) {
+  const state = { nowMs: 1000, failed: '', late: 0 };
+  const runs: Run[] = [];
+  const needs: Reentry[] = [];
+  const turns: (() => void)[] = [];
+  const lane: Lane = new Lane(
+    { entries: 4, requestBytes: 4096 },
+    deadlineMs,
+    () => state.nowMs,
+    turns.push.bind(turns),
+    {
+      run: (index) =>
+        new Promise((resolve, reject) => {
+          const settle = async (act: () => void) => {
+            act();
+            // The lane hears of it in a microtask.
+            await new Promise((done) => setImmediate(done));
+          };
+          runs.push({
+            slab: lane.slabs[index]!,
+            done: (alive = true) => settle(() => resolve(alive)),
+            die: () => settle(() => reject(new Error('gone'))),
+          });
+        }),
+      need: (_need, again) => needs.push(again),
+      batch: () => undefined,
+      failed: (error, isFinal) => {
+        state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
+      },
+      late: () => {
+        state.late++;
+      },
+    },
+  );
+  lane.open();
+  /** The end of an event-loop turn. */
+  const turn = () => {
+    for (const send of turns.splice(0)) send();
+  };
+  const ask = (text: string): TestWaiter => {
+    const waiter = new TestWaiter(state.nowMs);
+    if (!lane.claim(EntryKind.native, 0, state.nowMs, Buffer.from(text), waiter)) waiter.refuse(Reason.overloaded);
+    return waiter;
+  };
+  return { state, lane, runs, needs, turn, ask };
+}
+
+const texts = (slab: Slab) =>
+  Array.from({ length: slab.count }, (_, index) =>
+    slab.kind[index] === EntryKind.late
+      ? `late ${slab.request.readDoubleLE(slab.start[index]!)}`
+      : slab.request.toString('utf8', slab.start[index], slab.end[index]),
+  );
+
+function approve(slab: Slab, index: number, location: number): void {
+  slab.status[index] = 200;
+  slab.answerFlags[index] = AnswerFlag.approved | AnswerFlag.revocable;
+  slab.location[index] = location;
+}
+
+t.test('what arrives in one turn leaves together, what arrives meanwhile in the next batch', async (t) => {
+  const { runs, turn, ask } = stage();
+  const waiters = [ask('a'), ask('b')];
+  turn();
+  waiters.push(ask('c'));
+  turn();
+  t.equal(runs.length, 1, 'one batch is under way');
+  t.same(texts(runs[0]!.slab), ['a', 'b']);
+  approve(runs[0]!.slab, 0, 1);
+  approve(runs[0]!.slab, 1, 2);
+  await runs[0]!.done();
+  t.same(texts(runs[1]!.slab), ['c']);
+  approve(runs[1]!.slab, 0, 3);
+  await runs[1]!.done();
+  t.same(
+    waiters.map(({ said }) => said),
+    ['answer 200', 'answer 200', 'answer 200'],
+  );
+});
+
+t.test('a full lane refuses at once', async (t) => {
+  const { turn, ask } = stage();
+  const waiters = ['a', 'b', 'c', 'd', 'e'].map(ask);
+  turn();
+  t.same(
+    waiters.map(({ said }) => said),
+    ['', '', '', '', `refused ${Reason.overloaded}`],
+  );
+});
+
+t.test('an approval that comes back late is taken back before anything else is decided', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const late = ask('a');
+  turn();
+  const behind = ask('a again');
+  state.nowMs += 100;
+  lane.expire(state.nowMs);
+  t.equal(late.said, `refused ${Reason.systemError}`, 'told at its deadline');
+  approve(runs[0]!.slab, 0, 77);
+  await runs[0]!.done();
+  t.equal(state.late, 1);
+  t.same(texts(runs[1]!.slab), ['late 77'], 'the take-back goes first');
+  await runs[1]!.done();
+  t.same(texts(runs[2]!.slab), ['a again']);
+  t.equal(behind.isRefused, true, 'it was late as well');
+});
+
+t.test('take-backs that the journal has no room for stay first until they are written', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  ask('a');
+  turn();
+  state.nowMs += 100;
+  approve(runs[0]!.slab, 0, 77);
+  await runs[0]!.done();
+  const repeat = ask('a');
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    t.same(texts(runs[attempt]!.slab), ['late 77'], `attempt ${attempt}`);
+    runs[attempt]!.slab.status[0] = EntryStatus.unavailable;
+    runs[attempt]!.slab.reason[0] = Reason.systemError;
+    await runs[attempt]!.done();
+    turn();
+    t.equal(runs.length, attempt + 1, 'it waits for the clock, it does not spin');
+    t.equal(lane.isIdle, false);
+    lane.expire(state.nowMs);
+    turn();
+  }
+  t.equal(repeat.said, '', 'a repeat cannot find the approval meanwhile');
+  runs[4]!.slab.status[0] = 200;
+  await runs[4]!.done();
+  t.same(texts(runs[5]!.slab), ['a'], 'now it may');
+});
+
+t.test('a worker that dies leaves nobody waiting, and its late promise changes nothing', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const waiters = [ask('a')];
+  turn();
+  waiters.push(ask('b'));
+  await runs[0]!.die();
+  t.same(
+    waiters.map(({ said }) => said),
+    [`refused ${Reason.systemError}`, `refused ${Reason.systemError}`],
+  );
+  t.equal(state.failed, 'gone false');
+  t.equal(ask('c').isRefused, true, 'closed');
+  lane.open();
+  const next = ask('d');
+  turn();
+  t.same(texts(runs[1]!.slab), ['d']);
+  await runs[1]!.done(false);
+  t.equal(next.isRefused, true);
+  t.match(state.failed, / true$/, 'a failed journal is final');
+});
+
+t.test('what is missing is asked for, and a message that never finds it is declined', async (t) => {
+  const { runs, needs, lane, turn, ask } = stage();
+  const waiter = ask('a');
+  for (let attempt = 0; waiter.said === '' && attempt < 20; attempt++) {
+    turn();
+    const { slab, done } = runs.at(-1)!;
+    slab.status[0] = EntryStatus.needCard;
+    await done();
+    const again = needs.pop();
+    if (again !== undefined) lane.reenter(again);
+  }
+  t.equal(waiter.said, `refused ${Reason.systemError}`);
+});
