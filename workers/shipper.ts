@@ -82,7 +82,7 @@ export const shipperTuningDefault: ShipperTuning = {
   retryMsMin: 50,
   retryMsMax: 5_000,
   spareCount: 2,
-  spareStepMs: 4,
+  spareStepMs: 16,
 };
 
 const positionUnknown = -1;
