@@ -166,7 +166,7 @@ export async function startEngine(
       for (const host of hosts) host.lane.expire(now);
       loader.expire(now, config.deadlineMs);
       ownerFinder.expire(now, config.deadlineMs);
-      progress.setRequestsInFlight(admission.count);
+      progress.setRequestsInFlight(admission.recentPeak());
     }, deadlineTickMs),
     setInterval(() => {
       for (const host of hosts) {
