@@ -33,8 +33,8 @@ const expiryTickMs = 2000;
 const statsTickMs = 1000;
 /** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
 const lockWaitMs = 10_000;
-/** At most so many slow-authorization warnings a second. */
-const slowWarningsMax = 10;
+/** At most so many warnings of one kind a second. */
+const warningsPerSecondMax = 10;
 
 export interface Engine {
   /** Answers what is in flight, settles, and closes everything. */
@@ -110,7 +110,8 @@ export async function startEngine(
     nativeCodec,
     createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
   ];
-  const slowWarnings = new RateLimit(slowWarningsMax);
+  const slowWarnings = new RateLimit(warningsPerSecondMax);
+  const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const server = new Server({
     host: config.host,
     port: config.authPort,
@@ -120,6 +121,9 @@ export async function startEngine(
     admission,
     telemetry,
     route,
+    unsupported(answer) {
+      if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');
+    },
     slowMs: config.slowAuthorizationMs,
     slow(totalMs, waitMs, runMs) {
       if (!slowWarnings.allows(nowMs())) return;

@@ -48,6 +48,8 @@ export interface ServerOptions {
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
   readonly slowMs: number;
+  /** Called for a declined message of a kind that we do not serve, with the answer, which names the kind. */
+  unsupported(answer: string): void;
 }
 
 export class Server {
@@ -211,9 +213,13 @@ class Exchange implements Waiter {
     const end = slab.answerEnd[index]!;
     this.codec.stampResponseTime(slab.answer, end, status, Math.round(totalMs * 1000));
     corked.send(res, status, this.codec.contentType(status), slab.answer.subarray(slab.answerStart[index], end), false);
+    const flags = slab.answerFlags[index]!;
     if (status === 400) telemetry.badRequests++;
-    else telemetry.decided(slab.reason[index]!, totalMs);
-    if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    else if ((flags & AnswerFlag.unsupported) !== 0) {
+      telemetry.unsupported++;
+      this.#options.unsupported(slab.answer.toString('utf8', slab.answerStart[index], end));
+    } else telemetry.decided(slab.reason[index]!, totalMs);
+    if ((flags & AnswerFlag.repeated) !== 0) telemetry.repeated++;
     if (totalMs > slowMs) slow(totalMs, slab.sealedAtMs - this.arrivalMs, slab.returnedAtMs - slab.sealedAtMs);
   }
 

@@ -39,6 +39,7 @@ export class Telemetry {
   readonly #batch = new Buckets(batchBounds);
   badRequests = 0;
   unauthorized = 0;
+  unsupported = 0;
   aborted = 0;
   repeated = 0;
   late = 0;
@@ -64,6 +65,9 @@ export class Telemetry {
     );
     this.#counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
       counter.inc(this.unauthorized),
+    );
+    this.#counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
+      counter.inc(this.unsupported),
     );
     this.#counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
       counter.inc(this.aborted),

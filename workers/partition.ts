@@ -42,7 +42,7 @@ import { Request, type TextSlice } from '../engine/core/request.js';
 import { locationSettled, Seen } from '../engine/core/seen.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
-import type { Codec } from '../engine/wire/codec.js';
+import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { applyLoad, loadSeen } from './load.js';
 import { sameQuestion } from './same-question.js';
 
@@ -234,6 +234,7 @@ export class Partition {
     if (refusal !== null) {
       slab.status[index] = codec.refusalStatus(refusal);
       slab.reason[index] = Reason.systemError;
+      if (isUnsupported(refusal)) slab.answerFlags[index] = AnswerFlag.unsupported;
       this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, refusal);
       return;
     }

@@ -50,6 +50,8 @@ export const AnswerFlag = {
   revocable: 2,
   /** The answer of an earlier question with the same id. */
   repeated: 4,
+  /** A kind of message that its protocol knows and we do not: declined, and worth a line in the log. */
+  unsupported: 8,
 } as const;
 
 export interface SlabSize {
