@@ -2,7 +2,7 @@
  * What breaks under a running engine: its database, its disk, its threads, and a second engine beside it. Approvals end
  * where they cannot be kept, declines are explicit, and afterwards the books are exactly what was acknowledged.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -302,27 +302,53 @@ t.test('a clearing that a slow disk makes late is booked once', async (t) => {
 const bulky = (card: string) =>
   authorization(card, { merchant: { id: '𝄞'.repeat(64), name: '𝄞'.repeat(128), mcc: '5411', country: 'US' } });
 
-t.test('a full disk declines, and goes on when there is room', async (t) => {
+/** A file system of a few segments' size in `directory`. @returns false where we are not allowed to mount one */
+function mountSmallDisk(t: Test, directory: string): boolean {
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=30m', 'tmpfs', directory], { stdio: 'ignore' });
+  if (mounted.status !== 0) return false;
+  // Lazily: whoever still has a file open there keeps it until the process ends.
+  t.teardown(() => void spawnSync('umount', ['--lazy', directory], { stdio: 'ignore' }));
+  return true;
+}
+
+t.test('a full disk declines, and goes on when there is room', { timeout: 180_000 }, async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'faults-disk-'));
+  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const isSmall = mountSmallDisk(t, dataDir);
+  t.comment(isSmall ? 'a disk of 30 MiB' : 'no right to mount a small disk: its refusals are injected');
   const engine = await startTestEngine(t, {
+    dataDir,
     balanceMinor: 10_000_000,
-    changes: { DEADLINE_MS: '1000', JOURNAL_SEGMENTS_MAX: '3' },
+    changes: { DEADLINE_MS: '1000', JOURNAL_SEGMENTS_MAX: isSmall ? '16' : '3' },
   });
+  engine.disk.full(!isSmall);
   const memory = new Memory(t, engine);
-  engine.disk.full(true);
   let refused = 0;
   let asked = 0;
-  // What is preallocated is used up first.
-  await traffic(
-    async () => {
-      const reply = await memory.ask(bulky(cardOf(1 + (asked++ % 20))));
-      if (reply.status === 503) refused++;
-    },
-    () => refused >= 50 || asked > 100_000,
-  );
-  t.ok(refused >= 50, `declined after ${asked}`);
-  t.ok(await isReady(engine), 'it is waiting for room, not broken');
+  const askOne = async () => {
+    const reply = await memory.ask(bulky(cardOf(1 + (asked++ % 20))));
+    if (reply.status === 503) refused++;
+  };
+  // While nothing can be settled no segment comes back for its next life.
+  await engine.sql.begin(async (sql) => {
+    await sql`select * from journal_positions for update`;
+    await traffic(askOne, () => refused >= 50 || asked > 100_000);
+    t.ok(refused >= 50, `declined after ${asked}`);
+    t.ok(await isReady(engine), 'it is waiting for room, not broken');
+    await memory.compare([1, 2, 3, 20]);
+  });
   engine.disk.full(false);
-  await until('it goes on', async () => (await memory.ask(authorization(cardOf(1)))).status === 200);
+  // What is left of the last segment may take a single message before there is room for more.
+  const burst = async () => {
+    refused = 0;
+    await Promise.all(Array.from({ length: 32 }, askOne));
+    return refused === 0;
+  };
+  await until('it goes on', burst, 60_000);
+  refused = 0;
+  asked = 0;
+  await traffic(askOne, () => asked > 500);
+  t.equal(refused, 0, 'as before');
   await memory.compare([1, 2, 3, 20]);
   await settledWhole(t, engine);
   await engine.restart();

@@ -38,6 +38,8 @@ export interface TestEngineOptions {
   readonly changes?: Readonly<Record<string, string>>;
   /** Another server than the tests' own: its database must be migrated and seeded. */
   readonly databaseUrl?: string;
+  /** A folder of the caller's, who removes it. */
+  readonly dataDir?: string;
 }
 
 /** Starts one; the test's teardown stops it and removes what it left. */
@@ -46,7 +48,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
   const database = options.databaseUrl === undefined ? await createTestDatabase() : null;
   const databaseUrl = database?.url ?? options.databaseUrl!;
   const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
-  const dataDir = mkdtempSync(join(tmpdir(), 'engine-inside-'));
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'engine-inside-'));
   const place = await enginePlace(databaseUrl, dataDir);
   const disk = new FaultControl();
   const client = new Client(place.authPort);
@@ -62,7 +64,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
     await stop();
     await sql.end({ timeout: 5 });
     await database?.close();
-    rmSync(dataDir, { recursive: true, force: true });
+    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   });
   await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor });
   const restart = async (again: Readonly<Record<string, string>> = {}) => {
