@@ -60,6 +60,8 @@ export interface ShipperTuning {
   readonly holdBackMax: number;
   /** While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. */
   readonly restShare: number;
+  /** Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work. */
+  readonly restMsMax: number;
   /** At this backlog the shipper ships at full speed, busy or not. */
   readonly backlogRecordsMax: number;
   /** Wait after the first failure; doubled up to the second. Milliseconds. */
@@ -78,6 +80,7 @@ export const shipperTuningDefault: ShipperTuning = {
   busyRequests: 16,
   holdBackMax: 8,
   restShare: 9,
+  restMsMax: 2_000,
   backlogRecordsMax: 1_000_000,
   retryMsMin: 50,
   retryMsMax: 5_000,
@@ -251,7 +254,8 @@ class PartitionShipper {
     const startedAtMs = this.#nowMs();
     if (!(await this.#settle())) return this.#backoffMs();
     const settledAtMs = this.#nowMs();
-    this.#restUntilMs = settledAtMs + this.#tuning.restShare * (settledAtMs - startedAtMs);
+    const { restShare, restMsMax } = this.#tuning;
+    this.#restUntilMs = settledAtMs + Math.min(restMsMax, restShare * (settledAtMs - startedAtMs));
     this.#keeper.retire(this.#position);
     // A full batch means that more is waiting; a drain waits for nothing.
     const more = this.#progress.durableSequence > this.#position;
