@@ -1,7 +1,7 @@
 /**
- * The way to one partition and back. Slabs take turns: while the worker decides and syncs one, arrivals fill the next;
- * batches grow by themselves under load. When a slab comes back the next one leaves first, then the answers go out,
- * while a third one fills. Arrival order is kept.
+ * The way to one partition and back. Slabs take turns: while the worker decides and syncs one, the next waits behind it
+ * and arrivals fill a third; batches grow by themselves under load. When a slab comes back the next one leaves first,
+ * then the answers go out. Arrival order is kept.
  *
  * Deadlines (law 7): a request that waits too long is answered 503 when its deadline passes; if the worker approved it
  * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
@@ -58,8 +58,17 @@ export interface Reentry {
   readonly waiter: Waiter | null;
 }
 
+/**
+ * Slabs on their way at once. With a second one behind it the worker goes on without falling asleep, which on busy cores
+ * costs more than a batch; a third only makes batches smaller and tails longer.
+ */
+const flyingMax = 2;
+/** A slab that would be second waits for this many messages: smaller batches pay more for their sync than they gain. */
+const secondSlabMin = 16;
+/** Flying, being answered, and open: with two more than fly at once one is always free. */
+const slabCount = flyingMax + 2;
 /** The slab that carries take-backs only, ahead of whatever waits. */
-const takeBackSlab = 3;
+const takeBackSlab = slabCount;
 
 /** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
 const reentriesMax = 6;
@@ -73,13 +82,12 @@ export class Lane {
   readonly #scheduleSend: (send: () => void) => void;
   /** Index of the slab that is being filled. */
   #open = 0;
-  /** Empty ones. One is in flight, one is being answered, one is open: three, so one is always there. */
-  readonly #free = [1, 2];
-  #inFlight = -1;
+  /** Empty ones. */
+  readonly #free = Array.from({ length: slabCount - 1 }, (_, index) => index + 1);
+  /** Slabs on their way, oldest first: the worker returns them in this order. */
+  readonly #flying: number[] = [];
   #sendScheduled = false;
   #isReady = false;
-  #openedAtMs = 0;
-  #sentAtMs = 0;
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
   /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
   #lateWaits = false;
@@ -96,7 +104,7 @@ export class Lane {
     schedule: (send: () => void) => void,
     events: LaneEvents,
   ) {
-    this.slabs = [new Slab(size), new Slab(size), new Slab(size), new Slab(size)];
+    this.slabs = Array.from({ length: slabCount + 1 }, () => new Slab(size));
     this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
     this.#deadlineMs = deadlineMs;
     this.#nowMs = nowMs;
@@ -111,11 +119,11 @@ export class Lane {
 
   /** Messages waiting or in flight. */
   get depth(): number {
-    return this.slabs[this.#open]!.count + (this.#inFlight >= 0 ? this.slabs[this.#inFlight]!.count : 0);
+    return this.#flying.reduce((depth, index) => depth + this.slabs[index]!.count, this.slabs[this.#open]!.count);
   }
 
   get isIdle(): boolean {
-    return this.#inFlight < 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+    return this.#flying.length === 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
   }
 
   /** The worker is there (again). */
@@ -128,7 +136,6 @@ export class Lane {
     if (!this.#isReady) return false;
     const slab = this.slabs[this.#open]!;
     if (!slab.fits(bytes.length)) return false;
-    if (slab.count === 0) this.#openedAtMs = arrivalMs;
     const index = slab.add(kind, flags, arrivalMs, bytes);
     this.#waiters[this.#open]![index] = waiter;
     this.#wake();
@@ -136,14 +143,25 @@ export class Lane {
   }
 
   #wake(): void {
-    if (this.#inFlight >= 0 || this.#sendScheduled) return;
+    if (this.#sendScheduled || !this.#maySend()) return;
     this.#sendScheduled = true;
     this.#scheduleSend(this.#sendOpen);
   }
 
+  #maySend(): boolean {
+    if (this.#flying.length === 0) return true;
+    if (this.#flying.length >= flyingMax || this.#flying.includes(takeBackSlab)) return false;
+    return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= secondSlabMin;
+  }
+
+  /** Approvals are being taken back: until that is journaled, a repeat may be told what no longer holds. */
+  get #isTakingBack(): boolean {
+    return this.#lateQueue.length > 0 || this.#flying.includes(takeBackSlab);
+  }
+
   readonly #sendOpen = (): void => {
     this.#sendScheduled = false;
-    if (this.#inFlight >= 0 || !this.#isReady || this.#lateWaits) return;
+    if (!this.#maySend() || !this.#isReady || this.#lateWaits) return;
     if (this.#lateQueue.length > 0) this.#sendLate();
     else if (this.slabs[this.#open]!.count > 0) {
       const sent = this.#open;
@@ -168,9 +186,8 @@ export class Lane {
 
   #send(slabIndex: number): void {
     const slab = this.slabs[slabIndex]!;
-    this.#inFlight = slabIndex;
-    this.#sentAtMs = this.#nowMs();
-    slab.seal(this.#sentAtMs, this.#deadlineMs);
+    this.#flying.push(slabIndex);
+    slab.seal(this.#nowMs(), this.#deadlineMs);
     const generation = this.#generation;
     this.#events.run(slabIndex).then(
       (alive) => {
@@ -183,7 +200,7 @@ export class Lane {
   }
 
   #returned(alive: boolean): void {
-    const slabIndex = this.#inFlight;
+    const slabIndex = this.#flying[0]!;
     if (!alive) {
       this.fail(
         new Error('the journal failed: this partition takes nothing more until the process is started again'),
@@ -195,34 +212,33 @@ export class Lane {
     const waiters = this.#waiters[slabIndex]!;
     const nowMs = this.#nowMs();
     slab.returnedAtMs = nowMs;
-    const waitedMs = this.#sentAtMs - this.#openedAtMs;
-    const ranMs = nowMs - this.#sentAtMs;
-    this.#inFlight = -1;
-    const hasLate = slabIndex !== takeBackSlab && this.#queueLate(slab, waiters, nowMs);
+    const waitedMs = slab.count === 0 ? 0 : slab.sealedAtMs - slab.arrivalMs[0]!;
+    const ranMs = nowMs - slab.sealedAtMs;
+    this.#flying.shift();
     if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
+    else this.#queueLate(slab, waiters, nowMs);
+    // Judged before the next slab leaves: its own take-backs are among those that a repeat in here may not know of.
+    const isTakingBack = this.#isTakingBack;
     // The next batch leaves before this one is answered: the worker decides while the answers go out.
     this.#sendOpen();
-    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, hasLate);
+    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isTakingBack);
     if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
     this.#events.batch(slab, waitedMs, ranMs, nowMs);
     this.#wake();
   }
 
   /** Approvals whose deadline has passed, or whose waiter was refused meanwhile, are to be taken back. */
-  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number): boolean {
-    let found = false;
+  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number): void {
     for (let index = 0; index < slab.count; index++) {
       if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;
       const waiter = waiters[index] ?? null;
       if (slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
-      found = true;
       waiters[index] = null;
       const record = Buffer.alloc(8);
       record.writeDoubleLE(slab.location[index]!);
       this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
       this.#events.late();
     }
-    return found;
   }
 
   /**
@@ -241,7 +257,7 @@ export class Lane {
     }
   }
 
-  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, hasLate: boolean): void {
+  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, isTakingBack: boolean): void {
     const waiter = waiters[index] ?? null;
     waiters[index] = null;
     const status = slab.status[index]!;
@@ -251,7 +267,7 @@ export class Lane {
       return;
     } else if (status === EntryStatus.unavailable) {
       waiter.refuse(slab.reason[index] as Reason);
-    } else if (hasLate && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
+    } else if (isTakingBack && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
       // It may repeat an approval that is just being taken back: ask again behind the take-back.
       this.reenter(this.#reentry(slab, index, waiter));
     } else {
@@ -295,8 +311,7 @@ export class Lane {
       this.#lateWaits = false;
       this.#wake();
     }
-    for (const slabIndex of [this.#open, this.#inFlight]) {
-      if (slabIndex < 0) continue;
+    for (const slabIndex of [this.#open, ...this.#flying]) {
       const slab = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;
       for (let index = 0; index < slab.count; index++) {
@@ -311,8 +326,7 @@ export class Lane {
   fail(error: unknown, isFinal = false): void {
     this.#isReady = false;
     this.#generation++;
-    if (this.#inFlight >= 0 && this.#inFlight !== takeBackSlab) this.#free.push(this.#inFlight);
-    this.#inFlight = -1;
+    for (const slabIndex of this.#flying.splice(0)) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
     this.#lateWaits = false;
     for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {
