@@ -32,12 +32,28 @@ async function main(): Promise<void> {
     log.fatal({ error: error.message, stack: error.stack }, 'bug: stopping');
     process.exit(1);
   });
+  process.on('unhandledRejection', (reason: unknown) => {
+    // postgres.js asks for the server's types on every new connection, in a promise that nobody holds: a connection that
+    // is cut at that moment must not end the engine. Whoever wanted the connection has an error of their own.
+    if (isConnectionError(reason)) {
+      log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
+      return;
+    }
+    log.fatal({ error: String(reason), stack: (reason as Error | undefined)?.stack }, 'bug: stopping');
+    process.exit(1);
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }
 
 function isDriverWriteAfterClose(error: Error): boolean {
   return error instanceof TypeError && /reading 'write'/.test(error.message) && /nextWrite/.test(error.stack ?? '');
+}
+
+/** An error that says that Postgres, or the way to it, has gone: postgres.js' own codes, Node's, and SQLSTATE class 57. */
+function isConnectionError(reason: unknown): boolean {
+  const code = (reason as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(CONNECT|ECONN|EPIPE|ENOTFOUND|ETIMEDOUT|57P)/.test(code);
 }
 
 main().catch((error: Error) => {
