@@ -51,7 +51,7 @@ function valid(random: Random): Record<string, unknown> {
     card: token(random),
     original: type === 'incremental' || type === 'reversal' ? token(random) : maybe(random, token(random)),
     amount: random.oneIn(2) ? random.below(100_000) : random.next() * random.below(100_000),
-    currency: random.pick(['USD', 'EUR', 'JPY', 'KWD', 'XXX']),
+    currency: random.pick(['USD', 'EUR', 'JPY', 'KWD', 'XTS']),
     merchant: maybe(random, {
       id: token(random),
       name: maybe(random, random.pick(['Corner Store', 'CAFE 4111 1111 1111 1111', 'A & B', token(random)])),
