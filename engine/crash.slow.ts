@@ -57,7 +57,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor: fundsMinor });
   const place = await enginePlace(database.url, dataDir);
   // Fewer chains and cards than the traffic has: they are evicted and loaded again all the time.
-  const start = () => new EngineProcess(place, { WORKERS: String(workers), CARDS_MAX: '64', HOLDS_MAX: '512' });
+  const start = () => new EngineProcess(place, { WORKERS: String(workers), CARDS_MAX: '64', HOLDS_MAX: '2048' });
 
   const run = new Run(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);
   let duringRecovery = 0;
@@ -67,17 +67,20 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
       await Promise.race([delay(random.below(1500)), engine.ended]);
       duringRecovery++;
     } else {
-      if (!(await engine.ready())) throw new Error(`the engine ended while starting; it said:\n${engine.logged}`);
+      await mustBeReady(t, engine);
       const timer = setTimeout(() => void engine!.kill('SIGKILL'), 50 + random.below(3000));
       await run.live(Number.POSITIVE_INFINITY);
       clearTimeout(timer);
     }
     t.equal(await engine.kill('SIGKILL'), 'SIGKILL', `kill ${kill + 1}: it ran until it was killed`);
-    if (!t.passing()) throw new Error(`it went wrong before; the engine said:\n${engine.logged}`);
+    if (!t.passing()) {
+      t.comment(engine.logged);
+      throw new Error('it went wrong before this kill');
+    }
   }
 
   engine = start();
-  if (!(await engine.ready())) throw new Error(`the engine ended while starting; it said:\n${engine.logged}`);
+  await mustBeReady(t, engine);
   await run.live(0);
   const { ledger } = run;
   run.recheckAll();
@@ -106,6 +109,12 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
       `${ledger.approved} approved; ${run.repeats} asked again, ${run.undecided} times 503, ` +
       `${run.lost} connections lost in the middle`,
   );
+}
+
+async function mustBeReady(t: Test, engine: EngineProcess): Promise<void> {
+  if (await engine.ready()) return;
+  t.comment(engine.logged);
+  throw new Error(`the engine ended while starting: ${await engine.ended}`);
 }
 
 /** The client's side of the story. */

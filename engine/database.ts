@@ -12,6 +12,8 @@ import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, U
 const lookupTimeoutMs = 1000;
 /** Restoring after a crash reads what the journal's tail touches: more rows, and nobody waits for a single one. */
 const restoreTimeoutMs = 60_000;
+/** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
+const lookupDeadlineMs = 2000;
 const connectTimeoutS = 2;
 /** Look-ups of different kinds run side by side; more connections would only queue inside Postgres. */
 const connectionsMax = 4;
@@ -57,24 +59,54 @@ export interface SeenChunk {
 }
 
 export class Database {
-  readonly #sql: postgres.Sql;
+  /** For look-ups: replaced when it does not answer in time. */
+  #sql: postgres.Sql;
+  #isClosed = false;
   readonly #restoreSql: postgres.Sql;
   readonly #url: string;
   #lock: postgres.Sql | null = null;
 
   constructor(url: string) {
     this.#url = url;
-    this.#sql = connect(url, connectionsMax, lookupTimeoutMs, 'engine loader');
+    this.#sql = this.#connectLookups();
     this.#restoreSql = connect(url, 1, restoreTimeoutMs, 'engine restore');
+  }
+
+  #connectLookups(): postgres.Sql {
+    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine loader');
+  }
+
+  /**
+   * Runs a look-up under a deadline of our own: the server's does not help when the server stands still or its machine
+   * is gone, and TCP waits for minutes. After it the connections are given up for new ones.
+   */
+  async #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    const sql = this.#sql;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        if (this.#sql === sql && !this.#isClosed) {
+          this.#sql = this.#connectLookups();
+          sql.end({ timeout: 0 }).catch(() => undefined);
+        }
+        reject(new Error(`no answer within ${lookupDeadlineMs} ms`));
+      }, lookupDeadlineMs);
+    });
+    try {
+      return await Promise.race([run(sql), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Throws when Postgres does not answer. */
   async ping(): Promise<void> {
-    await this.#sql`select 1`;
+    await this.#lookUp((sql) => sql`select 1`);
   }
 
   async close(): Promise<void> {
     const lock = this.#lock;
+    this.#isClosed = true;
     // First: the lock's connection must not be taken for a lost one.
     this.#lock = null;
     await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 }), lock?.end({ timeout: 1 })]);
@@ -156,7 +188,8 @@ export class Database {
 
   /** Cards by token, with everything that a decision about them needs. */
   async loadCards(tokens: readonly string[]): Promise<LoadedCards> {
-    const rows = await this.#sql<{ json: CardJson }[]>`
+    const rows = await this.#lookUp(
+      (sql) => sql<{ json: CardJson }[]>`
       select json_build_object(
         'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
           'expiresDay', c.expires - date '1970-01-01', 'limits', lc.limits),
@@ -165,7 +198,7 @@ export class Database {
           'held', a.held, 'posted', a.posted),
         'user', json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', lu.limits),
         'ownerKey', a.owner_key,
-        'spend', json_build_array(${this.#spendJson('sc')}, ${this.#spendJson('su')}, ${this.#spendJson('sa')})) as json
+        'spend', json_build_array(${spendJson(sql, 'sc')}, ${spendJson(sql, 'su')}, ${spendJson(sql, 'sa')})) as json
       from cards c
       join accounts a on a.id = c.account_id
       join users u on u.id = c.user_id
@@ -175,7 +208,8 @@ export class Database {
       left join spend_windows sc on sc.level = 0 and sc.entity_id = c.id
       left join spend_windows su on su.level = 1 and su.entity_id = u.id
       left join spend_windows sa on sa.level = 2 and sa.entity_id = a.id
-      where c.token = any(${tokens as string[]})`;
+      where c.token = any(${tokens as string[]})`,
+    );
     const owners = new Map<string, number>();
     const accounts: AccountRow[] = [];
     const users: UserRow[] = [];
@@ -196,46 +230,19 @@ export class Database {
     return { message: { accounts, users, cards, spend }, owners };
   }
 
-  #spendJson(alias: string): postgres.PendingQuery<postgres.Row[]> {
-    const sql = this.#sql;
-    const column = (name: string) => sql(`${alias}.${name}`);
-    return sql`case when ${column('entity_id')} is null then null else json_build_object(
-      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
-      'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
-        ${column('yearly_amount')}, ${column('lifetime_amount')}),
-      'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
-        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
-  }
-
   /** Chains by their id, or by the id of a later message of theirs, with the books of their accounts. */
-  async loadChains(ids: readonly string[]): Promise<LoadedKeys> {
-    const chains = await chainRows(this.#sql, ids);
-    const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
-    const [accounts, users, spend] = await Promise.all([
-      accountRows(
-        this.#sql,
-        numbers((row) => row.accountNumber),
-      ),
-      userRows(
-        this.#sql,
-        numbers((row) => row.userNumber),
-      ),
-      spendRows(
-        this.#sql,
-        numbers((row) => row.cardNumber),
-        numbers((row) => row.userNumber),
-        numbers((row) => row.accountNumber),
-      ),
-    ]);
-    return { message: { accounts, users, spend, chains }, found: new Set(chains.map((row) => row.askedId)) };
+  loadChains(ids: readonly string[]): Promise<LoadedKeys> {
+    return this.#lookUp((sql) => loadChains(sql, ids));
   }
 
   /** Journal records of settled questions, by request id. */
   async loadRecords(ids: readonly string[]): Promise<LoadedKeys> {
-    const records = await this.#sql<RecordRow[]>`
+    const records = await this.#lookUp(
+      (sql) => sql<RecordRow[]>`
       select distinct on (request_id) request_id as id, encode(record, 'base64') as record
       from transaction_events where request_id = any(${ids as string[]})
-      order by request_id, at desc, sequence desc`;
+      order by request_id, at desc, sequence desc`,
+    );
     return { message: { records: [...records] }, found: new Set(records.map((row) => row.id)) };
   }
 
@@ -290,19 +297,23 @@ export class Database {
 
   /** Root ids of open holds of a partition whose lifetime ended, oldest first. */
   async lapsedHolds(partition: number, nowMs: number, limit: number): Promise<string[]> {
-    const rows = await this.#sql<{ id: string }[]>`
+    const rows = await this.#lookUp(
+      (sql) => sql<{ id: string }[]>`
       select id from transactions
       where held_amount > 0 and expires_at <= ${new Date(nowMs)} and partition = ${partition}
-      order by expires_at limit ${limit}`;
+      order by expires_at limit ${limit}`,
+    );
     return rows.map((row) => row.id);
   }
 
   /** Internal number of the account with that public id, its currency, owner and settled books; null when unknown. */
   async accountByPublicId(publicId: string): Promise<AccountSummary | null> {
-    const [row] = await this.#sql<AccountSummary[]>`
+    const [row] = await this.#lookUp(
+      (sql) => sql<AccountSummary[]>`
       select id::float8 as number, owner_key::float8 as "ownerKey", currency, funds::float8, available::float8,
         held::float8, posted::float8
-      from accounts where public_id = ${publicId}`;
+      from accounts where public_id = ${publicId}`,
+    );
     return row ?? null;
   }
 }
@@ -325,6 +336,16 @@ function connect(url: string, max: number, statementTimeoutMs: number, name: str
     onnotice: () => undefined,
     connection: { application_name: name, statement_timeout: statementTimeoutMs },
   });
+}
+
+function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
+  const column = (name: string) => sql(`${alias}.${name}`);
+  return sql`case when ${column('entity_id')} is null then null else json_build_object(
+      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
+      'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
+        ${column('yearly_amount')}, ${column('lifetime_amount')}),
+      'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
+        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
 }
 
 function statusNumber(name: string): Status {
@@ -406,6 +427,28 @@ async function chainRows(sql: postgres.Sql, ids: readonly string[]): Promise<Cha
     from (select * from direct union all select * from indirect) k join transactions t on t.id = k.id
     where t.account_id is not null`;
   return rows.map((row) => chainRow(row.json));
+}
+
+async function loadChains(sql: postgres.Sql, ids: readonly string[]): Promise<LoadedKeys> {
+  const chains = await chainRows(sql, ids);
+  const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
+  const [accounts, users, spend] = await Promise.all([
+    accountRows(
+      sql,
+      numbers((row) => row.accountNumber),
+    ),
+    userRows(
+      sql,
+      numbers((row) => row.userNumber),
+    ),
+    spendRows(
+      sql,
+      numbers((row) => row.cardNumber),
+      numbers((row) => row.userNumber),
+      numbers((row) => row.accountNumber),
+    ),
+  ]);
+  return { message: { accounts, users, spend, chains }, found: new Set(chains.map((row) => row.askedId)) };
 }
 
 async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: number): Promise<ChainRow[]> {

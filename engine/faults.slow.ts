@@ -188,6 +188,12 @@ for (const workers of [1, 2]) {
     t.equal(await served(300), 300, 'frozen: and known ones are still approved');
     t.ok(await isReady(engine));
     t.match(JSON.parse((await opsGet(engine.place, '/health')).text).components.database, { status: 'unhealthy' });
+    await until(
+      'look-ups that are not answered are given up',
+      async () => (await metric(engine.place, 'loader_waiting')) === 0,
+    );
+    t.equal((await memory.ask(authorization(cardOf(40)))).status, 503, 'and so are those on new connections');
+    t.equal(await served(100), 100);
     signalAll(frozen, 'SIGCONT');
     frozen = [];
     t.equal(await served(200), 200);
