@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit bench-quick bench build clean
+.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -9,7 +9,7 @@ installed := node_modules/.package-lock.json
 tap_built := .tap/plugins/.built
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start Postgres, the engine and demo data; Ctrl-C stops all
 	@node --enable-source-maps dist/deploy/run.js
@@ -32,8 +32,18 @@ audit: build ## prove that the books of the whole database balance
 bench-quick: build ## measure in under two minutes
 	@node --enable-source-maps dist/bench/quick.js
 
+bench-memory: build ## make CARDS=1000000 cards known to an engine and print its memory
+	@node --enable-source-maps dist/bench/memory.js $(CARDS)
+
+bench-readme: build ## write the README's table from the newest result of bench-quick
+	@node --enable-source-maps dist/bench/quick.js --readme
+
 bench: build ## run the whole benchmark suite and write its report
 	@node --enable-source-maps dist/bench/quick.js
+	@node --enable-source-maps dist/bench/memory.js $(CARDS)
+	@node --enable-source-maps dist/bench/micro/wire.js
+	@node --enable-source-maps dist/bench/micro/partition.js
+	@node --enable-source-maps dist/bench/micro/journal.js
 	@node --enable-source-maps dist/bench/micro/settle.js
 
 build: $(installed) ## install dependencies when they changed, compile and type check

@@ -137,7 +137,7 @@ function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
 ready
   authorization port  http://${host}:${authPort}/v1/authorizations
   operations          http://${host}:${opsPort}/health   http://${host}:${opsPort}/metrics
-  demo login          ${demoEmail} / password123
+  demo login          ${demoEmail} / password123 (for the account API, which is not part of this release yet)
   demo cards          card_demo, card_demo_frozen, card_demo_limited
 
 ask for one authorization:
