@@ -95,6 +95,7 @@ export async function startEngine(
           need: (host, need, again) => loader.load(host.lane, host.partition, need, again),
           batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
             telemetry.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
+          knows: (host, low, high) => router.learnId(low, high, host.partition),
           late: () => {
             telemetry.late++;
           },
@@ -104,7 +105,7 @@ export async function startEngine(
       ),
     );
   }
-  const router = new Router(hosts);
+  const router = new Router(hosts, idsRemembered(config));
   const health = new Health(config, database, hosts, shipper);
   const codecs: readonly Codec[] = [
     nativeCodec,
@@ -201,6 +202,8 @@ export async function startEngine(
   try {
     await ops.listen();
     await Promise.all(hosts.map((host) => host.start()));
+    // An id that another partition has answered must lead there from the first message on.
+    if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
     await server.listen();
   } catch (error) {
     await closeAll();
@@ -228,6 +231,11 @@ export async function startEngine(
 
 /** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */
 const drainTimeoutMs = 5000;
+
+/** As many ids as all partitions together remember; with one partition the front needs none. */
+function idsRemembered({ workers, seenIdsMax }: EngineConfig): number {
+  return workers === 1 ? 1 : 2 ** Math.ceil(Math.log2(workers * seenIdsMax));
+}
 
 async function lockDatabase(database: Database, log: Log): Promise<void> {
   const giveUpAtMs = performance.now() + lockWaitMs;

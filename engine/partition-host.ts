@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { EngineConfig } from './config.js';
 import { slabEntriesMax, slabRequestBytes } from './core/limits.js';
+import type { LoadMessage } from './core/load-message.js';
 import type { AccountBooks, PartitionResult, PartitionStats, PartitionTask, TailKeys } from './core/partition-task.js';
 import type { PartitionProgress, Progress } from './core/progress.js';
 import type { Slab } from './core/slab.js';
@@ -29,6 +30,8 @@ export interface HostEvents {
   need(host: PartitionHost, need: Need, again: Reentry): void;
   batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   late(): void;
+  /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
+  knows(host: PartitionHost, low: number, high: number): void;
 }
 
 /** Fault tests wrap the worker's storage; a deployment leaves both null. */
@@ -51,9 +54,15 @@ export class PartitionHost {
   readonly #database: Database;
   readonly #shipper: ShipperControl;
   readonly #log: Log;
+  readonly #events: HostEvents;
   readonly #workerData: object;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #state: PartitionState = 'starting';
+  #toldIds: () => void = () => undefined;
+  /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
+  readonly idsKnown = new Promise<void>((resolve) => {
+    this.#toldIds = resolve;
+  });
   #restarts = 0;
   #failure = '';
   /** The id table of settled questions is being filled; bumped to stop a filler whose worker has died. */
@@ -77,6 +86,7 @@ export class PartitionHost {
     this.#config = config;
     this.#database = database;
     this.#shipper = shipper;
+    this.#events = events;
     this.#log = log.child({ partition });
     const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
     this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
@@ -147,7 +157,22 @@ export class PartitionHost {
       { replayed: tail.records, shippedSequence, ms: Math.round(performance.now() - startedAtMs) },
       'partition ready',
     );
+    this.#tellIds(tail.idHashes);
     void this.#fillSeen(++this.#epoch, shippedSequence + 1);
+  }
+
+  #tellIds(hashes: Uint32Array): void {
+    for (let index = 0; index < hashes.length; index += 2) {
+      this.#events.knows(this, hashes[index]!, hashes[index + 1]!);
+    }
+  }
+
+  #tellSettledIds({ seen }: LoadMessage): void {
+    if (seen === undefined || this.#config.workers === 1) return;
+    const hashes = Buffer.from(seen.hashes, 'base64');
+    for (let offset = 0; offset < hashes.length; offset += 8) {
+      this.#events.knows(this, hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset));
+    }
   }
 
   /** Loads the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
@@ -159,13 +184,17 @@ export class PartitionHost {
         const chunk = await this.#database.seenBefore(this.partition, before);
         if (epoch !== this.#epoch) return;
         remembered += chunk.count;
+        this.#tellSettledIds(chunk.message);
         const isLast = chunk.count === 0 || chunk.oldestSequence <= 1 || remembered >= this.#config.seenIdsMax;
         const bytes = Buffer.from(JSON.stringify({ ...chunk.message, seenComplete: isLast }));
         while (!this.lane.claim(EntryKind.load, 0, Date.now(), bytes, null)) {
           if (epoch !== this.#epoch || this.#state !== 'ready') return;
           await pause(5);
         }
-        if (isLast) return;
+        if (isLast) {
+          this.#toldIds();
+          return;
+        }
         before = chunk.oldestSequence;
       } catch {
         // Postgres is away: unknown ids go on being looked up (and declined while it is away), and we try again.

@@ -2,25 +2,43 @@
  * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
  * the front reads the card token (and the id) to find it: what it does not know it has loaded first.
  *
- * An id is remembered with its partition, so that the same id with a card of another partition meets its first answer
- * there and is refused as a conflict.
+ * An id is remembered with its partition, as long as the partitions themselves remember it: the same id with a card of
+ * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
+ * before the first message is taken (PartitionHost.idsKnown).
  */
 import { LRUCache } from 'lru-cache';
+import { hash64, hashHigh, hashLow } from './core/hash.js';
 import { Request, type TextSlice } from './core/request.js';
+import { Seen } from './core/seen.js';
 import type { PartitionHost } from './partition-host.js';
 import type { Codec } from './wire/codec.js';
 
-/** Cards and ids that the front remembers; forgetting costs a look-up. */
-const directoryMax = 1_000_000;
+/** Cards that the front remembers; forgetting costs a look-up. */
+const cardsMax = 1_000_000;
 
 export class Router {
   readonly #hosts: readonly PartitionHost[];
   readonly #request = new Request();
-  readonly #cards = new LRUCache<string, number>({ max: directoryMax });
-  readonly #ids = new LRUCache<string, number>({ max: directoryMax });
+  readonly #cards = new LRUCache<string, number>({ max: cardsMax });
+  readonly #ids: Seen;
+  #idCount = 0;
 
-  constructor(hosts: readonly PartitionHost[]) {
+  /** @param idsMax how many ids are remembered, a power of two: as many as all partitions together remember */
+  constructor(hosts: readonly PartitionHost[], idsMax: number) {
     this.#hosts = hosts;
+    this.#ids = new Seen(idsMax);
+  }
+
+  /** Remembers whose id it is, by its hash; what is remembered already stays. */
+  learnId(low: number, high: number, partition: number): void {
+    if (this.#ids.findHash(low, high) >= 0) return;
+    // The directory counts for itself: sequences of several partitions overlap.
+    this.#ids.add(low, high, ++this.#idCount, partition, -1);
+  }
+
+  #learn(id: TextSlice, partition: number): void {
+    hash64(this.#request.source, id.start, id.end);
+    this.learnId(hashLow, hashHigh, partition);
   }
 
   /** The partition that owns an account, by its owner key. */
@@ -39,13 +57,13 @@ export class Router {
     const bytes = Buffer.from(body);
     this.#request.reset(bytes, codec.protocol);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
-    const id = text(this.#request, this.#request.id);
-    const asked = this.#ids.get(id);
-    if (asked !== undefined) return this.#hosts[asked]!;
+    const { id } = this.#request;
+    const asked = this.#ids.find(this.#request.source, id.start, id.end);
+    if (asked >= 0) return this.#hosts[this.#ids.location(asked)]!;
     const token = text(this.#request, this.#request.card);
     const partition = this.#cards.get(token);
     if (partition === undefined) return token;
-    this.#ids.set(id, partition);
+    this.#learn(id, partition);
     return this.#hosts[partition]!;
   }
 
@@ -58,7 +76,7 @@ export class Router {
     const found = this.route(codec, body);
     if (typeof found !== 'string') return found;
     // route() has just read the message.
-    this.#ids.set(text(this.#request, this.#request.id), 0);
+    this.#learn(this.#request.id, 0);
     return this.#hosts[0]!;
   }
 }

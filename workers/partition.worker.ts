@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { MessageType, Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
+import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
 import { assert } from '../engine/core/invariant.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
 import type {
@@ -18,7 +19,7 @@ import type {
   TailKeys,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
-import { RecordOffset, readRecordRoot } from '../engine/core/record.js';
+import { RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
@@ -103,8 +104,14 @@ function open(shippedSequence: number): TailKeys {
   const cards = new Set<number>();
   const users = new Set<number>();
   const chains = new Set<string>();
+  const ids: number[] = [];
   const root = { start: 0, end: 0 };
   const records = replayJournal(place, tail.from, tail.to, (bytes, view, offset) => {
+    const idLength = view.getUint16(offset + RecordOffset.idLength, true);
+    if (data.partitionCount > 1 && idLength > 0) {
+      hash64(bytes, offset + recordFixedBytes, offset + recordFixedBytes + idLength);
+      ids.push(hashLow, hashHigh);
+    }
     const account = view.getFloat64(offset + RecordOffset.accountNumber, true);
     if (account === 0) return;
     accounts.add(account);
@@ -122,6 +129,7 @@ function open(shippedSequence: number): TailKeys {
     cards: [...cards],
     users: [...users],
     chains: [...chains],
+    idHashes: Uint32Array.from(ids),
     cut:
       opened.scan.torn === undefined
         ? ''

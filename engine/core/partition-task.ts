@@ -39,6 +39,8 @@ export interface TailKeys {
   readonly cards: readonly number[];
   readonly users: readonly number[];
   readonly chains: readonly string[];
+  /** Hashes of the ids in the tail, lower and upper half in turn; empty with one partition, where nobody asks. */
+  readonly idHashes: Uint32Array;
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
   readonly cut: string;
   readonly notes: readonly string[];

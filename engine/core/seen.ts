@@ -40,6 +40,11 @@ export class Seen {
     return this.#index.find(this.#low, this.#high);
   }
 
+  /** First candidate for an id's hash, or −1. */
+  findHash(low: number, high: number): number {
+    return this.#index.find(low, high);
+  }
+
   /** The next candidate after a stranger, or −1. */
   findNext(): number {
     return this.#index.findNext(this.#low, this.#high);
