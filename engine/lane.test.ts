@@ -38,7 +38,7 @@ function stage(deadlineMs = 100) {
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
   const lane: Lane = new Lane(
-    { entries: 4, requestBytes: 4096 },
+    { entries, requestBytes: 4096 },
     deadlineMs,
     () => state.nowMs,
     turns.push.bind(turns),
@@ -138,6 +138,36 @@ t.test('an approval that comes back late is taken back before anything else is d
   t.same(texts(runs[2]!.slab), ['a again']);
   t.equal(behind.isRefused, true, 'it was late as well');
 });
+
+t.test(
+  'approvals that come back late while others are taken back are taken back after those are answered',
+  async (t) => {
+    const { state, runs, turn, ask } = stage();
+    const first = ask('a');
+    turn();
+    // Enough for a second slab behind the first.
+    const second = Array.from({ length: 16 }, (_, index) => ask(`b${index}`));
+    turn();
+    t.equal(runs.length, 2, 'two slabs fly');
+    state.nowMs += 100;
+    approve(runs[0]!.slab, 0, 70);
+    await runs[0]!.done();
+    t.same(texts(runs[2]!.slab), ['late 70'], 'behind the second slab');
+    for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
+    await runs[1]!.done();
+    t.equal(runs.length, 3, 'one slab of take-backs at a time');
+    runs[2]!.slab.status[0] = 200;
+    await runs[2]!.done();
+    t.not(first.said, '', 'the first has its answer');
+    t.equal(texts(runs[3]!.slab).length, 16);
+    for (const index of second.keys()) runs[3]!.slab.status[index] = 200;
+    await runs[3]!.done();
+    t.ok(
+      second.every(({ said }) => said !== ''),
+      'and so have the others',
+    );
+  },
+);
 
 t.test('take-backs that the journal has no room for stay first until they are written', async (t) => {
   const { state, lane, runs, turn, ask } = stage();

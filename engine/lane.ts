@@ -219,10 +219,12 @@ export class Lane {
     else this.#queueLate(slab, waiters, nowMs);
     // Judged before the next slab leaves: its own take-backs are among those that a repeat in here may not know of.
     const isTakingBack = this.#isTakingBack;
-    // The next batch leaves before this one is answered: the worker decides while the answers go out.
-    this.#sendOpen();
+    // The next batch leaves before this one is answered: the worker decides while the answers go out. Not behind
+    // take-backs: the next ones of those would be written into the slab that is being answered.
+    if (slabIndex !== takeBackSlab) this.#sendOpen();
     for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isTakingBack);
-    if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    if (slabIndex === takeBackSlab) this.#sendOpen();
+    else this.#free.push(slabIndex);
     this.#events.batch(slab, waitedMs, ranMs, nowMs);
     this.#wake();
   }
