@@ -32,40 +32,34 @@ interface Run {
 }
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
-function stage(deadlineMs = 100) {
+function stage(deadlineMs = 100, entries = 4) {
   const state = { nowMs: 1000, failed: '', late: 0 };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
-  const lane: Lane = new Lane(
-    { entries, requestBytes: 4096 },
-    deadlineMs,
-    () => state.nowMs,
-    turns.push.bind(turns),
-    {
-      run: (index) =>
-        new Promise((resolve, reject) => {
-          const settle = async (act: () => void) => {
-            act();
-            // The lane hears of it in a microtask.
-            await new Promise((done) => setImmediate(done));
-          };
-          runs.push({
-            slab: lane.slabs[index]!,
-            done: (alive = true) => settle(() => resolve(alive)),
-            die: () => settle(() => reject(new Error('gone'))),
-          });
-        }),
-      need: (_need, again) => needs.push(again),
-      batch: () => undefined,
-      failed: (error, isFinal) => {
-        state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
-      },
-      late: () => {
-        state.late++;
-      },
+  const lane: Lane = new Lane({ entries, requestBytes: 4096 }, deadlineMs, () => state.nowMs, turns.push.bind(turns), {
+    run: (index) =>
+      new Promise((resolve, reject) => {
+        const settle = async (act: () => void) => {
+          act();
+          // The lane hears of it in a microtask.
+          await new Promise((done) => setImmediate(done));
+        };
+        runs.push({
+          slab: lane.slabs[index]!,
+          done: (alive = true) => settle(() => resolve(alive)),
+          die: () => settle(() => reject(new Error('gone'))),
+        });
+      }),
+    need: (_need, again) => needs.push(again),
+    batch: () => undefined,
+    failed: (error, isFinal) => {
+      state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
     },
-  );
+    late: () => {
+      state.late++;
+    },
+  });
   lane.open();
   /** The end of an event-loop turn. */
   const turn = () => {
