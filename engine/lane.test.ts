@@ -136,7 +136,7 @@ t.test('an approval that comes back late is taken back before anything else is d
 t.test(
   'approvals that come back late while others are taken back are taken back after those are answered',
   async (t) => {
-    const { state, runs, turn, ask } = stage();
+    const { state, runs, turn, ask } = stage(100, 16);
     const first = ask('a');
     turn();
     // Enough for a second slab behind the first.
