@@ -1,13 +1,14 @@
 /**
  * `npm run engine`: one process, configured by the environment alone.
  */
-import { ConfigError, readEngineConfig } from './config.js';
+import { ConfigError, readEngineConfig, secretWarnings } from './config.js';
 import { startEngine } from './engine.js';
 import { createLog } from './log.js';
 
 async function main(): Promise<void> {
   const config = readEngineConfig(process.env);
   const log = createLog(config.logLevel, 'engine');
+  for (const warning of secretWarnings(config)) log.warn(warning);
   const engine = await startEngine(config, log);
   let isStopping = false;
   const stop = () => {

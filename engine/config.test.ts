@@ -1,0 +1,58 @@
+/** The environment: what it must say, what it may leave out, and that a mistake is named without telling a secret. */
+import t from 'tap';
+import { ConfigError, readEngineConfig, secretWarnings } from './config.js';
+
+const complete = {
+  DATABASE_URL: 'postgres://127.0.0.1/books',
+  PROCESSOR_USER: 'processor',
+  PROCESSOR_PASSWORD: 'a-long-enough-password',
+  ENGINE_TOKEN: 'a-long-enough-token',
+};
+
+t.test('the defaults are those of the interface', async (t) => {
+  const config = readEngineConfig(complete, 2);
+  t.match(config, { host: '127.0.0.1', authPort: 8080, opsPort: 8081, opsHost: '127.0.0.1', dataDir: '.data' });
+  t.match(config, { workers: 1, deadlineMs: 100, logLevel: 'info' });
+  t.equal(readEngineConfig(complete, 8).workers, 7, 'one core stays with the front');
+  t.equal(readEngineConfig(complete, 1).workers, 1, 'at least one');
+  t.ok(Object.isFrozen(config));
+});
+
+t.test('a missing secret stops the start and is named', async (t) => {
+  for (const name of Object.keys(complete)) {
+    t.throws(() => readEngineConfig({ ...complete, [name]: undefined }), { name: 'ConfigError', message: name });
+    t.throws(() => readEngineConfig({ ...complete, [name]: '' }), ConfigError, 'an empty variable is a missing one');
+  }
+});
+
+t.test('a bad value stops the start with one line that names the variable and never the value', async (t) => {
+  const bad: Record<string, string> = {
+    AUTH_PORT: '99999',
+    DEADLINE_MS: 'soon',
+    WORKERS: '0',
+    LEDGER: 'paper',
+    DATABASE_URL: 'mysql://secret-host',
+    SEEN_IDS_MAX: '1000',
+    PROCESSOR_USER: 'with:colon',
+  };
+  for (const [name, value] of Object.entries(bad)) {
+    try {
+      readEngineConfig({ ...complete, [name]: value });
+      t.fail(`${name}=${value} was taken`);
+    } catch (error) {
+      const { message } = error as Error;
+      t.ok(message.includes(name), message);
+      t.notOk(message.includes('\n'), 'one line');
+      t.notOk(message.includes('secret-host'), 'not the value');
+    }
+  }
+  t.throws(() => readEngineConfig({ ...complete, LEDGER: 'postgres' }), /not part of this release/);
+});
+
+t.test('short secrets are taken and warned of by name', async (t) => {
+  t.same(secretWarnings(readEngineConfig(complete)), []);
+  const [warning, ...more] = secretWarnings(readEngineConfig({ ...complete, ENGINE_TOKEN: 'short' }));
+  t.same(more, []);
+  t.match(warning, /^ENGINE_TOKEN/);
+  t.notMatch(warning, 'short ');
+});
