@@ -205,6 +205,7 @@ export async function startEngine(
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
     await server.listen();
+    health.serving();
   } catch (error) {
     await closeAll();
     throw error;

@@ -31,7 +31,8 @@ export class Health {
   readonly #database: Database;
   readonly #hosts: readonly PartitionHost[];
   readonly #shipper: ShipperClient;
-  #isStopping = false;
+  /** Between listening and stopping; partitions may be ready earlier, while ids are still being read. */
+  #isServing = false;
 
   constructor(config: EngineConfig, database: Database, hosts: readonly PartitionHost[], shipper: ShipperClient) {
     this.#config = config;
@@ -40,14 +41,19 @@ export class Health {
     this.#shipper = shipper;
   }
 
+  /** The authorization port listens. */
+  serving(): void {
+    this.#isServing = true;
+  }
+
   /** From now on nobody is to be sent here. */
   stopping(): void {
-    this.#isStopping = true;
+    this.#isServing = false;
   }
 
   /** Every partition takes messages. */
   isReady(): boolean {
-    return !this.#isStopping && this.#hosts.every((host) => host.state === 'ready');
+    return this.#isServing && this.#hosts.every((host) => host.state === 'ready');
   }
 
   async report(): Promise<HealthReport> {

@@ -183,8 +183,9 @@ export class SettleFold {
     }
     // What opens a chain names it, whatever it was thought to follow (a clearing of somebody else's authorization).
     if ((flags & RecordFlag.opensChain) !== 0) return requestId;
+    // Not by where the root stands: an expiry has no other text, so its root stands where others have their id.
+    if (this.#view.getUint16(offset + O.rootLength, true) === 0) return requestId;
     readRecordRoot(this.#view, offset, this.#root);
-    if (this.#root.start === offset + recordFixedBytes) return requestId;
     return this.#text(this.#root.start, this.#root.end);
   }
 
