@@ -51,7 +51,7 @@ export class Health {
     this.#isServing = false;
   }
 
-  /** Every partition takes messages. */
+  /** The port listens and every partition takes messages. */
   isReady(): boolean {
     return this.#isServing && this.#hosts.every((host) => host.state === 'ready');
   }

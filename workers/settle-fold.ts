@@ -296,8 +296,8 @@ export class SettleFold {
       updatedAtMs: atMs,
       spendDay,
       newestSpendDay: spendDay,
-      // What was reversed before it came is an authorization, not the reversal that says so.
-      type: isTombstone ? MessageType.authorization : type,
+      // A tombstone keeps the reversal that opened it: so an engine that starts tells it from a reversed authorization.
+      type,
       status: isTombstone ? ChainStatus.reversed : publicStatus(view.getUint8(offset + O.chainStatus), flags),
       reason: view.getUint8(offset + O.reason),
       detail,

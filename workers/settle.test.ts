@@ -274,7 +274,7 @@ t.test('every kind of message leaves its chain and its account as it should', as
           amount: 100,
         },
       ],
-      chain: { status: 3, type: 1, amount: 0, approved_amount: 0, held_amount: 0 },
+      chain: { status: 3, type: 3, amount: 0, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {

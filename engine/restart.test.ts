@@ -1,0 +1,31 @@
+/** What Postgres gives back to an engine that starts: tombstones, chains that later messages follow, spent windows. */
+import t from 'tap';
+import { answerOf } from './testing/client.js';
+import { startTestEngine } from './testing/engine-inside.js';
+import { engineBooks, metric, until } from './testing/engine-process.js';
+
+t.test('after a restart a chain goes on, a tombstone still stands, and a spent limit stays spent', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  await engine.sql`insert into limits (level, entity_id, limits)
+    select 0, id, ${engine.sql.json({ daily: { amount: 1000 } })} from cards where token = 'card_000001_2'`;
+  const ask = async (message: object) => answerOf(await engine.client.native({ currency: 'USD', ...message }));
+  const card = 'card_000001_1';
+  const limited = 'card_000001_2';
+  t.ok((await ask({ id: 'stay', type: 'authorization', card, amount: 500 })).approved);
+  t.equal((await ask({ id: 'r1', type: 'reversal', card, original: 'ghost' })).reason, 'original_not_found');
+  t.ok((await ask({ id: 'limited-1', type: 'authorization', card: limited, amount: 900 })).approved);
+  await until('all of it is settled', async () => (await metric(engine.place, 'shipper_settled_records_total')) >= 3);
+  const before = await engineBooks(engine.place, 'acct_000001');
+  await engine.restart();
+  t.same(await engineBooks(engine.place, 'acct_000001'), before);
+  t.equal((await ask({ id: 'ghost', type: 'authorization', card, amount: 1 })).reason, 'original_closed');
+  const over = await ask({ id: 'limited-2', type: 'authorization', card: limited, amount: 101 });
+  t.match(over, { reason: 'limit_exceeded', detail: 'card.daily.amount' });
+  t.ok((await ask({ id: 'more', type: 'incremental', card, original: 'stay', amount: 50 })).approved);
+  // By the id of the increment: it leads to the same chain.
+  const cleared = await ask({ id: 'c1', type: 'clearing', card, original: 'more', amount: 540 });
+  t.match(cleared, { approved: true, authorizationId: 'stay' });
+  const after = await engineBooks(engine.place, 'acct_000001');
+  t.equal(after.held, 900, 'the rest of the hold is free');
+  t.equal(after.posted, 540);
+});
