@@ -266,8 +266,8 @@ export class Database {
     for (const part of parts(keys.accounts)) spend.push(...(await spendRows(sql, [], [], part)));
     const chains: ChainRow[] = [];
     for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, part)));
-    chains.push(...(await tombstoneRows(sql, keys.partition, keys.holdMs)));
-    return { accounts, users, spend, chains };
+    const tombstones = await tombstoneRows(sql, keys.partition, keys.holdMs);
+    return { accounts, users, spend, chains, tombstones };
   }
 
   /** Hashes of settled ids below `beforeSequence`, newest first. */

@@ -596,7 +596,10 @@ export class Partition {
     this.#parties.cardNumber = view.getFloat64(offset + RecordOffset.cardNumber, true);
     this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
     // Nothing may be evicted while the tail is replayed: what it touches was loaded for it.
-    assert(this.books.chains.makeRoom(-1), 'the journal tail holds more chains than fit into memory');
+    assert(
+      this.books.chains.makeRoom(-1),
+      'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
+    );
     const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);

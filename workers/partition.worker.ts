@@ -56,6 +56,9 @@ const place = {
   partitionCount: data.partitionCount,
 };
 
+/** Part of the chain store that tombstones may take at a start. */
+const tombstoneShare = 0.25;
+
 let journal: JournalWriter | null = null;
 let partition: Partition | null = null;
 let tail = { from: 1, to: 0 };
@@ -148,6 +151,9 @@ function restore(message: LoadMessage): boolean {
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
     built.replay(bytes, view, offset, sequence, location);
   });
+  // The newest ones, as long as they leave room for chains that are alive.
+  const tombstonesMax = Math.floor(data.size.chains * tombstoneShare);
+  built.load({ chains: message.tombstones?.slice(0, tombstonesMax) ?? [] });
   partition = built;
   return true;
 }

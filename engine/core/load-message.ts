@@ -13,6 +13,8 @@ export interface LoadMessage {
   readonly cards?: readonly CardRow[];
   readonly spend?: readonly SpendRow[];
   readonly chains?: readonly ChainRow[];
+  /** Only at a start: taken over after the journal's tail, whose own chains come first where there is little room. */
+  readonly tombstones?: readonly ChainRow[];
   /** Records of settled questions, base64, by the id they answer. */
   readonly records?: readonly RecordRow[];
   /** Hashes of settled ids, newest first. */
