@@ -275,14 +275,13 @@ export class Partition {
         outcome.availableMinor = books.accounts.available(card.account);
         outcome.heldMinor = books.accounts.held(card.account);
       }
-    } else if (chain === chainAbsent && this.#namesForgotten(request)) {
-      declineOutright(request, outcome, Reason.duplicateConflict, true);
     } else {
       this.#question.card = card;
       this.#question.chain = chain;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question);
+      if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
     }
     this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
     this.#commit(slab, index, card === null ? -1 : card.account, chain);
@@ -291,12 +290,23 @@ export class Partition {
   }
 
   /**
-   * Whether a clearing or refund that would stand alone has the id of a chain: it was asked longer ago than ids are
+   * Whether a clearing or refund that is to stand alone (it names no original, or somebody else's) has the id of a chain: it was asked longer ago than ids are
    * remembered, or is another question. (Authorizations are looked up by their own id anyway.)
    */
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
     return this.books.chains.find(request.source, request.id.start, request.id.end) >= 0;
+  }
+
+  /** Declines #request because its id is taken; nothing of what was decided has been applied yet. */
+  #conflict(card: CardProfile | null): void {
+    const outcome = this.#outcome;
+    declineOutright(this.#request, outcome, Reason.duplicateConflict, true);
+    if (card === null) return;
+    const { accounts } = this.books;
+    outcome.currency = accounts.currency(card.account);
+    outcome.availableMinor = accounts.available(card.account);
+    outcome.heldMinor = accounts.held(card.account);
   }
 
   #write(slab: Slab, index: number, codec: Codec, request: Request, outcome: Outcome): void {
