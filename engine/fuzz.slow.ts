@@ -20,7 +20,7 @@ import { freshSeed } from './testing/runs.js';
 import { marqetaSample, sampleText } from './wire/testing/marqeta-sample.js';
 import { jsonText, Message, Random } from './wire/testing/mutate.js';
 
-const { FUZZ_SECONDS = '5' } = process.env;
+const { FUZZ_SECONDS = '15' } = process.env;
 const seed = freshSeed();
 const fundsMinor = 1_000_000;
 const accounts = 8;

@@ -322,6 +322,18 @@ t.test('every kind of message leaves its chain and its account as it should', as
   }
 });
 
+t.test('a second opening of one transaction settles nothing', async (t) => {
+  const sql = await ledger(t);
+  await settleAll(sql, [{ ...authorization, id: 'a', amount: 100, held: 100 }]);
+  const row = await chain(sql, 'a');
+  await t.rejects(
+    settleAll(sql, [{ ...authorization, id: 'a', amount: 70, held: 70 }], 2),
+    /transaction a of account .* cannot become one of account/,
+  );
+  t.same(await chain(sql, 'a'), row);
+  t.equal(await eventCount(sql), 1);
+});
+
 t.test('a transaction keeps its owner, its merchant and its times', async (t) => {
   const sql = await ledger(t);
   const merchantName = 'Caf\u00e9 "O\'Neil\\", {NULL}, \u{1f355}\u0000';

@@ -218,6 +218,25 @@ table(
 );
 
 table(
+  'what follows a tombstone is a transaction of its own: the tombstone carries no money',
+  `
+  account A funds=1000
+  account B funds=1000
+  card C of A U
+  card D of B V
+  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
+  c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
+  chain c1                            -> completed 0/300 refunded=0
+  f1 refund C 100 original=a1         -> approved 00 100 800/0/200
+  chain f1                            -> completed 0/-100 refunded=100
+  chain a1                            -> tombstone 0/0 refunded=0
+  a1 authorization D 50               -> original_closed 84 0 1000/0/0
+  f2 refund C 100 original=a1         -> approved 00 100 900/0/100
+  chain a1                            -> tombstone 0/0 refunded=0
+  `,
+);
+
+table(
   'a clearing of nothing is legal, one without an amount is not',
   `
   account A funds=1000

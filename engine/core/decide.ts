@@ -513,12 +513,23 @@ function release(context: Context, amountMinor: number, givesBackCount: boolean)
   outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
 }
 
+/**
+ * Whether the message follows nothing: its original is unknown, was declined, or is only a tombstone. Money that comes
+ * all the same is then a transaction of its own. A tombstone must never carry any: its authorization, which may yet
+ * arrive with a card of another account, takes over the tombstone's row to be shown as declined.
+ */
+function cameToNothing({ books, chain }: Context): boolean {
+  if (chain === chainAbsent) return true;
+  const status = books.chains.status(chain);
+  return status === ChainStatus.declined || status === ChainStatus.tombstone;
+}
+
 function clear(context: Context): void {
   const { outcome, request, books, chain, spendDay } = context;
   const posted = request.amountMinor;
   outcome.approvedAmountMinor = posted;
   outcome.postedDelta = posted;
-  if (chain === chainAbsent || books.chains.status(chain) === ChainStatus.declined) {
+  if (cameToNothing(context)) {
     // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.
     outcome.detail = detailForcePost;
     outcome.opensChain = true;
@@ -546,7 +557,7 @@ function clear(context: Context): void {
     // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
     outcome.spendDay = spendDay;
     outcome.spendAmountDelta = beyondHold;
-    // The count was given back when the hold lapsed or was reversed (or never taken): something came of it after all.
+    // The count was given back when the hold lapsed or was reversed: something came of it after all.
     const counted = status === ChainStatus.open || status === ChainStatus.completed;
     outcome.spendCountDelta = counted ? 0 : 1;
     if (status !== ChainStatus.open) outcome.detail = detailForcePost;
@@ -557,7 +568,7 @@ function refund(context: Context): void {
   const { outcome, request, books, chain, policy } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.postedDelta = -request.amountMinor;
-  if (chain === chainAbsent || books.chains.status(chain) === ChainStatus.declined) {
+  if (cameToNothing(context)) {
     outcome.opensChain = true;
     outcome.chainStatus = ChainStatus.completed;
     return;

@@ -230,6 +230,7 @@ export class Model {
     const named = this.#transaction(original) ?? this.#answered.get(original)?.transaction ?? null;
     if (named === null || named.account !== card.account) return null;
     if (message.type === 'incremental' && named.card.number !== card.number) return null;
+    if (named.status === 'tombstone') return message.type === 'clearing' || message.type === 'refund' ? null : named;
     return named.status === 'declined' ? null : named;
   }
 
@@ -396,7 +397,7 @@ export class Model {
     }
     about.cleared += amount;
     const wasOpen = about.status === 'open';
-    const cameOfNothing = about.status === 'reversed' || about.status === 'expired' || about.status === 'tombstone';
+    const cameOfNothing = about.status === 'reversed' || about.status === 'expired';
     if (beyond > 0n) {
       this.#spend(about.card, day, beyond, cameOfNothing ? 1 : 0);
       about.newestDay = day;
