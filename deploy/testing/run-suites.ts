@@ -1,6 +1,6 @@
 /**
  * Runs the test suites with tap and says how many tests passed and failed: `npm test` for the quick ones, then the files
- * named `*.slow.js`, one at a time. Stops the tests' Postgres at the end. Argument `slow`: only the slow ones.
+ * named `*.slow.js`, one at a time. Stops the tests' servers at the end. Argument `slow`: only the slow ones.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -17,6 +17,8 @@ function runSuites(slowOnly: boolean): number {
   const totals: TapTotals[] = [];
   let status = 0;
   try {
+    // Built before tap's clocks run: the first build takes longer than a test file may.
+    status ||= script('prepare-services.js');
     if (!slowOnly) {
       const output = join(results, 'quick.tap');
       status ||= run('npm', ['test', '--silent', '--', `--output-file=${output}`], output, totals);
@@ -31,15 +33,18 @@ function runSuites(slowOnly: boolean): number {
     }
   } finally {
     // Also after a failure: nothing may be left running.
-    spawnSync(process.execPath, [join(root, 'dist', 'deploy', 'testing', 'test-database-reaper.js'), '--now'], {
-      stdio: 'inherit',
-    });
+    for (const keeper of ['test-database-reaper.js', 'test-mongo-keeper.js']) script(keeper, '--now');
   }
   const passed = totals.reduce((sum, total) => sum + total.passed, 0);
   const failed = totals.reduce((sum, total) => sum + total.failed, 0);
   console.log(`${passed} passed, ${failed} failed`);
   // tap's own verdict counts too: a file that crashed may not have counted anything.
   return status !== 0 || failed > 0 || passed === 0 ? 1 : 0;
+}
+
+function script(name: string, ...args: readonly string[]): number {
+  const path = join(root, 'dist', 'deploy', 'testing', name);
+  return spawnSync(process.execPath, [path, ...args], { stdio: 'inherit' }).status ?? 1;
 }
 
 function run(command: string, args: readonly string[], output: string, totals: TapTotals[]): number {
