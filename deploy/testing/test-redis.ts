@@ -1,0 +1,153 @@
+/**
+ * Redis for tests: the server that REDIS_URL names, else a `redis-server` of our own on a free port, in memory only. It
+ * comes from PATH, or from apt when we are root on Debian; without a working Redis tests fail, they are never skipped.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { findFreePort } from '../free-port.js';
+import { withLockFile } from '../lock-file.js';
+
+export interface TestRedis {
+  readonly url: string;
+  /** Ends the server when it is our own. */
+  close(): Promise<void>;
+}
+
+const startWaitMs = 20_000;
+const lookEveryMs = 10;
+const installWaitMs = 5 * 60_000;
+
+/** REDIS_URL's server, or one of our own. Close it at the end of the test. */
+export async function redisServer(): Promise<TestRedis> {
+  const { REDIS_URL: given } = process.env;
+  if (given !== undefined && given !== '') return { url: given, close: async () => undefined };
+  const own = await OwnRedis.start();
+  return { url: own.url, close: () => own.stop() };
+}
+
+/** A server that belongs to one test alone: it may be stopped, started again, paused and flushed. */
+export class OwnRedis {
+  readonly port: number;
+  readonly #program: string;
+  readonly #options: readonly string[];
+  #child: ChildProcess | null = null;
+
+  private constructor(program: string, port: number, options: readonly string[]) {
+    this.#program = program;
+    this.port = port;
+    this.#options = options;
+  }
+
+  /** @param options further arguments of redis-server, such as `['--requirepass', 'secret']` */
+  static async start(options: readonly string[] = []): Promise<OwnRedis> {
+    const redis = new OwnRedis(await findRedisProgram(), await findFreePort(), options);
+    await redis.restart();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Kills the server, if it runs, and starts an empty one on the same port. */
+  async restart(): Promise<void> {
+    await this.stop();
+    const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', tmpdir(), '--bind', '127.0.0.1'];
+    const child = spawn(this.#program, ['--port', String(this.port), ...memoryOnly, ...this.#options], {
+      stdio: 'ignore',
+    });
+    this.#child = child;
+    const killWithUs = () => child.kill('SIGKILL');
+    process.once('exit', killWithUs);
+    child.once('exit', () => process.removeListener('exit', killWithUs));
+    const giveUpAtMs = performance.now() + startWaitMs;
+    while (!(await accepts(this.port))) {
+      if (child.exitCode !== null) throw new Error(`redis-server ended with exit code ${child.exitCode}`);
+      if (performance.now() > giveUpAtMs) throw new Error(`redis-server did not listen within ${startWaitMs} ms`);
+      await delay(lookEveryMs);
+    }
+  }
+
+  /** Connections stay open and nothing answers, as with a machine that hangs. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+export async function findRedisProgram(): Promise<string> {
+  const found = await onPath('redis-server');
+  if (found !== null) return found;
+  const apt = await onPath('apt-get');
+  if (apt === null || process.getuid?.() !== 0) throw new Error(missing);
+  return withLockFile(join(tmpdir(), 'install-redis.lock'), installWaitMs, async () => {
+    // Another test process may have been faster.
+    const meanwhile = await onPath('redis-server');
+    if (meanwhile !== null) return meanwhile;
+    const run = promisify(execFile);
+    const options = {
+      timeout: installWaitMs,
+      env: {
+        ...process.env,
+        DEBIAN_FRONTEND: 'noninteractive',
+        // The package would start a server of its own.
+        RUNLEVEL: '1',
+      },
+    };
+    try {
+      await run(apt, ['update', '-qq'], options);
+      await run(apt, ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], options);
+    } catch (error) {
+      throw new Error(`${missing} (${error instanceof Error ? error.message : error})`);
+    }
+    const installed = await onPath('redis-server');
+    if (installed === null) throw new Error(missing);
+    return installed;
+  });
+}
+
+const missing =
+  'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f deploy/compose.yaml up redis';
+
+async function onPath(program: string): Promise<string | null> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, program);
+    if (
+      folder !== '' &&
+      (await access(path).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return path;
+  }
+  return null;
+}
