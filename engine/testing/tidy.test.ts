@@ -25,7 +25,8 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   // The front starts its threads by URL and shares no module with them but core and wire.
   ['engine', ['engine']],
   ['workers', ['workers', 'engine/core', 'engine/wire']],
-  ['api', ['api', 'engine/core']],
+  // The wire folder for its masks of card data.
+  ['api', ['api', 'engine/core', 'engine/wire']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql']],
   ['bench', ['']],
@@ -35,12 +36,20 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 const importersOf: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts'],
   piscina: ['engine/pool.ts'],
-  'prom-client': ['engine/telemetry.ts'],
-  pino: ['engine/log.ts'],
+  'prom-client': ['engine/telemetry.ts', 'api/http/telemetry.ts'],
+  pino: ['engine/log.ts', 'api/log.ts'],
   postgrator: ['sql/migrate.ts'],
   'currency-codes': ['engine/core/money.ts'],
   'cli-progress': ['deploy/seed.ts', 'deploy/seed-accounts.ts'],
-  'lru-cache': ['engine/router.ts', 'workers/partition.ts', 'workers/load.ts'],
+  'lru-cache': [
+    'engine/router.ts',
+    'workers/partition.ts',
+    'workers/load.ts',
+    'api/auth/access.ts',
+    'api/auth/tokens.ts',
+  ],
+  typebox: ['api/http/schemas.ts'],
+  jose: ['api/auth/tokens.ts'],
 };
 
 /** The pure core reads no clock, draws no random number, and waits for nothing. */

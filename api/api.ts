@@ -1,0 +1,74 @@
+/** The account API as one object: builds every part, listens, and stops in order. */
+import { Access } from './auth/access.js';
+import { Tokens } from './auth/tokens.js';
+import type { ApiConfig } from './config.js';
+import { Health } from './health.js';
+import { Telemetry } from './http/telemetry.js';
+import type { Log } from './log.js';
+import { createServer } from './server.js';
+import type { Services } from './services.js';
+import { Database } from './stores/postgres.js';
+import { UserStore } from './stores/users.js';
+
+export interface Api {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  readonly services: Services;
+  /** Answers what was accepted, then closes. */
+  stop(): Promise<void>;
+}
+
+export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
+  const services = createServices(config, log);
+  const { database, health } = services;
+  await database.start();
+  const app = await createServer(services);
+  try {
+    const url = await app.listen({ host: config.host, port: config.port });
+    health.serving();
+    log.info({ url }, 'listening');
+    return {
+      url,
+      services,
+      stop: async () => {
+        health.stopping();
+        await app.close();
+        await database.close();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    throw taken
+      ? new Error(`cannot listen on ${config.host}:${config.port}: API_PORT is taken, choose another`)
+      : error;
+  }
+}
+
+function createServices(config: ApiConfig, log: Log): Services {
+  const database = new Database(config.postgres, log);
+  const telemetry = new Telemetry();
+  const health = new Health();
+  const users = new UserStore(database);
+  const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
+  const access = new Access(tokens, users);
+  watchDatabase(database, telemetry, health);
+  return { config, log, database, users, tokens, access, telemetry, health };
+}
+
+function watchDatabase(database: Database, telemetry: Telemetry, health: Health): void {
+  health.add('database', () => {
+    const { isUp, detail } = database.health();
+    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+  });
+  const counters: [string, string, () => number][] = [
+    ['postgres_queries_total', 'Queries answered', () => database.queries],
+    ['postgres_slow_queries_total', 'Queries slower than SLOW_QUERY_MS', () => database.slowQueries],
+    ['postgres_failed_queries_total', 'Queries that failed', () => database.failedQueries],
+  ];
+  for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  telemetry.gauge('postgres_connections_busy', 'Connections with a query', [], (gauge) => gauge.set(database.active));
+  telemetry.gauge('postgres_queries_waiting', 'Queries that wait for a connection', [], (gauge) =>
+    gauge.set(database.waiting),
+  );
+}

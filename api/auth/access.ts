@@ -1,0 +1,57 @@
+/**
+ * Who asks, from the Authorization header: the token's signature, then the user's status and role as the database had
+ * them at most `statusMs` ago. This process forgets a user at once when it changes one itself.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Principal } from '../http/principal.js';
+import { unauthorized } from '../http/problem.js';
+import type { Authenticator } from '../http/register-routes.js';
+import { principalOf, type UserRow, type UserStore } from '../stores/users.js';
+import type { AccessClaims, Tokens } from './tokens.js';
+
+/** How long another process' change of a user may go unnoticed here: a blocked user is out within this. */
+const statusMs = 5000;
+/** Active users in memory. */
+const usersMax = 20_000;
+
+export class Access implements Authenticator {
+  readonly #tokens: Tokens;
+  readonly #users: LRUCache<number, UserRow>;
+
+  constructor(tokens: Tokens, users: UserStore) {
+    this.#tokens = tokens;
+    this.#users = new LRUCache<number, UserRow>({
+      max: usersMax,
+      ttl: statusMs,
+      // One look-up however many requests of a user arrive at once.
+      fetchMethod: async (id) => (await users.byNumber(id)) ?? undefined,
+    });
+  }
+
+  authenticate(authorization: string | undefined): Principal | Promise<Principal> {
+    if (authorization === undefined || !/^bearer /i.test(authorization)) throw unauthorized();
+    const claims = this.#tokens.verify(authorization.slice('bearer '.length).trim());
+    // The usual case, a token and a user that are both known, waits for nothing.
+    if (claims instanceof Promise || claims === null) return this.#lookUp(claims);
+    const user = this.#users.get(claims.userId);
+    return user === undefined ? this.#lookUp(claims) : permitted(user, claims);
+  }
+
+  /** A user was changed or signed out here. */
+  forget(userId: number): void {
+    this.#users.delete(userId);
+  }
+
+  async #lookUp(verified: AccessClaims | null | Promise<AccessClaims | null>): Promise<Principal> {
+    const claims = await verified;
+    if (claims === null) throw unauthorized();
+    const user = await this.#users.fetch(claims.userId);
+    if (user === undefined) throw unauthorized();
+    return permitted(user, claims);
+  }
+}
+
+function permitted(user: UserRow, claims: AccessClaims): Principal {
+  if (user.status !== 'active') throw unauthorized('this user is not active');
+  return principalOf(user, claims.sessionId);
+}

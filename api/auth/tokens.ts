@@ -1,0 +1,96 @@
+/**
+ * Access tokens: short-lived JWTs, HS256, and the only importer of jose. Each key is named by an id derived from its
+ * secret, so rotating means to put a new secret in front of JWT_SECRET and to take the old one out once its tokens have
+ * lapsed. A token that was verified once is remembered until it lapses: clients send the same one again and again.
+ */
+import { createHash } from 'node:crypto';
+import { jwtVerify, SignJWT } from 'jose';
+import { LRUCache } from 'lru-cache';
+
+/** What a token says. Status and role are looked up: they may change while the token lives. */
+export interface AccessClaims {
+  readonly userId: number;
+  readonly sessionId: number;
+  readonly expiresAtS: number;
+}
+
+const issuer = 'atlanticfrewaycard';
+const audience = 'api';
+const algorithm = 'HS256';
+/** Ours have about 300 characters; a longer one is not worth a hash. */
+const tokenLengthMax = 1024;
+/** Verified tokens in memory: at some 600 bytes each, 12 MiB when full. */
+const verifiedMax = 20_000;
+
+interface Key {
+  readonly id: string;
+  readonly key: Uint8Array;
+}
+
+export class Tokens {
+  readonly #signer: Key;
+  readonly #keys: ReadonlyMap<string, Uint8Array>;
+  readonly #lifetimeS: number;
+  readonly #verified = new LRUCache<string, AccessClaims>({ max: verifiedMax });
+
+  /** @param secrets newest first */
+  constructor(secrets: readonly string[], lifetimeS: number) {
+    const keys = secrets.map(keyOf);
+    this.#signer = keys[0]!;
+    this.#keys = new Map(keys.map(({ id, key }) => [id, key]));
+    this.#lifetimeS = lifetimeS;
+  }
+
+  async sign(userId: number, sessionId: number): Promise<string> {
+    return new SignJWT({ sid: sessionId })
+      .setProtectedHeader({ alg: algorithm, kid: this.#signer.id, typ: 'JWT' })
+      .setSubject(String(userId))
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setIssuedAt()
+      .setExpirationTime(`${this.#lifetimeS}s`)
+      .sign(this.#signer.key);
+  }
+
+  /** The claims of a token that we signed and that has not lapsed, else null. */
+  verify(token: string): AccessClaims | null | Promise<AccessClaims | null> {
+    const known = this.#verified.get(token);
+    if (known !== undefined) return known.expiresAtS * 1000 > Date.now() ? known : null;
+    return token.length > tokenLengthMax ? null : this.#verifyNew(token);
+  }
+
+  async #verifyNew(token: string): Promise<AccessClaims | null> {
+    try {
+      const { payload } = await jwtVerify(token, ({ kid }) => this.#keyNamed(kid), {
+        algorithms: [algorithm],
+        issuer,
+        audience,
+        requiredClaims: ['exp', 'sub', 'sid'],
+      });
+      const claims: AccessClaims = {
+        userId: Number(payload.sub),
+        sessionId: Number(payload['sid']),
+        expiresAtS: payload.exp!,
+      };
+      if (!Number.isSafeInteger(claims.userId) || !Number.isSafeInteger(claims.sessionId)) return null;
+      this.#verified.set(token, claims);
+      return claims;
+    } catch {
+      // Whatever is wrong with it: the caller has no valid token.
+      return null;
+    }
+  }
+
+  #keyNamed(id: string | undefined): Uint8Array {
+    const key = id === undefined ? undefined : this.#keys.get(id);
+    if (key === undefined) throw new Error('unknown key id');
+    return key;
+  }
+}
+
+/** A secret of any length gives a key of the algorithm's full length; its id tells nothing that a token does not. */
+function keyOf(secret: string): Key {
+  const key = createHash('sha256').update('access-token key\0').update(secret).digest();
+  const id = createHash('sha256').update('access-token key id\0').update(key).digest('base64url').slice(0, 8);
+  return { id, key };
+}

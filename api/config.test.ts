@@ -1,0 +1,65 @@
+/** The environment: what it must say, what it may leave out, and that a mistake is named without telling a secret. */
+import t from 'tap';
+import { ConfigError, readApiConfig, secretWarnings } from './config.js';
+
+const complete = {
+  DATABASE_URL: 'postgres://127.0.0.1/books',
+  JWT_SECRET: 'a-long-enough-secret-for-access-tokens',
+  ENGINE_TOKEN: 'a-long-enough-token',
+};
+
+t.test('the defaults are the settings of the interface', async (t) => {
+  const config = readApiConfig(complete);
+  t.match(config, { host: '127.0.0.1', port: 3000, engineUrl: 'http://127.0.0.1:8081', redisUrl: null, mongodb: null });
+  t.match(config.postgres, { poolMax: 20, idleS: 30, connectS: 5, acquireMs: 60_000, slowQueryMs: 100 });
+  t.match(config.cache, { userS: 3600, cardS: 900, transactionsS: 300, localS: 300 });
+  t.equal(config.slowResponseMs, 1000);
+  t.match(readApiConfig({ ...complete, MONGODB_URI: 'mongodb://127.0.0.1/x' }).mongodb, {
+    poolMax: 10,
+    poolMin: 2,
+    idleMs: 30_000,
+    serverSelectionMs: 5000,
+    socketMs: 45_000,
+  });
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.postgres) && Object.isFrozen(config.cache));
+});
+
+t.test('a missing secret stops the start and is named', async (t) => {
+  for (const name of Object.keys(complete)) {
+    t.throws(() => readApiConfig({ ...complete, [name]: undefined }), { name: 'ConfigError', message: name });
+    t.throws(() => readApiConfig({ ...complete, [name]: '' }), ConfigError, 'an empty variable is a missing one');
+  }
+});
+
+t.test('a bad value stops the start with one line that names the variable and never the value', async (t) => {
+  const bad: Record<string, string> = {
+    API_PORT: '0',
+    DATABASE_URL: 'mysql://secret-host',
+    REDIS_URL: 'http://secret-host',
+    MONGODB_URI: 'secret-host',
+    ENGINE_URL: 'secret-host',
+    JWT_SECRET: 'a, secret-host',
+    POSTGRES_POOL_MAX: 'many',
+    BODY_BYTES_MAX: '1',
+  };
+  for (const [name, value] of Object.entries(bad)) {
+    try {
+      readApiConfig({ ...complete, [name]: value });
+      t.fail(`${name} was taken`);
+    } catch (error) {
+      const { message } = error as Error;
+      t.ok(message.includes(name), message);
+      t.notMatch(message, /secret-host|\n/);
+    }
+  }
+  t.throws(
+    () => readApiConfig({ ...complete, MONGODB_URI: 'mongodb://x', MONGODB_POOL_MIN: '11' }),
+    /MONGODB_POOL_MIN/,
+  );
+});
+
+t.test('several signing keys are read newest first, and short ones are warned of', async (t) => {
+  t.same(readApiConfig({ ...complete, JWT_SECRET: 'new,old' }).jwtSecrets, ['new', 'old']);
+  t.same(secretWarnings(readApiConfig(complete)), []);
+  t.match(secretWarnings(readApiConfig({ ...complete, JWT_SECRET: 'short' })), [/^JWT_SECRET/]);
+});

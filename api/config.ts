@@ -1,0 +1,213 @@
+/**
+ * The environment of the account API, read once into a frozen, typed configuration. A bad or missing value stops the
+ * start with one line that names the variable and says what would be right, and never shows the value: it may be a secret.
+ */
+import { Ajv } from 'ajv';
+
+export interface ApiConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: string;
+  readonly engineUrl: string;
+  readonly engineToken: string;
+  /** Newest first: the first one signs, all of them verify. */
+  readonly jwtSecrets: readonly string[];
+  readonly accessTokenS: number;
+  readonly refreshTokenDays: number;
+  readonly postgres: PostgresConfig;
+  readonly mongodb: MongodbConfig | null;
+  readonly redisUrl: string | null;
+  readonly cache: CacheConfig;
+  /** A response slower than this is an alert in the log. */
+  readonly slowResponseMs: number;
+  readonly bodyBytesMax: number;
+}
+
+export interface PostgresConfig {
+  readonly url: string;
+  readonly poolMax: number;
+  readonly idleS: number;
+  readonly connectS: number;
+  /** Longest wait for a connection where the caller sets no deadline of its own; requests do. */
+  readonly acquireMs: number;
+  /** The server's own limit on one statement. */
+  readonly statementMs: number;
+  /** A query slower than this is logged, its parameters masked, and counted. */
+  readonly slowQueryMs: number;
+}
+
+export interface MongodbConfig {
+  readonly uri: string;
+  readonly poolMax: number;
+  readonly poolMin: number;
+  readonly idleMs: number;
+  readonly serverSelectionMs: number;
+  readonly socketMs: number;
+}
+
+/** Lifetimes in seconds: the shared level (Redis) by kind, the level in this process for all kinds. */
+export interface CacheConfig {
+  readonly userS: number;
+  readonly cardS: number;
+  readonly transactionsS: number;
+  readonly localS: number;
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const port = { type: 'integer', minimum: 1, maximum: 65535 };
+const milliseconds = { type: 'integer', minimum: 1, maximum: 600_000 };
+const seconds = { type: 'integer', minimum: 1, maximum: 86_400 };
+const connections = { type: 'integer', minimum: 1, maximum: 1000 };
+
+const schema = {
+  type: 'object',
+  required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN'],
+  properties: {
+    HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
+    API_PORT: { ...port, default: 3000 },
+    LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
+    DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
+    REDIS_URL: { type: 'string', pattern: '^rediss?://' },
+    MONGODB_URI: { type: 'string', pattern: '^mongodb(\\+srv)?://' },
+    ENGINE_URL: { type: 'string', pattern: '^https?://[^/]+/?$', default: 'http://127.0.0.1:8081' },
+    ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },
+    JWT_SECRET: { type: 'string', minLength: 1, maxLength: 2000, pattern: '^[^,\\s]+(,[^,\\s]+)*$' },
+    // Access tokens cannot be taken back one by one for longer than this.
+    ACCESS_TOKEN_SECONDS: { type: 'integer', minimum: 10, maximum: 3600, default: 900 },
+    REFRESH_TOKEN_DAYS: { type: 'integer', minimum: 1, maximum: 365, default: 30 },
+    POSTGRES_POOL_MAX: { ...connections, default: 20 },
+    POSTGRES_IDLE_SECONDS: { ...seconds, default: 30 },
+    POSTGRES_CONNECT_SECONDS: { ...seconds, default: 5 },
+    POSTGRES_ACQUIRE_MS: { ...milliseconds, default: 60_000 },
+    POSTGRES_STATEMENT_MS: { ...milliseconds, default: 5000 },
+    SLOW_QUERY_MS: { ...milliseconds, default: 100 },
+    MONGODB_POOL_MAX: { ...connections, default: 10 },
+    MONGODB_POOL_MIN: { type: 'integer', minimum: 0, maximum: 1000, default: 2 },
+    MONGODB_IDLE_MS: { ...milliseconds, default: 30_000 },
+    MONGODB_SERVER_SELECTION_MS: { ...milliseconds, default: 5000 },
+    MONGODB_SOCKET_MS: { ...milliseconds, default: 45_000 },
+    CACHE_USER_SECONDS: { ...seconds, default: 3600 },
+    CACHE_CARD_SECONDS: { ...seconds, default: 900 },
+    CACHE_TRANSACTIONS_SECONDS: { ...seconds, default: 300 },
+    CACHE_LOCAL_SECONDS: { ...seconds, default: 300 },
+    SLOW_RESPONSE_MS: { ...milliseconds, default: 1000 },
+    BODY_BYTES_MAX: { type: 'integer', minimum: 1024, maximum: 1_048_576, default: 65_536 },
+  },
+} as const;
+
+interface Variables {
+  HOST: string;
+  API_PORT: number;
+  LOG_LEVEL: string;
+  DATABASE_URL: string;
+  REDIS_URL?: string;
+  MONGODB_URI?: string;
+  ENGINE_URL: string;
+  ENGINE_TOKEN: string;
+  JWT_SECRET: string;
+  ACCESS_TOKEN_SECONDS: number;
+  REFRESH_TOKEN_DAYS: number;
+  POSTGRES_POOL_MAX: number;
+  POSTGRES_IDLE_SECONDS: number;
+  POSTGRES_CONNECT_SECONDS: number;
+  POSTGRES_ACQUIRE_MS: number;
+  POSTGRES_STATEMENT_MS: number;
+  SLOW_QUERY_MS: number;
+  MONGODB_POOL_MAX: number;
+  MONGODB_POOL_MIN: number;
+  MONGODB_IDLE_MS: number;
+  MONGODB_SERVER_SELECTION_MS: number;
+  MONGODB_SOCKET_MS: number;
+  CACHE_USER_SECONDS: number;
+  CACHE_CARD_SECONDS: number;
+  CACHE_TRANSACTIONS_SECONDS: number;
+  CACHE_LOCAL_SECONDS: number;
+  SLOW_RESPONSE_MS: number;
+  BODY_BYTES_MAX: number;
+}
+
+/** Shorter secrets can be guessed: from a token at leisure, or over the network. They are taken, and said so in the log. */
+const secretLengthMin = 32;
+
+/** One line for each secret that is too short for anything but a test. */
+export function secretWarnings(config: ApiConfig): string[] {
+  return config.jwtSecrets.some((secret) => secret.length < secretLengthMin)
+    ? [`JWT_SECRET has a key of fewer than ${secretLengthMin} characters: choose a longer one outside of tests`]
+    : [];
+}
+
+/** Reads the configuration of the API. Throws ConfigError with one line for a person. */
+export function readApiConfig(environment: Readonly<Record<string, string | undefined>>): ApiConfig {
+  const variables = validated(environment);
+  if (variables.MONGODB_POOL_MIN > variables.MONGODB_POOL_MAX) {
+    throw new ConfigError('MONGODB_POOL_MIN must be at most MONGODB_POOL_MAX');
+  }
+  return Object.freeze({
+    host: variables.HOST,
+    port: variables.API_PORT,
+    logLevel: variables.LOG_LEVEL,
+    engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
+    engineToken: variables.ENGINE_TOKEN,
+    jwtSecrets: Object.freeze(variables.JWT_SECRET.split(',')),
+    accessTokenS: variables.ACCESS_TOKEN_SECONDS,
+    refreshTokenDays: variables.REFRESH_TOKEN_DAYS,
+    postgres: postgresOf(variables),
+    mongodb: mongodbOf(variables),
+    redisUrl: variables.REDIS_URL ?? null,
+    cache: cacheOf(variables),
+    slowResponseMs: variables.SLOW_RESPONSE_MS,
+    bodyBytesMax: variables.BODY_BYTES_MAX,
+  });
+}
+
+function validated(environment: Readonly<Record<string, string | undefined>>): Variables {
+  const known = new Set(Object.keys(schema.properties));
+  // An empty variable means "not set", as shells and compose files write it.
+  const variables: unknown = Object.fromEntries(
+    Object.entries(environment).filter(([name, value]) => known.has(name) && value),
+  );
+  const validate = new Ajv({ coerceTypes: true, useDefaults: true }).compile<Variables>(schema);
+  if (validate(variables)) return variables;
+  const [error] = validate.errors!;
+  if (error!.keyword === 'required') {
+    const name = (error!.params as { missingProperty: string }).missingProperty;
+    throw new ConfigError(`${name} is not set: give it in the environment (make run makes one for the demo)`);
+  }
+  throw new ConfigError(`${error!.instancePath.slice(1)} ${error!.message}`);
+}
+
+function postgresOf(variables: Variables): PostgresConfig {
+  return Object.freeze({
+    url: variables.DATABASE_URL,
+    poolMax: variables.POSTGRES_POOL_MAX,
+    idleS: variables.POSTGRES_IDLE_SECONDS,
+    connectS: variables.POSTGRES_CONNECT_SECONDS,
+    acquireMs: variables.POSTGRES_ACQUIRE_MS,
+    statementMs: variables.POSTGRES_STATEMENT_MS,
+    slowQueryMs: variables.SLOW_QUERY_MS,
+  });
+}
+
+function mongodbOf(variables: Variables): MongodbConfig | null {
+  if (variables.MONGODB_URI === undefined) return null;
+  return Object.freeze({
+    uri: variables.MONGODB_URI,
+    poolMax: variables.MONGODB_POOL_MAX,
+    poolMin: variables.MONGODB_POOL_MIN,
+    idleMs: variables.MONGODB_IDLE_MS,
+    serverSelectionMs: variables.MONGODB_SERVER_SELECTION_MS,
+    socketMs: variables.MONGODB_SOCKET_MS,
+  });
+}
+
+function cacheOf(variables: Variables): CacheConfig {
+  return Object.freeze({
+    userS: variables.CACHE_USER_SECONDS,
+    cardS: variables.CACHE_CARD_SECONDS,
+    transactionsS: variables.CACHE_TRANSACTIONS_SECONDS,
+    localS: variables.CACHE_LOCAL_SECONDS,
+  });
+}

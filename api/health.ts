@@ -1,0 +1,80 @@
+/**
+ * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Components
+ * register themselves. Ready means that requests are served; a missing database makes those that need it fail with a
+ * clear 503 while the rest goes on, so it does not make the API unready.
+ */
+
+export interface ComponentHealth {
+  readonly status: 'healthy' | 'unhealthy' | 'disabled';
+  readonly detail: string;
+}
+
+export interface HealthReport {
+  readonly status: 'healthy' | 'degraded' | 'unhealthy';
+  readonly components: Record<string, ComponentHealth>;
+}
+
+type Probe = () => ComponentHealth | Promise<ComponentHealth>;
+
+/** More resident memory than this is no fault but deserves a look. */
+const residentBytesMax = 1024 * 1024 * 1024;
+/** Longest that one look may take. */
+const probeMs = 1500;
+
+export class Health {
+  readonly #probes = new Map<string, Probe>();
+  #isServing = false;
+
+  constructor() {
+    this.add('memory', () => {
+      const { rss } = process.memoryUsage();
+      return {
+        status: rss > residentBytesMax ? 'unhealthy' : 'healthy',
+        detail: `${Math.round(rss / 2 ** 20)} MiB resident`,
+      };
+    });
+  }
+
+  /** Adds a component; a later one of the same name takes its place. */
+  add(name: string, probe: Probe): void {
+    this.#probes.set(name, probe);
+  }
+
+  /** The port listens. */
+  serving(): void {
+    this.#isServing = true;
+  }
+
+  /** From now on nobody is to be sent here. */
+  stopping(): void {
+    this.#isServing = false;
+  }
+
+  isReady(): boolean {
+    return this.#isServing;
+  }
+
+  async report(): Promise<HealthReport> {
+    const entries = await Promise.all(
+      [...this.#probes].map(async ([name, probe]) => [name, await look(probe)] as const),
+    );
+    const components = Object.fromEntries(entries);
+    const isImpaired = entries.some(([, { status }]) => status === 'unhealthy');
+    const isDown = components['database']?.status === 'unhealthy';
+    return { status: isDown ? 'unhealthy' : isImpaired ? 'degraded' : 'healthy', components };
+  }
+}
+
+async function look(probe: Probe): Promise<ComponentHealth> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<ComponentHealth>((resolve) => {
+    timer = setTimeout(() => resolve({ status: 'unhealthy', detail: `no answer within ${probeMs} ms` }), probeMs);
+  });
+  try {
+    return await Promise.race([probe(), late]);
+  } catch (error) {
+    return { status: 'unhealthy', detail: (error as Error).message };
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,40 @@
+/** Percentiles of a sliding window. */
+import t from 'tap';
+import { LatencyWindow } from './latency-window.js';
+
+t.test('percentiles are at most 8 % above the exact ones', async (t) => {
+  const window = new LatencyWindow();
+  for (let ms = 1; ms <= 1000; ms++) window.add(ms, 1);
+  for (const quantile of [0.5, 0.95, 0.99]) {
+    const exact = 1000 * quantile;
+    const shown = window.quantile(quantile, 1);
+    t.ok(shown >= exact && shown <= exact * 1.08, `${quantile}: ${shown}`);
+  }
+  const { counts, sumMs } = window.total();
+  t.equal(
+    counts.reduce((sum, count) => sum + count),
+    1000,
+  );
+  t.equal(sumMs, 500_500);
+});
+
+t.test('what is older than two minutes counts no more, the histogram keeps everything', async (t) => {
+  const window = new LatencyWindow();
+  window.add(500, 0);
+  window.add(1, 61_000);
+  t.ok(window.quantile(0.99, 61_000) >= 500);
+  t.ok(window.quantile(0.99, 122_000) < 2);
+  t.equal(window.quantile(0.99, 400_000), 0);
+  t.equal(
+    window.total().counts.reduce((sum, count) => sum + count),
+    2,
+  );
+});
+
+t.test('times beyond both ends are counted', async (t) => {
+  const window = new LatencyWindow();
+  window.add(0, 1);
+  window.add(1e9, 1);
+  t.ok(window.quantile(0.1, 1) <= 0.05);
+  t.ok(window.quantile(0.99, 1) > 60_000);
+});

@@ -1,0 +1,65 @@
+/**
+ * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets of
+ * which only the last one to two minutes count. Adding allocates nothing.
+ */
+
+/** Upper bounds of the Prometheus buckets. */
+export const latencyBoundsMs = [0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] as const;
+
+/** Fine buckets: 8 % apart, from 0.05 ms up to a minute and beyond. */
+const fineGrowth = 1.08;
+const fineFirstMs = 0.05;
+const fineCount = 184;
+const logGrowth = Math.log(fineGrowth);
+const windowMs = 60_000;
+
+export class LatencyWindow {
+  readonly #counts = new Float64Array(latencyBoundsMs.length + 1);
+  #sumMs = 0;
+  #current = new Uint32Array(fineCount);
+  #previous = new Uint32Array(fineCount);
+  #currentSinceMs = 0;
+
+  /** @param nowMs of performance.now() */
+  add(tookMs: number, nowMs: number = performance.now()): void {
+    let index = 0;
+    while (index < latencyBoundsMs.length && tookMs > latencyBoundsMs[index]!) index++;
+    this.#counts[index]! += 1;
+    this.#sumMs += tookMs;
+    this.#turn(nowMs);
+    this.#current[fineIndex(tookMs)]! += 1;
+  }
+
+  total(): { readonly counts: Float64Array; readonly sumMs: number } {
+    return { counts: this.#counts, sumMs: this.#sumMs };
+  }
+
+  /** The latency in milliseconds below which the share `quantile` stayed, 8 % above at most; 0 when nothing was counted. */
+  quantile(quantile: number, nowMs: number = performance.now()): number {
+    this.#turn(nowMs);
+    let total = 0;
+    for (let index = 0; index < fineCount; index++) total += this.#current[index]! + this.#previous[index]!;
+    if (total === 0) return 0;
+    let rest = Math.ceil(total * quantile);
+    for (let index = 0; index < fineCount; index++) {
+      rest -= this.#current[index]! + this.#previous[index]!;
+      if (rest <= 0) return fineFirstMs * fineGrowth ** index;
+    }
+    return fineFirstMs * fineGrowth ** fineCount;
+  }
+
+  #turn(nowMs: number): void {
+    const age = nowMs - this.#currentSinceMs;
+    if (age < windowMs) return;
+    const old = this.#previous;
+    this.#previous = this.#current;
+    this.#current = old.fill(0);
+    if (age >= 2 * windowMs) this.#previous.fill(0);
+    this.#currentSinceMs = nowMs;
+  }
+}
+
+function fineIndex(tookMs: number): number {
+  if (tookMs <= fineFirstMs) return 0;
+  return Math.min(fineCount - 1, Math.ceil(Math.log(tookMs / fineFirstMs) / logGrowth));
+}

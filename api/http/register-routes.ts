@@ -1,0 +1,63 @@
+/**
+ * Puts declared routes on the server: first who asks and whether they may (before the body is read), then validation,
+ * then the handler, whose answer is written by its schema.
+ */
+// Its types: the documentation's parts of a schema.
+import type {} from '@fastify/swagger';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { type Caller, callerOf, type Principal } from './principal.js';
+import { forbidden } from './problem.js';
+import type { Route } from './route.js';
+import { closed, ProblemBody } from './schemas.js';
+
+export interface Authenticator {
+  /** The caller by the Authorization header. Throws a 401. */
+  authenticate(authorization: string | undefined): Principal | Promise<Principal>;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    route?: Route;
+  }
+}
+
+export function registerRoutes(app: FastifyInstance, routes: readonly Route[], authenticator: Authenticator): void {
+  app.decorateRequest('principal', null as unknown as Principal);
+  for (const route of routes) app.route(optionsOf(route, authenticator));
+}
+
+function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
+  const { params, query, body, responses } = route.schemas;
+  const [firstStatus] = Object.keys(responses).map(Number);
+  return {
+    method: route.method,
+    url: route.url,
+    config: { route },
+    schema: {
+      summary: route.summary,
+      tags: [route.tag],
+      ...(route.access === 'public' ? { security: [] } : {}),
+      // A part without a schema takes nothing: an unknown query parameter is refused like an unknown field.
+      params: params ?? closed({}),
+      querystring: query ?? closed({}),
+      ...(body === undefined ? {} : { body }),
+      response: { ...responses, '4xx': ProblemBody, '5xx': ProblemBody },
+    },
+    ...(route.access === 'public' ? {} : { onRequest: authorize(route.access, authenticator) }),
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.code(firstStatus!);
+      const answer = await route.handler(request, reply);
+      // A 204: the handler has nothing to say, and returning nothing would leave the client waiting.
+      return answer === null ? reply.send() : answer;
+    },
+  };
+}
+
+function authorize(callers: readonly Caller[], authenticator: Authenticator) {
+  const allowed = new Set(callers);
+  return async (request: FastifyRequest): Promise<void> => {
+    const principal = await authenticator.authenticate(request.headers.authorization);
+    request.principal = principal;
+    if (!allowed.has(callerOf(principal))) throw forbidden();
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * How a route is declared: method, path, who may call it, schemas of all that goes in and out, and the handler. One
+ * declaration gives validation, authorization, serialization, documentation and the tenancy test their parts; nothing
+ * is served that was not declared this way.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from './principal.js';
+import type { Static, TSchema } from './schemas.js';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** What the `:id` of a path names: the tenancy test puts another tenant's there. */
+export type Target = 'company' | 'user' | 'account' | 'card' | 'transaction';
+
+export interface RouteSchemas {
+  readonly params?: TSchema;
+  readonly query?: TSchema;
+  readonly body?: TSchema;
+  /** By status, the usual one first. A 204 has the schema `NoContent`. */
+  readonly responses: Readonly<Record<number, TSchema>>;
+}
+
+type StaticOf<T> = T extends TSchema ? Static<T> : unknown;
+
+export type RequestOf<S extends RouteSchemas> = FastifyRequest<{
+  Params: StaticOf<S['params']>;
+  Querystring: StaticOf<S['query']>;
+  Body: StaticOf<S['body']>;
+}>;
+
+type AnswerOf<S extends RouteSchemas> = StaticOf<S['responses'][keyof S['responses']]>;
+
+export interface RouteDefinition<S extends RouteSchemas> {
+  readonly method: Method;
+  /** With `:id` where an object is named. */
+  readonly url: string;
+  /** Who may call it; 'public' needs no token. */
+  readonly access: 'public' | readonly Caller[];
+  /** Required when the path has an `:id`. */
+  readonly target?: Target;
+  readonly tag: string;
+  /** One line for the documentation. */
+  readonly summary: string;
+  readonly schemas: S;
+  /** GET only: false when the answer must not be kept by the response cache (live balances). Default true. */
+  readonly cached?: boolean;
+  /** Answers with the first status of `responses` unless it sets another. */
+  handler(request: RequestOf<S>, reply: FastifyReply): Promise<AnswerOf<S>>;
+}
+
+/** A declared route with its types forgotten: what the server registers and tests walk. */
+export interface Route extends Omit<RouteDefinition<RouteSchemas>, 'handler'> {
+  handler(request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
+}
+
+/** Declares a route. Throws on a declaration that would not be safe: a bug, found at start. */
+export function route<const S extends RouteSchemas>(definition: RouteDefinition<S>): Route {
+  const where = `${definition.method} ${definition.url}`;
+  if (definition.url.includes(':id') !== (definition.target !== undefined)) {
+    throw new Error(`${where}: a path with :id must say what it names (target), and no other`);
+  }
+  if (Object.keys(definition.schemas.responses).length === 0) throw new Error(`${where} has no response schema`);
+  return definition as unknown as Route;
+}

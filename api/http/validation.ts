@@ -1,0 +1,63 @@
+/**
+ * Validation of inputs by their schemas, strict: bodies are taken as they are (a number in quotes is not a number),
+ * query strings and paths are text and may be read as numbers, an unknown field is refused and named, nothing is
+ * silently removed.
+ */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type { FastifyInstance } from 'fastify';
+import { invalid, type Problem } from './problem.js';
+
+const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+/** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
+const email = /^[^\s@]{1,64}@[^\s@.]+(\.[^\s@.]+)+$/;
+
+const formats = {
+  'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
+  email: (text: string) => email.test(text),
+};
+
+function ajv(coerceTypes: boolean): Ajv {
+  return new Ajv({ coerceTypes, formats, useDefaults: true, removeAdditional: false, allErrors: false, strict: true });
+}
+
+/** Installs both validators, and the schema's own words for what is wrong. */
+export function registerValidation(app: FastifyInstance): void {
+  // JSON is the only body we take: another type is refused as such, not as a text of the wrong shape.
+  app.removeContentTypeParser('text/plain');
+  const exact = ajv(false);
+  const coercing = ajv(true);
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    const validate = (httpPart === 'body' ? exact : coercing).compile(schema as object) as ValidateFunction;
+    return (input: unknown) => {
+      if (validate(input)) return { value: input };
+      return { error: problemOf(validate.errors!) };
+    };
+  });
+}
+
+/** The first error that names something useful. Never the value: it may be a password. */
+function problemOf(errors: readonly ErrorObject[]): Problem {
+  const error = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? errors[0]!;
+  const at = error.instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~');
+  const inside = (name: string) => (at === '' ? name : `${at}.${name}`);
+  const parameters = error.params as {
+    additionalProperty?: string;
+    missingProperty?: string;
+    allowedValues?: string[];
+  };
+  switch (error.keyword) {
+    case 'additionalProperties':
+      return invalid(inside(parameters.additionalProperty!).slice(0, fieldLengthMax), 'is not a field of this request');
+    case 'required':
+      return invalid(inside(parameters.missingProperty!), 'is missing');
+    case 'enum':
+      return invalid(at, `must be one of ${parameters.allowedValues!.join(', ')}`);
+    case 'minProperties':
+      return invalid(at, 'must have at least one field');
+    default:
+      return invalid(at, error.message ?? 'is not valid');
+  }
+}
+
+/** Longest path of an unknown field that is echoed, in characters. */
+const fieldLengthMax = 128;

@@ -1,0 +1,23 @@
+/**
+ * Structured logs of the API, and its only importer of pino. Every line passes the card-data mask once more, and the
+ * fields that carry secrets are never written whatever the caller logs.
+ */
+import { type Logger, pino } from 'pino';
+import { maskCardData } from '../engine/wire/redact.js';
+
+export type Log = Logger;
+
+const secretFields = ['password', 'token', 'refreshToken', 'authorization'];
+
+/** @param level pino's: trace … fatal, silent */
+export function createLog(level: string, name: string): Log {
+  return pino(
+    {
+      name,
+      level,
+      base: { pid: process.pid, name },
+      redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '[masked]' },
+    },
+    { write: (line: string) => void process.stdout.write(maskCardData(line)) },
+  );
+}

@@ -1,0 +1,23 @@
+/** A user as the API shows one. */
+import { closed, Id, Kind, Role, type Static, Type } from '../http/schemas.js';
+import type { UserRow } from '../stores/users.js';
+
+export const User = closed({
+  id: Id,
+  email: Type.String(),
+  name: Type.String(),
+  kind: Kind,
+  companyId: Type.Optional(Id),
+  role: Type.Optional(Role),
+});
+
+export function showUser(user: UserRow): Static<typeof User> {
+  return {
+    id: user.publicId,
+    email: user.email,
+    name: user.name,
+    kind: user.kind,
+    ...(user.companyPublicId === null ? {} : { companyId: user.companyPublicId }),
+    ...(user.role === null ? {} : { role: user.role }),
+  };
+}

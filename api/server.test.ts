@@ -1,0 +1,140 @@
+/** The frame around every route: validation, problems, authorization, serialization, operations. */
+
+import { fastify } from 'fastify';
+import t from 'tap';
+import { createTestAccounts } from '../deploy/testing/test-accounts.js';
+import { registerProblems } from './http/problem.js';
+import { registerRoutes } from './http/register-routes.js';
+import { route } from './http/route.js';
+import { Count, closed, IdParams, Name, page, pageQuery, Type } from './http/schemas.js';
+import { registerValidation } from './http/validation.js';
+import { startTestApi } from './testing/api-inside.js';
+
+t.test('operations are served without a token', async (t) => {
+  const { request } = await startTestApi(t);
+  t.same((await request('GET', '/livez')).json, { status: 'alive' });
+  t.same((await request('GET', '/readyz')).json, { status: 'ready' });
+  const health = await request('GET', '/health');
+  t.equal(health.status, 200);
+  t.match(health.json, { status: 'healthy', components: { database: { status: 'healthy' } } });
+  const metrics = await request('GET', '/metrics');
+  t.match(metrics.text, /api_requests_total\{route="GET \/livez",class="2xx"\} 1/);
+  t.match(metrics.text, /api_request_quantile_seconds\{route="GET \/readyz",quantile="0.99"\} \d/);
+  t.match(metrics.headers.get('content-type'), /text\/plain/);
+});
+
+t.test('a token is needed, and only a good one of an active user will do', async (t) => {
+  const { request, sql, tokenOf, api } = await startTestApi(t);
+  await createTestAccounts(sql, 2, 0);
+  const anonymous = await request('GET', '/api/me');
+  t.equal(anonymous.status, 401);
+  t.equal(anonymous.headers.get('www-authenticate'), 'Bearer');
+  t.match(anonymous.headers.get('content-type'), /application\/problem\+json/);
+  for (const token of ['', 'x', 'a.b.c', `${await tokenOf(1)}x`]) {
+    t.equal((await request('GET', '/api/me', { token })).status, 401);
+  }
+  t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'nobody');
+  const token = await tokenOf(1);
+  const me = await request('GET', '/api/me', { token });
+  t.same(me.json, { id: 'usr_1', email: 'user1@example.com', name: 'User 1', kind: 'personal' });
+  await sql`update users set status = 'frozen' where id = 1`;
+  api.services.access.forget(1);
+  t.equal((await request('GET', '/api/me', { token })).status, 401, 'frozen');
+});
+
+t.test('what is not declared is refused by name', async (t) => {
+  const { request, sql, tokenOf } = await startTestApi(t);
+  await createTestAccounts(sql, 1, 0);
+  const unknown = await request('GET', '/api/me?admin=true', { token: await tokenOf(1) });
+  t.equal(unknown.status, 400);
+  t.match(unknown.json, { title: 'invalid_request', field: 'admin', errors: [{ pointer: '/admin' }] });
+  t.equal((await request('GET', '/api/nothing')).status, 404);
+  t.equal((await request('GET', '/api/nothing')).json.title, 'not_found');
+  t.equal((await request('PUT', '/api/me')).status, 404);
+});
+
+t.test('inputs are taken as declared, answers carry only what is declared', async (t) => {
+  const app = fastify({ bodyLimit: 1024 });
+  t.teardown(() => app.close());
+  registerProblems(app);
+  registerValidation(app);
+  const Body = closed({ name: Name, count: Count, inner: Type.Optional(closed({ deep: Type.Integer() })) });
+  const routes = [
+    route({
+      method: 'POST',
+      url: '/things/:id',
+      access: 'public',
+      target: 'card',
+      tag: 'test',
+      summary: 'test',
+      schemas: {
+        params: IdParams,
+        query: pageQuery({ by: Type.Optional(Type.Enum(['day', 'card'])) }),
+        body: Body,
+        responses: { 201: closed({ id: Type.String(), limit: Count }) },
+      },
+      handler: async (request) => ({ id: request.params.id, limit: request.query.limit, secret: 'x' }),
+    }),
+    route({
+      method: 'GET',
+      url: '/list',
+      access: 'public',
+      tag: 'test',
+      summary: 'test',
+      schemas: { responses: { 200: page(closed({ id: Type.String() })) } },
+      handler: async () => ({ data: [{ id: 'a', hash: 'secret' } as { id: string }], next: null }),
+    }),
+  ];
+  registerRoutes(app, routes, {
+    authenticate: () => {
+      throw new Error('not asked');
+    },
+  });
+  const post = async (payload: unknown, query = '') => {
+    const reply = await app.inject({ method: 'POST', url: `/things/c1${query}`, payload: payload as object });
+    return { status: reply.statusCode, json: reply.json() };
+  };
+  t.same(await post({ name: 'x', count: 1 }, '?limit=7'), { status: 201, json: { id: 'c1', limit: 7 } }, 'no secret');
+  t.same((await post({ name: 'x', count: 1 })).json.limit, 50);
+  const refused: [unknown, string, string][] = [
+    [{ name: 'x', count: '1' }, '', 'count'],
+    [{ name: 'x', count: 1, admin: true }, '', 'admin'],
+    [{ name: 'x', count: 1, inner: { deep: 1, other: 2 } }, '', 'inner.other'],
+    [{ count: 1 }, '', 'name'],
+    [{ name: '  ', count: 1 }, '', 'name'],
+    [{ name: 'x', count: 1.5 }, '', 'count'],
+    [[], '', ''],
+    [{ name: 'x', count: 1 }, '?limit=0', 'limit'],
+    [{ name: 'x', count: 1 }, '?limit=201', 'limit'],
+    [{ name: 'x', count: 1 }, '?by=week', 'by'],
+    [{ name: 'x', count: 1 }, '?limit=1&limit=2', 'limit'],
+  ];
+  for (const [body, query, field] of refused) {
+    t.match(
+      await post(body, query),
+      { status: 400, json: { title: 'invalid_request', field } },
+      JSON.stringify(body) + query,
+    );
+  }
+  t.same((await app.inject('/list')).json(), { data: [{ id: 'a' }], next: null });
+  const raw = (payload: string, type: string) =>
+    app.inject({ method: 'POST', url: '/things/c1', payload, headers: { 'content-type': type } });
+  t.equal((await raw('{', 'application/json')).statusCode, 400);
+  t.match((await raw('{"__proto__":{}}', 'application/json')).statusCode, 400);
+  t.equal((await raw('', 'application/json')).statusCode, 400);
+  t.equal((await raw('x', 'text/plain')).statusCode, 415);
+  t.equal((await raw(JSON.stringify({ name: 'x'.repeat(2000), count: 1 }), 'application/json')).statusCode, 413);
+});
+
+t.test('a bug is a 500 that tells nothing but where to ask', async (t) => {
+  const app = fastify();
+  t.teardown(() => app.close());
+  registerProblems(app);
+  app.get('/bug', async () => {
+    throw new Error('the password is hunter2');
+  });
+  const reply = await app.inject('/bug');
+  t.equal(reply.statusCode, 500);
+  t.notMatch(reply.body, 'hunter2');
+  t.match(reply.json(), { title: 'internal_error', detail: /request req-/ });
+});

@@ -1,0 +1,44 @@
+/** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
+import { type FastifyInstance, fastify, LogController } from 'fastify';
+import { registerProblems } from './http/problem.js';
+import { registerRoutes } from './http/register-routes.js';
+import { registerValidation } from './http/validation.js';
+import { allRoutes } from './routes/all.js';
+import type { Services } from './services.js';
+
+/** A client that sends slower than this holds a connection for nothing. */
+const requestTimeoutMs = 10_000;
+/** Longer than the idle time of common load balancers (60 s), so that they close first and never meet a closed one. */
+const keepAliveTimeoutMs = 72_000;
+
+export async function createServer(services: Services): Promise<FastifyInstance> {
+  const { config, log } = services;
+  const app = fastify({
+    loggerInstance: log,
+    // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: config.bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    routerOptions: { maxParamLength: 100 },
+    // Answers already promised are sent; new requests meet a closed port.
+    return503OnClosing: false,
+  }) as unknown as FastifyInstance;
+  registerProblems(app);
+  registerValidation(app);
+  measure(app, services);
+  registerRoutes(app, allRoutes(services), services.access);
+  await app.ready();
+  return app;
+}
+
+function measure(app: FastifyInstance, { telemetry, config }: Services): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const tookMs = reply.elapsedTime;
+    const path = request.routeOptions.url ?? 'unknown';
+    telemetry.answered(`${request.method} ${path}`, reply.statusCode, tookMs);
+    if (tookMs <= config.slowResponseMs) return;
+    telemetry.slowResponses++;
+    request.log.warn({ route: path, tookMs: Math.round(tookMs), status: reply.statusCode }, 'alert: slow response');
+  });
+}

@@ -1,0 +1,20 @@
+/** What routes are given: made once by api.ts, the composition root. */
+import type { Access } from './auth/access.js';
+import type { Tokens } from './auth/tokens.js';
+import type { ApiConfig } from './config.js';
+import type { Health } from './health.js';
+import type { Telemetry } from './http/telemetry.js';
+import type { Log } from './log.js';
+import type { Database } from './stores/postgres.js';
+import type { UserStore } from './stores/users.js';
+
+export interface Services {
+  readonly config: ApiConfig;
+  readonly log: Log;
+  readonly database: Database;
+  readonly users: UserStore;
+  readonly tokens: Tokens;
+  readonly access: Access;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+}

@@ -1,0 +1,49 @@
+/** Users as sign-in and authorization see them. */
+import type { Kind, Principal, Role } from '../http/principal.js';
+import type { Database } from './postgres.js';
+
+export type UserStatus = 'active' | 'frozen' | 'closed';
+
+export interface UserRow {
+  readonly id: number;
+  readonly publicId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly kind: Kind;
+  readonly status: UserStatus;
+  readonly role: Role | null;
+  readonly companyId: number | null;
+  readonly companyPublicId: string | null;
+}
+
+export class UserStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async byNumber(id: number): Promise<UserRow | null> {
+    const [row] = await this.#database.run(
+      'users.byNumber',
+      (sql) => sql<UserRow[]>`
+        select u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
+          u.company_id as "companyId", c.public_id as "companyPublicId"
+        from users u left join companies c on c.id = u.company_id
+        where u.id = ${id}`,
+    );
+    return row ?? null;
+  }
+}
+
+export function principalOf(user: UserRow, sessionId: number): Principal {
+  return {
+    userId: user.id,
+    publicId: user.publicId,
+    kind: user.kind,
+    companyId: user.companyId,
+    companyPublicId: user.companyPublicId,
+    role: user.role,
+    sessionId,
+  };
+}

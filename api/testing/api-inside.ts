@@ -1,0 +1,118 @@
+/**
+ * The API within a test's process, on a fresh migrated database, with the engine as a process of its own when the test
+ * wants one. What it serves is what a deployment serves: real routes on a real port.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import type { Test } from 'tap';
+import { findFreePort } from '../../deploy/free-port.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { type EnginePlace, enginePlace, startEngineProcess, testToken } from '../../engine/testing/engine-process.js';
+import { type Api, startApi } from '../api.js';
+import { readApiConfig } from '../config.js';
+import { createLog } from '../log.js';
+
+export interface TestApiOptions {
+  /** True: a running engine, known to the API. Default false. */
+  readonly engine?: boolean;
+  /** Changes of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface TestApi {
+  readonly api: Api;
+  readonly url: string;
+  readonly databaseUrl: string;
+  /** A connection of the test's own, to prepare and to look. */
+  readonly sql: postgres.Sql;
+  /** The engine's ports, when one was asked for. */
+  readonly engine: EnginePlace | null;
+  request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+  /** An access token of a user, by number, without signing in. */
+  tokenOf(userId: number): Promise<string>;
+}
+
+export interface RequestOptions {
+  readonly token?: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body; null when there is none or it is not JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly json: any;
+}
+
+/** Starts the API; all of it ends with the test. */
+export async function startTestApi(t: Test, options: TestApiOptions = {}): Promise<TestApi> {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
+  t.teardown(() => sql.end({ timeout: 1 }));
+  const engine = options.engine ? await startTestEngine(t, database.url) : null;
+  const config = readApiConfig({
+    DATABASE_URL: database.url,
+    API_PORT: String(await findFreePort()),
+    JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
+    ENGINE_TOKEN: testToken,
+    LOG_LEVEL: 'silent',
+    ...(engine === null ? {} : { ENGINE_URL: `http://127.0.0.1:${engine.opsPort}` }),
+    ...options.env,
+  });
+  const api = await startApi(config, createLog(config.logLevel, 'api'));
+  t.teardown(() => api.stop());
+  return {
+    api,
+    url: api.url,
+    databaseUrl: database.url,
+    sql,
+    engine,
+    request: (method, path, requestOptions) => request(api.url, method, path, requestOptions),
+    tokenOf: (userId) => api.services.tokens.sign(userId, 0),
+  };
+}
+
+async function startTestEngine(t: Test, databaseUrl: string): Promise<EnginePlace> {
+  const folder = await mkdtemp(join(tmpdir(), 'api-engine-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const place = await enginePlace(databaseUrl, folder);
+  const engine = await startEngineProcess(place);
+  t.teardown(() => engine.kill('SIGTERM'));
+  return place;
+}
+
+/** One request. */
+export async function request(
+  url: string,
+  method: string,
+  path: string,
+  { token, body, headers }: RequestOptions = {},
+): Promise<Reply> {
+  const response = await fetch(url + path, {
+    method,
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, json: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
