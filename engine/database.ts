@@ -4,9 +4,20 @@
  * nothing here moves money (the shipper does, in one statement).
  */
 import postgres from 'postgres';
-import { Status } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
+import {
+  type AccountSummary,
+  accountOwners,
+  accountSummaries,
+  cardOwners,
+  loadAccounts,
+  type SpendEntities,
+  type SpendSummary,
+  spendJson,
+  spendSummaries,
+  statusNumber,
+} from './database-accounts.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
@@ -30,8 +41,6 @@ const fencePauseMs = 50;
 /** 'acfe' in ASCII and the ledger's number: the advisory lock that one memory engine holds on its database. */
 const engineLockKey = 0x61636665;
 
-const statusNumbers: Record<string, Status> = { active: Status.active, frozen: Status.frozen, closed: Status.closed };
-
 interface CardJson {
   readonly card: Omit<CardRow, 'status' | 'accountNumber' | 'userNumber'> & { readonly status: string };
   readonly account: Omit<AccountRow, 'status'> & { readonly status: string };
@@ -42,7 +51,7 @@ interface CardJson {
 
 export interface LoadedCards {
   readonly message: LoadMessage;
-  /** Tokens that were found, with the owner key that decides the partition. */
+  /** Tokens (public ids of accounts) that were found, with the owner key that decides the partition. */
   readonly owners: ReadonlyMap<string, number>;
 }
 
@@ -186,8 +195,11 @@ export class Database {
     return Number(row!.sequence);
   }
 
-  /** Cards by token, with everything that a decision about them needs. */
-  async loadCards(tokens: readonly string[]): Promise<LoadedCards> {
+  /**
+   * Cards by token, with everything that a decision about them needs.
+   * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is told
+   */
+  async loadCards(tokens: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedCards> {
     const rows = await this.#lookUp(
       (sql) => sql<{ json: CardJson }[]>`
       select json_build_object(
@@ -217,6 +229,7 @@ export class Database {
     const spend: SpendRow[] = [];
     for (const { json } of rows) {
       owners.set(json.card.token, json.ownerKey);
+      if (!isOurs(json.ownerKey)) continue;
       accounts.push({ ...json.account, status: statusNumber(json.account.status) });
       users.push({ ...json.user, status: statusNumber(json.user.status) });
       cards.push({
@@ -228,6 +241,16 @@ export class Database {
       for (const row of json.spend) if (row !== null) spend.push(row);
     }
     return { message: { accounts, users, cards, spend }, owners };
+  }
+
+  /** Owner keys by card token, or by public id of an account; unknown ones are left out. */
+  async ownersOf(kind: 'card' | 'account', keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return this.#lookUp((sql) => (kind === 'card' ? cardOwners(sql, keys) : accountOwners(sql, keys)));
+  }
+
+  /** Accounts by public id, as loadCards: for ledger commands. */
+  loadAccounts(publicIds: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedCards> {
+    return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs));
   }
 
   /** Chains by their id, or by the id of a later message of theirs, with the books of their accounts. */
@@ -306,26 +329,15 @@ export class Database {
     return rows.map((row) => row.id);
   }
 
-  /** Internal number of the account with that public id, its currency, owner and settled books; null when unknown. */
-  async accountByPublicId(publicId: string): Promise<AccountSummary | null> {
-    const [row] = await this.#lookUp(
-      (sql) => sql<AccountSummary[]>`
-      select id::float8 as number, owner_key::float8 as "ownerKey", currency, funds::float8, available::float8,
-        held::float8, posted::float8
-      from accounts where public_id = ${publicId}`,
-    );
-    return row ?? null;
+  /** Accounts with those public ids, with their owners and settled books; unknown ones are left out. */
+  accountSummaries(publicIds: readonly string[]): Promise<readonly AccountSummary[]> {
+    return this.#lookUp((sql) => accountSummaries(sql, publicIds));
   }
-}
 
-export interface AccountSummary {
-  readonly number: number;
-  readonly ownerKey: number;
-  readonly currency: string;
-  readonly funds: number;
-  readonly available: number;
-  readonly held: number;
-  readonly posted: number;
+  /** Owners, zones and settled spend windows of a card, a user and an account; unknown ones are left out. */
+  spendSummaries(entities: SpendEntities): Promise<readonly SpendSummary[]> {
+    return this.#lookUp((sql) => spendSummaries(sql, entities));
+  }
 }
 
 function connect(url: string, max: number, statementTimeoutMs: number, name: string): postgres.Sql {
@@ -336,21 +348,6 @@ function connect(url: string, max: number, statementTimeoutMs: number, name: str
     onnotice: () => undefined,
     connection: { application_name: name, statement_timeout: statementTimeoutMs },
   });
-}
-
-function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
-  const column = (name: string) => sql(`${alias}.${name}`);
-  return sql`case when ${column('entity_id')} is null then null else json_build_object(
-      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
-      'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
-        ${column('yearly_amount')}, ${column('lifetime_amount')}),
-      'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
-        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
-}
-
-function statusNumber(name: string): Status {
-  // Anything the engine does not know must not spend.
-  return statusNumbers[name] ?? Status.closed;
 }
 
 function* parts<T>(keys: readonly T[]): Generator<readonly T[]> {

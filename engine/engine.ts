@@ -7,22 +7,25 @@ import { Admission } from './admission.js';
 import { BasicAuth } from './basic-auth.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
+import { Protocol } from './core/codes.js';
 import type { PartitionStats } from './core/partition-task.js';
 import { createProgress } from './core/progress.js';
 import { Reason } from './core/reasons.js';
 import { Database } from './database.js';
 import { Health } from './health.js';
 import type { Lane, Waiter } from './lane.js';
+import { LedgerCommands } from './ledger-commands.js';
+import { LedgerReader } from './ledger-reader.js';
 import { Loader } from './loader.js';
 import type { Log } from './log.js';
-import { type AccountView, Ops } from './ops.js';
+import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
-import { Router } from './router.js';
+import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
 import { Telemetry } from './telemetry.js';
-import type { Codec } from './wire/codec.js';
+import type { Codec, PortCodec } from './wire/codec.js';
 import { createMarqetaCodec } from './wire/marqeta.js';
 import { nativeCodec } from './wire/native.js';
 
@@ -65,8 +68,9 @@ export async function startEngine(
     log,
     openPosition: (partition) => database.openPosition(partition, config.workers),
   });
-  const loader = new Loader(database, nowMs);
-  const ownerFinder = new OwnerFinder(database);
+  const loader = new Loader(database, nowMs, (ownerKey) => partitionOf(ownerKey, config.workers));
+  const cardOwners = new OwnerFinder((tokens) => database.ownersOf('card', tokens));
+  const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
   const hosts: PartitionHost[] = [];
   let stats: PartitionStats[] = [];
@@ -74,7 +78,7 @@ export async function startEngine(
   const telemetry = new Telemetry(progress, () => ({
     inFlight: admission.count,
     laneDepth: hosts.reduce((depth, host) => depth + host.lane.depth, 0),
-    loaderWaiting: loader.waiting + ownerFinder.waiting,
+    loaderWaiting: loader.waiting + cardOwners.waiting + accountOwners.waiting,
     partitionsReady: hosts.filter((host) => host.state === 'ready').length,
     restarts: hosts.reduce((restarts, host) => restarts + host.restarts, 0),
     cards: sum((of) => of.cards),
@@ -107,7 +111,7 @@ export async function startEngine(
   }
   const router = new Router(hosts, idsRemembered(config));
   const health = new Health(config, database, hosts, shipper);
-  const codecs: readonly Codec[] = [
+  const codecs: readonly PortCodec[] = [
     nativeCodec,
     createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
   ];
@@ -139,7 +143,8 @@ export async function startEngine(
     if (typeof found !== 'string') return found.lane;
     // Copied: the body's bytes live only as long as the front's callback.
     const bytes = Buffer.from(body);
-    ownerFinder.find(found, waiter, (ownerKey) => {
+    const owners = codec.protocol === Protocol.ledger ? accountOwners : cardOwners;
+    owners.find(found, waiter, (ownerKey) => {
       const { lane } = router.routeFound(codec, bytes, found, ownerKey);
       if (lane.claim(waiter.kind, 0, arrivalMs, bytes, waiter)) return;
       waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
@@ -147,22 +152,19 @@ export async function startEngine(
     return null;
   }
 
-  async function account(publicId: string): Promise<AccountView | null> {
-    const settled = await database.accountByPublicId(publicId);
-    if (settled === null) return null;
-    const { number, ownerKey, currency, ...books } = settled;
-    const live = await hosts[router.partitionOf(ownerKey)]!.account(number);
-    const { funds, available, held, posted } = live ?? books;
-    return { id: publicId, currency, funds, available, held, posted };
-  }
-
+  const commands = new LedgerCommands({ admission, telemetry, nowMs, route });
+  const reader = new LedgerReader(database, hosts, nowMs);
   const ops = new Ops({
     host: config.opsHost,
     port: config.opsPort,
     engineToken: config.engineToken,
     health,
     metrics: async () => ({ contentType: telemetry.registry.contentType, text: await telemetry.registry.metrics() }),
-    account,
+    admin: {
+      accounts: (publicIds) => reader.accounts(publicIds),
+      windows: (entities) => reader.windows(entities),
+      command: (name, account, body) => commands.submit(name, account, body),
+    },
   });
 
   const timers = [
@@ -170,7 +172,8 @@ export async function startEngine(
       const now = nowMs();
       for (const host of hosts) host.lane.expire(now);
       loader.expire(now, config.deadlineMs);
-      ownerFinder.expire(now, config.deadlineMs);
+      cardOwners.expire(now, config.deadlineMs);
+      accountOwners.expire(now, config.deadlineMs);
       progress.setRequestsInFlight(admission.recentPeak());
     }, deadlineTickMs),
     setInterval(() => {
@@ -205,6 +208,7 @@ export async function startEngine(
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
     await server.listen();
+    commands.open();
     health.serving();
   } catch (error) {
     await closeAll();
@@ -217,6 +221,7 @@ export async function startEngine(
       log.info('stopping: answering what is in flight');
       health.stopping();
       server.stopAccepting();
+      commands.close();
       const giveUpAtMs = nowMs() + config.deadlineMs + 1000;
       while ((admission.count > 0 || hosts.some((host) => !host.lane.isIdle)) && nowMs() < giveUpAtMs) {
         await new Promise((resolve) => setTimeout(resolve, 2));

@@ -32,7 +32,7 @@ export interface Waiter {
 /** Something that is not in the partition's memory. */
 export interface Need {
   readonly status: number;
-  /** The card token, request id or original id: UTF-8. */
+  /** The card token, request id, original id or account's public id: UTF-8. */
   readonly key: string;
 }
 
@@ -263,7 +263,7 @@ export class Lane {
     const waiter = waiters[index] ?? null;
     waiters[index] = null;
     const status = slab.status[index]!;
-    if (status >= EntryStatus.needCard && status <= EntryStatus.needOriginal) {
+    if (status >= EntryStatus.needCard && status <= EntryStatus.needAccount) {
       this.#ask(slab, index, status, waiter);
     } else if (waiter === null || waiter.isSettled) {
       return;
@@ -351,6 +351,8 @@ export function absentFlag(status: number): number {
       return EntryFlag.cardAbsent;
     case EntryStatus.needSeen:
       return EntryFlag.seenAbsent;
+    case EntryStatus.needAccount:
+      return EntryFlag.accountAbsent;
     default:
       return EntryFlag.originalAbsent;
   }

@@ -5,7 +5,7 @@
 
 import type { LoadMessage } from './core/load-message.js';
 import { Reason } from './core/reasons.js';
-import { EntryKind, EntryStatus } from './core/slab.js';
+import { EntryFlag, EntryKind, EntryStatus } from './core/slab.js';
 import type { Database } from './database.js';
 import { absentFlag, type Lane, type Need, type Reentry } from './lane.js';
 
@@ -21,13 +21,23 @@ const negativeKeysMax = 16_384;
 
 interface Flight {
   readonly lane: Lane;
+  readonly partition: number;
   readonly need: Need;
   readonly waiting: Reentry[];
 }
 
+interface Loaded {
+  readonly message: LoadMessage;
+  readonly found: { has(key: string): boolean };
+  /** Keys that were found but belong to another partition; the message brings nothing of them. */
+  readonly foreign: ReadonlySet<string>;
+}
+const nobody: ReadonlySet<string> = new Set();
+
 export class Loader {
   readonly #database: Database;
   readonly #nowMs: () => number;
+  readonly #partitionOf: (ownerKey: number) => number;
   readonly #flights = new Map<string, Flight>();
   readonly #queue: string[] = [];
   readonly #negative = new Map<string, number>();
@@ -37,9 +47,11 @@ export class Loader {
   loads = 0;
   failures = 0;
 
-  constructor(database: Database, nowMs: () => number) {
+  /** @param partitionOf the partition that owns an owner's accounts: no other may have them in memory */
+  constructor(database: Database, nowMs: () => number, partitionOf: (ownerKey: number) => number) {
     this.#database = database;
     this.#nowMs = nowMs;
+    this.#partitionOf = partitionOf;
   }
 
   get waiting(): number {
@@ -65,7 +77,7 @@ export class Loader {
       flight.waiting.push(again);
       return;
     }
-    this.#flights.set(id, { lane, need, waiting: [again] });
+    this.#flights.set(id, { lane, partition, need, waiting: [again] });
     this.#queue.push(id);
     this.#pump();
   }
@@ -104,9 +116,9 @@ export class Loader {
     this.loads++;
     const keys = ids.map((id) => this.#flights.get(id)!.need.key);
     try {
-      const { message, found } = await this.#query(first.need.status, keys);
+      const { message, found, foreign } = await this.#query(first, keys);
       this.#deliver(first.lane, message);
-      for (const id of ids) this.#land(id, found);
+      for (const id of ids) this.#land(id, found, foreign);
     } catch {
       // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
       this.failures++;
@@ -114,15 +126,24 @@ export class Loader {
     }
   }
 
-  async #query(
-    status: number,
-    keys: readonly string[],
-  ): Promise<{ message: LoadMessage; found: { has(key: string): boolean } }> {
-    if (status === EntryStatus.needCard) {
-      const { message, owners } = await this.#database.loadCards(keys);
-      return { message, found: owners };
+  async #query({ need, partition }: Flight, keys: readonly string[]): Promise<Loaded> {
+    const database = this.#database;
+    switch (need.status) {
+      case EntryStatus.needCard:
+      case EntryStatus.needAccount: {
+        const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
+        const isCard = need.status === EntryStatus.needCard;
+        const { message, owners } = await (isCard
+          ? database.loadCards(keys, isOurs)
+          : database.loadAccounts(keys, isOurs));
+        const foreign = new Set([...owners].filter(([, ownerKey]) => !isOurs(ownerKey)).map(([key]) => key));
+        return { message, found: owners, foreign };
+      }
+      case EntryStatus.needSeen:
+        return { ...(await database.loadRecords(keys)), foreign: nobody };
+      default:
+        return { ...(await database.loadChains(keys)), foreign: nobody };
     }
-    return status === EntryStatus.needSeen ? this.#database.loadRecords(keys) : this.#database.loadChains(keys);
   }
 
   #deliver(lane: Lane, message: LoadMessage): void {
@@ -130,12 +151,13 @@ export class Loader {
     lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null);
   }
 
-  #land(id: string, found: { has(key: string): boolean }): void {
+  #land(id: string, found: Loaded['found'], foreign: ReadonlySet<string>): void {
     const { lane, need, waiting } = this.#take(id);
     const isAbsent = !found.has(need.key);
     if (isAbsent) this.#rememberAbsent(id);
     for (const again of waiting) {
       if (isAbsent) again.flags |= absentFlag(need.status);
+      else if (foreign.has(need.key)) again.flags |= EntryFlag.foreign;
       lane.reenter(again);
     }
   }

@@ -7,7 +7,15 @@ import { join } from 'node:path';
 import type { EngineConfig } from './config.js';
 import { slabEntriesMax, slabRequestBytes } from './core/limits.js';
 import type { LoadMessage } from './core/load-message.js';
-import type { AccountBooks, PartitionResult, PartitionStats, PartitionTask, TailKeys } from './core/partition-task.js';
+import type {
+  AccountBooks,
+  PartitionResult,
+  PartitionStats,
+  PartitionTask,
+  TailKeys,
+  WindowEntity,
+  WindowUse,
+} from './core/partition-task.js';
 import type { PartitionProgress, Progress } from './core/progress.js';
 import type { Slab } from './core/slab.js';
 import { EntryKind } from './core/slab.js';
@@ -246,10 +254,14 @@ export class PartitionHost {
     return (await this.#look({ kind: 'stats' })) as PartitionStats;
   }
 
-  /** Books of an account in this partition's memory; null when it is not there. Throws while the worker is away. */
-  async account(number: number): Promise<AccountBooks | null> {
-    if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
-    return (await this.#look({ kind: 'account', number })) as AccountBooks | null;
+  /** Books of accounts in this partition's memory, null for one that is not there. Throws while the worker is away. */
+  async accounts(numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]> {
+    return (await this.#look({ kind: 'accounts', numbers })) as readonly (AccountBooks | null)[];
+  }
+
+  /** Use of spend windows in this partition's memory, null where there is none. Throws while the worker is away. */
+  async windows(entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]> {
+    return (await this.#look({ kind: 'windows', entities })) as readonly (WindowUse | null)[];
   }
 
   /** One look at a time: the pool's queue is short, and a slab that found it full would count as a dead worker. */

@@ -1,12 +1,14 @@
 /**
  * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
- * the front reads the card token (and the id) to find it: what it does not know it has loaded first.
+ * the front reads the card token (of a ledger command, the account) and the id to find it: what it does not know it has
+ * loaded first.
  *
  * An id is remembered with its partition, as long as the partitions themselves remember it: the same id with a card of
  * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
  * before the first message is taken (PartitionHost.idsKnown).
  */
 import { LRUCache } from 'lru-cache';
+import { Protocol } from './core/codes.js';
 import { hash64, hashHigh, hashLow } from './core/hash.js';
 import { Request, type TextSlice } from './core/request.js';
 import { Seen } from './core/seen.js';
@@ -15,11 +17,14 @@ import type { Codec } from './wire/codec.js';
 
 /** Cards that the front remembers; forgetting costs a look-up. */
 const cardsMax = 1_000_000;
+/** Accounts that ledger commands named; there are few such commands. */
+const accountsMax = 65_536;
 
 export class Router {
   readonly #hosts: readonly PartitionHost[];
   readonly #request = new Request();
   readonly #cards = new LRUCache<string, number>({ max: cardsMax });
+  readonly #accounts = new LRUCache<string, number>({ max: accountsMax });
   readonly #ids: Seen;
   #idCount = 0;
 
@@ -41,14 +46,12 @@ export class Router {
     this.learnId(hashLow, hashHigh, partition);
   }
 
-  /** The partition that owns an account, by its owner key. */
-  partitionOf(ownerKey: number): number {
-    // Its lowest bit tells people from companies: kept, an even number of partitions would part the two, not the load.
-    return Math.floor(ownerKey / 2) % this.#hosts.length;
+  #ownersOf(codec: Codec): LRUCache<string, number> {
+    return codec.protocol === Protocol.ledger ? this.#accounts : this.#cards;
   }
 
   /**
-   * The message's host; or the card token that has to be learnt first. A message that cannot be read goes to the first
+   * The message's host; or the card token or account that has to be learnt first. A message that cannot be read goes to the first
    * partition, whose reader says what is wrong with it.
    */
   route(codec: Codec, body: Uint8Array): PartitionHost | string {
@@ -61,24 +64,31 @@ export class Router {
     const asked = this.#ids.find(this.#request.source, id.start, id.end);
     if (asked >= 0) return this.#hosts[this.#ids.location(asked)]!;
     const token = text(this.#request, this.#request.card);
-    const partition = this.#cards.get(token);
+    const partition = this.#ownersOf(codec).get(token);
     if (partition === undefined) return token;
     this.#learn(id, partition);
     return this.#hosts[partition]!;
   }
 
   /**
-   * The host of a message whose card was looked up, and is remembered from now on, as is the id.
-   * @param ownerKey undefined: there is no such card; the first partition declines the message and keeps the answer
+   * The host of a message whose card or account was looked up, and is remembered from now on, as is the id.
+   * @param ownerKey undefined: there is none. The first partition declines a message with an unknown card and keeps the
+   * answer; it refuses an unknown account and remembers nothing, so that the same command may come again
    */
   routeFound(codec: Codec, body: Uint8Array, token: string, ownerKey: number | undefined): PartitionHost {
-    if (ownerKey !== undefined) this.#cards.set(token, this.partitionOf(ownerKey));
+    if (ownerKey !== undefined) this.#ownersOf(codec).set(token, partitionOf(ownerKey, this.#hosts.length));
     const found = this.route(codec, body);
     if (typeof found !== 'string') return found;
     // route() has just read the message.
-    this.#learn(this.#request.id, 0);
+    if (codec.protocol !== Protocol.ledger) this.#learn(this.#request.id, 0);
     return this.#hosts[0]!;
   }
+}
+
+/** The partition that owns an account, by its owner key. */
+export function partitionOf(ownerKey: number, partitionCount: number): number {
+  // Its lowest bit tells people from companies: kept, an even number of partitions would part the two, not the load.
+  return Math.floor(ownerKey / 2) % partitionCount;
 }
 
 function text(request: Request, slice: TextSlice): string {

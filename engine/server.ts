@@ -12,7 +12,7 @@ import { Reason } from './core/reasons.js';
 import { AnswerFlag, type Slab } from './core/slab.js';
 import type { Lane, Waiter } from './lane.js';
 import type { Telemetry } from './telemetry.js';
-import type { Codec } from './wire/codec.js';
+import type { PortCodec } from './wire/codec.js';
 import {
   methodNotAllowedBody,
   notFoundBody,
@@ -38,13 +38,13 @@ const statusLines: Readonly<Record<number, string>> = {
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly codecs: readonly Codec[];
+  readonly codecs: readonly PortCodec[];
   readonly auth: BasicAuth;
   readonly clock: Clock;
   readonly admission: Admission;
   readonly telemetry: Telemetry;
   /** The lane that owns the message's account. */
-  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+  route(codec: PortCodec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
   readonly slowMs: number;
@@ -103,7 +103,7 @@ export class Server {
     this.#app.close();
   }
 
-  #receive(codec: Codec, res: uws.HttpResponse, req: uws.HttpRequest): void {
+  #receive(codec: PortCodec, res: uws.HttpResponse, req: uws.HttpRequest): void {
     const { auth, telemetry } = this.#options;
     if (!auth.accepts(req.getHeader('authorization'))) {
       telemetry.unauthorized++;
@@ -182,7 +182,7 @@ function problem(res: uws.HttpResponse, status: number, body: Uint8Array, closes
 
 /** One question on its way: owns its response until it is answered or its client has gone. */
 class Exchange implements Waiter {
-  readonly codec: Codec;
+  readonly codec: PortCodec;
   readonly kind: number;
   readonly #options: ServerOptions;
   #res: uws.HttpResponse | null;
@@ -193,7 +193,7 @@ class Exchange implements Waiter {
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
-  constructor(codec: Codec, res: uws.HttpResponse, options: ServerOptions) {
+  constructor(codec: PortCodec, res: uws.HttpResponse, options: ServerOptions) {
     this.codec = codec;
     this.kind = codec.protocol;
     this.#res = res;

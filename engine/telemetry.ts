@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import { type Progress, syncNsBounds } from './core/progress.js';
-import { reasonTable } from './core/reasons.js';
+import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
 
 /** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
@@ -35,6 +35,8 @@ export class Telemetry {
   readonly registry = new Registry();
   readonly #decisions = new Float64Array(reasonTable.length);
   readonly #refusals = new Float64Array(reasonTable.length);
+  /** Ledger commands by `type:reason`. */
+  readonly #commands = new Map<string, number>();
   readonly #hops = hops.map(() => new Buckets(boundsMs));
   readonly #batch = new Buckets(batchBounds);
   badRequests = 0;
@@ -78,6 +80,12 @@ export class Telemetry {
     this.#counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
       counter.inc(this.late),
     );
+    this.#counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
+      for (const [key, count] of this.#commands) {
+        const [type = '', reason = ''] = key.split(':');
+        counter.inc({ type, reason }, count);
+      }
+    });
     for (const [index, hop] of hops.entries()) {
       this.#histogram(
         `authorization_${hop}_seconds`,
@@ -103,6 +111,12 @@ export class Telemetry {
   /** A 503 left. */
   refused(reason: number): void {
     this.#refusals[reason]! += 1;
+  }
+
+  /** A ledger command was answered. */
+  command(type: string, reason: Reason): void {
+    const key = `${type}:${reasonEntry(reason).name}`;
+    this.#commands.set(key, (this.#commands.get(key) ?? 0) + 1);
   }
 
   /** A batch came back and was answered. */

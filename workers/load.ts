@@ -31,6 +31,7 @@ export function applyLoad(
   cards: LRUCache<string, CardProfile>,
   recalled: LRUCache<string, Uint8Array>,
   roots: LRUCache<string, string>,
+  accountIds: LRUCache<string, number>,
   shippedSequence: number,
 ): void {
   const { accounts, users, spend, chains } = books;
@@ -38,6 +39,7 @@ export function applyLoad(
     let slot = accounts.find(row.number);
     if (slot < 0) slot = accounts.open(row.number, packLetters(row.currency), row.funds, row.held, row.posted);
     if (slot < 0) continue;
+    if (row.publicId !== undefined) accountIds.set(byteKey(row.publicId), slot);
     accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, compileRules(row.limits));
   }
   for (const row of message.users ?? []) {

@@ -11,7 +11,7 @@ import { LRUCache } from 'lru-cache';
 import { Accounts } from '../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../engine/core/apply.js';
 import { Chains } from '../engine/core/chains.js';
-import { ChainStatus, isFact, MessageType, type Protocol } from '../engine/core/codes.js';
+import { ChainStatus, isLedgerCommand, isNeverLate, MessageType, type Protocol } from '../engine/core/codes.js';
 import {
   type Books,
   chainAbsent,
@@ -22,6 +22,7 @@ import {
   type Policy,
   Question,
 } from '../engine/core/decide.js';
+import { decideCommand } from '../engine/core/decide-command.js';
 import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
 import { assert } from '../engine/core/invariant.js';
 import { levels } from '../engine/core/limit-names.js';
@@ -43,6 +44,7 @@ import { locationSettled, Seen } from '../engine/core/seen.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
+import { unknownAccount } from '../engine/wire/ledger.js';
 import { applyLoad, loadSeen } from './load.js';
 import { sameQuestion } from './same-question.js';
 
@@ -76,6 +78,8 @@ export interface PartitionSize {
 
 /** Answers of earlier questions fetched from Postgres, waiting for their repeat to come by again. */
 const recalledRecordsMax = 4096;
+/** Accounts that ledger commands named: a few a second, so that a forgotten one costs a look-up now and then. */
+const accountIdsMax = 65_536;
 /** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
 const recordOverheadBytes = recordFixedBytes + 256;
 
@@ -114,6 +118,8 @@ export class Partition {
   readonly #recalled = new LRUCache<string, Uint8Array>({ max: recalledRecordsMax });
   /** Root ids of chains that were asked for by the id of a later message. */
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
+  /** Slots of accounts by public id. */
+  readonly #accountIds = new LRUCache<string, number>({ max: accountIdsMax });
   #end = 0;
   #count = 0;
   #answerEnd = 0;
@@ -214,7 +220,8 @@ export class Partition {
 
   /** Takes over what the loader brought. */
   load(message: LoadMessage): void {
-    applyLoad(message, this.books, this.cards, this.#recalled, this.#roots, this.#evictableSequence());
+    const { books, cards } = this;
+    applyLoad(message, books, cards, this.#recalled, this.#roots, this.#accountIds, this.#evictableSequence());
     if (message.seen !== undefined) loadSeen(message.seen, this.seen);
     if (message.seenComplete === true) this.#seenIsComplete = true;
   }
@@ -249,6 +256,16 @@ export class Partition {
       this.#repeat(slab, index, codec);
       return;
     }
+    if ((flags & EntryFlag.foreign) !== 0) {
+      // The id came with another partition's card or account before. It belongs to that question, even to an undecided one.
+      this.#conflict(null);
+      this.#write(slab, index, codec, request, this.#outcome);
+      return;
+    }
+    if (isLedgerCommand(request.type)) {
+      this.#command(slab, index, codec, (flags & EntryFlag.accountAbsent) !== 0);
+      return;
+    }
 
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
@@ -267,7 +284,7 @@ export class Partition {
     }
 
     const outcome = this.#outcome;
-    if (!isFact(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
+    if (!isNeverLate(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
       // Too late before it was even looked at: declined, holds nothing, and the answer is remembered like any other.
       declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent);
       if (card !== null) {
@@ -286,7 +303,32 @@ export class Partition {
     this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
     this.#commit(slab, index, card === null ? -1 : card.account, chain);
     this.#write(slab, index, codec, request, outcome);
-    if (outcome.approved && !isFact(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+    if (outcome.approved && !isNeverLate(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+  }
+
+  /** A deposit or withdrawal: names its account, opens no chain, spends in no window. */
+  #command(slab: Slab, index: number, codec: Codec, isAbsent: boolean): void {
+    const request = this.#request;
+    const account = this.#accountIds.get(byteText(request.source, request.account));
+    if (account === undefined) {
+      if (!isAbsent) {
+        this.#need(slab, index, EntryStatus.needAccount, request.source, request.account);
+        return;
+      }
+      slab.status[index] = codec.refusalStatus(unknownAccount);
+      slab.reason[index] = Reason.systemError;
+      this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, unknownAccount);
+      return;
+    }
+    const { accounts } = this.books;
+    decideCommand(accounts, account, request, this.#outcome);
+    this.#setParties(null, chainAbsent);
+    this.#parties.accountNumber = accounts.number(account);
+    this.#owner.profileVersion = accounts.version(account);
+    this.#root.start = 0;
+    this.#root.end = 0;
+    this.#commit(slab, index, account, chainAbsent);
+    this.#write(slab, index, codec, request, this.#outcome);
   }
 
   /**

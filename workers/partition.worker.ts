@@ -17,10 +17,13 @@ import type {
   PartitionStats,
   PartitionTask,
   TailKeys,
+  WindowEntity,
+  WindowUse,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
 import { RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
+import { ledgerCodec } from '../engine/wire/ledger.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
@@ -82,8 +85,10 @@ export default function run(task: PartitionTask): PartitionResult {
       return restore(task.message);
     case 'stats':
       return stats();
-    case 'account':
-      return account(task.number);
+    case 'accounts':
+      return accounts(task.numbers);
+    case 'windows':
+      return windows(task.entities);
   }
 }
 
@@ -118,8 +123,12 @@ function open(shippedSequence: number): TailKeys {
     const account = view.getFloat64(offset + RecordOffset.accountNumber, true);
     if (account === 0) return;
     accounts.add(account);
-    cards.add(view.getFloat64(offset + RecordOffset.cardNumber, true));
-    users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+    const card = view.getFloat64(offset + RecordOffset.cardNumber, true);
+    // A ledger command has an account and no card.
+    if (card !== 0) {
+      cards.add(card);
+      users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+    }
     const type = view.getUint8(offset + RecordOffset.type);
     const isFollowUp = type !== MessageType.authorization && type !== MessageType.advice;
     if (!isFollowUp || view.getUint8(offset + RecordOffset.chainStatus) === 0) return;
@@ -146,6 +155,7 @@ function restore(message: LoadMessage): boolean {
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec({ partialApproval: data.marqetaPartialApproval });
+  codecs[Protocol.ledger] = ledgerCodec;
   const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence);
   built.load(message);
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
@@ -158,17 +168,25 @@ function restore(message: LoadMessage): boolean {
   return true;
 }
 
-function account(number: number): AccountBooks | null {
+function accounts(numbers: readonly number[]): (AccountBooks | null)[] {
   assert(partition !== null, 'accounts come after restore');
   const { accounts } = partition.books;
-  const slot = accounts.find(number);
-  if (slot < 0) return null;
-  return {
-    funds: accounts.funds(slot),
-    available: accounts.available(slot),
-    held: accounts.held(slot),
-    posted: accounts.posted(slot),
-  };
+  return numbers.map((number) => {
+    const slot = accounts.find(number);
+    if (slot < 0) return null;
+    return {
+      funds: accounts.funds(slot),
+      available: accounts.available(slot),
+      held: accounts.held(slot),
+      posted: accounts.posted(slot),
+    };
+  });
+}
+
+function windows(entities: readonly WindowEntity[]): (WindowUse | null)[] {
+  assert(partition !== null, 'windows come after restore');
+  const { spend } = partition.books;
+  return entities.map(({ level, number, day }) => spend.use(level, number, day));
 }
 
 function stats(): PartitionStats {

@@ -116,6 +116,9 @@ export class Accounts {
   partialApproval(slot: number): boolean {
     return this.#partialApproval[slot] === 1;
   }
+  version(slot: number): number {
+    return this.#version[slot]!;
+  }
   zone(slot: number): Zone {
     return this.#zones[this.#zone[slot]!]!;
   }

@@ -15,10 +15,13 @@ export const MessageType = {
   expiry: 9,
   /** Internal: an approval that missed its deadline is taken back; the id's answer becomes system_error. */
   late: 10,
+  /** Ledger commands: money that enters or leaves an account, without a card and without a chain. */
+  deposit: 11,
+  withdrawal: 12,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
-/** Public names, indexed by MessageType; the internal types are seen in transaction histories. */
+/** Public names, indexed by MessageType; those that no processor sends are seen in histories. */
 export const messageTypeNames = [
   '',
   'authorization',
@@ -31,6 +34,8 @@ export const messageTypeNames = [
   'advice',
   'expiry',
   'late',
+  'deposit',
+  'withdrawal',
 ] as const;
 
 /** Facts decided elsewhere: always applied, never late, never refused for funds or limits. */
@@ -43,12 +48,26 @@ export function isFact(type: MessageType): boolean {
   );
 }
 
+/** Moves money in or out of an account on its owner's order; names the account, not a card. */
+export function isLedgerCommand(type: MessageType): boolean {
+  return type === MessageType.deposit || type === MessageType.withdrawal;
+}
+
+/**
+ * Whether a message is decided however late it is, and never taken back. Facts have happened. A ledger command has no
+ * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit already,
+ * and a withdrawal may have been paid out. Whoever was told 503 asks again with the same id and gets the one answer.
+ */
+export function isNeverLate(type: MessageType): boolean {
+  return isFact(type) || isLedgerCommand(type);
+}
+
 export const Channel = { absent: 0, chip: 1, contactless: 2, magstripe: 3, ecommerce: 4, manual: 5, atm: 6 } as const;
 export type Channel = (typeof Channel)[keyof typeof Channel];
 export const channelNames = ['', 'chip', 'contactless', 'magstripe', 'ecommerce', 'manual', 'atm'] as const;
 
 /** Which codec answered: journaled so that a history says where a message came from. */
-export const Protocol = { internal: 0, native: 1, marqeta: 2 } as const;
+export const Protocol = { internal: 0, native: 1, marqeta: 2, ledger: 3 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 
 /**

@@ -289,6 +289,8 @@ function amountInvalid(context: Context): boolean {
       return amountMinor > 0;
     case T.expiry:
     case T.late:
+    case T.deposit:
+    case T.withdrawal:
       return false;
     default:
       return unreachable(type);
@@ -446,6 +448,9 @@ function effects(context: Context): void {
       break;
     case T.expiry:
     case T.late:
+    // Ledger commands are decided in decide-command.ts.
+    case T.deposit:
+    case T.withdrawal:
       break;
     default:
       unreachable(request.type);

@@ -31,6 +31,8 @@ export interface SeenRows {
 
 export interface AccountRow {
   readonly number: number;
+  /** Brought for ledger commands, which name the account by it. */
+  readonly publicId?: string;
   readonly version: number;
   readonly status: Status;
   readonly currency: string;

@@ -23,6 +23,8 @@ export class Outcome {
   availableMinor = 0;
   /** The account's open holds after this message. */
   heldMinor = 0;
+  /** The account's posted money after a ledger command, which answers with the whole books; 0 for other messages. */
+  postedMinor = 0;
   /** packLetters() of the account's currency; of the request's when there is no account. */
   currency = 0;
 
@@ -55,6 +57,7 @@ export class Outcome {
     this.approvedAmountMinor = 0;
     this.availableMinor = 0;
     this.heldMinor = 0;
+    this.postedMinor = 0;
     this.currency = 0;
     this.heldDelta = 0;
     this.postedDelta = 0;

@@ -1,10 +1,11 @@
 /**
  * What the front asks of a partition's thread, besides running slabs.
  */
+import type { Level } from './limit-names.js';
 import type { LoadMessage } from './load-message.js';
 
 /** A number runs that slab. */
-export type PartitionTask = number | OpenTask | RestoreTask | StatsTask | AccountTask;
+export type PartitionTask = number | OpenTask | RestoreTask | StatsTask | AccountsTask | WindowsTask;
 export interface OpenTask {
   readonly kind: 'open';
   /** Last sequence that Postgres has settled. */
@@ -17,10 +18,10 @@ export interface RestoreTask {
 export interface StatsTask {
   readonly kind: 'stats';
 }
-/** The books of one account as the partition has them; null when the account is not in memory. */
-export interface AccountTask {
-  readonly kind: 'account';
-  readonly number: number;
+/** The books of accounts as the partition has them, in the order asked; null for one that is not in memory. */
+export interface AccountsTask {
+  readonly kind: 'accounts';
+  readonly numbers: readonly number[];
 }
 export interface AccountBooks {
   readonly funds: number;
@@ -29,8 +30,32 @@ export interface AccountBooks {
   readonly posted: number;
 }
 
+/** What entities have spent as of a local day, in the order asked; null for one that is not in memory. */
+export interface WindowsTask {
+  readonly kind: 'windows';
+  readonly entities: readonly WindowEntity[];
+}
+export interface WindowEntity {
+  readonly level: Level;
+  readonly number: number;
+  /** Local day of now in the account's zone. */
+  readonly day: number;
+}
+/** Use of the five windows, daily to lifetime, in minor units and in authorizations. */
+export interface WindowUse {
+  /** The day asked for, or a later one on which the entity has spent already: windows never run backwards. */
+  readonly day: number;
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
+
 /** What a task answers: true or false for a slab, and what the other tasks are named after. */
-export type PartitionResult = boolean | TailKeys | PartitionStats | AccountBooks | null;
+export type PartitionResult =
+  | boolean
+  | TailKeys
+  | PartitionStats
+  | readonly (AccountBooks | null)[]
+  | readonly (WindowUse | null)[];
 
 /** What the journal's unsettled tail touches, to be loaded as of the settled position. Ids and numbers are distinct. */
 export interface TailKeys {

@@ -8,15 +8,17 @@
  *   8 u8 detail    9 u8 chain status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
  *  16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
  *  40 f64 approved amount             48 f64 available after      56 f64 held after
- *  64 f64 held delta   72 f64 posted delta   80 f64 funds delta   88 f64 expiresAtMs
+ *  64 f64 held delta   72 f64 posted delta   80 f64 funds delta
+ *  88 f64 expiresAtMs; of a ledger command, which opens no hold: posted after
  *  96 f64 account number  104 f64 card number  112 f64 user number
  * 120 i32 spend day       124 i32 spend count delta               128 f64 spend amount delta
  * 136 i32 older spend day 140 i32 older spend count delta         144 f64 older spend amount delta
  * 152 u32 profile version 156 u32 extra hash
  * 160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
- * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id)
+ * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in the
+ *     card's place)
  */
-import type { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
+import { type ChainStatus, type Channel, isLedgerCommand, type MessageType, type Protocol } from './codes.js';
 import { assert } from './invariant.js';
 import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
@@ -87,6 +89,8 @@ export const RecordOffset = {
   requestCurrency: 174,
 } as const;
 const O = RecordOffset;
+/** The account's posted money after a ledger command: a hold's end has no meaning there, so it has that place. */
+const postedOffset = O.expiresAtMs;
 
 /** Whose record it is: numbers from the card's profile; 0 where the card is unknown. */
 export interface RecordOwner {
@@ -143,7 +147,8 @@ export function writeRecord(
   view.setFloat64(offset + O.heldDelta, outcome.heldDelta, true);
   view.setFloat64(offset + O.postedDelta, outcome.postedDelta, true);
   view.setFloat64(offset + O.fundsDelta, outcome.fundsDelta, true);
-  view.setFloat64(offset + O.expiresAtMs, outcome.expiresAtMs, true);
+  if (isLedgerCommand(request.type)) view.setFloat64(offset + postedOffset, outcome.postedMinor, true);
+  else view.setFloat64(offset + O.expiresAtMs, outcome.expiresAtMs, true);
   view.setFloat64(offset + O.accountNumber, owner.accountNumber, true);
   view.setFloat64(offset + O.cardNumber, owner.cardNumber, true);
   view.setFloat64(offset + O.userNumber, owner.userNumber, true);
@@ -247,7 +252,9 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   outcome.heldDelta = view.getFloat64(offset + O.heldDelta, true);
   outcome.postedDelta = view.getFloat64(offset + O.postedDelta, true);
   outcome.fundsDelta = view.getFloat64(offset + O.fundsDelta, true);
-  outcome.expiresAtMs = view.getFloat64(offset + O.expiresAtMs, true);
+  const isCommand = isLedgerCommand(view.getUint8(offset + O.type) as MessageType);
+  outcome.postedMinor = isCommand ? view.getFloat64(offset + postedOffset, true) : 0;
+  outcome.expiresAtMs = isCommand ? 0 : view.getFloat64(offset + O.expiresAtMs, true);
   outcome.spendDay = view.getInt32(offset + O.spendDay, true);
   outcome.spendCountDelta = view.getInt32(offset + O.spendCountDelta, true);
   outcome.spendAmountDelta = view.getFloat64(offset + O.spendAmountDelta, true);

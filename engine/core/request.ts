@@ -23,6 +23,8 @@ export const idLengthMax = 64;
 export const merchantNameLengthMax = 128;
 /** Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
 export const amountMinorMax = 1_000_000_000_000_00;
+/** Most that deposits may bring an account to, in minor units: sums of two of these are still exact. */
+export const fundsMinorMax = 4_000_000_000_000_000;
 
 export class Request {
   source: Uint8Array = new Uint8Array(0);
@@ -46,6 +48,7 @@ export class Request {
   /** Authorized and posted by this one message (single-message purchase): no clearing will follow. */
   capture = false;
   readonly id: TextSlice = { start: 0, end: 0 };
+  /** Whose books are asked about: the card token, or the public id of the account that a ledger command names. */
   readonly card: TextSlice = { start: 0, end: 0 };
   /** Id of the authorization that this message follows; empty when absent. */
   readonly original: TextSlice = { start: 0, end: 0 };
@@ -62,6 +65,11 @@ export class Request {
   readonly method: TextSlice = { start: 0, end: 0 };
   readonly userToken: TextSlice = { start: 0, end: 0 };
   readonly actingUserToken: TextSlice = { start: 0, end: 0 };
+
+  /** The account of a ledger command: it stands where other messages have their card, in the record too. */
+  get account(): TextSlice {
+    return this.card;
+  }
 
   /** Back to "nothing was sent", before a reader fills it. */
   reset(source: Uint8Array, protocol: Protocol): void {

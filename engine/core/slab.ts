@@ -16,6 +16,7 @@ import { answerBytesMax } from './limits.js';
 export const EntryKind = {
   native: 1,
   marqeta: 2,
+  ledger: 3,
   /** JSON from the loader: cards, chains and records that were missing. */
   load: 16,
   /** An approval of the slab before missed its deadline: take it back, then answer. The bytes are its location, an f64. */
@@ -31,17 +32,22 @@ export const EntryFlag = {
   seenAbsent: 2,
   /** The loader looked: there is no such original. */
   originalAbsent: 4,
+  /** The loader looked: there is no such account. */
+  accountAbsent: 8,
+  /** The loader looked: the card or account is another partition's, and only its writer may have it. */
+  foreign: 16,
 } as const;
 
 /** Answer statuses below 100 are no HTTP statuses but words between worker and front. */
 export const EntryStatus = {
   none: 0,
-  /** The answer bytes name what is missing: a card token, a request id, an original's id. */
+  /** The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. */
   needCard: 1,
   needSeen: 2,
   needOriginal: 3,
+  needAccount: 4,
   /** Nothing was decided or journaled: the front answers 503 system_error or overloaded, by `reason`. */
-  unavailable: 4,
+  unavailable: 5,
 } as const;
 
 export const AnswerFlag = {

@@ -7,6 +7,7 @@
 import type { Level } from './limit-names.js';
 import { windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
+import type { WindowUse } from './partition-task.js';
 import { samePeriod } from './window.js';
 
 export class Spend {
@@ -105,6 +106,19 @@ export class Spend {
       this.#counts[slot * windowCount + index] = counts[index] ?? 0;
     }
     return true;
+  }
+
+  /** Use of every window as of `day`, or of the later day on which the entity has spent; null when not in memory. */
+  use(level: Level, number: number, day: number): WindowUse | null {
+    const slot = this.find(level, number);
+    if (slot < 0) return null;
+    const asOf = Math.max(day, this.#day[slot]!);
+    const windows = Array.from({ length: windowCount }, (_, index) => index);
+    return {
+      day: asOf,
+      amounts: windows.map((index) => this.amount(slot, index, asOf)),
+      counts: windows.map((index) => this.count(slot, index, asOf)),
+    };
   }
 
   /** How many more entities fit. */

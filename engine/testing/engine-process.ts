@@ -140,6 +140,22 @@ export async function opsGet(place: Pick<EnginePlace, 'opsPort'>, path: string):
   return { status: response.status, text: await response.text() };
 }
 
+/** A deposit or withdrawal on the ops port. `body` as an object, or text that is sent as it is. */
+export async function opsCommand(
+  place: Pick<EnginePlace, 'opsPort'>,
+  kind: 'deposits' | 'withdrawals',
+  accountId: string,
+  body: object | string,
+): Promise<OpsReply> {
+  const response = await fetch(`http://127.0.0.1:${place.opsPort}/admin/accounts/${accountId}/${kind}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${testToken}`, 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    signal: AbortSignal.timeout(10_000),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
 async function opsStatus(place: EnginePlace, path: string): Promise<number> {
   return (await opsGet(place, path)).status;
 }

@@ -34,8 +34,6 @@ export function isUnsupported(refusal: Refusal): refusal is Unsupported {
 
 export interface Codec {
   readonly protocol: Protocol;
-  /** Path on the authorization port. */
-  readonly path: string;
   /**
    * Reads `bytes[start, end)` into `request` (after request.reset). The common shape is read in place without
    * allocating; anything unusual goes to JSON.parse and the schema, with the same verdict. Card numbers in the
@@ -79,6 +77,11 @@ export interface Codec {
    * @param shuttingDown says so instead of naming the reason, in protocols that have words for it
    */
   unavailableBody(reason: Reason, shuttingDown?: boolean): Uint8Array;
+}
+
+/** A protocol of the authorization port. */
+export interface PortCodec extends Codec {
+  readonly path: string;
 }
 
 export { answerBytesMax } from '../core/limits.js';

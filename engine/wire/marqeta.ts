@@ -9,7 +9,7 @@ import { decimalToMinor, exponentOf, writeDecimal } from '../core/money.js';
 import type { Outcome } from '../core/outcome.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
-import { type Codec, isUnsupported } from './codec.js';
+import { isUnsupported, type PortCodec } from './codec.js';
 import { countryOf } from './countries.js';
 import {
   afterColon,
@@ -415,7 +415,7 @@ export interface MarqetaOptions {
   readonly partialApproval?: boolean;
 }
 
-export interface MarqetaCodec extends Codec {
+export interface MarqetaCodec extends PortCodec {
   /** The byte reader alone, for tests and benchmarks. False: it is not sure, and the request is half filled. */
   readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean;
 }

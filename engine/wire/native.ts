@@ -8,7 +8,7 @@ import { writeInteger } from '../core/money.js';
 import { type Outcome, responseCode } from '../core/outcome.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
-import type { Codec, Refusal } from './codec.js';
+import type { PortCodec, Refusal } from './codec.js';
 import { isCommonDateTime } from './date-time.js';
 import {
   afterColon,
@@ -424,7 +424,7 @@ function writeConflict(target: Uint8Array, offset: number, request: Request): nu
   return copyBytes(target, at, piece.conflictEnd) - offset;
 }
 
-export const nativeCodec: Codec = {
+export const nativeCodec: PortCodec = {
   protocol: Protocol.native,
   path: '/v1/authorizations',
   read(request: Request, bytes: Uint8Array, start: number, end: number): Refusal | null {

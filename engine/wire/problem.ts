@@ -31,24 +31,25 @@ function pointerOf(field: string): string {
   return field === '' ? '' : `/${field.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('.', '/')}`;
 }
 
-function problem(status: number, title: string, detail: string): Uint8Array {
-  return encode({ type: 'about:blank', title, status, detail });
+/** @param more members of our own, after the standard ones */
+export function problemBody(status: number, title: string, detail: string, more: object = {}): Uint8Array {
+  return encode({ type: 'about:blank', title, status, detail, ...more });
 }
 
-export const unauthorizedBody = problem(
+export const unauthorizedBody = problemBody(
   401,
   'unauthorized',
   'send the processor credentials as HTTP Basic authentication',
 );
-export const notFoundBody = problem(404, 'not_found', 'there is nothing at this path');
-export const methodNotAllowedBody = problem(405, 'method_not_allowed', 'this path takes POST only');
-export const tooLargeBody = problem(413, 'body_too_large', 'the body is longer than 65536 bytes');
-export const unsupportedMediaTypeBody = problem(
+export const notFoundBody = problemBody(404, 'not_found', 'there is nothing at this path');
+export const methodNotAllowedBody = problemBody(405, 'method_not_allowed', 'this path takes POST only');
+export const tooLargeBody = problemBody(413, 'body_too_large', 'the body is longer than 65536 bytes');
+export const unsupportedMediaTypeBody = problemBody(
   415,
   'unsupported_media_type',
   'send the body as application/json, not encoded',
 );
-export const internalErrorBody = problem(500, 'internal_error', 'the request was not decided');
+export const internalErrorBody = problemBody(500, 'internal_error', 'the request was not decided');
 
 function unavailable(title: string, reason: Reason, detail: string): Uint8Array {
   const entry = reasonEntry(reason);

@@ -1,0 +1,133 @@
+/**
+ * Queries about accounts and what was spent on them, for ledger commands and for the ops port. Part of database.ts, which
+ * owns the connections and their deadlines.
+ */
+import type postgres from 'postgres';
+import { Status } from './core/accounts.js';
+import type { Level } from './core/limit-names.js';
+import type { AccountRow, LoadMessage, SpendRow } from './core/load-message.js';
+
+const statusNumbers: Record<string, Status> = { active: Status.active, frozen: Status.frozen, closed: Status.closed };
+
+export function statusNumber(name: string): Status {
+  // Anything the engine does not know must not spend.
+  return statusNumbers[name] ?? Status.closed;
+}
+
+/** A row of spend_windows as SpendRow, or null where a left join found none. */
+export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
+  const column = (name: string) => sql(`${alias}.${name}`);
+  return sql`case when ${column('entity_id')} is null then null else json_build_object(
+      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
+      'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
+        ${column('yearly_amount')}, ${column('lifetime_amount')}),
+      'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
+        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
+}
+
+interface OwnerRow {
+  readonly key: string;
+  readonly owner: number;
+}
+const ownerMap = (rows: readonly OwnerRow[]) => new Map(rows.map(({ key, owner }) => [key, owner]));
+
+export async function cardOwners(sql: postgres.Sql, tokens: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  return ownerMap(
+    await sql<OwnerRow[]>`select c.token as key, a.owner_key::float8 as owner
+      from cards c join accounts a on a.id = c.account_id where c.token = any(${tokens as string[]})`,
+  );
+}
+
+export async function accountOwners(
+  sql: postgres.Sql,
+  publicIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  return ownerMap(
+    await sql<OwnerRow[]>`select public_id as key, owner_key::float8 as owner
+      from accounts where public_id = any(${publicIds as string[]})`,
+  );
+}
+
+/** What a partition needs to decide ledger commands on accounts named by public id. */
+export async function loadAccounts(
+  sql: postgres.Sql,
+  publicIds: readonly string[],
+  isOurs: (ownerKey: number) => boolean,
+): Promise<{ readonly message: LoadMessage; readonly owners: ReadonlyMap<string, number> }> {
+  const rows = await sql<
+    { json: Omit<AccountRow, 'status' | 'publicId'> & { status: string; publicId: string; ownerKey: number } }[]
+  >`
+    select json_build_object('number', a.id, 'publicId', a.public_id, 'version', a.version, 'status', a.status,
+      'currency', a.currency, 'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits,
+      'funds', a.funds, 'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key) as json
+    from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+    where a.public_id = any(${publicIds as string[]})`;
+  const owners = new Map<string, number>();
+  const accounts: AccountRow[] = [];
+  for (const { json } of rows) {
+    const { ownerKey, ...account } = json;
+    owners.set(account.publicId, ownerKey);
+    if (isOurs(ownerKey)) accounts.push({ ...account, status: statusNumber(account.status) });
+  }
+  return { message: { accounts }, owners };
+}
+
+export interface AccountSummary {
+  readonly publicId: string;
+  readonly number: number;
+  readonly ownerKey: number;
+  readonly currency: string;
+  readonly funds: number;
+  readonly available: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+export async function accountSummaries(
+  sql: postgres.Sql,
+  publicIds: readonly string[],
+): Promise<readonly AccountSummary[]> {
+  return sql<AccountSummary[]>`
+    select public_id as "publicId", id::float8 as number, owner_key::float8 as "ownerKey", currency, funds::float8,
+      available::float8, held::float8, posted::float8
+    from accounts where public_id = any(${publicIds as string[]})`;
+}
+
+/** Internal numbers; null where nobody asks. */
+export interface SpendEntities {
+  readonly card: number | null;
+  readonly user: number | null;
+  readonly account: number | null;
+}
+
+export interface SpendSummary {
+  readonly level: Level;
+  readonly number: number;
+  readonly ownerKey: number;
+  readonly timeZone: string;
+  /** Null: nothing was ever spent, or nothing of it is settled. */
+  readonly spend: SpendRow | null;
+}
+
+export async function spendSummaries(
+  sql: postgres.Sql,
+  { card, user, account }: SpendEntities,
+): Promise<readonly SpendSummary[]> {
+  return sql<SpendSummary[]>`
+    with entity as (
+      select 0 as level, c.id as number, a.owner_key, a.time_zone
+      from cards c join accounts a on a.id = c.account_id where c.id = ${card}::bigint
+      union all
+      -- A user has no zone of their own: that of the account or card asked for with them, else of their first account.
+      select 1, u.id, u.owner_key, coalesce((
+        select a.time_zone from accounts a where a.owner_key = u.owner_key
+        order by a.id = coalesce(${account}::bigint, (select account_id from cards where id = ${card}::bigint)) desc
+          nulls last, a.id
+        limit 1), 'UTC')
+      from (select id, coalesce(company_id * 2 + 1, id * 2) as owner_key from users where id = ${user}::bigint) u
+      union all
+      select 2, id, owner_key, time_zone from accounts where id = ${account}::bigint)
+    select e.level, e.number::float8, e.owner_key::float8 as "ownerKey", e.time_zone as "timeZone",
+      ${spendJson(sql, 's')} as spend
+    from entity e left join spend_windows s on s.level = e.level and s.entity_id = e.number`;
+}
