@@ -1,0 +1,141 @@
+/** What the triggers of the feed promise: a change of a profile and its outbox entry are one, numbered as committed. */
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { createTestAccounts } from '../deploy/testing/test-accounts.js';
+import { createTestDatabase } from '../deploy/testing/test-database.js';
+
+interface Entry {
+  readonly sequence: string | null;
+  readonly topic: string;
+  readonly key: string;
+  readonly version: string;
+  readonly payload: { readonly status: string; readonly limits: unknown; readonly version: number };
+}
+
+async function database(t: Test, connections = 1): Promise<postgres.Sql> {
+  const { url, close } = await createTestDatabase();
+  const sql = postgres(url, { max: connections, onnotice: () => undefined });
+  t.teardown(async () => {
+    await sql.end({ timeout: 1 });
+    await close();
+  });
+  await createTestAccounts(sql, 3, 1000);
+  return sql;
+}
+
+const entries = (sql: postgres.Sql) =>
+  sql<Entry[]>`select sequence, topic, key, version, payload from outbox order by id`;
+
+t.test('inserting writes nothing, a change writes the whole profile with a version one higher', async (t) => {
+  const sql = await database(t);
+  t.same(await entries(sql), []);
+  await sql`update cards set status = 'frozen', version = version + 1 where id = 2`;
+  await sql`update users set status = 'closed', version = version + 1 where id = 1`;
+  await sql`update accounts set time_zone = 'Asia/Tokyo', version = version + 1 where id = 3`;
+  const [card, user, account] = await entries(sql);
+  t.match(card, { topic: 'card', key: '2', version: '2', sequence: null });
+  t.match(card!.payload, { token: 'card_2', number: 2, version: 2, status: 'frozen', limits: null, ownerKey: 4 });
+  t.match(user, { topic: 'user', key: '1', version: '2', payload: { status: 'closed', ownerKey: 2 } });
+  t.match(account, { topic: 'account', key: '3', payload: { timeZone: 'Asia/Tokyo', currency: 'USD', ownerKey: 6 } });
+});
+
+t.test('a change that forgets the version gets one', async (t) => {
+  const sql = await database(t);
+  await sql`update cards set status = 'frozen' where id = 1`;
+  await sql`update users set status = 'frozen' where id = 1`;
+  await sql`update accounts set status = 'frozen' where id = 1`;
+  await sql`update cards set status = 'frozen' where id = 1`;
+  t.same(
+    (await entries(sql)).map(({ topic, version }) => `${topic} ${version}`),
+    ['card 2', 'user 2', 'account 2'],
+    'and saying the same again is no change',
+  );
+});
+
+t.test('settling the books is no news', async (t) => {
+  const sql = await database(t);
+  await sql`update accounts set available = available - 5, held = held + 5`;
+  t.same(await entries(sql), []);
+});
+
+t.test('limits raise the version of their owner once, whoever does it', async (t) => {
+  const sql = await database(t);
+  const limits = sql.json({ perAuthorization: 5 });
+  await sql`
+    with changed as (
+      insert into limits (level, entity_id, limits) values (0, 1, ${limits})
+      on conflict (level, entity_id) do update set limits = excluded.limits
+    )
+    update cards set version = version + 1 where id = 1`;
+  await sql`insert into limits (level, entity_id, limits) values (0, 2, ${limits}), (1, 2, ${limits}), (2, 2, ${limits})`;
+  await sql`update limits set limits = '{}' where level = 0 and entity_id = 2`;
+  await sql`update limits set limits = '{}' where level = 0 and entity_id = 2`;
+  await sql`delete from limits where level = 2`;
+  t.same(
+    (await entries(sql)).map(({ topic, key, version, payload }) => [topic, key, version, payload.limits]),
+    [
+      ['card', '1', '2', { perAuthorization: 5 }],
+      ['card', '2', '2', { perAuthorization: 5 }],
+      ['user', '2', '2', { perAuthorization: 5 }],
+      ['account', '2', '2', { perAuthorization: 5 }],
+      ['card', '2', '3', {}],
+      ['account', '2', '3', null],
+    ],
+  );
+});
+
+t.test('a card that is made with its limits is no change', async (t) => {
+  const sql = await database(t);
+  await sql`
+    with made as (
+      insert into cards (public_id, token, account_id, user_id, name, expires)
+      values ('c', 'c', 1, 1, 'c', '2099-12-31') returning id
+    )
+    insert into limits (level, entity_id, limits) select 0, id, '{"perAuthorization": 5}' from made`;
+  t.same(await entries(sql), []);
+});
+
+t.test('numbers are given in the order of commits, without gaps, by several at once', async (t) => {
+  const sql = await database(t, 4);
+  const slow = await sql.reserve();
+  await slow`begin`;
+  await slow`update cards set status = 'frozen' where id = 1`;
+  await sql`update cards set status = 'frozen' where id = 2`;
+  t.match(await sql`select * from feed_number()`, [{ newest: '1', more: false }], 'what is not committed waits');
+  await slow`commit`;
+  slow.release();
+  await sql`update cards set status = 'closed'`;
+  await Promise.all([sql`select feed_number(1)`, sql`select feed_number(1)`, sql`select feed_number(1)`]);
+  t.match(await sql`select * from feed_number(1)`, [{ newest: '5', more: true }]);
+  t.match(await sql`select * from feed_number(1)`, [{ newest: '5', more: false }]);
+  const numbered = (await entries(sql)).sort((a, b) => Number(a.sequence) - Number(b.sequence));
+  t.same(
+    numbered.map(({ sequence }) => sequence),
+    ['1', '2', '3', '4', '5'],
+  );
+  t.same(
+    numbered.slice(0, 2).map(({ key }) => key),
+    ['2', '1'],
+    'the first to commit, not the first to begin',
+  );
+});
+
+t.test('only the oldest entries are removed, and how far is known', async (t) => {
+  const sql = await database(t);
+  for (let round = 0; round < 4; round++) await sql`update cards set version = version + 1`;
+  await sql`select feed_number()`;
+  t.match(await sql`select feed_prune('1 hour', 1000) as gone`, [{ gone: '0' }]);
+  t.match(await sql`select feed_prune('1 hour', 10) as gone`, [{ gone: '2' }]);
+  t.match(await sql`select feed_prune('0 s', 1000, 5) as gone`, [{ gone: '5' }]);
+  t.match(await sql`select newest, pruned, (select count(*) from outbox) as kept from feed_position`, [
+    { newest: '12', pruned: '7', kept: '5' },
+  ]);
+});
+
+t.test('a feed has one name from the first question on', async (t) => {
+  const sql = await database(t, 3);
+  const ask = () => sql<{ id: string }[]>`select feed_id() as id`;
+  const names = (await Promise.all([ask(), ask(), ask()])).map(([row]) => row!.id);
+  t.match(names[0], /^[0-9a-f-]{36}$/);
+  t.equal(new Set(names).size, 1);
+});
