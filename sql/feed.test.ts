@@ -139,3 +139,24 @@ t.test('a feed has one name from the first question on', async (t) => {
   t.match(names[0], /^[0-9a-f-]{36}$/);
   t.equal(new Set(names).size, 1);
 });
+
+t.test('a change that is not there yet is not confirmed, one that is there has a number', async (t) => {
+  const sql = await database(t);
+  await sql`update cards set status = 'frozen' where id = 1`;
+  const [row] = await sql`
+    select * from feed_confirm(${['card', 'card', 'user', 'account', 'card']}, ${[1, 1, 1, 1, 99]}, ${[2, 3, 1, 2, 1]})`;
+  t.match(row, { newest: '1', more: false, present: [true, false, true, false, false] });
+});
+
+t.test('an engine counts until it has stopped by itself, and a second and a twentieth longer', async (t) => {
+  const sql = await database(t);
+  await sql`
+    insert into feed_engines (id, place, pid, stale_ms, applied, seen_at)
+    select gen_random_uuid(), name, 1, 10000, 0, clock_timestamp() - age * interval '1 ms'
+    from (values ('fresh', 0), ('stopped', 11000), ('counts', 11400), ('gone', 11600)) as engine (name, age)`;
+  const live = await sql<{ place: string }[]>`select place from feed_engines_live order by seen_at desc`;
+  t.same(
+    live.map(({ place }) => place),
+    ['fresh', 'stopped', 'counts'],
+  );
+});

@@ -211,3 +211,30 @@ $$;
 CREATE TRIGGER feed_new AFTER INSERT OR DELETE ON limits FOR EACH ROW EXECUTE FUNCTION feed_limits();
 CREATE TRIGGER feed_changed AFTER UPDATE ON limits
 FOR EACH ROW WHEN (NEW.limits IS DISTINCT FROM OLD.limits) EXECUTE FUNCTION feed_limits();
+
+-- For whoever waits until changes are in force: whether rows have those versions (or newer), then numbers what is
+-- committed. A change found present has a number up to `newest`, unless `more` says that some are left.
+CREATE FUNCTION feed_confirm(
+  topics text[], keys bigint[], versions bigint[], OUT newest bigint, OUT more boolean, OUT present boolean[]
+)
+LANGUAGE plpgsql AS $$
+BEGIN
+  present := ARRAY(
+    SELECT coalesce(CASE asked.topic
+      WHEN 'card' THEN (SELECT t.version >= asked.version FROM cards t WHERE t.id = asked.key)
+      WHEN 'user' THEN (SELECT t.version >= asked.version FROM users t WHERE t.id = asked.key)
+      WHEN 'account' THEN (SELECT t.version >= asked.version FROM accounts t WHERE t.id = asked.key)
+    END, false)
+    FROM unnest(topics, keys, versions) WITH ORDINALITY AS asked (topic, key, version, place)
+    ORDER BY asked.place
+  );
+  SELECT given.newest, given.more INTO newest, more FROM feed_number() given;
+END
+$$;
+
+-- Engines that may still approve. An engine stops by itself `stale_ms` after it began its last renewal, on its own clock;
+-- this clock saw the renewal later than it began, so by `seen_at + stale_ms` here the engine has stopped there, provided
+-- that the two clocks run alike: 5 % and a second are far beyond what clocks and the engine's own checks can be off.
+CREATE VIEW feed_engines_live AS
+SELECT id, place, pid, applied, seen_at, stale_ms FROM feed_engines
+WHERE clock_timestamp() <= seen_at + stale_ms * 1.05 * interval '1 millisecond' + interval '1 second';
