@@ -8,6 +8,7 @@ import type { Log } from './log.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
 import { Database } from './stores/postgres.js';
+import { RedisConnection } from './stores/redis.js';
 import { UserStore } from './stores/users.js';
 
 export interface Api {
@@ -20,10 +21,10 @@ export interface Api {
 
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   const services = createServices(config, log);
-  const { database, health } = services;
+  const { database, redis, health } = services;
   await database.start();
-  const app = await createServer(services);
   try {
+    const app = await createServer(services);
     const url = await app.listen({ host: config.host, port: config.port });
     health.serving();
     log.info({ url }, 'listening');
@@ -33,10 +34,12 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       stop: async () => {
         health.stopping();
         await app.close();
+        redis?.close();
         await database.close();
       },
     };
   } catch (error) {
+    redis?.close();
     await database.close();
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     throw taken
@@ -47,13 +50,15 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
 
 function createServices(config: ApiConfig, log: Log): Services {
   const database = new Database(config.postgres, log);
+  const redis = config.redisUrl === null ? null : new RedisConnection(config.redisUrl, log);
   const telemetry = new Telemetry();
   const health = new Health();
   const users = new UserStore(database);
   const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
   const access = new Access(tokens, users);
   watchDatabase(database, telemetry, health);
-  return { config, log, database, users, tokens, access, telemetry, health };
+  watchRedis(redis, telemetry, health);
+  return { config, log, database, redis, users, tokens, access, telemetry, health };
 }
 
 function watchDatabase(database: Database, telemetry: Telemetry, health: Health): void {
@@ -70,5 +75,16 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
   telemetry.gauge('postgres_connections_busy', 'Connections with a query', [], (gauge) => gauge.set(database.active));
   telemetry.gauge('postgres_queries_waiting', 'Queries that wait for a connection', [], (gauge) =>
     gauge.set(database.waiting),
+  );
+}
+
+function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health: Health): void {
+  health.add('redis', () => {
+    if (redis === null) return { status: 'disabled', detail: 'REDIS_URL is not set' };
+    const { isUp, detail } = redis.health();
+    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+  });
+  telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>
+    counter.inc(redis?.failures ?? 0),
   );
 }

@@ -6,12 +6,15 @@ import type { Health } from './health.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import type { Database } from './stores/postgres.js';
+import type { RedisConnection } from './stores/redis.js';
 import type { UserStore } from './stores/users.js';
 
 export interface Services {
   readonly config: ApiConfig;
   readonly log: Log;
   readonly database: Database;
+  /** Null: REDIS_URL is not set. */
+  readonly redis: RedisConnection | null;
   readonly users: UserStore;
   readonly tokens: Tokens;
   readonly access: Access;

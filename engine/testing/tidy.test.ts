@@ -49,7 +49,9 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'api/auth/tokens.ts',
   ],
   typebox: ['api/http/schemas.ts'],
+  ioredis: ['api/stores/redis.ts'],
   jose: ['api/auth/tokens.ts'],
+  '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
 
 /** The pure core reads no clock, draws no random number, and waits for nothing. */

@@ -1,0 +1,29 @@
+/** Redis may come and go; a caller never waits for it and never fails because of it. */
+import { pino } from 'pino';
+import t from 'tap';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { RedisConnection } from './redis.js';
+
+t.test('commands are answered, and by the fallback while Redis is away', async (t) => {
+  const server = await OwnRedis.start();
+  t.teardown(() => server.stop());
+  const redis = new RedisConnection(server.url, pino({ level: 'silent' }));
+  t.teardown(() => redis.close());
+  await until('Redis is connected', () => redis.isUp);
+  t.equal(await redis.ask((client) => client.incr('a'), 0), 1);
+  await server.stop();
+  await until('the loss is noticed', () => !redis.isUp);
+  t.equal(await redis.ask((client) => client.incr('a'), -1), -1);
+  await server.restart();
+  await until('Redis is connected again', () => redis.isUp);
+  t.equal(await redis.ask((client) => client.incr('a'), 0), 1, 'an empty server');
+});
+
+t.test('a server that is not there hinders nobody', async (t) => {
+  const redis = new RedisConnection('redis://127.0.0.1:1', pino({ level: 'silent' }));
+  t.teardown(() => redis.close());
+  await until('it is known', () => redis.health().detail !== 'connecting');
+  t.equal(await redis.ask((client) => client.incr('a'), -1), -1);
+  t.equal(redis.health().isUp, false);
+});
