@@ -1,0 +1,237 @@
+/**
+ * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their validators
+ * and indexes (sql/mongo), health, and errors told apart by what a caller can do about them.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AnyBulkWriteOperation,
+  type Collection,
+  type Db,
+  type Document,
+  type IndexDescription,
+  MongoBulkWriteError,
+  MongoClient,
+  MongoError,
+  MongoNetworkError,
+  MongoServerError,
+} from 'mongodb';
+import type { MongodbConfig } from '../../config.js';
+import type { Log } from '../../log.js';
+import { DatabaseUnavailable } from '../database-errors.js';
+import type { StoreHealth } from './store.js';
+
+export type { AnyBulkWriteOperation, Collection, Document };
+
+/** Longest that one operation may run on the server, and one request waits for it: a person waits for the answer. */
+const operationMs = 3_000;
+/** Used when the connection string names no database. */
+const databaseDefault = 'atlanticfrewaycard';
+const watchEveryMs = 1_000;
+const schemaFolder = join('sql', 'mongo');
+
+const duplicateKeyCode = 11_000;
+
+interface CollectionSchema {
+  readonly collection: string;
+  readonly indexes: readonly IndexDescription[];
+  readonly validator: Document;
+}
+
+export class MongoConnection {
+  readonly #client: MongoClient;
+  readonly #log: Log;
+  readonly #db: Db;
+  readonly #root: string;
+  #watcher: NodeJS.Timeout | undefined;
+  #isPinging = false;
+  #isPrepared = false;
+  /** Null: up, as far as we know. */
+  #downReason: string | null = null;
+  operations = 0;
+  failedOperations = 0;
+
+  /** @param root the repository's folder, where sql/mongo is */
+  constructor(config: MongodbConfig, log: Log, root: string) {
+    this.#log = log;
+    this.#root = root;
+    this.#client = new MongoClient(config.uri, {
+      appName: 'api',
+      maxPoolSize: config.poolMax,
+      minPoolSize: config.poolMin,
+      maxIdleTimeMS: config.idleMs,
+      // Below the deadline of a request: who waits longer than an operation may take gets a 503.
+      serverSelectionTimeoutMS: Math.min(config.serverSelectionMs, operationMs),
+      connectTimeoutMS: Math.min(config.serverSelectionMs, operationMs),
+      waitQueueTimeoutMS: operationMs,
+      socketTimeoutMS: config.socketMs,
+      retryReads: true,
+      // A write that was cut off may have happened: who asked looks at the version, the driver must not repeat it blindly.
+      retryWrites: false,
+      writeConcern: { w: 'majority' },
+    });
+    this.#db = this.#client.db(databaseNameOf(config.uri));
+  }
+
+  collection<T extends Document>(name: string): Collection<T> {
+    return this.#db.collection<T>(name);
+  }
+
+  /** Watches MongoDB from now on. Returns also when it does not answer: everything else can be served. */
+  async start(): Promise<void> {
+    await this.#ping();
+    if (this.#downReason !== null) {
+      this.#log.warn({ reason: this.#downReason }, 'MongoDB does not answer yet: serving without it until it does');
+    }
+    this.#watcher = setInterval(() => void this.#ping(), watchEveryMs);
+    this.#watcher.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watcher);
+    await this.#client.close(true);
+  }
+
+  health(): StoreHealth {
+    return this.#downReason === null ? { isUp: true, detail: 'answers' } : { isUp: false, detail: this.#downReason };
+  }
+
+  /**
+   * Runs one operation under the deadline.
+   * @throws DatabaseUnavailable when MongoDB is away or late
+   */
+  async run<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
+    // Known to be away: an error now is better than the same error after a time-out.
+    if (this.#downReason !== null) throw new DatabaseUnavailable(`MongoDB: ${this.#downReason}`);
+    return this.#execute(name, operation);
+  }
+
+  async #execute<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    // The server's own limit does not help when it stands still, and the socket's is longer than anybody waits.
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new DatabaseUnavailable(`${name}: MongoDB gave no answer within ${operationMs} ms`)),
+        operationMs + 200,
+      );
+    });
+    this.operations++;
+    try {
+      return await Promise.race([operation({ maxTimeMS: operationMs }), late]);
+    } catch (error) {
+      if (error instanceof MongoServerError && !isRetryable(error)) throw error;
+      this.failedOperations++;
+      void this.#ping();
+      if (error instanceof MongoError) throw new DatabaseUnavailable(`${name}: ${error.message}`, { cause: error });
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #ping(): Promise<void> {
+    if (this.#isPinging) return;
+    this.#isPinging = true;
+    try {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${operationMs} ms`)), operationMs);
+      });
+      await Promise.race([this.#db.command({ ping: 1 }), late]).finally(() => clearTimeout(timer));
+      if (!this.#isPrepared) await this.#prepare();
+      this.#isPrepared = true;
+      if (this.#downReason !== null) this.#log.info('MongoDB answers again');
+      this.#downReason = null;
+    } catch (error) {
+      const { message } = error as Error;
+      if (this.#downReason === null && this.#watcher !== undefined) {
+        this.#log.error({ error: message }, 'MongoDB is away');
+      }
+      this.#downReason = message;
+    } finally {
+      this.#isPinging = false;
+    }
+  }
+
+  /** Collections, validators where the server takes them, and indexes; all of it may be there already. */
+  async #prepare(): Promise<void> {
+    const schemas = await readSchemas(join(this.#root, schemaFolder));
+    let refusal: string | null = null;
+    for (const schema of schemas) {
+      refusal = (await this.#validate(schema)) ?? refusal;
+      for (const index of schema.indexes) await this.#index(schema.collection, index);
+    }
+    if (refusal !== null) {
+      this.#log.warn(
+        { reason: refusal },
+        'this MongoDB-protocol server takes no validators: documents are checked by us alone',
+      );
+    }
+  }
+
+  /** @returns why the server takes no validator; null when it did */
+  async #validate({ collection, validator }: CollectionSchema): Promise<string | null> {
+    const { length } = await this.#db.listCollections({ name: collection }, { nameOnly: true }).toArray();
+    try {
+      if (length === 0) await this.#db.createCollection(collection, { validator });
+      else await this.#db.command({ collMod: collection, validator });
+      return null;
+    } catch (error) {
+      if (!(error instanceof MongoServerError)) throw error;
+      // Two processes that start at once: the other one made it.
+      if (error.codeName === 'NamespaceExists') return null;
+      if (length === 0) await this.#db.createCollection(collection).catch(ignoreExisting);
+      return error.message;
+    }
+  }
+
+  async #index(collection: string, index: IndexDescription): Promise<void> {
+    const { key, ...options } = index;
+    try {
+      await this.#db.collection(collection).createIndex(key, options);
+    } catch (error) {
+      if (!(error instanceof MongoServerError) || options.sparse !== true) throw error;
+      // A server without sparse indexes serves the same queries with a larger one.
+      const { sparse, ...plain } = options;
+      await this.#db.collection(collection).createIndex(key, plain);
+    }
+  }
+}
+
+/** Whether a unique index refused the document. */
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof MongoServerError && error.code === duplicateKeyCode;
+}
+
+/** Whether nothing but unique indexes refused anything of a bulk write. */
+export function hasOnlyDuplicateKeys(error: unknown): boolean {
+  if (!(error instanceof MongoBulkWriteError)) return false;
+  const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  return errors.every(({ code }) => code === duplicateKeyCode);
+}
+
+/** The server is going away or in the middle of an election, or the operation ran into its time limit (50). */
+function isRetryable(error: MongoServerError): boolean {
+  return (
+    error instanceof MongoNetworkError ||
+    error.code === 50 ||
+    error.hasErrorLabel('RetryableWriteError') ||
+    error.hasErrorLabel('TransientTransactionError')
+  );
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!(error instanceof MongoServerError && error.codeName === 'NamespaceExists')) throw error;
+}
+
+function databaseNameOf(uri: string): string {
+  const name = /^mongodb(?:\+srv)?:\/\/[^/?]+\/([^?]*)/.exec(uri)?.[1] ?? '';
+  return name === '' ? databaseDefault : decodeURIComponent(name);
+}
+
+async function readSchemas(folder: string): Promise<CollectionSchema[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  return Promise.all(
+    names.map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as CollectionSchema),
+  );
+}
