@@ -9,7 +9,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAccounts } from './accounts.js';
-import { load, newIdPrefix } from './load.js';
+import { load, newIdPrefix } from './load/load.js';
+import { uniformTraffic } from './load/uniform.js';
 import { describeMachine } from './machine.js';
 import { readResidentBytes } from './process-stats.js';
 import { isMain, resultFolder, runUntilSignal } from './run.js';
@@ -65,15 +66,19 @@ export async function measureMemory(
     {
       host: loopback,
       port: stack.engine.port,
-      path: '/v1/authorizations',
-      credentials: stack.credentials,
-      kind: 'balance_inquiry',
-      idPrefix: newIdPrefix('memory'),
-      cardFirst,
-      cardCount,
-      cardOrder: 'sequence',
-      amountMinorMin: 1,
-      amountMinorMax: 1,
+      traffic: uniformTraffic({
+        path: '/v1/authorizations',
+        credentials: stack.credentials,
+        kind: 'balance_inquiry',
+        idPrefix: newIdPrefix('memory'),
+        cardFirst,
+        cardCount,
+        cardOrder: 'sequence',
+        amountMinorMin: 1,
+        amountMinorMax: 1,
+        answers: 'decision',
+      }),
+      pace: { kind: 'closed' },
       connectionCount,
       threadCount: 1,
       warmUpMs: 0,
@@ -87,7 +92,7 @@ export async function measureMemory(
   // Garbage of the load is collected while nothing happens, as far as the engine does so by itself.
   await delay(1000);
   const residentAfterBytes = readResidentBytes(stack.engine.pid);
-  const known = result.approvedCount;
+  const known = result.rightCount;
   return {
     cardCount,
     knownCount: known,

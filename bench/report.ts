@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../deploy/repository-root.js';
-import type { LoadResult } from './load.js';
+import type { LoadResult } from './load/load.js';
 import type { Machine } from './machine.js';
 import { describeMemory, type MemoryResult } from './memory.js';
 import { type EngineUse, median, type Round, type ShapeResult } from './rounds.js';
@@ -109,7 +109,7 @@ function notes({ machine, shapes, wrk, memory, warnings }: QuickResult): string[
     "Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, " +
       `generator and servers on the same ${machine.coreCount} cores. Errors ${sum(loads, (load) => load.errorCount)}, ` +
       `timeouts ${sum(loads, (load) => load.timeoutCount)}, wrong answers ${sum(loads, (load) => load.wrongCount)}; of ` +
-      `${sum(engineLoads, (load) => load.latency.count)} engine answers ${sum(engineLoads, (load) => load.approvedCount)} approved. ` +
+      `${sum(engineLoads, (load) => load.latency.count)} engine answers ${sum(engineLoads, (load) => load.rightCount)} approved. ` +
       `Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres${settling(shapes)}.`,
   ];
   if (busiest > generatorLimit) {

@@ -3,7 +3,9 @@
  * speed is read as a share of the echo's of the same minute, because the machine is shared and its speed drifts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LoadResult, load, newIdPrefix } from './load.js';
+import { type LoadResult, load, newIdPrefix } from './load/load.js';
+import { faultsOf } from './load/result.js';
+import { uniformTraffic } from './load/uniform.js';
 import { counterDelta, histogramMean, histogramPercentile, type Metrics, scrapeMetrics } from './metrics.js';
 import { busyShare, type ProcessCpu, readMachineTime, readProcessCpu, readResidentBytes } from './process-stats.js';
 import { loopback, type Stack } from './stack.js';
@@ -112,15 +114,19 @@ async function measure(
     {
       host: loopback,
       port,
-      path,
-      credentials: stack.credentials,
-      kind: 'authorization',
-      idPrefix: newIdPrefix('quick'),
-      cardFirst: 1,
-      cardCount: shape.cardCount,
-      cardOrder: 'random',
-      amountMinorMin: 1000,
-      amountMinorMax: 9999,
+      traffic: uniformTraffic({
+        path,
+        credentials: stack.credentials,
+        kind: 'authorization',
+        idPrefix: newIdPrefix('quick'),
+        cardFirst: 1,
+        cardCount: shape.cardCount,
+        cardOrder: 'random',
+        amountMinorMin: 1000,
+        amountMinorMax: 9999,
+        answers: server === 'echo' ? 'echo' : 'decision',
+      }),
+      pace: { kind: 'closed' },
       connectionCount: shape.connectionCount,
       threadCount: timing.threadCount,
       warmUpMs: timing.warmUpMs,
@@ -253,13 +259,7 @@ function disturbed(echo: Measurement): string {
 }
 
 function faults(result: LoadResult): string {
-  const parts = [
-    result.errorCount > 0 ? `${result.errorCount} errors (${result.errorFirst})` : '',
-    result.timeoutCount > 0 ? `${result.timeoutCount} timeouts` : '',
-    result.wrongCount > 0 ? `${result.wrongCount} wrong answers` : '',
-    result.declinedCount > 0 ? `${result.declinedCount} declined` : '',
-    ...Object.entries(result.statusCounts).map(([status, count]) => (status === '200' ? '' : `${count} × ${status}`)),
-  ].filter((part) => part !== '');
+  const parts = faultsOf(result);
   return parts.length === 0 ? '' : `; ${parts.join(', ')}`;
 }
 

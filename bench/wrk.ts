@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Message } from './message.js';
+import { UniformMessage } from './load/uniform.js';
 
 const run = promisify(execFile);
 
@@ -75,17 +75,11 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
 
 /** Lua that pastes the running number, a card and an amount into the same bytes that our own generator sends. */
 export function wrkScript(options: Omit<WrkOptions, 'connectionCount' | 'durationSeconds' | 'folder'>): string {
-  const message = new Message({
-    host: options.host,
-    port: options.port,
-    path: options.path,
-    credentials: options.credentials,
-    kind: 'authorization',
-    idPrefix: options.idPrefix,
-    threadNumber: 0,
-    cardDigitCount: 6,
-    amountDigitCount: 4,
-  });
+  const message = new UniformMessage(
+    { ...options, kind: 'authorization', amountMinorMin: 1000 },
+    { ...options, threadNumber: 0 },
+    6,
+  );
   const text = message.bytes.toString('latin1');
   const pieces = /^([\s\S]*n)0{9}([\s\S]*"card":"card_)0{6}([\s\S]*"amount":)1111([\s\S]*)$/.exec(text);
   if (pieces === null) throw new Error('the message changed its form; change this pattern with it');

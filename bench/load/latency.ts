@@ -14,6 +14,7 @@ export interface LatencySummary {
   readonly p90Ms: number;
   readonly p99Ms: number;
   readonly p99_9Ms: number;
+  readonly p99_99Ms: number;
   readonly maxMs: number;
   /** Values above latencyUsMax, recorded as that. */
   readonly overRangeCount: number;
@@ -76,6 +77,7 @@ export class Latency {
       p90Ms: percentileMs(90),
       p99Ms: percentileMs(99),
       p99_9Ms: percentileMs(99.9),
+      p99_99Ms: percentileMs(99.99),
       maxMs: histogram.totalCount === 0 ? 0 : histogram.maxValue / 1000,
       overRangeCount: this.#overRangeCount,
     };

@@ -9,8 +9,9 @@ export const answerBytesMax = 64 * 1024;
 
 /** Filled by readAnswer and reused, so that reading allocates nothing. */
 export class AnswerView {
+  bytes: Uint8Array = new Uint8Array(0);
   status = 0;
-  /** The body is bytes[bodyStart, bodyEnd). */
+  /** The body is bytes[bodyStart, bodyEnd), valid until the next answer is read. */
   bodyStart = 0;
   bodyEnd = 0;
 }
@@ -48,7 +49,10 @@ export function readAnswer(bytes: Uint8Array, start: number, end: number, view: 
       bodyLength = length;
     }
   }
+  // These two have no body, whatever their head says.
+  if (status === 204 || status === 304) bodyLength = 0;
   if (bodyLength < 0) return answerMalformed;
+  view.bytes = bytes;
   view.status = status;
   view.bodyStart = position + 2;
   view.bodyEnd = view.bodyStart + bodyLength;

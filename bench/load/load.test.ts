@@ -1,19 +1,12 @@
 import t from 'tap';
+import { loopback, startEcho } from '../stack.js';
+import { decision, type FakeRequest, httpAnswer, startFakeServer } from '../testing/fake-server.js';
 import { type LoadOptions, load, newIdPrefix } from './load.js';
-import { loopback, startEcho } from './stack.js';
-import { decision, type FakeRequest, httpAnswer, startFakeServer } from './testing/fake-server.js';
+import { type UniformOptions, uniformTraffic } from './uniform.js';
 
-const base: Omit<LoadOptions, 'port'> = {
+const base: Omit<LoadOptions, 'port' | 'traffic'> = {
   host: loopback,
-  path: '/v1/authorizations',
-  credentials: { user: 'processor', password: 'secret' },
-  kind: 'authorization',
-  idPrefix: 'test',
-  cardFirst: 1,
-  cardCount: 10,
-  cardOrder: 'random',
-  amountMinorMin: 1000,
-  amountMinorMax: 9999,
+  pace: { kind: 'closed' },
   connectionCount: 4,
   threadCount: 1,
   warmUpMs: 0,
@@ -24,11 +17,29 @@ const base: Omit<LoadOptions, 'port'> = {
   seed: 7,
 };
 
+const uniform: UniformOptions = {
+  path: '/v1/authorizations',
+  credentials: { user: 'processor', password: 'secret' },
+  kind: 'authorization',
+  idPrefix: 'test',
+  cardFirst: 1,
+  cardCount: 10,
+  cardOrder: 'random',
+  amountMinorMin: 1000,
+  amountMinorMax: 9999,
+  answers: 'decision',
+};
+
 /** Runs the load against a fake server that answers like this. */
-async function against(answer: (request: FakeRequest) => void, options: Partial<LoadOptions> = {}) {
+async function against(
+  answer: (request: FakeRequest) => void,
+  options: Partial<LoadOptions> = {},
+  traffic: Partial<UniformOptions> = {},
+) {
   const server = await startFakeServer(answer);
   try {
-    return { result: await load({ ...base, port: server.port, ...options }), server };
+    const plan = uniformTraffic({ ...uniform, ...traffic });
+    return { result: await load({ ...base, port: server.port, traffic: plan, ...options }), server };
   } finally {
     await server.stop();
   }
@@ -40,7 +51,7 @@ t.test('counts every answer of the echo, from several threads', async (t) => {
   const result = await load({
     ...base,
     port: echo.port,
-    idPrefix: newIdPrefix('echo'),
+    traffic: uniformTraffic({ ...uniform, idPrefix: newIdPrefix('echo'), answers: 'echo' }),
     threadCount: 2,
     requestCountMax: 501,
   });
@@ -51,7 +62,7 @@ t.test('counts every answer of the echo, from several threads', async (t) => {
     wrongCount: 0,
     errorCount: 0,
     timeoutCount: 0,
-    approvedCount: 0,
+    rightCount: 501,
     declinedCount: 0,
     errorFirst: null,
   });
@@ -65,7 +76,7 @@ t.test('every request is a well-formed question of its own', async (t) => {
     head = request.head;
     request.socket.write(decision(request.id, request.number % 4 !== 0));
   });
-  t.match(result, { answerCount: 200, approvedCount: 150, declinedCount: 50, wrongCount: 0 });
+  t.match(result, { answerCount: 200, rightCount: 150, declinedCount: 50, wrongCount: 0 });
   t.equal(new Set(server.ids).size, 200, 'no id twice');
   t.match(head, /^POST \/v1\/authorizations HTTP\/1.1\r\n/);
   t.match(head, `Authorization: Basic ${Buffer.from('processor:secret').toString('base64')}`);
@@ -84,15 +95,12 @@ t.test('the same seed sends the same cards and amounts', async (t) => {
 });
 
 t.test('in sequence, every card is asked once, across a change of its number of digits', async (t) => {
-  const { result, server } = await against((request) => request.socket.write(decision(request.id, true)), {
-    kind: 'balance_inquiry',
-    cardOrder: 'sequence',
-    cardFirst: 999_990,
-    cardCount: 20,
-    requestCountMax: 20,
-    threadCount: 2,
-  });
-  t.equal(result.approvedCount, 20);
+  const { result, server } = await against(
+    (request) => request.socket.write(decision(request.id, true)),
+    { requestCountMax: 20, threadCount: 2 },
+    { kind: 'balance_inquiry', cardOrder: 'sequence', cardFirst: 999_990, cardCount: 20 },
+  );
+  t.equal(result.rightCount, 20);
   const cards = server.bodies.map((body) => (JSON.parse(body) as { card: string }).card);
   const expected = Array.from({ length: 20 }, (_, index) => `card_${999_990 + index}_1`);
   t.strictSame(cards.sort(), expected.sort());
@@ -103,14 +111,14 @@ t.test('an answer with the id of another question counts as wrong', async (t) =>
     const id = request.number === 5 ? 'test-other' : request.number === 6 ? request.id.replace(/.$/, 'x') : request.id;
     request.socket.write(decision(id, true));
   });
-  t.match(result, { answerCount: 200, wrongCount: 2, approvedCount: 198, errorCount: 0 });
+  t.match(result, { answerCount: 200, wrongCount: 2, rightCount: 198, errorCount: 0 });
 });
 
 t.test('the id may stand anywhere in the answer', async (t) => {
   const { result } = await against((request) => {
     request.socket.write(httpAnswer(200, JSON.stringify({ approved: true, nested: { id: 'x' }, id: request.id })));
   });
-  t.match(result, { wrongCount: 0, approvedCount: 200 });
+  t.match(result, { wrongCount: 0, rightCount: 200 });
 });
 
 t.test('refusals are counted by status and are not wrong answers', async (t) => {
@@ -118,7 +126,8 @@ t.test('refusals are counted by status and are not wrong answers', async (t) => 
     request.socket.write(request.number % 2 === 0 ? httpAnswer(503, '{}') : decision(request.id, true));
   });
   t.strictSame(result.statusCounts, { 200: 100, 503: 100 });
-  t.match(result, { wrongCount: 0, approvedCount: 100 });
+  t.match(result, { wrongCount: 0, rightCount: 100, refusedCount: 100 });
+  t.equal(result.latency.count, 100, 'and have a histogram of their own');
 });
 
 t.test('answers that come byte by byte are read whole', async (t) => {
@@ -134,7 +143,7 @@ t.test('answers that come byte by byte are read whole', async (t) => {
     },
     { requestCountMax: 5, connectionCount: 2 },
   );
-  t.match(result, { answerCount: 5, approvedCount: 5, wrongCount: 0, errorCount: 0 });
+  t.match(result, { answerCount: 5, rightCount: 5, wrongCount: 0, errorCount: 0 });
 });
 
 t.test('two answers to one question are an error', async (t) => {
@@ -190,7 +199,7 @@ t.test('the end of the time waits for what is in flight', async (t) => {
     { durationMs: 50, requestCountMax: null },
   );
   // Sent in the measured time, answered after it: in the latencies, not in the rate.
-  t.match(result, { answerCount: 0, approvedCount: 4, timeoutCount: 0 });
+  t.match(result, { answerCount: 0, rightCount: 4, timeoutCount: 0 });
   t.equal(result.latency.count, 4);
   t.ok(result.latency.maxMs >= answerAfterMs - 5);
 });
@@ -198,13 +207,19 @@ t.test('the end of the time waits for what is in flight', async (t) => {
 t.test('a server that is not there fails the run', async (t) => {
   const server = await startFakeServer(() => undefined);
   await server.stop();
-  await t.rejects(load({ ...base, port: server.port }), { code: 'ECONNREFUSED' });
+  const traffic = uniformTraffic(uniform);
+  await t.rejects(load({ ...base, port: server.port, traffic }), { code: 'ECONNREFUSED' });
 });
 
 t.test('options are refused by name', async (t) => {
-  await t.rejects(load({ ...base, port: 1, connectionCount: 0 }), /connectionCount/);
-  await t.rejects(load({ ...base, port: 1, threadCount: 5 }), /threadCount/);
-  await t.rejects(load({ ...base, port: 1, amountMinorMin: 900 }), /same number of digits/);
-  await t.rejects(load({ ...base, port: 1, idPrefix: 'a"b' }), /idPrefix/);
-  await t.rejects(load({ ...base, port: 1, cardFirst: 1, cardCount: 100_000_000 }), /two lengths/);
+  const traffic = uniformTraffic(uniform);
+  await t.rejects(load({ ...base, traffic, port: 1, connectionCount: 0 }), /connectionCount/);
+  await t.rejects(load({ ...base, traffic, port: 1, threadCount: 5 }), /threadCount/);
+  await t.rejects(
+    load({ ...base, traffic, port: 1, pace: { kind: 'open', ratePerSecond: 0, arrivals: 'constant' } }),
+    /ratePerSecond/,
+  );
+  t.throws(() => uniformTraffic({ ...uniform, amountMinorMin: 900 }), /same number of digits/);
+  t.throws(() => uniformTraffic({ ...uniform, idPrefix: 'a"b' }), /idPrefix/);
+  t.throws(() => uniformTraffic({ ...uniform, cardFirst: 1, cardCount: 100_000_000 }), /two lengths/);
 });
