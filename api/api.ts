@@ -1,14 +1,21 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 import { Access } from './auth/access.js';
+import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
+import { SignInFailures, windowS } from './auth/failures.js';
+import { Passwords } from './auth/passwords.js';
+import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
 import type { ApiConfig } from './config.js';
 import { Health } from './health.js';
+import { Housekeeping } from './housekeeping.js';
 import { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
 import { Database } from './stores/postgres.js';
 import { RedisConnection } from './stores/redis.js';
+import { RegistrationStore } from './stores/registration.js';
+import { SessionStore } from './stores/sessions.js';
 import { UserStore } from './stores/users.js';
 
 export interface Api {
@@ -21,11 +28,12 @@ export interface Api {
 
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   const services = createServices(config, log);
-  const { database, redis, health } = services;
+  const { database, redis, health, housekeeping } = services;
   await database.start();
   try {
     const app = await createServer(services);
     const url = await app.listen({ host: config.host, port: config.port });
+    housekeeping.start();
     health.serving();
     log.info({ url }, 'listening');
     return {
@@ -34,6 +42,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       stop: async () => {
         health.stopping();
         await app.close();
+        await housekeeping.stop();
         redis?.close();
         await database.close();
       },
@@ -54,11 +63,31 @@ function createServices(config: ApiConfig, log: Log): Services {
   const telemetry = new Telemetry();
   const health = new Health();
   const users = new UserStore(database);
+  const sessions = new SessionStore(database, config.refreshTokenDays);
+  const registrations = new RegistrationStore(database);
   const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
-  const access = new Access(tokens, users);
+  const access = new Access(tokens, users, config.accessTokenS);
+  const passwords = new Passwords();
+  const failures = new SignInFailures(
+    redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
+  );
+  const signIn = new SignIn({
+    users,
+    sessions,
+    registrations,
+    passwords,
+    failures,
+    tokens,
+    access,
+    personal: null,
+    log,
+  });
+  const housekeeping = new Housekeeping(log);
+  housekeeping.add('sessions', () => sessions.sweep());
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
-  return { config, log, database, redis, users, tokens, access, telemetry, health };
+  watchSignIn(passwords, failures, telemetry);
+  return { config, log, database, redis, users, tokens, access, passwords, signIn, housekeeping, telemetry, health };
 }
 
 function watchDatabase(database: Database, telemetry: Telemetry, health: Health): void {
@@ -86,5 +115,17 @@ function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health:
   });
   telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>
     counter.inc(redis?.failures ?? 0),
+  );
+}
+
+function watchSignIn(passwords: Passwords, failures: SignInFailures, telemetry: Telemetry): void {
+  const counters: [string, string, () => number][] = [
+    ['password_hashes_total', 'argon2 hashes computed', () => passwords.hashes],
+    ['password_hashes_refused_total', 'Sign-ins answered 503 because too many waited', () => passwords.refused],
+    ['sign_in_refused_total', 'Tries answered 429 after too many failures', () => failures.refused],
+  ];
+  for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  telemetry.gauge('password_hashes_waiting', 'Sign-ins that wait for a hash', [], (gauge) =>
+    gauge.set(passwords.waiting),
   );
 }

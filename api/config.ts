@@ -8,6 +8,8 @@ export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly logLevel: string;
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: nobody's is. */
+  readonly trustedProxies: string | null;
   readonly engineUrl: string;
   readonly engineToken: string;
   /** Newest first: the first one signs, all of them verify. */
@@ -69,6 +71,7 @@ const schema = {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     API_PORT: { ...port, default: 3000 },
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
+    TRUSTED_PROXIES: { type: 'string', pattern: '^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     REDIS_URL: { type: 'string', pattern: '^rediss?://' },
     MONGODB_URI: { type: 'string', pattern: '^mongodb(\\+srv)?://' },
@@ -102,6 +105,7 @@ interface Variables {
   HOST: string;
   API_PORT: number;
   LOG_LEVEL: string;
+  TRUSTED_PROXIES?: string;
   DATABASE_URL: string;
   REDIS_URL?: string;
   MONGODB_URI?: string;
@@ -149,6 +153,7 @@ export function readApiConfig(environment: Readonly<Record<string, string | unde
     host: variables.HOST,
     port: variables.API_PORT,
     logLevel: variables.LOG_LEVEL,
+    trustedProxies: variables.TRUSTED_PROXIES ?? null,
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
     jwtSecrets: Object.freeze(variables.JWT_SECRET.split(',')),

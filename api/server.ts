@@ -17,6 +17,8 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     loggerInstance: log,
     // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
     logController: new LogController({ disableRequestLogging: true }),
+    // Limits are per address: believing a header that anyone can send would be no limit.
+    trustProxy: config.trustedProxies ?? false,
     bodyLimit: config.bodyBytesMax,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,

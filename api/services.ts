@@ -1,8 +1,11 @@
 /** What routes are given: made once by api.ts, the composition root. */
 import type { Access } from './auth/access.js';
+import type { Passwords } from './auth/passwords.js';
+import type { SignIn } from './auth/sign-in.js';
 import type { Tokens } from './auth/tokens.js';
 import type { ApiConfig } from './config.js';
 import type { Health } from './health.js';
+import type { Housekeeping } from './housekeeping.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import type { Database } from './stores/postgres.js';
@@ -18,6 +21,9 @@ export interface Services {
   readonly users: UserStore;
   readonly tokens: Tokens;
   readonly access: Access;
+  readonly passwords: Passwords;
+  readonly signIn: SignIn;
+  readonly housekeeping: Housekeeping;
   readonly telemetry: Telemetry;
   readonly health: Health;
 }

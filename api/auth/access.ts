@@ -13,12 +13,17 @@ import type { AccessClaims, Tokens } from './tokens.js';
 const statusMs = 5000;
 /** Active users in memory. */
 const usersMax = 20_000;
+/** At a sign-out each second: more than a token lives. */
+const endedMax = 20_000;
 
 export class Access implements Authenticator {
   readonly #tokens: Tokens;
   readonly #users: LRUCache<number, UserRow>;
+  /** Sessions that ended here, for as long as an access token of them may live. Other processes learn it by that. */
+  readonly #ended: LRUCache<number, true>;
 
-  constructor(tokens: Tokens, users: UserStore) {
+  constructor(tokens: Tokens, users: UserStore, accessTokenS: number) {
+    this.#ended = new LRUCache({ max: endedMax, ttl: accessTokenS * 1000 });
     this.#tokens = tokens;
     this.#users = new LRUCache<number, UserRow>({
       max: usersMax,
@@ -34,10 +39,20 @@ export class Access implements Authenticator {
     // The usual case, a token and a user that are both known, waits for nothing.
     if (claims instanceof Promise || claims === null) return this.#lookUp(claims);
     const user = this.#users.get(claims.userId);
-    return user === undefined ? this.#lookUp(claims) : permitted(user, claims);
+    return user === undefined ? this.#lookUp(claims) : this.#permitted(user, claims);
   }
 
-  /** A user was changed or signed out here. */
+  /** A user was just read: spares the first request after a sign-in its look-up. */
+  remember(user: UserRow): void {
+    this.#users.set(user.id, user);
+  }
+
+  /** Access tokens of this session are good no more. */
+  endSession(sessionId: number): void {
+    this.#ended.set(sessionId, true);
+  }
+
+  /** A user was changed here. */
   forget(userId: number): void {
     this.#users.delete(userId);
   }
@@ -47,11 +62,12 @@ export class Access implements Authenticator {
     if (claims === null) throw unauthorized();
     const user = await this.#users.fetch(claims.userId);
     if (user === undefined) throw unauthorized();
-    return permitted(user, claims);
+    return this.#permitted(user, claims);
   }
-}
 
-function permitted(user: UserRow, claims: AccessClaims): Principal {
-  if (user.status !== 'active') throw unauthorized('this user is not active');
-  return principalOf(user, claims.sessionId);
+  #permitted(user: UserRow, claims: AccessClaims): Principal {
+    if (this.#ended.has(claims.sessionId)) throw unauthorized('this session has ended: sign in again');
+    if (user.status !== 'active') throw unauthorized('this user is not active');
+    return principalOf(user, claims.sessionId);
+  }
 }

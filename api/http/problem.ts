@@ -101,6 +101,8 @@ function problemOf(error: unknown): Problem | null {
   if (error instanceof Problem) return error;
   if (error instanceof DatabaseUnavailable) return unavailable('the database does not answer; try again', 1);
   const { code, statusCode } = error as Partial<FastifyError>;
+  // Postgres takes no NUL in a text, so no object and no name has one.
+  if (code === '22021') return invalid('', 'has a text with a NUL character');
   if (code !== undefined && frameworkProblems[code] !== undefined) return frameworkProblems[code];
   if (error instanceof SyntaxError && statusCode === 400) return invalid('', 'is not JSON');
   // Plugins' refusals carry a status; their text was written for clients.

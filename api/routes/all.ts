@@ -1,9 +1,10 @@
 /** Every route of the API: what the server registers, the documentation describes and the tenancy test walks. */
 import type { Route } from '../http/route.js';
 import type { Services } from '../services.js';
+import { authRoutes } from './auth.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
 
 export function allRoutes(services: Services): Route[] {
-  return [...operationsRoutes(services), ...meRoutes(services)];
+  return [...operationsRoutes(services), ...authRoutes(services), ...meRoutes(services)];
 }

@@ -1,6 +1,6 @@
 /** Users as sign-in and authorization see them. */
 import type { Kind, Principal, Role } from '../http/principal.js';
-import type { Database } from './postgres.js';
+import type { Database, Sql } from './postgres.js';
 
 export type UserStatus = 'active' | 'frozen' | 'closed';
 
@@ -16,6 +16,12 @@ export interface UserRow {
   readonly companyPublicId: string | null;
 }
 
+/** The columns of a UserRow, of `users u left join companies c`. */
+export function userColumns(sql: Sql) {
+  return sql`u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
+    u.company_id as "companyId", c.public_id as "companyPublicId"`;
+}
+
 export class UserStore {
   readonly #database: Database;
 
@@ -27,10 +33,18 @@ export class UserStore {
     const [row] = await this.#database.run(
       'users.byNumber',
       (sql) => sql<UserRow[]>`
-        select u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
-          u.company_id as "companyId", c.public_id as "companyPublicId"
-        from users u left join companies c on c.id = u.company_id
-        where u.id = ${id}`,
+        select ${userColumns(sql)} from users u left join companies c on c.id = u.company_id where u.id = ${id}`,
+    );
+    return row ?? null;
+  }
+
+  /** For sign-in: with the password's hash, null when there is none. */
+  async byEmail(email: string): Promise<(UserRow & { readonly passwordHash: string | null }) | null> {
+    const [row] = await this.#database.run(
+      'users.byEmail',
+      (sql) => sql<(UserRow & { passwordHash: string | null })[]>`
+        select ${userColumns(sql)}, u.password_hash as "passwordHash"
+        from users u left join companies c on c.id = u.company_id where u.email = lower(${email})`,
     );
     return row ?? null;
   }

@@ -46,6 +46,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'workers/partition.ts',
     'workers/load.ts',
     'api/auth/access.ts',
+    'api/auth/failure-counters.ts',
+    'api/auth/passwords.ts',
     'api/auth/tokens.ts',
     'api/stores/personal/customers.ts',
   ],

@@ -1,0 +1,55 @@
+/**
+ * Work that nobody waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them; several
+ * processes doing the same only find less to do.
+ */
+import type { Log } from './log.js';
+
+/** Does one bounded step. @returns how much it found: another step follows at once when it was something */
+export type Chore = () => Promise<number>;
+
+const restMs = 30_000;
+/** Steps in a row before the others have their turn. */
+const stepsMax = 20;
+
+export class Housekeeping {
+  readonly #chores = new Map<string, Chore>();
+  readonly #log: Log;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(name: string, chore: Chore): void {
+    this.#chores.set(name, chore);
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.run().finally(() => {
+        if (!this.#isStopped) this.start();
+      });
+    }, restMs);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Every chore once, until it finds nothing or has had its turn. */
+  async run(): Promise<void> {
+    for (const [name, chore] of this.#chores) {
+      try {
+        for (let step = 0; step < stepsMax && !this.#isStopped && (await chore()) > 0; step++);
+      } catch (error) {
+        // The next round tries again; lapsed rows do no harm meanwhile.
+        this.#log.warn({ chore: name, error: (error as Error).message }, 'housekeeping failed');
+      }
+    }
+  }
+}

@@ -1,0 +1,25 @@
+/** Checks of fields that a schema cannot express. */
+import { packLetters } from '../../engine/core/codes.js';
+import { exponentOf } from '../../engine/core/money.js';
+import { invalid } from './problem.js';
+
+/** Throws 400 unless the code is in ISO 4217, with an exponent that the engine counts in. */
+export function checkCurrency(field: string, code: string): string {
+  if (exponentOf(packLetters(code)) < 0) throw invalid(field, 'must be a currency of ISO 4217, such as USD');
+  return code;
+}
+
+const zoneName = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;
+
+/** Throws 400 unless the time zone is in the IANA database. Offsets such as +01:00 are not zones: they have no summer. */
+export function checkTimeZone(field: string, name: string): string {
+  try {
+    if (zoneName.test(name)) {
+      new Intl.DateTimeFormat('en', { timeZone: name });
+      return name;
+    }
+  } catch {
+    // Not a zone that this system knows.
+  }
+  throw invalid(field, 'must be a time zone of the IANA database, such as Europe/Berlin');
+}

@@ -1,0 +1,81 @@
+/** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
+import type { SignedIn } from '../auth/sign-in.js';
+import { checkCurrency, checkTimeZone } from '../http/fields.js';
+import { invalid } from '../http/problem.js';
+import { route } from '../http/route.js';
+import { Currency, closed, Email, Kind, Name, NoContent, type Static, Type } from '../http/schemas.js';
+import type { Services } from '../services.js';
+import { showUser, User } from './user-schema.js';
+
+/** Shorter ones are guessed; longer ones are no safer and cost time to read. */
+export const NewPassword = Type.String({ minLength: 8, maxLength: 200 });
+const GivenPassword = Type.String({ minLength: 1, maxLength: 200 });
+const RefreshToken = Type.String({ minLength: 1, maxLength: 200 });
+
+const Registration = closed({
+  email: Email,
+  password: NewPassword,
+  name: Name,
+  kind: Kind,
+  company: Type.Optional(Name),
+  currency: Type.Optional(Currency),
+  timeZone: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+});
+const Answer = closed({ token: Type.String(), refreshToken: Type.String(), user: User });
+
+const common = { method: 'POST', access: 'public', tag: 'sign-in' } as const;
+
+export function authRoutes({ signIn }: Services) {
+  return [
+    route({
+      ...common,
+      url: '/api/auth/register',
+      summary: 'Open a customer with one account, and sign in',
+      schemas: { body: Registration, responses: { 201: Answer } },
+      handler: async ({ body, ip }) => show(await signIn.register(registrationOf(body), ip)),
+    }),
+    route({
+      ...common,
+      url: '/api/auth/login',
+      summary: 'Sign in',
+      schemas: { body: closed({ email: Email, password: GivenPassword }), responses: { 200: Answer } },
+      handler: async ({ body, ip }) => show(await signIn.login(body.email, body.password, ip)),
+    }),
+    route({
+      ...common,
+      url: '/api/auth/refresh',
+      summary: 'Trade a refresh token for new tokens; each is good once',
+      schemas: { body: closed({ refreshToken: RefreshToken }), responses: { 200: Answer } },
+      handler: async ({ body }) => show(await signIn.refresh(body.refreshToken)),
+    }),
+    route({
+      ...common,
+      url: '/api/auth/logout',
+      summary: 'End the session of a refresh token',
+      schemas: { body: closed({ refreshToken: RefreshToken }), responses: { 204: NoContent } },
+      handler: async ({ body }) => {
+        await signIn.logout(body.refreshToken);
+        return null;
+      },
+    }),
+  ];
+}
+
+function registrationOf(body: Static<typeof Registration>) {
+  const { email, password, name, kind, company, currency = 'USD', timeZone = 'UTC' } = body;
+  if (kind === 'business' && company === undefined) throw invalid('company', 'is missing: a business has a name');
+  if (kind === 'personal' && company !== undefined) throw invalid('company', 'is for kind business only');
+  return {
+    email,
+    password,
+    name,
+    kind,
+    companyName: company ?? null,
+    currency: checkCurrency('currency', currency),
+    timeZone: checkTimeZone('timeZone', timeZone),
+  };
+}
+
+function show({ token, refreshToken, user }: SignedIn): Static<typeof Answer> {
+  return { token, refreshToken, user: showUser(user) };
+}

@@ -1,0 +1,63 @@
+/** Opening a customer: company where there is one, user and one account, in one statement: all of it or nothing. */
+
+import type { Kind } from '../http/principal.js';
+import { newId } from '../ids.js';
+import { isUniqueViolation } from './database-errors.js';
+import type { Database } from './postgres.js';
+import type { UserRow } from './users.js';
+
+export interface Registration {
+  readonly email: string;
+  readonly passwordHash: string;
+  readonly name: string;
+  readonly kind: Kind;
+  /** Null for personal customers. */
+  readonly companyName: string | null;
+  readonly currency: string;
+  readonly timeZone: string;
+}
+
+export class RegistrationStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** @returns the new user, null when the e-mail address is taken */
+  async register(registration: Registration): Promise<UserRow | null> {
+    try {
+      return await this.#insert(registration);
+    } catch (error) {
+      if (isUniqueViolation(error, 'users_email_key')) return null;
+      throw error;
+    }
+  }
+
+  async #insert({ email, passwordHash, name, kind, companyName, currency, timeZone }: Registration): Promise<UserRow> {
+    const role = kind === 'business' ? 'owner' : null;
+    const companyPublicId = companyName === null ? null : newId('co');
+    const [row] = await this.#database.run(
+      'registration.insert',
+      (sql) => sql<UserRow[]>`
+        with company as (
+          insert into companies (public_id, name)
+          select ${companyPublicId}::text, ${companyName}::text where ${companyName}::text is not null
+          returning id, public_id
+        ), person as (
+          insert into users (public_id, company_id, role, email, name, kind, password_hash)
+          values (${newId('usr')}, (select id from company), ${role}, lower(${email}), ${name}, ${kind}, ${passwordHash})
+          returning id, public_id, company_id, role, email, name, kind, status
+        ), account as (
+          insert into accounts (public_id, kind, company_id, user_id, owner_key, currency, time_zone)
+          select ${newId('acct')}, kind, company_id, case when company_id is null then id end,
+            coalesce(company_id * 2 + 1, id * 2), ${currency}, ${timeZone}
+          from person
+        )
+        select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
+          person.role, person.company_id as "companyId", company.public_id as "companyPublicId"
+        from person left join company on company.id = person.company_id`,
+    );
+    return row!;
+  }
+}
