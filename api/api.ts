@@ -12,6 +12,8 @@ import { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
+import { CompanyStore } from './stores/companies.js';
+import { IdempotencyStore } from './stores/idempotency.js';
 import { Database } from './stores/postgres.js';
 import { RedisConnection } from './stores/redis.js';
 import { RegistrationStore } from './stores/registration.js';
@@ -63,6 +65,8 @@ function createServices(config: ApiConfig, log: Log): Services {
   const telemetry = new Telemetry();
   const health = new Health();
   const users = new UserStore(database);
+  const companies = new CompanyStore(database);
+  const idempotency = new IdempotencyStore(database);
   const sessions = new SessionStore(database, config.refreshTokenDays);
   const registrations = new RegistrationStore(database);
   const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
@@ -84,10 +88,26 @@ function createServices(config: ApiConfig, log: Log): Services {
   });
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
+  housekeeping.add('idempotency keys', () => idempotency.sweep());
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
   watchSignIn(passwords, failures, telemetry);
-  return { config, log, database, redis, users, tokens, access, passwords, signIn, housekeeping, telemetry, health };
+  return {
+    config,
+    log,
+    database,
+    redis,
+    users,
+    companies,
+    idempotency,
+    tokens,
+    access,
+    passwords,
+    signIn,
+    housekeeping,
+    telemetry,
+    health,
+  };
 }
 
 function watchDatabase(database: Database, telemetry: Telemetry, health: Health): void {

@@ -1,5 +1,6 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
 import { type FastifyInstance, fastify, LogController } from 'fastify';
+import { registerIdempotency } from './http/idempotency.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { registerValidation } from './http/validation.js';
@@ -29,6 +30,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app);
   registerValidation(app);
   measure(app, services);
+  registerIdempotency(app, services.idempotency, log);
   registerRoutes(app, allRoutes(services), services.access);
   await app.ready();
   return app;

@@ -8,6 +8,8 @@ import type { Health } from './health.js';
 import type { Housekeeping } from './housekeeping.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
+import type { CompanyStore } from './stores/companies.js';
+import type { IdempotencyStore } from './stores/idempotency.js';
 import type { Database } from './stores/postgres.js';
 import type { RedisConnection } from './stores/redis.js';
 import type { UserStore } from './stores/users.js';
@@ -19,6 +21,8 @@ export interface Services {
   /** Null: REDIS_URL is not set. */
   readonly redis: RedisConnection | null;
   readonly users: UserStore;
+  readonly companies: CompanyStore;
+  readonly idempotency: IdempotencyStore;
   readonly tokens: Tokens;
   readonly access: Access;
   readonly passwords: Passwords;

@@ -13,7 +13,8 @@ export function isPortFree(port: number): Promise<boolean> {
 /** A port of 127.0.0.1 that the system considers free. */
 export function findFreePort(): Promise<number> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    // Somebody who still looks for an earlier owner of the port must not keep it open.
+    const server = createServer((socket) => socket.destroy());
     server.once('error', reject);
     server.listen({ port: 0, host: '127.0.0.1' }, () => {
       const address = server.address();

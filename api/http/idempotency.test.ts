@@ -1,0 +1,109 @@
+/** `Idempotency-Key`: one execution, one answer, whoever asks how often and whatever dies in between. */
+import t, { type Test } from 'tap';
+import { startTestApi } from '../testing/api-inside.js';
+import { createCompany } from '../testing/tenants.js';
+
+const path = '/api/companies/co_acme/users';
+const eve = { email: 'eve@acme.example', name: 'Eve', role: 'member', password: 'long enough' };
+
+async function fixture(t: Test) {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  const post = (key: string, body: unknown = eve) =>
+    api.request('POST', path, { token, body, headers: { 'idempotency-key': key } });
+  const count = async () => (await api.sql`select from users where email = ${eve.email}`).length;
+  return { api, acme, token, post, count };
+}
+
+t.test('a repeated request gets the first answer, byte for byte', async (t) => {
+  const { post, count } = await fixture(t);
+  const first = await post('k1');
+  t.equal(first.status, 201);
+  const again = await post('k1');
+  t.equal(again.status, 201);
+  t.equal(again.text, first.text);
+  t.equal(again.headers.get('content-type'), first.headers.get('content-type'));
+  t.equal(again.headers.get('idempotency-replayed'), 'true');
+  t.equal(await count(), 1);
+});
+
+t.test('a refusal is an answer too', async (t) => {
+  const { post } = await fixture(t);
+  await post('k1');
+  const refused = await post('k2');
+  t.equal(refused.status, 409);
+  const again = await post('k2');
+  t.equal(again.text, refused.text);
+  t.equal(again.headers.get('content-type'), refused.headers.get('content-type'));
+});
+
+t.test('the same key with another input is refused, and of another user is another key', async (t) => {
+  const { api, acme, post } = await fixture(t);
+  await post('k1');
+  t.match((await post('k1', { ...eve, name: 'Mallory' })).json, { status: 409, title: 'idempotency_key_reused' });
+  const admin = await api.tokenOf(acme.user('admin').id);
+  const other = await api.request('POST', path, {
+    token: admin,
+    body: { ...eve, email: 'other@acme.example' },
+    headers: { 'idempotency-key': 'k1' },
+  });
+  t.equal(other.status, 201);
+});
+
+t.test('of many at once one is executed and all get its answer', async (t) => {
+  const { post, count } = await fixture(t);
+  const replies = await Promise.all(Array.from({ length: 10 }, () => post('k1')));
+  t.same(new Set(replies.map(({ text }) => text)).size, 1);
+  t.ok(replies.every(({ status }) => status === 201));
+  t.equal(await count(), 1);
+});
+
+t.test('while the first one runs the second one is told to wait', async (t) => {
+  const { api, post, acme } = await fixture(t);
+  await post('k1');
+  await api.sql`update idempotency_keys set status = null, body = null where user_id = ${acme.user('owner').id}`;
+  const waiting = await post('k1');
+  t.match(waiting.json, { status: 409, title: 'request_in_progress' });
+  t.equal(waiting.headers.get('retry-after'), '1');
+});
+
+t.test('an execution that died is taken over and finds what it did', async (t) => {
+  const { api, post, count } = await fixture(t);
+  const first = await post('k1');
+  await api.sql`update idempotency_keys set status = null, body = null, claimed_until = now() - interval '1 second'`;
+  const again = await post('k1');
+  t.equal(again.status, 201);
+  t.equal(again.text, first.text, 'the same user, not a second one');
+  t.equal(again.headers.get('idempotency-replayed'), null, 'executed anew');
+  t.equal(await count(), 1);
+});
+
+t.test('a failure of ours is not kept', async (t) => {
+  const { api, post, count } = await fixture(t);
+  await api.sql`alter table users rename column name to title`;
+  t.equal((await post('k1')).status, 500);
+  await api.sql`alter table users rename column title to name`;
+  t.equal((await post('k1')).status, 201);
+  t.equal(await count(), 1);
+});
+
+t.test('a key lapses after a day and is swept', async (t) => {
+  const { api, post } = await fixture(t);
+  await post('k1');
+  await api.sql`update idempotency_keys set expires_at = now() - interval '1 second'`;
+  t.equal((await post('k1', { ...eve, email: 'second@acme.example' })).status, 201, 'free for another request');
+  await api.sql`update idempotency_keys set expires_at = now() - interval '1 second'`;
+  await api.api.services.housekeeping.run();
+  t.equal((await api.sql`select from idempotency_keys`).length, 0);
+});
+
+t.test('a bad key is named; a key on a sign-in is taken and not used', async (t) => {
+  const { api, post } = await fixture(t);
+  t.match((await post('x'.repeat(256))).json, { status: 400, field: 'idempotency-key' });
+  const body = { email: 'new@person.example', password: 'long enough', name: 'New', kind: 'personal' };
+  const register = () => api.request('POST', '/api/auth/register', { body, headers: { 'idempotency-key': 'k' } });
+  t.equal((await register()).status, 201);
+  t.equal((await register()).status, 409);
+  t.equal((await api.sql`select from idempotency_keys`).length, 0);
+});

@@ -1,0 +1,140 @@
+/**
+ * `Idempotency-Key` on POST: the first request with a key is executed, every later one gets its answer again, byte for
+ * byte, for a day. The same key with another input is refused. Requests that arrive while the first one runs wait a
+ * moment for its answer. An answer that says that we failed (5xx) is not kept: trying again then executes.
+ *
+ * A process may die between the effect and the keeping of the answer. So what a handler creates takes its id from the
+ * operation (`idOf('card', operationOf(request))`), which every execution of a key shares: executing again finds what is
+ * there already.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../log.js';
+import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
+import { conflict, invalid } from './problem.js';
+
+const keyPattern = /^[\x21-\x7e]{1,255}$/;
+/** A second request waits this long for the first one's answer, looking every so often. */
+const waitMs = 2000;
+const lookEveryMs = 50;
+/** What a replay repeats, besides status and body. */
+const keptHeaders = ['content-type', 'etag', 'location', 'cache-control'] as const;
+
+interface Execution {
+  readonly userId: number;
+  readonly key: string;
+  readonly claim: string;
+  readonly operation: string;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set while this request executes for an Idempotency-Key. */
+    execution: Execution | null;
+  }
+}
+
+/** Must be registered before whatever changes the bytes of answers (compression): what is kept is what was meant. */
+export function registerIdempotency(app: FastifyInstance, store: IdempotencyStore, log: Log): void {
+  app.decorateRequest('execution', null);
+  app.addHook('preHandler', async (request, reply) => {
+    const key = keyOf(request);
+    if (key === null) return;
+    const answer = await claimOrAnswer(request, key, store);
+    if (answer === null) return;
+    return replay(reply, answer);
+  });
+  app.addHook('onSend', async (request, reply, payload) => {
+    const { execution } = request;
+    if (execution === null) return payload;
+    request.execution = null;
+    try {
+      await finish(store, execution, reply, typeof payload === 'string' ? payload : '');
+    } catch (error) {
+      // The effect is there and this answer is true: better sent than withheld.
+      log.warn({ error: (error as Error).message }, 'the answer of an idempotent request could not be kept');
+    }
+    return payload;
+  });
+}
+
+/** The header of a request that keys apply to; null when there is none. */
+function keyOf(request: FastifyRequest): string | null {
+  const header = request.headers['idempotency-key'];
+  const route = request.routeOptions.config.route;
+  // Sign-in answers carry tokens: those are not written to a table to be read again.
+  if (header === undefined || request.method !== 'POST' || route === undefined || route.access === 'public')
+    return null;
+  if (typeof header !== 'string' || !keyPattern.test(header)) {
+    throw invalid('idempotency-key', 'must be 1 to 255 printable characters without spaces');
+  }
+  return header;
+}
+
+/** Null: this request executes. */
+async function claimOrAnswer(
+  request: FastifyRequest,
+  key: string,
+  store: IdempotencyStore,
+): Promise<StoredAnswer | null> {
+  const { userId } = request.principal;
+  const claim = randomUUID();
+  const hash = inputHash(request);
+  const giveUpAtMs = performance.now() + waitMs;
+  for (;;) {
+    const claimed: Claimed = await store.claim(userId, key, hash, claim);
+    switch (claimed.outcome) {
+      case 'claimed':
+        request.execution = { userId, key, claim, operation: claimed.operation };
+        return null;
+      case 'answered':
+        return claimed.answer;
+      case 'mismatch':
+        throw conflict('idempotency_key_reused', 'this Idempotency-Key was used with another request: take a new one');
+      case 'running':
+        if (performance.now() >= giveUpAtMs) {
+          throw conflict('request_in_progress', 'the first request with this Idempotency-Key still runs; try again', {
+            headers: { 'retry-after': '1' },
+          });
+        }
+        await delay(lookEveryMs);
+    }
+  }
+}
+
+function inputHash(request: FastifyRequest): Buffer {
+  const [path] = request.url.split('?', 1);
+  return createHash('sha256')
+    .update(`${request.method} ${path}\n`)
+    .update(JSON.stringify(request.body ?? null))
+    .digest();
+}
+
+function replay(reply: FastifyReply, { status, headers, body }: StoredAnswer): FastifyReply {
+  return reply
+    .code(status)
+    .headers({ ...headers, 'idempotency-replayed': 'true' })
+    .serializer((text: string) => text)
+    .send(body);
+}
+
+async function finish(
+  store: IdempotencyStore,
+  { userId, key, claim }: Execution,
+  reply: FastifyReply,
+  body: string,
+): Promise<void> {
+  if (reply.statusCode >= 500 || reply.statusCode === 429) return store.release(userId, key, claim);
+  const headers: Record<string, string> = {};
+  for (const name of keptHeaders) {
+    const value = reply.getHeader(name);
+    if (value !== undefined) headers[name] = String(value);
+  }
+  return store.answer(userId, key, claim, { status: reply.statusCode, headers, body });
+}
+
+/** Names what this request does: the same for every execution of one Idempotency-Key, a new one without a key. */
+export function operationOf(request: FastifyRequest): string {
+  return request.execution?.operation ?? randomUUID();
+}

@@ -1,0 +1,19 @@
+/** Somebody who works for a company, as the API shows them to those who run it. */
+import { closed, Id, Role, type Static, Status, Timestamp, Type, Version } from '../http/schemas.js';
+import type { MemberRow } from '../stores/companies.js';
+
+export const Member = closed({
+  id: Id,
+  email: Type.String(),
+  name: Type.String(),
+  role: Role,
+  status: Status,
+  companyId: Id,
+  version: Version,
+  createdAt: Timestamp,
+});
+
+export function showMember(companyId: string, row: MemberRow): Static<typeof Member> {
+  const { publicId, email, name, role, status, version, createdAt } = row;
+  return { id: publicId, email, name, role, status, companyId, version, createdAt };
+}

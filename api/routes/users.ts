@@ -1,0 +1,63 @@
+/** The people of a company, one by one. Only owners change owners, and the last active owner stays one. */
+import { requireVersion, sendVersion, versionExpected } from '../http/etag.js';
+import { companyManagers, type Principal } from '../http/principal.js';
+import { conflict, forbidden, notFound } from '../http/problem.js';
+import { route } from '../http/route.js';
+import { closedChange, IdParams, Name, Role, Status, Type } from '../http/schemas.js';
+import type { Services } from '../services.js';
+import type { CompanyStore, MemberRow } from '../stores/companies.js';
+import { Member, showMember } from './member-schema.js';
+
+const Change = closedChange({ name: Type.Optional(Name), role: Type.Optional(Role), status: Type.Optional(Status) });
+const common = { url: '/api/users/:id', access: companyManagers, target: 'user', tag: 'companies' } as const;
+
+export function userRoutes({ companies, access }: Services) {
+  return [
+    route({
+      ...common,
+      method: 'GET',
+      summary: 'Somebody who works for the company',
+      schemas: { params: IdParams, responses: { 200: Member } },
+      handler: async ({ principal, params }, reply) => {
+        const member = await memberOf(companies, principal, params.id);
+        sendVersion(reply, member.version);
+        return showMember(principal.companyPublicId!, member);
+      },
+    }),
+    route({
+      ...common,
+      method: 'PATCH',
+      summary: 'Change name, role or status; a user who is not active is signed out, and their cards decline',
+      schemas: { params: IdParams, body: Change, responses: { 200: Member } },
+      handler: async (request, reply) => {
+        const { principal, params, body } = request;
+        const expected = versionExpected(request);
+        const before = await memberOf(companies, principal, params.id);
+        if ((before.role === 'owner' || body.role === 'owner') && principal.role !== 'owner') {
+          throw forbidden('only an owner may make or change owners');
+        }
+        if (before.status === 'closed' && (body.status ?? 'closed') !== 'closed') {
+          throw conflict('user_closed', 'a closed user stays closed: add them anew', { field: 'status' });
+        }
+        // Of two changes at once the second is told so, whether or not it named a version.
+        const member = await companies.changeMember(principal.companyId!, params.id, body, expected ?? before.version);
+        if (member === null) throw await whyUnchanged(companies, principal, params.id, expected ?? before.version);
+        access.forget(member.id);
+        sendVersion(reply, member.version);
+        return showMember(principal.companyPublicId!, member);
+      },
+    }),
+  ];
+}
+
+async function memberOf(companies: CompanyStore, principal: Principal, publicId: string): Promise<MemberRow> {
+  const member = await companies.member(principal.companyId!, publicId);
+  if (member === null) throw notFound('user');
+  return member;
+}
+
+async function whyUnchanged(companies: CompanyStore, principal: Principal, publicId: string, expected: number) {
+  const member = await memberOf(companies, principal, publicId);
+  requireVersion(expected, member.version);
+  return conflict('last_owner', 'a company keeps an active owner: make another one first');
+}

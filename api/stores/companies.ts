@@ -1,0 +1,134 @@
+/** Companies and the people who work for them. */
+import type { Role } from '../http/principal.js';
+import { isUniqueViolation } from './database-errors.js';
+import type { Database } from './postgres.js';
+import type { UserStatus } from './users.js';
+
+export interface CompanyRow {
+  readonly publicId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly createdAt: string;
+}
+
+export interface MemberRow {
+  readonly id: number;
+  readonly publicId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly status: UserStatus;
+  readonly version: number;
+  readonly createdAt: string;
+}
+
+export interface NewMember {
+  readonly publicId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly passwordHash: string;
+}
+
+export interface MemberChange {
+  readonly name?: string | undefined;
+  readonly role?: Role | undefined;
+  readonly status?: UserStatus | undefined;
+}
+
+export class CompanyStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async company(companyId: number): Promise<CompanyRow> {
+    const [row] = await this.#database.run(
+      'companies.one',
+      (sql) => sql<CompanyRow[]>`
+        select public_id as "publicId", name, version, created_at as "createdAt" from companies where id = ${companyId}`,
+    );
+    return row!;
+  }
+
+  /** @returns the changed company, null when its version is not `expected` any more (null: any will do) */
+  async rename(companyId: number, name: string, expected: number | null): Promise<CompanyRow | null> {
+    const [row] = await this.#database.run(
+      'companies.rename',
+      (sql) => sql<CompanyRow[]>`
+        update companies set name = ${name}, version = version + 1
+        where id = ${companyId} and version = coalesce(${expected}::integer, version)
+        returning public_id as "publicId", name, version, created_at as "createdAt"`,
+    );
+    return row ?? null;
+  }
+
+  /** In the order they joined, one more than `limit` so that the caller knows whether there is more. */
+  async members(companyId: number, afterId: number, limit: number): Promise<readonly MemberRow[]> {
+    return this.#database.run(
+      'companies.members',
+      (sql) => sql<MemberRow[]>`
+        select id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"
+        from users where company_id = ${companyId} and id > ${afterId} order by id limit ${limit + 1}`,
+    );
+  }
+
+  /** Null also when the user is another company's. */
+  async member(companyId: number, publicId: string): Promise<MemberRow | null> {
+    const [row] = await this.#database.run(
+      'companies.member',
+      (sql) => sql<MemberRow[]>`
+        select id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"
+        from users where public_id = ${publicId} and company_id = ${companyId}`,
+    );
+    return row ?? null;
+  }
+
+  /** @returns the new member; an earlier one of the same id as it is; null when the e-mail address is taken */
+  async addMember(companyId: number, member: NewMember): Promise<MemberRow | null> {
+    const { publicId, email, name, role, passwordHash } = member;
+    try {
+      const [row] = await this.#database.run(
+        'companies.addMember',
+        (sql) => sql<MemberRow[]>`
+          insert into users (public_id, company_id, role, email, name, kind, password_hash)
+          values (${publicId}, ${companyId}, ${role}, lower(${email}), ${name}, 'business', ${passwordHash})
+          returning id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"`,
+      );
+      return row!;
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      return this.member(companyId, publicId);
+    }
+  }
+
+  /**
+   * Changes a member. The last active owner stays one: without an owner nobody could ever make one.
+   * @param expected version that the caller knows; null: any will do
+   */
+  async changeMember(
+    companyId: number,
+    publicId: string,
+    change: MemberChange,
+    expected: number | null,
+  ): Promise<MemberRow | null> {
+    const { name = null, role = null, status = null } = change;
+    const [row] = await this.#database.run(
+      'companies.changeMember',
+      (sql) => sql<MemberRow[]>`
+        with owners as materialized (
+          select id from users
+          where company_id = ${companyId} and role = 'owner' and status = 'active'
+          order by id for update
+        )
+        update users set name = coalesce(${name}, name), role = coalesce(${role}, role),
+          status = coalesce(${status}, status), version = version + 1
+        where public_id = ${publicId} and company_id = ${companyId} and version = coalesce(${expected}::integer, version)
+          and ((coalesce(${role}, role) = 'owner' and coalesce(${status}, status) = 'active')
+            or exists (select from owners where owners.id <> users.id))
+        returning id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"`,
+    );
+    return row ?? null;
+  }
+}
