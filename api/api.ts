@@ -6,6 +6,7 @@ import { Passwords } from './auth/passwords.js';
 import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
 import type { ApiConfig } from './config.js';
+import { createDataServices } from './data-services.js';
 import { Health } from './health.js';
 import { Housekeeping } from './housekeeping.js';
 import { Telemetry } from './http/telemetry.js';
@@ -34,9 +35,11 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   await database.start();
   try {
     const app = await createServer(services);
+    await services.startData();
     const url = await app.listen({ host: config.host, port: config.port });
     housekeeping.start();
     health.serving();
+    log.info({ url }, 'listening');
     return {
       url,
       services,
@@ -44,11 +47,13 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         health.stopping();
         await app.close();
         await housekeeping.stop();
+        await services.stopData();
         redis?.close();
         await database.close();
       },
     };
   } catch (error) {
+    await services.stopData();
     redis?.close();
     await database.close();
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
@@ -74,6 +79,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   const failures = new SignInFailures(
     redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
   );
+  const data = createDataServices({ config, log, database, telemetry, health, feed: { effective: async () => false } });
   const signIn = new SignIn({
     users,
     sessions,
@@ -82,7 +88,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     failures,
     tokens,
     access,
-    personal: null,
+    personal: data.customers,
     log,
   });
   const housekeeping = new Housekeeping(log);
@@ -92,6 +98,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   watchRedis(redis, telemetry, health);
   watchSignIn(passwords, failures, telemetry);
   return {
+    ...data,
     config,
     log,
     database,

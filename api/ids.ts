@@ -18,6 +18,23 @@ export function idOf(prefix: IdPrefix, name: string): string {
   return `${prefix}_${lettersOf(createHash('sha256').update(`${prefix}\0${name}`).digest().subarray(0, length))}`;
 }
 
+/** Letters only: a token is typed by nobody, and none may ever look like a card number. */
+const tokenLetters = 24;
+/** 128 bits: who has a token can try to pay, so nobody must guess one. */
+const tokenLength = 28;
+
+/** What the authorization port takes as `card`: drawn, never derived from anything. */
+export function newCardToken(): string {
+  let token = 'tok_';
+  while (token.length < 4 + tokenLength) {
+    for (const byte of randomBytes(tokenLength)) {
+      const letter = byte & 31;
+      if (letter < tokenLetters && token.length < 4 + tokenLength) token += alphabet[letter];
+    }
+  }
+  return token;
+}
+
 function lettersOf(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += alphabet[byte & 31];

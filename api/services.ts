@@ -4,6 +4,7 @@ import type { Passwords } from './auth/passwords.js';
 import type { SignIn } from './auth/sign-in.js';
 import type { Tokens } from './auth/tokens.js';
 import type { ApiConfig } from './config.js';
+import type { DataServices } from './data-services.js';
 import type { Health } from './health.js';
 import type { Housekeeping } from './housekeeping.js';
 import type { Telemetry } from './http/telemetry.js';
@@ -14,7 +15,7 @@ import type { Database } from './stores/postgres.js';
 import type { RedisConnection } from './stores/redis.js';
 import type { UserStore } from './stores/users.js';
 
-export interface Services {
+export interface Services extends DataServices {
   readonly config: ApiConfig;
   readonly log: Log;
   readonly database: Database;

@@ -1,10 +1,14 @@
 /** Every route of the API: what the server registers, the documentation describes and the tenancy test walks. */
 import type { Route } from '../http/route.js';
 import type { Services } from '../services.js';
+import { accountRoutes } from './accounts.js';
 import { authRoutes } from './auth.js';
+import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
+import { limitRoutes } from './limits.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
+import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
 
 export function allRoutes(services: Services): Route[] {
@@ -14,5 +18,9 @@ export function allRoutes(services: Services): Route[] {
     ...meRoutes(services),
     ...companyRoutes(services),
     ...userRoutes(services),
+    ...accountRoutes(services),
+    ...cardRoutes(services),
+    ...limitRoutes(services),
+    ...transactionRoutes(services),
   ];
 }

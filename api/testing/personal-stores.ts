@@ -1,5 +1,4 @@
 /** Both personal stores on real servers, for suites that hold them to one contract. */
-import { repositoryRoot } from '../../deploy/repository-root.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import type { MongodbConfig, PostgresConfig } from '../config.js';
@@ -41,8 +40,7 @@ export function testMongodbConfig(uri: string): MongodbConfig {
 export async function openStore(kind: StoreKind, databaseUrl: string, mongoUri: string): Promise<OpenStore> {
   const database = new Database(testPostgresConfig(databaseUrl), quietLog);
   await database.start();
-  const connection =
-    kind === 'mongodb' ? new MongoConnection(testMongodbConfig(mongoUri), quietLog, repositoryRoot()) : null;
+  const connection = kind === 'mongodb' ? new MongoConnection(testMongodbConfig(mongoUri), quietLog) : null;
   const store = connection === null ? new PostgresPersonalStore(database) : new MongoPersonalStore(connection);
   await store.start();
   return {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { runs } from '../testing/runs.js';
-import { dayOfCivil, Zone } from './window.js';
+import { dayOfCivil, nextPeriodDay, samePeriod, Zone } from './window.js';
 
 /** The obvious way: ask Intl for the date, every time. */
 function obviousDay(name: string): (instantMs: number) => number {
@@ -58,5 +58,30 @@ t.test('a local day is found by an instant of it, whatever was asked before', (t
     }),
     runs(100),
   );
+  t.end();
+});
+
+t.test('a local day begins at its first instant', (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...someZones), fc.integer({ min: from, max: to }), (name, instantMs) => {
+      const zone = new Zone(name);
+      const day = zone.dayOf(instantMs);
+      const start = zone.startOf(day);
+      return start <= instantMs && zone.dayOf(start) === day && zone.dayOf(start - 1) < day;
+    }),
+    runs(300),
+  );
+  t.end();
+});
+
+t.test('the next period begins on the first day that is not of this one', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: -1000, max: 60_000 }), fc.integer({ min: 0, max: 3 }), (day, index) => {
+      const next = nextPeriodDay(index, day)!;
+      return next > day && !samePeriod(index, day, next) && samePeriod(index, day, next - 1);
+    }),
+    runs(1000),
+  );
+  t.equal(nextPeriodDay(4, 20_000), null, 'a lifetime has no next');
   t.end();
 });

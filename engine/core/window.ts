@@ -56,6 +56,24 @@ export function samePeriod(index: number, first: number, second: number): boolea
   }
 }
 
+/** First day of the period after the one that `day` falls into, of window `index`; null: it never ends (lifetime). */
+export function nextPeriodDay(index: number, day: number): number | null {
+  switch (index) {
+    case 0:
+      return day + 1;
+    case 1:
+      return (weekOf(day) + 1) * 7 - 3;
+    case 2: {
+      const month = monthOf(day) + 1;
+      return dayOfCivil(Math.floor(month / 12), (month % 12) + 1, 1);
+    }
+    case 3:
+      return dayOfCivil(yearOf(day) + 1, 1, 1);
+    default:
+      return null;
+  }
+}
+
 /**
  * A time zone that answers "which local day is this instant" from a cached interval; asking the zone data (Intl) costs
  * about 50 formats once per zone and day. Deterministic: the same instant gives the same day on every call.
@@ -84,6 +102,19 @@ export class Zone {
   dayOf(instantMs: number): number {
     if (instantMs >= this.#startMs && instantMs < this.#endMs) return this.#day;
     return this.#ask(instantMs);
+  }
+
+  /** The instant at which local day `day` begins: midnight, or later where the clock skips it. */
+  startOf(day: number): number {
+    // No zone is further from UTC than 14 hours, and a skipped midnight costs one more.
+    let low = day * dayMs - dayHoursMax * 3_600_000;
+    let high = day * dayMs + dayHoursMax * 3_600_000;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#formatDay(middle) >= day) high = middle;
+      else low = middle;
+    }
+    return high;
   }
 
   #ask(instantMs: number): number {

@@ -25,8 +25,8 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   // The front starts its threads by URL and shares no module with them but core and wire.
   ['engine', ['engine']],
   ['workers', ['workers', 'engine/core', 'engine/wire']],
-  // The wire folder for its masks of card data.
-  ['api', ['api', 'engine/core', 'engine/wire']],
+  // The wire folder for its masks of card data, sql for the collections of the personal store.
+  ['api', ['api', 'engine/core', 'engine/wire', 'sql']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql']],
   ['bench', ['']],
@@ -34,7 +34,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
 const importersOf: Readonly<Record<string, readonly string[]>> = {
-  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
+  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts'],
   piscina: ['engine/pool.ts'],
   'prom-client': ['engine/telemetry.ts', 'api/http/telemetry.ts'],
   pino: ['engine/log.ts', 'api/log.ts'],
@@ -50,11 +50,11 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'api/auth/passwords.ts',
     'api/auth/tokens.ts',
     'api/stores/personal/customers.ts',
+    'api/stores/personal/cards.ts',
   ],
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
-  ioredis: ['api/stores/redis.ts', 'bench/peers/redis-lua.ts'],
-  'hdr-histogram-js': ['bench/load/latency.ts'],
+  ioredis: ['api/stores/redis.ts'],
   jose: ['api/auth/tokens.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };

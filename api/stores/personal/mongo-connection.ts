@@ -2,20 +2,18 @@
  * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their validators
  * and indexes (sql/mongo), health, and errors told apart by what a caller can do about them.
  */
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   type AnyBulkWriteOperation,
   type Collection,
   type Db,
   type Document,
-  type IndexDescription,
   MongoBulkWriteError,
   MongoClient,
   MongoError,
   MongoNetworkError,
   MongoServerError,
 } from 'mongodb';
+import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sql/mongo-schemas.js';
 import type { MongodbConfig } from '../../config.js';
 import type { Log } from '../../log.js';
 import { DatabaseUnavailable } from '../database-errors.js';
@@ -28,21 +26,13 @@ const operationMs = 3_000;
 /** Used when the connection string names no database. */
 const databaseDefault = 'atlanticfrewaycard';
 const watchEveryMs = 1_000;
-const schemaFolder = join('sql', 'mongo');
 
 const duplicateKeyCode = 11_000;
-
-interface CollectionSchema {
-  readonly collection: string;
-  readonly indexes: readonly IndexDescription[];
-  readonly validator: Document;
-}
 
 export class MongoConnection {
   readonly #client: MongoClient;
   readonly #log: Log;
   readonly #db: Db;
-  readonly #root: string;
   #watcher: NodeJS.Timeout | undefined;
   #isPinging = false;
   #isPrepared = false;
@@ -51,10 +41,8 @@ export class MongoConnection {
   operations = 0;
   failedOperations = 0;
 
-  /** @param root the repository's folder, where sql/mongo is */
-  constructor(config: MongodbConfig, log: Log, root: string) {
+  constructor(config: MongodbConfig, log: Log) {
     this.#log = log;
-    this.#root = root;
     this.#client = new MongoClient(config.uri, {
       appName: 'api',
       maxPoolSize: config.poolMax,
@@ -155,9 +143,8 @@ export class MongoConnection {
 
   /** Collections, validators where the server takes them, and indexes; all of it may be there already. */
   async #prepare(): Promise<void> {
-    const schemas = await readSchemas(join(this.#root, schemaFolder));
     let refusal: string | null = null;
-    for (const schema of schemas) {
+    for (const schema of await readMongoSchemas()) {
       refusal = (await this.#validate(schema)) ?? refusal;
       for (const index of schema.indexes) await this.#index(schema.collection, index);
     }
@@ -170,7 +157,7 @@ export class MongoConnection {
   }
 
   /** @returns why the server takes no validator; null when it did */
-  async #validate({ collection, validator }: CollectionSchema): Promise<string | null> {
+  async #validate({ collection, validator }: MongoSchema): Promise<string | null> {
     const { length } = await this.#db.listCollections({ name: collection }, { nameOnly: true }).toArray();
     try {
       if (length === 0) await this.#db.createCollection(collection, { validator });
@@ -185,7 +172,7 @@ export class MongoConnection {
     }
   }
 
-  async #index(collection: string, index: IndexDescription): Promise<void> {
+  async #index(collection: string, index: MongoIndex): Promise<void> {
     const { key, ...options } = index;
     try {
       await this.#db.collection(collection).createIndex(key, options);
@@ -227,11 +214,4 @@ function ignoreExisting(error: unknown): void {
 function databaseNameOf(uri: string): string {
   const name = /^mongodb(?:\+srv)?:\/\/[^/?]+\/([^?]*)/.exec(uri)?.[1] ?? '';
   return name === '' ? databaseDefault : decodeURIComponent(name);
-}
-
-async function readSchemas(folder: string): Promise<CollectionSchema[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
-  return Promise.all(
-    names.map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as CollectionSchema),
-  );
 }

@@ -118,7 +118,8 @@ export class MongoPersonalStore implements PersonalStore {
         if (card === null) return { outcome: 'absent' };
         if (version !== null && card.version !== version) return { outcome: 'stale', version: card.version };
         const verdict = judgeChange(card, change);
-        if (verdict !== 'changed') return { outcome: verdict, card };
+        if (verdict === 'closed') return { outcome: 'closed', card };
+        if (verdict === 'unchanged') return { outcome: 'unchanged', card };
         const changed: PersonalCard = { ...card, ...change, version: card.version + 1 };
         const { modifiedCount } = await this.#connection.run('personalCards.change', (options) =>
           this.#cards.updateOne(

@@ -103,7 +103,8 @@ export class PostgresPersonalStore implements PersonalStore {
       if (card === null) return { outcome: 'absent' };
       if (version !== null && card.version !== version) return { outcome: 'stale', version: card.version };
       const verdict = judgeChange(card, change);
-      if (verdict !== 'changed') return { outcome: verdict, card };
+      if (verdict === 'closed') return { outcome: 'closed', card };
+      if (verdict === 'unchanged') return { outcome: 'unchanged', card };
       const changed: PersonalCard = { ...card, ...change, version: card.version + 1 };
       const done = await this.#database.run(
         'personal_cards.change',

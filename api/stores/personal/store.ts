@@ -46,7 +46,9 @@ export interface CardPage {
 }
 
 export type ChangeOutcome =
-  | { readonly outcome: 'changed' | 'unchanged' | 'closed'; readonly card: PersonalCard }
+  | { readonly outcome: 'changed'; readonly card: PersonalCard }
+  | { readonly outcome: 'unchanged'; readonly card: PersonalCard }
+  | { readonly outcome: 'closed'; readonly card: PersonalCard }
   /** Somebody else changed it since the version that the caller knows. */
   | { readonly outcome: 'stale'; readonly version: number }
   | { readonly outcome: 'absent' };

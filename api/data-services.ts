@@ -1,0 +1,112 @@
+/** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
+import type { ApiConfig } from './config.js';
+import { EngineClient } from './engine-client.js';
+import { PersonalRelay } from './feed/personal-relay.js';
+import type { Health } from './health.js';
+import type { Telemetry } from './http/telemetry.js';
+import type { Log } from './log.js';
+import type { Effectiveness } from './routes/change-answers.js';
+import { AccountStore } from './stores/accounts.js';
+import { Cards, CompanyCards } from './stores/cards.js';
+import { LimitsStore } from './stores/limits.js';
+import { PersonalCards } from './stores/personal/cards.js';
+import { PersonalCustomers } from './stores/personal/customers.js';
+import { MongoPersonalStore } from './stores/personal/mongo.js';
+import { MongoConnection } from './stores/personal/mongo-connection.js';
+import { PostgresPersonalStore } from './stores/personal/postgres.js';
+import type { PersonalStore } from './stores/personal/store.js';
+import type { Database } from './stores/postgres.js';
+import { PostgresTransactions } from './stores/postgres-transactions.js';
+import { Transactions } from './stores/transactions.js';
+
+export interface DataServices {
+  readonly engine: EngineClient;
+  readonly accounts: AccountStore;
+  readonly cards: Cards;
+  readonly limits: LimitsStore;
+  readonly transactions: Transactions;
+  readonly personal: PersonalStore;
+  readonly customers: PersonalCustomers;
+  readonly feed: Effectiveness;
+  /** Starts what runs beside the requests. */
+  startData(): Promise<void>;
+  stopData(): Promise<void>;
+}
+
+export interface DataParts {
+  readonly config: ApiConfig;
+  readonly log: Log;
+  readonly database: Database;
+  readonly telemetry: Telemetry;
+  readonly health: Health;
+  readonly feed: Effectiveness;
+}
+
+export function createDataServices({ config, log, database, telemetry, health, feed }: DataParts): DataServices {
+  const engine = new EngineClient(config.engineUrl, config.engineToken);
+  const connection = config.mongodb === null ? null : new MongoConnection(config.mongodb, log);
+  const personal = connection === null ? new PostgresPersonalStore(database) : new MongoPersonalStore(connection);
+  const accounts = new AccountStore(database);
+  const customers = new PersonalCustomers(personal, database);
+  const relay = new PersonalRelay(personal, database, log);
+  const cards = new Cards(
+    new CompanyCards(database),
+    new PersonalCards(personal, customers, relay, accounts, database),
+  );
+  const settled = new PostgresTransactions(database);
+  watchPersonal(personal, connection, relay, telemetry, health);
+  watchEngine(engine, telemetry, health);
+  return {
+    engine,
+    accounts,
+    cards,
+    limits: new LimitsStore(database),
+    transactions: new Transactions(settled, settled),
+    personal,
+    customers,
+    feed,
+    startData: async () => {
+      await personal.start();
+      relay.start();
+    },
+    stopData: async () => {
+      await relay.stop();
+      await personal.close();
+    },
+  };
+}
+
+function watchPersonal(
+  personal: PersonalStore,
+  connection: MongoConnection | null,
+  relay: PersonalRelay,
+  telemetry: Telemetry,
+  health: Health,
+): void {
+  health.add('mongodb', () => {
+    if (connection === null) return { status: 'disabled', detail: 'MONGODB_URI is not set: personal data in Postgres' };
+    const { isUp, detail } = personal.health();
+    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+  });
+  const counters: [string, string, () => number][] = [
+    ['personal_cards_published_total', 'Versions of personal cards copied to the engines', () => relay.published],
+    ['personal_cards_repaired_total', 'Of these, after a crash or an outage', () => relay.repaired],
+    ['mongodb_operations_total', 'Operations asked of MongoDB', () => connection?.operations ?? 0],
+    ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
+  ];
+  for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  telemetry.gauge('personal_cards_pending', 'Personal cards that wait to be published', [], (gauge) =>
+    gauge.set(relay.pending),
+  );
+}
+
+function watchEngine(engine: EngineClient, telemetry: Telemetry, health: Health): void {
+  health.add('engine', async () => {
+    const { isUp, detail } = await engine.health();
+    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+  });
+  telemetry.counter('engine_requests_total', 'Questions to the engine', [], (counter) => counter.inc(engine.requests));
+  telemetry.counter('engine_failed_requests_total', 'Of these, not answered', [], (counter) =>
+    counter.inc(engine.failures),
+  );
+}

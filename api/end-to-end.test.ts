@@ -1,0 +1,82 @@
+/** A customer's way through the whole product, with a real engine: both kinds of customer, both personal stores. */
+import t from 'tap';
+import { createTestMongo } from '../deploy/testing/test-mongo.js';
+import { until } from '../engine/testing/engine-process.js';
+import { startTestApi } from './testing/api-inside.js';
+import { Customer, fresh, pay } from './testing/customer.js';
+
+const settings = [
+  { name: 'a company', kind: 'business', withMongo: false },
+  { name: 'a person, data in Postgres', kind: 'personal', withMongo: false },
+  { name: 'a person, data in MongoDB', kind: 'personal', withMongo: true },
+] as const;
+
+for (const { name, kind, withMongo } of settings) {
+  t.test(name, async (t) => {
+    const mongo = withMongo ? await createTestMongo() : null;
+    if (mongo !== null) t.teardown(() => mongo.close());
+    const api = await startTestApi(t, { engine: true, ...(mongo === null ? {} : { env: { MONGODB_URI: mongo.uri } }) });
+    const customer = await Customer.register(api, kind);
+    const accountId = await customer.accountId();
+    let card = { id: '', token: '', version: 0 };
+
+    t.test('money goes in once, however often the same key asks', async (t) => {
+      const key = fresh('deposit');
+      const deposit = await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 }, key);
+      t.equal(deposit.status, 201);
+      t.match(deposit.json, { amount: 100_000, account: { id: accountId, funds: 100_000, available: 100_000 } });
+      const again = await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 }, key);
+      t.equal(again.json.id, deposit.json.id);
+      const account = await customer.get(`/api/accounts/${accountId}`);
+      t.match(account.json, { kind, currency: 'USD', funds: 100_000, available: 100_000, held: 0, posted: 0 });
+    });
+
+    t.test('a new card pays at once', async (t) => {
+      card = await customer.card(accountId);
+      t.match(card, { version: 1, status: 'active', limits: {} });
+      t.match(await pay(api, card.token), { approved: true, available: 98_750 });
+      t.match((await customer.get(`/api/accounts/${accountId}`)).json, { available: 98_750, held: 1250 });
+    });
+
+    t.test('the transaction appears, with everything that follows it', async (t) => {
+      const decision = await pay(api, card.token, { amount: 2000 });
+      await pay(api, card.token, { type: 'clearing', amount: 1500, original: decision.authorizationId });
+      await until('the clearing is listed', async () => {
+        const { json } = await customer.get(`/api/transactions?card=${card.id}&status=completed`);
+        return json.data.length === 1;
+      });
+      const found = await customer.get(`/api/transactions/${decision.authorizationId}`);
+      t.match(found.json, {
+        id: decision.authorizationId,
+        cardId: card.id,
+        accountId,
+        type: 'authorization',
+        status: 'completed',
+        amount: 2000,
+        postedAmount: 1500,
+        heldAmount: 0,
+        merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
+        channel: 'chip',
+        events: [
+          { type: 'authorization', amount: 2000, approved: true },
+          { type: 'clearing', amount: 1500, approved: true },
+        ],
+      });
+      const list = await customer.get('/api/transactions?limit=1');
+      t.equal(list.json.data[0].id, decision.authorizationId, 'newest first');
+      const next = await customer.get(`/api/transactions?limit=1&cursor=${list.json.next}`);
+      t.match(next.json, { data: [{ status: 'pending', amount: 1250 }], next: null });
+    });
+
+    t.test('what was spent is told by day, card and category', async (t) => {
+      const byCard = await customer.get('/api/stats/spending?by=card');
+      t.same(byCard.json.data, [{ key: card.id, amount: 2750, count: 2, currency: 'USD' }]);
+      t.match((await customer.get('/api/stats/spending?by=mcc')).json.data, [{ key: '5411', amount: 2750, count: 2 }]);
+      const byDay = await customer.get('/api/stats/spending?by=day');
+      t.match(byDay.json.data, [{ key: /^\d{4}-\d{2}-\d{2}$/, amount: 2750, count: 2 }]);
+      const { json } = await customer.get(`/api/cards/${card.id}/limits`);
+      t.match(json, { limits: {}, used: { daily: { amount: 2750, count: 2 }, lifetime: { resetsAt: null } } });
+      t.ok(Date.parse(json.used.daily.resetsAt) > Date.now());
+    });
+  });
+}

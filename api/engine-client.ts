@@ -1,0 +1,125 @@
+/**
+ * The engine as the API sees it: books, windows and money movements, over its ops port. The API never writes a balance
+ * and never guesses one: without the engine these answer 503.
+ */
+import { Problem, unavailable } from './http/problem.js';
+
+/** The engine answers in milliseconds; a person waits. */
+const lookMs = 2_000;
+/** A movement is synced to disk first. Who gives up sooner learns nothing, for the same key asks again. */
+const moveMs = 5_000;
+/** The engine's own bound on ids in one question. */
+const idsMax = 200;
+
+export interface Books {
+  readonly id: string;
+  readonly currency: string;
+  readonly funds: number;
+  readonly available: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+export interface Movement {
+  readonly id: string;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly amount: number;
+  readonly account: Books;
+}
+
+/** Spent in the calendar windows, daily to lifetime, as of local day `day`. */
+export interface WindowUse {
+  readonly day: number;
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
+
+export type WindowLevel = 'card' | 'user' | 'account';
+
+export interface EngineHealth {
+  readonly isUp: boolean;
+  readonly detail: string;
+}
+
+export class EngineClient {
+  readonly #url: string;
+  readonly #token: string;
+  /** Counters, read by the metrics. */
+  requests = 0;
+  failures = 0;
+
+  constructor(url: string, token: string) {
+    this.#url = url;
+    this.#token = token;
+  }
+
+  /** Books of those accounts by public id; unknown ones are left out. Throws 503. */
+  async books(accountIds: readonly string[]): Promise<Map<string, Books>> {
+    const found = new Map<string, Books>();
+    for (let start = 0; start < accountIds.length; start += idsMax) {
+      const ids = accountIds.slice(start, start + idsMax).map(encodeURIComponent);
+      const { accounts } = await this.#ask<{ accounts: Books[] }>(`/admin/accounts?ids=${ids.join(',')}`);
+      for (const account of accounts) found.set(account.id, account);
+    }
+    return found;
+  }
+
+  /** What was spent in the windows of one card, user or account, by internal number. Throws 503. */
+  async windowUse(level: WindowLevel, number: number): Promise<WindowUse | null> {
+    const use = await this.#ask<Record<WindowLevel, WindowUse | null>>(`/admin/windows?${level}=${number}`);
+    return use[level];
+  }
+
+  /**
+   * Moves money in or out, once for one `id`, however often it is asked.
+   * @throws Problem 409 when the id was used for something else, 503 when the engine's answer is not known
+   */
+  move(direction: 'deposits' | 'withdrawals', accountId: string, id: string, amount: number): Promise<Movement> {
+    return this.#ask<Movement>(`/admin/accounts/${encodeURIComponent(accountId)}/${direction}`, { id, amount });
+  }
+
+  async health(): Promise<EngineHealth> {
+    try {
+      const { status } = await this.#send('/readyz', undefined, 1_000);
+      return status === 200 ? { isUp: true, detail: 'ready' } : { isUp: false, detail: `answers ${status}` };
+    } catch (error) {
+      return { isUp: false, detail: reasonOf(error) };
+    }
+  }
+
+  async #ask<T>(path: string, body?: object): Promise<T> {
+    this.requests++;
+    let reply: { status: number; text: string };
+    try {
+      reply = await this.#send(path, body, body === undefined ? lookMs : moveMs);
+    } catch {
+      throw this.#failed('the engine does not answer; try again with the same Idempotency-Key');
+    }
+    if (reply.status === 200) return JSON.parse(reply.text) as T;
+    if (reply.status === 409) throw new Problem(409, 'duplicate_conflict', 'this was asked before with other content');
+    if (reply.status === 404) throw new Problem(404, 'not_found', 'there is nothing here');
+    throw this.#failed(`the engine cannot answer now (${reply.status}); try again with the same Idempotency-Key`);
+  }
+
+  #failed(detail: string): Problem {
+    this.failures++;
+    return unavailable(detail, 1, 'engine_unavailable');
+  }
+
+  async #send(path: string, body: object | undefined, deadlineMs: number): Promise<{ status: number; text: string }> {
+    const response = await fetch(this.#url + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(deadlineMs),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || message : message;
+}

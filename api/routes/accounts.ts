@@ -1,0 +1,125 @@
+/** Accounts, their live books, and money in and out. Every balance is the engine's of this moment. */
+import type { Books } from '../engine-client.js';
+import { Cursor } from '../http/cursor.js';
+import { operationOf } from '../http/idempotency.js';
+import { moneyCallers } from '../http/principal.js';
+import { conflict, notFound, unavailable } from '../http/problem.js';
+import { route } from '../http/route.js';
+import {
+  Amount,
+  Currency,
+  closed,
+  Id,
+  IdParams,
+  Kind,
+  Money,
+  page,
+  pageQuery,
+  type Static,
+  Status,
+  Type,
+} from '../http/schemas.js';
+import { idOf } from '../ids.js';
+import type { Services } from '../services.js';
+import type { AccountRow } from '../stores/accounts.js';
+import { scopeOf } from '../stores/tenancy.js';
+
+const Account = closed({
+  id: Id,
+  kind: Kind,
+  currency: Currency,
+  timeZone: Type.String(),
+  status: Status,
+  funds: Money,
+  available: Money,
+  held: Money,
+  posted: Money,
+});
+
+const Movement = closed({ id: Id, amount: Amount, account: Account });
+
+const cursor = new Cursor('accounts', 'timestamp', 'text');
+
+export function accountRoutes({ accounts, engine }: Services) {
+  const movement = (direction: 'deposits' | 'withdrawals', prefix: 'dep' | 'wd', summary: string) =>
+    route({
+      method: 'POST',
+      url: `/api/accounts/:id/${direction}`,
+      access: moneyCallers,
+      target: 'account',
+      tag: 'accounts',
+      summary,
+      schemas: { params: IdParams, body: closed({ amount: Amount }), responses: { 201: Movement } },
+      handler: async (request) => {
+        const { principal, params, body } = request;
+        const account = await accounts.find(scopeOf(principal), params.id);
+        if (account === null) throw notFound();
+        // The operation names the command: whatever happens in between, the money moves once.
+        const id = idOf(prefix, operationOf(request));
+        const moved = await engine.move(direction, params.id, id, body.amount);
+        if (!moved.approved) throw refused(moved.reason, direction);
+        return { id, amount: moved.amount, account: showAccount(account, moved.account) };
+      },
+    });
+  return [
+    route({
+      method: 'GET',
+      url: '/api/accounts',
+      access: moneyCallers,
+      tag: 'accounts',
+      summary: 'Your accounts, oldest first',
+      cached: false,
+      schemas: { query: pageQuery({}), responses: { 200: page(Account) } },
+      handler: async ({ principal, query }) => {
+        const { limit } = query;
+        const rows = await accounts.list(scopeOf(principal), { after: cursor.decode(query.cursor), limit: limit + 1 });
+        const books = await engine.books(rows.slice(0, limit).map(({ accountId }) => accountId));
+        return cursor.page(
+          rows,
+          limit,
+          (row) => [row.createdAt, row.accountId],
+          (row) => showAccount(row, books.get(row.accountId)),
+        );
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/accounts/:id',
+      access: moneyCallers,
+      target: 'account',
+      tag: 'accounts',
+      summary: 'One account',
+      cached: false,
+      schemas: { params: IdParams, responses: { 200: Account } },
+      handler: async ({ principal, params }) => {
+        const account = await accounts.find(scopeOf(principal), params.id);
+        if (account === null) throw notFound();
+        return showAccount(account, (await engine.books([params.id])).get(params.id));
+      },
+    }),
+    movement('deposits', 'dep', 'Put money in'),
+    movement('withdrawals', 'wd', 'Take available money out'),
+  ];
+}
+
+function showAccount(row: AccountRow, books: Books | undefined): Static<typeof Account> {
+  // It is in the database, so the engine finds it, unless it reads another one.
+  if (books === undefined) throw unavailable('the engine does not know this account yet; try again');
+  const { accountId, kind, currency, timeZone, status } = row;
+  const { funds, available, held, posted } = books;
+  return { id: accountId, kind, currency, timeZone, status, funds, available, held, posted };
+}
+
+/** Why the ledger moved nothing, in words of its reasons. */
+function refused(reason: string, direction: 'deposits' | 'withdrawals') {
+  switch (reason) {
+    case 'insufficient_funds':
+      return conflict(reason, 'there is less available than that', { field: 'amount' });
+    case 'account_inactive':
+      return conflict(reason, 'this account is not active');
+    case 'amount_invalid':
+      return conflict(reason, 'this amount is more than an account can hold', { field: 'amount' });
+    default:
+      return conflict(reason, `the ledger refused this ${direction === 'deposits' ? 'deposit' : 'withdrawal'}`);
+  }
+}

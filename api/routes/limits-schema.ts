@@ -1,0 +1,77 @@
+/** Limits as they come in and go out: the shape of engine/core/rules.ts, with every value checked. */
+import { channelNames, packLetters } from '../../engine/core/codes.js';
+import { windowNames } from '../../engine/core/limit-names.js';
+import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
+import type { Limits } from '../../engine/core/rules.js';
+import { countryOf } from '../../engine/wire/countries.js';
+import { maskCardData } from '../../engine/wire/redact.js';
+import { invalid } from '../http/problem.js';
+import { Count, closed, Timestamp, type TSchema, Type } from '../http/schemas.js';
+
+/** Longer lists belong into rules of another kind: every engine keeps every list in memory. */
+const listMax = 500;
+const countMax = 1_000_000_000;
+
+const MinorUnits = Type.Integer({ minimum: 0, maximum: amountMinorMax });
+const Window = Type.Object(
+  {
+    amount: Type.Optional(MinorUnits),
+    count: Type.Optional(Type.Integer({ minimum: 0, maximum: countMax })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+function allowOrBlock<T extends TSchema>(item: T, description: string) {
+  const list = Type.Optional(Type.Array(item, { maxItems: listMax, uniqueItems: true }));
+  return Type.Optional(
+    Type.Object(
+      { allow: list, block: list },
+      { additionalProperties: false, minProperties: 1, maxProperties: 1, description },
+    ),
+  );
+}
+
+export const LimitsBody = closed({
+  perAuthorization: Type.Optional(MinorUnits),
+  daily: Type.Optional(Window),
+  weekly: Type.Optional(Window),
+  monthly: Type.Optional(Window),
+  yearly: Type.Optional(Window),
+  lifetime: Type.Optional(Window),
+  mcc: allowOrBlock(Type.String({ pattern: '^[0-9]{4}$' }), 'merchant category codes, four digits'),
+  merchants: allowOrBlock(
+    Type.String({ minLength: 1, maxLength: idLengthMax, pattern: '^[^\\u0000-\\u001f\\u007f]+$' }),
+    'merchant ids',
+  ),
+  countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
+  channels: allowOrBlock(Type.Enum(channelNames.filter((name) => name !== '')), 'how the card was read'),
+});
+
+const Used = closed({
+  amount: Count,
+  count: Count,
+  resetsAt: Type.Union([Timestamp, Type.Null()], { description: 'null: never' }),
+});
+
+export const UsedWindows = closed({ daily: Used, weekly: Used, monthly: Used, yearly: Used, lifetime: Used });
+
+/**
+ * Checks what a schema cannot say. Throws 400 with the field's path.
+ * @param prefix path of the limits within the body, '' when they are the body
+ */
+export function checkLimits(limits: Limits, prefix = ''): Limits {
+  const at = (path: string): string => (prefix === '' ? path : `${prefix}.${path}`);
+  for (const kind of ['allow', 'block'] as const) {
+    for (const [index, code] of (limits.countries?.[kind] ?? []).entries()) {
+      if (countryOf(Buffer.from(code), 0, 2) !== packLetters(code)) {
+        throw invalid(at(`countries.${kind}.${index}`), 'is not a country of ISO 3166');
+      }
+    }
+    for (const [index, id] of (limits.merchants?.[kind] ?? []).entries()) {
+      if (maskCardData(id) !== id) throw invalid(at(`merchants.${kind}.${index}`), 'looks like a card number');
+    }
+  }
+  return limits;
+}
+
+export { windowNames };

@@ -1,0 +1,161 @@
+/** Transactions as the engine settled them: lists with filters, whole chains, and what was spent. */
+import { Cursor } from '../http/cursor.js';
+import { anyCaller } from '../http/principal.js';
+import { invalid, notFound } from '../http/problem.js';
+import { route } from '../http/route.js';
+import {
+  Amount,
+  Count,
+  Currency,
+  closed,
+  Id,
+  Money,
+  page,
+  pageQuery,
+  type Static,
+  Timestamp,
+  Type,
+} from '../http/schemas.js';
+import type { Services } from '../services.js';
+import { type Transaction as TransactionRecord, transactionStatuses } from '../stores/transactions.js';
+
+const Nullable = Type.Union([Type.String(), Type.Null()]);
+
+const transactionFields = {
+  id: Type.String({ description: "the authorization's id" }),
+  cardId: Id,
+  accountId: Id,
+  type: Type.String(),
+  status: Type.Enum([...transactionStatuses]),
+  currency: Currency,
+  amount: Money,
+  approvedAmount: Money,
+  heldAmount: Money,
+  postedAmount: Money,
+  refundedAmount: Money,
+  reason: Type.String({ description: 'approved, or why it was declined' }),
+  detail: Type.Optional(Type.String({ description: 'the limit that refused it, or force_post' })),
+  merchant: closed({ id: Nullable, name: Nullable, mcc: Nullable, country: Nullable }),
+  channel: Nullable,
+  createdAt: Timestamp,
+  updatedAt: Timestamp,
+};
+const Transaction = closed(transactionFields);
+const Event = closed({
+  type: Type.String(),
+  amount: Type.Union([Money, Type.Null()], { description: 'what the message asked for; null: it named no amount' }),
+  approvedAmount: Money,
+  approved: Type.Boolean(),
+  reason: Type.String(),
+  at: Timestamp,
+  requestId: Type.String(),
+});
+const TransactionWithEvents = closed({ ...transactionFields, events: Type.Array(Event) });
+
+/** Ids are the processor's: anything visible, up to the engine's bound. */
+const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+
+const Spending = closed({
+  data: Type.Array(closed({ key: Type.String(), amount: Money, count: Count, currency: Currency })),
+});
+
+const cursor = new Cursor('transactions', 'timestamp', 'text');
+const dayMs = 86_400_000;
+/** A report without `from` looks back this far. */
+const reportDays = 30;
+/** Longer reports belong into a data warehouse. */
+const reportDaysMax = 400;
+
+export function transactionRoutes({ transactions }: Services) {
+  return [
+    route({
+      method: 'GET',
+      url: '/api/transactions',
+      access: anyCaller,
+      tag: 'transactions',
+      summary: 'Transactions, newest first',
+      cached: false,
+      schemas: {
+        query: pageQuery({
+          card: Type.Optional(Id),
+          status: Type.Optional(Type.Enum([...transactionStatuses])),
+          from: Type.Optional(Timestamp),
+          to: Type.Optional(Timestamp),
+          min: Type.Optional(Amount),
+          max: Type.Optional(Amount),
+        }),
+        responses: { 200: page(Transaction) },
+      },
+      handler: async ({ principal, query }) => {
+        const { limit, cursor: text, ...filter } = query;
+        const after = cursor.decode(text);
+        const rows = await transactions.of(principal).list(principal, filter, { after, limit: limit + 1 });
+        return cursor.page(rows, limit, (row) => [row.createdAt, row.transactionId], show);
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/transactions/:id',
+      access: anyCaller,
+      target: 'transaction',
+      tag: 'transactions',
+      summary: 'A transaction with everything that followed it',
+      cached: false,
+      schemas: { params: TransactionParams, responses: { 200: TransactionWithEvents } },
+      handler: async ({ principal, params }) => {
+        const found = await transactions.of(principal).find(principal, params.id);
+        if (found === null) throw notFound();
+        return { ...show(found), events: [...found.events] };
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/stats/spending',
+      access: anyCaller,
+      tag: 'transactions',
+      summary: 'What was spent, by day, card or merchant category',
+      cached: false,
+      schemas: {
+        query: closed({
+          from: Type.Optional(Timestamp),
+          to: Type.Optional(Timestamp),
+          by: Type.Enum(['day', 'card', 'mcc'], { default: 'day' }),
+        }),
+        responses: { 200: Spending },
+      },
+      handler: async ({ principal, query }) => {
+        const to = query.to ?? new Date().toISOString();
+        const from = query.from ?? new Date(Date.parse(to) - reportDays * dayMs).toISOString();
+        const days = (Date.parse(to) - Date.parse(from)) / dayMs;
+        if (!(days > 0)) throw invalid('from', 'must be before to');
+        if (days > reportDaysMax) throw invalid('from', `must be at most ${reportDaysMax} days before to`);
+        const by = query.by as 'day' | 'card' | 'mcc';
+        return { data: [...(await transactions.of(principal).spending(principal, by, from, to))] };
+      },
+    }),
+  ];
+}
+
+function show({ transactionId, detail, ...rest }: TransactionRecord): Static<typeof Transaction> {
+  const { cardId, accountId, type, status, currency, reason, merchant, channel, createdAt, updatedAt } = rest;
+  const { amount, approvedAmount, heldAmount, postedAmount, refundedAmount } = rest;
+  return {
+    id: transactionId,
+    cardId,
+    accountId,
+    type,
+    status,
+    currency,
+    amount,
+    approvedAmount,
+    heldAmount,
+    postedAmount,
+    refundedAmount,
+    reason,
+    ...(detail === null ? {} : { detail }),
+    merchant,
+    channel,
+    createdAt,
+    updatedAt,
+  };
+}

@@ -1,0 +1,81 @@
+/** Rows of the settled ledger as the API shows them: names from the engine's own tables instead of numbers. */
+import { channelNames, messageTypeNames } from '../../engine/core/codes.js';
+import { detailName } from '../../engine/core/limit-names.js';
+import { reasonEntry } from '../../engine/core/reasons.js';
+import type { Sql } from './postgres.js';
+import { type Transaction, type TransactionEvent, transactionStatuses } from './transactions.js';
+
+export interface TransactionRow {
+  readonly transactionId: string;
+  readonly cardId: string;
+  readonly accountId: string;
+  readonly type: number;
+  readonly status: number;
+  readonly currency: string;
+  readonly amount: number;
+  readonly approvedAmount: number;
+  readonly heldAmount: number;
+  readonly postedAmount: number;
+  readonly refundedAmount: number;
+  readonly reason: number;
+  readonly detail: number;
+  readonly merchantId: string | null;
+  readonly merchantName: string | null;
+  readonly mcc: number | null;
+  readonly country: string | null;
+  readonly channel: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** Columns of TransactionRow: transactions as `t`, cards as `c`, accounts as `a`. */
+export function transactionColumns(sql: Sql) {
+  return sql`t.id as "transactionId", c.public_id as "cardId", a.public_id as "accountId", t.type, t.status,
+    coalesce(t.currency, a.currency) as currency, t.amount, t.approved_amount as "approvedAmount",
+    t.held_amount as "heldAmount", t.posted_amount as "postedAmount", t.refunded_amount as "refundedAmount", t.reason,
+    t.detail, t.merchant_id as "merchantId", t.merchant_name as "merchantName", t.mcc, t.country, t.channel,
+    t.created_at as "createdAt", t.updated_at as "updatedAt"`;
+}
+
+/** Number of a public status, as in `transactions.status`: 1 pending … 5 declined. */
+export function statusNumber(status: Transaction['status']): number {
+  return transactionStatuses.indexOf(status) + 1;
+}
+
+export function transactionOf(row: TransactionRow): Transaction {
+  const { merchantId, merchantName, mcc, country, ...rest } = row;
+  return {
+    ...rest,
+    type: messageTypeNames[row.type] ?? 'unknown',
+    status: transactionStatuses[row.status - 1] ?? 'pending',
+    reason: reasonEntry(row.reason).name,
+    detail: detailName(row.detail) || null,
+    merchant: { id: merchantId, name: merchantName, mcc: mcc === null ? null : mccText(mcc), country },
+    channel: channelNames[row.channel] || null,
+  };
+}
+
+/** The database keeps the number: 742 is MCC 0742. */
+export function mccText(mcc: number): string {
+  return String(mcc).padStart(4, '0');
+}
+
+export interface EventRow {
+  readonly type: number;
+  readonly amount: number | null;
+  readonly approvedAmount: number;
+  readonly approved: boolean;
+  readonly reason: number;
+  readonly at: string;
+  readonly requestId: string;
+}
+
+/** Columns of EventRow: transaction_events as `e`. */
+export function eventColumns(sql: Sql) {
+  return sql`e.type, e.amount, e.approved_amount as "approvedAmount", e.approved, e.reason, e.at,
+    e.request_id as "requestId"`;
+}
+
+export function eventOf({ type, reason, ...rest }: EventRow): TransactionEvent {
+  return { ...rest, type: messageTypeNames[type] ?? 'unknown', reason: reasonEntry(reason).name };
+}

@@ -1,0 +1,113 @@
+/**
+ * Settled transactions, the same to routes wherever they are read from: Postgres (postgres-transactions.ts) for
+ * companies, and for personal customers too where there is no MongoDB; else their history there (mongo-history.ts).
+ */
+import type { Principal } from '../http/principal.js';
+
+export const transactionStatuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
+export type TransactionStatus = (typeof transactionStatuses)[number];
+
+export interface Merchant {
+  readonly id: string | null;
+  readonly name: string | null;
+  readonly mcc: string | null;
+  readonly country: string | null;
+}
+
+/** Ids are public, amounts in minor units, times RFC 3339 with microseconds. */
+export interface Transaction {
+  readonly transactionId: string;
+  readonly cardId: string;
+  readonly accountId: string;
+  readonly type: string;
+  readonly status: TransactionStatus;
+  readonly currency: string;
+  readonly amount: number;
+  readonly approvedAmount: number;
+  readonly heldAmount: number;
+  readonly postedAmount: number;
+  readonly refundedAmount: number;
+  readonly reason: string;
+  /** Null: nothing more to say. */
+  readonly detail: string | null;
+  readonly merchant: Merchant;
+  readonly channel: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** One message of a chain. */
+export interface TransactionEvent {
+  readonly type: string;
+  readonly amount: number | null;
+  readonly approvedAmount: number;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly at: string;
+  readonly requestId: string;
+}
+
+export interface TransactionWithEvents extends Transaction {
+  /** Oldest first; of a chain of more than eventsMax, the newest. */
+  readonly events: readonly TransactionEvent[];
+}
+
+/** A chain has a handful; only a fault or an attack makes more, and neither may fill an answer or a document. */
+export const eventsMax = 500;
+
+export interface TransactionFilter {
+  /** Public id of a card. */
+  readonly card?: string;
+  readonly status?: TransactionStatus;
+  /** Opened at or after, and before. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Asked amount, inclusive. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export interface TransactionPage {
+  /** Sort key of the last transaction of the page before. */
+  readonly after: readonly [createdAt: string, transactionId: string] | null;
+  readonly limit: number;
+}
+
+export type SpendingKey = 'day' | 'card' | 'mcc';
+
+export interface Spending {
+  /** A day (YYYY-MM-DD, in the account's zone), a card's public id, or an MCC; '' where a merchant named none. */
+  readonly key: string;
+  readonly currency: string;
+  /** What is held and posted, refunds taken off. */
+  readonly amount: number;
+  /** Transactions that count. */
+  readonly count: number;
+}
+
+/** Most groups of one report: a year of days, and far more cards or categories than a person reads. */
+export const spendingGroupsMax = 1_000;
+
+export interface TransactionStore {
+  /** Newest first. */
+  list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]>;
+  /** Null also when it is somebody else's. */
+  find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null>;
+  /** What was spent from `from` until before `to`: approved and not taken back, days in order, else most first. */
+  spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]>;
+}
+
+/** The store that a caller's transactions are read from. */
+export class Transactions {
+  readonly #company: TransactionStore;
+  readonly #personal: TransactionStore;
+
+  constructor(company: TransactionStore, personal: TransactionStore) {
+    this.#company = company;
+    this.#personal = personal;
+  }
+
+  of({ kind }: Principal): TransactionStore {
+    return kind === 'personal' ? this.#personal : this.#company;
+  }
+}
