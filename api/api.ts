@@ -10,6 +10,7 @@ import { createDataServices } from './data-services.js';
 import { Health } from './health.js';
 import { Housekeeping } from './housekeeping.js';
 import { Telemetry } from './http/telemetry.js';
+import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
@@ -91,6 +92,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     personal: data.customers,
     log,
   });
+  const generations = redis === null ? new LocalGenerations() : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
   housekeeping.add('idempotency keys', () => idempotency.sweep());
@@ -111,6 +113,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     passwords,
     signIn,
     housekeeping,
+    generations,
     telemetry,
     health,
   };

@@ -23,6 +23,8 @@ export interface ApiConfig {
   /** A response slower than this is an alert in the log. */
   readonly slowResponseMs: number;
   readonly bodyBytesMax: number;
+  /** Requests of one address in ten seconds; sign-ins that succeed are never refused below it. */
+  readonly rateLimitPer10S: number;
 }
 
 export interface PostgresConfig {
@@ -98,6 +100,7 @@ const schema = {
     CACHE_LOCAL_SECONDS: { ...seconds, default: 300 },
     SLOW_RESPONSE_MS: { ...milliseconds, default: 1000 },
     BODY_BYTES_MAX: { type: 'integer', minimum: 1024, maximum: 1_048_576, default: 65_536 },
+    RATE_LIMIT_PER_10_SECONDS: { type: 'integer', minimum: 2000, maximum: 100_000_000, default: 50_000 },
   },
 } as const;
 
@@ -131,6 +134,7 @@ interface Variables {
   CACHE_LOCAL_SECONDS: number;
   SLOW_RESPONSE_MS: number;
   BODY_BYTES_MAX: number;
+  RATE_LIMIT_PER_10_SECONDS: number;
 }
 
 /** Shorter secrets can be guessed: from a token at leisure, or over the network. They are taken, and said so in the log. */
@@ -165,6 +169,7 @@ export function readApiConfig(environment: Readonly<Record<string, string | unde
     cache: cacheOf(variables),
     slowResponseMs: variables.SLOW_RESPONSE_MS,
     bodyBytesMax: variables.BODY_BYTES_MAX,
+    rateLimitPer10S: variables.RATE_LIMIT_PER_10_SECONDS,
   });
 }
 

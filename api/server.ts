@@ -1,8 +1,11 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
 import { type FastifyInstance, fastify, LogController } from 'fastify';
+import { registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
+import { registerEncoding, registerLimits } from './http/limits.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
+import { registerResponseCache } from './http/response-cache.js';
 import { registerValidation } from './http/validation.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
@@ -13,7 +16,7 @@ const requestTimeoutMs = 10_000;
 const keepAliveTimeoutMs = 72_000;
 
 export async function createServer(services: Services): Promise<FastifyInstance> {
-  const { config, log } = services;
+  const { config, log, redis, idempotency, generations, telemetry } = services;
   const app = fastify({
     loggerInstance: log,
     // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
@@ -30,7 +33,12 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app);
   registerValidation(app);
   measure(app, services);
-  registerIdempotency(app, services.idempotency, log);
+  await registerLimits(app, config.rateLimitPer10S, redis?.client ?? null);
+  // These two see answers as they were meant, before compression changes their bytes.
+  registerIdempotency(app, idempotency, log);
+  registerResponseCache(app, generations, telemetry.responseCache);
+  await registerEncoding(app);
+  await registerDocumentation(app);
   registerRoutes(app, allRoutes(services), services.access);
   await app.ready();
   return app;

@@ -8,6 +8,7 @@ import type { DataServices } from './data-services.js';
 import type { Health } from './health.js';
 import type { Housekeeping } from './housekeeping.js';
 import type { Telemetry } from './http/telemetry.js';
+import type { TenantGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import type { CompanyStore } from './stores/companies.js';
 import type { IdempotencyStore } from './stores/idempotency.js';
@@ -29,6 +30,7 @@ export interface Services extends DataServices {
   readonly passwords: Passwords;
   readonly signIn: SignIn;
   readonly housekeeping: Housekeeping;
+  readonly generations: TenantGenerations;
   readonly telemetry: Telemetry;
   readonly health: Health;
 }

@@ -17,6 +17,7 @@ export class Telemetry {
   readonly registry = new Registry();
   readonly #routes = new Map<string, RouteCounts>();
   slowResponses = 0;
+  readonly responseCache = { hits: 0, misses: 0, notModified: 0 };
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -40,6 +41,14 @@ export class Telemetry {
           for (const quantile of quantiles)
             gauge.set({ route, quantile: String(quantile) }, latency.quantile(quantile) / 1000);
         }
+      },
+    );
+    this.counter(
+      'api_response_cache_total',
+      'GET requests by what the response cache made of them',
+      ['outcome'],
+      (counter) => {
+        for (const [outcome, count] of Object.entries(this.responseCache)) counter.inc({ outcome }, count);
       },
     );
     this.#histogram();

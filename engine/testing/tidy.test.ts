@@ -48,6 +48,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'api/auth/access.ts',
     'api/auth/failure-counters.ts',
     'api/auth/passwords.ts',
+    'api/http/response-cache.ts',
+    'api/http/tenant-generations.ts',
     'api/auth/tokens.ts',
     'api/stores/personal/customers.ts',
     'api/stores/personal/cards.ts',
@@ -55,6 +57,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
   ioredis: ['api/stores/redis.ts'],
+  '@fastify/compress': ['api/http/limits.ts'],
+  '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };

@@ -1,0 +1,59 @@
+/** Limits on what one address and all of them together may ask, and the headers and encodings of every answer. */
+import { constants } from 'node:zlib';
+import compress from '@fastify/compress';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import underPressure from '@fastify/under-pressure';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Redis } from '../stores/redis.js';
+import { Problem, unavailable } from './problem.js';
+
+const rateWindowMs = 10_000;
+/** Addresses counted in this process. */
+const addressesMax = 50_000;
+/** An answer that waited this long for its turn is late for everybody: better few answers than none. */
+const eventLoopDelayMs = 500;
+const compressionLevel = 6;
+/** Below this the headers outweigh what is saved. */
+const compressedBytesMin = 1024;
+
+/** Refuses early: before the body is read, and before anybody is looked up. */
+export async function registerLimits(app: FastifyInstance, ratePer10S: number, redis: Redis | null): Promise<void> {
+  await app.register(underPressure, {
+    maxEventLoopDelay: eventLoopDelayMs,
+    exposeStatusRoute: false,
+    pressureHandler: (request: FastifyRequest) => {
+      // Who operates us must see us when it matters most.
+      if (!isOperations(request)) throw unavailable('too much at once; try again', 1, 'overloaded');
+    },
+  });
+  await app.register(rateLimit, {
+    max: ratePer10S,
+    timeWindow: rateWindowMs,
+    cache: addressesMax,
+    redis,
+    nameSpace: 'rate:',
+    // Without Redis we go on without this limit.
+    skipOnError: true,
+    allowList: isOperations,
+    errorResponseBuilder: () => new Problem(429, 'too_many_requests', 'too many requests from this address; wait'),
+  });
+}
+
+/** Headers that tell browsers to be careful, and compression. */
+export async function registerEncoding(app: FastifyInstance): Promise<void> {
+  await app.register(helmet, {
+    // Answers are data: nothing in them may run or be shown in a frame. The documentation sets its own policy.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+  });
+  await app.register(compress, {
+    threshold: compressedBytesMin,
+    encodings: ['br', 'gzip'],
+    zlibOptions: { level: compressionLevel },
+    brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: compressionLevel } },
+  });
+}
+
+function isOperations(request: FastifyRequest): boolean {
+  return request.routeOptions.config.route?.tag === 'operations';
+}

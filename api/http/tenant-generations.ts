@@ -1,0 +1,62 @@
+/**
+ * A number per tenant that changes with each of the tenant's writes: what was kept under an older one is stale. Kept in
+ * this process, or in Redis for all processes that share it.
+ */
+import { LRUCache } from 'lru-cache';
+import type { RedisConnection } from '../stores/redis.js';
+
+export interface TenantGenerations {
+  /** Null: not known right now, so nothing that is kept may be used. */
+  current(tenant: string): Promise<string | null> | string | null;
+  /** Resolves once every process that shares the generations sees a new one. */
+  advance(tenant: string): Promise<void>;
+}
+
+/** Tenants that wrote lately. */
+const tenantsMax = 50_000;
+
+export class LocalGenerations implements TenantGenerations {
+  #last = 0;
+  /** For tenants without an entry: changes when one was pushed out, so that it never gets an old number back. */
+  #floor = 0;
+  readonly #numbers: LRUCache<string, number>;
+
+  constructor() {
+    this.#numbers = new LRUCache({
+      max: tenantsMax,
+      dispose: (_number, _tenant, reason) => {
+        if (reason === 'evict') this.#floor = ++this.#last;
+      },
+    });
+  }
+
+  current(tenant: string): string {
+    return String(this.#numbers.get(tenant) ?? this.#floor);
+  }
+
+  async advance(tenant: string): Promise<void> {
+    this.#numbers.set(tenant, ++this.#last);
+  }
+}
+
+const prefix = 'tenant-generation:';
+/** Far longer than any answer is kept: an expired number only makes kept answers stale. */
+const keptS = 3600;
+
+export class SharedGenerations implements TenantGenerations {
+  readonly #redis: RedisConnection;
+
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
+  }
+
+  async current(tenant: string): Promise<string | null> {
+    return this.#redis.ask(async (client) => (await client.get(prefix + tenant)) ?? 'none', null);
+  }
+
+  async advance(tenant: string): Promise<void> {
+    const key = prefix + tenant;
+    // Random, not counted: a number that expired and began anew must not meet an answer of its first life.
+    await this.#redis.ask((client) => client.set(key, crypto.randomUUID(), 'EX', keptS), null);
+  }
+}
