@@ -4,7 +4,7 @@ import { auditAccounts, auditChains, auditWindows, check, compare } from '../eng
 import { Generator, type Step } from '../engine/testing/generator.js';
 import { Model, type ModelAnswer } from '../engine/testing/model.js';
 import { runs } from '../engine/testing/runs.js';
-import { type Message, policyDefault } from '../engine/testing/world.js';
+import { isCommand, keyOf, type Message, policyDefault } from '../engine/testing/world.js';
 import { asSent, type Handled, PartitionHost } from './testing/partition-host.js';
 
 /** What the auditor remembers beside the model: first answers, byte for byte. */
@@ -12,7 +12,10 @@ class Auditor {
   readonly model = new Model(policyDefault);
   readonly #bodies = new Map<string, string>();
   /** How often each thing happened, so that a test can tell that it did. */
-  readonly seen = { repeats: 0, conflicts: 0, late: 0, tooLate: 0, expired: 0, approved: 0 };
+  readonly seen = {
+    ...{ repeats: 0, conflicts: 0, late: 0, tooLate: 0, expired: 0, approved: 0 },
+    ...{ deposits: 0, withdrawals: 0, commandRepeats: 0, unknownAccounts: 0, sharedIds: 0 },
+  };
 
   take(handled: Handled): void {
     const { step, arrivalMs, status, body } = handled;
@@ -33,6 +36,10 @@ class Auditor {
         this.#late(step.id, body);
         break;
       default:
+        if (isCommand(step.message)) {
+          this.#command(asSent(step.message), handled);
+          break;
+        }
         // The form or a full store can refuse: then nothing was decided and the id stays free.
         if (status === 200 || status === 409) this.#message(asSent(step.message), handled);
     }
@@ -45,6 +52,39 @@ class Auditor {
     // From now on this is the answer of its id.
     this.#bodies.set(id, body);
     this.seen.late++;
+  }
+
+  #command(message: Message, { body, status, isRepeat, isRevocable }: Handled): void {
+    const key = keyOf(message);
+    const isKnown = this.model.answers.has(key);
+    check(!isRevocable, 'a command is never taken back');
+    if (status === 404) {
+      check(!isKnown && this.model.accountNamed(message.card) === undefined, `${message.card} is an account`);
+      this.seen.unknownAccounts++;
+      return;
+    }
+    const expected = this.model.send(message, 0);
+    if (expected.reason === 'duplicate_conflict') {
+      check(isKnown, `${key} is no duplicate`);
+      compare(`conflict about ${key}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
+      this.seen.conflicts++;
+      return;
+    }
+    compare(`repeat of ${key}`, isRepeat, isKnown);
+    if (isKnown) {
+      compare(`the answer to ${key}, again`, body, this.#bodies.get(key));
+      this.seen.commandRepeats++;
+      return;
+    }
+    this.#bodies.set(key, body);
+    if (this.model.answers.has(message.id)) this.seen.sharedIds++;
+    if (expected.approved) this.seen[message.type === 'deposit' ? 'deposits' : 'withdrawals']++;
+    const { number, currency } = this.model.accountNamed(message.card)!;
+    const books = [this.model.funds(number), this.model.available(number), this.model.held(number)].map(Number);
+    const [funds, available, held] = books as [number, number, number];
+    const account = { id: message.card, currency, funds, available, held, posted: Number(this.model.posted(number)) };
+    const { approved, reason, amount } = expected;
+    compare(JSON.stringify(message), JSON.parse(body), { id: message.id, approved, reason, amount, account });
   }
 
   #message(message: Message, handled: Handled): void {
@@ -173,7 +213,7 @@ t.test('chains that leave memory for the books and come back lose nothing', (t) 
 });
 
 t.test('the generated traffic has something of everything', (t) => {
-  const { seen } = runHistory(1, 1500);
+  const { seen } = runHistory(1, 2500);
   for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
   t.end();
 });

@@ -1,6 +1,7 @@
 /** Settling on a real Postgres: exactly once, all or nothing, and the same books that the engine keeps in memory. */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { auditBooks } from '../deploy/audit-books.js';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../engine/core/codes.js';
@@ -10,6 +11,15 @@ import { openJournalPosition, openSettleConnection, readJournalPosition, settle 
 import { type RecordSketch, writeRecords } from './testing/record-writer.js';
 
 const day = 20_000;
+/** A ledger command: a deposit, unless told otherwise. */
+const command = (sketch: RecordSketch): RecordSketch => ({
+  type: MessageType.deposit,
+  status: ChainStatus.none,
+  opensChain: false,
+  card: 0,
+  user: 0,
+  ...sketch,
+});
 const authorization: RecordSketch = { id: 'a', amount: 100, held: 100, day, spend: 100, spendCount: 1 };
 
 /** A migrated database with accounts 1 … 3 of 1000 each, partition 0 open at 0. */
@@ -29,7 +39,7 @@ async function ledger(test: Test): Promise<postgres.Sql> {
 async function empty(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
     truncate transactions, transaction_events, spend_windows;
-    update accounts set held = 0, posted = 0, available = funds;
+    update accounts set funds = 1000, held = 0, posted = 0, available = 1000;
     update journal_positions set sequence = 0`);
 }
 
@@ -296,6 +306,28 @@ t.test('every kind of message leaves its chain and its account as it should', as
       books: [1000, 1000, 0, 0],
     },
     {
+      name: 'a deposit is an event only, of an account without a card',
+      records: [command({ id: '\u0001ledger:d', amount: 500, funds: 500 })],
+      chain: {},
+      books: [1500, 1500, 0, 0],
+    },
+    {
+      name: 'a withdrawal takes from what is available, a refused one moves nothing',
+      records: [
+        authorization,
+        command({ id: '\u0001ledger:w', type: MessageType.withdrawal, amount: 300, funds: -300 }),
+        command({ id: '\u0001ledger:n', type: MessageType.withdrawal, amount: 900, approved: false }),
+      ],
+      chain: { status: 1, held_amount: 100 },
+      books: [700, 600, 100, 0],
+    },
+    {
+      name: 'a deposit with the id of an authorization leaves its chain alone',
+      records: [authorization, command({ id: '\u0001ledger:a', amount: 5, funds: 5 })],
+      chain: { status: 1, type: 1, amount: 100, held_amount: 100 },
+      books: [1005, 905, 100, 0],
+    },
+    {
       name: 'a balance inquiry is an event only',
       records: [{ id: 'q', type: MessageType.balanceInquiry, status: ChainStatus.none, opensChain: false }],
       chain: {},
@@ -421,6 +453,34 @@ t.test('an event keeps the record byte by byte, and the history of a chain is fo
     from (select sum(amount) as total from postings group by source, partition, sequence) as posting`;
   t.same({ ...sums }, { postings: 6, most: 0, least: 0 }, 'every posting sums to zero');
 });
+
+t.test(
+  'a command’s posting sums to zero, its owner is the account alone, and its history is its one event',
+  async (t) => {
+    const sql = await ledger(t);
+    const id = '\u0001ledger:d-1';
+    await settleAll(sql, [command({ id, amount: 500, funds: 500 })]);
+    const [event] = await sql`select * from transaction_events`;
+    t.match(event, {
+      ...{ request_id: id, transaction_id: id, type: 11, approved: true, amount: '500', approved_amount: '500' },
+      ...{ account_id: '1', card_id: null, user_id: null, funds_delta: '500' },
+      ...{ available_delta: '500', held_delta: '0', posted_delta: '0', external_delta: '-500' },
+    });
+    const legs = await sql`select ledger, amount from postings where source = 'event' order by ledger`;
+    t.same(
+      legs.map((leg) => ({ ...leg })),
+      [
+        { ledger: 'available', amount: '500' },
+        { ledger: 'external', amount: '-500' },
+      ],
+    );
+    t.equal((await sql`select 1 from transaction_history(${id})`).length, 1);
+    t.equal((await sql`select 1 from transactions`).length, 0);
+    t.equal((await sql`select 1 from spend_windows`).length, 0);
+    t.same((await auditBooks(sql)).findings, []);
+    await t.rejects(settleAll(sql, [command({ id: 'x', account: 99, amount: 1, funds: 1 })], 2), /1 of 1 accounts/);
+  },
+);
 
 t.test('what cannot be true is refused whole, and says where', async (t) => {
   const sql = await ledger(t);

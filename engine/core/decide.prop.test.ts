@@ -4,7 +4,7 @@ import { auditAccounts, auditChains, auditWindows, chainInMemory, check, compare
 import { accountNumbers, cardNumbers, Generator, type Step, userNumbers } from '../testing/generator.js';
 import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
-import { policyDefault, World } from '../testing/world.js';
+import { accountName, isCommand, policyDefault, World } from '../testing/world.js';
 import { ChainStatus } from './codes.js';
 import type { Policy } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
@@ -72,7 +72,7 @@ t.test('the laws of the books hold after every message of any history', (t) => {
         configure(world, step);
         limits.see(step);
       }
-      const openings = accountNumbers.map((number) => world.books.accounts.funds(world.books.accounts.find(number)));
+      const funds = accountNumbers.map((number) => world.books.accounts.funds(world.books.accounts.find(number)));
       for (let index = 0; index < length; index++) {
         const step = generator.next();
         world.nowMs = generator.nowMs;
@@ -80,7 +80,13 @@ t.test('the laws of the books hold after every message of any history', (t) => {
         if (configure(world, step)) continue;
         if (step.kind === 'expire') world.expire(step.id);
         else if (step.kind === 'late') world.late(step.id);
-        else if (step.kind === 'message') {
+        else if (step.kind === 'message' && isCommand(step.message)) {
+          const { approved } = world.send(step.message);
+          const index = accountNumbers.findIndex((number) => accountName(number) === step.message.card);
+          if (approved) funds[index]! += step.message.type === 'deposit' ? step.message.amount! : -step.message.amount!;
+          const { heldDelta, postedDelta, spendAmountDelta, opensChain } = world.outcome;
+          check(![heldDelta, postedDelta, spendAmountDelta].some(Boolean) && !opensChain, 'a command moves funds only');
+        } else if (step.kind === 'message') {
           ids.add(step.message.id);
           // A tombstone has the name of a message that has not come yet.
           if (step.message.original !== undefined) ids.add(step.message.original);
@@ -99,7 +105,7 @@ t.test('the laws of the books hold after every message of any history', (t) => {
             );
           }
         }
-        checkBooks(world, ids, openings);
+        checkBooks(world, ids, funds);
       }
     }),
     runs(60),
@@ -107,7 +113,7 @@ t.test('the laws of the books hold after every message of any history', (t) => {
   t.end();
 });
 
-function checkBooks(world: World, ids: ReadonlySet<string>, openings: readonly number[]): void {
+function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly number[]): void {
   const { accounts, chains } = world.books;
   for (const [index, number] of accountNumbers.entries()) {
     const slot = accounts.find(number);
@@ -116,7 +122,7 @@ function checkBooks(world: World, ids: ReadonlySet<string>, openings: readonly n
       .filter((chain) => chain >= 0 && chains.account(chain) === number);
     const held = ours.reduce((sum, chain) => sum + chains.held(chain), 0);
     const posted = ours.reduce((sum, chain) => sum + chains.posted(chain), 0);
-    check(accounts.funds(slot) === openings[index], 'no message of a card moves funds');
+    check(accounts.funds(slot) === funds[index], 'commands move funds, and nothing else does');
     check(
       accounts.funds(slot) === accounts.available(slot) + accounts.held(slot) + accounts.posted(slot),
       'funds are available + held + posted',

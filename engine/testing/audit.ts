@@ -21,8 +21,8 @@ export function auditAccounts(books: Books, model: Model, when: string): void {
     const { accounts } = books;
     compare(
       `account ${number} ${when}`,
-      [accounts.available(slot), accounts.held(slot), accounts.posted(slot)],
-      [model.available(number), model.held(number), model.posted(number)].map(Number),
+      [accounts.available(slot), accounts.held(slot), accounts.posted(slot), accounts.funds(slot)],
+      [model.available(number), model.held(number), model.posted(number), model.funds(number)].map(Number),
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Seeded random traffic: what a card program sees in a year, compressed. Several cards and users per account, every
- * message type, limits and freezes that come and go, reversals that overtake their authorization, days, weeks and months
+ * message type, money paid in and out, limits and freezes that come and go, reversals that overtake their authorization, days, weeks and months
  * that pass. The same seed gives the same traffic; nothing here knows what the engine answers.
  */
 import { Status } from '../core/accounts.js';
@@ -8,9 +8,11 @@ import { windowNames } from '../core/limit-names.js';
 import type { Limits } from '../core/rules.js';
 import {
   type AccountConfig,
+  accountName,
   type CardConfig,
   type ChannelName,
   dayMs,
+  isCommand,
   type Message,
   type TypeName,
   type UserConfig,
@@ -90,7 +92,7 @@ const expiresDaySoon = 20_640;
 
 /** What a type comes up with, in parts of a hundred. */
 const typeOdds: readonly (readonly [TypeName, number])[] = [
-  ['authorization', 44],
+  ['authorization', 38],
   ['incremental', 12],
   ['reversal', 12],
   ['clearing', 17],
@@ -98,6 +100,8 @@ const typeOdds: readonly (readonly [TypeName, number])[] = [
   ['advice', 4],
   ['verification', 3],
   ['balance_inquiry', 2],
+  ['deposit', 3],
+  ['withdrawal', 3],
 ];
 
 /** How much time passes between two steps: mostly none, sometimes a month. */
@@ -163,7 +167,7 @@ export class Generator {
     const what = random.next();
     if (what < 0.04) return this.#change();
     if (what < 0.08 && this.#issued.length > 0) return { kind: 'expire', id: this.#recent().id };
-    if (what < 0.11 && this.#issued.length > 0) return { kind: 'late', id: this.#recent(4).id };
+    if (what < 0.11 && this.#issued.length > 0) return { kind: 'late', id: this.#newestQuestion().id };
     if (what < 0.17 && this.#options.repeats && this.#issued.length > 0) return this.#again();
     if (what < 0.2 && this.#overtaken.length > 0) return this.#issue(this.#overtaken.shift()!);
     return this.#issue(this.#message());
@@ -178,6 +182,12 @@ export class Generator {
   #recent(most = 40): Message {
     const back = Math.floor(this.random.next() ** 2 * Math.min(most, this.#issued.length));
     return this.#issued[this.#issued.length - 1 - back]!;
+  }
+
+  /** The newest message that asks for money, if one of the last few does: only its approval can be late. */
+  #newestQuestion(): Message {
+    const asks = ({ type }: Message) => type === 'authorization' || type === 'incremental';
+    return this.#issued.slice(-6).findLast(asks) ?? this.#recent();
   }
 
   #again(): Step {
@@ -243,6 +253,7 @@ export class Generator {
     })!;
     const id = `m${++this.#counter}`;
     const follows = type === 'incremental' || type === 'reversal' || type === 'clearing' || type === 'refund';
+    if (type === 'deposit' || type === 'withdrawal') return this.#command(id, type);
     if (!follows) return this.#question(id, type);
     if (this.#options.overtakes && type === 'reversal' && random.chance(0.08)) {
       const overtaken = this.#question(`m${++this.#counter}`, random.chance(0.8) ? 'authorization' : 'advice');
@@ -250,6 +261,21 @@ export class Generator {
       return { id, type, card: overtaken.card, original: overtaken.id };
     }
     return this.#followUp(id, type);
+  }
+
+  /** Money in or out. Some have the id of a card message: the two must never meet. */
+  #command(id: string, type: TypeName): Message {
+    const { random } = this;
+    const cardMessages = this.#issued.filter((message) => message.type === 'authorization');
+    const taken = random.chance(0.3) ? cardMessages.at(-1)?.id : undefined;
+    const isNew = taken !== undefined && !this.#issued.some((message) => message.id === taken && isCommand(message));
+    return {
+      id: isNew ? taken : id,
+      type,
+      // Whoever repeats things also gets an account wrong now and then.
+      card: accountName(this.#options.repeats && random.chance(0.1) ? 9 : random.pick(this.#accounts).number),
+      amount: this.#amount(),
+    };
   }
 
   /** A message that stands alone. */

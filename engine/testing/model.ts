@@ -4,7 +4,16 @@
  * from the words of the interface: when it and the engine disagree, one of them is wrong.
  */
 import type { Limits, WindowLimit } from '../core/rules.js';
-import type { AccountConfig, Answer, CardConfig, Message, UserConfig } from './world.js';
+import {
+  type AccountConfig,
+  type Answer,
+  accountName,
+  type CardConfig,
+  isCommand,
+  keyOf,
+  type Message,
+  type UserConfig,
+} from './world.js';
 
 /** What is compared with the engine's answer. */
 export type ModelAnswer = Pick<
@@ -88,6 +97,8 @@ const codes: Readonly<Record<string, string>> = {
 };
 
 const amountMax = 100_000_000_000_000n;
+/** Deposits bring no account above it. */
+const fundsMax = 4_000_000_000_000_000n;
 const epochDay = '1970-01-01';
 
 export class Model {
@@ -118,7 +129,7 @@ export class Model {
   get transactions(): readonly Transaction[] {
     return this.#transactions;
   }
-  /** Every id that was answered, with the answer it gets from now on. */
+  /** Every id that was answered (as keyOf), with the answer it gets from now on. */
   get answers(): ReadonlyMap<string, Answered> {
     return this.#answered;
   }
@@ -128,6 +139,9 @@ export class Model {
   }
   posted(account: number): bigint {
     return sum(this.#of(account).map((transaction) => transaction.cleared - transaction.refunded));
+  }
+  funds(account: number): bigint {
+    return this.#funds.get(account)!;
   }
   available(account: number): bigint {
     return this.#funds.get(account)! - this.held(account) - this.posted(account);
@@ -158,11 +172,12 @@ export class Model {
    * @param tooLate its deadline had passed before it was looked at
    */
   send(message: Message, nowMs: number, tooLate = false): ModelAnswer {
-    const before = this.#answered.get(message.id);
+    const before = this.#answered.get(keyOf(message));
     if (before !== undefined) {
       if (sameContent(before.message, message)) return before.answer;
       return refusal('duplicate_conflict', message, 0n);
     }
+    if (isCommand(message)) return this.#command(message);
     const card = this.#cards.get(message.card);
     if (tooLate && !isFact(message)) {
       const available = card === undefined ? 0n : this.available(card.account);
@@ -180,6 +195,34 @@ export class Model {
       return this.#remember(message, refusal(reason, message, this.available(card.account), detail), null);
     }
     return this.#approve(message, card, about, day, nowMs);
+  }
+
+  /** The account that a command names. */
+  accountNamed(name: string): AccountConfig | undefined {
+    return [...this.#accounts.values()].find((account) => accountName(account.number) === name);
+  }
+
+  /** Money in or out: never late, and nobody's limits have a say. */
+  #command(message: Message): ModelAnswer {
+    const account = this.accountNamed(message.card)!;
+    const before = this.available(account.number);
+    const amount = BigInt(message.amount!);
+    const isDeposit = message.type === 'deposit';
+    const status = account.status ?? 0;
+    let reason = 'approved';
+    if (status === 2 || (status === 1 && !isDeposit)) reason = 'account_inactive';
+    else if (amount < 1n || amount > amountMax) reason = 'amount_invalid';
+    else if (isDeposit && (before + amount > fundsMax || this.funds(account.number) + amount > fundsMax))
+      reason = 'amount_invalid';
+    else if (!isDeposit && before < amount) reason = 'insufficient_funds';
+    if (reason !== 'approved') return this.#remember(message, refusal(reason, message, before), null);
+    this.#funds.set(account.number, this.funds(account.number) + (isDeposit ? amount : -amount));
+    const answer = {
+      ...refusal(reason, message, this.available(account.number)),
+      approved: true,
+      approvedAmount: Number(amount),
+    };
+    return this.#remember(message, answer, null);
   }
 
   /** The approval of that id came too late: what is left of it is undone, and its id is answered system_error. */
@@ -470,7 +513,7 @@ export class Model {
     transaction: Transaction | null,
     took: Answered['took'] = null,
   ): ModelAnswer {
-    this.#answered.set(message.id, { message, answer, transaction, took });
+    this.#answered.set(keyOf(message), { message, answer, transaction, took });
     return answer;
   }
 }

@@ -8,6 +8,7 @@
  *   policy refundRestoresWindows               before anything else
  *   at 2026-11-23T10:00:00Z                    at +7d +1ms
  *   a1 authorization C 1250 mcc=5411 …         -> approved 00 1250 8750/1250/0
+ *   d1 deposit A 500                           -> approved 00 500 9250/1250/0     names an account, as withdrawals do
  *   late a1                                    -> system_error 96 0 10000/0/0
  *   expire a1                                  -> nothing
  *   chain a1                                   -> open 1250/0 refunded=0
@@ -23,7 +24,15 @@ import { assert } from '../core/invariant.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
 import type { Limits } from '../core/rules.js';
 import { dayOfCivil, zoneNamed } from '../core/window.js';
-import { type Answer, type ChannelName, type Message, policyDefault, type TypeName, World } from './world.js';
+import {
+  type Answer,
+  accountName,
+  type ChannelName,
+  type Message,
+  policyDefault,
+  type TypeName,
+  World,
+} from './world.js';
 
 interface Names {
   readonly accounts: Map<string, { number: number; zone: string }>;
@@ -162,6 +171,11 @@ class Runner {
     const [type = '', card = '', ...rest] = words;
     const amount = rest[0] !== undefined && /^-?\d+$/.test(rest[0]) ? Number(rest.shift()) : undefined;
     const set = options(rest);
+    if (type === 'deposit' || type === 'withdrawal') {
+      const name = accountName(this.#names.accounts.get(card)!.number);
+      this.#names.asked.set(id, card);
+      return this.#answer(this.#world.send({ id, type, card: name, ...(amount === undefined ? {} : { amount }) }), id);
+    }
     const message: Message = {
       id,
       type: type as TypeName,

@@ -6,8 +6,9 @@
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
 import { Chains } from '../core/chains.js';
-import { channelNames, isFact, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
+import { channelNames, isNeverLate, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
 import { type Books, chainAbsent, Decider, decideExpiry, decideLate, type Policy, Question } from '../core/decide.js';
+import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
 import { detailName, type Level } from '../core/limit-names.js';
 import { Outcome, responseCode } from '../core/outcome.js';
@@ -24,6 +25,7 @@ export type ChannelName = (typeof channelNames)[number];
 export interface Message {
   readonly id: string;
   readonly type: TypeName;
+  /** Card token; of a deposit or withdrawal the account's name, see accountName(). */
   readonly card: string;
   readonly amount?: number;
   readonly currency?: string;
@@ -72,6 +74,20 @@ export interface CardConfig {
   readonly status?: Status;
   readonly expiresDay?: number;
   readonly limits?: Limits | null;
+}
+
+/** How ledger commands name an account, where card messages have a token. */
+export function accountName(number: number): string {
+  return `acct-${number}`;
+}
+
+export function isCommand(message: Pick<Message, 'type'>): boolean {
+  return message.type === 'deposit' || message.type === 'withdrawal';
+}
+
+/** Ids of commands and of card messages are two namespaces. */
+export function keyOf(message: Pick<Message, 'id' | 'type'>): string {
+  return isCommand(message) ? `command ${message.id}` : message.id;
 }
 
 export const dayMs = 86_400_000;
@@ -144,6 +160,10 @@ export class World {
   /** Decides without applying; the outcome is left in `outcome`, as after a decision of a partition. */
   decide(message: Message): Answer {
     fillRequest(this.request, message);
+    if (isCommand(message)) {
+      decideCommand(this.books.accounts, this.#accountOf(message), this.request, this.outcome);
+      return answerOf(this.outcome, this.request.type);
+    }
     this.question.card = this.#cards.get(message.card) ?? null;
     this.question.chain = this.#resolve(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
@@ -154,9 +174,16 @@ export class World {
 
   /** Decides and applies. The id must be new: duplicates are the partition's business. */
   send(message: Message): Answer {
-    assert(!this.#roots.has(message.id), `the id ${message.id} was asked already`);
+    assert(!this.#roots.has(keyOf(message)), `the id ${message.id} was asked already`);
     const answer = this.decide(message);
     const { outcome, question } = this;
+    if (isCommand(message)) {
+      const account = this.#accountOf(message);
+      const accountNumber = this.books.accounts.number(account);
+      this.#apply(account, chainAbsent, { accountNumber, cardNumber: 0, userNumber: 0 });
+      this.#roots.set(keyOf(message), '');
+      return answer;
+    }
     const { card } = question;
     const opens = outcome.opensChain || outcome.tombstone;
     const parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
@@ -172,7 +199,7 @@ export class World {
     this.#apply(card === null ? -1 : card.account, chain, parties);
     const follows = chain >= 0 && outcome.chainStatus !== 0;
     this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensChain ? message.id : '');
-    if (outcome.approved && !isFact(this.request.type)) {
+    if (outcome.approved && !isNeverLate(this.request.type)) {
       this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
     }
     return answer;
@@ -221,6 +248,12 @@ export class World {
     const slot = spend.find(level, number);
     if (slot < 0) return { amount: 0, count: 0 };
     return { amount: spend.amount(slot, window, day), count: spend.count(slot, window, day) };
+  }
+
+  #accountOf(message: Message): number {
+    const account = this.books.accounts.find(Number(message.card.slice(accountName(0).length - 1)));
+    assert(account >= 0, 'a command needs its account first');
+    return account;
   }
 
   #apply(account: number, chain: number, parties: Parties): void {

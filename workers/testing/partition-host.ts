@@ -9,7 +9,8 @@ import { assert } from '../../engine/core/invariant.js';
 import type { ChainRow, LoadMessage } from '../../engine/core/load-message.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
 import type { Step } from '../../engine/testing/generator.js';
-import type { Message } from '../../engine/testing/world.js';
+import { accountName, isCommand, type Message } from '../../engine/testing/world.js';
+import { ledgerCodec } from '../../engine/wire/ledger.js';
 import { nativeCodec } from '../../engine/wire/native.js';
 import { needsAmount } from '../../engine/wire/native-slow.js';
 import { replayJournal } from '../journal-reader.js';
@@ -39,7 +40,7 @@ interface Waiting {
   readonly step: Step;
   readonly flags: number;
   /** What it asked for, to be loaded before it. */
-  readonly load?: ChainRow;
+  readonly load?: LoadMessage;
 }
 
 export class PartitionHost {
@@ -116,6 +117,7 @@ export class PartitionHost {
     const { writer } = this.#fixture.open();
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
+    codecs[Protocol.ledger] = ledgerCodec;
     const size = { accounts: 16, users: 16, cards: 64, spendRows: 256, chains: this.#chains, seenIds: 4096 };
     const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
     for (const message of this.#configuration.values()) partition.load(message);
@@ -134,17 +136,23 @@ export class PartitionHost {
    */
   run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
-    // A take-back follows right after the slab with the approval: later ones there are none.
-    const late = steps.filter((step) => step.kind === 'late' && this.#locations.has(step.id));
-    this.#waiting = late.map((step) => ({ step, flags: 0 }));
-    if (late.length > 0) handled.push(...this.#runOnce(nowMs, false));
+    // A take-back follows right after the slab with the approval, the one before or this one: later ones there are none.
+    handled.push(...this.#takeBack(steps, nowMs));
     this.#locations.clear();
     this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 5, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
     }
+    handled.push(...this.#takeBack(steps, nowMs));
     return handled;
+  }
+
+  #takeBack(steps: readonly Step[], nowMs: number): Handled[] {
+    const late = steps.filter((step) => step.kind === 'late' && this.#locations.has(step.id));
+    if (late.length === 0) return [];
+    this.#waiting = late.map((step) => ({ step, flags: 0 }));
+    return this.#runOnce(nowMs, false);
   }
 
   #runOnce(nowMs: number, tooLate: boolean): Handled[] {
@@ -155,7 +163,7 @@ export class PartitionHost {
       const entry = this.#entry(waiting.step);
       if (entry === null) continue;
       if (waiting.load !== undefined) {
-        slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify({ chains: [waiting.load] })));
+        slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify(waiting.load)));
         entries.push(null);
       }
       slab.add(entry.kind, waiting.flags, nowMs, entry.bytes);
@@ -171,6 +179,9 @@ export class PartitionHost {
     switch (step.kind) {
       case 'message':
       case 'again':
+        if (isCommand(step.message)) {
+          return { kind: EntryKind.ledger, bytes: Buffer.from(JSON.stringify(commandOf(step.message))) };
+        }
         return { kind: EntryKind.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
       case 'expire':
         return { kind: EntryKind.expiry, bytes: Buffer.from(step.id) };
@@ -214,9 +225,9 @@ export class PartitionHost {
       const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
       if (waiting.load !== undefined) return step.kind === 'expire' ? [] : [full];
       const asked = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
-      const row = status === EntryStatus.needOriginal ? this.#settled.get(this.#roots.get(asked) ?? asked) : undefined;
-      if (row === undefined) this.#waiting.push({ step, flags: waiting.flags | absent });
-      else this.#waiting.push({ step, flags: waiting.flags, load: { ...row, askedId: asked } });
+      const load = status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledChain(status, asked);
+      if (load === null) this.#waiting.push({ step, flags: waiting.flags | absent });
+      else this.#waiting.push({ step, flags: waiting.flags, load });
       return [];
     }
     const flags = slab.answerFlags[index]!;
@@ -228,7 +239,23 @@ export class PartitionHost {
     return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
   }
 
+  #settledChain(status: number, asked: string): LoadMessage | null {
+    const row = status === EntryStatus.needOriginal ? this.#settled.get(this.#roots.get(asked) ?? asked) : undefined;
+    return row === undefined ? null : { chains: [{ ...row, askedId: asked }] };
+  }
+
+  /** Its reference data, and funds that are out of date by now: what is in memory is newer and must stay. */
+  #accountNamed(name: string): LoadMessage | null {
+    for (const { accounts = [] } of this.#configuration.values()) {
+      for (const row of accounts) {
+        if (accountName(row.number) === name) return { accounts: [{ ...row, publicId: name }] };
+      }
+    }
+    return null;
+  }
+
   #remember(message: Message, body: string): void {
+    if (isCommand(message)) return;
     const { approved, authorizationId } = body === '' ? {} : JSON.parse(body);
     if (approved === true) this.#roots.set(message.id, authorizationId);
     // A tombstone has the name of its original; a conflict says nothing of the first answer.
@@ -242,7 +269,12 @@ const needs: Readonly<Record<number, number>> = {
   [EntryStatus.needCard]: EntryFlag.cardAbsent,
   [EntryStatus.needSeen]: EntryFlag.seenAbsent,
   [EntryStatus.needOriginal]: EntryFlag.originalAbsent,
+  [EntryStatus.needAccount]: EntryFlag.accountAbsent,
 };
+
+function commandOf({ id, type, card: account, amount }: Message): object {
+  return { id, type, account, amount };
+}
 
 /** The native form of a message. */
 function bodyOf(message: Message): object {
@@ -274,6 +306,10 @@ function currencyOf(message: Message): string | undefined {
 
 /** A message as it reads on the wire: with the currency that its amount needs, and without what the form cannot say. */
 export function asSent(message: Message): Message {
+  if (isCommand(message)) {
+    const { id, type, card, amount = 0 } = message;
+    return { id, type, card, amount };
+  }
   const currency = currencyOf(message);
   return { ...message, capture: false, ...(currency === undefined ? {} : { currency }) };
 }
