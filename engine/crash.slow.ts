@@ -12,8 +12,8 @@ import t, { type Test } from 'tap';
 import { auditBooks } from '../deploy/audit-books.js';
 import { seedAccounts } from '../deploy/seed-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
-import { Client, ConnectionLost, stableBody } from './testing/client.js';
-import { EngineProcess, engineBooks, enginePlace } from './testing/engine-process.js';
+import { Client, ConnectionLost, type Reply, stableBody } from './testing/client.js';
+import { EngineProcess, engineBooks, enginePlace, testToken } from './testing/engine-process.js';
 import { type Asked, Ledger } from './testing/ledger.js';
 import { freshSeed } from './testing/runs.js';
 import { Random } from './wire/testing/mutate.js';
@@ -98,6 +98,11 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
     ledger.accounts.map(({ id, funds, held, posted }) => [id, funds, funds - held - posted, held, posted].join(' ')),
     'Postgres has what was acknowledged, account by account',
   );
+  const commands = ledger.acknowledged.filter(({ command }) => command !== null);
+  for (const kind of ['deposits', 'withdrawals']) {
+    const approved = commands.filter(({ command, answer }) => command === kind && JSON.parse(answer).approved);
+    t.ok(approved.length > kills, `${approved.length} ${kind} were acknowledged`);
+  }
   const [events] = await sql<{ twice: number }[]>`
     select count(*)::integer as twice from (
       select request_id from transaction_events where request_id is not null and type <> 10
@@ -144,7 +149,7 @@ class Run {
   /** After a (re)start: what is unknown is asked again, what is known is checked, the books are compared, then traffic. */
   async live(trafficMessages: number): Promise<void> {
     const { ledger } = this;
-    const client = new Client(this.#place.authPort);
+    const client: Clients = { cards: new Client(this.#place.authPort), ops: new Client(this.#place.opsPort) };
     try {
       await this.#inParallel([...ledger.unknown], (asked) => this.#resolve(client, asked));
       const fresh = ledger.acknowledged.slice(this.#verifiedUpTo);
@@ -164,7 +169,8 @@ class Run {
       // The kill. Anything else is a failure of the test.
       if (!isLost(error)) throw error;
     } finally {
-      client.close();
+      client.cards.close();
+      client.ops.close();
     }
   }
 
@@ -189,22 +195,23 @@ class Run {
   }
 
   /** Asks until there is an answer. Throws when the connection is lost; then the outcome stays unknown. */
-  async #resolve(client: Client, asked: Asked): Promise<void> {
-    const body = await this.#ask(client, asked.text);
+  async #resolve(client: Clients, asked: Asked): Promise<void> {
+    const body = await this.#ask(client, asked);
     const wrong = this.ledger.acknowledge(asked, body);
     if (wrong !== '') this.#t.fail(wrong);
   }
 
-  async #repeat(client: Client, asked: Asked): Promise<void> {
+  async #repeat(client: Clients, asked: Asked): Promise<void> {
     this.repeats++;
-    const body = stableBody(await this.#ask(client, asked.text));
+    const body = stableBody(await this.#ask(client, asked));
     if (body !== asked.answer) this.#t.fail(`two answers to ${asked.text}:\n${asked.answer}\n${body}`);
   }
 
   /** The body of a 200. */
-  async #ask(client: Client, text: string): Promise<string> {
+  async #ask(client: Clients, asked: Asked): Promise<string> {
+    const { text } = asked;
     for (let attempt = 0; ; attempt++) {
-      const reply = await client.ask({ body: text });
+      const reply = await askOnce(client, asked, text);
       if (reply.status === 200) return reply.body;
       if (reply.status !== 503 || attempt >= attemptsMax) throw new Error(`${reply.status} ${reply.body} to ${text}`);
       this.undecided++;
@@ -212,7 +219,7 @@ class Run {
     }
   }
 
-  async #traffic(client: Client, messages: number): Promise<void> {
+  async #traffic(client: Clients, messages: number): Promise<void> {
     for (let count = 0; count < messages; count++) {
       try {
         await this.#one(client);
@@ -223,13 +230,15 @@ class Run {
     }
   }
 
-  async #one(client: Client): Promise<void> {
+  async #one(client: Clients): Promise<void> {
     const roll = this.#random.below(100);
     const earlier = roll < 10 ? this.ledger.drawAcknowledged() : null;
     if (earlier !== null) {
       if (roll < 8) return this.#repeat(client, earlier);
-      const other = { ...earlier.message, amount: (earlier.message.amount ?? 0) + 1, currency: 'USD' };
-      const { status, body } = await client.native(other);
+      const amount = (earlier.message.amount ?? 0) + 1;
+      const { id } = earlier.message;
+      const other = earlier.command === null ? { ...earlier.message, amount, currency: 'USD' } : { id, amount };
+      const { status, body } = await askOnce(client, earlier, JSON.stringify(other));
       if (status !== 409 && status !== 503) this.#t.fail(`other content under an earlier id: ${status} ${body}`);
       return;
     }
@@ -251,6 +260,18 @@ class Run {
       }
     }
   }
+}
+
+/** Card messages go to the authorization port, money in and out to the ops port. */
+interface Clients {
+  readonly cards: Client;
+  readonly ops: Client;
+}
+
+function askOnce({ cards, ops }: Clients, { command, account }: Asked, body: string): Promise<Reply> {
+  if (command === null) return cards.ask({ body });
+  const path = `/admin/accounts/${account.id}/${command}`;
+  return ops.ask({ path, body, headers: { authorization: `Bearer ${testToken}` } });
 }
 
 /** A connection that ended, on either port. */

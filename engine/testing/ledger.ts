@@ -12,7 +12,7 @@ export interface LedgerAccount {
   /** Public id. */
   readonly id: string;
   readonly cards: readonly string[];
-  readonly funds: number;
+  funds: number;
   /** Many messages at a time; otherwise one. */
   readonly isHot: boolean;
   held: number;
@@ -39,8 +39,28 @@ interface Message {
   readonly merchant?: object;
 }
 
+/** Money in or out, asked on the ops port. */
+export type CommandKind = 'deposits' | 'withdrawals';
+
+/** What a ledger command is answered. */
+interface CommandAnswer {
+  readonly id: string;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly amount: number;
+  readonly account: {
+    readonly id: string;
+    readonly funds: number;
+    readonly available: number;
+    readonly held: number;
+    readonly posted: number;
+  };
+}
+
 /** A message that was or will be asked. */
 export interface Asked {
+  /** Null: a card message. */
+  readonly command: CommandKind | null;
   readonly message: Message;
   readonly text: string;
   readonly account: LedgerAccount;
@@ -53,6 +73,7 @@ export class Ledger {
   readonly accounts: readonly LedgerAccount[];
   readonly #random: Random;
   readonly #prefix: string;
+  readonly #commandIds = new Set<string>();
   #count = 0;
   /** What was acknowledged, in order. */
   readonly acknowledged: Asked[] = [];
@@ -87,6 +108,7 @@ export class Ledger {
     const account = random.oneIn(2) && hot.length > 0 ? random.pick(hot) : random.pick(this.accounts);
     if (account.isBusy) return null;
     const card = random.pick(account.cards);
+    if (random.oneIn(10)) return this.#command(account);
     const roll = random.below(100);
     const amount = 1 + random.below(random.oneIn(8) ? 40_000 : 900);
     if (roll < 45) return this.#open(account, { type: 'authorization', card, amount });
@@ -127,6 +149,21 @@ export class Ledger {
     return this.#asked(account, { id, card: message.card, held: 0, isBusy: false }, { ...message, id });
   }
 
+  /** Money in or out; some under the id of a card message, which they must never meet. */
+  #command(account: LedgerAccount): Asked {
+    const random = this.#random;
+    const id = this.#nextId();
+    const earlier = random.oneIn(4)
+      ? random.pick(this.acknowledged.slice(-50).concat(this.acknowledged[0] ?? []))
+      : undefined;
+    const taken = earlier?.message.id;
+    const isFree = taken !== undefined && earlier?.command === null && !this.#commandIds.has(taken);
+    const message = { id: isFree ? taken : id, type: 'command', card: account.id, amount: 1 + random.below(3000) };
+    this.#commandIds.add(message.id);
+    // More goes out than comes in, so that some is refused.
+    return this.#asked(account, null, message, random.oneIn(3) ? 'deposits' : 'withdrawals');
+  }
+
   #plain(account: LedgerAccount, message: Omit<Message, 'id'>): Asked {
     return this.#asked(account, null, { ...message, id: this.#nextId() });
   }
@@ -135,7 +172,7 @@ export class Ledger {
     return this.#asked(account, chain, { ...message, id: this.#nextId(), card: chain.card, original: chain.id });
   }
 
-  #asked(account: LedgerAccount, chain: Chain | null, message: Message): Asked {
+  #asked(account: LedgerAccount, chain: Chain | null, message: Message, command: CommandKind | null = null): Asked {
     const whole = {
       ...message,
       ...(message.amount === undefined ? {} : { currency: 'USD' }),
@@ -143,7 +180,9 @@ export class Ledger {
     };
     if (chain !== null) chain.isBusy = true;
     if (!account.isHot) account.isBusy = true;
-    const asked = { message: whole, text: JSON.stringify(whole), account, chain, answer: '' };
+    const { id, amount } = message;
+    const text = JSON.stringify(command === null ? whole : { id, amount });
+    const asked = { command, message: whole, text, account, chain, answer: '' };
     this.unknown.add(asked);
     return asked;
   }
@@ -153,6 +192,7 @@ export class Ledger {
    * @returns what is wrong with it, '' when nothing is
    */
   acknowledge(asked: Asked, body: string): string {
+    if (asked.command !== null) return this.#acknowledgeCommand(asked, asked.command, body);
     const answer = JSON.parse(body) as NativeAnswer;
     asked.answer = stableBody(body);
     this.unknown.delete(asked);
@@ -171,6 +211,30 @@ export class Ledger {
     if (!account.isHot && answer.available !== available) {
       return `available must be ${available} after ${asked.text} → ${body}`;
     }
+    return '';
+  }
+
+  #acknowledgeCommand(asked: Asked, command: CommandKind, body: string): string {
+    const answer = JSON.parse(body) as CommandAnswer;
+    const { account, message } = asked;
+    asked.answer = body;
+    this.unknown.delete(asked);
+    this.acknowledged.push(asked);
+    account.isBusy = false;
+    if (answer.id !== message.id || answer.account.id !== account.id) return `asked ${asked.text}, answered ${body}`;
+    if (answer.approved) this.approved++;
+    else this.declined++;
+    const before = account.funds - account.held - account.posted;
+    if (answer.approved) account.funds += command === 'deposits' ? message.amount! : -message.amount!;
+    const { funds, available, held, posted } = answer.account;
+    if (funds !== available + held + posted) return `books that do not balance: ${body}`;
+    if (!answer.approved && (command === 'deposits' || answer.reason !== 'insufficient_funds'))
+      return `refused: ${body}`;
+    if (answer.approved && command === 'withdrawals' && available < 0) return `overdrawn: ${asked.text} → ${body}`;
+    if (account.isHot) return '';
+    if (!answer.approved && before >= message.amount!) return `there were ${before} for ${asked.text} → ${body}`;
+    const expected = [account.funds, account.held, account.posted];
+    if (`${[funds, held, posted]}` !== `${expected}`) return `books must be ${expected} after ${asked.text} → ${body}`;
     return '';
   }
 
