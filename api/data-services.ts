@@ -1,6 +1,7 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
 import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
+import { PersonalHistory } from './feed/personal-history.js';
 import { PersonalRelay } from './feed/personal-relay.js';
 import type { Health } from './health.js';
 import type { Telemetry } from './http/telemetry.js';
@@ -13,6 +14,7 @@ import { PersonalCards } from './stores/personal/cards.js';
 import { PersonalCustomers } from './stores/personal/customers.js';
 import { MongoPersonalStore } from './stores/personal/mongo.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
+import { MongoHistory } from './stores/personal/mongo-history.js';
 import { PostgresPersonalStore } from './stores/personal/postgres.js';
 import type { PersonalStore } from './stores/personal/store.js';
 import type { Database } from './stores/postgres.js';
@@ -54,22 +56,27 @@ export function createDataServices({ config, log, database, telemetry, health, f
     new PersonalCards(personal, customers, relay, accounts, database),
   );
   const settled = new PostgresTransactions(database);
+  const history = connection === null ? null : new MongoHistory(connection);
+  const follower = history === null ? null : new PersonalHistory(history, database, log);
   watchPersonal(personal, connection, relay, telemetry, health);
   watchEngine(engine, telemetry, health);
+  watchHistory(follower, telemetry);
   return {
     engine,
     accounts,
     cards,
     limits: new LimitsStore(database),
-    transactions: new Transactions(settled, settled),
+    transactions: new Transactions(settled, history ?? settled),
     personal,
     customers,
     feed,
     startData: async () => {
       await personal.start();
       relay.start();
+      follower?.start();
     },
     stopData: async () => {
+      await follower?.stop();
       await relay.stop();
       await personal.close();
     },
@@ -97,6 +104,15 @@ function watchPersonal(
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
   telemetry.gauge('personal_cards_pending', 'Personal cards that wait to be published', [], (gauge) =>
     gauge.set(relay.pending),
+  );
+}
+
+function watchHistory(follower: PersonalHistory | null, telemetry: Telemetry): void {
+  telemetry.counter('personal_history_copied_total', 'Chains copied to the history in MongoDB', [], (counter) =>
+    counter.inc(follower?.copied ?? 0),
+  );
+  telemetry.gauge('personal_history_lag_records', 'Settled messages that are not in the history yet', [], (gauge) =>
+    gauge.set(follower?.lag ?? 0),
   );
 }
 

@@ -1,0 +1,192 @@
+/**
+ * The contract of the transaction stores: Postgres' ledger and MongoDB's history, filled from it by the follower, answer
+ * every question alike and as the obvious filter over all rows would.
+ */
+import postgres from 'postgres';
+import t from 'tap';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { PersonalHistory } from '../feed/personal-history.js';
+import type { Principal } from '../http/principal.js';
+import { createStoreBench, quietLog } from '../testing/personal-stores.js';
+import { type SettledChain, settleChains } from '../testing/settled-ledger.js';
+import { MongoHistory } from './personal/mongo-history.js';
+import { PostgresTransactions } from './postgres-transactions.js';
+import { type TransactionFilter, type TransactionStore, transactionStatuses } from './transactions.js';
+
+function personal(number: number): Principal {
+  return {
+    userId: number,
+    publicId: `usr_${number}`,
+    kind: 'personal',
+    companyId: null,
+    companyPublicId: null,
+    role: null,
+    sessionId: 0,
+  };
+}
+
+/** 2026-03-01 and on; every third pair shares its instant. */
+const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
+  id: `tx-${String(index * 37).padStart(5, '0')}`,
+  owner: 1 + (index % 2),
+  amount: 100 + ((index * 7919) % 5000),
+  status: 1 + (index % 5),
+  createdAt: new Date(Date.UTC(2026, 2, 1) + Math.floor(index / 6) * 3_600_000).toISOString(),
+  mcc: [5411, 742, null][index % 3]!,
+  spendDay: 20_513 + Math.floor(index / 40),
+}));
+
+/** All of a filter's transactions, by pages of `limit`. */
+async function walk(store: TransactionStore, principal: Principal, filter: TransactionFilter, limit: number) {
+  const ids: string[] = [];
+  let after: readonly [string, string] | null = null;
+  for (;;) {
+    const page: readonly { createdAt: string; transactionId: string }[] = await store.list(principal, filter, {
+      after,
+      limit,
+    });
+    ids.push(...page.map(({ transactionId }) => transactionId));
+    const last = page.at(-1);
+    if (last === undefined) return ids;
+    after = [last.createdAt, last.transactionId];
+  }
+}
+
+function obvious(owner: number, { card, status, from, to, min, max }: TransactionFilter): string[] {
+  return chains
+    .filter((chain) => chain.owner === owner)
+    .filter((chain) => card === undefined || card === `card_${chain.owner}`)
+    .filter((chain) => status === undefined || transactionStatuses[chain.status - 1] === status)
+    .filter(({ createdAt }) => (from === undefined || createdAt >= from) && (to === undefined || createdAt < to))
+    .filter(({ amount }) => (min === undefined || amount >= min) && (max === undefined || amount <= max))
+    .sort((a, b) => (a.createdAt === b.createdAt ? (a.id < b.id ? 1 : -1) : a.createdAt < b.createdAt ? 1 : -1))
+    .map(({ id }) => id);
+}
+
+t.test('both stores', async (t) => {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  const sql = postgres(bench.databaseUrl, { max: 1 });
+  t.teardown(() => sql.end());
+  await createTestAccounts(sql, 2, 0);
+  await settleChains(sql, chains.slice(0, 50));
+  const history = new MongoHistory(bench.connection!);
+  const follower = new PersonalHistory(history, bench.database, quietLog);
+  t.equal(await follower.catchUp(), true);
+  t.equal(follower.lag, 0);
+  await settleChains(sql, chains.slice(50));
+  await follower.catchUp();
+  t.equal(follower.copied, 80, 'each chain once');
+
+  const stores: [string, TransactionStore][] = [
+    ['postgres', new PostgresTransactions(bench.database)],
+    ['mongodb', history],
+  ];
+  const filters: TransactionFilter[] = [
+    {},
+    ...transactionStatuses.map((status) => ({ status })),
+    { card: 'card_1' },
+    { card: 'card_2' },
+    { card: 'card_none' },
+    { from: '2026-03-01T03:00:00.000Z', to: '2026-03-01T09:00:00.000Z' },
+    { min: 1000, max: 3000 },
+    { card: 'card_1', status: 'completed', from: '2026-03-01T01:00:00.000Z', min: 500 },
+  ];
+  for (const [name, store] of stores) {
+    t.test(`${name} lists what was asked for, newest first, each once`, async (t) => {
+      for (const owner of [1, 2]) {
+        for (const filter of filters) {
+          const expected = obvious(owner, filter);
+          const text = `${owner} ${JSON.stringify(filter)}`;
+          t.same(await walk(store, personal(owner), filter, 7), expected, text);
+          t.same(await walk(store, personal(owner), filter, 200), expected, text);
+        }
+      }
+    });
+
+    t.test(`${name} shows a chain to its owner and to nobody else`, async (t) => {
+      const completed = chains.find(({ status, owner }) => status === 2 && owner === 2)!;
+      const found = await store.find(personal(2), completed.id);
+      t.match(found, {
+        transactionId: completed.id,
+        cardId: 'card_2',
+        accountId: 'acct_2',
+        type: 'authorization',
+        status: 'completed',
+        amount: completed.amount,
+        postedAmount: completed.amount,
+        merchant: { id: 'm-1', name: 'Corner Store', country: 'US' },
+        channel: 'chip',
+        events: [
+          {
+            type: 'authorization',
+            amount: completed.amount,
+            approved: true,
+            reason: 'approved',
+            requestId: completed.id,
+          },
+          { type: 'clearing', requestId: `${completed.id}-clearing` },
+        ],
+      });
+      t.equal(Date.parse(found!.createdAt), Date.parse(completed.createdAt));
+      t.equal(await store.find(personal(1), completed.id), null);
+      t.equal(await store.find(personal(1), 'tx-none'), null);
+      const declined = chains.find(({ status, owner }) => status === 5 && owner === 1)!;
+      t.match(await store.find(personal(1), declined.id), { status: 'declined', reason: 'insufficient_funds' });
+    });
+
+    t.test(`${name} adds up what was spent`, async (t) => {
+      const from = '2026-03-01T00:00:00.000Z';
+      const to = '2026-03-01T10:00:00.000Z';
+      const counted = chains.filter(
+        ({ owner, status, createdAt }) => owner === 1 && status <= 2 && createdAt >= from && createdAt < to,
+      );
+      const total = (list: SettledChain[]) => list.reduce((sum, { amount }) => sum + amount, 0);
+      t.same(await store.spending(personal(1), 'card', from, to), [
+        { key: 'card_1', currency: 'USD', amount: total(counted), count: counted.length },
+      ]);
+      const byDay = await store.spending(personal(1), 'day', from, to);
+      t.same(
+        byDay.map(({ key, count }) => [key, count]),
+        ['2026-03-01', '2026-03-02']
+          .map((key, index) => [key, counted.filter(({ spendDay }) => spendDay === 20_513 + index).length])
+          .filter(([, count]) => count !== 0),
+      );
+      const byMcc = await store.spending(personal(1), 'mcc', from, to);
+      t.same(byMcc.map(({ key }) => key).sort(), ['', '0742', '5411']);
+      for (const { key, amount, count } of byMcc) {
+        const of = counted.filter(({ mcc }) => key === (mcc === null ? '' : String(mcc).padStart(4, '0')));
+        t.same([amount, count], [total(of), of.length], key);
+      }
+    });
+  }
+
+  t.test('the follower repeats harmlessly what a crash made it forget, and never goes back', async (t) => {
+    const before = await walk(history, personal(1), {}, 200);
+    const one = await history.find(personal(1), before[0]!);
+    const crashed = new PersonalHistory(history, bench.database, quietLog);
+    t.equal(await crashed.catchUp(), false, 'the lease is taken');
+    await follower.stop();
+    const raw = bench.connection!.collection('followerPositions');
+    await raw.updateOne({}, { $set: { positions: { 0: 3 } } });
+    t.equal(await crashed.catchUp(), true);
+    t.same(await walk(history, personal(1), {}, 200), before);
+    t.same(await history.find(personal(1), before[0]!), one);
+    // A slower process that read the chain earlier.
+    const stored = await bench
+      .connection!.collection('personalTransactions')
+      .findOne({ userId: 'usr_1', status: 'completed' });
+    const { _id, ...rest } = stored!;
+    await history.write([{ ...rest, _id: String(_id), status: 'pending', eventCount: 1 } as never]);
+    t.match(await history.find(personal(1), String(_id)), { status: 'completed' });
+    await crashed.stop();
+  });
+
+  t.test('a ledger that was restored from an older copy is followed from its beginning', async (t) => {
+    await sql`update journal_positions set sequence = 10`;
+    const again = new PersonalHistory(history, bench.database, quietLog);
+    t.equal(await again.catchUp(), true);
+    t.equal(again.lag, 0);
+    await again.stop();
+  });
+});

@@ -1,0 +1,95 @@
+/** A settled ledger for tests of reading it: chains and their messages, written as settle() would, without an engine. */
+import type postgres from 'postgres';
+
+export interface SettledChain {
+  readonly id: string;
+  /** Number of account, card and user alike: see createTestAccounts. */
+  readonly owner: number;
+  readonly amount: number;
+  /** 1 pending … 5 declined. */
+  readonly status: number;
+  readonly createdAt: string;
+  readonly mcc: number | null;
+  readonly spendDay: number;
+}
+
+/** Writes chains of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
+export async function settleChains(sql: postgres.Sql, chains: readonly SettledChain[]): Promise<void> {
+  const [row] = await sql<{ last: string }[]>`select coalesce(max(sequence), 0) as last from transaction_events`;
+  let sequence = Number(row!.last);
+  for (const chain of chains) {
+    const isHeld = chain.status === 1;
+    const isPosted = chain.status === 2;
+    const approved = chain.status === 5 ? 0 : chain.amount;
+    await sql`insert into transactions ${sql({
+      id: chain.id,
+      account_id: chain.owner,
+      card_id: chain.owner,
+      user_id: chain.owner,
+      amount: chain.amount,
+      approved_amount: approved,
+      held_amount: isHeld ? chain.amount : 0,
+      posted_amount: isPosted ? chain.amount : 0,
+      refunded_amount: 0,
+      newest_spend_amount: 0,
+      created_at: chain.createdAt,
+      updated_at: chain.createdAt,
+      partition: 0,
+      spend_day: chain.spendDay,
+      newest_spend_day: chain.spendDay,
+      type: 1,
+      status: chain.status,
+      reason: chain.status === 5 ? 3 : 0,
+      detail: 0,
+      mcc: chain.mcc,
+      channel: 1,
+      forced: false,
+      currency: 'USD',
+      country: 'US',
+      merchant_id: 'm-1',
+      merchant_name: 'Corner Store',
+    })}`;
+    sequence++;
+    await addEvent(sql, chain, sequence, chain.id, 1, approved, chain.status === 5 ? 3 : 0);
+    if (isPosted) {
+      sequence++;
+      await addEvent(sql, chain, sequence, `${chain.id}-clearing`, 4, approved, 0);
+    }
+  }
+  await sql`
+    insert into journal_positions (partition, partition_count, sequence) values (0, 1, ${sequence})
+    on conflict (partition) do update set sequence = excluded.sequence`;
+}
+
+async function addEvent(
+  sql: postgres.Sql,
+  chain: SettledChain,
+  sequence: number,
+  requestId: string,
+  type: number,
+  approved: number,
+  reason: number,
+): Promise<void> {
+  await sql`insert into transaction_events ${sql({
+    sequence,
+    account_id: chain.owner,
+    card_id: chain.owner,
+    user_id: chain.owner,
+    amount: chain.amount,
+    approved_amount: approved,
+    available_delta: 0,
+    held_delta: 0,
+    posted_delta: 0,
+    external_delta: 0,
+    at: chain.createdAt,
+    partition: 0,
+    type,
+    protocol: 1,
+    reason,
+    detail: 0,
+    approved: reason === 0,
+    transaction_id: chain.id,
+    request_id: requestId,
+    record: Buffer.alloc(0),
+  })}`;
+}
