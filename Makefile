@@ -11,7 +11,7 @@ tap_built := .tap/plugins/.built
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: build ## start Postgres, the engine and demo data; Ctrl-C stops all
+run: build ## start Postgres, the engine, the account API and demo data; Ctrl-C stops all
 	@node --enable-source-maps dist/deploy/run.js
 
 test: build lint $(tap_built) ## run everything: lint, type check, tests

@@ -40,7 +40,6 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     const url = await app.listen({ host: config.host, port: config.port });
     housekeeping.start();
     health.serving();
-    log.info({ url }, 'listening');
     return {
       url,
       services,

@@ -1,7 +1,10 @@
 /** The demo data of `make run`: one user, one funded account, three cards. Adding it again changes nothing. */
+import { hash } from '@node-rs/argon2';
 import type postgres from 'postgres';
 
 export const demoEmail = 'test@example.com';
+/** Known to everybody: only `make run` seeds this user. */
+export const demoPassword = 'password123';
 export const demoCardToken = 'card_demo';
 const demoFundsMinor = 100_000;
 const demoLimits = {
@@ -38,4 +41,13 @@ export async function seedDemo(sql: postgres.Sql): Promise<void> {
     )
     insert into limits (level, entity_id, limits)
     select 0, id, ${sql.json(demoLimits)} from card where token = 'card_demo_limited'`;
+  await setDemoPassword(sql);
+}
+
+/** The same parameters as in api/auth/passwords.ts: argon2id, 19 MiB, two passes, one lane. */
+async function setDemoPassword(sql: postgres.Sql): Promise<void> {
+  const [user] = await sql`select from users where public_id = 'usr_demo' and password_hash is null`;
+  if (user === undefined) return;
+  const passwordHash = await hash(demoPassword, { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+  await sql`update users set password_hash = ${passwordHash} where public_id = 'usr_demo' and password_hash is null`;
 }

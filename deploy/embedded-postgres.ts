@@ -22,6 +22,8 @@ export interface EmbeddedPostgresOptions {
   readonly log: (line: string) => void;
   /** Server settings over the defaults below, such as `{ fsync: 'off' }` for tests. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Default: the engine's threads come first on shared cores, and settling is allowed to lag. `normal`: like any program. */
+  readonly priority?: 'background' | 'normal';
 }
 
 export interface EmbeddedPostgres {
@@ -29,6 +31,8 @@ export interface EmbeddedPostgres {
   readonly url: string;
   /** True when the server was running already: whoever started it may still use it. */
   readonly adopted: boolean;
+  /** Of the server's first process, the parent of all others. */
+  readonly pid: number;
   /** Stops the server and waits for it. */
   stop(): Promise<void>;
 }
@@ -45,8 +49,7 @@ const stopWaitSeconds = 60;
 const logBytesMax = 16 * 1024 * 1024;
 /** How long a server that does not answer has to obey one signal. */
 const endWaitMs = 3_000;
-/** The engine's threads come first on shared cores; settling is allowed to lag. */
-const niceness = 10;
+const nicenessOf = { background: 10, normal: 0 } as const;
 
 const defaultSettings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
@@ -78,7 +81,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       if (await answers(url)) {
         options.log('adopted the Postgres that was still running');
         await ensureDatabase(url);
-        return handle(place, url, true);
+        return handle(place, url, await postmasterPid(place), true);
       }
     }
     if (running !== null) {
@@ -88,10 +91,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
     const connection = await prepareCluster(place, connectionFile, known, options.log);
     await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
-    await startServer(place);
+    await startServer(place, nicenessOf[options.priority ?? 'background']);
     const url = urlOf(connection);
     await ensureDatabase(url);
-    return handle(place, url, false);
+    return handle(place, url, await postmasterPid(place), false);
   });
 }
 
@@ -103,8 +106,12 @@ export async function findEmbeddedPostgres(dataDir: string): Promise<string | nu
   return (await answers(url, 1)) ? url : null;
 }
 
-function handle(place: PostgresPlace, url: string, adopted: boolean): EmbeddedPostgres {
-  return { url, adopted, stop: () => stopServer(place) };
+function handle(place: PostgresPlace, url: string, pid: number, adopted: boolean): EmbeddedPostgres {
+  return { url, adopted, pid, stop: () => stopServer(place) };
+}
+
+async function postmasterPid(place: PostgresPlace): Promise<number> {
+  return Number((await readFile(join(place.cluster, 'postmaster.pid'), 'utf8')).split('\n')[0]);
 }
 
 function urlOf(connection: Connection): string {
@@ -235,13 +242,13 @@ async function writeSettings(place: PostgresPlace, port: number, settings: Recor
  * Where Linux schedules by session (autogroup), niceness only counts within one, and the server has a session of its own:
  * without this it would take half of the cores from the engine whenever both are busy.
  */
-async function lowerGroupPriority(place: PostgresPlace): Promise<void> {
-  const pid = Number((await readFile(join(place.cluster, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+async function lowerGroupPriority(place: PostgresPlace, niceness: number): Promise<void> {
+  const pid = await postmasterPid(place);
   // Not Linux, no autogroup, or no right to change it: the server then competes like any other program.
   await writeFile(`/proc/${pid}/autogroup`, String(niceness)).catch(() => undefined);
 }
 
-async function startServer(place: PostgresPlace): Promise<void> {
+async function startServer(place: PostgresPlace, niceness: number): Promise<void> {
   const logFile = join(place.cluster, 'server.log');
   // One older log is kept, so that it never fills the disk.
   const logBytes = (await stat(logFile).catch(() => null))?.size ?? 0;
@@ -259,7 +266,7 @@ async function startServer(place: PostgresPlace): Promise<void> {
         `--pgdata=${place.cluster}`,
         `--log=${logFile}`,
       ]);
-      await lowerGroupPriority(place);
+      await lowerGroupPriority(place, niceness);
       return;
     } catch (error) {
       const tail = (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-12).join('\n');

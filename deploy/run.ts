@@ -1,6 +1,6 @@
 /**
  * `make run`: everything on one machine with demo data. Embedded Postgres (unless DATABASE_URL names another), the
- * engine, and what to try first. Ctrl-C stops the services, then the database; a second Ctrl-C does not wait for them.
+ * engine, the account API, and what to try first. Ctrl-C stops the services, then the database; a second Ctrl-C does not wait for them.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
-import { demoCardToken, demoEmail, seedDemo } from './demo.js';
+import { demoCardToken, demoEmail, demoPassword, seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
 import { type DemoSecrets, demoSecrets } from './secrets.js';
@@ -27,6 +27,8 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
     HOST: settings.host,
     AUTH_PORT: String(settings.authPort),
     OPS_PORT: String(settings.opsPort),
+    API_PORT: String(settings.apiPort),
+    ENGINE_URL: process.env['ENGINE_URL'] || `http://127.0.0.1:${settings.opsPort}`,
   };
   return [
     {
@@ -34,6 +36,13 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
       script: join(compiled, 'engine', 'main.js'),
       readyUrl: `http://${settings.host}:${settings.opsPort}/readyz`,
       ports: { AUTH_PORT: settings.authPort, OPS_PORT: settings.opsPort },
+      environment,
+    },
+    {
+      name: 'api',
+      script: join(compiled, 'api', 'main.js'),
+      readyUrl: `http://${settings.host}:${settings.apiPort}/readyz`,
+      ports: { API_PORT: settings.apiPort },
       environment,
     },
   ];
@@ -122,7 +131,7 @@ async function withConnection(databaseUrl: string, work: (sql: postgres.Sql) => 
 }
 
 function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
-  const { host, authPort, opsPort } = settings;
+  const { host, authPort, opsPort, apiPort } = settings;
   const question = {
     // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
     id: `demo-${randomUUID()}`,
@@ -137,12 +146,17 @@ function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
 ready
   authorization port  http://${host}:${authPort}/v1/authorizations
   operations          http://${host}:${opsPort}/health   http://${host}:${opsPort}/metrics
-  demo login          ${demoEmail} / password123 (for the account API, which is not part of this release yet)
+  account API         http://${host}:${apiPort}/api/docs
+  demo login          ${demoEmail} / ${demoPassword}
   demo cards          card_demo, card_demo_frozen, card_demo_limited
 
 ask for one authorization:
   curl -s -u '${secrets.PROCESSOR_USER}:${secrets.PROCESSOR_PASSWORD}' http://${host}:${authPort}/v1/authorizations \\
     -H 'content-type: application/json' -d '${JSON.stringify(question)}'
+
+sign in:
+  curl -s http://${host}:${apiPort}/api/auth/login -H 'content-type: application/json' \\
+    -d '{"email":"${demoEmail}","password":"${demoPassword}"}'
 
 Ctrl-C stops everything; the data stay in ${settings.dataDir}
 `;

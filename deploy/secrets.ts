@@ -8,6 +8,7 @@ export interface DemoSecrets {
   readonly PROCESSOR_USER: string;
   readonly PROCESSOR_PASSWORD: string;
   readonly ENGINE_TOKEN: string;
+  readonly JWT_SECRET: string;
 }
 
 export async function demoSecrets(
@@ -21,12 +22,14 @@ export async function demoSecrets(
     PROCESSOR_USER: kept.PROCESSOR_USER ?? 'processor',
     PROCESSOR_PASSWORD: kept.PROCESSOR_PASSWORD ?? randomBytes(24).toString('base64url'),
     ENGINE_TOKEN: kept.ENGINE_TOKEN ?? randomBytes(32).toString('base64url'),
+    JWT_SECRET: kept.JWT_SECRET ?? randomBytes(48).toString('base64url'),
   };
   await writePrivateFile(path, `${JSON.stringify(made, null, 2)}\n`);
-  const { PROCESSOR_USER, PROCESSOR_PASSWORD, ENGINE_TOKEN } = environment;
+  const { PROCESSOR_USER, PROCESSOR_PASSWORD, ENGINE_TOKEN, JWT_SECRET } = environment;
   return {
     PROCESSOR_USER: PROCESSOR_USER || made.PROCESSOR_USER,
     PROCESSOR_PASSWORD: PROCESSOR_PASSWORD || made.PROCESSOR_PASSWORD,
     ENGINE_TOKEN: ENGINE_TOKEN || made.ENGINE_TOKEN,
+    JWT_SECRET: JWT_SECRET || made.JWT_SECRET,
   };
 }

@@ -51,6 +51,11 @@ export class OwnRedis {
     return redis;
   }
 
+  /** Of the running server; null while it is stopped. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }

@@ -34,7 +34,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
 const importersOf: Readonly<Record<string, readonly string[]>> = {
-  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts'],
+  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/pool.ts'],
   'prom-client': ['engine/telemetry.ts', 'api/http/telemetry.ts'],
   pino: ['engine/log.ts', 'api/log.ts'],
@@ -56,7 +56,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   ],
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
-  ioredis: ['api/stores/redis.ts'],
+  ioredis: ['api/stores/redis.ts', 'bench/peers/redis-lua.ts'],
+  'hdr-histogram-js': ['bench/load/latency.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],

@@ -1,0 +1,111 @@
+/**
+ * The peers: other ways to authorize a card, small and as fair as we can make them, so that the engine's figures stand
+ * beside something. Every one reads the same question, checks the same password, refuses an id that was used for another
+ * question, repeats an answer, never overspends, keeps merchant and amount, and is held to the same conformance test.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findFreePort } from '../../deploy/free-port.js';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { type ServerProcess, startServerProcess } from '../server-process.js';
+import { FunctionPeer } from './postgres-function.js';
+import { connectPeer, createPeerTables } from './postgres-schema.js';
+import { RedisPeer } from './redis-lua.js';
+
+export const peerNames = ['fastify-postgres', 'postgres-function', 'redis-always', 'redis-everysec'] as const;
+export type PeerName = (typeof peerNames)[number];
+
+/** What a reader must know to weigh a peer's figure. */
+export const peerDescriptions: Record<PeerName, { readonly work: string; readonly durability: string }> = {
+  'fastify-postgres': {
+    work: 'Fastify; one transaction per authorization: lock the row, look for the id, update, insert, commit',
+    durability: 'equal: commits are synced before the answer',
+  },
+  'postgres-function': {
+    work: 'uWebSockets.js; one PL/pgSQL function call per authorization',
+    durability: 'equal: commits are synced before the answer',
+  },
+  'redis-always': {
+    work: 'uWebSockets.js; one Lua script per authorization, pipelined',
+    durability: 'equal: appendfsync always, synced before the answer',
+  },
+  'redis-everysec': {
+    work: 'uWebSockets.js; one Lua script per authorization, pipelined',
+    durability: 'less: appendfsync everysec, a crash of the machine loses up to a second of approvals',
+  },
+};
+
+export interface RunningPeer extends ServerProcess {
+  readonly name: PeerName;
+  readonly port: number;
+  /** Of the database behind it, for its CPU; null when it is not ours. */
+  readonly storePid: number | null;
+}
+
+export interface PeerOptions {
+  /** A folder on a real disk, for logs and Redis's file. */
+  readonly dataDir: string;
+  /** A durable Postgres that does not run at low priority; the peers make a schema of their own in it. */
+  readonly databaseUrl: string;
+  readonly databasePid: number | null;
+  readonly cardCount: number;
+  readonly balanceMinor: number;
+  readonly credentials: { readonly user: string; readonly password: string };
+}
+
+export async function startPeer(name: PeerName, options: PeerOptions): Promise<RunningPeer> {
+  const store = await startStore(name, options);
+  try {
+    const port = await findFreePort();
+    const server = await startServerProcess({
+      name,
+      module: new URL('./serve.js', import.meta.url),
+      args: [name === 'fastify-postgres' ? 'fastify' : name === 'postgres-function' ? 'function' : 'redis'],
+      env: {
+        PEER_PORT: String(port),
+        PEER_USER: options.credentials.user,
+        PEER_PASSWORD: options.credentials.password,
+        PEER_STORE_URL: store.url,
+      },
+      logFile: join(options.dataDir, `${name}.log`),
+      isReady: async (logged) => logged.includes('listening'),
+    });
+    const stop = async () => {
+      await server.stop();
+      await store.stop();
+    };
+    return { ...server, name, port, storePid: store.pid, stop };
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+interface Store {
+  readonly url: string;
+  readonly pid: number | null;
+  stop(): Promise<void>;
+}
+
+async function startStore(name: PeerName, options: PeerOptions): Promise<Store> {
+  const { cardCount, balanceMinor, databaseUrl } = options;
+  if (name === 'redis-always' || name === 'redis-everysec') {
+    const dir = join(options.dataDir, name);
+    await mkdir(dir, { recursive: true });
+    const fsync = name === 'redis-always' ? 'always' : 'everysec';
+    const redis = await OwnRedis.start(['--appendonly', 'yes', '--appendfsync', fsync, '--dir', dir]);
+    const peer = new RedisPeer(redis.url);
+    await peer.prepare(cardCount, balanceMinor);
+    await peer.close();
+    return { url: redis.url, pid: redis.pid, stop: () => redis.stop() };
+  }
+  const sql = connectPeer(databaseUrl);
+  await createPeerTables(sql, cardCount, balanceMinor);
+  await sql.end({ timeout: 5 });
+  if (name === 'postgres-function') {
+    const peer = new FunctionPeer(databaseUrl);
+    await peer.prepare();
+    await peer.close();
+  }
+  return { url: databaseUrl, pid: options.databasePid, stop: async () => undefined };
+}
