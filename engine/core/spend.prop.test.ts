@@ -102,6 +102,30 @@ t.test('asked as of a day before its newest, a window says what it has: too much
   t.end();
 });
 
+t.test('a look at all windows says what each of them says, on a day that never runs backwards', (t) => {
+  const spend = new Spend(4);
+  t.equal(spend.use(Level.card, 7, 20_000), null, 'nothing is known of it');
+  spend.add(Level.card, 7, 20_000, 500, 1);
+  spend.add(Level.card, 7, 20_003, 40, 1);
+  for (const [asked, day] of [
+    [20_003, 20_003],
+    [19_000, 20_003],
+    [20_040, 20_040],
+    [20_800, 20_800],
+  ] as const) {
+    const slot = spend.find(Level.card, 7);
+    const windows = Array.from({ length: windowCount }, (_, index) => index);
+    t.same(spend.use(Level.card, 7, asked), {
+      day,
+      amounts: windows.map((index) => spend.amount(slot, index, day)),
+      counts: windows.map((index) => spend.count(slot, index, day)),
+    });
+  }
+  t.equal(spend.use(Level.card, 7, 20_003)!.amounts[0], 40, 'the day’s own');
+  t.same(spend.use(Level.card, 7, 20_800)!.amounts, [0, 0, 0, 0, 540], 'another year');
+  t.end();
+});
+
 t.test('a settled row is taken over once, and never over a newer one in memory', (t) => {
   const spend = new Spend(2);
   t.equal(spend.load(Level.user, 7, 100, [1, 2, 3, 4, 5], [1, 1, 2, 2, 3]), true);
