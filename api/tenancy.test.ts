@@ -1,0 +1,253 @@
+/**
+ * The tenancy matrix, generated from the declared routes: every route, called by every kind of caller, with the objects
+ * of another company and of another person, is refused with 403 or 404 and changes nothing. And nothing unlisted goes
+ * in or comes out. A new route without a sample body here fails this test.
+ */
+import { Ajv } from 'ajv';
+import t, { type Test } from 'tap';
+import { type Caller, callerOf } from './http/principal.js';
+import type { Route, Target } from './http/route.js';
+import { allRoutes } from './routes/all.js';
+import { startTestApi, type TestApi } from './testing/api-inside.js';
+import { createCompany, createPerson, type Tenant } from './testing/tenants.js';
+
+/** A valid body for every route that takes one. Functions refer to objects of a tenant. */
+const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown>>> = {
+  'PATCH /api/companies/:id': () => ({ name: 'Renamed' }),
+  'POST /api/companies/:id/users': ({ name }) => ({
+    email: `n@${name}.x`,
+    name: 'N',
+    role: 'member',
+    password: 'long enough',
+  }),
+  'PATCH /api/users/:id': () => ({ name: 'Renamed' }),
+  'POST /api/accounts/:id/deposits': () => ({ amount: 100 }),
+  'POST /api/accounts/:id/withdrawals': () => ({ amount: 1 }),
+  'POST /api/cards': ({ accountId }) => ({ accountId, name: 'New' }),
+  'PATCH /api/cards/:id': () => ({ status: 'frozen' }),
+  'PUT /api/cards/:id/limits': () => ({ perAuthorization: 1 }),
+  'PUT /api/accounts/:id/limits': () => ({ perAuthorization: 1 }),
+  'PUT /api/users/:id/limits': () => ({ perAuthorization: 1 }),
+};
+
+/** Queries that name an object: another tenant's must give nothing away. */
+const queries: Readonly<Record<string, (tenant: Tenant) => string>> = {
+  'GET /api/transactions': ({ cardId }) => `?card=${cardId}`,
+};
+
+const nameOf = ({ method, url }: Pick<Route, 'method' | 'url'>) => `${method} ${url}`;
+
+/** Sign-in and operations are for everybody, and have tests of their own. */
+const isTenants = ({ access }: Route) => access !== 'public';
+
+function objectOf(tenant: Tenant, target: Target): string {
+  switch (target) {
+    case 'company':
+      return tenant.companyId ?? 'co_none';
+    case 'user':
+      return tenant.users[0]!.publicId;
+    case 'account':
+      return tenant.accountId;
+    case 'card':
+      return tenant.cardId;
+    case 'transaction':
+      return `txn_${tenant.name}`;
+  }
+}
+
+interface World {
+  readonly api: TestApi;
+  readonly routes: readonly Route[];
+  readonly tenants: readonly Tenant[];
+  readonly callers: readonly { readonly caller: Caller; readonly tenant: Tenant; readonly token: string }[];
+}
+
+async function createWorld(t: Test, engine = true): Promise<World> {
+  const api = await startTestApi(t, { engine });
+  const tenants = [
+    await createCompany(api.sql, 'acme', 10_000),
+    await createCompany(api.sql, 'bolt', 10_000),
+    await createPerson(api.sql, 'ada', 10_000),
+    await createPerson(api.sql, 'bob', 10_000),
+  ];
+  for (const { name, accountId } of tenants) {
+    await api.sql`
+      insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
+        refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
+        status, reason, detail, channel, forced, currency, merchant_id, merchant_name)
+      select ${`txn_${name}`}, a.id, c.id, c.user_id, 100, 100, 0, 100, 0, 0, now(), now(), 0, 0, 0, 1, 2, 0, 0, 1, false,
+        'USD', 'm-1', ${`shop of ${name}`}
+      from accounts a join cards c on c.account_id = a.id where a.public_id = ${accountId} order by c.id limit 1`;
+  }
+  const callers = [];
+  for (const tenant of [tenants[0]!, tenants[2]!]) {
+    for (const { caller, id } of tenant.users) callers.push({ caller, tenant, token: await api.tokenOf(id) });
+  }
+  return { api, routes: allRoutes(api.api.services).filter(isTenants), tenants, callers };
+}
+
+/** Everything of a tenant that a request could change. */
+async function snapshot({ api }: World, { name }: Tenant): Promise<string> {
+  const like = `%${name}%`;
+  const rows = await api.sql`
+    select to_jsonb(c) as row from companies c where public_id like ${like}
+    union all select to_jsonb(u) from users u where public_id like ${like}
+    union all select to_jsonb(a) from accounts a where public_id like ${like}
+    union all select to_jsonb(c) from cards c where public_id like ${like}
+    union all select to_jsonb(c) from cards c join accounts a on a.id = c.account_id where a.public_id like ${like}
+    union all select to_jsonb(l) from limits l
+    union all select to_jsonb(a) from ledger_adjustments a`;
+  return JSON.stringify(rows);
+}
+
+function urlOf({ url, target }: Route, tenant: Tenant): string {
+  return target === undefined ? url : url.replace(':id', objectOf(tenant, target));
+}
+
+function bodyOf(route: Route, tenant: Tenant): Record<string, unknown> | undefined {
+  return route.schemas.body === undefined ? undefined : bodies[nameOf(route)]!(tenant);
+}
+
+const allowed = (route: Route, caller: Caller) => route.access !== 'public' && route.access.includes(caller);
+
+t.test('every route that takes a body has a sample here', async (t) => {
+  const { routes } = await createWorld(t, false);
+  t.ok(routes.length >= 20, 'the walk finds the routes');
+  for (const route of routes.filter(({ schemas }) => schemas.body !== undefined)) {
+    t.ok(bodies[nameOf(route)], `add a sample body for ${nameOf(route)}`);
+  }
+});
+
+t.test("another tenant's objects are 403 or 404 to every caller, and stay as they are", async (t) => {
+  const world = await createWorld(t);
+  const { api, routes, tenants, callers } = world;
+  for (const other of [tenants[1]!, tenants[3]!]) {
+    const before = await snapshot(world, other);
+    for (const route of routes) {
+      for (const { caller, token } of callers) {
+        const body = bodyOf(route, other);
+        const path = `${urlOf(route, other)}${queries[nameOf(route)]?.(other) ?? ''}`;
+        const reply = await api.request(route.method, path, { token, ...(body === undefined ? {} : { body }) });
+        const what = `${caller}: ${route.method} ${path} → ${reply.status}`;
+        if (route.target !== undefined || body !== undefined || !allowed(route, caller)) {
+          t.ok(reply.status === 403 || reply.status === 404, what);
+        } else {
+          // A list: whatever it shows is the caller's own.
+          t.ok([200, 404].includes(reply.status), what);
+        }
+        t.notMatch(reply.text, new RegExp(`(?<!by )${other.name}`), `${what} tells nothing`);
+      }
+    }
+    t.equal(await snapshot(world, other), before, `nothing of ${other.name} has changed`);
+  }
+});
+
+t.test('within a tenant every caller is let in or kept out as declared', async (t) => {
+  const { api, routes, callers } = await createWorld(t);
+  for (const route of routes.filter(({ method }) => method === 'GET')) {
+    for (const { caller, tenant, token } of callers) {
+      const reply = await api.request('GET', urlOf(route, tenant), { token });
+      const what = `${caller}: GET ${urlOf(route, tenant)} → ${reply.status}`;
+      if (!allowed(route, caller)) t.equal(reply.status, 403, what);
+      else if (caller === 'member') t.ok([200, 202, 404].includes(reply.status), what);
+      else if (route.target === 'user' && caller === 'personal') t.ok([200, 404].includes(reply.status), what);
+      else t.ok([200, 202].includes(reply.status), what);
+    }
+  }
+  for (const route of routes.filter(({ method }) => method !== 'GET')) {
+    for (const { caller, tenant, token } of callers) {
+      if (allowed(route, caller)) continue;
+      const body = bodyOf(route, tenant)!;
+      t.equal(
+        (await api.request(route.method, urlOf(route, tenant), { token, body })).status,
+        403,
+        `${caller}: ${nameOf(route)}`,
+      );
+    }
+  }
+});
+
+/** Properties that somebody would try to smuggle in. */
+const smuggled = [
+  'id',
+  'ownerKey',
+  'companyId',
+  'userId',
+  'version',
+  'status',
+  'role',
+  'kind',
+  'funds',
+  'available',
+  'token',
+  '__proto__',
+  'x',
+];
+
+t.test('a property that is not listed is refused by name and never written', async (t) => {
+  const { api, routes, callers } = await createWorld(t);
+  for (const route of routes) {
+    const { tenant, token } = callers.find(({ caller }) => allowed(route, caller))!;
+    const unknown = await api.request(route.method, `${urlOf(route, tenant)}?smuggled=1`, {
+      token,
+      ...(route.schemas.body === undefined ? {} : { body: bodyOf(route, tenant) }),
+    });
+    t.match(unknown.json, { status: 400, field: 'smuggled' }, `${nameOf(route)} takes no unknown query`);
+    if (route.schemas.body === undefined) continue;
+    const listed = Object.keys((route.schemas.body as unknown as { properties: object }).properties);
+    for (const property of smuggled.filter((name) => !listed.includes(name))) {
+      // Built as text: an object literal would set the prototype instead.
+      const body = `${JSON.stringify(bodyOf(route, tenant)).slice(0, -1)},${JSON.stringify(property)}:1}`;
+      const response = await fetch(api.url + urlOf(route, tenant), {
+        method: route.method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body,
+      });
+      const problem = (await response.json()) as { status: number; field: string };
+      t.equal(problem.status, 400, `${nameOf(route)} refuses ${property}`);
+      if (property !== '__proto__') t.equal(problem.field, property);
+    }
+  }
+});
+
+t.test('no answer carries a property that its schema does not list', async (t) => {
+  const { api, routes, callers } = await createWorld(t);
+  const ajv = new Ajv({ strict: false, formats: { 'date-time': true, date: true, email: true } });
+  for (const route of allRoutes(api.api.services)) {
+    for (const [part, schema] of Object.entries({
+      ...route.schemas.responses,
+      body: route.schemas.body,
+      query: route.schemas.query,
+    })) {
+      if (schema !== undefined) assertClosed(t, schema, `${nameOf(route)} ${part}`);
+    }
+  }
+  for (const route of routes.filter(({ method }) => method === 'GET')) {
+    for (const { tenant, token, caller } of callers.filter(({ caller }) => allowed(route, caller))) {
+      const reply = await api.request('GET', urlOf(route, tenant), { token });
+      if (reply.status >= 300) continue;
+      const validate = ajv.compile(route.schemas.responses[200]!);
+      t.ok(validate(reply.json), `${caller}: ${nameOf(route)} ${JSON.stringify(validate.errors)}`);
+    }
+  }
+});
+
+/** Every object within a schema lists its properties; a map may only hold closed values. */
+function assertClosed(t: Test, schema: unknown, path: string): void {
+  if (typeof schema !== 'object' || schema === null) return;
+  const { type, additionalProperties, patternProperties } = schema as Record<string, unknown>;
+  if (type === 'object' && patternProperties === undefined) {
+    t.equal(additionalProperties, false, `${path} is closed`);
+  }
+  for (const [key, value] of Object.entries(schema)) assertClosed(t, value, `${path}.${key}`);
+}
+
+t.test('the principal is who the database says, not who the token once was', async (t) => {
+  const { api, callers } = await createWorld(t, false);
+  const admin = callers.find(({ caller }) => caller === 'admin')!;
+  t.equal((await api.request('GET', '/api/companies/co_acme/users', { token: admin.token })).status, 200);
+  const owner = callers.find(({ caller }) => caller === 'owner')!;
+  await api.request('PATCH', '/api/users/usr_acme_admin', { token: owner.token, body: { role: 'member' } });
+  t.equal((await api.request('GET', '/api/companies/co_acme/users', { token: admin.token })).status, 403);
+  t.equal(callerOf({ role: null } as never), 'personal');
+});
