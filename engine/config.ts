@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { Ajv } from 'ajv';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
+import { parseRedisUrl } from './redis/url.js';
 
 const dayMs = 86_400_000;
 
@@ -15,6 +16,10 @@ export interface EngineConfig {
   readonly opsPort: number;
   readonly opsHost: string;
   readonly databaseUrl: string;
+  /** '': hints of changes travel by Postgres LISTEN/NOTIFY. */
+  readonly redisUrl: string;
+  /** Known to be up to date longer ago than this, the engine approves nothing. */
+  readonly feedStaleMsMax: number;
   readonly dataDir: string;
   readonly workers: number;
   readonly deadlineMs: number;
@@ -57,6 +62,9 @@ const schema = {
     OPS_HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     DATA_DIR: { type: 'string', minLength: 1, default: '.data' },
+    REDIS_URL: { type: 'string', default: '' },
+    // Below half a second a slow moment of Postgres would look like its end.
+    FEED_STALE_MS_MAX: { type: 'integer', minimum: 500, maximum: 3_600_000, default: 30_000 },
     LEDGER: { enum: ['memory', 'postgres'], default: 'memory' },
     WORKERS: { type: 'integer', minimum: 1, maximum: 64 },
     DEADLINE_MS: { type: 'integer', minimum: 1, maximum: 3000, default: 100 },
@@ -87,6 +95,8 @@ interface Variables {
   OPS_HOST: string;
   DATABASE_URL: string;
   DATA_DIR: string;
+  REDIS_URL: string;
+  FEED_STALE_MS_MAX: number;
   LEDGER: 'memory' | 'postgres';
   WORKERS?: number;
   DEADLINE_MS: number;
@@ -145,6 +155,11 @@ export function readEngineConfig(
   if (variables.LEDGER === 'postgres') {
     throw new ConfigError('LEDGER postgres is not part of this release: use memory, one engine per database');
   }
+  try {
+    if (variables.REDIS_URL !== '') parseRedisUrl(variables.REDIS_URL);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
   if ((variables.SEEN_IDS_MAX & (variables.SEEN_IDS_MAX - 1)) !== 0) {
     throw new ConfigError('SEEN_IDS_MAX must be a power of two');
   }
@@ -154,6 +169,8 @@ export function readEngineConfig(
     opsPort: variables.OPS_PORT,
     opsHost: variables.OPS_HOST,
     databaseUrl: variables.DATABASE_URL,
+    redisUrl: variables.REDIS_URL,
+    feedStaleMsMax: variables.FEED_STALE_MS_MAX,
     dataDir: variables.DATA_DIR,
     workers: variables.WORKERS ?? Math.max(1, cores - 1),
     deadlineMs: variables.DEADLINE_MS,

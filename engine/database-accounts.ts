@@ -3,16 +3,9 @@
  * owns the connections and their deadlines.
  */
 import type postgres from 'postgres';
-import { Status } from './core/accounts.js';
+import { statusNamed } from './core/accounts.js';
 import type { Level } from './core/limit-names.js';
 import type { AccountRow, LoadMessage, SpendRow } from './core/load-message.js';
-
-const statusNumbers: Record<string, Status> = { active: Status.active, frozen: Status.frozen, closed: Status.closed };
-
-export function statusNumber(name: string): Status {
-  // Anything the engine does not know must not spend.
-  return statusNumbers[name] ?? Status.closed;
-}
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */
 export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
@@ -67,7 +60,7 @@ export async function loadAccounts(
   for (const { json } of rows) {
     const { ownerKey, ...account } = json;
     owners.set(account.publicId, ownerKey);
-    if (isOurs(ownerKey)) accounts.push({ ...account, status: statusNumber(account.status) });
+    if (isOurs(ownerKey)) accounts.push({ ...account, status: statusNamed(account.status) });
   }
   return { message: { accounts }, owners };
 }

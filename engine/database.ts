@@ -4,6 +4,7 @@
  * nothing here moves money (the shipper does, in one statement).
  */
 import postgres from 'postgres';
+import { statusNamed } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
 import {
@@ -16,7 +17,6 @@ import {
   type SpendSummary,
   spendJson,
   spendSummaries,
-  statusNumber,
 } from './database-accounts.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
@@ -230,11 +230,11 @@ export class Database {
     for (const { json } of rows) {
       owners.set(json.card.token, json.ownerKey);
       if (!isOurs(json.ownerKey)) continue;
-      accounts.push({ ...json.account, status: statusNumber(json.account.status) });
-      users.push({ ...json.user, status: statusNumber(json.user.status) });
+      accounts.push({ ...json.account, status: statusNamed(json.account.status) });
+      users.push({ ...json.user, status: statusNamed(json.user.status) });
       cards.push({
         ...json.card,
-        status: statusNumber(json.card.status),
+        status: statusNamed(json.card.status),
         accountNumber: json.account.number,
         userNumber: json.user.number,
       });
@@ -362,7 +362,7 @@ async function accountRows(sql: postgres.Sql, numbers: readonly number[]): Promi
       'held', a.held, 'posted', a.posted) as json
     from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
     where a.id = any(${numbers as number[]}::bigint[])`;
-  return rows.map(({ json }) => ({ ...json, status: statusNumber(json.status) }));
+  return rows.map(({ json }) => ({ ...json, status: statusNamed(json.status) }));
 }
 
 async function userRows(sql: postgres.Sql, numbers: readonly number[]): Promise<UserRow[]> {
@@ -371,7 +371,7 @@ async function userRows(sql: postgres.Sql, numbers: readonly number[]): Promise<
     select json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', l.limits) as json
     from users u left join limits l on l.level = 1 and l.entity_id = u.id
     where u.id = any(${numbers as number[]}::bigint[])`;
-  return rows.map(({ json }) => ({ ...json, status: statusNumber(json.status) }));
+  return rows.map(({ json }) => ({ ...json, status: statusNamed(json.status) }));
 }
 
 async function spendRows(

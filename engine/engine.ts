@@ -12,6 +12,8 @@ import type { PartitionStats } from './core/partition-task.js';
 import { createProgress } from './core/progress.js';
 import { Reason } from './core/reasons.js';
 import { Database } from './database.js';
+import { EngineFeed } from './feed/feed.js';
+import { LoadGuard } from './feed/load-guard.js';
 import { Health } from './health.js';
 import type { Lane, Waiter } from './lane.js';
 import { LedgerCommands } from './ledger-commands.js';
@@ -53,10 +55,15 @@ export async function startEngine(
   const clock = new SystemClock();
   const nowMs = () => clock.nowMs();
   const database = new Database(config.databaseUrl);
+  const { databaseUrl, redisUrl, feedStaleMsMax: staleMsMax } = config;
+  const feed = new EngineFeed({ databaseUrl, redisUrl, staleMsMax, log });
   try {
     await lockDatabase(database, log);
     await database.fenceSettlers();
+    // Before anything is read: whatever changes from here on comes by the feed.
+    await feed.register();
   } catch (error) {
+    await feed.stop();
     await database.close();
     throw error;
   }
@@ -68,7 +75,9 @@ export async function startEngine(
     log,
     openPosition: (partition) => database.openPosition(partition, config.workers),
   });
-  const loader = new Loader(database, nowMs, (ownerKey) => partitionOf(ownerKey, config.workers));
+  const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
+  const guard = new LoadGuard();
+  const loader = new Loader(database, nowMs, partitionOfOwner, guard, config.maxInFlight);
   const cardOwners = new OwnerFinder((tokens) => database.ownersOf('card', tokens));
   const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
@@ -85,6 +94,7 @@ export async function startEngine(
     cardHits: sum((of) => of.cardHits),
     cardMisses: sum((of) => of.cardMisses),
     chains: sum((of) => of.chains),
+    feed: feed.state,
   }));
   for (let partition = 0; partition < config.workers; partition++) {
     hosts.push(
@@ -103,6 +113,8 @@ export async function startEngine(
           late: () => {
             telemetry.late++;
           },
+          isStale: () => feed.isStale,
+          opened: (host) => feed.opened(host),
         },
         log,
         faults,
@@ -110,7 +122,7 @@ export async function startEngine(
     );
   }
   const router = new Router(hosts, idsRemembered(config));
-  const health = new Health(config, database, hosts, shipper);
+  const health = new Health(config, database, hosts, shipper, feed);
   const codecs: readonly PortCodec[] = [
     nativeCodec,
     createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
@@ -198,12 +210,15 @@ export async function startEngine(
     server.close();
     await ops.close();
     await Promise.all(hosts.map((host) => host.stop()));
+    // Behind the last decision: from here on nobody waits for this engine.
+    await feed.stop();
     await shipper.stop();
     await database.close();
   }
 
   try {
     await ops.listen();
+    feed.start(hosts, partitionOfOwner, guard, nowMs);
     await Promise.all(hosts.map((host) => host.start()));
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));

@@ -6,6 +6,7 @@
 import { statfsSync } from 'node:fs';
 import type { EngineConfig } from './config.js';
 import type { Database } from './database.js';
+import type { EngineFeed } from './feed/feed.js';
 import type { PartitionHost } from './partition-host.js';
 import type { ShipperClient } from './shipper-client.js';
 
@@ -31,14 +32,22 @@ export class Health {
   readonly #database: Database;
   readonly #hosts: readonly PartitionHost[];
   readonly #shipper: ShipperClient;
+  readonly #feed: EngineFeed;
   /** Between listening and stopping; partitions may be ready earlier, while ids are still being read. */
   #isServing = false;
 
-  constructor(config: EngineConfig, database: Database, hosts: readonly PartitionHost[], shipper: ShipperClient) {
+  constructor(
+    config: EngineConfig,
+    database: Database,
+    hosts: readonly PartitionHost[],
+    shipper: ShipperClient,
+    feed: EngineFeed,
+  ) {
     this.#config = config;
     this.#database = database;
     this.#hosts = hosts;
     this.#shipper = shipper;
+    this.#feed = feed;
   }
 
   /** The authorization port listens. */
@@ -58,18 +67,20 @@ export class Health {
 
   async report(): Promise<HealthReport> {
     const database = await this.#databaseHealth();
+    const { feed, redis } = this.#feed.health();
     const components = {
       database,
-      redis: disabled('REDIS_URL is not used by this release'),
+      redis,
       mongodb: disabled('MONGODB_URI is not used by this release'),
       marqeta: healthy('POST /marqeta/jit is served'),
       memory: this.#memory(),
       disk: this.#disk(),
       journal: this.#journal(),
-      feed: disabled('card changes are read when a card is loaded'),
+      feed,
     };
     const parts = Object.values(components);
-    const isDown = components.journal.status === 'unhealthy';
+    // A stale feed declines everything. /readyz stays: facts are still taken, and an explicit decline beats no engine.
+    const isDown = components.journal.status === 'unhealthy' || feed.status === 'unhealthy';
     const status = isDown ? 'unhealthy' : parts.some((part) => part.status === 'unhealthy') ? 'degraded' : 'healthy';
     return { status, components };
   }

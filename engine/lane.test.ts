@@ -33,7 +33,7 @@ interface Run {
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
 function stage(deadlineMs = 100, entries = 4) {
-  const state = { nowMs: 1000, failed: '', late: 0 };
+  const state = { nowMs: 1000, failed: '', late: 0, isStale: false };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
@@ -59,6 +59,7 @@ function stage(deadlineMs = 100, entries = 4) {
     late: () => {
       state.late++;
     },
+    isStale: () => state.isStale,
   });
   lane.open();
   /** The end of an event-loop turn. */
@@ -221,4 +222,17 @@ t.test('what is missing is asked for, and a message that never finds it is decli
     if (again !== undefined) lane.reenter(again);
   }
   t.equal(waiter.said, `refused ${Reason.systemError}`);
+});
+
+t.test('a batch says whether what is known of cards was too old when it left', async (t) => {
+  const { runs, state, turn, ask } = stage();
+  ask('a');
+  turn();
+  t.equal(runs[0]!.slab.isStale, false);
+  await runs[0]!.done();
+  state.isStale = true;
+  ask('b');
+  turn();
+  t.equal(runs[1]!.slab.isStale, true);
+  await runs[1]!.done();
 });

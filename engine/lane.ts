@@ -47,6 +47,8 @@ export interface LaneEvents {
   failed(error: unknown, isFinal: boolean): void;
   /** A late approval is being taken back. For the metrics. */
   late(): void;
+  /** What is known of cards may be too old to approve by. Asked once a batch. */
+  isStale(): boolean;
 }
 
 /** A message on its way in again. */
@@ -187,7 +189,7 @@ export class Lane {
   #send(slabIndex: number): void {
     const slab = this.slabs[slabIndex]!;
     this.#flying.push(slabIndex);
-    slab.seal(this.#nowMs(), this.#deadlineMs);
+    slab.seal(this.#nowMs(), this.#deadlineMs, this.#events.isStale());
     const generation = this.#generation;
     this.#events.run(slabIndex).then(
       (alive) => {

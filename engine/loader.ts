@@ -7,6 +7,7 @@ import type { LoadMessage } from './core/load-message.js';
 import { Reason } from './core/reasons.js';
 import { EntryFlag, EntryKind, EntryStatus } from './core/slab.js';
 import type { Database } from './database.js';
+import type { LoadGuard } from './feed/load-guard.js';
 import { absentFlag, type Lane, type Need, type Reentry } from './lane.js';
 
 /** Keys per query: about 1 ms of Postgres, well inside the deadline. */
@@ -15,6 +16,10 @@ const keysPerQueryMax = 128;
 const queriesMax = 3;
 /** Messages waiting for a load, all together. Beyond it they are declined at once. */
 const waitingMax = 8192;
+/** Of the requests that the front admits at a time: strangers may not fill the house while Postgres stands still. */
+const waitingShareMax = 0.5;
+/** A load that changes overtake so often is given up: its messages are declined and asked again. */
+const readsMax = 5;
 /** A key that was not there is not asked for again within this time: short, because a new card must soon work. */
 const negativeMs = 250;
 const negativeKeysMax = 16_384;
@@ -38,6 +43,8 @@ export class Loader {
   readonly #database: Database;
   readonly #nowMs: () => number;
   readonly #partitionOf: (ownerKey: number) => number;
+  readonly #guard: LoadGuard;
+  readonly #waitingMax: number;
   readonly #flights = new Map<string, Flight>();
   readonly #queue: string[] = [];
   readonly #negative = new Map<string, number>();
@@ -48,8 +55,16 @@ export class Loader {
   failures = 0;
 
   /** @param partitionOf the partition that owns an owner's accounts: no other may have them in memory */
-  constructor(database: Database, nowMs: () => number, partitionOf: (ownerKey: number) => number) {
+  constructor(
+    database: Database,
+    nowMs: () => number,
+    partitionOf: (ownerKey: number) => number,
+    guard: LoadGuard,
+    maxInFlight: number,
+  ) {
     this.#database = database;
+    this.#guard = guard;
+    this.#waitingMax = Math.min(waitingMax, Math.max(1, Math.floor(maxInFlight * waitingShareMax)));
     this.#nowMs = nowMs;
     this.#partitionOf = partitionOf;
   }
@@ -67,7 +82,7 @@ export class Loader {
       lane.reenter(again);
       return;
     }
-    if (this.#waiting >= waitingMax) {
+    if (this.#waiting >= this.#waitingMax) {
       again.waiter?.refuse(Reason.overloaded);
       return;
     }
@@ -116,9 +131,21 @@ export class Loader {
     this.loads++;
     const keys = ids.map((id) => this.#flights.get(id)!.need.key);
     try {
-      const { message, found, foreign } = await this.#query(first, keys);
-      this.#deliver(first.lane, message);
-      for (const id of ids) this.#land(id, found, foreign);
+      for (let read = 1; ; read++) {
+        const load = this.#guard.begin();
+        try {
+          const { message, found, foreign } = await this.#query(first, keys);
+          if (this.#guard.isStale(load, message)) {
+            if (read === readsMax) throw new Error('changes overtake the load');
+            continue;
+          }
+          this.#deliver(first.lane, message);
+          for (const id of ids) this.#land(id, found, foreign);
+          return;
+        } finally {
+          this.#guard.end(load);
+        }
+      }
     } catch {
       // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
       this.failures++;

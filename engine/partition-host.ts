@@ -38,6 +38,9 @@ export interface HostEvents {
   need(host: PartitionHost, need: Need, again: Reentry): void;
   batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   late(): void;
+  isStale(): boolean;
+  /** The lane has opened, and no message has been claimed yet. */
+  opened(host: PartitionHost): void;
   /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
   knows(host: PartitionHost, low: number, high: number): void;
 }
@@ -103,6 +106,7 @@ export class PartitionHost {
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
       failed: (error, isFinal) => this.#workerFailed(error, isFinal),
       late: () => events.late(),
+      isStale: () => events.isStale(),
     });
     this.#workerData = {
       partition,
@@ -161,6 +165,7 @@ export class PartitionHost {
     await this.#shipper.resume(this.partition);
     this.#state = 'ready';
     this.lane.open();
+    this.#events.opened(this);
     this.#log.info(
       { replayed: tail.records, shippedSequence, ms: Math.round(performance.now() - startedAtMs) },
       'partition ready',

@@ -6,6 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'pr
 import { type Progress, syncNsBounds } from './core/progress.js';
 import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
+import type { FeedState } from './feed/feed.js';
 
 /** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
 const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
@@ -177,8 +178,17 @@ export class Telemetry {
     gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
     gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
-    gauge('feed_lag_ms', 'Age of the newest change applied; 0 while no feed is connected', () => 0);
-    gauge('feed_sequence', 'Newest change applied', () => 0);
+    gauge(
+      'feed_lag_ms',
+      'Time from the newest change to its being in force, or since changes wait',
+      (g) => g.feed.lagMs,
+    );
+    gauge('feed_sequence', 'Newest change in force', (g) => g.feed.applied);
+    gauge('feed_sequence_newest', 'Newest change heard of', (g) => g.feed.newest);
+    gauge('feed_age_ms', 'Time since cards were last known to be up to date', (g) => g.feed.ageMs);
+    gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
+    gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);
+    gauge('feed_snapshots', 'Times that the outbox did not reach back and all was read', (g) => g.feed.snapshots);
   }
 
   #counter(name: string, help: string, labelNames: string[], collect: (counter: Counter) => void): void {
@@ -246,4 +256,5 @@ export interface EngineGauges {
   readonly cardHits: number;
   readonly cardMisses: number;
   readonly chains: number;
+  readonly feed: FeedState;
 }

@@ -5,7 +5,7 @@
 import type { LRUCache } from 'lru-cache';
 import { packLetters } from '../engine/core/codes.js';
 import type { Books } from '../engine/core/decide.js';
-import type { LoadMessage, SeenRows } from '../engine/core/load-message.js';
+import type { ChangedRows, LoadMessage, SeenRows } from '../engine/core/load-message.js';
 import type { CardProfile } from '../engine/core/profile.js';
 import { compileRules } from '../engine/core/rules.js';
 import type { Seen } from '../engine/core/seen.js';
@@ -22,6 +22,30 @@ export function loadSeen(rows: SeenRows, seen: Seen): void {
 /** Text as the byte readers see it: one character per UTF-8 byte. Cards and recalled records are keyed by it. */
 export function byteKey(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/**
+ * Takes over what changed, where it is in memory and older. What is not in memory is read when it is needed, and the
+ * front sees to it that nobody reads it as it was before (Loader.changed).
+ */
+export function applyChanges(changes: ChangedRows, books: Books, cards: LRUCache<string, CardProfile>): void {
+  const { accounts, users } = books;
+  for (const row of changes.accounts) {
+    const slot = accounts.find(row.number);
+    if (slot < 0) continue;
+    accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, compileRules(row.limits));
+  }
+  for (const row of changes.users) {
+    const slot = users.find(row.number);
+    if (slot >= 0) users.describe(slot, row.version, row.status, compileRules(row.limits));
+  }
+  for (const { token, number, version, status, expiresDay, limits } of changes.cards) {
+    const key = byteKey(token);
+    const known = cards.peek(key);
+    if (known === undefined || known.version >= version) continue;
+    const { account, user } = known;
+    cards.set(key, { number, version, status, expiresDay, rules: compileRules(limits), account, user });
+  }
 }
 
 /** Takes over what was loaded. A store that is full takes no more: the message that wanted it is declined by the front. */

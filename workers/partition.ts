@@ -45,7 +45,7 @@ import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../eng
 import { Spend } from '../engine/core/spend.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
-import { applyLoad, loadSeen } from './load.js';
+import { applyChanges, applyLoad, loadSeen } from './load.js';
 import { sameQuestion } from './same-question.js';
 
 /** What a partition needs of its journal; workers/journal.ts is the real one. */
@@ -222,6 +222,7 @@ export class Partition {
   load(message: LoadMessage): void {
     const { books, cards } = this;
     applyLoad(message, books, cards, this.#recalled, this.#roots, this.#accountIds, this.#evictableSequence());
+    if (message.changes !== undefined) applyChanges(message.changes, books, cards);
     if (message.seen !== undefined) loadSeen(message.seen, this.seen);
     if (message.seenComplete === true) this.#seenIsComplete = true;
   }
@@ -284,8 +285,10 @@ export class Partition {
     }
 
     const outcome = this.#outcome;
-    if (!isNeverLate(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
-      // Too late before it was even looked at: declined, holds nothing, and the answer is remembered like any other.
+    const isLate = slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs;
+    if (!isNeverLate(request.type) && (isLate || slab.isStale)) {
+      // Too late before it was even looked at, or what is known of cards may be too old: declined, holds nothing, and
+      // the answer is remembered like any other.
       declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent);
       if (card !== null) {
         outcome.currency = books.accounts.currency(card.account);

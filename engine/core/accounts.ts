@@ -13,6 +13,11 @@ import { Zone, zoneNamed } from './window.js';
 export const Status = { active: 0, frozen: 1, closed: 2 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
+/** A status by its name in the database. Anything the engine does not know must not spend. */
+export function statusNamed(name: string): Status {
+  return name === 'active' ? Status.active : name === 'frozen' ? Status.frozen : Status.closed;
+}
+
 const utc = new Zone('UTC');
 
 export class Accounts {

@@ -21,7 +21,19 @@ export interface LoadMessage {
   readonly seen?: SeenRows;
   /** Everything that is to be remembered has been loaded: an unknown id is new. */
   readonly seenComplete?: boolean;
+  /** From the feed: replaces what is in memory and older, and opens nothing. */
+  readonly changes?: ChangedRows;
 }
+
+export interface ChangedRows {
+  readonly accounts: readonly ChangedAccount[];
+  readonly users: readonly UserRow[];
+  readonly cards: readonly ChangedCard[];
+}
+/** Without the books, which are the partition's own. */
+export type ChangedAccount = Omit<AccountRow, 'currency' | 'funds' | 'held' | 'posted'>;
+/** Without account and user: a card in memory knows the slots of its own. */
+export type ChangedCard = Omit<CardRow, 'accountNumber' | 'userNumber'>;
 
 /** Base64 of two big-endian arrays of one length, as Postgres sends them: f64 sequences and 64-bit hashes. */
 export interface SeenRows {

@@ -2,7 +2,7 @@
  * A slab: one batch on its way between the front and a partition's thread, in shared memory. The only file that knows
  * its layout.
  *
- *   header   count, bytes used on either side
+ *   header   count, bytes used, whether it is stale
  *   columns  one element per entry: arrival, kind, flags, request range, answer range, status, reason
  *   request  the bodies' bytes, as they arrived
  *   answer   the answers' bytes, as they leave
@@ -161,10 +161,16 @@ export class Slab {
     this.#header[1] = 0;
   }
 
+  /** What is known of cards may be too old: nothing in this batch may be approved, only facts are taken. */
+  get isStale(): boolean {
+    return this.#header[2] !== 0;
+  }
+
   /** Stamps the batch when the front sends it off. */
-  seal(nowMs: number, deadlineMs: number): void {
+  seal(nowMs: number, deadlineMs: number, isStale = false): void {
     this.#times[0] = nowMs;
     this.#times[1] = deadlineMs;
+    this.#header[2] = isStale ? 1 : 0;
   }
 
   /** Whether an entry of `length` bytes still fits. */

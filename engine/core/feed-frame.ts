@@ -1,0 +1,56 @@
+/**
+ * Frames of the feed on Redis: msgpack, written by the relay and read by the engines, never by anybody else. The only
+ * importer of msgpackr. Redis is ours, and yet a frame is looked at before it is used: what does not look right is dropped,
+ * and the gap that it leaves is repaired from the outbox.
+ */
+import { Packr } from 'msgpackr';
+import { type FeedEntry, feedTopics } from './feed.js';
+
+export interface FeedFrame {
+  /** The relay's newest number: a frame without entries is a heartbeat. */
+  readonly newest: number;
+  readonly entries: readonly FeedEntry[];
+}
+
+/** Longest frame that is read: the relay writes a hundred entries at most. */
+export const frameBytesMax = 1024 * 1024;
+export const frameEntriesMax = 100;
+
+// No records: they would tie a frame to the ones before it, and frames get lost.
+const packr = new Packr({ useRecords: false });
+
+/** Where frames go, and where engines answer. */
+export const frameChannel = (feedId: string) => `afc:{${feedId}}:feed`;
+export const appliedChannel = (feedId: string) => `afc:{${feedId}}:applied`;
+
+export function packFrame(frame: FeedFrame): Buffer {
+  return packr.pack(frame);
+}
+
+/** null when it is no frame. */
+export function readFrame(bytes: Uint8Array): FeedFrame | null {
+  if (bytes.length > frameBytesMax) return null;
+  let frame: FeedFrame | null;
+  try {
+    frame = packr.unpack(bytes) as FeedFrame | null;
+  } catch {
+    return null;
+  }
+  if (typeof frame !== 'object' || frame === null) return null;
+  if (!isCount(frame.newest) || !Array.isArray(frame.entries)) return null;
+  return frame.entries.every(isEntry) ? frame : null;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isEntry(entry: FeedEntry | null | undefined): boolean {
+  if (typeof entry !== 'object' || entry === null) return false;
+  const { sequence, atMs, topic, payload } = entry;
+  if (!isCount(sequence) || typeof atMs !== 'number' || !feedTopics.includes(topic)) return false;
+  if (typeof payload !== 'object' || payload === null) return false;
+  const { number, version, status, ownerKey, limits } = payload;
+  const isProfile = isCount(number) && isCount(version) && typeof status === 'string' && isCount(ownerKey);
+  return isProfile && typeof limits === 'object' && (topic !== 'card' || typeof payload.token === 'string');
+}

@@ -1,0 +1,244 @@
+/**
+ * The engine's end of the feed: keeps cards, users and accounts in memory as the database has them, says how far changes
+ * are in force here, and knows when it can no longer vouch for that (law 6: then nothing is approved).
+ *
+ *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
+ *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
+ */
+import type { FeedEntry } from '../core/feed.js';
+import type { ComponentHealth } from '../health.js';
+import type { Log } from '../log.js';
+import { type ChangedPartition, Delivery } from './delivery.js';
+import { Follower } from './follower.js';
+import { Lease, systemInstant } from './lease.js';
+import { ListenMessenger } from './listen.js';
+import type { LoadGuard } from './load-guard.js';
+import type { Messenger } from './messenger.js';
+import { Outbox } from './outbox.js';
+import { RedisMessenger } from './redis.js';
+
+/** The lease is renewed six times in its lifetime, and at least every second: one that fails is made up for. */
+const renewalsPerLease = 6;
+const renewMsMax = 1000;
+/** Without a relay the engine looks for changes itself: nobody waits for less than a tenth of a second by then. */
+const pollMs = 100;
+const tickMs = 5;
+
+export interface FeedOptions {
+  readonly databaseUrl: string;
+  /** '': Postgres LISTEN/NOTIFY. */
+  readonly redisUrl: string;
+  readonly staleMsMax: number;
+  readonly log: Log;
+}
+
+export interface FeedState {
+  readonly lagMs: number;
+  readonly applied: number;
+  readonly newest: number;
+  readonly gaps: number;
+  readonly repairs: number;
+  readonly snapshots: number;
+  readonly ageMs: number;
+}
+
+export class EngineFeed {
+  readonly #options: FeedOptions;
+  readonly #outbox: Outbox;
+  readonly #renewMs: number;
+  #messenger: Messenger | null = null;
+  #follower: Follower | null = null;
+  #delivery: Delivery | null = null;
+  #lease: Lease | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #position = 0;
+  #feedId = '';
+  #applied = 0;
+  #lagMs = 0;
+  #behindSinceMs = 0;
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  #isRenewing = false;
+  #renewAgain = false;
+  #isReporting = false;
+  #reported = 0;
+  #failure = '';
+  #wasStale = false;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#outbox = new Outbox(options.databaseUrl, options.staleMsMax);
+    this.#renewMs = Math.min(renewMsMax, options.staleMsMax / renewalsPerLease);
+  }
+
+  /** Before anything is read: from here on nothing is missed. Throws when Postgres does not answer. */
+  async register(): Promise<void> {
+    const began = systemInstant();
+    const { newest, feedId } = await this.#outbox.register();
+    this.#position = newest;
+    this.#applied = newest;
+    this.#feedId = feedId;
+    this.#lease = new Lease(this.#options.staleMsMax, began, newest);
+  }
+
+  /** Begins to follow. The partitions may still be starting. */
+  start(
+    partitions: readonly ChangedPartition[],
+    partitionOf: (ownerKey: number) => number,
+    guard: LoadGuard,
+    nowMs: () => number,
+  ): void {
+    const { databaseUrl, redisUrl, log } = this.#options;
+    const delivery = new Delivery(partitions, partitionOf, nowMs, (sequence, atMs) => {
+      this.#lagMs = Math.max(0, Date.now() - atMs);
+      this.#setApplied(sequence);
+    });
+    const guarded = {
+      get hasRoom() {
+        return delivery.hasRoom;
+      },
+      get isIdle() {
+        return delivery.isIdle;
+      },
+      deliver(entries: readonly FeedEntry[]) {
+        // Before the lanes: a load that comes back from here on knows that it may be too old.
+        for (const { topic, payload } of entries) guard.changed(topic, payload.number, payload.version);
+        delivery.deliver(entries);
+      },
+    };
+    const messenger: Messenger =
+      redisUrl === ''
+        ? new ListenMessenger(databaseUrl, this.#outbox)
+        : new RedisMessenger(redisUrl, this.#feedId, this.#outbox.engineId);
+    const follower = new Follower(
+      this.#position,
+      messenger.carriesEntries,
+      this.#outbox,
+      guarded,
+      (sequence) => this.#setApplied(sequence),
+      log,
+    );
+    this.#delivery = delivery;
+    this.#follower = follower;
+    this.#messenger = messenger;
+    messenger.start({
+      entries: (list) => follower.entries(list),
+      told: (newest) => follower.told(newest),
+      connected: () => this.#renew(),
+    });
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#report();
+  }
+
+  /** A partition's lane has opened: what it missed goes first. */
+  opened(partition: ChangedPartition): void {
+    this.#delivery?.opened(partition);
+  }
+
+  /** Nothing may be approved: what is known of cards may be too old. Asked once a batch. */
+  get isStale(): boolean {
+    return this.#lease === null || this.#lease.isStale;
+  }
+
+  get state(): FeedState {
+    const newest = this.#follower?.newest ?? this.#position;
+    const behindMs = this.#applied < newest ? performance.now() - this.#behindSinceMs : 0;
+    return {
+      lagMs: Math.max(behindMs, this.#applied < newest ? 0 : this.#lagMs),
+      applied: this.#applied,
+      newest,
+      gaps: this.#follower?.gaps ?? 0,
+      repairs: this.#follower?.repairs ?? 0,
+      snapshots: this.#follower?.snapshots ?? 0,
+      ageMs: this.#lease?.ageMs ?? 0,
+    };
+  }
+
+  health(): { readonly feed: ComponentHealth; readonly redis: ComponentHealth } {
+    const { ageMs, applied, newest } = this.state;
+    const age = `up to date ${(ageMs / 1000).toFixed(1)} s ago, change ${applied} of ${newest} in force`;
+    const messenger = this.#messenger;
+    const way = messenger === null ? 'starting' : messenger.isUp ? `by ${messenger.name}` : 'by polling the outbox';
+    const feed: ComponentHealth = this.isStale
+      ? { status: 'unhealthy', detail: `stale, declining with system_error: ${age}; ${this.#failure || way}` }
+      : { status: 'healthy', detail: `${age}, ${way}` };
+    if (messenger?.name !== 'redis') return { feed, redis: { status: 'disabled', detail: 'REDIS_URL is not set' } };
+    const redis: ComponentHealth =
+      messenger.failure === ''
+        ? { status: 'healthy', detail: 'subscribed' }
+        : { status: 'unhealthy', detail: `changes are read from Postgres instead; ${messenger.failure}` };
+    return { feed, redis };
+  }
+
+  /** Follows no longer. Call it when nothing can be approved any more: then nobody needs to wait for this engine. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#follower?.stop();
+    await this.#messenger?.stop();
+    await this.#outbox.unregister().catch(() => undefined);
+    await this.#outbox.close();
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    this.#delivery!.retry();
+    if (this.#applied >= this.#follower!.newest) this.#behindSinceMs = nowMs;
+    const everyMs = this.#messenger!.isUp ? this.#renewMs : Math.min(pollMs, this.#renewMs);
+    if (nowMs - this.#renewedAtMs >= everyMs) this.#renew();
+    if (this.isStale !== this.#wasStale) {
+      this.#wasStale = this.isStale;
+      if (this.#wasStale)
+        this.#options.log.error({ failure: this.#failure }, 'feed is stale: declining with system_error');
+      else this.#options.log.warn('feed is up to date again: approving');
+    }
+  }
+
+  /** One at a time; asked for meanwhile, another one follows. */
+  #renew(): void {
+    if (this.#isRenewing) {
+      this.#renewAgain = true;
+      return;
+    }
+    this.#isRenewing = true;
+    this.#renewAgain = false;
+    this.#renewedAtMs = performance.now();
+    void this.#renewOnce().finally(() => {
+      this.#isRenewing = false;
+      if (this.#renewAgain) this.#renew();
+    });
+  }
+
+  async #renewOnce(): Promise<void> {
+    const follower = this.#follower!;
+    const began = systemInstant();
+    const before = follower.received;
+    try {
+      const newest = await this.#outbox.renew(this.#applied);
+      this.#failure = '';
+      if (newest < before) follower.setBack(newest);
+      this.#lease!.renewed(began, newest);
+      follower.told(newest);
+    } catch (error) {
+      this.#failure = (error as Error).message;
+    }
+  }
+
+  #setApplied(sequence: number): void {
+    this.#applied = sequence;
+    this.#lease!.applied(sequence);
+    this.#report();
+  }
+
+  /** Says how far we are, one word at a time: what came into force meanwhile is in the next one. */
+  #report(): void {
+    if (this.#isReporting || this.#reported === this.#applied || this.#messenger === null) return;
+    this.#isReporting = true;
+    const applied = this.#applied;
+    void this.#messenger.applied(applied).then((isSent) => {
+      this.#isReporting = false;
+      this.#reported = applied;
+      // The engine's row says it instead.
+      if (!isSent) this.#renew();
+      this.#report();
+    });
+  }
+}

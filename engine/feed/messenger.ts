@@ -1,0 +1,33 @@
+/**
+ * What carries hints between the relay and the engines: Postgres LISTEN/NOTIFY (listen.ts) or Redis (redis.ts). A
+ * messenger may lose, repeat, reorder and delay; the follower and the lease stand on the outbox alone.
+ */
+import type { FeedEntry } from '../core/feed.js';
+
+export interface MessengerEvents {
+  /** Entries as they were published. */
+  entries(list: readonly FeedEntry[]): void;
+  /** The relay's newest number. */
+  told(newest: number): void;
+  /** Connected (again): something may have been missed. */
+  connected(): void;
+}
+
+export interface Messenger {
+  readonly name: 'redis' | 'postgres';
+  /** Whether it brings the entries themselves, or only says that there are some. */
+  readonly carriesEntries: boolean;
+  /** A relay was heard lately. When not, the engine asks the outbox itself, often. */
+  readonly isUp: boolean;
+  /** Whether the service itself answers, and what is wrong when not. */
+  readonly failure: string;
+  start(events: MessengerEvents): void;
+  /** Says how far changes are in force here. @returns whether that was sent; nobody knows whether it was heard */
+  applied(sequence: number): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+/** The relay says its newest number this often, also when nothing changes. */
+export const heartbeatMs = 250;
+/** Without a word for so long there is no relay, or no way to it: three heartbeats may get lost. */
+export const silenceMsMax = 4 * heartbeatMs;

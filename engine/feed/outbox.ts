@@ -1,0 +1,176 @@
+/**
+ * What the feed asks of Postgres, on connections of its own: a storm of unknown cards must not keep the engine from
+ * renewing its lease. Every question has a deadline of ours, after which the connections are given up for new ones.
+ */
+import { randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import type { FeedEntry } from '../core/feed.js';
+import type { FeedSource, OutboxPage } from './follower.js';
+import { isDead, processPlace } from './process-place.js';
+
+/** Far above what any of these needs; a snapshot's page reads the most. */
+const statementTimeoutMs = 2000;
+const deadlineMs = 3000;
+const connectTimeoutS = 2;
+/** Renewals beside a repair. */
+const connectionsMax = 2;
+/** Rows looked at per page of a snapshot, of which those that ever changed are brought. */
+const snapshotRows = 20_000;
+
+export interface Registration {
+  /** Names the feed, where several use one Redis. */
+  readonly feedId: string;
+  /** Everything up to this number is in what will be read from now on. */
+  readonly newest: number;
+}
+
+interface EntryRow {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly topic: FeedEntry['topic'];
+  readonly payload: FeedEntry['payload'];
+}
+
+/** Engines of this process: tests run several. */
+const ownEngines = new Set<string>();
+
+export class Outbox implements FeedSource {
+  readonly engineId = randomUUID();
+  readonly #url: string;
+  readonly #staleMs: number;
+  #sql: postgres.Sql;
+  #isClosed = false;
+
+  constructor(url: string, staleMs: number) {
+    this.#url = url;
+    this.#staleMs = staleMs;
+    this.#sql = this.#connect();
+  }
+
+  #connect(): postgres.Sql {
+    return postgres(this.#url, {
+      max: connectionsMax,
+      idle_timeout: 0,
+      connect_timeout: connectTimeoutS,
+      onnotice: () => undefined,
+      connection: { application_name: 'engine feed', statement_timeout: statementTimeoutMs },
+    });
+  }
+
+  async #ask<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the feed is closed');
+    const sql = this.#sql;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        if (this.#sql === sql && !this.#isClosed) {
+          this.#sql = this.#connect();
+          sql.end({ timeout: 0 }).catch(() => undefined);
+        }
+        reject(new Error(`no answer within ${deadlineMs} ms`));
+      }, deadlineMs);
+    });
+    try {
+      return await Promise.race([run(sql), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Makes the engine known, before it reads anything: from now on changes wait for it. Predecessors on this machine whose
+   * process is dead are removed, so that nobody waits for them.
+   */
+  async register(): Promise<Registration> {
+    const [named] = await this.#ask((sql) => sql<{ id: string }[]>`select feed_id() as id`);
+    const others = await this.#ask(
+      (sql) => sql<{ id: string; pid: number }[]>`
+        select id, pid from feed_engines where place = ${processPlace()}`,
+    );
+    const dead = others.filter(({ id, pid }) => isDead(pid) && !ownEngines.has(id)).map(({ id }) => id);
+    ownEngines.add(this.engineId);
+    if (dead.length > 0) await this.#ask((sql) => sql`delete from feed_engines where id = any(${dead})`);
+    const newest = await this.renew(0);
+    return { feedId: named!.id, newest };
+  }
+
+  /**
+   * Writes that the engine is alive, then numbers what is committed and reads the newest number: in this order, in two
+   * statements (lease.ts says why). @returns that number
+   */
+  async renew(applied: number): Promise<number> {
+    await this.#ask(
+      (sql) => sql`
+        insert into feed_engines (id, place, pid, stale_ms, applied)
+        values (${this.engineId}, ${processPlace()}, ${process.pid}, ${this.#staleMs}, ${applied})
+        on conflict (id) do update set applied = excluded.applied, seen_at = clock_timestamp()`,
+    );
+    for (;;) {
+      const [row] = await this.#ask(
+        (sql) => sql<{ newest: number; more: boolean }[]>`select newest::float8 as newest, more from feed_number()`,
+      );
+      if (row?.more !== true) return row!.newest;
+    }
+  }
+
+  async read(after: number, limit: number): Promise<OutboxPage> {
+    const [row] = await this.#ask(
+      (sql) => sql<{ newest: number; pruned: number; entries: EntryRow[] | null }[]>`
+        select newest::float8 as newest, pruned::float8 as pruned, (
+          select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload,
+            'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
+          from (select * from outbox where sequence > ${after} order by sequence limit ${limit}) e) as entries
+        from feed_position`,
+    );
+    return { newest: row!.newest, pruned: row!.pruned, entries: (row!.entries ?? []) as FeedEntry[] };
+  }
+
+  /** A row that never changed has version 1, and is in no memory otherwise than as it is. */
+  async *snapshot(): AsyncIterable<readonly FeedEntry[]> {
+    for (const topic of ['account', 'user', 'card'] as const) {
+      let after = 0;
+      for (;;) {
+        const page = await this.#ask((sql) => snapshotPage(sql, topic, after));
+        if (page.last === null) break;
+        after = page.last;
+        if (page.payloads !== null) {
+          yield page.payloads.map((payload) => ({ sequence: 0, atMs: 0, topic, payload }) as FeedEntry);
+        }
+      }
+    }
+  }
+
+  /** Says on the database's own channel how far changes are in force here. */
+  async notifyApplied(applied: number): Promise<void> {
+    await this.#ask((sql) => sql`select pg_notify('feed_applied', ${`${this.engineId} ${applied}`})`);
+  }
+
+  /** The engine approves nothing any more: nobody needs to wait for it. */
+  async unregister(): Promise<void> {
+    await this.#ask((sql) => sql`delete from feed_engines where id = ${this.engineId}`);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    ownEngines.delete(this.engineId);
+    await this.#sql.end({ timeout: 1 });
+  }
+}
+
+interface SnapshotPage {
+  /** Last number looked at; null: there are no more. */
+  readonly last: number | null;
+  readonly payloads: FeedEntry['payload'][] | null;
+}
+
+async function snapshotPage(sql: postgres.Sql, topic: FeedEntry['topic'], after: number): Promise<SnapshotPage> {
+  const table = sql(`${topic}s`);
+  const profile = sql(`${topic}_profile`);
+  const [page] = await sql<SnapshotPage[]>`
+    with looked as materialized (select * from ${table} where id > ${after} order by id limit ${snapshotRows})
+    select max(id)::float8 as last,
+      (select json_agg(${profile}(changed)) from ${table} changed
+       where changed.id in (select id from looked where version > 1)) as payloads
+    from looked`;
+  return page!;
+}
