@@ -19,14 +19,16 @@ const folders = ['engine', 'workers', 'api', 'sql', 'bench', 'deploy'];
 const mayImport: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
   ['engine/core', ['engine/core']],
   ['engine/wire', ['engine/core', 'engine/wire']],
+  ['engine/redis', ['engine/redis']],
   ['engine/testing', ['']],
   ['workers/testing', ['']],
   ['deploy/testing', ['']],
   // The front starts its threads by URL and shares no module with them but core and wire.
   ['engine', ['engine']],
   ['workers', ['workers', 'engine/core', 'engine/wire']],
-  // The wire folder for its masks of card data, sql for the collections of the personal store.
-  ['api', ['api', 'engine/core', 'engine/wire', 'sql']],
+  // Two folders of the engine are for both processes: how to reach Redis, and the masks of card data; sql has the
+  // collections of the personal store.
+  ['api', ['api', 'engine/core', 'engine/wire', 'engine/redis', 'sql']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql']],
   ['bench', ['']],
@@ -56,8 +58,9 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   ],
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
-  ioredis: ['api/stores/redis.ts', 'bench/peers/redis-lua.ts'],
+  ioredis: ['engine/redis/client.ts', 'bench/peers/redis-lua.ts'],
   'hdr-histogram-js': ['bench/load/latency.ts'],
+  msgpackr: ['engine/core/feed-frame.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],

@@ -1,0 +1,164 @@
+/** A change is effective when every engine that may approve obeys it, by either messenger. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { answerOf, Client } from '../../engine/testing/client.js';
+import {
+  type EngineProcess,
+  enginePlace,
+  metric,
+  opsGet,
+  startEngineProcess,
+  until,
+} from '../../engine/testing/engine-process.js';
+import { OutboxChangeFeed } from './change-feed.js';
+import type { Change } from './outbox.js';
+
+// Several engines start and stop here.
+t.setTimeout(120_000);
+
+const quiet = { info: () => undefined, warn: () => undefined };
+/** Longer than a test machine may be busy: a false in time is what some tests are about, and they say their own. */
+const patientMs = 20_000;
+
+interface Stage {
+  readonly sql: postgres.Sql;
+  readonly databaseUrl: string;
+  readonly feed: OutboxChangeFeed;
+  readonly redis: OwnRedis | null;
+  engine(changes?: Record<string, string>): Promise<{ engine: EngineProcess; client: Client }>;
+  secondFeed(): Promise<OutboxChangeFeed>;
+  freeze(card: string, status?: string): Promise<Change>;
+}
+
+async function stage(t: Test, withRedis: boolean): Promise<Stage> {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
+  const redis = withRedis ? await OwnRedis.start() : null;
+  const redisUrl = redis?.url ?? '';
+  const closers: (() => Promise<unknown>)[] = [];
+  t.teardown(async () => {
+    for (const close of closers.reverse()) await close();
+    await sql.end({ timeout: 1 });
+    await redis?.stop();
+    await database.close();
+  });
+  await seedAccounts(sql, { accounts: 20, cardsPerAccount: 2, balanceMinor: 100_000 });
+  const secondFeed = async () => {
+    const feed = new OutboxChangeFeed({ databaseUrl: database.url, redisUrl, log: quiet });
+    closers.push(() => feed.stop());
+    await feed.start();
+    return feed;
+  };
+  return {
+    sql,
+    databaseUrl: database.url,
+    redis,
+    feed: await secondFeed(),
+    secondFeed,
+    async engine(changes = {}) {
+      const dataDir = mkdtempSync(join(tmpdir(), 'change-feed-'));
+      const place = await enginePlace(database.url, dataDir);
+      const engine = await startEngineProcess(place, { REDIS_URL: redisUrl, DEADLINE_MS: '3000', ...changes });
+      const client = new Client(place.authPort);
+      closers.push(async () => {
+        client.close();
+        await engine.kill('SIGKILL');
+        rmSync(dataDir, { recursive: true, force: true });
+      });
+      return { engine, client };
+    },
+    async freeze(card, status = 'frozen') {
+      const [row] = await sql<{ key: string; version: number }[]>`
+        update cards set status = ${status}, version = version + 1 where token = ${card}
+        returning id::text as key, version`;
+      return { topic: 'card', key: row!.key, version: row!.version };
+    },
+  };
+}
+
+let asked = 0;
+async function ask(client: Client, card: string): Promise<string> {
+  const id = `effective-${++asked}`;
+  return answerOf(await client.native({ id, type: 'authorization', card, amount: 1, currency: 'USD' })).reason;
+}
+
+for (const withRedis of [false, true]) {
+  const way = withRedis ? 'by Redis' : 'by LISTEN/NOTIFY';
+
+  t.test(`not one approval after a freeze was effective, ${way}`, { timeout: 120_000 }, async (t) => {
+    const { feed, engine: start, freeze } = await stage(t, withRedis);
+    const { client, engine } = await start();
+    await until('the relay leads', () => feed.health().isLeader);
+    for (let round = 0; round < 50; round++) {
+      const card = `card_${String(1 + (round % 20)).padStart(6, '0')}_1`;
+      t.equal(await ask(client, card), 'approved');
+      t.equal(await feed.effective(await freeze(card), patientMs), true);
+      t.equal(await ask(client, card), 'card_inactive');
+      t.equal(await feed.effective(await freeze(card, 'active'), patientMs), true);
+    }
+    t.equal(await metric(engine.place, 'feed_snapshots'), 0);
+    const { components } = JSON.parse((await opsGet(engine.place, '/health')).text);
+    t.match(components.feed, { status: 'healthy' });
+    t.match(components.redis, { status: withRedis ? 'healthy' : 'disabled' });
+  });
+
+  t.test(`a change that a process made that does not lead is effective too, ${way}`, { timeout: 60_000 }, async (t) => {
+    const { feed, secondFeed, engine: start, freeze } = await stage(t, withRedis);
+    const other = await secondFeed();
+    const { client } = await start();
+    await until('one of them leads', () => feed.health().isLeader !== other.health().isLeader);
+    const [leader, follower] = feed.health().isLeader ? [feed, other] : [other, feed];
+    t.equal(await ask(client, 'card_000001_1'), 'approved');
+    t.equal(await follower.effective(await freeze('card_000001_1'), patientMs), true);
+    t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+    await leader.stop();
+    t.equal(await follower.effective(await freeze('card_000001_1', 'active'), patientMs), true, 'nobody leads');
+    t.equal(await ask(client, 'card_000001_1'), 'approved');
+    await until('the other takes over', () => follower.health().isLeader);
+    t.equal(await follower.effective(await freeze('card_000001_1'), patientMs), true);
+    t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+  });
+}
+
+t.test('an engine that stands still is waited for until it has stopped by itself', { timeout: 120_000 }, async (t) => {
+  const { feed, engine: start, freeze } = await stage(t, false);
+  const { engine, client } = await start({ FEED_STALE_MS_MAX: '2000', DEADLINE_MS: '500' });
+  await until('it approves', async () => (await ask(client, 'card_000001_1')) === 'approved');
+  engine.child.kill('SIGSTOP');
+  const change = await freeze('card_000001_1');
+  t.equal(await feed.effective(change, 300), false, 'it may still approve');
+  await until('it is left out', () => feed.effective(change, 300));
+  // Sent while it stands still, and long after the freeze was effective.
+  const answers = Array.from({ length: 20 }, () => ask(client, 'card_000001_1'));
+  await delay(100);
+  engine.child.kill('SIGCONT');
+  for (const reason of await Promise.all(answers)) t.not(reason, 'approved');
+  await until('it has caught up', async () => (await ask(client, 'card_000002_1')) === 'approved');
+  t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+  t.equal(await feed.effective(change, patientMs), true);
+});
+
+t.test('an engine that was killed is not waited for once its successor is there', { timeout: 60_000 }, async (t) => {
+  const { feed, engine: start, freeze } = await stage(t, false);
+  const { engine } = await start();
+  await engine.kill('SIGKILL');
+  t.equal(await feed.effective(await freeze('card_000001_1'), 300), false, 'it might only be slow');
+  const { client } = await start();
+  t.equal(await feed.effective(await freeze('card_000002_1'), patientMs), true);
+  t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+  t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
+});
+
+t.test('without engines everything is effective, and what is not written is not', async (t) => {
+  const { feed, freeze } = await stage(t, false);
+  const change = await freeze('card_000001_1');
+  t.equal(await feed.effective(change, patientMs), true);
+  t.equal(await feed.effective({ ...change, version: change.version + 1 }, 200), false);
+});

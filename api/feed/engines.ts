@@ -1,0 +1,132 @@
+/**
+ * Who waits until a change is in force on every live engine. A waiter's place is the newest number at a moment when its
+ * change was known to have one, so an engine that has applied up to there obeys it. Engines report how far they are; what
+ * they forget to say, and who has died, is read from their rows.
+ */
+import type { Change, RelayOutbox } from './outbox.js';
+
+/** While somebody waits the rows are read this often: engines die, and reports get lost. */
+const lookMs = 100;
+/** A change that is not in its row yet (a personal card's, on its way) is looked for this often. */
+const absentLookMs = 20;
+/** Waiters beyond this many are told "not known" at once. */
+const waitersMax = 10_000;
+
+interface Waiter {
+  readonly change: Change;
+  /** 0: its change is not known to have a number yet. */
+  place: number;
+  readonly settle: (isEffective: boolean) => void;
+}
+
+export class EngineWatch {
+  readonly #outbox: Pick<RelayOutbox, 'confirm' | 'engines'>;
+  /** Called when changes have got numbers. */
+  readonly #numbered: (newest: number) => void;
+  readonly #waiters = new Set<Waiter>();
+  /** What engines have said, and their rows. */
+  readonly #applied = new Map<string, number>();
+  #live: readonly string[] = [];
+  /** The engines were read when everything up to here had a number: nobody else can approve against it. */
+  #liveAsOf = -1;
+  #isRound = false;
+  #roundAgain = false;
+  #timer: NodeJS.Timeout | undefined;
+  failures = 0;
+
+  constructor(outbox: Pick<RelayOutbox, 'confirm' | 'engines'>, numbered: (newest: number) => void) {
+    this.#outbox = outbox;
+    this.#numbered = numbered;
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+  /** Live engines at the last look, and how far each is. */
+  get engines(): readonly { readonly id: string; readonly applied: number }[] {
+    return this.#live.map((id) => ({ id, applied: this.#applied.get(id) ?? 0 }));
+  }
+
+  /** True once the change is in force on every live engine, false when that is not known in time. */
+  async effective(change: Change, timeoutMs: number): Promise<boolean> {
+    if (this.#waiters.size >= waitersMax) return false;
+    return new Promise((resolve) => {
+      const settle = (isEffective: boolean) => {
+        clearTimeout(timer);
+        this.#waiters.delete(waiter);
+        if (this.#waiters.size === 0) this.#rest();
+        resolve(isEffective);
+      };
+      const waiter: Waiter = { change, place: 0, settle };
+      const timer = setTimeout(() => settle(false), timeoutMs);
+      this.#waiters.add(waiter);
+      this.#round();
+    });
+  }
+
+  /** An engine says how far it is. */
+  heard(engineId: string, sequence: number): void {
+    if (sequence > (this.#applied.get(engineId) ?? 0)) this.#applied.set(engineId, sequence);
+    this.#settle();
+  }
+
+  stop(): void {
+    for (const waiter of [...this.#waiters]) waiter.settle(false);
+  }
+
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One at a time serves everybody who came before it; who comes meanwhile is served by the next. */
+  #round(): void {
+    if (this.#isRound) {
+      this.#roundAgain = true;
+      return;
+    }
+    this.#isRound = true;
+    this.#roundAgain = false;
+    void this.#look().finally(() => {
+      this.#isRound = false;
+      if (this.#waiters.size === 0) return;
+      if (this.#roundAgain) this.#round();
+      else this.#later();
+    });
+  }
+
+  #later(): void {
+    this.#rest();
+    const someAbsent = [...this.#waiters].some(({ place }) => place === 0);
+    this.#timer = setTimeout(() => this.#round(), someAbsent ? absentLookMs : lookMs);
+  }
+
+  async #look(): Promise<void> {
+    const unplaced = [...this.#waiters].filter(({ place }) => place === 0);
+    try {
+      const { newest, present } = await this.#outbox.confirm(unplaced.map(({ change }) => change));
+      for (const [index, waiter] of unplaced.entries()) if (present[index] === true) waiter.place = Math.max(newest, 1);
+      if (unplaced.length > 0) this.#numbered(newest);
+      // After the numbers were given: an engine that is not among them will read what it approves by from now on.
+      const rows = await this.#outbox.engines();
+      const ids = new Set(rows.map(({ id }) => id));
+      for (const id of this.#applied.keys()) if (!ids.has(id)) this.#applied.delete(id);
+      this.#live = [...ids];
+      this.#liveAsOf = newest;
+      for (const { id, applied } of rows) this.heard(id, applied);
+      this.#settle();
+    } catch {
+      // Postgres is away: nothing can be confirmed, and the waiters are told so in time.
+      this.failures++;
+    }
+  }
+
+  #settle(): void {
+    if (this.#waiters.size === 0) return;
+    const slowest = Math.min(...this.#live.map((id) => this.#applied.get(id) ?? 0));
+    const reached = Math.min(slowest, Number.MAX_SAFE_INTEGER);
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.place > 0 && waiter.place <= this.#liveAsOf && waiter.place <= reached) waiter.settle(true);
+    }
+  }
+}

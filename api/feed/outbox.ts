@@ -1,0 +1,187 @@
+/**
+ * What the API's end of the feed asks of Postgres, on connections of its own: a change must be confirmed in milliseconds
+ * however busy the pool of the routes is. Every question has a deadline, after which the connections are given up.
+ */
+import postgres from 'postgres';
+import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';
+
+const statementTimeoutMs = 5000;
+const deadlineMs = 6000;
+const connectTimeoutS = 2;
+/** Confirmations, looks at the engines, and the leader's session. */
+const connectionsMax = 4;
+
+/** 'feel' in ASCII: the session lock of the one relay that publishes. */
+const leaderLockKey = 1717921132;
+
+/** A change as whoever made it knows it. */
+export interface Change {
+  readonly topic: FeedTopic;
+  /** Number of the card, user or account, as decimal text. */
+  readonly key: string;
+  readonly version: number;
+}
+
+export interface Confirmation {
+  /** Newest number given; the changes that are present have numbers up to it. */
+  readonly newest: number;
+  /** For each change asked for: its row has that version, or a newer one. */
+  readonly present: readonly boolean[];
+}
+
+export interface EngineRow {
+  readonly id: string;
+  readonly applied: number;
+}
+
+/** One session with the relay's lock. */
+export interface Leadership {
+  /** Numbers what was committed, and reads up to `limit` entries after `after`. Throws when the lock may be lost. */
+  next(after: number, limit: number): Promise<{ readonly newest: number; readonly entries: readonly FeedEntry[] }>;
+  prune(): Promise<void>;
+  resign(): void;
+}
+
+/** Entries are kept for an hour, and a million at most: a few hundred megabytes. */
+const keep = '1 hour';
+const keepCount = 1_000_000;
+
+export class RelayOutbox {
+  readonly #url: string;
+  #sql: postgres.Sql;
+  #isClosed = false;
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#sql = this.#connect();
+  }
+
+  #connect(): postgres.Sql {
+    return postgres(this.#url, {
+      max: connectionsMax,
+      connect_timeout: connectTimeoutS,
+      onnotice: () => undefined,
+      connection: { application_name: 'api feed', statement_timeout: statementTimeoutMs },
+    });
+  }
+
+  async #ask<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the feed is closed');
+    const sql = this.#sql;
+    return withDeadline(run(sql), () => {
+      if (this.#sql !== sql || this.#isClosed) return;
+      this.#sql = this.#connect();
+      sql.end({ timeout: 0 }).catch(() => undefined);
+    });
+  }
+
+  /** Name of the feed, where several use one Redis. */
+  async feedId(): Promise<string> {
+    const [row] = await this.#ask((sql) => sql<{ id: string }[]>`select feed_id() as id`);
+    return row!.id;
+  }
+
+  /** Numbers everything that was committed before the call. */
+  async confirm(changes: readonly Change[]): Promise<Confirmation> {
+    const topics = changes.map(({ topic }) => topic);
+    const keys = changes.map(({ key }) => key);
+    const versions = changes.map(({ version }) => version);
+    let present: readonly boolean[] | null = null;
+    for (;;) {
+      const [row] = await this.#ask(
+        (sql) => sql<{ newest: number; more: boolean; present: boolean[] }[]>`
+          select newest::float8 as newest, more, present
+          from feed_confirm(${topics}::text[], ${keys}::bigint[], ${versions}::bigint[])`,
+      );
+      present ??= row!.present;
+      if (!row!.more) return { newest: row!.newest, present };
+    }
+  }
+
+  /** Engines that may still approve. Asked after a change was numbered it names all that have to obey it. */
+  async engines(): Promise<readonly EngineRow[]> {
+    return this.#ask((sql) => sql<EngineRow[]>`select id, applied::float8 as applied from feed_engines_live`);
+  }
+
+  /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
+  async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
+    await this.#sql.listen(channel, heard, connected);
+  }
+
+  /** Says the newest number on the database's own channel. */
+  async notify(newest: number): Promise<void> {
+    await this.#ask((sql) => sql`select pg_notify('feed', ${String(newest)})`);
+  }
+
+  /** Takes the relay's lock; null when another process has it. */
+  async lead(): Promise<Leadership | null> {
+    const session = await this.#ask((sql) => sql.reserve());
+    let isOver = false;
+    const resign = () => {
+      if (isOver) return;
+      isOver = true;
+      // A session that hangs is given up with its connections; one that works gives the lock back first.
+      session`select pg_advisory_unlock_all()`.then(
+        () => session.release(),
+        () => session.release(),
+      );
+    };
+    try {
+      const [row] = await withDeadline(
+        session<{ held: boolean; pid: number }[]>`
+          select pg_try_advisory_lock(${leaderLockKey}) as held, pg_backend_pid() as pid`,
+      );
+      if (row?.held !== true) {
+        resign();
+        return null;
+      }
+      return { ...this.#leadership(session, row.pid), resign };
+    } catch (error) {
+      resign();
+      throw error;
+    }
+  }
+
+  #leadership(session: postgres.ReservedSql, pid: number): Omit<Leadership, 'resign'> {
+    return {
+      async next(after, limit) {
+        // Two statements: the second must see what the first has numbered.
+        await withDeadline(session`select feed_number()`);
+        const [row] = await withDeadline(
+          session<{ pid: number; newest: number; entries: FeedEntry[] | null }[]>`
+            select pg_backend_pid() as pid, newest::float8 as newest, (
+              select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload,
+                'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
+              from (select * from outbox where sequence > ${after} order by sequence limit ${limit}) e) as entries
+            from feed_position`,
+        );
+        // The driver connects again by itself, and the lock stayed with the session that was lost.
+        if (row!.pid !== pid) throw new Error('the session with the lock was lost');
+        return { newest: row!.newest, entries: row!.entries ?? [] };
+      },
+      async prune() {
+        await withDeadline(session`select feed_prune(${keep}::interval, ${keepCount})`);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#sql.end({ timeout: 1 });
+  }
+}
+
+async function withDeadline<T>(answer: PromiseLike<T>, late: () => void = () => undefined): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      late();
+      reject(new Error(`no answer within ${deadlineMs} ms`));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([answer, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

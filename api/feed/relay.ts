@@ -1,0 +1,132 @@
+/**
+ * The relay: of all API processes one, under a Postgres advisory lock, numbers what was committed, publishes it, keeps the
+ * heart beating, and removes old entries. Nothing is lost when it dies: the next one goes on from the newest number, and
+ * the engines see the gap.
+ */
+import type { Log } from '../log.js';
+import type { Leadership, RelayOutbox } from './outbox.js';
+import type { Publisher } from './publisher.js';
+
+/** Engines take a relay for dead after four of them (engine/feed/messenger.ts has the same). */
+const heartbeatMs = 250;
+/** Changes that were made past the API, as by psql, are found this often. */
+const lookMs = 50;
+/** Another process leads: perhaps not for long. */
+const leadRetryMs = 500;
+const pruneMs = 10_000;
+/** Entries per look. */
+const entriesMax = 500;
+/** So far behind it publishes nothing: the engines read the outbox faster. */
+const behindMax = 10_000;
+
+export class Relay {
+  readonly #outbox: RelayOutbox;
+  readonly #publisher: Publisher;
+  readonly #log: Pick<Log, 'info' | 'warn'>;
+  #isStopped = false;
+  #isLeader = false;
+  #loop: Promise<void> | null = null;
+  #wake: () => void = () => undefined;
+  #isWoken = false;
+  #published = 0;
+  failures = 0;
+
+  constructor(outbox: RelayOutbox, publisher: Publisher, log: Pick<Log, 'info' | 'warn'>) {
+    this.#outbox = outbox;
+    this.#publisher = publisher;
+    this.#log = log;
+  }
+
+  get isLeader(): boolean {
+    return this.#isLeader;
+  }
+  /** Newest number that this relay has published. */
+  get published(): number {
+    return this.#published;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** There is something new: look now. */
+  kick(): void {
+    this.#isWoken = true;
+    this.#wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.kick();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      let leadership: Leadership | null = null;
+      try {
+        leadership = await this.#outbox.lead();
+        if (leadership !== null) await this.#lead(leadership);
+      } catch (error) {
+        this.failures++;
+        if (!this.#isStopped) this.#log.warn({ error: (error as Error).message }, 'the relay stopped; trying again');
+      } finally {
+        this.#isLeader = false;
+        leadership?.resign();
+      }
+      if (!this.#isStopped) await this.#pause(leadRetryMs, false);
+    }
+  }
+
+  async #lead(leadership: Leadership): Promise<void> {
+    const { newest } = await leadership.next(Number.MAX_SAFE_INTEGER, 1);
+    this.#isLeader = true;
+    this.#published = newest;
+    this.#log.info({ newest, by: this.#publisher.name }, 'this process relays changes to the engines');
+    let beatAtMs = 0;
+    let prunedAtMs = performance.now();
+    while (!this.#isStopped) {
+      this.#isWoken = false;
+      await this.#publishNew(leadership);
+      const nowMs = performance.now();
+      if (nowMs - beatAtMs >= heartbeatMs) {
+        beatAtMs = nowMs;
+        await this.#publisher.publish([], this.#published);
+      }
+      if (nowMs - prunedAtMs >= pruneMs) {
+        prunedAtMs = nowMs;
+        await leadership.prune();
+      }
+      await this.#pause(lookMs, true);
+    }
+  }
+
+  async #publishNew(leadership: Leadership): Promise<void> {
+    for (;;) {
+      const limit = this.#publisher.carriesEntries ? entriesMax : 1;
+      const { newest, entries } = await leadership.next(this.#published, limit);
+      if (!this.#publisher.carriesEntries || newest - this.#published > behindMax) {
+        this.#published = newest;
+        return;
+      }
+      if (entries.length === 0) return;
+      this.#published = entries.at(-1)!.sequence;
+      await this.#publisher.publish(entries, newest);
+      if (this.#published >= newest) return;
+    }
+  }
+
+  /** @param canBeWoken a kick ends it */
+  async #pause(delayMs: number, canBeWoken: boolean): Promise<void> {
+    if (this.#isStopped || (canBeWoken && this.#isWoken)) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.#wake = () => {
+        if (!canBeWoken && !this.#isStopped) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => undefined;
+  }
+}
