@@ -7,6 +7,7 @@ import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
 import type { ApiConfig } from './config.js';
 import { createDataServices } from './data-services.js';
+import { type ChangeFeed, OutboxChangeFeed } from './feed/change-feed.js';
 import { Health } from './health.js';
 import { Housekeeping } from './housekeeping.js';
 import { Telemetry } from './http/telemetry.js';
@@ -79,7 +80,9 @@ function createServices(config: ApiConfig, log: Log): Services {
   const failures = new SignInFailures(
     redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
   );
-  const data = createDataServices({ config, log, database, telemetry, health, feed: { effective: async () => false } });
+  const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', log });
+  watchFeed(feed, telemetry, health);
+  const data = createDataServices({ config, log, database, telemetry, health, feed });
   const signIn = new SignIn({
     users,
     sessions,
@@ -143,6 +146,19 @@ function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health:
   });
   telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>
     counter.inc(redis?.failures ?? 0),
+  );
+}
+
+function watchFeed(feed: ChangeFeed, telemetry: Telemetry, health: Health): void {
+  health.add('feed', () => {
+    const { isUp, detail } = feed.health();
+    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+  });
+  telemetry.gauge('feed_engines', 'Engines that may approve, at the last look', [], (gauge) =>
+    gauge.set(feed.health().engines.length),
+  );
+  telemetry.gauge('feed_relay_leader', 'Whether this process relays changes to the engines', [], (gauge) =>
+    gauge.set(feed.health().isLeader ? 1 : 0),
   );
 }
 

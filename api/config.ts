@@ -75,7 +75,7 @@ const schema = {
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
     TRUSTED_PROXIES: { type: 'string', pattern: '^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
-    REDIS_URL: { type: 'string', pattern: '^rediss?://' },
+    REDIS_URL: { type: 'string', pattern: '^rediss?(\\+(sentinel|cluster))?://' },
     MONGODB_URI: { type: 'string', pattern: '^mongodb(\\+srv)?://' },
     ENGINE_URL: { type: 'string', pattern: '^https?://[^/]+/?$', default: 'http://127.0.0.1:8081' },
     ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },

@@ -1,6 +1,7 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
 import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
+import type { ChangeFeed } from './feed/change-feed.js';
 import { PersonalHistory } from './feed/personal-history.js';
 import { PersonalRelay } from './feed/personal-relay.js';
 import type { Health } from './health.js';
@@ -41,7 +42,7 @@ export interface DataParts {
   readonly database: Database;
   readonly telemetry: Telemetry;
   readonly health: Health;
-  readonly feed: Effectiveness;
+  readonly feed: ChangeFeed;
 }
 
 export function createDataServices({ config, log, database, telemetry, health, feed }: DataParts): DataServices {
@@ -74,10 +75,12 @@ export function createDataServices({ config, log, database, telemetry, health, f
       await personal.start();
       relay.start();
       follower?.start();
+      await feed.start();
     },
     stopData: async () => {
       await follower?.stop();
       await relay.stop();
+      await feed.stop();
       await personal.close();
     },
   };

@@ -1,6 +1,6 @@
 /** Where failures are counted: in this process, or in Redis for all processes, falling back to this one. */
 import { LRUCache } from 'lru-cache';
-import type { Redis, RedisConnection } from '../stores/redis.js';
+import type { RedisClient, RedisConnection } from '../stores/redis.js';
 import type { FailureCounter } from './failures.js';
 
 /** Keys in memory; an attacker with more addresses than this pushes out others, and meets the account's own bound. */
@@ -61,7 +61,7 @@ export class SharedFailureCounter implements FailureCounter {
     await this.#redis.ask((client) => client.del(prefix + key), 0);
   }
 
-  async #addShared(client: Redis, keys: readonly string[]): Promise<unknown> {
+  async #addShared(client: RedisClient, keys: readonly string[]): Promise<unknown> {
     const commands = client.multi();
     // NX: the window ends when it would have ended, however many failures follow.
     for (const key of keys) commands.incr(prefix + key).expire(prefix + key, this.#windowS, 'NX');

@@ -14,6 +14,7 @@ export type { Change } from './outbox.js';
 
 /** How long a request waits for the engines. */
 export const effectiveMsDefault = 1000;
+const startRetryMs = 500;
 
 export interface ChangeFeedHealth {
   readonly isUp: boolean;
@@ -24,7 +25,6 @@ export interface ChangeFeedHealth {
 }
 
 export interface ChangeFeed {
-  /** Rejects when Postgres does not answer. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
@@ -48,6 +48,9 @@ export class OutboxChangeFeed implements ChangeFeed {
   readonly #watch: EngineWatch;
   #publisher: Publisher | null = null;
   #relay: Relay | null = null;
+  #starting: Promise<void> | null = null;
+  #isStopped = false;
+  #wake: () => void = () => undefined;
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -55,15 +58,41 @@ export class OutboxChangeFeed implements ChangeFeed {
     this.#watch = new EngineWatch(this.#outbox, () => this.#relay?.kick());
   }
 
+  /** Returns at once. While Postgres is away it keeps trying; nothing can be confirmed until then. */
   async start(): Promise<void> {
+    this.#starting ??= this.#startWhenItCan();
+  }
+
+  async #startWhenItCan(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        await this.#begin();
+        return;
+      } catch (error) {
+        this.#options.log.warn({ error: (error as Error).message }, 'the feed could not start yet');
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, startRetryMs);
+          this.#wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+    }
+  }
+
+  async #begin(): Promise<void> {
     const { redisUrl, log } = this.#options;
     const outbox = this.#outbox;
-    const publisher =
-      redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, await outbox.feedId());
-    this.#publisher = publisher;
-    await publisher.start((engineId, sequence) => this.#watch.heard(engineId, sequence));
+    if (this.#publisher === null) {
+      // Asked in either case: it shows that Postgres is there.
+      const feedId = await outbox.feedId();
+      const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId);
+      await publisher.start((engineId, sequence) => this.#watch.heard(engineId, sequence));
+      this.#publisher = publisher;
+    }
+    const publisher = this.#publisher;
     const relay = new Relay(outbox, publisher, log);
-    this.#relay = relay;
     // Numbers given by other processes; with Redis the leader publishes them.
     if (publisher.carriesEntries) {
       await outbox.listen(
@@ -74,14 +103,19 @@ export class OutboxChangeFeed implements ChangeFeed {
         () => relay.kick(),
       );
     }
-    relay.start();
+    this.#relay = relay;
+    if (!this.#isStopped) relay.start();
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#watch.stop();
-    await this.#relay?.stop();
+    this.#wake();
+    const closing = this.#relay?.stop();
+    await closing;
     await this.#publisher?.stop();
     await this.#outbox.close();
+    await this.#starting;
   }
 
   effective(change: Change, timeoutMs = effectiveMsDefault): Promise<boolean> {
@@ -89,7 +123,7 @@ export class OutboxChangeFeed implements ChangeFeed {
   }
 
   health(): ChangeFeedHealth {
-    const failure = this.#publisher?.failure ?? 'not started';
+    const failure = this.#relay === null ? 'Postgres has not answered yet' : (this.#publisher?.failure ?? '');
     const isLeader = this.#relay?.isLeader ?? false;
     const { engines } = this.#watch;
     return {

@@ -49,11 +49,19 @@ const keepCount = 1_000_000;
 export class RelayOutbox {
   readonly #url: string;
   #sql: postgres.Sql;
+  /** Of its own: what listens must not be given up with connections that hang. */
+  readonly #listener: postgres.Sql;
   #isClosed = false;
 
   constructor(url: string) {
     this.#url = url;
     this.#sql = this.#connect();
+    this.#listener = postgres(url, {
+      max: 1,
+      connect_timeout: connectTimeoutS,
+      onnotice: () => undefined,
+      connection: { application_name: 'api feed listener' },
+    });
   }
 
   #connect(): postgres.Sql {
@@ -105,7 +113,7 @@ export class RelayOutbox {
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
   async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
-    await this.#sql.listen(channel, heard, connected);
+    await this.#listener.listen(channel, heard, connected);
   }
 
   /** Says the newest number on the database's own channel. */
@@ -167,7 +175,7 @@ export class RelayOutbox {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#sql.end({ timeout: 1 });
+    await Promise.all([this.#sql.end({ timeout: 1 }), this.#listener.end({ timeout: 1 })]);
   }
 }
 

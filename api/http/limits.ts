@@ -5,7 +5,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Redis } from '../stores/redis.js';
+import type { RedisClient } from '../stores/redis.js';
 import { Problem, unavailable } from './problem.js';
 
 const rateWindowMs = 10_000;
@@ -18,7 +18,11 @@ const compressionLevel = 6;
 const compressedBytesMin = 1024;
 
 /** Refuses early: before the body is read, and before anybody is looked up. */
-export async function registerLimits(app: FastifyInstance, ratePer10S: number, redis: Redis | null): Promise<void> {
+export async function registerLimits(
+  app: FastifyInstance,
+  ratePer10S: number,
+  redis: RedisClient | null,
+): Promise<void> {
   await app.register(underPressure, {
     maxEventLoopDelay: eventLoopDelayMs,
     exposeStatusRoute: false,

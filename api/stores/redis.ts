@@ -1,16 +1,14 @@
 /**
- * The connection to Redis, and the only importer of its driver in the API. Redis makes things faster and counts across
+ * The connection to Redis. Redis makes things faster and counts across
  * processes; nothing depends on it: a command that fails or is late is an answer ("not there"), given fast.
  */
-import { Redis } from 'ioredis';
+import { connectRedis, type RedisClient } from '../../engine/redis/client.js';
 import type { Log } from '../log.js';
 
-export type { Redis };
+export type { RedisClient };
 
 /** Redis answers in well under a millisecond; beyond this the caller is better off without it. */
 const commandMs = 250;
-const connectMs = 2000;
-const retryMsMax = 2000;
 
 export interface RedisHealth {
   readonly isUp: boolean;
@@ -18,7 +16,7 @@ export interface RedisHealth {
 }
 
 export class RedisConnection {
-  readonly client: Redis;
+  readonly client: RedisClient;
   readonly #log: Log;
   #isUp = false;
   #detail = 'connecting';
@@ -29,16 +27,7 @@ export class RedisConnection {
   /** Connects in the background and again whenever the connection is lost. */
   constructor(url: string, log: Log, name = 'api') {
     this.#log = log;
-    this.client = new Redis(url, {
-      connectionName: name,
-      connectTimeout: connectMs,
-      commandTimeout: commandMs,
-      // ioredis would send unanswered commands again and queue new ones without limit while Redis is away.
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      retryStrategy: (times) => Math.min(retryMsMax, 50 * 2 ** Math.min(times, 10)),
-    });
+    this.client = connectRedis(url, { name, commandTimeoutMs: commandMs });
     this.client.on('ready', () => this.#up());
     this.client.on('error', (error: Error) => this.#down(error.message));
     this.client.on('close', () => this.#down('the connection is closed'));
@@ -53,7 +42,7 @@ export class RedisConnection {
   }
 
   /** The command's answer, or `fallback` when Redis is away, late or refuses. Never throws. */
-  async ask<T>(command: (client: Redis) => Promise<T>, fallback: T): Promise<T> {
+  async ask<T>(command: (client: RedisClient) => Promise<T>, fallback: T): Promise<T> {
     if (!this.#isUp) return fallback;
     try {
       return await command(this.client);
