@@ -33,7 +33,8 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app);
   registerValidation(app);
   measure(app, services);
-  await registerLimits(app, config.rateLimitPer10S, redis?.client ?? null);
+  const { rateLimitPer10S: ratePer10S, eventLoopDelayMs } = config;
+  await registerLimits(app, { ratePer10S, eventLoopDelayMs, redis: redis?.client ?? null });
   // These two see answers as they were meant, before compression changes their bytes.
   registerIdempotency(app, idempotency, log);
   registerResponseCache(app, generations, telemetry.responseCache);

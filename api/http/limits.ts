@@ -11,24 +11,33 @@ import { Problem, unavailable } from './problem.js';
 const rateWindowMs = 10_000;
 /** Addresses counted in this process. */
 const addressesMax = 50_000;
-/** An answer that waited this long for its turn is late for everybody: better few answers than none. */
-const eventLoopDelayMs = 500;
+/** What starting took of the event loop is no pressure; it leaves the sample within this. */
+const startGraceMs = 2500;
 const compressionLevel = 6;
 /** Below this the headers outweigh what is saved. */
 const compressedBytesMin = 1024;
 
+export interface LimitOptions {
+  readonly ratePer10S: number;
+  readonly eventLoopDelayMs: number;
+  /** Counts for all processes; null: each counts for itself. */
+  readonly redis: RedisClient | null;
+}
+
 /** Refuses early: before the body is read, and before anybody is looked up. */
-export async function registerLimits(
-  app: FastifyInstance,
-  ratePer10S: number,
-  redis: RedisClient | null,
-): Promise<void> {
+export async function registerLimits(app: FastifyInstance, options: LimitOptions): Promise<void> {
+  const { ratePer10S, eventLoopDelayMs, redis } = options;
+  let shedsFromMs = Number.POSITIVE_INFINITY;
+  app.addHook('onListen', async () => {
+    shedsFromMs = performance.now() + startGraceMs;
+  });
   await app.register(underPressure, {
     maxEventLoopDelay: eventLoopDelayMs,
     exposeStatusRoute: false,
     pressureHandler: (request: FastifyRequest) => {
       // Who operates us must see us when it matters most.
-      if (!isOperations(request)) throw unavailable('too much at once; try again', 1, 'overloaded');
+      if (isOperations(request) || performance.now() < shedsFromMs) return;
+      throw unavailable('too much at once; try again', 1, 'overloaded');
     },
   });
   await app.register(rateLimit, {

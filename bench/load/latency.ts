@@ -12,6 +12,7 @@ export interface LatencySummary {
   readonly meanMs: number;
   readonly p50Ms: number;
   readonly p90Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
   readonly p99_9Ms: number;
   readonly p99_99Ms: number;
@@ -75,6 +76,7 @@ export class Latency {
       meanMs: histogram.totalCount === 0 ? 0 : histogram.mean / 1000,
       p50Ms: percentileMs(50),
       p90Ms: percentileMs(90),
+      p95Ms: percentileMs(95),
       p99Ms: percentileMs(99),
       p99_9Ms: percentileMs(99.9),
       p99_99Ms: percentileMs(99.99),
