@@ -82,7 +82,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   );
   const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', log });
   watchFeed(feed, telemetry, health);
-  const data = createDataServices({ config, log, database, telemetry, health, feed });
+  const data = createDataServices({ config, log, database, redis, telemetry, health, feed });
   const signIn = new SignIn({
     users,
     sessions,

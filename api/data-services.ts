@@ -1,4 +1,10 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
+import { Cache } from './cache/cache.js';
+import { CachedAccounts } from './cache/cached-accounts.js';
+import { CachedCards } from './cache/cached-cards.js';
+import { CachedTransactions } from './cache/cached-transactions.js';
+import { Invalidations } from './cache/invalidations.js';
+import { SharedCache } from './cache/shared-cache.js';
 import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
 import type { ChangeFeed } from './feed/change-feed.js';
@@ -8,7 +14,7 @@ import type { Health } from './health.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import type { Effectiveness } from './routes/change-answers.js';
-import { AccountStore } from './stores/accounts.js';
+import type { AccountStore } from './stores/accounts.js';
 import { Cards, CompanyCards } from './stores/cards.js';
 import { LimitsStore } from './stores/limits.js';
 import { PersonalCards } from './stores/personal/cards.js';
@@ -20,7 +26,11 @@ import { PostgresPersonalStore } from './stores/personal/postgres.js';
 import type { PersonalStore } from './stores/personal/store.js';
 import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
+import type { RedisConnection } from './stores/redis.js';
 import { Transactions } from './stores/transactions.js';
+
+/** How often Postgres is asked for its name until it answers. */
+const shareRetryMs = 1_000;
 
 export interface DataServices {
   readonly engine: EngineClient;
@@ -31,6 +41,7 @@ export interface DataServices {
   readonly personal: PersonalStore;
   readonly customers: PersonalCustomers;
   readonly feed: Effectiveness;
+  readonly cache: Cache;
   /** Starts what runs beside the requests. */
   startData(): Promise<void>;
   stopData(): Promise<void>;
@@ -40,28 +51,32 @@ export interface DataParts {
   readonly config: ApiConfig;
   readonly log: Log;
   readonly database: Database;
+  readonly redis: RedisConnection | null;
   readonly telemetry: Telemetry;
   readonly health: Health;
   readonly feed: ChangeFeed;
 }
 
-export function createDataServices({ config, log, database, telemetry, health, feed }: DataParts): DataServices {
+export function createDataServices({ config, log, database, redis, telemetry, health, feed }: DataParts): DataServices {
   const engine = new EngineClient(config.engineUrl, config.engineToken);
   const connection = config.mongodb === null ? null : new MongoConnection(config.mongodb, log);
   const personal = connection === null ? new PostgresPersonalStore(database) : new MongoPersonalStore(connection);
-  const accounts = new AccountStore(database);
+  const cache = new Cache(config.cache);
+  const invalidations = new Invalidations(database, cache, log);
+  const accounts = new CachedAccounts(database, cache);
   const customers = new PersonalCustomers(personal, database);
   const relay = new PersonalRelay(personal, database, log);
   const cards = new Cards(
-    new CompanyCards(database),
-    new PersonalCards(personal, customers, relay, accounts, database),
+    new CachedCards(new CompanyCards(database), cache, invalidations),
+    new CachedCards(new PersonalCards(personal, customers, relay, accounts, database), cache, invalidations),
   );
-  const settled = new PostgresTransactions(database);
+  const settled = new CachedTransactions(new PostgresTransactions(database), database, cache);
   const history = connection === null ? null : new MongoHistory(connection);
   const follower = history === null ? null : new PersonalHistory(history, database, log);
   watchPersonal(personal, connection, relay, telemetry, health);
   watchEngine(engine, telemetry, health);
   watchHistory(follower, telemetry);
+  watchCache(cache, invalidations, telemetry);
   return {
     engine,
     accounts,
@@ -71,7 +86,10 @@ export function createDataServices({ config, log, database, telemetry, health, f
     personal,
     customers,
     feed,
+    cache,
     startData: async () => {
+      invalidations.start();
+      void shareCache(cache, redis, database, log);
       await personal.start();
       relay.start();
       follower?.start();
@@ -81,6 +99,7 @@ export function createDataServices({ config, log, database, telemetry, health, f
       await follower?.stop();
       await relay.stop();
       await feed.stop();
+      await invalidations.stop();
       await personal.close();
     },
   };
@@ -107,6 +126,40 @@ function watchPersonal(
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
   telemetry.gauge('personal_cards_pending', 'Personal cards that wait to be published', [], (gauge) =>
     gauge.set(relay.pending),
+  );
+}
+
+/** Several databases may share a Redis: the shared level opens once ours has said its name. */
+async function shareCache(cache: Cache, redis: RedisConnection | null, database: Database, log: Log): Promise<void> {
+  if (redis === null) return;
+  for (;;) {
+    try {
+      const [row] = await database.run('cache.space', (sql) => sql<{ id: string }[]>`select feed_id()::text as id`);
+      return cache.share(new SharedCache(redis, row!.id));
+    } catch (error) {
+      log.debug({ error: (error as Error).message }, 'the shared cache waits for Postgres');
+      await new Promise((resolve) => setTimeout(resolve, shareRetryMs).unref());
+    }
+  }
+}
+
+function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telemetry): void {
+  telemetry.counter(
+    'cache_reads_total',
+    'Reads through the cache by where they were answered',
+    ['level'],
+    (counter) => {
+      counter.inc({ level: 'local' }, cache.counts.localHits);
+      counter.inc({ level: 'shared' }, cache.counts.sharedHits);
+      counter.inc({ level: 'store' }, cache.counts.misses);
+    },
+  );
+  telemetry.counter('cache_messages_total', 'Changes heard of from Postgres', [], (counter) =>
+    counter.inc(invalidations.heard),
+  );
+  telemetry.gauge('cache_local_entries', 'Values kept in this process', [], (gauge) => gauge.set(cache.localSize));
+  telemetry.gauge('cache_listening', 'Whether changes of other processes are heard', [], (gauge) =>
+    gauge.set(invalidations.isListening ? 1 : 0),
   );
 }
 

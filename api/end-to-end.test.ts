@@ -78,5 +78,72 @@ for (const { name, kind, withMongo } of settings) {
       t.match(json, { limits: {}, used: { daily: { amount: 2750, count: 2 }, lifetime: { resetsAt: null } } });
       t.ok(Date.parse(json.used.daily.resetsAt) > Date.now());
     });
+
+    t.test('a freeze holds from its answer on, and so does everything else that is changed', async (t) => {
+      const patch = async (body: object) => {
+        const reply = await customer.change('PATCH', `/api/cards/${card.id}`, body);
+        t.match(reply.json, { ...body, effective: true });
+        t.equal(reply.status, 200);
+        return reply;
+      };
+      await patch({ status: 'frozen' });
+      t.match(await pay(api, card.token), { approved: false, reason: 'card_inactive' });
+      t.match((await customer.get(`/api/cards/${card.id}`)).json, { status: 'frozen', version: 2 });
+      t.match((await customer.get('/api/cards')).json.data, [{ id: card.id, status: 'frozen' }]);
+      await patch({ status: 'active' });
+      t.match(await pay(api, card.token), { approved: true });
+
+      const limited = await customer.change('PUT', `/api/cards/${card.id}/limits`, { perAuthorization: 100 });
+      t.match(limited.json, { limits: { perAuthorization: 100 }, version: 4, effective: true });
+      t.match(await pay(api, card.token), {
+        approved: false,
+        reason: 'limit_exceeded',
+        detail: 'card.perAuthorization',
+      });
+      t.equal((await customer.change('PUT', `/api/cards/${card.id}/limits`, {})).json.effective, true);
+
+      const account = `/api/accounts/${accountId}/limits`;
+      t.equal((await customer.change('PUT', account, { mcc: { block: ['5411'] } })).json.effective, true);
+      t.match(await pay(api, card.token), { approved: false, reason: 'mcc_blocked' });
+      t.equal((await customer.change('PUT', account, {})).json.effective, true);
+
+      const user = `/api/users/${customer.userId}/limits`;
+      t.equal((await customer.change('PUT', user, { channels: { allow: ['atm'] } })).json.effective, true);
+      t.match(await pay(api, card.token), { approved: false, reason: 'channel_blocked' });
+      t.equal((await customer.change('PUT', user, {})).json.effective, true);
+      t.match(await pay(api, card.token), { approved: true });
+      t.same((await customer.get(`/api/cards/${card.id}/effective`)).json, { version: 5, effective: true });
+    });
+
+    t.test('declines are listed with their reasons', async (t) => {
+      await until('the declines are listed', async () => {
+        const { json } = await customer.get('/api/transactions?status=declined');
+        return json.data.length === 4;
+      });
+      const { json } = await customer.get('/api/transactions?status=declined');
+      t.same(
+        json.data.map(({ reason, detail }: { reason: string; detail?: string }) => detail ?? reason),
+        ['channel_blocked', 'mcc_blocked', 'card.perAuthorization', 'card_inactive'],
+      );
+    });
+
+    t.test('available money goes out, and no more than that', async (t) => {
+      const { available } = (await customer.get(`/api/accounts/${accountId}`)).json;
+      const path = `/api/accounts/${accountId}/withdrawals`;
+      t.match(await customer.post(path, { amount: available + 1 }), {
+        status: 409,
+        json: { title: 'insufficient_funds' },
+      });
+      t.match(await customer.post(path, { amount: available }), { status: 201, json: { account: { available: 0 } } });
+      t.match(await pay(api, card.token), { approved: false, reason: 'insufficient_funds' });
+    });
+
+    t.test('closed is for ever', async (t) => {
+      const closed = await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'closed' });
+      t.match(closed.json, { status: 'closed', effective: true });
+      const again = await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'active' });
+      t.match(again, { status: 409, json: { title: 'card_closed', field: 'status' } });
+      t.match(await pay(api, card.token), { approved: false, reason: 'card_inactive' });
+    });
   });
 }

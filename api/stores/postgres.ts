@@ -119,6 +119,27 @@ export class Database {
     }
   }
 
+  /**
+   * Hears a channel on a connection of its own. Whether it still does is for the caller to watch: the driver tries once to
+   * listen again after a lost connection and says nothing when that fails.
+   * @returns what ends it
+   */
+  async listen(channel: string, heard: (text: string) => void): Promise<() => Promise<void>> {
+    const sql = postgres(this.#config.url, {
+      max: 1,
+      connect_timeout: this.#config.connectS,
+      onnotice: () => undefined,
+      connection: { application_name: `${this.#name} listener` },
+    });
+    try {
+      await sql.listen(channel, heard);
+    } catch (error) {
+      await sql.end({ timeout: 0 });
+      throw error;
+    }
+    return () => sql.end({ timeout: 1 });
+  }
+
   #connect(): Sql {
     return postgres(this.#config.url, {
       max: this.#config.poolMax,

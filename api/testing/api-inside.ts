@@ -85,7 +85,8 @@ async function startTestEngine(t: Test, databaseUrl: string): Promise<EnginePlac
   const folder = await mkdtemp(join(tmpdir(), 'api-engine-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const place = await enginePlace(databaseUrl, folder);
-  const engine = await startEngineProcess(place);
+  // What is decided is of interest here, not how fast: a busy machine must not turn approvals into declines.
+  const engine = await startEngineProcess(place, { DEADLINE_MS: '3000' });
   t.teardown(() => engine.kill('SIGTERM'));
   return place;
 }

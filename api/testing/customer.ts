@@ -1,4 +1,5 @@
 /** A customer of the API as a client is one: registers, pays with cards at the engine, and waits for what comes later. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { testPassword, testUser } from '../../engine/testing/engine-process.js';
 import type { Reply, TestApi } from './api-inside.js';
 
@@ -9,6 +10,10 @@ export interface Decision {
   readonly authorizationId: string;
   readonly available: number;
 }
+
+/** A busy machine sheds load; a client waits and asks again, and so does this one. */
+const retryMs = 50;
+const retriesMax = 200;
 
 let counter = 0;
 
@@ -33,31 +38,34 @@ export class Customer {
 
   static async register(api: TestApi, kind: 'personal' | 'business', timeZone = 'UTC'): Promise<Customer> {
     const email = `${fresh('customer')}@example.com`;
-    const reply = await api.request('POST', '/api/auth/register', {
-      body: {
-        email,
-        password: 'a-password-of-tests',
-        name: 'A Customer',
-        kind,
-        timeZone,
-        ...(kind === 'business' ? { company: 'A Company' } : {}),
-      },
-    });
+    const reply = await patient(() =>
+      api.request('POST', '/api/auth/register', {
+        body: {
+          email,
+          password: 'a-password-of-tests',
+          name: 'A Customer',
+          kind,
+          timeZone,
+          ...(kind === 'business' ? { company: 'A Company' } : {}),
+        },
+      }),
+    );
     if (reply.status !== 201) throw new Error(`not registered: ${reply.status} ${reply.text}`);
     return new Customer(api, reply.json.token, reply.json.user.id, email);
   }
 
   get(path: string): Promise<Reply> {
-    return this.#api.request('GET', path, { token: this.token });
+    return patient(() => this.#api.request('GET', path, { token: this.token }));
   }
 
   /** @param key of idempotency; a new one when absent */
   post(path: string, body: unknown, key = fresh('key')): Promise<Reply> {
-    return this.#api.request('POST', path, { token: this.token, body, headers: { 'idempotency-key': key } });
+    const headers = { 'idempotency-key': key };
+    return patient(() => this.#api.request('POST', path, { token: this.token, body, headers }));
   }
 
   change(method: 'PATCH' | 'PUT', path: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {
-    return this.#api.request(method, path, { token: this.token, body, headers });
+    return patient(() => this.#api.request(method, path, { token: this.token, body, headers }));
   }
 
   /** The only account. */
@@ -72,6 +80,15 @@ export class Customer {
     const reply = await this.post('/api/cards', { accountId, name: 'A card', ...(limits ? { limits } : {}) });
     if (reply.status !== 201) throw new Error(`no card: ${reply.status} ${reply.text}`);
     return reply.json;
+  }
+}
+
+/** Asks again after a 503. */
+async function patient(ask: () => Promise<Reply>): Promise<Reply> {
+  for (let attempt = 0; ; attempt++) {
+    const reply = await ask();
+    if (reply.status !== 503 || attempt === retriesMax) return reply;
+    await delay(retryMs);
   }
 }
 

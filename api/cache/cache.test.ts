@@ -1,0 +1,212 @@
+/** The cache: two levels, two processes (two caches on one database and one Redis), and everything going away. */
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { Database } from '../stores/postgres.js';
+import { RedisConnection } from '../stores/redis.js';
+import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';
+import { Cache } from './cache.js';
+import { Invalidations } from './invalidations.js';
+import { SharedCache } from './shared-cache.js';
+
+const lifetimes = { userS: 3600, cardS: 900, transactionsS: 300, localS: 300 };
+
+interface Process {
+  readonly cache: Cache;
+  readonly invalidations: Invalidations;
+  readonly redis: RedisConnection | null;
+}
+
+/** A cache as an API process has one. */
+async function startProcess(t: Test, databaseUrl: string, redisUrl: string | null, space = 'a'): Promise<Process> {
+  const database = new Database(testPostgresConfig(databaseUrl), quietLog);
+  await database.start();
+  const redis = redisUrl === null ? null : new RedisConnection(redisUrl, quietLog);
+  const cache = new Cache(lifetimes);
+  if (redis !== null) {
+    await until('Redis is connected', () => redis.isUp);
+    cache.share(new SharedCache(redis, space));
+  }
+  const invalidations = new Invalidations(database, cache, quietLog);
+  invalidations.start();
+  await until('messages are heard', () => invalidations.isListening);
+  t.teardown(async () => {
+    await invalidations.stop();
+    redis?.close();
+    await database.close();
+  });
+  return { cache, invalidations, redis };
+}
+
+/** A store that says how often it was asked. */
+class Store {
+  value = 1;
+  loads = 0;
+  read = async (): Promise<{ value: number }> => {
+    this.loads++;
+    return { value: this.value };
+  };
+}
+
+async function change({ cache, invalidations }: Process, store: Store, value: number): Promise<void> {
+  await cache.change('cards:1', async () => {
+    store.value = value;
+  });
+  await invalidations.send('cards:1');
+}
+
+t.test('each level answers before the next, and one load serves all who wait', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const first = await startProcess(t, database.url, redis.url);
+  const second = await startProcess(t, database.url, redis.url);
+  const store = new Store();
+  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', store.read);
+  const values = await Promise.all([1, 2, 3, 4, 5].map(() => read(first)));
+  t.same(values, Array(5).fill({ value: 1 }));
+  t.equal(store.loads, 1);
+  await until('the shared level has it', async () => {
+    const seen = store.loads;
+    const { cache } = await startProcess(t, database.url, redis.url);
+    await cache.get('card', 'cards:1', 'card x', store.read);
+    return store.loads === seen;
+  });
+  const loads = store.loads;
+  t.same(await read(second), { value: 1 });
+  t.equal(store.loads, loads, 'from Redis');
+  t.equal(second.cache.counts.sharedHits, 1);
+  t.same(await read(second), { value: 1 });
+  t.equal(second.cache.counts.localHits, 1);
+
+  await change(first, store, 2);
+  t.same(await read(first), { value: 2 }, 'at once where it was changed');
+  await until('the other process hears of it', async () => (await read(second)).value === 2);
+  const stranger = await startProcess(t, database.url, redis.url, 'b');
+  store.value = 3;
+  t.same(await read(stranger), { value: 3 }, "another database's values are not met");
+});
+
+t.test('without Redis there is one level, and processes hear of each other all the same', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const first = await startProcess(t, database.url, null);
+  const second = await startProcess(t, database.url, null);
+  const store = new Store();
+  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', store.read);
+  await read(first);
+  await read(second);
+  await read(second);
+  t.equal(store.loads, 2);
+  await change(second, store, 2);
+  t.same(await read(second), { value: 2 });
+  await until('the other process hears of it', async () => (await read(first)).value === 2);
+});
+
+t.test('what was read before a change and arrives after it is not kept', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const slow = await startProcess(t, database.url, redis.url);
+  const quick = await startProcess(t, database.url, redis.url);
+  const store = new Store();
+  for (const changer of [slow, quick]) {
+    store.value = 1;
+    let arrive: (value: { value: number }) => void = () => undefined;
+    const reading = slow.cache.get('card', 'cards:1', 'card x', () => new Promise((resolve) => (arrive = resolve)));
+    await until('it is being read', () => arrive.length === 1);
+    await change(changer, store, 2);
+    arrive({ value: 1 });
+    t.same(await reading, { value: 1 }, 'who asked before the change may get the older one');
+    await until('everybody gets the newer one', async () => {
+      const values = await Promise.all(
+        [slow, quick].map(({ cache }) => cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read)),
+      );
+      return values.every(({ value }) => value === 2);
+    });
+    const third = await startProcess(t, database.url, redis.url);
+    t.same(await third.cache.get('card', 'cards:1', 'card x', store.read), { value: 2 }, 'Redis has no older one');
+    await change(changer, store, 1);
+  }
+});
+
+t.test('a process that dies between its change and the end of it leaves nothing stale in Redis', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const { cache, redis: connection } = await startProcess(t, database.url, redis.url);
+  const store = new Store();
+  await cache.get('card', 'cards:1', 'card x', store.read);
+  // The dying process tells Redis that it begins, and never says more.
+  await new SharedCache(connection!, 'a').changing('cards:1');
+  const third = await startProcess(t, database.url, redis.url);
+  await third.cache.get('card', 'cards:1', 'card x', store.read);
+  store.value = 2;
+  const fourth = await startProcess(t, database.url, redis.url);
+  t.same(await fourth.cache.get('card', 'cards:1', 'card x', store.read), { value: 2 });
+});
+
+t.test('Redis goes and comes back: nothing fails, and what it missed is made up for before it is asked', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  // A Redis that stands still keeps its values, unlike one that was killed.
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const process = await startProcess(t, database.url, redis.url);
+  const store = new Store();
+  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read);
+  await read();
+  redis.pause();
+  await change(process, store, 2);
+  t.same(await read(), { value: 2 }, 'while Redis stands still');
+  redis.resume();
+  await change(process, store, 3);
+  t.same(await read(), { value: 3 });
+  await redis.stop();
+  await change(process, store, 4);
+  t.same(await read(), { value: 4 }, 'while Redis is gone');
+  await redis.restart();
+  await until('Redis is used again', async () => {
+    await change(process, store, store.value + 1);
+    const other = await startProcess(t, database.url, redis.url);
+    await read();
+    const loads = store.loads;
+    t.same(await other.cache.get('card', 'cards:1', 'card x', store.read), { value: store.value });
+    return store.loads === loads;
+  });
+});
+
+t.test('a process that does not hear of changes keeps nothing of its own', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const process = await startProcess(t, database.url, null);
+  const url = new URL(database.url);
+  const name = url.pathname.slice(1);
+  url.pathname = '/postgres';
+  const sql = postgres(url.href, { max: 1, onnotice: () => undefined });
+  t.teardown(() => sql.end());
+  const store = new Store();
+  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read);
+  await read();
+  await read();
+  t.equal(store.loads, 1);
+  // Its listening connection is cut without a word, and nobody may make a new one.
+  await sql`alter database ${sql(name)} allow_connections false`;
+  await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name like '%listener' and datname = ${name}`;
+  await until('it notices', () => !process.invalidations.isListening);
+  store.value = 2;
+  t.same(await read(), { value: 2 });
+  await sql`alter database ${sql(name)} allow_connections true`;
+  await until('it hears again', () => process.invalidations.isListening);
+  const loads = store.loads;
+  await read();
+  await read();
+  t.equal(store.loads, loads + 1);
+});

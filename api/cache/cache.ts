@@ -1,0 +1,138 @@
+/**
+ * The cache of the API in two levels: this process, then Redis, then whoever loads. Values stand in groups (all cards of
+ * an owner, say), and a change forgets its group: here at once, in Redis before and after the change, and in other
+ * processes by a message (invalidations.ts) that Postgres sends when the change is committed.
+ *
+ * Nothing depends on it. Without Redis there is one level; while messages cannot be heard, this process keeps nothing of
+ * its own.
+ */
+import type { CacheConfig } from '../config.js';
+import { LocalCache } from './local-cache.js';
+import type { SharedCache } from './shared-cache.js';
+
+export type CacheKind = 'user' | 'card' | 'transactions';
+
+/** Lifetimes end at different moments, so that what was filled together is not missed together. */
+const jitter = 0.1;
+/** Groups that Redis has not been told of; beyond this, all it has is suspect. */
+const owedMax = 10_000;
+
+export interface CacheCounts {
+  localHits: number;
+  sharedHits: number;
+  misses: number;
+}
+
+export class Cache {
+  readonly #config: CacheConfig;
+  readonly #local: LocalCache;
+  readonly #running = new Map<string, Promise<unknown>>();
+  readonly #owed = new Set<string>();
+  #shared: SharedCache | null = null;
+  /** Whether changes of other processes are heard. */
+  #isListening = false;
+  readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0 };
+
+  constructor(config: CacheConfig) {
+    this.#config = config;
+    this.#local = new LocalCache(config.localS * 1000);
+  }
+
+  get localSize(): number {
+    return this.#local.size;
+  }
+
+  /** The shared level, once it is known whose values it holds. */
+  share(shared: SharedCache): void {
+    this.#shared = shared;
+  }
+
+  /** Messages are heard from now on, or not: what was missed in between is unknown, so nothing is left. */
+  listening(isListening: boolean): void {
+    this.#isListening = isListening;
+    this.#local.clear();
+  }
+
+  /** The value of a field, from the nearest level that has it; one load at a time per field in this process. */
+  async get<T>(kind: CacheKind, group: string, field: string, load: () => Promise<T>): Promise<T> {
+    if (this.#isListening) {
+      const entry = this.#local.get(group, field);
+      if (entry !== undefined) {
+        this.counts.localHits++;
+        return entry.value as T;
+      }
+    }
+    const mark = this.#local.mark(group);
+    // With the mark: whoever asks after a change must not get what was being read before it.
+    const key = `${group}\n${mark}\n${field}`;
+    const running = this.#running.get(key);
+    if (running !== undefined) return running as Promise<T>;
+    const started = this.#load(kind, group, field, mark, load).finally(() => this.#running.delete(key));
+    this.#running.set(key, started);
+    return started;
+  }
+
+  /** Runs a change of what `group` holds; afterwards no reader finds what was there before. */
+  async change<T>(group: string, work: () => Promise<T>): Promise<T> {
+    await this.#shared?.changing(group);
+    try {
+      return await work();
+    } finally {
+      await this.forget(group);
+    }
+  }
+
+  /** Something in the group has changed. */
+  async forget(group: string): Promise<void> {
+    this.#local.forget(group);
+    if (this.#shared === null) return;
+    if (await this.#shared.changed(group)) this.#owed.delete(group);
+    else if (this.#owed.size < owedMax) this.#owed.add(group);
+  }
+
+  async #load<T>(kind: CacheKind, group: string, field: string, mark: number, load: () => Promise<T>): Promise<T> {
+    const shared = (await this.#settleDebts()) ? this.#shared : null;
+    const look = await shared?.get(group, field);
+    if (look?.found) {
+      this.counts.sharedHits++;
+      this.#keep(kind, group, field, mark, look.value);
+      return look.value as T;
+    }
+    this.counts.misses++;
+    const value = await load();
+    this.#keep(kind, group, field, mark, value);
+    const generation = look?.generation ?? null;
+    if (shared !== null && generation !== null) {
+      const lifetimeMs = spread(this.#lifetimeS(kind) * 1000);
+      // Nobody waits for it.
+      void shared.set(group, field, generation, value, lifetimeMs);
+    }
+    return value;
+  }
+
+  #keep(kind: CacheKind, group: string, field: string, mark: number, value: unknown): void {
+    if (!this.#isListening) return;
+    const lifetimeS = Math.min(this.#config.localS, this.#lifetimeS(kind));
+    this.#local.set(group, field, mark, value, spread(lifetimeS * 1000));
+  }
+
+  /** Tells Redis of changes that it missed while it was away. @returns false while it is still owed some */
+  async #settleDebts(): Promise<boolean> {
+    if (this.#shared === null || this.#owed.size === 0) return true;
+    for (const group of this.#owed) {
+      if (!(await this.#shared.changed(group))) return false;
+      this.#owed.delete(group);
+    }
+    return true;
+  }
+
+  #lifetimeS(kind: CacheKind): number {
+    const { userS, cardS, transactionsS } = this.#config;
+    return { user: userS, card: cardS, transactions: transactionsS }[kind];
+  }
+}
+
+/** Up to a tenth less. */
+function spread(lifetimeMs: number): number {
+  return Math.max(1, Math.round(lifetimeMs * (1 - jitter * Math.random())));
+}

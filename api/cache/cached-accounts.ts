@@ -1,0 +1,31 @@
+/** Accounts without their books through the cache: one group per owner. Triggers tell of their changes. */
+import { type AccountPage, type AccountRow, AccountStore } from '../stores/accounts.js';
+import type { Database } from '../stores/postgres.js';
+import type { Scope } from '../stores/tenancy.js';
+import type { Cache } from './cache.js';
+
+export class CachedAccounts extends AccountStore {
+  readonly #cache: Cache;
+
+  constructor(database: Database, cache: Cache) {
+    super(database);
+    this.#cache = cache;
+  }
+
+  override list(scope: Scope, page: AccountPage): Promise<readonly AccountRow[]> {
+    if (page.after !== null) return super.list(scope, page);
+    return this.#cache.get('user', groupOf(scope), `page ${page.limit}`, () => super.list(scope, page));
+  }
+
+  override find(scope: Scope, accountId: string): Promise<AccountRow | null> {
+    return this.#cache.get('user', groupOf(scope), `account ${accountId}`, () => super.find(scope, accountId));
+  }
+
+  override zoneOf(scope: Scope): Promise<string> {
+    return this.#cache.get('user', groupOf(scope), 'zone', () => super.zoneOf(scope));
+  }
+}
+
+function groupOf({ ownerKey }: Scope): string {
+  return `accounts:${ownerKey}`;
+}

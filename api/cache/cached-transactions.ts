@@ -1,0 +1,71 @@
+/**
+ * First pages of transactions through the cache. Nobody tells of a settled transaction, so a page is kept under the
+ * position that the ledger had when it was asked for: whatever is settled later is looked up under another name, and the
+ * old page is never found again. The position itself is looked at ten times a second at most.
+ */
+import type { Principal } from '../http/principal.js';
+import { settledPositions } from '../stores/personal/history-source.js';
+import type { Database } from '../stores/postgres.js';
+import { scopeOf } from '../stores/tenancy.js';
+import type {
+  Spending,
+  SpendingKey,
+  Transaction,
+  TransactionFilter,
+  TransactionPage,
+  TransactionStore,
+  TransactionWithEvents,
+} from '../stores/transactions.js';
+import type { Cache } from './cache.js';
+
+/** Far below the time that settling takes. */
+const positionMs = 100;
+
+export class CachedTransactions implements TransactionStore {
+  readonly #inner: TransactionStore;
+  readonly #database: Database;
+  readonly #cache: Cache;
+  #position: Promise<string> | null = null;
+  #positionAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(inner: TransactionStore, database: Database, cache: Cache) {
+    this.#inner = inner;
+    this.#database = database;
+    this.#cache = cache;
+  }
+
+  async list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]> {
+    // Filtered and deeper pages are rarely asked for twice.
+    if (page.after !== null || Object.values(filter).some((value) => value !== undefined)) {
+      return this.#inner.list(principal, filter, page);
+    }
+    const { ownerKey, onlyUser } = scopeOf(principal);
+    const field = `page ${page.limit} ${onlyUser ?? 'all'} ${await this.#settledPosition()}`;
+    return this.#cache.get('transactions', `transactions:${ownerKey}`, field, () =>
+      this.#inner.list(principal, filter, page),
+    );
+  }
+
+  find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
+    return this.#inner.find(principal, transactionId);
+  }
+
+  spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]> {
+    return this.#inner.spending(principal, by, from, to);
+  }
+
+  #settledPosition(): Promise<string> {
+    const nowMs = performance.now();
+    if (this.#position !== null && nowMs - this.#positionAtMs < positionMs) return this.#position;
+    this.#positionAtMs = nowMs;
+    const asked = settledPositions(this.#database).then((positions) =>
+      [...positions].map(([partition, sequence]) => `${partition}:${sequence}`).join(' '),
+    );
+    this.#position = asked;
+    // A failure is not worth remembering.
+    asked.catch(() => {
+      if (this.#position === asked) this.#position = null;
+    });
+    return asked;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * How processes hear of each other's changes: Postgres sends the name of the group when the change is committed (by
+ * triggers, so that nobody can forget it, and by the API for what has no trigger), and every process listens.
+ *
+ * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
+ * own, it would have heard everything else.
+ */
+import { randomInt } from 'node:crypto';
+import type { Log } from '../log.js';
+import type { Database } from '../stores/postgres.js';
+import type { Cache } from './cache.js';
+
+const channel = 'cache';
+const groupPattern = /^[a-z]{1,16}:\d{1,16}$/;
+const beatEveryMs = 1_000;
+/** Missed changes may be served for as long. */
+const deafAfterMs = 3_500;
+
+export class Invalidations {
+  readonly #database: Database;
+  readonly #cache: Cache;
+  readonly #log: Log;
+  readonly #beat = `beat ${process.pid} ${randomInt(2 ** 47)}`;
+  #close: (() => Promise<void>) | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | null = null;
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #isListening = false;
+  #isStopped = true;
+  /** Counter, read by the metrics. */
+  heard = 0;
+
+  constructor(database: Database, cache: Cache, log: Log) {
+    this.#database = database;
+    this.#cache = cache;
+    this.#log = log;
+  }
+
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
+  /** Listens from now on, also when Postgres is not there yet. */
+  start(): void {
+    this.#isStopped = false;
+    this.#schedule(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.#disconnect();
+  }
+
+  /** Tells the other processes of a change that has no trigger. */
+  async send(group: string): Promise<void> {
+    try {
+      await this.#notify(group);
+    } catch (error) {
+      // Then they do not hear their beats either, and keep nothing.
+      this.#log.debug({ error: (error as Error).message }, 'other processes were not told of a change');
+    }
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#look().finally(() => {
+        this.#running = null;
+        this.#schedule(beatEveryMs);
+      });
+    }, waitMs);
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<void> {
+    try {
+      if (this.#isListening && performance.now() - this.#heardAtMs > deafAfterMs) {
+        this.#isListening = false;
+        this.#cache.listening(false);
+        await this.#disconnect();
+      }
+      this.#close ??= await this.#database.listen(channel, (text) => this.#hear(text));
+      await this.#notify(this.#beat);
+    } catch {
+      // The database's own watcher says that it is away; a connection made in vain is given up.
+      if (!this.#isListening) await this.#disconnect();
+    }
+  }
+
+  #hear(text: string): void {
+    if (text === this.#beat) {
+      this.#heardAtMs = performance.now();
+      if (this.#isListening || this.#isStopped) return;
+      this.#isListening = true;
+      this.#cache.listening(true);
+      return;
+    }
+    if (!groupPattern.test(text)) return;
+    this.heard++;
+    void this.#cache.forget(text);
+  }
+
+  async #notify(text: string): Promise<void> {
+    await this.#database.run('cache.notify', (sql) => sql`select pg_notify(${channel}, ${text})`);
+  }
+
+  async #disconnect(): Promise<void> {
+    const close = this.#close;
+    this.#close = null;
+    await close?.().catch(() => undefined);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The level that API processes share, in Redis: one hash per group, forgotten as a whole and by its exact name. Redis may
+ * come and go: then there is no shared level, and nothing waits for it.
+ *
+ * A value that was read before a change must not be written after it. So a group has a generation that every change
+ * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
+ * nothing is written at all: a process that dies between its change and the end of it leaves nothing stale.
+ */
+import type { RedisConnection } from '../stores/redis.js';
+import { pack, unpack } from './packed.js';
+
+/** Longer than a write takes; a process that dies in the middle keeps the group out of the cache for as long. */
+const writingMs = 10_000;
+/** Generations outlive every value. */
+const generationS = 2 * 86_400;
+/** Pages and cards of one owner; a group that is full begins anew. */
+const fieldsMax = 500;
+/** Larger values cost more to move than to read. */
+const valueBytesMax = 262_144;
+
+const fillScript = `
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return 1`;
+
+export interface SharedLook {
+  readonly found: boolean;
+  readonly value: unknown;
+  /** To be given back when the value is kept; null: nothing can be kept now. */
+  readonly generation: string | null;
+}
+
+const nothing: SharedLook = { found: false, value: undefined, generation: null };
+
+export class SharedCache {
+  readonly #redis: RedisConnection;
+  readonly #prefix: string;
+
+  /** @param space names the database whose values these are: others may share the Redis */
+  constructor(redis: RedisConnection, space: string) {
+    this.#redis = redis;
+    // The number rises with the shape of what is kept.
+    this.#prefix = `cache:1:${space}`;
+  }
+
+  async get(group: string, field: string): Promise<SharedLook> {
+    const [values, generationKey] = this.#keys(group);
+    const answers = await this.#redis.ask<[Buffer | null, string | null] | null>(async (client) => {
+      const [value, generation] = await Promise.all([client.hgetBuffer(values, field), client.get(generationKey)]);
+      return [value, generation];
+    }, null);
+    if (answers === null) return nothing;
+    const [bytes, generation] = answers;
+    if (bytes === null) return { found: false, value: undefined, generation: generation ?? '' };
+    return { found: true, value: unpack(bytes), generation: generation ?? '' };
+  }
+
+  /** Keeps a value that was read after `generation` was seen. */
+  async set(group: string, field: string, generation: string, value: unknown, lifetimeMs: number): Promise<void> {
+    const bytes = pack(value);
+    if (bytes.length > valueBytesMax) return;
+    const keys = this.#keys(group);
+    await this.#redis.ask(
+      (client) => client.eval(fillScript, keys.length, ...keys, generation, field, bytes, lifetimeMs, fieldsMax),
+      null,
+    );
+  }
+
+  /** A change begins: what is kept goes, and nothing is kept until it ended. */
+  async changing(group: string): Promise<void> {
+    const [values, generation, writing] = this.#keys(group);
+    await this.#redis.ask(
+      (client) =>
+        client
+          .multi()
+          .incr(generation)
+          .expire(generation, generationS)
+          .del(values)
+          .set(writing, 1, 'PX', writingMs)
+          .exec(),
+      null,
+    );
+  }
+
+  /** The change ended, or somebody else's was heard of. @returns false when Redis was not told */
+  async changed(group: string): Promise<boolean> {
+    const [values, generation, writing] = this.#keys(group);
+    const done = await this.#redis.ask<unknown>(
+      (client) => client.multi().incr(generation).expire(generation, generationS).del(values).del(writing).exec(),
+      null,
+    );
+    return done !== null;
+  }
+
+  /** In braces: a cluster keeps the three together. */
+  #keys(group: string): [values: string, generation: string, writing: string] {
+    const name = `${this.#prefix}:{${group}}`;
+    return [`${name}:values`, `${name}:generation`, `${name}:writing`];
+  }
+}
