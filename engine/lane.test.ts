@@ -33,7 +33,7 @@ interface Run {
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
 function stage(deadlineMs = 100, entries = 4) {
-  const state = { nowMs: 1000, failed: '', late: 0, isStale: false };
+  const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000 };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
@@ -51,6 +51,7 @@ function stage(deadlineMs = 100, entries = 4) {
           die: () => settle(() => reject(new Error('gone'))),
         });
       }),
+    durableSequence: () => state.durable,
     need: (_need, again) => needs.push(again),
     batch: () => undefined,
     failed: (error, isFinal) => {
@@ -105,6 +106,99 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
     waiters.map(({ said }) => said),
     ['answer 200', 'answer 200', 'answer 200'],
   );
+});
+
+t.test('an answer waits until what it says is on disk, and answers keep their order', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  const first = ask('a');
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  const second = ask('b');
+  turn();
+  t.same(texts(runs[1]!.slab), ['b'], 'decided while the first is synced');
+  approve(runs[1]!.slab, 0, 2);
+  runs[1]!.slab.lastSequence = 2;
+  await runs[1]!.done();
+  t.same([first.said, second.said, lane.isIdle, lane.depth], ['', '', false, 2]);
+  state.durable = 1;
+  lane.synced();
+  t.same([first.said, second.said], ['answer 200', '']);
+  state.durable = 2;
+  lane.synced();
+  t.same([second.said, lane.isIdle], ['answer 200', true]);
+});
+
+t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  const waiters: TestWaiter[] = [];
+  for (let sent = 0; sent < 20; sent++) {
+    waiters.push(ask(`a${sent}`));
+    turn();
+    if (runs.length <= sent) break;
+    approve(runs[sent]!.slab, 0, sent);
+    runs[sent]!.slab.lastSequence = sent + 1;
+    await runs[sent]!.done();
+  }
+  t.equal(runs.length, 6, 'what may fly and wait');
+  state.nowMs += 100;
+  lane.expire(state.nowMs);
+  t.ok(
+    waiters.every(({ isRefused }) => isRefused),
+    'each is told at its deadline',
+  );
+  state.durable = 6;
+  lane.synced();
+  turn();
+  t.equal(state.late, 6);
+  t.equal(texts(runs[6]!.slab).length, 4, 'and taken back once it is known to be on disk');
+});
+
+t.test('a repeat that was decided before the take-back of its approval does not tell the approval', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  ask('a');
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  state.nowMs += 60;
+  const repeat = ask('a');
+  turn();
+  approve(runs[1]!.slab, 0, 1);
+  runs[1]!.slab.answerFlags[0] = AnswerFlag.approved | AnswerFlag.repeated;
+  runs[1]!.slab.lastSequence = 1;
+  await runs[1]!.done();
+  state.nowMs += 60;
+  state.durable = 1;
+  lane.synced();
+  turn();
+  t.equal(repeat.said, '', 'it is asked again');
+  t.same(texts(runs[2]!.slab), ['late 1']);
+  runs[2]!.slab.lastSequence = 2;
+  await runs[2]!.done();
+  turn();
+  t.equal(runs.length, 3, 'nothing passes the take-back');
+  state.durable = 2;
+  lane.synced();
+  turn();
+  t.same(texts(runs[3]!.slab), ['a'], 'behind it');
+});
+
+t.test('a disk that fails leaves nobody waiting', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  const waiter = ask('a');
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  lane.journalFailed();
+  t.equal(waiter.isRefused, true);
+  t.match(state.failed, / true$/);
 });
 
 t.test('a full lane refuses at once', async (t) => {

@@ -1,7 +1,7 @@
 /**
- * The way to one partition and back. Slabs take turns: while the worker decides and syncs one, the next waits behind it
- * and arrivals fill a third; batches grow by themselves under load. When a slab comes back the next one leaves first,
- * then the answers go out. Arrival order is kept.
+ * The way to one partition and back. Slabs take turns: while the worker decides one, the next waits behind it and
+ * arrivals fill a third; batches grow by themselves under load. A slab that comes back is decided; its answers go out,
+ * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
  *
  * Deadlines (law 7): a request that waits too long is answered 503 when its deadline passes; if the worker approved it
  * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
@@ -37,11 +37,13 @@ export interface Need {
 }
 
 export interface LaneEvents {
-  /** Runs a slab on the worker. Rejects when the worker died. @returns false when the journal failed. */
+  /** Decides a slab on the worker. Rejects when the worker died. @returns false when the journal failed. */
   run(slabIndex: number): Promise<boolean>;
+  /** The last journal record that is on disk; synced() is called whenever it has grown. */
+  durableSequence(): number;
   /** A message needs something loaded; `again` re-enters it. */
   need(need: Need, again: Reentry): void;
-  /** A batch came back. For the metrics. */
+  /** A batch came back and was answered. For the metrics. */
   batch(slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   /** The worker died; or, final, its journal failed and only a new process may go on. */
   failed(error: unknown, isFinal: boolean): void;
@@ -67,8 +69,10 @@ export interface Reentry {
 const flyingMax = 2;
 /** A slab that would be second waits for this many messages: smaller batches pay more for their sync than they gain. */
 const secondSlabMin = 16;
-/** Flying, being answered, and open: with two more than fly at once one is always free. */
-const slabCount = flyingMax + 2;
+/** Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk sets the pace. */
+const decidedMax = 4;
+/** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
+const slabCount = flyingMax + decidedMax + 2;
 /** The slab that carries take-backs only, ahead of whatever waits. */
 const takeBackSlab = slabCount;
 
@@ -88,6 +92,8 @@ export class Lane {
   readonly #free = Array.from({ length: slabCount - 1 }, (_, index) => index + 1);
   /** Slabs on their way, oldest first: the worker returns them in this order. */
   readonly #flying: number[] = [];
+  /** Decided and not yet answered, oldest first. */
+  readonly #decided: number[] = [];
   #sendScheduled = false;
   #isReady = false;
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
@@ -121,11 +127,16 @@ export class Lane {
 
   /** Messages waiting or in flight. */
   get depth(): number {
-    return this.#flying.reduce((depth, index) => depth + this.slabs[index]!.count, this.slabs[this.#open]!.count);
+    return this.#away().reduce((depth, index) => depth + this.slabs[index]!.count, this.slabs[this.#open]!.count);
   }
 
   get isIdle(): boolean {
-    return this.#flying.length === 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+    return this.#away().length === 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+  }
+
+  /** Slabs that left and were not answered. */
+  #away(): number[] {
+    return [...this.#decided, ...this.#flying];
   }
 
   /** The worker is there (again). */
@@ -151,14 +162,21 @@ export class Lane {
   }
 
   #maySend(): boolean {
+    // Nothing passes take-backs: what is decided behind them must know that they are written.
+    if (this.#takesBackNow) return false;
+    if (this.#decided.length + this.#flying.length >= flyingMax + decidedMax) return false;
     if (this.#flying.length === 0) return true;
-    if (this.#flying.length >= flyingMax || this.#flying.includes(takeBackSlab)) return false;
+    if (this.#flying.length >= flyingMax) return false;
     return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= secondSlabMin;
+  }
+
+  get #takesBackNow(): boolean {
+    return this.#flying.includes(takeBackSlab) || this.#decided.includes(takeBackSlab);
   }
 
   /** Approvals are being taken back: until that is journaled, a repeat may be told what no longer holds. */
   get #isTakingBack(): boolean {
-    return this.#lateQueue.length > 0 || this.#flying.includes(takeBackSlab);
+    return this.#lateQueue.length > 0 || this.#takesBackNow;
   }
 
   readonly #sendOpen = (): void => {
@@ -202,33 +220,48 @@ export class Lane {
   }
 
   #returned(alive: boolean): void {
-    const slabIndex = this.#flying[0]!;
     if (!alive) {
-      this.fail(
-        new Error('the journal failed: this partition takes nothing more until the process is started again'),
-        true,
-      );
+      this.journalFailed();
       return;
     }
+    this.#decided.push(this.#flying.shift()!);
+    this.synced();
+  }
+
+  /** Answers what is durable. Called whenever more is on disk. */
+  synced(): void {
+    const durable = this.#events.durableSequence();
+    const nowMs = this.#nowMs();
+    let count = 0;
+    while (count < this.#decided.length && this.slabs[this.#decided[count]!]!.lastSequence <= durable) {
+      this.#judge(this.#decided[count++]!, nowMs);
+    }
+    // Take-backs, or the next batch, leave before the answers go out: the worker goes on meanwhile.
+    this.#sendOpen();
+    const tookBack = this.#takesBackNow;
+    for (; count > 0; count--) this.#answer(this.#decided.shift()!, nowMs);
+    // What waited behind take-backs has waited long enough.
+    if (tookBack) this.#sendOpen();
+    this.#wake();
+  }
+
+  #judge(slabIndex: number, nowMs: number): void {
     const slab = this.slabs[slabIndex]!;
     const waiters = this.#waiters[slabIndex]!;
-    const nowMs = this.#nowMs();
     slab.returnedAtMs = nowMs;
-    const waitedMs = slab.count === 0 ? 0 : slab.sealedAtMs - slab.arrivalMs[0]!;
-    const ranMs = nowMs - slab.sealedAtMs;
-    this.#flying.shift();
     if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
     else this.#queueLate(slab, waiters, nowMs);
-    // Judged before the next slab leaves: its own take-backs are among those that a repeat in here may not know of.
+  }
+
+  #answer(slabIndex: number, nowMs: number): void {
+    const slab = this.slabs[slabIndex]!;
+    const waiters = this.#waiters[slabIndex]!;
+    const waitedMs = slab.count === 0 ? 0 : slab.sealedAtMs - slab.arrivalMs[0]!;
+    // A repeat in here may not know of take-backs that came up meanwhile, its own slab's included.
     const isTakingBack = this.#isTakingBack;
-    // The next batch leaves before this one is answered: the worker decides while the answers go out. Not behind
-    // take-backs: the next ones of those would be written into the slab that is being answered.
-    if (slabIndex !== takeBackSlab) this.#sendOpen();
     for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isTakingBack);
-    if (slabIndex === takeBackSlab) this.#sendOpen();
-    else this.#free.push(slabIndex);
-    this.#events.batch(slab, waitedMs, ranMs, nowMs);
-    this.#wake();
+    if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    this.#events.batch(slab, waitedMs, nowMs - slab.sealedAtMs, nowMs);
   }
 
   /** Approvals whose deadline has passed, or whose waiter was refused meanwhile, are to be taken back. */
@@ -315,7 +348,7 @@ export class Lane {
       this.#lateWaits = false;
       this.#wake();
     }
-    for (const slabIndex of [this.#open, ...this.#flying]) {
+    for (const slabIndex of [this.#open, ...this.#away()]) {
       const slab = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;
       for (let index = 0; index < slab.count; index++) {
@@ -326,11 +359,21 @@ export class Lane {
     }
   }
 
+  /** What the disk did with the last frame is unknown: nothing more is told, until the process is started again. */
+  journalFailed(): void {
+    this.fail(
+      new Error('the journal failed: this partition takes nothing more until the process is started again'),
+      true,
+    );
+  }
+
   /** The worker is gone: everything that waits is refused, and so is what comes until open(). */
   fail(error: unknown, isFinal = false): void {
     this.#isReady = false;
     this.#generation++;
-    for (const slabIndex of this.#flying.splice(0)) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    for (const slabIndex of this.#away()) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    this.#flying.length = 0;
+    this.#decided.length = 0;
     this.#lateWaits = false;
     for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {

@@ -1,6 +1,6 @@
 /**
- * One partition as the front sees it: its lane, its thread, and what happens when the thread dies. A dead worker is
- * replaced and replays the journal; meanwhile its accounts get explicit declines, nobody else's. A failed journal is
+ * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and what
+ * happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile its accounts get explicit declines, nobody else's. A failed journal is
  * final: what the disk did with the last batch is unknown, so nothing is approved until the process starts anew.
  */
 import { join } from 'node:path';
@@ -23,6 +23,7 @@ import type { Database } from './database.js';
 import { Lane, type Need, type Reentry } from './lane.js';
 import type { Log } from './log.js';
 import { WorkerPool } from './pool.js';
+import { Syncer } from './syncer.js';
 
 export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
 
@@ -68,6 +69,7 @@ export class PartitionHost {
   readonly #events: HostEvents;
   readonly #workerData: object;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
+  #syncer: Syncer | null = null;
   #state: PartitionState = 'starting';
   #toldIds: () => void = () => undefined;
   /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
@@ -102,6 +104,7 @@ export class PartitionHost {
     const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
     this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
       run: (slab) => this.#pool!.run(slab) as Promise<boolean>,
+      durableSequence: () => this.progress.durableSequence,
       need: (need, again) => events.need(this, need, again),
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
       failed: (error, isFinal) => this.#workerFailed(error, isFinal),
@@ -147,9 +150,18 @@ export class PartitionHost {
   async start(): Promise<void> {
     const startedAtMs = performance.now();
     await this.#shipper.pause(this.partition);
+    const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
+      durable: () => this.lane.synced(),
+      failed: (message) => {
+        this.#log.error({ error: message }, 'the journal could not be written');
+        this.lane.journalFailed();
+      },
+      died: (error) => this.lane.fail(error),
+    });
+    this.#syncer = syncer;
     const pool = new WorkerPool<PartitionTask, PartitionResult>(
       new URL('../workers/partition.worker.js', import.meta.url),
-      this.#workerData,
+      { ...this.#workerData, exchange: syncer.exchange },
     );
     this.#pool = pool;
     const shippedSequence = await this.#shipper.position(this.partition);
@@ -233,7 +245,7 @@ export class PartitionHost {
   }
 
   async #restart(delayMs: number): Promise<void> {
-    await this.#pool?.destroy().catch(() => undefined);
+    await this.#endThreads();
     await pause(delayMs);
     if (this.#state !== 'restarting') return;
     try {
@@ -282,7 +294,12 @@ export class PartitionHost {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     this.#epoch++;
-    await this.#pool?.destroy();
+    await this.#endThreads();
+  }
+
+  /** Both are gone when this resolves: nothing writes to the journal any more. */
+  async #endThreads(): Promise<void> {
+    await Promise.all([this.#pool?.destroy().catch(() => undefined), this.#syncer?.stop()]);
   }
 }
 

@@ -1,16 +1,19 @@
 /**
- * The journal of one partition: what was decided, in order, on disk before anyone is told. One thread writes it, with one
- * pwrite and one fdatasync per batch; the caller lays the records out in the writer's own buffer, so nothing is copied.
+ * The journal of one partition: what was decided, in order, on disk before anyone is told. The caller lays the records out
+ * in the writer's own frame, so nothing is copied; batches that are decided while the disk is busy share the next frame,
+ * its one pwrite and its one fdatasync.
  *
  *   writer.reserve(bytesMax)           before deciding: false declines the batch, nothing was lost
- *   records at frameHeaderBytes …      writeRecord into writer.frame, writer.view
- *   writer.append(end, count, atMs)    returns the last sequence, which is then durable
+ *   records at writer.recordsStart …   writeRecord into writer.frame, writer.view
+ *   writer.append(end, count, atMs)    returns the last sequence; durable once progress.durableSequence has reached it
+ *   writer.release()                   instead of append, when the batch left no record
  *
  * Sequences count records of the partition from 1 without a gap. Bytes: segment.ts. Files: segment-files.ts.
  */
 import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
 import type { PartitionProgress } from '../engine/core/progress.js';
+import { type FrameSink, InlineFrameSink } from './frame-sink.js';
 import { JournalFailedError } from './journal-errors.js';
 import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
 import {
@@ -24,7 +27,6 @@ import {
   locationSegment,
   type SegmentHeader,
   type SegmentSizes,
-  sealFrame,
   segmentBytesDefault,
   segmentHeaderBytes,
 } from './segment.js';
@@ -62,6 +64,8 @@ export interface JournalOptions extends JournalPlace {
   readonly shippedSequence: number;
   /** Monotonic milliseconds; for pacing retries and timing syncs only. */
   readonly nowMs?: () => number;
+  /** Where frames go; default: written and synced on this thread, so that append() returns when they are durable. */
+  readonly sink?: FrameSink;
 }
 
 export interface OpenedJournal {
@@ -135,10 +139,17 @@ export type JournalRefusal = '' | 'disk full' | 'books lag';
 export class JournalWriter {
   readonly #options: JournalOptions;
   readonly #nowMs: () => number;
+  readonly #sink: FrameSink;
+  readonly #views: readonly [DataView, DataView];
   #header: SegmentHeader;
   #file: FileId;
+  /** The frame that takes records now, what it holds of whole batches, and where in the file it will stand. */
+  #open: 0 | 1 = 0;
+  #recordCount = 0;
+  #recordsEnd = frameHeaderBytes;
   #offset: number;
-  #chain: number;
+  /** Where in the current file the other frame stands; 0 when it holds none of it. */
+  #otherOffset = 0;
   #lastSequence: number;
   #reservedBytes = 0;
   #failed: JournalFailedError | undefined;
@@ -148,29 +159,40 @@ export class JournalWriter {
   /** Sealed segments that read() keeps open: oldest first, a few, because repeats ask for recent records. */
   readonly #sealed = new Map<number, FileId>();
 
-  /** The frame being filled: records begin at frameHeaderBytes, the header is written by append(). Reused. */
-  readonly frame: Uint8Array;
-  readonly view: DataView;
-  /** Where the first record goes in `frame`. */
-  readonly recordsStart = frameHeaderBytes;
   /** Most bytes of records in one batch. */
   readonly recordBytesMax: number;
 
   /** For openJournal only. */
   constructor(options: JournalOptions, scan: JournalScan, file: FileId) {
     this.#options = options;
-    this.#nowMs = options.nowMs ?? (() => performance.now());
+    const { storage, partition, progress, sizes, nowMs = () => performance.now() } = options;
+    this.#nowMs = nowMs;
+    this.#sink = options.sink ?? new InlineFrameSink({ storage, partition, progress, nowMs }, sizes.frameBytesMax);
+    this.#sink.chain = scan.chain;
+    const [first, second] = this.#sink.frames;
+    assert(first.length === sizes.frameBytesMax, "the sink must take frames of the journal's size");
+    this.#views = [viewOf(first), viewOf(second)];
     this.#header = scan.header;
     this.#file = file;
     this.#offset = scan.endOffset;
-    this.#chain = scan.chain;
     this.#lastSequence = scan.lastSequence;
-    this.frame = new Uint8Array(options.sizes.frameBytesMax);
-    this.view = new DataView(this.frame.buffer);
-    this.recordBytesMax = options.sizes.frameBytesMax - frameHeaderBytes - frameTrailerBytes;
+    this.recordBytesMax = sizes.frameBytesMax - frameHeaderBytes - frameTrailerBytes;
   }
 
-  /** The last durable record of the partition. */
+  /** The frame being filled: records begin at recordsStart, its header is written by the sink. Valid after reserve(). */
+  get frame(): Uint8Array {
+    return this.#sink.frames[this.#open];
+  }
+  get view(): DataView {
+    return this.#views[this.#open];
+  }
+
+  /** Where the batch's first record goes in `frame`. Valid after reserve(). */
+  get recordsStart(): number {
+    return this.#recordsEnd;
+  }
+
+  /** The last record of the partition that was appended. */
   get lastSequence(): number {
     return this.#lastSequence;
   }
@@ -197,77 +219,104 @@ export class JournalWriter {
 
   /**
    * Makes sure that a batch of up to `bytesMax` bytes of records can be appended, rolling to the next segment when this
-   * one is too full. Call before deciding.
+   * one is too full. Call before deciding; append() or release() follows when it returned true.
    * @returns false when no segment can be made now (see `refusal`); the journal is as before and may be asked again
    * @throws JournalFailedError once the journal has failed
    */
   reserve(bytesMax: number): boolean {
     if (this.#failed !== undefined) throw this.#failed;
     assert(bytesMax > 0 && bytesMax <= this.recordBytesMax, 'a batch is larger than the frame buffer');
-    const frameBytes = frameBytesFor(bytesMax);
-    const fits = this.#offset + frameBytes <= this.#header.segmentBytes && frameBytes <= this.#header.frameBytesMax;
-    if (!fits && !this.#roll()) return false;
-    this.#reservedBytes = frameBytes;
+    this.#begin();
+    if (!this.#fits(bytesMax)) {
+      // Rare: the disk is far behind, or the segment is full. What was decided goes out first, and this thread waits.
+      this.#step(() => this.#sink.release(this.#open, this.#recordCount > 0));
+      this.#step(() => this.#sink.drain());
+      if (this.#recordCount > 0) this.#turnOver();
+      if (!this.#fits(bytesMax) && !this.#roll()) return false;
+      this.#begin();
+    }
+    this.#reservedBytes = frameBytesFor(this.#recordsEnd - frameHeaderBytes + bytesMax);
     this.#refusal = '';
     return true;
   }
 
+  #begin(): void {
+    const kept = this.#step(() => this.#sink.begin(this.#recordCount > 0));
+    if (!kept) this.#turnOver();
+  }
+
+  /** The open frame is on its way: the other one is open now, and stands behind it. */
+  #turnOver(): void {
+    this.#otherOffset = this.#offset;
+    this.#offset += frameBytesFor(this.#recordsEnd - frameHeaderBytes);
+    this.#open = this.#open === 0 ? 1 : 0;
+    this.#recordsEnd = frameHeaderBytes;
+    this.#recordCount = 0;
+  }
+
+  #fits(bytesMax: number): boolean {
+    const frameBytes = frameBytesFor(this.#recordsEnd - frameHeaderBytes + bytesMax);
+    return this.#offset + frameBytes <= this.#header.segmentBytes && frameBytes <= this.#header.frameBytesMax;
+  }
+
   /**
-   * Writes the batch and returns once it is on disk. The records in `frame` stay as they are until the caller changes them.
+   * Adds the batch to the frame that is written next. It is durable, and may be told, once progress.durableSequence has
+   * reached the sequence that this returns. The records in `frame` stay as they are until the frame is filled anew.
    * @param endOffset end of the last record in `frame`
-   * @param recordCount records from frameHeaderBytes to there
+   * @param recordCount records from recordsStart to there
    * @param atMs wall clock milliseconds stamped on the batch
    * @returns the sequence of the last record; the first is that − recordCount + 1
    * @throws JournalFailedError: whether the batch is on disk is unknown, nobody may be told that it is, and this writer is done
    */
   append(endOffset: number, recordCount: number, atMs: number): number {
     if (this.#failed !== undefined) throw this.#failed;
-    const frameBytes = frameBytesFor(endOffset - frameHeaderBytes);
-    assert(recordCount > 0 && endOffset > frameHeaderBytes, 'a batch has at least one record');
-    assert(frameBytes <= this.#reservedBytes, 'a batch is larger than what was reserved');
+    assert(recordCount > 0 && endOffset > this.#recordsEnd, 'a batch has at least one record');
+    assert(
+      frameBytesFor(endOffset - frameHeaderBytes) <= this.#reservedBytes,
+      'a batch is larger than what was reserved',
+    );
     const lastSequence = this.#lastSequence + recordCount;
     assert(Number.isSafeInteger(lastSequence), 'sequences are used up');
-    const { storage, partition, progress } = this.#options;
-    const chain = sealFrame(
-      this.frame,
-      this.view,
-      endOffset,
-      recordCount,
-      this.#lastSequence + 1,
-      atMs,
-      this.#offset,
-      this.#chain,
-      partition,
-      this.#header.number,
-    );
-    // The point of no return: from here the batch may be on disk, whatever we are told.
-    let syncMs: number;
-    try {
-      storage.pwrite(this.#file, this.frame, frameBytes, this.#offset);
-      syncMs = this.#nowMs();
-      storage.fdatasync(this.#file);
-      syncMs = this.#nowMs() - syncMs;
-    } catch (error) {
-      throw this.#fail(error);
-    }
-    this.#offset += frameBytes;
-    this.#chain = chain;
-    this.#lastSequence = lastSequence;
     this.#reservedBytes = 0;
-    progress.publishDurable(lastSequence);
-    progress.countBatch(recordCount, frameBytes, syncMs * 1e6);
+    this.#recordsEnd = endOffset;
+    this.#recordCount += recordCount;
+    this.#lastSequence = lastSequence;
+    this.#step(() =>
+      this.#sink.commit(this.#open, {
+        file: this.#file,
+        segmentNumber: this.#header.number,
+        offset: this.#offset,
+        recordsEnd: endOffset,
+        recordCount: this.#recordCount,
+        firstSequence: lastSequence - this.#recordCount + 1,
+        atMs,
+      }),
+    );
     return lastSequence;
   }
 
+  /** Nothing was decided that leaves a record: gives back what reserve() took. */
+  release(): void {
+    this.#reservedBytes = 0;
+    this.#step(() => this.#sink.release(this.#open, this.#recordCount > 0));
+  }
+
   /**
-   * Reads an appended record back into `target`, which must hold any record.
+   * Reads an appended record back into `target`, which must hold any record; one of the batch in the making too.
    * @param location where it stands: from frameLocation at the time of the append, or from replay
    * @returns its length in bytes; 0 when its segment was settled and retired
    */
   read(location: number, target: Uint8Array): number {
     const number = locationSegment(location);
     const offset = locationOffset(location);
-    if (number === this.#header.number) return this.#readRecord(this.#file, offset, target);
+    if (number === this.#header.number) {
+      if (offset >= this.#offset) return copyRecord(this.frame, offset - this.#offset, target);
+      if (this.#otherOffset > 0 && offset >= this.#otherOffset) {
+        // On its way to the disk, or just there.
+        return copyRecord(this.#sink.frames[this.#open === 0 ? 1 : 0], offset - this.#otherOffset, target);
+      }
+      return this.#readRecord(this.#file, offset, target);
+    }
     const { storage, directory } = this.#options;
     const path = join(directory, segmentName(number));
     let file = this.#sealed.get(number);
@@ -300,8 +349,9 @@ export class JournalWriter {
     if (file !== undefined) this.#options.storage.close(file);
   }
 
-  /** Closes the file. Nothing is pending: every append was synced. */
+  /** Closes the file, once everything that was appended is durable. */
   close(): void {
+    if (this.#failed === undefined) this.#step(() => this.#sink.drain());
     this.#failed ??= new JournalFailedError(this.#options.partition, 'the journal was closed');
     if (this.#file >= 0) this.#options.storage.close(this.#file);
     this.#file = -1;
@@ -341,6 +391,7 @@ export class JournalWriter {
     this.#header = header;
     this.#file = file;
     this.#offset = segmentHeaderBytes;
+    this.#otherOffset = 0;
     this.#retryAtMs = 0;
     return true;
   }
@@ -348,7 +399,7 @@ export class JournalWriter {
   #nextHeader(): SegmentHeader {
     return {
       ...firstSegmentHeader(this.#options, this.#header.number + 1, this.#lastSequence + 1),
-      chainSeed: this.#chain,
+      chainSeed: this.#sink.chain,
     };
   }
 
@@ -357,8 +408,29 @@ export class JournalWriter {
     return false;
   }
 
+  /** Asks something of the sink; once it has failed, so has this writer. */
+  #step<T>(ask: () => T): T {
+    try {
+      return ask();
+    } catch (error) {
+      if (error instanceof JournalFailedError) this.#failed = error;
+      throw error;
+    }
+  }
+
   #fail(cause: unknown): JournalFailedError {
     this.#failed = new JournalFailedError(this.#options.partition, cause);
     return this.#failed;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function copyRecord(frame: Uint8Array, start: number, target: Uint8Array): number {
+  const length = frame[start]! | (frame[start + 1]! << 8);
+  assert(length > 0 && length <= target.length, 'no record stands here');
+  target.set(frame.subarray(start, start + length));
+  return length;
 }

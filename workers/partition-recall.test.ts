@@ -18,6 +18,7 @@ class ForgetfulJournal implements PartitionJournal {
     this.nextSequence += count;
     return this.nextSequence - 1;
   }
+  release = () => undefined;
   read = () => 0;
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
-import { Generator, type Step } from '../engine/testing/generator.js';
+import { Generator, Random, type Step } from '../engine/testing/generator.js';
 import { Model, type ModelAnswer } from '../engine/testing/model.js';
 import { runs } from '../engine/testing/runs.js';
 import { isCommand, keyOf, type Message, policyDefault } from '../engine/testing/world.js';
@@ -149,7 +149,9 @@ function answerOf(body: string): ModelAnswer {
 function runHistory(seed: number, length: number): Auditor {
   const generator = new Generator(seed, { repeats: true, overtakes: true, startMs: Date.UTC(2026, 2, 27, 20) });
   const { random } = generator;
-  const host = new PartitionHost(policyDefault);
+  const disk = new Random(seed);
+  // In half of the histories the disk is behind: repeats are answered from frames on their way to it.
+  const host = new PartitionHost(policyDefault, 1024, seed % 2 === 0 ? null : () => disk.below(3));
   const auditor = new Auditor();
   for (const handled of host.run(generator.setup(), generator.nowMs, false)) auditor.take(handled);
   for (let done = 0; done < length; ) {

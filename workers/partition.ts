@@ -50,7 +50,7 @@ import { sameQuestion } from './same-question.js';
 
 /** What a partition needs of its journal; workers/journal.ts is the real one. */
 export interface PartitionJournal {
-  /** The frame in the making: records are written from recordsStart on. */
+  /** The frame in the making: records are written from recordsStart on. Valid after reserve(). */
   readonly frame: Uint8Array;
   readonly view: DataView;
   readonly recordsStart: number;
@@ -60,8 +60,10 @@ export interface PartitionJournal {
   readonly frameLocation: number;
   /** Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost. */
   reserve(bytes: number): boolean;
-  /** One write, one sync. Throws when either fails; then the journal takes nothing any more. */
+  /** Adds the batch to what is written next. Throws when the disk has failed; then the journal takes nothing any more. */
   append(end: number, count: number, atMs: number): number;
+  /** Instead of append(), when the batch left no record. */
+  release(): void;
   /** Reads the record at a location into `target`. @returns its length, or 0 when its segment has gone. */
   read(location: number, target: Uint8Array): number;
 }
@@ -83,8 +85,8 @@ const accountIdsMax = 65_536;
 /** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
 const recordOverheadBytes = recordFixedBytes + 256;
 
-/** Chains of so many batches stay in memory. A take-back follows the batch it is about; one or two may come between. */
-const batchesKept = 4;
+/** Chains of so many batches stay in memory. A take-back follows the batch it is about; what the lane had sent by then comes between. */
+const batchesKept = 16;
 
 // What #findRecord says besides a slot.
 const notFound = -1;
@@ -151,18 +153,18 @@ export class Partition {
   }
 
   /**
-   * Runs one batch. When it returns, every answer in the slab may be sent: its record is on disk. Throws when the
-   * journal fails: then nothing in the slab may be sent.
+   * Runs one batch. Its answers may be sent once everything up to slab.lastSequence is durable: their own records, and
+   * those that they repeat. Throws when the journal fails: then nothing in the slab may be sent.
    */
   run(slab: Slab): void {
     const journal = this.#journal;
     this.#batchStarts.push(journal.nextSequence);
     this.#batchStarts.shift();
     this.#count = 0;
-    this.#end = journal.recordsStart;
     this.#answerEnd = 0;
     const recordBytes = this.#recordBytesAtMost(slab);
     const writable = recordBytes === 0 || journal.reserve(recordBytes);
+    this.#end = journal.recordsStart;
     for (let index = 0; index < slab.count; index++) {
       slab.answerStart[index] = this.#answerEnd;
       slab.answerFlags[index] = 0;
@@ -174,8 +176,10 @@ export class Partition {
       else this.#answer(slab, index, this.#codecs[kind]!);
       slab.answerEnd[index] = this.#answerEnd;
     }
-    // The point of no return: once append() returns, what was approved is owed.
+    // The point of no return: from append() on what was approved may become owed at any moment.
     if (this.#count > 0) journal.append(this.#end, this.#count, slab.sealedAtMs);
+    else if (recordBytes > 0 && writable) journal.release();
+    slab.lastSequence = journal.nextSequence - 1;
   }
 
   /** First sequences of the newest batches, this one included. */
@@ -466,13 +470,7 @@ export class Partition {
   #readRecord(slot: number, source: Uint8Array, id: TextSlice): number {
     const location = this.seen.location(slot);
     if (location !== locationSettled) {
-      const frameOffset = location - this.#journal.frameLocation;
-      if (this.#count > 0 && frameOffset >= 0 && frameOffset < this.#end) {
-        // Asked twice within one batch: the record is not on disk yet, and both answers wait for the same sync.
-        const length = this.#journal.view.getUint16(frameOffset, true);
-        this.#recordBytes.set(this.#journal.frame.subarray(frameOffset, frameOffset + length));
-        return length;
-      }
+      // It may not be on disk yet: asked twice within a moment, and both answers wait for the same sync.
       const length = this.#journal.read(location, this.#recordBytes);
       if (length > 0) return length;
       this.seen.markSettled(slot);

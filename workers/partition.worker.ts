@@ -1,6 +1,7 @@
 /**
  * Entry point of a partition's thread: a Piscina pool of one thread runs this file. Tasks: open the journal and say what
- * its unsettled tail touches; restore that state and replay the tail; then run slabs, one task each.
+ * its unsettled tail touches; restore that state and replay the tail; then run slabs, one task each. The syncer's thread
+ * (sync.worker.ts) makes durable what is decided here.
  *
  * The thread owns no socket and no timer: between tasks Piscina parks it in Atomics.wait, where neither would run.
  */
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { MessageType, Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
+import { FrameExchange } from '../engine/core/frame-exchange.js';
 import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
 import { assert } from '../engine/core/invariant.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
@@ -26,11 +28,12 @@ import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { ledgerCodec } from '../engine/wire/ledger.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
+import { ThreadFrameSink } from './frame-sink.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition, type PartitionSize } from './partition.js';
-import { FileStorage, type Storage } from './storage.js';
+import { openStorage } from './storage-module.js';
 
 export interface PartitionWorkerData {
   readonly partition: number;
@@ -40,6 +43,8 @@ export interface PartitionWorkerData {
   readonly progress: SharedArrayBuffer;
   readonly slabSize: SlabSize;
   readonly slabs: readonly SharedArrayBuffer[];
+  /** Frames shared with the syncer's thread, see FrameExchange. */
+  readonly exchange: SharedArrayBuffer;
   readonly size: PartitionSize;
   readonly policy: Policy;
   readonly marqetaPartialApproval: boolean;
@@ -51,7 +56,8 @@ export interface PartitionWorkerData {
 const data = workerData as PartitionWorkerData;
 const progress = new Progress(data.progress).partitions[data.partition]!;
 const slabs = data.slabs.map((buffer) => new Slab(data.slabSize, buffer));
-const storage = await openStorage();
+const storage = await openStorage(data.storageModule, data.storageControl);
+const sink = new ThreadFrameSink(new FrameExchange(data.exchange), data.partition);
 const place = {
   storage,
   directory: join(data.journalDirectory, `p${data.partition}`),
@@ -66,16 +72,7 @@ let journal: JournalWriter | null = null;
 let partition: Partition | null = null;
 let tail = { from: 1, to: 0 };
 
-async function openStorage(): Promise<Storage> {
-  const files = new FileStorage();
-  if (data.storageModule === null) return files;
-  const module = (await import(data.storageModule)) as {
-    wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage;
-  };
-  return module.wrapStorage(files, data.storageControl);
-}
-
-/** Piscina's entry. A slab number runs that slab: true when its answers may be sent, false when the journal has failed. */
+/** Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable), false when the journal has failed. */
 export default function run(task: PartitionTask): PartitionResult {
   if (typeof task === 'number') return runSlab(task);
   switch (task.kind) {
@@ -105,7 +102,7 @@ function runSlab(index: number): boolean {
 }
 
 function open(shippedSequence: number): TailKeys {
-  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence });
+  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence, sink });
   journal = opened.writer;
   tail = { from: shippedSequence + 1, to: journal.lastSequence };
   const accounts = new Set<number>();

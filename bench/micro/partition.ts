@@ -27,6 +27,7 @@ class NoJournal implements PartitionJournal {
     this.nextSequence += count;
     return this.nextSequence - 1;
   }
+  release(): void {}
   read(): number {
     return 0;
   }

@@ -8,7 +8,8 @@
  *   answer   the answers' bytes, as they leave
  *
  * Ownership alternates: the front fills an open slab and hands it over with a Piscina task; until that task returns the
- * worker alone touches it. The task's message is the fence: neither side needs atomics on the columns.
+ * worker alone touches it. The task's message is the fence: neither side needs atomics on the columns. The answers may
+ * leave once the journal is durable up to lastSequence.
  */
 import { answerBytesMax } from './limits.js';
 
@@ -73,7 +74,7 @@ export class Slab {
   readonly buffer: SharedArrayBuffer;
   readonly size: SlabSize;
   readonly #header: Int32Array;
-  /** When the front sealed the slab, wall clock ms: the only clock a partition knows. [0] sealed at, [1] deadline ms, [2] returned at. */
+  /** Wall clock ms, and a sequence: [0] sealed at (the only clock a partition knows), [1] deadline ms, [2] returned at, [3] last sequence. */
   readonly #times: Float64Array;
   /** Stamped once, wall clock ms since 1970 with a fraction. */
   readonly arrivalMs: Float64Array;
@@ -95,7 +96,7 @@ export class Slab {
   /** Bytes of shared memory of one slab. Answers get their worst case each: an answer must always fit. */
   static bytes(size: SlabSize): number {
     const perEntry = 2 * 8 + 4 * 4 + 2 + 4;
-    return headerInts * 4 + 24 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
+    return headerInts * 4 + 32 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
   }
 
   constructor(size: SlabSize, buffer = new SharedArrayBuffer(Slab.bytes(size))) {
@@ -103,8 +104,8 @@ export class Slab {
     this.size = size;
     const { entries } = size;
     let offset = 0;
-    this.#times = new Float64Array(buffer, offset, 3);
-    offset += 24;
+    this.#times = new Float64Array(buffer, offset, 4);
+    offset += 32;
     this.arrivalMs = new Float64Array(buffer, offset, entries);
     offset += 8 * entries;
     this.location = new Float64Array(buffer, offset, entries);
@@ -153,6 +154,14 @@ export class Slab {
   }
   set returnedAtMs(nowMs: number) {
     this.#times[2] = nowMs;
+  }
+
+  /** The journal record that must be durable before any answer in here leaves. */
+  get lastSequence(): number {
+    return this.#times[3]!;
+  }
+  set lastSequence(sequence: number) {
+    this.#times[3] = sequence;
   }
 
   /** Empties the slab for the next batch. */

@@ -1,18 +1,21 @@
 /**
- * A storage module for partition workers (see StorageFaults) whose thread ends in the middle of its work when a test
+ * A storage module for partition workers and their syncers (see StorageFaults) whose thread ends in the middle of its work when a test
  * says so, for one partition at a time. Everything else is as in faulty-storage.ts.
  */
 import type { FileId, Storage } from '../../workers/storage.js';
 import { FaultControl, FaultyStorage } from '../../workers/testing/faulty-storage.js';
 
 /** Behind the cells of FaultControl. */
-const cell = { beforeWrite: 12, beforeSync: 13 } as const;
+const cell = { beforeWrite: 12, beforeSync: 13, beforeRead: 14 } as const;
 
-/** Where in an append the thread ends: nothing written yet, or written and not known to be on disk. */
+/**
+ * Where a thread ends: the syncer's with nothing written yet, or written and not known to be on disk; the worker's when it
+ * reads an old record back to answer a repeat.
+ */
 export type Moment = keyof typeof cell;
 
-/** The next append of the partition ends its thread at that moment. */
-export function killWorker(control: FaultControl, partition: number, moment: Moment): void {
+/** The partition's thread that next comes to that moment ends there. */
+export function killThread(control: FaultControl, partition: number, moment: Moment): void {
   Atomics.store(control.cells, cell[moment], partition + 1);
 }
 
@@ -38,6 +41,11 @@ class DyingStorage extends FaultyStorage {
   override fdatasync(file: FileId): void {
     this.#dieAt(cell.beforeSync, file);
     super.fdatasync(file);
+  }
+
+  override pread(file: FileId, target: Uint8Array, targetOffset: number, length: number, position: number): number {
+    this.#dieAt(cell.beforeRead, file);
+    return super.pread(file, target, targetOffset, length, position);
   }
 
   #remember(path: string, file: FileId): FileId {

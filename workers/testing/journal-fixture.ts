@@ -1,5 +1,6 @@
 /** What the journal tests share: a journal in memory or on disk, batches of arbitrary records, and reading it all back. */
 import { createProgress, type PartitionProgress } from '../../engine/core/progress.js';
+import type { FrameSink } from '../frame-sink.js';
 import {
   type JournalOptions,
   type JournalSizes,
@@ -15,7 +16,8 @@ import type { Storage } from '../storage.js';
 export interface Fixture {
   readonly options: JournalOptions;
   readonly progress: PartitionProgress;
-  open(): OpenedJournal;
+  /** @param sink where frames go; default: written and synced at once */
+  open(sink?: FrameSink): OpenedJournal;
   /** Records from `from` to the end, as they were appended. */
   readAll(from?: number): Uint8Array[];
 }
@@ -43,7 +45,7 @@ export function journalFixture(
   return {
     options,
     progress,
-    open: () => openJournal(options),
+    open: (sink) => openJournal(sink === undefined ? options : { ...options, sink }),
     readAll(from = 1) {
       const records: Uint8Array[] = [];
       replayJournal(options, from, progress.durableSequence, (bytes, view, offset) => {

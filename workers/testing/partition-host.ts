@@ -17,6 +17,7 @@ import { replayJournal } from '../journal-reader.js';
 import { Partition } from '../partition.js';
 import { type Fixture, journalFixture } from './journal-fixture.js';
 import { MemoryStorage } from './memory-storage.js';
+import { SlowFrameSink } from './slow-sink.js';
 
 /** Cards of accounts in euro; the others are in dollars. Amounts need a currency on the wire. */
 const euroCards: readonly string[] = ['card-6', 'card-7'];
@@ -59,10 +60,17 @@ export class PartitionHost {
   #shipped = 0;
   #waiting: Waiting[] = [];
   #version = 0;
+  /** How many frames the disk takes after each slab; null: the disk is never behind. */
+  readonly #framesTaken: (() => number) | null;
+  #sink: SlowFrameSink | null = null;
   partition: Partition;
 
-  /** @param chains how many chains fit into memory; with few of them, ship() now and then */
-  constructor(policy: Policy, chains = 1024) {
+  /**
+   * @param chains how many chains fit into memory; with few of them, ship() now and then
+   * @param framesTaken asked after each slab: how many frames reach the disk before the next one
+   */
+  constructor(policy: Policy, chains = 1024, framesTaken: (() => number) | null = null) {
+    this.#framesTaken = framesTaken;
     this.#policy = policy;
     this.#chains = chains;
     this.#fixture = journalFixture(this.#storage, '/journal', {
@@ -71,14 +79,16 @@ export class PartitionHost {
     this.partition = this.#start();
   }
 
-  /** Power fails: what was not synced is gone. Everything else must come back. */
+  /** Power fails once everything that was told is on disk. All of it must come back. */
   restart(): void {
+    this.#sink?.drain();
     this.#storage.crash(() => false);
     this.partition = this.#start();
   }
 
   /** The books take over everything that was journaled: from now on any chain may leave memory. */
   ship(): void {
+    this.#sink?.drain();
     for (const id of this.#roots.keys()) {
       const row = this.#chainInMemory(id);
       if (row !== null) this.#settled.set(id, row);
@@ -114,7 +124,12 @@ export class PartitionHost {
   }
 
   #start(): Partition {
-    const { writer } = this.#fixture.open();
+    const { storage, progress: frames, sizes } = this.#fixture.options;
+    this.#sink =
+      this.#framesTaken === null
+        ? null
+        : new SlowFrameSink({ storage, partition: 0, progress: frames, nowMs: () => 0 }, sizes.frameBytesMax);
+    const { writer } = this.#fixture.open(this.#sink ?? undefined);
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
     codecs[Protocol.ledger] = ledgerCodec;
@@ -172,6 +187,7 @@ export class PartitionHost {
     this.#waiting = [];
     slab.seal(nowMs, tooLate ? 0 : 1000);
     this.partition.run(slab);
+    for (let frames = this.#framesTaken?.() ?? 0; frames > 0; frames--) this.#sink?.step();
     return entries.flatMap((entry, index) => (entry === null ? [] : this.#take(entry, index, nowMs, tooLate)));
   }
 
