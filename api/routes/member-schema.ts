@@ -2,7 +2,7 @@
 import { closed, Id, Role, type Static, Status, Timestamp, Type, Version } from '../http/schemas.js';
 import type { MemberRow } from '../stores/companies.js';
 
-export const Member = closed({
+export const memberFields = {
   id: Id,
   email: Type.String(),
   name: Type.String(),
@@ -11,7 +11,8 @@ export const Member = closed({
   companyId: Id,
   version: Version,
   createdAt: Timestamp,
-});
+};
+export const Member = closed(memberFields);
 
 export function showMember(companyId: string, row: MemberRow): Static<typeof Member> {
   const { publicId, email, name, role, status, version, createdAt } = row;

@@ -3,15 +3,20 @@ import { requireVersion, sendVersion, versionExpected } from '../http/etag.js';
 import { companyManagers, type Principal } from '../http/principal.js';
 import { conflict, forbidden, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { closedChange, IdParams, Name, Role, Status, Type } from '../http/schemas.js';
+import { closed, closedChange, IdParams, Name, Role, Status, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import type { CompanyStore, MemberRow } from '../stores/companies.js';
-import { Member, showMember } from './member-schema.js';
+import { awaitEffect } from './change-answers.js';
+import { Member, memberFields, showMember } from './member-schema.js';
 
 const Change = closedChange({ name: Type.Optional(Name), role: Type.Optional(Role), status: Type.Optional(Status) });
+const ChangedMember = closed({
+  ...memberFields,
+  effective: Type.Boolean({ description: 'in force on every engine' }),
+});
 const common = { url: '/api/users/:id', access: companyManagers, target: 'user', tag: 'companies' } as const;
 
-export function userRoutes({ companies, access }: Services) {
+export function userRoutes({ companies, access, feed }: Services) {
   return [
     route({
       ...common,
@@ -28,7 +33,7 @@ export function userRoutes({ companies, access }: Services) {
       ...common,
       method: 'PATCH',
       summary: 'Change name, role or status; a user who is not active is signed out, and their cards decline',
-      schemas: { params: IdParams, body: Change, responses: { 200: Member } },
+      schemas: { params: IdParams, body: Change, responses: { 200: ChangedMember, 202: ChangedMember } },
       handler: async (request, reply) => {
         const { principal, params, body } = request;
         const expected = versionExpected(request);
@@ -43,8 +48,9 @@ export function userRoutes({ companies, access }: Services) {
         const member = await companies.changeMember(principal.companyId!, params.id, body, expected ?? before.version);
         if (member === null) throw await whyUnchanged(companies, principal, params.id, expected ?? before.version);
         access.forget(member.id);
-        sendVersion(reply, member.version);
-        return showMember(principal.companyPublicId!, member);
+        const published = { number: member.id, version: member.version };
+        const effective = await awaitEffect(feed, reply, 'user', params.id, published, member.version);
+        return { ...showMember(principal.companyPublicId!, member), effective };
       },
     }),
   ];
