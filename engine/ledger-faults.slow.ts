@@ -254,3 +254,17 @@ t.test('an id that was refused with one account cannot bring another into the wr
   );
   t.same((await auditBooks(engine.sql)).findings, []);
 });
+
+t.test('a freeze that the engine follows ends withdrawals of an account that it knows', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
+  const withdraw = async (id: string) =>
+    reasonOf((await answered(engine, 'withdrawals', accountOf(1), { id, amount: 1 }))[0]);
+  t.equal(await withdraw('before'), 'approved');
+  await engine.sql`update accounts set status = 'frozen'`;
+  let attempts = 0;
+  await until('withdrawals are refused', async () => (await withdraw(`frozen-${attempts++}`)) === 'account_inactive');
+  const [paidIn] = await answered(engine, 'deposits', accountOf(1), { id: 'paid in', amount: 5 });
+  t.equal(reasonOf(paidIn), 'approved', 'a frozen account still takes deposits');
+  await engine.sql`update accounts set status = 'active'`;
+  await until('it is thawed', async () => (await withdraw(`thawed-${attempts++}`)) === 'approved');
+});

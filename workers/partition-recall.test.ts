@@ -4,23 +4,8 @@ import { Protocol } from '../engine/core/codes.js';
 import { EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
 import { nativeCodec } from '../engine/wire/native.js';
-import { Partition, type PartitionJournal } from './partition.js';
-
-/** Takes everything and forgets it: what is settled has left the journal. */
-class ForgetfulJournal implements PartitionJournal {
-  readonly frame = new Uint8Array(65_536);
-  readonly view = new DataView(this.frame.buffer);
-  readonly recordsStart = 0;
-  readonly frameLocation = 0;
-  nextSequence = 1;
-  reserve = () => true;
-  append(_end: number, count: number): number {
-    this.nextSequence += count;
-    return this.nextSequence - 1;
-  }
-  release = () => undefined;
-  read = () => 0;
-}
+import { Partition } from './partition.js';
+import { ForgetfulJournal } from './testing/forgetful-journal.js';
 
 function partitionWithCard(): { partition: Partition; journal: ForgetfulJournal } {
   const size = { accounts: 16, users: 16, cards: 16, spendRows: 64, chains: 16, seenIds: 16 };

@@ -327,6 +327,12 @@ export class Partition {
       this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, unknownAccount);
       return;
     }
+    if (slab.isStale) {
+      // Whether the account may pay or take is not known for sure. Undecided rather than declined: no terminal waits, and
+      // whoever asks again gets the one answer later.
+      this.#unavailable(slab, index, Reason.systemError);
+      return;
+    }
     const { accounts } = this.books;
     decideCommand(accounts, account, request, this.#outcome);
     this.#setParties(null, chainAbsent);
