@@ -34,7 +34,7 @@ export interface MemoryResult {
 const timeoutMs = 30_000;
 const connectionCount = 256;
 /** The longest the engine takes: here all cards are loaded, and one that is declined for lateness would not count. */
-const deadlineMs = 3000;
+const engineEnv = { DEADLINE_MS: '3000' };
 /** Bounds the run: a card that was not reached by then is missing from `knownCount`. */
 const durationMsMax = 1_800_000;
 
@@ -73,6 +73,7 @@ export async function measureMemory(
         idPrefix: newIdPrefix('memory'),
         cardFirst,
         cardCount,
+        cardsPerAccount: 1,
         cardOrder: 'sequence',
         amountMinorMin: 1,
         amountMinorMax: 1,
@@ -123,13 +124,13 @@ export function describeMemory(result: MemoryResult): string {
 
 async function main(signal: AbortSignal): Promise<number> {
   const cardCount = Number(process.argv[2] ?? 1_000_000);
-  if (!Number.isInteger(cardCount) || cardCount < 1 || cardCount > 8_000_000) {
-    process.stderr.write('memory: the number of cards must be an integer from 1 to 8000000\n');
+  if (!Number.isInteger(cardCount) || cardCount < 1 || cardCount > 10_000_000) {
+    process.stderr.write('memory: the number of cards must be an integer from 1 to 10000000\n');
     return 2;
   }
   const log = (line: string) => process.stdout.write(`${line}\n`);
   const machine = await describeMachine();
-  const stack = await startStack({ accountCount: 1000, balanceMinor: 1_000_000, deadlineMs, log });
+  const stack = await startStack({ accountCount: 1000, balanceMinor: 1_000_000, engineEnv, log });
   signal.addEventListener('abort', () => void stack.stop());
   try {
     const result = await measureMemory(stack, 1001, cardCount, log);

@@ -10,6 +10,8 @@ export interface ProcessCpu {
   readonly totalSeconds: number;
   /** Of it the main thread: in the engine the front, that is everything about HTTP. */
   readonly mainThreadSeconds: number;
+  /** By thread id, without the main thread. */
+  readonly otherThreads: ReadonlyMap<string, number>;
 }
 
 /** schedstat counts nanoseconds; the ticks in `stat` are 10 ms and sampled, too coarse for rounds of a few seconds. */
@@ -17,14 +19,39 @@ export function readProcessCpu(pid: number): ProcessCpu | null {
   try {
     let totalSeconds = 0;
     let mainThreadSeconds = 0;
+    const otherThreads = new Map<string, number>();
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       const seconds = Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1e9;
       totalSeconds += seconds;
       if (thread === String(pid)) mainThreadSeconds = seconds;
+      else otherThreads.set(thread, seconds);
     }
-    return { totalSeconds, mainThreadSeconds };
+    return { totalSeconds, mainThreadSeconds, otherThreads };
   } catch {
     return null;
+  }
+}
+
+/** CPU seconds of the busiest thread but the main one between two readings: in an engine with one worker, that worker. */
+export function busiestOtherThread(before: ProcessCpu, after: ProcessCpu): number {
+  const grown = [...after.otherThreads].map(([thread, seconds]) => seconds - (before.otherThreads.get(thread) ?? 0));
+  return Math.max(0, ...grown);
+}
+
+/** CPU seconds of a process and its living children, such as all of a Postgres server. */
+export function readTreeCpuSeconds(pid: number): number | null {
+  const own = readProcessCpu(pid);
+  if (own === null) return null;
+  let seconds = own.totalSeconds;
+  for (const child of childrenOf(pid)) seconds += readProcessCpu(child)?.totalSeconds ?? 0;
+  return seconds;
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
 

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../deploy/repository-root.js';
 import type { LoadResult } from './load/load.js';
 import type { Machine } from './machine.js';
+import type { EngineUse } from './measure.js';
 import { describeMemory, type MemoryResult } from './memory.js';
-import { type EngineUse, median, type Round, type ShapeResult } from './rounds.js';
+import { median, type Round, type ShapeResult } from './rounds.js';
 import { resultsRoot } from './run.js';
 import type { WrkResult } from './wrk.js';
 

@@ -12,6 +12,8 @@ export interface ServerProcess {
   resume(): void;
   /** Asks it to stop, waits, and kills it when it does not. */
   stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>;
 }
 
 export interface ServerProcessOptions {
@@ -62,16 +64,17 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     pid: child.pid!,
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
-    stop: () => stop(child),
+    stop: () => stop(child, 'SIGTERM'),
+    kill: () => stop(child, 'SIGKILL'),
   };
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   // A frozen process would not see the request to stop.
   child.kill('SIGCONT');
-  child.kill('SIGTERM');
+  child.kill(signal);
   const killer = setTimeout(() => child.kill('SIGKILL'), stopWaitMs);
   await ended;
   clearTimeout(killer);

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { repositoryRoot } from '../deploy/repository-root.js';
 import { migrate } from '../sql/migrate.js';
@@ -15,17 +15,29 @@ import { type ServerProcess, startServerProcess } from './server-process.js';
 export interface StackOptions {
   readonly accountCount: number;
   readonly balanceMinor: number;
-  /** The engine's deadline of an answer, milliseconds; default: DEADLINE_MS of the environment, else the engine's own. */
-  readonly deadlineMs?: number;
+  /** Variables of the engine over those below. */
+  readonly engineEnv?: Readonly<Record<string, string>>;
+  /** Uses this migrated database instead of a Postgres of its own, for runs that only prove that they can run. */
+  readonly databaseUrl?: string;
   readonly log: (line: string) => void;
+}
+
+/** The engine under test. It may be ended and started again on the same data and port. */
+export interface EngineServer extends ServerProcess {
+  readonly port: number;
+  readonly metricsUrl: string;
+  readonly storePid: number | null;
 }
 
 export interface Stack {
   readonly dataDir: string;
   readonly databaseUrl: string;
-  readonly engine: ServerProcess & { readonly port: number; readonly metricsUrl: string };
-  readonly echo: ServerProcess & { readonly port: number };
+  readonly databasePid: number | null;
+  readonly engine: EngineServer;
+  readonly echo: ServerProcess & { readonly port: number; readonly metricsUrl: null; readonly storePid: null };
   readonly credentials: { readonly user: string; readonly password: string };
+  /** Ends the engine (`kill`: as a power cut would) and starts it again, with other variables if given. */
+  restartEngine(options?: { readonly env?: Readonly<Record<string, string>>; readonly kill?: boolean }): Promise<void>;
   /** Ends all processes and removes the data. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -49,10 +61,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
   };
   try {
-    options.log('starting Postgres');
-    const database: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir, log: options.log });
+    const database = await startDatabase(dataDir, options);
     ends.push(() => database.stop());
-    await migrate({ databaseUrl: database.url });
     options.log(`adding ${options.accountCount} accounts`);
     await ensureAccounts({
       databaseUrl: database.url,
@@ -63,13 +73,46 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const echo = await startEcho(dataDir);
     ends.push(() => echo.stop());
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
-    const engine = await startEngine(dataDir, database.url, credentials, options.deadlineMs);
+    const ports = { port: await findFreePort(), opsPort: await findFreePort() };
+    const start = (env: Readonly<Record<string, string>>) =>
+      startEngine({ dataDir, databaseUrl: database.url, databasePid: database.pid, credentials, ...ports, env });
+    let engine = await start(options.engineEnv ?? {});
     ends.push(() => engine.stop());
-    return { dataDir, databaseUrl: database.url, engine, echo, credentials, stop };
+    return {
+      dataDir,
+      databaseUrl: database.url,
+      databasePid: database.pid,
+      get engine() {
+        return engine;
+      },
+      echo,
+      credentials,
+      async restartEngine({ env, kill } = {}) {
+        await (kill === true ? engine.kill() : engine.stop());
+        engine = await start({ ...options.engineEnv, ...env });
+      },
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+async function startDatabase(
+  dataDir: string,
+  { databaseUrl, log }: StackOptions,
+): Promise<{ readonly url: string; readonly pid: number | null; stop(): Promise<void> }> {
+  if (databaseUrl !== undefined) return { url: databaseUrl, pid: null, stop: async () => undefined };
+  log('starting Postgres');
+  const database = await startEmbeddedPostgres({ dataDir, log });
+  try {
+    await migrate({ databaseUrl: database.url });
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+  return database;
 }
 
 /** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres-place.ts). */
@@ -89,17 +132,21 @@ export async function startEcho(dataDir: string): Promise<Stack['echo']> {
     logFile: join(dataDir, 'echo.log'),
     isReady: async (logged) => logged.includes('listening'),
   });
-  return { ...server, port };
+  return { ...server, port, metricsUrl: null, storePid: null };
 }
 
-async function startEngine(
-  dataDir: string,
-  databaseUrl: string,
-  credentials: Stack['credentials'],
-  deadlineMs: number | undefined,
-): Promise<Stack['engine']> {
-  const port = await findFreePort();
-  const opsPort = await findFreePort();
+interface EngineStart {
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  readonly databasePid: number | null;
+  readonly credentials: Stack['credentials'];
+  readonly port: number;
+  readonly opsPort: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function startEngine(options: EngineStart): Promise<EngineServer> {
+  const { dataDir, databaseUrl, databasePid, credentials, port, opsPort, env } = options;
   const opsUrl = `http://${loopback}:${opsPort}`;
   const { MAX_IN_FLIGHT = String(inFlightMax) } = process.env;
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
@@ -122,7 +169,6 @@ async function startEngine(
     env: {
       LOG_LEVEL: 'warn',
       ...Object.fromEntries(passed),
-      ...(deadlineMs === undefined ? {} : { DEADLINE_MS: String(deadlineMs) }),
       HOST: loopback,
       AUTH_PORT: String(port),
       OPS_PORT: String(opsPort),
@@ -132,6 +178,7 @@ async function startEngine(
       PROCESSOR_PASSWORD: credentials.password,
       ENGINE_TOKEN: randomBytes(16).toString('hex'),
       MAX_IN_FLIGHT,
+      ...env,
     },
     logFile: join(dataDir, 'engine.log'),
     isReady: async () => {
@@ -139,5 +186,5 @@ async function startEngine(
       return answer?.status === 200;
     },
   });
-  return { ...server, port, metricsUrl: `${opsUrl}/metrics` };
+  return { ...server, port, metricsUrl: `${opsUrl}/metrics`, storePid: databasePid };
 }

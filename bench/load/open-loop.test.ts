@@ -15,6 +15,7 @@ const base: Omit<LoadOptions, 'port'> = {
     idPrefix: 'open',
     cardFirst: 1,
     cardCount: 10,
+    cardsPerAccount: 1,
     cardOrder: 'random',
     amountMinorMin: 1000,
     amountMinorMax: 9999,

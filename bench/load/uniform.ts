@@ -31,6 +31,8 @@ export interface UniformOptions {
   /** Accounts (with one card each) `cardFirst` … `cardFirst + cardCount − 1`; one card is one hot account. */
   readonly cardFirst: number;
   readonly cardCount: number;
+  /** Up to 9, drawn at random: with one account this is a hot account of several cards. Usually 1. */
+  readonly cardsPerAccount: number;
   /** `random`: uniform, from the seed. `sequence`: every card in turn. */
   readonly cardOrder: 'random' | 'sequence';
   /** Amounts are uniform in [min, max], minor units; both have the same number of digits. */
@@ -44,20 +46,18 @@ export interface UniformOptions {
 export function uniformTraffic(options: UniformOptions): TrafficPlan {
   integer('cardFirst', options.cardFirst, 1, 999_999_999);
   integer('cardCount', options.cardCount, 1, 999_999_999);
+  integer('cardsPerAccount', options.cardsPerAccount, 1, 9);
   integer('amountMinorMin', options.amountMinorMin, 1, 999_999_999);
   integer('amountMinorMax', options.amountMinorMax, options.amountMinorMin, 999_999_999);
   idOfThread(options.idPrefix, 0);
   if (String(options.amountMinorMin).length !== String(options.amountMinorMax).length)
     throw new RangeError('load: amountMinorMin and amountMinorMax must have the same number of digits');
-  if (cardDigits(options.cardFirst + options.cardCount - 1) - cardDigits(options.cardFirst) > 1)
-    throw new RangeError('load: card numbers of more than two lengths; split the run');
   return { module: import.meta.url, options };
 }
 
 interface UniformExchange extends Exchange {
-  readonly message: UniformMessage;
-  /** For card numbers with one digit more; the same as `message` when there are none. */
-  readonly messageWide: UniformMessage;
+  /** One per length of card numbers, shortest first: each length has its own Content-Length. */
+  readonly messages: readonly UniformMessage[];
   /** The one in flight. */
   sent: UniformMessage;
 }
@@ -73,8 +73,7 @@ class UniformTraffic implements Traffic<UniformExchange> {
   readonly #random: Random;
   readonly #reader = new DecisionReader();
   readonly #amountSpan: number;
-  readonly #cardLast: number;
-  /** The first card number that needs the wide message. */
+  /** The first card number that needs the second message. */
   readonly #cardNarrowEnd: number;
   #sequence = 0;
 
@@ -84,24 +83,27 @@ class UniformTraffic implements Traffic<UniformExchange> {
     this.#context = context;
     this.#random = new Random(context.seed, context.threadNumber);
     this.#amountSpan = options.amountMinorMax - options.amountMinorMin + 1;
-    this.#cardLast = options.cardFirst + options.cardCount - 1;
     this.#cardNarrowEnd = 10 ** cardDigits(options.cardFirst);
   }
 
   exchange(): UniformExchange {
-    const message = new UniformMessage(this.#options, this.#context, cardDigits(this.#options.cardFirst));
-    const messageWide =
-      this.#cardLast < this.#cardNarrowEnd
-        ? message
-        : new UniformMessage(this.#options, this.#context, cardDigits(this.#cardLast));
-    return { kind: 0, message, messageWide, sent: message };
+    const { cardFirst, cardCount } = this.#options;
+    const messages: UniformMessage[] = [];
+    for (let digits = cardDigits(cardFirst); digits <= cardDigits(cardFirst + cardCount - 1); digits++) {
+      messages.push(new UniformMessage(this.#options, this.#context, digits));
+    }
+    return { kind: 0, messages, sent: messages[0]! };
   }
 
   compose(exchange: UniformExchange): Uint8Array {
     const sequence = this.#sequence++;
     const card = this.#card(sequence);
-    const message = card < this.#cardNarrowEnd ? exchange.message : exchange.messageWide;
-    message.patch(sequence, card, this.#options.amountMinorMin + this.#random.below(this.#amountSpan));
+    const { messages } = exchange;
+    const index = card < this.#cardNarrowEnd ? 0 : cardDigits(card) - cardDigits(this.#options.cardFirst);
+    const message = messages[index]!;
+    const { cardsPerAccount, amountMinorMin } = this.#options;
+    const cardOfAccount = cardsPerAccount === 1 ? 1 : 1 + this.#random.below(cardsPerAccount);
+    message.patch(sequence, card, cardOfAccount, amountMinorMin + this.#random.below(this.#amountSpan));
     exchange.sent = message;
     return message.bytes;
   }
@@ -169,9 +171,11 @@ export class UniformMessage {
   }
 
   /** Writes the next question. `amountMinor` is ignored by messages that carry none. */
-  patch(sequence: number, cardNumber: number, amountMinor: number): void {
+  patch(sequence: number, cardNumber: number, cardOfAccount: number, amountMinor: number): void {
     writeDigits(this.bytes, this.#sequenceOffset, sequenceDigitCount, sequence);
     writeDigits(this.bytes, this.#cardOffset, this.#cardDigitCount, cardNumber);
+    // `card_000007_1`: the digit after the underscore.
+    this.bytes[this.#cardOffset + this.#cardDigitCount + 1] = 48 + cardOfAccount;
     if (this.#amountOffset >= 0) writeDigits(this.bytes, this.#amountOffset, this.#amountDigitCount, amountMinor);
   }
 }
