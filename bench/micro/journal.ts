@@ -13,13 +13,12 @@ import { journalSizesDefault, openJournal } from '../../workers/journal.js';
 import { replayJournal } from '../../workers/journal-reader.js';
 import { frameBytesFor } from '../../workers/segment.js';
 import { FileStorage } from '../../workers/storage.js';
+import { isMain } from '../run.js';
 
-const durationMs = Number(process.argv[2] ?? 1500);
-const rounds = Number(process.argv[3] ?? 3);
 const recordBytes = 250;
 const batches = [1, 16, 128, 1024];
 
-interface Measured {
+export interface Measured {
   readonly appends: number;
   readonly bytes: number;
   readonly elapsedMs: number;
@@ -28,7 +27,7 @@ interface Measured {
 }
 
 /** Records of 200 to 300 bytes that look like records: a length, some zeros, some text. */
-function sampleBatch(count: number): Uint8Array {
+export function sampleBatch(count: number): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let index = 0; index < count; index++) {
     const length = recordBytes - 50 + ((index * 37) % 101);
@@ -40,7 +39,7 @@ function sampleBatch(count: number): Uint8Array {
   return Buffer.concat(parts);
 }
 
-function measureJournal(root: string, batch: Uint8Array, count: number): Measured {
+export function measureJournal(root: string, batch: Uint8Array, count: number, durationMs: number): Measured {
   const storage = new FileStorage();
   const progress = createProgress(1).partitions[0]!;
   const place = { storage, directory: join(root, 'p0'), partition: 0, partitionCount: 1 };
@@ -71,7 +70,7 @@ function measureJournal(root: string, batch: Uint8Array, count: number): Measure
   };
 }
 
-function measureControl(root: string, batch: Uint8Array): Measured {
+export function measureControl(root: string, batch: Uint8Array, durationMs: number): Measured {
   const path = join(root, 'control');
   const file = openSync(path, 'w');
   const fileBytes = journalSizesDefault.segmentBytes;
@@ -111,19 +110,24 @@ function row(name: string, count: number, { appends, bytes, elapsedMs, times }: 
   return `${name.padEnd(9)}${String(count).padStart(6)}${cells.map((cell) => cell.padStart(11)).join('')}`;
 }
 
-const scratch = mkdtempSync(join(process.cwd(), '.data-bench-journal-'));
-try {
-  console.log(
-    `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${durationMs} ms each, ${rounds} rounds`,
-  );
-  console.log('            batch  appends/s  records/s       MB/s     p50 ms     p99 ms   p99.9 ms');
-  for (let round = 0; round < rounds; round++) {
-    for (const count of batches) {
-      const batch = sampleBatch(count);
-      console.log(row('control', count, measureControl(scratch, batch)));
-      console.log(row('journal', count, measureJournal(join(scratch, `${round}-${count}`), batch, count)));
+function main(durationMs: number, rounds: number): void {
+  const scratch = mkdtempSync(join(process.cwd(), '.data-bench-journal-'));
+  try {
+    console.log(
+      `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${durationMs} ms each, ${rounds} rounds`,
+    );
+    console.log('            batch  appends/s  records/s       MB/s     p50 ms     p99 ms   p99.9 ms');
+    for (let round = 0; round < rounds; round++) {
+      for (const count of batches) {
+        const batch = sampleBatch(count);
+        console.log(row('control', count, measureControl(scratch, batch, durationMs)));
+        const root = join(scratch, `${round}-${count}`);
+        console.log(row('journal', count, measureJournal(root, batch, count, durationMs)));
+      }
     }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
   }
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
 }
+
+if (isMain(import.meta.url)) main(Number(process.argv[2] ?? 1500), Number(process.argv[3] ?? 3));

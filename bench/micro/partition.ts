@@ -7,6 +7,7 @@ import { Slab } from '../../engine/core/slab.js';
 import { createMarqetaCodec } from '../../engine/wire/marqeta.js';
 import { nativeCodec } from '../../engine/wire/native.js';
 import { Partition, type PartitionJournal } from '../../workers/partition.js';
+import { isMain } from '../run.js';
 
 const dayMs = 86_400_000;
 const accountCount = 10_000;
@@ -80,26 +81,32 @@ function token(number: number): string {
   return `card_${String(number).padStart(6, '0')}_1`;
 }
 
-const batches = Number(process.argv[2] ?? 4000);
-const entries = Number(process.argv[3] ?? 64);
-const { partition, slab } = build();
-let id = 0;
-let checked = 0;
-let decideNs = 0;
-for (let batch = 0; batch < batches; batch++) {
-  slab.clear();
-  for (let entry = 0; entry < entries; entry++) {
-    const body = `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${token((id * 7919) % accountCount || 1)}","amount":${100 + (id % 400)},"currency":"USD","merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}`;
-    slab.add(Protocol.native, 0, Date.now(), Buffer.from(body));
+/** Nanoseconds per authorization, over the second half of the batches: the first warms the compiler up. */
+export function measurePartition(batches: number, entries: number): number {
+  const { partition, slab } = build();
+  let id = 0;
+  let checked = 0;
+  let decideNs = 0;
+  for (let batch = 0; batch < batches; batch++) {
+    slab.clear();
+    for (let entry = 0; entry < entries; entry++) {
+      const body = `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${token((id * 7919) % accountCount || 1)}","amount":${100 + (id % 400)},"currency":"USD","merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}`;
+      slab.add(Protocol.native, 0, Date.now(), Buffer.from(body));
+    }
+    slab.seal(Date.now(), 1000);
+    const startedAt = process.hrtime.bigint();
+    partition.run(slab);
+    if (batch >= batches / 2) decideNs += Number(process.hrtime.bigint() - startedAt);
+    for (let entry = 0; entry < entries; entry++)
+      if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) checked++;
   }
-  slab.seal(Date.now(), 1000);
-  const startedAt = process.hrtime.bigint();
-  partition.run(slab);
-  // The first half warms the compiler up.
-  if (batch >= batches / 2) decideNs += Number(process.hrtime.bigint() - startedAt);
-  for (let entry = 0; entry < entries; entry++)
-    if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) checked++;
+  if (checked !== batches * entries) throw new Error(`${batches * entries - checked} messages were not approved`);
+  return decideNs / (Math.ceil(batches / 2) * entries);
 }
-if (checked !== batches * entries) throw new Error(`${batches * entries - checked} messages were not approved`);
-const messages = Math.ceil(batches / 2) * entries;
-process.stdout.write(`partition: ${Math.round(decideNs / messages)} ns per authorization, batches of ${entries}\n`);
+
+if (isMain(import.meta.url)) {
+  const batches = Number(process.argv[2] ?? 4000);
+  const entries = Number(process.argv[3] ?? 64);
+  const ns = measurePartition(batches, entries);
+  process.stdout.write(`partition: ${Math.round(ns)} ns per authorization, batches of ${entries}\n`);
+}

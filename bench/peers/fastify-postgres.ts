@@ -20,8 +20,8 @@ interface AuthorizationRow {
 export class RowLockPeer implements Peer {
   readonly #sql: postgres.Sql;
 
-  constructor(databaseUrl: string) {
-    this.#sql = connectPeer(databaseUrl);
+  constructor(databaseUrl: string, schema: string) {
+    this.#sql = connectPeer(databaseUrl, schema);
   }
 
   authorize({ id, card, amount, currency, merchant }: Question): Promise<Outcome> {

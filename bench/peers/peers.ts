@@ -48,10 +48,14 @@ export interface PeerOptions {
   /** A durable Postgres that does not run at low priority; the peers make a schema of their own in it. */
   readonly databaseUrl: string;
   readonly databasePid: number | null;
+  /** The peer's own schema; emptied at the start. Default: `peer`. */
+  readonly schema?: string;
   readonly cardCount: number;
   readonly balanceMinor: number;
   readonly credentials: { readonly user: string; readonly password: string };
 }
+
+const schemaDefault = 'peer';
 
 export async function startPeer(name: PeerName, options: PeerOptions): Promise<RunningPeer> {
   const store = await startStore(name, options);
@@ -66,6 +70,7 @@ export async function startPeer(name: PeerName, options: PeerOptions): Promise<R
         PEER_USER: options.credentials.user,
         PEER_PASSWORD: options.credentials.password,
         PEER_STORE_URL: store.url,
+        PEER_SCHEMA: options.schema ?? schemaDefault,
       },
       logFile: join(options.dataDir, `${name}.log`),
       isReady: async (logged) => logged.includes('listening'),
@@ -88,7 +93,7 @@ interface Store {
 }
 
 async function startStore(name: PeerName, options: PeerOptions): Promise<Store> {
-  const { cardCount, balanceMinor, databaseUrl } = options;
+  const { cardCount, balanceMinor, databaseUrl, schema = schemaDefault } = options;
   if (name === 'redis-always' || name === 'redis-everysec') {
     const dir = join(options.dataDir, name);
     await mkdir(dir, { recursive: true });
@@ -99,11 +104,11 @@ async function startStore(name: PeerName, options: PeerOptions): Promise<Store> 
     await peer.close();
     return { url: redis.url, pid: redis.pid, stop: () => redis.stop() };
   }
-  const sql = connectPeer(databaseUrl);
-  await createPeerTables(sql, cardCount, balanceMinor);
+  const sql = connectPeer(databaseUrl, schema);
+  await createPeerTables(sql, schema, cardCount, balanceMinor);
   await sql.end({ timeout: 5 });
   if (name === 'postgres-function') {
-    const peer = new FunctionPeer(databaseUrl);
+    const peer = new FunctionPeer(databaseUrl, schema);
     await peer.prepare();
     await peer.close();
   }

@@ -16,8 +16,8 @@ interface Row {
 export class FunctionPeer implements Peer {
   readonly #sql: postgres.Sql;
 
-  constructor(databaseUrl: string) {
-    this.#sql = connectPeer(databaseUrl);
+  constructor(databaseUrl: string, schema: string) {
+    this.#sql = connectPeer(databaseUrl, schema);
   }
 
   /** Creates the function; after createPeerTables. */
@@ -39,16 +39,16 @@ export class FunctionPeer implements Peer {
 
 /** The row lock comes first, so that two equal questions wait for each other; the insert settles what it cannot. */
 const functionText = `
-create or replace function peer.authorize(p_id text, p_card text, p_amount bigint, p_currency text, p_merchant text,
+create or replace function authorize(p_id text, p_card text, p_amount bigint, p_currency text, p_merchant text,
   out approved boolean, out reason text, out available bigint, out conflict boolean)
 language plpgsql as $$
 declare
-  account peer.accounts;
-  seen peer.authorizations;
+  account accounts;
+  seen authorizations;
 begin
   conflict := false;
-  select * into account from peer.accounts a where a.card = p_card for update;
-  select * into seen from peer.authorizations s where s.id = p_id;
+  select * into account from accounts a where a.card = p_card for update;
+  select * into seen from authorizations s where s.id = p_id;
   if seen.id is null and account.card is not null then
     reason := case
       when account.status <> 'active' then 'card_inactive'
@@ -56,16 +56,16 @@ begin
       else 'approved' end;
     approved := reason = 'approved';
     available := account.available - case when approved then p_amount else 0 end;
-    insert into peer.authorizations (id, card, amount, currency, merchant, approved, reason, available)
+    insert into authorizations (id, card, amount, currency, merchant, approved, reason, available)
     values (p_id, p_card, p_amount, p_currency, p_merchant, approved, reason, available)
     on conflict (id) do nothing;
     if found then
       if approved then
-        update peer.accounts a set available = a.available - p_amount, held = a.held + p_amount where a.card = p_card;
+        update accounts a set available = a.available - p_amount, held = a.held + p_amount where a.card = p_card;
       end if;
       return;
     end if;
-    select * into seen from peer.authorizations s where s.id = p_id;
+    select * into seen from authorizations s where s.id = p_id;
   end if;
   if seen.id is null then
     approved := false;

@@ -4,27 +4,32 @@ import postgres from 'postgres';
 /** The pool of the account API: enough for two cores many times over. */
 const connectionCountMax = 20;
 
-export function connectPeer(databaseUrl: string): postgres.Sql {
+export function connectPeer(databaseUrl: string, schema: string): postgres.Sql {
   return postgres(databaseUrl, {
     max: connectionCountMax,
     connect_timeout: 10,
     onnotice: () => undefined,
-    connection: { search_path: 'peer', application_name: 'peer' },
+    connection: { search_path: schema, application_name: 'peer' },
   });
 }
 
 /** Makes empty tables with `cardCount` funded accounts, one card each, named as the load generator names them. */
-export async function createPeerTables(sql: postgres.Sql, cardCount: number, balanceMinor: number): Promise<void> {
+export async function createPeerTables(
+  sql: postgres.Sql,
+  schema: string,
+  cardCount: number,
+  balanceMinor: number,
+): Promise<void> {
   await sql.unsafe(`
-    drop schema if exists peer cascade;
-    create schema peer;
-    create table peer.accounts (
+    drop schema if exists ${schema} cascade;
+    create schema ${schema};
+    create table ${schema}.accounts (
       card text primary key,
       status text not null,
       available bigint not null check (available >= 0),
       held bigint not null default 0
     ) with (fillfactor = 50);
-    create table peer.authorizations (
+    create table ${schema}.authorizations (
       id text primary key,
       card text not null,
       amount bigint not null,
@@ -35,8 +40,8 @@ export async function createPeerTables(sql: postgres.Sql, cardCount: number, bal
       available bigint not null,
       created_at timestamptz not null default now()
     );
-    insert into peer.accounts (card, status, available)
+    insert into ${schema}.accounts (card, status, available)
     select 'card_' || lpad(n::text, 6, '0') || '_1', 'active', ${Number(balanceMinor)}
     from generate_series(1, ${Number(cardCount)}) as n;
-    analyze peer.accounts;`);
+    analyze ${schema}.accounts;`);
 }

@@ -7,15 +7,15 @@ import { type FrontOptions, serveFront } from './front.js';
 import { FunctionPeer } from './postgres-function.js';
 import { RedisPeer } from './redis-lua.js';
 
-const { PEER_PORT, PEER_USER = '', PEER_PASSWORD = '', PEER_STORE_URL = '' } = process.env;
+const { PEER_PORT, PEER_USER = '', PEER_PASSWORD = '', PEER_STORE_URL = '', PEER_SCHEMA = '' } = process.env;
 const options: FrontOptions = { host: '127.0.0.1', port: Number(PEER_PORT), user: PEER_USER, password: PEER_PASSWORD };
 
 switch (process.argv[2]) {
   case 'fastify':
-    await serveFastify(new RowLockPeer(PEER_STORE_URL), options);
+    await serveFastify(new RowLockPeer(PEER_STORE_URL, PEER_SCHEMA), options);
     break;
   case 'function':
-    await serveFront(new FunctionPeer(PEER_STORE_URL), options);
+    await serveFront(new FunctionPeer(PEER_STORE_URL, PEER_SCHEMA), options);
     break;
   case 'redis':
     await serveFront(new RedisPeer(PEER_STORE_URL), options);

@@ -1,0 +1,192 @@
+/** What a scenario gets to work with, and the shapes that scenarios are written in. */
+
+import { lifeCycleTraffic } from '../load/life-cycle.js';
+import { newIdPrefix } from '../load/load.js';
+import type { LoadOptions, Pace } from '../load/options.js';
+import type { TrafficPlan } from '../load/traffic.js';
+import { type UniformOptions, uniformTraffic } from '../load/uniform.js';
+import { type Measurement, measureLoad, type Target } from '../measure.js';
+import type { RunningPeer } from '../peers/peers.js';
+import { alone } from '../rounds.js';
+import type { Stack } from '../stack.js';
+import type { Goal, Sample, ScenarioOutcome, Series } from './figures.js';
+import { sampleOf } from './sample.js';
+
+/** How large everything is: `full` measures, `smoke` proves in a second or two that a scenario still runs. */
+export interface Scale {
+  readonly name: 'full' | 'smoke';
+  readonly roundCount: number;
+  readonly warmUpMs: number;
+  readonly durationMs: number;
+  /** Accounts with one card each in the database. */
+  readonly accountCount: number;
+  readonly connectionCountMax: number;
+}
+
+export const scales: Readonly<Record<'full' | 'smoke', Scale>> = {
+  full: {
+    name: 'full',
+    roundCount: 3,
+    warmUpMs: 1000,
+    durationMs: 4000,
+    accountCount: 10_000,
+    connectionCountMax: 10_000,
+  },
+  smoke: { name: 'smoke', roundCount: 1, warmUpMs: 30, durationMs: 120, accountCount: 300, connectionCountMax: 64 },
+};
+
+/** So that no account runs dry: declines for funds would be another, shorter path. */
+export const balanceMinor = 1_000_000_000_000;
+
+export interface Bench {
+  readonly scale: Scale;
+  readonly stack: Stack;
+  readonly log: (line: string) => void;
+  /** Started once, for the first scenario that asks. */
+  peers(): Promise<readonly RunningPeer[]>;
+}
+
+/** One scenario: a small file with a name, run alone or with all others. */
+export interface Scenario {
+  readonly name: string;
+  /** The question that it answers. */
+  readonly title: string;
+  /** How long it takes at full scale, about; for the remaining time. */
+  readonly seconds: number;
+  run(bench: Bench): Promise<ScenarioOutcome>;
+}
+
+/** Number of a variable of the environment, for sizes that take long at their largest. */
+export function sizeFromEnvironment(name: string, fallback: number): number {
+  const given = process.env[name];
+  if (given === undefined || given === '') return fallback;
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a positive integer, not ${given}`);
+  return value;
+}
+
+/** Fixed, so that every run sends the same cards and amounts at the same instants. */
+const seed = 20_261_124;
+export const path = '/v1/authorizations';
+
+export interface LoadPlan {
+  readonly pace: Pace;
+  readonly connectionCount: number;
+  readonly traffic: TrafficPlan;
+  readonly durationMs?: number;
+  readonly warmUpMs?: number;
+  readonly requestCountMax?: number;
+}
+
+/** Runs one load of a scenario against a server. */
+export function measure(bench: Bench, target: Target, plan: LoadPlan): Promise<Measurement> {
+  const { scale } = bench;
+  const options: Omit<LoadOptions, 'host' | 'port'> = {
+    threadCount: 1,
+    warmUpMs: scale.warmUpMs,
+    durationMs: scale.durationMs,
+    requestCountMax: null,
+    // Longer than every deadline: a timeout means that no answer came at all.
+    timeoutMs: 5000,
+    seed,
+    // A run that only proves that it can run may be late.
+    ...(scale.name === 'smoke' ? { lagMsMax: 60_000 } : {}),
+    ...plan,
+    connectionCount: Math.min(plan.connectionCount, scale.connectionCountMax),
+  };
+  return measureLoad(target, options);
+}
+
+/** Plain authorizations, cards all alike. */
+export function plainTraffic(bench: Bench, options: Partial<UniformOptions> = {}): TrafficPlan {
+  return uniformTraffic({
+    path,
+    credentials: bench.stack.credentials,
+    kind: 'authorization',
+    idPrefix: newIdPrefix('suite'),
+    cardFirst: 1,
+    cardCount: bench.scale.accountCount,
+    cardsPerAccount: 1,
+    cardOrder: 'random',
+    amountMinorMin: 1000,
+    amountMinorMax: 9999,
+    answers: 'decision',
+    ...options,
+  });
+}
+
+/** Skewed cards and shops, amounts as people spend them; `all`: with clearings, reversals and the rest. */
+export function realTraffic(bench: Bench, mix: 'all' | 'authorizations'): TrafficPlan {
+  return lifeCycleTraffic({
+    path,
+    credentials: bench.stack.credentials,
+    idPrefix: newIdPrefix('suite'),
+    cardFirst: 1,
+    cardCount: bench.scale.accountCount,
+    cardSkew: 0.8,
+    mix,
+    unaffordableMinor: balanceMinor * 2,
+  });
+}
+
+/** Rates that a smoke run can serve beside a test suite. */
+export function rate(bench: Bench, perSecond: number): Pace {
+  return {
+    kind: 'open',
+    ratePerSecond: bench.scale.name === 'smoke' ? Math.min(perSecond, 500) : perSecond,
+    arrivals: 'poisson',
+  };
+}
+
+export interface Contender {
+  readonly name: string;
+  readonly control: boolean;
+  /** False: the engine is frozen meanwhile, so that its settling does not slow down what stands beside it. */
+  readonly needsEngine: boolean;
+  run(): Promise<Sample>;
+}
+
+/** The engine under a load; `plan` is asked anew each round, because ids must be new. */
+export function engineContender(bench: Bench, name: string, plan: () => LoadPlan): Contender {
+  const run = async () => sampleOf(await measure(bench, bench.stack.engine, plan()));
+  return { name, control: false, needsEngine: true, run };
+}
+
+/** Round after round, all contenders in turn, so that a drifting machine hurts all alike. */
+export async function alternate(
+  bench: Bench,
+  contenders: readonly Contender[],
+  roundCount = bench.scale.roundCount,
+): Promise<Series[]> {
+  const samples = contenders.map(() => [] as Sample[]);
+  for (let round = 1; round <= roundCount; round++) {
+    for (const [index, contender] of contenders.entries()) {
+      // Nobody looks at a smoke run's figures: it need not wait for a quiet machine.
+      const sample =
+        contender.needsEngine || bench.scale.name === 'smoke'
+          ? await contender.run()
+          : await alone(bench.stack, bench.log, () => contender.run());
+      samples[index]!.push(sample);
+      bench.log(`round ${round} of ${roundCount}, ${contender.name}: ${describe(sample)}`);
+    }
+  }
+  return contenders.map(({ name, control }, index) => ({ name, control, samples: samples[index]! }));
+}
+
+export function describe({ figures, faults, invalid }: Sample): string {
+  const { perSecond, p99Ms } = figures;
+  return [
+    perSecond === undefined ? '' : `${Math.round(perSecond)}/s`,
+    p99Ms === undefined ? '' : `p99 ${p99Ms.toFixed(2)} ms`,
+    ...faults,
+    invalid === null ? '' : `INVALID: ${invalid}`,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+/** In how many rounds the engine did what is asked; a round that is invalid did not. */
+export function goal(text: string, samples: readonly Sample[], isMet: (figures: Sample['figures']) => boolean): Goal {
+  const metCount = samples.filter((sample) => sample.invalid === null && isMet(sample.figures)).length;
+  return { text, metCount, roundCount: samples.length };
+}

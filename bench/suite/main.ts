@@ -1,0 +1,71 @@
+/**
+ * `make bench`: all scenarios, or those that SCENARIOS names.
+ *
+ *   node dist/bench/suite/main.js [names…] [--rounds N] [--into FOLDER] [--smoke] [--list]
+ *
+ * --into adds to the result in that folder, so that a long suite can be measured in parts.
+ */
+import { parseArgs } from 'node:util';
+import { repositoryRoot } from '../../deploy/repository-root.js';
+import { describeMachine, isMemoryFileSystem, readVersions } from '../machine.js';
+import { resultFolder, runUntilSignal } from '../run.js';
+import { scales } from './bench.js';
+import type { SuiteResult } from './figures.js';
+import { readResult, withScenario, writeResult } from './results.js';
+import { runSuite } from './run.js';
+import { scenarios } from './scenarios/index.js';
+import { renderScenario } from './table.js';
+
+await runUntilSignal(async (signal) => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string' },
+      into: { type: 'string' },
+      smoke: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  const write = (text: string) => void process.stdout.write(`${text}\n`);
+  if (values.list) {
+    for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
+    return 0;
+  }
+  const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name));
+  if (unknown.length > 0) {
+    write(`no scenario is named ${unknown.join(' or ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
+    return 2;
+  }
+  const chosen = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const base = values.smoke ? scales.smoke : scales.full;
+  const roundCount = values.rounds === undefined ? base.roundCount : Number(values.rounds);
+  if (!Number.isInteger(roundCount) || roundCount < 1 || roundCount > 100) {
+    write('--rounds must be an integer from 1 to 100');
+    return 2;
+  }
+  const machine = await describeMachine();
+  const folder = values.into ?? resultFolder(machine);
+  let result: SuiteResult = (await readResult(folder)) ?? {
+    machine,
+    versions: await readVersions(),
+    command: ['make bench', ...(positionals.length > 0 ? [`SCENARIOS="${positionals.join(' ')}"`] : [])].join(' '),
+    warnings: (await isMemoryFileSystem(repositoryRoot()))
+      ? ['The journal stood in a file system in memory, where a sync costs nothing.']
+      : [],
+    scenarios: [],
+  };
+  await runSuite({
+    scenarios: chosen,
+    scale: { ...base, roundCount },
+    write,
+    signal,
+    async onResult(scenario) {
+      result = withScenario(result, scenario);
+      await writeResult(folder, result);
+      write(`\n${renderScenario(scenario)}`);
+    },
+  });
+  write(folder);
+  const samples = result.scenarios.flatMap(({ series }) => series.flatMap((one) => one.samples));
+  return samples.some(({ faults }) => faults.some((fault) => !fault.endsWith('declined'))) ? 1 : 0;
+});

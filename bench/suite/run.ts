@@ -1,0 +1,143 @@
+/** Runs scenarios one after the other on one stack: engine, echo, Postgres and, if asked for, the peers. */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
+import { scrapeMetrics } from '../metrics.js';
+import { checkAuthorizer } from '../peers/conformance.js';
+import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
+import { type Stack, startStack } from '../stack.js';
+import { type Bench, balanceMinor, type Scale, type Scenario } from './bench.js';
+import type { ScenarioResult } from './figures.js';
+import { Progress } from './progress.js';
+
+export interface SuiteOptions {
+  readonly scenarios: readonly Scenario[];
+  readonly scale: Scale;
+  /** Uses this migrated database for everything instead of starting servers of its own. */
+  readonly databaseUrl?: string;
+  readonly write: (line: string) => void;
+  readonly signal: AbortSignal;
+  /** Called after each scenario, so that what was measured is kept if the next one fails. */
+  readonly onResult: (result: ScenarioResult) => void | Promise<void>;
+}
+
+/** A backlog of a few hundred thousand records; more is said in the log and left behind. */
+const settleWaitMsMax = 60_000;
+const settleLookMs = 500;
+
+export async function runSuite(options: SuiteOptions): Promise<void> {
+  const { scale, signal } = options;
+  const progress = new Progress(
+    options.scenarios.map(({ seconds }) => (scale.name === 'smoke' ? 1 : seconds)),
+    options.write,
+  );
+  const log = (line: string) => progress.log(line);
+  const stack = await startStack({
+    accountCount: scale.accountCount,
+    balanceMinor,
+    log,
+    // A smoke run shares its cores with other tests: what it proves is not speed.
+    ...(scale.name === 'smoke' ? { engineEnv: { DEADLINE_MS: '3000' } } : {}),
+    ...(options.databaseUrl === undefined ? {} : { databaseUrl: options.databaseUrl }),
+  });
+  const peers = new Peers(stack, options, log);
+  const stopAll = async () => {
+    await peers.stop();
+    await stack.stop();
+  };
+  signal.addEventListener('abort', () => void stopAll());
+  try {
+    const bench: Bench = { scale, stack, log, peers: () => peers.all() };
+    for (const scenario of options.scenarios) {
+      if (signal.aborted) return;
+      progress.begin(scenario.name);
+      if (scale.name === 'full') await settled(stack, log);
+      const startedMs = performance.now();
+      const outcome = await scenario.run(bench);
+      const seconds = (performance.now() - startedMs) / 1000;
+      const { name, title } = scenario;
+      await options.onResult({ name, title, ...outcome, seconds, date: new Date().toISOString() });
+      progress.end();
+    }
+  } finally {
+    await stopAll();
+  }
+}
+
+/** Waits until Postgres has what earlier scenarios decided: settling takes cores, and must not be charged to the next. */
+async function settled({ engine }: Stack, log: (line: string) => void): Promise<void> {
+  const deadlineMs = performance.now() + settleWaitMsMax;
+  let backlog = 0;
+  while (performance.now() < deadlineMs) {
+    const metrics = await scrapeMetrics(engine.metricsUrl).catch(() => null);
+    backlog = metrics?.values.get('shipper_lag_records') ?? 0;
+    if (backlog === 0) return;
+    await delay(settleLookMs);
+  }
+  log(`${Math.round(backlog)} records of earlier scenarios are still being settled`);
+}
+
+/** The peers, each checked before it is measured. */
+class Peers {
+  readonly #stack: Stack;
+  readonly #options: SuiteOptions;
+  readonly #log: (line: string) => void;
+  readonly #ends: (() => Promise<void>)[] = [];
+  #all: Promise<readonly RunningPeer[]> | null = null;
+
+  constructor(stack: Stack, options: SuiteOptions, log: (line: string) => void) {
+    this.#stack = stack;
+    this.#options = options;
+    this.#log = log;
+  }
+
+  all(): Promise<readonly RunningPeer[]> {
+    this.#all ??= this.#start();
+    return this.#all;
+  }
+
+  async #start(): Promise<readonly RunningPeer[]> {
+    const { scale } = this.#options;
+    const { credentials } = this.#stack;
+    const dataDir = join(this.#stack.dataDir, 'peers');
+    await mkdir(dataDir, { recursive: true });
+    await chmod(dataDir, 0o755);
+    const database = await this.#database(dataDir);
+    const peers: RunningPeer[] = [];
+    for (const name of peerNames) {
+      const { url: databaseUrl, pid: databasePid } = database;
+      const cardCount = scale.accountCount;
+      const started = { dataDir, databaseUrl, databasePid, cardCount, balanceMinor, credentials };
+      // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a test.
+      if (scale.name === 'full') {
+        const checked = await startPeer(name, started);
+        await checkAuthorizer({ port: checked.port, credentials, cardCount, balanceMinor }).finally(() =>
+          checked.stop(),
+        );
+      }
+      const schema = name === 'fastify-postgres' ? 'peer_lock' : 'peer_function';
+      const peer = await startPeer(name, { ...started, schema });
+      this.#ends.push(() => peer.stop());
+      peers.push(peer);
+      this.#log(`${name} is up`);
+    }
+    return peers;
+  }
+
+  /** Not the engine's: that one gives way to the engine on purpose, and a peer's database is the peer. */
+  async #database(dataDir: string): Promise<{ readonly url: string; readonly pid: number | null }> {
+    const { databaseUrl } = this.#options;
+    if (databaseUrl !== undefined) return { url: databaseUrl, pid: null };
+    const server = await startEmbeddedPostgres({ dataDir, log: this.#log, priority: 'normal' });
+    this.#ends.push(() => server.stop());
+    return server;
+  }
+
+  async stop(): Promise<void> {
+    await this.#all?.catch(() => undefined);
+    for (let end = this.#ends.pop(); end !== undefined; end = this.#ends.pop()) {
+      await end().catch((error: unknown) => this.#log(`while stopping: ${String(error)}`));
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** Turns a measurement into a sample: the figures that a table, a page and a comparison can show. */
+import { faultsOf } from '../load/result.js';
+import type { Measurement } from '../measure.js';
+import type { FigureName, Sample } from './figures.js';
+
+export interface SampleOptions {
+  /** True where being turned away is part of the scenario. */
+  readonly refusalsExpected?: boolean;
+}
+
+export function sampleOf(measurement: Measurement, options: SampleOptions = {}): Sample {
+  const { load, server, journal } = measurement;
+  const { latency, latencyRefused, generator } = load;
+  const open = load.pace.kind === 'open';
+  const served = load.answerCount - load.refusedCount;
+  const us = (secondsPerThousand: number | null) => (secondsPerThousand === null ? null : secondsPerThousand * 1000);
+  const restUs =
+    server.cpuPerThousandSeconds === null
+      ? null
+      : us(
+          server.cpuPerThousandSeconds -
+            (server.mainThreadCpuPerThousandSeconds ?? 0) -
+            (server.workerCpuPerThousandSeconds ?? 0),
+        );
+  const hasWorker = journal.batchSizeMean !== null;
+  const refusals = load.refusedCount > 0;
+  const values: Partial<Record<FigureName, number | null>> = {
+    // What was turned away is no answer: it must not look like speed.
+    perSecond: load.seconds === 0 ? 0 : (load.answersPerSecond * served) / Math.max(1, load.answerCount),
+    offeredPerSecond: load.pace.kind === 'open' ? load.pace.ratePerSecond : null,
+    p50Ms: latency.p50Ms,
+    p90Ms: latency.p90Ms,
+    p99Ms: latency.p99Ms,
+    p99_9Ms: latency.p99_9Ms,
+    p99_99Ms: latency.p99_99Ms,
+    maxMs: latency.maxMs,
+    refusedPerSecond: refusals ? load.refusedCount / load.seconds : null,
+    refusedP99Ms: refusals ? latencyRefused.p99Ms : null,
+    refusedMaxMs: refusals ? latencyRefused.maxMs : null,
+    cpuUs: us(server.cpuPerThousandSeconds),
+    frontUs: us(server.mainThreadCpuPerThousandSeconds),
+    workerUs: hasWorker ? us(server.workerCpuPerThousandSeconds) : null,
+    restUs: hasWorker ? restUs : null,
+    storeUs: us(server.storeCpuPerThousandSeconds),
+    generatorUs: generator.cpuPerAnswerUs,
+    residentMiB: server.residentBytes === null ? null : server.residentBytes / 2 ** 20,
+    batch: journal.batchSizeMean,
+    syncsPerSecond: journal.syncsPerSecond,
+    syncP99Ms: journal.syncP99Ms,
+    settledPerSecond: journal.settledPerSecond,
+    backlog: journal.settleBacklogCount,
+    lagP99Ms: open ? generator.lag.p99Ms : null,
+    queuedShare: open && generator.dueCount > 0 ? generator.queuedCount / generator.dueCount : null,
+    otherCores: measurement.otherCores,
+  };
+  const faults = faultsOf(load).filter((fault) => !(options.refusalsExpected === true && /× (503|429)$/.test(fault)));
+  return { figures: known(values), histogram: load.histogram, faults, invalid: load.invalid };
+}
+
+/** A sample of something that is not a load: only the figures that are known. */
+export function sampleFrom(values: Partial<Record<FigureName, number | null>>, faults: readonly string[] = []): Sample {
+  return { figures: known(values), histogram: null, faults, invalid: null };
+}
+
+/** The sample with more figures. */
+export function withFigures(sample: Sample, values: Partial<Record<FigureName, number | null>>): Sample {
+  return { ...sample, figures: { ...sample.figures, ...known(values) } };
+}
+
+function known(values: Partial<Record<FigureName, number | null>>): Partial<Record<FigureName, number>> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
+  ) as Partial<Record<FigureName, number>>;
+}

@@ -1,0 +1,34 @@
+/** Ten thousand open connections, each used in turn: what an idle connection costs and what it does to the tail. */
+import { alternate, engineContender, goal, rate, realTraffic, type Scenario } from '../bench.js';
+
+export const connections: Scenario = {
+  name: 'connections-10k',
+  title: '10,000 connections at 5,000 authorizations per second',
+  seconds: 45,
+  async run(bench) {
+    // A fresh process: resident memory is one of the figures.
+    if (bench.scale.name === 'full') await bench.stack.restartEngine();
+    const series = await alternate(bench, [
+      engineContender(bench, 'engine', () => ({
+        pace: rate(bench, 5000),
+        connectionCount: 10_000,
+        traffic: realTraffic(bench, 'authorizations'),
+      })),
+    ]);
+    const { samples } = series[0]!;
+    const isMet = ({ p99Ms = 1e9, residentMiB = 1e9 }) => p99Ms < 5 && residentMiB < 400;
+    return {
+      settings: { connections: 10_000, arrivals: 'Poisson', traffic: 'authorizations, skewed cards and shops' },
+      series,
+      goals: [
+        goal('p99 < 5 ms, resident memory < 400 MB', samples, isMet),
+        {
+          text: 'no error',
+          metCount: samples.filter(({ faults }) => faults.length === 0).length,
+          roundCount: samples.length,
+        },
+      ],
+      notes: [],
+    };
+  },
+};

@@ -1,0 +1,32 @@
+/** All scenarios, in the order in which they run: those that fill the database last. */
+import type { Scenario } from '../bench.js';
+import { ceiling } from './ceiling.js';
+import { changesBeside } from './changes-beside.js';
+import { coldCache } from './cold-cache.js';
+import { connections } from './connections.js';
+import { disk, pureCore } from './core.js';
+import { hot } from './hot.js';
+import { lifeCycle } from './life-cycle.js';
+import { memory } from './memory.js';
+import { overload } from './overload.js';
+import { postgresSlow } from './postgres-slow.js';
+import { rates } from './rates.js';
+import { restart } from './restart.js';
+import { settleRate } from './settle-rate.js';
+
+export const scenarios: readonly Scenario[] = [
+  ceiling,
+  ...rates,
+  connections,
+  ...hot,
+  lifeCycle,
+  coldCache,
+  changesBeside,
+  postgresSlow,
+  overload,
+  pureCore,
+  disk,
+  settleRate,
+  restart,
+  memory,
+];

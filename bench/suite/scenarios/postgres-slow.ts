@@ -1,0 +1,53 @@
+/** Postgres answers late: known cards must not notice, because nothing on their path waits for it. */
+import { startSlowProxy } from '../../slow-proxy.js';
+import { alternate, type Bench, engineContender, measure, plainTraffic, rate, type Scenario } from '../bench.js';
+import type { Series } from '../figures.js';
+
+const delayMs = 50;
+
+export const postgresSlow: Scenario = {
+  name: 'postgres-slow',
+  title: `5,000 authorizations per second of known cards while every answer of Postgres takes ${delayMs} ms more`,
+  seconds: 50,
+  async run(bench) {
+    const near = await withKnownCards(bench, 'Postgres near');
+    const proxy = await startSlowProxy(bench.stack.databaseUrl, delayMs);
+    try {
+      await bench.stack.restartEngine({ env: { DATABASE_URL: proxy.url } });
+      const far = await withKnownCards(bench, `Postgres ${delayMs} ms away`);
+      return {
+        settings: { connections: 256, arrivals: 'Poisson', 'delay of Postgres, ms': delayMs },
+        series: [...near, ...far],
+        goals: [],
+        notes: [
+          'The two settings are measured one after the other, not in turn: the engine is restarted between them.',
+        ],
+      };
+    } finally {
+      // It must not lose its database while it stops.
+      await bench.stack.restartEngine();
+      await proxy.close();
+    }
+  },
+};
+
+async function withKnownCards(bench: Bench, name: string): Promise<Series[]> {
+  const cardCount = Math.min(1000, bench.scale.accountCount);
+  // Asked for until every one was loaded: what came too late the first time is known the second.
+  for (let pass = 0; pass < 2; pass++) {
+    await measure(bench, bench.stack.engine, {
+      pace: { kind: 'closed' },
+      connectionCount: 32,
+      traffic: plainTraffic(bench, { kind: 'balance_inquiry', cardOrder: 'sequence', cardCount }),
+      warmUpMs: 0,
+      durationMs: 30_000,
+      requestCountMax: cardCount,
+    });
+  }
+  const contender = engineContender(bench, name, () => ({
+    pace: rate(bench, 5000),
+    connectionCount: 256,
+    traffic: plainTraffic(bench, { cardCount }),
+  }));
+  return alternate(bench, [contender]);
+}

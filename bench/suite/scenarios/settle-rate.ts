@@ -1,0 +1,71 @@
+/**
+ * The rate that the books keep up with: what is decided must also reach Postgres, or the journal grows without end. Rates
+ * are tried from the top; the first at which the backlog does not grow is the answer. SETTLE_SECONDS says for how long each.
+ */
+import { scrapeMetrics } from '../../metrics.js';
+import { type Bench, goal, measure, plainTraffic, rate, type Scenario, sizeFromEnvironment } from '../bench.js';
+import type { Sample, Series } from '../figures.js';
+import { sampleOf, withFigures } from '../sample.js';
+
+const ratesPerSecond = [10_000, 7500, 5000, 2500, 1000];
+/** A backlog that grows by less than this share of the traffic stands still, as far as one can tell. */
+const growthShareMax = 0.01;
+const sampleEveryMs = 1000;
+
+export const settleRate: Scenario = {
+  name: 'settle-rate',
+  title: 'The highest rate at which Postgres keeps up',
+  seconds: 400,
+  async run(bench) {
+    const seconds = bench.scale.name === 'smoke' ? 1 : sizeFromEnvironment('SETTLE_SECONDS', 180);
+    const series: Series[] = [];
+    for (const perSecond of bench.scale.name === 'smoke' ? [500] : ratesPerSecond) {
+      const sample = await keepUp(bench, perSecond, seconds);
+      series.push({ name: `${perSecond}/s`, control: false, samples: [sample] });
+      bench.log(`${perSecond}/s: backlog grows by ${Math.round(sample.figures.backlogGrowthPerSecond ?? 0)} a second`);
+      if (isFlat(sample.figures)) break;
+    }
+    return {
+      settings: { 'seconds each': seconds, connections: 256, traffic: 'plain authorizations' },
+      series,
+      goals: [goal('10,000/s with a flat backlog', series[0]!.samples, isFlat)],
+      notes: ['The last row is the highest rate tried whose backlog stood still, unless its growth says otherwise.'],
+    };
+  },
+};
+
+function isFlat({ backlogGrowthPerSecond = 1e9, offeredPerSecond = 1 }: Sample['figures']): boolean {
+  return backlogGrowthPerSecond < offeredPerSecond * growthShareMax;
+}
+
+async function keepUp(bench: Bench, perSecond: number, seconds: number): Promise<Sample> {
+  const { metricsUrl } = bench.stack.engine;
+  const backlogs: { readonly atMs: number; readonly count: number }[] = [];
+  const look = async () => {
+    const metrics = await scrapeMetrics(metricsUrl).catch(() => null);
+    const count = metrics?.values.get('shipper_lag_records');
+    if (count !== undefined) backlogs.push({ atMs: performance.now(), count });
+  };
+  const timer = setInterval(() => void look(), sampleEveryMs);
+  try {
+    const measurement = await measure(bench, bench.stack.engine, {
+      pace: rate(bench, perSecond),
+      connectionCount: 256,
+      traffic: plainTraffic(bench),
+      durationMs: seconds * 1000,
+    });
+    await look();
+    return withFigures(sampleOf(measurement), { backlogGrowthPerSecond: slope(backlogs) });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Records per second by which the backlog grew in the second half: the first fills caches and lets settling begin. */
+function slope(backlogs: readonly { readonly atMs: number; readonly count: number }[]): number {
+  const half = backlogs.slice(backlogs.length >> 1);
+  const first = half[0];
+  const last = half.at(-1);
+  if (first === undefined || last === undefined || last.atMs === first.atMs) return 0;
+  return ((last.count - first.count) * 1000) / (last.atMs - first.atMs);
+}

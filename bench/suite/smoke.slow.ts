@@ -1,0 +1,74 @@
+/** Every scenario still runs, against the real engine and the real peers: small, unmeasured, so that none can rot. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { describeMachine } from '../machine.js';
+import { scales } from './bench.js';
+import { compareResults, renderChanges } from './compare.js';
+import type { ScenarioResult, SuiteResult } from './figures.js';
+import { readResult, withScenario, writeResult } from './results.js';
+import { runSuite } from './run.js';
+import { scenarios } from './scenarios/index.js';
+import { renderScenario } from './table.js';
+
+// Half a minute on an idle machine; a suite beside others may take longer.
+t.setTimeout(300_000);
+
+t.test('all scenarios run, and their report can be written, read and compared', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const results: ScenarioResult[] = [];
+  const lines: string[] = [];
+  await runSuite({
+    scenarios,
+    scale: scales.smoke,
+    databaseUrl: database.url,
+    write: (line) => lines.push(line),
+    signal: new AbortController().signal,
+    onResult: (result) => void results.push(result),
+  });
+  t.strictSame(
+    results.map(({ name }) => name),
+    scenarios.map(({ name }) => name),
+  );
+  for (const { name, series, seconds } of results) {
+    t.ok(series.length > 0, `${name} measured something`);
+    t.comment(`${name}: ${seconds.toFixed(1)} s`);
+    for (const one of series) {
+      t.ok(one.samples.length > 0, `${name}, ${one.name} has a round`);
+      for (const { figures, faults, invalid } of one.samples) {
+        t.ok(Object.keys(figures).length > 0, `${name}, ${one.name} has figures`);
+        // On a busy machine an approval may miss its deadline, which is declined and right.
+        const bad = faults.filter((fault) => !fault.endsWith('declined'));
+        t.strictSame(bad, [], `${name}, ${one.name} ran without faults`);
+        t.equal(invalid, null);
+      }
+    }
+  }
+  t.match(lines.at(-1), /%, \d+:\d\d left/);
+
+  const folder = join(t.testdir(), 'result');
+  const empty: SuiteResult = {
+    machine: await describeMachine(),
+    versions: {},
+    command: 'make bench',
+    warnings: [],
+    scenarios: [],
+  };
+  const result = results.reduce(withScenario, empty);
+  await writeResult(folder, result);
+  t.strictSame(await readResult(folder), JSON.parse(JSON.stringify(result)));
+  const files = await readdir(folder);
+  t.ok(files.includes('rate-1k--engine.hgrm'), files.join(' '));
+  t.match(
+    await readFile(join(folder, 'rate-1k--engine.hgrm'), 'utf8'),
+    /Value\s+Percentile\s+TotalCount\s+1\/\(1-Percentile\)/,
+  );
+  const page = await readFile(join(folder, 'index.html'), 'utf8');
+  t.match(page, 'uPlot=');
+  t.notMatch(page, /(?:src|href)="https?:/, 'the page asks nobody for anything');
+  for (const { name } of scenarios) t.match(page, `id="${name}"`);
+  t.match(renderScenario(results[0]!), '| engine, 256 connections |');
+  t.match(renderChanges(compareResults([result], [result])), /figures compared, \d+ within noise, 0 beyond it/);
+});

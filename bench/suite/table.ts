@@ -1,0 +1,51 @@
+/** A scenario's result as a Markdown table, for the terminal and everywhere else. */
+import { type FigureName, figureNames, figures, type ScenarioResult, spreadOf } from './figures.js';
+
+/** One row per series: the median of each figure over the rounds. Columns that nobody fills are left out. */
+export function renderScenario(scenario: ScenarioResult): string {
+  const columns = figureNames.filter((name) => scenario.series.some(({ samples }) => spreadOf(samples, name) !== null));
+  const rows = scenario.series.map(({ name, samples }) => [
+    name,
+    ...columns.map((column) => formatFigure(column, spreadOf(samples, column)?.median ?? null)),
+  ]);
+  const table = [
+    ['', ...columns.map((column) => figures[column].title)],
+    ['---', ...columns.map(() => '---:')],
+    ...rows,
+  ];
+  const lines = [
+    `### ${scenario.name}`,
+    '',
+    `${scenario.title}.`,
+    '',
+    ...table.map((cells) => `| ${cells.join(' | ')} |`),
+  ];
+  for (const line of remarks(scenario)) lines.push('', line);
+  return `${lines.join('\n')}\n`;
+}
+
+/** Goals, settings, faults and notes, a sentence each. */
+export function remarks({ settings, series, goals, notes }: ScenarioResult): string[] {
+  const lines = goals.map(
+    ({ text, metCount, roundCount }) => `Goal: ${text}: met in ${metCount} of ${roundCount} rounds.`,
+  );
+  for (const { name, samples } of series) {
+    for (const [round, { faults, invalid }] of samples.entries()) {
+      if (faults.length > 0) lines.push(`${name}, round ${round + 1}: ${faults.join(', ')}.`);
+      if (invalid !== null) lines.push(`${name}, round ${round + 1} is INVALID and not in the table: ${invalid}.`);
+    }
+  }
+  lines.push(
+    ...notes,
+    `Settings: ${Object.entries(settings)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}; medians over ${Math.max(0, ...series.map(({ samples }) => samples.length))} rounds.`,
+  );
+  return lines;
+}
+
+export function formatFigure(name: FigureName, value: number | null): string {
+  if (value === null) return '–';
+  const { digits } = figures[name];
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
