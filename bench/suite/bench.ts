@@ -27,8 +27,8 @@ export const scales: Readonly<Record<'full' | 'smoke', Scale>> = {
   full: {
     name: 'full',
     roundCount: 3,
-    warmUpMs: 1000,
-    durationMs: 4000,
+    warmUpMs: 800,
+    durationMs: 3000,
     accountCount: 10_000,
     connectionCountMax: 10_000,
   },

@@ -49,9 +49,12 @@ await runUntilSignal(async (signal) => {
     machine,
     versions: await readVersions(),
     command: ['make bench', ...(positionals.length > 0 ? [`SCENARIOS="${positionals.join(' ')}"`] : [])].join(' '),
-    warnings: (await isMemoryFileSystem(repositoryRoot()))
-      ? ['The journal stood in a file system in memory, where a sync costs nothing.']
-      : [],
+    warnings: [
+      ...(values.smoke ? ['A smoke run: it proves that the scenarios run, its figures mean nothing.'] : []),
+      ...((await isMemoryFileSystem(repositoryRoot()))
+        ? ['The journal stood in a file system in memory, where a sync costs nothing.']
+        : []),
+    ],
     scenarios: [],
   };
   await runSuite({

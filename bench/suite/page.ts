@@ -152,7 +152,7 @@ h1 { margin: 28px 0 0; font-size: 26px; } header p { margin: 4px 0 20px; color: 
 section { border-top: 1px solid var(--line); padding: 8px 0 20px; } h2 { font-size: 18px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, .about td, section > table td { text-align: left; } thead th { color: var(--soft); font-weight: 500; }
+th:first-child, .about td, section > table td, section > table th { text-align: left; } thead th { color: var(--soft); font-weight: 500; }
 tr.control th, tr.control td { color: var(--soft); } tr.met td:last-child { color: var(--good); } tr.missed td:last-child { color: var(--bad); }
 .about td { white-space: normal; } .scroll { overflow-x: auto; } .warning { color: var(--bad); }
 ul { color: var(--soft); font-size: 13px; padding-left: 18px; } .repeat { font-size: 13px; color: var(--soft); }

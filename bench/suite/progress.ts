@@ -6,7 +6,8 @@ export class Progress {
   /** Seconds that each step takes, about; what is known better is put right as it goes. */
   readonly #estimates: readonly number[];
   readonly #write: (line: string) => void;
-  readonly #startedMs = performance.now();
+  /** Of the first step: what comes before it is not in the estimates. */
+  #startedMs: number | null = null;
   #done = 0;
   #stepStartedMs = performance.now();
   #step = '';
@@ -19,6 +20,7 @@ export class Progress {
   begin(step: string): void {
     this.#step = step;
     this.#stepStartedMs = performance.now();
+    this.#startedMs ??= this.#stepStartedMs;
     this.log('started');
   }
 
@@ -34,7 +36,7 @@ export class Progress {
     const inStep = this.#step === '' ? 0 : Math.min(estimate * 0.95, (performance.now() - this.#stepStartedMs) / 1000);
     const share = total === 0 ? 1 : (before + inStep) / total;
     // Steps that were slower or faster than thought tell how the rest will be.
-    const elapsed = (performance.now() - this.#startedMs) / 1000;
+    const elapsed = (performance.now() - (this.#startedMs ?? performance.now())) / 1000;
     const left = this.#done === 0 || share === 0 ? total - inStep : (elapsed * (1 - share)) / share;
     const filled = Math.round(share * barWidth);
     const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);

@@ -12,7 +12,7 @@ const peerConnectionCount = 64;
 export const ceiling: Scenario = {
   name: 'ceiling',
   title: 'How fast, closed loop, beside a bare echo and other ways to authorize',
-  seconds: 190,
+  seconds: 140,
   async run(bench) {
     const contenders: Contender[] = [];
     for (const connectionCount of [256, 64]) {

@@ -15,7 +15,7 @@ const openCountMax = 400;
 export const changesBeside: Scenario = {
   name: 'changes-beside',
   title: `5,000 authorizations per second while ${changesPerSecond} cards a second change`,
-  seconds: 45,
+  seconds: 30,
   async run(bench) {
     const series = await alternate(bench, [
       { name: 'nothing changes', control: false, needsEngine: true, run: () => authorizations(bench) },

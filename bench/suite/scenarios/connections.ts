@@ -4,7 +4,7 @@ import { alternate, engineContender, goal, rate, realTraffic, type Scenario } fr
 export const connections: Scenario = {
   name: 'connections-10k',
   title: '10,000 connections at 5,000 authorizations per second',
-  seconds: 45,
+  seconds: 30,
   async run(bench) {
     // A fresh process: resident memory is one of the figures.
     if (bench.scale.name === 'full') await bench.stack.restartEngine();

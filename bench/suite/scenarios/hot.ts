@@ -27,7 +27,7 @@ function hotScenario(name: string, title: string, hotName: string, cardsPerAccou
   return {
     name,
     title,
-    seconds: 40,
+    seconds: 26,
     async run(bench) {
       if (cardsPerAccount > 1) await addCards(bench);
       const series = await alternate(bench, [

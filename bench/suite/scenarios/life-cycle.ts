@@ -5,7 +5,7 @@ import { sampleOf } from '../sample.js';
 export const lifeCycle: Scenario = {
   name: 'life-cycle',
   title: 'Increments, clearings, reversals, refunds and repeats among the authorizations, 5,000 messages per second',
-  seconds: 30,
+  seconds: 16,
   async run(bench) {
     const kinds: Record<string, number> = {};
     const series = await alternate(bench, [

@@ -12,7 +12,7 @@ const inFlightMax = 128;
 export const overload: Scenario = {
   name: 'overload',
   title: `Twice and ten times as many callers as are let in (${inFlightMax} at once)`,
-  seconds: 60,
+  seconds: 45,
   async run(bench) {
     const limit = bench.scale.name === 'smoke' ? 8 : inFlightMax;
     await bench.stack.restartEngine({ env: { MAX_IN_FLIGHT: String(limit) } });

@@ -7,7 +7,7 @@ const connectionCount = 256;
 export const rates: readonly Scenario[] = [1000, 5000, 10_000, 20_000].map((perSecond) => ({
   name: `rate-${perSecond / 1000}k`,
   title: `Latency at ${perSecond.toLocaleString('en-US')} authorizations per second`,
-  seconds: 45,
+  seconds: 32,
   async run(bench) {
     const pace = rate(bench, perSecond);
     const series = await alternate(bench, [
