@@ -74,7 +74,6 @@ export function transactionRoutes({ transactions }: Services) {
       access: anyCaller,
       tag: 'transactions',
       summary: 'Transactions, newest first',
-      cached: false,
       schemas: {
         query: pageQuery({
           card: Type.Optional(Id),
@@ -114,7 +113,6 @@ export function transactionRoutes({ transactions }: Services) {
       access: anyCaller,
       tag: 'transactions',
       summary: 'What was spent, by day, card or merchant category',
-      cached: false,
       schemas: {
         query: closed({
           from: Type.Optional(Timestamp),
