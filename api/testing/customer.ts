@@ -1,7 +1,14 @@
 /** A customer of the API as a client is one: registers, pays with cards at the engine, and waits for what comes later. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { EnginePlace } from '../../engine/testing/engine-process.js';
 import { testPassword, testUser } from '../../engine/testing/engine-process.js';
-import type { Reply, TestApi } from './api-inside.js';
+import type { Reply, RequestOptions } from './api-inside.js';
+
+/** What a customer needs of an API, within the test's process or beside it. */
+export interface ApiUnderTest {
+  readonly engine: EnginePlace | null;
+  request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+}
 
 export interface Decision {
   readonly approved: boolean;
@@ -24,19 +31,19 @@ export function fresh(prefix: string): string {
 }
 
 export class Customer {
-  readonly #api: TestApi;
+  readonly #api: ApiUnderTest;
   readonly token: string;
   readonly userId: string;
   readonly email: string;
 
-  constructor(api: TestApi, token: string, userId: string, email: string) {
+  constructor(api: ApiUnderTest, token: string, userId: string, email: string) {
     this.#api = api;
     this.token = token;
     this.userId = userId;
     this.email = email;
   }
 
-  static async register(api: TestApi, kind: 'personal' | 'business', timeZone = 'UTC'): Promise<Customer> {
+  static async register(api: ApiUnderTest, kind: 'personal' | 'business', timeZone = 'UTC'): Promise<Customer> {
     const email = `${fresh('customer')}@example.com`;
     const reply = await patient(() =>
       api.request('POST', '/api/auth/register', {
@@ -93,7 +100,7 @@ async function patient(ask: () => Promise<Reply>): Promise<Reply> {
 }
 
 /** Asks the engine of the test. @param message replaces fields of a purchase of 12.50 at a grocer's */
-export async function pay(api: TestApi, card: string, message: Record<string, unknown> = {}): Promise<Decision> {
+export async function pay(api: ApiUnderTest, card: string, message: Record<string, unknown> = {}): Promise<Decision> {
   const id = fresh('auth');
   const response = await fetch(`http://127.0.0.1:${api.engine!.authPort}/v1/authorizations`, {
     method: 'POST',

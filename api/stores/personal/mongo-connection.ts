@@ -35,6 +35,7 @@ export class MongoConnection {
   readonly #db: Db;
   #watcher: NodeJS.Timeout | undefined;
   #isPinging = false;
+  #isConnected = false;
   #isPrepared = false;
   /** Null: up, as far as we know. */
   #downReason: string | null = null;
@@ -125,7 +126,7 @@ export class MongoConnection {
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`no answer within ${operationMs} ms`)), operationMs);
       });
-      await Promise.race([this.#db.command({ ping: 1 }), late]).finally(() => clearTimeout(timer));
+      await Promise.race([this.#connectAndPing(), late]).finally(() => clearTimeout(timer));
       if (!this.#isPrepared) await this.#prepare();
       this.#isPrepared = true;
       if (this.#downReason !== null) this.#log.info('MongoDB answers again');
@@ -139,6 +140,15 @@ export class MongoConnection {
     } finally {
       this.#isPinging = false;
     }
+  }
+
+  /** A first connection that failed closes the driver's client for good, unless it is told to connect again. */
+  async #connectAndPing(): Promise<void> {
+    if (!this.#isConnected) {
+      await this.#client.connect();
+      this.#isConnected = true;
+    }
+    await this.#db.command({ ping: 1 });
   }
 
   /** Collections, validators where the server takes them, and indexes; all of it may be there already. */
