@@ -14,7 +14,7 @@ import { checkOrder, decideLate, declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { Reason, reasonEntry, reasonTable } from './reasons.js';
-import { amountMinorMax, Request } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request } from './request.js';
 
 /** The language of the tables is described in engine/testing/table.ts. */
 function table(name: string, text: string): void {
@@ -1041,6 +1041,20 @@ t.test('a decline without looking holds nothing and is a transaction of its own'
   t.equal(outcome.amountMinor, 500);
   t.equal(outcome.heldDelta, 0);
   t.equal(outcome.opensChain, true);
+  t.end();
+});
+
+t.test('facts are booked whatever the funds are, up to what the books can count exactly', (t) => {
+  const times = fundsMinorMax / amountMinorMax;
+  for (const type of ['refund', 'clearing', 'advice'] as const) {
+    const world = new World();
+    world.setAccount({ number: 1, currency: 'USD', funds: 0 });
+    world.setUser({ number: 1 });
+    world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+    const ask = (id: number, amount: number) => world.send({ id: `m${id}`, type, card: 'C', amount }).reason;
+    for (let count = 0; count < times; count++) t.equal(ask(count, amountMinorMax), 'approved');
+    t.equal(ask(1000, 1), 'amount_invalid', `${type} beyond the bound`);
+  }
   t.end();
 });
 

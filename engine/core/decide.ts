@@ -21,7 +21,7 @@ import {
 import type { Outcome } from './outcome.js';
 import type { CardProfile, Users } from './profile.js';
 import { Reason } from './reasons.js';
-import { amountMinorMax, type Request } from './request.js';
+import { amountMinorMax, fundsMinorMax, type Request } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 
@@ -273,15 +273,20 @@ function declined(request: Request, outcome: Outcome, idTaken: boolean): void {
 
 function amountInvalid(context: Context): boolean {
   const { type, amountMinor } = context.request;
+  const { accounts } = context.books;
   if (amountMinor > amountMinorMax) return true;
   switch (type) {
     case T.authorization:
     case T.incremental:
-    case T.advice:
-    case T.refund:
       return amountMinor <= 0;
+    // Facts are not held against the funds, but against what the books can count exactly: funds, held and posted stay
+    // within fundsMinorMax either way, so that their sums stay safe integers.
+    case T.advice:
+      return amountMinor <= 0 || addedTo(accounts, context) + amountMinor > fundsMinorMax;
+    case T.refund:
+      return amountMinor <= 0 || accounts.posted(context.account) - amountMinor < -fundsMinorMax;
     case T.clearing:
-      return amountMinor < 0;
+      return amountMinor < 0 || accounts.posted(context.account) + amountMinor > fundsMinorMax;
     case T.reversal:
       return amountMinor === 0;
     case T.verification:
@@ -295,6 +300,11 @@ function amountInvalid(context: Context): boolean {
     default:
       return unreachable(type);
   }
+}
+
+/** What an advice adds to: a purchase that is posted at once, or a hold. */
+function addedTo(accounts: Accounts, { request, account }: Context): number {
+  return request.capture ? accounts.posted(account) : accounts.held(account);
 }
 
 function originalClosed(context: Context): boolean {

@@ -23,7 +23,10 @@ export const idLengthMax = 64;
 export const merchantNameLengthMax = 128;
 /** Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
 export const amountMinorMax = 1_000_000_000_000_00;
-/** Most that deposits may bring an account to, in minor units: sums of two of these are still exact. */
+/**
+ * Most that an account's funds, holds and posted money may each come to, in minor units, below zero too: sums of two of
+ * these are still exact.
+ */
 export const fundsMinorMax = 4_000_000_000_000_000;
 
 export class Request {
