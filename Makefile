@@ -58,6 +58,7 @@ bench-compare: build ## say what changed beyond noise between two results: make 
 
 bench-micro: build ## measure codecs, journal, a partition and settling without the network
 	@node --enable-source-maps dist/bench/micro/wire.js
+	@node --enable-source-maps dist/bench/micro/decide.js
 	@node --enable-source-maps dist/bench/micro/partition.js
 	@node --enable-source-maps dist/bench/micro/journal.js
 	@node --enable-source-maps dist/bench/micro/settle.js

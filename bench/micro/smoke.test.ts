@@ -9,6 +9,7 @@ const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 for (const [name, args, expected] of [
   ['./wire.js', ['1'], /native read .* ns median/],
+  ['./decide.js', ['10000'], /ns per decision/],
   ['./partition.js', ['4', '8'], /ns per authorization/],
   ['./journal.js', ['5', '1'], /journal +1024/],
   ['./settle.js', ['200', '100', '20'], /settle +[\d,]+ records\/s/],

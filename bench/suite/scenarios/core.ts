@@ -1,6 +1,7 @@
 /** What needs no network: a partition's thread alone, and the disk alone. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { measureDecide } from '../../micro/decide.js';
 import { type Measured, measureControl, measureJournal, sampleBatch } from '../../micro/journal.js';
 import { measurePartition } from '../../micro/partition.js';
 import type { Bench, Scenario } from '../bench.js';
@@ -13,17 +14,23 @@ export const pureCore: Scenario = {
   seconds: 15,
   async run({ scale }) {
     const batchCount = scale.name === 'smoke' ? 20 : 4000;
-    const samples: Sample[] = [];
+    const decisionCount = scale.name === 'smoke' ? 20_000 : 4_000_000;
+    const deciding: Sample[] = [];
+    const partition: Sample[] = [];
+    const sample = (nsPerDecision: number) => sampleFrom({ perSecond: 1e9 / nsPerDecision, nsPerDecision });
     for (let round = 0; round < scale.roundCount; round++) {
-      const nsPerDecision = measurePartition(batchCount, 64);
-      samples.push(sampleFrom({ perSecond: 1e9 / nsPerDecision, nsPerDecision }));
+      deciding.push(sample(measureDecide(decisionCount)));
+      partition.push(sample(measurePartition(batchCount, 64)));
     }
     return {
       settings: { 'batches of': 64, cards: 10_000 },
-      series: [{ name: 'partition', control: false, samples }],
+      series: [
+        { name: 'deciding alone', control: false, samples: deciding },
+        { name: 'a whole partition', control: false, samples: partition },
+      ],
       goals: [],
       notes: [
-        'Reading the bytes, finding card and account, deciding, applying, writing the journal record and the answer.',
+        'A whole partition: reading the bytes, finding card and account, deciding, applying, writing the journal record and the answer.',
       ],
     };
   },
