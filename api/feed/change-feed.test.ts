@@ -17,6 +17,7 @@ import {
   startEngineProcess,
   until,
 } from '../../engine/testing/engine-process.js';
+import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
 import { OutboxChangeFeed } from './change-feed.js';
 import type { Change } from './outbox.js';
 
@@ -161,4 +162,29 @@ t.test('without engines everything is effective, and what is not written is not'
   const change = await freeze('card_000001_1');
   t.equal(await feed.effective(change, patientMs), true);
   t.equal(await feed.effective({ ...change, version: change.version + 1 }, 200), false);
+});
+
+t.test('a card that was on its way into memory while it was frozen is not approved', { timeout: 60_000 }, async (t) => {
+  const { databaseUrl, feed, engine: start, freeze } = await stage(t, true);
+  const proxy = await TcpProxy.start(Number(new URL(databaseUrl).port));
+  t.teardown(() => proxy.close());
+  const { client } = await start({ DATABASE_URL: proxy.url(databaseUrl) });
+  await until('the relay leads', () => feed.health().isLeader);
+  for (let account = 1; account <= 10; account++) {
+    const card = `card_${String(account).padStart(6, '0')}_1`;
+    // The other card loads the account and opens connections.
+    await ask(client, card.replace('_1', '_2'));
+    proxy.delayMs = 200;
+    const first = ask(client, card);
+    // The question is at the database after 200 ms, the answer here after 400; the freeze comes by Redis in between.
+    await delay(200 + account * 15);
+    const change = await freeze(card);
+    t.equal(await feed.effective(change, patientMs), true);
+    // Or system_error: the database is so far away that a new connection takes longer than it may.
+    t.not(await ask(client, card), 'approved');
+    await first;
+    t.not(await ask(client, card), 'approved');
+    proxy.delayMs = 0;
+    await until('it is known', async () => (await ask(client, card)) === 'card_inactive');
+  }
 });

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -44,9 +44,19 @@ export class OwnRedis {
     this.#options = options;
   }
 
-  /** @param options further arguments of redis-server, such as `['--requirepass', 'secret']` */
-  static async start(options: readonly string[] = []): Promise<OwnRedis> {
-    const redis = new OwnRedis(await findRedisProgram(), await findFreePort(), options);
+  /**
+   * @param options further arguments of redis-server, such as `['--requirepass', 'secret']`
+   * @param config lines of a configuration file, for a Sentinel, which will not start without one
+   */
+  static async start(options: readonly string[] = [], config?: readonly string[]): Promise<OwnRedis> {
+    const port = await findFreePort();
+    const all = [...options];
+    if (config !== undefined) {
+      const file = join(tmpdir(), `redis-${process.pid}-${port}.conf`);
+      await writeFile(file, `${config.join('\n')}\n`);
+      all.unshift(file);
+    }
+    const redis = new OwnRedis(await findRedisProgram(), port, all);
     await redis.restart();
     return redis;
   }
@@ -64,7 +74,7 @@ export class OwnRedis {
   async restart(): Promise<void> {
     await this.stop();
     const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', tmpdir(), '--bind', '127.0.0.1'];
-    const child = spawn(this.#program, ['--port', String(this.port), ...memoryOnly, ...this.#options], {
+    const child = spawn(this.#program, [...this.#options, '--port', String(this.port), ...memoryOnly], {
       stdio: 'ignore',
     });
     this.#child = child;

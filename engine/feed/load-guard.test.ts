@@ -1,0 +1,65 @@
+/** Loads that began before a change may bring what was before it. */
+import t from 'tap';
+import { Status } from '../core/accounts.js';
+import type { LoadMessage } from '../core/load-message.js';
+import { LoadGuard } from './load-guard.js';
+
+const cardAt = (number: number, version: number): LoadMessage => ({
+  cards: [
+    {
+      token: `t${number}`,
+      number,
+      version,
+      status: Status.active,
+      expiresDay: 1,
+      limits: null,
+      accountNumber: 1,
+      userNumber: 1,
+    },
+  ],
+});
+const userAt = (number: number, version: number): LoadMessage => ({
+  users: [{ number, version, status: Status.active, limits: null }],
+});
+
+t.test('a load that was on its way while a change came by must bring that version', async (t) => {
+  const guard = new LoadGuard();
+  const load = guard.begin();
+  guard.changed('card', 7, 3);
+  t.equal(guard.isStale(load, cardAt(7, 2)), true);
+  t.equal(guard.isStale(load, cardAt(7, 3)), false);
+  t.equal(guard.isStale(load, cardAt(8, 1)), false, 'another card');
+  t.equal(guard.isStale(load, userAt(7, 1)), false, 'a user of the same number');
+  guard.changed('user', 7, 2);
+  t.equal(guard.isStale(load, userAt(7, 1)), true);
+});
+
+t.test('a change is kept as long as a load that began before it is on its way', async (t) => {
+  const guard = new LoadGuard();
+  const [first, second] = [guard.begin(), guard.begin()];
+  guard.changed('card', 7, 3);
+  const third = guard.begin();
+  guard.end(first);
+  t.equal(guard.isStale(second, cardAt(7, 2)), true);
+  guard.end(second);
+  t.equal(guard.isStale(third, cardAt(7, 2)), false, 'it began after the change, so what it read is newer, or made up');
+  guard.changed('card', 7, 2);
+  guard.changed('card', 7, 5);
+  guard.changed('card', 7, 4);
+  t.equal(guard.isStale(third, cardAt(7, 4)), true, 'the newest counts');
+});
+
+t.test('nothing is kept while nothing is on its way', async (t) => {
+  const guard = new LoadGuard();
+  guard.changed('card', 7, 3);
+  t.equal(guard.isStale(guard.begin(), cardAt(7, 1)), false);
+});
+
+t.test('a flood of changes has every load on its way read again, and forgets itself', async (t) => {
+  const guard = new LoadGuard();
+  const load = guard.begin();
+  for (let number = 0; number < 70_000; number++) guard.changed('card', number, 2);
+  t.equal(guard.isStale(load, cardAt(1_000_000, 1)), true);
+  guard.end(load);
+  t.equal(guard.isStale(guard.begin(), cardAt(1, 1)), false);
+});

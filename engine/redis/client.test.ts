@@ -1,0 +1,103 @@
+/** What a caller may rely on, whatever Redis does. */
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { until } from '../testing/engine-process.js';
+import { commonOptions, connectRedis } from './client.js';
+import { parseRedisUrl } from './url.js';
+
+t.test('a password is given, and without it nothing is let in', async (t) => {
+  const redis = await OwnRedis.start(['--requirepass', 'a secret']);
+  t.teardown(() => redis.stop());
+  const right = connectRedis(`redis://:a%20secret@127.0.0.1:${redis.port}`, { name: 'right' });
+  const wrong = connectRedis(redis.url, { name: 'wrong' });
+  t.teardown(() => right.disconnect());
+  t.teardown(() => wrong.disconnect());
+  right.on('error', () => undefined);
+  wrong.on('error', () => undefined);
+  await until('it is connected', () => right.status === 'ready');
+  t.equal(await right.set('a', 'b'), 'OK');
+  await t.rejects(wrong.get('a'));
+});
+
+t.test('while Redis is away a command fails at once, and nothing is sent late or twice', async (t) => {
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 300 });
+  t.teardown(() => client.disconnect());
+  client.on('error', () => undefined);
+  await until('it is connected', () => client.status === 'ready');
+  t.equal(await client.incr('count'), 1);
+  redis.pause();
+  await t.rejects(client.incr('count'), /timed out/);
+  redis.resume();
+  // What was sent may have been done, once.
+  await until('it answers', async () => (await client.get('count').catch(() => null)) === '2');
+  await redis.stop();
+  await until('it is noticed', () => client.status !== 'ready');
+  await t.rejects(Promise.all(Array.from({ length: 1000 }, () => client.incr('count'))), /isn't writeable|closed/);
+  await redis.restart();
+  await until('it is connected again', () => client.status === 'ready');
+  t.equal(await client.get('count'), null, 'none of them waited for it');
+});
+
+t.test('Sentinel leads to the master', async (t) => {
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const sentinel = await OwnRedis.start(['--sentinel'], [`sentinel monitor mymaster 127.0.0.1 ${redis.port} 1`]);
+  t.teardown(() => sentinel.stop());
+  const client = connectRedis(`redis+sentinel://127.0.0.1:${sentinel.port}/mymaster`, { name: 'test' });
+  t.teardown(() => client.disconnect());
+  client.on('error', () => undefined);
+  await until('it is connected', () => client.status === 'ready');
+  t.equal(await client.set('a', 'b'), 'OK');
+  const direct = new Redis(redis.url);
+  t.teardown(() => direct.disconnect());
+  t.equal(await direct.get('a'), 'b');
+});
+
+t.test('a Cluster carries commands and messages', async (t) => {
+  const redis = await OwnRedis.start([
+    '--cluster-enabled',
+    'yes',
+    '--cluster-config-file',
+    `nodes-${process.pid}.conf`,
+  ]);
+  t.teardown(() => redis.stop());
+  const admin = new Redis(redis.url);
+  await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+  admin.disconnect();
+  const connect = () => {
+    const client = connectRedis(`redis+cluster://127.0.0.1:${redis.port}`, { name: 'test' });
+    client.on('error', () => undefined);
+    t.teardown(() => client.disconnect());
+    return client;
+  };
+  const [client, subscriber] = [connect(), connect()];
+  // A node alone takes two seconds to believe that it is a whole cluster.
+  await until('commands are carried', async () => (await client.set('a', 'b').catch(() => null)) === 'OK', 25_000);
+  await until('the other is connected', () => subscriber.status === 'ready', 25_000);
+  let heard = '';
+  subscriber.on('message', (_channel: string, text: string) => {
+    heard = text;
+  });
+  await subscriber.subscribe('news');
+  await until('a message arrives', async () => {
+    await client.publish('news', 'hello').catch(() => undefined);
+    return heard === 'hello';
+  });
+});
+
+t.test('every way has the bounds, and TLS where it is asked for', async (t) => {
+  for (const url of ['rediss://:p@a', 'rediss+sentinel://:p@a/m', 'rediss+cluster://:p@a']) {
+    t.match(commonOptions(parseRedisUrl(url), { name: 'test' }), {
+      tls: {},
+      password: 'p',
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      commandTimeout: 1000,
+      connectTimeout: 2000,
+    });
+  }
+});
