@@ -56,38 +56,6 @@ t.test('Sentinel leads to the master', async (t) => {
   t.equal(await direct.get('a'), 'b');
 });
 
-t.test('a Cluster carries commands and messages', async (t) => {
-  const redis = await OwnRedis.start([
-    '--cluster-enabled',
-    'yes',
-    '--cluster-config-file',
-    `nodes-${process.pid}.conf`,
-  ]);
-  t.teardown(() => redis.stop());
-  const admin = new Redis(redis.url);
-  await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-  admin.disconnect();
-  const connect = () => {
-    const client = connectRedis(`redis+cluster://127.0.0.1:${redis.port}`, { name: 'test' });
-    client.on('error', () => undefined);
-    t.teardown(() => client.disconnect());
-    return client;
-  };
-  const [client, subscriber] = [connect(), connect()];
-  // A node alone takes two seconds to believe that it is a whole cluster.
-  await until('commands are carried', async () => (await client.set('a', 'b').catch(() => null)) === 'OK', 25_000);
-  await until('the other is connected', () => subscriber.status === 'ready', 25_000);
-  let heard = '';
-  subscriber.on('message', (_channel: string, text: string) => {
-    heard = text;
-  });
-  await subscriber.subscribe('news');
-  await until('a message arrives', async () => {
-    await client.publish('news', 'hello').catch(() => undefined);
-    return heard === 'hello';
-  });
-});
-
 t.test('every way has the bounds, and TLS where it is asked for', async (t) => {
   for (const url of ['rediss://:p@a', 'rediss+sentinel://:p@a/m', 'rediss+cluster://:p@a']) {
     t.match(commonOptions(parseRedisUrl(url), { name: 'test' }), {
