@@ -23,6 +23,8 @@ export interface ApiStackOptions {
 export interface ApiStack {
   readonly api: ServerProcess & { readonly port: number };
   readonly bare: ServerProcess & { readonly port: number };
+  /** First process of the database. */
+  readonly databasePid: number;
   /** Ends all processes and removes the data. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -59,7 +61,7 @@ export async function startApiStack(options: ApiStackOptions): Promise<ApiStack>
     ends.push(() => api.stop());
     const bare = await startBare(dataDir);
     ends.push(() => bare.stop());
-    return { api, bare, stop };
+    return { api, bare, databasePid: database.pid, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -8,10 +8,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ApiStack, type ApiStackOptions, benchPassword, emailOf, loopback, startApiStack } from './api-stack.js';
-import { type LoadResult, load } from './load/load.js';
 import { type RequestSpec, requestsTraffic } from './load/requests.js';
 import { faultsOf } from './load/result.js';
 import { describeMachine } from './machine.js';
+import { type Measurement, measureLoad } from './measure.js';
 import { isMain, resultFolder, runUntilSignal } from './run.js';
 
 export interface ApiBenchOptions extends ApiStackOptions {
@@ -27,7 +27,7 @@ export interface ApiBenchOptions extends ApiStackOptions {
 
 export interface ApiBenchRow {
   readonly name: string;
-  readonly result: LoadResult;
+  readonly measured: Measurement;
 }
 
 const goalsMs = { p50Ms: 2, p95Ms: 5, p99Ms: 20 } as const;
@@ -54,15 +54,21 @@ export async function benchApi(options: ApiBenchOptions, signal: AbortSignal): P
     const requests = await requestsOf(stack, options.callerCount);
     const bare = [{ name: 'bare', method: 'GET', path: '/bare', weight: 1, status: 200 }];
     const rows: ApiBenchRow[] = [];
-    const measure = async (name: string, port: number, specs: readonly RequestSpec[], connectionCount: number) => {
+    const measure = async (
+      name: string,
+      server: ApiStack['api'],
+      specs: readonly RequestSpec[],
+      connectionCount: number,
+    ) => {
       options.log(`${name}: ${options.ratePerSecond} requests/s on ${connectionCount} connections`);
-      rows.push({ name, result: await run(options, port, specs, connectionCount) });
+      const storePid = server === stack.api ? stack.databasePid : null;
+      rows.push({ name, measured: await run(options, server, storePid, specs, connectionCount) });
     };
-    await measure('bare Fastify', stack.bare.port, bare, options.connectionCount);
-    await measure('API', stack.api.port, requests, options.connectionCount);
+    await measure('bare Fastify', stack.bare, bare, options.connectionCount);
+    await measure('API', stack.api, requests, options.connectionCount);
     // The control only makes noise from here on.
     stack.bare.pause();
-    await measure('API, many connections', stack.api.port, requests, options.connectionCountMany);
+    await measure('API, many connections', stack.api, requests, options.connectionCountMany);
     return rows;
   } finally {
     signal.removeEventListener('abort', stop);
@@ -72,23 +78,25 @@ export async function benchApi(options: ApiBenchOptions, signal: AbortSignal): P
 
 function run(
   { ratePerSecond, warmUpMs, durationMs }: ApiBenchOptions,
-  port: number,
+  { pid, port }: ApiStack['api'],
+  storePid: number | null,
   specs: readonly RequestSpec[],
   connectionCount: number,
-): Promise<LoadResult> {
-  return load({
-    host: loopback,
-    port,
-    traffic: requestsTraffic(specs),
-    pace: { kind: 'open', ratePerSecond, arrivals: 'poisson' },
-    connectionCount,
-    threadCount: 1,
-    warmUpMs,
-    durationMs,
-    requestCountMax: null,
-    timeoutMs: 5000,
-    seed: 1,
-  });
+): Promise<Measurement> {
+  return measureLoad(
+    { pid, port, metricsUrl: null, storePid },
+    {
+      traffic: requestsTraffic(specs),
+      pace: { kind: 'open', ratePerSecond, arrivals: 'poisson' },
+      connectionCount,
+      threadCount: 1,
+      warmUpMs,
+      durationMs,
+      requestCountMax: null,
+      timeoutMs: 5000,
+      seed: 1,
+    },
+  );
 }
 
 /** What each caller asks for: one sign-in to five looks at cards and five at transactions. */
@@ -113,26 +121,34 @@ async function requestsOf(stack: ApiStack, callerCount: number): Promise<Request
 
 /** The report, as Markdown. */
 export function renderApiBench(rows: readonly ApiBenchRow[], machine: string): string {
-  const ms = (value: number) => value.toFixed(2);
-  const lines = rows.map(({ name, result: { latency, connectionCount, answersPerSecond, ...result } }) => {
-    const faults = faultsOf({ latency, connectionCount, answersPerSecond, ...result });
-    const cells = [latency.p50Ms, latency.p95Ms, latency.p99Ms, latency.p99_9Ms, latency.maxMs].map(ms);
-    const rate = Math.round(answersPerSecond).toLocaleString('en');
-    return `| ${name} | ${connectionCount} | ${rate} | ${cells.join(' | ')} | ${result.invalid ?? (faults.join(', ') || 'none')} |`;
-  });
   return [
-    '| server | connections | answers/s | p50 ms | p95 ms | p99 ms | p99.9 ms | max ms | faults |',
-    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
-    ...lines,
+    '| server | connections | answers/s | p50 ms | p95 ms | p99 ms | p99.9 ms | max ms | CPU s per 1000 | of Postgres | cores of others | faults |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
+    ...rows.map(lineOf),
     '',
     `Open loop, Poisson arrivals, every latency from the instant at which its request was due. ${verdictOf(rows)}`,
+    'Cores of others: what neither the server, its Postgres nor the generator used; above 0.2 the neighbours are measured too.',
     machine,
     '',
   ].join('\n');
 }
 
+function lineOf({ name, measured: { load, server, otherCores } }: ApiBenchRow): string {
+  const { latency } = load;
+  const ms = [latency.p50Ms, latency.p95Ms, latency.p99Ms, latency.p99_9Ms, latency.maxMs].map((value) =>
+    value.toFixed(2),
+  );
+  const store = server.storeCpuPerThousandSeconds;
+  // Postgres is part of the server here, not a neighbour.
+  const others = otherCores === null ? null : Math.max(0, otherCores - ((store ?? 0) * load.answersPerSecond) / 1000);
+  const cpu = [server.cpuPerThousandSeconds, store].map((value) => value?.toFixed(3) ?? '–');
+  const rate = Math.round(load.answersPerSecond).toLocaleString('en');
+  const faults = load.invalid ?? (faultsOf(load).join(', ') || 'none');
+  return `| ${[name, load.connectionCount, rate, ...ms, ...cpu, others?.toFixed(2) ?? '–', faults].join(' | ')} |`;
+}
+
 function verdictOf(rows: readonly ApiBenchRow[]): string {
-  const latency = rows.find(({ name }) => name === 'API')!.result.latency;
+  const latency = rows.find(({ name }) => name === 'API')!.measured.load.latency;
   return Object.entries(goalsMs)
     .map(([name, goal]) => {
       const value = latency[name as keyof typeof goalsMs];
@@ -151,7 +167,7 @@ async function main(signal: AbortSignal): Promise<number> {
   await writeFile(join(folder, 'api.json'), JSON.stringify({ machine, rows }, null, 2));
   await writeFile(join(folder, 'api.md'), text);
   process.stdout.write(text);
-  const failed = rows.filter(({ result }) => result.invalid !== null || faultsOf(result).length > 0);
+  const failed = rows.filter(({ measured: { load } }) => load.invalid !== null || faultsOf(load).length > 0);
   return failed.length === 0 ? 0 : 1;
 }
 
