@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { loopback } from '../stack.js';
+import { loopback, startStack } from '../stack.js';
 import { checkAuthorizer } from './conformance.js';
 import { peerNames, startPeer } from './peers.js';
 
@@ -29,6 +29,22 @@ for (const name of peerNames) {
     t.pass();
   });
 }
+
+t.test('the engine is held to the same', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const stack = await startStack({
+    accountCount: cardCount,
+    balanceMinor,
+    databaseUrl: database.url,
+    // Beside other tests a card may take its time to load; the deadline has tests of its own.
+    engineEnv: { DEADLINE_MS: '3000' },
+    log: () => undefined,
+  });
+  t.teardown(() => stack.stop());
+  await checkAuthorizer({ port: stack.engine.port, credentials: stack.credentials, cardCount, balanceMinor });
+  t.pass();
+});
 
 t.test('the checker finds a server that says yes to everything', async (t) => {
   const server = createServer((request, response) => {
