@@ -162,6 +162,20 @@ t.test('only the storage touches the disk in the workers', (t) => {
   t.end();
 });
 
+t.test('the README says of each dependency why it is there', (t) => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const table = readme.slice(readme.indexOf('## Dependencies'), readme.indexOf('## Limits'));
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'devDependencies',
+    Record<string, string>
+  >;
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+    t.ok(table.includes(`\`${name}\``), `${name} stands in the dependency table`);
+    t.match(version, /^(npm:[a-z]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/, `${name} is pinned exactly`);
+  }
+  t.end();
+});
+
 t.test('no left-over markers, no switched-off tests', (t) => {
   const marker = new RegExp(['TO', 'DO|FIX', 'ME|\\bXX', 'X\\b|HA', 'CK\\b'].join(''));
   const narrowed = /\bt\.(?:skip|todo|only)\(|\b(?:skip|todo): ?(?:true|['"])/;
