@@ -9,7 +9,16 @@ function resultOf(perSecond: readonly number[], p99Ms: readonly number[], invali
     faults: [],
     invalid: round === invalidRound ? 'late' : null,
   }));
-  const scenario = { name: 'ceiling', title: 'T', seconds: 1, date: '', settings: {}, goals: [], notes: [] };
+  const scenario = {
+    name: 'ceiling',
+    title: 'T',
+    seconds: 1,
+    date: '',
+    busyShareBefore: 0,
+    settings: {},
+    goals: [],
+    notes: [],
+  };
   return {
     machine: {} as SuiteResult['machine'],
     versions: {},

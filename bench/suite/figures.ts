@@ -40,6 +40,8 @@ export interface ScenarioResult extends ScenarioOutcome {
   readonly seconds: number;
   /** RFC 3339, UTC. */
   readonly date: string;
+  /** Share of all cores that other programs used just before, 0–1. */
+  readonly busyShareBefore: number;
 }
 
 export interface SuiteResult {

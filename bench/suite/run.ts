@@ -6,6 +6,7 @@ import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
 import { scrapeMetrics } from '../metrics.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
+import { busyShare, readMachineTime } from '../process-stats.js';
 import { type Stack, startStack } from '../stack.js';
 import { type Bench, balanceMinor, type Scale, type Scenario } from './bench.js';
 import type { ScenarioResult } from './figures.js';
@@ -25,6 +26,7 @@ export interface SuiteOptions {
 /** A backlog of a few hundred thousand records; more is said in the log and left behind. */
 const settleWaitMsMax = 60_000;
 const settleLookMs = 500;
+const neighboursLookMs = 1000;
 
 export async function runSuite(options: SuiteOptions): Promise<void> {
   const { scale, signal } = options;
@@ -53,16 +55,24 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
       if (signal.aborted) return;
       progress.begin(scenario.name);
       if (scale.name === 'full') await settled(stack, log);
+      const busyShareBefore = await neighbours(scale);
       const startedMs = performance.now();
       const outcome = await scenario.run(bench);
       const seconds = (performance.now() - startedMs) / 1000;
       const { name, title } = scenario;
-      await options.onResult({ name, title, ...outcome, seconds, date: new Date().toISOString() });
+      await options.onResult({ name, title, ...outcome, seconds, date: new Date().toISOString(), busyShareBefore });
       progress.end();
     }
   } finally {
     await stopAll();
   }
+}
+
+/** How busy the machine is while we do nothing. */
+async function neighbours({ name }: Scale): Promise<number> {
+  const before = readMachineTime();
+  await delay(name === 'full' ? neighboursLookMs : 1);
+  return busyShare(before, readMachineTime());
 }
 
 /** Waits until Postgres has what earlier scenarios decided: settling takes cores, and must not be charged to the next. */

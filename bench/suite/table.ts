@@ -24,11 +24,21 @@ export function renderScenario(scenario: ScenarioResult): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** Neighbours that use more than this make figures doubtful. */
+const busyShareMax = 0.1;
+
 /** Goals, settings, faults and notes, a sentence each. */
-export function remarks({ settings, series, goals, notes }: ScenarioResult): string[] {
-  const lines = goals.map(
+export function remarks({ settings, series, goals, notes, busyShareBefore }: ScenarioResult): string[] {
+  const disturbed =
+    busyShareBefore > busyShareMax
+      ? [
+          `Other programs used ${Math.round(busyShareBefore * 100)} % of all cores just before: repeat it on a quiet machine.`,
+        ]
+      : [];
+  const met = goals.map(
     ({ text, metCount, roundCount }) => `Goal: ${text}: met in ${metCount} of ${roundCount} rounds.`,
   );
+  const lines = [...disturbed, ...met];
   for (const { name, samples } of series) {
     for (const [round, { faults, invalid }] of samples.entries()) {
       if (faults.length > 0) lines.push(`${name}, round ${round + 1}: ${faults.join(', ')}.`);
