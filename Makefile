@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-api bench bench-list bench-compare bench-micro build clean
+.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-feed bench-api bench bench-list bench-compare bench-micro build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -43,6 +43,9 @@ bench-memory: build ## make CARDS=1000000 cards known to an engine and print its
 
 bench-readme: build ## write the README's table from the newest result of bench-quick
 	@node --enable-source-maps dist/bench/quick.js --readme
+
+bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
+	@node --enable-source-maps dist/bench/feed.js
 
 bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
 	@node --enable-source-maps dist/bench/api.js

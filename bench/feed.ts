@@ -1,0 +1,283 @@
+/**
+ * How fast a change is in force: cards are frozen and unfrozen on a schedule (1,000 changes a second) beside a load of
+ * authorizations (5,000 a second), and each is timed from the answer of the write to `effective`, which is what the API
+ * waits for. Some are also asked about, over and over, until a decision obeys: what a cardholder would see. Then the engine
+ * stands still while 100,000 changes are made, and is timed until it has all of them.
+ *
+ * `node dist/bench/feed.js` (make bench-feed): by Redis and by LISTEN/NOTIFY, in two minutes.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import postgres from 'postgres';
+import { OutboxChangeFeed } from '../api/feed/change-feed.js';
+import { OwnRedis } from '../deploy/testing/test-redis.js';
+import { Latency, type LatencySummary } from './load/latency.js';
+import { load, newIdPrefix } from './load/load.js';
+import { uniformTraffic } from './load/uniform.js';
+import { describeMachine } from './machine.js';
+import { scrapeMetrics } from './metrics.js';
+import { isMain, resultFolder, runUntilSignal } from './run.js';
+import { loopback, type Stack, startStack } from './stack.js';
+
+export interface FeedBenchOptions {
+  readonly changesPerSecond: number;
+  readonly authorizationsPerSecond: number;
+  readonly seconds: number;
+  readonly missedCount: number;
+  /** '': LISTEN/NOTIFY. */
+  readonly redisUrl: string;
+  /** A migrated database, for runs that only prove that they can run. */
+  readonly databaseUrl?: string;
+}
+
+export interface FeedBenchResult {
+  readonly transport: 'redis' | 'postgres';
+  readonly changes: number;
+  /** Not known to be in force within a second. */
+  readonly unknown: number;
+  readonly wroteMs: LatencySummary;
+  readonly effectiveMs: LatencySummary;
+  /** From the answer of the write to the first answer of an authorization that obeyed. */
+  readonly obeyedMs: LatencySummary;
+  readonly authorizationsPerSecond: number;
+  readonly authorizationP99Ms: number;
+  readonly repairedPerSecond: number;
+  readonly repairSeconds: number;
+}
+
+/** Cards that are changed stand behind those of the load. */
+const loadCards = 5000;
+const changedCards = 2000;
+const connectionCount = 64;
+/** Every so many changes one is asked about: askers are a load of their own. */
+const askedEvery = 20;
+const obeyedMsMax = 2000;
+
+const quiet = { info: () => undefined, warn: () => undefined };
+const cardOf = (index: number) => `card_${String(loadCards + 1 + index).padStart(6, '0')}_1`;
+
+export async function measureFeed(options: FeedBenchOptions, log: (line: string) => void): Promise<FeedBenchResult> {
+  const { redisUrl, databaseUrl } = options;
+  const stack = await startStack({
+    accountCount: loadCards + changedCards,
+    balanceMinor: 1_000_000_000,
+    engineEnv: { REDIS_URL: redisUrl },
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    log,
+  });
+  const sql = postgres(stack.databaseUrl, { max: 8, onnotice: () => undefined });
+  const feed = new OutboxChangeFeed({ databaseUrl: stack.databaseUrl, redisUrl, log: quiet });
+  try {
+    await feed.start();
+    log('making the cards known to the engine');
+    await authorize(stack, { cardCount: loadCards + changedCards, requestCountMax: loadCards + changedCards });
+    while (!feed.health().isLeader) await delay(10);
+    const propagation = await propagate(options, stack, sql, feed, log);
+    const repair = await repairMissed(options.missedCount, stack, sql, log);
+    return { transport: feed.health().transport, ...propagation, ...repair };
+  } finally {
+    await feed.stop();
+    await sql.end({ timeout: 1 });
+    await stack.stop();
+  }
+}
+
+async function propagate(
+  { changesPerSecond, authorizationsPerSecond, seconds }: FeedBenchOptions,
+  stack: Stack,
+  sql: postgres.Sql,
+  feed: OutboxChangeFeed,
+  log: (line: string) => void,
+) {
+  const wrote = new Latency();
+  const effective = new Latency();
+  const obeyed = new Latency();
+  const counts = { changes: 0, unknown: 0 };
+  const isFrozen = new Uint8Array(changedCards);
+  const isBusy = new Uint8Array(changedCards);
+  const open = new Set<Promise<void>>();
+
+  const change = async (index: number, turn: number): Promise<void> => {
+    isBusy[index] = 1;
+    const status = isFrozen[index] === 1 ? 'active' : 'frozen';
+    const beganMs = performance.now();
+    const [row] = await sql<{ key: string; version: number }[]>`
+      update cards set status = ${status}, version = version + 1 where token = ${cardOf(index)}
+      returning id::text as key, version`;
+    const wroteMs = performance.now();
+    wrote.record((wroteMs - beganMs) * 1000);
+    isFrozen[index] = 1 - isFrozen[index]!;
+    counts.changes++;
+    const asked = status === 'frozen' && turn % askedEvery < 2 ? untilObeyed(stack, index, wroteMs, obeyed) : null;
+    if (await feed.effective({ topic: 'card', key: row!.key, version: row!.version })) {
+      effective.record((performance.now() - wroteMs) * 1000);
+    } else counts.unknown++;
+    await asked;
+    isBusy[index] = 0;
+  };
+
+  log(`${changesPerSecond} changes/s beside ${authorizationsPerSecond} authorizations/s for ${seconds} s`);
+  const loading = authorize(stack, { cardCount: loadCards, rate: authorizationsPerSecond, seconds });
+  const startMs = performance.now();
+  for (let turn = 0; turn < changesPerSecond * seconds; ) {
+    const dueCount = Math.min(
+      Math.floor(((performance.now() - startMs) / 1000) * changesPerSecond),
+      changesPerSecond * seconds,
+    );
+    for (; turn < dueCount; turn++) {
+      const index = turn % changedCards;
+      if (isBusy[index] === 1) continue;
+      const changing: Promise<void> = change(index, turn).finally(() => open.delete(changing));
+      open.add(changing);
+    }
+    await delay(1);
+  }
+  await Promise.all(open);
+  const loaded = await loading;
+  return {
+    ...counts,
+    wroteMs: wrote.summary(),
+    effectiveMs: effective.summary(),
+    obeyedMs: obeyed.summary(),
+    authorizationsPerSecond: Math.round(loaded.answersPerSecond),
+    authorizationP99Ms: loaded.latency.p99Ms,
+  };
+}
+
+let questions = 0;
+
+/** Asks until the card is declined for being frozen. */
+async function untilObeyed(stack: Stack, index: number, sinceMs: number, obeyed: Latency): Promise<void> {
+  const { user, password } = stack.credentials;
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  while (performance.now() - sinceMs < obeyedMsMax) {
+    const reply = await fetch(`http://${loopback}:${stack.engine.port}/v1/authorizations`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        id: `feed-bench-${process.pid}-${++questions}`,
+        type: 'authorization',
+        card: cardOf(index),
+        amount: 1,
+        currency: 'USD',
+      }),
+    });
+    const { reason } = (await reply.json()) as { reason: string };
+    if (reason === 'card_inactive') break;
+  }
+  obeyed.record((performance.now() - sinceMs) * 1000);
+}
+
+async function authorize(
+  stack: Stack,
+  {
+    cardCount,
+    rate,
+    seconds = 60,
+    requestCountMax = null,
+  }: { cardCount: number; rate?: number; seconds?: number; requestCountMax?: number | null },
+) {
+  return load({
+    host: loopback,
+    port: stack.engine.port,
+    traffic: uniformTraffic({
+      path: '/v1/authorizations',
+      credentials: stack.credentials,
+      kind: 'authorization',
+      idPrefix: newIdPrefix('feed'),
+      cardFirst: 1,
+      cardCount,
+      cardsPerAccount: 1,
+      cardOrder: 'sequence',
+      amountMinorMin: 1,
+      amountMinorMax: 1,
+      answers: 'decision',
+    }),
+    pace: rate === undefined ? { kind: 'closed' } : { kind: 'open', ratePerSecond: rate, arrivals: 'poisson' },
+    connectionCount,
+    threadCount: 1,
+    warmUpMs: 0,
+    durationMs: seconds * 1000,
+    requestCountMax,
+    timeoutMs: 5000,
+    seed: 1,
+  });
+}
+
+async function repairMissed(count: number, stack: Stack, sql: postgres.Sql, log: (line: string) => void) {
+  log(`${count} changes while the engine stands still`);
+  stack.engine.pause();
+  for (let made = 0; made < count; made += changedCards) {
+    await sql`
+      update cards set version = version + 1
+      where token = any(${Array.from({ length: Math.min(changedCards, count - made) }, (_, index) => cardOf(index))})`;
+  }
+  let newest = 0;
+  for (let more = true; more; ) {
+    const [row] = await sql<
+      { newest: number; more: boolean }[]
+    >`select newest::float8 as newest, more from feed_number()`;
+    newest = row!.newest;
+    more = row!.more;
+  }
+  stack.engine.resume();
+  const beganMs = performance.now();
+  for (;;) {
+    const { values } = await scrapeMetrics(stack.engine.metricsUrl);
+    if ((values.get('feed_sequence') ?? 0) >= newest) break;
+    await delay(10);
+  }
+  const repairSeconds = (performance.now() - beganMs) / 1000;
+  return { repairSeconds, repairedPerSecond: Math.round(count / repairSeconds) };
+}
+
+export function formatFeed(results: readonly FeedBenchResult[], missedCount: number): string {
+  const lines = [
+    '| by | changes | not known in 1 s | write p50 ms | effective p50 ms | p99 ms | max ms | obeyed p50 ms | p99 ms | max ms | authorizations/s | p99 ms | repair s |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+  ];
+  const ms = (value: number) => value.toFixed(2);
+  for (const { transport, effectiveMs, obeyedMs, ...rest } of results) {
+    const cells = [
+      transport,
+      rest.changes,
+      rest.unknown,
+      ms(rest.wroteMs.p50Ms),
+      ...[effectiveMs, obeyedMs].flatMap(({ p50Ms, p99Ms, maxMs }) => [ms(p50Ms), ms(p99Ms), ms(maxMs)]),
+      rest.authorizationsPerSecond,
+      ms(rest.authorizationP99Ms),
+      `${rest.repairSeconds.toFixed(2)} (${missedCount})`,
+    ];
+    lines.push(`| ${cells.join(' | ')} |`);
+  }
+  return lines.join('\n');
+}
+
+const missedCountDefault = 100_000;
+
+async function main(): Promise<number> {
+  const log = (line: string) => console.error(line);
+  const common = {
+    changesPerSecond: 1000,
+    authorizationsPerSecond: 5000,
+    seconds: 15,
+    missedCount: missedCountDefault,
+  };
+  const redis = await OwnRedis.start();
+  const results: FeedBenchResult[] = [];
+  try {
+    for (const redisUrl of [redis.url, '']) results.push(await measureFeed({ ...common, redisUrl }, log));
+  } finally {
+    await redis.stop();
+  }
+  const machine = await describeMachine();
+  const table = formatFeed(results, missedCountDefault);
+  console.log(`${table}\n`);
+  const folder = resultFolder(machine);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'feed.json'), JSON.stringify({ machine, results }, null, 2));
+  return 0;
+}
+
+if (isMain(import.meta.url)) await runUntilSignal(main);
