@@ -27,6 +27,7 @@ import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
 import { Telemetry } from './telemetry.js';
+import { Warmer } from './warmer.js';
 import type { Codec, PortCodec } from './wire/codec.js';
 import { createMarqetaCodec } from './wire/marqeta.js';
 import { nativeCodec } from './wire/native.js';
@@ -78,6 +79,7 @@ export async function startEngine(
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
   const loader = new Loader(database, nowMs, partitionOfOwner, guard, config.maxInFlight);
+  const warmer = new Warmer(database, loader, config.cardsMax, log);
   const cardOwners = new OwnerFinder((tokens) => database.ownersOf('card', tokens));
   const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
@@ -114,7 +116,10 @@ export async function startEngine(
             telemetry.late++;
           },
           isStale: () => feed.isStale,
-          opened: (host) => feed.opened(host),
+          opened: (host) => {
+            feed.opened(host);
+            void warmer.warm(host);
+          },
         },
         log,
         faults,

@@ -131,21 +131,8 @@ export class Loader {
     this.loads++;
     const keys = ids.map((id) => this.#flights.get(id)!.need.key);
     try {
-      for (let read = 1; ; read++) {
-        const load = this.#guard.begin();
-        try {
-          const { message, found, foreign } = await this.#query(first, keys);
-          if (this.#guard.isStale(load, message)) {
-            if (read === readsMax) throw new Error('changes overtake the load');
-            continue;
-          }
-          this.#deliver(first.lane, message);
-          for (const id of ids) this.#land(id, found, foreign);
-          return;
-        } finally {
-          this.#guard.end(load);
-        }
-      }
+      const { found, foreign } = await this.#bring(first, keys);
+      for (const id of ids) this.#land(id, found, foreign);
     } catch {
       // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
       this.failures++;
@@ -153,7 +140,31 @@ export class Loader {
     }
   }
 
-  async #query({ need, partition }: Flight, keys: readonly string[]): Promise<Loaded> {
+  /** Reads, again where changes came by meanwhile, and sends what was found on its way. */
+  async #bring(flight: Pick<Flight, 'lane' | 'partition' | 'need'>, keys: readonly string[]): Promise<Loaded> {
+    for (let read = 1; ; read++) {
+      const load = this.#guard.begin();
+      try {
+        const loaded = await this.#query(flight, keys);
+        if (this.#guard.isStale(load, loaded.message)) {
+          if (read === readsMax) throw new Error('changes overtake the load');
+          continue;
+        }
+        // Here and not later: a change that comes from now on must find it in the lane.
+        this.#deliver(flight.lane, loaded.message);
+        return loaded;
+      } finally {
+        this.#guard.end(load);
+      }
+    }
+  }
+
+  /** Brings cards before anybody asks for them. Throws when the database does not answer. */
+  async warm(lane: Lane, partition: number, tokens: readonly string[]): Promise<void> {
+    await this.#bring({ lane, partition, need: { status: EntryStatus.needCard, key: '' } }, tokens);
+  }
+
+  async #query({ need, partition }: Pick<Flight, 'need' | 'partition'>, keys: readonly string[]): Promise<Loaded> {
     const database = this.#database;
     switch (need.status) {
       case EntryStatus.needCard:

@@ -1,0 +1,74 @@
+/**
+ * Warm start: a partition that has just started, or whose worker was replaced, gets the cards that were used last before
+ * anybody asks for them. It answers from the first moment; this only saves the first question about a card its look-up, and
+ * gives way to look-ups that somebody waits for.
+ *
+ * From Postgres, and not from a cache in Redis: with a card come the books of its account, and only Postgres has those.
+ */
+import type { Database } from './database.js';
+import type { Lane } from './lane.js';
+import type { Loader } from './loader.js';
+import type { Log } from './log.js';
+
+/** As many as a look-up takes (loader.ts). */
+const cardsPerLoad = 128;
+/** A few seconds' work; what is used rarely may as well be loaded when it is used. */
+const cardsMax = 50_000;
+/** Nothing that is in memory shall have to leave for a guess. */
+const shareMax = 0.5;
+const pauseMs = 2;
+const busyPauseMs = 20;
+
+export interface WarmPartition {
+  readonly partition: number;
+  readonly state: string;
+  readonly lane: Lane;
+}
+
+export class Warmer {
+  readonly #database: Pick<Database, 'recentCards'>;
+  readonly #loader: Pick<Loader, 'warm' | 'waiting'>;
+  readonly #limit: number;
+  readonly #log: Pick<Log, 'info'>;
+
+  /** @param cacheMax cards that a partition's cache holds */
+  constructor(
+    database: Pick<Database, 'recentCards'>,
+    loader: Pick<Loader, 'warm' | 'waiting'>,
+    cacheMax: number,
+    log: Pick<Log, 'info'>,
+  ) {
+    this.#database = database;
+    this.#loader = loader;
+    this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
+    this.#log = log;
+  }
+
+  /** Loads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
+  async warm(host: WarmPartition): Promise<void> {
+    const startedAtMs = performance.now();
+    let loaded = 0;
+    try {
+      const tokens = await this.#database.recentCards(host.partition, this.#limit);
+      while (loaded < tokens.length && host.state === 'ready') {
+        if (this.#loader.waiting > 0) {
+          await pause(busyPauseMs);
+          continue;
+        }
+        const part = tokens.slice(loaded, loaded + cardsPerLoad);
+        await this.#loader.warm(host.lane, host.partition, part);
+        loaded += part.length;
+        await pause(pauseMs);
+      }
+    } catch {
+      // Then cards are loaded when they are used, as ever.
+    }
+    if (loaded === 0) return;
+    const ms = Math.round(performance.now() - startedAtMs);
+    this.#log.info({ partition: host.partition, cards: loaded, ms }, 'cards of the last questions are in memory again');
+  }
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
