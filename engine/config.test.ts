@@ -12,7 +12,7 @@ const complete = {
 t.test('the defaults are those of the interface', async (t) => {
   const config = readEngineConfig(complete, 2);
   t.match(config, { host: '127.0.0.1', authPort: 8080, opsPort: 8081, opsHost: '127.0.0.1', dataDir: '.data' });
-  t.match(config, { workers: 1, deadlineMs: 100, logLevel: 'info' });
+  t.match(config, { workers: 1, deadlineMs: 100, logLevel: 'info', redisUrl: '', feedStaleMsMax: 30_000 });
   t.equal(readEngineConfig(complete, 8).workers, 7, 'one core stays with the front');
   t.equal(readEngineConfig(complete, 1).workers, 1, 'at least one');
   t.ok(Object.isFrozen(config));
@@ -34,6 +34,8 @@ t.test('a bad value stops the start with one line that names the variable and ne
     DATABASE_URL: 'mysql://secret-host',
     SEEN_IDS_MAX: '1000',
     PROCESSOR_USER: 'with:colon',
+    REDIS_URL: 'http://secret-host',
+    FEED_STALE_MS_MAX: '10',
   };
   for (const [name, value] of Object.entries(bad)) {
     try {

@@ -1,0 +1,66 @@
+/** Without its database the engine goes on with what it knows, until it can no longer vouch for it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import t from 'tap';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { answerOf, Client } from '../testing/client.js';
+import { enginePlace, metric, opsGet, startEngineProcess, until } from '../testing/engine-process.js';
+import { TcpProxy } from '../testing/tcp-proxy.js';
+
+t.setTimeout(120_000);
+
+for (const how of ['cut', 'stall'] as const) {
+  t.test(`known cards are approved until the limit, then declined, and facts always taken (${how})`, async (t) => {
+    const database = await createTestDatabase();
+    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    await seedAccounts(sql, { accounts: 2, cardsPerAccount: 1, balanceMinor: 100_000 });
+    const proxy = await TcpProxy.start(Number(new URL(database.url).port));
+    const dataDir = mkdtempSync(join(tmpdir(), 'stale-'));
+    const place = await enginePlace(proxy.url(database.url), dataDir);
+    const engine = await startEngineProcess(place, { FEED_STALE_MS_MAX: '3000', DEADLINE_MS: '3000' });
+    const client = new Client(place.authPort);
+    t.teardown(async () => {
+      client.close();
+      await engine.kill('SIGKILL');
+      await proxy.close();
+      await sql.end({ timeout: 1 });
+      await database.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    });
+    let asked = 0;
+    const card = 'card_000001_1';
+    const ask = async (changes: object = {}) =>
+      answerOf(
+        await client.native({
+          id: `stale-${++asked}`,
+          type: 'authorization',
+          card,
+          amount: 1,
+          currency: 'USD',
+          ...changes,
+        }),
+      );
+    const health = async () => JSON.parse((await opsGet(place, '/health')).text);
+
+    t.equal((await ask({ id: 'original' })).reason, 'approved');
+    // Until every id of before is known to be known, strangers' ids are looked up.
+    await until('ids are known', async () => (await ask()).reason === 'approved');
+    await until('it was renewed just now', async () => (await metric(place, 'feed_age_ms')) < 500);
+    proxy[how]();
+    t.equal((await ask()).reason, 'approved', 'known cards are decided without it');
+    await sql`update cards set status = 'frozen' where token = ${card}`;
+    await until('it is too old', async () => (await ask()).reason === 'system_error');
+    const report = await health();
+    t.equal(report.status, 'unhealthy');
+    t.match(report.components.feed, { status: 'unhealthy', detail: /declining with system_error/ });
+    t.equal((await ask({ type: 'reversal', original: 'original' })).approved, true, 'facts are taken');
+    t.equal((await opsGet(place, '/readyz')).status, 200);
+
+    proxy.heal();
+    await until('it is up to date', async () => (await ask()).reason === 'card_inactive');
+    t.equal((await health()).components.feed.status, 'healthy');
+  });
+}
