@@ -45,7 +45,7 @@ bench-readme: build ## write the README's table from the newest result of bench-
 	@node --enable-source-maps dist/bench/quick.js --readme
 
 bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
-	@node --enable-source-maps dist/bench/feed.js
+	@node --enable-source-maps dist/bench/feed.js $(CHANGES) $(AUTHORIZATIONS)
 
 bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
 	@node --enable-source-maps dist/bench/api.js

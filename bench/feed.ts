@@ -4,7 +4,7 @@
  * waits for. Some are also asked about, over and over, until a decision obeys: what a cardholder would see. Then the engine
  * stands still while 100,000 changes are made, and is timed until it has all of them.
  *
- * `node dist/bench/feed.js` (make bench-feed): by Redis and by LISTEN/NOTIFY, in two minutes.
+ * `node dist/bench/feed.js [changes/s] [authorizations/s]` (make bench-feed): by Redis and by LISTEN/NOTIFY, in two minutes.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
