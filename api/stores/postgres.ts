@@ -146,7 +146,14 @@ export class Database {
       idle_timeout: this.#config.idleS,
       connect_timeout: this.#config.connectS,
       onnotice: () => undefined,
-      connection: { application_name: this.#name, TimeZone: 'UTC', statement_timeout: this.#config.statementMs },
+      connection: {
+        application_name: this.#name,
+        TimeZone: 'UTC',
+        statement_timeout: this.#config.statementMs,
+        // Our lists walk an index in the order of the list and stop at the page's end. A bitmap reads everything first,
+        // which the planner finds cheap for an average customer and which is not for the largest one.
+        enable_bitmapscan: 'off',
+      },
       types: {
         bigint: { to: 20, from: [20], parse: parseBigint, serialize: String },
         timestamp: { to: 1184, from: [1184], parse: parseTimestamp, serialize: String },
