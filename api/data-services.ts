@@ -121,6 +121,7 @@ function watchPersonal(
     ['personal_cards_published_total', 'Versions of personal cards copied to the engines', () => relay.published],
     ['personal_cards_repaired_total', 'Of these, after a crash or an outage', () => relay.repaired],
     ['mongodb_operations_total', 'Operations asked of MongoDB', () => connection?.operations ?? 0],
+    ['mongodb_slow_operations_total', 'Operations slower than 100 ms', () => connection?.slowOperations ?? 0],
     ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
   ];
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));

@@ -55,7 +55,12 @@ export class SharedCache {
     if (answers === null) return nothing;
     const [bytes, generation] = answers;
     if (bytes === null) return { found: false, value: undefined, generation: generation ?? '' };
-    return { found: true, value: unpack(bytes), generation: generation ?? '' };
+    try {
+      return { found: true, value: unpack(bytes), generation: generation ?? '' };
+    } catch {
+      // Half a value, or somebody else's: as good as none, and the next one takes its place.
+      return { found: false, value: undefined, generation: generation ?? '' };
+    }
   }
 
   /** Keeps a value that was read after `generation` was seen. */

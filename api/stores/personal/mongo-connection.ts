@@ -26,6 +26,8 @@ const operationMs = 3_000;
 /** Used when the connection string names no database. */
 const databaseDefault = 'atlanticfrewaycard';
 const watchEveryMs = 1_000;
+/** Slower ones are logged, by name and without values, and counted: as with Postgres. */
+const slowMs = 100;
 
 const duplicateKeyCode = 11_000;
 
@@ -39,7 +41,9 @@ export class MongoConnection {
   #isPrepared = false;
   /** Null: up, as far as we know. */
   #downReason: string | null = null;
+  /** Counters, read by the metrics. */
   operations = 0;
+  slowOperations = 0;
   failedOperations = 0;
 
   constructor(config: MongodbConfig, log: Log) {
@@ -105,6 +109,7 @@ export class MongoConnection {
       );
     });
     this.operations++;
+    const startedMs = performance.now();
     try {
       return await Promise.race([operation({ maxTimeMS: operationMs }), late]);
     } catch (error) {
@@ -115,6 +120,11 @@ export class MongoConnection {
       throw error;
     } finally {
       clearTimeout(timer);
+      const tookMs = performance.now() - startedMs;
+      if (tookMs > slowMs) {
+        this.slowOperations++;
+        this.#log.warn({ operation: name, tookMs: Math.round(tookMs) }, 'slow MongoDB operation');
+      }
     }
   }
 

@@ -1,0 +1,88 @@
+/**
+ * The validators of sql/mongo accept every document that we write. Servers that take validators refuse what they do not
+ * accept, and those that tests run on may take none: so the schemas are tried here.
+ */
+import { Ajv } from 'ajv';
+import t from 'tap';
+import { readMongoSchemas } from '../../../sql/mongo-schemas.js';
+import { createStoreBench } from '../../testing/personal-stores.js';
+import { MongoHistory } from './mongo-history.js';
+
+/** BSON types as the driver gives them back. */
+const isOfType: Readonly<Record<string, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  date: (value) => value instanceof Date,
+  object: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date),
+  array: Array.isArray,
+  int: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
+  long: Number.isSafeInteger,
+  double: (value) => typeof value === 'number',
+};
+
+const ajv = new Ajv({ strict: false });
+ajv.addKeyword({
+  keyword: 'bsonType',
+  validate: (types: string | string[], value: unknown) => [types].flat().some((type) => isOfType[type]!(value)),
+});
+
+t.test('every document that is written is accepted', async (t) => {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  const { store } = bench;
+  const createdAt = '2026-01-01T00:00:00.000Z';
+  await store.addProfile({ userId: 'usr_1', email: 'one@example.com', name: 'One', kycStatus: 'verified', createdAt });
+  const card = {
+    userId: 'usr_1',
+    accountId: 'acct_1',
+    name: 'Card',
+    status: 'active',
+    expires: '2030-01-31',
+    limits: { daily: { amount: 5 } },
+    version: 1,
+    createdAt,
+  } as const;
+  await store.addCard({ ...card, cardId: 'card_1', token: 'tok_1' });
+  await store.addCard({ ...card, cardId: 'card_2', token: 'tok_2' }, true);
+  await store.changeCard('usr_1', 'card_2', { status: 'frozen', limits: {} }, null);
+  await store.clearPending('card_2', 2);
+  const history = new MongoHistory(bench.connection!);
+  await history.write([
+    {
+      _id: 'tx-1',
+      userId: 'usr_1',
+      cardId: 'card_1',
+      accountId: 'acct_1',
+      type: 'authorization',
+      status: 'pending',
+      currency: 'JPY',
+      // Beyond 32 bits.
+      amount: 90_000_000_000_000,
+      approvedAmount: 90_000_000_000_000,
+      heldAmount: 90_000_000_000_000,
+      postedAmount: 0,
+      refundedAmount: 0,
+      reason: 'approved',
+      detail: null,
+      merchant: { id: null, name: null, mcc: null, country: null },
+      channel: null,
+      createdAt: new Date(createdAt),
+      updatedAt: new Date(createdAt),
+      spentAmount: 90_000_000_000_000,
+      spendDay: 20_454,
+      events: [],
+      eventCount: 1,
+    },
+  ]);
+  const schemas = await readMongoSchemas();
+  t.same(
+    schemas.map(({ collection }) => collection),
+    ['personalCards', 'personalTransactions', 'personalUsers'],
+  );
+  for (const { collection, validator } of schemas) {
+    const validate = ajv.compile(validator['$jsonSchema'] as object);
+    const documents = await bench.connection!.collection(collection).find({}).toArray();
+    t.ok(documents.length > 0, `${collection} has some`);
+    for (const document of documents) t.ok(validate(document), `${collection}: ${ajv.errorsText(validate.errors)}`);
+    t.notOk(validate({ _id: 'x' }), `${collection} accepts not everything`);
+  }
+});
