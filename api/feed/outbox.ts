@@ -113,6 +113,8 @@ export class RelayOutbox {
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
   async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
+    // After its end the driver would open a connection that nobody could close any more.
+    if (this.#isClosed) throw new Error('the feed is closed');
     await this.#listener.listen(channel, heard, connected);
   }
 
