@@ -20,7 +20,7 @@ interface Waiter {
 }
 
 export class EngineWatch {
-  readonly #outbox: Pick<RelayOutbox, 'confirm' | 'engines'>;
+  readonly #outbox: Pick<RelayOutbox, 'confirm'>;
   /** Called when changes have got numbers. */
   readonly #numbered: (newest: number) => void;
   readonly #waiters = new Set<Waiter>();
@@ -34,7 +34,7 @@ export class EngineWatch {
   #timer: NodeJS.Timeout | undefined;
   failures = 0;
 
-  constructor(outbox: Pick<RelayOutbox, 'confirm' | 'engines'>, numbered: (newest: number) => void) {
+  constructor(outbox: Pick<RelayOutbox, 'confirm'>, numbered: (newest: number) => void) {
     this.#outbox = outbox;
     this.#numbered = numbered;
   }
@@ -104,16 +104,14 @@ export class EngineWatch {
   async #look(): Promise<void> {
     const unplaced = [...this.#waiters].filter(({ place }) => place === 0);
     try {
-      const { newest, present } = await this.#outbox.confirm(unplaced.map(({ change }) => change));
+      const { newest, present, engines } = await this.#outbox.confirm(unplaced.map(({ change }) => change));
       for (const [index, waiter] of unplaced.entries()) if (present[index] === true) waiter.place = Math.max(newest, 1);
       if (unplaced.length > 0) this.#numbered(newest);
-      // After the numbers were given: an engine that is not among them will read what it approves by from now on.
-      const rows = await this.#outbox.engines();
-      const ids = new Set(rows.map(({ id }) => id));
+      const ids = new Set(engines.map(({ id }) => id));
       for (const id of this.#applied.keys()) if (!ids.has(id)) this.#applied.delete(id);
       this.#live = [...ids];
       this.#liveAsOf = newest;
-      for (const { id, applied } of rows) this.heard(id, applied);
+      for (const { id, applied } of engines) this.heard(id, applied);
       this.#settle();
     } catch {
       // Postgres is away: nothing can be confirmed, and the waiters are told so in time.

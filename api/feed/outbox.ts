@@ -27,6 +27,8 @@ export interface Confirmation {
   readonly newest: number;
   /** For each change asked for: its row has that version, or a newer one. */
   readonly present: readonly boolean[];
+  /** Engines that may still approve, read after the numbers were given: all that have to obey. */
+  readonly engines: readonly EngineRow[];
 }
 
 export interface EngineRow {
@@ -36,7 +38,9 @@ export interface EngineRow {
 
 /** One session with the relay's lock. */
 export interface Leadership {
-  /** Numbers what was committed, and reads up to `limit` entries after `after`. Throws when the lock may be lost. */
+  /** Numbers what was committed. */
+  number(): Promise<void>;
+  /** Up to `limit` entries after `after`, and the newest number. Throws when the lock may be lost. */
   next(after: number, limit: number): Promise<{ readonly newest: number; readonly entries: readonly FeedEntry[] }>;
   prune(): Promise<void>;
   resign(): void;
@@ -97,18 +101,13 @@ export class RelayOutbox {
     let present: readonly boolean[] | null = null;
     for (;;) {
       const [row] = await this.#ask(
-        (sql) => sql<{ newest: number; more: boolean; present: boolean[] }[]>`
-          select newest::float8 as newest, more, present
-          from feed_confirm(${topics}::text[], ${keys}::bigint[], ${versions}::bigint[])`,
+        (sql) => sql<{ newest: number; more: boolean; present: boolean[]; engines: EngineRow[] }[]>`
+          select newest::float8 as newest, more, present, engines
+          from feed_confirm_live(${topics}::text[], ${keys}::bigint[], ${versions}::bigint[])`,
       );
       present ??= row!.present;
-      if (!row!.more) return { newest: row!.newest, present };
+      if (!row!.more) return { newest: row!.newest, present, engines: row!.engines };
     }
-  }
-
-  /** Engines that may still approve. Asked after a change was numbered it names all that have to obey it. */
-  async engines(): Promise<readonly EngineRow[]> {
-    return this.#ask((sql) => sql<EngineRow[]>`select id, applied::float8 as applied from feed_engines_live`);
   }
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
@@ -154,9 +153,10 @@ export class RelayOutbox {
 
   #leadership(session: postgres.ReservedSql, pid: number): Omit<Leadership, 'resign'> {
     return {
-      async next(after, limit) {
-        // Two statements: the second must see what the first has numbered.
+      async number() {
         await withDeadline(session`select feed_number()`);
+      },
+      async next(after, limit) {
         const [row] = await withDeadline(
           session<{ pid: number; newest: number; entries: FeedEntry[] | null }[]>`
             select pg_backend_pid() as pid, newest::float8 as newest, (

@@ -51,6 +51,8 @@ export class Relay {
 
   /** There is something new: look now. */
   kick(): void {
+    // Without entries to carry there is nothing to hurry for: the numbering has notified the engines.
+    if (!this.#publisher.carriesEntries && !this.#isStopped) return;
     this.#isWoken = true;
     this.#wake();
   }
@@ -79,14 +81,21 @@ export class Relay {
   }
 
   async #lead(leadership: Leadership): Promise<void> {
+    await leadership.number();
     const { newest } = await leadership.next(Number.MAX_SAFE_INTEGER, 1);
     this.#isLeader = true;
     this.#published = newest;
     this.#log.info({ newest, by: this.#publisher.name }, 'this process relays changes to the engines');
     let beatAtMs = 0;
+    let lookedAtMs = Number.NEGATIVE_INFINITY;
     let prunedAtMs = performance.now();
     while (!this.#isStopped) {
+      // Whoever woke us has numbered what it is about.
       this.#isWoken = false;
+      if (performance.now() - lookedAtMs >= lookMs) {
+        await leadership.number();
+        lookedAtMs = performance.now();
+      }
       await this.#publishNew(leadership);
       const nowMs = performance.now();
       if (nowMs - beatAtMs >= heartbeatMs) {
