@@ -258,12 +258,8 @@ const missedCountDefault = 100_000;
 
 async function main(): Promise<number> {
   const log = (line: string) => console.error(line);
-  const common = {
-    changesPerSecond: 1000,
-    authorizationsPerSecond: 5000,
-    seconds: 15,
-    missedCount: missedCountDefault,
-  };
+  const [changesPerSecond = 1000, authorizationsPerSecond = 5000] = process.argv.slice(2).map(Number);
+  const common = { changesPerSecond, authorizationsPerSecond, seconds: 15, missedCount: missedCountDefault };
   const redis = await OwnRedis.start();
   const results: FeedBenchResult[] = [];
   try {
