@@ -25,7 +25,7 @@ for (const withRedis of [true, false]) {
       const there = new Customer(beside, here.token, here.userId, here.email);
       const [account] = await first.sql<
         { id: string }[]
-      >`select public_id as id from accounts order by id desc limit 1`;
+      >`select public_id as id from accounts order by accounts.id desc limit 1`;
       const { id } = await here.card(account!.id);
       const path = `/api/cards/${id}`;
       // Warm on both sides.
