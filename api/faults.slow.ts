@@ -3,7 +3,7 @@
  * servers stopped, killed and made to stand still. Who needs what is gone is told so (503) in good time, everybody else is
  * served, and nobody has to restart anything afterwards.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -49,6 +49,8 @@ class Surroundings {
   /** Everything runs but the engine. */
   static async start(t: Test): Promise<Surroundings> {
     const folder = await mkdtemp(join(tmpdir(), 'api-faults-'));
+    // The user postgres must be able to pass, else its cluster would be kept elsewhere and stay there.
+    await chmod(folder, 0o711);
     const server = await startEmbeddedPostgres({
       dataDir: join(folder, 'postgres'),
       log: () => undefined,
