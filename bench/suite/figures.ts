@@ -78,7 +78,7 @@ export const figures = {
   cpuUs: { title: 'CPU µs', digits: 1, better: 'lower' },
   frontUs: { title: 'front µs', digits: 1, better: 'lower' },
   workerUs: { title: 'worker µs', digits: 1, better: 'lower' },
-  restUs: { title: 'shipper and rest µs', digits: 1, better: 'lower' },
+  restUs: { title: 'other threads µs', digits: 1, better: 'lower' },
   storeUs: { title: 'database µs', digits: 1, better: 'lower' },
   generatorUs: { title: 'generator µs', digits: 1, better: null },
   residentMiB: { title: 'resident MiB', digits: 0, better: 'lower' },

@@ -135,7 +135,8 @@ function about({ machine, versions, command }: SuiteResult): string {
 <p>Generator, servers and databases share the cores. Open loops count each latency from the instant at which its request was due,
 by a schedule fixed in advance; closed loops from when it was sent. Tables show medians over the rounds; hold the pointer over a
 figure for its range. CPU is per answer, from the operating system's accounting: <em>front</em> is the server's main thread,
-<em>worker</em> the busiest of its other threads, <em>shipper and rest</em> what remains of the process, <em>database</em> all of
+<em>worker</em> the busiest of its other threads, <em>other threads</em> what remains of the process (journal, shipper,
+collector, compiler), <em>database</em> all of
 its processes. The .hgrm files beside this page are read by HdrHistogram's plotter.</p></section>`;
 }
 
