@@ -81,6 +81,7 @@ export const figures = {
   restUs: { title: 'other threads µs', digits: 1, better: 'lower' },
   storeUs: { title: 'database µs', digits: 1, better: 'lower' },
   generatorUs: { title: 'generator µs', digits: 1, better: null },
+  generatorBusy: { title: 'generator busy', digits: 2, better: null },
   residentMiB: { title: 'resident MiB', digits: 0, better: 'lower' },
   residentGrowthMiB: { title: 'growth MiB', digits: 0, better: 'lower' },
   batch: { title: 'batch', digits: 0, better: null },

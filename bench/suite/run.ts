@@ -8,7 +8,7 @@ import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
 import { busyShare, readMachineTime } from '../process-stats.js';
 import { type Stack, startStack } from '../stack.js';
-import { type Bench, balanceMinor, type Scale, type Scenario } from './bench.js';
+import { type Bench, balanceMinor, type Scale, type Scenario, warmUp } from './bench.js';
 import type { ScenarioResult } from './figures.js';
 import { Progress } from './progress.js';
 
@@ -51,9 +51,13 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
   signal.addEventListener('abort', () => void stopAll());
   try {
     const bench: Bench = { scale, stack, log, peers: () => peers.all() };
+    let warmPid = -1;
     for (const scenario of options.scenarios) {
       if (signal.aborted) return;
       progress.begin(scenario.name);
+      // The last scenario may have started another engine.
+      if (stack.engine.pid !== warmPid) await warmUp(bench);
+      warmPid = stack.engine.pid;
       if (scale.name === 'full') await settled(stack, log);
       const busyShareBefore = await neighbours(scale);
       const startedMs = performance.now();

@@ -43,6 +43,8 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
     restUs: hasWorker ? restUs : null,
     storeUs: us(server.storeCpuPerThousandSeconds),
     generatorUs: generator.cpuPerAnswerUs,
+    // Near 1 the generator, not the server, is the limit.
+    generatorBusy: generator.utilizationMax,
     residentMiB: server.residentBytes === null ? null : server.residentBytes / 2 ** 20,
     batch: journal.batchSizeMean,
     syncsPerSecond: journal.syncsPerSecond,

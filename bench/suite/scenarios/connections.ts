@@ -1,5 +1,5 @@
 /** Ten thousand open connections, each used in turn: what an idle connection costs and what it does to the tail. */
-import { alternate, engineContender, goal, rate, realTraffic, type Scenario } from '../bench.js';
+import { alternate, engineContender, goal, rate, realTraffic, type Scenario, warmUp } from '../bench.js';
 
 export const connections: Scenario = {
   name: 'connections-10k',
@@ -7,7 +7,10 @@ export const connections: Scenario = {
   seconds: 30,
   async run(bench) {
     // A fresh process: resident memory is one of the figures.
-    if (bench.scale.name === 'full') await bench.stack.restartEngine();
+    if (bench.scale.name === 'full') {
+      await bench.stack.restartEngine();
+      await warmUp(bench);
+    }
     const series = await alternate(bench, [
       engineContender(bench, 'engine', () => ({
         pace: rate(bench, 5000),

@@ -3,7 +3,7 @@
  * flat. The bound is set to 128 requests in flight, and twice and ten times as many callers ask without a pause; an open
  * loop at ten times the ceiling would need more cores than the engine has.
  */
-import { type Bench, measure, plainTraffic, type Scenario } from '../bench.js';
+import { type Bench, measure, plainTraffic, type Scenario, warmUp } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleOf, withFigures } from '../sample.js';
 
@@ -17,6 +17,7 @@ export const overload: Scenario = {
     const limit = bench.scale.name === 'smoke' ? 8 : inFlightMax;
     await bench.stack.restartEngine({ env: { MAX_IN_FLIGHT: String(limit) } });
     try {
+      if (bench.scale.name === 'full') await warmUp(bench);
       const series: Series[] = [];
       for (const factor of [1, 2, 10]) {
         const samples: Sample[] = [];

@@ -1,6 +1,6 @@
 /** Postgres answers late: known cards must not notice, because nothing on their path waits for it. */
 import { startSlowProxy } from '../../slow-proxy.js';
-import { alternate, type Bench, engineContender, measure, plainTraffic, rate, type Scenario } from '../bench.js';
+import { alternate, type Bench, engineContender, plainTraffic, rate, type Scenario, warmUp } from '../bench.js';
 import type { Series } from '../figures.js';
 
 const delayMs = 50;
@@ -32,22 +32,11 @@ export const postgresSlow: Scenario = {
 };
 
 async function withKnownCards(bench: Bench, name: string): Promise<Series[]> {
-  const cardCount = Math.min(1000, bench.scale.accountCount);
-  // Asked for until every one was loaded: what came too late the first time is known the second.
-  for (let pass = 0; pass < 2; pass++) {
-    await measure(bench, bench.stack.engine, {
-      pace: { kind: 'closed' },
-      connectionCount: 32,
-      traffic: plainTraffic(bench, { kind: 'balance_inquiry', cardOrder: 'sequence', cardCount }),
-      warmUpMs: 0,
-      durationMs: 30_000,
-      requestCountMax: cardCount,
-    });
-  }
+  await warmUp(bench);
   const contender = engineContender(bench, name, () => ({
     pace: rate(bench, 5000),
     connectionCount: 256,
-    traffic: plainTraffic(bench, { cardCount }),
+    traffic: plainTraffic(bench),
   }));
   return alternate(bench, [contender]);
 }
