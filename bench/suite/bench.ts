@@ -76,6 +76,7 @@ export interface LoadPlan {
   readonly durationMs?: number;
   readonly warmUpMs?: number;
   readonly requestCountMax?: number;
+  readonly lagMsMax?: number;
 }
 
 /** Runs one load of a scenario against a server. */
@@ -89,9 +90,9 @@ export function measure(bench: Bench, target: Target, plan: LoadPlan): Promise<M
     // Longer than every deadline: a timeout means that no answer came at all.
     timeoutMs: 5000,
     seed,
+    ...plan,
     // A run that only proves that it can run may be late.
     ...(scale.name === 'smoke' ? { lagMsMax: 60_000 } : {}),
-    ...plan,
     connectionCount: Math.min(plan.connectionCount, scale.connectionCountMax),
   };
   return measureLoad(target, options);
