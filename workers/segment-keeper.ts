@@ -20,6 +20,8 @@ export interface SegmentKeeperOptions {
   readonly sizes: JournalSizes;
   /** How many spares to keep. */
   readonly spareCount: number;
+  /** Pause between two steps while another spare is ready, milliseconds. */
+  readonly unhurriedMs: number;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly onFiles: (segments: number, spares: number) => void;
@@ -32,6 +34,7 @@ export class SegmentKeeper {
   #making: { path: string; file: FileId; zeroedBytes: number } | undefined;
   #nextNumber = 1;
   #retryAtMs = 0;
+  #steppedAtMs = Number.NEGATIVE_INFINITY;
   #started = false;
 
   constructor(options: SegmentKeeperOptions) {
@@ -69,10 +72,12 @@ export class SegmentKeeper {
    * @returns true when there is more to do soon
    */
   step(): boolean {
-    const { nowMs, sizes } = this.#options;
+    const { nowMs, sizes, unhurriedMs } = this.#options;
     if (nowMs() < this.#retryAtMs) return false;
     try {
       if (this.#making === undefined) return this.#begin();
+      if (nowMs() < this.#steppedAtMs + unhurriedMs && this.#hasSpare()) return false;
+      this.#steppedAtMs = nowMs();
       const to = Math.min(sizes.segmentBytes, this.#making.zeroedBytes + stepBytes);
       this.#options.storage.preallocate(this.#making.file, this.#making.zeroedBytes, to);
       this.#making.zeroedBytes = to;
@@ -89,6 +94,11 @@ export class SegmentKeeper {
   /** Gives up what is half made. */
   close(): void {
     this.#discard();
+  }
+
+  #hasSpare(): boolean {
+    const { storage, directory } = this.#options;
+    return listJournalFiles(storage, directory).spares.length > 0;
   }
 
   #begin(): boolean {

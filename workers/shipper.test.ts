@@ -79,6 +79,8 @@ function world(more: Partial<ShipperOptions> = {}, sizes: Partial<JournalSizes> 
       return () => clearImmediate(immediate);
     },
     ...more,
+    // Tests have no clock to wait for; what is unhurried has a test of its own.
+    tuning: { spareUnhurriedMs: 0, ...more.tuning },
   };
   const open = (): JournalWriter => {
     const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes };
@@ -223,6 +225,37 @@ t.test('while the front is busy a small backlog waits a little, a large one does
   let turns = 0;
   for (; postgres.calls === 0; turns++) await turn();
   t.ok(turns >= 3 && turns < 20, `it stood back, but not for ever: ${turns}`);
+  await shipper.stop();
+});
+
+t.test('a second spare is made without hurry, the first one is not', async (t) => {
+  let nowMs = 0;
+  const { storage, options, shipper, open } = world({
+    tuning: { spareUnhurriedMs: 250 },
+    nowMs: () => nowMs,
+  });
+  open();
+  shipper.resume(0);
+  for (let step = 0; step < 50; step++) await turn();
+  const progress = options.progress.partitions[0]!;
+  t.same([progress.segments, listJournalFiles(storage, directory).spares.length], [1, 1]);
+  nowMs += 250;
+  for (let step = 0; step < 50; step++) await turn();
+  t.equal(listJournalFiles(storage, directory).spares.length, 2);
+  await shipper.stop();
+});
+
+t.test('while requests are in flight less than a batch waits for company, a whole one does not', async (t) => {
+  const { postgres, shipper, open, options } = world({ tuning: { recordsMax: 4, holdBackMax: 100_000 } });
+  const writer = open();
+  options.progress.setRequestsInFlight(1);
+  shipper.resume(0);
+  append(writer, [numbered(1), numbered(2), numbered(3)]);
+  for (let step = 0; step < 50; step++) await turn();
+  t.equal(postgres.calls, 0);
+  append(writer, [numbered(4)]);
+  for (let step = 0; step < 50; step++) await turn();
+  t.equal(postgres.position, 4);
   await shipper.stop();
 });
 

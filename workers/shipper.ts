@@ -55,9 +55,13 @@ export interface ShipperTuning {
   readonly bytesMax: number;
   /** How long records wait for company, milliseconds. */
   readonly delayMs: number;
-  /** From this many requests in flight on, small backlogs wait `holdBackMax` more delays: Postgres shares our cores. */
-  readonly busyRequests: number;
+  /**
+   * While requests are in flight, less than a full batch waits `holdBackMax` more delays: each commit of Postgres is a sync
+   * that a sync of ours may have to wait for.
+   */
   readonly holdBackMax: number;
+  /** From this many requests in flight on the front is busy: Postgres shares our cores. */
+  readonly busyRequests: number;
   /** While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. */
   readonly restShare: number;
   /** Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work. */
@@ -71,6 +75,11 @@ export interface ShipperTuning {
   readonly spareCount: number;
   /** Pause between two steps of making a spare, milliseconds. */
   readonly spareStepMs: number;
+  /**
+   * The same while another spare is ready: each step commits the file system's own journal, and a sync of the syncer's that
+   * meets one waits for it. At full load (16 MB/s) a ready spare lasts four seconds; without one, steps hurry.
+   */
+  readonly spareUnhurriedMs: number;
 }
 
 export const shipperTuningDefault: ShipperTuning = {
@@ -86,6 +95,7 @@ export const shipperTuningDefault: ShipperTuning = {
   retryMsMax: 5_000,
   spareCount: 2,
   spareStepMs: 16,
+  spareUnhurriedMs: 250,
 };
 
 const positionUnknown = -1;
@@ -184,6 +194,7 @@ class PartitionShipper {
       directory,
       sizes,
       spareCount: this.#tuning.spareCount,
+      unhurriedMs: this.#tuning.spareUnhurriedMs,
       nowMs: this.#nowMs,
       onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
     });
@@ -279,12 +290,13 @@ class PartitionShipper {
     return true;
   }
 
-  /** Standing back a few delays while the front is busy makes batches larger and leaves it the cores. */
+  /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */
   #holdsBack(backlog: number): boolean {
-    const { busyRequests, backlogRecordsMax, holdBackMax } = this.#tuning;
-    const busy = this.#options.progress.requestsInFlight >= busyRequests;
-    const rested = this.#heldBack >= holdBackMax && this.#nowMs() >= this.#restUntilMs;
-    if (!busy || backlog >= backlogRecordsMax || this.#waiters.length > 0 || rested) {
+    const { busyRequests, backlogRecordsMax, holdBackMax, recordsMax } = this.#tuning;
+    const inFlight = this.#options.progress.requestsInFlight;
+    const gathered = inFlight === 0 || backlog >= recordsMax || this.#heldBack >= holdBackMax;
+    const rested = inFlight < busyRequests || this.#nowMs() >= this.#restUntilMs;
+    if ((gathered && rested) || backlog >= backlogRecordsMax || this.#waiters.length > 0) {
       this.#heldBack = 0;
       return false;
     }
