@@ -10,11 +10,18 @@ import { NumberIndex } from './number-index.js';
 import type { WindowUse } from './partition-task.js';
 import { samePeriod } from './window.js';
 
+/**
+ * A row, end to end in one array: the day, the amounts by window, the counts by window. A message touches three rows at
+ * random; in arrays by column each would be five cache misses, like this it is two.
+ */
+const dayCell = 0;
+const amountCells = 1;
+const countCells = amountCells + windowCount;
+const rowCells = countCells + windowCount;
+
 export class Spend {
   readonly #index: NumberIndex;
-  readonly #day: Int32Array;
-  readonly #amounts: Float64Array;
-  readonly #counts: Int32Array;
+  readonly #rows: Float64Array;
   /** Found last, per level: one message asks for the same three entities several times. */
   readonly #foundNumber = [0, 0, 0];
   readonly #foundSlot = [-1, -1, -1];
@@ -22,9 +29,7 @@ export class Spend {
   /** @param capacity most entities (cards + users + accounts) of this partition */
   constructor(capacity: number) {
     this.#index = new NumberIndex(capacity);
-    this.#day = new Int32Array(capacity);
-    this.#amounts = new Float64Array(capacity * windowCount);
-    this.#counts = new Int32Array(capacity * windowCount);
+    this.#rows = new Float64Array(capacity * rowCells);
   }
 
   get size(): number {
@@ -45,22 +50,28 @@ export class Spend {
 
   /** Spent in window `index` as of local day `day`, minor units. */
   amount(slot: number, index: number, day: number): number {
-    return this.#current(slot, index, day) ? this.#amounts[slot * windowCount + index]! : 0;
+    return this.#current(slot, index, day) ? this.#rows[slot * rowCells + amountCells + index]! : 0;
   }
 
   /** Authorizations in window `index` as of local day `day`. */
   count(slot: number, index: number, day: number): number {
-    return this.#current(slot, index, day) ? this.#counts[slot * windowCount + index]! : 0;
+    return this.#current(slot, index, day) ? this.#rows[slot * rowCells + countCells + index]! : 0;
   }
 
   /** The later of `day` and the newest day that the entity spent on. */
   latestDay(level: Level, number: number, day: number): number {
     const slot = this.find(level, number);
-    return slot < 0 ? day : Math.max(day, this.#day[slot]!);
+    return slot < 0 ? day : Math.max(day, this.#day(slot));
+  }
+
+  /** The newest local day that the row has spent on. */
+  #day(slot: number): number {
+    return this.#rows[slot * rowCells + dayCell]!;
   }
 
   #current(slot: number, index: number, day: number): boolean {
-    return day <= this.#day[slot]! || samePeriod(index, this.#day[slot]!, day);
+    const lastDay = this.#day(slot);
+    return day <= lastDay || samePeriod(index, lastDay, day);
   }
 
   /**
@@ -74,22 +85,25 @@ export class Spend {
       slot = this.#index.add(number * 4 + level);
       if (slot < 0) return false;
       this.#remember(level, number, slot);
-      this.#day[slot] = day;
+      this.#rows[slot * rowCells + dayCell] = day;
     }
-    const base = slot * windowCount;
-    const lastDay = this.#day[slot]!;
+    const rows = this.#rows;
+    const base = slot * rowCells;
+    const amounts = base + amountCells;
+    const counts = base + countCells;
+    const lastDay = rows[base + dayCell]!;
     if (day > lastDay) {
       for (let index = 0; index < windowCount; index++) {
         if (samePeriod(index, lastDay, day)) continue;
-        this.#amounts[base + index] = 0;
-        this.#counts[base + index] = 0;
+        rows[amounts + index] = 0;
+        rows[counts + index] = 0;
       }
-      this.#day[slot] = day;
+      rows[base + dayCell] = day;
     }
     for (let index = 0; index < windowCount; index++) {
       if (day < lastDay && !samePeriod(index, lastDay, day)) continue;
-      this.#amounts[base + index] = Math.max(0, this.#amounts[base + index]! + amountDelta);
-      this.#counts[base + index] = Math.max(0, this.#counts[base + index]! + countDelta);
+      rows[amounts + index] = Math.max(0, rows[amounts + index]! + amountDelta);
+      rows[counts + index] = Math.max(0, rows[counts + index]! + countDelta);
     }
     return true;
   }
@@ -100,10 +114,11 @@ export class Spend {
     const slot = this.#index.add(number * 4 + level);
     if (slot < 0) return false;
     this.#remember(level, number, slot);
-    this.#day[slot] = day;
+    const base = slot * rowCells;
+    this.#rows[base + dayCell] = day;
     for (let index = 0; index < windowCount; index++) {
-      this.#amounts[slot * windowCount + index] = amounts[index] ?? 0;
-      this.#counts[slot * windowCount + index] = counts[index] ?? 0;
+      this.#rows[base + amountCells + index] = amounts[index] ?? 0;
+      this.#rows[base + countCells + index] = counts[index] ?? 0;
     }
     return true;
   }
@@ -112,7 +127,7 @@ export class Spend {
   use(level: Level, number: number, day: number): WindowUse | null {
     const slot = this.find(level, number);
     if (slot < 0) return null;
-    const asOf = Math.max(day, this.#day[slot]!);
+    const asOf = Math.max(day, this.#day(slot));
     const windows = Array.from({ length: windowCount }, (_, index) => index);
     return {
       day: asOf,
