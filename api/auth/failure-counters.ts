@@ -47,7 +47,8 @@ export class SharedFailureCounter implements FailureCounter {
 
   async counts(keys: readonly string[]): Promise<number[]> {
     const local = await this.#local.counts(keys);
-    const shared = await this.#redis.ask((client) => client.mget(keys.map((key) => prefix + key)), null);
+    // One by one: in a Cluster each stands on a node of its own.
+    const shared = await this.#redis.ask((client) => Promise.all(keys.map((key) => client.get(prefix + key))), null);
     return local.map((count, index) => Math.max(count, Number(shared?.[index] ?? 0)));
   }
 
@@ -62,9 +63,8 @@ export class SharedFailureCounter implements FailureCounter {
   }
 
   async #addShared(client: RedisClient, keys: readonly string[]): Promise<unknown> {
-    const commands = client.multi();
     // NX: the window ends when it would have ended, however many failures follow.
-    for (const key of keys) commands.incr(prefix + key).expire(prefix + key, this.#windowS, 'NX');
-    return commands.exec();
+    const count = (key: string) => client.multi().incr(key).expire(key, this.#windowS, 'NX').exec();
+    return Promise.all(keys.map((key) => count(prefix + key)));
   }
 }

@@ -3,6 +3,7 @@
  * processes; nothing depends on it: a command that fails or is late is an answer ("not there"), given fast.
  */
 import { connectRedis, type RedisClient } from '../../engine/redis/client.js';
+import { ConnectionWatch, describeFailure } from '../../engine/redis/connection-watch.js';
 import type { Log } from '../log.js';
 
 export type { RedisClient };
@@ -17,10 +18,11 @@ export interface RedisHealth {
 
 export class RedisConnection {
   readonly client: RedisClient;
+  readonly #watch: ConnectionWatch;
   readonly #log: Log;
-  #isUp = false;
-  #detail = 'connecting';
   #isClosed = false;
+  /** What the last command got instead of an answer: a Cluster may be connected and serve nothing. */
+  #refusal = '';
   /** Commands that failed or were late; read by the metrics. */
   failures = 0;
 
@@ -28,26 +30,28 @@ export class RedisConnection {
   constructor(url: string, log: Log, name = 'api') {
     this.#log = log;
     this.client = connectRedis(url, { name, commandTimeoutMs: commandMs });
-    this.client.on('ready', () => this.#up());
-    this.client.on('error', (error: Error) => this.#down(error.message));
-    this.client.on('close', () => this.#down('the connection is closed'));
+    this.#watch = new ConnectionWatch(this.client, (failure) => this.#changed(failure));
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#watch.failure === '';
   }
 
   health(): RedisHealth {
-    return { isUp: this.#isUp, detail: this.#detail };
+    const failure = this.#watch.failure || this.#refusal;
+    return { isUp: failure === '', detail: failure || 'connected' };
   }
 
   /** The command's answer, or `fallback` when Redis is away, late or refuses. Never throws. */
   async ask<T>(command: (client: RedisClient) => Promise<T>, fallback: T): Promise<T> {
-    if (!this.#isUp) return fallback;
+    if (!this.isUp) return fallback;
     try {
-      return await command(this.client);
-    } catch {
+      const answer = await command(this.client);
+      this.#refusal = '';
+      return answer;
+    } catch (error) {
       this.failures++;
+      this.#refusal = describeFailure(error as Error);
       return fallback;
     }
   }
@@ -57,15 +61,8 @@ export class RedisConnection {
     this.client.disconnect();
   }
 
-  #up(): void {
-    if (!this.#isUp) this.#log.info('Redis answers');
-    this.#isUp = true;
-    this.#detail = 'connected';
-  }
-
-  #down(reason: string): void {
-    if (this.#isUp && !this.#isClosed) this.#log.warn({ reason }, 'Redis is away: going on without it');
-    this.#isUp = false;
-    this.#detail = reason;
+  #changed(failure: string): void {
+    if (failure === '') this.#log.info('Redis answers');
+    else if (!this.#isClosed) this.#log.warn({ reason: failure }, 'Redis is away: going on without it');
   }
 }

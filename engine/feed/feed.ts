@@ -63,6 +63,7 @@ export class EngineFeed {
   #reported = 0;
   #failure = '';
   #wasStale = false;
+  #messengerFailure = '';
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -120,6 +121,7 @@ export class EngineFeed {
     this.#delivery = delivery;
     this.#follower = follower;
     this.#messenger = messenger;
+    this.#messengerFailure = messenger.failure;
     messenger.start({
       entries: (list) => follower.entries(list),
       told: (newest) => follower.told(newest),
@@ -189,6 +191,12 @@ export class EngineFeed {
       if (this.#wasStale)
         this.#options.log.error({ failure: this.#failure }, 'feed is stale: declining with system_error');
       else this.#options.log.warn('feed is up to date again: approving');
+    }
+    const { name, failure } = this.#messenger!;
+    if (failure !== this.#messengerFailure) {
+      this.#messengerFailure = failure;
+      if (failure === '') this.#options.log.info({ by: name }, 'changes are heard of');
+      else this.#options.log.warn({ by: name, failure }, 'changes are not heard of, and read from the outbox instead');
     }
   }
 

@@ -3,7 +3,8 @@ import { Redis } from 'ioredis';
 import t from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { until } from '../testing/engine-process.js';
-import { commonOptions, connectRedis } from './client.js';
+import { clusterOptions, commonOptions, connectRedis } from './client.js';
+import { ConnectionWatch } from './connection-watch.js';
 import { parseRedisUrl } from './url.js';
 
 t.test('a password is given, and without it nothing is let in', async (t) => {
@@ -41,6 +42,44 @@ t.test('while Redis is away a command fails at once, and nothing is sent late or
   t.equal(await client.get('count'), null, 'none of them waited for it');
 });
 
+t.test('a server that hangs is given up, and what it was asked with it', async (t) => {
+  const redis = await OwnRedis.start();
+  t.teardown(() => redis.stop());
+  const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 100 });
+  t.teardown(() => client.disconnect());
+  const watch = new ConnectionWatch(client);
+  await until('it is connected', () => client.status === 'ready');
+  redis.pause();
+  const asked = Array.from({ length: 1000 }, () => client.incr('count'));
+  const answers = await Promise.allSettled(asked);
+  t.ok(answers.every(({ status }) => status === 'rejected'));
+  await until('it is given up', () => client.status !== 'ready');
+  t.match(watch.failure, /receive any in 3000ms/);
+  await t.rejects(client.incr('count'), /isn't writeable|closed/, 'and takes nothing more');
+  redis.resume();
+  await until('it is connected again', () => client.status === 'ready');
+  t.equal(watch.failure, '');
+  t.ok((await client.incr('count')) <= 1001, 'what it had been asked was done once at most');
+});
+
+t.test('what is wrong is said in words, with a remedy where one is known, and without the password', async (t) => {
+  const redis = await OwnRedis.start(['--requirepass', 'a secret']);
+  t.teardown(() => redis.stop());
+  const failureOf = async (url: string) => {
+    const client = connectRedis(url, { name: 'test' });
+    t.teardown(() => client.disconnect());
+    const watch = new ConnectionWatch(client);
+    await until(`${url} says what is wrong`, () => watch.failure !== 'not connected yet');
+    return watch.failure;
+  };
+  const wrong = await failureOf(`redis://:wrong-one@127.0.0.1:${redis.port}`);
+  t.match(wrong, /^REDIS_URL has the wrong password, or none \(WRONGPASS/);
+  t.notMatch(wrong, /wrong-one/);
+  t.match(await failureOf(redis.url), /^REDIS_URL has the wrong password, or none \(NOAUTH/);
+  t.match(await failureOf(`redis+cluster://:wrong-one@127.0.0.1:${redis.port}`), /^REDIS_URL has the wrong password/);
+  t.match(await failureOf('redis://127.0.0.1:1'), /ECONNREFUSED/);
+});
+
 t.test('Sentinel leads to the master', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
@@ -66,6 +105,13 @@ t.test('every way has the bounds, and TLS where it is asked for', async (t) => {
       autoResendUnfulfilledCommands: false,
       commandTimeout: 1000,
       connectTimeout: 2000,
+      socketTimeout: 3000,
     });
   }
+  t.match(clusterOptions(parseRedisUrl('redis+cluster://:p@a'), { name: 'test' }), {
+    enableOfflineQueue: false,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    maxRedirections: 4,
+  });
 });

@@ -1,9 +1,10 @@
 /**
- * Connections to Redis, for engine and API alike: the only importer of ioredis. Whatever happens to Redis, a caller hears
- * of it soon and nothing piles up: no queue while it is away, no command sent twice, a deadline on every command and on
- * silence. Reconnecting goes on for ever, without haste.
+ * Connections to Redis, for engine and API alike. Whatever happens to Redis, a caller hears of it soon and nothing piles
+ * up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting goes on
+ * for ever, without haste.
  */
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { anyNode } from './any-node.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
 export type RedisClient = Redis | Cluster;
@@ -13,38 +14,52 @@ export interface RedisClientOptions {
   readonly name: string;
   /** Longest that a command may take. */
   readonly commandTimeoutMs?: number;
-  /** The connection is given up after so long without a byte. Only for one that hears something all the time. */
-  readonly silenceMsMax?: number;
 }
 
 const connectTimeoutMs = 2000;
 const commandTimeoutMsDefault = 1000;
+/**
+ * A question without an answer, or any other byte, for so long: the connection is given up. A server that hangs keeps its
+ * connections, and what is asked of it stays in memory until it answers or the connection ends.
+ */
+const silenceMsMax = 3000;
 const retryMsMin = 50;
 const retryMsMax = 1000;
+/** A node that hangs cannot say that another has taken its place: the others are asked this often. */
+const slotsRefreshMs = 5000;
+/** Slots move one at a time: more hops than this are a circle. */
+const redirectionsMax = 4;
 
 /** A client that connects by itself and keeps trying. The caller listens to 'error'; it is no reason to end anything. */
 export function connectRedis(url: string, options: RedisClientOptions): RedisClient {
   const target = parseRedisUrl(url);
+  if (target.kind !== 'cluster') return connectServer(target, options);
+  return new Cluster([...target.hosts], clusterOptions(target, options));
+}
+
+/**
+ * A client for messages only. In a Cluster every message reaches every node, so one node will do, whichever answers: also
+ * when the Cluster as such is down, and without the driver's own subscriber, which forgets us when its first node is dead.
+ */
+export function connectForMessages(url: string, options: RedisClientOptions): Redis {
+  const target = parseRedisUrl(url);
+  if (target.kind !== 'cluster') return connectServer(target, options);
+  return new Redis({ ...commonOptions(target, options), Connector: anyNode(target) });
+}
+
+function connectServer(target: RedisTarget, options: RedisClientOptions): Redis {
   const common = commonOptions(target, options);
-  if (target.kind === 'cluster') {
-    return new Cluster([...target.hosts], {
-      redisOptions: common,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: retryDelay,
-      slotsRefreshTimeout: connectTimeoutMs,
-    });
-  }
-  if (target.kind === 'sentinel') {
-    return new Redis({
-      ...common,
-      sentinels: [...target.hosts],
-      name: target.master!,
-      sentinelRetryStrategy: retryDelay,
-      ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
-      ...(target.isTls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
-    });
-  }
-  return new Redis({ ...common, ...target.hosts[0]! });
+  if (target.kind === 'single') return new Redis({ ...common, ...target.hosts[0]! });
+  return new Redis({
+    ...common,
+    sentinels: [...target.hosts],
+    name: target.master!,
+    sentinelRetryStrategy: retryDelay,
+    // One that hangs is passed by like one that is dead.
+    sentinelCommandTimeout: commandTimeoutMsDefault,
+    ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
+    ...(target.isTls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+  });
 }
 
 /** Every option with a bound in it; exported for the test that holds us to them. */
@@ -54,6 +69,7 @@ export function commonOptions(target: RedisTarget, options: RedisClientOptions) 
     db: target.db,
     connectTimeout: connectTimeoutMs,
     commandTimeout: options.commandTimeoutMs ?? commandTimeoutMsDefault,
+    socketTimeout: silenceMsMax,
     retryStrategy: retryDelay,
     // While Redis is away commands fail at once: a queue would grow, and its commands would be old when they are sent.
     enableOfflineQueue: false,
@@ -64,11 +80,27 @@ export function commonOptions(target: RedisTarget, options: RedisClientOptions) 
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
     // Whoever subscribes does so on 'ready', and then knows that something may have been missed.
     autoResubscribe: false,
-    ...(options.silenceMsMax === undefined ? {} : { socketTimeout: options.silenceMsMax }),
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
     ...(target.isTls ? { tls: {} } : {}),
   } satisfies RedisOptions;
+}
+
+/** The same bounds where the driver would send to another node what the first did not answer. */
+export function clusterOptions(target: RedisTarget, options: RedisClientOptions) {
+  return {
+    redisOptions: commonOptions(target, options),
+    enableOfflineQueue: false,
+    clusterRetryStrategy: retryDelay,
+    slotsRefreshTimeout: connectTimeoutMs,
+    slotsRefreshInterval: slotsRefreshMs,
+    maxRedirections: redirectionsMax,
+    // 0: never. A node that died may have done what it was asked, and what waits for a new one is a queue.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    // A certificate has the names of its nodes, not their addresses.
+    ...(target.isTls ? { dnsLookup: (host, done) => done(null, host) } : {}),
+  } satisfies ClusterOptions;
 }
 
 function retryDelay(attempts: number): number {

@@ -59,7 +59,12 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   ],
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
-  ioredis: ['engine/redis/client.ts', 'bench/peers/redis-lua.ts'],
+  ioredis: [
+    'engine/redis/client.ts',
+    'engine/redis/any-node.ts',
+    'engine/redis/channel.ts',
+    'bench/peers/redis-lua.ts',
+  ],
   'hdr-histogram-js': ['bench/load/latency.ts'],
   msgpackr: ['engine/core/feed-frame.ts', 'api/cache/packed.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
