@@ -66,6 +66,7 @@ bench-micro: build ## measure codecs, journal, a partition and settling without 
 	@node --enable-source-maps dist/bench/micro/wire.js
 	@node --enable-source-maps dist/bench/micro/decide.js
 	@node --enable-source-maps dist/bench/micro/partition.js
+	@node --enable-source-maps --expose-gc dist/bench/micro/cards.js
 	@node --enable-source-maps dist/bench/micro/journal.js
 	@node --enable-source-maps dist/bench/micro/settle.js
 

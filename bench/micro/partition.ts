@@ -1,16 +1,23 @@
 /**
  * What one message costs a partition's thread: reading, finding, deciding, journaling into the frame, writing the answer;
- * everything but the disk. `node dist/bench/micro/partition.js [batches] [entries per batch]`.
+ * everything but the disk. One card asked again and again, and cards at random from few and from many: the difference is
+ * what memory costs, since many do not fit into a cache. `node dist/bench/micro/partition.js [batches] [entries per batch]
+ * [cards …]`.
  */
 import { Protocol } from '../../engine/core/codes.js';
+import type { LoadMessage } from '../../engine/core/load-message.js';
 import { Slab } from '../../engine/core/slab.js';
 import { createMarqetaCodec } from '../../engine/wire/marqeta.js';
 import { nativeCodec } from '../../engine/wire/native.js';
 import { Partition, type PartitionJournal } from '../../workers/partition.js';
+import { Random } from '../load/random.js';
 import { isMain } from '../run.js';
 
 const dayMs = 86_400_000;
-const accountCount = 10_000;
+/** A hot card, as many as fit into the processor's caches, and far more than fit. */
+const cardCounts = [1, 10_000, 1_000_000];
+/** Cards per load message: bounds what the loading itself takes. */
+const cardsPerLoad = 1000;
 
 /** A journal that keeps nothing: the disk is measured in journal.ts. */
 class NoJournal implements PartitionJournal {
@@ -34,25 +41,38 @@ class NoJournal implements PartitionJournal {
   }
 }
 
-function build(): { partition: Partition; slab: Slab } {
+/** A partition with room for so many cards, each with an account and a user of its own. */
+export function partitionFor(cardCount: number): Partition {
   const journal = new NoJournal();
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec();
   const size = {
-    accounts: 2 ** 16,
-    users: 2 ** 16,
-    cards: 2 ** 16,
-    spendRows: 2 ** 18,
+    accounts: Math.max(2 ** 16, cardCount),
+    users: Math.max(2 ** 16, cardCount),
+    cards: Math.max(2 ** 16, cardCount),
+    spendRows: Math.max(2 ** 18, 4 * cardCount),
     chains: 2 ** 18,
     seenIds: 2 ** 20,
   };
   const policy = { holdMs: 7 * dayMs, holdLongMs: 30 * dayMs, refundRestoresWindows: false };
   // Everything counts as settled at once, so that the oldest chains make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);
-  const numbers = Array.from({ length: accountCount }, (_, index) => index + 1);
+  partition.load({ seenComplete: true });
+  return partition;
+}
+
+/** Brings the cards from `first` to `last`, as the loader does. */
+export function loadCards(partition: Partition, first: number, last: number): void {
+  for (let number = first; number <= last; number += cardsPerLoad) {
+    partition.load(loadMessage(number, Math.min(last, number + cardsPerLoad - 1)));
+  }
+}
+
+function loadMessage(first: number, last: number): LoadMessage {
+  const numbers = Array.from({ length: last - first + 1 }, (_, index) => first + index);
   const common = { version: 1, status: 0 as const, limits: null };
-  partition.load({
+  return {
     accounts: numbers.map((number) => ({
       ...common,
       number,
@@ -68,45 +88,50 @@ function build(): { partition: Partition; slab: Slab } {
       ...common,
       number,
       token: token(number),
-      expiresDay: 1e6,
+      expiresDay: 47_481,
       accountNumber: number,
       userNumber: number,
     })),
-    seenComplete: true,
-  });
-  return { partition, slab: new Slab({ entries: 2048, requestBytes: 4 * 1024 * 1024 }) };
+  };
 }
 
-function token(number: number): string {
+export function token(number: number): string {
   return `card_${String(number).padStart(6, '0')}_1`;
 }
 
-/** Nanoseconds per authorization, over the second half of the batches: the first warms the compiler up. */
-export function measurePartition(batches: number, entries: number): number {
-  const { partition, slab } = build();
+/** Nanoseconds per authorization of a card at random, once every card was asked, which warms the compiler up too. */
+export function measurePartition(batches: number, entries: number, cardCount = 10_000): number {
+  const partition = partitionFor(cardCount);
+  loadCards(partition, 1, cardCount);
+  const slab = new Slab({ entries: 2048, requestBytes: 4 * 1024 * 1024 });
+  const random = new Random(1, 0);
+  const warmUpBatches = Math.max(Math.ceil(cardCount / entries), batches);
   let id = 0;
-  let checked = 0;
+  let approvedCount = 0;
   let decideNs = 0;
-  for (let batch = 0; batch < batches; batch++) {
+  for (let batch = 0; batch < warmUpBatches + batches; batch++) {
     slab.clear();
     for (let entry = 0; entry < entries; entry++) {
-      const body = `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${token((id * 7919) % accountCount || 1)}","amount":${100 + (id % 400)},"currency":"USD","merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}`;
+      const card = token(1 + (batch < warmUpBatches ? id % cardCount : random.below(cardCount)));
+      const body = `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${card}","amount":${100 + (id % 400)},"currency":"USD","merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}`;
       slab.add(Protocol.native, 0, Date.now(), Buffer.from(body));
     }
     slab.seal(Date.now(), 1000);
     const startedAt = process.hrtime.bigint();
     partition.run(slab);
-    if (batch >= batches / 2) decideNs += Number(process.hrtime.bigint() - startedAt);
+    if (batch >= warmUpBatches) decideNs += Number(process.hrtime.bigint() - startedAt);
     for (let entry = 0; entry < entries; entry++)
-      if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) checked++;
+      if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) approvedCount++;
   }
-  if (checked !== batches * entries) throw new Error(`${batches * entries - checked} messages were not approved`);
-  return decideNs / (Math.ceil(batches / 2) * entries);
+  if (approvedCount !== id) throw new Error(`${id - approvedCount} messages were not approved`);
+  return decideNs / (batches * entries);
 }
 
 if (isMain(import.meta.url)) {
-  const batches = Number(process.argv[2] ?? 4000);
-  const entries = Number(process.argv[3] ?? 64);
-  const ns = measurePartition(batches, entries);
-  process.stdout.write(`partition: ${Math.round(ns)} ns per authorization, batches of ${entries}\n`);
+  const [batches = 10_000, entries = 64, ...counts] = process.argv.slice(2).map(Number);
+  for (const cardCount of counts.length > 0 ? counts : cardCounts) {
+    const ns = measurePartition(batches, entries, cardCount);
+    const of = cardCount === 1 ? 'one card' : `any of ${cardCount.toLocaleString('en-US')} cards`;
+    process.stdout.write(`partition: ${Math.round(ns)} ns per authorization of ${of}, batches of ${entries}\n`);
+  }
 }

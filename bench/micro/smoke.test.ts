@@ -10,7 +10,8 @@ const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 for (const [name, args, expected] of [
   ['./wire.js', ['1'], /native read .* ns median/],
   ['./decide.js', ['10000'], /ns per decision/],
-  ['./partition.js', ['4', '8'], /ns per authorization/],
+  ['./partition.js', ['4', '8', '1', '50'], /ns per authorization/],
+  ['./cards.js', ['50'], /bytes per card/],
   ['./journal.js', ['5', '1'], /journal +1024/],
   ['./settle.js', ['200', '100', '20'], /settle +[\d,]+ records\/s/],
 ] as const) {
