@@ -3,10 +3,10 @@
  * JSON between the front and its own worker threads. Owned state that is in memory already is newer and stays.
  */
 import type { LRUCache } from 'lru-cache';
+import type { Cards } from '../engine/core/cards.js';
 import { packLetters } from '../engine/core/codes.js';
 import type { Books } from '../engine/core/decide.js';
 import type { ChangedRows, LoadMessage, SeenRows } from '../engine/core/load-message.js';
-import type { CardProfile } from '../engine/core/profile.js';
 import { compileRules } from '../engine/core/rules.js';
 import type { Seen } from '../engine/core/seen.js';
 
@@ -19,16 +19,20 @@ export function loadSeen(rows: SeenRows, seen: Seen): void {
   }
 }
 
-/** Text as the byte readers see it: one character per UTF-8 byte. Cards and recalled records are keyed by it. */
+/** Text as the byte readers see it: one character per UTF-8 byte. Recalled records, roots and accounts are keyed by it. */
 export function byteKey(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function slotOf(cards: Cards, token: Uint8Array): number {
+  return cards.find(token, 0, token.length);
 }
 
 /**
  * Takes over what changed, where it is in memory and older. What is not in memory is read when it is needed, and the
  * front sees to it that nobody reads it as it was before (Loader.changed).
  */
-export function applyChanges(changes: ChangedRows, books: Books, cards: LRUCache<string, CardProfile>): void {
+export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): void {
   const { accounts, users } = books;
   for (const row of changes.accounts) {
     const slot = accounts.find(row.number);
@@ -40,11 +44,9 @@ export function applyChanges(changes: ChangedRows, books: Books, cards: LRUCache
     if (slot >= 0) users.describe(slot, row.version, row.status, compileRules(row.limits));
   }
   for (const { token, number, version, status, expiresDay, limits } of changes.cards) {
-    const key = byteKey(token);
-    const known = cards.peek(key);
-    if (known === undefined || known.version >= version) continue;
-    const { account, user } = known;
-    cards.set(key, { number, version, status, expiresDay, rules: compileRules(limits), account, user });
+    const slot = slotOf(cards, Buffer.from(token, 'utf8'));
+    if (slot < 0 || cards.version(slot) >= version) continue;
+    cards.describe(slot, number, version, status, expiresDay, compileRules(limits));
   }
 }
 
@@ -52,7 +54,7 @@ export function applyChanges(changes: ChangedRows, books: Books, cards: LRUCache
 export function applyLoad(
   message: LoadMessage,
   books: Books,
-  cards: LRUCache<string, CardProfile>,
+  cards: Cards,
   recalled: LRUCache<string, Uint8Array>,
   roots: LRUCache<string, string>,
   accountIds: LRUCache<string, number>,
@@ -76,18 +78,12 @@ export function applyLoad(
     const account = accounts.find(row.accountNumber);
     const user = users.find(row.userNumber);
     if (account < 0 || user < 0) continue;
-    const key = byteKey(row.token);
-    const known = cards.peek(key);
-    if (known !== undefined && known.version > row.version) continue;
-    cards.set(key, {
-      number: row.number,
-      version: row.version,
-      status: row.status,
-      expiresDay: row.expiresDay,
-      rules: compileRules(row.limits),
-      account,
-      user,
-    });
+    const token = Buffer.from(row.token, 'utf8');
+    let slot = slotOf(cards, token);
+    if (slot < 0) slot = cards.open(token);
+    else if (cards.version(slot) > row.version) continue;
+    cards.describe(slot, row.number, row.version, row.status, row.expiresDay, compileRules(row.limits));
+    cards.assign(slot, account, user);
   }
   for (const row of message.chains ?? []) {
     const id = Buffer.from(row.id, 'utf8');

@@ -10,6 +10,7 @@
 import { LRUCache } from 'lru-cache';
 import { Accounts } from '../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../engine/core/apply.js';
+import { Card, Cards } from '../engine/core/cards.js';
 import { Chains } from '../engine/core/chains.js';
 import { ChainStatus, isLedgerCommand, isNeverLate, MessageType, type Protocol } from '../engine/core/codes.js';
 import {
@@ -97,16 +98,16 @@ const recalled = 2 ** 31;
 export class Partition {
   readonly books: Books;
   readonly seen: Seen;
-  readonly cards: LRUCache<string, CardProfile>;
+  readonly cards: Cards;
   /** Look-ups of cards that were and were not in memory, for the metrics. */
   cardHits = 0;
   cardMisses = 0;
   readonly #journal: PartitionJournal;
   readonly #codecs: readonly (Codec | undefined)[];
   readonly #shippedSequence: () => number;
-  readonly #cardsOrderedFrom: number;
   readonly #request = new Request();
   readonly #outcome = new Outcome();
+  readonly #card = new Card();
   readonly #question = new Question();
   readonly #decider: Decider;
   readonly #parties: Parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
@@ -144,8 +145,7 @@ export class Partition {
       chains: new Chains(size.chains),
     };
     this.seen = new Seen(size.seenIds);
-    this.cards = new LRUCache({ max: size.cards });
-    this.#cardsOrderedFrom = size.cards / 2;
+    this.cards = new Cards(size.cards);
     this.#journal = journal;
     this.#codecs = codecs;
     this.#shippedSequence = shippedSequence;
@@ -380,13 +380,14 @@ export class Partition {
   /** `original` names a message that was answered, although no chain came of it. */
   #originalKnown = false;
 
+  /** The card in #card; null when there is none, undefined when it is to be loaded first. */
   #findCard(request: Request, absent: boolean): CardProfile | null | undefined {
-    const token = byteText(request.source, request.card);
-    // Far from full nothing is evicted, so the order of use need not be kept: it costs a cache miss in four lists.
-    const card = this.cards.size < this.#cardsOrderedFrom ? this.cards.peek(token) : this.cards.get(token);
-    if (card !== undefined) {
+    const slot = this.cards.find(request.source, request.card.start, request.card.end);
+    if (slot >= 0) {
       this.cardHits++;
-      return card;
+      this.cards.touch(slot);
+      this.cards.read(slot, this.#card);
+      return this.#card;
     }
     if (absent) return null;
     this.cardMisses++;

@@ -93,7 +93,7 @@ export class Accounts {
   }
 
   number(slot: number): number {
-    return this.#index.keys[slot]!;
+    return this.#index.key(slot);
   }
   available(slot: number): number {
     return this.#books[slot * bookCells + Book.available]!;

@@ -55,7 +55,7 @@ export class Users {
   }
 
   number(slot: number): number {
-    return this.#index.keys[slot]!;
+    return this.#index.key(slot);
   }
   status(slot: number): Status {
     return this.#status[slot] as Status;

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { runs } from '../testing/runs.js';
+import { InvariantError } from './invariant.js';
+import { SlotTable } from './slot-table.js';
+
+const capacity = 1000;
+/** Hashes that crowd: few places at both ends of a segment, few segments that must be split again and again, few tags. */
+const crowded = fc
+  .tuple(
+    fc.constantFrom(0, 1, 2, 7, 0xfe, 0xff),
+    fc.integer({ min: 0, max: 31 }),
+    fc.constantFrom(0, 1, 0x3ff),
+    fc.constantFrom(0, 1, 0x1ff),
+  )
+  .map(([place, low, middle, high]) => (place | (low << 8) | (middle << 13) | (high << 23)) >>> 0);
+const hash = fc.oneof(crowded, fc.integer({ min: 0, max: 0xffff_ffff }));
+const step = fc.record({ slot: fc.integer({ min: 0, max: capacity - 1 }), hash });
+
+/** Slots that the table answers for a hash, less the strangers that the caller would refuse. */
+function found(table: SlotTable, hashes: ReadonlyMap<number, number>, wanted: number): string {
+  const slots: number[] = [];
+  for (let slot = table.find(wanted); slot >= 0; slot = table.findNext()) {
+    if (!hashes.has(slot)) return `${slot} is not in`;
+    if (hashes.get(slot) === wanted) slots.push(slot);
+  }
+  return slots.sort((a, b) => a - b).join();
+}
+
+t.test('finds all slots of a hash after any additions and removals, however many times segments split', (t) => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 0, maxLength: 1500, size: 'max' }), (steps) => {
+      const hashes = new Map<number, number>();
+      const table = new SlotTable(capacity, (slot) => hashes.get(slot)!);
+      const check = (wanted: number) => {
+        const expected = [...hashes].filter(([, its]) => its === wanted).map(([slot]) => slot);
+        return found(table, hashes, wanted) === expected.sort((a, b) => a - b).join();
+      };
+      for (const { slot, hash } of steps) {
+        if (hashes.has(slot)) {
+          table.remove(slot);
+          hashes.delete(slot);
+        } else {
+          table.add(slot, hash);
+          hashes.set(slot, hash);
+        }
+        if (!check(hash)) return false;
+      }
+      return [...new Set(hashes.values())].every(check);
+    }),
+    runs(60),
+  );
+  t.end();
+});
+
+t.test('a hundred thousand slots are found, in few looks each', (t) => {
+  const count = 100_000;
+  const hashOf = (slot: number) => Math.imul(slot + 1, 0x9e3779b1) >>> 0;
+  const table = new SlotTable(count, hashOf);
+  for (let slot = 0; slot < count; slot++) table.add(slot, hashOf(slot));
+  let strangers = 0;
+  for (let slot = 0; slot < count; slot++) {
+    let found = table.find(hashOf(slot));
+    for (; found !== slot && found >= 0; found = table.findNext()) strangers++;
+    if (found !== slot) t.fail(`${slot} is lost`);
+  }
+  t.ok(strangers < count / 50, `${strangers} strangers had the tag of what was looked for`);
+  t.end();
+});
+
+t.test('taking out what is not in is a bug, not an answer', (t) => {
+  const table = new SlotTable(4, () => 5);
+  t.throws(() => table.remove(2), InvariantError);
+  table.add(2, 5);
+  table.remove(2);
+  t.throws(() => table.remove(2), InvariantError);
+  t.equal(table.find(5), -1);
+  t.end();
+});
+
+t.test('hundreds of keys with one hash are refused rather than searched', (t) => {
+  const table = new SlotTable(1000, () => 77);
+  t.throws(() => {
+    for (let slot = 0; slot < 1000; slot++) table.add(slot, 77);
+  }, InvariantError);
+  t.end();
+});
+
+t.test('a capacity that cannot work is refused', (t) => {
+  t.throws(() => new SlotTable(0, () => 0), InvariantError);
+  t.throws(() => new SlotTable(2 ** 30, () => 0), InvariantError);
+  t.end();
+});
