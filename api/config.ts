@@ -3,6 +3,7 @@
  * start with one line that names the variable and says what would be right, and never shows the value: it may be a secret.
  */
 import { Ajv } from 'ajv';
+import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
 
 export interface ApiConfig {
   readonly host: string;
@@ -96,8 +97,8 @@ const schema = {
     MONGODB_IDLE_MS: { ...milliseconds, default: 30_000 },
     MONGODB_SERVER_SELECTION_MS: { ...milliseconds, default: 5000 },
     MONGODB_SOCKET_MS: { ...milliseconds, default: 45_000 },
-    CACHE_USER_SECONDS: { ...seconds, default: 3600 },
-    CACHE_CARD_SECONDS: { ...seconds, default: 900 },
+    CACHE_USER_SECONDS: { ...seconds, default: userLifetimeS },
+    CACHE_CARD_SECONDS: { ...seconds, default: cardLifetimeS },
     CACHE_TRANSACTIONS_SECONDS: { ...seconds, default: 300 },
     CACHE_LOCAL_SECONDS: { ...seconds, default: 300 },
     SLOW_RESPONSE_MS: { ...milliseconds, default: 1000 },

@@ -135,7 +135,7 @@ async function shareCache(cache: Cache, redis: RedisConnection | null, database:
   if (redis === null) return;
   for (;;) {
     try {
-      const [row] = await database.run('cache.space', (sql) => sql<{ id: string }[]>`select feed_id()::text as id`);
+      const [row] = await database.run('cache.space', (sql) => sql<{ id: string }[]>`select cache_space() as id`);
       return cache.share(new SharedCache(redis, row!.id));
     } catch (error) {
       log.debug({ error: (error as Error).message }, 'the shared cache waits for Postgres');

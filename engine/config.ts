@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Ajv } from 'ajv';
+import { cardLifetimeS } from './cache/keys.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import { parseRedisUrl } from './redis/url.js';
@@ -18,6 +19,8 @@ export interface EngineConfig {
   readonly databaseUrl: string;
   /** '': hints of changes travel by Postgres LISTEN/NOTIFY. */
   readonly redisUrl: string;
+  /** How long a card that nobody asks for stays in Redis. The account API has the same variable. */
+  readonly cacheCardS: number;
   /** Known to be up to date longer ago than this, the engine approves nothing. */
   readonly feedStaleMsMax: number;
   readonly dataDir: string;
@@ -63,6 +66,7 @@ const schema = {
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     DATA_DIR: { type: 'string', minLength: 1, default: '.data' },
     REDIS_URL: { type: 'string', default: '' },
+    CACHE_CARD_SECONDS: { type: 'integer', minimum: 1, maximum: 86_400, default: cardLifetimeS },
     // Below half a second a slow moment of Postgres would look like its end.
     FEED_STALE_MS_MAX: { type: 'integer', minimum: 500, maximum: 3_600_000, default: 30_000 },
     LEDGER: { enum: ['memory', 'postgres'], default: 'memory' },
@@ -96,6 +100,7 @@ interface Variables {
   DATABASE_URL: string;
   DATA_DIR: string;
   REDIS_URL: string;
+  CACHE_CARD_SECONDS: number;
   FEED_STALE_MS_MAX: number;
   LEDGER: 'memory' | 'postgres';
   WORKERS?: number;
@@ -170,6 +175,7 @@ export function readEngineConfig(
     opsHost: variables.OPS_HOST,
     databaseUrl: variables.DATABASE_URL,
     redisUrl: variables.REDIS_URL,
+    cacheCardS: variables.CACHE_CARD_SECONDS,
     feedStaleMsMax: variables.FEED_STALE_MS_MAX,
     dataDir: variables.DATA_DIR,
     workers: variables.WORKERS ?? Math.max(1, cores - 1),

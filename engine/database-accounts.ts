@@ -4,8 +4,9 @@
  */
 import type postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
+import type { CardPayload } from './core/feed.js';
 import type { Level } from './core/limit-names.js';
-import type { AccountRow, LoadMessage, SpendRow } from './core/load-message.js';
+import type { AccountRow, LoadMessage, SpendRow, UserRow } from './core/load-message.js';
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */
 export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
@@ -17,6 +18,9 @@ export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQue
       'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
         ${column('yearly_count')}, ${column('lifetime_count')})) end`;
 }
+
+type BooksJson = Omit<AccountRow, 'status'> & { readonly status: string; readonly ownerKey: number };
+type UserJson = Omit<UserRow, 'status'> & { readonly status: string };
 
 interface OwnerRow {
   readonly key: string;
@@ -63,6 +67,42 @@ export async function loadAccounts(
     if (isOurs(ownerKey)) accounts.push({ ...account, status: statusNamed(account.status) });
   }
   return { message: { accounts }, owners };
+}
+
+export interface LoadedBooks {
+  readonly message: LoadMessage;
+  /** Owner keys of the accounts that were found. */
+  readonly owners: ReadonlyMap<number, number>;
+}
+
+/** Accounts with their books, users, and what was spent in the windows of each: all that a card's profile does not have. */
+export async function loadBooks(sql: postgres.Sql, cards: readonly CardPayload[]): Promise<LoadedBooks> {
+  const numbers = (pick: (card: CardPayload) => number) => [...new Set(cards.map(pick))];
+  const cardNumbers = numbers((card) => card.number);
+  const userNumbers = numbers((card) => card.userNumber);
+  const accountNumbers = numbers((card) => card.accountNumber);
+  const [row] = await sql<{ accounts: BooksJson[] | null; users: UserJson[] | null; spend: SpendRow[] | null }[]>`
+    select
+      (select json_agg(json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
+          'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
+          'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key))
+        from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+        where a.id = any(${accountNumbers}::bigint[])) as accounts,
+      (select json_agg(json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', l.limits))
+        from users u left join limits l on l.level = 1 and l.entity_id = u.id
+        where u.id = any(${userNumbers}::bigint[])) as users,
+      (select json_agg(${spendJson(sql, 's')}) from spend_windows s
+        where (s.level = 0 and s.entity_id = any(${cardNumbers}::bigint[]))
+           or (s.level = 1 and s.entity_id = any(${userNumbers}::bigint[]))
+           or (s.level = 2 and s.entity_id = any(${accountNumbers}::bigint[]))) as spend`;
+  const owners = new Map<number, number>();
+  const accounts: AccountRow[] = [];
+  for (const { ownerKey, ...account } of row!.accounts ?? []) {
+    owners.set(account.number, ownerKey);
+    accounts.push({ ...account, status: statusNamed(account.status) });
+  }
+  const users = (row!.users ?? []).map((user) => ({ ...user, status: statusNamed(user.status) }));
+  return { message: { accounts, users, spend: row!.spend ?? [] }, owners };
 }
 
 export interface AccountSummary {

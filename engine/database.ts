@@ -6,13 +6,16 @@
 import postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
+import type { CardPayload } from './core/feed.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
 import {
   type AccountSummary,
   accountOwners,
   accountSummaries,
   cardOwners,
+  type LoadedBooks,
   loadAccounts,
+  loadBooks,
   type SpendEntities,
   type SpendSummary,
   spendJson,
@@ -26,8 +29,8 @@ const restoreTimeoutMs = 60_000;
 /** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
 const lookupDeadlineMs = 2000;
 const connectTimeoutS = 2;
-/** Look-ups of different kinds run side by side; more connections would only queue inside Postgres. */
-const connectionsMax = 4;
+/** The loader's looks run side by side (loader.ts); more connections would only queue inside Postgres. */
+const connectionsMax = 5;
 /** Ids per restore query: bounds the size of one statement and of its answer. */
 const restoreKeysMax = 10_000;
 /** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
@@ -51,10 +54,16 @@ interface CardJson {
   readonly spend: readonly (SpendRow | null)[];
 }
 
-export interface LoadedCards {
+export interface LoadedOwned {
   readonly message: LoadMessage;
   /** Tokens (public ids of accounts) that were found, with the owner key that decides the partition. */
   readonly owners: ReadonlyMap<string, number>;
+}
+
+export interface LoadedCards extends LoadedOwned {
+  /** The profiles alone, and the place in the feed up to which all changes are in them. */
+  readonly profiles: readonly CardPayload[];
+  readonly asOf: number;
 }
 
 export interface LoadedKeys {
@@ -203,8 +212,9 @@ export class Database {
    */
   async loadCards(tokens: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedCards> {
     const rows = await this.#lookUp(
-      (sql) => sql<{ json: CardJson }[]>`
-      select json_build_object(
+      // Rows and newest place are of one instant: what has that place, or a lower one, is in the rows.
+      (sql) => sql<{ json: CardJson; asOf: number }[]>`
+      select (select newest::float8 from feed_position) as "asOf", json_build_object(
         'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
           'expiresDay', c.expires - date '1970-01-01', 'limits', lc.limits),
         'account', json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
@@ -229,9 +239,12 @@ export class Database {
     const users: UserRow[] = [];
     const cards: CardRow[] = [];
     const spend: SpendRow[] = [];
+    const profiles: CardPayload[] = [];
     for (const { json } of rows) {
-      owners.set(json.card.token, json.ownerKey);
-      if (!isOurs(json.ownerKey)) continue;
+      const { ownerKey } = json;
+      owners.set(json.card.token, ownerKey);
+      profiles.push({ ...json.card, accountNumber: json.account.number, userNumber: json.user.number, ownerKey });
+      if (!isOurs(ownerKey)) continue;
       accounts.push({ ...json.account, status: statusNamed(json.account.status) });
       users.push({ ...json.user, status: statusNamed(json.user.status) });
       cards.push({
@@ -242,7 +255,12 @@ export class Database {
       });
       for (const row of json.spend) if (row !== null) spend.push(row);
     }
-    return { message: { accounts, users, cards, spend }, owners };
+    return { message: { accounts, users, cards, spend }, owners, profiles, asOf: rows[0]?.asOf ?? 0 };
+  }
+
+  /** What cards whose profiles are known spend from. */
+  loadBooks(cards: readonly CardPayload[]): Promise<LoadedBooks> {
+    return this.#lookUp((sql) => loadBooks(sql, cards));
   }
 
   /** Owner keys by card token, or by public id of an account; unknown ones are left out. */
@@ -251,7 +269,7 @@ export class Database {
   }
 
   /** Accounts by public id, as loadCards: for ledger commands. */
-  loadAccounts(publicIds: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedCards> {
+  loadAccounts(publicIds: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedOwned> {
     return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs));
   }
 

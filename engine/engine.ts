@@ -5,6 +5,8 @@
 import { join } from 'node:path';
 import { Admission } from './admission.js';
 import { BasicAuth } from './basic-auth.js';
+import { CardCache } from './cache/card-cache.js';
+import { ChangeLog } from './cache/change-log.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
 import { Protocol } from './core/codes.js';
@@ -19,10 +21,13 @@ import type { Lane, Waiter } from './lane.js';
 import { LedgerCommands } from './ledger-commands.js';
 import { LedgerReader } from './ledger-reader.js';
 import { Loader } from './loader.js';
+import { Loads } from './loads.js';
 import type { Log } from './log.js';
+import { NearCards } from './near-cards.js';
 import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
+import { connectRedis } from './redis/client.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
@@ -39,6 +44,11 @@ const expiryTickMs = 2000;
 const statsTickMs = 1000;
 /** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
 const lockWaitMs = 10_000;
+/** Redis answers in a fraction of a millisecond: whoever waits longer is better off with Postgres, while there is time. */
+const cacheLookMsMax = 10;
+const cacheLookShareMax = 0.25;
+/** What nobody waits for may take longer. */
+const cacheCommandMs = 250;
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
@@ -78,9 +88,15 @@ export async function startEngine(
   });
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
-  const loader = new Loader(database, nowMs, partitionOfOwner, guard, config.maxInFlight);
-  const warmer = new Warmer(database, loader, config.cardsMax, log);
-  const cardOwners = new OwnerFinder((tokens) => database.ownersOf('card', tokens));
+  const changeLog = redisUrl === '' ? null : new ChangeLog();
+  const near = changeLog === null ? null : nearCards(config, feed.cacheSpace, changeLog);
+  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard);
+  const loader = new Loader(loads, nowMs, config.maxInFlight);
+  const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
+  const cardOwners = new OwnerFinder(
+    (tokens) => database.ownersOf('card', tokens),
+    near === null ? null : (tokens) => loads.lookForOwners(tokens),
+  );
   const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
   const hosts: PartitionHost[] = [];
@@ -97,6 +113,7 @@ export async function startEngine(
     cardMisses: sum((of) => of.cardMisses),
     chains: sum((of) => of.chains),
     feed: feed.state,
+    cache: near?.counts ?? null,
   }));
   for (let partition = 0; partition < config.workers; partition++) {
     hosts.push(
@@ -117,8 +134,9 @@ export async function startEngine(
           },
           isStale: () => feed.isStale,
           opened: (host) => {
+            loads.opened(host.partition);
             feed.opened(host);
-            void warmer.warm(host);
+            void Promise.all([feed.recalled, near?.connected()]).then(() => warmer.warm(host));
           },
         },
         log,
@@ -217,13 +235,14 @@ export async function startEngine(
     await Promise.all(hosts.map((host) => host.stop()));
     // Behind the last decision: from here on nobody waits for this engine.
     await feed.stop();
+    near?.close();
     await shipper.stop();
     await database.close();
   }
 
   try {
     await ops.listen();
-    feed.start(hosts, partitionOfOwner, guard, nowMs);
+    feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
     await Promise.all(hosts.map((host) => host.start()));
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
@@ -253,6 +272,12 @@ export async function startEngine(
       log.info('stopped');
     },
   };
+}
+
+function nearCards(config: EngineConfig, space: string, changeLog: ChangeLog): NearCards {
+  const client = connectRedis(config.redisUrl, { name: 'engine cache', commandTimeoutMs: cacheCommandMs });
+  const lookMsMax = Math.min(cacheLookMsMax, config.deadlineMs * cacheLookShareMax);
+  return new NearCards(new CardCache(client, { space, lifetimeS: config.cacheCardS, lookMsMax }), changeLog);
 }
 
 /** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */

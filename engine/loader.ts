@@ -1,25 +1,30 @@
 /**
- * Brings what a partition's memory misses: one flight per key, many keys per query, bounded in every direction. A storm
- * of unknown cards waits in its own bounded queue and cannot hold up known ones, which never come here.
+ * Brings what a partition's memory misses: one flight per key, many keys per look, bounded in every direction. A card is
+ * looked for in Redis first (where there is one), then in Postgres; everything else is in Postgres alone.
+ *
+ * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted, which
+ * come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never come here.
  */
 
-import type { LoadMessage } from './core/load-message.js';
+import type { CachedCard } from './cache/codec.js';
 import { Reason } from './core/reasons.js';
-import { EntryFlag, EntryKind, EntryStatus } from './core/slab.js';
-import type { Database } from './database.js';
-import type { LoadGuard } from './feed/load-guard.js';
+import { EntryFlag, EntryStatus } from './core/slab.js';
 import { absentFlag, type Lane, type Need, type Reentry } from './lane.js';
+import type { Loads } from './loads.js';
 
-/** Keys per query: about 1 ms of Postgres, well inside the deadline. */
-const keysPerQueryMax = 128;
-/** Queries side by side; the database connections bound them too. */
-const queriesMax = 3;
-/** Messages waiting for a load, all together. Beyond it they are declined at once. */
+/** Keys per look: about 1 ms of Postgres, well inside the deadline. */
+const keysPerLookMax = 128;
+/** Looks side by side: at Redis, whose bound is in milliseconds; at Postgres, where the connections bound them too. */
+const nearLooksMax = 4;
+const booksLooksMax = 2;
+const farLooksMax = 3;
+/** Messages waiting in one queue. Beyond it they are declined at once. */
 const waitingMax = 8192;
 /** Of the requests that the front admits at a time: strangers may not fill the house while Postgres stands still. */
-const waitingShareMax = 0.5;
-/** A load that changes overtake so often is given up: its messages are declined and asked again. */
-const readsMax = 5;
+const farShareMax = 0.5;
+const booksShareMax = 0.25;
+/** Who does not fit goes on to Postgres. */
+const nearShareMax = 0.2;
 /** A key that was not there is not asked for again within this time: short, because a new card must soon work. */
 const negativeMs = 250;
 const negativeKeysMax = 16_384;
@@ -29,48 +34,57 @@ interface Flight {
   readonly partition: number;
   readonly need: Need;
   readonly waiting: Reentry[];
+  queue: Queue;
+  /** The card's profile, when Redis had it and what it spends from is missing. */
+  known: CachedCard | null;
 }
 
-interface Loaded {
-  readonly message: LoadMessage;
-  readonly found: { has(key: string): boolean };
-  /** Keys that were found but belong to another partition; the message brings nothing of them. */
-  readonly foreign: ReadonlySet<string>;
+/** Flights that wait for one source. */
+class Queue {
+  readonly ids: string[] = [];
+  readonly #looksMax: number;
+  readonly #waitingMax: number;
+  looks = 0;
+  /** Messages that wait, of all flights here: those on their way, too. */
+  waiting = 0;
+
+  constructor(looksMax: number, waitingShareMax: number, maxInFlight: number) {
+    this.#looksMax = looksMax;
+    this.#waitingMax = Math.min(waitingMax, Math.max(1, Math.floor(maxInFlight * waitingShareMax)));
+  }
+
+  hasRoom(messages: number): boolean {
+    return this.waiting + messages <= this.#waitingMax;
+  }
+
+  get isDue(): boolean {
+    return this.ids.length > 0 && this.looks < this.#looksMax;
+  }
 }
-const nobody: ReadonlySet<string> = new Set();
 
 export class Loader {
-  readonly #database: Database;
+  readonly #loads: Loads;
   readonly #nowMs: () => number;
-  readonly #partitionOf: (ownerKey: number) => number;
-  readonly #guard: LoadGuard;
-  readonly #waitingMax: number;
   readonly #flights = new Map<string, Flight>();
-  readonly #queue: string[] = [];
+  readonly #near: Queue;
+  /** For cards whose profile Redis had. */
+  readonly #books: Queue;
+  readonly #far: Queue;
   readonly #negative = new Map<string, number>();
-  #queries = 0;
-  #waiting = 0;
   /** For the metrics. */
-  loads = 0;
+  fetches = 0;
   failures = 0;
 
-  /** @param partitionOf the partition that owns an owner's accounts: no other may have them in memory */
-  constructor(
-    database: Database,
-    nowMs: () => number,
-    partitionOf: (ownerKey: number) => number,
-    guard: LoadGuard,
-    maxInFlight: number,
-  ) {
-    this.#database = database;
-    this.#guard = guard;
-    this.#waitingMax = Math.min(waitingMax, Math.max(1, Math.floor(maxInFlight * waitingShareMax)));
+  constructor(loads: Loads, nowMs: () => number, maxInFlight: number) {
+    this.#loads = loads;
     this.#nowMs = nowMs;
-    this.#partitionOf = partitionOf;
+    this.#near = new Queue(nearLooksMax, nearShareMax, maxInFlight);
+    this.#books = new Queue(booksLooksMax, booksShareMax, maxInFlight);
+    this.#far = new Queue(farLooksMax, farShareMax, maxInFlight);
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#near.waiting + this.#books.waiting + this.#far.waiting;
   }
 
   /** Loads what `need` names and sends `again` in behind it. */
@@ -82,24 +96,26 @@ export class Loader {
       lane.reenter(again);
       return;
     }
-    if (this.#waiting >= this.#waitingMax) {
+    const flight = this.#flights.get(id);
+    const isNear = need.status === EntryStatus.needCard && this.#loads.hasNear && this.#near.hasRoom(1);
+    const queue = flight?.queue ?? (isNear ? this.#near : this.#far);
+    if (!queue.hasRoom(1)) {
       again.waiter?.refuse(Reason.overloaded);
       return;
     }
-    this.#waiting++;
-    const flight = this.#flights.get(id);
+    queue.waiting++;
     if (flight !== undefined) {
       flight.waiting.push(again);
       return;
     }
-    this.#flights.set(id, { lane, partition, need, waiting: [again] });
-    this.#queue.push(id);
-    this.#pump();
+    this.#flights.set(id, { lane, partition, need, waiting: [again], queue, known: null });
+    queue.ids.push(id);
+    this.#pump(queue);
   }
 
   /** Refuses what waits beyond its deadline; the load itself goes on and helps the next one. */
   expire(nowMs: number, deadlineMs: number): void {
-    if (this.#waiting === 0) return;
+    if (this.waiting === 0) return;
     for (const { waiting } of this.#flights.values()) {
       for (const { waiter } of waiting) {
         if (waiter !== null && !waiter.isSettled && waiter.arrivalMs + deadlineMs <= nowMs) {
@@ -109,107 +125,104 @@ export class Loader {
     }
   }
 
-  #pump(): void {
-    while (this.#queries < queriesMax && this.#queue.length > 0) {
-      // One query serves one kind of need of one lane: take those from the head on.
-      const first = this.#flights.get(this.#queue[0]!)!;
+  #pump(queue: Queue): void {
+    while (queue.isDue) {
+      // One look serves one kind of need of one lane: take those from the head on.
+      const first = this.#flights.get(queue.ids[0]!)!;
       const ids: string[] = [];
-      while (ids.length < keysPerQueryMax && this.#queue.length > 0) {
-        const flight = this.#flights.get(this.#queue[0]!)!;
+      while (ids.length < keysPerLookMax && queue.ids.length > 0) {
+        const flight = this.#flights.get(queue.ids[0]!)!;
         if (flight.lane !== first.lane || flight.need.status !== first.need.status) break;
-        ids.push(this.#queue.shift()!);
+        ids.push(queue.ids.shift()!);
       }
-      this.#queries++;
-      void this.#fetch(first, ids).finally(() => {
-        this.#queries--;
-        this.#pump();
+      queue.looks++;
+      const looking = queue === this.#near ? this.#lookNear(first, ids) : this.#fetch(first, ids);
+      void looking.finally(() => {
+        queue.looks--;
+        this.#pump(queue);
       });
     }
   }
 
+  async #lookNear(first: Flight, ids: readonly string[]): Promise<void> {
+    const { brought, foreign, known } = await this.#loads.look(first, this.#keysOf(ids));
+    for (const id of ids) {
+      const flight = this.#flights.get(id)!;
+      const { key } = flight.need;
+      if (brought.has(key) || foreign.has(key)) this.#land(id, true, foreign.has(key));
+      else this.#goOn(id, flight, known.get(key) ?? null);
+    }
+    this.#pump(this.#books);
+    this.#pump(this.#far);
+  }
+
+  /** Redis was not enough: Postgres is asked. Where too many wait for it already, these give way. */
+  #goOn(id: string, flight: Flight, known: CachedCard | null): void {
+    const messages = flight.waiting.length;
+    const queue = known === null ? this.#far : this.#books;
+    if (!queue.hasRoom(messages)) {
+      this.#refuse(id, Reason.overloaded);
+      return;
+    }
+    flight.queue.waiting -= messages;
+    flight.queue = queue;
+    flight.known = known;
+    queue.waiting += messages;
+    queue.ids.push(id);
+  }
+
   async #fetch(first: Flight, ids: readonly string[]): Promise<void> {
-    this.loads++;
-    const keys = ids.map((id) => this.#flights.get(id)!.need.key);
+    this.fetches++;
+    const keys = this.#keysOf(ids);
+    const { status } = first.need;
     try {
-      const { found, foreign } = await this.#bring(first, keys);
-      for (const id of ids) this.#land(id, found, foreign);
+      const { found, foreign } = await (status === EntryStatus.needCard
+        ? this.#loads.cards(first, keys, this.#knownOf(ids))
+        : this.#loads.others(first, status, keys));
+      for (const [index, id] of ids.entries()) {
+        const key = keys[index]!;
+        if (!found.has(key)) this.#rememberAbsent(id);
+        this.#land(id, found.has(key), foreign.has(key));
+      }
     } catch {
       // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
       this.failures++;
-      for (const id of ids) this.#refuse(id);
+      for (const id of ids) this.#refuse(id, Reason.systemError);
     }
   }
 
-  /** Reads, again where changes came by meanwhile, and sends what was found on its way. */
-  async #bring(flight: Pick<Flight, 'lane' | 'partition' | 'need'>, keys: readonly string[]): Promise<Loaded> {
-    for (let read = 1; ; read++) {
-      const load = this.#guard.begin();
-      try {
-        const loaded = await this.#query(flight, keys);
-        if (this.#guard.isStale(load, loaded.message)) {
-          if (read === readsMax) throw new Error('changes overtake the load');
-          continue;
-        }
-        // Here and not later: a change that comes from now on must find it in the lane.
-        this.#deliver(flight.lane, loaded.message);
-        return loaded;
-      } finally {
-        this.#guard.end(load);
-      }
+  #keysOf(ids: readonly string[]): string[] {
+    return ids.map((id) => this.#flights.get(id)!.need.key);
+  }
+
+  #knownOf(ids: readonly string[]): ReadonlyMap<string, CachedCard> {
+    const known = new Map<string, CachedCard>();
+    for (const id of ids) {
+      const flight = this.#flights.get(id)!;
+      if (flight.known !== null) known.set(flight.need.key, flight.known);
     }
+    return known;
   }
 
-  /** Brings cards before anybody asks for them. Throws when the database does not answer. */
-  async warm(lane: Lane, partition: number, tokens: readonly string[]): Promise<void> {
-    await this.#bring({ lane, partition, need: { status: EntryStatus.needCard, key: '' } }, tokens);
-  }
-
-  async #query({ need, partition }: Pick<Flight, 'need' | 'partition'>, keys: readonly string[]): Promise<Loaded> {
-    const database = this.#database;
-    switch (need.status) {
-      case EntryStatus.needCard:
-      case EntryStatus.needAccount: {
-        const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
-        const isCard = need.status === EntryStatus.needCard;
-        const { message, owners } = await (isCard
-          ? database.loadCards(keys, isOurs)
-          : database.loadAccounts(keys, isOurs));
-        const foreign = new Set([...owners].filter(([, ownerKey]) => !isOurs(ownerKey)).map(([key]) => key));
-        return { message, found: owners, foreign };
-      }
-      case EntryStatus.needSeen:
-        return { ...(await database.loadRecords(keys)), foreign: nobody };
-      default:
-        return { ...(await database.loadChains(keys)), foreign: nobody };
-    }
-  }
-
-  #deliver(lane: Lane, message: LoadMessage): void {
-    // A lane without room refuses the messages behind it too, so nothing is decided without what was loaded.
-    lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null);
-  }
-
-  #land(id: string, found: Loaded['found'], foreign: ReadonlySet<string>): void {
+  #land(id: string, isFound: boolean, isForeign: boolean): void {
     const { lane, need, waiting } = this.#take(id);
-    const isAbsent = !found.has(need.key);
-    if (isAbsent) this.#rememberAbsent(id);
     for (const again of waiting) {
-      if (isAbsent) again.flags |= absentFlag(need.status);
-      else if (foreign.has(need.key)) again.flags |= EntryFlag.foreign;
+      if (!isFound) again.flags |= absentFlag(need.status);
+      else if (isForeign) again.flags |= EntryFlag.foreign;
       lane.reenter(again);
     }
   }
 
-  #refuse(id: string): void {
+  #refuse(id: string, reason: Reason): void {
     for (const { waiter } of this.#take(id).waiting) {
-      if (waiter !== null && !waiter.isSettled) waiter.refuse(Reason.systemError);
+      if (waiter !== null && !waiter.isSettled) waiter.refuse(reason);
     }
   }
 
   #take(id: string): Flight {
     const flight = this.#flights.get(id)!;
     this.#flights.delete(id);
-    this.#waiting -= flight.waiting.length;
+    flight.queue.waiting -= flight.waiting.length;
     return flight;
   }
 

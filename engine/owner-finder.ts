@@ -12,6 +12,9 @@ const queriesMax = 2;
 /** Messages that wait for an owner, all together. Beyond it they are declined at once. */
 const waitingMax = 4096;
 
+/** Looks up owner keys; an unknown key is left out. */
+type Owners = (keys: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+
 interface Waiting {
   readonly waiter: Waiter;
   /** @param ownerKey undefined: there is no such card or account */
@@ -19,15 +22,17 @@ interface Waiting {
 }
 
 export class OwnerFinder {
-  readonly #owners: (keys: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+  readonly #owners: Owners;
+  readonly #near: Owners | null;
   readonly #flights = new Map<string, Waiting[]>();
   readonly #queue: string[] = [];
   #queries = 0;
   #waiting = 0;
 
-  /** @param owners looks up owner keys; an unknown key is left out */
-  constructor(owners: (keys: readonly string[]) => Promise<ReadonlyMap<string, number>>) {
+  /** @param near asked first: what it leaves out may exist all the same. Never rejects */
+  constructor(owners: Owners, near: Owners | null = null) {
     this.#owners = owners;
+    this.#near = near;
   }
 
   get waiting(): number {
@@ -73,21 +78,28 @@ export class OwnerFinder {
   }
 
   async #fetch(keys: readonly string[]): Promise<void> {
+    const near = this.#near === null ? new Map<string, number>() : await this.#near(keys);
+    for (const [key, ownerKey] of near) this.#land(key, ownerKey);
+    const rest = keys.filter((key) => !near.has(key));
+    if (rest.length === 0) return;
     let owners: ReadonlyMap<string, number> | null = null;
     try {
-      owners = await this.#owners(keys);
+      owners = await this.#owners(rest);
     } catch {
       // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
     }
-    for (const key of keys) {
-      const flight = this.#flights.get(key)!;
-      this.#flights.delete(key);
-      this.#waiting -= flight.length;
-      for (const { waiter, found } of flight) {
-        if (waiter.isSettled) continue;
-        if (owners === null) waiter.refuse(Reason.systemError);
-        else found(owners.get(key));
-      }
+    for (const key of rest) this.#land(key, owners === null ? null : owners.get(key));
+  }
+
+  /** @param ownerKey undefined: there is none; null: nobody could say */
+  #land(key: string, ownerKey: number | undefined | null): void {
+    const flight = this.#flights.get(key)!;
+    this.#flights.delete(key);
+    this.#waiting -= flight.length;
+    for (const { waiter, found } of flight) {
+      if (waiter.isSettled) continue;
+      if (ownerKey === null) waiter.refuse(Reason.systemError);
+      else found(ownerKey);
     }
   }
 }

@@ -101,6 +101,26 @@ export class Telemetry {
     ]);
     this.#journal(progress);
     this.#gauges(gauges);
+    this.#counter(
+      'card_cache_redis_total',
+      'Cards looked for in Redis: found, of them overtaken by a change or malformed, not there, or looks without an answer',
+      ['result'],
+      (counter) => {
+        const { cache } = gauges();
+        if (cache === null) return;
+        counter.inc({ result: 'hit' }, cache.hits);
+        counter.inc({ result: 'overtaken' }, cache.overtaken);
+        counter.inc({ result: 'malformed' }, cache.malformed);
+        counter.inc({ result: 'miss' }, cache.misses);
+        counter.inc({ result: 'timeout' }, cache.failures);
+      },
+    );
+    this.#counter('card_cache_redis_writes_total', 'Cards kept in Redis, or not', ['result'], (counter) => {
+      const { cache } = gauges();
+      if (cache === null) return;
+      counter.inc({ result: 'written' }, cache.written);
+      counter.inc({ result: 'dropped' }, cache.unwritten);
+    });
   }
 
   /** A decided answer left. */
@@ -245,6 +265,16 @@ export class Telemetry {
   }
 }
 
+export interface CacheCounts {
+  readonly hits: number;
+  readonly overtaken: number;
+  readonly malformed: number;
+  readonly misses: number;
+  readonly failures: number;
+  readonly written: number;
+  readonly unwritten: number;
+}
+
 /** Read when somebody scrapes. */
 export interface EngineGauges {
   readonly inFlight: number;
@@ -257,4 +287,6 @@ export interface EngineGauges {
   readonly cardMisses: number;
   readonly chains: number;
   readonly feed: FeedState;
+  /** null: there is no Redis. */
+  readonly cache: CacheCounts | null;
 }

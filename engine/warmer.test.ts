@@ -28,19 +28,21 @@ t.test('a restarted engine knows the cards of the last questions, as they are no
 t.test('it gives way to look-ups that somebody waits for, and ends with its partition', async (t) => {
   const loads: number[] = [];
   const tokens = Array.from({ length: 300 }, (_, index) => `card-${index}`);
-  const loader = {
-    waiting: 3,
-    async warm(_lane: unknown, _partition: number, part: readonly string[]) {
+  let waiting = 3;
+  const loadsOfTest = {
+    async warm(_target: unknown, part: readonly string[]) {
       loads.push(part.length);
       if (loads.length === 2) host.state = 'restarting';
     },
   };
   const host = { partition: 0, state: 'ready', lane: null as never };
-  const warmer = new Warmer({ recentCards: async () => tokens }, loader, 1000, { info: () => undefined });
+  const warmer = new Warmer({ recentCards: async () => tokens }, loadsOfTest, () => waiting, 1000, {
+    info: () => undefined,
+  });
   const warming = warmer.warm(host);
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.same(loads, []);
-  loader.waiting = 0;
+  waiting = 0;
   await warming;
   t.same(loads, [128, 128]);
 });
@@ -49,7 +51,7 @@ t.test('without a database it does nothing', async (t) => {
   const absent = async () => {
     throw new Error('away');
   };
-  const warmer = new Warmer({ recentCards: absent }, { waiting: 0, warm: absent }, 1000, {
+  const warmer = new Warmer({ recentCards: absent }, { warm: absent }, () => 0, 1000, {
     info: () => t.fail('nothing'),
   });
   await warmer.warm({ partition: 0, state: 'ready', lane: null as never });

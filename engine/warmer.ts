@@ -3,11 +3,12 @@
  * anybody asks for them. It answers from the first moment; this only saves the first question about a card its look-up, and
  * gives way to look-ups that somebody waits for.
  *
- * From Postgres, and not from a cache in Redis: with a card come the books of its account, and only Postgres has those.
+ * Which cards those are stands in the ledger. Their profiles come from Redis, as far as it has them, then from Postgres; what
+ * they spend from comes from Postgres in either case, for only Postgres has it.
  */
 import type { Database } from './database.js';
 import type { Lane } from './lane.js';
-import type { Loader } from './loader.js';
+import type { Loads } from './loads.js';
 import type { Log } from './log.js';
 
 /** As many as a look-up takes (loader.ts). */
@@ -27,19 +28,25 @@ export interface WarmPartition {
 
 export class Warmer {
   readonly #database: Pick<Database, 'recentCards'>;
-  readonly #loader: Pick<Loader, 'warm' | 'waiting'>;
+  readonly #loads: Pick<Loads, 'warm'>;
+  readonly #waiting: () => number;
   readonly #limit: number;
   readonly #log: Pick<Log, 'info'>;
 
-  /** @param cacheMax cards that a partition's cache holds */
+  /**
+   * @param waiting messages that wait for a look-up
+   * @param cacheMax cards that a partition's cache holds
+   */
   constructor(
     database: Pick<Database, 'recentCards'>,
-    loader: Pick<Loader, 'warm' | 'waiting'>,
+    loads: Pick<Loads, 'warm'>,
+    waiting: () => number,
     cacheMax: number,
     log: Pick<Log, 'info'>,
   ) {
     this.#database = database;
-    this.#loader = loader;
+    this.#loads = loads;
+    this.#waiting = waiting;
     this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
     this.#log = log;
   }
@@ -51,12 +58,12 @@ export class Warmer {
     try {
       const tokens = await this.#database.recentCards(host.partition, this.#limit);
       while (loaded < tokens.length && host.state === 'ready') {
-        if (this.#loader.waiting > 0) {
+        if (this.#waiting() > 0) {
           await pause(busyPauseMs);
           continue;
         }
         const part = tokens.slice(loaded, loaded + cardsPerLoad);
-        await this.#loader.warm(host.lane, host.partition, part);
+        await this.#loads.warm(host, part);
         loaded += part.length;
         await pause(pauseMs);
       }

@@ -6,8 +6,9 @@
  * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
  * nothing is written at all: a process that dies between its change and the end of it leaves nothing stale.
  */
+import { pack, unpack } from '../../engine/cache/codec.js';
+import { groupKey } from '../../engine/cache/keys.js';
 import type { RedisConnection } from '../stores/redis.js';
-import { pack, unpack } from './packed.js';
 
 /** Longer than a write takes; a process that dies in the middle keeps the group out of the cache for as long. */
 const writingMs = 10_000;
@@ -15,8 +16,6 @@ const writingMs = 10_000;
 const generationS = 2 * 86_400;
 /** Pages and cards of one owner; a group that is full begins anew. */
 const fieldsMax = 500;
-/** Larger values cost more to move than to read. */
-const valueBytesMax = 262_144;
 
 const fillScript = `
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
@@ -37,13 +36,12 @@ const nothing: SharedLook = { found: false, value: undefined, generation: null }
 
 export class SharedCache {
   readonly #redis: RedisConnection;
-  readonly #prefix: string;
+  readonly #space: string;
 
   /** @param space names the database whose values these are: others may share the Redis */
   constructor(redis: RedisConnection, space: string) {
     this.#redis = redis;
-    // The number rises with the shape of what is kept.
-    this.#prefix = `cache:1:${space}`;
+    this.#space = space;
   }
 
   async get(group: string, field: string): Promise<SharedLook> {
@@ -54,19 +52,15 @@ export class SharedCache {
     }, null);
     if (answers === null) return nothing;
     const [bytes, generation] = answers;
-    if (bytes === null) return { found: false, value: undefined, generation: generation ?? '' };
-    try {
-      return { found: true, value: unpack(bytes), generation: generation ?? '' };
-    } catch {
-      // Half a value, or somebody else's: as good as none, and the next one takes its place.
-      return { found: false, value: undefined, generation: generation ?? '' };
-    }
+    // Half a value, or somebody else's: as good as none, and the next one takes its place.
+    const value = bytes === null ? undefined : unpack(bytes);
+    return { found: value !== undefined, value, generation: generation ?? '' };
   }
 
   /** Keeps a value that was read after `generation` was seen. */
   async set(group: string, field: string, generation: string, value: unknown, lifetimeMs: number): Promise<void> {
     const bytes = pack(value);
-    if (bytes.length > valueBytesMax) return;
+    if (bytes === null) return;
     const keys = this.#keys(group);
     await this.#redis.ask(
       (client) => client.eval(fillScript, keys.length, ...keys, generation, field, bytes, lifetimeMs, fieldsMax),
@@ -100,9 +94,8 @@ export class SharedCache {
     return done !== null;
   }
 
-  /** In braces: a cluster keeps the three together. */
   #keys(group: string): [values: string, generation: string, writing: string] {
-    const name = `${this.#prefix}:{${group}}`;
-    return [`${name}:values`, `${name}:generation`, `${name}:writing`];
+    const space = this.#space;
+    return [groupKey(space, group, 'values'), groupKey(space, group, 'generation'), groupKey(space, group, 'writing')];
   }
 }

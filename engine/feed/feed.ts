@@ -5,6 +5,7 @@
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
  */
+import type { ChangeLog } from '../cache/change-log.js';
 import type { FeedEntry } from '../core/feed.js';
 import type { ComponentHealth } from '../health.js';
 import type { Log } from '../log.js';
@@ -23,6 +24,9 @@ const renewMsMax = 1000;
 /** Without a relay the engine looks for changes itself: nobody waits for less than a tenth of a second by then. */
 const pollMs = 100;
 const tickMs = 5;
+/** Changes per page, when earlier ones are looked up: some milliseconds of work, and others come first. */
+const recallPage = 5000;
+const recallPauseMs = 20;
 
 export interface FeedOptions {
   readonly databaseUrl: string;
@@ -53,6 +57,9 @@ export class EngineFeed {
   #timer: NodeJS.Timeout | undefined;
   #position = 0;
   #feedId = '';
+  #cacheSpace = '';
+  #isStopped = false;
+  #recalled: Promise<void> = Promise.resolve();
   #applied = 0;
   #lagMs = 0;
   #behindSinceMs = 0;
@@ -74,18 +81,28 @@ export class EngineFeed {
   /** Before anything is read: from here on nothing is missed. Throws when Postgres does not answer. */
   async register(): Promise<void> {
     const began = systemInstant();
-    const { newest, feedId } = await this.#outbox.register();
+    const { newest, feedId, cacheSpace } = await this.#outbox.register();
     this.#position = newest;
     this.#applied = newest;
     this.#feedId = feedId;
+    this.#cacheSpace = cacheSpace;
     this.#lease = new Lease(this.#options.staleMsMax, began, newest);
   }
 
-  /** Begins to follow. The partitions may still be starting. */
+  /** Names what is cached of the database. Known once registered. */
+  get cacheSpace(): string {
+    return this.#cacheSpace;
+  }
+
+  /**
+   * Begins to follow. The partitions may still be starting.
+   * @param changeLog hears of every change; null where nothing cached is used
+   */
   start(
     partitions: readonly ChangedPartition[],
     partitionOf: (ownerKey: number) => number,
     guard: LoadGuard,
+    changeLog: ChangeLog | null,
     nowMs: () => number,
   ): void {
     const { databaseUrl, redisUrl, log } = this.#options;
@@ -102,7 +119,11 @@ export class EngineFeed {
       },
       deliver(entries: readonly FeedEntry[]) {
         // Before the lanes: a load that comes back from here on knows that it may be too old.
-        for (const { topic, payload } of entries) guard.changed(topic, payload.number, payload.version);
+        for (const { sequence, topic, payload } of entries) {
+          guard.changed(topic, payload.number, payload.version);
+          if (sequence === 0) changeLog?.suspend();
+          else changeLog?.changed(topic, payload.number, payload.version, sequence);
+        }
         delivery.deliver(entries);
       },
     };
@@ -115,7 +136,10 @@ export class EngineFeed {
       messenger.carriesEntries,
       this.#outbox,
       guarded,
-      (sequence) => this.#setApplied(sequence),
+      (sequence) => {
+        changeLog?.begin(sequence);
+        this.#setApplied(sequence);
+      },
       log,
     );
     this.#delivery = delivery;
@@ -129,6 +153,30 @@ export class EngineFeed {
     });
     this.#timer = setInterval(() => this.#tick(), tickMs);
     this.#report();
+    if (changeLog !== null) {
+      changeLog.begin(this.#position);
+      this.#recalled = this.#recall(changeLog);
+    }
+  }
+
+  /** Resolves when what was cached before this start can be told to be current or not. */
+  get recalled(): Promise<void> {
+    return this.#recalled;
+  }
+
+  /** Looks up what changed before we began, so that what was cached then can be used. Without it Postgres is asked. */
+  async #recall(changeLog: ChangeLog): Promise<void> {
+    let floor = this.#position;
+    try {
+      while (floor > 0 && !this.#isStopped) {
+        const { after, changes } = await this.#outbox.changesBetween(floor - recallPage, floor);
+        if (after >= floor || !changeLog.recall(changes, after, floor)) return;
+        floor = after;
+        await new Promise((resolve) => setTimeout(resolve, recallPauseMs));
+      }
+    } catch (error) {
+      this.#options.log.debug({ error: (error as Error).message }, 'earlier changes could not be looked up');
+    }
   }
 
   /** A partition's lane has opened: what it missed goes first. */
@@ -173,6 +221,7 @@ export class EngineFeed {
 
   /** Follows no longer. Call it when nothing can be approved any more: then nobody needs to wait for this engine. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#follower?.stop();
     await this.#messenger?.stop();

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
+import type { PastChange } from '../cache/change-log.js';
 import type { FeedEntry } from '../core/feed.js';
 import type { FeedSource, OutboxPage } from './follower.js';
 import { isDead, processPlace } from './process-place.js';
@@ -20,8 +21,16 @@ const snapshotRows = 20_000;
 export interface Registration {
   /** Names the feed, where several use one Redis. */
   readonly feedId: string;
+  /** Names what is cached of this database. */
+  readonly cacheSpace: string;
   /** Everything up to this number is in what will be read from now on. */
   readonly newest: number;
+}
+
+export interface PastChanges {
+  /** All changes after this number are here. */
+  readonly after: number;
+  readonly changes: readonly PastChange[];
 }
 
 interface EntryRow {
@@ -82,7 +91,9 @@ export class Outbox implements FeedSource {
    * process is dead are removed, so that nobody waits for them.
    */
   async register(): Promise<Registration> {
-    const [named] = await this.#ask((sql) => sql<{ id: string }[]>`select feed_id() as id`);
+    const [named] = await this.#ask(
+      (sql) => sql<{ id: string; space: string }[]>`select feed_id() as id, cache_space() as space`,
+    );
     const others = await this.#ask(
       (sql) => sql<{ id: string; pid: number }[]>`
         select id, pid from feed_engines where place = ${processPlace()}`,
@@ -91,7 +102,7 @@ export class Outbox implements FeedSource {
     ownEngines.add(this.engineId);
     if (dead.length > 0) await this.#ask((sql) => sql`delete from feed_engines where id = any(${dead})`);
     const newest = await this.renew(0);
-    return { feedId: named!.id, newest };
+    return { feedId: named!.id, cacheSpace: named!.space, newest };
   }
 
   /**
@@ -123,6 +134,18 @@ export class Outbox implements FeedSource {
         from feed_position`,
     );
     return { newest: row!.newest, pruned: row!.pruned, entries: (row!.entries ?? []) as FeedEntry[] };
+  }
+
+  /** What changed after `after` up to `upTo`, as far as the outbox reaches back; without the profiles. */
+  async changesBetween(after: number, upTo: number): Promise<PastChanges> {
+    const [row] = await this.#ask(
+      (sql) => sql<{ pruned: number; changes: PastChange[] | null }[]>`
+        select pruned::float8 as pruned, (
+          select json_agg(json_build_object('topic', topic, 'number', key::bigint, 'version', version))
+          from outbox where sequence > ${after} and sequence <= ${upTo}) as changes
+        from feed_position`,
+    );
+    return { after: Math.max(after, row!.pruned), changes: row!.changes ?? [] };
   }
 
   /** A row that never changed has version 1, and is in no memory otherwise than as it is. */

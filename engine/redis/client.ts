@@ -3,7 +3,7 @@
  * up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting goes on
  * for ever, without haste.
  */
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { type ChainableCommander, Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { anyNode } from './any-node.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
@@ -105,4 +105,36 @@ export function clusterOptions(target: RedisTarget, options: RedisClientOptions)
 
 function retryDelay(attempts: number): number {
   return Math.min(retryMsMin * 2 ** Math.min(attempts, 10), retryMsMax);
+}
+
+/** Values of many keys in one go; a cluster is asked key by key, since they live on different nodes. */
+export async function getMany(client: RedisClient, keys: readonly string[]): Promise<readonly (Buffer | null)[]> {
+  if (client instanceof Cluster) return Promise.all(keys.map((key) => client.getBuffer(key)));
+  return client.mgetBuffer(...keys);
+}
+
+/** Sets many keys with one lifetime, sent together. Throws when one of them was not set in time. */
+export async function setMany(
+  client: RedisClient,
+  values: readonly (readonly [key: string, value: Buffer])[],
+  lifetimeS: number,
+  onlyExisting: boolean,
+): Promise<void> {
+  if (client instanceof Cluster) {
+    // A pipeline would have to stay on one node.
+    await Promise.all(values.map((value) => set(client, value, lifetimeS, onlyExisting)));
+    return;
+  }
+  const pipeline = client.pipeline();
+  for (const value of values) set(pipeline, value, lifetimeS, onlyExisting);
+  for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
+}
+
+function set(
+  target: Cluster | ChainableCommander,
+  [key, value]: readonly [key: string, value: Buffer],
+  lifetimeS: number,
+  onlyExisting: boolean,
+) {
+  return onlyExisting ? target.set(key, value, 'EX', lifetimeS, 'XX') : target.set(key, value, 'EX', lifetimeS);
 }

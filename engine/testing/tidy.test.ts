@@ -20,15 +20,16 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine/core', ['engine/core']],
   ['engine/wire', ['engine/core', 'engine/wire']],
   ['engine/redis', ['engine/redis']],
+  ['engine/cache', ['engine/cache', 'engine/core', 'engine/redis']],
   ['engine/testing', ['']],
   ['workers/testing', ['']],
   ['deploy/testing', ['']],
   // The front starts its threads by URL and shares no module with them but core and wire.
   ['engine', ['engine']],
   ['workers', ['workers', 'engine/core', 'engine/wire']],
-  // Two folders of the engine are for both processes: how to reach Redis, and the masks of card data; sql has the
-  // collections of the personal store.
-  ['api', ['api', 'engine/core', 'engine/wire', 'engine/redis', 'sql']],
+  // Three folders of the engine are for both processes: how to reach Redis, what is cached there, and the masks of card
+  // data; sql has the collections of the personal store.
+  ['api', ['api', 'engine/core', 'engine/wire', 'engine/redis', 'engine/cache', 'sql']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql']],
   ['bench', ['']],
@@ -66,7 +67,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'bench/peers/redis-lua.ts',
   ],
   'hdr-histogram-js': ['bench/load/latency.ts'],
-  msgpackr: ['engine/core/feed-frame.ts', 'api/cache/packed.ts'],
+  msgpackr: ['engine/core/feed-frame.ts', 'engine/cache/codec.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],

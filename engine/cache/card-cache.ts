@@ -1,0 +1,135 @@
+/**
+ * Profiles of cards in Redis, shared by everybody who reads or changes them: engines fill it with what they load and look
+ * here first, the relay of the API replaces what changes. Nothing depends on it: a Redis that is away or slow is as good
+ * as an empty one, and costs a few milliseconds at first and then nothing.
+ *
+ * What comes out may be of any age; who uses it must know whether it is current (change-log.ts).
+ */
+import type { CardPayload } from '../core/feed.js';
+import { getMany, type RedisClient, setMany } from '../redis/client.js';
+import { Breaker } from './breaker.js';
+import { type CachedCard, packCard, readCard } from './codec.js';
+import { cardKey } from './keys.js';
+
+/** Writes on their way: what comes on top is not kept, for Redis is slower than what fills it. */
+const writesMax = 8;
+
+export interface CardCacheOptions {
+  /** Names the database whose cards these are. */
+  readonly space: string;
+  readonly lifetimeS: number;
+  /** Longest that a look may take: far below what the one who waits has. */
+  readonly lookMsMax: number;
+}
+
+export class CardCache {
+  readonly #client: RedisClient;
+  readonly #options: CardCacheOptions;
+  readonly #breaker = new Breaker();
+  #writes = 0;
+  readonly counts = { hits: 0, misses: 0, failures: 0, malformed: 0, written: 0, unwritten: 0 };
+
+  constructor(client: RedisClient, options: CardCacheOptions) {
+    this.#client = client;
+    this.#options = options;
+    // Each command that fails says so to whoever asked.
+    client.on('error', () => undefined);
+  }
+
+  /** Whether it is worth a look. */
+  get isUp(): boolean {
+    return this.#client.status === 'ready' && !this.#breaker.isResting;
+  }
+
+  /** Resolves once Redis is there, or was waited for long enough. */
+  async connected(waitMsMax: number): Promise<void> {
+    if (this.#client.status === 'ready') return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMsMax);
+      this.#client.once('ready', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Cards by token, as far as Redis has them and answers in time. Never rejects. */
+  async look(tokens: readonly string[]): Promise<ReadonlyMap<string, CachedCard>> {
+    const found = new Map<string, CachedCard>();
+    if (tokens.length === 0 || this.#client.status !== 'ready' || !this.#breaker.tryPass()) return found;
+    let values: readonly (Buffer | null)[];
+    try {
+      const keys = tokens.map((token) => cardKey(this.#options.space, token));
+      values = await withinMs(getMany(this.#client, keys), this.#options.lookMsMax);
+      this.#breaker.succeeded();
+    } catch {
+      this.#breaker.failed();
+      this.counts.failures++;
+      return found;
+    }
+    for (const [index, token] of tokens.entries()) {
+      const bytes = values[index] ?? null;
+      const cached = bytes === null ? null : readCard(bytes, token);
+      if (cached !== null) {
+        this.counts.hits++;
+        found.set(token, cached);
+        continue;
+      }
+      this.counts.misses++;
+      if (bytes !== null) this.counts.malformed++;
+    }
+    return found;
+  }
+
+  /** Keeps cards that were read when everything up to `asOf` was in them. Nobody waits for it. */
+  keep(cards: readonly CardPayload[], asOf: number): void {
+    void this.#write(
+      cards.map((card) => ({ card, asOf })),
+      false,
+    );
+  }
+
+  /** Replaces cards that have changed, where they are kept at all: a change is no reason to keep what nobody asks for. */
+  replace(changed: readonly CachedCard[]): Promise<void> {
+    return this.#write(changed, true);
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+
+  async #write(cards: readonly CachedCard[], onlyExisting: boolean): Promise<void> {
+    if (cards.length === 0) return;
+    if (this.#writes >= writesMax || !this.isUp) {
+      this.counts.unwritten += cards.length;
+      return;
+    }
+    this.#writes++;
+    try {
+      const values: [key: string, value: Buffer][] = [];
+      for (const cached of cards) {
+        const bytes = packCard(cached);
+        if (bytes !== null) values.push([cardKey(this.#options.space, cached.card.token), bytes]);
+      }
+      await setMany(this.#client, values, this.#options.lifetimeS, onlyExisting);
+      this.counts.written += values.length;
+    } catch {
+      this.#breaker.failed();
+      this.counts.unwritten += cards.length;
+    } finally {
+      this.#writes--;
+    }
+  }
+}
+
+async function withinMs<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

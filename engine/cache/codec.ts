@@ -1,0 +1,58 @@
+/**
+ * Cached values as bytes: msgpack, written and read by our own processes, never bytes from outside. The only importer of
+ * msgpackr besides the feed's frames. Redis is ours, and yet what comes back is looked at before it is used: a value that
+ * is too long, torn, or of another shape is as good as none.
+ */
+import { Packr } from 'msgpackr';
+import type { CardPayload } from '../core/feed.js';
+import { isLimits } from '../core/limits-check.js';
+
+/** A card's profile, and how far it is known to be current. */
+export interface CachedCard {
+  readonly card: CardPayload;
+  /** Every change of the card up to this place in the feed is in it; perhaps later ones too. */
+  readonly asOf: number;
+}
+
+/** Larger values cost more to move than to read anew. */
+export const valueBytesMax = 262_144;
+const statuses: readonly string[] = ['active', 'frozen', 'closed'];
+
+// Plain maps, no shared record structures: any process reads what any other has written.
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+/** null: too long to be kept. */
+export function pack(value: unknown): Buffer | null {
+  const bytes = packr.pack(value);
+  return bytes.length > valueBytesMax ? null : bytes;
+}
+
+/** Undefined when these are no bytes of ours. */
+export function unpack(bytes: Uint8Array): unknown {
+  if (bytes.length > valueBytesMax) return undefined;
+  try {
+    return packr.unpack(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+export function packCard({ card, asOf }: CachedCard): Buffer | null {
+  const { token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey } = card;
+  return pack([asOf, token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey]);
+}
+
+/** null when it is not the profile of that card. */
+export function readCard(bytes: Uint8Array, tokenAsked: string): CachedCard | null {
+  const value = unpack(bytes);
+  if (!Array.isArray(value) || value.length !== 10) return null;
+  const [asOf, token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey] = value;
+  const numbers = [asOf, number, version, accountNumber, userNumber, ownerKey];
+  if (token !== tokenAsked || !numbers.every(isCount) || !Number.isSafeInteger(expiresDay)) return null;
+  if (!statuses.includes(status) || !isLimits(limits)) return null;
+  return { asOf, card: { token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey } };
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

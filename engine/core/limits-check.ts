@@ -1,0 +1,34 @@
+/** Whether a value has the shape of Limits: for what comes back from a cache, where it should be right and may be torn. */
+import { windowNames } from './limit-names.js';
+import type { AllowOrBlock, Limits, WindowLimit } from './rules.js';
+
+/** Longest list that is taken over; the account API takes far shorter ones. */
+const membersMax = 10_000;
+const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+
+export function isLimits(value: unknown): value is Limits | null {
+  if (value === null) return true;
+  if (!isObject<Limits>(value) || !isOptionalCount(value.perAuthorization)) return false;
+  return windowNames.every((name) => isWindow(value[name])) && listNames.every((name) => isList(value[name]));
+}
+
+function isWindow(value: WindowLimit | undefined): boolean {
+  return value === undefined || (isObject<WindowLimit>(value) && isOptionalCount(value.amount, value.count));
+}
+
+function isList(value: AllowOrBlock | undefined): boolean {
+  return value === undefined || (isObject<AllowOrBlock>(value) && isNames(value.allow) && isNames(value.block));
+}
+
+function isNames(value: unknown): boolean {
+  if (value === undefined) return true;
+  return Array.isArray(value) && value.length <= membersMax && value.every((name) => typeof name === 'string');
+}
+
+function isOptionalCount(...values: readonly unknown[]): boolean {
+  return values.every((value) => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0));
+}
+
+function isObject<T extends object>(value: unknown): value is T {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

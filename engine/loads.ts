@@ -1,0 +1,246 @@
+/**
+ * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it spends
+ * from (books and windows, owned state) comes from Postgres, once in the life of a partition's worker, and is in its memory
+ * from then on. So a card that was only evicted comes back from Redis alone.
+ */
+import type { CachedCard } from './cache/codec.js';
+import { statusNamed } from './core/accounts.js';
+import type { CardPayload } from './core/feed.js';
+import type { CardRow, LoadMessage } from './core/load-message.js';
+import { NumberSet } from './core/number-set.js';
+import { EntryKind, EntryStatus } from './core/slab.js';
+import type { Database } from './database.js';
+import type { LoadGuard } from './feed/load-guard.js';
+import type { Lane, Need } from './lane.js';
+import type { NearCards } from './near-cards.js';
+
+/** A load that changes overtake so often is given up: its messages are declined and asked again. */
+const readsMax = 5;
+
+/** Where something is brought to. */
+export interface Target {
+  readonly lane: Lane;
+  readonly partition: number;
+}
+
+export interface Loaded {
+  readonly message: LoadMessage;
+  readonly found: ReadonlySet<string>;
+  /** Keys that were found but belong to another partition; the message brings nothing of them. */
+  readonly foreign: ReadonlySet<string>;
+}
+
+export interface NearLook {
+  /** On their way into the lane. */
+  readonly brought: ReadonlySet<string>;
+  readonly foreign: ReadonlySet<string>;
+  /** Their profiles are known; what they spend from is not in memory. */
+  readonly known: ReadonlyMap<string, CachedCard>;
+}
+
+/** Cards whose windows, whose user's and whose account's books and windows a partition has been brought. */
+interface Brought {
+  readonly cards: NumberSet;
+  readonly users: NumberSet;
+  readonly accounts: NumberSet;
+}
+
+const nobody: ReadonlySet<string> = new Set();
+
+export class Loads {
+  readonly #database: Database;
+  readonly #near: NearCards | null;
+  readonly #nowMs: () => number;
+  readonly #partitionOf: (ownerKey: number) => number;
+  readonly #guard: LoadGuard;
+  readonly #brought = new Map<number, Brought>();
+
+  /**
+   * @param near null: there is no Redis
+   * @param partitionOf the partition that owns an owner's accounts: no other may have them in memory
+   */
+  constructor(
+    database: Database,
+    near: NearCards | null,
+    nowMs: () => number,
+    partitionOf: (ownerKey: number) => number,
+    guard: LoadGuard,
+  ) {
+    this.#database = database;
+    this.#near = near;
+    this.#nowMs = nowMs;
+    this.#partitionOf = partitionOf;
+    this.#guard = guard;
+  }
+
+  /** Whether look() may find something. */
+  get hasNear(): boolean {
+    return this.#near?.isUp === true;
+  }
+
+  /** A partition begins with a new worker, and a memory of its own. */
+  opened(partition: number): void {
+    this.#brought.delete(partition);
+  }
+
+  /** Looks for cards in Redis, and brings those that need nothing else. Never rejects. */
+  async look({ lane, partition }: Target, tokens: readonly string[]): Promise<NearLook> {
+    const near = this.#near!;
+    const found = await near.look(tokens);
+    const brought = new Set<string>();
+    const foreign = new Set<string>();
+    const known = new Map<string, CachedCard>();
+    const cards: CardRow[] = [];
+    for (const [token, cached] of found) {
+      if (!near.isCurrent(cached)) continue;
+      if (this.#partitionOf(cached.card.ownerKey) !== partition) foreign.add(token);
+      else if (this.#hasBooks(partition, cached.card)) {
+        brought.add(token);
+        cards.push(rowOf(cached.card));
+      } else known.set(token, cached);
+    }
+    if (cards.length > 0) this.#deliver(lane, { cards });
+    return { brought, foreign, known };
+  }
+
+  /** Owner keys of cards, as far as Redis has them. Never rejects. */
+  async lookForOwners(tokens: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const near = this.#near;
+    if (near === null) return new Map();
+    const found = [...(await near.look(tokens))].filter(([, cached]) => near.isCurrent(cached));
+    return new Map(found.map(([token, { card }]) => [token, card.ownerKey]));
+  }
+
+  /** Brings cards from Postgres; of those whose profile is `known`, only what they spend from. */
+  async cards(target: Target, tokens: readonly string[], known: ReadonlyMap<string, CachedCard>): Promise<Loaded> {
+    const [books, rest] = await Promise.all([
+      this.#broughtBooks(target, [...known.values()]),
+      this.#broughtCards(
+        target,
+        tokens.filter((token) => !known.has(token)),
+      ),
+    ]);
+    const overtaken = [...known.keys()].filter((token) => !books.has(token));
+    const anew = await this.#broughtCards(target, overtaken);
+    const found = new Set([...books, ...rest.found, ...anew.found]);
+    return { message: {}, found, foreign: new Set([...rest.foreign, ...anew.foreign]) };
+  }
+
+  /** Brings what is no card from Postgres. */
+  async others(target: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+    return this.#bring(target, () => this.#query(target, status, keys));
+  }
+
+  /** Brings cards before anybody asks for them. Throws when the database does not answer. */
+  async warm(target: Target, tokens: readonly string[]): Promise<void> {
+    const near = this.#near;
+    const found = near === null ? [] : [...(await near.look(tokens))];
+    const isOurs = ({ card }: CachedCard) => this.#partitionOf(card.ownerKey) === target.partition;
+    await this.cards(target, tokens, new Map(found.filter(([, cached]) => isOurs(cached) && near!.isCurrent(cached))));
+  }
+
+  /** @returns tokens of the cards that are on their way; the others were overtaken by a change, or have moved */
+  async #broughtBooks(target: Target, known: readonly CachedCard[]): Promise<ReadonlySet<string>> {
+    if (known.length === 0) return nobody;
+    const found = new Set<string>();
+    await this.#bring(target, async () => {
+      const { message, owners } = await this.#database.loadBooks(known.map(({ card }) => card));
+      found.clear();
+      // Postgres' word counts: no other partition may ever have these accounts.
+      const isOurs = (accountNumber: number) => {
+        const ownerKey = owners.get(accountNumber);
+        return ownerKey !== undefined && this.#partitionOf(ownerKey) === target.partition;
+      };
+      const current = known.filter((cached) => isOurs(cached.card.accountNumber) && this.#near!.isCurrent(cached));
+      for (const { card } of current) found.add(card.token);
+      return {
+        message: {
+          ...message,
+          accounts: (message.accounts ?? []).filter(({ number }) => isOurs(number)),
+          cards: current.map(({ card }) => rowOf(card)),
+        },
+        found,
+        foreign: nobody,
+      };
+    });
+    return found;
+  }
+
+  async #broughtCards(target: Target, tokens: readonly string[]): Promise<Loaded> {
+    if (tokens.length === 0) return { message: {}, found: nobody, foreign: nobody };
+    return this.#bring(target, async () => {
+      const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
+      const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs);
+      this.#near?.keep(profiles, asOf);
+      return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
+    });
+  }
+
+  async #query({ partition }: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+    const database = this.#database;
+    switch (status) {
+      case EntryStatus.needAccount: {
+        const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
+        const { message, owners } = await database.loadAccounts(keys, isOurs);
+        return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
+      }
+      case EntryStatus.needSeen:
+        return { ...(await database.loadRecords(keys)), foreign: nobody };
+      default:
+        return { ...(await database.loadChains(keys)), foreign: nobody };
+    }
+  }
+
+  /** Reads, again where changes came by meanwhile, and sends what was found on its way. */
+  async #bring({ lane, partition }: Target, query: () => Promise<Loaded>): Promise<Loaded> {
+    for (let read = 1; ; read++) {
+      const load = this.#guard.begin();
+      try {
+        const loaded = await query();
+        if (this.#guard.isStale(load, loaded.message)) {
+          if (read === readsMax) throw new Error('changes overtake the load');
+          continue;
+        }
+        // Here and not later: a change that comes from now on must find it in the lane.
+        if (this.#deliver(lane, loaded.message)) this.#remember(partition, loaded.message);
+        return loaded;
+      } finally {
+        this.#guard.end(load);
+      }
+    }
+  }
+
+  /** A lane without room refuses the messages behind it too, so nothing is decided without what was loaded. */
+  #deliver(lane: Lane, message: LoadMessage): boolean {
+    return lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null);
+  }
+
+  #remember(partition: number, { cards }: LoadMessage): void {
+    if (this.#near === null || cards === undefined) return;
+    let brought = this.#brought.get(partition);
+    if (brought === undefined) {
+      brought = { cards: new NumberSet(), users: new NumberSet(), accounts: new NumberSet() };
+      this.#brought.set(partition, brought);
+    }
+    for (const card of cards) {
+      brought.cards.add(card.number);
+      brought.users.add(card.userNumber);
+      brought.accounts.add(card.accountNumber);
+    }
+  }
+
+  #hasBooks(partition: number, card: CardPayload): boolean {
+    const brought = this.#brought.get(partition);
+    if (brought === undefined) return false;
+    const { cards, users, accounts } = brought;
+    return cards.has(card.number) && users.has(card.userNumber) && accounts.has(card.accountNumber);
+  }
+}
+
+function foreignOf(owners: ReadonlyMap<string, number>, isOurs: (ownerKey: number) => boolean): ReadonlySet<string> {
+  return new Set([...owners].filter(([, ownerKey]) => !isOurs(ownerKey)).map(([key]) => key));
+}
+
+function rowOf({ ownerKey: _, ...card }: CardPayload): CardRow {
+  return { ...card, status: statusNamed(card.status) };
+}
