@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { OutboxChangeFeed } from '../api/feed/change-feed.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
+import { answerOf, basic, Client } from '../engine/testing/client.js';
 import { Latency, type LatencySummary } from './load/latency.js';
 import { load, newIdPrefix } from './load/load.js';
 import { uniformTraffic } from './load/uniform.js';
@@ -50,8 +51,10 @@ export interface FeedBenchResult {
 const loadCards = 5000;
 const changedCards = 2000;
 const connectionCount = 64;
+/** As many as the API's pool has. */
+const writersMax = 20;
 /** Every so many changes one is asked about: askers are a load of their own. */
-const askedEvery = 20;
+const askedEvery = 50;
 const obeyedMsMax = 2000;
 
 const quiet = { info: () => undefined, warn: () => undefined };
@@ -66,7 +69,7 @@ export async function measureFeed(options: FeedBenchOptions, log: (line: string)
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     log,
   });
-  const sql = postgres(stack.databaseUrl, { max: 8, onnotice: () => undefined });
+  const sql = postgres(stack.databaseUrl, { max: writersMax, onnotice: () => undefined });
   const feed = new OutboxChangeFeed({ databaseUrl: stack.databaseUrl, redisUrl, log: quiet });
   try {
     await feed.start();
@@ -97,6 +100,7 @@ async function propagate(
   const isFrozen = new Uint8Array(changedCards);
   const isBusy = new Uint8Array(changedCards);
   const open = new Set<Promise<void>>();
+  const asker = new Client(stack.engine.port);
 
   const change = async (index: number, turn: number): Promise<void> => {
     isBusy[index] = 1;
@@ -109,7 +113,8 @@ async function propagate(
     wrote.record((wroteMs - beganMs) * 1000);
     isFrozen[index] = 1 - isFrozen[index]!;
     counts.changes++;
-    const asked = status === 'frozen' && turn % askedEvery < 2 ? untilObeyed(stack, index, wroteMs, obeyed) : null;
+    const asked =
+      status === 'frozen' && turn % askedEvery < 2 ? untilObeyed(asker, stack, index, wroteMs, obeyed) : null;
     if (await feed.effective({ topic: 'card', key: row!.key, version: row!.version })) {
       effective.record((performance.now() - wroteMs) * 1000);
     } else counts.unknown++;
@@ -134,6 +139,7 @@ async function propagate(
     await delay(1);
   }
   await Promise.all(open);
+  asker.close();
   const loaded = await loading;
   return {
     ...counts,
@@ -148,23 +154,19 @@ async function propagate(
 let questions = 0;
 
 /** Asks until the card is declined for being frozen. */
-async function untilObeyed(stack: Stack, index: number, sinceMs: number, obeyed: Latency): Promise<void> {
-  const { user, password } = stack.credentials;
-  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+async function untilObeyed(
+  asker: Client,
+  { credentials }: Stack,
+  index: number,
+  sinceMs: number,
+  obeyed: Latency,
+): Promise<void> {
+  const authorization = basic(credentials.user, credentials.password);
   while (performance.now() - sinceMs < obeyedMsMax) {
-    const reply = await fetch(`http://${loopback}:${stack.engine.port}/v1/authorizations`, {
-      method: 'POST',
-      headers: { authorization, 'content-type': 'application/json' },
-      body: JSON.stringify({
-        id: `feed-bench-${process.pid}-${++questions}`,
-        type: 'authorization',
-        card: cardOf(index),
-        amount: 1,
-        currency: 'USD',
-      }),
-    });
-    const { reason } = (await reply.json()) as { reason: string };
-    if (reason === 'card_inactive') break;
+    const id = `feed-bench-${process.pid}-${++questions}`;
+    const message = { id, type: 'authorization', card: cardOf(index), amount: 1, currency: 'USD' };
+    const reply = await asker.ask({ headers: { authorization }, body: JSON.stringify(message) });
+    if (answerOf(reply).reason === 'card_inactive') break;
   }
   obeyed.record((performance.now() - sinceMs) * 1000);
 }

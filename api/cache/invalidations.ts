@@ -1,6 +1,7 @@
 /**
- * How processes hear of each other's changes: Postgres sends the name of the group when the change is committed (by
- * triggers, so that nobody can forget it, and by the API for what has no trigger), and every process listens.
+ * How processes hear of each other's changes: Postgres sends the name of the group when the committed change gets its
+ * number in the feed (feed_number, so that nobody can forget it; the API itself for what is not in the feed), and every
+ * process listens.
  *
  * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
  * own, it would have heard everything else.
