@@ -93,7 +93,7 @@ export class Database {
   }
 
   #connectLookups(): postgres.Sql {
-    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine loader');
+    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine loader', planOnce);
   }
 
   /**
@@ -372,13 +372,25 @@ export class Database {
   }
 }
 
-function connect(url: string, max: number, statementTimeoutMs: number, name: string): postgres.Sql {
+/**
+ * A look-up asks a few keys of many tables: to plan it takes longer than to run it (2 ms of 2.5 for four cards), so it is
+ * planned once for a connection. Always by index, because the plan outlives the moment in which the tables were empty.
+ */
+const planOnce = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
+
+function connect(
+  url: string,
+  max: number,
+  statementTimeoutMs: number,
+  name: string,
+  settings: Readonly<Record<string, string>> = {},
+): postgres.Sql {
   return postgres(url, {
     max,
     idle_timeout: 30,
     connect_timeout: connectTimeoutS,
     onnotice: () => undefined,
-    connection: { application_name: name, statement_timeout: statementTimeoutMs },
+    connection: { application_name: name, statement_timeout: statementTimeoutMs, ...settings },
   });
 }
 
