@@ -88,6 +88,13 @@ export class Cache {
     if (this.#shared === null) return;
     if (await this.#shared.changed(group)) this.#owed.delete(group);
     else if (this.#owed.size < owedMax) this.#owed.add(group);
+    // Again: until now somebody may have read from Redis what was there before.
+    this.#local.forget(group);
+  }
+
+  /** A card has changed, whose profile is cached for the engines. */
+  async forgetCard(token: string): Promise<void> {
+    await this.#shared?.forgetCard(token);
   }
 
   async #load<T>(kind: CacheKind, group: string, field: string, mark: number, load: () => Promise<T>): Promise<T> {

@@ -1,7 +1,8 @@
 /**
- * How processes hear of each other's changes: Postgres sends the name of the group when the committed change gets its
- * number in the feed (feed_number, so that nobody can forget it; the API itself for what is not in the feed), and every
- * process listens.
+ * How processes hear of each other's changes, and Redis of all of them: Postgres sends the name of the group, and of the
+ * card, when the committed change gets its number in the feed (feed_number, so that nobody can forget it; the API itself for
+ * what is not in the feed). Every process listens, forgets what it has itself, and takes out of Redis what API and engines
+ * have cached there.
  *
  * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
  * own, it would have heard everything else.
@@ -13,6 +14,7 @@ import type { Cache } from './cache.js';
 
 const channel = 'cache';
 const groupPattern = /^[a-z]{1,16}:\d{1,16}$/;
+const cardPattern = /^card (\S{1,200})$/;
 const beatEveryMs = 1_000;
 /** Missed changes may be served for as long. */
 const deafAfterMs = 3_500;
@@ -98,6 +100,8 @@ export class Invalidations {
       this.#cache.listening(true);
       return;
     }
+    const [, token] = cardPattern.exec(text) ?? [];
+    if (token !== undefined) void this.#cache.forgetCard(token);
     if (!groupPattern.test(text)) return;
     this.heard++;
     void this.#cache.forget(text);

@@ -7,7 +7,7 @@
  * nothing is written at all: a process that dies between its change and the end of it leaves nothing stale.
  */
 import { pack, unpack } from '../../engine/cache/codec.js';
-import { groupKey } from '../../engine/cache/keys.js';
+import { cardKey, groupKey } from '../../engine/cache/keys.js';
 import type { RedisConnection } from '../stores/redis.js';
 
 /** Longer than a write takes; a process that dies in the middle keeps the group out of the cache for as long. */
@@ -92,6 +92,11 @@ export class SharedCache {
       null,
     );
     return done !== null;
+  }
+
+  /** A card has changed: what engines have cached of it goes. They would know that it is old; this saves them the look. */
+  async forgetCard(token: string): Promise<void> {
+    await this.#redis.ask((client) => client.del(cardKey(this.#space, token)), null);
   }
 
   #keys(group: string): [values: string, generation: string, writing: string] {

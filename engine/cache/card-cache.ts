@@ -1,7 +1,7 @@
 /**
- * Profiles of cards in Redis, shared by everybody who reads or changes them: engines fill it with what they load and look
- * here first, the relay of the API replaces what changes. Nothing depends on it: a Redis that is away or slow is as good
- * as an empty one, and costs a few milliseconds at first and then nothing.
+ * Profiles of cards in Redis, for all engines: they look here first and keep what they load. Every API process that hears
+ * of a change takes the card out (api/cache/shared-cache.ts). Nothing depends on that, nor on Redis: one that is away or slow
+ * is as good as an empty one, and costs a few milliseconds at first and then nothing.
  *
  * What comes out may be of any age; who uses it must know whether it is current (change-log.ts).
  */
@@ -83,41 +83,33 @@ export class CardCache {
 
   /** Keeps cards that were read when everything up to `asOf` was in them. Nobody waits for it. */
   keep(cards: readonly CardPayload[], asOf: number): void {
-    void this.#write(
-      cards.map((card) => ({ card, asOf })),
-      false,
-    );
-  }
-
-  /** Replaces cards that have changed, where they are kept at all: a change is no reason to keep what nobody asks for. */
-  replace(changed: readonly CachedCard[]): Promise<void> {
-    return this.#write(changed, true);
-  }
-
-  close(): void {
-    this.#client.disconnect();
-  }
-
-  async #write(cards: readonly CachedCard[], onlyExisting: boolean): Promise<void> {
     if (cards.length === 0) return;
     if (this.#writes >= writesMax || !this.isUp) {
       this.counts.unwritten += cards.length;
       return;
     }
     this.#writes++;
+    void this.#write(cards, asOf).finally(() => {
+      this.#writes--;
+    });
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+
+  async #write(cards: readonly CardPayload[], asOf: number): Promise<void> {
+    const values: [key: string, value: Buffer][] = [];
+    for (const card of cards) {
+      const bytes = packCard({ card, asOf });
+      if (bytes !== null) values.push([cardKey(this.#options.space, card.token), bytes]);
+    }
     try {
-      const values: [key: string, value: Buffer][] = [];
-      for (const cached of cards) {
-        const bytes = packCard(cached);
-        if (bytes !== null) values.push([cardKey(this.#options.space, cached.card.token), bytes]);
-      }
-      await setMany(this.#client, values, this.#options.lifetimeS, onlyExisting);
+      await setMany(this.#client, values, this.#options.lifetimeS);
       this.counts.written += values.length;
     } catch {
       this.#breaker.failed();
-      this.counts.unwritten += cards.length;
-    } finally {
-      this.#writes--;
+      this.counts.unwritten += values.length;
     }
   }
 }

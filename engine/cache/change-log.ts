@@ -95,7 +95,7 @@ export class ChangeLog {
    * knows it. @returns whether more would be of use
    */
   recall(changes: readonly PastChange[], after: number, floor: number): boolean {
-    if (floor !== this.#floor || floor > this.#began) return false;
+    if (floor !== this.#floor) return false;
     if (this.size + changes.length > this.#changesMax / 2) return false;
     for (const { topic, number, version } of changes) {
       const key = keyOf(topic, number);

@@ -1,6 +1,11 @@
-/** A set of positive integers that mostly lie close together, as numbers of database rows do: a bit each, in pages. */
+/**
+ * Positive integers that mostly lie close together, as numbers of database rows do: a bit each, in pages. Not all of them:
+ * where they lie so far apart that there are too many pages, what comes on top is not taken.
+ */
 const pageBits = 4096;
 const pageWords = pageBits / 32;
+/** 40 MB when full; 268 million numbers side by side. */
+const pagesMax = 65_536;
 
 export class NumberSet {
   readonly #pages = new Map<number, Uint32Array>();
@@ -18,18 +23,13 @@ export class NumberSet {
     const pageNumber = Math.floor(number / pageBits);
     let page = this.#find(pageNumber);
     if (page === undefined) {
+      if (this.#pages.size >= pagesMax) return;
       page = new Uint32Array(pageWords);
       this.#pages.set(pageNumber, page);
       this.#page = page;
     }
     const bit = number % pageBits;
     page[bit >>> 5]! |= 1 << (bit & 31);
-  }
-
-  clear(): void {
-    this.#pages.clear();
-    this.#page = undefined;
-    this.#pageNumber = -1;
   }
 
   #find(pageNumber: number): Uint32Array | undefined {

@@ -3,7 +3,7 @@
  * up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting goes on
  * for ever, without haste.
  */
-import { type ChainableCommander, Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { anyNode } from './any-node.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
@@ -118,23 +118,13 @@ export async function setMany(
   client: RedisClient,
   values: readonly (readonly [key: string, value: Buffer])[],
   lifetimeS: number,
-  onlyExisting: boolean,
 ): Promise<void> {
   if (client instanceof Cluster) {
     // A pipeline would have to stay on one node.
-    await Promise.all(values.map((value) => set(client, value, lifetimeS, onlyExisting)));
+    await Promise.all(values.map(([key, value]) => client.set(key, value, 'EX', lifetimeS)));
     return;
   }
   const pipeline = client.pipeline();
-  for (const value of values) set(pipeline, value, lifetimeS, onlyExisting);
+  for (const [key, value] of values) pipeline.set(key, value, 'EX', lifetimeS);
   for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
-}
-
-function set(
-  target: Cluster | ChainableCommander,
-  [key, value]: readonly [key: string, value: Buffer],
-  lifetimeS: number,
-  onlyExisting: boolean,
-) {
-  return onlyExisting ? target.set(key, value, 'EX', lifetimeS, 'XX') : target.set(key, value, 'EX', lifetimeS);
 }
