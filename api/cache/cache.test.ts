@@ -1,8 +1,10 @@
 /** The cache: two levels, two processes (two caches on one database and one Redis), and everything going away. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { cardKey } from '../../engine/cache/keys.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { Database } from '../stores/postgres.js';
 import { RedisConnection } from '../stores/redis.js';
@@ -209,4 +211,24 @@ t.test('a process that does not hear of changes keeps nothing of its own', async
   await read();
   await read();
   t.equal(store.loads, loads + 1);
+});
+
+t.test('a changed card goes from what the engines have cached, whoever changed it', async (t) => {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const redis = await OwnRedis.start();
+  t.teardown(async () => {
+    await sql.end();
+    await redis.stop();
+    await database.close();
+  });
+  await seedAccounts(sql, { accounts: 1, cardsPerAccount: 2, balanceMinor: 1 });
+  const { redis: connection } = await startProcess(t, database.url, redis.url, 'a');
+  const client = connection!.client;
+  const keys = [1, 2].map((index) => cardKey('a', `card_000001_${index}`));
+  for (const key of keys) await client.set(key, 'as an engine left it');
+  await sql`update cards set status = 'frozen' where token = 'card_000001_1'`;
+  await sql`select feed_number()`;
+  await until('it is gone', async () => (await client.exists(keys[0]!)) === 0);
+  t.equal(await client.exists(keys[1]!), 1, 'the other one is as it was');
 });
