@@ -139,9 +139,9 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
 }
 
 function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health: Health): void {
-  health.add('redis', () => {
+  health.add('redis', async () => {
     if (redis === null) return { status: 'disabled', detail: 'REDIS_URL is not set' };
-    const { isUp, detail } = redis.health();
+    const { isUp, detail } = await redis.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
   telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>

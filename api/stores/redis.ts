@@ -21,7 +21,7 @@ export class RedisConnection {
   readonly #watch: ConnectionWatch;
   readonly #log: Log;
   #isClosed = false;
-  /** What the last command got instead of an answer: a Cluster may be connected and serve nothing. */
+  /** What the last command got instead of an answer. */
   #refusal = '';
   /** Commands that failed or were late; read by the metrics. */
   failures = 0;
@@ -37,7 +37,9 @@ export class RedisConnection {
     return this.#watch.failure === '';
   }
 
-  health(): RedisHealth {
+  /** Asks for a key, which needs more than a connection: a Cluster may be connected and serve nothing. */
+  async health(): Promise<RedisHealth> {
+    await this.ask((client) => client.get('health'), null);
     const failure = this.#watch.failure || this.#refusal;
     return { isUp: failure === '', detail: failure || 'connected' };
   }

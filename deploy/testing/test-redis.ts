@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -31,32 +31,42 @@ export async function redisServer(): Promise<TestRedis> {
   return { url: own.url, close: () => own.stop() };
 }
 
+export interface OwnRedisOptions {
+  /** Lines of a configuration file, for a Sentinel, which will not start without one. */
+  readonly config?: readonly string[];
+  /** Its port speaks TLS and nothing else; the certificate is among the arguments. Default false. */
+  readonly isTls?: boolean;
+}
+
 /** A server that belongs to one test alone: it may be stopped, started again, paused and flushed. */
 export class OwnRedis {
   readonly port: number;
   readonly #program: string;
-  readonly #options: readonly string[];
+  readonly #arguments: readonly string[];
+  readonly #options: OwnRedisOptions;
+  /** What a Sentinel or a node of a Cluster writes down. */
+  readonly #folder: string;
   #child: ChildProcess | null = null;
 
-  private constructor(program: string, port: number, options: readonly string[]) {
+  private constructor(
+    program: string,
+    port: number,
+    folder: string,
+    args: readonly string[],
+    options: OwnRedisOptions,
+  ) {
     this.#program = program;
     this.port = port;
+    this.#folder = folder;
+    this.#arguments = args;
     this.#options = options;
   }
 
-  /**
-   * @param options further arguments of redis-server, such as `['--requirepass', 'secret']`
-   * @param config lines of a configuration file, for a Sentinel, which will not start without one
-   */
-  static async start(options: readonly string[] = [], config?: readonly string[]): Promise<OwnRedis> {
+  /** @param args further arguments of redis-server, such as `['--requirepass', 'secret']` */
+  static async start(args: readonly string[] = [], options: OwnRedisOptions = {}): Promise<OwnRedis> {
     const port = await findFreePort();
-    const all = [...options];
-    if (config !== undefined) {
-      const file = join(tmpdir(), `redis-${process.pid}-${port}.conf`);
-      await writeFile(file, `${config.join('\n')}\n`);
-      all.unshift(file);
-    }
-    const redis = new OwnRedis(await findRedisProgram(), port, all);
+    const folder = join(tmpdir(), `redis-${process.pid}-${port}`);
+    const redis = new OwnRedis(await findRedisProgram(), port, folder, args, options);
     await redis.restart();
     return redis;
   }
@@ -73,10 +83,14 @@ export class OwnRedis {
   /** Kills the server, if it runs, and starts an empty one on the same port. */
   async restart(): Promise<void> {
     await this.stop();
-    const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', tmpdir(), '--bind', '127.0.0.1'];
-    const child = spawn(this.#program, [...this.#options, '--port', String(this.port), ...memoryOnly], {
-      stdio: 'ignore',
-    });
+    await mkdir(this.#folder, { recursive: true });
+    const { config, isTls = false } = this.#options;
+    const file = join(this.#folder, 'redis.conf');
+    if (config !== undefined) await writeFile(file, `${config.join('\n')}\n`);
+    const port = isTls ? ['--port', '0', '--tls-port', String(this.port)] : ['--port', String(this.port)];
+    const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', this.#folder, '--bind', '127.0.0.1'];
+    const all = [...(config === undefined ? [] : [file]), ...this.#arguments, ...port, ...memoryOnly];
+    const child = spawn(this.#program, all, { stdio: 'ignore' });
     this.#child = child;
     const killWithUs = () => child.kill('SIGKILL');
     process.once('exit', killWithUs);
@@ -100,10 +114,12 @@ export class OwnRedis {
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = null;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
+    if (child !== null && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    }
+    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 

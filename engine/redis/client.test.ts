@@ -1,5 +1,4 @@
 /** What a caller may rely on, whatever Redis does. */
-import { Redis } from 'ioredis';
 import t from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { until } from '../testing/engine-process.js';
@@ -78,21 +77,6 @@ t.test('what is wrong is said in words, with a remedy where one is known, and wi
   t.match(await failureOf(redis.url), /^REDIS_URL has the wrong password, or none \(NOAUTH/);
   t.match(await failureOf(`redis+cluster://:wrong-one@127.0.0.1:${redis.port}`), /^REDIS_URL has the wrong password/);
   t.match(await failureOf('redis://127.0.0.1:1'), /ECONNREFUSED/);
-});
-
-t.test('Sentinel leads to the master', async (t) => {
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
-  const sentinel = await OwnRedis.start(['--sentinel'], [`sentinel monitor mymaster 127.0.0.1 ${redis.port} 1`]);
-  t.teardown(() => sentinel.stop());
-  const client = connectRedis(`redis+sentinel://127.0.0.1:${sentinel.port}/mymaster`, { name: 'test' });
-  t.teardown(() => client.disconnect());
-  client.on('error', () => undefined);
-  await until('it is connected', () => client.status === 'ready');
-  t.equal(await client.set('a', 'b'), 'OK');
-  const direct = new Redis(redis.url);
-  t.teardown(() => direct.disconnect());
-  t.equal(await direct.get('a'), 'b');
 });
 
 t.test('every way has the bounds, and TLS where it is asked for', async (t) => {

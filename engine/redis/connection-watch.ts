@@ -13,6 +13,12 @@ const remedies: readonly (readonly [said: RegExp, remedy: string])[] = [
   ],
 ];
 
+/** Where the driver keeps what led to an error. */
+interface CausedError extends Error {
+  readonly lastNodeError?: Error | null;
+  readonly previousErrors?: readonly Error[];
+}
+
 export class ConnectionWatch {
   #failure = 'not connected yet';
   readonly #changed: (failure: string) => void;
@@ -50,8 +56,9 @@ export class ConnectionWatch {
 }
 
 export function describeFailure(error: Error): string {
-  // What a Cluster says of itself is less than what its last node said.
-  const { message } = (error as { lastNodeError?: Error | null }).lastNodeError ?? error;
+  // What a Cluster says of itself is less than what its last node said, and EXEC less than what it was to execute.
+  const { lastNodeError, previousErrors } = error as CausedError;
+  const { message } = lastNodeError ?? previousErrors?.[0] ?? error;
   const remedy = remedies.find(([said]) => said.test(message))?.[1];
   return remedy === undefined ? message : `${remedy} (${message})`;
 }
