@@ -35,8 +35,8 @@ const connectionsMax = 5;
 const restoreKeysMax = 10_000;
 /** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
 const tombstonesMax = 100_000;
-/** Two numbers of 8 bytes each, in base64, must fit a slab. */
-const seenChunk = 100_000;
+/** Two numbers of 8 bytes each, in base64, must fit a slab, and a message behind them waits until they are taken over. */
+const seenChunk = 20_000;
 /** How far back a warm start looks for cards in use: a fraction of a second of Postgres. */
 const recentEvents = 200_000;
 /** Ten seconds: a statement that is told to stop does so at its next row. */
@@ -117,6 +117,17 @@ export class Database {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * Opens the connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise
+   * wait for a connection, a plan and cold code in turn. Never rejects.
+   */
+  async warmUp(): Promise<void> {
+    const all = Array.from({ length: connectionsMax }, () =>
+      Promise.all([this.loadCards([''], () => false), this.loadRecords([''])]),
+    );
+    await Promise.all(all).catch(() => undefined);
   }
 
   /** Throws when Postgres does not answer. */

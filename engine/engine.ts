@@ -31,11 +31,13 @@ import { connectRedis } from './redis/client.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
+import { StartTimes } from './start-times.js';
 import { Telemetry } from './telemetry.js';
 import { Warmer } from './warmer.js';
 import type { Codec, PortCodec } from './wire/codec.js';
 import { createMarqetaCodec } from './wire/marqeta.js';
 import { nativeCodec } from './wire/native.js';
+import { compileNextCheck } from './wire/schema.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -63,21 +65,13 @@ export async function startEngine(
   log: Log,
   faults: StorageFaults | null = null,
 ): Promise<Engine> {
+  const times = new StartTimes(0);
+  times.ended('load');
   const clock = new SystemClock();
   const nowMs = () => clock.nowMs();
   const database = new Database(config.databaseUrl);
   const { databaseUrl, redisUrl, feedStaleMsMax: staleMsMax } = config;
   const feed = new EngineFeed({ databaseUrl, redisUrl, staleMsMax, log });
-  try {
-    await lockDatabase(database, log);
-    await database.fenceSettlers();
-    // Before anything is read: whatever changes from here on comes by the feed.
-    await feed.register();
-  } catch (error) {
-    await feed.stop();
-    await database.close();
-    throw error;
-  }
   const progress = createProgress(config.workers);
   const shipper = new ShipperClient({
     config,
@@ -112,6 +106,7 @@ export async function startEngine(
     cardHits: sum((of) => of.cardHits),
     cardMisses: sum((of) => of.cardMisses),
     chains: sum((of) => of.chains),
+    startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     feed: feed.state,
     cache: near?.counts ?? null,
   }));
@@ -219,6 +214,7 @@ export async function startEngine(
       }
     }, expiryTickMs),
     setInterval(() => {
+      compileNextCheck();
       void Promise.all(hosts.map((host) => host.stats())).then(
         (all) => {
           stats = all.filter((of) => of !== null);
@@ -241,19 +237,33 @@ export async function startEngine(
   }
 
   try {
+    // Threads and connections take a good part of a second to get ready: they do so side by side.
+    for (const host of hosts) host.prepare();
+    void database.warmUp();
+    await lockDatabase(database, log);
+    await database.fenceSettlers();
+    times.ended('lock');
+    // Before anything is read: whatever changes from here on comes by the feed.
+    await feed.register();
+    times.ended('register');
     await ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
     await Promise.all(hosts.map((host) => host.start()));
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
+    times.ended('partitions');
     await server.listen();
+    times.ended('listen');
     commands.open();
     health.serving();
   } catch (error) {
     await closeAll();
     throw error;
   }
-  log.info({ authPort: config.authPort, opsPort: config.opsPort, workers: config.workers }, 'engine ready');
+  log.info(
+    { authPort: config.authPort, opsPort: config.opsPort, workers: config.workers, ...times.summary() },
+    'engine ready',
+  );
 
   return {
     async stop() {

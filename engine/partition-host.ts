@@ -23,6 +23,7 @@ import type { Database } from './database.js';
 import { Lane, type Need, type Reentry } from './lane.js';
 import type { Log } from './log.js';
 import { WorkerPool } from './pool.js';
+import { StartTimes } from './start-times.js';
 import { Syncer } from './syncer.js';
 
 export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
@@ -78,6 +79,8 @@ export class PartitionHost {
   });
   #restarts = 0;
   #failure = '';
+  /** Of the last start. */
+  startTimes = new StartTimes(0);
   /** The id table of settled questions is being filled; bumped to stop a filler whose worker has died. */
   #epoch = 0;
   /** Settles when the looks asked for so far have been answered. */
@@ -103,7 +106,7 @@ export class PartitionHost {
     this.#log = log.child({ partition });
     const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
     this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
-      run: (slab) => this.#pool!.run(slab) as Promise<boolean>,
+      run: (slab) => (this.#pool?.run(slab) ?? Promise.reject(new Error('there is no thread'))) as Promise<boolean>,
       durableSequence: () => this.progress.durableSequence,
       need: (need, again) => events.need(this, need, again),
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
@@ -146,10 +149,9 @@ export class PartitionHost {
     return this.#restarts;
   }
 
-  /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
-  async start(): Promise<void> {
-    const startedAtMs = performance.now();
-    await this.#shipper.pause(this.partition);
+  /** Starts the threads, which touch nothing yet: what they need of a second to load runs beside whatever comes first. */
+  prepare(): void {
+    if (this.#pool !== null) return;
     const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
       durable: () => this.lane.synced(),
       failed: (message) => {
@@ -159,29 +161,38 @@ export class PartitionHost {
       died: (error) => this.lane.fail(error),
     });
     this.#syncer = syncer;
-    const pool = new WorkerPool<PartitionTask, PartitionResult>(
+    this.#pool = new WorkerPool<PartitionTask, PartitionResult>(
       new URL('../workers/partition.worker.js', import.meta.url),
       { ...this.#workerData, exchange: syncer.exchange },
     );
-    this.#pool = pool;
+  }
+
+  /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
+  async start(): Promise<void> {
+    const times = new StartTimes(performance.now());
+    this.startTimes = times;
+    this.prepare();
+    const pool = this.#pool!;
+    await this.#shipper.pause(this.partition);
     const shippedSequence = await this.#shipper.position(this.partition);
+    times.ended('position');
     const tail = (await pool.run({ kind: 'open', shippedSequence })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
+    times.ended('open', { phase: 'keys', ms: tail.keysMs });
     const message = await this.#database.restore({
       ...tail,
       partition: this.partition,
       holdMs: this.#config.policy.holdLongMs,
     });
+    times.ended('restore');
     await pool.run({ kind: 'restore', message });
+    times.ended('replay');
     await this.#shipper.resume(this.partition);
     this.#state = 'ready';
     this.lane.open();
     this.#events.opened(this);
-    this.#log.info(
-      { replayed: tail.records, shippedSequence, ms: Math.round(performance.now() - startedAtMs) },
-      'partition ready',
-    );
+    this.#log.info({ replayed: tail.records, shippedSequence, ...times.summary() }, 'partition ready');
     this.#tellIds(tail.idHashes);
     void this.#fillSeen(++this.#epoch, shippedSequence + 1);
   }
@@ -299,7 +310,10 @@ export class PartitionHost {
 
   /** Both are gone when this resolves: nothing writes to the journal any more. */
   async #endThreads(): Promise<void> {
-    await Promise.all([this.#pool?.destroy().catch(() => undefined), this.#syncer?.stop()]);
+    const [pool, syncer] = [this.#pool, this.#syncer];
+    this.#pool = null;
+    this.#syncer = null;
+    await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
   }
 }
 

@@ -198,6 +198,12 @@ export class Telemetry {
     gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
     gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
+    this.#gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
+      for (const [index, phases] of read().startPhases.entries()) {
+        const partition = index === 0 ? '' : String(index - 1);
+        for (const [phase, ms] of phases) target.set({ phase, partition }, ms);
+      }
+    });
     gauge(
       'feed_lag_ms',
       'Time from the newest change to its being in force, or since changes wait',
@@ -286,6 +292,8 @@ export interface EngineGauges {
   readonly cardHits: number;
   readonly cardMisses: number;
   readonly chains: number;
+  /** Of the process, then of each partition. */
+  readonly startPhases: readonly ReadonlyMap<string, number>[];
   readonly feed: FeedState;
   /** null: there is no Redis. */
   readonly cache: CacheCounts | null;

@@ -21,9 +21,8 @@ import {
   sectorBytes,
 } from './segment.js';
 import { listJournalFiles, removeMaking, segmentName } from './segment-files.js';
-import { makeScratch } from './segment-maker.js';
 import { type FrameFound, SegmentReader, successorFault } from './segment-reader.js';
-import { type FileId, isDiskFull, type Storage } from './storage.js';
+import type { FileId, Storage } from './storage.js';
 
 const readaheadBytes = 1 << 20;
 const frameStepBytes = 64;
@@ -42,6 +41,8 @@ export interface JournalScan {
   readonly firstSequence: number;
   /** Last record; firstSequence − 1 when there is none. */
   readonly lastSequence: number;
+  /** Where the last segment's last frame begins, in bytes; endOffset when it has none. */
+  readonly lastFrameOffset: number;
   /** Where the next frame goes in the last segment, in bytes. */
   readonly endOffset: number;
   readonly chain: number;
@@ -82,6 +83,7 @@ export function scanJournal(place: JournalPlace): JournalScan | undefined {
           header: reader.header,
           firstSequence,
           lastSequence: reader.sequence - 1,
+          lastFrameOffset: reader.lastFrameOffset,
           endOffset: reader.offset,
           chain: reader.chain,
           segmentCount: segments.length,
@@ -207,48 +209,32 @@ export function assertPosition(place: JournalPlace, first: number, last: number,
 }
 
 /**
- * Removes what was half made, then rewrites the last segment up to its end: to a fresh file, synced, renamed over. What
- * was read may be a page that a failed fdatasync never wrote and marked clean; appending behind it would bury records
- * that are only in memory. On a full disk without a spare the same bytes are written where they are.
+ * Removes what was half made, then makes the end of the journal durable and writable, where it stands: the last frame is
+ * written again, as much as a torn one may have left behind it is zeroed, and both are synced. What was read may be a page
+ * that a failed fdatasync never wrote and marked clean; appending behind it would bury records that are only in memory.
+ * Nothing before the last frame can be such a page: a frame is begun when the one before it is on the disk.
+ *
+ * A crash in here leaves each sector as it was or as it is written, so the last frame whole or torn (then nobody was
+ * told of it), and behind it a part of what was there.
  * @returns the last segment, open for writing at scan.endOffset
  */
 export function rewriteEnd(place: JournalPlace, scan: JournalScan): FileId {
   const { storage, directory } = place;
   removeMaking(storage, directory, 'worker');
-  const { number, segmentBytes } = scan.header;
-  const path = join(directory, segmentName(number));
-  const source = storage.open(path);
-  let scratch: { file: FileId; path: string };
+  const { number, segmentBytes, frameBytesMax } = scan.header;
+  const { lastFrameOffset, endOffset } = scan;
+  const file = storage.open(join(directory, segmentName(number)));
   try {
-    scratch = makeScratch(storage, directory, number, segmentBytes);
-  } catch (error) {
-    if (isDiskFull(error)) {
-      copyBytes(storage, source, source, scan.endOffset);
-      storage.preallocate(source, scan.endOffset, segmentBytes);
-      return source;
+    const frame = new Uint8Array(endOffset - lastFrameOffset);
+    if (frame.length > 0) {
+      const count = storage.pread(file, frame, 0, frame.length, lastFrameOffset);
+      storage.pwrite(file, frame, count, lastFrameOffset);
     }
-    storage.close(source);
-    throw error;
-  }
-  try {
-    copyBytes(storage, source, scratch.file, scan.endOffset);
-    storage.fdatasync(scratch.file);
-    storage.rename(scratch.path, path);
-    storage.syncDirectory(directory);
+    storage.preallocate(file, endOffset, Math.min(segmentBytes, endOffset + frameBytesMax));
+    storage.fdatasync(file);
+    return file;
   } catch (error) {
-    storage.close(scratch.file);
+    storage.close(file);
     throw error;
-  } finally {
-    storage.close(source);
-  }
-  return scratch.file;
-}
-
-function copyBytes(storage: Storage, from: FileId, to: FileId, bytes: number): void {
-  const block = new Uint8Array(readaheadBytes);
-  for (let offset = 0; offset < bytes; ) {
-    const count = storage.pread(from, block, 0, Math.min(block.length, bytes - offset), offset);
-    storage.pwrite(to, block, count, offset);
-    offset += count;
   }
 }

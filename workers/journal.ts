@@ -76,7 +76,7 @@ export interface OpenedJournal {
 
 /**
  * Opens a partition's journal for writing and makes everything in it durable; makes it when it is new. The shipper must
- * be paused: the last segment may become another file.
+ * be paused: the end of the last segment is rewritten.
  * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError; storage errors as they come
  */
 export function openJournal(options: JournalOptions): OpenedJournal {
@@ -125,6 +125,7 @@ function emptyScan(header: SegmentHeader): JournalScan {
     header,
     firstSequence: header.firstSequence,
     lastSequence: header.firstSequence - 1,
+    lastFrameOffset: segmentHeaderBytes,
     endOffset: segmentHeaderBytes,
     chain: header.chainSeed,
     segmentCount: 1,

@@ -28,6 +28,7 @@ import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { ledgerCodec } from '../engine/wire/ledger.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
+import { compileNextCheck } from '../engine/wire/schema.js';
 import { ThreadFrameSink } from './frame-sink.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
@@ -104,6 +105,7 @@ function runSlab(index: number): boolean {
 function open(shippedSequence: number): TailKeys {
   const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence, sink });
   journal = opened.writer;
+  const openedAtMs = performance.now();
   tail = { from: shippedSequence + 1, to: journal.lastSequence };
   const accounts = new Set<number>();
   const cards = new Set<number>();
@@ -144,6 +146,7 @@ function open(shippedSequence: number): TailKeys {
         ? ''
         : `${opened.scan.torn.file} at ${opened.scan.torn.offset}: ${opened.scan.torn.detail}`,
     notes: opened.scan.notes,
+    keysMs: performance.now() - openedAtMs,
   };
 }
 
@@ -188,6 +191,8 @@ function windows(entities: readonly WindowEntity[]): (WindowUse | null)[] {
 
 function stats(): PartitionStats {
   assert(partition !== null, 'stats come after restore');
+  // Once a second, and never in the way of a start.
+  compileNextCheck();
   return {
     accounts: partition.books.accounts.size,
     cards: partition.cards.size,

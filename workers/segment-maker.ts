@@ -29,22 +29,6 @@ export function makeSegment(storage: Storage, directory: string, header: Segment
   }
 }
 
-/** A zeroed file under a name that a crash makes garbage, to be filled and then renamed. */
-export function makeScratch(
-  storage: Storage,
-  directory: string,
-  number: number,
-  bytes: number,
-): { file: FileId; path: string } {
-  const path = join(directory, makingName('worker', number));
-  const spare = openSpare(storage, directory, bytes);
-  if (spare === undefined) return { file: makeZeroed(storage, path, bytes), path };
-  // Renamed durably before a byte goes in: a spare with frames in it must not be found after a crash.
-  storage.rename(spare.path, path);
-  storage.syncDirectory(directory);
-  return { file: spare.file, path };
-}
-
 function openSpare(storage: Storage, directory: string, bytes: number): { file: FileId; path: string } | undefined {
   for (const name of listJournalFiles(storage, directory).spares) {
     const path = join(directory, name);

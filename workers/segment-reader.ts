@@ -119,6 +119,11 @@ export class SegmentReader implements FramePlace {
     return this.header.frameBytesMax;
   }
 
+  /** Where the frame that read() found last begins in the file; `offset` before the first. */
+  get lastFrameOffset(): number {
+    return this.#frameOffset;
+  }
+
   /** Location (segment.ts) of the first byte of the frame that read() found. */
   get frameLocation(): number {
     return locationOf(this.header.number, this.#frameOffset);

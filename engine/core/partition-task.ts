@@ -69,6 +69,8 @@ export interface TailKeys {
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
   readonly cut: string;
   readonly notes: readonly string[];
+  /** How long the tail took to read, after the journal was opened. */
+  readonly keysMs: number;
 }
 
 /** Sizes for metrics and `/health`. */

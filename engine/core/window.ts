@@ -80,7 +80,8 @@ export function nextPeriodDay(index: number, day: number): number | null {
  */
 export class Zone {
   readonly name: string;
-  readonly #format: Intl.DateTimeFormat;
+  /** Null for UTC, whose days are counted without asking anybody. */
+  readonly #format: Intl.DateTimeFormat | null;
   #day = 0;
   #startMs = 0;
   #endMs = 0;
@@ -88,6 +89,11 @@ export class Zone {
   /** Throws RangeError for a name that the zone data do not know. */
   constructor(name: string) {
     this.name = name;
+    if (name === 'UTC') {
+      // The zone data take a start 30 ms to load.
+      this.#format = null;
+      return;
+    }
     this.#format = new Intl.DateTimeFormat('en-US', {
       timeZone: name,
       calendar: 'gregory',
@@ -139,6 +145,7 @@ export class Zone {
   }
 
   #formatDay(instantMs: number): number {
+    if (this.#format === null) return Math.floor(instantMs / dayMs);
     let year = 0;
     let month = 0;
     let day = 0;
