@@ -1,8 +1,10 @@
 /**
  * A freeze that holds: thousands of freezes, unfreezes and limits, at cards, users and accounts, race with authorizations
  * while Redis is paused, killed, flushed and cut off, messages are lost, repeated and reordered, the way to Postgres is cut,
- * relays come and go, and the engine is stopped, killed and started. Not one question asked after a change was effective is
- * approved against it, and in the end the engine is what the database says.
+ * relays come and go, and the engine is stopped, killed and started. All the while cards leave the engine's memory and come
+ * back from Redis, where nobody takes out what has changed, others write late what they read long ago, and what was there
+ * once comes back. Not one question asked after a change was effective is approved against it, and in the end the engine is
+ * what the database says.
  *
  * FEED_SECONDS runs it longer; FUZZ_SEED chooses the same faults again.
  */
@@ -29,6 +31,7 @@ import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
 import { OutboxChangeFeed } from './change-feed.js';
 import type { Change } from './outbox.js';
 import { ChaosBridge, honest } from './testing/chaos-bridge.js';
+import { OldCards } from './testing/old-cards.js';
 
 t.setTimeout(0);
 
@@ -135,6 +138,7 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
   let engine: EngineProcess = await startEngine();
   const client = new Client(place.authPort);
 
+  const cache = new OldCards(sql, enginesRedis.url, random);
   const counts = { changes: 0, effective: 0, unknown: 0, approved: 0, declined: 0, blocked: 0, lost: 0 };
   const violations: string[] = [];
   let isOver = false;
@@ -244,6 +248,11 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
       await delay(between(500, 1500));
       postgresProxy.delayMs = 0;
     },
+    'Redis has what it had before': async () => {
+      const kept = await cache.dump();
+      await delay(between(200, 2500));
+      await cache.restore(kept);
+    },
     'relay replaced': async () => {
       const index = Math.floor(random() * feeds.length);
       const old = feeds[index]!;
@@ -260,12 +269,21 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
       isEnginePaused = false;
     },
     'engine killed': async () => {
+      await countLooks();
       await engine.kill('SIGKILL');
       postgresProxy.heal();
       engine = await startEngine();
     },
     nothing: () => delay(between(100, 600)),
   };
+
+  const looks = { hit: 0, overtaken: 0, miss: 0, timeout: 0 };
+  /** An engine's counters end with it. */
+  async function countLooks(): Promise<void> {
+    for (const result of Object.keys(looks) as (keyof typeof looks)[]) {
+      looks[result] += await metric(place, `card_cache_redis_total{result="${result}"}`);
+    }
+  }
 
   async function breakThings(): Promise<void> {
     const names = Object.keys(faults);
@@ -296,6 +314,12 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
       }
       await until('every question has an answer', () => outstanding === 0);
     },
+    async () => {
+      while (!isOver) {
+        void cache.writeLate(pick(subjects).card, between(0, 1500));
+        await delay(between(5, 50));
+      }
+    },
   ];
   const breaking = breakThings();
   const running = loops.map((loop) => loop());
@@ -303,13 +327,16 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
   isOver = true;
   await Promise.all([...running, breaking]);
 
+  await countLooks();
   t.comment(JSON.stringify(counts));
+  t.comment(`cards in Redis: ${JSON.stringify(looks)}, written late ${cache.written}, restored ${cache.restored}`);
   t.comment(JSON.stringify(Object.fromEntries(happened)));
   t.comment(
     `bridge: passed ${bridge.passed}, lost ${bridge.lost}, repeated ${bridge.repeated}, delayed ${bridge.delayed}`,
   );
   t.same(violations, [], `no approval against what was effective (seed ${seed})`);
   t.ok(counts.effective > 100 && counts.blocked > 100 && counts.approved > 100, 'it was tried often enough');
+  t.ok(looks.hit > 100 && looks.overtaken > 10, 'cards came back from Redis, and some of them too late');
 
   // Whatever was missed comes by itself.
   const [position] = await sql<{ newest: number }[]>`select newest::float8 as newest from feed_number()`;
@@ -340,6 +367,7 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
   await engine.kill('SIGKILL');
   await Promise.all(feeds.map((feed) => feed.stop()));
   bridge.stop();
+  cache.stop();
   await Promise.all([relaysRedis.stop(), enginesRedis.stop(), postgresProxy.close()]);
   await sql.end({ timeout: 1 });
   await database.close();
