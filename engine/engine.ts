@@ -85,7 +85,7 @@ export async function startEngine(
   const changeLog = redisUrl === '' ? null : new ChangeLog();
   const near = changeLog === null ? null : nearCards(config, feed.cacheSpace, changeLog);
   const loads = new Loads(database, near, nowMs, partitionOfOwner, guard);
-  const loader = new Loader(loads, nowMs, config.maxInFlight);
+  const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
   const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),

@@ -34,13 +34,19 @@ interface Flight {
   readonly partition: number;
   readonly need: Need;
   readonly waiting: Reentry[];
+  readonly beganMs: number;
   queue: Queue;
   /** The card's profile, when Redis had it and what it spends from is missing. */
   known: CachedCard | null;
 }
 
+/** What answered a look-up: Redis alone, Redis and Postgres, or Postgres alone. */
+export const loadSources = ['redis', 'books', 'postgres'] as const;
+export type LoadSource = (typeof loadSources)[number];
+
 /** Flights that wait for one source. */
 class Queue {
+  readonly source: LoadSource;
   readonly ids: string[] = [];
   readonly #looksMax: number;
   readonly #waitingMax: number;
@@ -48,7 +54,8 @@ class Queue {
   /** Messages that wait, of all flights here: those on their way, too. */
   waiting = 0;
 
-  constructor(looksMax: number, waitingShareMax: number, maxInFlight: number) {
+  constructor(source: LoadSource, looksMax: number, waitingShareMax: number, maxInFlight: number) {
+    this.source = source;
     this.#looksMax = looksMax;
     this.#waitingMax = Math.min(waitingMax, Math.max(1, Math.floor(maxInFlight * waitingShareMax)));
   }
@@ -65,6 +72,7 @@ class Queue {
 export class Loader {
   readonly #loads: Loads;
   readonly #nowMs: () => number;
+  readonly #loaded: (source: LoadSource, tookMs: number) => void;
   readonly #flights = new Map<string, Flight>();
   readonly #near: Queue;
   /** For cards whose profile Redis had. */
@@ -75,12 +83,19 @@ export class Loader {
   fetches = 0;
   failures = 0;
 
-  constructor(loads: Loads, nowMs: () => number, maxInFlight: number) {
+  /** @param loaded hears what answered a look-up, and how long that took with the wait before it; for the metrics */
+  constructor(
+    loads: Loads,
+    nowMs: () => number,
+    maxInFlight: number,
+    loaded: (source: LoadSource, tookMs: number) => void,
+  ) {
     this.#loads = loads;
     this.#nowMs = nowMs;
-    this.#near = new Queue(nearLooksMax, nearShareMax, maxInFlight);
-    this.#books = new Queue(booksLooksMax, booksShareMax, maxInFlight);
-    this.#far = new Queue(farLooksMax, farShareMax, maxInFlight);
+    this.#loaded = loaded;
+    this.#near = new Queue('redis', nearLooksMax, nearShareMax, maxInFlight);
+    this.#books = new Queue('books', booksLooksMax, booksShareMax, maxInFlight);
+    this.#far = new Queue('postgres', farLooksMax, farShareMax, maxInFlight);
   }
 
   get waiting(): number {
@@ -108,7 +123,7 @@ export class Loader {
       flight.waiting.push(again);
       return;
     }
-    this.#flights.set(id, { lane, partition, need, waiting: [again], queue, known: null });
+    this.#flights.set(id, { lane, partition, need, waiting: [again], beganMs: this.#nowMs(), queue, known: null });
     queue.ids.push(id);
     this.#pump(queue);
   }
@@ -205,7 +220,8 @@ export class Loader {
   }
 
   #land(id: string, isFound: boolean, isForeign: boolean): void {
-    const { lane, need, waiting } = this.#take(id);
+    const { lane, need, waiting, beganMs, queue } = this.#take(id);
+    this.#loaded(queue.source, this.#nowMs() - beganMs);
     for (const again of waiting) {
       if (!isFound) again.flags |= absentFlag(need.status);
       else if (isForeign) again.flags |= EntryFlag.foreign;

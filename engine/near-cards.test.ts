@@ -148,3 +148,25 @@ t.test('a Redis that stands still costs a few looks, then nothing, and is used a
   t.equal(await ask(card(1)), 'approved');
   t.equal(await ask(card(5)), 'approved');
 });
+
+t.test('a storm of unknown cards does not keep cards that were evicted from coming back', async (t) => {
+  const place = await start(t, { MAX_IN_FLIGHT: '200' });
+  const { engine, postgres, ask } = place;
+  await touchAll(place);
+  for (let account = 1; account <= accounts; account++) await isKept(place, card(account));
+  postgres.stall();
+  const storm = Promise.all(
+    Array.from({ length: 300 }, async (_, index) => {
+      const question = { id: `storm-${index}`, type: 'authorization', card: `nobody-${index}`, amount: 1 };
+      return answerOf(await engine.client.native({ ...question, currency: 'USD' })).reason;
+    }),
+  );
+  const waiting = () => metric(engine.place, 'loader_waiting');
+  await until('the storm waits', async () => (await waiting()) >= 100);
+  for (let account = 1; account <= accounts; account++) t.equal(await ask(card(account)), 'approved');
+  t.ok((await waiting()) >= 100, 'it still does');
+  const reasons = await storm;
+  t.ok(reasons.filter((reason) => reason === 'overloaded').length >= 100, 'what did not fit was refused at once');
+  t.same([...new Set(reasons)].sort(), ['overloaded', 'system_error']);
+  postgres.heal();
+});

@@ -7,6 +7,7 @@ import { type Progress, syncNsBounds } from './core/progress.js';
 import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
 import type { FeedState } from './feed/feed.js';
+import { type LoadSource, loadSources } from './loader.js';
 
 /** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
 const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
@@ -29,6 +30,12 @@ class Buckets {
   }
 }
 
+const loadHelp: Readonly<Record<LoadSource, string>> = {
+  redis: 'Time of bringing a card from Redis alone',
+  books: 'Time of bringing a card from Redis, and what it spends from, from Postgres',
+  postgres: 'Time of bringing what was missing from Postgres alone',
+};
+
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
 
@@ -40,6 +47,7 @@ export class Telemetry {
   readonly #commands = new Map<string, number>();
   readonly #hops = hops.map(() => new Buckets(boundsMs));
   readonly #batch = new Buckets(batchBounds);
+  readonly #loads = loadSources.map(() => new Buckets(boundsMs));
   badRequests = 0;
   unauthorized = 0;
   unsupported = 0;
@@ -94,6 +102,13 @@ export class Telemetry {
         () => [boundsMs.map((bound) => bound / 1000), this.#hops[index]!.counts, this.#hops[index]!.sum / 1000],
       );
     }
+    for (const [index, source] of loadSources.entries()) {
+      this.#histogram(`load_${source}_seconds`, loadHelp[source], () => [
+        boundsMs.map((bound) => bound / 1000),
+        this.#loads[index]!.counts,
+        this.#loads[index]!.sum / 1000,
+      ]);
+    }
     this.#histogram('authorization_batch_size', 'Messages per batch', () => [
       batchBounds,
       this.#batch.counts,
@@ -138,6 +153,11 @@ export class Telemetry {
   command(type: string, reason: Reason): void {
     const key = `${type}:${reasonEntry(reason).name}`;
     this.#commands.set(key, (this.#commands.get(key) ?? 0) + 1);
+  }
+
+  /** Something that was missing has been looked up. */
+  loaded(source: LoadSource, tookMs: number): void {
+    this.#loads[loadSources.indexOf(source)]!.add(tookMs);
   }
 
   /** A batch came back and was answered. */

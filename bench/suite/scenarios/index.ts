@@ -5,6 +5,7 @@ import { changesBeside } from './changes-beside.js';
 import { coldCache } from './cold-cache.js';
 import { connections } from './connections.js';
 import { disk, pureCore } from './core.js';
+import { evictedCards } from './evicted-cards.js';
 import { hot } from './hot.js';
 import { lifeCycle } from './life-cycle.js';
 import { memory } from './memory.js';
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   ...hot,
   lifeCycle,
   coldCache,
+  evictedCards,
   changesBeside,
   postgresSlow,
   overload,

@@ -1,0 +1,70 @@
+/**
+ * More cards in use than fit into memory: seven of eight questions are about a card that has left it. What the cards spend from
+ * has stayed, so with Redis they come back from there alone; without, from Postgres.
+ */
+import { OwnRedis } from '../../../deploy/testing/test-redis.js';
+import { type Bench, measure, plainTraffic, rate, type Scenario } from '../bench.js';
+import type { Sample, Series } from '../figures.js';
+import { sampleOf } from '../sample.js';
+
+const cardsInMemoryShare = 1 / 8;
+const askedPerSecond = 2000;
+const connectionCount = 64;
+
+type Way = readonly [name: string, env: Readonly<Record<string, string>>, samples: Sample[]];
+
+export const evictedCards: Scenario = {
+  name: 'evicted-cards',
+  title: 'Cards that have left memory, from Postgres and from Redis',
+  seconds: 60,
+  async run(bench) {
+    // The suite asks for nothing but Node.js.
+    const redis = await OwnRedis.start().catch(() => null);
+    const small = { CARDS_MAX: String(Math.max(4, Math.floor(bench.scale.accountCount * cardsInMemoryShare))) };
+    const ways: Way[] = [['from Postgres', small, []]];
+    if (redis !== null) ways.push(['from Redis', { ...small, REDIS_URL: redis.url }, []]);
+    ways.push(['in memory', {}, []]);
+    try {
+      for (let round = 0; round < bench.scale.roundCount; round++) {
+        for (const [, env, samples] of ways) {
+          await bench.stack.restartEngine({ env });
+          await everyCardTwice(bench);
+          samples.push(await askAtRandom(bench));
+        }
+      }
+    } finally {
+      await redis?.stop();
+    }
+    const series: Series[] = ways.map(([name, , samples]) => ({ name, control: false, samples }));
+    return {
+      settings: { connections: connectionCount, arrivals: 'Poisson', 'questions per second': askedPerSecond, ...small },
+      series,
+      goals: [],
+      notes: redis === null ? ['There is no redis-server here: Redis was not measured.'] : [],
+    };
+  },
+};
+
+/** Brings every card, and with it its books, which stay. */
+async function everyCardTwice(bench: Bench): Promise<void> {
+  for (let pass = 0; pass < 2; pass++) {
+    await measure(bench, bench.stack.engine, {
+      pace: { kind: 'closed' },
+      connectionCount,
+      traffic: plainTraffic(bench, { kind: 'balance_inquiry', cardOrder: 'sequence' }),
+      warmUpMs: 0,
+      durationMs: 30_000,
+      requestCountMax: bench.scale.accountCount,
+    });
+  }
+}
+
+async function askAtRandom(bench: Bench): Promise<Sample> {
+  return sampleOf(
+    await measure(bench, bench.stack.engine, {
+      pace: rate(bench, askedPerSecond),
+      connectionCount,
+      traffic: plainTraffic(bench),
+    }),
+  );
+}
