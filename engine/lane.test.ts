@@ -131,6 +131,23 @@ t.test('an answer waits until what it says is on disk, and answers keep their or
   t.same([second.said, lane.isIdle], ['answer 200', true]);
 });
 
+t.test('a change is in force once the worker has taken it, whatever the disk does', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  const message = ask('a');
+  const change = new TestWaiter(Number.POSITIVE_INFINITY);
+  lane.claim(EntryKind.load, 0, state.nowMs, Buffer.from('change'), change);
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  t.same([change.said === '', message.said], [false, '']);
+  change.said = 'told';
+  state.durable = 1;
+  lane.synced();
+  t.same([change.said, message.said], ['told', 'answer 200'], 'and is told once');
+});
+
 t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   state.durable = 0;

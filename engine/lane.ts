@@ -82,6 +82,8 @@ const reentriesMax = 6;
 export class Lane {
   readonly slabs: readonly Slab[];
   readonly #waiters: (Waiter | null)[][];
+  /** Of each slab, the places of changes that somebody waits for. */
+  readonly #changes: number[][];
   readonly #events: LaneEvents;
   readonly #nowMs: () => number;
   readonly #deadlineMs: number;
@@ -114,6 +116,7 @@ export class Lane {
   ) {
     this.slabs = Array.from({ length: slabCount + 1 }, () => new Slab(size));
     this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
+    this.#changes = this.slabs.map(() => []);
     this.#deadlineMs = deadlineMs;
     this.#nowMs = nowMs;
     this.#scheduleSend = schedule;
@@ -151,6 +154,7 @@ export class Lane {
     if (!slab.fits(bytes.length)) return false;
     const index = slab.add(kind, flags, arrivalMs, bytes);
     this.#waiters[this.#open]![index] = waiter;
+    if (kind === EntryKind.load && waiter !== null) this.#changes[this.#open]!.push(index);
     this.#wake();
     return true;
   }
@@ -224,8 +228,19 @@ export class Lane {
       this.journalFailed();
       return;
     }
-    this.#decided.push(this.#flying.shift()!);
+    const slabIndex = this.#flying.shift()!;
+    this.#decided.push(slabIndex);
+    if (this.#changes[slabIndex]!.length > 0) this.#tellChanges(slabIndex);
     this.synced();
+  }
+
+  /** What was changed is in force for whatever comes behind it, and has nothing to wait for on the disk. */
+  #tellChanges(slabIndex: number): void {
+    const waiters = this.#waiters[slabIndex]!;
+    for (const index of this.#changes[slabIndex]!.splice(0)) {
+      waiters[index]?.answer(this.slabs[slabIndex]!, index);
+      waiters[index] = null;
+    }
   }
 
   /** Answers what is durable. Called whenever more is on disk. */
@@ -383,6 +398,7 @@ export class Lane {
         waiters[index] = null;
         if (waiter != null && !waiter.isSettled) waiter.refuse(Reason.systemError);
       }
+      this.#changes[slabIndex]!.length = 0;
       slab.clear();
     }
     this.#events.failed(error, isFinal);

@@ -164,8 +164,45 @@ t.test('a change that is not there yet is not confirmed, one that is there has a
   const sql = await database(t);
   await sql`update cards set status = 'frozen' where id = 1`;
   const [row] = await sql`
-    select * from feed_confirm(${['card', 'card', 'user', 'account', 'card']}, ${[1, 1, 1, 1, 99]}, ${[2, 3, 1, 2, 1]})`;
-  t.match(row, { newest: '1', more: false, present: [true, false, true, false, false] });
+    select * from feed_confirm_live(
+      ${['card', 'card', 'user', 'account', 'card']}, ${[1, 1, 1, 1, 99]}, ${[2, 3, 1, 2, 1]}, 2)`;
+  t.match(row, { newest: '1', more: false, present: [true, false, true, false, false], engines: [] });
+  t.match(row!['entries'], [{ sequence: 1, topic: 'card', payload: { number: 1, status: 'frozen' } }]);
+});
+
+t.test('what got its number is brought along, in order, or not at all when it is too much', async (t) => {
+  const sql = await database(t);
+  const number = async (carry: number) =>
+    (
+      await sql<{ entries: { sequence: number; payload: { number: number } }[] | null }[]>`
+      select entries from feed_number(carry => ${carry})`
+    )[0]!.entries;
+  await sql`update cards set status = 'frozen' where id in (2, 3)`;
+  const entries = await number(2);
+  t.same(
+    entries!.map(({ sequence, payload }) => [sequence, payload.number]),
+    [
+      [1, 2],
+      [2, 3],
+    ],
+  );
+  t.equal(await number(2), null, 'nothing new');
+  await sql`update cards set status = 'closed'`;
+  t.equal(await number(2), null);
+  t.match(await sql`select newest from feed_position`, [{ newest: '5' }]);
+});
+
+t.test('numbers that a crash of Postgres may have forgotten are never given again', async (t) => {
+  const sql = await database(t);
+  await sql`update cards set status = 'frozen' where id = 1`;
+  await sql`select feed_number()`;
+  // What recovery does to a table that is not logged.
+  await sql`truncate feed_run`;
+  t.match(await sql`select * from feed_number()`, [{ newest: '1', more: false }], 'as long as there is nothing new');
+  await sql`update cards set status = 'frozen' where id = 2`;
+  t.match(await sql`select * from feed_number()`, [{ newest: '10000001', more: true }]);
+  t.match(await sql`select * from feed_number()`, [{ newest: '10000002', more: false }]);
+  t.match(await sql`select * from feed_position`, [{ newest: '10000002', pruned: '10000001' }]);
 });
 
 t.test('an engine counts until it has stopped by itself, and a second and a twentieth longer', async (t) => {

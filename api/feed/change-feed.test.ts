@@ -157,6 +157,37 @@ t.test('an engine that was killed is not waited for once its successor is there'
   t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
 });
 
+t.test(
+  'numbers that a crash of Postgres forgot, and gave to other changes, hide none',
+  { timeout: 60_000 },
+  async (t) => {
+    const { sql, feed, engine: start, freeze } = await stage(t, true);
+    const { engine, client } = await start();
+    await until('the relay leads', () => feed.health().isLeader);
+    t.equal(await ask(client, 'card_000001_1'), 'approved');
+    t.equal(await ask(client, 'card_000002_1'), 'approved');
+    const crash = await sql.reserve();
+    await crash`begin`;
+    const [early] = await crash<{ key: string; version: number }[]>`
+    update cards set status = 'frozen', version = version + 1 where token = 'card_000002_1'
+    returning id::text as key, version`;
+    const late = await freeze('card_000001_1');
+    t.equal(await feed.effective(late, patientMs), true);
+    // As recovery leaves it when the commits of the changes were on disk, and that of the number was not. Numbered again,
+    // the change that the engine has not heard of comes first: under the number of the one that it has.
+    await crash`select pg_advisory_xact_lock(1717921124)`;
+    await crash`update outbox set sequence = null`;
+    await crash`update feed_position set newest = 0`;
+    await crash`truncate feed_run`;
+    await crash`commit`;
+    crash.release();
+    t.equal(await feed.effective({ topic: 'card', key: early!.key, version: early!.version }, patientMs), true);
+    t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
+    t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+    t.equal(await metric(engine.place, 'feed_snapshots'), 1);
+  },
+);
+
 t.test('without engines everything is effective, and what is not written is not', async (t) => {
   const { feed, freeze } = await stage(t, false);
   const change = await freeze('card_000001_1');

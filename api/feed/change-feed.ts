@@ -55,7 +55,7 @@ export class OutboxChangeFeed implements ChangeFeed {
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
     this.#outbox = new RelayOutbox(options.databaseUrl);
-    this.#watch = new EngineWatch(this.#outbox, () => this.#relay?.kick());
+    this.#watch = new EngineWatch(this.#outbox, (newest, entries) => this.#relay?.numbered(newest, entries));
   }
 
   /** Returns at once. While Postgres is away it keeps trying; nothing can be confirmed until then. */
@@ -97,9 +97,7 @@ export class OutboxChangeFeed implements ChangeFeed {
     if (publisher.carriesEntries) {
       await outbox.listen(
         'feed',
-        (newest) => {
-          if (Number(newest) > relay.published) relay.kick();
-        },
+        (newest) => relay.heard(Number(newest), this.#watch.isLooking),
         () => relay.kick(),
       );
     }

@@ -3,12 +3,15 @@
  * change was known to have one, so an engine that has applied up to there obeys it. Engines report how far they are; what
  * they forget to say, and who has died, is read from their rows.
  */
+import type { FeedEntry } from '../../engine/core/feed.js';
 import type { Change, RelayOutbox } from './outbox.js';
 
 /** While somebody waits the rows are read this often: engines die, and reports get lost. */
 const lookMs = 100;
 /** A change that is not in its row yet (a personal card's, on its way) is looked for this often. */
 const absentLookMs = 20;
+/** Entries that a look brings along for the relay: more are read by it in pages. */
+const carryMax = 500;
 /** Waiters beyond this many are told "not known" at once. */
 const waitersMax = 10_000;
 
@@ -21,8 +24,8 @@ interface Waiter {
 
 export class EngineWatch {
   readonly #outbox: Pick<RelayOutbox, 'confirm'>;
-  /** Called when changes have got numbers. */
-  readonly #numbered: (newest: number) => void;
+  /** Called when changes have got numbers, with those that got them here. */
+  readonly #numbered: (newest: number, entries: readonly FeedEntry[]) => void;
   readonly #waiters = new Set<Waiter>();
   /** What engines have said, and their rows. */
   readonly #applied = new Map<string, number>();
@@ -34,11 +37,15 @@ export class EngineWatch {
   #timer: NodeJS.Timeout | undefined;
   failures = 0;
 
-  constructor(outbox: Pick<RelayOutbox, 'confirm'>, numbered: (newest: number) => void) {
+  constructor(outbox: Pick<RelayOutbox, 'confirm'>, numbered: (newest: number, entries: readonly FeedEntry[]) => void) {
     this.#outbox = outbox;
     this.#numbered = numbered;
   }
 
+  /** A look is on its way: it may bring what somebody has just heard of. */
+  get isLooking(): boolean {
+    return this.#isRound;
+  }
   get waiting(): number {
     return this.#waiters.size;
   }
@@ -104,9 +111,11 @@ export class EngineWatch {
   async #look(): Promise<void> {
     const unplaced = [...this.#waiters].filter(({ place }) => place === 0);
     try {
-      const { newest, present, engines } = await this.#outbox.confirm(unplaced.map(({ change }) => change));
+      const changes = unplaced.map(({ change }) => change);
+      const { newest, present, engines, entries } = await this.#outbox.confirm(changes, carryMax);
+      // First of all: the engines begin while we go on.
+      this.#numbered(newest, entries);
       for (const [index, waiter] of unplaced.entries()) if (present[index] === true) waiter.place = Math.max(newest, 1);
-      if (unplaced.length > 0) this.#numbered(newest);
       const ids = new Set(engines.map(({ id }) => id));
       for (const id of this.#applied.keys()) if (!ids.has(id)) this.#applied.delete(id);
       this.#live = [...ids];

@@ -29,11 +29,18 @@ export interface Confirmation {
   readonly present: readonly boolean[];
   /** Engines that may still approve, read after the numbers were given: all that have to obey. */
   readonly engines: readonly EngineRow[];
+  /** What got its number here, oldest first; empty also when that was too much to bring. */
+  readonly entries: readonly FeedEntry[];
 }
 
 export interface EngineRow {
   readonly id: string;
   readonly applied: number;
+}
+
+interface ConfirmedRow extends Omit<Confirmation, 'entries'> {
+  readonly more: boolean;
+  readonly entries: FeedEntry[] | null;
 }
 
 /** One session with the relay's lock. */
@@ -93,20 +100,23 @@ export class RelayOutbox {
     return row!.id;
   }
 
-  /** Numbers everything that was committed before the call. */
-  async confirm(changes: readonly Change[]): Promise<Confirmation> {
+  /**
+   * Numbers everything that was committed before the call.
+   * @param carry brings what got its number, up to so many entries
+   */
+  async confirm(changes: readonly Change[], carry: number): Promise<Confirmation> {
     const topics = changes.map(({ topic }) => topic);
     const keys = changes.map(({ key }) => key);
     const versions = changes.map(({ version }) => version);
     let present: readonly boolean[] | null = null;
     for (;;) {
       const [row] = await this.#ask(
-        (sql) => sql<{ newest: number; more: boolean; present: boolean[]; engines: EngineRow[] }[]>`
-          select newest::float8 as newest, more, present, engines
-          from feed_confirm_live(${topics}::text[], ${keys}::bigint[], ${versions}::bigint[])`,
+        (sql) => sql<ConfirmedRow[]>`
+          select newest::float8 as newest, more, present, engines, entries
+          from feed_confirm_live(${topics}::text[], ${keys}::bigint[], ${versions}::bigint[], ${carry}::integer)`,
       );
       present ??= row!.present;
-      if (!row!.more) return { newest: row!.newest, present, engines: row!.engines };
+      if (!row!.more) return { newest: row!.newest, present, engines: row!.engines, entries: row!.entries ?? [] };
     }
   }
 
@@ -119,7 +129,10 @@ export class RelayOutbox {
 
   /** Says the newest number on the database's own channel. */
   async notify(newest: number): Promise<void> {
-    await this.#ask((sql) => sql`select pg_notify('feed', ${String(newest)})`);
+    // Not for the disk to wait for: it is said again four times a second.
+    await this.#ask(
+      (sql) => sql`select set_config('synchronous_commit', 'off', true), pg_notify('feed', ${String(newest)})`,
+    );
   }
 
   /** Takes the relay's lock; null when another process has it. */

@@ -3,6 +3,7 @@
  * heart beating, and removes old entries. Nothing is lost when it dies: the next one goes on from the newest number, and
  * the engines see the gap.
  */
+import type { FeedEntry } from '../../engine/core/feed.js';
 import type { Log } from '../log.js';
 import type { Leadership, RelayOutbox } from './outbox.js';
 import type { Publisher } from './publisher.js';
@@ -29,6 +30,8 @@ export class Relay {
   #wake: () => void = () => undefined;
   #isWoken = false;
   #published = 0;
+  /** Newest number that anybody spoke of. */
+  #heard = 0;
   failures = 0;
 
   constructor(outbox: RelayOutbox, publisher: Publisher, log: Pick<Log, 'info' | 'warn'>) {
@@ -40,13 +43,30 @@ export class Relay {
   get isLeader(): boolean {
     return this.#isLeader;
   }
-  /** Newest number that this relay has published. */
-  get published(): number {
-    return this.#published;
-  }
 
   start(): void {
     this.#loop ??= this.#run();
+  }
+
+  /**
+   * Somebody in this process has given numbers up to `newest`, these entries among them. What comes next after the ones
+   * that are published is published at once, without asking for it again.
+   */
+  numbered(newest: number, entries: readonly FeedEntry[]): void {
+    if (this.#isLeader && this.#publisher.carriesEntries && entries[0]?.sequence === this.#published + 1) {
+      this.#published = entries.at(-1)!.sequence;
+      void this.#publisher.publish(entries, newest);
+    }
+    if (Math.max(newest, this.#heard) > this.#published) this.kick();
+  }
+
+  /**
+   * Somebody, here or elsewhere, has given numbers up to `newest`.
+   * @param isLooking a look of this process is on its way, which may bring them: numbered() will say
+   */
+  heard(newest: number, isLooking: boolean): void {
+    this.#heard = Math.max(this.#heard, newest);
+    if (newest > this.#published && !isLooking) this.kick();
   }
 
   /** There is something new: look now. */
@@ -85,6 +105,8 @@ export class Relay {
     const { newest } = await leadership.next(Number.MAX_SAFE_INTEGER, 1);
     this.#isLeader = true;
     this.#published = newest;
+    // What was heard of before may be of a database that was set back since.
+    this.#heard = newest;
     this.#log.info({ newest, by: this.#publisher.name }, 'this process relays changes to the engines');
     let beatAtMs = 0;
     let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -113,15 +135,19 @@ export class Relay {
   async #publishNew(leadership: Leadership): Promise<void> {
     for (;;) {
       const limit = this.#publisher.carriesEntries ? entriesMax : 1;
-      const { newest, entries } = await leadership.next(this.#published, limit);
+      const read = await leadership.next(this.#published, limit);
+      const { newest } = read;
+      // Some may have been published meanwhile.
+      const entries = read.entries.filter(({ sequence }) => sequence > this.#published);
       if (!this.#publisher.carriesEntries || newest - this.#published > behindMax) {
-        this.#published = newest;
+        this.#published = Math.max(this.#published, newest);
         return;
       }
-      if (entries.length === 0) return;
-      this.#published = entries.at(-1)!.sequence;
-      await this.#publisher.publish(entries, newest);
-      if (this.#published >= newest) return;
+      if (entries.length > 0) {
+        this.#published = entries.at(-1)!.sequence;
+        await this.#publisher.publish(entries, newest);
+      }
+      if (this.#published >= newest || read.entries.length === 0) return;
     }
   }
 

@@ -165,7 +165,11 @@ export class Outbox implements FeedSource {
 
   /** Says on the database's own channel how far changes are in force here. */
   async notifyApplied(applied: number): Promise<void> {
-    await this.#ask((sql) => sql`select pg_notify('feed_applied', ${`${this.engineId} ${applied}`})`);
+    // A word, and nothing that the disk has to keep.
+    await this.#ask(
+      (sql) => sql`
+        select set_config('synchronous_commit', 'off', true), pg_notify('feed_applied', ${`${this.engineId} ${applied}`})`,
+    );
   }
 
   /** The engine approves nothing any more: nobody needs to wait for it. */
