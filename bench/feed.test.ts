@@ -18,6 +18,7 @@ t.test('every change of the benchmark is timed, and those that were missed are m
     changesPerSecond: 20,
     authorizationsPerSecond: 20,
     seconds: 1,
+    warmUpSeconds: 0,
     missedCount,
     databaseUrl: database.url,
   };

@@ -25,6 +25,8 @@ export interface FeedBenchOptions {
   readonly changesPerSecond: number;
   readonly authorizationsPerSecond: number;
   readonly seconds: number;
+  /** Before them, and not counted: connections are opened, plans made, code compiled. */
+  readonly warmUpSeconds: number;
   readonly missedCount: number;
   /** '': LISTEN/NOTIFY. */
   readonly redisUrl: string;
@@ -86,50 +88,56 @@ export async function measureFeed(options: FeedBenchOptions, log: (line: string)
   }
 }
 
+class Counts {
+  readonly wrote = new Latency();
+  readonly effective = new Latency();
+  readonly obeyed = new Latency();
+  changes = 0;
+  unknown = 0;
+}
+
 async function propagate(
-  { changesPerSecond, authorizationsPerSecond, seconds }: FeedBenchOptions,
+  { changesPerSecond, authorizationsPerSecond, seconds, warmUpSeconds }: FeedBenchOptions,
   stack: Stack,
   sql: postgres.Sql,
   feed: OutboxChangeFeed,
   log: (line: string) => void,
 ) {
-  const wrote = new Latency();
-  const effective = new Latency();
-  const obeyed = new Latency();
-  const counts = { changes: 0, unknown: 0 };
+  const counted = new Counts();
+  const warmUp = new Counts();
   const isFrozen = new Uint8Array(changedCards);
   const isBusy = new Uint8Array(changedCards);
   const open = new Set<Promise<void>>();
   const asker = new Client(stack.engine.port);
+  const startMs = performance.now();
+  const countedFromMs = startMs + warmUpSeconds * 1000;
 
   const change = async (index: number, turn: number): Promise<void> => {
     isBusy[index] = 1;
     const status = isFrozen[index] === 1 ? 'active' : 'frozen';
     const beganMs = performance.now();
+    const counts = beganMs < countedFromMs ? warmUp : counted;
     const [row] = await sql<{ key: string; version: number }[]>`
       update cards set status = ${status}, version = version + 1 where token = ${cardOf(index)}
       returning id::text as key, version`;
     const wroteMs = performance.now();
-    wrote.record((wroteMs - beganMs) * 1000);
+    counts.wrote.record((wroteMs - beganMs) * 1000);
     isFrozen[index] = 1 - isFrozen[index]!;
     counts.changes++;
     const asked =
-      status === 'frozen' && turn % askedEvery < 2 ? untilObeyed(asker, stack, index, wroteMs, obeyed) : null;
+      status === 'frozen' && turn % askedEvery < 2 ? untilObeyed(asker, stack, index, wroteMs, counts.obeyed) : null;
     if (await feed.effective({ topic: 'card', key: row!.key, version: row!.version })) {
-      effective.record((performance.now() - wroteMs) * 1000);
+      counts.effective.record((performance.now() - wroteMs) * 1000);
     } else counts.unknown++;
     await asked;
     isBusy[index] = 0;
   };
 
   log(`${changesPerSecond} changes/s beside ${authorizationsPerSecond} authorizations/s for ${seconds} s`);
-  const loading = authorize(stack, { cardCount: loadCards, rate: authorizationsPerSecond, seconds });
-  const startMs = performance.now();
-  for (let turn = 0; turn < changesPerSecond * seconds; ) {
-    const dueCount = Math.min(
-      Math.floor(((performance.now() - startMs) / 1000) * changesPerSecond),
-      changesPerSecond * seconds,
-    );
+  const loading = authorize(stack, { cardCount: loadCards, rate: authorizationsPerSecond, seconds, warmUpSeconds });
+  const turns = changesPerSecond * (warmUpSeconds + seconds);
+  for (let turn = 0; turn < turns; ) {
+    const dueCount = Math.min(Math.floor(((performance.now() - startMs) / 1000) * changesPerSecond), turns);
     for (; turn < dueCount; turn++) {
       const index = turn % changedCards;
       if (isBusy[index] === 1) continue;
@@ -142,10 +150,11 @@ async function propagate(
   asker.close();
   const loaded = await loading;
   return {
-    ...counts,
-    wroteMs: wrote.summary(),
-    effectiveMs: effective.summary(),
-    obeyedMs: obeyed.summary(),
+    changes: counted.changes,
+    unknown: counted.unknown,
+    wroteMs: counted.wrote.summary(),
+    effectiveMs: counted.effective.summary(),
+    obeyedMs: counted.obeyed.summary(),
     authorizationsPerSecond: Math.round(loaded.answersPerSecond),
     authorizationP99Ms: loaded.latency.p99Ms,
   };
@@ -177,8 +186,15 @@ async function authorize(
     cardCount,
     rate,
     seconds = 60,
+    warmUpSeconds = 0,
     requestCountMax = null,
-  }: { cardCount: number; rate?: number; seconds?: number; requestCountMax?: number | null },
+  }: {
+    cardCount: number;
+    rate?: number;
+    seconds?: number;
+    warmUpSeconds?: number;
+    requestCountMax?: number | null;
+  },
 ) {
   return load({
     host: loopback,
@@ -199,7 +215,7 @@ async function authorize(
     pace: rate === undefined ? { kind: 'closed' } : { kind: 'open', ratePerSecond: rate, arrivals: 'poisson' },
     connectionCount,
     threadCount: 1,
-    warmUpMs: 0,
+    warmUpMs: warmUpSeconds * 1000,
     durationMs: seconds * 1000,
     requestCountMax,
     timeoutMs: 5000,
@@ -261,7 +277,13 @@ const missedCountDefault = 100_000;
 async function main(): Promise<number> {
   const log = (line: string) => console.error(line);
   const [changesPerSecond = 1000, authorizationsPerSecond = 5000] = process.argv.slice(2).map(Number);
-  const common = { changesPerSecond, authorizationsPerSecond, seconds: 15, missedCount: missedCountDefault };
+  const common = {
+    changesPerSecond,
+    authorizationsPerSecond,
+    seconds: 15,
+    warmUpSeconds: 3,
+    missedCount: missedCountDefault,
+  };
   const redis = await OwnRedis.start();
   const results: FeedBenchResult[] = [];
   try {
