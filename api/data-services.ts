@@ -100,6 +100,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
       await relay.stop();
       await feed.stop();
       await invalidations.stop();
+      cache.stop();
       await personal.close();
     },
   };
@@ -159,6 +160,7 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
     counter.inc(invalidations.heard),
   );
   telemetry.gauge('cache_local_entries', 'Values kept in this process', [], (gauge) => gauge.set(cache.localSize));
+  telemetry.gauge('cache_owed', 'Changes that Redis has not been told of yet', [], (gauge) => gauge.set(cache.owed));
   telemetry.gauge('cache_listening', 'Whether changes of other processes are heard', [], (gauge) =>
     gauge.set(invalidations.isListening ? 1 : 0),
   );

@@ -285,7 +285,7 @@ export async function startEngine(
 }
 
 function nearCards(config: EngineConfig, space: string, changeLog: ChangeLog): NearCards {
-  const client = connectRedis(config.redisUrl, { name: 'engine cache', commandTimeoutMs: cacheCommandMs });
+  const client = connectRedis(config.redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
   const lookMsMax = Math.min(cacheLookMsMax, config.deadlineMs * cacheLookShareMax);
   return new NearCards(new CardCache(client, { space, lifetimeS: config.cacheCardS, lookMsMax }), changeLog);
 }

@@ -231,6 +231,7 @@ export class Telemetry {
     );
     gauge('feed_sequence', 'Newest change in force', (g) => g.feed.applied);
     gauge('feed_sequence_newest', 'Newest change heard of', (g) => g.feed.newest);
+    gauge('feed_queued', 'Changes in memory that are not in force yet', (g) => g.feed.queued);
     gauge('feed_age_ms', 'Time since cards were last known to be up to date', (g) => g.feed.ageMs);
     gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
     gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);

@@ -8,15 +8,15 @@
  */
 import type { CacheConfig } from '../config.js';
 import { LocalCache } from './local-cache.js';
+import { Owed } from './owed.js';
 import type { SharedCache } from './shared-cache.js';
 
 export type CacheKind = 'user' | 'card' | 'transactions';
 
 /** Lifetimes end at different moments, so that what was filled together is not missed together. */
 const jitter = 0.1;
-/** Groups that Redis has not been told of; beyond this, all it has is suspect. */
-const owedMax = 10_000;
-
+/** Names of cards among those of groups, which have no blank. */
+const cardPrefix = 'card ';
 export interface CacheCounts {
   localHits: number;
   sharedHits: number;
@@ -27,8 +27,10 @@ export class Cache {
   readonly #config: CacheConfig;
   readonly #local: LocalCache;
   readonly #running = new Map<string, Promise<unknown>>();
-  readonly #owed = new Set<string>();
+  readonly #owed: Owed;
   #shared: SharedCache | null = null;
+  /** Until then Redis may have what nobody remembers to be old. */
+  #blindUntilMs = Number.NEGATIVE_INFINITY;
   /** Whether changes of other processes are heard. */
   #isListening = false;
   readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0 };
@@ -36,6 +38,13 @@ export class Cache {
   constructor(config: CacheConfig) {
     this.#config = config;
     this.#local = new LocalCache(config.localS * 1000);
+    this.#owed = new Owed(
+      (name) => this.#tellShared(name),
+      () => {
+        const longestS = Math.max(config.userS, config.cardS, config.transactionsS);
+        this.#blindUntilMs = performance.now() + longestS * 1000;
+      },
+    );
   }
 
   get localSize(): number {
@@ -82,23 +91,43 @@ export class Cache {
     }
   }
 
-  /** Something in the group has changed. */
+  /** Something in the group has changed here. */
   async forget(group: string): Promise<void> {
     this.#local.forget(group);
     if (this.#shared === null) return;
-    if (await this.#shared.changed(group)) this.#owed.delete(group);
-    else if (this.#owed.size < owedMax) this.#owed.add(group);
+    if (!(await this.#shared.changed(group))) this.#owed.add(group);
     // Again: until now somebody may have read from Redis what was there before.
     this.#local.forget(group);
   }
 
+  /** A change of something in the group was heard of. */
+  heard(group: string): void {
+    this.#local.forget(group);
+    if (this.#shared !== null) this.#owed.add(group);
+  }
+
   /** A card has changed, whose profile is cached for the engines. */
-  async forgetCard(token: string): Promise<void> {
-    await this.#shared?.forgetCard(token);
+  heardCard(token: string): void {
+    if (this.#shared !== null) this.#owed.add(cardPrefix + token);
+  }
+
+  /** Changes that Redis has not been told of yet. */
+  get owed(): number {
+    return this.#owed.size;
+  }
+
+  stop(): void {
+    this.#owed.stop();
+  }
+
+  async #tellShared(name: string): Promise<boolean> {
+    if (name.startsWith(cardPrefix)) return this.#shared!.forgetCard(name.slice(cardPrefix.length));
+    return this.#shared!.changed(name);
   }
 
   async #load<T>(kind: CacheKind, group: string, field: string, mark: number, load: () => Promise<T>): Promise<T> {
-    const shared = (await this.#settleDebts()) ? this.#shared : null;
+    const isCurrent = !this.#owed.has(group) && performance.now() >= this.#blindUntilMs;
+    const shared = isCurrent ? this.#shared : null;
     const look = await shared?.get(group, field);
     if (look?.found) {
       this.counts.sharedHits++;
@@ -121,16 +150,6 @@ export class Cache {
     if (!this.#isListening) return;
     const lifetimeS = Math.min(this.#config.localS, this.#lifetimeS(kind));
     this.#local.set(group, field, mark, value, spread(lifetimeS * 1000));
-  }
-
-  /** Tells Redis of changes that it missed while it was away. @returns false while it is still owed some */
-  async #settleDebts(): Promise<boolean> {
-    if (this.#shared === null || this.#owed.size === 0) return true;
-    for (const group of this.#owed) {
-      if (!(await this.#shared.changed(group))) return false;
-      this.#owed.delete(group);
-    }
-    return true;
   }
 
   #lifetimeS(kind: CacheKind): number {

@@ -101,10 +101,10 @@ export class Invalidations {
       return;
     }
     const [, token] = cardPattern.exec(text) ?? [];
-    if (token !== undefined) void this.#cache.forgetCard(token);
+    if (token !== undefined) this.#cache.heardCard(token);
     if (!groupPattern.test(text)) return;
     this.heard++;
-    void this.#cache.forget(text);
+    this.#cache.heard(text);
   }
 
   async #notify(text: string): Promise<void> {

@@ -95,8 +95,8 @@ export class SharedCache {
   }
 
   /** A card has changed: what engines have cached of it goes. They would know that it is old; this saves them the look. */
-  async forgetCard(token: string): Promise<void> {
-    await this.#redis.ask((client) => client.del(cardKey(this.#space, token)), null);
+  async forgetCard(token: string): Promise<boolean> {
+    return (await this.#redis.ask<number | null>((client) => client.del(cardKey(this.#space, token)), null)) !== null;
   }
 
   #keys(group: string): [values: string, generation: string, writing: string] {

@@ -17,7 +17,7 @@ export class RedisPublisher implements Publisher {
     this.#url = url;
     this.#channel = frameChannel(feedId);
     this.#appliedChannel = appliedChannel(feedId);
-    this.#speaker = new RedisSpeaker(url, 'api feed');
+    this.#speaker = new RedisSpeaker(url, 'api-feed');
   }
 
   get failure(): string {
@@ -26,7 +26,7 @@ export class RedisPublisher implements Publisher {
 
   async start(heard: Heard): Promise<void> {
     this.#reports = new RedisListener(this.#url, {
-      name: 'api feed reports',
+      name: 'api-feed-reports',
       channel: this.#appliedChannel,
       // What was missed meanwhile is read from the engines' rows.
       connected: () => undefined,

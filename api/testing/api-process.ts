@@ -47,6 +47,9 @@ export class ApiProcess {
     this.#ended = once(child, 'close').then(() => process.removeListener('exit', killWithUs));
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
   get logged(): string {
     return this.#logged;
   }

@@ -43,6 +43,7 @@ export class Delivery {
   /** Oldest first. */
   readonly #batches: Batch[] = [];
   #waiting: Part[] = [];
+  #queued = 0;
   readonly #missed = new Map<ChangedPartition, Part[]>();
 
   /** @param applied called when all changes up to a sequence are in force */
@@ -67,6 +68,11 @@ export class Delivery {
     return this.#batches.length === 0;
   }
 
+  /** Changes on their way. */
+  get queued(): number {
+    return this.#queued;
+  }
+
   /** Sends changes on their way. Their order is that of the calls; a snapshot's entries have sequence 0. */
   deliver(entries: readonly FeedEntry[]): void {
     const last = entries.at(-1);
@@ -89,6 +95,7 @@ export class Delivery {
     }
     batch.left = parts.length;
     this.#batches.push(batch);
+    this.#queued += entries.length;
     for (const part of parts) this.#send(part);
   }
 
@@ -105,6 +112,7 @@ export class Delivery {
     for (const { bytes, count } of missed) {
       const batch: Batch = { lastSequence: 0, lastAtMs: 0, left: 1 };
       this.#batches.push(batch);
+      this.#queued += count;
       this.#send({ partition, bytes, count, batch });
     }
   }
@@ -138,7 +146,8 @@ export class Delivery {
     this.#done(part);
   }
 
-  #done({ batch }: Part): void {
+  #done({ batch, count }: Part): void {
+    this.#queued -= count;
     batch.left--;
     // In order: a sequence is in force when all below it are.
     while (this.#batches[0]?.left === 0) {

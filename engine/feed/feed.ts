@@ -40,6 +40,8 @@ export interface FeedState {
   readonly lagMs: number;
   readonly applied: number;
   readonly newest: number;
+  /** Changes in memory that are not in force yet. */
+  readonly queued: number;
   readonly gaps: number;
   readonly repairs: number;
   readonly snapshots: number;
@@ -196,6 +198,7 @@ export class EngineFeed {
       lagMs: Math.max(behindMs, this.#applied < newest ? 0 : this.#lagMs),
       applied: this.#applied,
       newest,
+      queued: (this.#follower?.ahead ?? 0) + (this.#delivery?.queued ?? 0),
       gaps: this.#follower?.gaps ?? 0,
       repairs: this.#follower?.repairs ?? 0,
       snapshots: this.#follower?.snapshots ?? 0,

@@ -83,6 +83,10 @@ export class Follower {
   get newest(): number {
     return Math.max(this.#newest, this.#received);
   }
+  /** Entries that wait for those before them. */
+  get ahead(): number {
+    return this.#ahead.size;
+  }
   get isRepairing(): boolean {
     return this.#isRepairing;
   }

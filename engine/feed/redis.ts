@@ -21,7 +21,7 @@ export class RedisMessenger implements Messenger {
     this.#engineId = engineId;
     this.#channel = frameChannel(feedId);
     this.#appliedChannel = appliedChannel(feedId);
-    this.#speaker = new RedisSpeaker(url, 'engine applied');
+    this.#speaker = new RedisSpeaker(url, 'engine-applied');
   }
 
   get isUp(): boolean {
@@ -34,7 +34,7 @@ export class RedisMessenger implements Messenger {
 
   start(events: MessengerEvents): void {
     this.#listener = new RedisListener(this.#url, {
-      name: 'engine feed',
+      name: 'engine-feed',
       channel: this.#channel,
       connected: () => events.connected(),
       heard: (bytes) => this.#heard(bytes, events),

@@ -10,7 +10,7 @@ import { ConnectionWatch } from './connection-watch.js';
 const pingEveryMs = 1000;
 
 export interface ListenerOptions {
-  /** Shown by CLIENT LIST. */
+  /** Shown by CLIENT LIST, which knows no blanks. */
   readonly name: string;
   readonly channel: string;
   heard(message: Buffer): void;

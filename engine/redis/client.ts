@@ -10,7 +10,7 @@ import { parseRedisUrl, type RedisTarget } from './url.js';
 export type RedisClient = Redis | Cluster;
 
 export interface RedisClientOptions {
-  /** Shown by CLIENT LIST. */
+  /** Shown by CLIENT LIST, which knows no blanks. */
   readonly name: string;
   /** Longest that a command may take. */
   readonly commandTimeoutMs?: number;
