@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-feed bench-api bench-sql bench bench-list bench-compare bench-micro build clean
+.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -46,6 +46,9 @@ bench-readme: build ## write the README's table from the newest result of bench-
 
 bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
 	@node --enable-source-maps dist/bench/feed.js $(CHANGES) $(AUTHORIZATIONS)
+
+bench-flood: build ## measure the memory of engine and API under a flood of changes
+	@node --enable-source-maps dist/bench/flood.js $(CARDS) $(CHANGES)
 
 bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
 	@node --enable-source-maps dist/bench/api.js
