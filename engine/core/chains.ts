@@ -4,12 +4,36 @@
  * (its last sequence is shipped); it is loaded again when a later message names it.
  */
 import { ChainStatus } from './codes.js';
-import { hash64, hashHigh, hashLow } from './hash.js';
-import { HashIndex } from './hash-index.js';
+import { hash64, hashLow } from './hash.js';
 import { assert } from './invariant.js';
+import { rowBuffer } from './row-buffer.js';
+import { SlotTable } from './slot-table.js';
 
-/** Ids up to this many bytes stand in the dense array; longer ones (64 characters of non-ASCII) in a side table. */
-const idBytesInline = 64;
+/**
+ * A row has all of a chain end to end, in doubles first; what a find reads stands together behind them. A message opens
+ * one row or moves one, at random: in arrays by column that would be a dozen cache misses.
+ */
+const rowBytes = 160;
+const cells = rowBytes / 8;
+const Cell = {
+  account: 0,
+  card: 1,
+  user: 2,
+  held: 3,
+  posted: 4,
+  refunded: 5,
+  newestAmount: 6,
+  expiresAtMs: 7,
+} as const;
+const sequenceCell = 8;
+const words = rowBytes / 4;
+const Word = { firstDay: 18, newestDay: 19, hash: 20 } as const;
+const halves = rowBytes / 2;
+const idLengthHalf = 42;
+const statusByte = 86;
+const idByte = 87;
+/** Longer ids (64 characters of non-ASCII) stand in a side table. */
+const idBytesInline = rowBytes - idByte;
 /** How many slots one message may look at for a place: keeps the worst case of a full store short. */
 const evictionLooksMax = 64;
 
@@ -32,22 +56,13 @@ export interface ChainState {
 
 export class Chains {
   readonly capacity: number;
-  readonly #index: HashIndex;
-  readonly #account: Float64Array;
-  readonly #card: Float64Array;
-  readonly #user: Float64Array;
-  readonly #status: Uint8Array;
-  readonly #held: Float64Array;
-  readonly #posted: Float64Array;
-  readonly #refunded: Float64Array;
-  readonly #firstDay: Int32Array;
-  readonly #newestDay: Int32Array;
-  readonly #newestAmount: Float64Array;
-  readonly #expiresAtMs: Float64Array;
-  readonly #sequence: Float64Array;
-  readonly #idLength: Uint16Array;
-  readonly #idBytes: Uint8Array;
+  readonly #table: SlotTable;
+  readonly #cells: Float64Array;
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
   readonly #longIds = new Map<number, Uint8Array>();
+  #size = 0;
   /** Slots below it were used at least once; at capacity the hand goes round and evicts. */
   #used = 0;
   #hand = 0;
@@ -57,42 +72,32 @@ export class Chains {
   /** @param capacity most chains in memory */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#index = new HashIndex(capacity);
-    this.#account = new Float64Array(capacity);
-    this.#card = new Float64Array(capacity);
-    this.#user = new Float64Array(capacity);
-    this.#status = new Uint8Array(capacity);
-    this.#held = new Float64Array(capacity);
-    this.#posted = new Float64Array(capacity);
-    this.#refunded = new Float64Array(capacity);
-    this.#firstDay = new Int32Array(capacity);
-    this.#newestDay = new Int32Array(capacity);
-    this.#newestAmount = new Float64Array(capacity);
-    this.#expiresAtMs = new Float64Array(capacity);
-    this.#sequence = new Float64Array(capacity);
-    this.#idLength = new Uint16Array(capacity);
-    this.#idBytes = new Uint8Array(capacity * idBytesInline);
+    const { buffer, byteOffset } = rowBuffer(capacity, rowBytes);
+    this.#cells = new Float64Array(buffer, byteOffset);
+    this.#words = new Int32Array(buffer, byteOffset);
+    this.#halves = new Uint16Array(buffer, byteOffset);
+    this.#bytes = new Uint8Array(buffer, byteOffset);
+    // Once full, every message that opens a chain takes one out.
+    this.#table = new SlotTable(capacity, (slot) => this.#words[slot * words + Word.hash]!, true);
   }
 
   get size(): number {
-    return this.#index.size;
+    return this.#size;
   }
 
   /** Slot of the chain whose first message has the id `bytes[start, end)`, or −1. */
   find(bytes: Uint8Array, start: number, end: number): number {
     hash64(bytes, start, end);
-    const low = hashLow;
-    const high = hashHigh;
-    let slot = this.#index.find(low, high);
-    while (slot >= 0 && !this.#isNamed(slot, bytes, start, end)) slot = this.#index.findNext(low, high);
+    let slot = this.#table.find(hashLow);
+    while (slot >= 0 && !this.#isNamed(slot, bytes, start, end)) slot = this.#table.findNext();
     return slot;
   }
 
   #isNamed(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
     const length = end - start;
-    if (this.#idLength[slot] !== length) return false;
-    const stored = length > idBytesInline ? this.#longIds.get(slot)! : this.#idBytes;
-    const base = length > idBytesInline ? 0 : slot * idBytesInline;
+    if (this.#halves[slot * halves + idLengthHalf] !== length) return false;
+    const stored = length > idBytesInline ? this.#longIds.get(slot)! : this.#bytes;
+    const base = length > idBytesInline ? 0 : slot * rowBytes + idByte;
     for (let index = 0; index < length; index++) {
       if (stored[base + index] !== bytes[start + index]) return false;
     }
@@ -108,13 +113,13 @@ export class Chains {
    */
   makeRoom(shippedSequence: number): boolean {
     if (this.#used < this.capacity) return true;
-    if (this.#victim >= 0 && this.#sequence[this.#victim]! <= shippedSequence) return true;
+    if (this.#victim >= 0 && this.#sequence(this.#victim) <= shippedSequence) return true;
     let tombstone = -1;
     for (let looks = 0; looks < evictionLooksMax; looks++) {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
-      if (this.#sequence[slot]! > shippedSequence) continue;
-      if (this.#status[slot] === ChainStatus.tombstone) {
+      if (this.#sequence(slot) > shippedSequence) continue;
+      if (this.status(slot) === ChainStatus.tombstone) {
         tombstone = slot;
         continue;
       }
@@ -126,8 +131,9 @@ export class Chains {
   }
 
   #evict(slot: number): void {
-    this.#index.remove(slot);
-    if (this.#idLength[slot]! > idBytesInline) this.#longIds.delete(slot);
+    this.#table.remove(slot);
+    this.#size--;
+    if (this.#halves[slot * halves + idLengthHalf]! > idBytesInline) this.#longIds.delete(slot);
   }
 
   /** Opens a chain named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
@@ -141,26 +147,30 @@ export class Chains {
       this.#evict(slot);
     }
     hash64(bytes, start, end);
-    this.#index.add(slot, hashLow, hashHigh);
+    this.#words[slot * words + Word.hash] = hashLow;
+    this.#table.add(slot, hashLow);
+    this.#size++;
     const length = end - start;
-    this.#idLength[slot] = length;
+    this.#halves[slot * halves + idLengthHalf] = length;
     if (length > idBytesInline) this.#longIds.set(slot, bytes.slice(start, end));
     else {
-      const base = slot * idBytesInline;
-      for (let index = 0; index < length; index++) this.#idBytes[base + index] = bytes[start + index]!;
+      const base = slot * rowBytes + idByte;
+      for (let index = 0; index < length; index++) this.#bytes[base + index] = bytes[start + index]!;
     }
-    this.#account[slot] = state.accountNumber;
-    this.#card[slot] = state.cardNumber;
-    this.#user[slot] = state.userNumber;
-    this.#status[slot] = state.status;
-    this.#held[slot] = state.held;
-    this.#posted[slot] = state.posted;
-    this.#refunded[slot] = state.refunded;
-    this.#firstDay[slot] = state.firstDay;
-    this.#newestDay[slot] = state.newestDay;
-    this.#newestAmount[slot] = state.newestAmount;
-    this.#expiresAtMs[slot] = state.expiresAtMs;
-    this.#sequence[slot] = sequence;
+    const base = slot * cells;
+    const numbers = this.#cells;
+    numbers[base + Cell.account] = state.accountNumber;
+    numbers[base + Cell.card] = state.cardNumber;
+    numbers[base + Cell.user] = state.userNumber;
+    numbers[base + Cell.held] = state.held;
+    numbers[base + Cell.posted] = state.posted;
+    numbers[base + Cell.refunded] = state.refunded;
+    numbers[base + Cell.newestAmount] = state.newestAmount;
+    numbers[base + Cell.expiresAtMs] = state.expiresAtMs;
+    numbers[base + sequenceCell] = sequence;
+    this.#bytes[slot * rowBytes + statusByte] = state.status;
+    this.#words[slot * words + Word.firstDay] = state.firstDay;
+    this.#words[slot * words + Word.newestDay] = state.newestDay;
     return slot;
   }
 
@@ -175,53 +185,60 @@ export class Chains {
     spendAmountDelta: number,
     sequence: number,
   ): void {
-    this.#status[slot] = status;
-    this.#held[slot]! += heldDelta;
-    this.#posted[slot]! += postedDelta;
-    this.#refunded[slot]! += refundedDelta;
-    if (spendAmountDelta > 0 && spendDay > this.#newestDay[slot]!) {
-      this.#newestDay[slot] = spendDay;
-      this.#newestAmount[slot] = spendAmountDelta;
-    } else if (spendAmountDelta > 0 || spendDay === this.#newestDay[slot]!) {
-      this.#newestAmount[slot]! += spendAmountDelta;
+    const base = slot * cells;
+    const numbers = this.#cells;
+    this.#bytes[slot * rowBytes + statusByte] = status;
+    numbers[base + Cell.held]! += heldDelta;
+    numbers[base + Cell.posted]! += postedDelta;
+    numbers[base + Cell.refunded]! += refundedDelta;
+    const newestDay = this.newestDay(slot);
+    let newestAmount = this.newestAmount(slot);
+    if (spendAmountDelta > 0 && spendDay > newestDay) {
+      this.#words[slot * words + Word.newestDay] = spendDay;
+      newestAmount = spendAmountDelta;
+    } else if (spendAmountDelta > 0 || spendDay === newestDay) {
+      newestAmount += spendAmountDelta;
     }
     // What was cleared is not given back any more, so the newest part never exceeds what is still held.
-    this.#newestAmount[slot] = Math.max(0, Math.min(this.#newestAmount[slot]!, this.#held[slot]!));
-    this.#sequence[slot] = sequence;
-    assert(this.#held[slot]! >= 0, 'a chain must not hold less than nothing');
+    numbers[base + Cell.newestAmount] = Math.max(0, Math.min(newestAmount, this.held(slot)));
+    numbers[base + sequenceCell] = sequence;
+    assert(this.held(slot) >= 0, 'a chain must not hold less than nothing');
   }
 
+  #sequence(slot: number): number {
+    return this.#cells[slot * cells + sequenceCell]!;
+  }
   account(slot: number): number {
-    return this.#account[slot]!;
+    return this.#cells[slot * cells + Cell.account]!;
   }
   card(slot: number): number {
-    return this.#card[slot]!;
+    return this.#cells[slot * cells + Cell.card]!;
   }
   user(slot: number): number {
-    return this.#user[slot]!;
+    return this.#cells[slot * cells + Cell.user]!;
   }
   status(slot: number): ChainStatus {
-    return this.#status[slot] as ChainStatus;
+    return this.#bytes[slot * rowBytes + statusByte] as ChainStatus;
   }
   held(slot: number): number {
-    return this.#held[slot]!;
+    return this.#cells[slot * cells + Cell.held]!;
   }
   posted(slot: number): number {
-    return this.#posted[slot]!;
+    return this.#cells[slot * cells + Cell.posted]!;
   }
   refunded(slot: number): number {
-    return this.#refunded[slot]!;
+    return this.#cells[slot * cells + Cell.refunded]!;
   }
   firstDay(slot: number): number {
-    return this.#firstDay[slot]!;
+    return this.#words[slot * words + Word.firstDay]!;
   }
   newestDay(slot: number): number {
-    return this.#newestDay[slot]!;
+    return this.#words[slot * words + Word.newestDay]!;
   }
   newestAmount(slot: number): number {
-    return this.#newestAmount[slot]!;
+    return this.#cells[slot * cells + Cell.newestAmount]!;
   }
   expiresAtMs(slot: number): number {
-    return this.#expiresAtMs[slot]!;
+    return this.#cells[slot * cells + Cell.expiresAtMs]!;
   }
 }

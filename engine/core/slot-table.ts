@@ -6,6 +6,9 @@
  * An entry is a slot, and in the bits that slots leave over a tag: more bits of the hash. Nearly every stranger is told by
  * it, in the same cache line, instead of by a look at its row, which stands anywhere in memory. The caller confirms what
  * is found by the key in the row, and asks for the next candidate when it was a stranger after all.
+ *
+ * Where slots come and go with every message, an entry may keep its whole hash instead, at twice the memory: then nothing
+ * but the segment is read to take one out.
  */
 import { assert } from './invariant.js';
 
@@ -15,46 +18,57 @@ const segmentEntries = 1 << segmentBits;
 const positionMask = segmentEntries - 1;
 /** A segment splits when it has so many: at three quarters, runs are still short. */
 const segmentLoadMax = 192;
-/** All bits of a hash that a segment can be told apart by. */
-const depthMax = 32 - segmentBits;
+/** How much deeper than even hashes need a segment may lie: more bits help little against keys made to have one hash. */
+const depthSpare = 4;
 
 export class SlotTable {
   readonly #hashOf: (slot: number) => number;
+  /** Of an entry's word: the slot + 1. The other bits are the tag. */
   readonly #slotMask: number;
-  /** Segments end to end. 0: free. */
-  #entries: Int32Array;
+  /** Words per entry, as a shift: 1 has the hash in a second word. */
+  readonly #entryShift: 0 | 1;
+  /** Segments end to end. A word of 0: free. */
+  #words: Int32Array;
   #depths: Uint8Array;
   #counts: Uint16Array;
   #segmentCount = 1;
   /** Segments by the bits of the hash above those for the position; as many as the deepest one is told apart by. */
   #directory = new Int32Array(1);
   #directoryMask = 0;
-  readonly #split = new Int32Array(segmentEntries);
+  readonly #split: Int32Array;
+  readonly #depthMax: number;
+  /** Slots by hash that a segment had no room for and could not be split for: only where somebody chose the keys. */
+  readonly #crowded = new Map<number, number[]>();
   // The find in progress.
-  #tag = 0;
+  #hash = 0;
   #base = 0;
   #position = 0;
+  #crowdedIndex = 0;
 
   /**
    * @param capacity most slots
-   * @param hashOf the hash under which a slot was added: asked when a segment splits, and on removal
+   * @param hashOf the hash under which a slot was added: asked on removal, and without kept hashes when a segment splits
    */
-  constructor(capacity: number, hashOf: (slot: number) => number) {
+  constructor(capacity: number, hashOf: (slot: number) => number, keepsHashes = false) {
     assert(capacity > 0 && capacity < 2 ** 30, 'capacity must be 1 … 2^30');
     this.#hashOf = hashOf;
     this.#slotMask = 2 ** Math.ceil(Math.log2(capacity + 1)) - 1;
+    this.#entryShift = keepsHashes ? 1 : 0;
     // Just after they have split, segments are half of their load; pages that are not touched take no memory.
     const segmentsMax = Math.ceil(capacity / (segmentLoadMax / 2)) + 1;
-    this.#entries = new Int32Array(segmentsMax * segmentEntries);
+    this.#depthMax = Math.min(32 - segmentBits, Math.ceil(Math.log2(segmentsMax)) + depthSpare);
+    this.#words = new Int32Array((segmentsMax * segmentEntries) << this.#entryShift);
+    this.#split = new Int32Array(segmentEntries << this.#entryShift);
     this.#depths = new Uint8Array(segmentsMax);
     this.#counts = new Uint16Array(segmentsMax);
   }
 
   /** First candidate for that hash, or −1. */
   find(hash: number): number {
-    this.#tag = hash & ~this.#slotMask;
-    this.#base = this.#directory[(hash >>> segmentBits) & this.#directoryMask]! << segmentBits;
+    this.#hash = hash | 0;
+    this.#base = this.#segmentOf(hash) << segmentBits;
     this.#position = hash & positionMask;
+    this.#crowdedIndex = 0;
     return this.#scan();
   }
 
@@ -65,15 +79,18 @@ export class SlotTable {
   }
 
   #scan(): number {
-    const entries = this.#entries;
+    const words = this.#words;
     const slotMask = this.#slotMask;
-    const tag = this.#tag;
+    const shift = this.#entryShift;
+    const hash = this.#hash;
+    const tag = hash & ~slotMask;
     const base = this.#base;
     let position = this.#position;
     for (;;) {
-      const entry = entries[base + position]!;
-      if (entry === 0) return -1;
-      if ((entry & ~slotMask) === tag) {
+      const at = (base + position) << shift;
+      const entry = words[at]!;
+      if (entry === 0) return this.#crowded.size === 0 ? -1 : this.#nextCrowded(position);
+      if ((entry & ~slotMask) === tag && (shift === 0 || words[at + 1] === hash)) {
         this.#position = position;
         return (entry & slotMask) - 1;
       }
@@ -81,11 +98,22 @@ export class SlotTable {
     }
   }
 
+  /** @param position the free entry at which the segment's candidates ended: the next find stops there again */
+  #nextCrowded(position: number): number {
+    this.#position = position - 1;
+    return this.#crowded.get(this.#hash)?.[this.#crowdedIndex++] ?? -1;
+  }
+
   /** Enters a slot that is not in the table. */
   add(slot: number, hash: number): void {
     let segment = this.#segmentOf(hash);
     while (this.#counts[segment] === segmentLoadMax) {
-      this.#splitSegment(segment, hash);
+      if (!this.#splitSegment(segment, hash)) {
+        const slots = this.#crowded.get(hash | 0);
+        if (slots === undefined) this.#crowded.set(hash | 0, [slot]);
+        else slots.push(slot);
+        return;
+      }
       segment = this.#segmentOf(hash);
     }
     this.#place(segment, (hash & ~this.#slotMask) | (slot + 1), hash);
@@ -93,62 +121,91 @@ export class SlotTable {
 
   /** Takes a slot out, by backward shift: no tombstones, so finds stay short for ever. Throws when it is not in. */
   remove(slot: number): void {
-    const entries = this.#entries;
+    const words = this.#words;
+    const shift = this.#entryShift;
     const hash = this.#hashOf(slot);
     const segment = this.#segmentOf(hash);
     const base = segment << segmentBits;
     const wanted = (hash & ~this.#slotMask) | (slot + 1);
     let hole = hash & positionMask;
-    while (entries[base + hole] !== wanted) {
-      assert(entries[base + hole] !== 0, 'the slot is not in the table');
+    while (words[(base + hole) << shift] !== wanted) {
+      if (words[(base + hole) << shift] === 0) {
+        this.#removeCrowded(slot, hash);
+        return;
+      }
       hole = (hole + 1) & positionMask;
     }
     this.#counts[segment]!--;
-    for (let probe = (hole + 1) & positionMask; entries[base + probe] !== 0; probe = (probe + 1) & positionMask) {
-      const entry = entries[base + probe]!;
-      const home = this.#hashOf((entry & this.#slotMask) - 1) & positionMask;
+    for (let probe = (hole + 1) & positionMask; ; probe = (probe + 1) & positionMask) {
+      const at = (base + probe) << shift;
+      if (words[at] === 0) break;
+      const itsHash = this.#hashAt(words, at);
       // Move back what may stand in the hole: its home is not between the hole and where it stands (cyclically).
-      if (((probe - home) & positionMask) < ((probe - hole) & positionMask)) continue;
-      entries[base + hole] = entry;
+      if (((probe - itsHash) & positionMask) < ((probe - hole) & positionMask)) continue;
+      words[(base + hole) << shift] = words[at]!;
+      if (shift === 1) words[((base + hole) << shift) + 1] = itsHash;
       hole = probe;
     }
-    entries[base + hole] = 0;
+    words[(base + hole) << shift] = 0;
+  }
+
+  #removeCrowded(slot: number, hash: number): void {
+    const slots = this.#crowded.get(hash | 0);
+    const index = slots === undefined ? -1 : slots.indexOf(slot);
+    assert(slots !== undefined && index >= 0, 'the slot is not in the table');
+    if (slots.length === 1) this.#crowded.delete(hash | 0);
+    else slots.splice(index, 1);
   }
 
   #segmentOf(hash: number): number {
     return this.#directory[(hash >>> segmentBits) & this.#directoryMask]!;
   }
 
+  /** Hash of the entry whose first word stands there. */
+  #hashAt(words: Int32Array, at: number): number {
+    return this.#entryShift === 1 ? words[at + 1]! : this.#hashOf((words[at]! & this.#slotMask) - 1);
+  }
+
   #place(segment: number, entry: number, hash: number): void {
+    const words = this.#words;
+    const shift = this.#entryShift;
     const base = segment << segmentBits;
     let position = hash & positionMask;
-    while (this.#entries[base + position] !== 0) position = (position + 1) & positionMask;
-    this.#entries[base + position] = entry;
+    while (words[(base + position) << shift] !== 0) position = (position + 1) & positionMask;
+    const at = (base + position) << shift;
+    words[at] = entry;
+    if (shift === 1) words[at + 1] = hash;
     this.#counts[segment]!++;
   }
 
-  /** Parts the entries of a segment by one more bit of their hashes. @param hash one that leads to it */
-  #splitSegment(segment: number, hash: number): void {
+  /**
+   * Parts the entries of a segment by one more bit of their hashes.
+   * @param hash one that leads to it
+   * @returns false when that would not help
+   */
+  #splitSegment(segment: number, hash: number): boolean {
     const depth = this.#depths[segment]!;
-    // 2^32 hashes, and no more than 2^25 keys: far from it, unless somebody chose keys to have one hash.
-    assert(depth < depthMax, 'too many keys have one hash');
+    if (depth === this.#depthMax) return false;
     if (1 << depth > this.#directoryMask) this.#doubleDirectory();
     const other = this.#newSegment();
     this.#depths[segment] = depth + 1;
     this.#depths[other] = depth + 1;
     const bit = 1 << depth;
-    const first = ((hash >>> segmentBits) & (bit - 1)) | bit;
-    for (let index = first; index <= this.#directoryMask; index += 2 * bit) this.#directory[index] = other;
+    const prefix = ((hash >>> segmentBits) & (bit - 1)) | bit;
+    for (let index = prefix; index <= this.#directoryMask; index += 2 * bit) this.#directory[index] = other;
 
-    const base = segment << segmentBits;
-    this.#split.set(this.#entries.subarray(base, base + segmentEntries));
-    this.#entries.fill(0, base, base + segmentEntries);
+    const shift = this.#entryShift;
+    const first = (segment << segmentBits) << shift;
+    const end = first + (segmentEntries << shift);
+    this.#split.set(this.#words.subarray(first, end));
+    this.#words.fill(0, first, end);
     this.#counts[segment] = 0;
-    for (const entry of this.#split) {
-      if (entry === 0) continue;
-      const itsHash = this.#hashOf((entry & this.#slotMask) - 1);
-      this.#place(this.#segmentOf(itsHash), entry, itsHash);
+    for (let at = 0; at < this.#split.length; at += 1 << shift) {
+      if (this.#split[at] === 0) continue;
+      const itsHash = this.#hashAt(this.#split, at);
+      this.#place(this.#segmentOf(itsHash), this.#split[at]!, itsHash);
     }
+    return true;
   }
 
   #doubleDirectory(): void {
@@ -165,13 +222,13 @@ export class SlotTable {
       // Hashes that are less even than was reckoned with.
       const depths = new Uint8Array(segment * 2);
       const counts = new Uint16Array(segment * 2);
-      const entries = new Int32Array(segment * 2 * segmentEntries);
+      const words = new Int32Array(this.#words.length * 2);
       depths.set(this.#depths);
       counts.set(this.#counts);
-      entries.set(this.#entries);
+      words.set(this.#words);
       this.#depths = depths;
       this.#counts = counts;
-      this.#entries = entries;
+      this.#words = words;
     }
     return segment;
   }
