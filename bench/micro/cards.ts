@@ -6,7 +6,7 @@
 import { Protocol } from '../../engine/core/codes.js';
 import { Slab } from '../../engine/core/slab.js';
 import { isMain } from '../run.js';
-import { loadCards, partitionFor, token } from './partition.js';
+import { loadMessage, partitionFor, token } from './partition.js';
 
 /** Few enough that what is measured is the cards and not the load messages. */
 const cardsPerBatch = 1000;
@@ -26,8 +26,9 @@ export function measureCards(cardCount: number): CardMemory {
   let residentBefore = residentBytes();
   for (let first = 1; first <= cardCount; first += cardsPerBatch) {
     const last = Math.min(cardCount, first + cardsPerBatch - 1);
+    const message = loadMessage(first, last);
     const startedAt = process.hrtime.bigint();
-    loadCards(partition, first, last);
+    partition.load(message);
     loadNs += Number(process.hrtime.bigint() - startedAt);
     slab.clear();
     for (let card = first; card <= last; card++) {

@@ -62,14 +62,8 @@ export function partitionFor(cardCount: number): Partition {
   return partition;
 }
 
-/** Brings the cards from `first` to `last`, as the loader does. */
-export function loadCards(partition: Partition, first: number, last: number): void {
-  for (let number = first; number <= last; number += cardsPerLoad) {
-    partition.load(loadMessage(number, Math.min(last, number + cardsPerLoad - 1)));
-  }
-}
-
-function loadMessage(first: number, last: number): LoadMessage {
+/** What the loader brings of the cards from `first` to `last`. */
+export function loadMessage(first: number, last: number): LoadMessage {
   const numbers = Array.from({ length: last - first + 1 }, (_, index) => first + index);
   const common = { version: 1, status: 0 as const, limits: null };
   return {
@@ -105,7 +99,9 @@ export function token(number: number): string {
  */
 export function measurePartition(batches: number, entries: number, cardCount = 10_000): number {
   const partition = partitionFor(cardCount);
-  loadCards(partition, 1, cardCount);
+  for (let first = 1; first <= cardCount; first += cardsPerLoad) {
+    partition.load(loadMessage(first, Math.min(cardCount, first + cardsPerLoad - 1)));
+  }
   const slab = new Slab({ entries: 2048, requestBytes: 4 * 1024 * 1024 });
   const random = new Random(1, 0);
   const warmUpBatches = Math.max(Math.ceil(cardCount / entries), batches);

@@ -6,6 +6,7 @@
  */
 import { assert } from './invariant.js';
 import { NumberIndex } from './number-index.js';
+import { rowBuffer } from './row-buffer.js';
 import type { Rules } from './rules.js';
 import { Zone, zoneNamed } from './window.js';
 
@@ -20,26 +21,31 @@ export function statusNamed(name: string): Status {
 
 const utc = new Zone('UTC');
 
-/** Cells of an account's books and of its reference data. By row, not by column: a message reads all of a row at once. */
-const Book = { funds: 0, available: 1, held: 2, posted: 3 } as const;
-const bookCells = 4;
-const Fact = { version: 0, currency: 1, status: 2, partialApproval: 3, zone: 4 } as const;
-/** A power of two: no row lies in two cache lines. */
-const factCells = 8;
+/**
+ * A row of 64 bytes, one cache line, has all that a message needs of its account: the books and the number in doubles, then
+ * words, then marks. By row, not by column, for a message reads all of a row at once.
+ */
+const rowBytes = 64;
+const cells = rowBytes / 8;
+const Cell = { funds: 0, available: 1, held: 2, posted: 3, number: 4 } as const;
+const words = rowBytes / 4;
+const Word = { version: 10, currency: 11, spendPlace: 12, zone: 13, marks: 14 } as const;
+const Mark = { status: 0b11, hasRules: 0b100, partialApproval: 0b1000 } as const;
 
 export class Accounts {
   readonly #index: NumberIndex;
-  readonly #books: Float64Array;
-  readonly #facts: Uint32Array;
+  readonly #cells: Float64Array;
+  readonly #words: Uint32Array;
   readonly #zones: Zone[] = [utc];
   readonly #zoneIndex = new Map<string, number>([['UTC', 0]]);
   readonly #rules = new Map<number, Rules>();
 
   /** @param capacity most accounts this partition can own */
   constructor(capacity: number) {
-    this.#index = new NumberIndex(capacity);
-    this.#books = new Float64Array(capacity * bookCells);
-    this.#facts = new Uint32Array(capacity * factCells);
+    const { buffer, byteOffset } = rowBuffer(capacity, rowBytes);
+    this.#cells = new Float64Array(buffer, byteOffset);
+    this.#words = new Uint32Array(buffer, byteOffset);
+    this.#index = new NumberIndex(capacity, { numbers: this.#cells, stride: cells, offset: Cell.number });
   }
 
   get size(): number {
@@ -55,12 +61,12 @@ export class Accounts {
   open(number: number, currency: number, funds: number, held: number, posted: number): number {
     const slot = this.#index.add(number);
     if (slot < 0) return -1;
-    const base = slot * bookCells;
-    this.#books[base + Book.funds] = funds;
-    this.#books[base + Book.held] = held;
-    this.#books[base + Book.posted] = posted;
-    this.#books[base + Book.available] = funds - held - posted;
-    this.#facts[slot * factCells + Fact.currency] = currency;
+    const base = slot * cells;
+    this.#cells[base + Cell.funds] = funds;
+    this.#cells[base + Cell.held] = held;
+    this.#cells[base + Cell.posted] = posted;
+    this.#cells[base + Cell.available] = funds - held - posted;
+    this.#words[slot * words + Word.currency] = currency;
     this.#check(slot);
     return slot;
   }
@@ -74,12 +80,12 @@ export class Accounts {
     partialApproval: boolean,
     rules: Rules | null,
   ): void {
-    const base = slot * factCells;
-    if (version < this.#facts[base + Fact.version]!) return;
-    this.#facts[base + Fact.version] = version;
-    this.#facts[base + Fact.status] = status;
-    this.#facts[base + Fact.partialApproval] = partialApproval ? 1 : 0;
-    this.#facts[base + Fact.zone] = this.#zoneNumber(zoneName);
+    const base = slot * words;
+    if (version < this.#words[base + Word.version]!) return;
+    this.#words[base + Word.version] = version;
+    this.#words[base + Word.zone] = this.#zoneNumber(zoneName);
+    this.#words[base + Word.marks] =
+      status | (rules === null ? 0 : Mark.hasRules) | (partialApproval ? Mark.partialApproval : 0);
     if (rules === null) this.#rules.delete(slot);
     else this.#rules.set(slot, rules);
   }
@@ -96,53 +102,59 @@ export class Accounts {
     return this.#index.key(slot);
   }
   available(slot: number): number {
-    return this.#books[slot * bookCells + Book.available]!;
+    return this.#cells[slot * cells + Cell.available]!;
   }
   held(slot: number): number {
-    return this.#books[slot * bookCells + Book.held]!;
+    return this.#cells[slot * cells + Cell.held]!;
   }
   posted(slot: number): number {
-    return this.#books[slot * bookCells + Book.posted]!;
+    return this.#cells[slot * cells + Cell.posted]!;
   }
   funds(slot: number): number {
-    return this.#books[slot * bookCells + Book.funds]!;
+    return this.#cells[slot * cells + Cell.funds]!;
   }
   currency(slot: number): number {
-    return this.#facts[slot * factCells + Fact.currency]!;
+    return this.#words[slot * words + Word.currency]!;
   }
   status(slot: number): Status {
-    return this.#facts[slot * factCells + Fact.status] as Status;
+    return (this.#words[slot * words + Word.marks]! & Mark.status) as Status;
   }
   partialApproval(slot: number): boolean {
-    return this.#facts[slot * factCells + Fact.partialApproval] === 1;
+    return (this.#words[slot * words + Word.marks]! & Mark.partialApproval) !== 0;
   }
   version(slot: number): number {
-    return this.#facts[slot * factCells + Fact.version]!;
+    return this.#words[slot * words + Word.version]!;
   }
   zone(slot: number): Zone {
-    return this.#zones[this.#facts[slot * factCells + Fact.zone]!]!;
+    return this.#zones[this.#words[slot * words + Word.zone]!]!;
   }
   rules(slot: number): Rules | null {
-    // Most programs give most accounts no limits: one test instead of a look-up.
-    return this.#rules.size === 0 ? null : (this.#rules.get(slot) ?? null);
+    return (this.#words[slot * words + Word.marks]! & Mark.hasRules) === 0 ? null : this.#rules.get(slot)!;
+  }
+  /** Slot in Spend, as it was noted; −1 when it was not. */
+  spendSlot(slot: number): number {
+    return this.#words[slot * words + Word.spendPlace]! - 1;
+  }
+  noteSpendSlot(slot: number, spendSlot: number): void {
+    this.#words[slot * words + Word.spendPlace] = spendSlot + 1;
   }
 
   /** Moves money. Available follows from the other three, and the law is checked. Throws InvariantError. */
   move(slot: number, fundsDelta: number, heldDelta: number, postedDelta: number): void {
-    const base = slot * bookCells;
-    this.#books[base + Book.funds]! += fundsDelta;
-    this.#books[base + Book.held]! += heldDelta;
-    this.#books[base + Book.posted]! += postedDelta;
-    this.#books[base + Book.available]! += fundsDelta - heldDelta - postedDelta;
+    const base = slot * cells;
+    this.#cells[base + Cell.funds]! += fundsDelta;
+    this.#cells[base + Cell.held]! += heldDelta;
+    this.#cells[base + Cell.posted]! += postedDelta;
+    this.#cells[base + Cell.available]! += fundsDelta - heldDelta - postedDelta;
     this.#check(slot);
   }
 
   #check(slot: number): void {
-    const base = slot * bookCells;
-    const available = this.#books[base + Book.available]!;
-    const held = this.#books[base + Book.held]!;
-    const posted = this.#books[base + Book.posted]!;
-    const funds = this.#books[base + Book.funds]!;
+    const base = slot * cells;
+    const available = this.#cells[base + Cell.available]!;
+    const held = this.#cells[base + Cell.held]!;
+    const posted = this.#cells[base + Cell.posted]!;
+    const funds = this.#cells[base + Cell.funds]!;
     assert(
       Number.isSafeInteger(available) &&
         Number.isSafeInteger(held) &&

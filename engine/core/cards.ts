@@ -19,7 +19,7 @@ import { SlotTable } from './slot-table.js';
 
 const rowBytes = 64;
 /** Where in a row's 4-byte words, 2-byte halves and bytes things stand; the number, a double, comes first. */
-const Word = { version: 2, account: 3, user: 4 } as const;
+const Word = { version: 2, account: 3, user: 4, spendPlace: 5 } as const;
 const halfOfExpiry = 12;
 const byteOfLength = 26;
 const byteOfMarks = 27;
@@ -42,6 +42,10 @@ export class Card implements CardProfile {
   rules: Rules | null = null;
   account = 0;
   user = 0;
+  /** Slot in Cards. */
+  slot = 0;
+  /** Slot in Spend, as it was noted; −1 when it was not. */
+  spendSlot = -1;
 }
 
 export class Cards {
@@ -100,6 +104,8 @@ export class Cards {
     card.rules = (marks & Mark.hasRules) === 0 ? null : this.#rules.get(slot)!;
     card.account = words[base + Word.account]!;
     card.user = words[base + Word.user]!;
+    card.slot = slot;
+    card.spendSlot = words[base + Word.spendPlace]! - 1;
   }
 
   version(slot: number): number {
@@ -132,6 +138,8 @@ export class Cards {
     expiresDay: number,
     rules: Rules | null,
   ): void {
+    // Another card under the same token: what was spent is not its own.
+    if (this.#numbers[slot * (rowBytes / 8)] !== number) this.noteSpendSlot(slot, -1);
     this.#numbers[slot * (rowBytes / 8)] = number;
     this.#words[slot * (rowBytes / 4) + Word.version] = version;
     const isNear = expiresDay >= 0 && expiresDay < expiryElsewhere;
@@ -150,6 +158,10 @@ export class Cards {
     const base = slot * (rowBytes / 4);
     this.#words[base + Word.account] = account;
     this.#words[base + Word.user] = user;
+  }
+
+  noteSpendSlot(slot: number, spendSlot: number): void {
+    this.#words[slot * (rowBytes / 4) + Word.spendPlace] = spendSlot + 1;
   }
 
   #isNamed(slot: number, bytes: Uint8Array, start: number, end: number): boolean {

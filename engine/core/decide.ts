@@ -19,11 +19,12 @@ import {
   windowDetail,
 } from './limit-names.js';
 import type { Outcome } from './outcome.js';
-import type { CardProfile, Users } from './profile.js';
+import type { CardProfile } from './profile.js';
 import { Reason } from './reasons.js';
 import { amountMinorMax, fundsMinorMax, type Request } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
+import type { Users } from './users.js';
 
 /** The owned state of one partition. */
 export interface Books {

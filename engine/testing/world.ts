@@ -12,11 +12,12 @@ import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
 import { detailName, type Level } from '../core/limit-names.js';
 import { Outcome, responseCode } from '../core/outcome.js';
-import { type CardProfile, Users } from '../core/profile.js';
+import type { CardProfile } from '../core/profile.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import { Request, type TextSlice } from '../core/request.js';
 import { compileRules, type Limits } from '../core/rules.js';
 import { Spend } from '../core/spend.js';
+import { Users } from '../core/users.js';
 
 export type TypeName = (typeof messageTypeNames)[number];
 export type ChannelName = (typeof channelNames)[number];
