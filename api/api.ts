@@ -94,7 +94,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     personal: data.customers,
     log,
   });
-  const generations = redis === null ? new LocalGenerations() : new SharedGenerations(redis);
+  const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
   housekeeping.add('idempotency keys', () => idempotency.sweep());

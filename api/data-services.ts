@@ -42,6 +42,7 @@ export interface DataServices {
   readonly customers: PersonalCustomers;
   readonly feed: Effectiveness;
   readonly cache: Cache;
+  readonly invalidations: Invalidations;
   /** Starts what runs beside the requests. */
   startData(): Promise<void>;
   stopData(): Promise<void>;
@@ -87,6 +88,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
     customers,
     feed,
     cache,
+    invalidations,
     startData: async () => {
       invalidations.start();
       void shareCache(cache, redis, database, log);

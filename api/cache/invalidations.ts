@@ -9,21 +9,28 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Log } from '../log.js';
-import type { Database } from '../stores/postgres.js';
+import type { Database, Sql } from '../stores/postgres.js';
 import type { Cache } from './cache.js';
 
 const channel = 'cache';
 const groupPattern = /^[a-z]{1,16}:\d{1,16}$/;
 const cardPattern = /^card (\S{1,200})$/;
+const tenantPattern = /^tenant ([cu]\d{1,16}) (\S{1,40})$/;
 const beatEveryMs = 1_000;
 /** Missed changes may be served for as long. */
 const deafAfterMs = 3_500;
+/** Tenants that wrote while the message before was on its way; beyond it, others see what they wrote a little later. */
+const writersMax = 10_000;
 
 export class Invalidations {
   readonly #database: Database;
   readonly #cache: Cache;
   readonly #log: Log;
-  readonly #beat = `beat ${process.pid} ${randomInt(2 ** 47)}`;
+  readonly #sender = `${process.pid}-${randomInt(2 ** 47)}`;
+  readonly #beat = `beat ${this.#sender}`;
+  readonly #writers = new Set<string>();
+  #telling: Promise<void> | null = null;
+  #heardWriter: (tenant: string) => void = () => undefined;
   #close: (() => Promise<void>) | null = null;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
@@ -52,6 +59,7 @@ export class Invalidations {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    await this.#telling;
     await this.#running;
     await this.#disconnect();
   }
@@ -63,6 +71,34 @@ export class Invalidations {
     } catch (error) {
       // Then they do not hear their beats either, and keep nothing.
       this.#log.debug({ error: (error as Error).message }, 'other processes were not told of a change');
+    }
+  }
+
+  /** Tells the other processes that a tenant wrote something. Nobody waits for it; what comes meanwhile goes together. */
+  wrote(tenant: string): void {
+    if (this.#isStopped || this.#writers.size >= writersMax) return;
+    this.#writers.add(tenant);
+    this.#telling ??= this.#tellOfWriters().finally(() => {
+      this.#telling = null;
+    });
+  }
+
+  /** @param heard called for each tenant that wrote something at another process */
+  onWrite(heard: (tenant: string) => void): void {
+    this.#heardWriter = heard;
+  }
+
+  async #tellOfWriters(): Promise<void> {
+    while (this.#writers.size > 0) {
+      const texts = [...this.#writers].map((tenant) => `tenant ${tenant} ${this.#sender}`);
+      this.#writers.clear();
+      try {
+        const notify = (sql: Sql) => sql`select pg_notify(${channel}, text) from unnest(${texts}::text[]) text`;
+        await this.#database.run('cache.notify', notify);
+      } catch (error) {
+        // What they keep they keep for moments only.
+        this.#log.debug({ error: (error as Error).message }, 'other processes were not told of writes');
+      }
     }
   }
 
@@ -100,6 +136,8 @@ export class Invalidations {
       this.#cache.listening(true);
       return;
     }
+    const [, tenant, sender] = tenantPattern.exec(text) ?? [];
+    if (tenant !== undefined && sender !== this.#sender) this.#heardWriter(tenant);
     const [, token] = cardPattern.exec(text) ?? [];
     if (token !== undefined) this.#cache.heardCard(token);
     if (!groupPattern.test(text)) return;

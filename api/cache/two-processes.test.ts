@@ -6,6 +6,7 @@ import { until } from '../../engine/testing/engine-process.js';
 import { request, startTestApi } from '../testing/api-inside.js';
 import { ApiProcess } from '../testing/api-process.js';
 import { type ApiUnderTest, Customer } from '../testing/customer.js';
+import { createCompany } from '../testing/tenants.js';
 
 for (const withRedis of [true, false]) {
   t.test(withRedis ? 'with Redis' : 'without Redis', async (t) => {
@@ -50,3 +51,34 @@ for (const withRedis of [true, false]) {
     }
   });
 }
+
+t.test('without Redis, an answer that is kept goes when its tenant wrote something at another process', async (t) => {
+  const first = await startTestApi(t);
+  const second = new ApiProcess(await findFreePort(), { DATABASE_URL: first.databaseUrl, LOG_LEVEL: 'info' });
+  t.teardown(() => second.stop());
+  await second.ready();
+  const { generations, invalidations } = first.api.services;
+  await until('the first process hears', () => invalidations.isListening);
+  const acme = await createCompany(first.sql, 'acme');
+  await createCompany(first.sql, 'other');
+  const token = await first.tokenOf(acme.user('owner').id);
+  const path = '/api/companies/co_acme';
+  t.equal((await first.request('GET', path, { token })).status, 200);
+  t.equal((await first.request('GET', path, { token })).headers.get('x-cache'), 'hit');
+  const companies = await first.sql<{ id: string }[]>`select id::text from companies order by id`;
+  const tenants = companies.map(({ id }) => `c${id}`);
+  const [before, untouched] = await Promise.all(tenants.map((tenant) => generations.current(tenant)));
+
+  t.equal((await request(second.url, 'PATCH', path, { token, body: { name: 'Acme & Sons' } })).status, 200);
+  // A generation has no lifetime that could have ended: this is the message.
+  await until(
+    'the first process has heard of the write',
+    async () => (await generations.current(tenants[0]!)) !== before,
+  );
+  t.match((await first.request('GET', path, { token })).json, { name: 'Acme & Sons' });
+  t.equal(await generations.current(tenants[1]!), untouched, 'what others have is kept');
+
+  const heard = await generations.current(tenants[0]!);
+  await first.request('PATCH', path, { token, body: { name: 'Acme' } });
+  t.not(await generations.current(tenants[0]!), heard, 'at once where it was written');
+});

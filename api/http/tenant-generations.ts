@@ -1,6 +1,6 @@
 /**
  * A number per tenant that changes with each of the tenant's writes: what was kept under an older one is stale. Kept in
- * this process, or in Redis for all processes that share it.
+ * Redis for all processes, or in each process, which tells the others of its writes.
  */
 import { LRUCache } from 'lru-cache';
 import type { RedisConnection } from '../stores/redis.js';
@@ -8,8 +8,14 @@ import type { RedisConnection } from '../stores/redis.js';
 export interface TenantGenerations {
   /** Null: not known right now, so nothing that is kept may be used. */
   current(tenant: string): Promise<string | null> | string | null;
-  /** Resolves once every process that shares the generations sees a new one. */
+  /** Resolves once this process sees a new one, and with Redis every process. */
   advance(tenant: string): Promise<void>;
+}
+
+/** How processes tell each other that a tenant wrote something. */
+export interface WriteMessages {
+  wrote(tenant: string): void;
+  onWrite(heard: (tenant: string) => void): void;
 }
 
 /** Tenants that wrote lately. */
@@ -20,8 +26,11 @@ export class LocalGenerations implements TenantGenerations {
   /** For tenants without an entry: changes when one was pushed out, so that it never gets an old number back. */
   #floor = 0;
   readonly #numbers: LRUCache<string, number>;
+  readonly #messages: WriteMessages;
 
-  constructor() {
+  constructor(messages: WriteMessages) {
+    this.#messages = messages;
+    messages.onWrite((tenant) => this.#renew(tenant));
     this.#numbers = new LRUCache({
       max: tenantsMax,
       dispose: (_number, _tenant, reason) => {
@@ -34,7 +43,13 @@ export class LocalGenerations implements TenantGenerations {
     return String(this.#numbers.get(tenant) ?? this.#floor);
   }
 
+  /** Others see it some milliseconds later. */
   async advance(tenant: string): Promise<void> {
+    this.#renew(tenant);
+    this.#messages.wrote(tenant);
+  }
+
+  #renew(tenant: string): void {
     this.#numbers.set(tenant, ++this.#last);
   }
 }
