@@ -83,7 +83,7 @@ export async function startEngine(
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
   const changeLog = redisUrl === '' ? null : new ChangeLog();
-  const near = changeLog === null ? null : nearCards(config, feed.cacheSpace, changeLog);
+  const near = changeLog === null ? null : nearCards(config, () => feed.cacheSpace, changeLog);
   const loads = new Loads(database, near, nowMs, partitionOfOwner, guard);
   const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
   const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
@@ -284,7 +284,7 @@ export async function startEngine(
   };
 }
 
-function nearCards(config: EngineConfig, space: string, changeLog: ChangeLog): NearCards {
+function nearCards(config: EngineConfig, space: () => string, changeLog: ChangeLog): NearCards {
   const client = connectRedis(config.redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
   const lookMsMax = Math.min(cacheLookMsMax, config.deadlineMs * cacheLookShareMax);
   return new NearCards(new CardCache(client, { space, lifetimeS: config.cacheCardS, lookMsMax }), changeLog);

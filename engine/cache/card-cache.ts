@@ -15,8 +15,8 @@ import { cardKey } from './keys.js';
 const writesMax = 8;
 
 export interface CardCacheOptions {
-  /** Names the database whose cards these are. */
-  readonly space: string;
+  /** Names the database whose cards these are; '' while that is not known, and the cache is not used. */
+  readonly space: () => string;
   readonly lifetimeS: number;
   /** Longest that a look may take: far below what the one who waits has. */
   readonly lookMsMax: number;
@@ -38,7 +38,7 @@ export class CardCache {
 
   /** Whether it is worth a look. */
   get isUp(): boolean {
-    return this.#client.status === 'ready' && !this.#breaker.isResting;
+    return this.#client.status === 'ready' && this.#options.space() !== '' && !this.#breaker.isResting;
   }
 
   /** Resolves once Redis is there, or was waited for long enough. */
@@ -56,11 +56,11 @@ export class CardCache {
   /** Cards by token, as far as Redis has them and answers in time. Never rejects. */
   async look(tokens: readonly string[]): Promise<ReadonlyMap<string, CachedCard>> {
     const found = new Map<string, CachedCard>();
-    if (tokens.length === 0 || this.#client.status !== 'ready' || !this.#breaker.tryPass()) return found;
+    if (tokens.length === 0 || !this.isUp || !this.#breaker.tryPass()) return found;
     let values: readonly (Buffer | null)[];
     try {
-      const keys = tokens.map((token) => cardKey(this.#options.space, token));
-      values = await withinMs(getMany(this.#client, keys), this.#options.lookMsMax);
+      const keys = tokens.map((token) => cardKey(this.#options.space(), token));
+      values = await getMany(this.#client, keys, this.#options.lookMsMax);
       this.#breaker.succeeded();
     } catch {
       this.#breaker.failed();
@@ -102,7 +102,7 @@ export class CardCache {
     const values: [key: string, value: Buffer][] = [];
     for (const card of cards) {
       const bytes = packCard({ card, asOf });
-      if (bytes !== null) values.push([cardKey(this.#options.space, card.token), bytes]);
+      if (bytes !== null) values.push([cardKey(this.#options.space(), card.token), bytes]);
     }
     try {
       await setMany(this.#client, values, this.#options.lifetimeS);
@@ -111,17 +111,5 @@ export class CardCache {
       this.#breaker.failed();
       this.counts.unwritten += values.length;
     }
-  }
-}
-
-async function withinMs<T>(answer: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

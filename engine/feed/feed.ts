@@ -91,7 +91,7 @@ export class EngineFeed {
     this.#lease = new Lease(this.#options.staleMsMax, began, newest);
   }
 
-  /** Names what is cached of the database. Known once registered. */
+  /** Names what is cached of the database; '' until registered. */
   get cacheSpace(): string {
     return this.#cacheSpace;
   }

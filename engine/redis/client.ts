@@ -107,10 +107,38 @@ function retryDelay(attempts: number): number {
   return Math.min(retryMsMin * 2 ** Math.min(attempts, 10), retryMsMax);
 }
 
-/** Values of many keys in one go; a cluster is asked key by key, since they live on different nodes. */
-export async function getMany(client: RedisClient, keys: readonly string[]): Promise<readonly (Buffer | null)[]> {
-  if (client instanceof Cluster) return Promise.all(keys.map((key) => client.getBuffer(key)));
-  return client.mgetBuffer(...keys);
+/**
+ * Values of many keys in one go, as far as they come within `msMax`. A cluster is asked key by key, since they live on
+ * different nodes: one of them that is away or slow hides its own keys only. Throws when nothing came at all.
+ */
+export async function getMany(
+  client: RedisClient,
+  keys: readonly string[],
+  msMax: number,
+): Promise<readonly (Buffer | null)[]> {
+  if (!(client instanceof Cluster)) return withinMs(client.mgetBuffer(...keys), msMax);
+  const values = new Array<Buffer | null>(keys.length).fill(null);
+  let answers = 0;
+  const asked = keys.map(async (key, index) => {
+    values[index] = await client.getBuffer(key);
+    answers++;
+  });
+  await withinMs(Promise.allSettled(asked), msMax).catch(() => undefined);
+  if (answers === 0) throw new Error(`no answer within ${msMax} ms`);
+  // A copy: what comes too late must not change it any more.
+  return [...values];
+}
+
+async function withinMs<T>(answer: Promise<T>, msMax: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${msMax} ms`)), msMax);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Sets many keys with one lifetime, sent together. Throws when one of them was not set in time. */
