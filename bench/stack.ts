@@ -37,7 +37,12 @@ export interface Stack {
   readonly echo: ServerProcess & { readonly port: number; readonly metricsUrl: null; readonly storePid: null };
   readonly credentials: { readonly user: string; readonly password: string };
   /** Ends the engine (`kill`: as a power cut would) and starts it again, with other variables if given. */
-  restartEngine(options?: { readonly env?: Readonly<Record<string, string>>; readonly kill?: boolean }): Promise<void>;
+  restartEngine(options?: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly kill?: boolean;
+    /** What is done while no engine runs. */
+    readonly between?: () => Promise<void>;
+  }): Promise<void>;
   /** Ends all processes and removes the data. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -87,8 +92,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       echo,
       credentials,
-      async restartEngine({ env, kill } = {}) {
+      async restartEngine({ env, kill, between } = {}) {
         await (kill === true ? engine.kill() : engine.stop());
+        await between?.();
         engine = await start({ ...options.engineEnv, ...env });
       },
       stop,
