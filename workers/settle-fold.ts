@@ -456,7 +456,8 @@ export class SettleFold {
 
   #accountColumns(): string[] {
     const columns = new ArrayColumns(accountTypes.length);
-    for (const [account, books] of this.#books) {
+    // In the order of the index: neighbours stand on one page, and whoever locks several accounts does so in this order too.
+    for (const [account, books] of [...this.#books].sort(([left], [right]) => left - right)) {
       columns.add(account).add(books.funds).add(books.held).add(books.posted).endRow();
     }
     return columns.literals();
@@ -464,6 +465,8 @@ export class SettleFold {
 
   #spendColumns(): string[] {
     const columns = new ArrayColumns(spendTypes.length);
+    for (const runs of this.#spendRounds)
+      runs.sort((left, right) => left.level - right.level || left.entity - right.entity);
     for (const run of this.#spendRounds.flat()) {
       columns
         .add(run.level)

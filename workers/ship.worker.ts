@@ -8,7 +8,8 @@ import type postgres from 'postgres';
 import { Progress } from '../engine/core/progress.js';
 import type { JournalSizes } from './journal.js';
 import { openSettleConnection, readJournalPosition, settle } from './settle.js';
-import { Shipper, type ShipperTuning } from './shipper.js';
+import type { ShipperTuning } from './ship-tuning.js';
+import { Shipper } from './shipper.js';
 import { FileStorage } from './storage.js';
 
 export interface ShipWorkerData {

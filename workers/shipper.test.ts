@@ -131,6 +131,41 @@ t.test('every record settles exactly once and in order, whatever the connection 
   );
 });
 
+t.test('full batches follow each other: the next one is sent while Postgres works on the one before', async (t) => {
+  const postgres = new FakePostgres();
+  let underWay = 0;
+  let most = 0;
+  const settle: Settle = async (...batch) => {
+    underWay++;
+    most = Math.max(most, underWay);
+    const applied = await postgres.settle(...batch);
+    underWay--;
+    return applied;
+  };
+  const { shipper, open, options } = world({
+    settle,
+    readPosition: postgres.readPosition,
+    tuning: { recordsMax: 2, backlogRecordsMax: 6 },
+  });
+  const writer = open();
+  const appendTen = (from: number) => {
+    for (let index = 0; index < 10; index++) append(writer, [numbered(from + index)]);
+  };
+  appendTen(1);
+  shipper.resume(0);
+  t.ok(await shipper.drain(60_000));
+  t.equal(most, 2, 'two at once, never more');
+  t.equal(postgres.calls, 5);
+
+  // One that finds another position than its own, as behind a batch that takes two statements, is sent once more.
+  postgres.weather = ['fine', 'elsewhere'];
+  appendTen(11);
+  t.ok(await shipper.drain(60_000));
+  t.equal(postgres.applied.length, 20);
+  t.equal(options.progress.partitions[0]!.settleFailures, 0, 'and is no failure');
+  await shipper.stop();
+});
+
 t.test('settled segments go, spares stand ready, and the worker rolls into them', async (t) => {
   const { storage, shipper, open, options, postgres } = world();
   const writer = open();

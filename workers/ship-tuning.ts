@@ -1,0 +1,49 @@
+/** When the shipper ships, how much at once, and how it gives way to the front. */
+export interface ShipperTuning {
+  /** Most records and bytes of a batch: about what a statement may take before its parse and its locks hurt others. */
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+  /** How long records wait for company, milliseconds. */
+  readonly delayMs: number;
+  /**
+   * While requests are in flight, less than a full batch waits `holdBackMax` more delays: each commit of Postgres is a sync
+   * that a sync of ours may have to wait for.
+   */
+  readonly holdBackMax: number;
+  /** From this many requests in flight on the front is busy: Postgres shares our cores. */
+  readonly busyRequests: number;
+  /** While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. */
+  readonly restShare: number;
+  /** Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work. */
+  readonly restMsMax: number;
+  /** At this backlog the shipper ships at full speed, busy or not. */
+  readonly backlogRecordsMax: number;
+  /** Wait after the first failure; doubled up to the second. Milliseconds. */
+  readonly retryMsMin: number;
+  readonly retryMsMax: number;
+  /** Zeroed files kept ready per partition. */
+  readonly spareCount: number;
+  /** Pause between two steps of making a spare, milliseconds. */
+  readonly spareStepMs: number;
+  /**
+   * The same while another spare is ready: each step commits the file system's own journal, and a sync of the syncer's that
+   * meets one waits for it. At full load (16 MB/s) a ready spare lasts four seconds; without one, steps hurry.
+   */
+  readonly spareUnhurriedMs: number;
+}
+
+export const shipperTuningDefault: ShipperTuning = {
+  recordsMax: 5_000,
+  bytesMax: 4 * 1024 * 1024,
+  delayMs: 25,
+  busyRequests: 16,
+  holdBackMax: 8,
+  restShare: 9,
+  restMsMax: 2_000,
+  backlogRecordsMax: 1_000_000,
+  retryMsMin: 50,
+  retryMsMax: 5_000,
+  spareCount: 2,
+  spareStepMs: 16,
+  spareUnhurriedMs: 250,
+};
