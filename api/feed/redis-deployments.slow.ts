@@ -11,7 +11,7 @@ import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { frameChannel, readFrame } from '../../engine/core/feed-frame.js';
 import { RedisListener } from '../../engine/redis/channel.js';
 import { connectRedis } from '../../engine/redis/client.js';
-import { until } from '../../engine/testing/engine-process.js';
+import { metric, until } from '../../engine/testing/engine-process.js';
 import { SharedFailureCounter } from '../auth/failure-counters.js';
 import { RedisConnection } from '../stores/redis.js';
 import { request } from '../testing/api-inside.js';
@@ -105,6 +105,20 @@ async function isShared(deployment: Deployment, redisUrl: string): Promise<void>
     for (const connection of [one, other]) connection.close();
     await second.stop();
   }
+}
+
+/** A card that one engine kept is found by its successor. */
+async function isFoundAgain(deployment: Deployment, redisUrl: string): Promise<void> {
+  const count = async (name: string) => metric(deployment.engine, name);
+  await until('the engine finds the card in Redis', async () => {
+    await deployment.startEngine({ REDIS_URL: redisUrl });
+    const isLooked = async () =>
+      (await count('card_cache_redis_total{result="hit"}')) +
+        (await count('card_cache_redis_writes_total{result="written"}')) >
+      0;
+    await until('the card is in Redis', isLooked);
+    return (await count('card_cache_redis_total{result="hit"}')) > 0;
+  });
 }
 
 /** A node hangs until its connection is given up: what it was asked is asked of nobody a second time. */
@@ -213,6 +227,7 @@ t.test('Cluster: a node dies and is replaced, then one dies that is not', { time
   const deployment = await Deployment.start(t, { REDIS_URL: redis.url });
   await comesByRedis(t, deployment, redis.url, 'before anything happened');
   await isShared(deployment, redis.url);
+  await isFoundAgain(deployment, redis.url);
 
   const [replaced, missed] = redis.nodes as [OwnRedis, OwnRedis];
   await isSentOnce(t, redis.url, missed);
