@@ -189,7 +189,7 @@ export async function startEngine(
     port: config.opsPort,
     engineToken: config.engineToken,
     health,
-    metrics: async () => ({ contentType: telemetry.registry.contentType, text: await telemetry.registry.metrics() }),
+    metrics: async () => ({ contentType: telemetry.contentType, text: await telemetry.text() }),
     admin: {
       accounts: (publicIds) => reader.accounts(publicIds),
       windows: (entities) => reader.windows(entities),

@@ -1,34 +1,15 @@
-/**
- * Metrics of the engine, for Prometheus. The hot path adds to plain arrays; prom-client (its only importer) reads them
- * when somebody scrapes.
- */
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
+/** Metrics of the engine. The hot path adds to plain arrays, which are read when somebody scrapes. */
 import { type Progress, syncNsBounds } from './core/progress.js';
 import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
 import type { FeedState } from './feed/feed.js';
 import { type LoadSource, loadSources } from './loader.js';
+import { Buckets } from './process/buckets.js';
+import { Metrics } from './process/metrics.js';
 
 /** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
 const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
 const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
-
-/** Counts into buckets without allocating; shown as a Prometheus histogram. */
-class Buckets {
-  readonly counts: Float64Array;
-  sum = 0;
-
-  constructor(readonly bounds: readonly number[]) {
-    this.counts = new Float64Array(bounds.length + 1);
-  }
-
-  add(value: number): void {
-    let index = 0;
-    while (index < this.bounds.length && value > this.bounds[index]!) index++;
-    this.counts[index]! += 1;
-    this.sum += value;
-  }
-}
 
 const loadHelp: Readonly<Record<LoadSource, string>> = {
   redis: 'Time of bringing a card from Redis alone',
@@ -39,8 +20,7 @@ const loadHelp: Readonly<Record<LoadSource, string>> = {
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
 
-export class Telemetry {
-  readonly registry = new Registry();
+export class Telemetry extends Metrics {
   readonly #decisions = new Float64Array(reasonTable.length);
   readonly #refusals = new Float64Array(reasonTable.length);
   /** Ledger commands by `type:reason`. */
@@ -56,11 +36,11 @@ export class Telemetry {
   late = 0;
 
   constructor(progress: Progress, gauges: () => EngineGauges) {
-    collectDefaultMetrics({ register: this.registry });
-    this.#counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
+    super();
+    this.counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
       for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
     });
-    this.#counter(
+    this.counter(
       'authorization_refusals_total',
       'Requests answered 503 undecided, by reason',
       ['reason'],
@@ -71,52 +51,44 @@ export class Telemetry {
         }
       },
     );
-    this.#counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) =>
+    this.counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) =>
       counter.inc(this.badRequests),
     );
-    this.#counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
+    this.counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
       counter.inc(this.unauthorized),
     );
-    this.#counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
+    this.counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
       counter.inc(this.unsupported),
     );
-    this.#counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
+    this.counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
       counter.inc(this.aborted),
     );
-    this.#counter('authorization_repeated_total', 'Questions answered from the journal', [], (counter) =>
+    this.counter('authorization_repeated_total', 'Questions answered from the journal', [], (counter) =>
       counter.inc(this.repeated),
     );
-    this.#counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
+    this.counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
       counter.inc(this.late),
     );
-    this.#counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
+    this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
       for (const [key, count] of this.#commands) {
         const [type = '', reason = ''] = key.split(':');
         counter.inc({ type, reason }, count);
       }
     });
     for (const [index, hop] of hops.entries()) {
-      this.#histogram(
+      this.histogram(
         `authorization_${hop}_seconds`,
         `Time of the hop "${hop}" (wait: arrival to sealing; decide: the worker, with its sync; answer: back to sent)`,
-        () => [boundsMs.map((bound) => bound / 1000), this.#hops[index]!.counts, this.#hops[index]!.sum / 1000],
+        () => [this.#hops[index]!.observed(1000)],
       );
     }
     for (const [index, source] of loadSources.entries()) {
-      this.#histogram(`load_${source}_seconds`, loadHelp[source], () => [
-        boundsMs.map((bound) => bound / 1000),
-        this.#loads[index]!.counts,
-        this.#loads[index]!.sum / 1000,
-      ]);
+      this.histogram(`load_${source}_seconds`, loadHelp[source], () => [this.#loads[index]!.observed(1000)]);
     }
-    this.#histogram('authorization_batch_size', 'Messages per batch', () => [
-      batchBounds,
-      this.#batch.counts,
-      this.#batch.sum,
-    ]);
+    this.histogram('authorization_batch_size', 'Messages per batch', () => [this.#batch.observed(1)]);
     this.#journal(progress);
     this.#gauges(gauges);
-    this.#counter(
+    this.counter(
       'card_cache_redis_total',
       'Cards looked for in Redis: found, of them overtaken by a change or malformed, not there, or looks without an answer',
       ['result'],
@@ -130,7 +102,7 @@ export class Telemetry {
         counter.inc({ result: 'timeout' }, cache.failures);
       },
     );
-    this.#counter('card_cache_redis_writes_total', 'Cards kept in Redis, or not', ['result'], (counter) => {
+    this.counter('card_cache_redis_writes_total', 'Cards kept in Redis, or not', ['result'], (counter) => {
       const { cache } = gauges();
       if (cache === null) return;
       counter.inc({ result: 'written' }, cache.written);
@@ -180,13 +152,13 @@ export class Telemetry {
       ['shipper_settled_batches_total', 'Settle statements', () => sum((p) => p.settledBatches)],
       ['shipper_failures_total', 'Settle statements that failed', () => sum((p) => p.settleFailures)],
     ];
-    for (const [name, help, value] of counters) this.#counter(name, help, [], (counter) => counter.inc(value()));
-    this.#histogram('journal_sync_seconds', 'Time of one fdatasync', () => {
+    for (const [name, help, value] of counters) this.counter(name, help, [], (counter) => counter.inc(value()));
+    this.histogram('journal_sync_seconds', 'Time of one fdatasync', () => {
       const counts = new Float64Array(syncNsBounds.length + 1);
       for (const partition of progress.partitions) {
         for (const [index, count] of partition.syncBuckets().entries()) counts[index]! += count;
       }
-      return [syncNsBounds.map((bound) => bound / 1e9), counts, sum((p) => p.syncNs) / 1e9];
+      return [{ bounds: syncNsBounds.map((bound) => bound / 1e9), counts, sum: sum((p) => p.syncNs) / 1e9 }];
     });
     const perPartition: [string, string, (partition: Progress['partitions'][number]) => number][] = [
       ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],
@@ -194,13 +166,13 @@ export class Telemetry {
       ['shipper_lag_records', 'Durable records that Postgres does not have yet', (p) => p.backlogRecords],
     ];
     for (const [name, help, value] of perPartition) {
-      this.#gauge(name, help, ['partition'], (gauge) => {
+      this.gauge(name, help, ['partition'], (gauge) => {
         for (const [index, partition] of progress.partitions.entries()) {
           gauge.set({ partition: String(index) }, value(partition));
         }
       });
     }
-    this.#gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
+    this.gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
       const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.shippedAtMs : 0));
       gauge.set(Math.max(0, ...lags) / 1000);
     });
@@ -208,7 +180,7 @@ export class Telemetry {
 
   #gauges(read: () => EngineGauges): void {
     const gauge = (name: string, help: string, pick: (gauges: EngineGauges) => number) =>
-      this.#gauge(name, help, [], (target) => target.set(pick(read())));
+      this.gauge(name, help, [], (target) => target.set(pick(read())));
     gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
     gauge('lane_depth', 'Messages in open and running slabs', (g) => g.laneDepth);
     gauge('loader_waiting', 'Messages that wait for something to be loaded', (g) => g.loaderWaiting);
@@ -218,7 +190,7 @@ export class Telemetry {
     gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
     gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
-    this.#gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
+    this.gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
       for (const [index, phases] of read().startPhases.entries()) {
         const partition = index === 0 ? '' : String(index - 1);
         for (const [phase, ms] of phases) target.set({ phase, partition }, ms);
@@ -236,59 +208,6 @@ export class Telemetry {
     gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
     gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);
     gauge('feed_snapshots', 'Times that the outbox did not reach back and all was read', (g) => g.feed.snapshots);
-  }
-
-  #counter(name: string, help: string, labelNames: string[], collect: (counter: Counter) => void): void {
-    this.registry.registerMetric(
-      new Counter({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          collect(this);
-        },
-      }),
-    );
-  }
-
-  #gauge(name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => void): void {
-    this.registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          collect(this);
-        },
-      }),
-    );
-  }
-
-  /** prom-client counts its own histograms value by value; ours are counted already, so we show them as one. */
-  #histogram(name: string, help: string, read: () => [readonly number[], Float64Array, number]): void {
-    const metric = {
-      name,
-      help,
-      type: 'histogram',
-      aggregator: 'sum',
-      get: async () => {
-        const [bounds, counts, sum] = read();
-        const values: { metricName: string; labels: Record<string, string | number>; value: number }[] = [];
-        let total = 0;
-        for (const [index, count] of counts.entries()) {
-          total += count;
-          values.push({ metricName: `${name}_bucket`, labels: { le: bounds[index] ?? '+Inf' }, value: total });
-        }
-        values.push({ metricName: `${name}_sum`, labels: {}, value: sum });
-        values.push({ metricName: `${name}_count`, labels: {}, value: total });
-        return { name, help, type: 'histogram', aggregator: 'sum', values };
-      },
-      reset: () => undefined,
-    };
-    this.registry.registerMetric(metric as unknown as Metric);
   }
 }
 

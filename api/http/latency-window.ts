@@ -2,9 +2,11 @@
  * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets of
  * which only the last one to two minutes count. Adding allocates nothing.
  */
+import { Buckets } from '../../engine/process/buckets.js';
+import type { Observed } from '../../engine/process/metrics.js';
 
 /** Upper bounds of the Prometheus buckets. */
-export const latencyBoundsMs = [0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] as const;
+const latencyBoundsMs = [0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] as const;
 
 /** Fine buckets: 8 % apart, from 0.05 ms up to a minute and beyond. */
 const fineGrowth = 1.08;
@@ -14,24 +16,21 @@ const logGrowth = Math.log(fineGrowth);
 const windowMs = 60_000;
 
 export class LatencyWindow {
-  readonly #counts = new Float64Array(latencyBoundsMs.length + 1);
-  #sumMs = 0;
+  readonly #all = new Buckets(latencyBoundsMs);
   #current = new Uint32Array(fineCount);
   #previous = new Uint32Array(fineCount);
   #currentSinceMs = 0;
 
   /** @param nowMs of performance.now() */
   add(tookMs: number, nowMs: number = performance.now()): void {
-    let index = 0;
-    while (index < latencyBoundsMs.length && tookMs > latencyBoundsMs[index]!) index++;
-    this.#counts[index]! += 1;
-    this.#sumMs += tookMs;
+    this.#all.add(tookMs);
     this.#turn(nowMs);
     this.#current[fineIndex(tookMs)]! += 1;
   }
 
-  total(): { readonly counts: Float64Array; readonly sumMs: number } {
-    return { counts: this.#counts, sumMs: this.#sumMs };
+  /** All of them, in seconds. */
+  observed(): Observed {
+    return this.#all.observed(1000);
   }
 
   /** The latency in milliseconds below which the share `quantile` stayed, 8 % above at most; 0 when nothing was counted. */

@@ -49,7 +49,7 @@ export function operationsRoutes({ health, telemetry }: Services) {
       summary: 'Metrics for Prometheus',
       schemas: { responses: { 200: Type.String() } },
       handler: async (_request, reply) => {
-        reply.header('content-type', telemetry.registry.contentType).serializer((text: string) => text);
+        reply.header('content-type', telemetry.contentType).serializer((text: string) => text);
         return telemetry.text();
       },
     }),

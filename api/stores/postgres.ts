@@ -8,9 +8,10 @@
  * microseconds (so that a keyset cursor loses none), dates as YYYY-MM-DD.
  */
 import postgres from 'postgres';
+import { isConnectionError } from '../../engine/process/driver-errors.js';
 import type { PostgresConfig } from '../config.js';
 import type { Log } from '../log.js';
-import { DatabaseUnavailable, isConnectionError } from './database-errors.js';
+import { DatabaseUnavailable } from './database-errors.js';
 
 /** Fragment and query builder. */
 export type Sql = postgres.Sql<{ bigint: number; timestamp: string; date: string }>;

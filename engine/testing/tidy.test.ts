@@ -20,6 +20,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine/core', ['engine/core']],
   ['engine/wire', ['engine/core', 'engine/wire']],
   ['engine/redis', ['engine/redis']],
+  ['engine/process', ['engine/process']],
   ['engine/cache', ['engine/cache', 'engine/core', 'engine/redis']],
   ['engine/testing', ['']],
   ['workers/testing', ['']],
@@ -27,9 +28,9 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   // The front starts its threads by URL and shares no module with them but core and wire.
   ['engine', ['engine']],
   ['workers', ['workers', 'engine/core', 'engine/wire']],
-  // Three folders of the engine are for both processes: how to reach Redis, what is cached there, and the masks of card
-  // data; sql has the collections of the personal store.
-  ['api', ['api', 'engine/core', 'engine/wire', 'engine/redis', 'engine/cache', 'sql']],
+  // Four folders of the engine are for both processes: how a process starts, stops and is measured, how to reach Redis,
+  // what is cached there, and the masks of card data; sql has the collections of the personal store.
+  ['api', ['api', 'engine/core', 'engine/wire', 'engine/process', 'engine/redis', 'engine/cache', 'sql']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql']],
   ['bench', ['']],
@@ -39,7 +40,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 const importersOf: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/pool.ts'],
-  'prom-client': ['engine/telemetry.ts', 'api/http/telemetry.ts'],
+  'prom-client': ['engine/process/metrics.ts'],
   pino: ['engine/log.ts', 'api/log.ts'],
   postgrator: ['sql/migrate.ts'],
   'currency-codes': ['engine/core/money.ts'],

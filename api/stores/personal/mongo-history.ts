@@ -5,7 +5,6 @@
 import type { Principal } from '../../http/principal.js';
 import { mccText } from '../transaction-rows.js';
 import {
-  type Merchant,
   type Spending,
   type SpendingKey,
   spendingGroupsMax,
@@ -13,7 +12,6 @@ import {
   type TransactionEvent,
   type TransactionFilter,
   type TransactionPage,
-  type TransactionStatus,
   type TransactionStore,
   type TransactionWithEvents,
 } from '../transactions.js';
@@ -26,23 +24,9 @@ import {
 } from './mongo-connection.js';
 
 /** A chain as it stood after `eventCount` messages. */
-export interface HistoryDocument extends Document {
+export interface HistoryDocument extends Document, Omit<Transaction, 'transactionId' | 'createdAt' | 'updatedAt'> {
   readonly _id: string;
   readonly userId: string;
-  readonly cardId: string;
-  readonly accountId: string;
-  readonly type: string;
-  readonly status: TransactionStatus;
-  readonly currency: string;
-  readonly amount: number;
-  readonly approvedAmount: number;
-  readonly heldAmount: number;
-  readonly postedAmount: number;
-  readonly refundedAmount: number;
-  readonly reason: string;
-  readonly detail: string | null;
-  readonly merchant: Merchant;
-  readonly channel: string | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   /** Held and posted: what counts as spent. */

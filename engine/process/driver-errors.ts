@@ -1,0 +1,18 @@
+/** What postgres.js says and throws when Postgres, or the way to it, goes. */
+
+/**
+ * An error that says that Postgres, or the way to it, has gone: postgres.js' own codes, Node's, and SQLSTATE classes 57
+ * (shutting down, cancelled by the statement limit), 53 (out of connections or memory) and 08.
+ */
+export function isConnectionError(reason: unknown): boolean {
+  const code = (reason as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^(CONNECT|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|57|53|08)/.test(code);
+}
+
+/**
+ * postgres.js 3.4.9 throws from a timer when a connection closes under a write that was put off (its issues 1066, 1154,
+ * 1208). The query itself is rejected or runs into its deadline, so the process may go on.
+ */
+export function isDriverWriteAfterClose(error: Error): boolean {
+  return error instanceof TypeError && /reading 'write'/.test(error.message) && /nextWrite/.test(error.stack ?? '');
+}

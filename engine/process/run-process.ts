@@ -1,0 +1,73 @@
+/**
+ * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean stop on
+ * SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end nothing.
+ */
+import { isConnectionError, isDriverWriteAfterClose } from './driver-errors.js';
+
+export interface Program<Config, Log extends ProcessLog> {
+  readonly name: string;
+  /** Throws a ConfigError with one clear line. */
+  configure(): Config;
+  createLog(config: Config): Log;
+  start(config: Config, log: Log): Promise<{ stop(): Promise<void> }>;
+}
+
+interface ProcessLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  fatal(fields: object, message: string): void;
+}
+
+export async function runProcess<Config, Log extends ProcessLog>(program: Program<Config, Log>): Promise<void> {
+  try {
+    const config = program.configure();
+    const log = program.createLog(config);
+    catchStrays(log);
+    const running = await program.start(config, log);
+    stopOnSignal(running, log);
+  } catch (error) {
+    const { name, message, stack } = error as Error;
+    process.stderr.write(`${program.name}: ${message}\n`);
+    if (name !== 'ConfigError' && process.env['LOG_LEVEL'] === 'debug') process.stderr.write(`${stack}\n`);
+    process.exit(1);
+  }
+}
+
+function stopOnSignal(running: { stop(): Promise<void> }, log: ProcessLog): void {
+  let isStopping = false;
+  const stop = () => {
+    // A second signal means: now.
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    running.stop().then(
+      () => process.exit(0),
+      (error: Error) => {
+        log.fatal({ error: error.message }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function catchStrays(log: ProcessLog): void {
+  process.on('uncaughtException', (error: Error) => {
+    if (isDriverWriteAfterClose(error)) {
+      log.error({ error: error.message }, 'database driver wrote to a closed connection');
+      return;
+    }
+    log.fatal({ error: error.message, stack: error.stack }, 'bug: stopping');
+    process.exit(1);
+  });
+  process.on('unhandledRejection', (reason: unknown) => {
+    // postgres.js asks for the server's types on every new connection, in a promise that nobody holds: a connection that
+    // is cut at that moment must not end the process. Whoever wanted the connection has an error of their own.
+    if (isConnectionError(reason)) {
+      log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
+      return;
+    }
+    log.fatal({ error: String(reason), stack: (reason as Error | undefined)?.stack }, 'bug: stopping');
+    process.exit(1);
+  });
+}
