@@ -3,7 +3,8 @@
  * still and is cut off by Redis for not reading, Redis itself hangs, and frames of the feed are repeated. Three times the
  * same: what engine and API keep after each, garbage collected, and what they took meanwhile.
  *
- * `node dist/bench/flood.js [cards] [changes of each]` (make bench-flood): in two minutes.
+ * `node dist/bench/flood.js [cards] [changes of each]` (make bench-flood): by Redis and by LISTEN/NOTIFY, in
+ * three minutes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,8 @@ export interface FloodOptions {
   readonly changesOfEach: number;
   /** After a first one, before which memory is not looked at: by then everything has happened once. */
   readonly floods: number;
+  /** False: hints travel by LISTEN/NOTIFY, and nothing is cut off, hangs or is repeated. */
+  readonly withRedis: boolean;
 }
 
 export interface FloodMemory {
@@ -75,7 +78,7 @@ export async function measureFlood(options: FloodOptions, log: (line: string) =>
   const database = await createTestDatabase();
   const folder = mkdtempSync(join(tmpdir(), 'flood-'));
   const limit = ['--client-output-buffer-limit', `pubsub ${unreadBytesMax} ${unreadBytesMax} 0`];
-  const redis = await OwnRedis.start(limit);
+  const redis = options.withRedis ? await OwnRedis.start(limit) : null;
   const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
   let stage: Stage | null = null;
   try {
@@ -84,7 +87,7 @@ export async function measureFlood(options: FloodOptions, log: (line: string) =>
     return await stage.run(options, log);
   } finally {
     await stage?.stop();
-    await redis.stop();
+    await redis?.stop();
     await sql.end({ timeout: 1 });
     await database.close();
     rmSync(folder, { recursive: true, force: true });
@@ -93,11 +96,11 @@ export async function measureFlood(options: FloodOptions, log: (line: string) =>
 
 class Stage {
   readonly #sql: postgres.Sql;
-  readonly #redis: OwnRedis;
+  readonly #redis: OwnRedis | null;
   readonly #engine: EngineProcess;
   readonly #api: ApiProcess;
   readonly #files: { readonly engine: string; readonly api: string };
-  readonly #speaker: RedisSpeaker;
+  readonly #speaker: RedisSpeaker | null;
   readonly #channel: string;
   readonly #frames: Buffer[] = [];
   #framesRepeated = 0;
@@ -107,7 +110,7 @@ class Stage {
 
   private constructor(
     sql: postgres.Sql,
-    redis: OwnRedis,
+    redis: OwnRedis | null,
     engine: EngineProcess,
     api: ApiProcess,
     files: { readonly engine: string; readonly api: string },
@@ -119,13 +122,13 @@ class Stage {
     this.#api = api;
     this.#files = files;
     this.#channel = channel;
-    this.#speaker = new RedisSpeaker(redis.url, 'flood');
+    this.#speaker = redis === null ? null : new RedisSpeaker(redis.url, 'flood');
   }
 
-  static async start(databaseUrl: string, folder: string, redis: OwnRedis, sql: postgres.Sql): Promise<Stage> {
+  static async start(databaseUrl: string, folder: string, redis: OwnRedis | null, sql: postgres.Sql): Promise<Stage> {
     const files = { engine: join(folder, 'engine.json'), api: join(folder, 'api.json') };
     const place = await enginePlace(databaseUrl, folder);
-    const common = { REDIS_URL: redis.url, LOG_LEVEL: 'error' };
+    const common = { LOG_LEVEL: 'error', ...(redis === null ? {} : { REDIS_URL: redis.url }) };
     const engine = await startEngineProcess(place, {
       ...common,
       ...probeEnvironment(files.engine),
@@ -147,7 +150,7 @@ class Stage {
   async run({ cards, changesOfEach, floods }: FloodOptions, log: (line: string) => void): Promise<FloodResult> {
     log('making the cards known to the engine');
     await this.#know(cards);
-    await this.#record(cards);
+    if (this.#redis !== null) await this.#record(this.#redis, cards);
     let seconds = await this.#flood(cards, changesOfEach);
     const kept = { engine: [await this.#probe('engine')], api: [await this.#probe('api')] };
     const peaks = { engine: [] as number[], api: [] as number[] };
@@ -173,7 +176,7 @@ class Stage {
   }
 
   async stop(): Promise<void> {
-    this.#speaker.stop();
+    this.#speaker?.stop();
     await this.#api.stop();
     await this.#engine.kill('SIGKILL');
   }
@@ -194,9 +197,9 @@ class Stage {
   }
 
   /** Frames as the relay sends them, to be repeated later. */
-  async #record(cards: number): Promise<void> {
+  async #record(redis: OwnRedis, cards: number): Promise<void> {
     let isListening = false;
-    const listener = new RedisListener(this.#redis.url, {
+    const listener = new RedisListener(redis.url, {
       name: 'flood',
       channel: this.#channel,
       connected: () => {
@@ -233,30 +236,22 @@ class Stage {
       }
       writtenMs += performance.now() - beganMs;
     };
-    const third = Math.ceil(changesOfEach / 3);
+    const third = Math.floor(changesOfEach / 3);
     await writes(0, third);
     // Still: it reads nothing, and Redis cuts it off for that.
     this.#isEngineStill = true;
     this.#engine.child.kill('SIGSTOP');
-    const repeating = until(
-      'the engine is cut off',
-      async () => {
-        await this.#repeat(5);
-        return !(await this.#isSubscribed());
-      },
-      healMs,
-      0,
-    );
-    await Promise.all([writes(third, 2 * third), repeating]);
-    this.#cuts++;
+    await Promise.all([writes(third, 2 * third), this.#redis === null ? null : this.#cutOff(this.#redis)]);
     this.#engine.child.kill('SIGCONT');
     this.#isEngineStill = false;
     // Redis hangs, for both.
-    this.#redis.pause();
+    this.#redis?.pause();
     await writes(2 * third, changesOfEach);
-    this.#redis.resume();
-    await until('Redis answers', () => this.#repeat(1));
-    await this.#repeat(repeats);
+    this.#redis?.resume();
+    if (this.#redis !== null) {
+      await until('Redis answers', () => this.#repeat(1));
+      await this.#repeat(repeats);
+    }
     await this.#inForce();
     return writtenMs / 1000;
   }
@@ -272,7 +267,7 @@ class Stage {
     for (let time = 0; time < times; time++) {
       for (let start = 0; start < this.#frames.length; start += unansweredMax) {
         const frames = this.#frames.slice(start, start + unansweredMax);
-        const sent = await Promise.all(frames.map((frame) => this.#speaker.publish(this.#channel, frame)));
+        const sent = await Promise.all(frames.map((frame) => this.#speaker!.publish(this.#channel, frame)));
         this.#framesRepeated += sent.filter((wasSent) => wasSent).length;
         isSent &&= sent.every((wasSent) => wasSent);
       }
@@ -280,9 +275,14 @@ class Stage {
     return isSent;
   }
 
-  /** Whether Redis has the engine among its subscribers. */
-  async #isSubscribed(): Promise<boolean> {
-    return String(await tell(this.#redis, ['CLIENT', 'LIST'])).includes(' name=engine-feed ');
+  /** Repeats frames until Redis has had enough of an engine that does not read them. */
+  async #cutOff(redis: OwnRedis): Promise<void> {
+    const isCutOff = async () => {
+      await this.#repeat(5);
+      return !String(await tell(redis, ['CLIENT', 'LIST'])).includes(' name=engine-feed ');
+    };
+    await until('the engine is cut off', isCutOff, healMs, 0);
+    this.#cuts++;
   }
 
   /** Waits until the engine has everything that was written. */
@@ -362,8 +362,10 @@ export function formatFlood(result: FloodResult): string {
 
 async function main(): Promise<number> {
   const [cards = 20_000, changesOfEach = 4] = process.argv.slice(2).map(Number);
-  const result = await measureFlood({ cards, changesOfEach, floods: 2 }, (line) => console.error(line));
-  console.log(formatFlood(result));
+  for (const withRedis of [true, false]) {
+    const result = await measureFlood({ cards, changesOfEach, floods: 2, withRedis }, (line) => console.error(line));
+    console.log(`${withRedis ? 'By Redis' : 'By LISTEN/NOTIFY'}\n\n${formatFlood(result)}\n`);
+  }
   return 0;
 }
 
