@@ -3,7 +3,7 @@
  * to "is it in force yet?". Every API process has one; they share the work by a lock in Postgres.
  */
 import type { Log } from '../log.js';
-import { EngineWatch } from './engines.js';
+import { EngineWatch, type Hop, type ObserveHop } from './engines.js';
 import { ListenPublisher } from './listen-publisher.js';
 import { type Change, RelayOutbox } from './outbox.js';
 import type { Publisher } from './publisher.js';
@@ -24,6 +24,9 @@ export interface ChangeFeedHealth {
   readonly engines: readonly { readonly id: string; readonly applied: number }[];
 }
 
+/** How long the ways of all changes that were waited for took together, and how many they were. */
+export type HopTotals = Readonly<Record<Hop, { count: number; sumMs: number }>>;
+
 export interface ChangeFeed {
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -33,6 +36,8 @@ export interface ChangeFeed {
    */
   effective(change: Change, timeoutMs?: number): Promise<boolean>;
   health(): ChangeFeedHealth;
+  /** For the metrics. */
+  readonly hops: HopTotals;
 }
 
 export interface ChangeFeedOptions {
@@ -40,10 +45,13 @@ export interface ChangeFeedOptions {
   /** '': hints travel by Postgres LISTEN/NOTIFY. */
   readonly redisUrl: string;
   readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Hears how long each way of each change took. */
+  readonly observe?: ObserveHop;
 }
 
 export class OutboxChangeFeed implements ChangeFeed {
   readonly #options: ChangeFeedOptions;
+  readonly hops: HopTotals = { numbered: { count: 0, sumMs: 0 }, in_force: { count: 0, sumMs: 0 } };
   readonly #outbox: RelayOutbox;
   readonly #watch: EngineWatch;
   #publisher: Publisher | null = null;
@@ -55,7 +63,15 @@ export class OutboxChangeFeed implements ChangeFeed {
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
     this.#outbox = new RelayOutbox(options.databaseUrl);
-    this.#watch = new EngineWatch(this.#outbox, (newest, entries) => this.#relay?.numbered(newest, entries));
+    this.#watch = new EngineWatch(
+      this.#outbox,
+      (newest, entries) => this.#relay?.numbered(newest, entries),
+      (hop, ms) => {
+        this.hops[hop].count++;
+        this.hops[hop].sumMs += ms;
+        options.observe?.(hop, ms);
+      },
+    );
   }
 
   /** Returns at once. While Postgres is away it keeps trying; nothing can be confirmed until then. */

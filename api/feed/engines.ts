@@ -15,8 +15,14 @@ const carryMax = 500;
 /** Waiters beyond this many are told "not known" at once. */
 const waitersMax = 10_000;
 
+/** Ways of a change: until its number is known, and from then until it is in force on every live engine. */
+export type Hop = 'numbered' | 'in_force';
+export type ObserveHop = (hop: Hop, ms: number) => void;
+
 interface Waiter {
   readonly change: Change;
+  /** When it came, then when its number was known. */
+  sinceMs: number;
   /** 0: its change is not known to have a number yet. */
   place: number;
   readonly settle: (isEffective: boolean) => void;
@@ -26,6 +32,7 @@ export class EngineWatch {
   readonly #outbox: Pick<RelayOutbox, 'confirm'>;
   /** Called when changes have got numbers, with those that got them here. */
   readonly #numbered: (newest: number, entries: readonly FeedEntry[]) => void;
+  readonly #observe: ObserveHop;
   readonly #waiters = new Set<Waiter>();
   /** What engines have said, and their rows. */
   readonly #applied = new Map<string, number>();
@@ -37,9 +44,14 @@ export class EngineWatch {
   #timer: NodeJS.Timeout | undefined;
   failures = 0;
 
-  constructor(outbox: Pick<RelayOutbox, 'confirm'>, numbered: (newest: number, entries: readonly FeedEntry[]) => void) {
+  constructor(
+    outbox: Pick<RelayOutbox, 'confirm'>,
+    numbered: (newest: number, entries: readonly FeedEntry[]) => void,
+    observe: ObserveHop,
+  ) {
     this.#outbox = outbox;
     this.#numbered = numbered;
+    this.#observe = observe;
   }
 
   /** A look is on its way: it may bring what somebody has just heard of. */
@@ -64,7 +76,7 @@ export class EngineWatch {
         if (this.#waiters.size === 0) this.#rest();
         resolve(isEffective);
       };
-      const waiter: Waiter = { change, place: 0, settle };
+      const waiter: Waiter = { change, sinceMs: performance.now(), place: 0, settle };
       const timer = setTimeout(() => settle(false), timeoutMs);
       this.#waiters.add(waiter);
       this.#round();
@@ -115,7 +127,13 @@ export class EngineWatch {
       const { newest, present, engines, entries } = await this.#outbox.confirm(changes, carryMax);
       // First of all: the engines begin while we go on.
       this.#numbered(newest, entries);
-      for (const [index, waiter] of unplaced.entries()) if (present[index] === true) waiter.place = Math.max(newest, 1);
+      const nowMs = performance.now();
+      for (const [index, waiter] of unplaced.entries()) {
+        if (present[index] !== true) continue;
+        waiter.place = Math.max(newest, 1);
+        this.#observe('numbered', nowMs - waiter.sinceMs);
+        waiter.sinceMs = nowMs;
+      }
       const ids = new Set(engines.map(({ id }) => id));
       for (const id of this.#applied.keys()) if (!ids.has(id)) this.#applied.delete(id);
       this.#live = [...ids];
@@ -133,7 +151,9 @@ export class EngineWatch {
     const slowest = Math.min(...this.#live.map((id) => this.#applied.get(id) ?? 0));
     const reached = Math.min(slowest, Number.MAX_SAFE_INTEGER);
     for (const waiter of [...this.#waiters]) {
-      if (waiter.place > 0 && waiter.place <= this.#liveAsOf && waiter.place <= reached) waiter.settle(true);
+      if (waiter.place === 0 || waiter.place > this.#liveAsOf || waiter.place > reached) continue;
+      this.#observe('in_force', performance.now() - waiter.sinceMs);
+      waiter.settle(true);
     }
   }
 }
