@@ -1,19 +1,20 @@
 /**
  * Authorizations that were decided and settled before: what an engine has behind it that has run for a while, without the
  * hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees), and the
- * journal begins anew behind them, as it would when their segments were retired. Only while no engine runs.
+ * journal begins anew behind them, with the ids that their segments would have left behind. Only while no engine runs.
  *
  * All are approved authorizations with open holds, 10,000 of them a second up to now: that many holds, ids and messages
  * is the most that as many authorizations can leave behind. Their records are one record with their ids and cards in it;
  * what they say about balances is that one's.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type postgres from 'postgres';
-import { hash64, hashAsBigInt } from '../engine/core/hash.js';
+import { hash64, hashAsBigInt, hashHigh, hashLow } from '../engine/core/hash.js';
+import { keepSegmentIds, writeIdFile } from '../workers/id-files.js';
 import { firstSegmentHeader, journalSizesDefault } from '../workers/journal.js';
 import { listJournalFiles, partitionDirectory, segmentName } from '../workers/segment-files.js';
 import { makeSegment } from '../workers/segment-maker.js';
+import { SegmentReader } from '../workers/segment-reader.js';
 import { FileStorage } from '../workers/storage.js';
 import { writeRecords } from '../workers/testing/record-writer.js';
 
@@ -51,8 +52,11 @@ export async function writeHistory(options: HistoryOptions): Promise<void> {
     from cards c where c.token ~ '^card_[0-9]{6}_1$' order by c.token limit ${accountCount}`;
   await sql`create unique index on owner (place)`;
   const indexes = await dropIndexes(sql);
+  const journal = new JournalFolder(dataDir);
+  journal.keepIds(before);
   for (let done = 0; done < count; done += perStatement) {
-    await writePart(options, before, done + 1, Math.min(perStatement, count - done));
+    const hashes = await writePart(options, before, done + 1, Math.min(perStatement, count - done));
+    journal.addIds(before + done + 1, hashes);
     if ((done / perStatement) % 5 === 0) log(`${done} of ${count} settled authorizations are written`);
   }
   log('building the indexes that the migrations made');
@@ -61,7 +65,7 @@ export async function writeHistory(options: HistoryOptions): Promise<void> {
     await sql.unsafe(`vacuum analyze ${table}`);
   }
   await sql`checkpoint`;
-  beginJournal(dataDir, before + count + 1);
+  journal.beginAnew(before + count + 1);
 }
 
 /** Rows by the million are written before their indexes: half the time. @returns what makes the indexes again */
@@ -73,13 +77,13 @@ async function dropIndexes(sql: postgres.Sql): Promise<string[]> {
   return rows.map(({ definition }) => definition);
 }
 
-/** Messages, chains, books, windows and the position in one statement. */
+/** Messages, chains, books, windows and the position in one statement. @returns the hashes of the ids, low and high in turn */
 async function writePart(
   { sql, count, accountCount }: HistoryOptions,
   before: number,
   first: number,
   length: number,
-): Promise<void> {
+): Promise<Uint32Array> {
   const nowMs = Date.now();
   const day = Math.floor(nowMs / dayMs);
   const sketch = {
@@ -93,10 +97,13 @@ async function writePart(
   const template = Buffer.from(source);
   const idAt = template.indexOf(historyId(0)) + 1;
   const hashes: bigint[] = [];
-  for (let number = first; number < first + length; number++) {
-    const id = Buffer.from(historyId(number));
+  const halves = new Uint32Array(length * 2);
+  for (let index = 0; index < length; index++) {
+    const id = Buffer.from(historyId(first + index));
     hash64(id, 0, id.length);
     hashes.push(hashAsBigInt());
+    halves[index * 2] = hashLow;
+    halves[index * 2 + 1] = hashHigh;
   }
   await sql`
     with message as materialized (
@@ -139,18 +146,49 @@ async function writePart(
         yearly_count = s.yearly_count + excluded.yearly_count, lifetime_count = s.lifetime_count + excluded.lifetime_count
     )
     update journal_positions set sequence = ${before + first - 1 + length} where partition = 0`;
+  return halves;
 }
 
-/** A journal whose first record will be `firstSequence`, in place of the one that is there. */
-function beginJournal(dataDir: string, firstSequence: number): void {
-  const storage = new FileStorage();
-  const directory = partitionDirectory(join(dataDir, 'journal'), 0);
-  mkdirSync(directory, { recursive: true });
-  const { segments } = listJournalFiles(storage, directory);
-  const journal = { storage, directory, partition: 0, partitionCount: 1, sizes: journalSizesDefault };
-  storage.close(
-    makeSegment(storage, directory, firstSegmentHeader(journal, (segments.at(-1) ?? 0) + 1, firstSequence)),
-  );
-  for (const number of segments) storage.remove(join(directory, segmentName(number)));
-  storage.syncDirectory(directory);
+/** The journal of partition 0, while no engine writes it. */
+class JournalFolder {
+  readonly #storage = new FileStorage();
+  readonly #directory: string;
+  readonly #segments: readonly number[];
+  readonly #owner = { partition: 0, partitionCount: 1 };
+  #nextNumber: number;
+
+  constructor(dataDir: string) {
+    this.#directory = partitionDirectory(join(dataDir, 'journal'), 0);
+    this.#segments = listJournalFiles(this.#storage, this.#directory).segments;
+    this.#nextNumber = (this.#segments.at(-1) ?? 0) + 1;
+  }
+
+  /** Keeps the ids of what is in the journal, up to its last record. */
+  keepIds(lastSequence: number): void {
+    for (const [index, number] of this.#segments.entries()) {
+      const next = this.#segments[index + 1];
+      const end = next === undefined ? lastSequence + 1 : this.#firstSequence(next);
+      keepSegmentIds(this.#storage, this.#directory, number, end);
+    }
+  }
+
+  addIds(firstSequence: number, hashes: Uint32Array): void {
+    writeIdFile(this.#storage, this.#directory, this.#nextNumber++, this.#owner, { firstSequence, hashes });
+  }
+
+  /** A journal whose first record will be `firstSequence`, in place of the one that is there. */
+  beginAnew(firstSequence: number): void {
+    const [storage, directory] = [this.#storage, this.#directory];
+    const journal = { storage, directory, ...this.#owner, sizes: journalSizesDefault };
+    storage.close(makeSegment(storage, directory, firstSegmentHeader(journal, this.#nextNumber, firstSequence)));
+    for (const number of this.#segments) storage.remove(join(directory, segmentName(number)));
+    storage.syncDirectory(directory);
+  }
+
+  #firstSequence(number: number): number {
+    const path = join(this.#directory, segmentName(number));
+    const reader = SegmentReader.open(this.#storage, path, number, 0);
+    reader.close();
+    return reader.header.firstSequence;
+  }
 }

@@ -56,6 +56,9 @@ export interface StorageFaults {
 /** How long to wait before replacing a worker that died again: doubles up to the maximum. */
 const restartDelayMsMin = 50;
 const restartDelayMsMax = 5000;
+/** Ids taken into memory at once: two milliseconds, after a pause that leaves the worker to the messages. */
+const idsAtOnce = 10_000;
+const idsPauseMs = 5;
 /** Lapsed holds taken per look; the next look comes soon. */
 const lapsedMax = 500;
 
@@ -149,7 +152,7 @@ export class PartitionHost {
     return this.#restarts;
   }
 
-  /** Starts the threads, which touch nothing yet: what they need of a second to load runs beside whatever comes first. */
+  /** Starts the threads, which write nothing yet: what they need of a second to load runs beside whatever comes first. */
   prepare(): void {
     if (this.#pool !== null) return;
     const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
@@ -165,6 +168,8 @@ export class PartitionHost {
       new URL('../workers/partition.worker.js', import.meta.url),
       { ...this.#workerData, exchange: syncer.exchange },
     );
+    // Whatever goes wrong there goes wrong again where somebody waits for it.
+    this.#pool.run({ kind: 'prepare' }).catch(() => undefined);
   }
 
   /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
@@ -192,9 +197,11 @@ export class PartitionHost {
     this.#state = 'ready';
     this.lane.open();
     this.#events.opened(this);
-    this.#log.info({ replayed: tail.records, shippedSequence, ...times.summary() }, 'partition ready');
+    const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
+    this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');
     this.#tellIds(tail.idHashes);
-    void this.#fillSeen(++this.#epoch, shippedSequence + 1);
+    const epoch = ++this.#epoch;
+    void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, shippedSequence + 1));
   }
 
   #tellIds(hashes: Uint32Array): void {
@@ -208,6 +215,16 @@ export class PartitionHost {
     const hashes = Buffer.from(seen.hashes, 'base64');
     for (let offset = 0; offset < hashes.length; offset += 8) {
       this.#events.knows(this, hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset));
+    }
+  }
+
+  /** Has the ids that were found beside the journal taken over, a few milliseconds of the worker's time at once. */
+  async #takeIds(epoch: number): Promise<void> {
+    try {
+      while (epoch === this.#epoch && !(await this.#look({ kind: 'ids', count: idsAtOnce }))) await pause(idsPauseMs);
+      this.#toldIds();
+    } catch {
+      // The worker has gone, and the next one begins anew.
     }
   }
 

@@ -59,6 +59,7 @@ export class ShipperClient implements ShipperControl {
         journalSizes: config.journalSizes,
         progress: progress.buffer,
         databaseUrl: config.databaseUrl,
+        seenIds: config.seenIdsMax,
       },
     });
     worker.on('message', (event: ShipEvent) => this.#heard(event));

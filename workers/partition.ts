@@ -49,6 +49,7 @@ import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
 import { applyChanges, applyLoad, loadSeen } from './load.js';
 import { sameQuestion } from './same-question.js';
+import type { SettledIds } from './settled-ids.js';
 
 /** What a partition needs of its journal; workers/journal.ts is the real one. */
 export interface PartitionJournal {
@@ -229,7 +230,10 @@ export class Partition {
     applyLoad(message, books, cards, this.#recalled, this.#roots, this.#accountIds, this.#evictableSequence());
     if (message.changes !== undefined) applyChanges(message.changes, books, cards);
     if (message.seen !== undefined) loadSeen(message.seen, this.seen);
-    if (message.seenComplete === true) this.#seenIsComplete = true;
+    if (message.seenComplete === true) {
+      this.#seenIsComplete = true;
+      this.#settledIds = null;
+    }
   }
 
   /**
@@ -237,6 +241,19 @@ export class Partition {
    * looked up in Postgres before it counts as new.
    */
   #seenIsComplete = false;
+  /** What is known meanwhile of the ids that are still to come. */
+  #settledIds: Pick<SettledIds, 'mayHold'> | null = null;
+
+  /** Until `seenComplete` is loaded, `ids` says of which unknown ids it is sure that they are new. */
+  expectIds(ids: Pick<SettledIds, 'mayHold'>): void {
+    this.#settledIds = ids;
+  }
+
+  #mayBeSettled(id: TextSlice, source: Uint8Array): boolean {
+    if (this.#settledIds === null) return true;
+    hash64(source, id.start, id.end);
+    return this.#settledIds.mayHold(hashLow);
+  }
 
   // --- requests -----------------------------------------------------------------------------------------------------
 
@@ -253,7 +270,11 @@ export class Partition {
     }
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
-    const isUnsure = repeated === notFound && !this.#seenIsComplete && (flags & EntryFlag.seenAbsent) === 0;
+    const isUnsure =
+      repeated === notFound &&
+      !this.#seenIsComplete &&
+      (flags & EntryFlag.seenAbsent) === 0 &&
+      this.#mayBeSettled(request.id, request.source);
     if (repeated === needsLoading || isUnsure) {
       this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
       return;

@@ -30,10 +30,12 @@ import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
 import { compileNextCheck } from '../engine/wire/schema.js';
 import { ThreadFrameSink } from './frame-sink.js';
+import { hashRecordId, readIds } from './id-files.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition, type PartitionSize } from './partition.js';
+import { SettledIds } from './settled-ids.js';
 import { openStorage } from './storage-module.js';
 
 export interface PartitionWorkerData {
@@ -72,15 +74,20 @@ const tombstoneShare = 0.25;
 let journal: JournalWriter | null = null;
 let partition: Partition | null = null;
 let tail = { from: 1, to: 0 };
+let settledIds: SettledIds | null = null;
 
 /** Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable), false when the journal has failed. */
 export default function run(task: PartitionTask): PartitionResult {
   if (typeof task === 'number') return runSlab(task);
   switch (task.kind) {
+    case 'prepare':
+      return prepare();
     case 'open':
       return open(task.shippedSequence);
     case 'restore':
       return restore(task.message);
+    case 'ids':
+      return takeIds(task.count);
     case 'stats':
       return stats();
     case 'accounts':
@@ -107,6 +114,7 @@ function open(shippedSequence: number): TailKeys {
   journal = opened.writer;
   const openedAtMs = performance.now();
   tail = { from: shippedSequence + 1, to: journal.lastSequence };
+  settledIds = findSettledIds(opened.scan.firstSequence, shippedSequence);
   const accounts = new Set<number>();
   const cards = new Set<number>();
   const users = new Set<number>();
@@ -146,8 +154,53 @@ function open(shippedSequence: number): TailKeys {
         ? ''
         : `${opened.scan.torn.file} at ${opened.scan.torn.offset}: ${opened.scan.torn.detail}`,
     notes: opened.scan.notes,
+    idsKnown: settledIds !== null,
     keysMs: performance.now() - openedAtMs,
   };
+}
+
+/** Reads the ids beside the journal before it is known what is settled: only files that never change are looked at. */
+function prepare(): boolean {
+  if (data.partitionCount > 1) return true;
+  settledIds = new SettledIds(readIds(storage, place.directory, place, oldestRemembered));
+  return true;
+}
+
+function oldestRemembered(newest: number): number {
+  return Math.max(1, newest + 1 - data.size.seenIds);
+}
+
+/**
+ * Ids of the settled messages that are to be remembered: of those whose segments are gone from the files that these left,
+ * of the others from the journal. Null when some are not there, and with several partitions, whose front must be told
+ * them all.
+ */
+function findSettledIds(firstInJournal: number, shippedSequence: number): SettledIds | null {
+  if (data.partitionCount > 1) return null;
+  const before = firstInJournal - 1;
+  let ids = settledIds;
+  if (ids === null || ids.lastSequence !== before) {
+    ids = new SettledIds(before === 0 ? [] : readIds(storage, place.directory, place, oldestRemembered, before));
+  }
+  const isComplete =
+    before === 0 || (ids.lastSequence === before && ids.firstSequence <= oldestRemembered(shippedSequence));
+  if (!isComplete) return null;
+  const hashes = new Uint32Array(Math.max(0, shippedSequence - before) * 2);
+  replayJournal(place, firstInJournal, shippedSequence, (bytes, view, offset, sequence) =>
+    hashRecordId(bytes, view, offset, hashes, sequence - firstInJournal),
+  );
+  ids.add({ firstSequence: firstInJournal, hashes });
+  return ids;
+}
+
+function takeIds(count: number): boolean {
+  assert(partition !== null, 'ids come after restore');
+  const isLast = settledIds === null || settledIds.moveInto(partition.seen, count);
+  if (isLast && settledIds !== null) {
+    settledIds = null;
+    partition.load({ seenComplete: true });
+  }
+  return isLast;
 }
 
 function restore(message: LoadMessage): boolean {
@@ -158,6 +211,7 @@ function restore(message: LoadMessage): boolean {
   codecs[Protocol.ledger] = ledgerCodec;
   const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence);
   built.load(message);
+  if (settledIds !== null) built.expectIds(settledIds);
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
     built.replay(bytes, view, offset, sequence, location);
   });

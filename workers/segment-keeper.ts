@@ -4,6 +4,7 @@
  * in the way of the worker's fdatasync on the same device.
  */
 import { join } from 'node:path';
+import { keepSegmentIds, removeOldIds } from './id-files.js';
 import type { JournalSizes } from './journal.js';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js';
 import { listJournalFiles, makingName, removeMaking, segmentName, spareName } from './segment-files.js';
@@ -25,6 +26,8 @@ export interface SegmentKeeperOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly onFiles: (segments: number, spares: number) => void;
+  /** How many ids stay behind when their segments go; 0 for none. */
+  readonly seenIds: number;
 }
 
 export class SegmentKeeper {
@@ -54,6 +57,7 @@ export class SegmentKeeper {
       // The last one is being written. A segment ends where the next begins.
       if (next === undefined || this.#firstSequence(next) > shippedSequence + 1) break;
       const path = join(directory, segmentName(number));
+      this.#keepIds(number, this.#firstSequence(next));
       if (this.#making === undefined && spares.length < this.#options.spareCount && this.#hasOurSize(path)) {
         this.#recycle(path);
       } else {
@@ -138,6 +142,17 @@ export class SegmentKeeper {
     const size = storage.size(file);
     storage.close(file);
     return size === sizes.segmentBytes;
+  }
+
+  #keepIds(number: number, endSequence: number): void {
+    const { storage, directory, seenIds } = this.#options;
+    if (seenIds === 0) return;
+    try {
+      keepSegmentIds(storage, directory, number, endSequence);
+      removeOldIds(storage, directory, endSequence - seenIds);
+    } catch {
+      // A full disk, mostly. The ids are in Postgres too, where the next start will look for them.
+    }
   }
 
   /** The name goes first, durably (by the caller); only then are bytes touched: see JournalWriter.read. */

@@ -42,6 +42,7 @@ t.test(
       journalDirectory: root,
       journalSizes: sizes,
       progress: progress.buffer,
+      seenIds: 0,
       databaseUrl: database.url,
       tuning: { recordsMax: 100, delayMs: 1 },
     };

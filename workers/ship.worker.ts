@@ -18,6 +18,8 @@ export interface ShipWorkerData {
   readonly journalSizes: JournalSizes;
   readonly progress: SharedArrayBuffer;
   readonly databaseUrl: string;
+  /** How many ids a partition remembers. */
+  readonly seenIds: number;
   readonly tuning?: Partial<ShipperTuning>;
 }
 
@@ -82,6 +84,7 @@ const shipper = new Shipper({
   root: data.journalDirectory,
   progress: new Progress(data.progress),
   sizes: data.journalSizes,
+  seenIds: data.seenIds,
   ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
   settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
     withDeadline(partition, async (sql) => {

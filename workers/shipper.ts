@@ -40,6 +40,8 @@ export interface ShipperOptions {
   readonly settle: Settle;
   /** The last record that Postgres has settled. */
   readonly readPosition: (partition: number) => Promise<number>;
+  /** How many ids of settled messages are kept beside the journal; default 0. */
+  readonly seenIds?: number;
   readonly tuning?: Partial<ShipperTuning>;
   /** Postgres failed, for the `attempt`-th time in a row; it is tried again. */
   readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
@@ -142,6 +144,7 @@ class PartitionShipper {
       spareCount: this.#tuning.spareCount,
       unhurriedMs: this.#tuning.spareUnhurriedMs,
       nowMs: this.#nowMs,
+      seenIds: options.seenIds ?? 0,
       onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
     });
     const { recordsMax, bytesMax } = this.#tuning;

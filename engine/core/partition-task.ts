@@ -5,7 +5,19 @@ import type { Level } from './limit-names.js';
 import type { LoadMessage } from './load-message.js';
 
 /** A number runs that slab. */
-export type PartitionTask = number | OpenTask | RestoreTask | StatsTask | AccountsTask | WindowsTask;
+export type PartitionTask =
+  | number
+  | PrepareTask
+  | OpenTask
+  | RestoreTask
+  | IdsTask
+  | StatsTask
+  | AccountsTask
+  | WindowsTask;
+/** Reads what can be read before it is known what is settled. */
+export interface PrepareTask {
+  readonly kind: 'prepare';
+}
 export interface OpenTask {
   readonly kind: 'open';
   /** Last sequence that Postgres has settled. */
@@ -14,6 +26,11 @@ export interface OpenTask {
 export interface RestoreTask {
   readonly kind: 'restore';
   readonly message: LoadMessage;
+}
+/** Takes up to `count` ids that were found beside the journal into the table of seen ids; true when none is left. */
+export interface IdsTask {
+  readonly kind: 'ids';
+  readonly count: number;
 }
 export interface StatsTask {
   readonly kind: 'stats';
@@ -69,6 +86,8 @@ export interface TailKeys {
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
   readonly cut: string;
   readonly notes: readonly string[];
+  /** The ids of settled messages are known from files beside the journal: nobody need read them from Postgres. */
+  readonly idsKnown: boolean;
   /** How long the tail took to read, after the journal was opened. */
   readonly keysMs: number;
 }
