@@ -48,6 +48,7 @@ import { Users } from '../engine/core/users.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
 import { applyChanges, applyLoad, loadSeen } from './load.js';
+import { LookAhead, messagesAhead } from './look-ahead.js';
 import { sameQuestion } from './same-question.js';
 import type { SettledIds } from './settled-ids.js';
 
@@ -107,7 +108,11 @@ export class Partition {
   readonly #journal: PartitionJournal;
   readonly #codecs: readonly (Codec | undefined)[];
   readonly #shippedSequence: () => number;
-  readonly #request = new Request();
+  readonly #lookAhead: LookAhead;
+  /** What is not a request, and is recorded as one: a take-back, the end of a hold. */
+  readonly #internal = new Request();
+  /** The message in hand. */
+  #request = this.#internal;
   readonly #outcome = new Outcome();
   readonly #card = new Card();
   readonly #question = new Question();
@@ -151,7 +156,8 @@ export class Partition {
     this.#journal = journal;
     this.#codecs = codecs;
     this.#shippedSequence = shippedSequence;
-    this.#decider = new Decider(this.books, policy, this.#request, this.#outcome);
+    this.#decider = new Decider(this.books, policy, this.#outcome);
+    this.#lookAhead = new LookAhead(this.books, this.cards, this.seen, codecs);
   }
 
   /**
@@ -168,6 +174,7 @@ export class Partition {
     const writable = recordBytes === 0 || journal.reserve(recordBytes);
     this.#end = journal.recordsStart;
     for (let index = 0; index < slab.count; index++) {
+      if (index % messagesAhead === 0) this.#lookAhead.read(slab, index);
       slab.answerStart[index] = this.#answerEnd;
       slab.answerFlags[index] = 0;
       const kind = slab.kind[index]!;
@@ -258,9 +265,9 @@ export class Partition {
   // --- requests -----------------------------------------------------------------------------------------------------
 
   #answer(slab: Slab, index: number, codec: Codec): void {
-    const request = this.#request;
-    request.reset(slab.request, codec.protocol);
-    const refusal = codec.read(request, slab.request, slab.start[index]!, slab.end[index]!);
+    const request = this.#lookAhead.request(index);
+    const refusal = this.#lookAhead.refusal(index);
+    this.#request = request;
     if (refusal !== null) {
       slab.status[index] = codec.refusalStatus(refusal);
       slab.reason[index] = Reason.systemError;
@@ -326,7 +333,7 @@ export class Partition {
       this.#question.chain = chain;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.nowMs = slab.arrivalMs[index]!;
-      this.#decider.decide(this.#question);
+      this.#decider.decide(this.#question, request);
       if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
     }
     this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
@@ -623,6 +630,7 @@ export class Partition {
     const location = slab.request.readDoubleLE(slab.start[index]!);
     // It was journaled by the batch before, on this thread: it must be there.
     assert(this.#journal.read(location, this.#recordBytes) > 0, 'an approval to take back is not in the journal');
+    this.#request = this.#internal;
     const request = this.#request;
     readRecordRequest(this.#recordBytes, this.#recordView, 0, request);
     readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
@@ -668,6 +676,7 @@ export class Partition {
       return;
     }
     if (!decideExpiry(this.books, chain, slab.arrivalMs[index]!, this.#outcome)) return;
+    this.#request = this.#internal;
     const request = this.#request;
     request.reset(slab.request, 0);
     request.type = MessageType.expiry;
@@ -692,6 +701,7 @@ export class Partition {
    * loaded as of the sequence before the first replayed one.
    */
   replay(bytes: Uint8Array, view: DataView, offset: number, sequence: number, location: number): void {
+    this.#request = this.#internal;
     const request = this.#request;
     const outcome = this.#outcome;
     readRecordRequest(bytes, view, offset, request);

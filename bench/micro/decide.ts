@@ -29,7 +29,7 @@ export function measureDecide(decisions: number): number {
     return world.question.card!;
   });
   const { question, request, outcome } = world;
-  const decider = new Decider(world.books, policyDefault, request, outcome);
+  const decider = new Decider(world.books, policyDefault, outcome);
   let approvedCount = 0;
   let startedAt = process.hrtime.bigint();
   const half = decisions >> 1;
@@ -37,7 +37,7 @@ export function measureDecide(decisions: number): number {
     if (index === half) startedAt = process.hrtime.bigint();
     question.card = profiles[index % cardCount]!;
     request.amountMinor = 100 + (index & 1023);
-    decider.decide(question);
+    decider.decide(question, request);
     if (outcome.approved) approvedCount++;
   }
   const ns = Number(process.hrtime.bigint() - startedAt) / half;

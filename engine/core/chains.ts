@@ -93,6 +93,11 @@ export class Chains {
     return slot;
   }
 
+  /** Reads where a look for that hash begins: see LookAhead. */
+  glance(hash: number): number {
+    return this.#table.glance(hash);
+  }
+
   #isNamed(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
     const length = end - start;
     if (this.#halves[slot * halves + idLengthHalf] !== length) return false;

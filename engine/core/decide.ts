@@ -21,7 +21,7 @@ import {
 import type { Outcome } from './outcome.js';
 import type { CardProfile } from './profile.js';
 import { Reason } from './reasons.js';
-import { amountMinorMax, fundsMinorMax, type Request } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import type { Users } from './users.js';
@@ -72,9 +72,9 @@ class Context {
   constructor(
     readonly books: Books,
     readonly policy: Policy,
-    public request: Request,
-    public outcome: Outcome,
+    readonly outcome: Outcome,
   ) {}
+  request: Request = new Request();
   card: CardProfile = unknownCard;
   cardRules: Rules | null = null;
   userRules: Rules | null = null;
@@ -162,14 +162,15 @@ export const checkOrder: readonly Reason[] = [Reason.cardNotFound, ...checks.map
 export class Decider {
   readonly #context: Context;
 
-  constructor(books: Books, policy: Policy, request: Request, outcome: Outcome) {
-    this.#context = new Context(books, policy, request, outcome);
+  constructor(books: Books, policy: Policy, outcome: Outcome) {
+    this.#context = new Context(books, policy, outcome);
   }
 
-  /** Decides `question` about the request and fills the outcome given to the constructor. */
-  decide(question: Question): void {
+  /** Decides `question` about `request` and fills the outcome given to the constructor. */
+  decide(question: Question, request: Request): void {
     const context = this.#context;
-    const { request, outcome, books } = context;
+    const { outcome, books } = context;
+    context.request = request;
     outcome.reset();
     outcome.currency = request.currency;
     outcome.amountMinor = Math.max(0, request.amountMinor);

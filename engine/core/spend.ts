@@ -52,6 +52,11 @@ export class Spend {
     this.#remember(level, number, slot);
   }
 
+  /** Reads something of a row: see LookAhead. */
+  glance(slot: number): number {
+    return this.#day(slot);
+  }
+
   #remember(level: Level, number: number, slot: number): number {
     this.#foundNumber[level] = number;
     this.#foundSlot[level] = slot;

@@ -118,7 +118,7 @@ export class World {
   #version = 0;
 
   constructor(policy: Policy = policyDefault) {
-    this.#decider = new Decider(this.books, policy, this.request, this.outcome);
+    this.#decider = new Decider(this.books, policy, this.outcome);
   }
 
   /** Opens the account, or changes all but its money when it is open. */
@@ -169,7 +169,7 @@ export class World {
     this.question.chain = this.#resolve(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
     this.question.nowMs = this.nowMs;
-    this.#decider.decide(this.question);
+    this.#decider.decide(this.question, this.request);
     return answerOf(this.outcome, this.request.type);
   }
 
