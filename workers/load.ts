@@ -7,8 +7,9 @@ import type { Cards } from '../engine/core/cards.js';
 import { packLetters } from '../engine/core/codes.js';
 import type { Books } from '../engine/core/decide.js';
 import type { ChangedRows, LoadMessage, SeenRows } from '../engine/core/load-message.js';
-import { compileRules } from '../engine/core/rules.js';
+
 import type { Seen } from '../engine/core/seen.js';
+import { sharedRules } from './shared-rules.js';
 
 /** Remembers settled ids; what is in memory already is newer and stays. */
 export function loadSeen(rows: SeenRows, seen: Seen): void {
@@ -37,16 +38,16 @@ export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): 
   for (const row of changes.accounts) {
     const slot = accounts.find(row.number);
     if (slot < 0) continue;
-    accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, compileRules(row.limits));
+    accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, sharedRules(row.limits));
   }
   for (const row of changes.users) {
     const slot = users.find(row.number);
-    if (slot >= 0) users.describe(slot, row.version, row.status, compileRules(row.limits));
+    if (slot >= 0) users.describe(slot, row.version, row.status, sharedRules(row.limits));
   }
   for (const { token, number, version, status, expiresDay, limits } of changes.cards) {
     const slot = slotOf(cards, Buffer.from(token, 'utf8'));
     if (slot < 0 || cards.version(slot) >= version) continue;
-    cards.describe(slot, number, version, status, expiresDay, compileRules(limits));
+    cards.describe(slot, number, version, status, expiresDay, sharedRules(limits));
   }
 }
 
@@ -66,12 +67,12 @@ export function applyLoad(
     if (slot < 0) slot = accounts.open(row.number, packLetters(row.currency), row.funds, row.held, row.posted);
     if (slot < 0) continue;
     if (row.publicId !== undefined) accountIds.set(byteKey(row.publicId), slot);
-    accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, compileRules(row.limits));
+    accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, sharedRules(row.limits));
   }
   for (const row of message.users ?? []) {
     let slot = users.find(row.number);
     if (slot < 0) slot = users.open(row.number);
-    if (slot >= 0) users.describe(slot, row.version, row.status, compileRules(row.limits));
+    if (slot >= 0) users.describe(slot, row.version, row.status, sharedRules(row.limits));
   }
   for (const row of message.spend ?? []) spend.load(row.level, row.number, row.day, row.amounts, row.counts);
   for (const row of message.cards ?? []) {
@@ -82,7 +83,7 @@ export function applyLoad(
     let slot = slotOf(cards, token);
     if (slot < 0) slot = cards.open(token);
     else if (cards.version(slot) > row.version) continue;
-    cards.describe(slot, row.number, row.version, row.status, row.expiresDay, compileRules(row.limits));
+    cards.describe(slot, row.number, row.version, row.status, row.expiresDay, sharedRules(row.limits));
     cards.assign(slot, account, user);
   }
   for (const row of message.chains ?? []) {

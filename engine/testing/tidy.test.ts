@@ -49,6 +49,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'engine/router.ts',
     'workers/partition.ts',
     'workers/load.ts',
+    'workers/shared-rules.ts',
     'api/auth/access.ts',
     'api/auth/failure-counters.ts',
     'api/auth/passwords.ts',
