@@ -8,6 +8,9 @@ import t, { type Test } from 'tap';
 import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { processIdentity } from './process-identity.js';
 
+// Many servers start and stop here, on cores that may be busy with other tests.
+t.setTimeout(300_000);
+
 const quick = { fsync: 'off' };
 
 async function dataFolder(t: Test): Promise<string> {
