@@ -21,6 +21,13 @@ const lookEveryMs = 50;
 /** What a replay repeats, besides status and body. */
 const keptHeaders = ['content-type', 'etag', 'location', 'cache-control'] as const;
 
+/** A claim that Postgres may hold for a request that failed is given back in the background, when Postgres answers again. */
+const giveBackTries = 5;
+const giveBackRetryMs = 200;
+/** Beyond it a key comes free by itself, a minute later. */
+const givingBackMax = 1000;
+let givingBack = 0;
+
 interface Execution {
   readonly userId: number;
   readonly key: string;
@@ -83,7 +90,11 @@ async function claimOrAnswer(
   const hash = inputHash(request);
   const giveUpAtMs = performance.now() + waitMs;
   for (;;) {
-    const claimed: Claimed = await store.claim(userId, key, hash, claim);
+    const claimed: Claimed = await store.claim(userId, key, hash, claim).catch((error: unknown) => {
+      // Its answer may be all that was lost: whoever tries again must not find the key taken by nobody.
+      void giveBack(store, userId, key, claim);
+      throw error;
+    });
     switch (claimed.outcome) {
       case 'claimed':
         request.execution = { userId, key, claim, operation: claimed.operation };
@@ -125,13 +136,35 @@ async function finish(
   reply: FastifyReply,
   body: string,
 ): Promise<void> {
-  if (reply.statusCode >= 500 || reply.statusCode === 429) return store.release(userId, key, claim);
+  if (reply.statusCode >= 500 || reply.statusCode === 429) {
+    return store.release(userId, key, claim).catch((error: unknown) => {
+      void giveBack(store, userId, key, claim);
+      throw error;
+    });
+  }
   const headers: Record<string, string> = {};
   for (const name of keptHeaders) {
     const value = reply.getHeader(name);
     if (value !== undefined) headers[name] = String(value);
   }
   return store.answer(userId, key, claim, { status: reply.statusCode, headers, body });
+}
+
+async function giveBack(store: IdempotencyStore, userId: number, key: string, claim: string): Promise<void> {
+  if (givingBack >= givingBackMax) return;
+  givingBack++;
+  try {
+    for (let attempt = 0; attempt < giveBackTries; attempt++) {
+      const isDone = await store.release(userId, key, claim).then(
+        () => true,
+        () => false,
+      );
+      if (isDone) return;
+      await delay(giveBackRetryMs);
+    }
+  } finally {
+    givingBack--;
+  }
 }
 
 /** Names what this request does: the same for every execution of one Idempotency-Key, a new one without a key. */
