@@ -3,7 +3,6 @@
  * array of their own.
  */
 import { hashNumber } from './hash.js';
-import { assert } from './invariant.js';
 import { SlotTable } from './slot-table.js';
 
 /** Where the keys stand: of slot s in numbers[s * stride + offset]. */
@@ -23,7 +22,6 @@ export class NumberIndex {
 
   /** @param capacity most keys it will ever hold */
   constructor(capacity: number, place?: KeyPlace) {
-    assert(capacity > 0 && capacity < 2 ** 30, 'capacity must be 1 … 2^30');
     this.capacity = capacity;
     const { numbers, stride, offset } = place ?? { numbers: new Float64Array(capacity), stride: 1, offset: 0 };
     this.#keys = numbers;

@@ -50,7 +50,7 @@ export class SlotTable {
    * @param hashOf the hash under which a slot was added: asked on removal, and without kept hashes when a segment splits
    */
   constructor(capacity: number, hashOf: (slot: number) => number, keepsHashes = false) {
-    assert(capacity > 0 && capacity < 2 ** 30, 'capacity must be 1 … 2^30');
+    assert(capacity > 0 && capacity <= 2 ** 28, 'capacity must be 1 … 2^28');
     this.#hashOf = hashOf;
     this.#slotMask = 2 ** Math.ceil(Math.log2(capacity + 1)) - 1;
     this.#entryShift = keepsHashes ? 1 : 0;
