@@ -145,7 +145,7 @@ export function readEngineConfig(
   const known = new Set(Object.keys(schema.properties));
   // An empty variable means "not set", as shells and compose files write it.
   const given = Object.fromEntries(Object.entries(environment).filter(([name, value]) => known.has(name) && value));
-  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: false });
+  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: false, meta: false, validateSchema: false });
   const validate = ajv.compile<Variables>(schema);
   const variables: unknown = given;
   if (!validate(variables)) {

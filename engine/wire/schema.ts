@@ -3,7 +3,8 @@
  * field says what would be right, so that a sender reads the rule and never sees its own value (a card number, perhaps)
  * come back.
  */
-import { Ajv, type ValidateFunction } from 'ajv';
+import { createRequire } from 'node:module';
+import type { Ajv as AjvClass, ValidateFunction } from 'ajv';
 import type { FieldError } from './codec.js';
 
 /** Description per dotted path, '' for the body: completes "must be …". */
@@ -17,6 +18,9 @@ export type Check = (value: unknown) => FieldError | null;
  */
 export const keptTextPattern = '^[^\\u0000-\\u001f\\u007f\\p{Cs}]*$';
 
+/** Loaded with the first schema: every thread has a copy of its own, and none needs it to start. */
+const require = createRequire(import.meta.url);
+
 /** What compileCheck has promised and nobody has asked for yet. */
 const uncompiled: (() => void)[] = [];
 
@@ -27,7 +31,10 @@ const uncompiled: (() => void)[] = [];
 export function compileCheck(schema: object, descriptions: Descriptions): Check {
   let compiled: ValidateFunction | undefined;
   const compile = (): ValidateFunction => {
-    compiled ??= new Ajv({ strict: true, allErrors: false }).compile(schema);
+    if (compiled === undefined) {
+      const { Ajv } = require('ajv') as { readonly Ajv: typeof AjvClass };
+      compiled = new Ajv({ strict: true, allErrors: false }).compile(schema);
+    }
     return compiled;
   };
   uncompiled.push(compile);
