@@ -6,8 +6,8 @@
 import type { Seen } from '../engine/core/seen.js';
 import type { IdStretch } from './id-files.js';
 
-/** 16 MiB, and with 4 million ids one new id in 32 meets a bit of another. */
-const bitCount = 2 ** 27;
+/** 8 MiB, and with 4 million ids one new id in 16 meets a bit of another; twice as much takes a start twice as long. */
+const bitCount = 2 ** 26;
 
 export class SettledIds {
   readonly #bits = new Uint32Array(bitCount / 32);
