@@ -114,6 +114,12 @@ export class Deployment {
     return request(this.apiUrl, method, path, options);
   }
 
+  /** A card that the engine has to look for. */
+  async payWithNewCard(): Promise<void> {
+    const { token } = await this.customer.card(await this.customer.accountId());
+    await pay(this, token);
+  }
+
   /** A component of the engine's `/health`, or of the API's. */
   async health(of: 'engine' | 'api', component: string): Promise<ComponentHealth> {
     const text =
