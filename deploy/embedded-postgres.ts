@@ -13,6 +13,7 @@ import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
+import { keepInBackground } from './postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
 import { processCommand, processIdentity } from './process-identity.js';
 
@@ -75,13 +76,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const place = await choosePostgresPlace(dataDir, await findPostgresBinaries(), options.log);
     const connectionFile = join(dataDir, 'postgres.json');
     const known = await readConnection(connectionFile);
+    const niceness = nicenessOf[options.priority ?? 'background'];
     const running = await findRunningServer(place, options.log);
     if (running !== null && known !== null) {
       const url = urlOf({ ...known, port: running.port });
       if (await answers(url)) {
         options.log('adopted the Postgres that was still running');
         await ensureDatabase(url);
-        return handle(place, url, await postmasterPid(place), true);
+        return handle(place, url, niceness, true);
       }
     }
     if (running !== null) {
@@ -91,10 +93,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
     const connection = await prepareCluster(place, connectionFile, known, options.log);
     await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
-    await startServer(place, nicenessOf[options.priority ?? 'background']);
+    await startServer(place, niceness);
     const url = urlOf(connection);
     await ensureDatabase(url);
-    return handle(place, url, await postmasterPid(place), false);
+    return handle(place, url, niceness, false);
   });
 }
 
@@ -106,8 +108,19 @@ export async function findEmbeddedPostgres(dataDir: string): Promise<string | nu
   return (await answers(url, 1)) ? url : null;
 }
 
-function handle(place: PostgresPlace, url: string, pid: number, adopted: boolean): EmbeddedPostgres {
-  return { url, adopted, pid, stop: () => stopServer(place) };
+async function handle(
+  place: PostgresPlace,
+  url: string,
+  niceness: number,
+  adopted: boolean,
+): Promise<EmbeddedPostgres> {
+  const pid = await postmasterPid(place);
+  const end = niceness > 0 ? await keepInBackground(pid, niceness) : () => undefined;
+  const stop = () => {
+    end();
+    return stopServer(place);
+  };
+  return { url, adopted, pid, stop };
 }
 
 async function postmasterPid(place: PostgresPlace): Promise<number> {
@@ -238,16 +251,6 @@ async function writeSettings(place: PostgresPlace, port: number, settings: Recor
   await chmod(path, 0o644);
 }
 
-/**
- * Where Linux schedules by session (autogroup), niceness only counts within one, and the server has a session of its own:
- * without this it would take half of the cores from the engine whenever both are busy.
- */
-async function lowerGroupPriority(place: PostgresPlace, niceness: number): Promise<void> {
-  const pid = await postmasterPid(place);
-  // Not Linux, no autogroup, or no right to change it: the server then competes like any other program.
-  await writeFile(`/proc/${pid}/autogroup`, String(niceness)).catch(() => undefined);
-}
-
 async function startServer(place: PostgresPlace, niceness: number): Promise<void> {
   const logFile = join(place.cluster, 'server.log');
   // One older log is kept, so that it never fills the disk.
@@ -266,7 +269,6 @@ async function startServer(place: PostgresPlace, niceness: number): Promise<void
         `--pgdata=${place.cluster}`,
         `--log=${logFile}`,
       ]);
-      await lowerGroupPriority(place, niceness);
       return;
     } catch (error) {
       const tail = (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-12).join('\n');
