@@ -8,7 +8,8 @@ import { findEmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgre
 import { testServerDataDir } from './test-database.js';
 
 const lookEveryMs = 5_000;
-const idleLooksMax = 6;
+/** Three minutes: longer than any test goes without it. One that came back in this very moment would meet a server that stops. */
+const idleLooksMax = 36;
 
 if (process.argv[2] === '--now') {
   for (const durable of [false, true]) await stop(testServerDataDir(durable));
