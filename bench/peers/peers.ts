@@ -9,7 +9,7 @@ import { findFreePort } from '../../deploy/free-port.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { type ServerProcess, startServerProcess } from '../server-process.js';
 import { FunctionPeer } from './postgres-function.js';
-import { connectPeer, createPeerTables } from './postgres-schema.js';
+import { connectPeer, createPeerTables, postgresSyncPolicy } from './postgres-schema.js';
 import { RedisPeer } from './redis-lua.js';
 
 export const peerNames = ['fastify-postgres', 'postgres-function', 'redis-always', 'redis-everysec'] as const;
@@ -86,6 +86,12 @@ export async function startPeer(name: PeerName, options: PeerOptions): Promise<R
   }
 }
 
+/** A peer that syncs less than its description says would make every comparison a lie: ask the store, do not believe. */
+function expectDurability(name: PeerName, actual: string, expected: string): void {
+  if (actual !== expected)
+    throw new Error(`${name} must be as durable as "${expected}", and its store says "${actual}"`);
+}
+
 interface Store {
   readonly url: string;
   readonly pid: number | null;
@@ -100,13 +106,25 @@ async function startStore(name: PeerName, options: PeerOptions): Promise<Store> 
     const fsync = name === 'redis-always' ? 'always' : 'everysec';
     const redis = await OwnRedis.start(['--appendonly', 'yes', '--appendfsync', fsync, '--dir', dir]);
     const peer = new RedisPeer(redis.url);
-    await peer.prepare(cardCount, balanceMinor);
-    await peer.close();
+    try {
+      expectDurability(name, await peer.syncPolicy(), fsync);
+      await peer.prepare(cardCount, balanceMinor);
+    } catch (error) {
+      await redis.stop();
+      throw error;
+    } finally {
+      await peer.close();
+    }
     return { url: redis.url, pid: redis.pid, stop: () => redis.stop() };
   }
   const sql = connectPeer(databaseUrl, schema);
-  await createPeerTables(sql, schema, cardCount, balanceMinor);
-  await sql.end({ timeout: 5 });
+  try {
+    // A database that is not ours is a test's, which does not sync.
+    if (options.databasePid !== null) expectDurability(name, await postgresSyncPolicy(sql), 'fsync on, commit on');
+    await createPeerTables(sql, schema, cardCount, balanceMinor);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
   if (name === 'postgres-function') {
     const peer = new FunctionPeer(databaseUrl, schema);
     await peer.prepare();

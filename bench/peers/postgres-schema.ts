@@ -13,6 +13,13 @@ export function connectPeer(databaseUrl: string, schema: string): postgres.Sql {
   });
 }
 
+/** What the server does before it acknowledges a commit, in its own words. */
+export async function postgresSyncPolicy(sql: postgres.Sql): Promise<string> {
+  const [row] = await sql<{ policy: string }[]>`
+    select 'fsync ' || current_setting('fsync') || ', commit ' || current_setting('synchronous_commit') as policy`;
+  return row!.policy;
+}
+
 /** Makes empty tables with `cardCount` funded accounts, one card each, named as the load generator names them. */
 export async function createPeerTables(
   sql: postgres.Sql,

@@ -39,6 +39,13 @@ export class RedisPeer implements Peer {
     }
   }
 
+  /** `always` or `everysec`; `never` when there is no append-only file. */
+  async syncPolicy(): Promise<string> {
+    const [, isAppending] = (await this.#redis.config('GET', 'appendonly')) as string[];
+    const [, policy] = (await this.#redis.config('GET', 'appendfsync')) as string[];
+    return isAppending === 'yes' ? policy! : 'never';
+  }
+
   async authorize({ id, card, amount, currency, merchant }: Question): Promise<Outcome> {
     const answer = await this.#redis.authorize(
       `account:${card}`,

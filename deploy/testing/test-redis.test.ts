@@ -34,3 +34,12 @@ t.test('a server of its own comes back empty on the same port', async (t) => {
   await redis.stop();
   await t.rejects(ask(url, 'PING'), { code: 'ECONNREFUSED' });
 });
+
+t.test('what a test asks of its server is what the server does', async (t) => {
+  const dir = t.testdir();
+  const redis = await OwnRedis.start(['--appendonly', 'yes', '--appendfsync', 'always', '--dir', dir]);
+  t.teardown(() => redis.stop());
+  t.match(await ask(redis.url, 'CONFIG GET appendonly'), /yes$/);
+  t.match(await ask(redis.url, 'CONFIG GET appendfsync'), /always$/);
+  t.ok((await ask(redis.url, 'CONFIG GET dir')).endsWith(dir));
+});

@@ -89,7 +89,8 @@ export class OwnRedis {
     if (config !== undefined) await writeFile(file, `${config.join('\n')}\n`);
     const port = isTls ? ['--port', '0', '--tls-port', String(this.port)] : ['--port', String(this.port)];
     const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', this.#folder, '--bind', '127.0.0.1'];
-    const all = [...(config === undefined ? [] : [file]), ...this.#arguments, ...port, ...memoryOnly];
+    // Redis takes the last of two: what the caller asks for stands behind the defaults.
+    const all = [...(config === undefined ? [] : [file]), ...port, ...memoryOnly, ...this.#arguments];
     const child = spawn(this.#program, all, { stdio: 'ignore' });
     this.#child = child;
     const killWithUs = () => child.kill('SIGKILL');
