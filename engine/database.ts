@@ -172,9 +172,10 @@ export class Database {
   }
 
   /**
-   * Ends what an engine that was killed may still have running: a settle statement whose client is gone goes on and
-   * commits, and the state read for a restart would be half before and half after it. The caller holds the engine lock
-   * and has not started its own shipper. Throws when one does not end.
+   * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client is
+   * gone goes on and commits, and the state read for a restart would be half before and half after it. The caller holds
+   * the engine lock. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
+   * one does not end.
    */
   async fenceSettlers(): Promise<void> {
     for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {

@@ -79,6 +79,7 @@ export async function startEngine(
     journalDirectory: join(config.dataDir, 'journal'),
     log,
     openPosition: (partition) => database.openPosition(partition, config.workers),
+    fence: () => database.fenceSettlers(),
   });
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();

@@ -29,6 +29,8 @@ export interface ShipperClientOptions {
   readonly log: Log;
   /** The settled position of a partition, opened when it is new. */
   openPosition(partition: number): Promise<number>;
+  /** Ends settle statements that a thread has left running in Postgres when it died. */
+  fence(): Promise<void>;
 }
 
 /** A thread that died is replaced after this long: its journal waits, nothing is lost. */
@@ -42,8 +44,8 @@ export class ShipperClient implements ShipperControl {
   #worker: Worker;
   #nextId = 1;
   #failure = '';
-  #trouble = '';
   #isStopping = false;
+  /** There is no thread: it has ended, and its successor is not there yet or will never be. */
   #hasEnded = false;
 
   constructor(options: ShipperClientOptions) {
@@ -52,6 +54,7 @@ export class ShipperClient implements ShipperControl {
   }
 
   #start(): Worker {
+    this.#hasEnded = false;
     const { config, progress, journalDirectory, log } = this.#options;
     const worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
       workerData: {
@@ -71,6 +74,7 @@ export class ShipperClient implements ShipperControl {
   /** A thread that is gone ships nothing: whoever waited for a pause has it, the rest is told to the next thread. */
   #exited(worker: Worker): void {
     if (worker !== this.#worker) return;
+    this.#hasEnded = true;
     for (const done of this.#waiting.values()) done(false);
     this.#waiting.clear();
     if (this.#isStopping) return;
@@ -85,10 +89,6 @@ export class ShipperClient implements ShipperControl {
   get failure(): string {
     return this.#failure;
   }
-  /** Postgres' last error while settling is being tried again; '' when it goes well. */
-  get trouble(): string {
-    return this.#trouble;
-  }
 
   position(partition: number): Promise<number> {
     return this.#options.openPosition(partition);
@@ -96,7 +96,8 @@ export class ShipperClient implements ShipperControl {
 
   async pause(partition: number): Promise<void> {
     this.#running.delete(partition);
-    await this.#ask({ kind: 'pause', partition });
+    // A thread that is gone stands still; its last statement may not.
+    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.fence();
   }
 
   async resume(partition: number): Promise<void> {
@@ -116,7 +117,7 @@ export class ShipperClient implements ShipperControl {
   }
 
   #ask(command: Command): Promise<boolean> {
-    // Nobody is there to answer: a stop must not wait for ever.
+    // Nobody is there to answer: neither a stop nor the start of a partition may wait for ever. What ships is standing still.
     if (this.#hasEnded) return Promise.resolve(false);
     const id = this.#nextId++;
     return new Promise((resolve) => {
@@ -137,7 +138,6 @@ export class ShipperClient implements ShipperControl {
       return;
     }
     const attempt = event.attempt ?? 1;
-    this.#trouble = event.message ?? '';
     // The first and every power of two: an outage of an hour is a dozen lines.
     if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits for Postgres');
   }
