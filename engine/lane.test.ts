@@ -205,6 +205,26 @@ t.test('a repeat that was decided before the take-back of its approval does not 
   t.same(texts(runs[3]!.slab), ['a'], 'behind it');
 });
 
+t.test('a take-back has the question with it as long as somebody waits for the answer', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const waiters = [ask('refused'), ask('waits')];
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  approve(runs[0]!.slab, 1, 2);
+  waiters[0]!.refuse(Reason.systemError);
+  state.nowMs += 100;
+  await runs[0]!.done();
+  const { slab } = runs[1]!;
+  const questions = [0, 1].map((index) => slab.request.toString('utf8', slab.start[index]! + 8, slab.end[index]));
+  t.same(texts(slab), ['late 1', 'late 2']);
+  t.same(questions, ['', 'waits']);
+  slab.status[0] = 200;
+  slab.status[1] = 200;
+  await runs[1]!.done();
+  t.equal(waiters[1]!.said, 'answer 200');
+  t.equal(lane.isIdle, true);
+});
+
 t.test('a disk that fails leaves nobody waiting', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   state.durable = 0;

@@ -76,6 +76,7 @@ const slabCount = flyingMax + decidedMax + 2;
 /** The slab that carries take-backs only, ahead of whatever waits. */
 const takeBackSlab = slabCount;
 
+const nothing = Buffer.alloc(0);
 /** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
 const reentriesMax = 6;
 
@@ -200,11 +201,14 @@ export class Lane {
   #sendLate(): void {
     const slab = this.slabs[takeBackSlab]!;
     slab.clear();
-    const batch = this.#lateQueue.splice(0, slab.size.entries);
-    for (const { record, waiter, arrivalMs } of batch) {
+    let count = 0;
+    for (const { record, waiter, arrivalMs } of this.#lateQueue) {
+      if (!slab.fits(record.length)) break;
       const index = slab.add(EntryKind.late, 0, arrivalMs, record);
       this.#waiters[takeBackSlab]![index] = waiter;
+      count++;
     }
+    this.#lateQueue.splice(0, count);
     this.#send(takeBackSlab);
   }
 
@@ -286,8 +290,12 @@ export class Lane {
       const waiter = waiters[index] ?? null;
       if (slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
       waiters[index] = null;
-      const record = Buffer.alloc(8);
+      // The question goes along where somebody waits: its answer may repeat words of it that no record has.
+      const question =
+        waiter?.isSettled === false ? slab.request.subarray(slab.start[index], slab.end[index]) : nothing;
+      const record = Buffer.alloc(8 + question.length);
       record.writeDoubleLE(slab.location[index]!);
+      record.set(question, 8);
       this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
       this.#events.late();
     }

@@ -656,7 +656,10 @@ export class Partition {
       this.#replaces = this.seen.findNext();
     this.#commit(slab, index, account, chain);
     this.#replaces = notFound;
-    this.#write(slab, index, codec, request, this.#outcome);
+    const question = slab.start[index]! + Float64Array.BYTES_PER_ELEMENT;
+    const end = slab.end[index]!;
+    if (question < end) codec.read(this.#recordRequest, slab.request, question, end);
+    this.#write(slab, index, codec, question < end ? this.#recordRequest : request, this.#outcome);
   }
 
   #expire(slab: Slab, index: number): void {

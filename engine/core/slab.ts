@@ -20,7 +20,7 @@ export const EntryKind = {
   ledger: 3,
   /** JSON from the loader: cards, chains and records that were missing. */
   load: 16,
-  /** An approval of the slab before missed its deadline: take it back, then answer. The bytes are its location, an f64. */
+  /** An approval missed its deadline: take it back, then answer. The bytes are its location, an f64, and the question again where somebody waits. */
   late: 17,
   /** A hold's lifetime ended. The bytes are the chain's root id. */
   expiry: 18,
