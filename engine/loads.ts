@@ -54,6 +54,8 @@ export class Loads {
   readonly #partitionOf: (ownerKey: number) => number;
   readonly #guard: LoadGuard;
   readonly #brought = new Map<number, Brought>();
+  /** How often each partition has opened. */
+  readonly #openings = new Map<number, number>();
 
   /**
    * @param near null: there is no Redis
@@ -81,6 +83,11 @@ export class Loads {
   /** A partition begins with a new worker, and a memory of its own. */
   opened(partition: number): void {
     this.#brought.delete(partition);
+    this.#openings.set(partition, this.#openingsOf(partition) + 1);
+  }
+
+  #openingsOf(partition: number): number {
+    return this.#openings.get(partition) ?? 0;
   }
 
   /** Looks for cards in Redis, and brings those that need nothing else. Never rejects. */
@@ -191,13 +198,16 @@ export class Loads {
     }
   }
 
-  /** Reads, again where changes came by meanwhile, and sends what was found on its way. */
+  /** Reads, again where changes came by or the partition opened anew meanwhile, and sends what was found on its way. */
   async #bring({ lane, partition }: Target, query: () => Promise<Loaded>): Promise<Loaded> {
     for (let read = 1; ; read++) {
       const load = this.#guard.begin();
+      const openings = this.#openingsOf(partition);
       try {
         const loaded = await query();
-        if (this.#guard.isStale(load, loaded.message)) {
+        // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
+        // successor has nothing newer in memory to hold against it.
+        if (openings !== this.#openingsOf(partition) || this.#guard.isStale(load, loaded.message)) {
           if (read === readsMax) throw new Error('changes overtake the load');
           continue;
         }
