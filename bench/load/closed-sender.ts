@@ -14,7 +14,7 @@ export class ClosedSender extends Sender {
   }
 
   protected stopping(nowMs: number): void {
-    this.tally.stop(nowMs, false);
+    this.tally.stop(nowMs);
   }
 
   /** One clock read per answer serves as its end and as the start of the next request. */

@@ -60,7 +60,7 @@ export class OpenSender extends Sender {
     this.#endMs = nowMs;
     // What is due by now belongs to the measured time, also if the thread comes to it only now.
     this.#takeDue(nowMs, Number.POSITIVE_INFINITY);
-    this.tally.stop(nowMs, true);
+    this.tally.stop(nowMs);
   }
 
   protected release(connection: Connection, nowMs: number): void {

@@ -8,6 +8,7 @@ export interface LoadResult {
   readonly connectionCount: number;
   readonly threadCount: number;
   readonly seconds: number;
+  /** Answers that arrived in the measured time. */
   readonly answerCount: number;
   readonly answersPerSecond: number;
   /**

@@ -6,7 +6,7 @@ import { Verdict } from './traffic.js';
 /** What one thread counted while measuring. All plain data: it crosses a thread boundary. */
 export interface ThreadReport {
   readonly seconds: number;
-  /** Answers to what was measured; in a closed loop those that arrived inside the measured time. */
+  /** Answers that arrived inside the measured time, whenever their requests were due: what the server got done in it. */
   readonly answerCount: number;
   readonly statusCounts: Record<string, number>;
   /** Answers by kind of request, see Traffic.kinds. */
@@ -52,7 +52,7 @@ export class Tally {
   #fromMs = Number.NEGATIVE_INFINITY;
   #startedMs = 0;
   #seconds = 0;
-  #answerCountMeasured: number | null = null;
+  #isMeasuring = false;
   #utilizationAtStart: EventLoopUtilization | undefined;
   #utilization = 0;
   /** Time in which the thread let go of its core on purpose, see open-sender.ts: its event loop counts it as work. */
@@ -77,6 +77,7 @@ export class Tally {
     this.#latencyRefused.reset();
     this.#lag.reset();
     this.#answerCount = 0;
+    this.#isMeasuring = true;
     this.#errorCount = 0;
     this.#timeoutCount = 0;
     this.#errorFirst = null;
@@ -88,18 +89,21 @@ export class Tally {
     this.#utilizationAtStart = performance.eventLoopUtilization();
   }
 
-  /** @param countLater false: answers from here on are in the latencies but not in the rate. */
-  stop(nowMs: number, countLater: boolean): void {
+  /**
+   * Answers from here on are in the latencies but not in the rate: a server that falls behind its open loop goes on
+   * answering, and would seem as fast as it was asked to be.
+   */
+  stop(nowMs: number): void {
     this.#seconds = (nowMs - this.#startedMs) / 1000;
     const busyMs = performance.eventLoopUtilization(this.#utilizationAtStart).active;
     this.#utilization = Math.max(0, busyMs - (this.restedMs - this.#restedAtStartMs)) / (nowMs - this.#startedMs);
-    if (!countLater) this.#answerCountMeasured = this.#answerCount;
+    this.#isMeasuring = false;
   }
 
   answered(verdict: Verdict, status: number, kind: number, startMs: number, nowMs: number): void {
     this.answerCountTotal++;
+    if (this.#isMeasuring) this.#answerCount++;
     if (startMs < this.#fromMs) return;
-    this.#answerCount++;
     this.#verdictCounts[verdict]!++;
     this.#statusCounts[status]!++;
     this.#kindCounts[kind]!++;
@@ -131,7 +135,7 @@ export class Tally {
     const count = (verdict: Verdict) => this.#verdictCounts[verdict]!;
     return {
       seconds: this.#seconds,
-      answerCount: this.#answerCountMeasured ?? this.#answerCount,
+      answerCount: this.#answerCount,
       statusCounts: named(this.#statusCounts, String),
       kindCounts: named(this.#kindCounts, (kind) => this.#kinds[kind]!),
       rightCount: count(Verdict.right),
