@@ -11,7 +11,7 @@ import { type ApiStack, type ApiStackOptions, benchPassword, emailOf, loopback, 
 import { type RequestSpec, requestsTraffic } from './load/requests.js';
 import { faultsOf } from './load/result.js';
 import { describeMachine } from './machine.js';
-import { type Measurement, measureLoad } from './measure.js';
+import { type Measurement, measureLoad, neighbourCores } from './measure.js';
 import { isMain, resultFolder, runUntilSignal } from './run.js';
 
 export interface ApiBenchOptions extends ApiStackOptions {
@@ -133,15 +133,16 @@ export function renderApiBench(rows: readonly ApiBenchRow[], machine: string): s
   ].join('\n');
 }
 
-function lineOf({ name, measured: { load, server, otherCores } }: ApiBenchRow): string {
+function lineOf({ name, measured }: ApiBenchRow): string {
+  const { load, server } = measured;
   const { latency } = load;
   const ms = [latency.p50Ms, latency.p95Ms, latency.p99Ms, latency.p99_9Ms, latency.maxMs].map((value) =>
     value.toFixed(2),
   );
-  const store = server.storeCpuPerThousandSeconds;
-  // Postgres is part of the server here, not a neighbour.
-  const others = otherCores === null ? null : Math.max(0, otherCores - ((store ?? 0) * load.answersPerSecond) / 1000);
-  const cpu = [server.cpuPerThousandSeconds, store].map((value) => value?.toFixed(3) ?? '–');
+  const others = neighbourCores(measured);
+  const cpu = [server.cpuPerThousandSeconds, server.storeCpuPerThousandSeconds].map(
+    (value) => value?.toFixed(3) ?? '–',
+  );
   const rate = Math.round(load.answersPerSecond).toLocaleString('en');
   const faults = load.invalid ?? (faultsOf(load).join(', ') || 'none');
   return `| ${[name, load.connectionCount, rate, ...ms, ...cpu, others?.toFixed(2) ?? '–', faults].join(' | ')} |`;

@@ -33,6 +33,7 @@ export interface ServerUse {
   readonly workerCpuPerThousandSeconds: number | null;
   /** All processes of the database behind the server. */
   readonly storeCpuPerThousandSeconds: number | null;
+  /** At the end of the measured time, with all its connections open. */
   readonly residentBytes: number | null;
 }
 
@@ -54,8 +55,8 @@ export interface Measurement {
   /** Busy share of all cores of the machine meanwhile, 0–1. */
   readonly machineBusyShare: number;
   /**
-   * Cores that neither the generator nor the server used: during an echo round the neighbours of this machine, who make
-   * the round worth less; during an engine round mostly the settling Postgres. Null without /proc.
+   * Cores that neither the generator nor the server used: beside a server without a database the neighbours of this
+   * machine, who make the round worth less; else mostly that database. Null without /proc.
    */
   readonly otherCores: number | null;
   readonly journal: EngineUse;
@@ -68,6 +69,7 @@ export async function measureLoad(target: Target, options: Omit<LoadOptions, 'ho
     machine: readMachineTime(),
     server: readProcessCpu(pid),
     storeSeconds: storePid === null ? null : readTreeCpuSeconds(storePid),
+    residentBytes: readResidentBytes(pid),
     atMs: performance.now(),
   });
   let before = read();
@@ -95,7 +97,7 @@ export async function measureLoad(target: Target, options: Omit<LoadOptions, 'ho
       ...cpuPerThousand(before.server, after.server, result.answerCount),
       storeCpuPerThousandSeconds:
         storeSeconds === null || result.answerCount === 0 ? null : (storeSeconds * 1000) / result.answerCount,
-      residentBytes: readResidentBytes(pid),
+      residentBytes: after.residentBytes,
     },
     machineBusyShare: busyShare(before.machine, after.machine),
     otherCores: otherCores((after.machine.busyMs - before.machine.busyMs) / 1000, before.server, after.server, result),
@@ -133,6 +135,13 @@ function otherCores(
   const ours = after.totalSeconds - before.totalSeconds + result.generator.cpuSeconds;
   // The system counts its busy time in ticks: the difference may come out a little below zero.
   return Math.max(0, (busySeconds - ours) / result.seconds);
+}
+
+/** Cores that neither the generator nor the server nor the database behind it used: the neighbours. */
+export function neighbourCores({ otherCores, server, load }: Measurement): number | null {
+  if (otherCores === null) return null;
+  const storeCores = ((server.storeCpuPerThousandSeconds ?? 0) * load.answersPerSecond) / 1000;
+  return Math.max(0, otherCores - storeCores);
 }
 
 const engineUseUnknown: EngineUse = {

@@ -1,6 +1,6 @@
 /** Turns a measurement into a sample: the figures that a table, a page and a comparison can show. */
 import { faultsOf } from '../load/result.js';
-import type { Measurement } from '../measure.js';
+import { type Measurement, neighbourCores } from '../measure.js';
 import type { FigureName, Sample } from './figures.js';
 
 export interface SampleOptions {
@@ -12,7 +12,8 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
   const { load, server, journal } = measurement;
   const { latency, latencyRefused, generator } = load;
   const open = load.pace.kind === 'open';
-  const served = load.answerCount - load.refusedCount;
+  const judgedCount = load.rightCount + load.declinedCount + load.refusedCount + load.wrongCount;
+  const refusedShare = load.refusedCount / Math.max(1, judgedCount);
   const us = (secondsPerThousand: number | null) => (secondsPerThousand === null ? null : secondsPerThousand * 1000);
   const restUs =
     server.cpuPerThousandSeconds === null
@@ -26,15 +27,15 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
   const refusals = load.refusedCount > 0;
   const values: Partial<Record<FigureName, number | null>> = {
     // What was turned away is no answer: it must not look like speed.
-    perSecond: load.seconds === 0 ? 0 : (load.answersPerSecond * served) / Math.max(1, load.answerCount),
+    perSecond: load.answersPerSecond * (1 - refusedShare),
     offeredPerSecond: load.pace.kind === 'open' ? load.pace.ratePerSecond : null,
     p50Ms: latency.p50Ms,
     p90Ms: latency.p90Ms,
     p99Ms: latency.p99Ms,
-    p99_9Ms: latency.p99_9Ms,
-    p99_99Ms: latency.p99_99Ms,
+    p99_9Ms: isKnown(latency, 0.001) ? latency.p99_9Ms : null,
+    p99_99Ms: isKnown(latency, 0.0001) ? latency.p99_99Ms : null,
     maxMs: latency.maxMs,
-    refusedPerSecond: refusals ? load.refusedCount / load.seconds : null,
+    refusedPerSecond: refusals ? load.answersPerSecond * refusedShare : null,
     refusedP99Ms: refusals ? latencyRefused.p99Ms : null,
     refusedMaxMs: refusals ? latencyRefused.maxMs : null,
     cpuUs: us(server.cpuPerThousandSeconds),
@@ -53,10 +54,17 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
     backlog: journal.settleBacklogCount,
     lagP99Ms: open ? generator.lag.p99Ms : null,
     queuedShare: open && generator.dueCount > 0 ? generator.queuedCount / generator.dueCount : null,
-    otherCores: measurement.otherCores,
+    otherCores: neighbourCores(measurement),
   };
   const faults = faultsOf(load).filter((fault) => !(options.refusalsExpected === true && /× (503|429)$/.test(fault)));
   return { figures: known(values), histogram: load.histogram, faults, invalid: load.invalid };
+}
+
+/** A percentile with fewer values beyond it is one of them at random: no column of a table should hold it. */
+const valuesBeyondMin = 10;
+
+function isKnown({ count }: { readonly count: number }, shareBeyond: number): boolean {
+  return count * shareBeyond >= valuesBeyondMin;
 }
 
 /** A sample of something that is not a load: only the figures that are known. */
