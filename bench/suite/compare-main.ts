@@ -4,7 +4,7 @@
  */
 import { isAbsolute, join } from 'node:path';
 import { resultsRoot } from '../run.js';
-import { compareResults, renderChanges } from './compare.js';
+import { compareResults, differentSettings, renderChanges } from './compare.js';
 import type { SuiteResult } from './figures.js';
 import { readResult } from './results.js';
 
@@ -31,6 +31,8 @@ if (before === undefined || after === undefined) {
     const cpus = new Set(sides.flat().map(({ machine }) => `${machine.cpu}, ${machine.coreCount} cores`));
     if (cpus.size > 1)
       process.stdout.write(`Not the same machine: ${[...cpus].join(' and ')}. Believe no difference.\n\n`);
+    const others = differentSettings(...sides);
+    if (others.length > 0) process.stdout.write(`Not compared, for their settings differ: ${others.join(', ')}.\n\n`);
     process.stdout.write(renderChanges(compareResults(...sides)));
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

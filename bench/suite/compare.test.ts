@@ -1,8 +1,13 @@
 import t from 'tap';
-import { compareResults, renderChanges } from './compare.js';
+import { compareResults, differentSettings, renderChanges } from './compare.js';
 import type { SuiteResult } from './figures.js';
 
-function resultOf(perSecond: readonly number[], p99Ms: readonly number[], invalidRound = -1): SuiteResult {
+function resultOf(
+  perSecond: readonly number[],
+  p99Ms: readonly number[],
+  invalidRound = -1,
+  { control = false, settings = {} } = {},
+): SuiteResult {
   const samples = perSecond.map((rate, round) => ({
     figures: { perSecond: rate, p99Ms: p99Ms[round]!, generatorUs: rate / 1000 },
     histogram: null,
@@ -15,7 +20,7 @@ function resultOf(perSecond: readonly number[], p99Ms: readonly number[], invali
     seconds: 1,
     date: '',
     busyShareBefore: 0,
-    settings: {},
+    settings,
     goals: [],
     notes: [],
   };
@@ -24,7 +29,7 @@ function resultOf(perSecond: readonly number[], p99Ms: readonly number[], invali
     versions: {},
     command: '',
     warnings: [],
-    scenarios: [{ ...scenario, series: [{ name: 'engine', control: false, samples }] }],
+    scenarios: [{ ...scenario, series: [{ name: 'engine', control, samples }] }],
   };
 }
 const verdictOf = (changes: ReturnType<typeof compareResults>, figure: string) =>
@@ -67,4 +72,33 @@ t.test('few rounds are never certain; several runs of a side add up', async (t) 
 t.test('invalid rounds do not count', async (t) => {
   const changes = compareResults([resultOf([100, 500, 101], [5, 5, 5], 1)], [resultOf([100, 101, 102], [5, 5, 5])]);
   t.equal(verdictOf(changes, 'perSecond'), 'noise');
+});
+
+t.test('it says how many figures would look changed by chance, and fewer with more rounds', async (t) => {
+  const runs = (count: number) => Array.from({ length: count }, () => resultOf([100, 101, 102], [5, 5.1, 5.2]));
+  // Three figures; three rounds a side stand apart in 2 of 20 orders, six a side in 2 of 924.
+  const three = compareResults(runs(1), runs(1));
+  t.strictSame(
+    three.map(({ chance }) => chance),
+    [0.1, 0.1, 0.1],
+  );
+  t.match(renderChanges(three), /By chance alone up to 1 would be/);
+  t.ok(compareResults(runs(2), runs(2)).every(({ chance }) => Math.abs(chance - 2 / 924) < 1e-12));
+});
+
+t.test('a control that changed says that the machine did', async (t) => {
+  const before = resultOf([100, 101, 102], [5, 5, 5], -1, { control: true });
+  const after = resultOf([200, 201, 202], [5, 5, 5], -1, { control: true });
+  t.match(renderChanges(compareResults([before], [after])), 'Controls changed too (ceiling, engine)');
+  t.notMatch(renderChanges(compareResults([before], [before])), 'Controls changed');
+});
+
+t.test('other settings are another question: nothing is compared, and it says so', async (t) => {
+  const sides = [
+    [resultOf([100, 101, 102], [5, 5, 5], -1, { settings: { cards: 1000 } })],
+    [resultOf([200, 201, 202], [5, 5, 5], -1, { settings: { cards: 10 } })],
+  ] as const;
+  t.strictSame(compareResults(...sides), []);
+  t.strictSame(differentSettings(...sides), ['ceiling']);
+  t.strictSame(differentSettings(sides[0], sides[0]), []);
 });

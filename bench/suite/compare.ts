@@ -1,7 +1,8 @@
 /**
  * Says what changed between two results beyond noise. Each side may be several runs (folders joined by commas): rounds of
- * all of them count. A change is real when the medians differ by more than both sides' rounds differ among themselves; with
- * less than three rounds a side nothing is certain, and it says so.
+ * all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart; with
+ * less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance alone: it
+ * says how many to expect, and whether the controls changed too, which no change of the engine can do to them.
  */
 import { type FigureName, figureNames, figures, type Sample, type SuiteResult, spreadOf } from './figures.js';
 import { formatFigure } from './table.js';
@@ -12,11 +13,14 @@ export interface Change {
   readonly scenario: string;
   readonly series: string;
   readonly figure: FigureName;
+  readonly control: boolean;
   readonly before: number;
   readonly after: number;
   /** Of the median, in percent of `before`; null when that is 0. */
   readonly percent: number | null;
   readonly verdict: Verdict;
+  /** How likely this looks changed when nothing did. */
+  readonly chance: number;
 }
 
 const roundCountMin = 3;
@@ -27,13 +31,13 @@ export function compareResults(before: readonly SuiteResult[], after: readonly S
   const changes: Change[] = [];
   const left = collect(before);
   const right = collect(after);
-  for (const [key, samplesBefore] of left) {
-    const samplesAfter = right.get(key);
-    if (samplesAfter === undefined) continue;
-    const [scenario, series] = key.split('\n') as [string, string];
+  for (const [key, one] of left) {
+    const other = right.get(key);
+    if (other === undefined) continue;
+    const { scenario, series, control } = one;
     for (const figure of figureNames) {
-      const a = spreadOf(samplesBefore, figure);
-      const b = spreadOf(samplesAfter, figure);
+      const a = spreadOf(one.samples, figure);
+      const b = spreadOf(other.samples, figure);
       if (a === null || b === null) continue;
       const difference = b.median - a.median;
       const percent = a.median === 0 ? null : (difference / a.median) * 100;
@@ -43,7 +47,8 @@ export function compareResults(before: readonly SuiteResult[], after: readonly S
       const apart = a.max < b.min || b.max < a.min;
       const large = Math.abs(difference) > Math.max(noise / 2, Math.abs(a.median) * shareMin);
       const verdict = !apart || !large ? 'noise' : judge(figure, difference, Math.min(a.count, b.count));
-      changes.push({ scenario, series, figure, before: a.median, after: b.median, percent, verdict });
+      const chance = 2 / choose(a.count + b.count, a.count);
+      changes.push({ scenario, series, figure, control, before: a.median, after: b.median, percent, verdict, chance });
     }
   }
   return changes;
@@ -56,18 +61,62 @@ function judge(figure: FigureName, difference: number, roundCount: number): Verd
   return difference > 0 === (better === 'higher') ? 'better' : 'worse';
 }
 
-/** Samples by scenario and series, over all runs of a side. */
-function collect(results: readonly SuiteResult[]): Map<string, Sample[]> {
-  const all = new Map<string, Sample[]>();
+/** In how many orders two sides can mix; in two of them all rounds of one side stand before those of the other. */
+function choose(all: number, some: number): number {
+  let count = 1;
+  for (let index = 1; index <= some; index++) count = (count * (all - some + index)) / index;
+  return count;
+}
+
+interface Collected {
+  readonly scenario: string;
+  readonly series: string;
+  readonly control: boolean;
+  readonly samples: readonly Sample[];
+}
+
+/** Samples by scenario, its settings, and series, over all runs of a side: other sizes are another question. */
+function collect(results: readonly SuiteResult[]): Map<string, Collected> {
+  const all = new Map<string, Collected>();
   for (const { scenarios } of results) {
-    for (const { name, series } of scenarios) {
-      for (const one of series) {
-        const key = `${name}\n${one.name}`;
-        all.set(key, [...(all.get(key) ?? []), ...one.samples]);
+    for (const { name: scenario, settings, series } of scenarios) {
+      for (const { name, control, samples } of series) {
+        const key = JSON.stringify([scenario, Object.entries(settings).sort(), name]);
+        const before = all.get(key)?.samples ?? [];
+        all.set(key, { scenario, series: name, control, samples: [...before, ...samples] });
       }
     }
   }
   return all;
+}
+
+/** Scenarios of both sides that were measured with other settings, so that nothing of them is compared. */
+export function differentSettings(before: readonly SuiteResult[], after: readonly SuiteResult[]): string[] {
+  const settingsOf = (results: readonly SuiteResult[]) => {
+    const byName = new Map<string, Set<string>>();
+    for (const { name, settings } of results.flatMap(({ scenarios }) => scenarios)) {
+      byName.set(name, (byName.get(name) ?? new Set()).add(JSON.stringify(Object.entries(settings).sort())));
+    }
+    return byName;
+  };
+  const others = settingsOf(after);
+  return [...settingsOf(before)]
+    .filter(([name, settings]) => [...(others.get(name) ?? [])].some((other) => !settings.has(other)))
+    .map(([name]) => name);
+}
+
+/** The figures by which a control would tell that the machine was another one. */
+const machineFigures: readonly FigureName[] = ['perSecond', 'p99Ms', 'cpuUs'];
+
+function controlsThatChanged(shown: readonly Change[]): string[] {
+  const names = new Set(
+    shown
+      .filter(({ control, figure }) => control && machineFigures.includes(figure))
+      .map(({ scenario, series }) => `${scenario}, ${series}`),
+  );
+  return names.size === 0
+    ? []
+    : [`Controls changed too (${[...names].join('; ')}): the machine was not the same. Believe shares, not figures.`];
 }
 
 /** What changed first, then how much was compared. */
@@ -84,6 +133,11 @@ export function renderChanges(changes: readonly Change[]): string {
     lines.push(`| ${[...cells, change, word].join(' | ')} |`);
   }
   const noise = changes.length - shown.length;
-  const summary = `${changes.length} figures compared, ${noise} within noise, ${shown.length} beyond it.`;
+  const expected = changes.reduce((sum, { chance }) => sum + chance, 0);
+  const summary = [
+    `${changes.length} figures compared, ${noise} within noise, ${shown.length} beyond it.`,
+    `By chance alone up to ${Math.ceil(expected)} would be: more rounds or several runs a side (A1,A2 B1,B2) leave fewer.`,
+    ...controlsThatChanged(shown),
+  ].join('\n');
   return shown.length === 0 ? `${summary}\n` : `${lines.join('\n')}\n\n${summary}\n`;
 }
