@@ -22,7 +22,10 @@ export const settleRate: Scenario = {
     for (const perSecond of bench.scale.name === 'smoke' ? [500] : ratesPerSecond) {
       const sample = await keepUp(bench, perSecond, seconds);
       series.push({ name: `${perSecond}/s`, control: false, samples: [sample] });
-      bench.log(`${perSecond}/s: backlog grows by ${Math.round(sample.figures.backlogGrowthPerSecond ?? 0)} a second`);
+      const { backlogGrowthPerSecond } = sample.figures;
+      const growth =
+        backlogGrowthPerSecond === undefined ? 'nobody knows how much' : Math.round(backlogGrowthPerSecond);
+      bench.log(`${perSecond}/s: backlog grows by ${growth} a second`);
       if (isFlat(sample.figures)) break;
     }
     return {
@@ -63,11 +66,17 @@ async function keepUp(bench: Bench, perSecond: number, seconds: number): Promise
   }
 }
 
-/** Records per second by which the backlog grew in the second half: the first fills caches and lets settling begin. */
-function slope(backlogs: readonly { readonly atMs: number; readonly count: number }[]): number {
+/**
+ * Records per second by which the backlog grew in the second half: the first fills caches and lets settling begin. The line
+ * of least squares, because settling rests for seconds and then takes much at once: between two points alone, thousands of
+ * records up or down are chance. Null when there were too few looks.
+ */
+export function slope(backlogs: readonly { readonly atMs: number; readonly count: number }[]): number | null {
   const half = backlogs.slice(backlogs.length >> 1);
-  const first = half[0];
-  const last = half.at(-1);
-  if (first === undefined || last === undefined || last.atMs === first.atMs) return 0;
-  return ((last.count - first.count) * 1000) / (last.atMs - first.atMs);
+  const mean = (pick: (look: (typeof half)[number]) => number) =>
+    half.reduce((sum, look) => sum + pick(look), 0) / half.length;
+  const [atMean, countMean] = [mean(({ atMs }) => atMs), mean(({ count }) => count)];
+  const spread = mean(({ atMs }) => (atMs - atMean) ** 2);
+  if (half.length < 2 || spread === 0) return null;
+  return (mean(({ atMs, count }) => (atMs - atMean) * (count - countMean)) * 1000) / spread;
 }
