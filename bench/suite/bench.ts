@@ -9,7 +9,7 @@ import { type Measurement, measureLoad, type Target } from '../measure.js';
 import type { RunningPeer } from '../peers/peers.js';
 import { alone } from '../rounds.js';
 import type { Stack } from '../stack.js';
-import type { Goal, Sample, ScenarioOutcome, Series } from './figures.js';
+import { type Goal, isClean, type Sample, type ScenarioOutcome, type Series } from './figures.js';
 import { sampleOf } from './sample.js';
 
 /** How large everything is: `full` measures, `smoke` proves in a second or two that a scenario still runs. */
@@ -168,6 +168,12 @@ export function engineContender(bench: Bench, name: string, plan: () => LoadPlan
   return { name, control: false, needsEngine: true, run };
 }
 
+/** The bare echo under a load, with the engine frozen meanwhile. */
+export function echoContender(bench: Bench, name: string, plan: () => LoadPlan): Contender {
+  const run = async () => sampleOf(await measure(bench, bench.stack.echo, plan()));
+  return { name, control: true, needsEngine: false, run };
+}
+
 /** Round after round, all contenders in turn, so that a drifting machine hurts all alike. */
 export async function alternate(
   bench: Bench,
@@ -201,8 +207,15 @@ export function describe({ figures, faults, invalid }: Sample): string {
     .join(', ');
 }
 
-/** In how many rounds the engine did what is asked; a round that is invalid did not. */
-export function goal(text: string, samples: readonly Sample[], isMet: (figures: Sample['figures']) => boolean): Goal {
-  const metCount = samples.filter((sample) => sample.invalid === null && isMet(sample.figures)).length;
+/**
+ * In how many rounds the engine did what is asked. A round that is invalid did not, nor one with faults: who turns half of
+ * the callers away serves the others fast.
+ */
+export function goal(
+  text: string,
+  samples: readonly Sample[],
+  isMet: (figures: Sample['figures'], round: number) => boolean,
+): Goal {
+  const metCount = samples.filter((sample, round) => isClean(sample) && isMet(sample.figures, round)).length;
   return { text, metCount, roundCount: samples.length };
 }

@@ -12,6 +12,14 @@ export interface Sample {
   readonly invalid: string | null;
 }
 
+/**
+ * Nothing went wrong. A yes that came too late and was declined is no fault: it was answered, and its time is in the
+ * latencies.
+ */
+export function isClean({ faults, invalid }: Sample): boolean {
+  return invalid === null && faults.every((fault) => fault.endsWith('declined'));
+}
+
 /** The runs of one server or setting, one per round. */
 export interface Series {
   readonly name: string;
@@ -61,7 +69,7 @@ export interface Figure {
 
 /** In the order of the tables' columns. */
 export const figures = {
-  perSecond: { title: 'answers/s', digits: 0, better: 'higher' },
+  perSecond: { title: 'per second', digits: 0, better: 'higher' },
   shareOfEcho: { title: 'share of echo', digits: 2, better: 'higher' },
   offeredPerSecond: { title: 'offered/s', digits: 0, better: null },
   p50Ms: { title: 'p50 ms', digits: 2, better: 'lower' },

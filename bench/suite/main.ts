@@ -10,11 +10,41 @@ import { repositoryRoot } from '../../deploy/repository-root.js';
 import { describeMachine, isMemoryFileSystem, readVersions } from '../machine.js';
 import { resultFolder, runUntilSignal } from '../run.js';
 import { scales } from './bench.js';
-import type { SuiteResult } from './figures.js';
+import { isClean, type SuiteResult } from './figures.js';
 import { readResult, withScenario, writeResult } from './results.js';
 import { runSuite } from './run.js';
 import { scenarios } from './scenarios/index.js';
 import { renderScenario } from './table.js';
+
+/** Sizes and settings of the servers that a user may have chosen: who repeats the run must choose them too. */
+const repeatedVariables = [
+  'CARDS',
+  'RESTART_SETTLED',
+  'RESTART_AUTHORIZATIONS',
+  'SETTLE_SECONDS',
+  'WORKERS',
+  'LEDGER',
+  'DEADLINE_MS',
+  'NODE_OPTIONS',
+  'ACCOUNTS_MAX',
+  'CARDS_MAX',
+  'SEEN_IDS_MAX',
+  'MAX_IN_FLIGHT',
+];
+
+function commandOf(names: readonly string[], rounds: string | undefined): string {
+  const quoted = (value: string) => (/^[\w.-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`);
+  const chosen = repeatedVariables.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined || value === '' ? [] : [`${name}=${quoted(value)}`];
+  });
+  return [
+    ...chosen,
+    'make bench',
+    ...(names.length > 0 ? [`SCENARIOS="${names.join(' ')}"`] : []),
+    ...(rounds === undefined ? [] : [`ROUNDS=${rounds}`]),
+  ].join(' ');
+}
 
 await runUntilSignal(async (signal) => {
   const { values, positionals } = parseArgs({
@@ -45,10 +75,15 @@ await runUntilSignal(async (signal) => {
   }
   const machine = await describeMachine();
   const folder = values.into ?? resultFolder(machine);
-  let result: SuiteResult = (await readResult(folder)) ?? {
+  const earlier = await readResult(folder);
+  if (earlier !== null && earlier.machine.commit !== machine.commit) {
+    write(`${folder} was measured at commit ${earlier.machine.commit}, this is ${machine.commit}: choose a new folder`);
+    return 2;
+  }
+  let result: SuiteResult = earlier ?? {
     machine,
     versions: await readVersions(),
-    command: ['make bench', ...(positionals.length > 0 ? [`SCENARIOS="${positionals.join(' ')}"`] : [])].join(' '),
+    command: commandOf(positionals, values.rounds),
     warnings: [
       ...(values.smoke ? ['A smoke run: it proves that the scenarios run, its figures mean nothing.'] : []),
       ...((await isMemoryFileSystem(repositoryRoot()))
@@ -70,5 +105,6 @@ await runUntilSignal(async (signal) => {
   });
   write(folder);
   const samples = result.scenarios.flatMap(({ series }) => series.flatMap((one) => one.samples));
-  return samples.some(({ faults }) => faults.some((fault) => !fault.endsWith('declined'))) ? 1 : 0;
+  // What is invalid is marked and says nothing; what went wrong fails the run.
+  return samples.some((sample) => sample.invalid === null && !isClean(sample)) ? 1 : 0;
 });

@@ -3,6 +3,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
+import { findRedisProgram } from '../../deploy/testing/test-redis.js';
 import { scrapeMetrics } from '../metrics.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
@@ -119,7 +120,15 @@ class Peers {
     await chmod(dataDir, 0o755);
     const database = await this.#database(dataDir);
     const peers: RunningPeer[] = [];
+    const isRedisHere = await findRedisProgram().then(
+      () => true,
+      () => false,
+    );
     for (const name of peerNames) {
+      if (!isRedisHere && name.startsWith('redis-')) {
+        this.#log(`${name} is left out: there is no redis-server here`);
+        continue;
+      }
       const { url: databaseUrl, pid: databasePid } = database;
       const cardCount = scale.accountCount;
       const started = { dataDir, databaseUrl, databasePid, cardCount, balanceMinor, credentials };

@@ -1,5 +1,5 @@
 /** A scenario's result as a Markdown table, for the terminal and everywhere else. */
-import { type FigureName, figureNames, figures, type ScenarioResult, spreadOf } from './figures.js';
+import { type FigureName, figureNames, figures, type ScenarioResult, type Series, spreadOf } from './figures.js';
 
 /** One row per series: the median of each figure over the rounds. Columns that nobody fills are left out. */
 export function renderScenario(scenario: ScenarioResult): string {
@@ -46,12 +46,25 @@ export function remarks({ settings, series, goals, notes, busyShareBefore }: Sce
     }
   }
   lines.push(
+    ...saturated(series),
     ...notes,
     `Settings: ${Object.entries(settings)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}; medians over ${Math.max(0, ...series.map(({ samples }) => samples.length))} rounds.`,
   );
   return lines;
+}
+
+/** Utilization of the generator's thread above which it, not the server, may be what limits a closed loop. */
+const generatorBusyMax = 0.97;
+
+function saturated(series: readonly Series[]): string[] {
+  const names = series
+    .filter(({ samples }) => (spreadOf(samples, 'generatorBusy')?.median ?? 0) > generatorBusyMax)
+    .map(({ name }) => name);
+  return names.length === 0
+    ? []
+    : [`The generator's thread was the limit, and the server could do more than the table says: ${names.join('; ')}.`];
 }
 
 export function formatFigure(name: FigureName, value: number | null): string {

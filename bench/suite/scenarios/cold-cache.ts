@@ -24,7 +24,7 @@ export const coldCache: Scenario = {
         { name: 'the same, known', control: false, samples: known },
       ],
       goals: [],
-      notes: [],
+      notes: ['Unknown cards also meet a process that has just started, whose code is not compiled yet.'],
     };
   },
 };

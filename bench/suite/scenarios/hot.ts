@@ -7,6 +7,7 @@ import {
   balanceMinor,
   type Contender,
   engineContender,
+  goal,
   plainTraffic,
   type Scenario,
 } from '../bench.js';
@@ -45,10 +46,11 @@ function hotScenario(name: string, title: string, hotName: string, cardsPerAccou
 }
 
 function hotGoal([spread, hot]: readonly Series[]) {
-  const met = hot!.samples.filter(
-    ({ figures }, round) => (figures.perSecond ?? 0) >= 0.95 * (spread!.samples[round]?.figures.perSecond ?? 0),
+  return goal(
+    'at least 95 % of spread out',
+    hot!.samples,
+    ({ perSecond = 0 }, round) => perSecond >= 0.95 * (spread!.samples[round]!.figures.perSecond ?? 0),
   );
-  return { text: 'at least 95 % of spread out', metCount: met.length, roundCount: hot!.samples.length };
 }
 
 /** More cards for account 1, as `make seed ACCOUNTS=1 CARDS=9` adds them. */

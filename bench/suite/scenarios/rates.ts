@@ -1,6 +1,14 @@
 /** Open loop at fixed rates: the latency that callers see who do not wait for each other. */
-import { alternate, engineContender, goal, measure, plainTraffic, rate, realTraffic, type Scenario } from '../bench.js';
-import { sampleOf } from '../sample.js';
+import {
+  alternate,
+  echoContender,
+  engineContender,
+  goal,
+  plainTraffic,
+  rate,
+  realTraffic,
+  type Scenario,
+} from '../bench.js';
 
 const connectionCount = 256;
 
@@ -11,19 +19,11 @@ export const rates: readonly Scenario[] = [1000, 5000, 10_000, 20_000].map((perS
   async run(bench) {
     const pace = rate(bench, perSecond);
     const series = await alternate(bench, [
-      {
-        name: 'echo',
-        control: true,
-        needsEngine: false,
-        run: async () =>
-          sampleOf(
-            await measure(bench, bench.stack.echo, {
-              pace,
-              connectionCount,
-              traffic: plainTraffic(bench, { answers: 'echo' }),
-            }),
-          ),
-      },
+      echoContender(bench, 'echo', () => ({
+        pace,
+        connectionCount,
+        traffic: plainTraffic(bench, { answers: 'echo' }),
+      })),
       engineContender(bench, 'engine', () => ({
         pace,
         connectionCount,

@@ -10,8 +10,8 @@ import { historyAmountMinor, historyId, writeHistory } from '../../history.js';
 import { newIdPrefix } from '../../load/load.js';
 import { scrapeMetrics } from '../../metrics.js';
 import { loopback, type Stack } from '../../stack.js';
-import { type Bench, measure, path, plainTraffic, type Scenario, sizeFromEnvironment } from '../bench.js';
-import type { Goal, Sample, Series } from '../figures.js';
+import { type Bench, goal, measure, path, plainTraffic, type Scenario, sizeFromEnvironment } from '../bench.js';
+import type { Sample, Series } from '../figures.js';
 import { sampleFrom, sampleOf, withFigures } from '../sample.js';
 
 const askEveryMs = 2;
@@ -26,17 +26,16 @@ export const restart: Scenario = {
   seconds: 150,
   async run(bench) {
     const isSmoke = bench.scale.name === 'smoke';
-    const settledCount = isSmoke ? 500 : sizeFromEnvironment('RESTART_SETTLED', 1_000_000);
+    const historyCount = isSmoke ? 500 : sizeFromEnvironment('RESTART_SETTLED', 1_000_000);
     const tailCount = isSmoke ? 500 : sizeFromEnvironment('RESTART_AUTHORIZATIONS', 300_000);
-    const written = await withHistory(bench, settledCount);
+    // Where nothing could be written, nothing is behind the engine: the table must not say otherwise.
+    const settledCount = (await withHistory(bench, historyCount)) ? historyCount : 0;
     const settled: Sample[] = [];
     for (let round = 0; round < bench.scale.roundCount; round++) {
       settled.push(await killAndAsk(bench, settledCount));
       await untilSettled(bench);
     }
-    const oldAnswers = written
-      ? await askHistory(bench, settledCount)
-      : ['Nothing was written before: that needs WORKERS=1.'];
+    const forgotten = settledCount > 0 ? await askHistory(bench, settledCount) : [];
     const pressed = await press(bench, settledCount);
     const unsettled: Sample[] = [];
     for (let round = 0; round < bench.scale.roundCount; round++) {
@@ -45,26 +44,34 @@ export const restart: Scenario = {
       unsettled.push(await killAndAsk(bench, settledCount + tailCount * (round + 1)));
     }
     const series: Series[] = [
-      { name: 'everything settled', control: false, samples: settled },
+      { name: 'everything settled', control: false, samples: withFaults(settled, forgotten) },
       { name: 'first seconds under full load', control: false, samples: [pressed] },
       { name: 'most of the last load unsettled', control: false, samples: unsettled },
     ];
     return {
       settings: { 'settled before': settledCount, 'asked before each kill': tailCount },
       series,
-      goals: [firstDecisionGoal('first decision in under a second, everything settled', settled)],
+      goals: [
+        goal(
+          'first decision in under a second, everything settled',
+          series[0]!.samples,
+          ({ firstDecisionMs = 1e9 }) => firstDecisionMs < 1000,
+        ),
+      ],
       notes: [
         'Includes the end of the killed process and the start of Node.js; Postgres was running. The first card is loaded from Postgres.',
         'The settled authorizations were written by Postgres itself, with open holds; the others went through the engine.',
-        ...oldAnswers,
+        ...(settledCount > 0 ? [] : ['No settled authorizations were written before: that needs WORKERS=1.']),
       ],
     };
   },
 };
 
-function firstDecisionGoal(text: string, samples: readonly Sample[]): Goal {
-  const metCount = samples.filter(({ figures }) => (figures.firstDecisionMs ?? 1e9) < 1000).length;
-  return { text, metCount, roundCount: samples.length };
+/** Adds them to the last round, after which they were found. */
+function withFaults(samples: readonly Sample[], faults: readonly string[]): Sample[] {
+  return samples.map((sample, index) =>
+    index < samples.length - 1 ? sample : { ...sample, faults: [...sample.faults, ...faults] },
+  );
 }
 
 /** @returns false when the engine has several partitions: a history is for one */
@@ -113,7 +120,7 @@ async function askHistory({ stack }: Bench, count: number): Promise<string[]> {
     const answer = await ask(stack, historyId(number), 'card_000001_1', historyAmountMinor);
     // With another card than its own, so a conflict: had the id been forgotten, this would be approved.
     if (answer === null || answer.status !== 409)
-      faults.push(`asked again, message ${number} of the history: ${answer?.status}`);
+      faults.push(`message ${number} of the history was forgotten: ${answer?.status ?? 'no answer'}`);
   }
   return faults;
 }
@@ -136,6 +143,8 @@ async function killAndAsk({ stack, log }: Bench, behindCount: number): Promise<S
   const backlog = metrics?.values.get('shipper_lag_records') ?? null;
   const startedMs = performance.now();
   const restarted = stack.restartEngine({ kill: true });
+  // An engine that does not start is found below; until then the rejection has nobody and would end the whole suite.
+  restarted.catch(() => undefined);
   // Only after the old process is gone can an answer be the new one's: the kill takes a moment, the start much longer.
   await delay(50);
   let firstDecisionMs: number | null = null;
