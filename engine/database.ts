@@ -21,6 +21,7 @@ import {
   spendJson,
   spendSummaries,
 } from './database-accounts.js';
+import { knownTypes } from './process/driver-types.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
@@ -156,6 +157,7 @@ export class Database {
       max_lifetime: null,
       connect_timeout: connectTimeoutS,
       connection: { application_name: 'engine lock' },
+      ...knownTypes,
       onnotice: () => undefined,
       onclose: () => {
         if (held && this.#lock === lock) void this.#retake(lock, onStolen);
@@ -403,6 +405,7 @@ function connect(
     connect_timeout: connectTimeoutS,
     onnotice: () => undefined,
     connection: { application_name: name, statement_timeout: statementTimeoutMs, ...settings },
+    ...knownTypes,
   });
 }
 

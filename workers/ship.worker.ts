@@ -33,7 +33,7 @@ export type ShipCommand =
 
 export type ShipEvent =
   | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
-  /** Postgres failed and is tried again; partition −1: outside any settle. `attempt` counts failures in a row: log the first and powers of two. */
+  /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
   | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
   /** The partition ships nothing more until the thread is started again. */
   | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
@@ -97,17 +97,6 @@ const shipper = new Shipper({
     const code = (error as { code?: unknown }).code;
     send({ kind: 'failed', partition, message: text(error), code: typeof code === 'string' ? code : 'UNKNOWN' });
   },
-});
-
-/**
- * postgres.js asks a new connection for its array types by itself, and nobody holds that promise: a connection cut in
- * this moment would end the thread (seen with pg_terminate_backend). The query of ours that opened the connection fails
- * as well, so nothing is lost here; anything else that nobody holds is a bug and ends the thread.
- */
-process.on('unhandledRejection', (reason) => {
-  const code = (reason as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string' || !/^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P|08)/.test(code)) throw reason;
-  send({ kind: 'trouble', partition: -1, message: text(reason), attempt: 1 });
 });
 
 async function run(command: ShipCommand): Promise<boolean> {

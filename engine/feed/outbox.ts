@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { PastChange } from '../cache/change-log.js';
 import type { FeedEntry } from '../core/feed.js';
+import { knownTypes } from '../process/driver-types.js';
 import type { FeedSource, OutboxPage } from './follower.js';
 import { isDead, processPlace } from './process-place.js';
 
@@ -63,6 +64,7 @@ export class Outbox implements FeedSource {
       connect_timeout: connectTimeoutS,
       onnotice: () => undefined,
       connection: { application_name: 'engine feed', statement_timeout: statementTimeoutMs },
+      ...knownTypes,
     });
   }
 
@@ -100,7 +102,8 @@ export class Outbox implements FeedSource {
     );
     const dead = others.filter(({ id, pid }) => isDead(pid) && !ownEngines.has(id)).map(({ id }) => id);
     ownEngines.add(this.engineId);
-    if (dead.length > 0) await this.#ask((sql) => sql`delete from feed_engines where id = any(${dead})`);
+    if (dead.length > 0)
+      await this.#ask((sql) => sql`delete from feed_engines where id = any(${dead}::text[]::uuid[])`);
     const newest = await this.renew(0);
     return { feedId: named!.id, cacheSpace: named!.space, newest };
   }
