@@ -3,7 +3,7 @@
  * and 64 connections, spread over many accounts and on one hot account, and what a known card costs in memory.
  * Prints tables, writes bench/results/<date>-<commit>/quick.json; exit code 1 when any answer was wrong or missing.
  *
- *   node dist/bench/quick.js             run
+ *   node dist/bench/quick.js             run; quick.slow.ts runs it in small
  *   node dist/bench/quick.js --readme    write the newest result's tables into README.md, run nothing
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -14,38 +14,63 @@ import { describeMachine, isMemoryFileSystem } from './machine.js';
 import { type MemoryResult, measureMemory } from './memory.js';
 import { type QuickResult, renderQuick, updateReadme } from './report.js';
 import { alone, median, otherCoresMax, type RoundTiming, runShape, type Shape, type ShapeResult } from './rounds.js';
-import { resultFolder, runUntilSignal } from './run.js';
+import { isMain, resultFolder, runUntilSignal } from './run.js';
 import { loopback, type Stack, startStack } from './stack.js';
 import { isWrkInstalled, runWrk } from './wrk.js';
 
-const accountCount = 10_000;
+export interface QuickOptions {
+  readonly accountCount: number;
+  readonly timing: RoundTiming;
+  /** Rounds of the shapes with many accounts and of the one with a single one. */
+  readonly roundCounts: { readonly spread: number; readonly hot: number };
+  readonly wrkSeconds: number;
+  readonly memoryCardCount: number;
+  /** A migrated database, for runs that only prove that they can run; Postgres of its own otherwise. */
+  readonly databaseUrl?: string;
+  readonly engineEnv?: Readonly<Record<string, string>>;
+}
+
 /** Enough that no account of any round runs dry: declines for funds would be another, shorter path. */
 const balanceMinor = 1_000_000_000_000;
 
-const shapes: readonly Shape[] = [
-  { name: '256, spread', connectionCount: 256, cardCount: accountCount, roundCount: 3 },
-  { name: '64, spread', connectionCount: 64, cardCount: accountCount, roundCount: 3 },
-  { name: '256, one account', connectionCount: 256, cardCount: 1, roundCount: 2 },
-];
-const timing: RoundTiming = { warmUpMs: 700, durationMs: 2500, threadCount: 1 };
-/** Once, before anything is measured: code is compiled, cards are loaded. */
-const firstWarmUp: RoundTiming = { warmUpMs: 0, durationMs: 2500, threadCount: 1 };
-const wrkSeconds = 3;
-const memoryCardCount = 100_000;
+const fullRun: QuickOptions = {
+  accountCount: 10_000,
+  timing: { warmUpMs: 700, durationMs: 2500, threadCount: 1 },
+  roundCounts: { spread: 3, hot: 2 },
+  wrkSeconds: 3,
+  memoryCardCount: 100_000,
+};
+
+function shapesOf({ accountCount, roundCounts }: QuickOptions): Shape[] {
+  return [
+    { name: '256, spread', connectionCount: 256, cardCount: accountCount, roundCount: roundCounts.spread },
+    { name: '64, spread', connectionCount: 64, cardCount: accountCount, roundCount: roundCounts.spread },
+    { name: '256, one account', connectionCount: 256, cardCount: 1, roundCount: roundCounts.hot },
+  ];
+}
+
 /** The run must end within two minutes; the memory part is left out when less than this is left. */
 const secondsMax = 120;
 const memorySecondsEstimate = 32;
 
-async function main(signal: AbortSignal): Promise<number> {
-  if (process.argv.includes('--readme')) {
-    process.stdout.write(`README.md shows ${await updateReadme()}\n`);
-    return 0;
-  }
+/** Runs everything and stops what it started. */
+export async function benchQuick(
+  options: QuickOptions,
+  signal: AbortSignal,
+  write: (line: string) => void,
+): Promise<QuickResult> {
+  const { accountCount, timing, databaseUrl, engineEnv = {} } = options;
   const startedMs = performance.now();
   const elapsedSeconds = () => (performance.now() - startedMs) / 1000;
-  const log = (line: string) => process.stdout.write(`${elapsedSeconds().toFixed(0).padStart(4)} s  ${line}\n`);
+  const log = (line: string) => write(`${elapsedSeconds().toFixed(0).padStart(4)} s  ${line}\n`);
   const machine = await describeMachine();
-  const stack = await startStack({ accountCount, balanceMinor, log });
+  const stack = await startStack({
+    accountCount,
+    balanceMinor,
+    engineEnv,
+    log,
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+  });
   signal.addEventListener('abort', () => void stack.stop());
   try {
     const warnings: string[] = [];
@@ -54,35 +79,29 @@ async function main(signal: AbortSignal): Promise<number> {
     }
     log('warming up');
     const warmUp: Shape = { name: 'warm-up', connectionCount: 256, cardCount: accountCount, roundCount: 1 };
-    await runShape(stack, warmUp, firstWarmUp, log);
+    // Once, before anything is measured: code is compiled, cards are loaded.
+    await runShape(stack, warmUp, { ...timing, warmUpMs: 0 }, log);
     const results: ShapeResult[] = [];
-    for (const shape of shapes) results.push(await runShape(stack, shape, timing, log));
+    for (const shape of shapesOf(options)) results.push(await runShape(stack, shape, timing, log));
     const otherCores = median(results.flatMap(({ rounds }) => rounds.map(({ echo }) => echo.otherCores ?? 0)));
     if (otherCores > otherCoresMax) {
       warnings.push(
         `other programs took ${otherCores.toFixed(1)} cores while the echo was measured: repeat it on a quiet machine`,
       );
     }
-    const wrk = (await isWrkInstalled()) ? await crossCheck(stack, log) : null;
-    const result: QuickResult = {
-      machine,
-      warnings,
-      shapes: results,
-      wrk,
-      memory: await memoryIfTime(stack, elapsedSeconds(), log),
-      seconds: elapsedSeconds(),
-    };
-    const folder = resultFolder(machine);
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'quick.json'), `${JSON.stringify(result, null, 2)}\n`);
-    process.stdout.write(`\n${renderQuick(result)}\n${join(folder, 'quick.json')}\n`);
-    return isClean(result) ? 0 : 1;
+    const wrk = (await isWrkInstalled()) ? await crossCheck(stack, options, log) : null;
+    const memory = await memoryIfTime(stack, options, elapsedSeconds(), log);
+    return { machine, warnings, shapes: results, wrk, memory, seconds: elapsedSeconds() };
   } finally {
     await stack.stop();
   }
 }
 
-async function crossCheck(stack: Stack, log: (line: string) => void): Promise<QuickResult['wrk']> {
+async function crossCheck(
+  stack: Stack,
+  { accountCount, wrkSeconds }: QuickOptions,
+  log: (line: string) => void,
+): Promise<QuickResult['wrk']> {
   const connectionCount = 256;
   const against = (port: number) =>
     runWrk({
@@ -108,6 +127,7 @@ async function crossCheck(stack: Stack, log: (line: string) => void): Promise<Qu
 
 async function memoryIfTime(
   stack: Stack,
+  { accountCount, memoryCardCount }: QuickOptions,
   elapsedSeconds: number,
   log: (line: string) => void,
 ): Promise<MemoryResult | null> {
@@ -128,4 +148,17 @@ function isClean(result: QuickResult): boolean {
   );
 }
 
-await runUntilSignal(main);
+async function main(signal: AbortSignal): Promise<number> {
+  if (process.argv.includes('--readme')) {
+    process.stdout.write(`README.md shows ${await updateReadme()}\n`);
+    return 0;
+  }
+  const result = await benchQuick(fullRun, signal, (line) => void process.stdout.write(line));
+  const folder = resultFolder(result.machine);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'quick.json'), `${JSON.stringify(result, null, 2)}\n`);
+  process.stdout.write(`\n${renderQuick(result)}\n${join(folder, 'quick.json')}\n`);
+  return isClean(result) ? 0 : 1;
+}
+
+if (isMain(import.meta.url)) await runUntilSignal(main);

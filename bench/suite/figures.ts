@@ -46,6 +46,8 @@ export interface ScenarioResult extends ScenarioOutcome {
   readonly name: string;
   readonly title: string;
   readonly seconds: number;
+  /** Measures it again with the same sizes. */
+  readonly command?: string;
   /** RFC 3339, UTC. */
   readonly date: string;
   /** Share of all cores that other programs used just before, 0–1. */

@@ -98,7 +98,7 @@ await runUntilSignal(async (signal) => {
     write,
     signal,
     async onResult(scenario) {
-      result = withScenario(result, scenario);
+      result = withScenario(result, { ...scenario, command: commandOf([scenario.name], values.rounds) });
       await writeResult(folder, result);
       write(`\n${renderScenario(scenario)}`);
     },

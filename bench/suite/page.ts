@@ -85,7 +85,7 @@ ${hasPlot ? `<div class="plot" id="plot-${index}"></div>` : ''}
 <ul>${remarks(scenario)
     .map((remark) => `<li>${html(remark)}</li>`)
     .join('')}</ul>
-<p class="repeat">Repeat: <code>make bench SCENARIOS=${html(scenario.name)}</code></p>
+<p class="repeat">Repeat: <code>${html(scenario.command ?? `make bench SCENARIOS=${scenario.name}`)}</code></p>
 </section>`;
 }
 
