@@ -213,8 +213,8 @@ export class Database {
       select sequence, partition_count from journal_positions where partition = ${partition}`;
     if (row!.partition_count !== partitionCount) {
       throw new Error(
-        `the books were kept by ${row!.partition_count} partitions, now WORKERS is ${partitionCount}: start once with ` +
-          `WORKERS=${row!.partition_count}, stop cleanly, remove the rows of journal_positions, then change WORKERS`,
+        `this database is kept by ${row!.partition_count} partitions, and their number cannot be changed: ` +
+          `start with WORKERS=${row!.partition_count} (now it is ${partitionCount})`,
       );
     }
     return Number(row!.sequence);

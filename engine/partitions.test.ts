@@ -22,3 +22,14 @@ t.test('an id that one partition answered is a conflict with the card of another
   await engine.restart();
   await conflicts();
 });
+
+t.test('another number of partitions is refused with the right one, which starts as before', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const ask = () =>
+    engine.client.native({ id: 'q', type: 'authorization', card: 'card_000001_1', amount: 100, currency: 'USD' });
+  const { approved } = answerOf(await ask());
+  t.equal(approved, true);
+  await t.rejects(engine.restart({ WORKERS: '1' }), /start with WORKERS=2/);
+  await engine.restart();
+  t.equal(answerOf(await ask()).approved, true);
+});

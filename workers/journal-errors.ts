@@ -64,7 +64,7 @@ export class JournalPositionError extends Error {
   }
 }
 
-/** The journal was written by another number of partitions. */
+/** The journal was written by another number of partitions: accounts, and the ids asked about them, were divided otherwise. */
 export class JournalPartitionCountError extends Error {
   override readonly name = 'JournalPartitionCountError';
   readonly code = 'JOURNAL_PARTITION_COUNT';
@@ -72,11 +72,10 @@ export class JournalPartitionCountError extends Error {
     readonly directory: string,
     readonly found: number,
     readonly wanted: number,
-    detail: string,
   ) {
     super(
-      `${directory} was written with WORKERS=${found}, this start has WORKERS=${wanted}, and ${detail}. ` +
-        `Start once with WORKERS=${found}, let it settle everything, stop it cleanly, then start with WORKERS=${wanted}.`,
+      `${directory} was written with WORKERS=${found}, and this start has WORKERS=${wanted}: the number cannot be changed, ` +
+        `start with WORKERS=${found}`,
     );
   }
 }

@@ -135,12 +135,7 @@ export class JournalReader {
         `the segment belongs to partition ${header.partition}`,
       );
     }
-    throw new JournalPartitionCountError(
-      directory,
-      header.partitionCount,
-      partitionCount,
-      'its records cannot be told apart',
-    );
+    throw new JournalPartitionCountError(directory, header.partitionCount, partitionCount);
   }
 }
 

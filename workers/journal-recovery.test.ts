@@ -1,8 +1,7 @@
 /** How a journal ends: clean, torn or damaged; each is told from the others for every place where it can happen. */
 import t from 'tap';
 import { openJournal } from './journal.js';
-import { JournalCorruptError, JournalPartitionCountError, JournalPositionError } from './journal-errors.js';
-import { adoptPartitionCount, checkPartitionCount } from './journal-partitions.js';
+import { JournalCorruptError, JournalPositionError } from './journal-errors.js';
 import { scanJournal } from './journal-recovery.js';
 import { frameBytesFor, segmentHeaderBytes } from './segment.js';
 import { segmentName } from './segment-files.js';
@@ -211,45 +210,12 @@ t.test('a journal that Postgres does not reach, or is ahead of, is refused by na
   t.end();
 });
 
-t.test('another number of partitions is refused until everything is settled, then adopted, also after crashes', (t) => {
-  const { fixture, lastSequence, storage } = smallLog();
-  t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), JournalPartitionCountError);
-  const shipped = [lastSequence - 1, 7];
-  const place = { storage, root: '/journal', partitionCount: 2, shippedSequenceOf: (p: number) => shipped[p] ?? 0 };
-  t.throws(() => checkPartitionCount(place), {
+t.test('another number of partitions is refused, and told which one was right', (t) => {
+  const { fixture } = smallLog();
+  t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {
     code: 'JOURNAL_PARTITION_COUNT',
-    message: /WORKERS=1, this start has WORKERS=2, and records 60 to 60 .* Start once with WORKERS=1/,
+    message: /written with WORKERS=1.*start with WORKERS=1$/,
   });
-  shipped[0] = lastSequence;
-  t.equal(checkPartitionCount(place), 'drained');
-  // A crash at every step of the change: the next start finishes it.
-  for (let steps = 0, done = false; !done; steps++) {
-    let left = steps;
-    const sync = storage.syncDirectory;
-    storage.syncDirectory = (path) => {
-      if (left-- === 0) throw new Error('crash');
-      sync.call(storage, path);
-    };
-    try {
-      if (checkPartitionCount(place) === 'drained') adoptPartitionCount({ ...place, sizes: fixture.options.sizes });
-      done = true;
-    } catch (error) {
-      if (!(error instanceof Error) || error.message !== 'crash') throw error;
-    }
-    storage.syncDirectory = sync;
-    storage.crash(() => true);
-  }
-  t.equal(checkPartitionCount(place), 'same');
-  for (const partition of [0, 1]) {
-    const again = journalFixture(storage, '/journal', {
-      partition,
-      partitionCount: 2,
-      shippedSequence: shipped[partition]!,
-    });
-    const { writer } = again.open();
-    t.equal(append(writer, [numbered(1)]), shipped[partition]! + 1);
-    t.equal(again.readAll(shipped[partition]! + 1).length, 1);
-  }
   t.end();
 });
 

@@ -119,8 +119,7 @@ function openChecked(place: JournalPlace, number: number): SegmentReader {
   if (partition !== place.partition) {
     throw new JournalCorruptError(path, 0, firstSequence, `the segment belongs to partition ${partition}`);
   }
-  const detail = 'its accounts were divided among the workers in another way';
-  throw new JournalPartitionCountError(place.directory, partitionCount, place.partitionCount, detail);
+  throw new JournalPartitionCountError(place.directory, partitionCount, place.partitionCount);
 }
 
 function openNext(place: JournalPlace, reader: SegmentReader, number: number): SegmentReader {

@@ -75,8 +75,7 @@ export async function openJournalPosition(
   if (row === undefined) return openJournalPosition(sql, partition, partitionCount);
   if (row.partition_count !== partitionCount) {
     throw new Error(
-      `the database was settled by ${row.partition_count} partitions, not ${partitionCount}: ` +
-        'settle the whole journal first, then change the number',
+      `the database was settled by ${row.partition_count} partitions, not ${partitionCount}: the number cannot be changed`,
     );
   }
   return Number(row.sequence);
