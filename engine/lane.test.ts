@@ -355,6 +355,24 @@ t.test('what is missing is asked for, and a message that never finds it is decli
   t.equal(waiter.said, `refused ${Reason.systemError}`);
 });
 
+t.test('a lapsed hold that finds no room in memory is not asked for again and again', async (t) => {
+  const { state, lane, runs, needs, turn } = stage();
+  lane.claim(EntryKind.expiry, 0, state.nowMs, Buffer.from('hold'), null);
+  let asked = 0;
+  for (let run = 0; run < 10; run++) {
+    turn();
+    if (runs.length === run) break;
+    runs[run]!.slab.status[0] = EntryStatus.needOriginal;
+    await runs[run]!.done();
+    for (const again of needs.splice(0)) {
+      asked++;
+      lane.reenter(again);
+    }
+  }
+  t.equal(asked, 1, 'it comes by again by itself');
+  t.equal(lane.isIdle, true);
+});
+
 t.test('a batch says whether what is known of cards was too old when it left', async (t) => {
   const { runs, state, turn, ask } = stage();
   ask('a');

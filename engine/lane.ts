@@ -352,8 +352,14 @@ export class Lane {
       waiter.refuse(Reason.systemError);
       return;
     }
+    const again = this.#reentry(slab, index, waiter);
+    if (waiter === null) {
+      // A lapsed hold: where memory had no room for what was loaded, the next look for such holds brings it again.
+      if ((again.flags & EntryFlag.again) !== 0) return;
+      again.flags |= EntryFlag.again;
+    }
     const key = slab.answer.toString('utf8', slab.answerStart[index], slab.answerEnd[index]);
-    this.#events.need({ status, key }, this.#reentry(slab, index, waiter));
+    this.#events.need({ status, key }, again);
   }
 
   /** Sends a message again, behind what was loaded for it. */

@@ -37,6 +37,8 @@ export const EntryFlag = {
   accountAbsent: 8,
   /** The loader looked: the card or account is another partition's, and only its writer may have it. */
   foreign: 16,
+  /** Something was loaded for it already, and nobody waits for it: it is not sent a third time. */
+  again: 32,
 } as const;
 
 /** Answer statuses below 100 are no HTTP statuses but words between worker and front. */
