@@ -2,6 +2,7 @@ import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import {
   type AccountConfig,
+  accountName,
   type CardConfig,
   type Message,
   policyDefault,
@@ -1055,6 +1056,23 @@ t.test('facts are booked whatever the funds are, up to what the books can count 
     for (let count = 0; count < times; count++) t.equal(ask(count, amountMinorMax), 'approved');
     t.equal(ask(1000, 1), 'amount_invalid', `${type} beyond the bound`);
   }
+  t.end();
+});
+
+t.test('what is owed stays exact even where funds, holds and posted money are all at their bounds', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const times = fundsMinorMax / amountMinorMax;
+  let id = 0;
+  const ask = (type: Message['type'], card = 'C') =>
+    world.send({ id: `m${++id}`, type, card, amount: amountMinorMax }).reason;
+  for (let count = 0; count < times; count++) ask('refund');
+  for (let count = 0; count < times; count++) t.equal(ask('withdrawal', accountName(1)), 'approved');
+  for (let count = 0; count < 2 * times; count++) t.equal(ask('clearing'), 'approved');
+  for (let count = 0; count < times; count++) t.equal(ask('advice'), 'amount_invalid');
+  t.equal(world.books.accounts.available(0), -2 * fundsMinorMax);
   t.end();
 });
 

@@ -282,13 +282,13 @@ function amountInvalid(context: Context): boolean {
     case T.incremental:
       return amountMinor <= 0;
     // Facts are not held against the funds, but against what the books can count exactly: funds, held and posted stay
-    // within fundsMinorMax either way, so that their sums stay safe integers.
+    // within fundsMinorMax either way and available within twice that, so that their sums stay safe integers.
     case T.advice:
-      return amountMinor <= 0 || addedTo(accounts, context) + amountMinor > fundsMinorMax;
+      return amountMinor <= 0 || addedTo(accounts, context) + amountMinor > fundsMinorMax || owesTooMuch(context);
     case T.refund:
       return amountMinor <= 0 || accounts.posted(context.account) - amountMinor < -fundsMinorMax;
     case T.clearing:
-      return amountMinor < 0 || accounts.posted(context.account) + amountMinor > fundsMinorMax;
+      return amountMinor < 0 || accounts.posted(context.account) + amountMinor > fundsMinorMax || owesTooMuch(context);
     case T.reversal:
       return amountMinor === 0;
     case T.verification:
@@ -307,6 +307,11 @@ function amountInvalid(context: Context): boolean {
 /** What an advice adds to: a purchase that is posted at once, or a hold. */
 function addedTo(accounts: Accounts, { request, account }: Context): number {
   return request.capture ? accounts.posted(account) : accounts.held(account);
+}
+
+/** Where funds are far below zero (refunds were paid out), holds and posted money within their bounds may still add up to more. */
+function owesTooMuch({ books, account, request }: Context): boolean {
+  return books.accounts.available(account) - request.amountMinor < -2 * fundsMinorMax;
 }
 
 function originalClosed(context: Context): boolean {
