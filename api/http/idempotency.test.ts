@@ -1,4 +1,5 @@
 /** `Idempotency-Key`: one execution, one answer, whoever asks how often and whatever dies in between. */
+import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
@@ -106,4 +107,19 @@ t.test('a bad key is named; a key on a sign-in is taken and not used', async (t)
   t.equal((await register()).status, 201);
   t.equal((await register()).status, 409);
   t.equal((await api.sql`select from idempotency_keys`).length, 0);
+});
+
+t.test('nothing that is kept of a request tells a guess of its password from another', async (t) => {
+  const { api, post } = await fixture(t);
+  const kept = async (key: string, password: string) => {
+    const body = { ...eve, email: `${key}@acme.example`, password };
+    t.equal((await post(key, body)).status, 201);
+    const [row] = await api.sql<{ hash: Buffer }[]>`select input_hash as hash from idempotency_keys where key = ${key}`;
+    return { body, hash: row!.hash };
+  };
+  const { body, hash } = await kept('k1', 'correct horse');
+  const guessed = createHash('sha256')
+    .update(`POST ${path}\n${JSON.stringify({ ...body, password: 'correct horse' })}`)
+    .digest();
+  t.notSame(hash, guessed, 'a fast hash of a password can be searched offline');
 });
