@@ -3,13 +3,13 @@
  * when they come back, so that a query only ever sees values of the right kind. A cursor says nothing about who may see
  * what: the query that continues has the tenant in its condition like the first one.
  */
+import { isInstant } from './instants.js';
 import { invalid } from './problem.js';
 import type { Page } from './schemas.js';
 
 /** Kinds of sort keys. Timestamps keep their microseconds. */
 const kinds = {
-  timestamp: (value: unknown) =>
-    typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T[\d:.]{8,15}Z$/.test(value) && !Number.isNaN(Date.parse(value)),
+  timestamp: (value: unknown) => typeof value === 'string' && value.endsWith('Z') && isInstant(value),
   integer: (value: unknown) => Number.isSafeInteger(value),
   text: (value: unknown) => typeof value === 'string' && value.length <= 64 && !value.includes('\0'),
 };

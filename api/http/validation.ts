@@ -5,14 +5,14 @@
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
+import { isInstant } from './instants.js';
 import { invalid, type Problem } from './problem.js';
 
-const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 /** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
 const email = /^[^\s@\p{Cc}]{1,64}@[^\s@.\p{Cc}]+(\.[^\s@.\p{Cc}]+)+$/u;
 
 const formats = {
-  'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
+  'date-time': isInstant,
   email: (text: string) => email.test(text),
 };
 
