@@ -193,6 +193,26 @@ t.test('settled segments go, spares stand ready, and the worker rolls into them'
   await shipper.stop();
 });
 
+t.test('spares are made while Postgres is away, and while it hangs', async (t) => {
+  const away = world({ readPosition: () => Promise.reject(new Error('connection refused')) });
+  let answer = (_isApplied: boolean): void => undefined;
+  const hanging = world({
+    settle: () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  });
+  for (const { storage, shipper, open } of [away, hanging]) {
+    append(open(), [numbered(1)]);
+    shipper.resume(0);
+    for (let step = 0; step < 100; step++) await turn();
+    t.equal(listJournalFiles(storage, directory).spares.length, 2, 'the worker need not make its own');
+    const stopped = shipper.stop();
+    answer(true);
+    await stopped;
+  }
+});
+
 t.test('a recycled segment holds nothing of its former life', async (t) => {
   const { storage, shipper, open } = world();
   const rename = storage.rename;

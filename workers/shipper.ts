@@ -99,7 +99,7 @@ interface DrainWaiter {
   readonly resolve: (complete: boolean) => void;
 }
 
-/** One partition's loop: at rest (paused), stepping, or asleep between steps. */
+/** One partition's loops, settling and making spares: at rest (paused), stepping, or asleep between steps. */
 class PartitionShipper {
   readonly #options: ShipperOptions;
   readonly #tuning: ShipperTuning;
@@ -124,7 +124,8 @@ class PartitionShipper {
   #restUntilMs = 0;
   readonly #nowMs: () => number;
   #waiters: DrainWaiter[] = [];
-  #wake: (() => void) | undefined;
+  /** End the sleeps under way. */
+  readonly #wakes = new Set<() => void>();
 
   constructor(options: ShipperOptions, partition: number) {
     this.#options = options;
@@ -165,7 +166,7 @@ class PartitionShipper {
 
   async pause(): Promise<void> {
     this.#halt = true;
-    this.#wake?.();
+    this.#wake();
     await this.#running;
   }
 
@@ -180,22 +181,13 @@ class PartitionShipper {
     if (this.#running === undefined) return Promise.resolve(false);
     return new Promise((resolve) => {
       this.#waiters.push({ toSequence, resolve });
-      this.#wake?.();
+      this.#wake();
     });
   }
 
   async #run(): Promise<void> {
-    try {
-      while (!this.#halt) {
-        const delayMs = await this.#step();
-        this.#answerWaiters();
-        if (!this.#halt) await this.#sleep(delayMs);
-      }
-    } catch (error) {
-      // Not Postgres: the journal itself. Trying again would read the same bytes.
-      this.#failed = true;
-      this.#options.onFailed?.(this.#partition, error);
-    }
+    const loops = [this.#ship(), this.#keepSpares()];
+    await Promise.all(loops.map((loop) => loop.catch((error: unknown) => this.#fail(error))));
     this.#reader.close();
     this.#position = positionUnknown;
     this.#running = undefined;
@@ -203,19 +195,43 @@ class PartitionShipper {
     this.#waiters = [];
   }
 
+  /** Not Postgres: the journal itself. Trying again would read the same bytes. */
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.#halt = true;
+    this.#wake();
+    this.#options.onFailed?.(this.#partition, error);
+  }
+
+  async #ship(): Promise<void> {
+    while (!this.#halt) {
+      const delayMs = await this.#step();
+      this.#answerWaiters();
+      if (!this.#halt) await this.#sleep(delayMs);
+    }
+  }
+
+  /** Beside the settling: that may wait for Postgres for long, and the worker shall find a spare all the same. */
+  async #keepSpares(): Promise<void> {
+    const { delayMs, spareStepMs } = this.#tuning;
+    while (!this.#halt) {
+      const isMaking = this.#progress.durableSequence >= 0 && this.#keeper.step();
+      await this.#sleep(isMaking ? spareStepMs : delayMs);
+    }
+  }
+
   /** Does what there is to do. @returns how long to wait before the next step, in milliseconds */
   async #step(): Promise<number> {
-    const { delayMs, spareStepMs } = this.#tuning;
+    const { delayMs } = this.#tuning;
     if (this.#progress.durableSequence < 0) return delayMs;
     if (this.#position === positionUnknown && !(await this.#findPosition())) return this.#backoffMs();
-    const making = this.#keeper.step();
     const backlog = this.#progress.durableSequence - this.#position;
-    if (backlog === 0 || this.#holdsBack(backlog)) return making ? spareStepMs : delayMs;
+    if (backlog === 0 || this.#holdsBack(backlog)) return delayMs;
     if (!(await this.#settleNext())) return this.#backoffMs();
     // A full batch means that more is waiting; a drain waits for nothing.
     const more = this.#progress.durableSequence > this.#position;
     if (more && (this.#waiters.length > 0 || this.#progress.backlogRecords >= this.#tuning.recordsMax)) return 0;
-    return making ? spareStepMs : delayMs;
+    return delayMs;
   }
 
   /**
@@ -354,13 +370,18 @@ class PartitionShipper {
   /** Sleeps until the delay is over or somebody wakes the loop. */
   async #sleep(delayMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const cancel = this.#schedule(resolve, delayMs);
-      this.#wake = () => {
+      const end = (): void => {
         cancel();
+        this.#wakes.delete(end);
         resolve();
       };
+      const cancel = this.#schedule(end, delayMs);
+      this.#wakes.add(end);
     });
-    this.#wake = undefined;
+  }
+
+  #wake(): void {
+    for (const end of this.#wakes) end();
   }
 }
 
