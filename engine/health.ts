@@ -120,8 +120,16 @@ export class Health {
         `partition ${broken.partition} is ${broken.state}${broken.failure ? `: ${broken.failure}` : ''}`,
       );
     }
-    const lag = this.#hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
     if (this.#shipper.failure !== '') return unhealthy(`settling has stopped: ${this.#shipper.failure}`);
+    const { segmentsMax } = this.#config.journalSizes;
+    const full = this.#hosts.find((host) => host.progress.segments >= segmentsMax);
+    if (full !== undefined) {
+      return unhealthy(
+        `the journal of partition ${full.partition} has ${full.progress.segments} segments (JOURNAL_SEGMENTS_MAX is ` +
+          `${segmentsMax}): once the last one is full, everything is declined until Postgres has taken over the oldest`,
+      );
+    }
+    const lag = this.#hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
     return healthy(`${lag} records wait to be settled`);
   }
 }

@@ -162,6 +162,8 @@ export class Telemetry extends Metrics {
     });
     const perPartition: [string, string, (partition: Progress['partitions'][number]) => number][] = [
       ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],
+      ['journal_segments', 'Segments of the journal on disk', (p) => p.segments],
+      ['journal_spares', 'Zeroed files that wait to become segments', (p) => p.spares],
       ['shipper_sequence', 'Newest record settled in Postgres', (p) => p.shippedSequence],
       ['shipper_lag_records', 'Durable records that Postgres does not have yet', (p) => p.backlogRecords],
     ];
