@@ -1,6 +1,7 @@
 /** The environment: what it must say, what it may leave out, and that a mistake is named without telling a secret. */
 import t from 'tap';
-import { ConfigError, readEngineConfig, secretWarnings } from './config.js';
+import { readEngineConfig, secretWarnings } from './config.js';
+import { ConfigError } from './variables.js';
 
 const complete = {
   DATABASE_URL: 'postgres://127.0.0.1/books',
@@ -16,6 +17,19 @@ t.test('the defaults are those of the interface', async (t) => {
   t.equal(readEngineConfig(complete, 8).workers, 7, 'one core stays with the front');
   t.equal(readEngineConfig(complete, 1).workers, 1, 'at least one');
   t.ok(Object.isFrozen(config));
+});
+
+t.test('what is set is taken', async (t) => {
+  const set = {
+    WORKERS: '3',
+    HOLD_DAYS: '0.5',
+    REFUND_RESTORES_WINDOWS: 'true',
+    LOG_LEVEL: 'warn',
+    OPS_HOST: '0.0.0.0',
+  };
+  const config = readEngineConfig({ ...complete, ...set });
+  t.match(config, { workers: 3, logLevel: 'warn', opsHost: '0.0.0.0' });
+  t.match(config.policy, { holdMs: 43_200_000, refundRestoresWindows: true });
 });
 
 t.test('a missing secret stops the start and is named', async (t) => {
@@ -36,6 +50,11 @@ t.test('a bad value stops the start with one line that names the variable and ne
     PROCESSOR_USER: 'with:colon',
     REDIS_URL: 'http://secret-host',
     FEED_STALE_MS_MAX: '10',
+    HOLD_DAYS: '0',
+    SLOW_AUTHORIZATION_MS: ' ',
+    ACCOUNTS_MAX: '16.5',
+    MARQETA_PARTIAL_APPROVAL: 'yes',
+    PROCESSOR_PASSWORD: 'secret-host'.repeat(20),
   };
   for (const [name, value] of Object.entries(bad)) {
     try {

@@ -3,11 +3,11 @@
  * that names the variable and says what would be right.
  */
 import { availableParallelism } from 'node:os';
-import { Ajv } from 'ajv';
 import { cardLifetimeS } from './cache/keys.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import { parseRedisUrl } from './redis/url.js';
+import { ConfigError, Variables } from './variables.js';
 
 const dayMs = 86_400_000;
 
@@ -50,78 +50,7 @@ export interface EngineConfig {
   };
 }
 
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-const port = { type: 'integer', minimum: 1, maximum: 65535 };
-const schema = {
-  type: 'object',
-  required: ['DATABASE_URL', 'PROCESSOR_USER', 'PROCESSOR_PASSWORD', 'ENGINE_TOKEN'],
-  properties: {
-    HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
-    AUTH_PORT: { ...port, default: 8080 },
-    OPS_PORT: { ...port, default: 8081 },
-    OPS_HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
-    DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
-    DATA_DIR: { type: 'string', minLength: 1, default: '.data' },
-    REDIS_URL: { type: 'string', default: '' },
-    CACHE_CARD_SECONDS: { type: 'integer', minimum: 1, maximum: 86_400, default: cardLifetimeS },
-    // Below half a second a slow moment of Postgres would look like its end.
-    FEED_STALE_MS_MAX: { type: 'integer', minimum: 500, maximum: 3_600_000, default: 30_000 },
-    LEDGER: { enum: ['memory', 'postgres'], default: 'memory' },
-    WORKERS: { type: 'integer', minimum: 1, maximum: 64 },
-    DEADLINE_MS: { type: 'integer', minimum: 1, maximum: 3000, default: 100 },
-    MAX_IN_FLIGHT: { type: 'integer', minimum: 1, maximum: 65536, default: 4096 },
-    // An empty secret is a missing one; a colon would end the user name in Basic authentication (RFC 7617).
-    PROCESSOR_USER: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[^:]+$' },
-    PROCESSOR_PASSWORD: { type: 'string', minLength: 1, maxLength: 200 },
-    ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },
-    LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
-    SLOW_AUTHORIZATION_MS: { type: 'number', exclusiveMinimum: 0, default: 50 },
-    HOLD_DAYS: { type: 'number', exclusiveMinimum: 0, maximum: 365, default: 7 },
-    HOLD_DAYS_LONG: { type: 'number', exclusiveMinimum: 0, maximum: 365, default: 30 },
-    REFUND_RESTORES_WINDOWS: { type: 'boolean', default: false },
-    MARQETA_PARTIAL_APPROVAL: { type: 'boolean', default: false },
-    ACCOUNTS_MAX: { type: 'integer', minimum: 16, maximum: 2 ** 25, default: 2 ** 22 },
-    CARDS_MAX: { type: 'integer', minimum: 4, maximum: 2 ** 25, default: 2 ** 22 },
-    HOLDS_MAX: { type: 'integer', minimum: 16, maximum: 2 ** 24, default: 2 ** 22 },
-    SEEN_IDS_MAX: { type: 'integer', minimum: 16, maximum: 2 ** 26, default: 2 ** 22 },
-    JOURNAL_SEGMENT_BYTES: { type: 'integer', minimum: 2 ** 23, maximum: 2 ** 30, default: 2 ** 26 },
-    JOURNAL_SEGMENTS_MAX: { type: 'integer', minimum: 2, maximum: 4096, default: 64 },
-  },
-} as const;
-
-interface Variables {
-  HOST: string;
-  AUTH_PORT: number;
-  OPS_PORT: number;
-  OPS_HOST: string;
-  DATABASE_URL: string;
-  DATA_DIR: string;
-  REDIS_URL: string;
-  CACHE_CARD_SECONDS: number;
-  FEED_STALE_MS_MAX: number;
-  LEDGER: 'memory' | 'postgres';
-  WORKERS?: number;
-  DEADLINE_MS: number;
-  MAX_IN_FLIGHT: number;
-  PROCESSOR_USER: string;
-  PROCESSOR_PASSWORD: string;
-  ENGINE_TOKEN: string;
-  LOG_LEVEL: string;
-  SLOW_AUTHORIZATION_MS: number;
-  HOLD_DAYS: number;
-  HOLD_DAYS_LONG: number;
-  REFUND_RESTORES_WINDOWS: boolean;
-  MARQETA_PARTIAL_APPROVAL: boolean;
-  ACCOUNTS_MAX: number;
-  CARDS_MAX: number;
-  HOLDS_MAX: number;
-  SEEN_IDS_MAX: number;
-  JOURNAL_SEGMENT_BYTES: number;
-  JOURNAL_SEGMENTS_MAX: number;
-}
+const secret = { lengthMax: 200 };
 
 /** Shorter secrets can be guessed over the network; they are taken all the same, and said so in the log. */
 const secretLengthMin = 16;
@@ -142,64 +71,53 @@ export function readEngineConfig(
   environment: Readonly<Record<string, string | undefined>>,
   cores = availableParallelism(),
 ): EngineConfig {
-  const known = new Set(Object.keys(schema.properties));
-  // An empty variable means "not set", as shells and compose files write it.
-  const given = Object.fromEntries(Object.entries(environment).filter(([name, value]) => known.has(name) && value));
-  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: false, meta: false, validateSchema: false });
-  const validate = ajv.compile<Variables>(schema);
-  const variables: unknown = given;
-  if (!validate(variables)) {
-    const [error] = validate.errors!;
-    if (error!.keyword === 'required') {
-      const name = (error!.params as { missingProperty: string }).missingProperty;
-      throw new ConfigError(`${name} is not set: give it in the environment (make run makes one for the demo)`);
-    }
-    // Never the value: it may be a secret.
-    throw new ConfigError(`${error!.instancePath.slice(1)} ${error!.message}`);
-  }
-  if (variables.LEDGER === 'postgres') {
+  const variables = new Variables(environment);
+  const port = { min: 1, max: 65_535 };
+  if (variables.oneOf('LEDGER', ['memory', 'postgres']) === 'postgres') {
     throw new ConfigError('LEDGER postgres is not part of this release: use memory, one engine per database');
   }
+  const redisUrl = variables.text('REDIS_URL', { fallback: '' });
   try {
-    if (variables.REDIS_URL !== '') parseRedisUrl(variables.REDIS_URL);
+    if (redisUrl !== '') parseRedisUrl(redisUrl);
   } catch (error) {
     throw new ConfigError((error as Error).message);
   }
-  if ((variables.SEEN_IDS_MAX & (variables.SEEN_IDS_MAX - 1)) !== 0) {
-    throw new ConfigError('SEEN_IDS_MAX must be a power of two');
-  }
+  const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
+  if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
   return Object.freeze({
-    host: variables.HOST,
-    authPort: variables.AUTH_PORT,
-    opsPort: variables.OPS_PORT,
-    opsHost: variables.OPS_HOST,
-    databaseUrl: variables.DATABASE_URL,
-    redisUrl: variables.REDIS_URL,
-    cacheCardS: variables.CACHE_CARD_SECONDS,
-    feedStaleMsMax: variables.FEED_STALE_MS_MAX,
-    dataDir: variables.DATA_DIR,
-    workers: variables.WORKERS ?? Math.max(1, cores - 1),
-    deadlineMs: variables.DEADLINE_MS,
-    maxInFlight: variables.MAX_IN_FLIGHT,
-    processorUser: variables.PROCESSOR_USER,
-    processorPassword: variables.PROCESSOR_PASSWORD,
-    engineToken: variables.ENGINE_TOKEN,
-    logLevel: variables.LOG_LEVEL,
-    slowAuthorizationMs: variables.SLOW_AUTHORIZATION_MS,
+    host: variables.text('HOST', { fallback: '127.0.0.1' }),
+    authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
+    opsPort: variables.integer('OPS_PORT', { ...port, fallback: 8081 }),
+    opsHost: variables.text('OPS_HOST', { fallback: '127.0.0.1' }),
+    databaseUrl: variables.text('DATABASE_URL', { pattern: /^postgres(ql)?:\/\// }),
+    redisUrl,
+    cacheCardS: variables.integer('CACHE_CARD_SECONDS', { fallback: cardLifetimeS, min: 1, max: 86_400 }),
+    // Below half a second a slow moment of Postgres would look like its end.
+    feedStaleMsMax: variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 }),
+    dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
+    workers: variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1),
+    deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
+    maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
+    // A colon would end the user name in Basic authentication (RFC 7617).
+    processorUser: variables.text('PROCESSOR_USER', { ...secret, pattern: /^[^:]+$/ }),
+    processorPassword: variables.text('PROCESSOR_PASSWORD', secret),
+    engineToken: variables.text('ENGINE_TOKEN', secret),
+    logLevel: variables.oneOf('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
+    slowAuthorizationMs: variables.positive('SLOW_AUTHORIZATION_MS', 50),
     policy: Object.freeze({
-      holdMs: variables.HOLD_DAYS * dayMs,
-      holdLongMs: variables.HOLD_DAYS_LONG * dayMs,
-      refundRestoresWindows: variables.REFUND_RESTORES_WINDOWS,
+      holdMs: variables.positive('HOLD_DAYS', 7, 365) * dayMs,
+      holdLongMs: variables.positive('HOLD_DAYS_LONG', 30, 365) * dayMs,
+      refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
     }),
-    marqetaPartialApproval: variables.MARQETA_PARTIAL_APPROVAL,
-    accountsMax: variables.ACCOUNTS_MAX,
-    cardsMax: variables.CARDS_MAX,
-    chainsMax: variables.HOLDS_MAX,
-    seenIdsMax: variables.SEEN_IDS_MAX,
+    marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
+    accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
+    cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),
+    chainsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),
+    seenIdsMax,
     journalSizes: Object.freeze({
-      segmentBytes: variables.JOURNAL_SEGMENT_BYTES,
+      segmentBytes: variables.integer('JOURNAL_SEGMENT_BYTES', { fallback: 2 ** 26, min: 2 ** 23, max: 2 ** 30 }),
       frameBytesMax: journalFrameBytesMax,
-      segmentsMax: variables.JOURNAL_SEGMENTS_MAX,
+      segmentsMax: variables.integer('JOURNAL_SEGMENTS_MAX', { fallback: 64, min: 2, max: 4096 }),
     }),
   });
 }
