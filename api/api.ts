@@ -33,7 +33,7 @@ export interface Api {
 
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   const services = createServices(config, log);
-  const { database, redis, health, housekeeping } = services;
+  const { database, redis, health, housekeeping, telemetry } = services;
   await database.start();
   try {
     const app = await createServer(services);
@@ -41,6 +41,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     const url = await app.listen({ host: config.host, port: config.port });
     housekeeping.start();
     health.serving();
+    void telemetry.load();
     return {
       url,
       services,

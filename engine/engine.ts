@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import { Admission } from './admission.js';
 import { BasicAuth } from './basic-auth.js';
-import { CardCache } from './cache/card-cache.js';
 import { ChangeLog } from './cache/change-log.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
@@ -23,11 +22,9 @@ import { LedgerReader } from './ledger-reader.js';
 import { Loader } from './loader.js';
 import { Loads } from './loads.js';
 import type { Log } from './log.js';
-import { NearCards } from './near-cards.js';
 import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
-import { connectRedis } from './redis/client.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
@@ -46,11 +43,6 @@ const expiryTickMs = 2000;
 const statsTickMs = 1000;
 /** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
 const lockWaitMs = 10_000;
-/** Redis answers in a fraction of a millisecond: whoever waits longer is better off with Postgres, while there is time. */
-const cacheLookMsMax = 10;
-const cacheLookShareMax = 0.25;
-/** What nobody waits for may take longer. */
-const cacheCommandMs = 250;
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
@@ -71,7 +63,8 @@ export async function startEngine(
   const nowMs = () => clock.nowMs();
   const database = new Database(config.databaseUrl);
   const { databaseUrl, redisUrl, feedStaleMsMax: staleMsMax } = config;
-  const feed = new EngineFeed({ databaseUrl, redisUrl, staleMsMax, log });
+  const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config);
+  const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, log });
   const progress = createProgress(config.workers);
   const shipper = new ShipperClient({
     config,
@@ -83,8 +76,8 @@ export async function startEngine(
   });
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
-  const changeLog = redisUrl === '' ? null : new ChangeLog();
-  const near = changeLog === null ? null : nearCards(config, () => feed.cacheSpace, changeLog);
+  const changeLog = redis === null ? null : new ChangeLog();
+  const near = changeLog === null ? null : redis!.nearCards(() => feed.cacheSpace, changeLog);
   const loads = new Loads(database, near, nowMs, partitionOfOwner, guard);
   const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
   const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
@@ -190,7 +183,7 @@ export async function startEngine(
     port: config.opsPort,
     engineToken: config.engineToken,
     health,
-    metrics: async () => ({ contentType: telemetry.contentType, text: await telemetry.text() }),
+    metrics: () => telemetry.scrape(),
     admin: {
       accounts: (publicIds) => reader.accounts(publicIds),
       windows: (entities) => reader.windows(entities),
@@ -214,16 +207,18 @@ export async function startEngine(
           .catch((error: Error) => log.warn({ error: error.message }, 'no look for lapsed holds'));
       }
     }, expiryTickMs),
-    setInterval(() => {
-      compileNextCheck();
-      void Promise.all(hosts.map((host) => host.stats())).then(
-        (all) => {
-          stats = all.filter((of) => of !== null);
-        },
-        () => undefined,
-      );
-    }, statsTickMs),
   ];
+
+  function lookAtPartitions(): void {
+    compileNextCheck();
+    void telemetry.load();
+    void Promise.all(hosts.map((host) => host.stats())).then(
+      (all) => {
+        stats = all.filter((of) => of !== null);
+      },
+      () => undefined,
+    );
+  }
 
   async function closeAll(): Promise<void> {
     for (const timer of timers) clearInterval(timer);
@@ -257,6 +252,8 @@ export async function startEngine(
     times.ended('listen');
     commands.open();
     health.serving();
+    // Not before: the first looks load and compile what a start does without.
+    timers.push(setInterval(lookAtPartitions, statsTickMs));
   } catch (error) {
     await closeAll();
     throw error;
@@ -283,12 +280,6 @@ export async function startEngine(
       log.info('stopped');
     },
   };
-}
-
-function nearCards(config: EngineConfig, space: () => string, changeLog: ChangeLog): NearCards {
-  const client = connectRedis(config.redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
-  const lookMsMax = Math.min(cacheLookMsMax, config.deadlineMs * cacheLookShareMax);
-  return new NearCards(new CardCache(client, { space, lifetimeS: config.cacheCardS, lookMsMax }), changeLog);
 }
 
 /** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */

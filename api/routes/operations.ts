@@ -49,8 +49,9 @@ export function operationsRoutes({ health, telemetry }: Services) {
       summary: 'Metrics for Prometheus',
       schemas: { responses: { 200: Type.String() } },
       handler: async (_request, reply) => {
-        reply.header('content-type', telemetry.contentType).serializer((text: string) => text);
-        return telemetry.text();
+        const { contentType, text } = await telemetry.scrape();
+        reply.header('content-type', contentType).serializer((body: string) => body);
+        return text;
       },
     }),
   ];

@@ -16,7 +16,6 @@ import { ListenMessenger } from './listen.js';
 import type { LoadGuard } from './load-guard.js';
 import type { Messenger } from './messenger.js';
 import { Outbox } from './outbox.js';
-import { RedisMessenger } from './redis.js';
 
 /** The lease is renewed six times in its lifetime, and at least every second: one that fails is made up for. */
 const renewalsPerLease = 6;
@@ -30,8 +29,8 @@ const recallPauseMs = 20;
 
 export interface FeedOptions {
   readonly databaseUrl: string;
-  /** '': Postgres LISTEN/NOTIFY. */
-  readonly redisUrl: string;
+  /** Makes the messenger by Redis; null: Postgres LISTEN/NOTIFY. */
+  readonly messenger: ((feedId: string, engineId: string) => Messenger) | null;
   readonly staleMsMax: number;
   readonly log: Log;
 }
@@ -107,7 +106,7 @@ export class EngineFeed {
     changeLog: ChangeLog | null,
     nowMs: () => number,
   ): void {
-    const { databaseUrl, redisUrl, log } = this.#options;
+    const { databaseUrl, messenger: messengerByRedis, log } = this.#options;
     const delivery = new Delivery(partitions, partitionOf, nowMs, (sequence, atMs) => {
       this.#lagMs = Math.max(0, Date.now() - atMs);
       this.#setApplied(sequence);
@@ -129,10 +128,10 @@ export class EngineFeed {
         delivery.deliver(entries);
       },
     };
-    const messenger: Messenger =
-      redisUrl === ''
+    const messenger =
+      messengerByRedis === null
         ? new ListenMessenger(databaseUrl, this.#outbox)
-        : new RedisMessenger(redisUrl, this.#feedId, this.#outbox.engineId);
+        : messengerByRedis(this.#feedId, this.#outbox.engineId);
     const follower = new Follower(
       this.#position,
       messenger.carriesEntries,

@@ -2,7 +2,9 @@
  * Metrics for Prometheus, for engine and API alike: the only importer of prom-client. Whatever happens is counted into
  * plain numbers and arrays by whoever it happens to; they are read when somebody scrapes.
  */
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
+import type { Counter, Gauge, Metric, Registry } from 'prom-client';
+
+type Library = typeof import('prom-client');
 
 /** What was observed so far: `counts[i]` of it up to `bounds[i]`, the last one beyond all of them. */
 export interface Observed {
@@ -13,49 +15,64 @@ export interface Observed {
 }
 
 export class Metrics {
-  readonly #registry = new Registry();
+  /** What is to be registered once the library is there. */
+  readonly #described: ((library: Library, registry: Registry) => void)[] = [];
+  #loading: Promise<Registry> | undefined;
 
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+  /** Loads the library, which no start waits for. Metrics of the process itself are counted from here on. */
+  load(): Promise<Registry> {
+    this.#loading ??= import('prom-client').then((library) => {
+      const registry = new library.Registry();
+      library.collectDefaultMetrics({ register: registry });
+      for (const register of this.#described) register(library, registry);
+      return registry;
+    });
+    return this.#loading;
   }
 
-  get contentType(): string {
-    return this.#registry.contentType;
+  async scrape(): Promise<{ readonly contentType: string; readonly text: string }> {
+    const registry = await this.load();
+    return { contentType: registry.contentType, text: await registry.metrics() };
   }
 
-  /** The scrape's body. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  /** Before load(). */
+  #describe(register: (library: Library, registry: Registry) => void): void {
+    if (this.#loading !== undefined) throw new Error('metrics are described before the library is loaded');
+    this.#described.push(register);
   }
 
   /** A counter that is kept elsewhere: `collect` begins at zero each time. */
   counter(name: string, help: string, labelNames: string[], collect: (counter: Counter) => void): void {
-    this.#registry.registerMetric(
-      new Counter({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          this.reset();
-          collect(this);
-        },
-      }),
-    );
+    this.#describe(({ Counter }, registry) => {
+      registry.registerMetric(
+        new Counter({
+          name,
+          help,
+          labelNames,
+          registers: [],
+          collect() {
+            this.reset();
+            collect(this);
+          },
+        }),
+      );
+    });
   }
 
   gauge(name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => void): void {
-    this.#registry.registerMetric(
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers: [],
-        collect() {
-          collect(this);
-        },
-      }),
-    );
+    this.#describe(({ Gauge }, registry) => {
+      registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          labelNames,
+          registers: [],
+          collect() {
+            collect(this);
+          },
+        }),
+      );
+    });
   }
 
   /** prom-client counts its own histograms value by value; ours are counted already, so they are shown as one. */
@@ -75,6 +92,6 @@ export class Metrics {
       return { name, help, type: 'histogram', aggregator: 'sum', values };
     };
     const metric = { name, help, type: 'histogram', aggregator: 'sum', get, reset: () => undefined };
-    this.#registry.registerMetric(metric as unknown as Metric);
+    this.#describe((_library, registry) => registry.registerMetric(metric as unknown as Metric));
   }
 }

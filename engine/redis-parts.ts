@@ -1,0 +1,34 @@
+/**
+ * What an engine has of Redis: cached cards, and the messenger of the feed. Loaded only with REDIS_URL, because the driver and
+ * msgpack take a start a twentieth of a second.
+ */
+import { CardCache } from './cache/card-cache.js';
+import type { ChangeLog } from './cache/change-log.js';
+import type { EngineConfig } from './config.js';
+import type { Messenger } from './feed/messenger.js';
+import { RedisMessenger } from './feed/redis.js';
+import { NearCards } from './near-cards.js';
+import { connectRedis } from './redis/client.js';
+
+/** Redis answers in a fraction of a millisecond: whoever waits longer is better off with Postgres, while there is time. */
+const cacheLookMsMax = 10;
+const cacheLookShareMax = 0.25;
+/** What nobody waits for may take longer. */
+const cacheCommandMs = 250;
+
+export interface RedisParts {
+  /** @param space names the database whose cards these are */
+  nearCards(space: () => string, changeLog: ChangeLog): NearCards;
+  messenger(feedId: string, engineId: string): Messenger;
+}
+
+export function redisParts({ redisUrl, cacheCardS, deadlineMs }: EngineConfig): RedisParts {
+  return {
+    nearCards(space, changeLog) {
+      const client = connectRedis(redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
+      const lookMsMax = Math.min(cacheLookMsMax, deadlineMs * cacheLookShareMax);
+      return new NearCards(new CardCache(client, { space, lifetimeS: cacheCardS, lookMsMax }), changeLog);
+    },
+    messenger: (feedId, engineId) => new RedisMessenger(redisUrl, feedId, engineId),
+  };
+}
