@@ -31,7 +31,7 @@ export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 's
 /** What the host needs of the shipper: it must stand still while a journal is opened. */
 export interface ShipperControl {
   pause(partition: number): Promise<void>;
-  resume(partition: number): Promise<void>;
+  resume(partition: number): void;
   /** The settled position, from Postgres. */
   position(partition: number): Promise<number>;
 }
@@ -193,10 +193,10 @@ export class PartitionHost {
     times.ended('restore');
     await pool.run({ kind: 'restore', message });
     times.ended('replay');
-    await this.#shipper.resume(this.partition);
     this.#state = 'ready';
     this.lane.open();
     this.#events.opened(this);
+    this.#shipper.resume(this.partition);
     const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
     this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');
     this.#tellIds(tail.idHashes);

@@ -27,10 +27,14 @@ t.test('between the end of a thread and its successor nobody is there to wait fo
       fences++;
     },
   });
+  t.equal(await client.drain(1000), true, 'before the first partition ships there is nothing to settle');
+  await client.pause(0);
+  t.equal(fences, 0, 'and nothing that could still run');
+  client.resume(0);
   t.equal(await client.drain(1000), false, 'asked while it lived');
   await client.pause(0);
   t.equal(fences, 1, 'a thread that is gone ships nothing, but its last statement may still run');
-  await client.resume(0);
+  client.resume(0);
   t.equal(await client.drain(1000), false);
   await client.stop();
 });

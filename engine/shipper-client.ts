@@ -41,20 +41,20 @@ export class ShipperClient implements ShipperControl {
   readonly #waiting = new Map<number, (complete: boolean) => void>();
   /** Partitions that ship: told so again when the thread is replaced. */
   readonly #running = new Set<number>();
-  #worker: Worker;
+  /** Null before the first partition ships, and after a thread died until it is replaced. */
+  #worker: Worker | null = null;
   #nextId = 1;
   #failure = '';
   #isStopping = false;
-  /** There is no thread: it has ended, and its successor is not there yet or will never be. */
-  #hasEnded = false;
+  /** Some thread may have left something running in Postgres when it died. */
+  #hasShipped = false;
 
   constructor(options: ShipperClientOptions) {
     this.#options = options;
-    this.#worker = this.#start();
   }
 
-  #start(): Worker {
-    this.#hasEnded = false;
+  #start(): void {
+    this.#hasShipped = true;
     const { config, progress, journalDirectory, log } = this.#options;
     const worker = new Worker(new URL('../workers/ship.worker.js', import.meta.url), {
       workerData: {
@@ -65,23 +65,20 @@ export class ShipperClient implements ShipperControl {
         seenIds: config.seenIdsMax,
       },
     });
+    this.#worker = worker;
     worker.on('message', (event: ShipEvent) => this.#heard(event));
     worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
-    worker.on('exit', () => this.#exited(worker));
-    return worker;
+    worker.on('exit', () => this.#exited());
+    for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
   }
 
   /** A thread that is gone ships nothing: whoever waited for a pause has it, the rest is told to the next thread. */
-  #exited(worker: Worker): void {
-    if (worker !== this.#worker) return;
-    this.#hasEnded = true;
+  #exited(): void {
+    this.#worker = null;
     for (const done of this.#waiting.values()) done(false);
     this.#waiting.clear();
-    if (this.#isStopping) return;
     setTimeout(() => {
-      if (this.#isStopping) return;
-      this.#worker = this.#start();
-      for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
+      if (this.#worker === null && !this.#isStopping) this.#start();
     }, restartDelayMs).unref();
   }
 
@@ -100,9 +97,11 @@ export class ShipperClient implements ShipperControl {
     if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.fence();
   }
 
-  async resume(partition: number): Promise<void> {
+  /** Nobody needs to wait for it. The first one starts the thread: what that loads would slow down the engine's start. */
+  resume(partition: number): void {
     this.#running.add(partition);
-    await this.#ask({ kind: 'resume', partition });
+    if (this.#worker === null) this.#start();
+    else void this.#ask({ kind: 'resume', partition });
   }
 
   /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
@@ -113,16 +112,17 @@ export class ShipperClient implements ShipperControl {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#ask({ kind: 'stop' });
-    await this.#worker.terminate();
+    await this.#worker?.terminate();
   }
 
   #ask(command: Command): Promise<boolean> {
+    const worker = this.#worker;
     // Nobody is there to answer: neither a stop nor the start of a partition may wait for ever. What ships is standing still.
-    if (this.#hasEnded) return Promise.resolve(false);
+    if (worker === null) return Promise.resolve(!this.#hasShipped);
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      this.#worker.postMessage({ ...command, id });
+      worker.postMessage({ ...command, id });
     });
   }
 
