@@ -595,5 +595,6 @@ t.test('beyond the deadline nothing is approved, and nothing is held but what wa
     if (before.status === 200 && again.status === 200) t.equal(stableBody(again.body), stableBody(before.body));
     if (before.status === 503 && again.status === 200 && answerOf(again).approved) settled++;
   }
-  t.equal(await held('acct_000001', hasty), settled);
+  // The last one may have been late, and its hold is taken back behind the answer.
+  await until('only what was approved is held', async () => (await held('acct_000001', hasty)) === settled);
 });
