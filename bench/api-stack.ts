@@ -3,15 +3,14 @@
  * have a card and a history, the API, and the bare Fastify control, each a process.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import postgres from 'postgres';
 import { Passwords } from '../api/auth/passwords.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
-import { repositoryRoot } from '../deploy/repository-root.js';
 import { migrate } from '../sql/migrate.js';
 import { ensureAccounts } from './accounts.js';
+import { Ends, scratchFolder } from './scratch.js';
 import { type ServerProcess, startServerProcess } from './server-process.js';
 
 export interface ApiStackOptions {
@@ -38,32 +37,23 @@ export function emailOf(customer: number): string {
 }
 
 export async function startApiStack(options: ApiStackOptions): Promise<ApiStack> {
-  const parent = join(repositoryRoot(), '.data');
-  await mkdir(parent, { recursive: true });
-  const dataDir = await mkdtemp(join(parent, 'bench-api-'));
-  // Under root the database runs as another user, who must be able to enter.
-  await chmod(dataDir, 0o755);
-  const ends: (() => Promise<void>)[] = [() => removeData(dataDir)];
-  const stop = async () => {
-    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
-      await end().catch((error: unknown) => options.log(`while stopping: ${String(error)}`));
-    }
-  };
+  const ends = new Ends(options.log);
   try {
+    const dataDir = await scratchFolder('bench-api-', ends);
     options.log('starting Postgres');
     const database = await startEmbeddedPostgres({ dataDir, log: options.log, priority: 'normal' });
-    ends.push(() => database.stop());
+    ends.add(() => database.stop());
     await migrate({ databaseUrl: database.url });
     options.log(`adding ${options.customerCount} customers with ${options.transactionsPerCustomer} transactions each`);
     await seed(database.url, options);
     options.log('starting the API and the bare route');
     const api = await startApi(dataDir, database.url);
-    ends.push(() => api.stop());
+    ends.add(() => api.stop());
     const bare = await startBare(dataDir);
-    ends.push(() => bare.stop());
-    return { api, bare, databasePid: database.pid, stop };
+    ends.add(() => bare.stop());
+    return { api, bare, databasePid: database.pid, stop: () => ends.run() };
   } catch (error) {
-    await stop();
+    await ends.run();
     throw error;
   }
 }
@@ -126,11 +116,4 @@ async function startBare(dataDir: string): Promise<ApiStack['bare']> {
     isReady: async (logged) => logged.includes('listening'),
   });
   return { ...server, port };
-}
-
-/** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres-place.ts). */
-async function removeData(dataDir: string): Promise<void> {
-  const outside = (await readFile(join(dataDir, 'postgres.location'), 'utf8').catch(() => '')).trim();
-  if (basename(outside).startsWith('atlanticfrewaycard-')) await rm(outside, { recursive: true, force: true });
-  await rm(dataDir, { recursive: true, force: true });
 }

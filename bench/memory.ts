@@ -33,10 +33,19 @@ export interface MemoryResult {
 /** Loading a card may wait for the database; far more than that means it does not come. */
 const timeoutMs = 30_000;
 const connectionCount = 256;
-/** The longest the engine takes: here all cards are loaded, and one that is declined for lateness would not count. */
-const engineEnv = { DEADLINE_MS: '3000' };
+/** Room for so many accounts and cards is the engine's default. */
+const entriesDefault = 2 ** 22;
 /** Bounds the run: a card that was not reached by then is missing from `knownCount`. */
 const durationMsMax = 1_800_000;
+
+/**
+ * What an engine needs for `cards` cards: the longest deadline, since all cards are loaded and one that is declined for
+ * lateness would not count, and room for all of them.
+ */
+export function memoryEngineEnv(cards: number): Readonly<Record<string, string>> {
+  const room = String(cards);
+  return { DEADLINE_MS: '3000', ...(cards > entriesDefault ? { ACCOUNTS_MAX: room, CARDS_MAX: room } : {}) };
+}
 
 /**
  * Adds accounts up to `cardFirst + cardCount − 1` to the database, then asks the engine for the last `cardCount` of them,
@@ -141,10 +150,12 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const log = (line: string) => process.stdout.write(`${line}\n`);
   const machine = await describeMachine();
-  const stack = await startStack({ accountCount: 1000, balanceMinor: 1_000_000, engineEnv, log });
+  const accountCount = 1000;
+  const engineEnv = memoryEngineEnv(accountCount + cardCount);
+  const stack = await startStack({ accountCount, balanceMinor: 1_000_000, engineEnv, log });
   signal.addEventListener('abort', () => void stack.stop());
   try {
-    const result = await measureMemory(stack, 1001, cardCount, log);
+    const result = await measureMemory(stack, accountCount + 1, cardCount, log);
     const folder = resultFolder(machine);
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, 'memory.json'), `${JSON.stringify({ machine, result }, null, 2)}\n`);

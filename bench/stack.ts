@@ -3,13 +3,12 @@
  * echo as its control, each a process. Nothing of a running deployment is touched.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
-import { repositoryRoot } from '../deploy/repository-root.js';
 import { migrate } from '../sql/migrate.js';
 import { ensureAccounts } from './accounts.js';
+import { Ends, scratchFolder } from './scratch.js';
 import { type ServerProcess, startServerProcess } from './server-process.js';
 
 export interface StackOptions {
@@ -52,22 +51,11 @@ export const loopback = '127.0.0.1';
 const inFlightMax = 4096;
 
 export async function startStack(options: StackOptions): Promise<Stack> {
-  // Inside the checkout and not in the system's temporary folder: that one may be in memory, where a sync is free.
-  const parent = join(repositoryRoot(), '.data');
-  await mkdir(parent, { recursive: true });
-  const dataDir = await mkdtemp(join(parent, 'bench-'));
-  // Under root the database runs as another user, who must be able to enter.
-  await chmod(dataDir, 0o755);
-  const ends: (() => Promise<void>)[] = [() => removeData(dataDir)];
-  const stop = async () => {
-    // Last started, first ended; one that fails must not keep the others running.
-    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
-      await end().catch((error: unknown) => options.log(`while stopping: ${String(error)}`));
-    }
-  };
+  const ends = new Ends(options.log);
   try {
+    const dataDir = await scratchFolder('bench-', ends);
     const database = await startDatabase(dataDir, options);
-    ends.push(() => database.stop());
+    ends.add(() => database.stop());
     options.log(`adding ${options.accountCount} accounts`);
     await ensureAccounts({
       databaseUrl: database.url,
@@ -76,13 +64,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     options.log('starting the echo and the engine');
     const echo = await startEcho(dataDir);
-    ends.push(() => echo.stop());
+    ends.add(() => echo.stop());
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
     const ports = { port: await findFreePort(), opsPort: await findFreePort() };
     const start = (env: Readonly<Record<string, string>>) =>
       startEngine({ dataDir, databaseUrl: database.url, databasePid: database.pid, credentials, ...ports, env });
     let engine = await start(options.engineEnv ?? {});
-    ends.push(() => engine.stop());
+    ends.add(() => engine.stop());
     return {
       dataDir,
       databaseUrl: database.url,
@@ -97,10 +85,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         await between?.();
         engine = await start({ ...options.engineEnv, ...env });
       },
-      stop,
+      stop: () => ends.run(),
     };
   } catch (error) {
-    await stop();
+    await ends.run();
     throw error;
   }
 }
@@ -119,13 +107,6 @@ async function startDatabase(
     throw error;
   }
   return database;
-}
-
-/** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres-place.ts). */
-async function removeData(dataDir: string): Promise<void> {
-  const outside = (await readFile(join(dataDir, 'postgres.location'), 'utf8').catch(() => '')).trim();
-  if (basename(outside).startsWith('atlanticfrewaycard-')) await rm(outside, { recursive: true, force: true });
-  await rm(dataDir, { recursive: true, force: true });
 }
 
 export async function startEcho(dataDir: string): Promise<Stack['echo']> {

@@ -8,6 +8,7 @@ import { scrapeMetrics } from '../metrics.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
 import { busyShare, readMachineTime } from '../process-stats.js';
+import { Ends } from '../scratch.js';
 import { type Stack, startStack } from '../stack.js';
 import { type Bench, balanceMinor, type Scale, type Scenario, warmUp } from './bench.js';
 import type { ScenarioResult } from './figures.js';
@@ -98,13 +99,14 @@ class Peers {
   readonly #stack: Stack;
   readonly #options: SuiteOptions;
   readonly #log: (line: string) => void;
-  readonly #ends: (() => Promise<void>)[] = [];
+  readonly #ends: Ends;
   #all: Promise<readonly RunningPeer[]> | null = null;
 
   constructor(stack: Stack, options: SuiteOptions, log: (line: string) => void) {
     this.#stack = stack;
     this.#options = options;
     this.#log = log;
+    this.#ends = new Ends(log);
   }
 
   all(): Promise<readonly RunningPeer[]> {
@@ -141,7 +143,7 @@ class Peers {
       }
       const schema = name === 'fastify-postgres' ? 'peer_lock' : 'peer_function';
       const peer = await startPeer(name, { ...started, schema });
-      this.#ends.push(() => peer.stop());
+      this.#ends.add(() => peer.stop());
       peers.push(peer);
       this.#log(`${name} is up`);
     }
@@ -153,14 +155,12 @@ class Peers {
     const { databaseUrl } = this.#options;
     if (databaseUrl !== undefined) return { url: databaseUrl, pid: null };
     const server = await startEmbeddedPostgres({ dataDir, log: this.#log, priority: 'normal' });
-    this.#ends.push(() => server.stop());
+    this.#ends.add(() => server.stop());
     return server;
   }
 
   async stop(): Promise<void> {
     await this.#all?.catch(() => undefined);
-    for (let end = this.#ends.pop(); end !== undefined; end = this.#ends.pop()) {
-      await end().catch((error: unknown) => this.#log(`while stopping: ${String(error)}`));
-    }
+    await this.#ends.run();
   }
 }
