@@ -45,10 +45,10 @@ bench-readme: build ## write the README's table from the newest result of bench-
 	@node --enable-source-maps dist/bench/quick.js --readme
 
 bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
-	@node --enable-source-maps dist/bench/feed.js $(CHANGES) $(AUTHORIZATIONS)
+	@node --enable-source-maps dist/bench/feed.js
 
 bench-flood: build ## measure the memory of engine and API under a flood of changes
-	@node --enable-source-maps dist/bench/flood.js $(CARDS) $(CHANGES)
+	@node --enable-source-maps dist/bench/flood.js
 
 bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
 	@node --enable-source-maps dist/bench/api.js

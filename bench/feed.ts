@@ -4,7 +4,7 @@
  * waits for. Some are also asked about, over and over, until a decision obeys: what a cardholder would see. Then the engine
  * stands still while 100,000 changes are made, and is timed until it has all of them.
  *
- * `node dist/bench/feed.js [changes/s] [authorizations/s]` (make bench-feed): by Redis and by LISTEN/NOTIFY, in two minutes.
+ * `make bench-feed CHANGES=1000 AUTHORIZATIONS=5000` (each a second): by Redis and by LISTEN/NOTIFY, in two minutes.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { load, newIdPrefix } from './load/load.js';
 import { uniformTraffic } from './load/uniform.js';
 import { describeMachine } from './machine.js';
 import { scrapeMetrics } from './metrics.js';
-import { isMain, resultFolder, runUntilSignal } from './run.js';
+import { isMain, resultFolder, runUntilSignal, sizeFromEnvironment } from './run.js';
 import { loopback, type Stack, startStack } from './stack.js';
 
 export interface FeedBenchOptions {
@@ -293,10 +293,9 @@ const missedCountDefault = 100_000;
 
 async function main(): Promise<number> {
   const log = (line: string) => console.error(line);
-  const [changesPerSecond = 1000, authorizationsPerSecond = 5000] = process.argv.slice(2).map(Number);
   const common = {
-    changesPerSecond,
-    authorizationsPerSecond,
+    changesPerSecond: sizeFromEnvironment('CHANGES', 1000),
+    authorizationsPerSecond: sizeFromEnvironment('AUTHORIZATIONS', 5000),
     seconds: 15,
     warmUpSeconds: 3,
     missedCount: missedCountDefault,

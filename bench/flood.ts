@@ -3,8 +3,7 @@
  * still and is cut off by Redis for not reading, Redis itself hangs, and frames of the feed are repeated. Three times the
  * same: what engine and API keep after each, garbage collected, and what they took meanwhile.
  *
- * `node dist/bench/flood.js [cards] [changes of each]` (make bench-flood): by Redis and by LISTEN/NOTIFY, in
- * three minutes.
+ * `make bench-flood CARDS=20000 CHANGES=4` (of each): by Redis and by LISTEN/NOTIFY, in three minutes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +28,7 @@ import {
 } from '../engine/testing/engine-process.js';
 import { type ProbedMemory, probeEnvironment, probeMemory } from '../engine/testing/probed-memory.js';
 import { readResidentBytes } from './process-stats.js';
-import { isMain, runUntilSignal } from './run.js';
+import { isMain, runUntilSignal, sizeFromEnvironment } from './run.js';
 
 export interface FloodOptions {
   readonly cards: number;
@@ -361,7 +360,10 @@ export function formatFlood(result: FloodResult): string {
 }
 
 async function main(): Promise<number> {
-  const [cards = 20_000, changesOfEach = 4] = process.argv.slice(2).map(Number);
+  const cards = sizeFromEnvironment('CARDS', 20_000);
+  const changesOfEach = sizeFromEnvironment('CHANGES', 4);
+  // A third of them each before, while and after the engine stands still.
+  if (changesOfEach < 3) throw new Error(`CHANGES must be at least 3, not ${changesOfEach}`);
   for (const withRedis of [true, false]) {
     const result = await measureFlood({ cards, changesOfEach, floods: 2, withRedis }, (line) => console.error(line));
     console.log(`${withRedis ? 'By Redis' : 'By LISTEN/NOTIFY'}\n\n${formatFlood(result)}\n`);

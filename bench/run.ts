@@ -24,6 +24,15 @@ export async function runUntilSignal(main: (signal: AbortSignal) => Promise<numb
   }
 }
 
+/** Number of a variable of the environment, as `make bench-x NAME=…` sets it. */
+export function sizeFromEnvironment(name: string, fallback: number): number {
+  const given = process.env[name];
+  if (given === undefined || given === '') return fallback;
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a positive integer, not ${given}`);
+  return value;
+}
+
 export function resultsRoot(): string {
   return join(repositoryRoot(), 'bench', 'results');
 }

@@ -56,15 +56,6 @@ export interface Scenario {
   run(bench: Bench): Promise<ScenarioOutcome>;
 }
 
-/** Number of a variable of the environment, for sizes that take long at their largest. */
-export function sizeFromEnvironment(name: string, fallback: number): number {
-  const given = process.env[name];
-  if (given === undefined || given === '') return fallback;
-  const value = Number(given);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} must be a positive integer, not ${given}`);
-  return value;
-}
-
 /** Fixed, so that every run sends the same cards and amounts at the same instants. */
 const seed = 20_261_124;
 export const path = '/v1/authorizations';

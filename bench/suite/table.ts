@@ -1,4 +1,5 @@
 /** A scenario's result as a Markdown table, for the terminal and everywhere else. */
+import { otherCoresMax } from '../rounds.js';
 import { type FigureName, figureNames, figures, type ScenarioResult, type Series, spreadOf } from './figures.js';
 
 /** One row per series: the median of each figure over the rounds. Columns that nobody fills are left out. */
@@ -46,6 +47,7 @@ export function remarks({ settings, series, goals, notes, busyShareBefore }: Sce
     }
   }
   lines.push(
+    ...disturbedSeries(series),
     ...saturated(series),
     ...notes,
     `Settings: ${Object.entries(settings)
@@ -53,6 +55,15 @@ export function remarks({ settings, series, goals, notes, busyShareBefore }: Sce
       .join(', ')}; medians over ${Math.max(0, ...series.map(({ samples }) => samples.length))} rounds.`,
   );
   return lines;
+}
+
+/** Whom neighbours took cores from while they were measured: a share of the echo is worth nothing when the echo is one of them. */
+function disturbedSeries(series: readonly Series[]): string[] {
+  const named = series.flatMap(({ name, samples }) => {
+    const cores = spreadOf(samples, 'otherCores')?.median ?? 0;
+    return cores > otherCoresMax ? [`${name} (${formatFigure('otherCores', cores)})`] : [];
+  });
+  return named.length === 0 ? [] : [`Other programs took cores meanwhile from: ${named.join('; ')}.`];
 }
 
 /** Utilization of the generator's thread above which it, not the server, may be what limits a closed loop. */

@@ -1,6 +1,7 @@
 /** What a known card costs in memory. CARDS says how many; `make bench-memory CARDS=10000000` is the long form. */
 import { measureMemory, memoryEngineEnv } from '../../memory.js';
-import { type Scenario, sizeFromEnvironment } from '../bench.js';
+import { sizeFromEnvironment } from '../../run.js';
+import type { Scenario } from '../bench.js';
 import { sampleFrom } from '../sample.js';
 
 export const memory: Scenario = {

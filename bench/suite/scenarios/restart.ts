@@ -9,8 +9,9 @@ import postgres from 'postgres';
 import { historyAmountMinor, historyId, writeHistory } from '../../history.js';
 import { newIdPrefix } from '../../load/load.js';
 import { scrapeMetrics } from '../../metrics.js';
+import { sizeFromEnvironment } from '../../run.js';
 import { loopback, type Stack } from '../../stack.js';
-import { type Bench, goal, measure, path, plainTraffic, type Scenario, sizeFromEnvironment } from '../bench.js';
+import { type Bench, goal, measure, path, plainTraffic, type Scenario } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleFrom, sampleOf, withFigures } from '../sample.js';
 

@@ -3,7 +3,8 @@
  * are tried from the top; the first at which the backlog does not grow is the answer. SETTLE_SECONDS says for how long each.
  */
 import { scrapeMetrics } from '../../metrics.js';
-import { type Bench, goal, measure, plainTraffic, rate, type Scenario, sizeFromEnvironment } from '../bench.js';
+import { sizeFromEnvironment } from '../../run.js';
+import { type Bench, goal, measure, plainTraffic, rate, type Scenario } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleOf, withFigures } from '../sample.js';
 
