@@ -5,6 +5,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { invalid, Problem } from './problem.js';
 
+/** Versions are Postgres' integers. */
+const versionMax = 2 ** 31 - 1;
+
 /** The tag of version 3 is `"3"`. */
 export function sendVersion(reply: FastifyReply, version: number): void {
   reply.header('etag', `"${version}"`);
@@ -15,7 +18,8 @@ export function versionExpected(request: FastifyRequest): number | null {
   const header = request.headers['if-match'];
   if (header === undefined || header.trim() === '*') return null;
   const match = /^\s*"(\d{1,10})"\s*$/.exec(header);
-  if (match === null) throw invalid('if-match', 'must be the ETag of an earlier answer, such as "3", or *');
+  if (match === null || Number(match[1]) > versionMax)
+    throw invalid('if-match', 'must be the ETag of an earlier answer, such as "3", or *');
   return Number(match[1]);
 }
 

@@ -25,11 +25,15 @@ export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER
 export const Timestamp = Type.String({ format: 'date-time' });
 export const Version = Type.Integer({ minimum: 1 });
 export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code' });
-/** A name that people read: not empty, no control characters, not all spaces. */
+/** For a character class: control characters, and halves of characters, which Postgres takes in no jsonb. */
+const unprintable = '\\u0000-\\u001f\\u007f\\ud800-\\udfff';
+/** Pattern of a text that can be kept and shown. */
+export const printable = `^[^${unprintable}]+$`;
+/** A name that people read: not empty, printable, not all spaces. */
 export const Name = Type.String({
   minLength: 1,
   maxLength: 200,
-  pattern: '^[^\\u0000-\\u001f\\u007f]*[^\\s\\u0000-\\u001f\\u007f][^\\u0000-\\u001f\\u007f]*$',
+  pattern: `^[^${unprintable}]*[^\\s${unprintable}][^${unprintable}]*$`,
 });
 export const Email = Type.String({ format: 'email', minLength: 3, maxLength: 254 });
 export const Kind = Type.Enum(['personal', 'business']);

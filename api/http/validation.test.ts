@@ -1,7 +1,7 @@
 /** Inputs that look right and are not: refused by name, before any database sees them. */
 import t from 'tap';
 import { startTestApi } from '../testing/api-inside.js';
-import { createCompany } from '../testing/tenants.js';
+import { createCompany, createPerson } from '../testing/tenants.js';
 
 /** JavaScript takes each of them for some instant; Postgres refuses all of them. */
 const noInstants = [
@@ -41,5 +41,40 @@ t.test('nor does a forged cursor bring one to the database', async (t) => {
       const { status, json } = await api.request('GET', `${path}?cursor=${cursor}`, { token });
       t.match({ status, json }, { status: 400, json: { field: 'cursor' } }, `${list} ${time}`);
     }
+  }
+});
+
+t.test('half of a character is refused by name: no database keeps it', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const ada = await createPerson(api.sql, 'ada');
+  const owner = await api.tokenOf(acme.user('owner').id);
+  const person = await api.tokenOf(ada.user('personal').id);
+  const half = '\ud83d';
+  for (const [token, method, path, body, field] of [
+    [owner, 'PUT', `/api/cards/${acme.cardId}/limits`, { merchants: { block: [half] } }, 'merchants.block.0'],
+    [owner, 'PATCH', `/api/companies/${acme.companyId}`, { name: half }, 'name'],
+    [person, 'POST', '/api/cards', { accountId: ada.accountId, name: `a${half}` }, 'name'],
+    [undefined, 'POST', '/api/auth/login', { email: `${half}@a.example`, password: 'x' }, 'email'],
+  ] as const) {
+    const { status, json } = await api.request(method, path, { ...(token === undefined ? {} : { token }), body });
+    t.match({ status, json }, { status: 400, json: { field } }, `${method} ${path}`);
+  }
+  const whole = await api.request('PATCH', `/api/companies/${acme.companyId}`, { token: owner, body: { name: '🙂' } });
+  t.match({ status: whole.status, json: whole.json }, { status: 200, json: { name: '🙂' } });
+});
+
+t.test('a version that no object can have is a 400', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  for (const [method, path, body] of [
+    ['PATCH', `/api/companies/${acme.companyId}`, { name: 'New' }],
+    ['PUT', `/api/accounts/${acme.accountId}/limits`, {}],
+    ['PATCH', `/api/users/${acme.user('member').publicId}`, { name: 'New' }],
+  ] as const) {
+    const headers = { 'if-match': '"2147483648"' };
+    const { status, json } = await api.request(method, path, { token, body, headers });
+    t.match({ status, json }, { status: 400, json: { field: 'if-match' } }, path);
   }
 });

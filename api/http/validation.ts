@@ -9,7 +9,7 @@ import { isInstant } from './instants.js';
 import { invalid, type Problem } from './problem.js';
 
 /** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
-const email = /^[^\s@\p{Cc}]{1,64}@[^\s@.\p{Cc}]+(\.[^\s@.\p{Cc}]+)+$/u;
+const email = /^[^\s@\p{Cc}\p{Cs}]{1,64}@[^\s@.\p{Cc}\p{Cs}]+(\.[^\s@.\p{Cc}\p{Cs}]+)+$/u;
 
 const formats = {
   'date-time': isInstant,

@@ -6,7 +6,7 @@ import type { Limits } from '../../engine/core/rules.js';
 import { countryOf } from '../../engine/wire/countries.js';
 import { maskCardData } from '../../engine/wire/redact.js';
 import { invalid } from '../http/problem.js';
-import { Count, closed, Timestamp, type TSchema, Type } from '../http/schemas.js';
+import { Count, closed, printable, Timestamp, type TSchema, Type } from '../http/schemas.js';
 
 /** Longer lists belong into rules of another kind: every engine keeps every list in memory. */
 const listMax = 500;
@@ -39,10 +39,7 @@ export const LimitsBody = closed({
   yearly: Type.Optional(Window),
   lifetime: Type.Optional(Window),
   mcc: allowOrBlock(Type.String({ pattern: '^[0-9]{4}$' }), 'merchant category codes, four digits'),
-  merchants: allowOrBlock(
-    Type.String({ minLength: 1, maxLength: idLengthMax, pattern: '^[^\\u0000-\\u001f\\u007f]+$' }),
-    'merchant ids',
-  ),
+  merchants: allowOrBlock(Type.String({ minLength: 1, maxLength: idLengthMax, pattern: printable }), 'merchant ids'),
   countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
   channels: allowOrBlock(Type.Enum(channelNames.filter((name) => name !== '')), 'how the card was read'),
 });
