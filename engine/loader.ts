@@ -79,8 +79,7 @@ export class Loader {
   readonly #books: Queue;
   readonly #far: Queue;
   readonly #negative = new Map<string, number>();
-  /** For the metrics. */
-  fetches = 0;
+  /** Looks at Postgres that failed. For the metrics. */
   failures = 0;
 
   /** @param loaded hears what answered a look-up, and how long that took with the wait before it; for the metrics */
@@ -187,7 +186,6 @@ export class Loader {
   }
 
   async #fetch(first: Flight, ids: readonly string[]): Promise<void> {
-    this.fetches++;
     const keys = this.#keysOf(ids);
     const { status } = first.need;
     try {

@@ -186,12 +186,16 @@ export class Telemetry extends Metrics {
     gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
     gauge('lane_depth', 'Messages in open and running slabs', (g) => g.laneDepth);
     gauge('loader_waiting', 'Messages that wait for something to be loaded', (g) => g.loaderWaiting);
+    gauge('loader_failures', 'Looks at Postgres for what was missing that failed', (g) => g.loaderFailures);
     gauge('partitions_ready', 'Partitions that take messages', (g) => g.partitionsReady);
     gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
     gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
     gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
     gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
+    gauge('accounts_in_memory', 'Accounts in memory; they stay until a restart', (g) => g.accounts);
+    gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
+    gauge('seen_ids_in_memory', 'Ids of questions in memory', (g) => g.seenIds);
     this.gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
       for (const [index, phases] of read().startPhases.entries()) {
         const partition = index === 0 ? '' : String(index - 1);
@@ -209,6 +213,7 @@ export class Telemetry extends Metrics {
     gauge('feed_age_ms', 'Time since cards were last known to be up to date', (g) => g.feed.ageMs);
     gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
     gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);
+    gauge('feed_failures', 'Reads of the outbox that failed', (g) => g.feed.failures);
     gauge('feed_snapshots', 'Times that the outbox did not reach back and all was read', (g) => g.feed.snapshots);
   }
 }
@@ -228,12 +233,16 @@ export interface EngineGauges {
   readonly inFlight: number;
   readonly laneDepth: number;
   readonly loaderWaiting: number;
+  readonly loaderFailures: number;
   readonly partitionsReady: number;
   readonly restarts: number;
   readonly cards: number;
   readonly cardHits: number;
   readonly cardMisses: number;
   readonly chains: number;
+  readonly accounts: number;
+  readonly spendRows: number;
+  readonly seenIds: number;
   /** Of the process, then of each partition. */
   readonly startPhases: readonly ReadonlyMap<string, number>[];
   readonly feed: FeedState;

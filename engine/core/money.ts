@@ -1,6 +1,6 @@
 /**
  * Money is a safe integer of minor units (cents for USD). This file owns the ways in and out: exact decimal text to
- * minor units, minor units to text, and checked sums. No amount ever passes through a fractional double.
+ * minor units, and minor units to text. No amount ever passes through a fractional double.
  */
 import currencyCodes from 'currency-codes';
 import { packLetters } from './codes.js';
@@ -163,18 +163,4 @@ export function writeDecimal(target: Uint8Array, offset: number, amountMinor: nu
   target[position++] = point;
   writePadded(target, position, fraction, exponent);
   return position + exponent - offset;
-}
-
-/** a + b; throws InvariantError when the sum is not exact. */
-export function addMinor(a: number, b: number): number {
-  const sum = a + b;
-  assert(Number.isSafeInteger(sum), 'a sum of amounts is not exact');
-  return sum;
-}
-
-/** a − b; throws InvariantError when the difference is not exact. */
-export function subMinor(a: number, b: number): number {
-  const difference = a - b;
-  assert(Number.isSafeInteger(difference), 'a difference of amounts is not exact');
-  return difference;
 }

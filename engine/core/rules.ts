@@ -2,7 +2,7 @@
  * Limits and allow/block lists of a card, a user or an account, compiled from the JSON that the account API stores
  * (`limits` column) into what a decision can test without looking anything up twice.
  */
-import { Channel, channelNames, packLetters } from './codes.js';
+import { channelNames, packLetters } from './codes.js';
 import { windowCount, windowNames } from './limit-names.js';
 
 /** The JSON shape of interface.md's `PUT …/limits`; amounts in minor units of the account's currency. */
@@ -95,6 +95,3 @@ export function listRefuses<T>(rule: ListRule<T> | null, value: T, absent: boole
   if (absent) return !rule.block;
   return rule.members.has(value) === rule.block;
 }
-
-/** Channel.absent is 0: nothing was said about how the card was read. */
-export const channelAbsent = Channel.absent;

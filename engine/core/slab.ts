@@ -140,9 +140,6 @@ export class Slab {
   get count(): number {
     return this.#header[0]!;
   }
-  get requestBytesUsed(): number {
-    return this.#header[1]!;
-  }
   get sealedAtMs(): number {
     return this.#times[0]!;
   }

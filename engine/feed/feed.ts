@@ -43,6 +43,7 @@ export interface FeedState {
   readonly queued: number;
   readonly gaps: number;
   readonly repairs: number;
+  readonly failures: number;
   readonly snapshots: number;
   readonly ageMs: number;
 }
@@ -200,6 +201,7 @@ export class EngineFeed {
       queued: (this.#follower?.ahead ?? 0) + (this.#delivery?.queued ?? 0),
       gaps: this.#follower?.gaps ?? 0,
       repairs: this.#follower?.repairs ?? 0,
+      failures: this.#follower?.failures ?? 0,
       snapshots: this.#follower?.snapshots ?? 0,
       ageMs: this.#lease?.ageMs ?? 0,
     };

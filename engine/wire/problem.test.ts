@@ -10,7 +10,6 @@ t.test('every prebuilt body is a problem of its status', (t) => {
     [problem.methodNotAllowedBody, 405],
     [problem.tooLargeBody, 413],
     [problem.unsupportedMediaTypeBody, 415],
-    [problem.internalErrorBody, 500],
     [problem.overloadedBody, 503],
     [problem.shuttingDownBody, 503],
     [problem.systemErrorBody, 503],

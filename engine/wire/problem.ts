@@ -49,7 +49,6 @@ export const unsupportedMediaTypeBody = problemBody(
   'unsupported_media_type',
   'send the body as application/json, not encoded',
 );
-export const internalErrorBody = problemBody(500, 'internal_error', 'the request was not decided');
 
 function unavailable(title: string, reason: Reason, detail: string): Uint8Array {
   const entry = reasonEntry(reason);
