@@ -193,6 +193,8 @@ export class PartitionHost {
     times.ended('restore');
     await pool.run({ kind: 'restore', message });
     times.ended('replay');
+    // Until now nobody heard of its end, and from now on everybody would wait for it.
+    if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
     this.#state = 'ready';
     this.lane.open();
     this.#events.opened(this);

@@ -1,6 +1,7 @@
 /** What Postgres gives back to an engine that starts: tombstones, chains that later messages follow, spent windows. */
 import t from 'tap';
 import { answerOf } from './testing/client.js';
+import { killThread } from './testing/dying-storage.js';
 import { startTestEngine } from './testing/engine-inside.js';
 import { engineBooks, metric, until } from './testing/engine-process.js';
 
@@ -28,4 +29,14 @@ t.test('after a restart a chain goes on, a tombstone still stands, and a spent l
   const after = await engineBooks(engine.place, 'acct_000001');
   t.equal(after.held, 900, 'the rest of the hold is free');
   t.equal(after.posted, 540);
+});
+
+t.test('a partition whose syncer ends while it starts does not stay without one', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  await engine.stop();
+  killThread(engine.disk, 0, 'syncerStart');
+  // Told of at the start, or, where the word comes later, made up for by a replacement.
+  await engine.restart().catch(() => engine.restart());
+  const message = { id: 'q', type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
+  await until('it approves', async () => answerOf(await engine.client.native(message)).approved);
 });

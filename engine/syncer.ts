@@ -22,6 +22,7 @@ export class Syncer {
   readonly exchange: SharedArrayBuffer;
   readonly #worker: Worker;
   #isStopping = false;
+  #hasEnded = false;
 
   /** @param workerData what the thread needs besides the exchange, see SyncWorkerData */
   constructor(frameBytesMax: number, workerData: object, events: SyncerEvents) {
@@ -43,8 +44,14 @@ export class Syncer {
       cause = error instanceof Error ? error : new Error(String(error));
     });
     this.#worker.on('exit', () => {
+      this.#hasEnded = true;
       if (!this.#isStopping) events.died(cause);
     });
+  }
+
+  /** The thread is gone: nothing becomes durable any more. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** Resolves when the thread is gone, and with it everything it might have written. */

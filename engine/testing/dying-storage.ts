@@ -2,15 +2,16 @@
  * A storage module for partition workers and their syncers (see StorageFaults) whose thread ends in the middle of its work when a test
  * says so, for one partition at a time. Everything else is as in faulty-storage.ts.
  */
+import { workerData } from 'node:worker_threads';
 import type { FileId, Storage } from '../../workers/storage.js';
 import { FaultControl, FaultyStorage } from '../../workers/testing/faulty-storage.js';
 
 /** Behind the cells of FaultControl. */
-const cell = { beforeWrite: 12, beforeSync: 13, beforeRead: 14 } as const;
+const cell = { beforeWrite: 12, beforeSync: 13, beforeRead: 14, syncerStart: 15 } as const;
 
 /**
- * Where a thread ends: the syncer's with nothing written yet, or written and not known to be on disk; the worker's when it
- * reads an old record back to answer a repeat.
+ * Where a thread ends: the syncer's when it starts, with nothing written yet, or written and not known to be on disk; the
+ * worker's when it reads an old record back to answer a repeat.
  */
 export type Moment = keyof typeof cell;
 
@@ -55,12 +56,30 @@ class DyingStorage extends FaultyStorage {
 
   #dieAt(index: number, file: FileId): void {
     const partition = this.#partitions.get(file);
-    if (partition === undefined) return;
-    // In a worker this ends the thread alone, wherever it stands.
-    if (Atomics.compareExchange(this.#cells, index, partition + 1, 0) === partition + 1) process.exit(1);
+    if (partition !== undefined) dieAt(this.#cells, index, partition);
   }
 }
 
+/** In a worker this ends the thread alone, wherever it stands. */
+function dieAt(cells: Int32Array, index: number, partition: number): void {
+  if (Atomics.compareExchange(cells, index, partition + 1, 0) !== partition + 1) return;
+  Atomics.notify(cells, index);
+  process.exit(1);
+}
+
+/** Where the syncer is to end at its start: until it does, and for the time that it takes the front to hear of it. */
+function waitForSyncerEnd(cells: Int32Array, partition: number): void {
+  if (Atomics.load(cells, cell.syncerStart) !== partition + 1) return;
+  Atomics.wait(cells, cell.syncerStart, partition + 1);
+  Atomics.wait(cells, cell.syncerStart, 0, 300);
+}
+
 export function wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage {
-  return control === null ? storage : new DyingStorage(storage, new FaultControl(control));
+  if (control === null) return storage;
+  const faults = new FaultControl(control);
+  const { partition } = workerData as { readonly partition: number };
+  // The two threads of a partition have the same data; the stack says whose this is.
+  if (/sync\.worker/.test(String(new Error().stack))) dieAt(faults.cells, cell.syncerStart, partition);
+  else waitForSyncerEnd(faults.cells, partition);
+  return new DyingStorage(storage, faults);
 }
