@@ -59,6 +59,10 @@ await runUntilSignal(async (signal) => {
   const write = (text: string) => void process.stdout.write(`${text}\n`);
   if (values.list) {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
+    write(
+      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate), as in\n' +
+        '  make bench SCENARIOS="memory restart" CARDS=1000000 RESTART_SETTLED=10000000',
+    );
     return 0;
   }
   const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name));
