@@ -13,7 +13,7 @@ import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
-import { keepInBackground } from './postgres-priority.js';
+import { idlePolicyPrefix, keepInBackground } from './postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
 import { processCommand, processIdentity } from './process-identity.js';
 
@@ -234,6 +234,9 @@ async function initialise(place: PostgresPlace, password: string): Promise<void>
       // Byte order for text: the fastest, the same on every system, and indexes survive an upgrade of the C library.
       '--locale=C',
       '--no-instructions',
+      // A new segment is filled with zeroes and synced before it is used: at the default of 16 MiB our own journal's sync, on
+      // the same disk, waits some 8 ms for that each time; at 1 MiB, under one.
+      '--wal-segsize=1',
     ]);
   } finally {
     await rm(passwordFile, { force: true });
@@ -262,6 +265,7 @@ async function startServer(place: PostgresPlace, niceness: number): Promise<void
       await execute(place, 'nice', [
         '-n',
         String(niceness),
+        ...(niceness > 0 ? await idlePolicyPrefix() : []),
         place.binaries.pgCtl,
         'start',
         '--wait',

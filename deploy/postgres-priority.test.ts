@@ -1,9 +1,10 @@
 /** Sessions of a Postgres in the background, where Linux has such a thing. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import t from 'tap';
-import { keepInBackground } from './postgres-priority.js';
+import { idlePolicyPrefix, keepInBackground } from './postgres-priority.js';
 
 t.test('a process and the sessions of its children are put behind others, those of later ones too', async (t) => {
   // Children that make sessions of their own, as Postgres does: one now, one for each line.
@@ -35,4 +36,17 @@ t.test('a process and the sessions of its children are put behind others, those 
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return t.pass('all of them');
+});
+
+t.test('a command behind the prefix, and what it starts, runs under the idle policy', async (t) => {
+  const prefix = await idlePolicyPrefix();
+  if (prefix.length === 0) return t.comment('this system has no chrt: nothing to do, and nothing failed');
+  // Field 41 of /proc/PID/stat is the policy; 5 is SCHED_IDLE. "stat" is a child of sh, as a backend is of the postmaster.
+  const { stdout } = await promisify(execFile)(prefix[0]!, [
+    ...prefix.slice(1),
+    'sh',
+    '-c',
+    'cat /proc/self/stat; true',
+  ]);
+  return t.equal(stdout.slice(stdout.lastIndexOf(')') + 2).split(' ')[38], '5');
 });

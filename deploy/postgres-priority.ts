@@ -3,7 +3,27 @@
  * each process of Postgres makes a session of its own: twenty busy connections would get twenty times what the whole engine
  * gets. So each session's own niceness is set, and that of new connections soon after they are made.
  */
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
+
+const chrtCommand = ['chrt', '--idle', '0'] as const;
+
+let idlePrefix: Promise<readonly string[]> | null = null;
+
+/**
+ * What to put before a command so that it and its children run under Linux' idle policy. Niceness says how a core is
+ * shared, not which core a thread that wakes is given: of two cores one may be busy with a long statement for tens of
+ * milliseconds while the engine's threads queue for the other. A core that runs nothing but idle tasks counts as free.
+ * @returns nothing where there is no such policy, or no `chrt` (util-linux): the server is merely nice then
+ */
+export function idlePolicyPrefix(): Promise<readonly string[]> {
+  idlePrefix ??= new Promise((resolve) => {
+    execFile(chrtCommand[0], [...chrtCommand.slice(1), 'true'], { timeout: 5_000 }, (error) =>
+      resolve(error === null ? chrtCommand : []),
+    );
+  });
+  return idlePrefix;
+}
 
 /** Connections are kept by those who open them: for so long a new one may be as important as the engine. */
 const lookMs = 500;

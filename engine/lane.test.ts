@@ -32,36 +32,43 @@ interface Run {
 }
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
-function stage(deadlineMs = 100, entries = 4) {
+function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
   const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000 };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
-  const lane: Lane = new Lane({ entries, requestBytes: 4096 }, deadlineMs, () => state.nowMs, turns.push.bind(turns), {
-    run: (index) =>
-      new Promise((resolve, reject) => {
-        const settle = async (act: () => void) => {
-          act();
-          // The lane hears of it in a microtask.
-          await new Promise((done) => setImmediate(done));
-        };
-        runs.push({
-          slab: lane.slabs[index]!,
-          done: (alive = true) => settle(() => resolve(alive)),
-          die: () => settle(() => reject(new Error('gone'))),
-        });
-      }),
-    durableSequence: () => state.durable,
-    need: (_need, again) => needs.push(again),
-    batch: () => undefined,
-    failed: (error, isFinal) => {
-      state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
+  const lane: Lane = new Lane(
+    { entries, requestBytes: 4096 },
+    deadlineMs,
+    () => state.nowMs,
+    turns.push.bind(turns),
+    {
+      run: (index) =>
+        new Promise((resolve, reject) => {
+          const settle = async (act: () => void) => {
+            act();
+            // The lane hears of it in a microtask.
+            await new Promise((done) => setImmediate(done));
+          };
+          runs.push({
+            slab: lane.slabs[index]!,
+            done: (alive = true) => settle(() => resolve(alive)),
+            die: () => settle(() => reject(new Error('gone'))),
+          });
+        }),
+      durableSequence: () => state.durable,
+      need: (_need, again) => needs.push(again),
+      batch: () => undefined,
+      failed: (error, isFinal) => {
+        state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
+      },
+      late: () => {
+        state.late++;
+      },
+      isStale: () => state.isStale,
     },
-    late: () => {
-      state.late++;
-    },
-    isStale: () => state.isStale,
-  });
+    secondSlabMin,
+  );
   lane.open();
   /** The end of an event-loop turn. */
   const turn = () => {
@@ -108,8 +115,32 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
   );
 });
 
+t.test('few messages wait until the batch ahead of them is on disk, many do not', async (t) => {
+  const { state, lane, runs, turn, ask } = stage({ entries: 8, secondSlabMin: 3 });
+  state.durable = 0;
+  ask('a');
+  turn();
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  ask('b');
+  ask('c');
+  turn();
+  t.equal(runs.length, 1, 'two wait');
+  ask('d');
+  turn();
+  t.same(texts(runs[1]!.slab), ['b', 'c', 'd'], 'three need not');
+  runs[1]!.slab.lastSequence = 4;
+  await runs[1]!.done();
+  ask('e');
+  turn();
+  t.equal(runs.length, 2, 'one waits');
+  state.durable = 4;
+  lane.synced();
+  t.same(texts(runs[2]!.slab), ['e'], 'until what is ahead of it is on disk');
+});
+
 t.test('an answer waits until what it says is on disk, and answers keep their order', async (t) => {
-  const { state, lane, runs, turn, ask } = stage();
+  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
   state.durable = 0;
   const first = ask('a');
   turn();
@@ -149,7 +180,7 @@ t.test('a change is in force once the worker has taken it, whatever the disk doe
 });
 
 t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
-  const { state, lane, runs, turn, ask } = stage();
+  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
   state.durable = 0;
   const waiters: TestWaiter[] = [];
   for (let sent = 0; sent < 20; sent++) {
@@ -175,7 +206,7 @@ t.test('a disk that stands still bounds what is decided ahead of it, and deadlin
 });
 
 t.test('a repeat that was decided before the take-back of its approval does not tell the approval', async (t) => {
-  const { state, lane, runs, turn, ask } = stage();
+  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
   state.durable = 0;
   ask('a');
   turn();
@@ -268,7 +299,7 @@ t.test('an approval that comes back late is taken back before anything else is d
 t.test(
   'approvals that come back late while others are taken back are taken back after those are answered',
   async (t) => {
-    const { state, runs, turn, ask } = stage(100, 16);
+    const { state, runs, turn, ask } = stage({ entries: 16 });
     const first = ask('a');
     turn();
     // Enough for a second slab behind the first.

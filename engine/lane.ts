@@ -67,8 +67,11 @@ export interface Reentry {
  * costs more than a batch; a third only makes batches smaller and tails longer.
  */
 const flyingMax = 2;
-/** A slab that would be second waits for this many messages: smaller batches pay more for their sync than they gain. */
-const secondSlabMin = 16;
+/**
+ * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until those are
+ * answered: smaller batches pay more for their wake-ups and their sync than they gain.
+ */
+const secondSlabMinDefault = 16;
 /** Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk sets the pace. */
 const decidedMax = 4;
 /** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
@@ -88,6 +91,7 @@ export class Lane {
   readonly #events: LaneEvents;
   readonly #nowMs: () => number;
   readonly #deadlineMs: number;
+  readonly #secondSlabMin: number;
   readonly #scheduleSend: (send: () => void) => void;
   /** Index of the slab that is being filled. */
   #open = 0;
@@ -97,6 +101,8 @@ export class Lane {
   readonly #flying: number[] = [];
   /** Decided and not yet answered, oldest first. */
   readonly #decided: number[] = [];
+  /** How many of them are not known to be on disk. */
+  #unsynced = 0;
   #sendScheduled = false;
   #isReady = false;
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
@@ -107,6 +113,7 @@ export class Lane {
 
   /**
    * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
+   * @param secondSlabMin messages that a slab needs to leave before the one ahead of it is on disk
    */
   constructor(
     size: SlabSize,
@@ -114,7 +121,9 @@ export class Lane {
     nowMs: () => number,
     schedule: (send: () => void) => void,
     events: LaneEvents,
+    secondSlabMin = secondSlabMinDefault,
   ) {
+    this.#secondSlabMin = secondSlabMin;
     this.slabs = Array.from({ length: slabCount + 1 }, () => new Slab(size));
     this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
     this.#changes = this.slabs.map(() => []);
@@ -170,9 +179,9 @@ export class Lane {
     // Nothing passes take-backs: what is decided behind them must know that they are written.
     if (this.#takesBackNow) return false;
     if (this.#decided.length + this.#flying.length >= flyingMax + decidedMax) return false;
-    if (this.#flying.length === 0) return true;
+    if (this.#flying.length === 0 && this.#unsynced === 0) return true;
     if (this.#flying.length >= flyingMax) return false;
-    return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= secondSlabMin;
+    return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= this.#secondSlabMin;
   }
 
   get #takesBackNow(): boolean {
@@ -255,6 +264,7 @@ export class Lane {
     while (count < this.#decided.length && this.slabs[this.#decided[count]!]!.lastSequence <= durable) {
       this.#judge(this.#decided[count++]!, nowMs);
     }
+    this.#unsynced = this.#decided.length - count;
     // Take-backs, or the next batch, leave before the answers go out: the worker goes on meanwhile.
     this.#sendOpen();
     const tookBack = this.#takesBackNow;
@@ -403,6 +413,7 @@ export class Lane {
     for (const slabIndex of this.#away()) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
     this.#flying.length = 0;
     this.#decided.length = 0;
+    this.#unsynced = 0;
     this.#lateWaits = false;
     for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {
