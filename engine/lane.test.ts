@@ -256,6 +256,31 @@ t.test('a take-back has the question with it as long as somebody waits for the a
   t.equal(lane.isIdle, true);
 });
 
+t.test('who waits for a take-back that cannot leave yet is told so', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  ask('a');
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  const second = ask('b');
+  turn();
+  state.nowMs += 100;
+  state.durable = 2;
+  lane.synced();
+  approve(runs[1]!.slab, 0, 2);
+  runs[1]!.slab.lastSequence = 2;
+  await runs[1]!.done();
+  t.equal(runs.length, 3, 'the take-back of the first is on its way, the second waits for it');
+  t.equal(second.said, '');
+  lane.expire(state.nowMs);
+  t.equal(second.isRefused, true);
+  await runs[2]!.done();
+  turn();
+  t.same(texts(runs[3]!.slab), ['late 2'], 'and is taken back all the same');
+});
+
 t.test('a disk that fails leaves nobody waiting', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   state.durable = 0;

@@ -388,14 +388,16 @@ export class Lane {
       this.#wake();
     }
     for (const slabIndex of [this.#open, ...this.#away()]) {
-      const slab = this.slabs[slabIndex]!;
+      const { count } = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;
-      for (let index = 0; index < slab.count; index++) {
-        const waiter = waiters[index];
-        if (waiter == null || waiter.isSettled) continue;
-        if (waiter.arrivalMs + this.#deadlineMs <= nowMs) waiter.refuse(Reason.systemError);
-      }
+      for (let index = 0; index < count; index++) this.#expireOne(waiters[index] ?? null, nowMs);
     }
+    for (const { waiter } of this.#lateQueue) this.#expireOne(waiter, nowMs);
+  }
+
+  #expireOne(waiter: Waiter | null, nowMs: number): void {
+    if (waiter === null || waiter.isSettled) return;
+    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) waiter.refuse(Reason.systemError);
   }
 
   /** What the disk did with the last frame is unknown: nothing more is told, until the process is started again. */
@@ -415,7 +417,8 @@ export class Lane {
     this.#decided.length = 0;
     this.#unsynced = 0;
     this.#lateWaits = false;
-    for (const { waiter } of this.#lateQueue.splice(0)) waiter?.refuse(Reason.systemError);
+    for (const { waiter } of this.#lateQueue.splice(0))
+      if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);
     for (const [slabIndex, slab] of this.slabs.entries()) {
       const waiters = this.#waiters[slabIndex]!;
       for (let index = 0; index < waiters.length; index++) {
