@@ -120,14 +120,21 @@ export class Database {
     }
   }
 
+  /** Opens the connections that a start needs, beside whatever else it does. Whatever fails fails again where it matters. */
+  connect(): void {
+    this.#restoreSql`select 1`.catch(() => undefined);
+    void this.warmUp(1);
+  }
+
   /**
-   * Opens the connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise
-   * wait for a connection, a plan and cold code in turn. Never rejects.
+   * Opens connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise wait
+   * for a connection, a plan and cold code in turn. Never rejects.
    */
-  async warmUp(): Promise<void> {
-    const all = Array.from({ length: connectionsMax }, () =>
-      Promise.all([this.loadCards([''], () => false), this.loadRecords([''])]),
-    );
+  async warmUp(connectionCount = connectionsMax): Promise<void> {
+    const all = Array.from({ length: connectionCount }, async () => {
+      await this.loadCards([''], () => false);
+      await this.loadRecords(['']);
+    });
     await Promise.all(all).catch(() => undefined);
   }
 

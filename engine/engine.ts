@@ -237,14 +237,17 @@ export async function startEngine(
   }
 
   try {
-    // Threads and connections take a good part of a second to get ready: they do so side by side.
+    // Threads and connections take a good part of a start to get ready: they do so side by side.
+    const locked = lockDatabase(database, log);
+    database.connect();
+    feed.connect();
     for (const host of hosts) host.prepare();
-    void database.warmUp();
-    await lockDatabase(database, log);
-    await database.fenceSettlers();
+    await locked;
     times.ended('lock');
-    // Before anything is read: whatever changes from here on comes by the feed.
-    await feed.register();
+    // Nobody writes the journals any more.
+    for (const host of hosts) host.scan();
+    // Both before anything is read: what is settled stands still, and whatever changes from here on comes by the feed.
+    await Promise.all([database.fenceSettlers(), feed.register()]);
     times.ended('register');
     await ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
@@ -258,6 +261,7 @@ export async function startEngine(
     health.serving();
     // Not before: the first looks load and compile what a start does without.
     timers.push(setInterval(lookAtPartitions, statsTickMs));
+    void database.warmUp();
   } catch (error) {
     await closeAll();
     throw error;

@@ -74,6 +74,7 @@ export class PartitionHost {
   readonly #workerData: object;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
+  #scanned: Promise<unknown> | null = null;
   #state: PartitionState = 'starting';
   #toldIds: () => void = () => undefined;
   /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
@@ -172,6 +173,16 @@ export class PartitionHost {
     this.#pool.run({ kind: 'prepare' }).catch(() => undefined);
   }
 
+  /**
+   * Has the journal read through, beside whatever comes next. Nobody may write it any more: this engine has its lock, and
+   * no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
+   */
+  scan(): void {
+    this.prepare();
+    this.#scanned ??= this.#pool!.run({ kind: 'scan' });
+    this.#scanned.catch(() => undefined);
+  }
+
   /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
   async start(): Promise<void> {
     const times = new StartTimes(performance.now());
@@ -179,8 +190,10 @@ export class PartitionHost {
     this.prepare();
     const pool = this.#pool!;
     await this.#shipper.pause(this.partition);
+    this.scan();
     const shippedSequence = await this.#shipper.position(this.partition);
     times.ended('position');
+    await this.#scanned;
     const tail = (await pool.run({ kind: 'open', shippedSequence })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
@@ -332,6 +345,7 @@ export class PartitionHost {
     const [pool, syncer] = [this.#pool, this.#syncer];
     this.#pool = null;
     this.#syncer = null;
+    this.#scanned = null;
     await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
   }
 }

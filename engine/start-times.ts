@@ -6,8 +6,8 @@
 /**
  * Phases of the process:
  *   load        Node.js, and our modules
- *   lock        first connection to Postgres, the engine's lock, what an earlier engine may have left running there
- *   register    registration with the feed
+ *   lock        first connection to Postgres, the engine's lock
+ *   register    registration with the feed, and the end of what an earlier engine may have left running in Postgres
  *   partitions  all partitions together
  *   listen      until the authorization port is open
  * and of one partition (also when its threads are replaced):

@@ -64,6 +64,8 @@ export interface JournalOptions extends JournalPlace {
   readonly shippedSequence: number;
   /** Monotonic milliseconds; for pacing retries and timing syncs only. */
   readonly nowMs?: () => number;
+  /** What scanJournal has found there, if it has been asked already. */
+  readonly scanned?: { readonly found: JournalScan | undefined } | undefined;
   /** Where frames go; default: written and synced on this thread, so that append() returns when they are durable. */
   readonly sink?: FrameSink;
 }
@@ -84,7 +86,7 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   assertSegmentSizes(sizes);
   assert(sizes.segmentsMax >= 2, 'segmentsMax must leave room for a sealed segment and an open one');
   storage.makeDirectory(directory);
-  const found = scanJournal(options);
+  const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
   // An empty folder is a new journal only for a partition that never settled anything.
   assertPosition(options, found?.firstSequence ?? 1, found?.lastSequence ?? 0, shippedSequence);
   let file: FileId;

@@ -98,6 +98,24 @@ const needsLoading = -2;
 /** Found, though not in the table of ids: the loader brought it. */
 const recalled = 2 ** 31;
 
+/** What a partition keeps, empty: made before its journal is open, where a start has the time. */
+export class PartitionMemory {
+  readonly books: Books;
+  readonly seen: Seen;
+  readonly cards: Cards;
+
+  constructor(size: PartitionSize) {
+    this.books = {
+      accounts: new Accounts(size.accounts),
+      users: new Users(size.users),
+      spend: new Spend(size.spendRows),
+      chains: new Chains(size.chains),
+    };
+    this.seen = new Seen(size.seenIds);
+    this.cards = new Cards(size.cards);
+  }
+}
+
 export class Partition {
   readonly books: Books;
   readonly seen: Seen;
@@ -129,7 +147,7 @@ export class Partition {
   /** Root ids of chains that were asked for by the id of a later message. */
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
   /** Slots of accounts by public id. */
-  readonly #accountIds = new LRUCache<string, number>({ max: accountIdsMax });
+  readonly #accountIds = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
   #end = 0;
   #count = 0;
   #answerEnd = 0;
@@ -144,15 +162,11 @@ export class Partition {
     journal: PartitionJournal,
     codecs: readonly (Codec | undefined)[],
     shippedSequence: () => number,
+    memory = new PartitionMemory(size),
   ) {
-    this.books = {
-      accounts: new Accounts(size.accounts),
-      users: new Users(size.users),
-      spend: new Spend(size.spendRows),
-      chains: new Chains(size.chains),
-    };
-    this.seen = new Seen(size.seenIds);
-    this.cards = new Cards(size.cards);
+    this.books = memory.books;
+    this.seen = memory.seen;
+    this.cards = memory.cards;
     this.#journal = journal;
     this.#codecs = codecs;
     this.#shippedSequence = shippedSequence;

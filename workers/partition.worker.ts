@@ -34,7 +34,8 @@ import { hashRecordId, readIds } from './id-files.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';
-import { Partition, type PartitionSize } from './partition.js';
+import { type JournalScan, scanJournal } from './journal-recovery.js';
+import { Partition, PartitionMemory, type PartitionSize } from './partition.js';
 import { SettledIds } from './settled-ids.js';
 import { openStorage } from './storage-module.js';
 
@@ -75,6 +76,8 @@ let journal: JournalWriter | null = null;
 let partition: Partition | null = null;
 let tail = { from: 1, to: 0 };
 let settledIds: SettledIds | null = null;
+let memory: PartitionMemory | undefined;
+let scanned: { readonly found: JournalScan | undefined } | undefined;
 
 /** Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable), false when the journal has failed. */
 export default function run(task: PartitionTask): PartitionResult {
@@ -82,6 +85,8 @@ export default function run(task: PartitionTask): PartitionResult {
   switch (task.kind) {
     case 'prepare':
       return prepare();
+    case 'scan':
+      return scan();
     case 'open':
       return open(task.shippedSequence);
     case 'restore':
@@ -110,7 +115,8 @@ function runSlab(index: number): boolean {
 }
 
 function open(shippedSequence: number): TailKeys {
-  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence, sink });
+  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence, sink, scanned });
+  scanned = undefined;
   journal = opened.writer;
   const openedAtMs = performance.now();
   tail = { from: shippedSequence + 1, to: journal.lastSequence };
@@ -159,10 +165,20 @@ function open(shippedSequence: number): TailKeys {
   };
 }
 
-/** Reads the ids beside the journal before it is known what is settled: only files that never change are looked at. */
+/**
+ * Takes its memory, and reads the ids beside the journal, before it is known whether this engine may start and what is
+ * settled: only files that never change are looked at.
+ */
 function prepare(): boolean {
+  memory = new PartitionMemory(data.size);
   if (data.partitionCount > 1) return true;
   settledIds = new SettledIds(readIds(storage, place.directory, place, oldestRemembered));
+  return true;
+}
+
+function scan(): boolean {
+  storage.makeDirectory(place.directory);
+  scanned = { found: scanJournal(place) };
   return true;
 }
 
@@ -209,7 +225,8 @@ function restore(message: LoadMessage): boolean {
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec({ partialApproval: data.marqetaPartialApproval });
   codecs[Protocol.ledger] = ledgerCodec;
-  const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence);
+  const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence, memory);
+  memory = undefined;
   built.load(message);
   if (settledIds !== null) built.expectIds(settledIds);
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {

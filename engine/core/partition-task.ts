@@ -8,6 +8,7 @@ import type { LoadMessage } from './load-message.js';
 export type PartitionTask =
   | number
   | PrepareTask
+  | ScanTask
   | OpenTask
   | RestoreTask
   | IdsTask
@@ -17,6 +18,10 @@ export type PartitionTask =
 /** Reads what can be read before it is known what is settled. */
 export interface PrepareTask {
   readonly kind: 'prepare';
+}
+/** Reads the journal through, and changes nothing. Nobody may write it any more. */
+export interface ScanTask {
+  readonly kind: 'scan';
 }
 export interface OpenTask {
   readonly kind: 'open';

@@ -57,6 +57,11 @@ export class Outbox implements FeedSource {
     this.#sql = this.#connect();
   }
 
+  /** Opens a connection; whatever fails fails again where somebody waits for it. */
+  connect(): void {
+    this.#sql`select 1`.catch(() => undefined);
+  }
+
   #connect(): postgres.Sql {
     return postgres(this.#url, {
       max: connectionsMax,
