@@ -36,17 +36,13 @@ const stopWaitMs = 15_000;
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
   const { PATH = '', HOME = '' } = process.env;
   const log = openSync(options.logFile, 'w');
-  const child = spawn(
-    process.execPath,
-    ['--enable-source-maps', fileURLToPath(options.module), ...(options.args ?? [])],
-    {
-      // stdin is a pipe that closes with us: see echo.ts.
-      stdio: ['pipe', log, log],
-      env: { PATH, HOME, ...options.env },
-      // A session of its own: Ctrl-C reaches the benchmark, which then stops its servers in order.
-      detached: true,
-    },
-  );
+  const child = spawn(process.execPath, [fileURLToPath(options.module), ...(options.args ?? [])], {
+    // stdin is a pipe that closes with us: see echo.ts.
+    stdio: ['pipe', log, log],
+    env: { PATH, HOME, ...options.env },
+    // A session of its own: Ctrl-C reaches the benchmark, which then stops its servers in order.
+    detached: true,
+  });
   const logged = () => readFile(options.logFile, 'utf8').catch(() => '');
   const deadlineMs = Date.now() + readyWaitMs;
   for (;;) {

@@ -78,7 +78,7 @@ export class Services {
       if (await isPortFree(port)) continue;
       throw new Error(`port ${port} is taken by another program: stop it, or set ${setting} to a free port`);
     }
-    const child = spawn(process.execPath, ['--enable-source-maps', service.script], {
+    const child = spawn(process.execPath, [service.script], {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
       env: service.environment,

@@ -3,6 +3,7 @@
  * SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end nothing.
  */
 import { isConnectionError, isDriverWriteAfterClose } from './driver-errors.js';
+import { sourceStack } from './source-stack.js';
 
 export interface Program<Config, Log extends ProcessLog> {
   readonly name: string;
@@ -28,7 +29,8 @@ export async function runProcess<Config, Log extends ProcessLog>(program: Progra
   } catch (error) {
     const { name, message, stack } = error as Error;
     process.stderr.write(`${program.name}: ${message}\n`);
-    if (name !== 'ConfigError' && process.env['LOG_LEVEL'] === 'debug') process.stderr.write(`${stack}\n`);
+    if (name !== 'ConfigError' && process.env['LOG_LEVEL'] === 'debug')
+      process.stderr.write(`${sourceStack(stack ?? '')}\n`);
     process.exit(1);
   }
 }
@@ -57,7 +59,7 @@ function catchStrays(log: ProcessLog): void {
       log.error({ error: error.message }, 'database driver wrote to a closed connection');
       return;
     }
-    log.fatal({ error: error.message, stack: error.stack }, 'bug: stopping');
+    log.fatal({ error: error.message, stack: sourceStack(error.stack ?? '') }, 'bug: stopping');
     process.exit(1);
   });
   process.on('unhandledRejection', (reason: unknown) => {
@@ -67,7 +69,8 @@ function catchStrays(log: ProcessLog): void {
       log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
       return;
     }
-    log.fatal({ error: String(reason), stack: (reason as Error | undefined)?.stack }, 'bug: stopping');
+    const stack = sourceStack((reason as Error | undefined)?.stack ?? '');
+    log.fatal({ error: String(reason), stack }, 'bug: stopping');
     process.exit(1);
   });
 }

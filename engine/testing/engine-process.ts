@@ -72,7 +72,7 @@ export class EngineProcess {
   constructor(place: EnginePlace, changes: Readonly<Record<string, string>> = {}) {
     this.place = place;
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
-    this.child = spawn(process.execPath, ['--enable-source-maps', main], {
+    this.child = spawn(process.execPath, [main], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: engineEnvironment(place, changes),
     });

@@ -1,0 +1,25 @@
+/** Stacks of the compiled code are told in terms of the sources. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { sourceStack } from './source-stack.js';
+
+const compiled = fileURLToPath(new URL('./source-stack.js', import.meta.url));
+
+t.test('a place in the compiled code is told as that of its source, by path and by URL', async (t) => {
+  const lines = readFileSync(compiled, 'utf8').split('\n');
+  const line = lines.findIndex((text) => text.includes('JSON.parse(')) + 1;
+  const stack = `Error: no\n    at readMap (${compiled}:${line}:9)\n    at file://${compiled}:${line}:9`;
+  const told = sourceStack(stack).split('\n');
+  const [, file, sourceLine] = /\((\S+):(\d+):\d+\)$/.exec(told[1]!) ?? [];
+  t.match(file, /\/engine\/process\/source-stack\.ts$/);
+  t.match(readFileSync(file!, 'utf8').split('\n')[Number(sourceLine) - 1], 'JSON.parse(');
+  t.equal(told[2], `    at ${file}:${sourceLine}:${told[2]!.split(':').at(-1)}`);
+  t.equal(told[0], 'Error: no');
+});
+
+t.test('what has no map stays as it is', async (t) => {
+  const stack =
+    'Error: no\n    at x (/nowhere/at-all.js:1:2)\n    at node:internal/timers:5:6\n    at y (/a/source.ts:7:8)';
+  t.equal(sourceStack(stack), stack);
+});
