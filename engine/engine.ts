@@ -41,6 +41,7 @@ const deadlineTickMs = 5;
 /** How often lapsed holds are looked for: a hold of seven days does not mind. */
 const expiryTickMs = 2000;
 const statsTickMs = 1000;
+const warmUpDelayMs = 250;
 /** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
 const lockWaitMs = 10_000;
 /** At most so many warnings of one kind a second. */
@@ -261,7 +262,8 @@ export async function startEngine(
     health.serving();
     // Not before: the first looks load and compile what a start does without.
     timers.push(setInterval(lookAtPartitions, statsTickMs));
-    void database.warmUp();
+    // Nor this: it would take Postgres from the first messages, which open what they need.
+    timers.push(setTimeout(() => void database.warmUp(), warmUpDelayMs));
   } catch (error) {
     await closeAll();
     throw error;

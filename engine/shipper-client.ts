@@ -33,6 +33,8 @@ export interface ShipperClientOptions {
   fence(): Promise<void>;
 }
 
+/** The first messages after a start come first: what the thread loads takes a core from them. */
+const startDelayMs = 250;
 /** A thread that died is replaced after this long: its journal waits, nothing is lost. */
 const restartDelayMs = 500;
 
@@ -77,9 +79,13 @@ export class ShipperClient implements ShipperControl {
     this.#worker = null;
     for (const done of this.#waiting.values()) done(false);
     this.#waiting.clear();
+    this.#startIn(restartDelayMs);
+  }
+
+  #startIn(delayMs: number): void {
     setTimeout(() => {
       if (this.#worker === null && !this.#isStopping) this.#start();
-    }, restartDelayMs).unref();
+    }, delayMs).unref();
   }
 
   /** Why settling has stopped for good; '' while it has not. */
@@ -97,15 +103,16 @@ export class ShipperClient implements ShipperControl {
     if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.fence();
   }
 
-  /** Nobody needs to wait for it. The first one starts the thread: what that loads would slow down the engine's start. */
+  /** Nobody needs to wait for it. The first one has the thread started. */
   resume(partition: number): void {
     this.#running.add(partition);
-    if (this.#worker === null) this.#start();
+    if (this.#worker === null) this.#startIn(startDelayMs);
     else void this.#ask({ kind: 'resume', partition });
   }
 
   /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
   drain(timeoutMs: number): Promise<boolean> {
+    if (!this.#hasShipped && this.#running.size > 0) this.#start();
     return this.#ask({ kind: 'drain', timeoutMs });
   }
 
