@@ -1,12 +1,19 @@
 /** Checks of fields that a schema cannot express. */
 import { packLetters } from '../../engine/core/codes.js';
 import { exponentOf } from '../../engine/core/money.js';
+import { maskCardData } from '../../engine/wire/redact.js';
 import { invalid } from './problem.js';
 
 /** Throws 400 unless the code is in ISO 4217, with an exponent that the engine counts in. */
 export function checkCurrency(field: string, code: string): string {
   if (exponentOf(packLetters(code)) < 0) throw invalid(field, 'must be a currency of ISO 4217, such as USD');
   return code;
+}
+
+/** Names are kept and shown: throws 400 when a card number may hide in one. */
+export function checkName(field: string, name: string): string {
+  if (maskCardData(name) !== name) throw invalid(field, 'looks like a card number or a secret: choose another');
+  return name;
 }
 
 const zoneName = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;

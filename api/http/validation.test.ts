@@ -78,3 +78,33 @@ t.test('a version that no object can have is a 400', async (t) => {
     t.match({ status, json }, { status: 400, json: { field: 'if-match' } }, path);
   }
 });
+
+t.test('no name keeps a card number', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const owner = await api.tokenOf(acme.user('owner').id);
+  const name = '4111 1111 1111 1111';
+  const password = 'long enough';
+  const person = { email: 'n@person.example', password, kind: 'personal' };
+  const business = { ...person, kind: 'business', name: 'N' };
+  for (const [method, path, body, field] of [
+    ['POST', '/api/auth/register', { ...person, name }, 'name'],
+    ['POST', '/api/auth/register', { ...business, company: name }, 'company'],
+    ['PATCH', `/api/companies/${acme.companyId}`, { name }, 'name'],
+    [
+      'POST',
+      `/api/companies/${acme.companyId}/users`,
+      { email: 'm@a.example', password, role: 'member', name },
+      'name',
+    ],
+    ['PATCH', `/api/users/${acme.user('member').publicId}`, { name }, 'name'],
+    ['POST', '/api/cards', { accountId: acme.accountId, name }, 'name'],
+    ['PATCH', `/api/cards/${acme.cardId}`, { name }, 'name'],
+  ] as const) {
+    const { status, json } = await api.request(method, path, { token: owner, body });
+    t.match({ status, json }, { status: 400, json: { field } }, `${method} ${path}`);
+  }
+  const kept = await api.sql`
+    select name from users union all select name from companies union all select name from cards`;
+  t.notMatch(JSON.stringify(kept), '4111');
+});

@@ -1,6 +1,6 @@
 /** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
 import type { SignedIn } from '../auth/sign-in.js';
-import { checkCurrency, checkTimeZone } from '../http/fields.js';
+import { checkCurrency, checkName, checkTimeZone } from '../http/fields.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { Currency, closed, Email, Kind, Name, NoContent, type Static, Type } from '../http/schemas.js';
@@ -68,9 +68,9 @@ function registrationOf(body: Static<typeof Registration>) {
   return {
     email,
     password,
-    name,
+    name: checkName('name', name),
     kind,
-    companyName: company ?? null,
+    companyName: company === undefined ? null : checkName('company', company),
     currency: checkCurrency('currency', currency),
     timeZone: checkTimeZone('timeZone', timeZone),
   };

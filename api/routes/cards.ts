@@ -1,10 +1,10 @@
 /** Cards: list, create, show, freeze, close, rename. */
-import { maskCardData } from '../../engine/wire/redact.js';
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionExpected } from '../http/etag.js';
+import { checkName } from '../http/fields.js';
 import { operationOf } from '../http/idempotency.js';
 import { anyCaller, moneyCallers } from '../http/principal.js';
-import { conflict, forbidden, invalid, notFound, Problem } from '../http/problem.js';
+import { conflict, forbidden, notFound, Problem } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {
   closed,
@@ -89,7 +89,7 @@ export function cardRoutes({ cards, feed }: Services) {
           token: newCardToken(),
           accountId: body.accountId,
           holderId: body.userId ?? principal.publicId,
-          name: checkName(body.name),
+          name: checkName('name', body.name),
           expires: expiryFrom(new Date()),
           limits: checkLimits(body.limits ?? {}, 'limits'),
         });
@@ -147,7 +147,7 @@ export function cardRoutes({ cards, feed }: Services) {
       handler: async (request, reply) => {
         const { principal, params, body } = request;
         if (principal.role === 'member') checkMember(body);
-        if (body.name !== undefined) checkName(body.name);
+        if (body.name !== undefined) checkName('name', body.name);
         const outcome = await cards.of(principal).change(principal, params.id, body, versionExpected(request));
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
         const { card, published = null } = outcome;
@@ -178,12 +178,6 @@ export function showCard({ cardId, ...card }: CardRecord): Static<typeof Card> {
 function checkMember(change: { readonly status?: string; readonly name?: string }): void {
   if (change.status === 'frozen' && change.name === undefined) return;
   throw forbidden('members may freeze their cards; ask an administrator of your company for everything else');
-}
-
-/** Names are kept and shown: no card number may hide in one. */
-function checkName(name: string): string {
-  if (maskCardData(name) !== name) throw invalid('name', 'looks like a card number or a secret: choose another');
-  return name;
 }
 
 /** The last day of the month `validYears` from now, YYYY-MM-DD. */

@@ -1,6 +1,7 @@
 /** Companies and their people. Owners and admins run a company; members read its name. */
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionChanged, versionExpected } from '../http/etag.js';
+import { checkName } from '../http/fields.js';
 import { operationOf } from '../http/idempotency.js';
 import { companyManagers, type Principal } from '../http/principal.js';
 import { conflict, forbidden, notFound } from '../http/problem.js';
@@ -57,7 +58,11 @@ export function companyRoutes({ companies, passwords }: Services) {
       schemas: { params: IdParams, body: closedChange({ name: Name }), responses: { 200: Company } },
       handler: async (request, reply) => {
         const companyId = ownCompany(request.principal, request.params.id);
-        const company = await companies.rename(companyId, request.body.name, versionExpected(request));
+        const company = await companies.rename(
+          companyId,
+          checkName('name', request.body.name),
+          versionExpected(request),
+        );
         if (company === null) throw versionChanged((await companies.company(companyId)).version);
         sendVersion(reply, company.version);
         return showCompany(company);
@@ -95,6 +100,7 @@ export function companyRoutes({ companies, passwords }: Services) {
         const { principal, params, body } = request;
         const companyId = ownCompany(principal, params.id);
         if (body.role === 'owner' && principal.role !== 'owner') throw forbidden('only an owner may make owners');
+        checkName('name', body.name);
         const { password, ...rest } = body;
         const publicId = idOf('usr', operationOf(request));
         const passwordHash = await passwords.hash(password);

@@ -1,5 +1,6 @@
 /** The people of a company, one by one. Only owners change owners, and the last active owner stays one. */
 import { requireVersion, sendVersion, versionExpected } from '../http/etag.js';
+import { checkName } from '../http/fields.js';
 import { companyManagers, type Principal } from '../http/principal.js';
 import { conflict, forbidden, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
@@ -36,6 +37,7 @@ export function userRoutes({ companies, access, feed }: Services) {
       schemas: { params: IdParams, body: Change, responses: { 200: ChangedMember, 202: ChangedMember } },
       handler: async (request, reply) => {
         const { principal, params, body } = request;
+        if (body.name !== undefined) checkName('name', body.name);
         const expected = versionExpected(request);
         const before = await memberOf(companies, principal, params.id);
         if ((before.role === 'owner' || body.role === 'owner') && principal.role !== 'owner') {
