@@ -1,4 +1,6 @@
 /** What Postgres gives back to an engine that starts: tombstones, chains that later messages follow, spent windows. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { answerOf } from './testing/client.js';
 import { killThread } from './testing/dying-storage.js';
@@ -39,4 +41,25 @@ t.test('a partition whose syncer ends while it starts does not stay without one'
   await engine.restart().catch(() => engine.restart());
   const message = { id: 'q', type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
   await until('it approves', async () => answerOf(await engine.client.native(message)).approved);
+});
+
+t.test('in the place of a lost journal an engine begins behind what Postgres has, once that is said', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const ask = async (id: string) => {
+    const message = { id, type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
+    return answerOf(await engine.client.native(message));
+  };
+  t.ok((await ask('before')).approved);
+  await engine.stop();
+  const folder = join(engine.place.dataDir, 'journal', 'p0');
+  rmSync(folder, { recursive: true });
+  await t.rejects(engine.restart(), /older than the database/);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'begin-anew'), '');
+  await engine.restart();
+  t.equal((await ask('before')).available, 99_500, 'what was settled is answered from Postgres');
+  t.equal((await ask('after')).available, 99_000);
+  const settled = async () =>
+    (await engine.sql`select held from accounts where public_id = 'acct_000001'`)[0]?.['held'];
+  await until('it settles behind it', async () => Number(await settled()) === 1000);
 });

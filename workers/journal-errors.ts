@@ -16,6 +16,9 @@ export class JournalFailedError extends Error {
   }
 }
 
+/** A file of this name in a folder without segments: the journal begins anew behind what Postgres has, as somebody has decided. */
+export const beginAnewName = 'begin-anew';
+
 /** The journal on disk is not what was written. It is never used: no record of it is replayed, shipped or added to. */
 export class JournalCorruptError extends Error {
   override readonly name = 'JournalCorruptError';
@@ -36,7 +39,7 @@ export class JournalCorruptError extends Error {
       `the journal is damaged: ${file} at byte ${offset}, where record ${sequence} should begin: ${detail}. ` +
         'Nothing of this journal was used. Copy the folder before anything else. Then put an undamaged copy of it back; ' +
         `or, accepting that approvals which Postgres does not have yet are forgotten (record ${sequence} and later of ` +
-        'this partition, and any before it that were not shipped), move the folder away and restore the position as the runbook says.',
+        `this partition, and any before it that were not shipped), put an empty folder with an empty file ${beginAnewName} in its place.`,
     );
   }
 }

@@ -210,6 +210,21 @@ t.test('a journal that Postgres does not reach, or is ahead of, is refused by na
   t.end();
 });
 
+t.test('in the place of a damaged journal one may begin behind what Postgres has, if that is said', (t) => {
+  const storage = new MemoryStorage();
+  const fixture = journalFixture(storage, '/journal', { shippedSequence: 40 });
+  t.throws(() => fixture.open(), JournalPositionError, 'a folder that is merely empty is a lost journal');
+  storage.close(storage.create(`${fixture.options.directory}/begin-anew`));
+  t.match(new JournalCorruptError('f', 0, 41, 'x').message, /an empty file begin-anew/);
+  const { writer } = fixture.open();
+  t.equal(append(writer, [numbered(1)]), 41);
+  t.notOk(storage.list(fixture.options.directory).includes('begin-anew'), 'once');
+  writer.close();
+  t.equal(fixture.readAll(41).length, 1);
+  t.equal(fixture.open().scan.lastSequence, 41);
+  t.end();
+});
+
 t.test('another number of partitions is refused, and told which one was right', (t) => {
   const { fixture } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {

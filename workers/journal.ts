@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
 import type { PartitionProgress } from '../engine/core/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
-import { JournalFailedError } from './journal-errors.js';
+import { beginAnewName, JournalFailedError } from './journal-errors.js';
 import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
 import {
   assertSegmentSizes,
@@ -87,14 +87,19 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   assert(sizes.segmentsMax >= 2, 'segmentsMax must leave room for a sealed segment and an open one');
   storage.makeDirectory(directory);
   const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
-  // An empty folder is a new journal only for a partition that never settled anything.
-  assertPosition(options, found?.firstSequence ?? 1, found?.lastSequence ?? 0, shippedSequence);
+  // An empty folder is a new journal only for a partition that never settled anything, or where somebody has said so.
+  const anew = join(directory, beginAnewName);
+  const before = found === undefined && storage.exists(anew) ? shippedSequence : 0;
+  assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, shippedSequence);
   let file: FileId;
   let scan: JournalScan;
   if (found === undefined) {
     removeMaking(storage, directory, 'worker');
-    const header = firstSegmentHeader(options, 1, 1);
+    const header = firstSegmentHeader(options, 1, before + 1);
     file = makeSegment(storage, directory, header);
+    // It has been said once, and for now.
+    storage.remove(anew);
+    storage.syncDirectory(directory);
     scan = emptyScan(header);
   } else {
     scan = found;

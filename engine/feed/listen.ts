@@ -21,9 +21,6 @@ export class ListenMessenger implements Messenger {
       connect_timeout: connectTimeoutS,
       onnotice: () => undefined,
       connection: { application_name: 'engine feed listener' },
-      onclose: () => {
-        this.#failure = 'the listening connection was lost';
-      },
     });
   }
 
