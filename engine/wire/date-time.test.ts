@@ -26,6 +26,19 @@ t.test('date-times of RFC 3339 are taken', (t) => {
   t.end();
 });
 
+t.test('a fraction of a second has no room for a card number', (t) => {
+  for (const [text, isTaken] of [
+    ['2026-11-22T18:00:00.411111111111Z', true],
+    ['2026-11-22T18:00:00.4111111111111Z', false],
+    ['2026-11-22T18:00:00.4111111111111111Z', false],
+    ['2026-11-22T18:00:00.411111111111-08:00', true],
+  ] as const) {
+    t.equal(isDateTime(text), isTaken, text);
+    t.equal(common(text), isTaken, text);
+  }
+  t.end();
+});
+
 t.test('whatever the byte reader takes is a date-time', (t) => {
   const start = '2024-02-29T23:59:59.25+05:30';
   let taken = 0;

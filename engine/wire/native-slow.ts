@@ -62,7 +62,7 @@ const descriptions = {
   channel: `one of ${channels.join(', ')}`,
   partialAllowed: 'true or false',
   final: 'true or false',
-  at: 'an RFC 3339 date-time of at most 40 characters, for example 2026-11-22T18:00:00Z',
+  at: 'an RFC 3339 date-time, its fraction of at most 12 digits, for example 2026-11-22T18:00:00Z',
 } as const;
 
 const check = compileCheck(schema, descriptions);
