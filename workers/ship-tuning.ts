@@ -18,7 +18,10 @@ export interface ShipperTuning {
    * half as many, and their settling keeps up; a queue of some milliseconds is as many, and settling rests until it is gone.
    */
   readonly busyRequests: number;
-  /** While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. */
+  /**
+   * While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. Less the more
+   * waits, down to nothing at backlogRecordsMax: the backlog levels off instead of ending in a sudden hurry.
+   */
   readonly restShare: number;
   /** Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work. */
   readonly restMsMax: number;

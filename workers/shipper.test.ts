@@ -283,6 +283,34 @@ t.test('while the front is busy a small backlog waits a little, a large one does
   await shipper.stop();
 });
 
+t.test('while the front is busy it rests in proportion to its last statement, the less the more waits', async (t) => {
+  let nowMs = 0;
+  const { postgres, shipper, open, options } = world({
+    tuning: { recordsMax: 1, busyRequests: 1, restShare: 9, backlogRecordsMax: 10 },
+    nowMs: () => nowMs,
+    settle: async (...batch) => {
+      nowMs += 10;
+      return postgres.settle(...batch);
+    },
+  });
+  const writer = open();
+  options.progress.setRequestsInFlight(1000);
+  append(
+    writer,
+    [1, 2, 3, 4, 5, 6].map((number) => numbered(number)),
+  );
+  shipper.resume(0);
+  const settledAfter = async (ms: number) => {
+    nowMs += ms;
+    for (let step = 0; step < 50; step++) await turn();
+    return postgres.position;
+  };
+  t.equal(await settledAfter(0), 1);
+  t.same([await settledAfter(44), await settledAfter(1)], [1, 2], 'five of ten wait: half of nine times ten');
+  t.same([await settledAfter(53), await settledAfter(1)], [2, 3], 'four wait');
+  await shipper.stop();
+});
+
 t.test('a second spare is made without hurry, the first one is not', async (t) => {
   let nowMs = 0;
   const { storage, options, shipper, open } = world({

@@ -240,7 +240,7 @@ class PartitionShipper {
    * @returns false when Postgres failed and is to be asked again, later
    */
   async #settleNext(): Promise<boolean> {
-    const { restShare, restMsMax } = this.#tuning;
+    const { restShare, restMsMax, backlogRecordsMax } = this.#tuning;
     let batch = this.#send(this.#position + 1);
     for (;;) {
       const next = await this.#sendBehind(batch);
@@ -251,7 +251,9 @@ class PartitionShipper {
         await next?.outcome.catch(() => undefined);
         return false;
       }
-      this.#restUntilMs = settledAtMs + Math.min(restMsMax, restShare * (settledAtMs - batch.startedAtMs));
+      const hurry = Math.min(1, this.#progress.backlogRecords / backlogRecordsMax);
+      const restMs = restShare * (1 - hurry) * (settledAtMs - batch.startedAtMs);
+      this.#restUntilMs = settledAtMs + Math.min(restMsMax, restMs);
       this.#keeper.retire(this.#position);
       if (next === undefined) return true;
       if ((await next.outcome.catch(() => true)) === false) {
