@@ -257,7 +257,7 @@ t.test('a take-back has the question with it as long as somebody waits for the a
 });
 
 t.test('who waits for a take-back that cannot leave yet is told so', async (t) => {
-  const { state, lane, runs, turn, ask } = stage();
+  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
   state.durable = 0;
   ask('a');
   turn();
