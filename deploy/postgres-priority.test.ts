@@ -40,7 +40,8 @@ t.test('a process and the sessions of its children are put behind others, those 
 
 t.test('a command behind the prefix, and what it starts, runs under the idle policy', async (t) => {
   const prefix = await idlePolicyPrefix();
-  if (prefix.length === 0) return t.comment('this system has no chrt: nothing to do, and nothing failed');
+  if (prefix.length === 0)
+    return t.comment('this system has no chrt, or does not schedule by session: nothing to do, and nothing failed');
   // Field 41 of /proc/PID/stat is the policy; 5 is SCHED_IDLE. "stat" is a child of sh, as a backend is of the postmaster.
   const { stdout } = await promisify(execFile)(prefix[0]!, [
     ...prefix.slice(1),

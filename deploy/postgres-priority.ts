@@ -4,7 +4,8 @@
  * gets. So each session's own niceness is set, and that of new connections soon after they are made.
  */
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 const chrtCommand = ['chrt', '--idle', '0'] as const;
 
@@ -14,15 +15,41 @@ let idlePrefix: Promise<readonly string[]> | null = null;
  * What to put before a command so that it and its children run under Linux' idle policy. Niceness says how a core is
  * shared, not which core a thread that wakes is given: of two cores one may be busy with a long statement for tens of
  * milliseconds while the engine's threads queue for the other. A core that runs nothing but idle tasks counts as free.
- * @returns nothing where there is no such policy, or no `chrt` (util-linux): the server is merely nice then
+ *
+ * Only where Linux schedules by session, which keeps each session its share: elsewhere an idle task gets a three-hundredth
+ * of what others get, and a full machine would stop the server.
+ * @returns nothing elsewhere, or without `chrt` (util-linux): the server is merely nice then
  */
 export function idlePolicyPrefix(): Promise<readonly string[]> {
-  idlePrefix ??= new Promise((resolve) => {
+  idlePrefix ??= findIdlePrefix();
+  return idlePrefix;
+}
+
+async function findIdlePrefix(): Promise<readonly string[]> {
+  if (!(await isScheduledBySession())) return [];
+  return new Promise((resolve) => {
     execFile(chrtCommand[0], [...chrtCommand.slice(1), 'true'], { timeout: 5_000 }, (error) =>
       resolve(error === null ? chrtCommand : []),
     );
   });
-  return idlePrefix;
+}
+
+/** Autogroup is on, and we are in no control group that has a share of its own: there it does not count. */
+async function isScheduledBySession(): Promise<boolean> {
+  const enabled = await readFile('/proc/sys/kernel/sched_autogroup_enabled', 'latin1').catch(() => '');
+  if (enabled.trim() !== '1') return false;
+  const groups = await readFile('/proc/self/cgroup', 'latin1').catch(() => '');
+  const ofVersion1 = /^\d+:[^:\n]*\bcpu\b[^:\n]*:(.*)$/m.exec(groups);
+  if (ofVersion1 !== null) return ofVersion1[1] === '/';
+  // Version 2: a group has a share when its folder, or one above it, has this file. The topmost group of all has none.
+  for (let path = /^0::(.*)$/m.exec(groups)?.[1] ?? '/'; ; path = dirname(path)) {
+    const hasShare = await access(join('/sys/fs/cgroup', path, 'cpu.weight')).then(
+      () => true,
+      () => false,
+    );
+    if (hasShare) return false;
+    if (path === '/') return true;
+  }
 }
 
 /** Connections are kept by those who open them: for so long a new one may be as important as the engine. */

@@ -50,6 +50,8 @@ async function testServer(durable: boolean): Promise<string> {
   const server = await startEmbeddedPostgres({
     dataDir,
     log: () => undefined,
+    // Several tests at once fill the cores: behind all of them it would make each wait.
+    priority: 'normal',
     // Test data need not survive a power cut.
     settings: durable ? {} : { fsync: 'off', full_page_writes: 'off', max_connections: '200' },
   });
