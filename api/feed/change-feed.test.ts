@@ -1,5 +1,7 @@
 /** A change is effective when every engine that may approve obeys it, by either messenger. */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -127,6 +129,32 @@ for (const withRedis of [false, true]) {
     t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
   });
 }
+
+t.test('a feed that is stopped while it starts keeps no connection open', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const open = new Set<Socket>();
+  const redis = createServer((socket) => {
+    open.add(socket.resume());
+    socket.on('close', () => open.delete(socket)).on('error', () => undefined);
+  });
+  redis.listen(0, '127.0.0.1');
+  await once(redis, 'listening');
+  t.teardown(() => {
+    for (const socket of open) socket.destroy();
+    redis.close();
+  });
+  const { port } = redis.address() as AddressInfo;
+  const feed = new OutboxChangeFeed({
+    databaseUrl: database.url,
+    redisUrl: `redis://127.0.0.1:${port}`,
+    log: quiet,
+  });
+  await feed.start();
+  await feed.stop();
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(open.size, 0);
+});
 
 t.test('an engine that stands still is waited for until it has stopped by itself', { timeout: 120_000 }, async (t) => {
   const { feed, engine: start, freeze } = await stage(t, false);

@@ -103,6 +103,8 @@ export class OutboxChangeFeed implements ChangeFeed {
     if (this.#publisher === null) {
       // Asked in either case: it shows that Postgres is there.
       const feedId = await outbox.feedId();
+      // What is opened after the end nobody closes: its reconnecting would keep the process for ever.
+      if (this.#isStopped) return;
       const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId);
       await publisher.start((engineId, sequence) => this.#watch.heard(engineId, sequence));
       this.#publisher = publisher;
@@ -130,6 +132,8 @@ export class OutboxChangeFeed implements ChangeFeed {
     await this.#publisher?.stop();
     await this.#outbox.close();
     await this.#starting;
+    // One that was just being started.
+    await this.#publisher?.stop();
   }
 
   effective(change: Change, timeoutMs = effectiveMsDefault): Promise<boolean> {
