@@ -30,9 +30,19 @@ async function answered(engine: TestEngine, kind: Kind, account: string, body: o
   return [reply, refused];
 }
 
+/** As many as the engine opens (engine/database.ts). */
+const loaderConnections = 5;
+
 /** Holds a lock on the table while `run` runs: every query that reads it hangs. */
 async function whileLocked(engine: TestEngine, table: string, run: (sql: postgres.Sql) => Promise<void>) {
   const { sql } = engine;
+  // The engine opens its connections for look-ups after its start, and tries each: behind the lock they would all wait.
+  await until('all connections for look-ups are free', async () => {
+    const [free] = await sql<{ count: number }[]>`
+      select count(*)::integer as count from pg_stat_activity
+      where datname = current_database() and application_name = 'engine loader' and state = 'idle'`;
+    return free!.count === loaderConnections;
+  });
   const locked = await sql.reserve();
   await locked.unsafe('begin').simple();
   await locked.unsafe(`lock table ${table} in access exclusive mode`).simple();
