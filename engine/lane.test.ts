@@ -79,7 +79,17 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
     if (!lane.claim(EntryKind.native, 0, state.nowMs, Buffer.from(text), waiter)) waiter.refuse(Reason.overloaded);
     return waiter;
   };
-  return { state, lane, runs, needs, turn, ask };
+  /** The first message is approved, and not on disk. */
+  const approveFirst = async (): Promise<TestWaiter> => {
+    state.durable = 0;
+    const waiter = ask('a');
+    turn();
+    approve(runs[0]!.slab, 0, 1);
+    runs[0]!.slab.lastSequence = 1;
+    await runs[0]!.done();
+    return waiter;
+  };
+  return { state, lane, runs, needs, turn, ask, approveFirst };
 }
 
 const texts = (slab: Slab) =>
@@ -140,13 +150,8 @@ t.test('few messages wait until the batch ahead of them is on disk, many do not'
 });
 
 t.test('an answer waits until what it says is on disk, and answers keep their order', async (t) => {
-  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
-  state.durable = 0;
-  const first = ask('a');
-  turn();
-  approve(runs[0]!.slab, 0, 1);
-  runs[0]!.slab.lastSequence = 1;
-  await runs[0]!.done();
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  const first = await approveFirst();
   const second = ask('b');
   turn();
   t.same(texts(runs[1]!.slab), ['b'], 'decided while the first is synced');
@@ -206,13 +211,8 @@ t.test('a disk that stands still bounds what is decided ahead of it, and deadlin
 });
 
 t.test('a repeat that was decided before the take-back of its approval does not tell the approval', async (t) => {
-  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
-  state.durable = 0;
-  ask('a');
-  turn();
-  approve(runs[0]!.slab, 0, 1);
-  runs[0]!.slab.lastSequence = 1;
-  await runs[0]!.done();
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  await approveFirst();
   state.nowMs += 60;
   const repeat = ask('a');
   turn();
@@ -257,13 +257,8 @@ t.test('a take-back has the question with it as long as somebody waits for the a
 });
 
 t.test('who waits for a take-back that cannot leave yet is told so', async (t) => {
-  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
-  state.durable = 0;
-  ask('a');
-  turn();
-  approve(runs[0]!.slab, 0, 1);
-  runs[0]!.slab.lastSequence = 1;
-  await runs[0]!.done();
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  await approveFirst();
   const second = ask('b');
   turn();
   state.nowMs += 100;
@@ -282,13 +277,8 @@ t.test('who waits for a take-back that cannot leave yet is told so', async (t) =
 });
 
 t.test('a disk that fails leaves nobody waiting', async (t) => {
-  const { state, lane, runs, turn, ask } = stage();
-  state.durable = 0;
-  const waiter = ask('a');
-  turn();
-  approve(runs[0]!.slab, 0, 1);
-  runs[0]!.slab.lastSequence = 1;
-  await runs[0]!.done();
+  const { state, lane, approveFirst } = stage();
+  const waiter = await approveFirst();
   lane.journalFailed();
   t.equal(waiter.isRefused, true);
   t.match(state.failed, / true$/);

@@ -58,7 +58,6 @@ export class Router {
     if (this.#hosts.length === 1) return this.#hosts[0]!;
     // A copy: reading masks card numbers in place, and the partition must read what was sent.
     const bytes = Buffer.from(body);
-    this.#request.reset(bytes, codec.protocol);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
     const { id } = this.#request;
     const asked = this.#ids.find(this.#request.source, id.start, id.end);

@@ -56,11 +56,13 @@ export class LookAhead {
       const entry = first + index;
       const kind = slab.kind[entry]!;
       const request = this.#requests[index]!;
-      const isRequest = kind < EntryKind.load;
-      request.reset(slab.request, isRequest ? this.#codecs[kind]!.protocol : 0);
-      this.#refusals[index] = isRequest
-        ? this.#codecs[kind]!.read(request, slab.request, slab.start[entry]!, slab.end[entry]!)
-        : null;
+      // A codec clears the request before it reads into it.
+      if (kind < EntryKind.load) {
+        this.#refusals[index] = this.#codecs[kind]!.read(request, slab.request, slab.start[entry]!, slab.end[entry]!);
+      } else {
+        request.reset(slab.request, 0);
+        this.#refusals[index] = null;
+      }
     }
     this.#touch(count);
   }

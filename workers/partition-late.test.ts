@@ -9,24 +9,16 @@ import { marqetaSample, sampleText } from '../engine/wire/testing/marqeta-sample
 import { Partition } from './partition.js';
 import { journalFixture } from './testing/journal-fixture.js';
 import { MemoryStorage } from './testing/memory-storage.js';
+import { oneCard, tinySize } from './testing/one-card.js';
 
 function partitionWithCard(): Partition {
-  const size = { accounts: 16, users: 16, cards: 16, spendRows: 64, chains: 16, seenIds: 16 };
   const sizes = { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024 };
   const { writer } = journalFixture(new MemoryStorage(), '/journal', { sizes }).open();
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec();
-  const partition = new Partition(size, policyDefault, writer, codecs, () => 0);
-  const common = { number: 1, version: 1, status: 0, limits: null } as const;
-  partition.load({
-    accounts: [
-      { ...common, currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 100_000, held: 0, posted: 0 },
-    ],
-    users: [common],
-    cards: [{ ...common, token: 'card-77', expiresDay: 1_000_000, accountNumber: 1, userNumber: 1 }],
-    seenComplete: true,
-  });
+  const partition = new Partition(tinySize, policyDefault, writer, codecs, () => 0);
+  partition.load({ ...oneCard('card-77', 100_000), seenComplete: true });
   return partition;
 }
 

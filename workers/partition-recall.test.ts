@@ -6,21 +6,14 @@ import { policyDefault } from '../engine/testing/world.js';
 import { nativeCodec } from '../engine/wire/native.js';
 import { Partition } from './partition.js';
 import { ForgetfulJournal } from './testing/forgetful-journal.js';
+import { oneCard, tinySize } from './testing/one-card.js';
 
 function partitionWithCard(): { partition: Partition; journal: ForgetfulJournal } {
-  const size = { accounts: 16, users: 16, cards: 16, spendRows: 64, chains: 16, seenIds: 16 };
   const journal = new ForgetfulJournal();
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
-  const partition = new Partition(size, policyDefault, journal, codecs, () => 0);
-  const common = { number: 1, version: 1, status: 0, limits: null } as const;
-  partition.load({
-    accounts: [
-      { ...common, currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1000, held: 0, posted: 0 },
-    ],
-    users: [common],
-    cards: [{ ...common, token: 'card', expiresDay: 1_000_000, accountNumber: 1, userNumber: 1 }],
-  });
+  const partition = new Partition(tinySize, policyDefault, journal, codecs, () => 0);
+  partition.load(oneCard('card', 1000));
   return { partition, journal };
 }
 

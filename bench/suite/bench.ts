@@ -165,6 +165,15 @@ export function echoContender(bench: Bench, name: string, plan: () => LoadPlan):
   return { name, control: true, needsEngine: false, run };
 }
 
+/** At a fixed rate: the echo, and the engine with real authorizations. */
+export function paced(bench: Bench, perSecond: number, connectionCount: number): Contender[] {
+  const pace = rate(bench, perSecond);
+  return [
+    echoContender(bench, 'echo', () => ({ pace, connectionCount, traffic: plainTraffic(bench, { answers: 'echo' }) })),
+    engineContender(bench, 'engine', () => ({ pace, connectionCount, traffic: realTraffic(bench, 'authorizations') })),
+  ];
+}
+
 /** Round after round, all contenders in turn, so that a drifting machine hurts all alike. */
 export async function alternate(
   bench: Bench,

@@ -1,15 +1,5 @@
 /** Ten thousand open connections, each used in turn: what an idle connection costs and what it does to the tail. */
-import {
-  alternate,
-  echoContender,
-  engineContender,
-  goal,
-  plainTraffic,
-  rate,
-  realTraffic,
-  type Scenario,
-  warmUp,
-} from '../bench.js';
+import { alternate, goal, paced, type Scenario, warmUp } from '../bench.js';
 
 export const connections: Scenario = {
   name: 'connections-10k',
@@ -21,18 +11,7 @@ export const connections: Scenario = {
       await bench.stack.restartEngine();
       await warmUp(bench);
     }
-    const series = await alternate(bench, [
-      echoContender(bench, 'echo', () => ({
-        pace: rate(bench, 5000),
-        connectionCount: 10_000,
-        traffic: plainTraffic(bench, { answers: 'echo' }),
-      })),
-      engineContender(bench, 'engine', () => ({
-        pace: rate(bench, 5000),
-        connectionCount: 10_000,
-        traffic: realTraffic(bench, 'authorizations'),
-      })),
-    ]);
+    const series = await alternate(bench, paced(bench, 5000, 10_000));
     const { samples } = series[1]!;
     const isMet = ({ p99Ms = 1e9, residentMiB = 1e9 }) => p99Ms < 5 && residentMiB * 2 ** 20 < 400e6;
     return {

@@ -1,14 +1,5 @@
 /** Open loop at fixed rates: the latency that callers see who do not wait for each other. */
-import {
-  alternate,
-  echoContender,
-  engineContender,
-  goal,
-  plainTraffic,
-  rate,
-  realTraffic,
-  type Scenario,
-} from '../bench.js';
+import { alternate, goal, paced, type Scenario } from '../bench.js';
 
 const connectionCount = 256;
 
@@ -17,19 +8,7 @@ export const rates: readonly Scenario[] = [1000, 5000, 10_000, 20_000].map((perS
   title: `Latency at ${perSecond.toLocaleString('en-US')} authorizations per second`,
   seconds: 32,
   async run(bench) {
-    const pace = rate(bench, perSecond);
-    const series = await alternate(bench, [
-      echoContender(bench, 'echo', () => ({
-        pace,
-        connectionCount,
-        traffic: plainTraffic(bench, { answers: 'echo' }),
-      })),
-      engineContender(bench, 'engine', () => ({
-        pace,
-        connectionCount,
-        traffic: realTraffic(bench, 'authorizations'),
-      })),
-    ]);
+    const series = await alternate(bench, paced(bench, perSecond, connectionCount));
     const engine = series[1]!.samples;
     const fast = ({ p50Ms = 1e9, p99Ms = 1e9, p99_9Ms = 1e9 }) => p50Ms <= 1.5 && p99Ms <= 6 && p99_9Ms <= 15;
     return {

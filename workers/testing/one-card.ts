@@ -1,0 +1,24 @@
+/** The smallest partition that decides: one account, one user, one card, nothing spent. */
+import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { PartitionSize } from '../partition.js';
+
+export const tinySize: PartitionSize = {
+  accounts: 16,
+  users: 16,
+  cards: 16,
+  spendRows: 64,
+  chains: 16,
+  seenIds: 16,
+};
+
+/** @param fundsMinor of its account, in cents */
+export function oneCard(token: string, fundsMinor: number): LoadMessage {
+  const common = { number: 1, version: 1, status: 0, limits: null } as const;
+  return {
+    accounts: [
+      { ...common, currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: fundsMinor, held: 0, posted: 0 },
+    ],
+    users: [common],
+    cards: [{ ...common, token, expiresDay: 1_000_000, accountNumber: 1, userNumber: 1 }],
+  };
+}
