@@ -103,8 +103,6 @@ export class OutboxChangeFeed implements ChangeFeed {
     if (this.#publisher === null) {
       // Asked in either case: it shows that Postgres is there.
       const feedId = await outbox.feedId();
-      // What is opened after the end nobody closes: its reconnecting would keep the process for ever.
-      if (this.#isStopped) return;
       const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId);
       await publisher.start((engineId, sequence) => this.#watch.heard(engineId, sequence));
       this.#publisher = publisher;
@@ -129,10 +127,9 @@ export class OutboxChangeFeed implements ChangeFeed {
     this.#wake();
     const closing = this.#relay?.stop();
     await closing;
-    await this.#publisher?.stop();
     await this.#outbox.close();
     await this.#starting;
-    // One that was just being started.
+    // Behind the start, which may just have made it: its reconnecting would keep the process for ever.
     await this.#publisher?.stop();
   }
 
