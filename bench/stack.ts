@@ -152,7 +152,7 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
   });
   const server = await startServerProcess({
     name: 'engine',
-    module: new URL('../engine/main.js', import.meta.url),
+    module: new URL('./tethered-engine.js', import.meta.url),
     env: {
       LOG_LEVEL: 'warn',
       ...Object.fromEntries(passed),

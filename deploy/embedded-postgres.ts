@@ -115,7 +115,7 @@ async function handle(
   adopted: boolean,
 ): Promise<EmbeddedPostgres> {
   const pid = await postmasterPid(place);
-  const end = niceness > 0 ? await keepInBackground(pid, niceness) : () => undefined;
+  const end = niceness > 0 ? keepInBackground(pid, niceness) : () => undefined;
   const stop = () => {
     end();
     return stopServer(place);

@@ -20,7 +20,7 @@ t.test('a process and the sessions of its children are put behind others, those 
     process.kill(-pid, 'SIGKILL');
   });
   await once(parent.stdout, 'data');
-  const end = await keepInBackground(pid, 7);
+  const end = keepInBackground(pid, 7);
   t.teardown(end);
   parent.stdin.write('one more\n');
   await once(parent.stdout, 'data');

@@ -4,7 +4,8 @@
  * gets. So each session's own niceness is set, and that of new connections soon after they are made.
  */
 import { execFile } from 'node:child_process';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 const chrtCommand = ['chrt', '--idle', '0'] as const;
@@ -55,27 +56,57 @@ async function isScheduledBySession(): Promise<boolean> {
 /** Connections are kept by those who open them: for so long a new one may be as important as the engine. */
 const lookMs = 500;
 
-/** @returns ends it; the sessions stay as they are */
-export async function keepInBackground(postmasterPid: number, niceness: number): Promise<() => void> {
-  const look = async () => {
-    for (const pid of await processesOf(postmasterPid)) await setSessionNiceness(pid, niceness);
+/**
+ * Looks at what is new only, and without the thread pool: a look at all of twenty connections woke four threads two
+ * hundred times, twice a second, on the cores that the engine answers from.
+ * @returns ends it; the sessions stay as they are
+ */
+export function keepInBackground(postmasterPid: number, niceness: number): () => void {
+  /** How often each process was found as it should be. Once is not enough: it may make its session after it was seen. */
+  let found = new Map<number, number>();
+  const look = () => {
+    const before = found;
+    found = new Map();
+    for (const pid of processesOf(postmasterPid)) {
+      const times = before.get(pid) ?? 0;
+      found.set(pid, times >= timesEnough || isSessionNice(pid, niceness) ? times + 1 : 0);
+    }
   };
-  await look();
-  const timer = setInterval(() => void look(), lookMs).unref();
+  look();
+  const timer = setInterval(look, lookMs).unref();
   return () => clearInterval(timer);
 }
 
+/** A second apart, and the server makes a process's session within its first milliseconds. */
+const timesEnough = 3;
+
 /** The server and its connections; none where there is no /proc. */
-async function processesOf(postmasterPid: number): Promise<number[]> {
-  const children = await readFile(`/proc/${postmasterPid}/task/${postmasterPid}/children`, 'latin1').catch(() => null);
-  return children === null ? [] : [postmasterPid, ...children.trim().split(' ').filter(Boolean).map(Number)];
+function processesOf(postmasterPid: number): number[] {
+  const children = readOrNothing(`/proc/${postmasterPid}/task/${postmasterPid}/children`);
+  return children === '' ? [] : [postmasterPid, ...children.trim().split(' ').filter(Boolean).map(Number)];
 }
 
-/** Asked each time: a process may make its session after it was seen, and Linux lets all but root do this ten times a second. */
-async function setSessionNiceness(pid: number, niceness: number): Promise<void> {
+/**
+ * Sets it where it is not so yet.
+ * @returns whether it was so already; asked again until it is, for Linux lets all but root set ten a second
+ */
+function isSessionNice(pid: number, niceness: number): boolean {
   const path = `/proc/${pid}/autogroup`;
-  // Not Linux, no autogroup, no right to change it, or just gone: then it competes like any other program.
-  const session = await readFile(path, 'latin1').catch(() => '');
-  if (session === '' || session.trimEnd().endsWith(` nice ${niceness}`)) return;
-  await writeFile(path, String(niceness)).catch(() => undefined);
+  const session = readOrNothing(path);
+  if (session === '' || session.trimEnd().endsWith(` nice ${niceness}`)) return true;
+  try {
+    writeFileSync(path, String(niceness));
+  } catch {
+    // No right to change it, or just gone: then it competes like any other program.
+  }
+  return false;
+}
+
+/** Not Linux, no autogroup, or just gone: nothing. */
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
 }

@@ -11,6 +11,7 @@ import { alone } from '../rounds.js';
 import type { Stack } from '../stack.js';
 import { type Goal, isClean, type Sample, type ScenarioOutcome, type Series } from './figures.js';
 import { sampleOf } from './sample.js';
+import { untilSettled } from './settled.js';
 
 /** How large everything is: `full` measures, `smoke` proves in a second or two that a scenario still runs. */
 export interface Scale {
@@ -165,12 +166,26 @@ export function echoContender(bench: Bench, name: string, plan: () => LoadPlan):
   return { name, control: true, needsEngine: false, run };
 }
 
-/** At a fixed rate: the echo, and the engine with real authorizations. */
+/**
+ * At a fixed rate: the echo, and the engine with real authorizations. Each round of the engine begins with nothing to
+ * settle but what it decides itself: how long a backlog takes, and what it costs, other scenarios ask.
+ */
 export function paced(bench: Bench, perSecond: number, connectionCount: number): Contender[] {
   const pace = rate(bench, perSecond);
+  const engine = engineContender(bench, 'engine', () => ({
+    pace,
+    connectionCount,
+    traffic: realTraffic(bench, 'authorizations'),
+  }));
   return [
     echoContender(bench, 'echo', () => ({ pace, connectionCount, traffic: plainTraffic(bench, { answers: 'echo' }) })),
-    engineContender(bench, 'engine', () => ({ pace, connectionCount, traffic: realTraffic(bench, 'authorizations') })),
+    {
+      ...engine,
+      async run() {
+        if (bench.scale.name === 'full') await untilSettled(bench.stack);
+        return engine.run();
+      },
+    },
   ];
 }
 

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
 import { findRedisProgram } from '../../deploy/testing/test-redis.js';
-import { scrapeMetrics } from '../metrics.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
 import { busyShare, readMachineTime } from '../process-stats.js';
@@ -13,6 +12,7 @@ import { type Stack, startStack } from '../stack.js';
 import { type Bench, balanceMinor, type Scale, type Scenario, warmUp } from './bench.js';
 import type { ScenarioResult } from './figures.js';
 import { Progress } from './progress.js';
+import { untilSettled } from './settled.js';
 
 export interface SuiteOptions {
   readonly scenarios: readonly Scenario[];
@@ -25,9 +25,6 @@ export interface SuiteOptions {
   readonly onResult: (result: ScenarioResult) => void | Promise<void>;
 }
 
-/** A backlog of a few hundred thousand records; more is said in the log and left behind. */
-const settleWaitMsMax = 60_000;
-const settleLookMs = 500;
 const neighboursLookMs = 1000;
 
 export async function runSuite(options: SuiteOptions): Promise<void> {
@@ -60,7 +57,8 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
       // The last scenario may have started another engine.
       if (stack.engine.pid !== warmPid) await warmUp(bench);
       warmPid = stack.engine.pid;
-      if (scale.name === 'full') await settled(stack, log);
+      const unsettledCount = scale.name === 'full' ? await untilSettled(stack) : 0;
+      if (unsettledCount !== 0) log(`${unsettledCount} records of earlier scenarios are still being settled`);
       const busyShareBefore = await neighbours(scale);
       const startedMs = performance.now();
       const outcome = await scenario.run(bench);
@@ -79,19 +77,6 @@ async function neighbours({ name }: Scale): Promise<number> {
   const before = readMachineTime();
   await delay(name === 'full' ? neighboursLookMs : 1);
   return busyShare(before, readMachineTime());
-}
-
-/** Waits until Postgres has what earlier scenarios decided: settling takes cores, and must not be charged to the next. */
-async function settled({ engine }: Stack, log: (line: string) => void): Promise<void> {
-  const deadlineMs = performance.now() + settleWaitMsMax;
-  let backlog = 0;
-  while (performance.now() < deadlineMs) {
-    const metrics = await scrapeMetrics(engine.metricsUrl).catch(() => null);
-    backlog = metrics?.values.get('shipper_lag_records') ?? 0;
-    if (backlog === 0) return;
-    await delay(settleLookMs);
-  }
-  log(`${Math.round(backlog)} records of earlier scenarios are still being settled`);
 }
 
 /** The peers, each checked before it is measured. */

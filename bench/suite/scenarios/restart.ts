@@ -14,6 +14,7 @@ import { loopback, type Stack } from '../../stack.js';
 import { type Bench, goal, measure, path, plainTraffic, type Scenario } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleFrom, sampleOf, withFigures } from '../sample.js';
+import { untilSettled } from '../settled.js';
 
 const askEveryMs = 2;
 const waitMsMax = 120_000;
@@ -34,13 +35,13 @@ export const restart: Scenario = {
     const settled: Sample[] = [];
     for (let round = 0; round < bench.scale.roundCount; round++) {
       settled.push(await killAndAsk(bench, settledCount));
-      await untilSettled(bench);
+      await everythingSettled(bench);
     }
     const forgotten = settledCount > 0 ? await askHistory(bench, settledCount) : [];
     const pressed = await press(bench, settledCount);
     const unsettled: Sample[] = [];
     for (let round = 0; round < bench.scale.roundCount; round++) {
-      await untilSettled(bench);
+      await everythingSettled(bench);
       await load(bench, tailCount);
       unsettled.push(await killAndAsk(bench, settledCount + tailCount * (round + 1)));
     }
@@ -82,7 +83,7 @@ async function withHistory(bench: Bench, count: number): Promise<boolean> {
   try {
     const [partitions] = await sql<{ count: number }[]>`select count(*)::int as count from journal_positions`;
     if (partitions?.count !== 1) return false;
-    await untilSettled(bench);
+    await everythingSettled(bench);
     const { dataDir } = stack;
     const options = { sql, dataDir, count, accountCount: scale.accountCount, log };
     await stack.restartEngine({ between: () => writeHistory(options) });
@@ -92,14 +93,8 @@ async function withHistory(bench: Bench, count: number): Promise<boolean> {
   }
 }
 
-async function untilSettled({ stack }: Bench): Promise<void> {
-  const deadlineMs = performance.now() + settleWaitMsMax;
-  while (performance.now() < deadlineMs) {
-    const metrics = await scrapeMetrics(stack.engine.metricsUrl).catch(() => null);
-    if (metrics?.values.get('shipper_lag_records') === 0) return;
-    await delay(100);
-  }
-  throw new Error('the engine does not settle what it decided');
+async function everythingSettled({ stack }: Bench): Promise<void> {
+  if ((await untilSettled(stack, settleWaitMsMax)) !== 0) throw new Error('the engine does not settle what it decided');
 }
 
 /** Full load for as many authorizations. */
