@@ -13,7 +13,7 @@ import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries } from './postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
-import { idlePolicyPrefix, keepInBackground } from './postgres-priority.js';
+import { backgroundPrefix, keepInBackground } from './postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
 import { processCommand, processIdentity } from './process-identity.js';
 
@@ -265,7 +265,7 @@ async function startServer(place: PostgresPlace, niceness: number): Promise<void
       await execute(place, 'nice', [
         '-n',
         String(niceness),
-        ...(niceness > 0 ? await idlePolicyPrefix() : []),
+        ...(niceness > 0 ? await backgroundPrefix() : []),
         place.binaries.pgCtl,
         'start',
         '--wait',
