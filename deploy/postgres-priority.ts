@@ -18,8 +18,8 @@ let backgroundPrefixOnce: Promise<readonly string[]> | null = null;
  *   runs nothing but idle tasks counts as free. But by session even an idle task keeps its core until the next tick (4 ms at
  *   250 a second), so:
  * - half of the cores. A statement that may run anywhere follows the syncer, which sleeps several times in each sync, to
- *   its core: in traces at 20,000 authorizations a second it waited a tenth of the time, mostly
- *   for the core that Postgres had.
+ *   its core: in a trace at 20,000 authorizations a second the syncer waited a tenth of the time, mostly for the core that
+ *   Postgres had.
  *
  * Only where Linux schedules by session, which keeps each session its share: elsewhere an idle task gets a three-hundredth
  * of what others get, and a full machine would stop the server.
@@ -57,7 +57,7 @@ export function coresOf(list: string): number[] {
     });
 }
 
-/** Interrupts and whatever starts first are found on the first cores more often than on the last. None of a single core. */
+/** Which half makes no difference that we know of; the last one is what was measured. None of a single core. */
 export function upperHalf(cores: readonly number[]): readonly number[] {
   return cores.slice(Math.ceil(cores.length / 2));
 }

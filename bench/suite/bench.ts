@@ -182,7 +182,7 @@ export function paced(bench: Bench, perSecond: number, connectionCount: number):
     {
       ...engine,
       async run() {
-        if (bench.scale.name === 'full') await untilSettled(bench.stack);
+        if (bench.scale.name === 'full') await untilSettled(bench.stack, bench.log);
         return engine.run();
       },
     },

@@ -57,8 +57,7 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
       // The last scenario may have started another engine.
       if (stack.engine.pid !== warmPid) await warmUp(bench);
       warmPid = stack.engine.pid;
-      const unsettledCount = scale.name === 'full' ? await untilSettled(stack) : 0;
-      if (unsettledCount !== 0) log(`${unsettledCount} records of earlier scenarios are still being settled`);
+      if (scale.name === 'full') await untilSettled(stack, log);
       const busyShareBefore = await neighbours(scale);
       const startedMs = performance.now();
       const outcome = await scenario.run(bench);

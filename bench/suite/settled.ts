@@ -8,15 +8,23 @@ const settleWaitMsMax = 180_000;
 const settleLookMs = 200;
 
 /**
- * Waits until Postgres has everything that was decided.
- * @returns how many records it does not have: 0 unless that took too long or nobody could tell
+ * Waits until Postgres has everything that was decided; says so in the log when it does not.
+ * @returns whether it has
  */
-export async function untilSettled({ engine }: Stack, waitMsMax = settleWaitMsMax): Promise<number> {
+export async function untilSettled(
+  { engine }: Stack,
+  log: (line: string) => void,
+  waitMsMax = settleWaitMsMax,
+): Promise<boolean> {
   const deadlineMs = performance.now() + waitMsMax;
   for (;;) {
     const metrics = await scrapeMetrics(engine.metricsUrl).catch(() => null);
-    const backlog = metrics?.values.get('shipper_lag_records') ?? Number.NaN;
-    if (backlog === 0 || performance.now() >= deadlineMs) return backlog;
+    const backlog = metrics?.values.get('shipper_lag_records');
+    if (backlog === 0) return true;
+    if (performance.now() >= deadlineMs) {
+      log(`${backlog ?? 'nobody knows how many'} records from before are still being settled`);
+      return false;
+    }
     await delay(settleLookMs);
   }
 }

@@ -93,8 +93,9 @@ async function withHistory(bench: Bench, count: number): Promise<boolean> {
   }
 }
 
-async function everythingSettled({ stack }: Bench): Promise<void> {
-  if ((await untilSettled(stack, settleWaitMsMax)) !== 0) throw new Error('the engine does not settle what it decided');
+async function everythingSettled({ stack, log }: Bench): Promise<void> {
+  const isSettled = await untilSettled(stack, log, settleWaitMsMax);
+  if (!isSettled) throw new Error('the engine does not settle what it decided');
 }
 
 /** Full load for as many authorizations. */
