@@ -2,7 +2,9 @@
  * The engine put together: database, shipper, partitions, front, ops port. Started by main.ts; tests start it in their
  * own process.
  */
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Admission } from './admission.js';
 import { BasicAuth } from './basic-auth.js';
 import { ChangeLog } from './cache/change-log.js';
@@ -16,6 +18,7 @@ import { Database } from './database.js';
 import { EngineFeed } from './feed/feed.js';
 import { LoadGuard } from './feed/load-guard.js';
 import { Health } from './health.js';
+import { JournalLock, type JournalLockOptions, journalInUse } from './journal-lock.js';
 import type { Lane, Waiter } from './lane.js';
 import { LedgerCommands } from './ledger-commands.js';
 import { LedgerReader } from './ledger-reader.js';
@@ -42,8 +45,9 @@ const deadlineTickMs = 5;
 const expiryTickMs = 2000;
 const statsTickMs = 1000;
 const warmUpDelayMs = 250;
-/** A predecessor that was killed a moment ago may still hold the lock until Postgres notices. */
+/** How long a start waits for a predecessor that is stopping. */
 const lockWaitMs = 10_000;
+const lockPollMs = 100;
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
@@ -67,10 +71,12 @@ export async function startEngine(
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config);
   const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, log });
   const progress = createProgress(config.workers);
+  const journalDirectory = join(config.dataDir, 'journal');
+  let journalLock: JournalLock | null = null;
   const shipper = new ShipperClient({
     config,
     progress,
-    journalDirectory: join(config.dataDir, 'journal'),
+    journalDirectory,
     log,
     openPosition: (partition) => database.openPosition(partition, config.workers),
     fence: () => database.fenceSettlers(),
@@ -235,9 +241,13 @@ export async function startEngine(
     near?.close();
     await shipper.stop();
     await database.close();
+    journalLock?.release();
   }
 
   try {
+    const { authPort, opsPort } = config;
+    journalLock = await lockJournal({ directory: journalDirectory, authPort, opsPort, lease: randomUUID() }, log);
+    times.ended('journal');
     // Threads and connections take a good part of a start to get ready: they do so side by side.
     const locked = lockDatabase(database, log);
     database.connect();
@@ -298,6 +308,19 @@ const drainTimeoutMs = 5000;
 /** As many ids as all partitions together remember; with one partition the front needs none. */
 function idsRemembered({ workers, seenIdsMax }: EngineConfig): number {
   return workers === 1 ? 1 : 2 ** Math.ceil(Math.log2(workers * seenIdsMax));
+}
+
+/** A predecessor that is stopping has the lock until its last record is settled. */
+async function lockJournal(options: JournalLockOptions, log: Log): Promise<JournalLock> {
+  const giveUpAtMs = performance.now() + lockWaitMs;
+  for (let isFirst = true; ; isFirst = false) {
+    const taken = JournalLock.take(options);
+    if (taken instanceof JournalLock) return taken;
+    const inUse = journalInUse(options.directory, taken);
+    if (performance.now() > giveUpAtMs) throw new Error(inUse);
+    if (isFirst) log.warn(`waiting ${lockWaitMs / 1000} s for its end: ${inUse}`);
+    await delay(lockPollMs);
+  }
 }
 
 async function lockDatabase(database: Database, log: Log): Promise<void> {

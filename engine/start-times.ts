@@ -6,6 +6,7 @@
 /**
  * Phases of the process:
  *   load        Node.js, and our modules
+ *   journal     the lock of the journal folder
  *   lock        first connection to Postgres, the engine's lock
  *   register    registration with the feed, and the end of what an earlier engine may have left running in Postgres
  *   partitions  all partitions together
@@ -19,6 +20,7 @@
  */
 export type StartPhase =
   | 'load'
+  | 'journal'
   | 'lock'
   | 'register'
   | 'partitions'

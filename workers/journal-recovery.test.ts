@@ -225,6 +225,29 @@ t.test('in the place of a damaged journal one may begin behind what Postgres has
   t.end();
 });
 
+t.test('a start that died behind its first segment leaves no permission to begin again', (t) => {
+  const storage = new MemoryStorage();
+  const fixture = journalFixture(storage, '/journal', { shippedSequence: 40 });
+  const permission = `${fixture.options.directory}/begin-anew`;
+  storage.makeDirectory(fixture.options.directory);
+  storage.close(storage.create(permission));
+  const { remove } = storage;
+  storage.remove = (path) => {
+    if (path === permission) throw new Error('killed');
+    remove.call(storage, path);
+  };
+  t.throws(() => fixture.open(), { message: 'killed' });
+  t.ok(storage.exists(`${fixture.options.directory}/${segmentName(1)}`), 'the journal has begun');
+  storage.remove = remove;
+  const { writer, scan } = fixture.open();
+  t.match(scan.notes, [/begin-anew is removed/]);
+  t.notOk(storage.exists(permission));
+  writer.close();
+  storage.remove(`${fixture.options.directory}/${segmentName(1)}`);
+  t.throws(() => fixture.open(), JournalPositionError, 'a folder that is lost later is a lost journal');
+  t.end();
+});
+
 t.test('another number of partitions is refused, and told which one was right', (t) => {
   const { fixture } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {

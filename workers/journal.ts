@@ -97,13 +97,19 @@ export function openJournal(options: JournalOptions): OpenedJournal {
     removeMaking(storage, directory, 'worker');
     const header = firstSegmentHeader(options, 1, before + 1);
     file = makeSegment(storage, directory, header);
-    // It has been said once, and for now.
-    storage.remove(anew);
-    storage.syncDirectory(directory);
     scan = emptyScan(header);
   } else {
     scan = found;
     file = rewriteEnd(options, scan);
+  }
+  if (storage.exists(anew)) {
+    // The permission is for one beginning. A start that died behind its first segment has used it, and a folder with
+    // records needs none: left behind, it would let a later loss of the folder pass without a question.
+    storage.remove(anew);
+    storage.syncDirectory(directory);
+    if (found !== undefined) {
+      scan = { ...scan, notes: [...scan.notes, `${anew} is removed: the journal has begun, and holds its records`] };
+    }
   }
   const writer = new JournalWriter(options, scan, file);
   options.progress.publishDurable(scan.lastSequence);
