@@ -85,7 +85,9 @@ export async function startEngine(
   const guard = new LoadGuard();
   const changeLog = redis === null ? null : new ChangeLog();
   const near = changeLog === null ? null : redis!.nearCards(() => feed.cacheSpace, changeLog);
-  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard);
+  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard, (tokens, partition) =>
+    router.learnCards(tokens, partition),
+  );
   const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
   const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
   const cardOwners = new OwnerFinder(
@@ -144,7 +146,7 @@ export async function startEngine(
       ),
     );
   }
-  const router = new Router(hosts, idsRemembered(config));
+  const router = new Router(hosts, idsRemembered(config), config.cardsMax);
   const health = new Health(config, database, hosts, shipper, feed);
   const codecs: readonly PortCodec[] = [
     nativeCodec,

@@ -53,6 +53,7 @@ export class Loads {
   readonly #nowMs: () => number;
   readonly #partitionOf: (ownerKey: number) => number;
   readonly #guard: LoadGuard;
+  readonly #learn: (tokens: readonly string[], partition: number) => void;
   readonly #brought = new Map<number, Brought>();
   /** How often each partition has opened. */
   readonly #openings = new Map<number, number>();
@@ -60,6 +61,7 @@ export class Loads {
   /**
    * @param near null: there is no Redis
    * @param partitionOf the partition that owns an owner's accounts: no other may have them in memory
+   * @param learn called with the tokens of cards that a partition is brought: the router must find it by them
    */
   constructor(
     database: Database,
@@ -67,12 +69,14 @@ export class Loads {
     nowMs: () => number,
     partitionOf: (ownerKey: number) => number,
     guard: LoadGuard,
+    learn: (tokens: readonly string[], partition: number) => void = () => undefined,
   ) {
     this.#database = database;
     this.#near = near;
     this.#nowMs = nowMs;
     this.#partitionOf = partitionOf;
     this.#guard = guard;
+    this.#learn = learn;
   }
 
   /** Whether look() may find something. */
@@ -106,7 +110,7 @@ export class Loads {
         cards.push(rowOf(cached.card));
       } else known.set(token, cached);
     }
-    if (cards.length > 0) this.#deliver(lane, { cards });
+    if (cards.length > 0) this.#deliver({ lane, partition }, { cards });
     return { brought, foreign, known };
   }
 
@@ -212,7 +216,7 @@ export class Loads {
           continue;
         }
         // Here and not later: a change that comes from now on must find it in the lane.
-        if (this.#deliver(lane, loaded.message)) this.#remember(partition, loaded.message);
+        if (this.#deliver({ lane, partition }, loaded.message)) this.#remember(partition, loaded.message);
         return loaded;
       } finally {
         this.#guard.end(load);
@@ -221,8 +225,14 @@ export class Loads {
   }
 
   /** A lane without room refuses the messages behind it too, so nothing is decided without what was loaded. */
-  #deliver(lane: Lane, message: LoadMessage): boolean {
-    return lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null);
+  #deliver({ lane, partition }: Target, message: LoadMessage): boolean {
+    if (!lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null)) return false;
+    if (message.cards !== undefined)
+      this.#learn(
+        message.cards.map(({ token }) => token),
+        partition,
+      );
+    return true;
   }
 
   #remember(partition: number, { cards }: LoadMessage): void {

@@ -7,31 +7,43 @@
  * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
  * before the first message is taken (PartitionHost.idsKnown).
  */
-import { LRUCache } from 'lru-cache';
 import { Protocol } from './core/codes.js';
 import { hash64, hashHigh, hashLow } from './core/hash.js';
 import { Request, type TextSlice } from './core/request.js';
 import { Seen } from './core/seen.js';
+import { OwnerDirectory } from './owner-directory.js';
 import type { PartitionHost } from './partition-host.js';
 import type { Codec } from './wire/codec.js';
 
-/** Cards that the front remembers; forgetting costs a look-up. */
-const cardsMax = 1_000_000;
-/** Accounts that ledger commands named; there are few such commands. */
+/** Most cards that the front knows the partition of: 1 GB when full. */
+const cardsMax = 2 ** 26;
+/** Accounts that ledger commands named, per partition: as many as a partition finds by their public id. */
 const accountsMax = 65_536;
 
 export class Router {
   readonly #hosts: readonly PartitionHost[];
   readonly #request = new Request();
-  readonly #cards = ownerCache(cardsMax);
-  readonly #accounts = ownerCache(accountsMax);
+  readonly #cards: OwnerDirectory;
+  readonly #accounts: OwnerDirectory;
   readonly #ids: Seen;
   #idCount = 0;
 
-  /** @param idsMax how many ids are remembered, a power of two: as many as all partitions together remember */
-  constructor(hosts: readonly PartitionHost[], idsMax: number) {
+  /**
+   * @param idsMax how many ids are remembered, a power of two: as many as all partitions together remember
+   * @param cardsPerPartition how many cards a partition has room for: the front knows all of them
+   */
+  constructor(hosts: readonly PartitionHost[], idsMax: number, cardsPerPartition: number) {
     this.#hosts = hosts;
     this.#ids = new Seen(idsMax);
+    const isAlone = hosts.length === 1;
+    this.#cards = new OwnerDirectory(isAlone ? 1 : Math.min(cardsMax, hosts.length * cardsPerPartition));
+    this.#accounts = new OwnerDirectory(isAlone ? 1 : hosts.length * accountsMax);
+  }
+
+  /** These cards are on their way into the partition's memory: from now on it can be found without Postgres. */
+  learnCards(tokens: Iterable<string>, partition: number): void {
+    if (this.#hosts.length === 1) return;
+    for (const token of tokens) this.#cards.learn(token, partition);
   }
 
   /** Remembers whose id it is, by its hash; what is remembered already stays. */
@@ -46,7 +58,7 @@ export class Router {
     this.learnId(hashLow, hashHigh, partition);
   }
 
-  #ownersOf(codec: Codec): LRUCache<string, number> {
+  #ownersOf(codec: Codec): OwnerDirectory {
     return codec.protocol === Protocol.ledger ? this.#accounts : this.#cards;
   }
 
@@ -59,12 +71,11 @@ export class Router {
     // A copy: reading masks card numbers in place, and the partition must read what was sent.
     const bytes = Buffer.from(body);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
-    const { id } = this.#request;
+    const { id, card, source } = this.#request;
     const asked = this.#ids.find(this.#request.source, id.start, id.end);
     if (asked >= 0) return this.#hosts[this.#ids.location(asked)]!;
-    const token = text(this.#request, this.#request.card);
-    const partition = this.#ownersOf(codec).get(token);
-    if (partition === undefined) return token;
+    const partition = this.#ownersOf(codec).find(source, card.start, card.end);
+    if (partition < 0) return text(this.#request, card);
     this.#learn(id, partition);
     return this.#hosts[partition]!;
   }
@@ -75,18 +86,13 @@ export class Router {
    * answer; it refuses an unknown account and remembers nothing, so that the same command may come again
    */
   routeFound(codec: Codec, body: Uint8Array, token: string, ownerKey: number | undefined): PartitionHost {
-    if (ownerKey !== undefined) this.#ownersOf(codec).set(token, partitionOf(ownerKey, this.#hosts.length));
+    if (ownerKey !== undefined) this.#ownersOf(codec).learn(token, partitionOf(ownerKey, this.#hosts.length));
     const found = this.route(codec, body);
     if (typeof found !== 'string') return found;
     // route() has just read the message.
     if (codec.protocol !== Protocol.ledger) this.#learn(this.#request.id, 0);
     return this.#hosts[0]!;
   }
-}
-
-/** Bounded by `maxSize`, for which memory is taken as it fills: `max` takes it at once, a fifth of a second of every start. */
-function ownerCache(countMax: number): LRUCache<string, number> {
-  return new LRUCache({ maxSize: countMax, sizeCalculation: () => 1 });
 }
 
 /** The partition that owns an account, by its owner key. */

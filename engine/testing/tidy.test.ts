@@ -46,7 +46,6 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   'currency-codes': ['engine/core/money.ts'],
   'cli-progress': ['deploy/seed.ts', 'deploy/seed-accounts.ts'],
   'lru-cache': [
-    'engine/router.ts',
     'workers/partition.ts',
     'workers/load.ts',
     'workers/shared-rules.ts',
