@@ -33,7 +33,7 @@ interface Run {
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
 function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
-  const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000 };
+  const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000, final: 0 };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
@@ -64,6 +64,9 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
       },
       late: () => {
         state.late++;
+      },
+      final: (sequence) => {
+        state.final = sequence;
       },
       isStale: () => state.isStale,
     },
@@ -364,6 +367,32 @@ t.test('take-backs that the journal has no room for stay first until they are wr
   runs[4]!.slab.status[0] = 200;
   await runs[4]!.done();
   t.same(texts(runs[5]!.slab), ['a'], 'now it may');
+});
+
+t.test('records count as final once no approval up to them can be taken back any more', async (t) => {
+  const { state, runs, turn, ask } = stage({ entries: 2, secondSlabMin: 1 });
+  const returns = async (index: number, lastSequence: number) => {
+    runs[index]!.slab.lastSequence = lastSequence;
+    await runs[index]!.done();
+  };
+  ask('a');
+  turn();
+  await returns(0, 1);
+  t.equal(state.final, 1);
+  ask('b');
+  turn();
+  ask('c');
+  turn();
+  approve(runs[1]!.slab, 0, 77);
+  state.nowMs += 100;
+  await returns(1, 2);
+  t.same(texts(runs[3]!.slab), ['late 77'], 'its take-back is on its way, behind the slab that had left already');
+  t.equal(state.final, 1);
+  await returns(2, 3);
+  t.equal(state.final, 1, 'the slab behind it does not change that');
+  runs[3]!.slab.status[0] = EntryStatus.unavailable;
+  await returns(3, 3);
+  t.equal(state.final, 1, 'nor does a take-back that the journal had no room for');
 });
 
 t.test('a worker that dies leaves nobody waiting, and its late promise changes nothing', async (t) => {

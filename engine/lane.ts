@@ -49,6 +49,8 @@ export interface LaneEvents {
   failed(error: unknown, isFinal: boolean): void;
   /** A late approval is being taken back. For the metrics. */
   late(): void;
+  /** No record up to `sequence` will be taken back any more. Called before the answers of its slab leave. */
+  final(sequence: number): void;
   /** What is known of cards may be too old to approve by. Asked once a batch. */
   isStale(): boolean;
 }
@@ -280,6 +282,9 @@ export class Lane {
     slab.returnedAtMs = nowMs;
     if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
     else this.#queueLate(slab, waiters, nowMs);
+    // While a take-back waits or is under way, the journal keeps what it is about.
+    const takesBack = this.#lateQueue.length > 0 || (slabIndex !== takeBackSlab && this.#takesBackNow);
+    if (!takesBack) this.#events.final(slab.lastSequence);
   }
 
   #answer(slabIndex: number, nowMs: number): void {

@@ -116,6 +116,7 @@ export class PartitionHost {
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
       failed: (error, isFinal) => this.#workerFailed(error, isFinal),
       late: () => events.late(),
+      final: (sequence) => this.progress.publishFinal(sequence),
       isStale: () => events.isStale(),
     });
     this.#workerData = {
@@ -208,6 +209,8 @@ export class PartitionHost {
     times.ended('replay');
     // Until now nobody heard of its end, and from now on everybody would wait for it.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
+    // What the worker before it approved too late stays: the lane has dropped those take-backs.
+    this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
     this.lane.open();
     this.#events.opened(this);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { recordUnreadable } from './journal.js';
 import { JournalReader, replayJournal } from './journal-reader.js';
 import { scanJournal } from './journal-recovery.js';
 import { locationOf } from './segment.js';
@@ -155,6 +156,83 @@ t.test(
     t.end();
   },
 );
+
+/** A journal whose first segment is sealed; `locations` are those of its records. */
+function withSealedSegment(storage: MemoryStorage) {
+  const { writer } = journalFixture(storage).open();
+  const locations: number[] = [];
+  for (let sequence = 1; listJournalFiles(storage, directory).segments.length < 2; sequence++) {
+    const bytes = numbered(sequence, 300);
+    writer.reserve(bytes.length);
+    locations.push(writer.frameLocation + writer.recordsStart);
+    writer.frame.set(bytes, writer.recordsStart);
+    writer.append(writer.recordsStart + bytes.length, 1, 0);
+  }
+  return { writer, first: locations[0]! };
+}
+
+t.test('a file that is recycled while it is open is gone for a reader, whatever stands in it by then', (t) => {
+  for (const [low, high] of [
+    [0, 0],
+    [1, 0],
+    [255, 255],
+    [44, 1],
+  ]) {
+    const storage = new MemoryStorage();
+    const { writer, first } = withSealedSegment(storage);
+    const target = new Uint8Array(2400);
+    t.equal(writer.read(first, target), 300, 'its file is open from now on');
+    storage.rename(`${directory}/${segmentName(1)}`, `${directory}/making`);
+    storage.bytesOf(`${directory}/making`).fill(low!);
+    const bytes = storage.bytesOf(`${directory}/making`);
+    for (let offset = 0; offset < bytes.length; offset += 2) bytes.set([low!, high!], offset);
+    t.equal(writer.read(first, target), 0);
+    t.equal(writer.read(first, target), 0, 'and stays gone');
+  }
+  t.end();
+});
+
+t.test('a segment that is retired between any two steps of a read is gone, not an error', (t) => {
+  for (const step of ['open', 'pread', 'exists'] as const) {
+    const storage = new MemoryStorage();
+    const { writer, first } = withSealedSegment(storage);
+    const original = storage[step] as (...parameters: unknown[]) => unknown;
+    Object.assign(storage, {
+      [step]: (...parameters: unknown[]) => {
+        storage.remove(`${directory}/${segmentName(1)}`);
+        return original.apply(storage, parameters);
+      },
+    });
+    t.equal(writer.read(first, new Uint8Array(2400)), 0, step);
+  }
+  t.end();
+});
+
+t.test('a segment that cannot be read now is neither a record nor gone', (t) => {
+  const storage = new MemoryStorage();
+  const { writer, first } = withSealedSegment(storage);
+  const target = new Uint8Array(2400);
+  const open = storage.open.bind(storage);
+  storage.open = () => {
+    throw Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+  };
+  t.equal(writer.read(first, target), recordUnreadable);
+  storage.open = open;
+  t.equal(writer.read(first, target), 300, 'later it is there');
+  t.end();
+});
+
+t.test('take-backs find room for one segment beyond the bound', (t) => {
+  const storage = new MemoryStorage();
+  const { writer } = journalFixture(storage, '/journal', { sizes: { segmentsMax: 3 } }).open();
+  while (append(writer, [numbered(1, 500)]) > 0);
+  t.equal(writer.reserve(500, true), true);
+  writer.release();
+  t.equal(listJournalFiles(storage, directory).segments.length, 4);
+  while (append(writer, [numbered(1, 500)]) > 0);
+  t.equal(writer.reserve(500), false, 'one, and for nothing else');
+  t.end();
+});
 
 t.test('a reader that follows the writer sees each batch once it is durable, and not before', (t) => {
   const storage = new MemoryStorage();

@@ -54,6 +54,8 @@ export const journalSizesTiny: JournalSizes = { segmentBytes: 4096, frameBytesMa
 /** A segment that could not be made is not tried again for this long: each try writes until the disk is full. */
 const retryMs = 250;
 const sealedOpenMax = 4;
+/** What read() returns where the disk, not the journal, is the reason that there is no record. */
+export const recordUnreadable = -1;
 /** Most records are shorter: one read gets them. */
 const readBytes = 512;
 
@@ -234,10 +236,12 @@ export class JournalWriter {
   /**
    * Makes sure that a batch of up to `bytesMax` bytes of records can be appended, rolling to the next segment when this
    * one is too full. Call before deciding; append() or release() follows when it returned true.
+   * @param takesBack the batch takes late approvals back: it may pass the bound by one segment, because the segments that
+   *   hold those approvals stay until it is written
    * @returns false when no segment can be made now (see `refusal`); the journal is as before and may be asked again
    * @throws JournalFailedError once the journal has failed
    */
-  reserve(bytesMax: number): boolean {
+  reserve(bytesMax: number, takesBack = false): boolean {
     if (this.#failed !== undefined) throw this.#failed;
     assert(bytesMax > 0 && bytesMax <= this.recordBytesMax, 'a batch is larger than the frame buffer');
     this.#begin();
@@ -246,7 +250,7 @@ export class JournalWriter {
       this.#step(() => this.#sink.release(this.#open, this.#recordCount > 0));
       this.#step(() => this.#sink.drain());
       if (this.#recordCount > 0) this.#turnOver();
-      if (!this.#fits(bytesMax) && !this.#roll()) return false;
+      if (!this.#fits(bytesMax) && !this.#roll(takesBack ? 1 : 0)) return false;
       this.#begin();
     }
     this.#reservedBytes = frameBytesFor(this.#recordsEnd - frameHeaderBytes + bytesMax);
@@ -318,7 +322,8 @@ export class JournalWriter {
   /**
    * Reads an appended record back into `target`, which must hold any record; one of the batch in the making too.
    * @param location where it stands: from frameLocation at the time of the append, or from replay
-   * @returns its length in bytes; 0 when its segment was settled and retired
+   * @returns its length in bytes; 0 when its segment was settled and retired; recordUnreadable when the file cannot be
+   *   read now. The caller checks that it is the record it wants: by its id, and that it is whole.
    */
   read(location: number, target: Uint8Array): number {
     const number = locationSegment(location);
@@ -329,30 +334,54 @@ export class JournalWriter {
         // On its way to the disk, or just there.
         return copyRecord(this.#sink.frames[this.#open === 0 ? 1 : 0], offset - this.#otherOffset, target);
       }
-      return this.#readRecord(this.#file, offset, target);
     }
-    const { storage, directory } = this.#options;
-    const path = join(directory, segmentName(number));
-    let file = this.#sealed.get(number);
-    if (file === undefined) {
-      if (!storage.exists(path)) return 0;
-      file = storage.open(path);
-      this.#sealed.set(number, file);
-      if (this.#sealed.size > sealedOpenMax) this.#closeSealed(this.#sealed.keys().next().value!);
+    try {
+      return number === this.#header.number
+        ? this.#readRecord(this.#file, offset, target)
+        : this.#readSealed(number, offset, target);
+    } catch {
+      // Out of descriptors, or the device does not answer: this thread goes on, and the message may be sent again.
+      return recordUnreadable;
     }
+  }
+
+  #readSealed(number: number, offset: number, target: Uint8Array): number {
+    const file = this.#openSealed(number);
+    if (file === undefined) return 0;
     const length = this.#readRecord(file, offset, target);
     // The shipper takes a segment's name away before it zeroes the file for its next life, and numbers never come back:
-    // while the name is there, what was read before is the record.
-    if (storage.exists(path)) return length;
+    // while the name is there, what was read before is the record. Without it the bytes may be anything.
+    if (this.#isThere(number)) return length;
     this.#closeSealed(number);
     return 0;
   }
 
+  /** The file of a sealed segment; undefined when it was retired, which may happen at any moment. */
+  #openSealed(number: number): FileId | undefined {
+    let file = this.#sealed.get(number);
+    if (file !== undefined) return file;
+    const { storage, directory } = this.#options;
+    try {
+      file = storage.open(join(directory, segmentName(number)));
+    } catch (error) {
+      if (this.#isThere(number)) throw error;
+      return undefined;
+    }
+    this.#sealed.set(number, file);
+    if (this.#sealed.size > sealedOpenMax) this.#closeSealed(this.#sealed.keys().next().value!);
+    return file;
+  }
+
+  #isThere(number: number): boolean {
+    return this.#options.storage.exists(join(this.#options.directory, segmentName(number)));
+  }
+
+  /** @returns recordUnreadable when what stands there cannot be a record: of a retired segment it may be anything */
   #readRecord(file: FileId, offset: number, target: Uint8Array): number {
     const { storage } = this.#options;
     const count = storage.pread(file, target, 0, Math.min(target.length, readBytes), offset);
     const length = count < 2 ? 0 : target[0]! | (target[1]! << 8);
-    assert(length <= target.length, 'a record is longer than the memory to read it into');
+    if (length < 2 || length > target.length) return recordUnreadable;
     if (length > count) storage.pread(file, target, count, length - count, offset + count);
     return length;
   }
@@ -372,13 +401,13 @@ export class JournalWriter {
     for (const number of [...this.#sealed.keys()]) this.#closeSealed(number);
   }
 
-  #roll(): boolean {
+  #roll(segmentsMore: number): boolean {
     const { storage, directory, sizes, partition } = this.#options;
     const { segments, spares, making } = listJournalFiles(storage, directory);
     if (spares.length === 0) {
       // What the shipper is making counts: it takes its room already. Both may begin one at once, so the bound can be
       // passed by a single file.
-      if (segments.length + making.length >= sizes.segmentsMax) return this.#refuse('books lag');
+      if (segments.length + making.length >= sizes.segmentsMax + segmentsMore) return this.#refuse('books lag');
       if (this.#nowMs() < this.#retryAtMs) return this.#refuse('disk full');
       if (storage.freeBytes(directory) < sizes.segmentBytes) return this.#refuse('disk full');
     }

@@ -32,6 +32,7 @@ import { Outcome } from '../engine/core/outcome.js';
 import type { CardProfile } from '../engine/core/profile.js';
 import { Reason } from '../engine/core/reasons.js';
 import {
+  isWholeRecord,
   RecordOffset,
   readRecordOutcome,
   readRecordRequest,
@@ -62,13 +63,16 @@ export interface PartitionJournal {
   readonly nextSequence: number;
   /** Where byte 0 of the frame in the making will stand in the journal. Valid after reserve(). */
   readonly frameLocation: number;
-  /** Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost. */
-  reserve(bytes: number): boolean;
+  /**
+   * Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost.
+   * A batch that takes approvals back gets room where others get none.
+   */
+  reserve(bytes: number, takesBack?: boolean): boolean;
   /** Adds the batch to what is written next. Throws when the disk has failed; then the journal takes nothing any more. */
   append(end: number, count: number, atMs: number): number;
   /** Instead of append(), when the batch left no record. */
   release(): void;
-  /** Reads the record at a location into `target`. @returns its length, or 0 when its segment has gone. */
+  /** Reads the record at a location into `target`. @returns its length, 0 when its segment has gone, −1 when it cannot be read now */
   read(location: number, target: Uint8Array): number;
 }
 
@@ -89,12 +93,11 @@ const accountIdsMax = 65_536;
 /** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
 const recordOverheadBytes = recordFixedBytes + 256;
 
-/** Chains of so many batches stay in memory. A take-back follows the batch it is about; what the lane had sent by then comes between. */
-const batchesKept = 16;
-
 // What #findRecord says besides a slot.
 const notFound = -1;
 const needsLoading = -2;
+/** The file of its segment cannot be read now. */
+const unreadable = -3;
 /** Found, though not in the table of ids: the loader brought it. */
 const recalled = 2 ** 31;
 
@@ -125,7 +128,7 @@ export class Partition {
   cardMisses = 0;
   readonly #journal: PartitionJournal;
   readonly #codecs: readonly (Codec | undefined)[];
-  readonly #shippedSequence: () => number;
+  readonly #evictableSequence: () => number;
   readonly #lookAhead: LookAhead;
   /** What is not a request, and is recorded as one: a take-back, the end of a hold. */
   readonly #internal = new Request();
@@ -154,14 +157,15 @@ export class Partition {
 
   /**
    * @param codecs indexed by Protocol
-   * @param shippedSequence newest sequence that the books in Postgres have; what is newer must not leave memory
+   * @param evictableSequence newest sequence that the books in Postgres have and that no deadline can take back any more;
+   *   what is newer must not leave memory
    */
   constructor(
     size: PartitionSize,
     policy: Policy,
     journal: PartitionJournal,
     codecs: readonly (Codec | undefined)[],
-    shippedSequence: () => number,
+    evictableSequence: () => number,
     memory = new PartitionMemory(size),
   ) {
     this.books = memory.books;
@@ -169,7 +173,7 @@ export class Partition {
     this.cards = memory.cards;
     this.#journal = journal;
     this.#codecs = codecs;
-    this.#shippedSequence = shippedSequence;
+    this.#evictableSequence = evictableSequence;
     this.#decider = new Decider(this.books, policy, this.#outcome);
     this.#lookAhead = new LookAhead(this.books, this.cards, this.seen, codecs);
   }
@@ -180,12 +184,11 @@ export class Partition {
    */
   run(slab: Slab): void {
     const journal = this.#journal;
-    this.#batchStarts.push(journal.nextSequence);
-    this.#batchStarts.shift();
     this.#count = 0;
     this.#answerEnd = 0;
     const recordBytes = this.#recordBytesAtMost(slab);
-    const writable = recordBytes === 0 || journal.reserve(recordBytes);
+    const takesBack = slab.count > 0 && slab.kind[0] === EntryKind.late;
+    const writable = recordBytes === 0 || journal.reserve(recordBytes, takesBack);
     this.#end = journal.recordsStart;
     for (let index = 0; index < slab.count; index++) {
       if (index % messagesAhead === 0) this.#lookAhead.read(slab, index);
@@ -203,17 +206,6 @@ export class Partition {
     if (this.#count > 0) journal.append(this.#end, this.#count, slab.sealedAtMs);
     else if (recordBytes > 0 && writable) journal.release();
     slab.lastSequence = journal.nextSequence - 1;
-  }
-
-  /** First sequences of the newest batches, this one included. */
-  readonly #batchStarts = Array.from({ length: batchesKept }, () => 0);
-
-  /**
-   * Newest sequence whose chain may leave memory. Settled is not enough: an approval of a recent batch may yet be taken
-   * back, and its hold must be found then.
-   */
-  #evictableSequence(): number {
-    return Math.min(this.#shippedSequence(), this.#batchStarts[0]! - 1);
   }
 
   #recordBytesAtMost(slab: Slab): number {
@@ -296,6 +288,10 @@ export class Partition {
       !this.#seenIsComplete &&
       (flags & EntryFlag.seenAbsent) === 0 &&
       this.#mayBeSettled(request.id, request.source);
+    if (repeated === unreadable) {
+      this.#unavailable(slab, index, Reason.systemError);
+      return;
+    }
     if (repeated === needsLoading || isUnsure) {
       this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
       return;
@@ -323,6 +319,10 @@ export class Partition {
     const chain = this.#findChain(request, (flags & EntryFlag.originalAbsent) !== 0);
     if (chain === needsLoading) {
       this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      return;
+    }
+    if (chain === unreadable) {
+      this.#unavailable(slab, index, Reason.systemError);
       return;
     }
     const { books } = this;
@@ -493,6 +493,7 @@ export class Partition {
     }
     // Perhaps it names a later message of its chain: that message's record knows the root.
     const record = this.#findRecord(request.source, original, absent);
+    if (record === unreadable) return unreadable;
     if (record >= 0) {
       this.#originalKnown = true;
       readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
@@ -520,12 +521,13 @@ export class Partition {
   /**
    * Finds the record of the question with that id and reads it into #recordBytes.
    * @param absent the loader has looked for what is not in memory: do not ask again
-   * @returns the slot in Seen, recalled, notFound, or needsLoading
+   * @returns the slot in Seen, recalled, notFound, needsLoading, or unreadable
    */
   #findRecord(source: Uint8Array, id: TextSlice, absent: boolean): number {
     let slot = this.seen.find(source, id.start, id.end);
     while (slot >= 0) {
       const length = this.#readRecord(slot, source, id);
+      if (length < 0) return unreadable;
       if (length === 0 && !absent) return needsLoading;
       if (length > 0 && this.#recordIsNamed(source, id)) return slot;
       slot = this.seen.findNext();
@@ -548,7 +550,8 @@ export class Partition {
     if (location !== locationSettled) {
       // It may not be on disk yet: asked twice within a moment, and both answers wait for the same sync.
       const length = this.#journal.read(location, this.#recordBytes);
-      if (length > 0) return length;
+      if (length > 0) return isWholeRecord(this.#recordView, 0, length) ? length : unreadable;
+      if (length < 0) return unreadable;
       this.seen.markSettled(slot);
     }
     return this.#recall(source, id);
@@ -642,8 +645,14 @@ export class Partition {
   /** An approval that missed its deadline is taken back by a record of its own; its id is answered system_error. */
   #takeBack(slab: Slab, index: number): void {
     const location = slab.request.readDoubleLE(slab.start[index]!);
-    // It was journaled by the batch before, on this thread: it must be there.
-    assert(this.#journal.read(location, this.#recordBytes) > 0, 'an approval to take back is not in the journal');
+    const length = this.#journal.read(location, this.#recordBytes);
+    if (length < 0) {
+      // The lane keeps it first in line, and sends it again.
+      this.#unavailable(slab, index, Reason.systemError);
+      return;
+    }
+    // Its segment is not retired before the front has published that nothing in it can be taken back any more.
+    assert(isWholeRecord(this.#recordView, 0, length), 'an approval to take back is not in the journal');
     this.#request = this.#internal;
     const request = this.#request;
     readRecordRequest(this.#recordBytes, this.#recordView, 0, request);

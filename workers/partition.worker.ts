@@ -219,13 +219,18 @@ function takeIds(count: number): boolean {
   return isLast;
 }
 
+/** Settled is not enough: an approval may yet be taken back, and its hold must be found then. */
+function evictableSequence(): number {
+  return Math.min(progress.shippedSequence, progress.finalSequence);
+}
+
 function restore(message: LoadMessage): boolean {
   assert(journal !== null, 'restore comes after open');
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   codecs[Protocol.marqeta] = createMarqetaCodec({ partialApproval: data.marqetaPartialApproval });
   codecs[Protocol.ledger] = ledgerCodec;
-  const built = new Partition(data.size, data.policy, journal, codecs, () => progress.shippedSequence, memory);
+  const built = new Partition(data.size, data.policy, journal, codecs, evictableSequence, memory);
   memory = undefined;
   built.load(message);
   if (settledIds !== null) built.expectIds(settledIds);

@@ -46,7 +46,8 @@ export class SegmentKeeper {
 
   /**
    * Retires every sealed segment whose records all are at or before `shippedSequence`, oldest first. Publish that
-   * sequence before: whoever misses a segment must find out why.
+   * sequence before: a reader that misses a segment then knows that Postgres has its records. Of none of them may an
+   * approval still be taken back (see finalSequence).
    */
   retire(shippedSequence: number): void {
     const { storage, directory } = this.#options;

@@ -213,6 +213,24 @@ t.test('spares are made while Postgres is away, and while it hangs', async (t) =
   }
 });
 
+t.test('a segment stays as long as an approval in it can be taken back, settled or not', async (t) => {
+  const { storage, postgres, options, shipper, open } = world();
+  const writer = open();
+  const progress = options.progress.partitions[0]!;
+  progress.publishFinal(0);
+  let sequence = 0;
+  while (listJournalFiles(storage, directory).segments.length < 3) append(writer, [numbered(++sequence, 500)]);
+  shipper.resume(0);
+  t.equal(await shipper.drain(60_000), true);
+  for (let step = 0; step < 50; step++) await turn();
+  t.equal(postgres.position, sequence, 'everything is settled');
+  t.equal(listJournalFiles(storage, directory).segments.length, 3, 'and everything is there');
+  progress.publishFinal(sequence);
+  for (let step = 0; step < 50; step++) await turn();
+  t.equal(listJournalFiles(storage, directory).segments.length, 1, 'until it is final: then without another record');
+  await shipper.stop();
+});
+
 t.test('a recycled segment holds nothing of its former life', async (t) => {
   const { storage, shipper, open } = world();
   const rename = storage.rename;

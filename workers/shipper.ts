@@ -115,6 +115,8 @@ class PartitionShipper {
 
   /** Last record known to be settled. */
   #position = positionUnknown;
+  /** Everything up to here was considered for retirement. */
+  #retired = positionUnknown;
 
   #running: Promise<void> | undefined;
   #halt = false;
@@ -190,6 +192,7 @@ class PartitionShipper {
     await Promise.all(loops.map((loop) => loop.catch((error: unknown) => this.#fail(error))));
     this.#reader.close();
     this.#position = positionUnknown;
+    this.#retired = positionUnknown;
     this.#running = undefined;
     for (const { resolve } of this.#waiters) resolve(false);
     this.#waiters = [];
@@ -226,6 +229,7 @@ class PartitionShipper {
     if (this.#progress.durableSequence < 0) return delayMs;
     if (this.#position === positionUnknown && !(await this.#findPosition())) return this.#backoffMs();
     const backlog = this.#progress.durableSequence - this.#position;
+    if (backlog === 0) this.#retire();
     if (backlog === 0 || this.#holdsBack(backlog)) return delayMs;
     if (!(await this.#settleNext())) return this.#backoffMs();
     // A full batch means that more is waiting; a drain waits for nothing.
@@ -254,7 +258,7 @@ class PartitionShipper {
       const hurry = Math.min(1, this.#progress.backlogRecords / backlogRecordsMax);
       const restMs = restShare * (1 - hurry) * (settledAtMs - batch.startedAtMs);
       this.#restUntilMs = settledAtMs + Math.min(restMsMax, restMs);
-      this.#keeper.retire(this.#position);
+      this.#retire();
       if (next === undefined) return true;
       if ((await next.outcome.catch(() => true)) === false) {
         // The batch before it took two statements (see SettleFold), and this one came in between: once more, later.
@@ -301,8 +305,19 @@ class PartitionShipper {
     this.#reader.seek(position + 1, this.#progress.durableSequence);
     this.#position = position;
     this.#progress.publishShipped(position, 0);
-    this.#keeper.retire(position);
+    this.#retire();
     return true;
+  }
+
+  /**
+   * Retires segments that Postgres has wholly and of which nothing can be taken back any more. The latter may come after
+   * the last record was settled, so it is tried again while there is nothing to settle.
+   */
+  #retire(): void {
+    const sequence = Math.min(this.#position, this.#progress.finalSequence);
+    if (sequence <= this.#retired) return;
+    this.#retired = sequence;
+    this.#keeper.retire(sequence);
   }
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */

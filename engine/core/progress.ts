@@ -8,11 +8,14 @@
  *   and the page cache is one for all threads). -1 means that the journal is not open yet, so nothing may be read.
  * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. Whoever finds a
  *   segment gone therefore also finds a shippedSequence at or past its end.
+ * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
+ *   more, so its chain may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to ship, never a decision about money.
  *
  *   block 0                              one block of 320 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (worker, own cache line)
+ *                                         8 f64 finalSequence             (front)
  *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
  *                                           failed settles, segments, spares (shipper, own cache line)
  *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (worker)
@@ -31,6 +34,7 @@ export const syncNsBounds: readonly number[] = [
 
 const i64 = { durable: 0, shipped: 8 } as const;
 const f64 = {
+  finalSequence: 1,
   shippedAtMs: 9,
   settledBatches: 10,
   settledRecords: 11,
@@ -79,6 +83,16 @@ export class PartitionProgress {
   publishShipped(sequence: number, atMs: number): void {
     if (atMs > 0) this.#cells[f64.shippedAtMs] = atMs;
     Atomics.store(this.#sequences, i64.shipped, BigInt(sequence));
+  }
+
+  /** No record up to this one will be taken back any more; without a front, none ever is. */
+  get finalSequence(): number {
+    return this.#cells[f64.finalSequence]!;
+  }
+
+  /** Front only. */
+  publishFinal(sequence: number): void {
+    this.#cells[f64.finalSequence] = sequence;
   }
 
   /** Records on disk that Postgres does not have yet; 0 while either side has not started. */
@@ -196,6 +210,7 @@ export function createProgress(partitionCount: number): Progress {
   for (const partition of progress.partitions) {
     partition.publishDurable(-1);
     partition.publishShipped(-1, 0);
+    partition.publishFinal(Number.MAX_SAFE_INTEGER);
   }
   return progress;
 }

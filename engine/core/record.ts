@@ -222,6 +222,17 @@ function readText(view: DataView, position: number, lengthOffset: number, slice:
   return slice.end;
 }
 
+/**
+ * Whether the `length` bytes at `offset` are one whole record by their own account: the texts fill what the fixed part
+ * leaves. Bytes of another record, or of none, do not add up.
+ */
+export function isWholeRecord(view: DataView, offset: number, length: number): boolean {
+  if (length < recordFixedBytes || view.getUint16(offset + O.length, true) !== length) return false;
+  let total = recordFixedBytes;
+  for (let at = O.idLength; at <= O.rootLength; at += 2) total += view.getUint16(offset + at, true);
+  return total === length;
+}
+
 /** Where the chain's root id stands in the record: its own text, or the id when the message is its own root. */
 export function readRecordRoot(view: DataView, offset: number, slice: TextSlice): void {
   const rootLength = view.getUint16(offset + O.rootLength, true);
