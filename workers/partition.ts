@@ -336,9 +336,9 @@ export class Partition {
     if (!isNeverLate(request.type) && (isLate || slab.isStale)) {
       // Too late before it was even looked at, or what is known of cards may be too old: declined, holds nothing, and
       // the answer is remembered like any other.
-      declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent);
+      declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent && !this.#namedByOriginal);
       if (card !== null) {
-        outcome.currency = books.accounts.currency(card.account);
+        if (outcome.currency === 0) outcome.currency = books.accounts.currency(card.account);
         outcome.availableMinor = books.accounts.available(card.account);
         outcome.heldMinor = books.accounts.held(card.account);
       }
@@ -346,6 +346,7 @@ export class Partition {
       this.#question.card = card;
       this.#question.chain = chain;
       this.#question.originalKnown = this.#originalKnown;
+      this.#question.namedByOriginal = this.#namedByOriginal;
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question, request);
       if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
@@ -403,7 +404,7 @@ export class Partition {
     declineOutright(this.#request, outcome, Reason.duplicateConflict, true);
     if (card === null) return;
     const { accounts } = this.books;
-    outcome.currency = accounts.currency(card.account);
+    if (outcome.currency === 0) outcome.currency = accounts.currency(card.account);
     outcome.availableMinor = accounts.available(card.account);
     outcome.heldMinor = accounts.held(card.account);
   }
@@ -423,6 +424,8 @@ export class Partition {
   #rootSource: Uint8Array = this.#recordBytes;
   /** `original` names a message that was answered, although no chain came of it. */
   #originalKnown = false;
+  /** #findChain looked for the chain of `original`, not for one with the message's own id. */
+  #namedByOriginal = false;
 
   /** Tells where the spend rows of #card, its user and its account stand: three look-ups less. */
   #expectSpend(): void {
@@ -472,18 +475,24 @@ export class Partition {
     this.#root.end = 0;
     this.#rootSource = request.source;
     this.#originalKnown = false;
+    this.#namedByOriginal = false;
     const { chains } = this.books;
+    const { original } = request;
     switch (request.type) {
       case MessageType.authorization:
-      case MessageType.advice:
         return chains.find(request.source, request.id.start, request.id.end);
+      case MessageType.advice: {
+        const own = chains.find(request.source, request.id.start, request.id.end);
+        if (own >= 0 || original.end === original.start) return own;
+        break;
+      }
       case MessageType.verification:
       case MessageType.balanceInquiry:
         return chainAbsent;
       default:
         break;
     }
-    const { original } = request;
+    this.#namedByOriginal = true;
     if (original.end === original.start) return chainAbsent;
     const direct = chains.find(request.source, original.start, original.end);
     if (direct >= 0) {

@@ -23,7 +23,7 @@ import type {
   WindowUse,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
-import { RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
+import { RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { ledgerCodec } from '../engine/wire/ledger.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
@@ -143,7 +143,8 @@ function open(shippedSequence: number): TailKeys {
       users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
     }
     const type = view.getUint8(offset + RecordOffset.type);
-    const isFollowUp = type !== MessageType.authorization && type !== MessageType.advice;
+    const opensChain = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensChain) !== 0;
+    const isFollowUp = type !== MessageType.authorization && !opensChain;
     if (!isFollowUp || view.getUint8(offset + RecordOffset.chainStatus) === 0) return;
     readRecordRoot(view, offset, root);
     chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString('utf8'));

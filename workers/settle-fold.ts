@@ -315,6 +315,7 @@ export class SettleFold {
     const view = this.#view;
     const type = view.getUint8(offset + O.type);
     const approvedAmount = view.getFloat64(offset + O.approvedAmount, true);
+    const held = view.getFloat64(offset + O.heldDelta, true);
     // A late increment is taken back; a late opening is not, unless the chain is declined with it.
     const takesBack = type === MessageType.late && id !== requestId;
     return {
@@ -324,10 +325,12 @@ export class SettleFold {
       amount:
         type === MessageType.incremental
           ? approvedAmount
-          : takesBack
-            ? 0 - view.getFloat64(offset + O.answerAmount, true)
-            : 0,
-      held: view.getFloat64(offset + O.heldDelta, true),
+          : type === MessageType.advice
+            ? held // It replaces what was authorized.
+            : takesBack
+              ? 0 - view.getFloat64(offset + O.answerAmount, true)
+              : 0,
+      held,
       posted: view.getFloat64(offset + O.postedDelta, true),
       refunded: type === MessageType.refund ? approvedAmount : 0,
       day: view.getInt32(offset + O.spendDay, true),

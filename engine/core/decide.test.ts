@@ -10,7 +10,7 @@ import {
   World,
 } from '../testing/world.js';
 import { Status } from './accounts.js';
-import { channelNames } from './codes.js';
+import { channelNames, unpackLetters } from './codes.js';
 import { checkOrder, decideLate, declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
@@ -228,11 +228,11 @@ table(
   r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
   c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
   chain c1                            -> completed 0/300 refunded=0
-  f1 refund C 100 original=a1         -> approved 00 100 800/0/200
+  f1 refund C 100 original=a1         -> approved(force_post) 00 100 800/0/200
   chain f1                            -> completed 0/-100 refunded=100
   chain a1                            -> tombstone 0/0 refunded=0
   a1 authorization D 50               -> original_closed 84 0 1000/0/0
-  f2 refund C 100 original=a1         -> approved 00 100 900/0/100
+  f2 refund C 100 original=a1         -> approved(force_post) 00 100 900/0/100
   chain a1                            -> tombstone 0/0 refunded=0
   `,
 );
@@ -319,20 +319,22 @@ table(
 );
 
 table(
-  'a refund credits with and without an original, and closes nothing',
+  'a refund credits with and without an original, closes nothing, and is flagged above what was posted',
   `
   account A funds=1000
   card C of A U
   a1 authorization C 400              -> approved 00 400 600/400/0
-  f1 refund C 50 original=a1          -> approved 00 50 650/400/-50
+  f1 refund C 50 original=a1          -> approved(force_post) 00 50 650/400/-50
   chain a1                            -> open 400/-50 refunded=50
   c1 clearing C 400 original=a1       -> approved 00 400 650/0/350
   f2 refund C 30 original=a1          -> approved 00 30 680/0/320
   chain a1                            -> completed 0/320 refunded=80
   f3 refund C 20                      -> approved 00 20 700/0/300
   chain f3                            -> completed 0/-20 refunded=20
-  f4 refund C 5 original=nobody       -> approved 00 5 705/0/295
+  f4 refund C 5 original=nobody       -> approved(force_post) 00 5 705/0/295
   chain f4                            -> completed 0/-5 refunded=5
+  f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
+  f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
   `,
 );
 
@@ -368,6 +370,61 @@ table(
   v2 advice C 50 currency=EUR         -> currency_mismatch 12 0 100/0/900
   v3 advice C 0                       -> amount_invalid 13 0 100/0/900
   v4 advice X 50                      -> card_not_found 14 0 -
+  `,
+);
+
+table(
+  'an advice replaces the hold of its original: what was dispensed is held, and its clearing leaves nothing',
+  `
+  account A funds=10000
+  card C of A U
+  a1 authorization C 100              -> approved 00 100 9900/100/0
+  v1 advice C 4500 original=a1        -> approved 00 4500 5500/4500/0
+  chain a1                            -> open 4500/0 refunded=0
+  chain v1                            -> none
+  used card C daily                   -> 4500/1
+  v2 advice C 4000 original=v1        -> approved 00 4000 6000/4000/0
+  used card C daily                   -> 4000/1
+  v3 advice C 4000 original=a1        -> approved 00 4000 6000/4000/0
+  c1 clearing C 4000 original=v1      -> approved 00 4000 6000/0/4000
+  chain a1                            -> completed 0/4000 refunded=0
+  v4 advice C 4000 original=a1        -> approved 00 4000 6000/0/4000
+  `,
+);
+
+table(
+  'an advice replaces what is still held, not what was cleared',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 300                      -> approved 00 300 700/300/0
+  c1 clearing C 100 original=a1 more          -> approved 00 100 700/200/100
+  v1 advice C 250 original=a1                 -> approved 00 250 650/250/100
+  r1 reversal C original=a1                   -> approved 00 250 900/0/100
+  `,
+);
+
+table(
+  'an advice without a transaction to follow opens its own',
+  `
+  account A funds=1000
+  account B funds=1000
+  card C of A U
+  card D of B V
+  a1 authorization C 100              -> approved 00 100 900/100/0
+  v1 advice C 10 original=nobody      -> approved 00 10 890/110/0
+  chain v1                            -> open 10/0 refunded=0
+  v2 advice D 20 original=a1          -> approved 00 20 980/20/0
+  chain v2                            -> open 20/0 refunded=0
+  r1 reversal C original=a1           -> approved 00 100 990/10/0
+  v3 advice C 30 original=a1          -> approved 00 30 960/40/0
+  chain v3                            -> open 30/0 refunded=0
+  r2 reversal C original=a9           -> original_not_found 25 0 960/40/0
+  v4 advice C 40 original=a9          -> approved 00 40 920/80/0
+  r3 reversal C original=v9           -> original_not_found 25 0 920/80/0
+  v9 advice C 50 original=v1          -> original_closed 84 0 920/80/0
+  v5 advice C 5 original=v1 currency=EUR -> currency_mismatch 12 0 920/80/0
+  chain v5                            -> none
   `,
 );
 
@@ -427,7 +484,7 @@ table(
   r1 reversal D original=a1           -> original_not_found 25 0 1000/0/0
   i1 incremental D 10 original=a1     -> original_not_found 25 0 1000/0/0
   c1 clearing D 10 original=a1        -> approved(force_post) 00 10 990/0/10
-  f1 refund D 10 original=a1          -> approved 00 10 1000/0/0
+  f1 refund D 10 original=a1          -> approved(force_post) 00 10 1000/0/0
   chain a1                            -> open 400/0 refunded=0
   chain c1                            -> completed 0/10 refunded=0
   `,
@@ -465,7 +522,7 @@ table(
   i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
   c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
   chain c1                            -> completed 0/70 refunded=0
-  f1 refund C 20 original=a1          -> approved 00 20 950/0/50
+  f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
   chain f1                            -> completed 0/-20 refunded=20
   chain a1                            -> declined 0/0 refunded=0
   `,
@@ -597,10 +654,10 @@ table(
   a2 authorization C 300 capture      -> approved 00 300 9000/700/300
   f1 refund C 100 original=a2         -> approved 00 100 9100/700/200
   used card C daily                   -> 900/2
-  f2 refund C 500 original=a2         -> approved 00 500 9600/700/-300
+  f2 refund C 500 original=a2         -> approved(force_post) 00 500 9600/700/-300
   used card C daily                   -> 700/2
   f3 refund C 50                      -> approved 00 50 9650/700/-350
-  f4 refund C 50 original=a1          -> approved 00 50 9700/700/-400
+  f4 refund C 50 original=a1          -> approved(force_post) 00 50 9700/700/-400
   used card C daily                   -> 700/2
   r1 reversal C original=a1           -> approved 00 700 10400/0/-400
   used card C daily                   -> 0/1
@@ -1115,5 +1172,22 @@ t.test('the policy says how long holds live', (t) => {
   t.equal(world.outcome.expiresAtMs, world.nowMs + 5);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 7011 });
   t.equal(world.outcome.expiresAtMs, world.nowMs + 50);
+  t.end();
+});
+
+t.test('a decline for its currency says the amount and the currency that were asked', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'c', number: 1, account: 1, user: 1, status: Status.active });
+  const shown = (message: Partial<Message>): [string, string, number] => {
+    const { reason } = world.decide({ id: 'a', type: 'authorization', card: 'c', amount: 100, ...message });
+    return [reason, unpackLetters(world.outcome.currency), world.outcome.amountMinor];
+  };
+  t.same(shown({ currency: 'EUR' }), ['currency_mismatch', 'EUR', 100]);
+  t.same(shown({}), ['approved', 'USD', 100]);
+  world.setCard({ token: 'c', number: 1, account: 1, user: 1, status: Status.frozen });
+  t.same(shown({ currency: 'EUR' }), ['card_inactive', 'EUR', 100]);
+  t.same(shown({}), ['card_inactive', 'USD', 100]);
   t.end();
 });

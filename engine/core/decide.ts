@@ -52,9 +52,11 @@ export class Question {
   card: CardProfile | null = null;
   /**
    * The chain that the message is about: for an authorization the one that already carries its id (a tombstone), for the
-   * others the one that `original` names; chainAbsent when there is none.
+   * others the one that `original` names; chainAbsent when there is none. An advice has either, its own id first.
    */
   chain = chainAbsent;
+  /** `original` named the chain, not the message's own id. */
+  namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
   /** Stamped once on arrival, wall clock milliseconds since 1970. */
@@ -81,6 +83,8 @@ class Context {
   accountRules: Rules | null = null;
   account = 0;
   chain = chainAbsent;
+  /** Of an advice: the chain is its original's, whose hold it replaces. */
+  replacesHold = false;
   /** Local day of the message. */
   day = 0;
   /** Day on which the message spends. */
@@ -144,7 +148,7 @@ const checks: readonly Check[] = [
     reason: Reason.duplicateConflict,
     // The id names a chain although nobody remembers the question: it was asked longer ago than ids are remembered.
     types: bits(T.authorization, T.advice),
-    refuses: (c) => c.chain !== chainAbsent,
+    refuses: (c) => c.chain !== chainAbsent && !c.replacesHold,
   },
   { reason: Reason.mccBlocked, types: merchants, refuses: mccBlocked },
   { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
@@ -176,7 +180,7 @@ export class Decider {
     outcome.amountMinor = Math.max(0, request.amountMinor);
     if (question.card === null) {
       refuse(outcome, Reason.cardNotFound);
-      declined(request, outcome, idIsTaken(books, question.chain));
+      declined(request, outcome, !question.namedByOriginal && idIsTaken(books, question.chain));
       return;
     }
     const { accounts } = books;
@@ -196,14 +200,16 @@ export class Decider {
     // is the exception: its own id names the chain, and two chains must never have one name.
     if (
       context.chain >= 0 &&
-      request.type !== T.authorization &&
-      request.type !== T.advice &&
+      question.namedByOriginal &&
       (books.chains.account(context.chain) !== accounts.number(account) ||
         (request.type === T.incremental && books.chains.card(context.chain) !== card.number))
     ) {
       context.chain = chainAbsent;
     }
-    outcome.currency = accounts.currency(account);
+    context.replacesHold = request.type === T.advice && question.namedByOriginal && hasHoldToReplace(context);
+    if (request.type === T.advice && question.namedByOriginal && !context.replacesHold) context.chain = chainAbsent;
+    // The amount in question is in the currency that was asked: where that is not the account's, the decline says both.
+    if (outcome.currency === 0) outcome.currency = accounts.currency(account);
     outcome.availableMinor = accounts.available(account);
     outcome.heldMinor = accounts.held(account);
 
@@ -212,7 +218,11 @@ export class Decider {
       const check = checks[index]!;
       if ((check.types & type) !== 0 && check.refuses(context)) {
         refuse(outcome, check.reason);
-        declined(request, outcome, idIsTaken(books, question.chain));
+        declined(
+          request,
+          outcome,
+          context.replacesHold || (!question.namedByOriginal && idIsTaken(books, question.chain)),
+        );
         // A reversal that overtook its authorization spends the id, so that the hold cannot come after its release.
         outcome.tombstone =
           check.reason === Reason.originalNotFound &&
@@ -284,7 +294,11 @@ function amountInvalid(context: Context): boolean {
     // Facts are not held against the funds, but against what the books can count exactly: funds, held and posted stay
     // within fundsMinorMax either way and available within twice that, so that their sums stay safe integers.
     case T.advice:
-      return amountMinor <= 0 || addedTo(accounts, context) + amountMinor > fundsMinorMax || owesTooMuch(context);
+      return (
+        amountMinor <= 0 ||
+        addedTo(accounts, context) + amountMinor - heldBefore(context) > fundsMinorMax ||
+        owesTooMuch(context)
+      );
     case T.refund:
       return amountMinor <= 0 || accounts.posted(context.account) - amountMinor < -fundsMinorMax;
     case T.clearing:
@@ -309,6 +323,22 @@ function addedTo(accounts: Accounts, { request, account }: Context): number {
   return request.capture ? accounts.posted(account) : accounts.held(account);
 }
 
+/** What the hold comes to that an advice replaces. */
+function heldBefore({ books, chain, replacesHold }: Context): number {
+  return replacesHold ? books.chains.held(chain) : 0;
+}
+
+/**
+ * Whether an advice finds the transaction of its original. An open one gets a new hold; a completed one was cleared for
+ * good, so the advice came late and holds nothing. What was reversed, has lapsed or was declined is over: the advice
+ * tells of a purchase all the same, and opens its own.
+ */
+function hasHoldToReplace({ books, chain, request }: Context): boolean {
+  if (chain === chainAbsent || request.capture) return false;
+  const status = books.chains.status(chain);
+  return status === ChainStatus.open || status === ChainStatus.completed;
+}
+
 /** Where funds are far below zero (refunds were paid out), holds and posted money within their bounds may still add up to more. */
 function owesTooMuch({ books, account, request }: Context): boolean {
   return books.accounts.available(account) - request.amountMinor < -2 * fundsMinorMax;
@@ -320,7 +350,7 @@ function originalClosed(context: Context): boolean {
   switch (context.request.type) {
     case T.authorization:
     case T.advice:
-      return status === ChainStatus.tombstone;
+      return status === ChainStatus.tombstone && !context.replacesHold;
     case T.incremental:
       return status !== ChainStatus.open;
     case T.reversal:
@@ -446,7 +476,8 @@ function effects(context: Context): void {
       authorize(context, outcome.partial ? context.books.accounts.available(context.account) : request.amountMinor);
       break;
     case T.advice:
-      authorize(context, request.amountMinor);
+      if (context.replacesHold) replaceHold(context);
+      else authorize(context, request.amountMinor);
       break;
     case T.incremental:
       increase(context);
@@ -490,6 +521,22 @@ function authorize(context: Context, amountMinor: number): void {
   outcome.spendDay = spendDay;
   outcome.spendAmountDelta = amountMinor;
   outcome.spendCountDelta = 1;
+}
+
+/** The shop says what the purchase comes to: that is held from now on, instead of what was authorized. */
+function replaceHold(context: Context): void {
+  const { outcome, request, books, chain, spendDay } = context;
+  const status = books.chains.status(chain);
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.chainStatus = status;
+  if (status !== ChainStatus.open) return;
+  const added = request.amountMinor - books.chains.held(chain);
+  if (added < 0) release(context, 0 - added, false);
+  else {
+    outcome.heldDelta = added;
+    outcome.spendDay = spendDay;
+    outcome.spendAmountDelta = added;
+  }
 }
 
 function increase(context: Context): void {
@@ -590,7 +637,12 @@ function refund(context: Context): void {
   const { outcome, request, books, chain, policy } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.postedDelta = -request.amountMinor;
-  if (cameToNothing(context)) {
+  const isAlone = cameToNothing(context);
+  // More than was posted: it cannot be refused, and a person should look at it. Without an original there is nothing
+  // to compare it with.
+  const posted = isAlone ? 0 : Math.max(0, books.chains.posted(chain));
+  if (request.original.end > request.original.start && request.amountMinor > posted) outcome.detail = detailForcePost;
+  if (isAlone) {
     outcome.opensChain = true;
     outcome.chainStatus = ChainStatus.completed;
     return;
@@ -598,7 +650,6 @@ function refund(context: Context): void {
   outcome.chainStatus = books.chains.status(chain);
   if (policy.refundRestoresWindows) {
     // No more than was posted: what is credited beyond it was never taken, and a hold gives back its own part.
-    const posted = Math.max(0, books.chains.posted(chain));
     outcome.olderSpendDay = books.chains.firstDay(chain);
     outcome.olderSpendAmountDelta = 0 - Math.min(request.amountMinor, posted);
   }

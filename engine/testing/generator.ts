@@ -254,6 +254,7 @@ export class Generator {
     const id = `m${++this.#counter}`;
     const follows = type === 'incremental' || type === 'reversal' || type === 'clearing' || type === 'refund';
     if (type === 'deposit' || type === 'withdrawal') return this.#command(id, type);
+    if (type === 'advice' && random.chance(0.5)) return { ...this.#followUp(id, type), ...this.#said() };
     if (!follows) return this.#question(id, type);
     if (this.#options.overtakes && type === 'reversal' && random.chance(0.08)) {
       const overtaken = this.#question(`m${++this.#counter}`, random.chance(0.8) ? 'authorization' : 'advice');

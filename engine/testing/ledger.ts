@@ -123,6 +123,7 @@ export class Ledger {
     const open = account.chains.filter((chain) => !chain.isBusy);
     if (open.length === 0) return null;
     const chain = random.pick(open);
+    if (roll < 62) return this.#follow(account, chain, { type: 'advice', amount: 1 + random.below(600) });
     if (roll < 70) return this.#follow(account, chain, { type: 'incremental', amount: 1 + random.below(300) });
     if (roll < 80) {
       const part = random.oneIn(2) ? { amount: 1 + random.below(400) } : {};
@@ -243,9 +244,17 @@ export class Ledger {
     let posted = 0;
     switch (message.type) {
       case 'authorization':
-      case 'advice':
         account.chains.push(chain!);
         held = answer.approvedAmount;
+        break;
+      case 'advice':
+        // Of a known original it replaces the hold; where that is over, the advice opened its own.
+        if (message.original === undefined) account.chains.push(chain!);
+        else if (answer.authorizationId !== message.original) {
+          account.held += answer.approvedAmount;
+          return;
+        }
+        held = answer.approvedAmount - (chain?.held ?? 0);
         break;
       case 'incremental':
         held = answer.approvedAmount;

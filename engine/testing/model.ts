@@ -267,12 +267,14 @@ export class Model {
 
   /** The transaction that a message follows, as far as it is this card's business. */
   #about(message: Message, card: CardConfig): Transaction | null {
-    if (isOpening(message)) return this.#transaction(message.id) ?? null;
+    const own = isOpening(message) ? this.#transaction(message.id) : undefined;
+    if (own !== undefined) return own;
     const { original } = message;
-    if (original === undefined) return null;
+    if (message.type === 'authorization' || original === undefined) return null;
     const named = this.#transaction(original) ?? this.#answered.get(original)?.transaction ?? null;
     if (named === null || named.account !== card.account) return null;
     if (message.type === 'incremental' && named.card.number !== card.number) return null;
+    if (message.type === 'advice') return named.status === 'open' || named.status === 'completed' ? named : null;
     if (named.status === 'tombstone') return message.type === 'clearing' || message.type === 'refund' ? null : named;
     return named.status === 'declined' ? null : named;
   }
@@ -303,7 +305,7 @@ export class Model {
       if (type === 'incremental' && about.status !== 'open') return ['original_closed'];
       if (type === 'reversal' && about.status === 'completed') return ['original_closed'];
     }
-    if (isOpening(message) && about !== null) {
+    if (isOpening(message) && about !== null && about.id === message.id) {
       return [about.status === 'tombstone' ? 'original_closed' : 'duplicate_conflict'];
     }
     if (asks && type !== 'balance_inquiry') {
@@ -360,6 +362,10 @@ export class Model {
     switch (message.type) {
       case 'authorization':
       case 'advice': {
+        if (about !== null) {
+          this.#replaceHold(about, asked, day);
+          break;
+        }
         const available = this.available(card.account);
         if (message.type === 'authorization' && available < asked) {
           approved = available;
@@ -393,6 +399,7 @@ export class Model {
         transaction = this.#clear(message, card, about, asked, day);
         break;
       case 'refund':
+        if (message.original !== undefined && asked > (about === null ? 0n : postedOf(about))) detail = 'force_post';
         transaction = about ?? this.#open(message.id, card, 'completed', epochDay, 0);
         if (about !== null && this.#policy.refundRestoresWindows) {
           const posted = postedOf(about);
@@ -413,6 +420,17 @@ export class Model {
       available: Number(this.available(card.account)),
     };
     return this.#remember(message, answer, transaction, took);
+  }
+
+  /** What an advice says is held from now on; what was cleared for good stays as it is. */
+  #replaceHold(about: Transaction, amount: bigint, day: string): void {
+    if (about.status !== 'open') return;
+    const added = amount - heldOf(about);
+    if (added < 0n) this.#release(about, -added);
+    if (added <= 0n) return;
+    about.parts.push({ day, held: added });
+    about.newestDay = day;
+    this.#spend(about.card, day, added, 0);
   }
 
   #reverse(about: Transaction, amount: bigint): void {

@@ -167,6 +167,7 @@ export class World {
     }
     this.question.card = this.#cards.get(message.card) ?? null;
     this.question.chain = this.#resolve(message);
+    this.question.namedByOriginal = this.#isNamedByOriginal(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
     this.question.nowMs = this.nowMs;
     this.#decider.decide(this.question, this.request);
@@ -267,8 +268,14 @@ export class World {
     return this.chain(original) >= 0 ? original : this.#roots.get(original)!;
   }
 
+  /** An advice has the transaction of its own id, where there is one; else the one that it names. */
+  #isNamedByOriginal(message: Message): boolean {
+    if (message.type === 'authorization') return false;
+    return message.type !== 'advice' || (message.original !== undefined && this.chain(message.id) < 0);
+  }
+
   #resolve(message: Message): number {
-    if (message.type === 'authorization' || message.type === 'advice') return this.chain(message.id);
+    if (!this.#isNamedByOriginal(message)) return this.chain(message.id);
     const { original } = message;
     if (original === undefined) return chainAbsent;
     const direct = this.chain(original);
