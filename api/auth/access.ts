@@ -18,19 +18,18 @@ const endedMax = 20_000;
 
 export class Access implements Authenticator {
   readonly #tokens: Tokens;
+  readonly #store: UserStore;
   readonly #users: LRUCache<number, UserRow>;
+  /** Lookups under way by user: one serves all requests that arrive meanwhile. Bounded by the requests that wait. */
+  readonly #flights = new Map<number, Promise<UserRow | null>>();
   /** Sessions that ended here, for as long as an access token of them may live. Other processes learn it by that. */
   readonly #ended: LRUCache<number, true>;
 
   constructor(tokens: Tokens, users: UserStore, accessTokenS: number) {
     this.#ended = new LRUCache({ max: endedMax, ttl: accessTokenS * 1000 });
     this.#tokens = tokens;
-    this.#users = new LRUCache<number, UserRow>({
-      max: usersMax,
-      ttl: statusMs,
-      // One look-up however many requests of a user arrive at once.
-      fetchMethod: async (id) => (await users.byNumber(id)) ?? undefined,
-    });
+    this.#store = users;
+    this.#users = new LRUCache<number, UserRow>({ max: usersMax, ttl: statusMs });
   }
 
   authenticate(authorization: string | undefined): Principal | Promise<Principal> {
@@ -44,6 +43,8 @@ export class Access implements Authenticator {
 
   /** A user was just read: spares the first request after a sign-in its look-up. */
   remember(user: UserRow): void {
+    // A lookup that is still under way began earlier, so its result may be older.
+    this.#flights.delete(user.id);
     this.#users.set(user.id, user);
   }
 
@@ -54,15 +55,37 @@ export class Access implements Authenticator {
 
   /** A user was changed here. */
   forget(userId: number): void {
+    this.#flights.delete(userId);
     this.#users.delete(userId);
   }
 
   async #lookUp(verified: AccessClaims | null | Promise<AccessClaims | null>): Promise<Principal> {
     const claims = await verified;
     if (claims === null) throw unauthorized();
-    const user = await this.#users.fetch(claims.userId);
-    if (user === undefined) throw unauthorized();
+    const user = await (this.#flights.get(claims.userId) ?? this.#read(claims.userId));
+    if (user === null) throw unauthorized();
     return this.#permitted(user, claims);
+  }
+
+  /** Reads the user. The result is kept only if nothing replaced this lookup meanwhile. */
+  #read(userId: number): Promise<UserRow | null> {
+    const flight: Promise<UserRow | null> = this.#store.byNumber(userId).then(
+      (user) => {
+        if (this.#endFlight(userId, flight) && user !== null) this.#users.set(userId, user);
+        return user;
+      },
+      (error: unknown) => {
+        this.#endFlight(userId, flight);
+        throw error;
+      },
+    );
+    this.#flights.set(userId, flight);
+    return flight;
+  }
+
+  /** @returns whether the lookup was still the newest one of its user */
+  #endFlight(userId: number, flight: Promise<UserRow | null>): boolean {
+    return this.#flights.get(userId) === flight && this.#flights.delete(userId);
   }
 
   #permitted(user: UserRow, claims: AccessClaims): Principal {
