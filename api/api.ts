@@ -80,6 +80,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   const passwords = new Passwords();
   const failures = new SignInFailures(
     redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
+    config.registrationsMax,
   );
   const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', log });
   watchFeed(feed, telemetry, health);
@@ -92,8 +93,13 @@ function createServices(config: ApiConfig, log: Log): Services {
     failures,
     tokens,
     access,
+    announce: data.invalidations,
     personal: data.customers,
     log,
+  });
+  data.invalidations.onAccess({
+    sessionEnded: (sessionId) => access.endSession(sessionId),
+    userChanged: (userId) => access.forget(userId),
   });
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);

@@ -25,6 +25,8 @@ export interface ApiConfig {
   readonly slowResponseMs: number;
   readonly bodyBytesMax: number;
   /** Requests of one address in ten seconds. Below 2000 it would limit an app that signs in 200 times a second. */
+  /** Customers that one network may register in 15 minutes. */
+  readonly registrationsMax: number;
   readonly rateLimitPer10S: number;
   /** When everything waits this long for its turn, new requests are refused: better few answers in time than none. */
   readonly eventLoopDelayMs: number;
@@ -104,6 +106,8 @@ const schema = {
     SLOW_RESPONSE_MS: { ...milliseconds, default: 1000 },
     BODY_BYTES_MAX: { type: 'integer', minimum: 1024, maximum: 1_048_576, default: 65_536 },
     EVENT_LOOP_DELAY_MS: { ...milliseconds, default: 500 },
+    // A person registers once; a bound that an office behind one address does not meet.
+    REGISTRATIONS_PER_15_MINUTES: { type: 'integer', minimum: 1, maximum: 10_000_000, default: 300 },
     RATE_LIMIT_PER_10_SECONDS: { type: 'integer', minimum: 1, maximum: 100_000_000, default: 50_000 },
   },
 } as const;
@@ -139,6 +143,7 @@ interface Variables {
   SLOW_RESPONSE_MS: number;
   BODY_BYTES_MAX: number;
   EVENT_LOOP_DELAY_MS: number;
+  REGISTRATIONS_PER_15_MINUTES: number;
   RATE_LIMIT_PER_10_SECONDS: number;
 }
 
@@ -175,6 +180,7 @@ export function readApiConfig(environment: Readonly<Record<string, string | unde
     slowResponseMs: variables.SLOW_RESPONSE_MS,
     bodyBytesMax: variables.BODY_BYTES_MAX,
     eventLoopDelayMs: variables.EVENT_LOOP_DELAY_MS,
+    registrationsMax: variables.REGISTRATIONS_PER_15_MINUTES,
     rateLimitPer10S: variables.RATE_LIMIT_PER_10_SECONDS,
   });
 }

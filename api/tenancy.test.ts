@@ -52,6 +52,8 @@ function objectOf(tenant: Tenant, target: Target): string {
       return tenant.cardId;
     case 'transaction':
       return `txn_${tenant.name}`;
+    case 'session':
+      return `ses_${tenant.name}`;
   }
 }
 
@@ -79,6 +81,11 @@ async function createWorld(t: Test, engine = true): Promise<World> {
         'USD', 'm-1', ${`shop of ${name}`}
       from accounts a join cards c on c.account_id = a.id where a.public_id = ${accountId} order by c.id limit 1`;
   }
+  for (const { name, users } of tenants) {
+    await api.sql`
+      insert into sessions (user_id, public_id, key, secret_hash, salt, expires_at)
+      values (${users[0]!.id}, ${`ses_${name}`}, ${Buffer.from(name)}, '', '', now() + interval '1 day')`;
+  }
   const callers = [];
   for (const tenant of [tenants[0]!, tenants[2]!]) {
     for (const { caller, id } of tenant.users) callers.push({ caller, tenant, token: await api.tokenOf(id) });
@@ -95,6 +102,7 @@ async function snapshot({ api }: World, { name }: Tenant): Promise<string> {
     union all select to_jsonb(a) from accounts a where public_id like ${like}
     union all select to_jsonb(c) from cards c where public_id like ${like}
     union all select to_jsonb(c) from cards c join accounts a on a.id = c.account_id where a.public_id like ${like}
+    union all select to_jsonb(s) from sessions s where public_id like ${like}
     union all select to_jsonb(l) from limits l
     union all select to_jsonb(a) from ledger_adjustments a`;
   return JSON.stringify(rows);

@@ -1,97 +1,121 @@
 /**
- * Failed sign-ins, counted in windows per account and address together, per account, and per address. Too many, and
- * further tries are refused unread until the window ends; successes are never counted. An address that nobody has is
- * counted like any other, so that a refusal tells nothing. Tries that run at the same moment are not counted against
- * each other; the bound on waiting hashes (passwords.ts) bounds those.
+ * Failed sign-ins, counted in windows for an account from one network, for an account from everywhere, and for a network.
+ * A guess is counted before its password is hashed, so that parallel guesses count too, and its count is taken back when
+ * the password is right or was never looked at. Beyond the bound of a window, guesses are refused unread until it ends.
+ *
+ * One network reaches its own bound long before the account's, so one guesser locks out only itself. When many networks
+ * together reach the account's bound, networks from which the owner has signed in before still get in.
+ * An e-mail address without an account is counted like any other, so that a refusal tells nothing.
  */
 import { createHash } from 'node:crypto';
 import { Problem } from '../http/problem.js';
+import { networkOf, wideNetworkOf } from './networks.js';
+
+export interface WindowCount {
+  readonly value: number;
+  /** Seconds until the window ends. */
+  readonly leftS: number;
+}
 
 export interface FailureCounter {
-  /** How many failures each key has in its running window. */
-  counts(keys: readonly string[]): Promise<number[]>;
-  /** Counts one failure for each key. A key's window starts with its first failure. */
-  add(keys: readonly string[]): Promise<void>;
+  /** Counts one for each key. A key's window starts with its first count. @returns the counts with this one, by key */
+  add(keys: readonly string[]): Promise<readonly WindowCount[]>;
+  /** Takes back one count of each key. */
+  takeBack(keys: readonly string[]): Promise<void>;
   clear(key: string): Promise<void>;
 }
 
 export const windowS = 15 * 60;
-/** One person who mistypes, from one place. */
+/** One person who mistypes, from one network. */
 export const pairMax = 10;
-/** Many places that guess one person's password. More than the pair's, so that one guesser cannot lock a person out. */
+/** Many networks that guess one person's password. */
 export const accountMax = 100;
-/** One place that guesses many people's. An office behind one address mistypes less than this. */
-export const addressMax = 200;
-/** One place that asks which e-mail addresses are registered. */
-export const registrationMax = 30;
+/**
+ * One network that guesses many people's passwords. Guesses under way count as well, and up to 160 wait for a hash
+ * (passwords.ts): the bound leaves an office behind one address 140 typing errors.
+ */
+export const networkMax = 300;
+/** One network that asks which e-mail addresses are registered. */
+export const takenMax = 30;
+/** Registrations from a /24 (IPv4) or /48 (IPv6), as a multiple of what one network may make. */
+const wideFactor = 3;
+
+/** One guess at a password, counted. */
+export interface Guess {
+  /** The password was right: forgives the network's earlier errors at this account, not its guesses at others. */
+  right(): Promise<void>;
+  /** The password was not looked at. */
+  unread(): Promise<void>;
+}
 
 export class SignInFailures {
   readonly #counter: FailureCounter;
+  readonly #registrationsMax: number;
   /** Tries refused unread; read by the metrics. */
   refused = 0;
 
-  constructor(counter: FailureCounter) {
+  /** @param registrationsMax how many customers one network may register in a window */
+  constructor(counter: FailureCounter, registrationsMax: number) {
     this.#counter = counter;
+    this.#registrationsMax = registrationsMax;
   }
 
   /**
-   * Throws 429 when this account, or this address, has failed too often.
-   * @returns whether there is anything that a success would forgive
+   * Counts a guess at an account. Throws 429 beyond a bound; a refused guess is not counted.
+   * @param account the e-mail address as the database folds it
+   * @param isKnownNetwork whether the account's owner has signed in from this network before
    */
-  async check(email: string, address: string): Promise<boolean> {
-    const [pair, account, place] = await this.#counter.counts(keysOf(email, address));
-    if (pair! >= pairMax || account! >= accountMax || place! >= addressMax) this.#refuse();
-    return pair! > 0;
+  async guess(account: string, address: string, isKnownNetwork: () => Promise<boolean>): Promise<Guess> {
+    const { pair, everywhere, network } = keysOf(account, address);
+    const [ofPair, ofNetwork] = await this.#counter.add([pair, network]);
+    const full = [
+      { count: ofPair!, max: pairMax },
+      { count: ofNetwork!, max: networkMax },
+    ].filter(({ count, max }) => count.value > max);
+    if (full.length > 0) {
+      await this.#counter.takeBack([pair, network]);
+      this.#refuse(Math.max(...full.map(({ count }) => count.leftS)));
+    }
+    // Behind the network's own bound: one guesser must not use up what the account has for everyone.
+    const [ofAccount] = await this.#counter.add([everywhere]);
+    if (ofAccount!.value > accountMax && !(await isKnownNetwork())) {
+      await this.#counter.takeBack([pair, network, everywhere]);
+      this.#refuse(ofAccount!.leftS);
+    }
+    return {
+      right: async () => {
+        await this.#counter.takeBack([network, everywhere]);
+        await this.#counter.clear(pair);
+      },
+      unread: () => this.#counter.takeBack([pair, network, everywhere]),
+    };
   }
 
-  async failed(email: string, address: string): Promise<void> {
-    await this.#counter.add(keysOf(email, address));
+  /** Counts a registration. Throws 429 when too many came from this network, or from those around it. */
+  async registration(address: string): Promise<void> {
+    const keys = [`r:${networkOf(address)}`, `w:${wideNetworkOf(address)}`];
+    const [near, wide] = await this.#counter.add(keys);
+    if (near!.value > this.#registrationsMax) this.#refuse(near!.leftS);
+    if (wide!.value > this.#registrationsMax * wideFactor) this.#refuse(wide!.leftS);
   }
 
-  /** A success forgives the typing errors before it, not the guessing at other accounts. */
-  async succeeded(email: string, address: string): Promise<void> {
-    const [pair] = keysOf(email, address);
-    await this.#counter.clear(pair!);
+  /** A registration met a taken e-mail address, which its answer must say. Throws 429 when too many did. */
+  async registrationTaken(address: string): Promise<void> {
+    const [taken] = await this.#counter.add([`t:${networkOf(address)}`]);
+    if (taken!.value > takenMax) this.#refuse(taken!.leftS);
   }
 
-  /** Registering tells whether an address is taken, which cannot be helped; asking for many of them can. Throws 429. */
-  async checkRegistration(address: string): Promise<void> {
-    const [refused] = await this.#counter.counts([registrationKey(address)]);
-    if (refused! >= registrationMax) this.#refuse();
-  }
-
-  /** A registration met a taken e-mail address. */
-  async registrationRefused(address: string): Promise<void> {
-    await this.#counter.add([registrationKey(address)]);
-  }
-
-  #refuse(): never {
+  #refuse(leftS: number): never {
     this.refused++;
     throw new Problem(429, 'too_many_failures', 'too many failed tries; wait before trying again', {
-      headers: { 'retry-after': String(windowS) },
+      headers: { 'retry-after': String(Math.max(1, Math.ceil(leftS))) },
     });
   }
 }
 
-function registrationKey(address: string): string {
-  return `r:${networkOf(address)}`;
-}
-
 /** E-mail addresses are people's: what is kept elsewhere, for long, holds only a digest. */
-function keysOf(email: string, address: string): string[] {
-  const account = createHash('sha256').update(email.toLowerCase()).digest('base64url').slice(0, 22);
-  const place = networkOf(address);
-  return [`p:${account}:${place}`, `u:${account}`, `a:${place}`];
-}
-
-/** Whoever has one IPv6 address has its whole /64. */
-function networkOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return mapped[1]!;
-  const [head = '', tail = ''] = address.split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === '' ? [] : tail.split(':');
-  const gap = address.includes('::') ? Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0') : [];
-  return [...first, ...gap, ...last].slice(0, 4).join(':');
+function keysOf(account: string, address: string) {
+  const digest = createHash('sha256').update(account).digest('base64url').slice(0, 22);
+  const network = networkOf(address);
+  return { pair: `p:${digest}:${network}`, everywhere: `u:${digest}`, network: `a:${network}` };
 }

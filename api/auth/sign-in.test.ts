@@ -1,7 +1,13 @@
 /** Sign-in over HTTP on a real Postgres: opening customers, sessions and their tokens, failures, storms. */
 import t from 'tap';
-import { startTestApi, type TestApi } from '../testing/api-inside.js';
-import { accountMax, pairMax, registrationMax } from './failures.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { startApi } from '../api.js';
+import { readApiConfig } from '../config.js';
+import { createLog } from '../log.js';
+import { graceS } from '../stores/sessions.js';
+import { request, startTestApi, type TestApi } from '../testing/api-inside.js';
+import { accountMax, pairMax, takenMax } from './failures.js';
 
 const person = { email: 'Ada@Example.com', password: 'correct horse', name: 'Ada', kind: 'personal' };
 
@@ -68,45 +74,135 @@ t.test('an address registers once, whatever its case, also when two try at once'
   t.equal((await api.sql`select from companies`).length, 1, 'the loser leaves no company');
   t.equal((await api.sql`select from accounts`).length, 1);
   let last = 0;
-  for (let tries = 0; tries <= registrationMax; tries++) {
+  for (let tries = 0; tries <= takenMax; tries++) {
     last = (await api.request('POST', '/api/auth/register', { body: person })).status;
   }
   t.equal(last, 429, 'asking for many addresses is limited');
 });
 
-t.test('refresh tokens are good once; an old one ends the session and its access tokens', async (t) => {
+const refresh = (api: TestApi, refreshToken: string) =>
+  api.request('POST', '/api/auth/refresh', { body: { refreshToken } });
+const endGrace = (api: TestApi) =>
+  api.sql`update sessions set replaced_at = replaced_at - make_interval(secs => ${graceS})`;
+
+t.test('an old refresh token ends the session and its access tokens', async (t) => {
   const api = await startTestApi(t);
   const first = await register(api);
-  const refresh = (refreshToken: string) => api.request('POST', '/api/auth/refresh', { body: { refreshToken } });
-  const second = await refresh(first.refreshToken);
+  const second = await refresh(api, first.refreshToken);
   t.equal(second.status, 200);
   t.not(second.json.refreshToken, first.refreshToken);
   t.equal((await api.request('GET', '/api/me', { token: second.json.token })).status, 200);
-  const stolen = await refresh(first.refreshToken);
+  await endGrace(api);
+  const stolen = await refresh(api, first.refreshToken);
   t.match(stolen.json, { status: 401, title: 'invalid_refresh_token' });
-  t.equal((await refresh(second.json.refreshToken)).status, 401, 'the whole chain has ended');
+  t.equal((await refresh(api, second.json.refreshToken)).status, 401, 'the whole chain has ended');
   t.equal((await api.request('GET', '/api/me', { token: second.json.token })).status, 401);
-  for (const bad of ['x', 'A'.repeat(64), `${first.refreshToken}x`]) t.equal((await refresh(bad)).status, 401);
+  for (const bad of ['x', 'A'.repeat(64), `${first.refreshToken}x`]) t.equal((await refresh(api, bad)).status, 401);
   t.match(await api.sql`select end_reason from sessions`, [{ end_reason: 'reuse' }]);
 });
 
-t.test('of two refreshes with the same token at once one wins, and the chain ends', async (t) => {
+t.test('parallel refreshes with one token get the same successor, which goes on', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
-  const refresh = () => api.request('POST', '/api/auth/refresh', { body: { refreshToken } });
-  const statuses = (await Promise.all([refresh(), refresh(), refresh()])).map(({ status }) => status);
-  t.same(statuses.sort(), [200, 401, 401]);
+  const replies = await Promise.all(Array.from({ length: 8 }, () => refresh(api, refreshToken)));
+  t.same(new Set(replies.map(({ status }) => status)), new Set([200]));
+  const successors = new Set(replies.map(({ json }) => json.refreshToken));
+  t.equal(successors.size, 1);
+  const [successor] = [...successors];
+  t.equal((await refresh(api, refreshToken)).json.refreshToken, successor, 'a lost answer can be asked for again');
+  t.equal((await refresh(api, successor)).status, 200);
+  t.equal((await refresh(api, refreshToken)).status, 401, 'two tokens back there is no grace');
+});
+
+t.test('a session ends after its longest life, however often it is refreshed', async (t) => {
+  const api = await startTestApi(t);
+  const { refreshToken } = await register(api);
+  await api.sql`update sessions set created_at = now() - interval '89 days'`;
+  const { status, json } = await refresh(api, refreshToken);
+  t.equal(status, 200);
+  t.match(await api.sql`select expires_at <= created_at + interval '90 days' as bounded from sessions`, [
+    { bounded: true },
+  ]);
+  await api.sql`update sessions set created_at = created_at - interval '2 days', expires_at = expires_at - interval '2 days'`;
+  t.equal((await refresh(api, json.refreshToken)).status, 401);
+});
+
+t.test('a user sees where their sessions come from and ends one of them', async (t) => {
+  const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
+  const { token } = await register(api);
+  const phone = await api.request('POST', '/api/auth/login', {
+    body: { email: person.email, password: person.password },
+    headers: { 'user-agent': 'Phone/1', 'x-forwarded-for': '10.0.0.7' },
+  });
+  const list = async () => (await api.request('GET', '/api/sessions', { token })).json.data;
+  const sessions = await list();
+  t.match(sessions, [
+    { id: /^ses_/, current: false, device: 'Phone/1', address: '10.0.0.7' },
+    { id: /^ses_/, current: true, address: '127.0.0.1' },
+  ]);
+  const end = (id: string) => api.request('DELETE', `/api/sessions/${id}`, { token });
+  t.equal((await end(sessions[0].id)).status, 204);
+  t.equal((await end(sessions[0].id)).status, 404, 'it has ended already');
+  t.equal((await api.request('GET', '/api/me', { token: phone.json.token })).status, 401);
+  t.equal((await refresh(api, phone.json.refreshToken)).status, 401);
+  t.match(await list(), [{ current: true }]);
+});
+
+t.test('what ends at one process is refused at another within moments', async (t) => {
+  const one = await startTestApi(t);
+  const other = await startApi(
+    readApiConfig({
+      DATABASE_URL: one.databaseUrl,
+      API_PORT: String(await findFreePort()),
+      JWT_SECRET: one.api.services.config.jwtSecrets.join(','),
+      ENGINE_TOKEN: 'unused-by-this-test',
+      LOG_LEVEL: 'silent',
+    }),
+    createLog('silent', 'api'),
+  );
+  t.teardown(() => other.stop());
+  const { services } = other;
+  await until('the other process listens', () => services.invalidations.isListening);
+  const at = (token: string) => request(other.url, 'GET', '/api/me', { token });
+  const { token, refreshToken } = await register(one, { kind: 'business', company: 'x' });
+  t.equal((await at(token)).status, 200);
+  await one.request('POST', '/api/auth/logout', { body: { refreshToken } });
+  await until('the sign-out is in force there', async () => (await at(token)).status === 401, 2000);
+  const owner = await one.request('POST', '/api/auth/login', {
+    body: { email: person.email, password: person.password },
+  });
+  const { id } = owner.json.user;
+  const companyId = owner.json.user.companyId;
+  await one.request('POST', `/api/companies/${companyId}/users`, {
+    token: owner.json.token,
+    body: { email: 'admin@example.com', name: 'Admin', role: 'admin', password: 'correct horse' },
+  });
+  const admin = await one.request('POST', '/api/auth/login', {
+    body: { email: 'admin@example.com', password: 'correct horse' },
+  });
+  t.equal((await at(admin.json.token)).status, 200);
+  t.ok(id);
+  const blocked = await one.request('PATCH', `/api/users/${admin.json.user.id}`, {
+    token: owner.json.token,
+    body: { status: 'frozen' },
+  });
+  t.match(blocked.json, { status: 'frozen' });
+  await until('the block is in force there', async () => (await at(admin.json.token)).status === 401, 2000);
 });
 
 t.test('after a logout neither token is good, and another session goes on', async (t) => {
   const api = await startTestApi(t);
   const one = await register(api);
-  const other = (
-    await api.request('POST', '/api/auth/login', { body: { email: person.email, password: person.password } })
-  ).json;
+  const login = () =>
+    api.request('POST', '/api/auth/login', { body: { email: person.email, password: person.password } });
+  const other = (await login()).json;
   const logout = () => api.request('POST', '/api/auth/logout', { body: { refreshToken: one.refreshToken } });
   t.equal((await logout()).status, 204);
   t.equal((await logout()).status, 204, 'again is no error');
+  const { refreshToken: old } = (await login()).json;
+  const renewed = (await refresh(api, old)).json;
+  await api.request('POST', '/api/auth/logout', { body: { refreshToken: old } });
+  t.equal((await refresh(api, renewed.refreshToken)).status, 401, 'the token before the newest ends the session too');
   t.equal((await api.request('POST', '/api/auth/refresh', { body: { refreshToken: one.refreshToken } })).status, 401);
   t.equal((await api.request('GET', '/api/me', { token: one.token })).status, 401);
   t.equal((await api.request('GET', '/api/me', { token: other.token })).status, 200);
@@ -128,7 +224,7 @@ t.test('a wrong password and an unknown address get the same answer', async (t) 
   t.match([...texts][0], /invalid_credentials/);
 });
 
-t.test('too many failures close an account to its guesser, and to nobody else', async (t) => {
+t.test('too many failures close an account to its guesser and to no other address', async (t) => {
   const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
   await register(api);
   const login = (password: string, from: string, email = person.email) =>
@@ -144,9 +240,30 @@ t.test('too many failures close an account to its guesser, and to nobody else', 
   for (let tries = 0; tries < pairMax; tries++) await login('wrong', '10.0.0.1', 'nobody@example.com');
   t.equal((await login('wrong', '10.0.0.1', 'nobody@example.com')).status, 429, 'an unknown address is no different');
   for (let place = 0; place < accountMax / pairMax; place++) {
-    await Promise.all(Array.from({ length: pairMax }, () => login('wrong', `10.1.0.${place}`)));
+    await Promise.all(Array.from({ length: pairMax }, (_, number) => login(`wrong ${number}`, `10.1.0.${place}`)));
   }
-  t.equal((await login(person.password, '10.2.0.1')).status, 429, 'many places together lock the account');
+  t.equal((await login(person.password, '10.2.0.1')).status, 429, 'many networks together lock the account');
+  t.equal((await login(person.password, '10.0.0.9')).status, 200, 'but not for networks that the owner has used');
+});
+
+t.test('parallel guesses from one network count, and lock nobody else out', async (t) => {
+  const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
+  await register(api);
+  const login = (password: string, from: string) =>
+    api.request('POST', '/api/auth/login', {
+      body: { email: person.email, password },
+      headers: { 'x-forwarded-for': from },
+    });
+  const { passwords } = api.api.services;
+  const before = passwords.hashes;
+  const guesses = await Promise.all(Array.from({ length: 130 }, (_, number) => login(`guess ${number}`, '10.0.0.1')));
+  t.equal(guesses.filter(({ status }) => status === 401).length, pairMax);
+  t.equal(guesses.filter(({ status }) => status === 429).length, 130 - pairMax);
+  t.equal(passwords.hashes - before, pairMax, 'a refused guess is not compared');
+  t.equal((await login(person.password, '10.0.0.2')).status, 200, 'the owner signs in from a new network');
+  const [row] = guesses.filter(({ status }) => status === 429);
+  const leftS = Number(row!.headers.get('retry-after'));
+  t.ok(leftS > 0 && leftS <= 900);
 });
 
 t.test('an inactive user is told so only with the right password', async (t) => {

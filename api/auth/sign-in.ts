@@ -2,7 +2,7 @@
 import { conflict, forbidden, Problem } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Registration, RegistrationStore } from '../stores/registration.js';
-import type { SessionStore } from '../stores/sessions.js';
+import type { Device, SessionRow, SessionStore } from '../stores/sessions.js';
 import type { UserRow, UserStore } from '../stores/users.js';
 import type { Access } from './access.js';
 import type { SignInFailures } from './failures.js';
@@ -21,6 +21,11 @@ export interface PersonalProfiles {
   ensure(userId: string): Promise<void>;
 }
 
+/** Says to the other processes what ended here. */
+export interface AccessAnnouncer {
+  sessionEnded(sessionId: number): Promise<void>;
+}
+
 export interface SignInParts {
   readonly users: UserStore;
   readonly sessions: SessionStore;
@@ -29,6 +34,7 @@ export interface SignInParts {
   readonly failures: SignInFailures;
   readonly tokens: Tokens;
   readonly access: Access;
+  readonly announce: AccessAnnouncer;
   readonly personal: PersonalProfiles | null;
   readonly log: Log;
 }
@@ -43,41 +49,45 @@ export class SignIn {
   /** Throws 409 when the address is taken. The hash comes first, so that a taken one takes as long as a free one. */
   async register(
     registration: Omit<Registration, 'passwordHash'> & { readonly password: string },
-    address: string,
+    device: Device,
   ): Promise<SignedIn> {
     const { registrations, passwords, failures } = this.#parts;
-    await failures.checkRegistration(address);
+    await failures.registration(device.address);
     const { password, ...rest } = registration;
     const user = await registrations.register({ ...rest, passwordHash: await passwords.hash(password) });
     if (user === null) {
-      await failures.registrationRefused(address);
+      await failures.registrationTaken(device.address);
       throw conflict('email_taken', 'this e-mail address is registered: sign in instead', { field: 'email' });
     }
     if (user.kind === 'personal') await this.#openProfile(user.publicId);
-    return this.#open(user);
+    return this.#open(user, device);
   }
 
   /** Throws 401 with the same words and after the same time, whether the address or the password is wrong. */
-  async login(email: string, password: string, address: string): Promise<SignedIn> {
-    const { users, passwords, failures } = this.#parts;
-    const failedBefore = await failures.check(email, address);
-    const user = await users.byEmail(email);
-    if (!(await passwords.matches(user?.passwordHash ?? null, password)) || user === null) {
-      await failures.failed(email, address);
+  async login(email: string, password: string, device: Device): Promise<SignedIn> {
+    const { users, sessions, passwords, failures } = this.#parts;
+    const { account, user } = await users.byEmail(email);
+    const isRight = await passwords.matches({
+      account,
+      network: device.network,
+      stored: user?.passwordHash ?? null,
+      password,
+      count: () => failures.guess(account, device.address, () => sessions.isKnownNetwork(account, device.network)),
+    });
+    if (!isRight || user === null) {
       throw new Problem(401, 'invalid_credentials', 'the e-mail address or the password is wrong');
     }
-    if (failedBefore) await failures.succeeded(email, address);
     if (user.status !== 'active') throw forbidden('this user is not active: ask your administrator or our support');
     const { passwordHash: _, ...row } = user;
-    return this.#open(row);
+    return this.#open(row, device);
   }
 
-  /** Throws 401 when the token is not the newest of a living session. */
-  async refresh(refreshToken: string): Promise<SignedIn> {
+  /** Throws 401 when the token is not the newest of a living session, or the one before it within its grace. */
+  async refresh(refreshToken: string, device: Device): Promise<SignedIn> {
     const { sessions, tokens, access, log } = this.#parts;
-    const refreshed = await sessions.refresh(refreshToken);
+    const refreshed = await sessions.refresh(refreshToken, device);
     if (refreshed.outcome === 'reused') {
-      access.endSession(refreshed.sessionId);
+      await this.#endAccess(refreshed.sessionId);
       log.warn(
         { user: refreshed.userId, session: refreshed.sessionId },
         'an old refresh token came back: session ended',
@@ -93,9 +103,26 @@ export class SignIn {
 
   /** Whatever the token is: afterwards it is no good. */
   async logout(refreshToken: string): Promise<void> {
-    const { sessions, access } = this.#parts;
-    const sessionId = await sessions.end(refreshToken);
-    if (sessionId !== null) access.endSession(sessionId);
+    const sessionId = await this.#parts.sessions.end(refreshToken);
+    if (sessionId !== null) await this.#endAccess(sessionId);
+  }
+
+  /** Living sessions of a user, newest first: one more than `limit`. */
+  sessions(userId: number, beforeId: number, limit: number): Promise<readonly SessionRow[]> {
+    return this.#parts.sessions.list(userId, beforeId, limit);
+  }
+
+  /** Ends a session of this user. @returns false when the user has no such living session */
+  async endSession(userId: number, publicId: string): Promise<boolean> {
+    const sessionId = await this.#parts.sessions.endOwn(userId, publicId);
+    if (sessionId !== null) await this.#endAccess(sessionId);
+    return sessionId !== null;
+  }
+
+  /** The session's access tokens are good no more, here and at the other processes. */
+  async #endAccess(sessionId: number): Promise<void> {
+    this.#parts.access.endSession(sessionId);
+    await this.#parts.announce.sessionEnded(sessionId);
   }
 
   /** The customer exists; a profile that cannot be kept now is made up for when they come back. */
@@ -110,9 +137,9 @@ export class SignIn {
     }
   }
 
-  async #open(user: UserRow): Promise<SignedIn> {
+  async #open(user: UserRow, device: Device): Promise<SignedIn> {
     const { sessions, tokens, access } = this.#parts;
-    const { sessionId, refreshToken } = await sessions.open(user.id);
+    const { sessionId, refreshToken } = await sessions.open(user.id, device);
     access.remember(user);
     return { token: await tokens.sign(user.id, sessionId), refreshToken, user };
   }

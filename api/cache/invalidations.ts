@@ -15,12 +15,20 @@ import type { Cache } from './cache.js';
 const channel = 'cache';
 const groupPattern = /^[a-z]{1,16}:\d{1,16}$/;
 const cardPattern = /^card (\S{1,200})$/;
+const sessionPattern = /^session (\d{1,16})$/;
+const userPattern = /^user (\d{1,16})$/;
 const tenantPattern = /^tenant ([cu]\d{1,16}) (\S{1,40})$/;
 const beatEveryMs = 1_000;
 /** Missed changes may be served for as long. */
 const deafAfterMs = 3_500;
 /** Tenants that wrote while the message before was on its way; beyond it, others see what they wrote a little later. */
 const writersMax = 10_000;
+
+/** What the check of access tokens must know of changes at other processes. */
+export interface AccessListener {
+  sessionEnded(sessionId: number): void;
+  userChanged(userId: number): void;
+}
 
 export class Invalidations {
   readonly #database: Database;
@@ -31,6 +39,7 @@ export class Invalidations {
   readonly #writers = new Set<string>();
   #telling: Promise<void> | null = null;
   #heardWriter: (tenant: string) => void = () => undefined;
+  #heardAccess: AccessListener = { sessionEnded: () => undefined, userChanged: () => undefined };
   #close: (() => Promise<void>) | null = null;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
@@ -72,6 +81,21 @@ export class Invalidations {
       // Then they do not hear their beats either, and keep nothing.
       this.#log.debug({ error: (error as Error).message }, 'other processes were not told of a change');
     }
+  }
+
+  /** A session ended here: its access tokens must be refused everywhere. */
+  async sessionEnded(sessionId: number): Promise<void> {
+    await this.send(`session ${sessionId}`);
+  }
+
+  /** A user's role or status changed here: every process must read it again. */
+  async userChanged(userId: number): Promise<void> {
+    await this.send(`user ${userId}`);
+  }
+
+  /** @param listener called for changes at any process, this one included */
+  onAccess(listener: AccessListener): void {
+    this.#heardAccess = listener;
   }
 
   /** Tells the other processes that a tenant wrote something. Nobody waits for it; what comes meanwhile goes together. */
@@ -138,6 +162,10 @@ export class Invalidations {
     }
     const [, tenant, sender] = tenantPattern.exec(text) ?? [];
     if (tenant !== undefined && sender !== this.#sender) this.#heardWriter(tenant);
+    const [, sessionId] = sessionPattern.exec(text) ?? [];
+    if (sessionId !== undefined) this.#heardAccess.sessionEnded(Number(sessionId));
+    const [, userId] = userPattern.exec(text) ?? [];
+    if (userId !== undefined) this.#heardAccess.userChanged(Number(userId));
     const [, token] = cardPattern.exec(text) ?? [];
     if (token !== undefined) this.#cache.heardCard(token);
     if (!groupPattern.test(text)) return;

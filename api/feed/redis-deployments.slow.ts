@@ -96,10 +96,13 @@ async function isShared(deployment: Deployment, redisUrl: string): Promise<void>
     // Keys of every node. A connection to a node is made when its first key is asked for.
     const keys = Array.from({ length: 50 }, () => fresh('key'));
     const counter = new SharedFailureCounter(one, 60);
-    const reader = new SharedFailureCounter(other, 60);
-    await until('every key has been counted', async () => {
+    const otherCounter = new SharedFailureCounter(other, 60);
+    let rounds = 0;
+    await until('each counts what the other counted', async () => {
       await counter.add(keys);
-      return (await reader.counts(keys)).every((count) => count > 0);
+      rounds++;
+      // More than it counted itself.
+      return (await otherCounter.add(keys)).every(({ value }) => value > rounds);
     });
   } finally {
     for (const connection of [one, other]) connection.close();

@@ -7,7 +7,8 @@ const description = `Amounts are integers in minor units (1250 is 12.50 USD). Ti
 A field that is not listed is refused (400). Errors are \`application/problem+json\` (RFC 9457) and name the field.
 
 **Sign in** with \`POST /api/auth/login\` and send \`Authorization: Bearer <token>\`. Access tokens live minutes; trade the
-refresh token for new ones. A refresh token is good once: an old one that comes back ends the session.
+refresh token for new ones. A refresh token is good once, and for ten seconds more leads to the same successor; after
+that an old one that comes back ends the session. A session ends after 90 days, however often it is refreshed.
 
 **Repeat safely**: send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day; with
 another body it is refused (409). Sign-in routes take the header and do not use it, since their answers carry tokens.

@@ -8,6 +8,7 @@ import { companyRoutes } from './companies.js';
 import { limitRoutes } from './limits.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
+import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
 
@@ -16,6 +17,7 @@ export function allRoutes(services: Services): Route[] {
     ...operationsRoutes(services),
     ...authRoutes(services),
     ...meRoutes(services),
+    ...sessionRoutes(services),
     ...companyRoutes(services),
     ...userRoutes(services),
     ...accountRoutes(services),

@@ -1,10 +1,13 @@
 /** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
+import type { FastifyRequest } from 'fastify';
+import { networkOf } from '../auth/networks.js';
 import type { SignedIn } from '../auth/sign-in.js';
 import { checkCurrency, checkName, checkTimeZone } from '../http/fields.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { Currency, closed, Email, Kind, Name, NoContent, type Static, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
+import type { Device } from '../stores/sessions.js';
 import { showUser, User } from './user-schema.js';
 
 /** Shorter ones are guessed; longer ones are no safer and cost time to read. */
@@ -32,21 +35,24 @@ export function authRoutes({ signIn }: Services) {
       url: '/api/auth/register',
       summary: 'Open a customer with one account, and sign in',
       schemas: { body: Registration, responses: { 201: Answer } },
-      handler: async ({ body, ip }) => show(await signIn.register(registrationOf(body), ip)),
+      handler: async (request) => show(await signIn.register(registrationOf(request.body), deviceOf(request))),
     }),
     route({
       ...common,
       url: '/api/auth/login',
       summary: 'Sign in',
       schemas: { body: closed({ email: Email, password: GivenPassword }), responses: { 200: Answer } },
-      handler: async ({ body, ip }) => show(await signIn.login(body.email, body.password, ip)),
+      handler: async (request) => {
+        const { email, password } = request.body;
+        return show(await signIn.login(email, password, deviceOf(request)));
+      },
     }),
     route({
       ...common,
       url: '/api/auth/refresh',
-      summary: 'Trade a refresh token for new tokens; each is good once',
+      summary: 'Trade a refresh token for new tokens; for ten seconds a repeat gets the same refresh token',
       schemas: { body: closed({ refreshToken: RefreshToken }), responses: { 200: Answer } },
-      handler: async ({ body }) => show(await signIn.refresh(body.refreshToken)),
+      handler: async (request) => show(await signIn.refresh(request.body.refreshToken, deviceOf(request))),
     }),
     route({
       ...common,
@@ -74,6 +80,10 @@ function registrationOf(body: Static<typeof Registration>) {
     currency: checkCurrency('currency', currency),
     timeZone: checkTimeZone('timeZone', timeZone),
   };
+}
+
+function deviceOf({ ip, headers }: Pick<FastifyRequest, 'ip' | 'headers'>): Device {
+  return { address: ip, network: networkOf(ip), userAgent: headers['user-agent'] ?? '' };
 }
 
 function show({ token, refreshToken, user }: SignedIn): Static<typeof Answer> {

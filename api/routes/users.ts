@@ -17,7 +17,7 @@ const ChangedMember = closed({
 });
 const common = { url: '/api/users/:id', access: companyManagers, target: 'user', tag: 'companies' } as const;
 
-export function userRoutes({ companies, access, feed }: Services) {
+export function userRoutes({ companies, access, feed, invalidations }: Services) {
   return [
     route({
       ...common,
@@ -50,6 +50,7 @@ export function userRoutes({ companies, access, feed }: Services) {
         const member = await companies.changeMember(principal.companyId!, params.id, body, expected ?? before.version);
         if (member === null) throw await whyUnchanged(companies, principal, params.id, expected ?? before.version);
         access.forget(member.id);
+        await invalidations.userChanged(member.id);
         const published = { number: member.id, version: member.version };
         const effective = await awaitEffect(feed, reply, 'user', params.id, published, member.version);
         return { ...showMember(principal.companyPublicId!, member), effective };

@@ -3,21 +3,48 @@
  * the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { newId } from '../ids.js';
 import type { Database } from './postgres.js';
 import { type UserRow, userColumns } from './users.js';
 
 const keyBytes = 16;
 const secretBytes = 32;
+const saltBytes = 32;
 const tokenPattern = /^[A-Za-z0-9_-]{64}$/;
 /** Sign-ins of one user that are kept; the oldest goes first. An app that signs in for every request must not fill the disk. */
 const perUserMax = 100;
 /** Deleted at most with one sign-in: more than one, so that the excess shrinks when the bound is lowered. */
 const trimMax = 5;
 const sweepRowsMax = 5000;
+/** A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an answer that was lost. */
+export const graceS = 10;
+/** The longest life of a sign-in, however often it is refreshed. */
+export const sessionDaysMax = 90;
+const userAgentLengthMax = 200;
+
+/** Where a sign-in comes from. */
+export interface Device {
+  readonly address: string;
+  /** The address' network (auth/networks.ts). */
+  readonly network: string;
+  /** As the client names itself: free text from outside. */
+  readonly userAgent: string;
+}
 
 export interface NewSession {
   readonly sessionId: number;
   readonly refreshToken: string;
+}
+
+/** A sign-in as its owner sees it. */
+export interface SessionRow {
+  readonly id: number;
+  readonly publicId: string;
+  readonly address: string | null;
+  readonly userAgent: string | null;
+  readonly createdAt: string;
+  readonly lastSeenAt: string;
+  readonly expiresAt: string;
 }
 
 export type Refreshed =
@@ -35,12 +62,12 @@ export class SessionStore {
   }
 
   /**
-   * Opens a session. Its commit does not wait for the disk: who is signed in within the last moments before a power cut
-   * signs in again, and everybody else need not wait. (Refreshing and ending do wait: they take something away.)
+   * Opens a session. Its commit does not wait for the disk: a user who signed in within the last moments before a power
+   * cut signs in again. (Refreshing and ending do wait: they take something away.)
    */
-  async open(userId: number): Promise<NewSession> {
-    const token = newToken();
-    const { key, secretHash } = partsOf(token)!;
+  async open(userId: number, { address, network, userAgent }: Device): Promise<NewSession> {
+    const key = randomBytes(keyBytes);
+    const secret = randomBytes(secretBytes);
     const [row] = await this.#database.run(
       'sessions.open',
       (sql) => sql<{ id: number }[]>`
@@ -52,54 +79,108 @@ export class SessionStore {
         ), unsynced as materialized (
           select set_config('synchronous_commit', 'off', true) as setting
         )
-        insert into sessions (user_id, key, secret_hash, expires_at)
-        select ${userId}::bigint, ${key}::bytea, ${secretHash}::bytea, now() + make_interval(days => ${this.#lifetimeDays})
+        insert into sessions (user_id, public_id, key, secret_hash, salt, address, network, user_agent, expires_at)
+        select ${userId}::bigint, ${newId('ses')}, ${key}::bytea, ${hashOf(secret)}::bytea,
+          ${randomBytes(saltBytes)}::bytea, ${address}, ${network}, ${displayable(userAgent)},
+          now() + make_interval(days => ${this.#lifetimeDays})
         from unsynced where setting is not null
         returning id`,
     );
-    return { sessionId: row!.id, refreshToken: token };
+    return { sessionId: row!.id, refreshToken: tokenOf(key, secret) };
   }
 
-  /** Trades a refresh token for the next one of its chain. An old one ends the chain. One statement: of two calls with the same token, one wins. */
-  async refresh(token: string): Promise<Refreshed> {
+  /**
+   * Trades a refresh token for the next one of its chain. The one before the newest leads to the newest for `graceS`
+   * seconds; any older one ends the chain, for it was stolen (or its successor was). One statement: of two calls with the
+   * same token the second waits for the first, and gets the same successor.
+   */
+  async refresh(token: string, { address, network, userAgent }: Device): Promise<Refreshed> {
     const parts = partsOf(token);
     if (parts === null) return { outcome: 'unknown' };
-    const next = tokenOf(parts.key, randomBytes(secretBytes));
-    const { secretHash: nextHash } = partsOf(next)!;
-    const [row] = await this.#database.run(
-      'sessions.refresh',
-      (sql) => sql<(UserRow & { sessionId: number; renewed: boolean })[]>`
+    const given = hashOf(parts.secret);
+    // Not the hash by which the row knows the secret: a copy of the row must not give the successor.
+    const proof = createHash('sha256').update('successor\0').update(parts.secret).digest();
+    const [row] = await this.#database.run('sessions.refresh', (sql) => {
+      const isNewest = sql`secret_hash = ${given}`;
+      const isGood = sql`(secret_hash = ${given}
+        or (previous_hash = ${given} and replaced_at > now() - make_interval(secs => ${graceS})))`;
+      return sql<(UserRow & { sessionId: number; renewed: boolean; secret: Buffer })[]>`
         with session as (
           update sessions set
-            secret_hash = case when secret_hash = ${parts.secretHash} then ${nextHash}::bytea else secret_hash end,
-            expires_at = case when secret_hash = ${parts.secretHash}
-              then now() + make_interval(days => ${this.#lifetimeDays}) else expires_at end,
-            ended_at = case when secret_hash = ${parts.secretHash} then null else now() end,
-            end_reason = case when secret_hash = ${parts.secretHash} then null else 'reuse' end
+            previous_hash = case when ${isNewest} then secret_hash else previous_hash end,
+            replaced_at = case when ${isNewest} then now() else replaced_at end,
+            secret_hash = case when ${isNewest} then sha256(sha256(salt || ${proof}::bytea)) else secret_hash end,
+            expires_at = case when ${isNewest}
+              then least(now() + make_interval(days => ${this.#lifetimeDays}),
+                created_at + make_interval(days => ${sessionDaysMax})) else expires_at end,
+            last_seen_at = case when ${isGood} then now() else last_seen_at end,
+            address = case when ${isGood} then ${address} else address end,
+            network = case when ${isGood} then ${network} else network end,
+            user_agent = case when ${isGood} then ${displayable(userAgent)} else user_agent end,
+            ended_at = case when ${isGood} then null else now() end,
+            end_reason = case when ${isGood} then null else 'reuse' end
           where key = ${parts.key} and ended_at is null and expires_at > now()
-          returning id, user_id, ended_at is null as renewed
+          returning id, user_id, ended_at is null as renewed, sha256(salt || ${proof}::bytea) as secret
         )
-        select session.id as "sessionId", session.renewed, ${userColumns(sql)}
-        from session join users u on u.id = session.user_id left join companies c on c.id = u.company_id`,
-    );
+        select session.id as "sessionId", session.renewed, session.secret, ${userColumns(sql)}
+        from session join users u on u.id = session.user_id left join companies c on c.id = u.company_id`;
+    });
     if (row === undefined) return { outcome: 'unknown' };
-    const { sessionId, renewed, ...user } = row;
+    const { sessionId, renewed, secret, ...user } = row;
     if (!renewed) return { outcome: 'reused', sessionId, userId: user.id };
-    return { outcome: 'renewed', session: { sessionId, refreshToken: next }, user };
+    return { outcome: 'renewed', session: { sessionId, refreshToken: tokenOf(parts.key, secret) }, user };
   }
 
-  /** Ends the session that the token is the newest of. @returns its id, null when there is none */
+  /** Ends the session of which the token is the newest, or the one before it. @returns its id, null when there is none */
   async end(token: string): Promise<number | null> {
     const parts = partsOf(token);
     if (parts === null) return null;
+    const given = hashOf(parts.secret);
     const [row] = await this.#database.run(
       'sessions.end',
       (sql) => sql<{ id: number }[]>`
         update sessions set ended_at = now(), end_reason = 'logout'
-        where key = ${parts.key} and secret_hash = ${parts.secretHash} and ended_at is null
+        where key = ${parts.key} and (secret_hash = ${given} or previous_hash = ${given}) and ended_at is null
         returning id`,
     );
     return row?.id ?? null;
+  }
+
+  /** Living sessions of a user, newest first, one more than `limit` so that the caller knows whether there is more. */
+  async list(userId: number, beforeId: number, limit: number): Promise<readonly SessionRow[]> {
+    return this.#database.run(
+      'sessions.list',
+      (sql) => sql<SessionRow[]>`
+        select id, public_id as "publicId", address, user_agent as "userAgent", created_at as "createdAt",
+          last_seen_at as "lastSeenAt", expires_at as "expiresAt"
+        from sessions
+        where user_id = ${userId} and id < ${beforeId} and ended_at is null and expires_at > now()
+        order by id desc limit ${limit + 1}`,
+    );
+  }
+
+  /** Ends a session of this user by its public id. @returns its number, null when the user has no such living session */
+  async endOwn(userId: number, publicId: string): Promise<number | null> {
+    const [row] = await this.#database.run(
+      'sessions.endOwn',
+      (sql) => sql<{ id: number }[]>`
+        update sessions set ended_at = now(), end_reason = 'owner'
+        where public_id = ${publicId} and user_id = ${userId} and ended_at is null
+        returning id`,
+    );
+    return row?.id ?? null;
+  }
+
+  /** Whether the owner of an account (its e-mail address as the database folds it) has signed in from this network. */
+  async isKnownNetwork(account: string, network: string): Promise<boolean> {
+    const [row] = await this.#database.run(
+      'sessions.isKnownNetwork',
+      (sql) => sql<{ known: boolean }[]>`
+        select exists (
+          select from sessions s join users u on u.id = s.user_id where u.email = ${account} and s.network = ${network}
+        ) as known`,
+    );
+    return row!.known;
   }
 
   /** Deletes sessions that have lapsed, a bounded number. @returns how many */
@@ -114,20 +195,22 @@ export class SessionStore {
   }
 }
 
-function newToken(): string {
-  return tokenOf(randomBytes(keyBytes), randomBytes(secretBytes));
-}
-
 /** 48 bytes are 64 characters without padding. */
 function tokenOf(key: Buffer, secret: Buffer): string {
   return Buffer.concat([key, secret]).toString('base64url');
 }
 
-function partsOf(token: string): { readonly key: Buffer; readonly secretHash: Buffer } | null {
+function partsOf(token: string): { readonly key: Buffer; readonly secret: Buffer } | null {
   if (!tokenPattern.test(token)) return null;
   const bytes = Buffer.from(token, 'base64url');
-  return {
-    key: bytes.subarray(0, keyBytes),
-    secretHash: createHash('sha256').update(bytes.subarray(keyBytes)).digest(),
-  };
+  return { key: bytes.subarray(0, keyBytes), secret: bytes.subarray(keyBytes) };
+}
+
+function hashOf(secret: Buffer): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** Free text from outside, shown to its owner: without control and direction characters, and cut. */
+function displayable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '').slice(0, userAgentLengthMax);
 }

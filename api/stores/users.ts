@@ -16,6 +16,11 @@ export interface UserRow {
   readonly companyPublicId: string | null;
 }
 
+export interface UserWithHash extends UserRow {
+  /** Null: the user has no password. */
+  readonly passwordHash: string | null;
+}
+
 /** The columns of a UserRow, of `users u left join companies c`. */
 export function userColumns(sql: Sql) {
   return sql`u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
@@ -38,15 +43,20 @@ export class UserStore {
     return row ?? null;
   }
 
-  /** For sign-in: with the password's hash, null when there is none. */
-  async byEmail(email: string): Promise<(UserRow & { readonly passwordHash: string | null }) | null> {
+  /**
+   * For sign-in: the address as the database folds it, and its user with the password's hash. The database alone folds
+   * addresses, so that every part of the API takes the same ones for equal.
+   */
+  async byEmail(email: string): Promise<{ readonly account: string; readonly user: UserWithHash | null }> {
     const [row] = await this.#database.run(
       'users.byEmail',
-      (sql) => sql<(UserRow & { passwordHash: string | null })[]>`
-        select ${userColumns(sql)}, u.password_hash as "passwordHash"
-        from users u left join companies c on c.id = u.company_id where u.email = lower(${email})`,
+      (sql) => sql<(UserWithHash & { account: string })[]>`
+        select given.account, ${userColumns(sql)}, u.password_hash as "passwordHash"
+        from (select lower(${email}) as account) given
+        left join users u on u.email = given.account left join companies c on c.id = u.company_id`,
     );
-    return row ?? null;
+    const { account, ...user } = row!;
+    return { account, user: user.id === null ? null : user };
   }
 }
 
