@@ -139,7 +139,7 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
   const passed = [
     'WORKERS',
-    'LEDGER',
+    'JOURNAL',
     'DEADLINE_MS',
     'LOG_LEVEL',
     'NODE_OPTIONS',

@@ -44,7 +44,7 @@ t.test('a bad value stops the start with one line that names the variable and ne
     AUTH_PORT: '99999',
     DEADLINE_MS: 'soon',
     WORKERS: '0',
-    LEDGER: 'paper',
+    JOURNAL: 'paper',
     DATABASE_URL: 'mysql://secret-host',
     SEEN_IDS_MAX: '1000',
     PROCESSOR_USER: 'with:colon',
@@ -67,7 +67,10 @@ t.test('a bad value stops the start with one line that names the variable and ne
       t.notOk(message.includes('secret-host'), 'not the value');
     }
   }
-  t.throws(() => readEngineConfig({ ...complete, LEDGER: 'postgres' }), /not part of this release/);
+  t.throws(
+    () => readEngineConfig({ ...complete, JOURNAL: 'postgres' }),
+    /JOURNAL=postgres is not built yet: use JOURNAL=local/,
+  );
 });
 
 t.test('short secrets are taken and warned of by name', async (t) => {

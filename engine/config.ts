@@ -73,8 +73,8 @@ export function readEngineConfig(
 ): EngineConfig {
   const variables = new Variables(environment);
   const port = { min: 1, max: 65_535 };
-  if (variables.oneOf('LEDGER', ['memory', 'postgres']) === 'postgres') {
-    throw new ConfigError('LEDGER postgres is not part of this release: use memory, one engine per database');
+  if (variables.oneOf('JOURNAL', ['local', 'postgres']) === 'postgres') {
+    throw new ConfigError('JOURNAL=postgres is not built yet: use JOURNAL=local, one engine per database');
   }
   const redisUrl = variables.text('REDIS_URL', { fallback: '' });
   try {

@@ -15,16 +15,20 @@ import type { PartitionStats } from './core/partition-task.js';
 import { createProgress } from './core/progress.js';
 import { Reason } from './core/reasons.js';
 import { Database } from './database.js';
+import { declineKinds } from './decline-kinds.js';
+import { DeclineLog } from './decline-log.js';
 import { EngineFeed } from './feed/feed.js';
 import { LoadGuard } from './feed/load-guard.js';
 import { Health } from './health.js';
 import { JournalLock, type JournalLockOptions, journalInUse } from './journal-lock.js';
+import { JournalRoom } from './journal-room.js';
 import type { Lane, Waiter } from './lane.js';
 import { LedgerCommands } from './ledger-commands.js';
 import { LedgerReader } from './ledger-reader.js';
 import { Loader } from './loader.js';
 import { Loads } from './loads.js';
 import type { Log } from './log.js';
+import { MarqetaWatch } from './marqeta-watch.js';
 import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
@@ -147,7 +151,10 @@ export async function startEngine(
     );
   }
   const router = new Router(hosts, idsRemembered(config), config.cardsMax);
-  const health = new Health(config, database, hosts, shipper, feed);
+  const room = new JournalRoom(config, hosts);
+  const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
+  const health = new Health({ config, database, hosts, shipper, feed, room, marqeta });
+  const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
   const codecs: readonly PortCodec[] = [
     nativeCodec,
     createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
@@ -225,6 +232,10 @@ export async function startEngine(
   function lookAtPartitions(): void {
     compileNextCheck();
     void telemetry.load();
+    const now = performance.now();
+    marqeta.look(now);
+    declines.look(now);
+    void room.look();
     void Promise.all(hosts.map((host) => host.stats())).then(
       (all) => {
         stats = all.filter((of) => of !== null);
@@ -334,7 +345,7 @@ async function lockDatabase(database: Database, log: Log): Promise<void> {
   while (!(await database.acquireEngineLock(onStolen))) {
     if (performance.now() > giveUpAtMs) {
       throw new Error(
-        'another engine already runs on this database (LEDGER=memory allows one): stop it, or give this one a DATABASE_URL of its own',
+        'another engine already runs on this database (JOURNAL=local allows one): stop it, or give this one a DATABASE_URL of its own',
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 200));

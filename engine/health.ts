@@ -1,12 +1,13 @@
 /**
  * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Ready means
- * that authorizations are decided; a database that is away makes the engine unhealthy in that part but not unready,
- * because known cards are decided without it.
+ * that something can be approved; a database that is away makes the engine unhealthy in that part but not unready, because
+ * known cards are decided without it until the feed is stale.
  */
-import { statfsSync } from 'node:fs';
 import type { EngineConfig } from './config.js';
 import type { Database } from './database.js';
 import type { EngineFeed } from './feed/feed.js';
+import type { JournalRoom } from './journal-room.js';
+import type { MarqetaWatch } from './marqeta-watch.js';
 import type { PartitionHost } from './partition-host.js';
 import type { ShipperClient } from './shipper-client.js';
 
@@ -24,30 +25,38 @@ export interface HealthReport {
 const pingTimeoutMs = 1000;
 /** Below this much free disk the journal may soon find no room for a segment. */
 const freeSegmentsMin = 4;
+/** A journal with this share of its segments in use will soon decline. */
+const segmentsShareMax = 7 / 8;
 /** More resident memory than this is no fault but deserves a look. */
 const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
+export interface HealthParts {
+  readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
+  readonly database: Pick<Database, 'ping'>;
+  readonly hosts: readonly Pick<PartitionHost, 'partition' | 'state' | 'failure' | 'progress'>[];
+  readonly shipper: Pick<ShipperClient, 'failure'>;
+  readonly feed: Pick<EngineFeed, 'health' | 'isStale'>;
+  readonly room: JournalRoom;
+  readonly marqeta: MarqetaWatch;
+}
+
 export class Health {
-  readonly #config: EngineConfig;
-  readonly #database: Database;
-  readonly #hosts: readonly PartitionHost[];
-  readonly #shipper: ShipperClient;
-  readonly #feed: EngineFeed;
+  readonly #parts: HealthParts;
+  /** Each names why nothing can be approved now, or is ''. */
+  readonly #blockers: (() => string)[] = [];
   /** Between listening and stopping; partitions may be ready earlier, while ids are still being read. */
   #isServing = false;
 
-  constructor(
-    config: EngineConfig,
-    database: Database,
-    hosts: readonly PartitionHost[],
-    shipper: ShipperClient,
-    feed: EngineFeed,
-  ) {
-    this.#config = config;
-    this.#database = database;
-    this.#hosts = hosts;
-    this.#shipper = shipper;
-    this.#feed = feed;
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
+    this.addBlocker(() => (this.#isServing ? '' : 'the authorization port is not open: starting or stopping'));
+    this.addBlocker(() => (parts.feed.isStale ? 'the feed is stale: changes of cards may be unknown' : ''));
+    this.addBlocker(() => this.#partitionsBlocked());
+  }
+
+  /** @param blocker says why nothing can be approved now; '' while it has nothing against it */
+  addBlocker(blocker: () => string): void {
+    this.#blockers.push(blocker);
   }
 
   /** The authorization port listens. */
@@ -55,31 +64,42 @@ export class Health {
     this.#isServing = true;
   }
 
-  /** From now on nobody is to be sent here. */
+  /** From now on load balancers must send nothing here. */
   stopping(): void {
     this.#isServing = false;
   }
 
-  /** The port listens and every partition takes messages. */
-  isReady(): boolean {
-    return this.#isServing && this.#hosts.every((host) => host.state === 'ready');
+  /** Why nothing can be approved now; empty when the engine is ready. */
+  notReady(): readonly string[] {
+    return this.#blockers.map((blocker) => blocker()).filter((reason) => reason !== '');
+  }
+
+  /** One partition that approves is enough: its accounts must not wait for the others'. */
+  #partitionsBlocked(): string {
+    const problems = this.#parts.hosts.map((host) => this.#problemOf(host));
+    return problems.every((problem) => problem !== '') ? problems.join('; ') : '';
+  }
+
+  #problemOf(host: HealthParts['hosts'][number]): string {
+    if (host.state === 'ready') return this.#parts.room.problemOf(host);
+    return `partition ${host.partition} is ${host.state}${host.failure ? `: ${host.failure}` : ''}`;
   }
 
   async report(): Promise<HealthReport> {
-    const database = await this.#databaseHealth();
-    const { feed, redis } = this.#feed.health();
+    const { feed: feedState, marqeta, room } = this.#parts;
+    const [database] = await Promise.all([this.#databaseHealth(), room.look()]);
+    const { feed, redis } = feedState.health();
     const components = {
       database,
       redis,
-      mongodb: disabled('MONGODB_URI is not used by this release'),
-      marqeta: healthy('POST /marqeta/jit is served'),
+      mongodb: disabled('the engine does not use MongoDB: the account API does, and reports on it'),
+      marqeta: marqeta.health(performance.now()),
       memory: this.#memory(),
       disk: this.#disk(),
       journal: this.#journal(),
       feed,
     };
     const parts = Object.values(components);
-    // A stale feed declines everything. /readyz stays: facts are still taken, and an explicit decline beats no engine.
     const isDown = components.journal.status === 'unhealthy' || feed.status === 'unhealthy';
     const status = isDown ? 'unhealthy' : parts.some((part) => part.status === 'unhealthy') ? 'degraded' : 'healthy';
     return { status, components };
@@ -91,7 +111,7 @@ export class Health {
       timer = setTimeout(() => reject(new Error(`no answer within ${pingTimeoutMs} ms`)), pingTimeoutMs);
     });
     try {
-      await Promise.race([this.#database.ping(), late]);
+      await Promise.race([this.#parts.database.ping(), late]);
       return healthy('answers');
     } catch (error) {
       return unhealthy(`known cards are decided without it; ${(error as Error).message}`);
@@ -107,29 +127,29 @@ export class Health {
   }
 
   #disk(): ComponentHealth {
-    const { bavail, bsize } = statfsSync(this.#config.dataDir);
-    const freeBytes = bavail * bsize;
-    const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free under DATA_DIR`;
-    return freeBytes < freeSegmentsMin * this.#config.journalSizes.segmentBytes ? unhealthy(detail) : healthy(detail);
+    const { config, room } = this.#parts;
+    const { freeBytes } = room;
+    if (freeBytes === null) return unhealthy('the file system of the journal (DATA_DIR/journal) does not answer');
+    const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free where the journal stands (DATA_DIR/journal)`;
+    return freeBytes < freeSegmentsMin * config.journalSizes.segmentBytes ? unhealthy(detail) : healthy(detail);
   }
 
   #journal(): ComponentHealth {
-    const broken = this.#hosts.find((host) => host.state !== 'ready');
-    if (broken !== undefined) {
-      return unhealthy(
-        `partition ${broken.partition} is ${broken.state}${broken.failure ? `: ${broken.failure}` : ''}`,
-      );
+    const { config, hosts, shipper } = this.#parts;
+    for (const host of hosts) {
+      const problem = this.#problemOf(host);
+      if (problem !== '') return unhealthy(problem);
     }
-    if (this.#shipper.failure !== '') return unhealthy(`settling has stopped: ${this.#shipper.failure}`);
-    const { segmentsMax } = this.#config.journalSizes;
-    const full = this.#hosts.find((host) => host.progress.segments >= segmentsMax);
+    if (shipper.failure !== '') return unhealthy(`settling has stopped: ${shipper.failure}`);
+    const { segmentsMax } = config.journalSizes;
+    const full = hosts.find((host) => host.progress.segments >= Math.ceil(segmentsMax * segmentsShareMax));
     if (full !== undefined) {
       return unhealthy(
         `the journal of partition ${full.partition} has ${full.progress.segments} segments (JOURNAL_SEGMENTS_MAX is ` +
           `${segmentsMax}): once the last one is full, everything is declined until Postgres has taken over the oldest`,
       );
     }
-    const lag = this.#hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
+    const lag = hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
     return healthy(`${lag} records wait to be settled`);
   }
 }

@@ -225,6 +225,11 @@ t.test('the live use of spend windows is there for a card, a user and an account
     user: null,
     account: null,
   });
+  for (const query of ['', '?', '?other=1']) {
+    const refused = await opsGet(place, `/admin/windows${query}`);
+    t.equal(refused.status, 400);
+    t.match(JSON.parse(refused.text).detail, /card, user and account by its internal number: .*\?card=1/);
+  }
   for (const text of ['0', '-1', '1.5', 'x', '99999999999999999999', '', '9999999999999999']) {
     const refused = await opsGet(place, `/admin/windows?account=${text}`);
     t.match([refused.status, JSON.parse(refused.text).field], [400, 'account'], text);

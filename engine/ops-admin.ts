@@ -99,6 +99,11 @@ async function answerWindows(options: AdminOptions, query: URLSearchParams, resp
     }
     entities[level] = number;
   }
+  if (Object.values(entities).every((number) => number === null)) {
+    const detail =
+      'name at least one of card, user and account by its internal number: /admin/windows?card=1&account=1';
+    return sendProblem(response, 400, 'malformed_request', detail);
+  }
   send(response, 200, jsonContentType, JSON.stringify(await options.windows(entities)));
 }
 

@@ -68,13 +68,9 @@ export class Ops {
       case '/livez':
         return send(response, 200, jsonContentType, '{"status":"alive"}');
       case '/readyz': {
-        const ready = health.isReady();
-        return send(
-          response,
-          ready ? 200 : 503,
-          jsonContentType,
-          JSON.stringify({ status: ready ? 'ready' : 'not ready' }),
-        );
+        const reasons = health.notReady();
+        if (reasons.length === 0) return send(response, 200, jsonContentType, '{"status":"ready"}');
+        return send(response, 503, jsonContentType, JSON.stringify({ status: 'not ready', reasons }));
       }
       case '/health': {
         const report = await health.report();

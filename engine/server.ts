@@ -107,6 +107,7 @@ export class Server {
     const { auth, telemetry } = this.#options;
     if (!auth.accepts(req.getHeader('authorization'))) {
       telemetry.unauthorized++;
+      telemetry.called(codec.protocol, 401);
       res.writeStatus(statusLines[401]!).writeHeader('www-authenticate', 'Basic realm="authorization port"');
       res.writeHeader('content-type', problemContentType).end(unauthorizedBody);
       return;
@@ -214,6 +215,7 @@ class Exchange implements Waiter {
     this.codec.stampResponseTime(slab.answer, end, status, Math.round(totalMs * 1000));
     corked.send(res, status, this.codec.contentType(status), slab.answer.subarray(slab.answerStart[index], end), false);
     const flags = slab.answerFlags[index]!;
+    telemetry.called(this.kind, status);
     if (status === 400) telemetry.badRequests++;
     else if ((flags & AnswerFlag.unsupported) !== 0) {
       telemetry.unsupported++;
@@ -237,7 +239,9 @@ class Exchange implements Waiter {
 
   #unavailable(body: Uint8Array): void {
     const res = this.#release();
-    if (res !== null) corked.send(res, 503, this.codec.contentType(503), body, false);
+    if (res === null) return;
+    this.#options.telemetry.called(this.kind, 503);
+    corked.send(res, 503, this.codec.contentType(503), body, false);
   }
 
   tooLarge(): void {

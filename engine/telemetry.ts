@@ -1,9 +1,11 @@
 /** Metrics of the engine. The hot path adds to plain arrays, which are read when somebody scrapes. */
+import { Protocol } from './core/codes.js';
 import { type Progress, syncNsBounds } from './core/progress.js';
 import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
 import type { FeedState } from './feed/feed.js';
 import { type LoadSource, loadSources } from './loader.js';
+import type { CallCounts } from './marqeta-watch.js';
 import { Buckets } from './process/buckets.js';
 import { Metrics } from './process/metrics.js';
 
@@ -17,6 +19,9 @@ const loadHelp: Readonly<Record<LoadSource, string>> = {
   postgres: 'Time of bringing what was missing from Postgres alone',
 };
 
+/** See called(). */
+const callOutcomes = 5;
+
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
 
@@ -25,6 +30,8 @@ export class Telemetry extends Metrics {
   readonly #refusals = new Float64Array(reasonTable.length);
   /** Ledger commands by `type:reason`. */
   readonly #commands = new Map<string, number>();
+  /** Calls answered, by protocol and outcome. */
+  readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes);
   readonly #hops = hops.map(() => new Buckets(boundsMs));
   readonly #batch = new Buckets(batchBounds);
   readonly #loads = loadSources.map(() => new Buckets(boundsMs));
@@ -119,6 +126,26 @@ export class Telemetry extends Metrics {
   /** A 503 left. */
   refused(reason: number): void {
     this.#refusals[reason]! += 1;
+  }
+
+  /** A call was answered, whatever with. */
+  called(protocol: number, status: number): void {
+    const outcome = status === 200 ? 0 : status === 402 ? 1 : status === 401 ? 3 : status === 503 ? 4 : 2;
+    this.#calls[protocol * callOutcomes + outcome]! += 1;
+  }
+
+  /** Calls by outcome since the start. A protocol that declines with 200 has its declines among the approved. */
+  callsOf(protocol: number): CallCounts {
+    const [approved, declined, malformed, unauthorized, unavailable] = this.#calls.subarray(
+      protocol * callOutcomes,
+      (protocol + 1) * callOutcomes,
+    ) as unknown as [number, number, number, number, number];
+    return { approved, declined, malformed, unauthorized, unavailable };
+  }
+
+  /** Answers with this reason: decided, and refused with 503. */
+  declined(reason: Reason): { readonly decided: number; readonly refused: number } {
+    return { decided: this.#decisions[reason]!, refused: this.#refusals[reason]! };
   }
 
   /** A ledger command was answered. */

@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
-import type { PartitionProgress } from '../engine/core/progress.js';
+import type { JournalRefusal, PartitionProgress } from '../engine/core/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
 import { beginAnewName, JournalFailedError } from './journal-errors.js';
 import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
@@ -114,6 +114,7 @@ export function openJournal(options: JournalOptions): OpenedJournal {
     }
   }
   const writer = new JournalWriter(options, scan, file);
+  options.progress.setRefusal('');
   options.progress.publishDurable(scan.lastSequence);
   return { writer, scan };
 }
@@ -148,9 +149,6 @@ function emptyScan(header: SegmentHeader): JournalScan {
     notes: [],
   };
 }
-
-/** Why reserve() said no. */
-export type JournalRefusal = '' | 'disk full' | 'books lag';
 
 export class JournalWriter {
   readonly #options: JournalOptions;
@@ -254,7 +252,7 @@ export class JournalWriter {
       this.#begin();
     }
     this.#reservedBytes = frameBytesFor(this.#recordsEnd - frameHeaderBytes + bytesMax);
-    this.#refusal = '';
+    if (this.#refusal !== '') this.#accept();
     return true;
   }
 
@@ -448,7 +446,13 @@ export class JournalWriter {
 
   #refuse(why: JournalRefusal): false {
     this.#refusal = why;
+    this.#options.progress.setRefusal(why);
     return false;
+  }
+
+  #accept(): void {
+    this.#refusal = '';
+    this.#options.progress.setRefusal('');
   }
 
   /** Asks something of the sink; once it has failed, so has this writer. */

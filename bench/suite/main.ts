@@ -23,7 +23,7 @@ const repeatedVariables = [
   'RESTART_AUTHORIZATIONS',
   'SETTLE_SECONDS',
   'WORKERS',
-  'LEDGER',
+  'JOURNAL',
   'DEADLINE_MS',
   'NODE_OPTIONS',
   'ACCOUNTS_MAX',

@@ -14,8 +14,9 @@
  *   in the next. They feed metrics and the choice when to ship, never a decision about money.
  *
  *   block 0                              one block of 320 bytes per partition
- *   0 i32 requests in flight (front)      0 i64 durableSequence             (worker, own cache line)
+ *   0 i32 requests in flight (front)      0 i64 durableSequence             (worker, own cache line), and beside it
  *                                         8 f64 finalSequence             (front)
+ *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
  *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
  *                                           failed settles, segments, spares (shipper, own cache line)
  *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (worker)
@@ -35,6 +36,9 @@ export const syncNsBounds: readonly number[] = [
 const i64 = { durable: 0, shipped: 8 } as const;
 const f64 = {
   finalSequence: 1,
+  refusal: 2,
+  /** One cell for each of journalRefusals; the first is never used. */
+  refusedBatches: 3,
   shippedAtMs: 9,
   settledBatches: 10,
   settledRecords: 11,
@@ -49,6 +53,11 @@ const f64 = {
   buckets: 21,
 } as const;
 assert((f64.buckets + syncNsBounds.length + 1) * 8 <= partitionBytes, 'the progress block is too small for its cells');
+
+/** Why a journal takes no batch for now. '': it takes them. */
+export const journalRefusals = ['', 'disk full', 'books lag'] as const;
+export type JournalRefusal = (typeof journalRefusals)[number];
+assert(f64.refusedBatches + journalRefusals.length <= i64.shipped, 'the refusals do not fit beside durableSequence');
 
 /** The cells of one partition. */
 export class PartitionProgress {
@@ -69,6 +78,23 @@ export class PartitionProgress {
   /** Worker only, after fdatasync (or after recovery made the whole journal durable). */
   publishDurable(sequence: number): void {
     Atomics.store(this.#sequences, i64.durable, BigInt(sequence));
+  }
+
+  /** Worker only: the journal refused a batch, or ('') takes batches again. */
+  setRefusal(refusal: JournalRefusal): void {
+    const code = journalRefusals.indexOf(refusal);
+    this.#cells[f64.refusal] = code;
+    if (code > 0) this.#cells[f64.refusedBatches + code]! += 1;
+  }
+
+  /** What the journal said to the newest batch. */
+  get refusal(): JournalRefusal {
+    return journalRefusals[this.#cells[f64.refusal]!]!;
+  }
+
+  /** Batches that were declined for this reason. */
+  refusedBatches(refusal: JournalRefusal): number {
+    return this.#cells[f64.refusedBatches + journalRefusals.indexOf(refusal)]!;
   }
 
   /** The last record known to be committed in Postgres; -1 until the shipper read its position. */

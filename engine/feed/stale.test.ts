@@ -51,16 +51,23 @@ for (const how of ['cut', 'stall'] as const) {
     await until('it was renewed just now', async () => (await metric(place, 'feed_age_ms')) < 500);
     proxy[how]();
     t.equal((await ask()).reason, 'approved', 'known cards are decided without it');
+    t.equal((await opsGet(place, '/readyz')).status, 200, 'and so the engine is ready without it');
     await sql`update cards set status = 'frozen' where token = ${card}`;
     await until('it is too old', async () => (await ask()).reason === 'system_error');
     const report = await health();
     t.equal(report.status, 'unhealthy');
     t.match(report.components.feed, { status: 'unhealthy', detail: /declining with system_error/ });
     t.equal((await ask({ type: 'reversal', original: 'original' })).approved, true, 'facts are taken');
-    t.equal((await opsGet(place, '/readyz')).status, 200);
+    const ready = await opsGet(place, '/readyz');
+    t.equal(ready.status, 503, 'nothing can be approved, so load balancers must look elsewhere');
+    t.match(JSON.parse(ready.text), { reasons: [/^the feed is stale/] });
+    await until('the first decline is logged', () => /declines of this kind began/.test(engine.logged));
+    t.match(engine.logged, /"kind":"declined system_error","count":\d+,"cause":"the feed is stale/);
 
     proxy.heal();
     await until('it is up to date', async () => (await ask()).reason === 'card_inactive');
     t.equal((await health()).components.feed.status, 'healthy');
+    t.equal((await opsGet(place, '/readyz')).status, 200);
+    await until('the last decline is logged', () => /"kind":"declined system_error".*kind ended/.test(engine.logged));
   });
 }

@@ -1,0 +1,29 @@
+/** How Marqeta's calls fare, as /health reports it. */
+import t from 'tap';
+import { MarqetaWatch } from './marqeta-watch.js';
+
+t.test('the component follows what Marqeta asked and was answered in the last minute', async (t) => {
+  const counts = { approved: 0, declined: 0, malformed: 0, unauthorized: 0, unavailable: 0 };
+  const watch = new MarqetaWatch(() => ({ ...counts }));
+  watch.look(0);
+  t.match(watch.health(0), { status: 'disabled', detail: /no call/ });
+  counts.approved = 8;
+  counts.declined = 1;
+  counts.unavailable = 1;
+  watch.look(1000);
+  t.match(watch.health(4000), {
+    status: 'healthy',
+    detail: 'last call 3 s ago, 10 since the start, 10 in the last minute: 8 approved, 1 declined, 1 unavailable',
+  });
+  for (let second = 5; second <= 90; second++) watch.look(second * 1000);
+  t.match(watch.health(90_000), {
+    status: 'healthy',
+    detail: /last call 89 s ago, 10 since .* none in the last minute/,
+  });
+  counts.unauthorized = 3;
+  counts.approved += 2;
+  t.match(watch.health(90_500), {
+    status: 'unhealthy',
+    detail: /last call 0 s ago, 15 .*: 2 approved, 3 unauthorized$/,
+  });
+});
