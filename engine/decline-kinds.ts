@@ -1,4 +1,5 @@
 /** The kinds of declines that mean trouble here, not with the card: what they are called, counted by, and caused by. */
+import { journalRefusals } from './core/progress.js';
 import { Reason, reasonEntry } from './core/reasons.js';
 import type { DeclineKind } from './decline-log.js';
 import type { Health } from './health.js';
@@ -27,7 +28,7 @@ export function declineKinds({ telemetry, hosts, room, health }: DeclineParts): 
     kinds.push({ name: `declined ${name}`, count: () => telemetry.declined(reason).decided, cause });
   }
   for (const owner of hosts) {
-    for (const refusal of ['disk full', 'books lag'] as const) {
+    for (const refusal of journalRefusals.slice(1)) {
       kinds.push({
         name: `batches of partition ${owner.partition} without room in the journal: ${refusal}`,
         count: () => owner.progress.refusedBatches(refusal),

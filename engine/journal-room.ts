@@ -6,7 +6,7 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EngineConfig } from './config.js';
-import type { PartitionProgress } from './core/progress.js';
+import { journalRefusals, type PartitionProgress } from './core/progress.js';
 
 /** What the watch needs of a partition's host. */
 export interface JournalOwner {
@@ -21,6 +21,7 @@ const recentMs = 2000;
 const remedies = {
   'disk full': 'free space on the disk of DATA_DIR/journal',
   'books lag': 'Postgres must take over the oldest records',
+  'no file descriptor': 'raise the limit of open files (ulimit -n), or lower AUTH_CONNECTIONS_MAX',
 } as const;
 
 type Sizes = Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
@@ -67,7 +68,7 @@ export class JournalRoom {
   }
 
   #noteRefusals({ partition, progress }: JournalOwner): void {
-    const batches = progress.refusedBatches('disk full') + progress.refusedBatches('books lag');
+    const batches = journalRefusals.slice(1).reduce((sum, refusal) => sum + progress.refusedBatches(refusal), 0);
     if (batches === (this.#seenBatches[partition] ?? 0)) return;
     this.#seenBatches[partition] = batches;
     this.#refusedAtMs[partition] = this.#nowMs();

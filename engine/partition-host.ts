@@ -56,6 +56,10 @@ export interface StorageFaults {
 /** How long to wait before replacing a worker that died again: doubles up to the maximum. */
 const restartDelayMsMin = 50;
 const restartDelayMsMax = 5000;
+/** Longest that a thread may take to load its modules and to take its memory. */
+const threadStartMsMax = 60_000;
+/** Longest that a thread may take to read, open or replay a journal: above what the largest one takes. */
+const journalStepMsMax = 600_000;
 /** Ids taken into memory at once: two milliseconds, after a pause that leaves the worker to the messages. */
 const idsAtOnce = 10_000;
 const idsPauseMs = 5;
@@ -74,6 +78,7 @@ export class PartitionHost {
   readonly #workerData: object;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
+  #prepared: Promise<unknown> | null = null;
   #scanned: Promise<unknown> | null = null;
   #state: PartitionState = 'starting';
   #toldIds: () => void = () => undefined;
@@ -159,6 +164,12 @@ export class PartitionHost {
     if (this.#pool !== null) return;
     const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
       durable: () => this.lane.synced(),
+      trouble: (message, attempt) => {
+        // The first and every power of two.
+        if ((attempt & (attempt - 1)) === 0) {
+          this.#log.warn({ error: message, attempt }, 'the journal waits, and tries again');
+        }
+      },
       failed: (message) => {
         this.#log.error({ error: message }, 'the journal could not be written');
         this.lane.journalFailed();
@@ -170,8 +181,9 @@ export class PartitionHost {
       new URL('../workers/partition.worker.js', import.meta.url),
       { ...this.#workerData, exchange: syncer.exchange },
     );
-    // Whatever goes wrong there goes wrong again where somebody waits for it.
-    this.#pool.run({ kind: 'prepare' }).catch(() => undefined);
+    this.#prepared = within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
+    // start() waits for it.
+    this.#prepared.catch(() => undefined);
   }
 
   /**
@@ -180,7 +192,7 @@ export class PartitionHost {
    */
   scan(): void {
     this.prepare();
-    this.#scanned ??= this.#pool!.run({ kind: 'scan' });
+    this.#scanned ??= this.#runStep({ kind: 'scan' });
     this.#scanned.catch(() => undefined);
   }
 
@@ -189,13 +201,14 @@ export class PartitionHost {
     const times = new StartTimes(performance.now());
     this.startTimes = times;
     this.prepare();
-    const pool = this.#pool!;
+    // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
+    await this.#prepared;
     await this.#shipper.pause(this.partition);
     this.scan();
     const shippedSequence = await this.#shipper.position(this.partition);
     times.ended('position');
     await this.#scanned;
-    const tail = (await pool.run({ kind: 'open', shippedSequence })) as TailKeys;
+    const tail = (await this.#runStep({ kind: 'open', shippedSequence })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
     times.ended('open', { phase: 'keys', ms: tail.keysMs });
@@ -205,7 +218,7 @@ export class PartitionHost {
       holdMs: this.#config.policy.holdLongMs,
     });
     times.ended('restore');
-    await pool.run({ kind: 'restore', message });
+    await this.#runStep({ kind: 'restore', message });
     times.ended('replay');
     // Until now nobody heard of its end, and from now on everybody would wait for it.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
@@ -220,6 +233,12 @@ export class PartitionHost {
     this.#tellIds(tail.idHashes);
     const epoch = ++this.#epoch;
     void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, shippedSequence + 1));
+  }
+
+  /** A step of the start, which the thread may take long for, but not for ever. */
+  #runStep(task: PartitionTask & { readonly kind: string }): Promise<PartitionResult> {
+    if (this.#pool === null) return Promise.reject(new Error(`partition is ${this.#state}`));
+    return within(journalStepMsMax, `the partition thread to ${task.kind}`, this.#pool.run(task));
   }
 
   #tellIds(hashes: Uint32Array): void {
@@ -348,9 +367,19 @@ export class PartitionHost {
     const [pool, syncer] = [this.#pool, this.#syncer];
     this.#pool = null;
     this.#syncer = null;
+    this.#prepared = null;
     this.#scanned = null;
     await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
   }
+}
+
+/** Rejects when the work takes longer than `longestMs`. */
+function within<Result>(longestMs: number, what: string, work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${longestMs} ms for ${what}`)), longestMs);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 function pause(delayMs: number): Promise<void> {

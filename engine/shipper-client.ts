@@ -146,7 +146,7 @@ export class ShipperClient implements ShipperControl {
     }
     const attempt = event.attempt ?? 1;
     // The first and every power of two: an outage of an hour is a dozen lines.
-    if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits for Postgres');
+    if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits, and tries again');
   }
 
   #failed(message: string): void {

@@ -8,6 +8,8 @@ import { FrameExchange } from './core/frame-exchange.js';
 export interface SyncerEvents {
   /** More is durable: progress.durableSequence says up to where. */
   durable(): void;
+  /** The thread cannot open the journal's segment yet, for the `attempt`-th time; it goes on trying. */
+  trouble(message: string, attempt: number): void;
   /** A frame could not be made durable, and nothing will be any more. Final. */
   failed(message: string): void;
   /** The thread ended although nobody stopped it. */
@@ -15,7 +17,10 @@ export interface SyncerEvents {
 }
 
 /** The words of workers/sync.worker.ts. */
-type SyncEvent = { readonly kind: 'durable' } | { readonly kind: 'failed'; readonly message: string };
+type SyncEvent =
+  | { readonly kind: 'durable' }
+  | { readonly kind: 'trouble'; readonly message: string; readonly attempt: number }
+  | { readonly kind: 'failed'; readonly message: string };
 
 export class Syncer {
   /** Shared with the partition's thread. */
@@ -34,6 +39,7 @@ export class Syncer {
     this.#worker.on('message', (event: SyncEvent) => {
       if (this.#isStopping) return;
       if (event.kind === 'failed') events.failed(event.message);
+      else if (event.kind === 'trouble') events.trouble(event.message, event.attempt);
       else {
         exchange.heard();
         events.durable();

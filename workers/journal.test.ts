@@ -1,4 +1,5 @@
 /** What the writer promises when the disk does not play along, and reading back. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,54 @@ t.test('a full disk declines, loses nothing, and the journal goes on when there 
   nowMs += 251;
   t.equal(append(writer, [numbered(last + 1, 300)]), last + 1);
   t.equal(fixture.readAll().length, last + 1);
+  t.end();
+});
+
+t.test('without a file descriptor the journal declines once its segment is full, and then goes on', (t) => {
+  const control = new FaultControl();
+  const storage = new FaultyStorage(new MemoryStorage(), control);
+  const fixture = journalFixture(storage, '/journal');
+  const { writer } = fixture.open();
+  let last = 0;
+  for (let round = 0; round < 3; round++) {
+    control.outOfDescriptors(true);
+    while (append(writer, [numbered(last + 1, 300)]) > 0) last++;
+    t.equal(writer.refusal, 'no file descriptor');
+    t.equal(writer.failed, false);
+    control.outOfDescriptors(false);
+    t.equal(append(writer, [numbered(last + 1, 300)]), ++last);
+    t.equal(fixture.readAll().length, last);
+  }
+  t.end();
+});
+
+t.test('a name is made durable without a free file descriptor, once the folder was synced before', (t) => {
+  const script = `
+    import { openSync, renameSync, mkdirSync } from 'node:fs';
+    const { FileStorage } = await import('${new URL('./storage.js', import.meta.url).href}');
+    const storage = new FileStorage();
+    const folder = process.argv[1] + '/journal';
+    mkdirSync(folder);
+    storage.syncDirectory(folder);
+    for (;;) try { openSync('/dev/null', 'r'); } catch (error) { if (error.code === 'EMFILE') break; throw error; }
+    const codeOf = (step) => { try { step(); return 'done'; } catch (error) { return error.code; } };
+    console.log(codeOf(() => storage.list(folder)), codeOf(() => storage.syncDirectory(folder)));
+    renameSync(folder, folder + '-before');
+    mkdirSync(folder);
+    // The old folder's descriptor is free for the new one: closed, it would not sync the names in the new one.
+    console.log(codeOf(() => storage.syncDirectory(folder)), codeOf(() => storage.list(folder)));`;
+  const argv = [
+    '-c',
+    'ulimit -n 64; exec "$@"',
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+    t.testdir(),
+  ];
+  const child = spawnSync('sh', argv, { encoding: 'utf8' });
+  t.equal(child.stdout, 'EMFILE done\ndone EMFILE\n', child.stderr);
   t.end();
 });
 

@@ -32,7 +32,7 @@ import {
 } from './segment.js';
 import { listJournalFiles, removeMaking, segmentName } from './segment-files.js';
 import { makeSegment } from './segment-maker.js';
-import { type FileId, isDiskFull } from './storage.js';
+import { type FileId, isDiskFull, isOutOfDescriptors } from './storage.js';
 
 export { frameHeaderBytes } from './segment.js';
 
@@ -88,6 +88,8 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   assertSegmentSizes(sizes);
   assert(sizes.segmentsMax >= 2, 'segmentsMax must leave room for a sealed segment and an open one');
   storage.makeDirectory(directory);
+  // From here on the folder is open: a new segment's name can be made durable without a free file descriptor.
+  storage.syncDirectory(directory);
   const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
   // An empty folder is a new journal only for a partition that never settled anything, or where somebody has said so.
   const anew = join(directory, beginAnewName);
@@ -400,6 +402,16 @@ export class JournalWriter {
   }
 
   #roll(segmentsMore: number): boolean {
+    try {
+      return this.#rollNow(segmentsMore);
+    } catch (error) {
+      // It can only come before the new segment has its name: see makeSegment.
+      if (!isOutOfDescriptors(error)) throw error;
+      return this.#refuse('no file descriptor');
+    }
+  }
+
+  #rollNow(segmentsMore: number): boolean {
     const { storage, directory, sizes, partition } = this.#options;
     const { segments, spares, making } = listJournalFiles(storage, directory);
     if (spares.length === 0) {
@@ -418,6 +430,7 @@ export class JournalWriter {
         this.#retryAtMs = this.#nowMs() + retryMs;
         return this.#refuse('disk full');
       }
+      if (isOutOfDescriptors(error)) throw error;
       // The new segment may or may not be there under its name: only a restart can tell.
       throw this.#fail(error);
     }

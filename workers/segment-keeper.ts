@@ -8,7 +8,7 @@ import { keepSegmentIds, removeOldIds } from './id-files.js';
 import type { JournalSizes } from './journal.js';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js';
 import { listJournalFiles, makingName, removeMaking, segmentName, spareName } from './segment-files.js';
-import type { FileId, Storage } from './storage.js';
+import { type FileId, isOutOfDescriptors, type Storage } from './storage.js';
 
 /** What one step writes and syncs. */
 const stepBytes = 1 << 20;
@@ -151,7 +151,9 @@ export class SegmentKeeper {
     try {
       keepSegmentIds(storage, directory, number, endSequence);
       removeOldIds(storage, directory, endSequence - seenIds);
-    } catch {
+    } catch (error) {
+      // The segment stays until a file descriptor is free.
+      if (isOutOfDescriptors(error)) throw error;
       // A full disk, mostly. The ids are in Postgres too, where the next start will look for them.
     }
   }
@@ -161,7 +163,12 @@ export class SegmentKeeper {
     const { storage, directory } = this.#options;
     const to = join(directory, makingName('shipper', this.#nextNumber));
     storage.rename(path, to);
-    this.#making = { path: to, file: storage.open(to), zeroedBytes: 0 };
+    try {
+      this.#making = { path: to, file: storage.open(to), zeroedBytes: 0 };
+    } catch (error) {
+      storage.remove(to);
+      if (!isOutOfDescriptors(error)) throw error;
+    }
   }
 
   #finish(): void {

@@ -131,6 +131,43 @@ t.test('every record settles exactly once and in order, whatever the connection 
   );
 });
 
+t.test('without a file descriptor settling waits, and then goes on where it was', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 2, maxLength: 12 }), async (turns) => {
+      const control = new FaultControl();
+      const storage = new FaultyStorage(new MemoryStorage(), control);
+      const { shipper, postgres, open, failures } = world({ storage, tuning: { recordsMax: 5 } });
+      const writer = open();
+      shipper.resume(0);
+      let last = 0;
+      for (const [index, count] of turns.entries()) {
+        control.outOfDescriptors(index % 2 === 1);
+        for (let turned = 0; turned < count; turned++) {
+          for (let tries = 0; append(writer, [numbered(last + 1, 400)]) < 0; tries++) {
+            // Either the books lag or a descriptor is needed: both end when there is one.
+            if (tries > 20) control.outOfDescriptors(false);
+            if (tries > 1000 || failures.length > 0)
+              throw new Error('the journal does not go on', { cause: failures[0] });
+            await turn();
+          }
+          last++;
+          await turn();
+        }
+      }
+      control.outOfDescriptors(false);
+      if (!(await shipper.drain(60_000))) throw new Error('not drained');
+      for (let step = 0; step < 20; step++) await turn();
+      if (postgres.applied.length !== last) throw new Error(`${postgres.applied.length} of ${last} settled`);
+      const files = listJournalFiles(storage, directory);
+      if (files.making.length > 1) throw new Error(`files are left behind: ${files.making}`);
+      await shipper.stop();
+      if (failures.length > 0) throw failures[0];
+    }),
+    { numRuns: 60 },
+  );
+  t.pass('each record settled once');
+});
+
 t.test('full batches follow each other: the next one is sent while Postgres works on the one before', async (t) => {
   const postgres = new FakePostgres();
   let underWay = 0;

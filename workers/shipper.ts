@@ -12,7 +12,7 @@ import { partitionDirectory } from './segment-files.js';
 import { SegmentKeeper } from './segment-keeper.js';
 import { BatchReader, ShipBatch } from './ship-batch.js';
 import { type ShipperTuning, shipperTuningDefault } from './ship-tuning.js';
-import type { Storage } from './storage.js';
+import { isOutOfDescriptors, type Storage } from './storage.js';
 
 /**
  * Settles records `fromSequence` to `toSequence` in one go.
@@ -43,7 +43,7 @@ export interface ShipperOptions {
   /** How many ids of settled messages are kept beside the journal; default 0. */
   readonly seenIds?: number;
   readonly tuning?: Partial<ShipperTuning>;
-  /** Postgres failed, for the `attempt`-th time in a row; it is tried again. */
+  /** Postgres failed, or there was no file descriptor, for the `attempt`-th time in a row; it is tried again. */
   readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
   /** A partition ships nothing more: its journal cannot be read or does not fit the position. */
   readonly onFailed?: (partition: number, error: unknown) => void;
@@ -208,7 +208,7 @@ class PartitionShipper {
 
   async #ship(): Promise<void> {
     while (!this.#halt) {
-      const delayMs = await this.#step();
+      const delayMs = await this.#tryStep();
       this.#answerWaiters();
       if (!this.#halt) await this.#sleep(delayMs);
     }
@@ -220,6 +220,19 @@ class PartitionShipper {
     while (!this.#halt) {
       const isMaking = this.#progress.durableSequence >= 0 && this.#keeper.step();
       await this.#sleep(isMaking ? spareStepMs : delayMs);
+    }
+  }
+
+  /** Without a file descriptor neither the journal nor Postgres can be read: both are asked again, later. */
+  async #tryStep(): Promise<number> {
+    try {
+      return await this.#step();
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error;
+      // The reader may have stopped inside a batch.
+      this.#position = positionUnknown;
+      this.#trouble(error);
+      return this.#backoffMs();
     }
   }
 
@@ -258,7 +271,12 @@ class PartitionShipper {
       const hurry = Math.min(1, this.#progress.backlogRecords / backlogRecordsMax);
       const restMs = restShare * (1 - hurry) * (settledAtMs - batch.startedAtMs);
       this.#restUntilMs = settledAtMs + Math.min(restMsMax, restMs);
-      this.#retire();
+      try {
+        this.#retire();
+      } catch (error) {
+        await next?.outcome.catch(() => undefined);
+        throw error;
+      }
       if (next === undefined) return true;
       if ((await next.outcome.catch(() => true)) === false) {
         // The batch before it took two statements (see SettleFold), and this one came in between: once more, later.
@@ -316,8 +334,8 @@ class PartitionShipper {
   #retire(): void {
     const sequence = Math.min(this.#position, this.#progress.finalSequence);
     if (sequence <= this.#retired) return;
-    this.#retired = sequence;
     this.#keeper.retire(sequence);
+    this.#retired = sequence;
   }
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */

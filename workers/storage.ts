@@ -19,6 +19,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -82,11 +83,20 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
+/** True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes: nothing was opened or changed. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 /** Big enough to keep the device busy, small enough to stand in memory for good. */
 const zeros = new Uint8Array(1 << 20);
 
 /** The real disk. */
 export class FileStorage implements Storage {
+  /** Open folders by path: once a name has changed, syncing it must not depend on a free file descriptor. */
+  readonly #directories = new Map<string, FileId>();
+
   makeDirectory(path: string): void {
     const first = mkdirSync(path, { recursive: true });
     if (first === undefined) return;
@@ -172,12 +182,21 @@ export class FileStorage implements Storage {
   }
 
   syncDirectory(directory: string): void {
-    const file = openSync(directory, 'r');
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+    fsyncSync(this.#directory(directory));
+  }
+
+  /** The open folder, unless another one has taken its path meanwhile. */
+  #directory(path: string): FileId {
+    const known = this.#directories.get(path);
+    if (known !== undefined) {
+      const [open, named] = [fstatSync(known), statSync(path)];
+      if (open.ino === named.ino && open.dev === named.dev) return known;
+      this.#directories.delete(path);
+      closeSync(known);
     }
+    const file = openSync(path, 'r');
+    this.#directories.set(path, file);
+    return file;
   }
 
   freeBytes(directory: string): number {

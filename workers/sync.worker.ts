@@ -12,7 +12,7 @@ import { FrameExchange, type FramePlan } from '../engine/core/frame-exchange.js'
 import { Progress } from '../engine/core/progress.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { segmentName } from './segment-files.js';
-import type { FileId } from './storage.js';
+import { type FileId, isOutOfDescriptors } from './storage.js';
 import { openStorage } from './storage-module.js';
 
 export interface SyncWorkerData {
@@ -25,8 +25,11 @@ export interface SyncWorkerData {
   readonly storageControl: SharedArrayBuffer | null;
 }
 
-/** What the thread says: more is durable, or nothing will be any more. */
-export type SyncEvent = { readonly kind: 'durable' } | { readonly kind: 'failed'; readonly message: string };
+/** What the thread says: more is durable, it cannot open the segment yet (`attempt` counts), or nothing will be durable any more. */
+export type SyncEvent =
+  | { readonly kind: 'durable' }
+  | { readonly kind: 'trouble'; readonly message: string; readonly attempt: number }
+  | { readonly kind: 'failed'; readonly message: string };
 
 const data = workerData as SyncWorkerData;
 const exchange = new FrameExchange(data.exchange);
@@ -41,15 +44,33 @@ const views = exchange.frames.map((frame) => new DataView(frame.buffer, frame.by
 const plan: FramePlan = { segmentNumber: 0, offset: 0, recordsEnd: 0, recordCount: 0, firstSequence: 0, atMs: 0 };
 const durable: SyncEvent = { kind: 'durable' };
 
+/** Longest pause between two tries to open a segment without a free file descriptor. */
+const openRetryMsMax = 50;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
 let file: FileId = -1;
 let fileNumber = 0;
 
 function fileOf(segmentNumber: number): FileId {
   if (segmentNumber === fileNumber) return file;
   if (file >= 0) target.storage.close(file);
-  file = target.storage.open(join(directory, segmentName(segmentNumber)));
+  file = -1;
+  file = openSegment(join(directory, segmentName(segmentNumber)));
   fileNumber = segmentNumber;
   return file;
+}
+
+/** Waits for a free file descriptor: nothing was written, and what waits for this frame has a deadline at the front. */
+function openSegment(path: string): FileId {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return target.storage.open(path);
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error;
+      say({ kind: 'trouble', message: (error as Error).message, attempt });
+      Atomics.wait(sleeper, 0, 0, Math.min(openRetryMsMax, attempt));
+    }
+  }
 }
 
 function say(event: SyncEvent): void {

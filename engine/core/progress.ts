@@ -55,7 +55,7 @@ const f64 = {
 assert((f64.buckets + syncNsBounds.length + 1) * 8 <= partitionBytes, 'the progress block is too small for its cells');
 
 /** Why a journal takes no batch for now. '': it takes them. */
-export const journalRefusals = ['', 'disk full', 'books lag'] as const;
+export const journalRefusals = ['', 'disk full', 'books lag', 'no file descriptor'] as const;
 export type JournalRefusal = (typeof journalRefusals)[number];
 assert(f64.refusedBatches + journalRefusals.length <= i64.shipped, 'the refusals do not fit beside durableSequence');
 

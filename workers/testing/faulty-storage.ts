@@ -15,6 +15,7 @@ const cell = {
   syncs: 7,
   writes: 8,
   writeFail: 9,
+  outOfDescriptors: 10,
 } as const;
 
 /** The switches. Every one may be thrown from any thread; 0 is off. */
@@ -66,6 +67,11 @@ export class FaultControl {
     Atomics.store(this.cells, cell.full, isFull ? 1 : 0);
   }
 
+  /** Whatever needs a file descriptor fails with EMFILE, until `outOfDescriptors(false)`. */
+  outOfDescriptors(isOut: boolean): void {
+    Atomics.store(this.cells, cell.outOfDescriptors, isOut ? 1 : 0);
+  }
+
   /** All switches off; the counters stay. */
   heal(): void {
     for (const index of [
@@ -75,6 +81,7 @@ export class FaultControl {
       cell.writeShortBytes,
       cell.full,
       cell.writeFail,
+      cell.outOfDescriptors,
     ]) {
       Atomics.store(this.cells, index, 0);
     }
@@ -140,15 +147,18 @@ export class FaultyStorage implements Storage {
     this.#inner.makeDirectory(path);
   }
   list(directory: string): string[] {
+    this.#takeDescriptor();
     return this.#inner.list(directory);
   }
   exists(path: string): boolean {
     return this.#inner.exists(path);
   }
   open(path: string): FileId {
+    this.#takeDescriptor();
     return this.#inner.open(path);
   }
   create(path: string): FileId {
+    this.#takeDescriptor();
     return this.#inner.create(path);
   }
   close(file: FileId): void {
@@ -168,6 +178,10 @@ export class FaultyStorage implements Storage {
   }
   syncDirectory(directory: string): void {
     this.#inner.syncDirectory(directory);
+  }
+
+  #takeDescriptor(): void {
+    if (this.#on(cell.outOfDescriptors)) throw fault('EMFILE');
   }
 
   #on(index: number): boolean {
