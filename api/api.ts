@@ -133,6 +133,7 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
     const { isUp, detail } = database.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
+  health.addBlocker(() => (database.health().isUp ? '' : 'Postgres does not answer'));
   const counters: [string, string, () => number][] = [
     ['postgres_queries_total', 'Queries answered', () => database.queries],
     ['postgres_slow_queries_total', 'Queries slower than SLOW_QUERY_MS', () => database.slowQueries],

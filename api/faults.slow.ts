@@ -89,7 +89,8 @@ class Surroundings {
     this.engine = null;
   }
 
-  async startApi(t: Test): Promise<FaultApi> {
+  /** @param path see ApiProcess.ready */
+  async startApi(t: Test, path: '/readyz' | '/livez' = '/readyz'): Promise<FaultApi> {
     const process = new ApiProcess(await findFreePort(), {
       DATABASE_URL: this.place.databaseUrl,
       MONGODB_URI: `${this.mongo.uri}faults`,
@@ -98,7 +99,7 @@ class Surroundings {
       LOG_LEVEL: 'debug',
     });
     t.teardown(() => process.stop());
-    await process.ready();
+    await process.ready(path);
     return {
       process,
       engine: this.place,
@@ -146,9 +147,8 @@ t.test('everything is gone when the API starts', async (t) => {
   await around.stopPostgres();
   await around.mongo.signal('SIGKILL');
   await around.redis.stop();
-  const api = await around.startApi(t);
-  t.equal((await api.request('GET', '/livez')).status, 200);
-  t.equal((await api.request('GET', '/readyz')).status, 200);
+  const api = await around.startApi(t, '/livez');
+  t.same((await api.request('GET', '/readyz')).json, { status: 'not ready', reasons: ['Postgres does not answer'] });
   for (const component of ['database', 'mongodb', 'redis', 'engine']) {
     t.equal(await health(api, component), 'unhealthy', component);
   }
@@ -157,6 +157,7 @@ t.test('everything is gone when the API starts', async (t) => {
 
   await around.startPostgres();
   await until('Postgres is found', async () => (await health(api, 'database')) === 'healthy', recoveryMs);
+  t.equal((await api.request('GET', '/readyz')).status, 200, 'it is ready without MongoDB, Redis and the engine');
   const company = await Customer.register(api, 'business');
   const person = await Customer.register(api, 'personal');
   t.equal((await ask(api, company, '/api/cards')).status, 200, 'companies need no MongoDB');

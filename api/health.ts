@@ -1,7 +1,7 @@
 /**
  * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Components
- * register themselves. Ready means that requests are served; a missing database makes those that need it fail with a
- * clear 503 while the rest goes on, so it does not make the API unready.
+ * register themselves. Ready means that requests are served: the port listens, and what every request needs is there. What
+ * only some need (MongoDB, Redis, the engine) makes those fail with a clear 503 while the rest goes on.
  */
 
 export interface ComponentHealth {
@@ -23,9 +23,12 @@ const probeMs = 1500;
 
 export class Health {
   readonly #probes = new Map<string, Probe>();
+  /** Each names what every request needs and is missing now, or is ''. Anyone may read it. */
+  readonly #blockers: (() => string)[] = [];
   #isServing = false;
 
   constructor() {
+    this.addBlocker(() => (this.#isServing ? '' : 'starting or stopping'));
     this.add('memory', () => {
       const { rss } = process.memoryUsage();
       return {
@@ -45,13 +48,19 @@ export class Health {
     this.#isServing = true;
   }
 
-  /** From now on nobody is to be sent here. */
+  /** From now on load balancers must send nothing here. */
   stopping(): void {
     this.#isServing = false;
   }
 
-  isReady(): boolean {
-    return this.#isServing;
+  /** @param blocker says without any detail of the deployment why no request can be served now; '' while they can */
+  addBlocker(blocker: () => string): void {
+    this.#blockers.push(blocker);
+  }
+
+  /** Why requests cannot be served now; empty when the API is ready. */
+  notReady(): readonly string[] {
+    return this.#blockers.map((blocker) => blocker()).filter((reason) => reason !== '');
   }
 
   async report(): Promise<HealthReport> {

@@ -25,6 +25,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Default: the engine's threads come first on shared cores, and settling is allowed to lag. `normal`: like any program. */
   readonly priority?: 'background' | 'normal';
+  /** Fail where the port of the last start is taken: programs that run already look for the server there. */
+  readonly keepsPort?: boolean;
 }
 
 export interface EmbeddedPostgres {
@@ -91,6 +93,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       await endServer(running.pid);
       await findRunningServer(place, options.log);
     }
+    if (options.keepsPort === true && known !== null && !(await isPortFree(known.port))) {
+      throw new Error(`port ${known.port} of the embedded Postgres is taken by another program: stop that program`);
+    }
     const connection = await prepareCluster(place, connectionFile, known, options.log);
     await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
     await startServer(place, niceness);
@@ -98,6 +103,11 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await ensureDatabase(url);
     return handle(place, url, niceness, false);
   });
+}
+
+/** Whether `dataDir` has a cluster, running or not. */
+export async function hasEmbeddedPostgres(dataDir: string): Promise<boolean> {
+  return (await readConnection(join(dataDir, 'postgres.json'))) !== null;
 }
 
 /** The URL of the cluster of `dataDir` when it is running and answers; null otherwise. Starts nothing. */

@@ -1,12 +1,17 @@
-/** TCP ports on loopback. */
+/** TCP ports of this machine. */
 import { createServer } from 'node:net';
 
 /** Whether nothing listens on `port` of 127.0.0.1 right now. */
-export function isPortFree(port: number): Promise<boolean> {
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await listenError(port, '127.0.0.1')) === '';
+}
+
+/** The system's code for why `port` of `host` cannot be listened on right now, such as EADDRINUSE; '' when it can. */
+export function listenError(port: number, host: string): Promise<string> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve('')));
   });
 }
 

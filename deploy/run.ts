@@ -1,6 +1,8 @@
 /**
  * `make run`: everything on one machine with demo data. Embedded Postgres (unless DATABASE_URL names another), the
- * engine, the account API, and what to try first. Ctrl-C stops the services, then the database; a second Ctrl-C does not wait for them.
+ * engine, the account API, and what to try first. What ends by itself is started again, a few times: Postgres and the engine
+ * are needed, so the run ends when they do not stay up; the engine goes on without the API. Ctrl-C stops the services, then
+ * the database; a second Ctrl-C does not wait for them.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -11,38 +13,43 @@ import { migrate } from '../sql/migrate.js';
 import { demoCardToken, demoEmail, demoPassword, seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
+import { PostgresKeeper } from './postgres-keeper.js';
 import { type DemoSecrets, demoSecrets } from './secrets.js';
 import { type Service, Services } from './services.js';
-import { type DeploySettings, readSettings } from './settings.js';
+import { type DeploySettings, localUrl, readSettings } from './settings.js';
 
 const compiled = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** In the order they start. */
 function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: DemoSecrets): Service[] {
+  const { host, opsHost, authPort, opsPort, apiPort } = settings;
   const environment = {
     ...process.env,
     ...secrets,
     DATABASE_URL: databaseUrl,
     DATA_DIR: settings.dataDir,
-    HOST: settings.host,
-    AUTH_PORT: String(settings.authPort),
-    OPS_PORT: String(settings.opsPort),
-    API_PORT: String(settings.apiPort),
-    ENGINE_URL: process.env['ENGINE_URL'] || `http://127.0.0.1:${settings.opsPort}`,
+    HOST: host,
+    OPS_HOST: opsHost,
+    AUTH_PORT: String(authPort),
+    OPS_PORT: String(opsPort),
+    API_PORT: String(apiPort),
+    ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, opsPort),
   };
   return [
     {
       name: 'engine',
       script: join(compiled, 'engine', 'main.js'),
-      readyUrl: `http://${settings.host}:${settings.opsPort}/readyz`,
-      ports: { AUTH_PORT: settings.authPort, OPS_PORT: settings.opsPort },
+      readyUrl: `${localUrl(opsHost, opsPort)}/readyz`,
+      ports: { AUTH_PORT: { host, port: authPort }, OPS_PORT: { host: opsHost, port: opsPort } },
+      isVital: true,
       environment,
     },
     {
       name: 'api',
       script: join(compiled, 'api', 'main.js'),
-      readyUrl: `http://${settings.host}:${settings.apiPort}/readyz`,
-      ports: { API_PORT: settings.apiPort },
+      readyUrl: `${localUrl(host, apiPort)}/readyz`,
+      ports: { API_PORT: { host, port: apiPort } },
+      isVital: false,
       environment,
     },
   ];
@@ -66,15 +73,13 @@ async function run(): Promise<void> {
   const interrupted = onInterrupt(() => services.kill());
   try {
     await services.endLeftOvers();
-    const server =
-      settings.databaseUrl === ''
-        ? await startEmbeddedPostgres({ dataDir: settings.dataDir, log: console.log })
-        : undefined;
+    const database = settings.databaseUrl === '' ? await embeddedDatabase(settings.dataDir) : null;
     try {
-      await serve(settings, server?.url ?? settings.databaseUrl, services, interrupted);
+      const failed = [services.failed, ...(database === null ? [] : [database.keeper.failed])];
+      await serve(settings, database?.url ?? settings.databaseUrl, services, Promise.race(failed), interrupted);
     } finally {
       await services.stop();
-      await server?.stop();
+      await database?.keeper.stop();
     }
     console.log('stopped');
   } finally {
@@ -82,11 +87,19 @@ async function run(): Promise<void> {
   }
 }
 
-/** Runs until it is interrupted. Throws when a service ends on its own. */
+async function embeddedDatabase(dataDir: string): Promise<{ readonly url: string; readonly keeper: PostgresKeeper }> {
+  const options = { dataDir, log: console.log };
+  const server = await startEmbeddedPostgres(options);
+  const again = () => startEmbeddedPostgres({ ...options, keepsPort: true });
+  return { url: server.url, keeper: new PostgresKeeper(server, again, console.log) };
+}
+
+/** Runs until it is interrupted. Throws when something that is needed does not stay up. */
 async function serve(
   settings: DeploySettings,
   databaseUrl: string,
   services: Services,
+  failed: Promise<string>,
   interrupted: Promise<void>,
 ): Promise<void> {
   await migrate({ databaseUrl, log: console.log });
@@ -98,7 +111,7 @@ async function serve(
     if (isInterrupted) return;
   }
   console.log(welcome(settings, secrets));
-  const failure = await Promise.race([services.failed, interrupted]);
+  const failure = await Promise.race([failed, interrupted]);
   if (failure !== undefined) throw new Error(failure);
 }
 
@@ -131,7 +144,10 @@ async function withConnection(databaseUrl: string, work: (sql: postgres.Sql) => 
 }
 
 function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
-  const { host, authPort, opsPort, apiPort } = settings;
+  const { host, opsHost, authPort, opsPort, apiPort } = settings;
+  const authUrl = localUrl(host, authPort);
+  const opsUrl = localUrl(opsHost, opsPort);
+  const apiUrl = localUrl(host, apiPort);
   const question = {
     // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
     id: `demo-${randomUUID()}`,
@@ -144,18 +160,18 @@ function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
   };
   return `
 ready
-  authorization port  http://${host}:${authPort}/v1/authorizations
-  operations          http://${host}:${opsPort}/health   http://${host}:${opsPort}/metrics
-  account API         http://${host}:${apiPort}/api/docs
+  authorization port  ${authUrl}/v1/authorizations
+  operations          ${opsUrl}/health   ${opsUrl}/metrics
+  account API         ${apiUrl}/api/docs
   demo login          ${demoEmail} / ${demoPassword}
   demo cards          card_demo, card_demo_frozen, card_demo_limited
 
 ask for one authorization:
-  curl -s -u '${secrets.PROCESSOR_USER}:${secrets.PROCESSOR_PASSWORD}' http://${host}:${authPort}/v1/authorizations \\
+  curl -s -u '${secrets.PROCESSOR_USER}:${secrets.PROCESSOR_PASSWORD}' ${authUrl}/v1/authorizations \\
     -H 'content-type: application/json' -d '${JSON.stringify(question)}'
 
 sign in:
-  curl -s http://${host}:${apiPort}/api/auth/login -H 'content-type: application/json' \\
+  curl -s ${apiUrl}/api/auth/login -H 'content-type: application/json' \\
     -d '{"email":"${demoEmail}","password":"${demoPassword}"}'
 
 Ctrl-C stops everything; the data stay in ${settings.dataDir}

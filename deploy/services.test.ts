@@ -37,7 +37,8 @@ async function fixture(t: Test): Promise<Fixture> {
       await writeFile(script, source);
       const port = await findFreePort();
       const environment = { ...process.env, PORT: String(port), LOG: log, NAME: name };
-      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, ports: { PORT: port }, environment };
+      const ports = { PORT: { host: '127.0.0.1', port } };
+      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, ports, isVital: true, environment };
     },
   };
 }
@@ -62,14 +63,60 @@ t.test('what was started last is stopped first', async (t) => {
   t.pass('stopping again has nothing to do');
 });
 
-t.test('a service that dies is reported by name', async (t) => {
+const quick = { attemptsMax: 2, delayMsMin: 1, steadyMs: 60_000 };
+
+/** Waits for a line of the log. */
+async function logged(lines: readonly string[], pattern: RegExp): Promise<void> {
+  while (!lines.some((line) => pattern.test(line))) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+t.test('a service that dies is started again by name, a few times, and then the run ends with it', async (t) => {
   const { folder, service } = await fixture(t);
-  const services = new Services(folder, () => undefined);
+  const lines: string[] = [];
+  const services = new Services(folder, (line) => lines.push(line), quick);
+  const one = await service('engine');
+  await services.start(one);
+  for (const attempt of [1, 2]) {
+    const pid = await pidOf(one);
+    process.kill(pid, 'SIGKILL');
+    await logged(lines, new RegExp(`attempt ${attempt} of 2`));
+    while (lines.filter((line) => line === 'the engine is ready again').length < attempt) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    t.not(await pidOf(one), pid);
+    const [remembered] = JSON.parse(await readFile(join(folder, 'processes.json'), 'utf8'));
+    t.equal(remembered.pid, await pidOf(one), 'the next run would end the new one');
+  }
+  t.equal(lines[0], 'the engine ended with signal SIGKILL: starting it again in 1 ms (attempt 1 of 2)');
+  process.kill(await pidOf(one), 'SIGKILL');
+  t.equal(await services.failed, 'the engine ended with signal SIGKILL, and does not stay up: not starting it again');
+  await services.stop();
+});
+
+t.test('a service that others can do without ends nothing but itself', async (t) => {
+  const { folder, log, service } = await fixture(t);
+  const lines: string[] = [];
+  const services = new Services(folder, (line) => lines.push(line), { ...quick, attemptsMax: 0 });
+  await services.start(await service('engine'));
+  const api = { ...(await service('api')), isVital: false };
+  await services.start(api);
+  process.kill(await pidOf(api), 'SIGKILL');
+  await logged(lines, /the api ended with signal SIGKILL, .* the rest goes on without the api/);
+  t.equal(await Promise.race([services.failed, 'it runs']), 'it runs');
+  await services.stop();
+  t.equal(await readFile(log, 'utf8'), 'engine\n', 'the engine ran until it was stopped');
+});
+
+t.test('a stop ends the wait for the next attempt', async (t) => {
+  const { folder, service } = await fixture(t);
+  const lines: string[] = [];
+  const services = new Services(folder, (line) => lines.push(line), { ...quick, delayMsMin: 3_600_000 });
   const one = await service('engine');
   await services.start(one);
   process.kill(await pidOf(one), 'SIGKILL');
-  t.equal(await services.failed, 'the engine ended with signal SIGKILL');
+  await logged(lines, /starting it again in 3600000 ms/);
   await services.stop();
+  t.pass('at once');
 });
 
 t.test('a service that cannot start says why, and does not count as ready', async (t) => {

@@ -1,15 +1,17 @@
 /**
  * The child processes of `make run`: started in order, each awaited until it is ready, stopped in reverse order. They run
- * in sessions of their own, so Ctrl-C in a terminal reaches only us and the order holds. What a killed run left behind is
- * ended by the next one, which knows the processes from a file.
+ * in sessions of their own, so Ctrl-C in a terminal reaches only us and the order holds. One that ends by itself is started
+ * again, a few times; the others go on meanwhile. What a killed run left behind is ended by the next one, which knows the
+ * processes from a file.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isPortFree } from './free-port.js';
+import { listenError } from './free-port.js';
 import { writePrivateFile } from './private-file.js';
 import { processIdentity } from './process-identity.js';
+import { Restarts, type RestartTimes, restartTimesDefault } from './restarts.js';
 
 export interface Service {
   readonly name: string;
@@ -18,15 +20,17 @@ export interface Service {
   /** Answers 200 once the service can work. */
   readonly readyUrl: string;
   /** What it listens on, by the name of the setting: checked first, for another program there would answer for it. */
-  readonly ports: Readonly<Record<string, number>>;
+  readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** When it can no longer be kept running, the run ends with it; without this the others go on. */
+  readonly isVital: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 interface Running {
-  readonly name: string;
-  readonly child: ChildProcess;
+  readonly service: Service;
+  child: ChildProcess;
   /** Resolves with what to tell the user, when the process has ended. */
-  readonly ended: Promise<string>;
+  ended: Promise<string>;
 }
 
 interface RememberedProcess {
@@ -44,17 +48,23 @@ const leftOverLookMs = 50;
 export class Services {
   readonly #file: string;
   readonly #log: (line: string) => void;
+  readonly #times: RestartTimes;
   readonly #running: Running[] = [];
-  #stopping = false;
+  readonly #stop = new AbortController();
   #reportEnd: (line: string) => void = () => undefined;
-  /** Resolves with a line for the user when a service ended although nobody stopped it. */
+  /** Resolves with a line for the user when a vital service cannot be kept running. */
   readonly failed = new Promise<string>((resolve) => {
     this.#reportEnd = resolve;
   });
 
-  constructor(dataDir: string, log: (line: string) => void) {
+  constructor(dataDir: string, log: (line: string) => void, times: RestartTimes = restartTimesDefault) {
     this.#file = join(dataDir, 'processes.json');
     this.#log = log;
+    this.#times = times;
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** Ends what an earlier run left behind when it was killed. */
@@ -72,36 +82,63 @@ export class Services {
     await rm(this.#file, { force: true });
   }
 
-  /** Starts a service and waits until it is ready. Throws when it ends before, or is not ready in time. */
+  /**
+   * Starts a service and waits until it is ready; from then on it is started again when it ends by itself. Throws when it
+   * ends before, or is not ready in time.
+   */
   async start(service: Service): Promise<void> {
-    for (const [setting, port] of Object.entries(service.ports)) {
-      if (await isPortFree(port)) continue;
-      throw new Error(`port ${port} is taken by another program: stop it, or set ${setting} to a free port`);
-    }
-    const child = spawn(process.execPath, [service.script], {
-      detached: true,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: service.environment,
-    });
-    const ended = new Promise<string>((resolve) => {
-      child.once('error', (error) => resolve(`the ${service.name} could not be started: ${error.message}`));
-      child.once('exit', (code, signal) =>
-        resolve(`the ${service.name} ended with ${signal === null ? `exit code ${code}` : `signal ${signal}`}`),
-      );
-    });
-    this.#running.push({ name: service.name, child, ended });
+    await checkPorts(service);
+    const running: Running = { service, ...spawnService(service) };
+    this.#running.push(running);
     await this.#remember();
-    void ended.then((line) => {
-      if (!this.#stopping) this.#reportEnd(line);
-    });
-    const early = await Promise.race([this.#untilReady(service), ended]);
+    const early = await Promise.race([this.#untilReady(service), running.ended]);
     if (early !== undefined) throw new Error(early);
+    void this.#keepRunning(running);
+  }
+
+  async #keepRunning(running: Running): Promise<void> {
+    const { service } = running;
+    const restarts = new Restarts(this.#times);
+    for (;;) {
+      const line = await running.ended;
+      if (this.#stopping) return;
+      const delayMs = restarts.next();
+      if (delayMs === null) {
+        this.#gaveUp(service, line);
+        return;
+      }
+      this.#log(`${line}: starting it again in ${delayMs} ms (attempt ${restarts.attempt} of ${restarts.attemptsMax})`);
+      await delay(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      if (this.#stopping) return;
+      const { child, ended } = spawnService(service);
+      Object.assign(running, { child, ended });
+      await this.#remember();
+      void this.#reportReady(running, child);
+    }
+  }
+
+  async #reportReady(running: Running, child: ChildProcess): Promise<void> {
+    const { service } = running;
+    const isCurrent = (): boolean => !this.#stopping && running.child === child && child.exitCode === null;
+    try {
+      await this.#untilReady(service, isCurrent);
+      if (isCurrent()) this.#log(`the ${service.name} is ready again`);
+    } catch (error) {
+      this.#log((error as Error).message);
+    }
+  }
+
+  #gaveUp({ name, isVital }: Service, line: string): void {
+    const sentence = `${line}, and does not stay up: not starting it again`;
+    if (isVital) this.#reportEnd(sentence);
+    else this.#log(`${sentence}; the rest goes on without the ${name} until make run is started again`);
   }
 
   /** Stops all services, the last one first, and waits for each to finish its work. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    for (const { name, child, ended } of this.#running.reverse()) {
+    this.#stop.abort();
+    for (const { service, child, ended } of this.#running.reverse()) {
+      const { name } = service;
       if (child.pid === undefined) continue;
       child.kill('SIGTERM');
       const timer = setTimeout(() => {
@@ -121,17 +158,17 @@ export class Services {
   }
 
   async #remember(): Promise<void> {
-    const processes: RememberedProcess[] = this.#running.map(({ name, child }) => ({
-      name,
+    const processes: RememberedProcess[] = this.#running.map(({ service, child }) => ({
+      name: service.name,
       pid: child.pid ?? 0,
       identity: processIdentity(child.pid ?? 0),
     }));
     await writePrivateFile(this.#file, JSON.stringify(processes));
   }
 
-  async #untilReady(service: Service): Promise<undefined> {
+  async #untilReady(service: Service, isWanted = () => !this.#stopping): Promise<undefined> {
     const deadlineMs = Date.now() + readyWaitMs;
-    while (!this.#stopping) {
+    while (isWanted()) {
       const response = await fetch(service.readyUrl, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
       // An unread body would keep its connection.
       await response?.body?.cancel();
@@ -143,4 +180,30 @@ export class Services {
     }
     return undefined;
   }
+}
+
+async function checkPorts({ ports }: Service): Promise<void> {
+  for (const [setting, { host, port }] of Object.entries(ports)) {
+    const code = await listenError(port, host);
+    if (code === '') continue;
+    if (code === 'EADDRINUSE') {
+      throw new Error(`port ${port} is taken by another program: stop it, or set ${setting} to a free port`);
+    }
+    throw new Error(`cannot listen on ${host}:${port} (${code}): set HOST to an address of this machine`);
+  }
+}
+
+function spawnService({ name, script, environment }: Service): Pick<Running, 'child' | 'ended'> {
+  const child = spawn(process.execPath, [script], {
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: environment,
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`the ${name} could not be started: ${error.message}`));
+    child.once('exit', (code, signal) =>
+      resolve(`the ${name} ended with ${signal === null ? `exit code ${code}` : `signal ${signal}`}`),
+    );
+  });
+  return { child, ended };
 }

@@ -1,13 +1,14 @@
 /** Settings from the environment. */
 import { join } from 'node:path';
 import t from 'tap';
-import { readInteger, readSettings } from './settings.js';
+import { localUrl, readInteger, readSettings } from './settings.js';
 
 t.test('everything has a default', async (t) => {
   t.same(readSettings({}), {
     dataDir: join(process.cwd(), '.data'),
     databaseUrl: '',
     host: '127.0.0.1',
+    opsHost: '127.0.0.1',
     authPort: 8080,
     opsPort: 8081,
     apiPort: 3000,
@@ -24,3 +25,13 @@ t.test('a bad value is named with its bounds', async (t) => {
   t.equal(readInteger({ N: '' }, 'N', 7, 1, 9), 7, 'an empty value is none');
   t.equal(readInteger({ N: '9' }, 'N', 7, 1, 9), 9);
 });
+
+t.test(
+  'a server is reached at the address that it listens on, or at loopback when that is every address',
+  async (t) => {
+    t.equal(localUrl('127.0.0.2', 3000), 'http://127.0.0.2:3000');
+    t.equal(localUrl('0.0.0.0', 3000), 'http://127.0.0.1:3000');
+    t.equal(localUrl('::', 3000), 'http://[::1]:3000');
+    t.equal(localUrl('::1', 3000), 'http://[::1]:3000');
+  },
+);

@@ -6,6 +6,7 @@ export interface DeploySettings {
   /** Empty: the embedded Postgres. */
   readonly databaseUrl: string;
   readonly host: string;
+  readonly opsHost: string;
   readonly authPort: number;
   readonly opsPort: number;
   readonly apiPort: number;
@@ -18,15 +19,22 @@ export class SettingError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export function readSettings(environment: Environment = process.env): DeploySettings {
-  const { DATA_DIR, DATABASE_URL, HOST } = environment;
+  const { DATA_DIR, DATABASE_URL, HOST, OPS_HOST } = environment;
   return {
     dataDir: resolve(DATA_DIR || '.data'),
     databaseUrl: DATABASE_URL ?? '',
     host: HOST || '127.0.0.1',
+    opsHost: OPS_HOST || '127.0.0.1',
     authPort: readInteger(environment, 'AUTH_PORT', 8080, 1, 65_535),
     opsPort: readInteger(environment, 'OPS_PORT', 8081, 1, 65_535),
     apiPort: readInteger(environment, 'API_PORT', 3000, 1, 65_535),
   };
+}
+
+/** Where on this machine a server that listens on `host` answers: an address for all interfaces is none to connect to. */
+export function localUrl(host: string, port: number): string {
+  const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 
 /** An integer from the environment; an absent or empty value means `fallback`. Throws SettingError. */

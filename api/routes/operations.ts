@@ -4,6 +4,7 @@ import { closed, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 
 const Answer = closed({ status: Type.String() });
+const NotReady = closed({ status: Type.String(), reasons: Type.Array(Type.String()) });
 const Component = closed({ status: Type.Enum(['healthy', 'unhealthy', 'disabled']), detail: Type.String() });
 const Report = closed({
   status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
@@ -25,11 +26,12 @@ export function operationsRoutes({ health, telemetry }: Services) {
       ...common,
       url: '/readyz',
       summary: 'Whether requests are served',
-      schemas: { responses: { 200: Answer, 503: Answer } },
+      schemas: { responses: { 200: Answer, 503: NotReady } },
       handler: async (_request, reply) => {
-        if (health.isReady()) return { status: 'ready' };
+        const reasons = health.notReady();
+        if (reasons.length === 0) return { status: 'ready' };
         reply.code(503);
-        return { status: 'not ready' };
+        return { status: 'not ready', reasons };
       },
     }),
     route({

@@ -57,11 +57,14 @@ export class ApiProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves once requests are served. Throws with what it said when it ends instead. */
-  async ready(): Promise<void> {
+  /**
+   * Resolves once requests are served. Throws with what it said when it ends instead.
+   * @param path `/livez` where Postgres is away: the API starts without it, and is not ready
+   */
+  async ready(path: '/readyz' | '/livez' = '/readyz'): Promise<void> {
     const giveUpAtMs = performance.now() + readyWaitMs;
     for (;;) {
-      const status = await fetch(`${this.url}/readyz`).then(
+      const status = await fetch(`${this.url}${path}`).then(
         (response) => response.status,
         () => 0,
       );

@@ -1,0 +1,209 @@
+/** `make run` in real processes: what ends by itself is started again, and everything goes on without a person. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { until } from '../engine/testing/engine-process.js';
+import { findFreePort } from './free-port.js';
+
+t.setTimeout(0);
+
+const host = '127.0.0.2';
+const recoveryMs = 60_000;
+
+class Run {
+  readonly #child: ChildProcess;
+  readonly ended: Promise<unknown[]>;
+  logged = '';
+
+  constructor(
+    readonly dataDir: string,
+    readonly ports: { readonly auth: number; readonly ops: number; readonly api: number },
+  ) {
+    const { PATH = '', HOME = '' } = process.env;
+    this.#child = spawn(process.execPath, [fileURLToPath(new URL('./run.js', import.meta.url))], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH,
+        HOME,
+        HOST: host,
+        DATA_DIR: dataDir,
+        AUTH_PORT: String(ports.auth),
+        OPS_PORT: String(ports.ops),
+        API_PORT: String(ports.api),
+        PROCESSOR_USER: 'processor',
+        PROCESSOR_PASSWORD: 'a-password-of-the-tests',
+        FEED_STALE_MS_MAX: '4000',
+        DEADLINE_MS: '1000',
+      },
+    });
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.logged += text;
+      });
+    }
+    this.ended = once(this.#child, 'close');
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  interrupt(): void {
+    this.#child.kill('SIGINT');
+  }
+
+  async statuses(): Promise<number[]> {
+    const urls = [`http://127.0.0.1:${this.ports.ops}/readyz`, `http://${host}:${this.ports.api}/readyz`];
+    return Promise.all(
+      urls.map((url) =>
+        fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      ),
+    );
+  }
+
+  async ready(what: string): Promise<void> {
+    await until(what, async () => (await this.statuses()).every((status) => status === 200), recoveryMs, 50);
+  }
+
+  async #json(url: string, body: object, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(10_000),
+    });
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  authorize(id: string): Promise<Record<string, unknown>> {
+    const message = { id, type: 'authorization', card: 'card_demo', amount: 1, currency: 'USD' };
+    const basic = Buffer.from('processor:a-password-of-the-tests').toString('base64');
+    const authorization = `Basic ${basic}`;
+    return this.#json(`http://${host}:${this.ports.auth}/v1/authorizations`, message, { authorization });
+  }
+
+  async signsIn(): Promise<boolean> {
+    const body = { email: 'test@example.com', password: 'password123' };
+    const url = `http://${host}:${this.ports.api}/api/auth/login`;
+    return typeof (await this.#json(url, body).catch(() => ({ token: null }))).token === 'string';
+  }
+
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${this.ports.ops}/metrics`)).text();
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${name}{partition="0"}`))
+        ?.split(' ')[1],
+    );
+  }
+
+  async pids(): Promise<{ engine: number; api: number; postgres: number }> {
+    const list = JSON.parse(await readFile(join(this.dataDir, 'processes.json'), 'utf8')) as {
+      name: string;
+      pid: number;
+    }[];
+    const pidOf = (wanted: string) => list.find(({ name }) => name === wanted)!.pid;
+    const lines = (await readFile(join(this.dataDir, 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
+    return { engine: pidOf('engine'), api: pidOf('api'), postgres: Number(lines[0]) };
+  }
+}
+
+t.test('what ends by itself under make run is started again, and everything goes on', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
+  await chmod(dataDir, 0o755);
+  const ports = { auth: await findFreePort(), ops: await findFreePort(), api: await findFreePort() };
+  const run = new Run(dataDir, ports);
+  t.teardown(async () => {
+    if (run.isAlive) run.interrupt();
+    await run.ended;
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  await until('make run says that it is ready', () => /^ready$/m.test(run.logged) || !run.isAlive, 120_000);
+  t.ok(run.isAlive, 'HOST=127.0.0.2 is probed where it listens');
+  t.same(await run.statuses(), [200, 200]);
+  const first = await run.authorize('first');
+  t.equal(first['approved'], true);
+  let asked = 0;
+  const approves = async () => (await run.authorize(`more-${++asked}`).catch(() => ({}) as never))['approved'] === true;
+  const settles = async () => {
+    const sequence = await run.metric('journal_sequence');
+    await until('what was decided is settled', async () => (await run.metric('shipper_sequence')) >= sequence, 60_000);
+  };
+
+  await t.test('Postgres is killed', async (t) => {
+    const { postgres } = await run.pids();
+    process.kill(postgres, 'SIGKILL');
+    t.ok(await approves(), 'a known card is decided meanwhile');
+    await until('it is said', () => run.logged.includes(`Postgres (process ${postgres}) ended by itself`), recoveryMs);
+    await until('it is started again', () => /Postgres runs again/.test(run.logged), recoveryMs);
+    t.not((await run.pids()).postgres, postgres);
+    await run.ready('both are ready');
+    await until('people sign in', () => run.signsIn(), recoveryMs);
+    await until('cards are approved', approves, recoveryMs);
+    await settles();
+  });
+
+  await t.test('the API is killed, and the engine does not notice', async (t) => {
+    const before = await run.pids();
+    process.kill(before.api, 'SIGKILL');
+    t.ok(await approves());
+    await until(
+      'it is said',
+      () => /the api ended with signal SIGKILL: starting it again/.test(run.logged),
+      recoveryMs,
+    );
+    await run.ready('it is back');
+    await until('people sign in', () => run.signsIn(), recoveryMs);
+    t.equal((await run.pids()).engine, before.engine);
+  });
+
+  await t.test('the engine is killed, and its answers stay', async (t) => {
+    const before = await run.pids();
+    process.kill(before.engine, 'SIGKILL');
+    await until('it is back', () => /the engine is ready again/.test(run.logged), recoveryMs);
+    await run.ready('both are ready');
+    const { responseTimeMs: _, ...again } = await run.authorize('first');
+    const { responseTimeMs: __, ...before1 } = first;
+    t.same(again, before1);
+    t.ok(await approves());
+    t.equal((await run.pids()).api, before.api);
+    await settles();
+  });
+
+  await t.test('Postgres stands still: neither is ready once nothing can be approved', async (t) => {
+    const { postgres } = await run.pids();
+    const children = execFileSync('ps', ['--ppid', String(postgres), '-o', 'pid='], { encoding: 'utf8' });
+    const pids = [postgres, ...children.trim().split(/\s+/).map(Number)];
+    const signalAll = (signal: NodeJS.Signals) => {
+      for (const pid of pids) {
+        try {
+          process.kill(pid, signal);
+        } catch {
+          // Some end by themselves in between.
+        }
+      }
+    };
+    signalAll('SIGSTOP');
+    try {
+      await until('both say so', async () => (await run.statuses()).every((status) => status === 503), recoveryMs);
+      t.match(await run.authorize('while stale'), { approved: false });
+    } finally {
+      signalAll('SIGCONT');
+    }
+    await run.ready('both are ready');
+    await until('cards are approved', approves, recoveryMs);
+    await settles();
+  });
+
+  run.interrupt();
+  t.same(await run.ended, [0, null]);
+  t.match(run.logged, /^stopped$/m);
+});
