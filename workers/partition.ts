@@ -347,6 +347,7 @@ export class Partition {
       this.#question.chain = chain;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.namedByOriginal = this.#namedByOriginal;
+      this.#question.idIsSpent = request.type === MessageType.incremental && this.#isTombstone(request);
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question, request);
       if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
@@ -396,6 +397,13 @@ export class Partition {
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
     return this.books.chains.find(request.source, request.id.start, request.id.end) >= 0;
+  }
+
+  /** Whether the message's own id is the name of a tombstone: its reversal overtook it. */
+  #isTombstone({ source, id }: Request): boolean {
+    const { chains } = this.books;
+    const slot = chains.find(source, id.start, id.end);
+    return slot >= 0 && chains.status(slot) === ChainStatus.tombstone;
   }
 
   /** Declines #request because its id is taken; nothing of what was decided has been applied yet. */
@@ -506,13 +514,18 @@ export class Partition {
     if (record >= 0) {
       this.#originalKnown = true;
       readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
-      // What was declined, or taken back, opened nothing and added nothing that a later message could follow.
-      if (!this.#recordOutcome.approved) return chainAbsent;
-      this.#rootSource = this.#recordBytes;
-      readRecordRoot(this.#recordView, 0, this.#root);
-      const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
-      if (chain >= 0) return chain;
-      this.#root.end = this.#root.start;
+      // What was declined, or taken back, opened nothing and added nothing that a later message could follow. Only a
+      // transaction whose opening was taken back may live on through what followed it: the books know.
+      const isOpening = this.#recordView.getUint16(RecordOffset.rootLength, true) === 0;
+      const mayLiveOn = isOpening && this.#recordView.getUint8(RecordOffset.type) === MessageType.late;
+      if (!this.#recordOutcome.approved && !mayLiveOn) return chainAbsent;
+      if (!mayLiveOn) {
+        this.#rootSource = this.#recordBytes;
+        readRecordRoot(this.#recordView, 0, this.#root);
+        const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+        if (chain >= 0) return chain;
+        this.#root.end = this.#root.start;
+      }
     }
     const rootId = this.#roots.get(byteText(request.source, original));
     if (rootId !== undefined) {
@@ -654,14 +667,20 @@ export class Partition {
   /** An approval that missed its deadline is taken back by a record of its own; its id is answered system_error. */
   #takeBack(slab: Slab, index: number): void {
     const location = slab.request.readDoubleLE(slab.start[index]!);
-    const length = this.#journal.read(location, this.#recordBytes);
-    if (length < 0) {
+    if (!this.#readApproval(location)) {
       // The lane keeps it first in line, and sends it again.
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
-    // Its segment is not retired before the front has published that nothing in it can be taken back any more.
-    assert(isWholeRecord(this.#recordView, 0, length), 'an approval to take back is not in the journal');
+    const isFollowUp = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
+    let openingTakenBack = false;
+    if (isFollowUp) {
+      // The look at the chain's first message reads over the record in hand.
+      readRecordRoot(this.#recordView, 0, this.#root);
+      const root = this.#recordBytes.slice(this.#root.start, this.#root.end);
+      openingTakenBack = this.#isTakenBack(root);
+      assert(this.#readApproval(location), 'a record that was read a moment ago can be read again');
+    }
     this.#request = this.#internal;
     const request = this.#request;
     readRecordRequest(this.#recordBytes, this.#recordView, 0, request);
@@ -680,7 +699,8 @@ export class Partition {
     this.#parties.cardNumber = this.#recordView.getFloat64(RecordOffset.cardNumber, true);
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
-    decideLate(this.books, account, chain, approval, this.#outcome);
+    decideLate(this.books, account, chain, approval, openingTakenBack, this.#outcome);
+    if (!isFollowUp) this.#root.end = this.#root.start;
     request.askedType = request.type;
     request.type = MessageType.late;
     this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
@@ -692,6 +712,21 @@ export class Partition {
     const end = slab.end[index]!;
     if (question < end) codec.read(this.#recordRequest, slab.request, question, end);
     this.#write(slab, index, codec, question < end ? this.#recordRequest : request, this.#outcome);
+  }
+
+  /** Reads the record of an approval that is to be taken back. @returns false when its file cannot be read now */
+  #readApproval(location: number): boolean {
+    const length = this.#journal.read(location, this.#recordBytes);
+    if (length < 0) return false;
+    // Its segment is not retired before the front has published that nothing in it can be taken back any more.
+    assert(isWholeRecord(this.#recordView, 0, length), 'an approval to take back is not in the journal');
+    return true;
+  }
+
+  /** Whether the newest record of that id took its approval back. */
+  #isTakenBack(id: Uint8Array): boolean {
+    const slot = this.#findRecord(id, { start: 0, end: id.length }, true);
+    return slot >= 0 && this.#recordView.getUint8(RecordOffset.type) === MessageType.late;
   }
 
   #expire(slab: Slab, index: number): void {

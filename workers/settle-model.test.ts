@@ -160,6 +160,7 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       type === MessageType.refund ? approvedAmount : 0,
       spendDay,
       effects.spend,
+      0,
       number,
     );
   }

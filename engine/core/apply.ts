@@ -93,6 +93,7 @@ export function applyOutcome(
       request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
       outcome.spendDay,
       outcome.spendAmountDelta,
+      outcome.expiresAtMs,
       sequence,
     );
   }

@@ -61,7 +61,7 @@ t.test('a chain leaves memory only after the books have all of it', (t) => {
         if (full) continue;
         if (slot >= 0) {
           const chain = model.get(id)!;
-          chains.move(slot, ChainStatus.open, amount, 0, 0, 10, amount, sequence);
+          chains.move(slot, ChainStatus.open, amount, 0, 0, 10, amount, 0, sequence);
           chain.held += amount;
           chain.sequence = sequence;
         } else {
@@ -93,7 +93,7 @@ t.test('the chain that a message is about is not the one that gives up its place
   const slot = chains.open(a, 0, 1, stateOf(100), 1);
   t.equal(chains.makeRoom(1), true, 'the only chain is settled: its place can be had');
   t.equal(chains.find(a, 0, 1), slot, 'but it is still there');
-  chains.move(slot, ChainStatus.open, -40, 40, 0, 10, 0, 2);
+  chains.move(slot, ChainStatus.open, -40, 40, 0, 10, 0, 0, 2);
   t.equal(chains.makeRoom(1), false, 'what was moved is not settled any more');
   t.equal(chains.held(chains.find(a, 0, 1)), 60);
   t.throws(() => chains.open(b, 0, 1, stateOf(1), 3), InvariantError);
@@ -148,18 +148,18 @@ t.test('everything that a chain is opened with can be read back', (t) => {
 t.test('the newest part of a hold follows the newest day that spent, and is never more than is held', (t) => {
   const chains = new Chains(1);
   const slot = chains.open(Buffer.from('a'), 0, 1, { ...stateOf(100), newestAmount: 100 }, 1);
-  chains.move(slot, ChainStatus.open, 50, 0, 0, 11, 50, 2);
+  chains.move(slot, ChainStatus.open, 50, 0, 0, 11, 50, 0, 2);
   t.same([chains.newestDay(slot), chains.newestAmount(slot)], [11, 50]);
-  chains.move(slot, ChainStatus.open, 20, 0, 0, 11, 20, 3);
+  chains.move(slot, ChainStatus.open, 20, 0, 0, 11, 20, 0, 3);
   t.same([chains.newestDay(slot), chains.newestAmount(slot)], [11, 70]);
-  chains.move(slot, ChainStatus.open, -30, 0, 0, 10, -30, 4);
+  chains.move(slot, ChainStatus.open, -30, 0, 0, 10, -30, 0, 4);
   t.same(
     [chains.newestDay(slot), chains.newestAmount(slot)],
     [11, 70],
     'an older day took nothing from the newest part',
   );
-  chains.move(slot, ChainStatus.open, -100, 100, 0, 11, 0, 5);
+  chains.move(slot, ChainStatus.open, -100, 100, 0, 11, 0, 0, 5);
   t.same([chains.newestDay(slot), chains.newestAmount(slot)], [11, 40], 'what was cleared is not given back');
-  t.throws(() => chains.move(slot, ChainStatus.open, -41, 0, 0, 11, -41, 6), InvariantError);
+  t.throws(() => chains.move(slot, ChainStatus.open, -41, 0, 0, 11, -41, 0, 6), InvariantError);
   t.end();
 });

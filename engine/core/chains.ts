@@ -179,7 +179,10 @@ export class Chains {
     return slot;
   }
 
-  /** Applies the effects of one message to its chain. */
+  /**
+   * Applies the effects of one message to its chain.
+   * @param expiresAtMs when what is held lapses from now on; 0 when the message does not change that
+   */
   move(
     slot: number,
     status: ChainStatus,
@@ -188,6 +191,7 @@ export class Chains {
     refundedDelta: number,
     spendDay: number,
     spendAmountDelta: number,
+    expiresAtMs: number,
     sequence: number,
   ): void {
     const base = slot * cells;
@@ -196,6 +200,7 @@ export class Chains {
     numbers[base + Cell.held]! += heldDelta;
     numbers[base + Cell.posted]! += postedDelta;
     numbers[base + Cell.refunded]! += refundedDelta;
+    if (expiresAtMs > 0) numbers[base + Cell.expiresAtMs] = expiresAtMs;
     const newestDay = this.newestDay(slot);
     let newestAmount = this.newestAmount(slot);
     if (spendAmountDelta > 0 && spendDay > newestDay) {

@@ -152,7 +152,7 @@ t.test('an outcome says what is posted only for a command, and a take-back of on
   t.equal(world.late('d'), null, 'it is no approval that could be late');
   const outcome = new Outcome();
   // Nobody asks for it; if somebody did, the money would stay where it is.
-  decideLate(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), outcome);
+  decideLate(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), false, outcome);
   t.equal(outcome.fundsDelta, 0);
   t.end();
 });

@@ -146,6 +146,19 @@ table(
 );
 
 table(
+  'a reversal that overtakes its increment spends the id of the increment',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 500            -> approved 00 500 500/500/0
+  r1 reversal C 50 original=i1      -> original_not_found 25 0 500/500/0
+  i1 incremental C 50 original=a1   -> original_closed 84 0 500/500/0
+  i2 incremental C 50 original=a1   -> approved 00 50 450/550/0
+  chain a1                          -> open 550/0 refunded=0
+  `,
+);
+
+table(
   'a clearing for less frees the rest when it is the last one',
   `
   account A funds=1000
@@ -282,6 +295,56 @@ table(
   expire a1                           -> approved 00 300 900/0/100
   chain a1                            -> completed 0/100 refunded=0
   used card C lifetime                -> 100/1
+  `,
+);
+
+table(
+  'a transaction that holds nothing and waits for a clearing that never comes closes when its time is over',
+  `
+  account A funds=1000
+  card C of A U
+  at 2026-11-02T10:00:00Z
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  c1 clearing C 400 original=a1 more  -> approved 00 400 600/0/400
+  a2 authorization C 100              -> approved 00 100 500/100/400
+  c2 clearing C 100 original=a2 more  -> approved 00 100 500/0/500
+  f2 refund C 100 original=a2         -> approved 00 100 600/0/400
+  expire a1                           -> nothing
+  at +7d
+  expire a1                           -> approved 00 0 600/0/400
+  chain a1                            -> completed 0/400 refunded=0
+  expire a1                           -> nothing
+  expire a2                           -> approved 00 0 600/0/400
+  chain a2                            -> completed 0/0 refunded=100
+  used card C lifetime                -> 500/2
+  `,
+);
+
+table(
+  'an increment renews the life of the whole hold, and never shortens it',
+  `
+  account A funds=10000
+  card C of A U
+  at 2026-11-02T10:00:00Z
+  a1 authorization C 5000                 -> approved 00 5000 5000/5000/0
+  c1 clearing C 5000 original=a1 more     -> approved 00 5000 5000/0/5000
+  a2 authorization C 100                  -> approved 00 100 4900/100/5000
+  a3 authorization C 10 mcc=7011          -> approved 00 10 4890/110/5000
+  at +6d
+  i2 incremental C 100 original=a2        -> approved 00 100 4790/210/5000
+  i3 incremental C 1 original=a3          -> approved 00 1 4789/211/5000
+  at +2d
+  i1 incremental C 4000 original=a1       -> approved 00 4000 789/4211/5000
+  expire a1                               -> nothing
+  expire a2                               -> nothing
+  at +5d
+  expire a2                               -> approved 00 200 989/4011/5000
+  expire a3                               -> nothing
+  expire a1                               -> nothing
+  at +2d
+  expire a1                               -> approved 00 4000 4989/11/5000
+  at +15d
+  expire a3                               -> approved 00 11 5000/0/5000
   `,
 );
 
@@ -552,6 +615,29 @@ table(
   chain a1                            -> open 50/0 refunded=0
   used card C daily                   -> 50/1
   late i1                             -> system_error 96 0 1000/0/0
+  chain a1                            -> declined 0/0 refunded=0
+  used card C daily                   -> 0/0
+  a2 authorization C 400              -> approved 00 400 600/400/0
+  i2 incremental C 50 original=a2     -> approved 00 50 550/450/0
+  late i2                             -> system_error 96 0 600/400/0
+  late a2                             -> system_error 96 0 1000/0/0
+  chain a2                            -> declined 0/0 refunded=0
+  used card C daily                   -> 0/0
+  `,
+);
+
+table(
+  'a late increment that was the last of a reversed authorization closes it, and the count is given back once',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+  r1 reversal C 400 original=a1       -> approved 00 400 950/50/0
+  late i1                             -> system_error 96 0 1000/0/0
+  chain a1                            -> reversed 0/0 refunded=0
+  used card C daily                   -> 0/0
+  i2 incremental C 5 original=a1      -> original_closed 84 0 1000/0/0
   `,
 );
 
@@ -1155,7 +1241,7 @@ t.test('taking back what was taken back already moves nothing', (t) => {
   world.late('a1');
   const first = Object.assign(new Outcome(), world.outcome);
   const second = new Outcome();
-  decideLate(world.books, world.books.accounts.find(1), world.chain('a1'), first, second);
+  decideLate(world.books, world.books.accounts.find(1), world.chain('a1'), first, false, second);
   t.equal(second.heldDelta, 0);
   t.equal(second.spendAmountDelta, 0);
   t.equal(second.availableMinor, 1000);

@@ -59,6 +59,8 @@ export class Question {
   namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
+  /** A reversal of this very message came before it and spent its id. */
+  idIsSpent = false;
   /** Stamped once on arrival, wall clock milliseconds since 1970. */
   nowMs = 0;
 }
@@ -90,6 +92,7 @@ class Context {
   /** Day on which the message spends. */
   spendDay = 0;
   nowMs = 0;
+  idIsSpent = false;
 }
 
 const unknownCard: CardProfile = {
@@ -190,6 +193,7 @@ export class Decider {
     context.account = account;
     context.chain = question.chain;
     context.nowMs = question.nowMs;
+    context.idIsSpent = question.idIsSpent;
     context.day = accounts.zone(account).dayOf(question.nowMs);
     context.spendDay = spendDayOf(books, card, context.day);
     context.cardRules = card.rules;
@@ -352,7 +356,7 @@ function originalClosed(context: Context): boolean {
     case T.advice:
       return status === ChainStatus.tombstone && !context.replacesHold;
     case T.incremental:
-      return status !== ChainStatus.open;
+      return status !== ChainStatus.open || context.idIsSpent;
     case T.reversal:
       // Reversed or expired already: a second reversal is acknowledged and changes nothing. Posted money is for a refund.
       return status === ChainStatus.completed;
@@ -506,7 +510,7 @@ function effects(context: Context): void {
 }
 
 function authorize(context: Context, amountMinor: number): void {
-  const { outcome, request, policy, spendDay } = context;
+  const { outcome, request, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
   outcome.opensChain = true;
   if (request.capture) {
@@ -516,7 +520,7 @@ function authorize(context: Context, amountMinor: number): void {
   } else {
     outcome.heldDelta = amountMinor;
     outcome.chainStatus = ChainStatus.open;
-    outcome.expiresAtMs = context.nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
+    outcome.expiresAtMs = lapsesAtMs(context);
   }
   outcome.spendDay = spendDay;
   outcome.spendAmountDelta = amountMinor;
@@ -539,11 +543,18 @@ function replaceHold(context: Context): void {
   }
 }
 
+/** When a hold that is taken or grows now lapses. */
+function lapsesAtMs({ request, policy, nowMs }: Context): number {
+  return nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
+}
+
 function increase(context: Context): void {
-  const { outcome, request, spendDay } = context;
+  const { outcome, request, books, chain, spendDay } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.heldDelta = request.amountMinor;
   outcome.chainStatus = ChainStatus.open;
+  // The whole hold lives on with its newest part. An increment need not repeat the category of a long stay.
+  outcome.expiresAtMs = Math.max(books.chains.expiresAtMs(chain), lapsesAtMs(context));
   outcome.spendDay = spendDay;
   outcome.spendAmountDelta = request.amountMinor;
 }
@@ -657,14 +668,16 @@ function refund(context: Context): void {
 
 /**
  * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
- * the same batch). The outcome becomes the id's answer: declined, system_error.
+ * the same batch).
  * @param approval the outcome that was journaled
+ * @param openingTakenBack the approval is a follow-up, and the message that opened its chain was taken back as well
  */
 export function decideLate(
   books: Books,
   account: number,
   chain: number,
   approval: Readonly<Outcome>,
+  openingTakenBack: boolean,
   outcome: Outcome,
 ): void {
   const { chains, accounts } = books;
@@ -674,42 +687,52 @@ export function decideLate(
   outcome.amountMinor = approval.amountMinor;
   // What was taken back already (or never approved) has nothing left to take: its deltas point the other way.
   if (chain !== chainAbsent && approval.approved) {
+    const status = chains.status(chain);
     const released = Math.min(approval.heldDelta, chains.held(chain));
     const unposted = Math.min(approval.postedDelta, Math.max(0, chains.posted(chain)));
     const taken = released + unposted;
-    // Nothing came of the chain: its last money goes now. (When it was reversed in between, there is nothing to take and
-    // the count was given back already; when an increment or a clearing lives on, so does the chain.)
-    const emptied =
-      approval.opensChain && taken > 0 && released === chains.held(chain) && unposted === chains.posted(chain);
     outcome.heldDelta = 0 - released;
     outcome.postedDelta = 0 - unposted;
     outcome.spendDay = approval.spendDay;
     outcome.spendAmountDelta = 0 - taken;
-    outcome.spendCountDelta = emptied ? 0 - approval.spendCountDelta : 0;
-    outcome.chainStatus = emptied ? ChainStatus.declined : chains.status(chain);
+    // When the chain was reversed in between, there is nothing to take, and the count was given back already. When another
+    // increment or a clearing lives on, so does the chain, and it counts.
+    const isEmpty = taken > 0 && released === chains.held(chain) && unposted === chains.posted(chain);
+    if (isEmpty) {
+      outcome.olderSpendDay = chains.firstDay(chain);
+      outcome.olderSpendCountDelta = -1;
+    }
+    const nothingCameOfIt = approval.opensChain || openingTakenBack;
+    outcome.chainStatus = isEmpty ? (nothingCameOfIt ? ChainStatus.declined : ChainStatus.reversed) : status;
   }
   outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
   outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
 }
 
-/** A hold whose lifetime ended. @returns false when there is nothing left to release. */
+/**
+ * A transaction whose lifetime ended: what it still holds is released, and it closes, also where a clearing that was not
+ * the last one has left nothing to hold.
+ * @returns false when its time has not come, or it is closed
+ */
 export function decideExpiry(books: Books, chain: number, nowMs: number, outcome: Outcome): boolean {
   const { chains } = books;
   outcome.reset();
-  if (chains.held(chain) === 0 || chains.expiresAtMs(chain) > nowMs) return false;
+  const held = chains.held(chain);
+  const isClosed = held === 0 && chains.status(chain) !== ChainStatus.open;
+  if (isClosed || chains.expiresAtMs(chain) > nowMs) return false;
   outcome.approved = true;
   outcome.reason = Reason.approved;
-  const held = chains.held(chain);
   outcome.amountMinor = held;
   outcome.approvedAmountMinor = held;
-  outcome.chainStatus = chains.posted(chain) > 0 ? ChainStatus.completed : ChainStatus.expired;
-  outcome.heldDelta = -held;
+  const cameOfIt = chains.posted(chain) > 0 || chains.refunded(chain) > 0;
+  outcome.chainStatus = cameOfIt ? ChainStatus.completed : ChainStatus.expired;
+  outcome.heldDelta = 0 - held;
   const newest = Math.min(held, chains.newestAmount(chain));
   outcome.spendDay = chains.newestDay(chain);
   outcome.spendAmountDelta = 0 - newest;
   outcome.olderSpendDay = chains.firstDay(chain);
-  outcome.olderSpendAmountDelta = newest - held;
-  outcome.olderSpendCountDelta = outcome.chainStatus === ChainStatus.expired ? -1 : 0;
+  outcome.olderSpendAmountDelta = 0 - (held - newest);
+  outcome.olderSpendCountDelta = cameOfIt ? 0 : -1;
   return true;
 }
 

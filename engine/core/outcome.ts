@@ -39,7 +39,7 @@ export class Outcome {
   olderSpendDay = 0;
   olderSpendAmountDelta = 0;
   olderSpendCountDelta = 0;
-  /** When the hold lapses, wall clock milliseconds; 0 when the message opens no hold. */
+  /** When the hold lapses, wall clock milliseconds; 0 when the message neither opens nor renews one. */
   expiresAtMs = 0;
   /** The chain's status after this message, see ChainStatus. */
   chainStatus: ChainStatus = ChainStatus.none;

@@ -121,7 +121,7 @@ export class Generator {
   readonly #users: UserConfig[] = [];
   readonly #cards: CardConfig[] = [];
   readonly #issued: Message[] = [];
-  /** Authorizations whose reversal was sent before them. */
+  /** Authorizations and increments whose reversal was sent before them. */
   readonly #overtaken: Message[] = [];
   #counter = 0;
 
@@ -167,9 +167,9 @@ export class Generator {
     const what = random.next();
     if (what < 0.04) return this.#change();
     if (what < 0.08 && this.#issued.length > 0) return { kind: 'expire', id: this.#recent().id };
-    if (what < 0.11 && this.#issued.length > 0) return { kind: 'late', id: this.#newestQuestion().id };
-    if (what < 0.17 && this.#options.repeats && this.#issued.length > 0) return this.#again();
-    if (what < 0.2 && this.#overtaken.length > 0) return this.#issue(this.#overtaken.shift()!);
+    if (what < 0.14 && this.#issued.length > 0) return { kind: 'late', id: this.#newestQuestion().id };
+    if (what < 0.2 && this.#options.repeats && this.#issued.length > 0) return this.#again();
+    if (what < 0.23 && this.#overtaken.length > 0) return this.#issue(this.#overtaken.shift()!);
     return this.#issue(this.#message());
   }
 
@@ -257,7 +257,10 @@ export class Generator {
     if (type === 'advice' && random.chance(0.5)) return { ...this.#followUp(id, type), ...this.#said() };
     if (!follows) return this.#question(id, type);
     if (this.#options.overtakes && type === 'reversal' && random.chance(0.08)) {
-      const overtaken = this.#question(`m${++this.#counter}`, random.chance(0.8) ? 'authorization' : 'advice');
+      const overtakenId = `m${++this.#counter}`;
+      const overtaken = random.chance(0.3)
+        ? this.#followUp(overtakenId, 'incremental')
+        : this.#question(overtakenId, random.chance(0.8) ? 'authorization' : 'advice');
       this.#overtaken.push(overtaken);
       return { id, type, card: overtaken.card, original: overtaken.id };
     }

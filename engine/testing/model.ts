@@ -46,7 +46,9 @@ export interface Transaction {
   readonly firstDay: string;
   /** The last day on which it spent. What was spent before it is given back as of the first day. */
   newestDay: string;
-  readonly expiresAtMs: number;
+  expiresAtMs: number;
+  /** The approval that opened it was taken back; what followed it may live on. */
+  isTakenBack: boolean;
 }
 
 /** One entry in somebody's windows. */
@@ -236,10 +238,11 @@ export class Model {
       const unposted = least(took.posted, posted > 0n ? posted : 0n);
       this.#unhold(transaction, released, took.day);
       transaction.cleared -= unposted;
-      const empty =
-        took.opened && released + unposted > 0n && heldOf(transaction) === 0n && postedOf(transaction) === 0n;
-      if (empty) transaction.status = 'declined';
-      this.#spend(transaction.card, took.day, -(released + unposted), empty ? -1 : 0);
+      if (took.opened) transaction.isTakenBack = true;
+      const empty = released + unposted > 0n && heldOf(transaction) === 0n && postedOf(transaction) === 0n;
+      if (empty) transaction.status = transaction.isTakenBack ? 'declined' : 'reversed';
+      if (empty) this.#spend(transaction.card, transaction.firstDay, 0n, -1);
+      this.#spend(transaction.card, took.day, -(released + unposted), 0);
     }
     const card = this.#cards.get(message.card)!;
     const answer = refusal('system_error', message, this.available(card.account));
@@ -252,9 +255,10 @@ export class Model {
     const transaction = this.#transaction(id);
     if (transaction === undefined) return null;
     const held = heldOf(transaction);
-    if (held === 0n || nowMs < transaction.expiresAtMs) return null;
+    if (transaction.status !== 'open' || nowMs < transaction.expiresAtMs) return null;
     this.#release(transaction, held);
-    transaction.status = postedOf(transaction) > 0n ? 'completed' : 'expired';
+    const cameOfIt = postedOf(transaction) > 0n || transaction.refunded > 0n;
+    transaction.status = cameOfIt ? 'completed' : 'expired';
     if (transaction.status === 'expired') this.#spend(transaction.card, transaction.firstDay, 0n, -1);
     return held;
   }
@@ -302,7 +306,8 @@ export class Model {
     if (!isAmountValid(message)) return ['amount_invalid'];
     if (type === 'incremental' || type === 'reversal') {
       if (about === null) return ['original_not_found'];
-      if (type === 'incremental' && about.status !== 'open') return ['original_closed'];
+      const isSpent = this.#transaction(message.id)?.status === 'tombstone';
+      if (type === 'incremental' && (about.status !== 'open' || isSpent)) return ['original_closed'];
       if (type === 'reversal' && about.status === 'completed') return ['original_closed'];
     }
     if (isOpening(message) && about !== null && about.id === message.id) {
@@ -371,7 +376,7 @@ export class Model {
           approved = available;
           partial = true;
         }
-        const long = isLongStay(message.mcc) ? this.#policy.holdLongMs : this.#policy.holdMs;
+        const long = this.#lifeOf(message);
         const capture = message.capture === true;
         transaction = this.#open(message.id, card, capture ? 'completed' : 'open', day, nowMs + long);
         if (capture) transaction.cleared = approved;
@@ -383,6 +388,7 @@ export class Model {
       case 'incremental':
         about!.parts.push({ day, held: asked });
         about!.newestDay = day;
+        about!.expiresAtMs = Math.max(about!.expiresAtMs, nowMs + this.#lifeOf(message));
         this.#spend(about!.card, day, asked, 0);
         took = { day, held: asked, posted: 0n, opened: false };
         break;
@@ -431,6 +437,10 @@ export class Model {
     about.parts.push({ day, held: added });
     about.newestDay = day;
     this.#spend(about.card, day, added, 0);
+  }
+
+  #lifeOf(message: Message): number {
+    return isLongStay(message.mcc) ? this.#policy.holdLongMs : this.#policy.holdMs;
   }
 
   #reverse(about: Transaction, amount: bigint): void {
@@ -485,6 +495,7 @@ export class Model {
       firstDay: day,
       newestDay: day,
       expiresAtMs,
+      isTakenBack: false,
     };
     this.#transactions.push(transaction);
     return transaction;

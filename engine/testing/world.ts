@@ -6,7 +6,15 @@
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
 import { Chains } from '../core/chains.js';
-import { channelNames, isNeverLate, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
+import {
+  ChainStatus,
+  channelNames,
+  isNeverLate,
+  MessageType,
+  messageTypeNames,
+  Protocol,
+  packLetters,
+} from '../core/codes.js';
 import { type Books, chainAbsent, Decider, decideExpiry, decideLate, type Policy, Question } from '../core/decide.js';
 import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
@@ -169,6 +177,8 @@ export class World {
     this.question.chain = this.#resolve(message);
     this.question.namedByOriginal = this.#isNamedByOriginal(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
+    const own = message.type === 'incremental' ? this.chain(message.id) : -1;
+    this.question.idIsSpent = own >= 0 && this.books.chains.status(own) === ChainStatus.tombstone;
     this.question.nowMs = this.nowMs;
     this.#decider.decide(this.question, this.request);
     return answerOf(this.outcome, this.request.type);
@@ -214,8 +224,10 @@ export class World {
     this.#approvals.delete(id);
     fillRequest(this.request, { id, type: 'late', card: '' });
     const account = this.books.accounts.find(approval.parties.accountNumber);
-    const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(this.#roots.get(id)!);
-    decideLate(this.books, account, chain, approval.outcome, this.outcome);
+    const root = this.#roots.get(id)!;
+    const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(root);
+    const openingTakenBack = root !== id && this.#roots.get(root) === '';
+    decideLate(this.books, account, chain, approval.outcome, openingTakenBack, this.outcome);
     this.#apply(account, chain, approval.parties);
     this.#roots.set(id, '');
     return answerOf(this.outcome, MessageType.late);
