@@ -76,7 +76,7 @@ t.test('whatever was tampered with is found', async (t) => {
     [
       'a hold that was deleted',
       "delete from transactions where id = 'a'",
-      /transaction a: holds .* its events give 100/,
+      /transaction a of partition 0: holds .* its events give 100/,
     ],
     [
       'a posting that is not double entry',

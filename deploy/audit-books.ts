@@ -53,12 +53,15 @@ const checks: readonly string[] = [
      select account_id, sum(held_amount) as held, sum(posted_amount) as posted from transactions group by account_id
    ) as t on t.account_id = a.id
    where a.held <> coalesce(t.held, 0) or a.posted <> coalesce(t.posted, 0)`,
-  `select format('transaction %s: holds %s and posted %s, but its events give %s and %s', coalesce(t.id, e.id),
-     t.held_amount, t.posted_amount, e.held, e.posted) as finding
-   from transactions t full join (
-     select transaction_id as id, sum(held_delta) as held, sum(posted_delta) as posted
-     from transaction_events group by transaction_id
-   ) as e on e.id = t.id
+  `select format('transaction %s of partition %s: holds %s and posted %s, but its events give %s and %s',
+     name_id(coalesce(t.name, e.name)), coalesce(t.partition, e.partition), t.held_amount, t.posted_amount, e.held,
+     e.posted) as finding
+   from (
+     select transaction_name(id, occurrence) as name, partition, held_amount, posted_amount from transactions
+   ) as t full join (
+     select transaction_id as name, partition, sum(held_delta) as held, sum(posted_delta) as posted
+     from transaction_events group by transaction_id, partition
+   ) as e on e.name = t.name and e.partition = t.partition
    where coalesce(t.held_amount, 0) <> coalesce(e.held, 0) or coalesce(t.posted_amount, 0) <> coalesce(e.posted, 0)`,
   `select format('money of an account that does not exist: number %s', l.account_id) as finding
    from (
@@ -66,6 +69,13 @@ const checks: readonly string[] = [
        or external_delta <> 0
      union select account_id from ledger_adjustments
    ) as l where l.account_id is null or not exists (select from accounts where id = l.account_id)`,
+  // An account has one writer: its partition alone may write of it.
+  `select format('account %s is written by partitions %s', a.public_id, string_agg(w.partition::text, ' and '))
+     as finding
+   from (
+     select account_id, partition from transactions where account_id is not null
+     union select account_id, partition from transaction_events where account_id is not null
+   ) as w join accounts a on a.id = w.account_id group by a.id having count(*) > 1`,
   `select format('transaction %s holds %s although it is closed', id, held_amount) as finding from transactions
    where held_amount <> 0 and status <> 1`,
   `select format('the outside gave %s, the accounts have %s', -outside, funds) as finding

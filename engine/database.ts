@@ -133,7 +133,7 @@ export class Database {
   async warmUp(connectionCount = connectionsMax): Promise<void> {
     const all = Array.from({ length: connectionCount }, async () => {
       await this.loadCards([''], () => false);
-      await this.loadRecords(['']);
+      await this.loadRecords(0, ['']);
     });
     await Promise.all(all).catch(() => undefined);
   }
@@ -294,18 +294,18 @@ export class Database {
     return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs));
   }
 
-  /** Chains by their id, or by the id of a later message of theirs, with the books of their accounts. */
-  loadChains(ids: readonly string[]): Promise<LoadedKeys> {
-    return this.#lookUp((sql) => loadChains(sql, ids));
+  /** A partition's chains by their name, or by the id of a later message of theirs, with the books of their accounts. */
+  loadChains(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+    return this.#lookUp((sql) => loadChains(sql, partition, ids));
   }
 
-  /** Journal records of settled questions, by request id. */
-  async loadRecords(ids: readonly string[]): Promise<LoadedKeys> {
+  /** Journal records of a partition's settled questions, by request id: of one that was asked again, the newest. */
+  async loadRecords(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
     const records = await this.#lookUp(
       (sql) => sql<RecordRow[]>`
-      select distinct on (request_id) request_id as id, encode(record, 'base64') as record
-      from transaction_events where request_id = any(${ids as string[]})
-      order by request_id, at desc, sequence desc`,
+      select distinct on (request_id) request_id as id, sequence::float8 as sequence, encode(record, 'base64') as record
+      from transaction_events where request_id = any(${ids as string[]}) and partition = ${partition}
+      order by request_id, sequence desc`,
     );
     return { message: { records: [...records] }, found: new Set(records.map((row) => row.id)) };
   }
@@ -329,7 +329,7 @@ export class Database {
     for (const part of parts(keys.users)) spend.push(...(await spendRows(sql, [], part, [])));
     for (const part of parts(keys.accounts)) spend.push(...(await spendRows(sql, [], [], part)));
     const chains: ChainRow[] = [];
-    for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, part)));
+    for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, keys.partition, part)));
     const tombstones = await tombstoneRows(sql, keys.partition, keys.holdMs);
     return { accounts, users, spend, chains, tombstones };
   }
@@ -371,15 +371,15 @@ export class Database {
     return rows.map(({ token }) => token);
   }
 
-  /** Root ids of open holds of a partition whose lifetime ended, oldest first. */
+  /** Names of a partition's chains with open holds whose lifetime ended, oldest first. */
   async lapsedHolds(partition: number, nowMs: number, limit: number): Promise<string[]> {
     const rows = await this.#lookUp(
-      (sql) => sql<{ id: string }[]>`
-      select id from transactions
+      (sql) => sql<{ name: string }[]>`
+      select transaction_name(id, occurrence) as name from transactions
       where held_amount > 0 and expires_at <= ${new Date(nowMs)} and partition = ${partition}
       order by expires_at limit ${limit}`,
     );
-    return rows.map((row) => row.id);
+    return rows.map((row) => row.name);
   }
 
   /** Accounts with those public ids, with their owners and settled books; unknown ones are left out. */
@@ -468,32 +468,40 @@ function chainRow({ type, ...json }: ChainJson): ChainRow {
   return { ...json, status: chainStatus(json.status, type) };
 }
 
-async function chainRows(sql: postgres.Sql, ids: readonly string[]): Promise<ChainRow[]> {
+/**
+ * Chains of one partition: an id means nothing beyond it. A chain that gave its id up to a later one is found by its name
+ * only, which the look for lapsed holds knows.
+ */
+async function chainRows(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<ChainRow[]> {
   if (ids.length === 0) return [];
   const rows = await sql<{ json: ChainJson }[]>`
     with asked as (select unnest(${ids as string[]}::text[]) as asked_id),
-    direct as (select a.asked_id, t.id from asked a join transactions t on t.id = a.asked_id),
+    direct as (
+      select a.asked_id, a.asked_id as name from asked a
+      join transactions t on t.id = name_id(a.asked_id) and t.partition = ${partition}
+        and t.occurrence = name_occurrence(a.asked_id)),
     -- The id of a later message leads to its chain.
     indirect as (
-      select asked_id, id from (
-        select distinct on (a.asked_id) a.asked_id, e.transaction_id as id, e.approved
-        from asked a join transaction_events e on e.request_id = a.asked_id
+      select asked_id, name from (
+        select distinct on (a.asked_id) a.asked_id, e.transaction_id as name, e.approved
+        from asked a join transaction_events e on e.request_id = a.asked_id and e.partition = ${partition}
         where a.asked_id not in (select asked_id from direct)
         order by a.asked_id, e.sequence desc) newest
-      -- What was declined or taken back added nothing that could be followed.
-      where approved)
-    select json_build_object('id', t.id, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
+      -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.
+      where approved and name_occurrence(name) = 0)
+    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
       'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
-    from (select * from direct union all select * from indirect) k join transactions t on t.id = k.id
+    from (select * from direct union all select * from indirect) k
+    join transactions t on t.id = name_id(k.name) and t.partition = ${partition} and t.occurrence = name_occurrence(k.name)
     where t.account_id is not null`;
   return rows.map((row) => chainRow(row.json));
 }
 
-async function loadChains(sql: postgres.Sql, ids: readonly string[]): Promise<LoadedKeys> {
-  const chains = await chainRows(sql, ids);
+async function loadChains(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+  const chains = await chainRows(sql, partition, ids);
   const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
   const [accounts, users, spend] = await Promise.all([
     accountRows(
@@ -520,7 +528,7 @@ async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: numbe
       'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', 0, 'posted', 0, 'refunded', 0,
       'firstDay', 0, 'newestDay', 0, 'newestAmount', 0, 'expiresAtMs', 0) as json
     from transactions t
-    where t.type = ${MessageType.reversal} and t.partition = ${partition} and t.account_id is not null
+    where t.type = ${MessageType.reversal} and t.partition = ${partition} and t.occurrence = 0
       and t.created_at > ${new Date(Date.now() - holdMs)}
     order by t.created_at desc limit ${tombstonesMax}`;
   return rows.map((row) => chainRow(row.json));

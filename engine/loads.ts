@@ -196,9 +196,9 @@ export class Loads {
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
       case EntryStatus.needSeen:
-        return { ...(await database.loadRecords(keys)), foreign: nobody };
+        return { ...(await database.loadRecords(partition, keys)), foreign: nobody };
       default:
-        return { ...(await database.loadChains(keys)), foreign: nobody };
+        return { ...(await database.loadChains(partition, keys)), foreign: nobody };
     }
   }
 

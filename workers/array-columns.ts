@@ -33,11 +33,16 @@ export class ArrayColumns {
 
   /** A text that databaseText() has made storable. */
   addText(value: string): this {
-    return this.#append(`"${escapable.test(value) ? value.replace(escapableAll, '\\$&') : value}"`);
+    return this.#append(quoted(value));
   }
 
   addTextOrNull(value: string): this {
     return value === '' ? this.addNull() : this.addText(value);
+  }
+
+  /** Replaces the text of one column in a row that ended. */
+  replaceText(column: number, row: number, value: string): void {
+    this.#columns[column]![row] = quoted(value);
   }
 
   /** One literal per column. */
@@ -51,6 +56,9 @@ export class ArrayColumns {
   }
 }
 
+function quoted(value: string): string {
+  return `"${escapable.test(value) ? value.replace(escapableAll, '\\$&') : value}"`;
+}
 const escapable = /["\\]/;
 const escapableAll = /["\\]/g;
 

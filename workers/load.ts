@@ -11,6 +11,12 @@ import type { ChangedRows, LoadMessage, SeenRows } from '../engine/core/load-mes
 import type { Seen } from '../engine/core/seen.js';
 import { sharedRules } from './shared-rules.js';
 
+/** A record that the loader brought. */
+export interface Recalled {
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Remembers settled ids; what is in memory already is newer and stays. */
 export function loadSeen(rows: SeenRows, seen: Seen): void {
   const sequences = Buffer.from(rows.sequences, 'base64');
@@ -56,7 +62,7 @@ export function applyLoad(
   message: LoadMessage,
   books: Books,
   cards: Cards,
-  recalled: LRUCache<string, Uint8Array>,
+  recalled: LRUCache<string, Recalled>,
   roots: LRUCache<string, string>,
   accountIds: LRUCache<string, number>,
   shippedSequence: number,
@@ -92,5 +98,7 @@ export function applyLoad(
     if (chains.find(id, 0, id.length) >= 0 || !chains.makeRoom(shippedSequence)) continue;
     chains.open(id, 0, id.length, row, 0);
   }
-  for (const row of message.records ?? []) recalled.set(byteKey(row.id), Buffer.from(row.record, 'base64'));
+  for (const { id, sequence, record } of message.records ?? []) {
+    recalled.set(byteKey(id), { sequence, bytes: Buffer.from(record, 'base64') });
+  }
 }

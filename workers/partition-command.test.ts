@@ -37,7 +37,7 @@ function stage(accounts = 16) {
   /** The record that was journaled last comes back by the loader, as it does once its segment has gone. */
   const recall = (id: string) => {
     const record = Buffer.from(journal.frame.subarray(0, journal.view.getUint16(0, true))).toString('base64');
-    partition.load({ records: [{ id: `${commandIdPrefix}${id}`, record }] });
+    partition.load({ records: [{ id: `${commandIdPrefix}${id}`, sequence: journal.nextSequence - 1, record }] });
   };
   return { partition, journal, ask, recall };
 }

@@ -35,7 +35,7 @@ t.test('until all settled ids are known an unknown one is looked up, and what is
 
   const { partition, journal } = partitionWithCard();
   t.same(ask(partition, 0), { status: EntryStatus.needSeen, text: 'q' });
-  partition.load({ records: [{ id: 'q', record: record.toString('base64') }] });
+  partition.load({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
   t.same(ask(partition, 0), first, 'the loader brought it: told again');
   t.equal(journal.nextSequence, 1, 'and not decided anew');
   t.end();

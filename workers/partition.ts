@@ -48,7 +48,7 @@ import { Spend } from '../engine/core/spend.js';
 import { Users } from '../engine/core/users.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
-import { applyChanges, applyLoad, loadSeen } from './load.js';
+import { applyChanges, applyLoad, loadSeen, type Recalled } from './load.js';
 import { LookAhead, messagesAhead } from './look-ahead.js';
 import { sameQuestion } from './same-question.js';
 import type { SettledIds } from './settled-ids.js';
@@ -98,6 +98,8 @@ const notFound = -1;
 const needsLoading = -2;
 /** The file of its segment cannot be read now. */
 const unreadable = -3;
+/** For #recall: the newest record of the id, wherever it stands. */
+const anySequence = -1;
 /** Found, though not in the table of ids: the loader brought it. */
 const recalled = 2 ** 31;
 
@@ -146,7 +148,7 @@ export class Partition {
   readonly #recordView = new DataView(this.#recordBytes.buffer);
   readonly #recordRequest = new Request();
   readonly #recordOutcome = new Outcome();
-  readonly #recalled = new LRUCache<string, Uint8Array>({ max: recalledRecordsMax });
+  readonly #recalled = new LRUCache<string, Recalled>({ max: recalledRecordsMax });
   /** Root ids of chains that were asked for by the id of a later message. */
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
   /** Slots of accounts by public id. */
@@ -548,26 +550,30 @@ export class Partition {
   #findRecord(source: Uint8Array, id: TextSlice, absent: boolean): number {
     let slot = this.seen.find(source, id.start, id.end);
     while (slot >= 0) {
-      const length = this.#readRecord(slot, source, id);
+      const length = this.#readRecord(slot, source, id, absent);
       if (length < 0) return unreadable;
       if (length === 0 && !absent) return needsLoading;
       if (length > 0 && this.#recordIsNamed(source, id)) return slot;
       slot = this.seen.findNext();
     }
     // Right after a start the settled ids are still on their way into the table: one that was looked up stands here.
-    if (!this.#seenIsComplete && this.#recall(source, id) > 0) return recalled;
+    if (!this.#seenIsComplete && this.#recall(source, id, anySequence) > 0) return recalled;
     return notFound;
   }
 
-  /** Reads the record that the loader brought for that id into #recordBytes. @returns its length, 0 when there is none */
-  #recall(source: Uint8Array, id: TextSlice): number {
+  /**
+   * Reads the record that the loader brought for that id into #recordBytes.
+   * @param sequence the record's; an earlier one of the same id, which was forgotten meanwhile, is another question's
+   * @returns its length, 0 when there is none
+   */
+  #recall(source: Uint8Array, id: TextSlice, sequence: number): number {
     const record = this.#recalled.get(byteText(source, id));
-    if (record === undefined) return 0;
-    this.#recordBytes.set(record);
-    return record.length;
+    if (record === undefined || (sequence !== anySequence && record.sequence !== sequence)) return 0;
+    this.#recordBytes.set(record.bytes);
+    return record.bytes.length;
   }
 
-  #readRecord(slot: number, source: Uint8Array, id: TextSlice): number {
+  #readRecord(slot: number, source: Uint8Array, id: TextSlice, absent: boolean): number {
     const location = this.seen.location(slot);
     if (location !== locationSettled) {
       // It may not be on disk yet: asked twice within a moment, and both answers wait for the same sync.
@@ -576,7 +582,8 @@ export class Partition {
       if (length < 0) return unreadable;
       this.seen.markSettled(slot);
     }
-    return this.#recall(source, id);
+    // What the loader has just brought is the newest that there is.
+    return this.#recall(source, id, absent ? anySequence : this.seen.sequence(slot));
   }
 
   #recordIsNamed(source: Uint8Array, id: TextSlice): boolean {
@@ -788,6 +795,8 @@ export class Partition {
       this.books.chains.makeRoom(-1),
       'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
     );
+    if (outcome.tombstone) this.#forgetOlder(bytes, request.original);
+    else if (outcome.opensChain && outcome.approved) this.#forgetOlder(bytes, request.id);
     const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
@@ -797,6 +806,16 @@ export class Partition {
       hash64(bytes, request.id.start, request.id.end);
       this.seen.add(hashLow, hashHigh, sequence, location, earlier);
     }
+  }
+
+  /**
+   * What was loaded for the tail is as it was before the tail. A chain whose id the tail opens again was not in memory when
+   * that was decided, so it is not what the tail's follow-ups are about.
+   */
+  #forgetOlder(bytes: Uint8Array, id: TextSlice): void {
+    const { chains } = this.books;
+    const older = chains.find(bytes, id.start, id.end);
+    if (older >= 0) chains.forget(older);
   }
 }
 

@@ -6,6 +6,9 @@
  *  - money is summed per account;
  *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next round.
  * Rounds are bounded: a record that would need one more is refused, and starts the next stretch.
+ *
+ * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id and
+ * a declined one is set apart, named by its sequence; settle() does the same with rows of earlier stretches.
  */
 import { ChainStatus, MessageType, unpackLetters } from '../engine/core/codes.js';
 import { hash64, hashAsBigInt } from '../engine/core/hash.js';
@@ -20,6 +23,11 @@ const roundsMax = 8;
 /** A chain that this stretch opens, as it stands after the records so far. Column names of `transactions`. */
 interface OpenedChain {
   readonly id: string;
+  readonly sequence: number;
+  /** Opened by a refusal: nothing can follow it. */
+  readonly isRefusal: boolean;
+  /** 0: what follows the id belongs to it. */
+  occurrence: number;
   accountNumber: number;
   cardNumber: number;
   userNumber: number;
@@ -61,6 +69,8 @@ interface FollowUp {
   readonly spend: number;
   readonly forced: boolean;
   readonly atMs: number;
+  /** When the hold lapses now, where the message renewed it; else 0. */
+  readonly expiresAtMs: number;
 }
 
 interface Books {
@@ -92,6 +102,8 @@ const eventTypes = [
   ...['integer', 'integer', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint'],
   ...['bigint', 'float8', 'smallint', 'smallint', 'smallint', 'smallint', 'boolean', 'text', 'text'],
 ];
+/** Place of e_transaction. */
+const transactionColumn = eventTypes.length - 2;
 const openedTypes = [
   ...['text', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint'],
   ...['float8', 'float8', 'float8', 'integer', 'integer', 'smallint', 'smallint', 'smallint', 'smallint', 'smallint'],
@@ -99,6 +111,7 @@ const openedTypes = [
 ];
 const followUpTypes = [
   ...['text', 'smallint', 'bigint', 'bigint', 'bigint', 'bigint', 'integer', 'bigint', 'boolean', 'float8'],
+  'float8',
 ];
 const accountTypes = ['bigint', 'bigint', 'bigint', 'bigint'];
 const spendTypes = ['smallint', 'bigint', 'integer', 'bigint', 'bigint', 'bigint', 'bigint'];
@@ -117,7 +130,11 @@ export class SettleFold {
   readonly #view: DataView;
   readonly #root = { start: 0, end: 0 };
   readonly #events = new ArrayColumns(eventTypes.length);
+  readonly #firstSequence: number;
+  /** By id. */
   readonly #opened = new Map<string, OpenedChain>();
+  /** Openings that another one of the same id has set apart. */
+  readonly #apart: OpenedChain[] = [];
   readonly #followUpRounds: FollowUp[][] = [];
   /** Chain id → rounds used. */
   readonly #followed = new Map<string, number>();
@@ -128,7 +145,9 @@ export class SettleFold {
   #bytesStart = 0;
   #bytesEnd = 0;
 
-  constructor(source: Uint8Array) {
+  /** @param firstSequence of the first record that will be added */
+  constructor(source: Uint8Array, firstSequence: number) {
+    this.#firstSequence = firstSequence;
     this.#source = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
     this.#view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   }
@@ -150,9 +169,10 @@ export class SettleFold {
     const length = view.getUint16(offset + O.length, true);
     if (this.#count === 0) this.#bytesStart = offset;
     this.#bytesEnd = offset + length;
-    this.#count++;
-    this.#addEvent(offset, flags, requestId, idEnd, chainId);
-    this.#addChain(offset, flags, requestId, chainId);
+    const sequence = this.#firstSequence + this.#count++;
+    const isApart = this.#isApart(flags, chainId);
+    this.#addEvent(offset, flags, requestId, idEnd, isApart ? nameOf(chainId, sequence) : chainId);
+    this.#addChain(offset, flags, requestId, chainId, sequence, isApart);
     this.#addBooks(offset);
     this.#addSpend(offset);
     return true;
@@ -191,17 +211,23 @@ export class SettleFold {
 
   #fits(offset: number, flags: number, chainId: string): boolean {
     if (this.#count === 0) return true;
-    const rounds = this.#followed.get(chainId);
-    if (rounds !== undefined) {
-      // Openings are written before follow-ups: one that comes after a follow-up of its tombstone waits its turn.
-      if (rounds >= roundsMax || (flags & (RecordFlag.opensChain | RecordFlag.tombstone)) !== 0) return false;
-    }
+    if (opens(flags) && !isRefusal(flags)) {
+      // Openings are written before follow-ups, so those of the older transaction must be written first; and what the older
+      // one was is for settle() to see.
+      if (this.#followed.has(chainId) || this.#opened.get(chainId)?.isRefusal === false) return false;
+    } else if (!opens(flags) && (this.#followed.get(chainId) ?? 0) >= roundsMax) return false;
     for (const level of levels) {
       // One record adds on two days at most.
       const entity = this.#spend.get(entityNumber(this.#view, offset, level) * 4 + level);
       if (entity !== undefined && entity.rounds + 2 > roundsMax) return false;
     }
     return true;
+  }
+
+  /** A refusal takes nothing from a transaction that can be followed. */
+  #isApart(flags: number, chainId: string): boolean {
+    if (!isRefusal(flags)) return false;
+    return this.#followed.has(chainId) || this.#opened.get(chainId)?.isRefusal === false;
   }
 
   #addEvent(offset: number, flags: number, requestId: string, idEnd: number, chainId: string): void {
@@ -237,12 +263,24 @@ export class SettleFold {
       .endRow();
   }
 
-  #addChain(offset: number, flags: number, requestId: string, chainId: string): void {
+  #addChain(
+    offset: number,
+    flags: number,
+    requestId: string,
+    chainId: string,
+    sequence: number,
+    isApart: boolean,
+  ): void {
     const chainStatus = this.#view.getUint8(offset + O.chainStatus);
-    const isTombstone = (flags & RecordFlag.tombstone) !== 0;
-    if ((flags & RecordFlag.opensChain) !== 0 || isTombstone) {
-      const known = this.#opened.get(chainId);
-      this.#opened.set(chainId, this.#open(offset, flags, chainId, isTombstone, known));
+    if (opens(flags)) {
+      const chain = this.#open(offset, flags, chainId, sequence);
+      if (isApart) {
+        chain.occurrence = sequence;
+        this.#apart.push(chain);
+        return;
+      }
+      this.#setApart(chainId);
+      this.#opened.set(chainId, chain);
       return;
     }
     // A refused follow-up, a verification, a balance inquiry.
@@ -263,8 +301,18 @@ export class SettleFold {
     rows.push(followUp);
   }
 
-  #open(offset: number, flags: number, id: string, isTombstone: boolean, known: OpenedChain | undefined): OpenedChain {
+  /** A refusal of this stretch gives its id to the next opening. */
+  #setApart(id: string): void {
+    const refusal = this.#opened.get(id);
+    if (refusal === undefined) return;
+    refusal.occurrence = refusal.sequence;
+    this.#apart.push(refusal);
+    this.#events.replaceText(transactionColumn, refusal.sequence - this.#firstSequence, nameOf(id, refusal.sequence));
+  }
+
+  #open(offset: number, flags: number, id: string, sequence: number): OpenedChain {
     const view = this.#view;
+    const isTombstone = (flags & RecordFlag.tombstone) !== 0;
     const type = view.getUint8(offset + O.type);
     const approvedAmount = isTombstone ? 0 : view.getFloat64(offset + O.approvedAmount, true);
     const held = view.getFloat64(offset + O.heldDelta, true);
@@ -282,14 +330,17 @@ export class SettleFold {
     const merchantNameEnd = merchantNameStart + view.getUint16(offset + O.merchantNameLength, true);
     return {
       id,
+      sequence,
+      isRefusal: isRefusal(flags),
+      occurrence: 0,
       accountNumber: view.getFloat64(offset + O.accountNumber, true),
       cardNumber: view.getFloat64(offset + O.cardNumber, true),
       userNumber: view.getFloat64(offset + O.userNumber, true),
       amount: isTombstone ? 0 : view.getFloat64(offset + O.answerAmount, true),
       approvedAmount,
-      held: held + (known?.held ?? 0),
-      posted: view.getFloat64(offset + O.postedDelta, true) + (known?.posted ?? 0),
-      refunded: (type === MessageType.refund ? approvedAmount : 0) + (known?.refunded ?? 0),
+      held,
+      posted: view.getFloat64(offset + O.postedDelta, true),
+      refunded: type === MessageType.refund ? approvedAmount : 0,
       newestSpendAmount: Math.min(view.getFloat64(offset + O.spendAmountDelta, true), held),
       expiresAtMs: view.getFloat64(offset + O.expiresAtMs, true),
       createdAtMs: atMs,
@@ -337,6 +388,7 @@ export class SettleFold {
       spend: view.getFloat64(offset + O.spendAmountDelta, true),
       forced: view.getUint8(offset + O.detail) === detailForcePost,
       atMs: view.getFloat64(offset + O.arrivalMs, true),
+      expiresAtMs: view.getFloat64(offset + O.expiresAtMs, true),
     };
   }
 
@@ -403,9 +455,9 @@ export class SettleFold {
 
   #openedColumns(): string[] {
     const columns = new ArrayColumns(openedTypes.length);
-    for (const chain of this.#opened.values()) {
+    for (const chain of [...this.#opened.values(), ...this.#apart]) {
       columns
-        .addText(chain.id)
+        .addText(nameOf(chain.id, chain.occurrence))
         .addPositive(chain.accountNumber)
         .addPositive(chain.cardNumber)
         .addPositive(chain.userNumber)
@@ -452,6 +504,7 @@ export class SettleFold {
         .add(row.spend)
         .add(row.forced)
         .add(row.atMs)
+        .addPositive(row.expiresAtMs)
         .endRow();
     }
     return [roundEnds(this.#followUpRounds), ...columns.literals()];
@@ -516,7 +569,21 @@ function applyFollowUp(chain: OpenedChain, row: FollowUp): void {
   }
   chain.newestSpendAmount = Math.max(0, Math.min(chain.newestSpendAmount, chain.held));
   chain.forced ||= row.forced;
+  if (chain.expiresAtMs > 0) chain.expiresAtMs = Math.max(chain.expiresAtMs, row.expiresAtMs);
   chain.updatedAtMs = row.atMs;
+}
+
+function opens(flags: number): boolean {
+  return (flags & (RecordFlag.opensChain | RecordFlag.tombstone)) !== 0;
+}
+
+function isRefusal(flags: number): boolean {
+  return (flags & RecordFlag.opensChain) !== 0 && (flags & RecordFlag.approved) === 0;
+}
+
+/** As transaction_name() in the database: the name of a row within its partition. */
+function nameOf(id: string, occurrence: number): string {
+  return occurrence === 0 ? id : `\u0002${occurrence}:${id}`;
 }
 
 /** Statuses as `transactions` has them: a tombstone shows as reversed, and what opened nothing was declined. */

@@ -53,7 +53,7 @@ async function chain(sql: postgres.Sql, id: string): Promise<Record<string, unkn
   const [row] = await sql`
     select status, type, reason, amount, approved_amount, held_amount, posted_amount, refunded_amount, forced,
       newest_spend_day, newest_spend_amount
-    from transactions where id = ${id}`;
+    from transactions where id = ${id} order by type = ${MessageType.reversal}, created_at desc limit 1`;
   return Object.fromEntries(Object.entries(row ?? {}).map(([key, value]) => [key, numeric(value)]));
 }
 
@@ -354,16 +354,145 @@ t.test('every kind of message leaves its chain and its account as it should', as
   }
 });
 
-t.test('a second opening of one transaction settles nothing', async (t) => {
+/** Rows of an id: the one that what follows the id belongs to comes first. */
+async function occurrences(sql: postgres.Sql, id: string): Promise<(number | null)[][]> {
+  const rows = await sql<Record<string, string | null>[]>`
+    select partition, account_id, type, status, held_amount, posted_amount from transactions where id = ${id}
+    order by partition, occurrence <> 0, created_at`;
+  return rows.map((row) => Object.values(row).map((value) => (value === null ? null : Number(value))));
+}
+
+const { authorization: auth, reversal, clearing, expiry } = MessageType;
+const { open, completed, reversed, expired, declined } = ChainStatus;
+const tombstoneOf = (original: string, id: string): RecordSketch => ({
+  id,
+  original,
+  type: reversal,
+  tombstone: true,
+  approved: false,
+  reason: Reason.originalNotFound,
+  status: ChainStatus.none,
+});
+
+t.test('an id that is opened again gets a row of its own, and nothing is written into another one', async (t) => {
+  const refusal: RecordSketch = { id: 'a', amount: 5000, approved: false };
+  const unknownCard = { ...refusal, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 };
+  const hold = { ...authorization, amount: 70, held: 70, spend: 70 };
+  const clear = {
+    id: 'c',
+    root: 'a',
+    original: 'a',
+    type: clearing,
+    status: completed,
+    amount: 70,
+    held: -70,
+    posted: 70,
+  };
+  const cases: { name: string; records: RecordSketch[]; rows: (number | null)[][]; books: number[] }[] = [
+    {
+      name: 'declined, and approved when it is asked again: what follows belongs to the approval',
+      records: [refusal, hold, clear],
+      rows: [
+        [0, 1, auth, completed, 0, 70],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'approved, and declined when it is asked again: what follows belongs to the approval',
+      records: [hold, refusal, clear],
+      rows: [
+        [0, 1, auth, completed, 0, 70],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'approved twice: what follows belongs to the newer one, and the older hold lapses under its own name',
+      records: [
+        { ...hold, amount: 30, held: 30, spend: 30 },
+        { ...hold, account: 2, card: 2, user: 2 },
+        { id: 'c', root: 'a', original: 'a', type: clearing, status: completed, held: -70, posted: 70, account: 2 },
+        { id: '', root: '\u0002-2:a', type: expiry, status: expired, held: -30 },
+      ],
+      rows: [
+        [0, 2, auth, completed, 0, 70],
+        [0, 1, auth, expired, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'declined three times, each a row',
+      records: [refusal, { ...refusal, account: 2 }, { ...refusal, account: 3 }],
+      rows: [
+        [0, 3, auth, declined, 0, 0],
+        [0, 1, auth, declined, 0, 0],
+        [0, 2, auth, declined, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a reversal of an authorization whose card was unknown then leaves a tombstone beside it',
+      records: [unknownCard, tombstoneOf('a', 'r'), { ...refusal, reason: Reason.originalClosed }],
+      rows: [
+        [0, 1, reversal, reversed, 0, 0],
+        [0, null, auth, declined, 0, 0],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a forgotten tombstone gives its id to an authorization',
+      records: [tombstoneOf('a', 'r'), hold],
+      rows: [
+        [0, 1, auth, open, 70, 0],
+        [0, 1, reversal, reversed, 0, 0],
+      ],
+      books: [1000, 930, 70, 0],
+    },
+    {
+      name: 'a clearing that stands alone under the id of an older transaction',
+      records: [hold, { id: 'a', type: clearing, status: completed, amount: 20, posted: 20, account: 2 }],
+      rows: [
+        [0, 2, clearing, completed, 0, 20],
+        [0, 1, auth, open, 70, 0],
+      ],
+      books: [1000, 930, 70, 0],
+    },
+  ];
   const sql = await ledger(t);
-  await settleAll(sql, [{ ...authorization, id: 'a', amount: 100, held: 100 }]);
-  const row = await chain(sql, 'a');
-  await t.rejects(
-    settleAll(sql, [{ ...authorization, id: 'a', amount: 70, held: 70 }], 2),
-    /transaction a of account .* cannot become one of account/,
-  );
-  t.same(await chain(sql, 'a'), row);
-  t.equal(await eventCount(sql), 1);
+  for (const { name, records, rows, books: expectedBooks } of cases) {
+    t.test(name, async (t) => {
+      const timed = records.map((record, index) => ({ ...record, atMs: 1_750_000_000_000 + index }));
+      for (const isWhole of [true, false]) {
+        await empty(sql);
+        if (isWhole) await settleAll(sql, timed);
+        else for (const [index, record] of timed.entries()) await settleAll(sql, [record], index + 1);
+        const how = isWhole ? 'in one stretch' : 'one by one';
+        t.same(await occurrences(sql, 'a'), rows, how);
+        t.same(await books(sql), expectedBooks, how);
+        t.same((await auditBooks(sql)).findings, [], how);
+      }
+    });
+  }
+});
+
+t.test('partitions that meet on an id write rows of their own', async (t) => {
+  const sql = await ledger(t);
+  await sql`insert into journal_positions (partition, partition_count) values (1, 2)`;
+  const settleIn = (partition: number, sketches: readonly RecordSketch[], firstSequence = 1) =>
+    settle(sql, { partition, firstSequence, ...writeRecords(sketches) });
+  await settleIn(0, [tombstoneOf('a', 'r')]);
+  await settleIn(1, [{ ...authorization, account: 2, card: 2, user: 2 }]);
+  await settleIn(0, [{ id: 'a', amount: 5, approved: false, reason: Reason.originalClosed }], 2);
+  await settleIn(1, [{ id: 'x', root: 'a', type: clearing, status: completed, held: -100, posted: 80, account: 2 }], 2);
+  t.same(await occurrences(sql, 'a'), [
+    [0, 1, reversal, reversed, 0, 0],
+    [0, 1, auth, declined, 0, 0],
+    [1, 2, auth, completed, 0, 80],
+  ]);
+  t.same((await auditBooks(sql)).findings, []);
+  await t.rejects(sql`update transactions set account_id = 3 where partition = 1`, /cannot become one of account/);
 });
 
 t.test('a transaction keeps its owner, its merchant and its times', async (t) => {
@@ -443,7 +572,7 @@ t.test('an event keeps the record byte by byte, and the history of a chain is fo
       Buffer.from(source.subarray(offsets[index]!, offsets[index + 1] ?? source.length)),
     );
   }
-  const history = await sql<{ request_id: string }[]>`select request_id from transaction_history('a')`;
+  const history = await sql<{ request_id: string }[]>`select request_id from transaction_history(0, 'a')`;
   t.same(
     history.map((event) => event.request_id),
     ['a', 'c'],
@@ -474,7 +603,7 @@ t.test(
         { ledger: 'external', amount: '-500' },
       ],
     );
-    t.equal((await sql`select 1 from transaction_history(${id})`).length, 1);
+    t.equal((await sql`select 1 from transaction_history(0, ${id})`).length, 1);
     t.equal((await sql`select 1 from transactions`).length, 0);
     t.equal((await sql`select 1 from spend_windows`).length, 0);
     t.same((await auditBooks(sql)).findings, []);

@@ -97,8 +97,8 @@ export async function readJournalPosition(sql: postgres.Sql, partition: number):
 export async function settle(sql: postgres.Sql, batch: SettleBatch): Promise<SettleResult> {
   let settled = 0;
   while (settled < batch.offsets.length) {
-    const fold = new SettleFold(batch.source);
     const first = settled;
+    const fold = new SettleFold(batch.source, batch.firstSequence + first);
     while (settled < batch.offsets.length && fold.count < settleRecordsMax && fold.add(batch.offsets[settled]!)) {
       settled++;
     }

@@ -82,7 +82,7 @@ export class PersonalHistory {
   async #copyWindow(partition: string, before: number): Promise<number> {
     const { last, chains } = await nextWindow(this.#database, partition, before, windowMax);
     for (let start = 0; start < chains.length; start += chainsMax) {
-      const documents = await readChains(this.#database, chains.slice(start, start + chainsMax));
+      const documents = await readChains(this.#database, partition, chains.slice(start, start + chainsMax));
       if (documents.length > 0) await this.#history.write(documents);
       this.copied += documents.length;
     }

@@ -2,6 +2,7 @@
  * Transactions from the settled ledger in Postgres. Every list walks an index in its own order and stops at the page's
  * end; every query carries the owner.
  */
+import { MessageType } from '../../engine/core/codes.js';
 import type { Principal } from '../http/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { type Scope, scopeOf } from './tenancy.js';
@@ -29,6 +30,13 @@ import {
 
 type Fragment = ReturnType<Sql>;
 
+/** Where a transaction's events are. */
+interface Place {
+  readonly partition: number;
+  readonly name: string;
+  readonly accountNumber: number;
+}
+
 export class PostgresTransactions implements TransactionStore {
   readonly #database: Database;
 
@@ -51,26 +59,31 @@ export class PostgresTransactions implements TransactionStore {
 
   async find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
     const scope = scopeOf(principal);
+    // An id that came again after it was forgotten names several transactions: the newest of this caller's is meant.
     const [row] = await this.#database.run(
       'transactions.find',
-      (sql) => sql<TransactionRow[]>`
-        select ${transactionColumns(sql)} from transactions t
+      (sql) => sql<(TransactionRow & Place)[]>`
+        select ${transactionColumns(sql)}, t.partition, transaction_name(t.id, t.occurrence) as name,
+          t.account_id as "accountNumber"
+        from transactions t
         join accounts a on a.id = t.account_id and a.owner_key = ${scope.ownerKey}
         join cards c on c.id = t.card_id
-        where t.id = ${transactionId} ${onlyUser(sql, scope)}`,
+        where t.id = ${transactionId} ${isShown(sql)} ${onlyUser(sql, scope)}
+        order by t.created_at desc limit 1`,
     );
     if (row === undefined) return null;
+    const { partition, name, accountNumber, ...shown } = row;
     const events = await this.#database.run(
       'transactions.events',
       (sql) => sql<EventRow[]>`
         select * from (
-          select ${eventColumns(sql)}, e.partition, e.sequence from transaction_history(${transactionId}) e
-          where e.account_id = (select t.account_id from transactions t where t.id = ${transactionId})
-          order by e.partition desc, e.sequence desc limit ${eventsMax}
+          select ${eventColumns(sql)}, e.sequence from transaction_history(${partition}, ${name}) e
+          where e.account_id = ${accountNumber}
+          order by e.sequence desc limit ${eventsMax}
         ) newest
-        order by partition, sequence`,
+        order by sequence`,
     );
-    return { ...transactionOf(row), events: events.map(eventOf) };
+    return { ...transactionOf(shown), events: events.map(eventOf) };
   }
 
   async spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]> {
@@ -135,12 +148,18 @@ function conditionsOf(
   { after }: TransactionPage,
 ): Fragment {
   return sql`
+    ${isShown(sql)}
     ${after === null ? sql`` : sql`and (t.created_at, t.id) < (${after[0]}::timestamptz, ${after[1]})`}
     ${status === undefined ? sql`` : sql`and t.status = ${statusNumber(status)}`}
     ${from === undefined ? sql`` : sql`and t.created_at >= ${from}::timestamptz`}
     ${to === undefined ? sql`` : sql`and t.created_at < ${to}::timestamptz`}
     ${min === undefined ? sql`` : sql`and t.amount >= ${min}`}
     ${max === undefined ? sql`` : sql`and t.amount <= ${max}`}`;
+}
+
+/** A reversal that came before its authorization keeps a row, which no customer has made. */
+function isShown(sql: Sql): Fragment {
+  return sql`and t.type <> ${MessageType.reversal}`;
 }
 
 function onlyUser(sql: Sql, scope: Scope): Fragment {

@@ -178,7 +178,7 @@ t.test('both stores', async (t) => {
       .findOne({ userId: 'usr_1', status: 'completed' });
     const { _id, ...rest } = stored!;
     await history.write([{ ...rest, _id: String(_id), status: 'pending', eventCount: 1 } as never]);
-    t.match(await history.find(personal(1), String(_id)), { status: 'completed' });
+    t.match(await history.find(personal(1), String(rest['transactionId'])), { status: 'completed' });
     await crashed.stop();
   });
 

@@ -35,7 +35,7 @@ try {
   for (let done = 0; done < records; done += batchSize) {
     const { source, offsets } = writeRecords(sketches(done, Math.min(batchSize, records - done)));
     let startedMs = performance.now();
-    const fold = new SettleFold(source);
+    const fold = new SettleFold(source, 1);
     for (const offset of offsets) fold.add(offset);
     fold.columns();
     foldMs += performance.now() - startedMs;

@@ -68,6 +68,8 @@ export class Chains {
   #hand = 0;
   /** Settled chain whose place the next open() takes; −1 for none. */
   #victim = -1;
+  /** Place that forget() left; −1 for none. */
+  #free = -1;
 
   /** @param capacity most chains in memory */
   constructor(capacity: number) {
@@ -135,6 +137,13 @@ export class Chains {
     return tombstone >= 0;
   }
 
+  /** Takes a chain out; the next open() takes its place. */
+  forget(slot: number): void {
+    assert(this.#free < 0, 'a chain takes the place of one that was forgotten at once');
+    this.#evict(slot);
+    this.#free = slot;
+  }
+
   #evict(slot: number): void {
     this.#table.remove(slot);
     this.#size--;
@@ -144,7 +153,10 @@ export class Chains {
   /** Opens a chain named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
   open(bytes: Uint8Array, start: number, end: number, state: ChainState, sequence: number): number {
     let slot = this.#used;
-    if (slot < this.capacity) this.#used++;
+    if (this.#free >= 0) {
+      slot = this.#free;
+      this.#free = -1;
+    } else if (slot < this.capacity) this.#used++;
     else {
       slot = this.#victim;
       assert(slot >= 0, 'open() needs makeRoom() first');

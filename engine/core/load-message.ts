@@ -83,6 +83,7 @@ export interface SpendRow {
 }
 
 export interface ChainRow {
+  /** Its name: see transaction_name() in the database. */
   readonly id: string;
   /** The id that was asked for, when it is a later message's and not the chain's own; else the same as `id`. */
   readonly askedId: string;
@@ -101,5 +102,6 @@ export interface ChainRow {
 
 export interface RecordRow {
   readonly id: string;
+  readonly sequence: number;
   readonly record: string;
 }

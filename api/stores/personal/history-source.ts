@@ -1,4 +1,5 @@
 /** The settled ledger as the follower reads it: where the journals stand, and chains of personal customers as they are. */
+import { MessageType } from '../../../engine/core/codes.js';
 import type { Database } from '../postgres.js';
 import { type EventRow, eventOf, type TransactionRow, transactionColumns, transactionOf } from '../transaction-rows.js';
 import { eventsMax } from '../transactions.js';
@@ -7,7 +8,7 @@ import type { HistoryDocument } from './mongo-history.js';
 export interface SettledWindow {
   /** Sequence of the last message looked at; null: there is none after the position. */
   readonly last: number | null;
-  /** Chains of personal customers that these messages belong to. */
+  /** Names of the chains of personal customers that these messages belong to. */
   readonly chains: readonly string[];
 }
 
@@ -47,16 +48,24 @@ type ChainRow = TransactionRow & {
   readonly spendDay: number;
   readonly events: readonly EventRow[];
   readonly eventCount: number;
+  readonly createdAtMs: number;
 };
 
-/** Chains as they stand now, ready to be kept. */
-export async function readChains(database: Database, ids: readonly string[]): Promise<HistoryDocument[]> {
-  if (ids.length === 0) return [];
+/** A partition's chains as they stand now, ready to be kept. */
+export async function readChains(
+  database: Database,
+  partition: string,
+  names: readonly string[],
+): Promise<HistoryDocument[]> {
+  if (names.length === 0) return [];
   const rows = await database.run(
     'transactions.follow',
     (sql) => sql<ChainRow[]>`
-      select ${transactionColumns(sql)}, u.public_id as "userId", t.spend_day as "spendDay", h.events, h."eventCount"
-      from transactions t
+      select ${transactionColumns(sql)}, u.public_id as "userId", t.spend_day as "spendDay", h.events, h."eventCount",
+        extract(epoch from t.created_at)::float8 * 1000 as "createdAtMs"
+      from unnest(${names as string[]}::text[]) n (name)
+      join transactions t on t.id = name_id(n.name) and t.partition = ${Number(partition)}
+        and t.occurrence = name_occurrence(n.name)
       join accounts a on a.id = t.account_id
       join cards c on c.id = t.card_id
       join users u on u.id = t.user_id and u.kind = 'personal'
@@ -65,19 +74,21 @@ export async function readChains(database: Database, ids: readonly string[]): Pr
             'type', e.type, 'amount', e.amount, 'approvedAmount', e.approved_amount, 'approved', e.approved,
             'reason', e.reason, 'requestId', e.request_id,
             'at', to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-          ) order by e.partition, e.sequence) filter (where e.place <= ${eventsMax}) as events,
+          ) order by e.sequence) filter (where e.place <= ${eventsMax}) as events,
           count(*)::integer as "eventCount"
         from (
-          select e.*, row_number() over (order by e.partition desc, e.sequence desc) as place
-          from transaction_history(t.id) e where e.account_id = t.account_id
+          select e.*, row_number() over (order by e.sequence desc) as place
+          from transaction_history(t.partition, n.name) e where e.account_id = t.account_id
         ) e
       ) h
-      where t.id = any(${ids as string[]}) and h."eventCount" > 0`,
+      where t.type <> ${MessageType.reversal} and h."eventCount" > 0`,
   );
-  return rows.map(({ userId, spendDay, events, eventCount, ...row }) => {
-    const { transactionId, createdAt, updatedAt, ...rest } = transactionOf(row);
+  return rows.map(({ userId, spendDay, events, eventCount, createdAtMs, ...row }) => {
+    const { createdAt, updatedAt, ...rest } = transactionOf(row);
     return {
-      _id: transactionId,
+      // An id alone may be another partition's too, or an earlier transaction's; a chain's name changes when its id is
+      // opened again, its partition and its beginning never do.
+      _id: `${partition}/${createdAtMs}/${row.transactionId}`,
       userId,
       ...rest,
       createdAt: new Date(createdAt),

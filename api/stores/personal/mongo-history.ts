@@ -24,7 +24,8 @@ import {
 } from './mongo-connection.js';
 
 /** A chain as it stood after `eventCount` messages. */
-export interface HistoryDocument extends Document, Omit<Transaction, 'transactionId' | 'createdAt' | 'updatedAt'> {
+export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt' | 'updatedAt'> {
+  /** Partition, time of the opening and id: see readChains(). */
   readonly _id: string;
   readonly userId: string;
   readonly createdAt: Date;
@@ -52,7 +53,11 @@ interface PositionDocument extends Document {
   readonly leaseUntil: Date;
 }
 
-const positionId = 'personalTransactions';
+/** Documents of the first form had the transaction's id alone as theirs: this form is copied from the beginning. */
+const positionId = 'personalTransactions/2';
+const indexOfFirstForm = 'userId_createdAt';
+const isOfThisForm: Document = { transactionId: { $exists: true } };
+const isOfFirstForm: Document = { transactionId: { $exists: false } };
 const dayMs = 86_400_000;
 
 export class MongoHistory implements TransactionStore {
@@ -70,7 +75,7 @@ export class MongoHistory implements TransactionStore {
     const found = await this.#connection.run('personalTransactions.list', (options) =>
       this.#transactions
         .find(conditionOf(principal, filter, page), { ...options, projection: { events: 0 } })
-        .sort({ createdAt: -1, _id: -1 })
+        .sort({ createdAt: -1, transactionId: -1 })
         .limit(page.limit)
         .toArray(),
     );
@@ -79,7 +84,12 @@ export class MongoHistory implements TransactionStore {
 
   async find({ publicId }: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
     const found = await this.#connection.run('personalTransactions.find', (options) =>
-      this.#transactions.findOne({ _id: transactionId, userId: publicId }, options),
+      this.#transactions
+        .find({ userId: publicId, transactionId }, options)
+        .sort({ createdAt: -1 })
+        .limit(1)
+        .toArray()
+        .then(([newest]) => newest ?? null),
     );
     return found === null ? null : { ...transactionOf(found), events: found.events };
   }
@@ -88,6 +98,7 @@ export class MongoHistory implements TransactionStore {
     const key = { day: '$spendDay', card: '$cardId', mcc: '$merchant.mcc' }[by];
     const match: Document = {
       userId: publicId,
+      ...isOfThisForm,
       status: { $in: ['pending', 'completed'] },
       createdAt: { $gte: new Date(from), $lt: new Date(to) },
     };
@@ -149,6 +160,10 @@ export class MongoHistory implements TransactionStore {
         { $set: { holder, leaseUntil, ...(found === null ? { positions: {} } : {}) } },
         { ...options, upsert: found === null },
       );
+      if (found === null) {
+        await this.#transactions.deleteMany(isOfFirstForm);
+        await this.#transactions.dropIndex(indexOfFirstForm).catch(() => undefined);
+      }
       return found?.positions ?? {};
     });
   }
@@ -169,7 +184,7 @@ export class MongoHistory implements TransactionStore {
 
 function conditionOf({ publicId }: Principal, filter: TransactionFilter, { after }: TransactionPage): Document {
   const { card, status, from, to, min, max } = filter;
-  const condition: Document = { userId: publicId };
+  const condition: Document = { userId: publicId, ...isOfThisForm };
   if (card !== undefined) condition['cardId'] = card;
   if (status !== undefined) condition['status'] = status;
   if (from !== undefined || to !== undefined) {
@@ -183,13 +198,13 @@ function conditionOf({ publicId }: Principal, filter: TransactionFilter, { after
   }
   if (after !== null) {
     const createdAt = new Date(after[0]);
-    condition['$or'] = [{ createdAt: { $lt: createdAt } }, { createdAt, _id: { $lt: after[1] } }];
+    condition['$or'] = [{ createdAt: { $lt: createdAt } }, { createdAt, transactionId: { $lt: after[1] } }];
   }
   return condition;
 }
 
 function transactionOf(document: HistoryDocument): Transaction {
-  const { _id: transactionId, createdAt, updatedAt, merchant, ...rest } = document;
+  const { transactionId, createdAt, updatedAt, merchant, ...rest } = document;
   const { cardId, accountId, type, status, currency, reason, detail, channel } = rest;
   const { amount, approvedAmount, heldAmount, postedAmount, refundedAmount } = rest;
   return {

@@ -48,7 +48,8 @@ t.test('every document that is written is accepted', async (t) => {
   const history = new MongoHistory(bench.connection!);
   await history.write([
     {
-      _id: 'tx-1',
+      _id: '0/1750000000000/tx-1',
+      transactionId: 'tx-1',
       userId: 'usr_1',
       cardId: 'card_1',
       accountId: 'acct_1',
