@@ -1,4 +1,5 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
+import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
 import { Access } from './auth/access.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
 import { SignInFailures, windowS } from './auth/failures.js';
@@ -38,10 +39,11 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   try {
     const app = await createServer(services);
     await services.startData();
+    // Nothing is loaded from disk any more once connections compete for file descriptors.
+    await telemetry.load();
     const url = await app.listen({ host: config.host, port: config.port });
     housekeeping.start();
     health.serving();
-    void telemetry.load();
     return {
       url,
       services,
@@ -69,6 +71,8 @@ function createServices(config: ApiConfig, log: Log): Services {
   const database = new Database(config.postgres, log);
   const redis = config.redisUrl === null ? null : new RedisConnection(config.redisUrl, log);
   const telemetry = new Telemetry();
+  const gate = new ConnectionGate('api', config.connections, log);
+  measureConnections(telemetry, [gate]);
   const health = new Health();
   const users = new UserStore(database);
   const companies = new CompanyStore(database);
@@ -112,6 +116,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     ...data,
     config,
     log,
+    gate,
     database,
     redis,
     users,

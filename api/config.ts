@@ -4,10 +4,12 @@
  */
 import { Ajv } from 'ajv';
 import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
+import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
 
 export interface ApiConfig {
   readonly host: string;
   readonly port: number;
+  readonly connections: ConnectionBounds;
   readonly logLevel: string;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: nobody's is. */
   readonly trustedProxies: string | null;
@@ -77,6 +79,8 @@ const schema = {
   properties: {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     API_PORT: { ...port, default: 3000 },
+    API_CONNECTIONS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+    API_CONNECTIONS_PER_ADDRESS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
     TRUSTED_PROXIES: { type: 'string', pattern: '^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
@@ -115,6 +119,8 @@ const schema = {
 interface Variables {
   HOST: string;
   API_PORT: number;
+  API_CONNECTIONS_MAX?: number;
+  API_CONNECTIONS_PER_ADDRESS_MAX?: number;
   LOG_LEVEL: string;
   TRUSTED_PROXIES?: string;
   DATABASE_URL: string;
@@ -157,8 +163,34 @@ export function secretWarnings(config: ApiConfig): string[] {
     : [];
 }
 
-/** Reads the configuration of the API. Throws ConfigError with one line for a person. */
-export function readApiConfig(environment: Readonly<Record<string, string | undefined>>): ApiConfig {
+/** Descriptors of the process itself, of the feed, of Redis and of files on their way out: 40 are in use at rest. */
+const ownDescriptors = 192;
+
+function connectionsOf(variables: Variables, limit: number): ConnectionBounds {
+  const {
+    API_CONNECTIONS_MAX: max,
+    API_CONNECTIONS_PER_ADDRESS_MAX: perAddressMax,
+    TRUSTED_PROXIES: proxies,
+  } = variables;
+  return connectionBounds({
+    limit,
+    // Two monitoring connections to each MongoDB server.
+    reserve: ownDescriptors + variables.POSTGRES_POOL_MAX + 2 * variables.MONGODB_POOL_MAX,
+    variable: 'API_CONNECTIONS_MAX',
+    max,
+    // Behind a proxy all clients come from one address.
+    perAddressMax: perAddressMax ?? (proxies === undefined ? undefined : limit),
+  });
+}
+
+/**
+ * Reads the configuration of the API. Throws ConfigError with one line for a person.
+ * @param openFilesMax file descriptors that this process may have
+ */
+export function readApiConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  openFilesMax = descriptorLimit(),
+): ApiConfig {
   const variables = validated(environment);
   if (variables.MONGODB_POOL_MIN > variables.MONGODB_POOL_MAX) {
     throw new ConfigError('MONGODB_POOL_MIN must be at most MONGODB_POOL_MAX');
@@ -166,6 +198,7 @@ export function readApiConfig(environment: Readonly<Record<string, string | unde
   return Object.freeze({
     host: variables.HOST,
     port: variables.API_PORT,
+    connections: connectionsOf(variables, openFilesMax),
     logLevel: variables.LOG_LEVEL,
     trustedProxies: variables.TRUSTED_PROXIES ?? null,
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),

@@ -1,5 +1,7 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
+import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
+import { boundConnections } from '../engine/process/connection-gate.js';
 import { registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerLimits } from './http/limits.js';
@@ -10,13 +12,15 @@ import { registerValidation } from './http/validation.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
 
-/** A client that sends slower than this holds a connection for nothing. */
+/** A client that sends slower than this, or nothing at all, holds a connection for nothing. */
 const requestTimeoutMs = 10_000;
+/** How often connections are held against it. */
+const connectionsLookMs = 2000;
 /** Longer than the idle time of common load balancers (60 s), so that they close first and never meet a closed one. */
 const keepAliveTimeoutMs = 72_000;
 
 export async function createServer(services: Services): Promise<FastifyInstance> {
-  const { config, log, redis, idempotency, generations, telemetry } = services;
+  const { config, log, redis, idempotency, generations, telemetry, gate } = services;
   const app = fastify({
     loggerInstance: log,
     // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
@@ -24,8 +28,19 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     // Limits are per address: believing a header that anyone can send would be no limit.
     trustProxy: config.trustedProxies ?? false,
     bodyLimit: config.bodyBytesMax,
-    requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: keepAliveTimeoutMs,
+    serverFactory: (handler) => {
+      const server = createHttpServer(
+        {
+          requestTimeout: requestTimeoutMs,
+          headersTimeout: requestTimeoutMs,
+          keepAliveTimeout: keepAliveTimeoutMs,
+          connectionsCheckingInterval: connectionsLookMs,
+        },
+        handler,
+      );
+      boundConnections(server, gate);
+      return server;
+    },
     routerOptions: { maxParamLength: 100 },
     // Answers already promised are sent; new requests meet a closed port.
     return503OnClosing: false,

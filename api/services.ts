@@ -1,4 +1,5 @@
 /** What routes are given: made once by api.ts, the composition root. */
+import type { ConnectionGate } from '../engine/process/connection-gate.js';
 import type { Access } from './auth/access.js';
 import type { Passwords } from './auth/passwords.js';
 import type { SignIn } from './auth/sign-in.js';
@@ -19,6 +20,7 @@ import type { UserStore } from './stores/users.js';
 export interface Services extends DataServices {
   readonly config: ApiConfig;
   readonly log: Log;
+  readonly gate: ConnectionGate;
   readonly database: Database;
   /** Null: REDIS_URL is not set. */
   readonly redis: RedisConnection | null;

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { cardLifetimeS } from './cache/keys.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
+import { type ConnectionBounds, connectionBounds, descriptorLimit } from './process/descriptors.js';
 import { parseRedisUrl } from './redis/url.js';
 import { ConfigError, Variables } from './variables.js';
 
@@ -16,6 +17,9 @@ export interface EngineConfig {
   readonly authPort: number;
   readonly opsPort: number;
   readonly opsHost: string;
+  /** Connections of the authorization port and of the ops port: together they leave descriptors for everything else. */
+  readonly authConnections: ConnectionBounds;
+  readonly opsConnections: ConnectionBounds;
   readonly databaseUrl: string;
   /** '': hints of changes travel by Postgres LISTEN/NOTIFY. */
   readonly redisUrl: string;
@@ -66,10 +70,12 @@ export function secretWarnings(config: EngineConfig): string[] {
 /**
  * Reads the engine's configuration. Throws ConfigError with one line for a person.
  * @param cores processor cores of this machine: one stays with the front
+ * @param openFilesMax file descriptors that this process may have
  */
 export function readEngineConfig(
   environment: Readonly<Record<string, string | undefined>>,
   cores = availableParallelism(),
+  openFilesMax = descriptorLimit(),
 ): EngineConfig {
   const variables = new Variables(environment);
   const port = { min: 1, max: 65_535 };
@@ -84,7 +90,9 @@ export function readEngineConfig(
   }
   const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
   if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
+  const workers = variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1);
   return Object.freeze({
+    ...readConnectionBounds(variables, workers, openFilesMax),
     host: variables.text('HOST', { fallback: '127.0.0.1' }),
     authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
     opsPort: variables.integer('OPS_PORT', { ...port, fallback: 8081 }),
@@ -95,7 +103,7 @@ export function readEngineConfig(
     // Below half a second a slow moment of Postgres would look like its end.
     feedStaleMsMax: variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 }),
     dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
-    workers: variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1),
+    workers,
     deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
@@ -120,4 +128,37 @@ export function readEngineConfig(
       segmentsMax: variables.integer('JOURNAL_SEGMENTS_MAX', { fallback: 64, min: 2, max: 4096 }),
     }),
   });
+}
+
+/** Descriptors of the process itself, of its connections to databases and of the shipper: 36 are in use at rest. */
+const ownDescriptors = 128;
+/** Of a partition: 11 are in use at rest; a replacement starts while its predecessor's are being closed. */
+const descriptorsPerPartition = 32;
+/** Of the account API, of Prometheus and of people. */
+const opsConnectionsMax = 256;
+
+function readConnectionBounds(
+  variables: Variables,
+  workers: number,
+  limit: number,
+): Pick<EngineConfig, 'authConnections' | 'opsConnections'> {
+  const count = { fallback: undefined, min: 1, max: 1_000_000 };
+  const reserve = ownDescriptors + workers * descriptorsPerPartition;
+  const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback: opsConnectionsMax });
+  return {
+    authConnections: connectionBounds({
+      limit,
+      reserve: reserve + ops,
+      variable: 'AUTH_CONNECTIONS_MAX',
+      max: variables.integer('AUTH_CONNECTIONS_MAX', count),
+      perAddressMax: variables.integer('AUTH_CONNECTIONS_PER_ADDRESS_MAX', count),
+    }),
+    opsConnections: connectionBounds({
+      limit,
+      reserve,
+      variable: 'OPS_CONNECTIONS_MAX',
+      max: ops,
+      perAddressMax: variables.integer('OPS_CONNECTIONS_PER_ADDRESS_MAX', count),
+    }),
+  };
 }

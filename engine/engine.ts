@@ -32,6 +32,7 @@ import { MarqetaWatch } from './marqeta-watch.js';
 import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
+import { ConnectionGate, measureConnections } from './process/connection-gate.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { ShipperClient } from './shipper-client.js';
@@ -41,7 +42,7 @@ import { Warmer } from './warmer.js';
 import type { Codec, PortCodec } from './wire/codec.js';
 import { createMarqetaCodec } from './wire/marqeta.js';
 import { nativeCodec } from './wire/native.js';
-import { compileNextCheck } from './wire/schema.js';
+import { compileNextCheck, loadSchemaCompiler } from './wire/schema.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -100,6 +101,8 @@ export async function startEngine(
   );
   const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
+  const authGate = new ConnectionGate('auth', config.authConnections, log);
+  const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   const hosts: PartitionHost[] = [];
   let stats: PartitionStats[] = [];
   const sum = (pick: (of: PartitionStats) => number) => stats.reduce((total, of) => total + pick(of), 0);
@@ -121,6 +124,7 @@ export async function startEngine(
     feed: feed.state,
     cache: near?.counts ?? null,
   }));
+  measureConnections(telemetry, [authGate, opsGate]);
   for (let partition = 0; partition < config.workers; partition++) {
     hosts.push(
       new PartitionHost(
@@ -168,6 +172,7 @@ export async function startEngine(
     auth: new BasicAuth(config.processorUser, config.processorPassword),
     clock,
     admission,
+    gate: authGate,
     telemetry,
     route,
     unsupported(answer) {
@@ -201,6 +206,7 @@ export async function startEngine(
   const ops = new Ops({
     host: config.opsHost,
     port: config.opsPort,
+    gate: opsGate,
     engineToken: config.engineToken,
     health,
     metrics: () => telemetry.scrape(),
@@ -231,7 +237,6 @@ export async function startEngine(
 
   function lookAtPartitions(): void {
     compileNextCheck();
-    void telemetry.load();
     const now = performance.now();
     marqeta.look(now);
     declines.look(now);
@@ -266,6 +271,9 @@ export async function startEngine(
     database.connect();
     feed.connect();
     for (const host of hosts) host.prepare();
+    // While the threads start: nothing is loaded from disk any more once connections compete for file descriptors.
+    loadSchemaCompiler();
+    const loaded = telemetry.load();
     await locked;
     times.ended('lock');
     // Nobody writes the journals any more.
@@ -273,6 +281,7 @@ export async function startEngine(
     // Both before anything is read: what is settled stands still, and whatever changes from here on comes by the feed.
     await Promise.all([database.fenceSettlers(), feed.register()]);
     times.ended('register');
+    await loaded;
     await ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
     await Promise.all(hosts.map((host) => host.start()));
@@ -283,7 +292,7 @@ export async function startEngine(
     times.ended('listen');
     commands.open();
     health.serving();
-    // Not before: the first looks load and compile what a start does without.
+    // Not before: the first looks compile what a start does without.
     timers.push(setInterval(lookAtPartitions, statsTickMs));
     // Nor this: it would take Postgres from the first messages, which open what they need.
     timers.push(setTimeout(() => void database.warmUp(), warmUpDelayMs));
@@ -292,7 +301,13 @@ export async function startEngine(
     throw error;
   }
   log.info(
-    { authPort: config.authPort, opsPort: config.opsPort, workers: config.workers, ...times.summary() },
+    {
+      authPort: config.authPort,
+      opsPort: config.opsPort,
+      workers: config.workers,
+      connectionsMax: config.authConnections.max,
+      ...times.summary(),
+    },
     'engine ready',
   );
 

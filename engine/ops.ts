@@ -7,11 +7,13 @@ import { createServer, type Server as HttpServer, type IncomingMessage, type Ser
 import type { Health } from './health.js';
 import { type AdminOptions, answerAdmin } from './ops-admin.js';
 import { send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
+import { boundConnections, type ConnectionGate } from './process/connection-gate.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from './wire/problem.js';
 
 export interface OpsOptions {
   readonly host: string;
   readonly port: number;
+  readonly gate: ConnectionGate;
   readonly engineToken: string;
   readonly health: Health;
   metrics(): Promise<{ contentType: string; text: string }>;
@@ -19,6 +21,8 @@ export interface OpsOptions {
   readonly admin: AdminOptions;
 }
 
+/** A connection without a whole request is closed after this long, milliseconds. */
+const timeouts = { requestTimeout: 5000, headersTimeout: 5000, connectionsCheckingInterval: 2000 };
 /** 200 ids of 64 characters in a query, with commas; node:http takes 16 KiB of headers in all. */
 const urlLengthMax = 14_000;
 
@@ -30,11 +34,12 @@ export class Ops {
   constructor(options: OpsOptions) {
     this.#options = options;
     this.#token = Buffer.from(`Bearer ${options.engineToken}`);
-    this.#server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
+    this.#server = createServer(timeouts, (request, response) => {
       this.#answer(request, response).catch(() =>
         sendProblem(response, 503, 'unavailable', 'the engine or its database is not there at the moment; ask again'),
       );
     });
+    boundConnections(this.#server, options.gate);
   }
 
   listen(): Promise<void> {

@@ -11,6 +11,7 @@ import { bodyBytesMax } from './core/limits.js';
 import { Reason } from './core/reasons.js';
 import { AnswerFlag, type Slab } from './core/slab.js';
 import type { Lane, Waiter } from './lane.js';
+import { addressOf, type ConnectionGate } from './process/connection-gate.js';
 import type { Telemetry } from './telemetry.js';
 import type { PortCodec } from './wire/codec.js';
 import {
@@ -42,6 +43,7 @@ export interface ServerOptions {
   readonly auth: BasicAuth;
   readonly clock: Clock;
   readonly admission: Admission;
+  readonly gate: ConnectionGate;
   readonly telemetry: Telemetry;
   /** The lane that owns the message's account. */
   route(codec: PortCodec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
@@ -57,18 +59,23 @@ export class Server {
   readonly #app: uws.TemplatedApp;
   #socket: uws.us_listen_socket | null = null;
   #isStopping = false;
+  /** In order of arrival. */
+  readonly #newcomers = new Set<Newcomer>();
+  readonly #sweep: NodeJS.Timeout;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#app = uws.App();
+    this.#app.filter((res, change) => this.#connection(res, change as number));
+    this.#sweep = setInterval(() => this.#forgetOldNewcomers(), sweepMs).unref();
     for (const codec of options.codecs) {
       this.#app.post(codec.path, (res, req) => this.#receive(codec, res, req));
       this.#app.any(codec.path, (res) => {
         res.writeStatus(statusLines[405]!).writeHeader('allow', 'POST');
-        res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody);
+        res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody, true);
       });
     }
-    this.#app.any('/*', (res) => problem(res, 404, notFoundBody));
+    this.#app.any('/*', (res) => problem(res, 404, notFoundBody, true));
   }
 
   /** Starts listening. Rejects when the port is taken. */
@@ -100,7 +107,43 @@ export class Server {
 
   /** Closes every connection. */
   close(): void {
+    clearInterval(this.#sweep);
     this.#app.close();
+  }
+
+  /**
+   * A connection was accepted (1) or has ended (-1). uWebSockets.js does not say whose connection has ended, only that one
+   * has, so connections count for their address while they are newcomers: until the first request, after which
+   * uWebSockets.js drops the abort handler, or for newcomerMs. It closes a connection without a whole request before
+   * that, and each answer to a request without the right credentials closes its connection. So the bound of an address
+   * holds for all connections that have not proved who they are.
+   */
+  #connection(res: uws.HttpResponse, change: number): void {
+    const { gate, clock } = this.#options;
+    if (change < 0) {
+      gate.leave();
+      return;
+    }
+    const address = addressOf(Buffer.from(res.getRemoteAddressAsText()).toString('latin1'));
+    if (!gate.enter(address)) {
+      res.close();
+      return;
+    }
+    const newcomer: Newcomer = { address, sinceMs: clock.nowMs() };
+    this.#newcomers.add(newcomer);
+    res.onAborted(() => this.#forget(newcomer));
+  }
+
+  #forget(newcomer: Newcomer): void {
+    if (this.#newcomers.delete(newcomer)) this.#options.gate.forgetAddress(newcomer.address);
+  }
+
+  #forgetOldNewcomers(): void {
+    const untilMs = this.#options.clock.nowMs() - newcomerMs;
+    for (const newcomer of this.#newcomers) {
+      if (newcomer.sinceMs > untilMs) return;
+      this.#forget(newcomer);
+    }
   }
 
   #receive(codec: PortCodec, res: uws.HttpResponse, req: uws.HttpRequest): void {
@@ -109,7 +152,8 @@ export class Server {
       telemetry.unauthorized++;
       telemetry.called(codec.protocol, 401);
       res.writeStatus(statusLines[401]!).writeHeader('www-authenticate', 'Basic realm="authorization port"');
-      res.writeHeader('content-type', problemContentType).end(unauthorizedBody);
+      // A connection that has not proved who it is must not stay: see #connection.
+      res.writeHeader('content-type', problemContentType).end(unauthorizedBody, true);
       return;
     }
     const contentType = req.getHeader('content-type');
@@ -161,6 +205,16 @@ export class Server {
     }
   }
 }
+
+/** A connection that counts for its address. */
+interface Newcomer {
+  readonly address: string;
+  readonly sinceMs: number;
+}
+
+/** Longer than uWebSockets.js keeps a connection without a whole request: 8 to 12 s. */
+const newcomerMs = 13_000;
+const sweepMs = 1000;
 
 type ListenWithOptions = (
   host: string,

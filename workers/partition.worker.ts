@@ -28,7 +28,7 @@ import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { ledgerCodec } from '../engine/wire/ledger.js';
 import { createMarqetaCodec } from '../engine/wire/marqeta.js';
 import { nativeCodec } from '../engine/wire/native.js';
-import { compileNextCheck } from '../engine/wire/schema.js';
+import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
 import { ThreadFrameSink } from './frame-sink.js';
 import { hashRecordId, readIds } from './id-files.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';
@@ -172,6 +172,7 @@ function open(shippedSequence: number): TailKeys {
  */
 function prepare(): boolean {
   memory = new PartitionMemory(data.size);
+  loadSchemaCompiler();
   if (data.partitionCount > 1) return true;
   settledIds = new SettledIds(readIds(storage, place.directory, place, oldestRemembered));
   return true;

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { testToken } from '../../engine/testing/engine-process.js';
+import { testToken, withOpenFilesMax } from '../../engine/testing/engine-process.js';
 
 const readyWaitMs = 60_000;
 const lookMs = 20;
@@ -19,11 +19,13 @@ export class ApiProcess {
   readonly #ended: Promise<unknown>;
   #logged = '';
 
-  constructor(port: number, environment: Readonly<Record<string, string>>) {
+  /** @param openFilesMax its limit of file descriptors; as many as this process may have when not given */
+  constructor(port: number, environment: Readonly<Record<string, string>>, openFilesMax?: number) {
     this.url = `http://127.0.0.1:${port}`;
     const { PATH = '', HOME = '' } = process.env;
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
-    const child = spawn(process.execPath, [main], {
+    const [command, argv] = withOpenFilesMax(openFilesMax, process.execPath, main);
+    const child = spawn(command, argv, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH,

@@ -19,7 +19,7 @@ export class Metrics {
   readonly #described: ((library: Library, registry: Registry) => void)[] = [];
   #loading: Promise<Registry> | undefined;
 
-  /** Loads the library, which no start waits for. Metrics of the process itself are counted from here on. */
+  /** Loads the library. Metrics of the process itself are counted from here on. */
   load(): Promise<Registry> {
     this.#loading ??= import('prom-client').then((library) => {
       const registry = new library.Registry();

@@ -2,6 +2,7 @@
  * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean stop on
  * SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end nothing.
  */
+import { isOutOfDescriptors } from './descriptors.js';
 import { isConnectionError, isDriverWriteAfterClose } from './driver-errors.js';
 import { sourceStack } from './source-stack.js';
 
@@ -59,6 +60,7 @@ function catchStrays(log: ProcessLog): void {
       log.error({ error: error.message }, 'database driver wrote to a closed connection');
       return;
     }
+    if (isPassing(error, log)) return;
     log.fatal({ error: error.message, stack: sourceStack(error.stack ?? '') }, 'bug: stopping');
     process.exit(1);
   });
@@ -69,8 +71,27 @@ function catchStrays(log: ProcessLog): void {
       log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
       return;
     }
+    if (isPassing(reason, log)) return;
     const stack = sourceStack((reason as Error | undefined)?.stack ?? '');
     log.fatal({ error: String(reason), stack }, 'bug: stopping');
     process.exit(1);
   });
+}
+
+/** Of several of them in a second one is logged. */
+const passingLogMs = 1000;
+let passingLoggedAtMs = Number.NEGATIVE_INFINITY;
+
+/** Without a file descriptor something was not opened. What wanted it has failed, and may be tried again: the process goes on. */
+function isPassing(error: unknown, log: ProcessLog): boolean {
+  if (!isOutOfDescriptors(error)) return false;
+  const nowMs = performance.now();
+  if (nowMs - passingLoggedAtMs >= passingLogMs) {
+    passingLoggedAtMs = nowMs;
+    log.error(
+      { error: (error as Error).message },
+      'there was no file descriptor: raise the limit of open files (ulimit -n)',
+    );
+  }
+  return true;
 }

@@ -69,10 +69,12 @@ export class EngineProcess {
   readonly ended: Promise<number | NodeJS.Signals>;
   #logged = '';
 
-  constructor(place: EnginePlace, changes: Readonly<Record<string, string>> = {}) {
+  /** @param openFilesMax its limit of file descriptors; as many as this process may have when not given */
+  constructor(place: EnginePlace, changes: Readonly<Record<string, string>> = {}, openFilesMax?: number) {
     this.place = place;
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
-    this.child = spawn(process.execPath, [main], {
+    const [command, argv] = withOpenFilesMax(openFilesMax, process.execPath, main);
+    this.child = spawn(command, argv, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: engineEnvironment(place, changes),
     });
@@ -116,12 +118,18 @@ export class EngineProcess {
   }
 }
 
+/** A command line that lowers the limit of file descriptors, soft and hard, before the program begins. */
+export function withOpenFilesMax(max: number | undefined, program: string, ...argv: string[]): [string, string[]] {
+  return max === undefined ? [program, argv] : ['sh', ['-c', `ulimit -n ${max}; exec "$@"`, 'sh', program, ...argv]];
+}
+
 /** Starts an engine and waits until it is ready. Throws when it ends instead, with what it said. */
 export async function startEngineProcess(
   place: EnginePlace,
   changes: Readonly<Record<string, string>> = {},
+  openFilesMax?: number,
 ): Promise<EngineProcess> {
-  const engine = new EngineProcess(place, changes);
+  const engine = new EngineProcess(place, changes, openFilesMax);
   if (!(await engine.ready())) throw new Error(`the engine ended while starting; it said:\n${engine.logged}`);
   return engine;
 }

@@ -18,8 +18,15 @@ export type Check = (value: unknown) => FieldError | null;
  */
 export const keptTextPattern = '^[^\\u0000-\\u001f\\u007f\\p{Cs}]*$';
 
-/** Loaded with the first schema: every thread has a copy of its own, and none needs it to start. */
 const require = createRequire(import.meta.url);
+
+/**
+ * Loads the compiler, which every thread has a copy of. A start calls it where the thread would wait anyway: later the
+ * process may have no file descriptor for it.
+ */
+export function loadSchemaCompiler(): typeof AjvClass {
+  return (require('ajv') as { readonly Ajv: typeof AjvClass }).Ajv;
+}
 
 /** What compileCheck has promised and nobody has asked for yet. */
 const uncompiled: (() => void)[] = [];
@@ -32,7 +39,7 @@ export function compileCheck(schema: object, descriptions: Descriptions): Check 
   let compiled: ValidateFunction | undefined;
   const compile = (): ValidateFunction => {
     if (compiled === undefined) {
-      const { Ajv } = require('ajv') as { readonly Ajv: typeof AjvClass };
+      const Ajv = loadSchemaCompiler();
       compiled = new Ajv({ strict: true, allErrors: false }).compile(schema);
     }
     return compiled;

@@ -1,0 +1,79 @@
+/** How many connections a port takes, of whom, and what a start says when there are too few file descriptors for them. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { readEngineConfig } from '../config.js';
+import { engineEnvironment, enginePlace, startEngineProcess, until } from '../testing/engine-process.js';
+import { IdleConnections } from '../testing/idle-connections.js';
+import { addressOf, boundConnections, ConnectionGate } from './connection-gate.js';
+import { connectionBounds } from './descriptors.js';
+
+t.test('the bounds fit the limit of open files, or the start says what to raise', (t) => {
+  const given = { limit: 20_000, reserve: 500, variable: 'AUTH_CONNECTIONS_MAX', max: undefined };
+  const bounds = { ...given, perAddressMax: undefined };
+  t.same(connectionBounds(bounds), { max: 19_500, perAddressMax: 14_625 });
+  t.same(connectionBounds({ ...bounds, limit: Number.POSITIVE_INFINITY }).max, 65_536);
+  t.same(connectionBounds({ ...bounds, max: 10, perAddressMax: 4 }), { max: 10, perAddressMax: 4 });
+  t.same(connectionBounds({ ...bounds, max: 10, perAddressMax: 40 }), { max: 10, perAddressMax: 10 });
+  t.throws(() => connectionBounds({ ...bounds, limit: 520 }), {
+    name: 'ConfigError',
+    message: /limit of open files is 520.* raise the limit to 532 /,
+  });
+  t.throws(
+    () => connectionBounds({ ...bounds, max: 19_501 }),
+    /AUTH_CONNECTIONS_MAX=19501.* 20001 .*or lower AUTH_CONNECTIONS_MAX/,
+  );
+  const environment = engineEnvironment({ databaseUrl: 'postgres://x', dataDir: 'x', authPort: 1, opsPort: 2 });
+  const { authConnections, opsConnections } = readEngineConfig(environment, 2, 20_000);
+  t.ok(
+    authConnections.max >= 10_000 && authConnections.perAddressMax >= 10_000,
+    '10,000 connections of one address fit',
+  );
+  t.equal(opsConnections.max, 256);
+  t.throws(() => readEngineConfig(environment, 2, 300), { name: 'ConfigError' });
+  t.end();
+});
+
+t.test('an address is an IPv4 address, however it is written, or the network of an IPv6 one', (t) => {
+  const spellings = {
+    '127.0.0.1': '127.0.0.1',
+    '::ffff:10.0.0.7': '10.0.0.7',
+    '0000:0000:0000:0000:0000:ffff:0a00:0007': '10.0.0.7',
+    '2001:db8:1:2:3:4:5:6': '2001:db8:1:2::/64',
+    '2001:0db8:0001:0002:0000:0000:0000:0001': '2001:db8:1:2::/64',
+    '2001:db8::1': '2001:db8:0:0::/64',
+    'fe80::1%eth0': 'fe80:0:0:0::/64',
+  };
+  for (const [spelling, address] of Object.entries(spellings)) t.equal(addressOf(spelling), address);
+  t.end();
+});
+
+t.test('the first and the last refusal of a spell are logged, and an accept that fails ends nothing', async (t) => {
+  const lines: object[] = [];
+  const log = { warn: (fields: object, message: string) => lines.push({ ...fields, message }) };
+  const gate = new ConnectionGate('test', { max: 3, perAddressMax: 2 }, log);
+  const server = createServer();
+  boundConnections(server, gate);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const first = await IdleConnections.open({ port, count: 4, from: '127.0.0.2' });
+  await until('two of one address stay', () => first.open === 2);
+  const second = await IdleConnections.open({ port, count: 4, from: '127.0.0.3' });
+  await until('three of all stay', () => second.open === 1);
+  t.same([gate.open, gate.refusedByAddress, gate.refusedByPort, gate.addresses], [3, 2, 3, 2]);
+  first.close();
+  second.close();
+  await until('all have left', () => gate.open === 0);
+  t.equal(gate.addresses, 0, 'nothing is remembered of those who left');
+  server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+  t.equal(gate.notAccepted, 1);
+  await until('the end of the spell is logged', () => lines.length === 2, 20_000);
+  t.match(lines, [{ port: 'test', message: 'connections are being refused' }, { count: 6 }]);
+});
+
+t.test('a start without enough file descriptors ends with one line that says what to raise', async (t) => {
+  const place = await enginePlace('postgres://nobody@127.0.0.1:1/nothing', t.testdir());
+  const engine = startEngineProcess(place, {}, 300);
+  await t.rejects(engine, /engine: the limit of open files is 300; .* raise the limit to \d+ or more \(ulimit -n/);
+});

@@ -1,0 +1,161 @@
+/**
+ * Counts a port's connections, in all and by address, and refuses those beyond the bounds. A refused connection is closed
+ * as soon as it is accepted: reading its request would keep the file descriptor that is missing.
+ */
+import type { Server } from 'node:net';
+import type { ConnectionBounds } from './descriptors.js';
+import type { Metrics } from './metrics.js';
+
+export interface GateLog {
+  warn(fields: object, message: string): void;
+}
+
+/** Refusals with longer pauses between them than this are reported separately. */
+const quietMs = 5000;
+
+export class ConnectionGate {
+  readonly port: string;
+  readonly bounds: ConnectionBounds;
+  readonly #log: GateLog;
+  readonly #byAddress = new Map<string, number>();
+  #open = 0;
+  refusedByPort = 0;
+  refusedByAddress = 0;
+  /** Connections that the system could not hand over, for want of a file descriptor mostly. */
+  notAccepted = 0;
+  #reported = 0;
+  #quiet: NodeJS.Timeout | null = null;
+
+  /** @param port its name in log and metrics */
+  constructor(port: string, bounds: ConnectionBounds, log: GateLog) {
+    this.port = port;
+    this.bounds = bounds;
+    this.#log = log;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Addresses that have connections. */
+  get addresses(): number {
+    return this.#byAddress.size;
+  }
+
+  /**
+   * Counts a connection; leave() follows when it ends, whatever this returns.
+   * @param address see addressOf
+   * @returns false when it is to be closed; true when forgetAddress() follows too
+   */
+  enter(address: string): boolean {
+    this.#open++;
+    const { max, perAddressMax } = this.bounds;
+    const ofAddress = this.#byAddress.get(address) ?? 0;
+    if (this.#open > max) {
+      this.refusedByPort++;
+      this.#refused(`${max} connections are open`);
+      return false;
+    }
+    if (ofAddress >= perAddressMax) {
+      this.refusedByAddress++;
+      this.#refused(`one address has ${perAddressMax} connections`);
+      return false;
+    }
+    this.#byAddress.set(address, ofAddress + 1);
+    return true;
+  }
+
+  leave(): void {
+    this.#open--;
+  }
+
+  /** The connection does not count for its address any more. */
+  forgetAddress(address: string): void {
+    const left = this.#byAddress.get(address)! - 1;
+    if (left > 0) this.#byAddress.set(address, left);
+    else this.#byAddress.delete(address);
+  }
+
+  /** The system could not hand a connection over. */
+  acceptFailed(error: Error): void {
+    this.notAccepted++;
+    this.#refused(error.message);
+  }
+
+  /** Logs the first of a spell, and the number of them once it is over. */
+  #refused(cause: string): void {
+    if (this.#quiet !== null) {
+      this.#quiet.refresh();
+      return;
+    }
+    this.#log.warn({ port: this.port, cause }, 'connections are being refused');
+    this.#quiet = setTimeout(() => {
+      this.#quiet = null;
+      const total = this.refusedByPort + this.refusedByAddress + this.notAccepted;
+      this.#log.warn({ port: this.port, count: total - this.#reported }, 'connections are no longer refused');
+      this.#reported = total;
+    }, quietMs).unref();
+  }
+}
+
+/** Bounds the connections of a server of node:net or node:http. */
+export function boundConnections(server: Server, gate: ConnectionGate): void {
+  server.on('connection', (socket) => {
+    const address = addressOf(socket.remoteAddress ?? '');
+    const isTaken = gate.enter(address);
+    socket.once('close', () => {
+      gate.leave();
+      if (isTaken) gate.forgetAddress(address);
+    });
+    if (!isTaken) socket.destroy();
+  });
+  // Without a listener an accept that fails would end the process.
+  server.on('error', (error) => {
+    if (server.listening) gate.acceptFailed(error);
+  });
+}
+
+/** Shows the connections of ports. Call before the metrics are loaded. */
+export function measureConnections(metrics: Metrics, gates: readonly ConnectionGate[]): void {
+  metrics.gauge('connections_open', 'Connections of a port', ['port'], (gauge) => {
+    for (const { port, open } of gates) gauge.set({ port }, open);
+  });
+  metrics.gauge('connections_max', 'Connections that a port may have', ['port'], (gauge) => {
+    for (const { port, bounds } of gates) gauge.set({ port }, bounds.max);
+  });
+  metrics.counter(
+    'connections_refused_total',
+    'Connections closed at once: beyond the bound of the port, or of one address, or without a file descriptor',
+    ['port', 'cause'],
+    (counter) => {
+      for (const gate of gates) {
+        const { port } = gate;
+        counter.inc({ port, cause: 'port' }, gate.refusedByPort);
+        counter.inc({ port, cause: 'address' }, gate.refusedByAddress);
+        counter.inc({ port, cause: 'descriptors' }, gate.notAccepted);
+      }
+    },
+  );
+}
+
+/** What counts as one address: an IPv4 address, or the /64 network of an IPv6 one, which a single customer usually has. */
+export function addressOf(text: string): string {
+  if (!text.includes(':')) return text;
+  const [head = '', tail] = text.split('%')[0]!.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const tailGroups = tail === undefined || tail === '' ? [] : tail.split(':');
+  const dotted = (tailGroups.at(-1) ?? groups.at(-1) ?? '').includes('.');
+  const missing = 8 - groups.length - tailGroups.length - (dotted ? 1 : 0);
+  if (tail !== undefined) for (let index = 0; index < missing; index++) groups.push('0');
+  groups.push(...tailGroups);
+  const numbers = groups.filter((group) => !group.includes('.')).map((group) => Number.parseInt(group, 16));
+  const isMapped = numbers.slice(0, 5).every((number) => number === 0) && numbers[5] === 0xffff;
+  if (!isMapped)
+    return `${numbers
+      .slice(0, 4)
+      .map((number) => number.toString(16))
+      .join(':')}::/64`;
+  if (dotted) return groups.at(-1)!;
+  const [high = 0, low = 0] = numbers.slice(6);
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+}
