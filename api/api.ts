@@ -1,8 +1,10 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
 import { Access } from './auth/access.js';
+import { Actors } from './auth/actors.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
 import { SignInFailures, windowS } from './auth/failures.js';
+import { OperatorSignIn } from './auth/operator-sign-in.js';
 import { Passwords } from './auth/passwords.js';
 import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
@@ -16,9 +18,12 @@ import { LocalGenerations, SharedGenerations } from './http/tenant-generations.j
 import type { Log } from './log.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
+import { ApiKeyStore } from './stores/api-keys.js';
 import { CompanyStore } from './stores/companies.js';
 import { IdempotencyStore } from './stores/idempotency.js';
+import { OperatorStore } from './stores/operators.js';
 import { Database } from './stores/postgres.js';
+import { Program } from './stores/program.js';
 import { RedisConnection } from './stores/redis.js';
 import { RegistrationStore } from './stores/registration.js';
 import { SessionStore } from './stores/sessions.js';
@@ -37,6 +42,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   const { database, redis, health, housekeeping, telemetry } = services;
   await database.start();
   try {
+    await services.program.check();
     const app = await createServer(services);
     await services.startData();
     // Nothing is loaded from disk any more once connections compete for file descriptors.
@@ -105,9 +111,12 @@ function createServices(config: ApiConfig, log: Log): Services {
     sessionEnded: (sessionId) => access.endSession(sessionId),
     userChanged: (userId) => access.forget(userId),
   });
+  const operators = new OperatorStore(database);
+  const apiKeys = new ApiKeyStore(database, config.selfFunding);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
+  housekeeping.add('operator sessions', () => operators.sweep());
   housekeeping.add('idempotency keys', () => idempotency.sweep());
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
@@ -124,6 +133,11 @@ function createServices(config: ApiConfig, log: Log): Services {
     idempotency,
     tokens,
     access,
+    actors: new Actors(access, operators, apiKeys),
+    operators,
+    operatorSignIn: new OperatorSignIn(operators, passwords, failures),
+    apiKeys,
+    program: new Program(database, config.selfFunding),
     passwords,
     signIn,
     housekeeping,

@@ -1,6 +1,6 @@
 /** The environment: what it must say, what it may leave out, and that a mistake is named without telling a secret. */
 import t from 'tap';
-import { ConfigError, readApiConfig, secretWarnings } from './config.js';
+import { ConfigError, readApiConfig } from './config.js';
 
 const complete = {
   DATABASE_URL: 'postgres://127.0.0.1/books',
@@ -58,8 +58,19 @@ t.test('a bad value stops the start with one line that names the variable and ne
   );
 });
 
-t.test('several signing keys are read newest first, and short ones are warned of', async (t) => {
-  t.same(readApiConfig({ ...complete, JWT_SECRET: 'new,old' }).jwtSecrets, ['new', 'old']);
-  t.same(secretWarnings(readApiConfig(complete)), []);
-  t.match(secretWarnings(readApiConfig({ ...complete, JWT_SECRET: 'short' })), [/^JWT_SECRET/]);
+t.test('several signing keys are read newest first, and a short one among them stops the start', async (t) => {
+  const [newest, old] = ['n'.repeat(32), 'o'.repeat(32)];
+  t.same(readApiConfig({ ...complete, JWT_SECRET: `${newest},${old}` }).jwtSecrets, [newest, old]);
+  for (const secrets of ['short', `${newest},short`]) {
+    t.throws(() => readApiConfig({ ...complete, JWT_SECRET: secrets }), {
+      name: 'ConfigError',
+      message: /^JWT_SECRET/,
+    });
+  }
+});
+
+t.test('customers fund themselves only where the environment says so', async (t) => {
+  t.equal(readApiConfig(complete).selfFunding, false);
+  t.equal(readApiConfig({ ...complete, SELF_FUNDING: 'true' }).selfFunding, true);
+  t.throws(() => readApiConfig({ ...complete, SELF_FUNDING: 'yes' }), /^SELF_FUNDING/);
 });

@@ -27,6 +27,8 @@ export interface ApiConfig {
   readonly slowResponseMs: number;
   readonly bodyBytesMax: number;
   /** Requests of one address in ten seconds. Below 2000 it would limit an app that signs in 200 times a second. */
+  /** Whether customers may fund their own accounts; true is refused unless the database is a demo's. */
+  readonly selfFunding: boolean;
   /** Customers that one network may register in 15 minutes. */
   readonly registrationsMax: number;
   readonly rateLimitPer10S: number;
@@ -110,6 +112,8 @@ const schema = {
     SLOW_RESPONSE_MS: { ...milliseconds, default: 1000 },
     BODY_BYTES_MAX: { type: 'integer', minimum: 1024, maximum: 1_048_576, default: 65_536 },
     EVENT_LOOP_DELAY_MS: { ...milliseconds, default: 500 },
+    // Customers move their own money in and out: for a demo's database alone.
+    SELF_FUNDING: { type: 'boolean', default: false },
     // A person registers once; a bound that an office behind one address does not meet.
     REGISTRATIONS_PER_15_MINUTES: { type: 'integer', minimum: 1, maximum: 10_000_000, default: 300 },
     RATE_LIMIT_PER_10_SECONDS: { type: 'integer', minimum: 1, maximum: 100_000_000, default: 50_000 },
@@ -149,19 +153,13 @@ interface Variables {
   SLOW_RESPONSE_MS: number;
   BODY_BYTES_MAX: number;
   EVENT_LOOP_DELAY_MS: number;
+  SELF_FUNDING: boolean;
   REGISTRATIONS_PER_15_MINUTES: number;
   RATE_LIMIT_PER_10_SECONDS: number;
 }
 
-/** Shorter secrets can be guessed: from a token at leisure, or over the network. They are taken, and said so in the log. */
-const secretLengthMin = 32;
-
-/** One line for each secret that is too short for anything but a test. */
-export function secretWarnings(config: ApiConfig): string[] {
-  return config.jwtSecrets.some((secret) => secret.length < secretLengthMin)
-    ? [`JWT_SECRET has a key of fewer than ${secretLengthMin} characters: choose a longer one outside of tests`]
-    : [];
-}
+/** A shorter secret can be guessed from one token, at leisure. */
+const secretBytesMin = 32;
 
 /** Descriptors of the process itself, of the feed, of Redis and of files on their way out: 40 are in use at rest. */
 const ownDescriptors = 192;
@@ -195,6 +193,12 @@ export function readApiConfig(
   if (variables.MONGODB_POOL_MIN > variables.MONGODB_POOL_MAX) {
     throw new ConfigError('MONGODB_POOL_MIN must be at most MONGODB_POOL_MAX');
   }
+  const jwtSecrets = variables.JWT_SECRET.split(',');
+  if (jwtSecrets.some((secret) => Buffer.byteLength(secret) < secretBytesMin)) {
+    throw new ConfigError(
+      `JWT_SECRET has a key of fewer than ${secretBytesMin} bytes: make one with openssl rand -hex 32`,
+    );
+  }
   return Object.freeze({
     host: variables.HOST,
     port: variables.API_PORT,
@@ -203,7 +207,7 @@ export function readApiConfig(
     trustedProxies: variables.TRUSTED_PROXIES ?? null,
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
-    jwtSecrets: Object.freeze(variables.JWT_SECRET.split(',')),
+    jwtSecrets: Object.freeze(jwtSecrets),
     accessTokenS: variables.ACCESS_TOKEN_SECONDS,
     refreshTokenDays: variables.REFRESH_TOKEN_DAYS,
     postgres: postgresOf(variables),
@@ -213,6 +217,7 @@ export function readApiConfig(
     slowResponseMs: variables.SLOW_RESPONSE_MS,
     bodyBytesMax: variables.BODY_BYTES_MAX,
     eventLoopDelayMs: variables.EVENT_LOOP_DELAY_MS,
+    selfFunding: variables.SELF_FUNDING,
     registrationsMax: variables.REGISTRATIONS_PER_15_MINUTES,
     rateLimitPer10S: variables.RATE_LIMIT_PER_10_SECONDS,
   });

@@ -12,6 +12,7 @@ import t, { type Test } from 'tap';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { MongoServer } from '../deploy/testing/mongo-server.js';
+import { markAsDemo } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
 import { type EnginePlace, EngineProcess, enginePlace, until } from '../engine/testing/engine-process.js';
 import { migrate } from '../sql/migrate.js';
@@ -59,6 +60,7 @@ class Surroundings {
       settings: { fsync: 'off' },
     });
     await migrate({ databaseUrl: server.url });
+    await markAsDemo(server.url);
     const mongo = new MongoServer(await findFreePort(), join(folder, 'mongo'));
     await mongo.start();
     const redis = await OwnRedis.start();

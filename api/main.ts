@@ -1,15 +1,12 @@
 /** `npm run api`: one process, configured by the environment alone. */
 import { runProcess } from '../engine/process/run-process.js';
 import { startApi } from './api.js';
-import { readApiConfig, secretWarnings } from './config.js';
+import { readApiConfig } from './config.js';
 import { createLog } from './log.js';
 
 await runProcess({
   name: 'api',
   configure: () => readApiConfig(process.env),
   createLog: ({ logLevel }) => createLog(logLevel, 'api'),
-  start: (config, log) => {
-    for (const warning of secretWarnings(config)) log.warn(warning);
-    return startApi(config, log);
-  },
+  start: startApi,
 });

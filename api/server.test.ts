@@ -93,6 +93,9 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
     authenticate: () => {
       throw new Error('not asked');
     },
+    confirm: () => {
+      throw new Error('not asked');
+    },
   });
   const post = async (payload: unknown, query = '') => {
     const reply = await app.inject({ method: 'POST', url: `/things/c1${query}`, payload: payload as object });

@@ -55,7 +55,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app);
-  registerRoutes(app, allRoutes(services), services.access);
+  registerRoutes(app, allRoutes(services), services.actors);
   await app.ready();
   return app;
 }

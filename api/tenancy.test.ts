@@ -5,9 +5,10 @@
  */
 import { Ajv } from 'ajv';
 import t, { type Test } from 'tap';
-import { type Caller, callerOf } from './http/principal.js';
+import { type Caller, callersOf, keyScopes, operatorRoles } from './http/principal.js';
 import type { Route, Target } from './http/route.js';
 import { allRoutes } from './routes/all.js';
+import { addOperator } from './stores/operators.js';
 import { startTestApi, type TestApi } from './testing/api-inside.js';
 import { createCompany, createPerson, type Tenant } from './testing/tenants.js';
 
@@ -23,6 +24,7 @@ const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown
   'PATCH /api/users/:id': () => ({ name: 'Renamed' }),
   'POST /api/accounts/:id/deposits': () => ({ amount: 100 }),
   'POST /api/accounts/:id/withdrawals': () => ({ amount: 1 }),
+  'POST /api/keys': () => ({ name: 'K', scopes: ['funding:write'] }),
   'POST /api/cards': ({ accountId }) => ({ accountId, name: 'New' }),
   'PATCH /api/cards/:id': () => ({ status: 'frozen' }),
   'PUT /api/cards/:id/limits': () => ({ perAuthorization: 1 }),
@@ -54,6 +56,8 @@ function objectOf(tenant: Tenant, target: Target): string {
       return `txn_${tenant.name}`;
     case 'session':
       return `ses_${tenant.name}`;
+    case 'key':
+      return 'key_none';
   }
 }
 
@@ -61,7 +65,36 @@ interface World {
   readonly api: TestApi;
   readonly routes: readonly Route[];
   readonly tenants: readonly Tenant[];
-  readonly callers: readonly { readonly caller: Caller; readonly tenant: Tenant; readonly token: string }[];
+  /** Users of the first company and the first person. */
+  readonly callers: readonly TestCaller[];
+  /** Operators of every role and API keys of every scope; their tenant is the first company. */
+  readonly staff: readonly TestCaller[];
+}
+
+interface TestCaller {
+  readonly caller: Caller;
+  readonly tenant: Tenant;
+  readonly token: string;
+}
+
+async function createStaff({ sql, api }: TestApi, tenant: Tenant): Promise<TestCaller[]> {
+  const staff: TestCaller[] = [];
+  const { operators, apiKeys } = api.services;
+  let operatorId = 0;
+  for (const role of operatorRoles) {
+    const email = `${role}@example.com`;
+    await addOperator(sql, { email, name: role, role, passwordHash: 'none', totpSecret: null });
+    const { operator } = await operators.byEmail(email);
+    operatorId = operator!.id;
+    const token = await operators.open(operatorId, { address: '127.0.0.1', network: '127.0.0.1', userAgent: '' });
+    staff.push({ caller: `operator:${role}`, tenant, token });
+  }
+  for (const scope of keyScopes) {
+    const publicId = `key_${scope.replace(':', '_')}`;
+    const added = await apiKeys.add({ publicId, name: 'K', scopes: [scope], expiresAt: null, createdBy: operatorId });
+    staff.push({ caller: `key:${scope}`, tenant, token: added!.key });
+  }
+  return staff;
 }
 
 async function createWorld(t: Test, engine = true): Promise<World> {
@@ -90,7 +123,8 @@ async function createWorld(t: Test, engine = true): Promise<World> {
   for (const tenant of [tenants[0]!, tenants[2]!]) {
     for (const { caller, id } of tenant.users) callers.push({ caller, tenant, token: await api.tokenOf(id) });
   }
-  return { api, routes: allRoutes(api.api.services).filter(isTenants), tenants, callers };
+  const staff = await createStaff(api, tenants[0]!);
+  return { api, routes: allRoutes(api.api.services).filter(isTenants), tenants, callers, staff };
 }
 
 /** Everything of a tenant that a request could change. */
@@ -175,6 +209,22 @@ t.test('within a tenant every caller is let in or kept out as declared', async (
   }
 });
 
+t.test('operators and API keys are let in where a route says so, and nowhere else', async (t) => {
+  const { api, routes, staff, tenants } = await createWorld(t);
+  // Last: it ends the session that it is asked with.
+  const isLogout = ({ url }: Route) => Number(url === '/api/operators/logout');
+  for (const route of [...routes].sort((left, right) => isLogout(left) - isLogout(right))) {
+    for (const { caller, token } of staff) {
+      const body = bodyOf(route, tenants[1]!);
+      const path = urlOf(route, tenants[1]!);
+      const { status } = await api.request(route.method, path, { token, ...(body === undefined ? {} : { body }) });
+      const what = `${caller}: ${nameOf(route)} → ${status}`;
+      if (allowed(route, caller)) t.ok(status < 500 && status !== 401 && status !== 403, what);
+      else t.equal(status, 403, what);
+    }
+  }
+});
+
 /** Properties that somebody would try to smuggle in. */
 const smuggled = [
   'id',
@@ -193,9 +243,9 @@ const smuggled = [
 ];
 
 t.test('a property that is not listed is refused by name and never written', async (t) => {
-  const { api, routes, callers } = await createWorld(t);
+  const { api, routes, callers, staff } = await createWorld(t);
   for (const route of routes) {
-    const { tenant, token } = callers.find(({ caller }) => allowed(route, caller))!;
+    const { tenant, token } = [...callers, ...staff].find(({ caller }) => allowed(route, caller))!;
     const unknown = await api.request(route.method, `${urlOf(route, tenant)}?smuggled=1`, {
       token,
       ...(route.schemas.body === undefined ? {} : { body: bodyOf(route, tenant) }),
@@ -219,7 +269,7 @@ t.test('a property that is not listed is refused by name and never written', asy
 });
 
 t.test('no answer carries a property that its schema does not list', async (t) => {
-  const { api, routes, callers } = await createWorld(t);
+  const { api, routes, callers, staff } = await createWorld(t);
   const ajv = new Ajv({ strict: false, formats: { 'date-time': true, date: true, email: true } });
   for (const route of allRoutes(api.api.services)) {
     for (const [part, schema] of Object.entries({
@@ -231,7 +281,7 @@ t.test('no answer carries a property that its schema does not list', async (t) =
     }
   }
   for (const route of routes.filter(({ method }) => method === 'GET')) {
-    for (const { tenant, token, caller } of callers.filter(({ caller }) => allowed(route, caller))) {
+    for (const { tenant, token, caller } of [...callers, ...staff].filter(({ caller }) => allowed(route, caller))) {
       const reply = await api.request('GET', urlOf(route, tenant), { token });
       if (reply.status >= 300) continue;
       const validate = ajv.compile(route.schemas.responses[200]!);
@@ -257,5 +307,5 @@ t.test('the principal is who the database says, not who the token once was', asy
   const owner = callers.find(({ caller }) => caller === 'owner')!;
   await api.request('PATCH', '/api/users/usr_acme_admin', { token: owner.token, body: { role: 'member' } });
   t.equal((await api.request('GET', '/api/companies/co_acme/users', { token: admin.token })).status, 403);
-  t.equal(callerOf({ role: null } as never), 'personal');
+  t.same(callersOf({ role: null } as never), ['personal']);
 });

@@ -3,6 +3,7 @@ import { hash } from '@node-rs/argon2';
 import type postgres from 'postgres';
 
 export const demoEmail = 'test@example.com';
+export const demoOperatorEmail = 'operator@example.com';
 /** Known to everybody: only `make run` seeds this user. */
 export const demoPassword = 'password123';
 export const demoCardToken = 'card_demo';
@@ -41,13 +42,28 @@ export async function seedDemo(sql: postgres.Sql): Promise<void> {
     )
     insert into limits (level, entity_id, limits)
     select 0, id, ${sql.json(demoLimits)} from card where token = 'card_demo_limited'`;
+  await sql`update program set demo = true`;
   await setDemoPassword(sql);
+  await addDemoOperator(sql);
 }
 
-/** The same parameters as in api/auth/passwords.ts: argon2id, 19 MiB, two passes, one lane. */
+/** Signs in without a code, as no other operator does. */
+async function addDemoOperator(sql: postgres.Sql): Promise<void> {
+  if ((await sql`select from operators where email = ${demoOperatorEmail}`).length > 0) return;
+  await sql`
+    insert into operators (public_id, email, name, role, password_hash)
+    values ('op_demo', ${demoOperatorEmail}, 'Demo Operator', 'admin', ${await hashOf(demoPassword)})
+    on conflict do nothing`;
+}
+
 async function setDemoPassword(sql: postgres.Sql): Promise<void> {
   const [user] = await sql`select from users where public_id = 'usr_demo' and password_hash is null`;
   if (user === undefined) return;
-  const passwordHash = await hash(demoPassword, { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 });
-  await sql`update users set password_hash = ${passwordHash} where public_id = 'usr_demo' and password_hash is null`;
+  await sql`update users set password_hash = ${await hashOf(demoPassword)}
+    where public_id = 'usr_demo' and password_hash is null`;
+}
+
+/** The same parameters as in api/auth/passwords.ts: argon2id, 19 MiB, two passes, one lane. */
+function hashOf(password: string): Promise<string> {
+  return hash(password, { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 });
 }

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
-import { demoCardToken, demoEmail, demoPassword, seedDemo } from './demo.js';
+import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword, seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
 import { PostgresKeeper } from './postgres-keeper.js';
@@ -33,6 +33,8 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
     AUTH_PORT: String(authPort),
     OPS_PORT: String(opsPort),
     API_PORT: String(apiPort),
+    // Customers fund themselves where there are demo data.
+    SELF_FUNDING: process.env['SELF_FUNDING'] || String(settings.isDemo),
     ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, opsPort),
   };
   return [
@@ -103,7 +105,7 @@ async function serve(
   interrupted: Promise<void>,
 ): Promise<void> {
   await migrate({ databaseUrl, log: console.log });
-  await withConnection(databaseUrl, seedDemo);
+  if (settings.isDemo) await withConnection(databaseUrl, seedDemo);
   const secrets = await demoSecrets(settings.dataDir, process.env);
   for (const service of servicesOf(settings, databaseUrl, secrets)) {
     // An interruption while a service starts must not wait for it.
@@ -158,12 +160,9 @@ function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
     merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
     channel: 'chip',
   };
-  return `
-ready
-  authorization port  ${authUrl}/v1/authorizations
-  operations          ${opsUrl}/health   ${opsUrl}/metrics
-  account API         ${apiUrl}/api/docs
-  demo login          ${demoEmail} / ${demoPassword}
+  const demo = settings.isDemo
+    ? `  demo login          ${demoEmail} / ${demoPassword}
+  demo operator       ${demoOperatorEmail} / ${demoPassword}
   demo cards          card_demo, card_demo_frozen, card_demo_limited
 
 ask for one authorization:
@@ -173,7 +172,15 @@ ask for one authorization:
 sign in:
   curl -s ${apiUrl}/api/auth/login -H 'content-type: application/json' \\
     -d '{"email":"${demoEmail}","password":"${demoPassword}"}'
-
+`
+    : `  no demo data        DATABASE_URL is given; DEMO=true adds them. Add an operator with npm run operator
+`;
+  return `
+ready
+  authorization port  ${authUrl}/v1/authorizations
+  operations          ${opsUrl}/health   ${opsUrl}/metrics
+  account API         ${apiUrl}/api/docs
+${demo}
 Ctrl-C stops everything; the data stay in ${settings.dataDir}
 `;
 }

@@ -7,12 +7,21 @@ t.test('everything has a default', async (t) => {
   t.same(readSettings({}), {
     dataDir: join(process.cwd(), '.data'),
     databaseUrl: '',
+    isDemo: true,
     host: '127.0.0.1',
     opsHost: '127.0.0.1',
     authPort: 8080,
     opsPort: 8081,
     apiPort: 3000,
   });
+});
+
+t.test('a given database gets demo data only where DEMO says so', async (t) => {
+  const given = { DATABASE_URL: 'postgres://127.0.0.1/books' };
+  t.equal(readSettings(given).isDemo, false);
+  t.equal(readSettings({ ...given, DEMO: 'true' }).isDemo, true);
+  t.equal(readSettings({ DEMO: 'false' }).isDemo, false);
+  t.throws(() => readSettings({ DEMO: 'yes' }), /^SettingError: DEMO|DEMO must be/);
 });
 
 t.test('a bad value is named with its bounds', async (t) => {

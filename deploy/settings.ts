@@ -5,6 +5,8 @@ export interface DeploySettings {
   readonly dataDir: string;
   /** Empty: the embedded Postgres. */
   readonly databaseUrl: string;
+  /** Whether demo data and the demo's sign-ins are put into the database: never into a given one unless DEMO=true. */
+  readonly isDemo: boolean;
   readonly host: string;
   readonly opsHost: string;
   readonly authPort: number;
@@ -19,10 +21,14 @@ export class SettingError extends Error {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export function readSettings(environment: Environment = process.env): DeploySettings {
-  const { DATA_DIR, DATABASE_URL, HOST, OPS_HOST } = environment;
+  const { DATA_DIR, DATABASE_URL, HOST, OPS_HOST, DEMO } = environment;
+  if (DEMO && DEMO !== 'true' && DEMO !== 'false') {
+    throw new SettingError(`DEMO must be true or false, not ${JSON.stringify(DEMO)}`);
+  }
   return {
     dataDir: resolve(DATA_DIR || '.data'),
     databaseUrl: DATABASE_URL ?? '',
+    isDemo: DEMO ? DEMO === 'true' : !DATABASE_URL,
     host: HOST || '127.0.0.1',
     opsHost: OPS_HOST || '127.0.0.1',
     authPort: readInteger(environment, 'AUTH_PORT', 8080, 1, 65_535),

@@ -35,8 +35,7 @@ async function setUp() {
   const token = await tokens.sign(7, 1);
   // Known from here on, so that requests differ in nothing but their lookups.
   await tokens.verify(token);
-  const authorization = `Bearer ${token}`;
-  const ask = () => Promise.resolve(access.authenticate(authorization));
+  const ask = () => Promise.resolve(access.authenticate(token));
   return { access, users, ask };
 }
 

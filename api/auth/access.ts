@@ -1,11 +1,10 @@
 /**
- * Who asks, from the Authorization header: the token's signature, then the user's status and role as the database had
+ * Which customer asks, from an access token: the token's signature, then the user's status and role as the database had
  * them at most `statusMs` ago. This process forgets a user at once when it changes one itself.
  */
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../http/principal.js';
 import { unauthorized } from '../http/problem.js';
-import type { Authenticator } from '../http/register-routes.js';
 import { principalOf, type UserRow, type UserStore } from '../stores/users.js';
 import type { AccessClaims, Tokens } from './tokens.js';
 
@@ -16,7 +15,7 @@ const usersMax = 20_000;
 /** At a sign-out each second: more than a token lives. */
 const endedMax = 20_000;
 
-export class Access implements Authenticator {
+export class Access {
   readonly #tokens: Tokens;
   readonly #store: UserStore;
   readonly #users: LRUCache<number, UserRow>;
@@ -32,13 +31,20 @@ export class Access implements Authenticator {
     this.#users = new LRUCache<number, UserRow>({ max: usersMax, ttl: statusMs });
   }
 
-  authenticate(authorization: string | undefined): Principal | Promise<Principal> {
-    if (authorization === undefined || !/^bearer /i.test(authorization)) throw unauthorized();
-    const claims = this.#tokens.verify(authorization.slice('bearer '.length).trim());
+  /** The customer of an access token. Throws a 401. */
+  authenticate(token: string): Principal | Promise<Principal> {
+    const claims = this.#tokens.verify(token);
     // The usual case, a token and a user that are both known, waits for nothing.
     if (claims instanceof Promise || claims === null) return this.#lookUp(claims);
     const user = this.#users.get(claims.userId);
-    return user === undefined ? this.#lookUp(claims) : this.#permitted(user, claims);
+    return user === undefined ? this.#lookUp(claims) : this.#permitted(user, claims.sessionId);
+  }
+
+  /** The customer as the database has them now, with the role that they have now. Throws a 401. */
+  async confirm({ userId, sessionId }: Principal): Promise<Principal> {
+    const user = await this.#store.byNumber(userId);
+    if (user === null) throw unauthorized();
+    return this.#permitted(user, sessionId);
   }
 
   /** A user was just read: spares the first request after a sign-in its look-up. */
@@ -64,7 +70,7 @@ export class Access implements Authenticator {
     if (claims === null) throw unauthorized();
     const user = await (this.#flights.get(claims.userId) ?? this.#read(claims.userId));
     if (user === null) throw unauthorized();
-    return this.#permitted(user, claims);
+    return this.#permitted(user, claims.sessionId);
   }
 
   /** Reads the user. The result is kept only if nothing replaced this lookup meanwhile. */
@@ -88,9 +94,9 @@ export class Access implements Authenticator {
     return this.#flights.get(userId) === flight && this.#flights.delete(userId);
   }
 
-  #permitted(user: UserRow, claims: AccessClaims): Principal {
-    if (this.#ended.has(claims.sessionId)) throw unauthorized('this session has ended: sign in again');
+  #permitted(user: UserRow, sessionId: number): Principal {
+    if (this.#ended.has(sessionId)) throw unauthorized('this session has ended: sign in again');
     if (user.status !== 'active') throw unauthorized('this user is not active');
-    return principalOf(user, claims.sessionId);
+    return principalOf(user, sessionId);
   }
 }

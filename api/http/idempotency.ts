@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
+import { type Actor, isCustomer } from './principal.js';
 import { conflict, invalid } from './problem.js';
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
@@ -29,7 +30,7 @@ const givingBackMax = 1000;
 let givingBack = 0;
 
 interface Execution {
-  readonly userId: number;
+  readonly owner: string;
   readonly key: string;
   readonly claim: string;
   readonly operation: string;
@@ -70,9 +71,9 @@ export function registerIdempotency(app: FastifyInstance, store: IdempotencyStor
 function keyOf(request: FastifyRequest): string | null {
   const header = request.headers['idempotency-key'];
   const route = request.routeOptions.config.route;
-  // Sign-in answers carry tokens: those are not written to a table to be read again.
-  if (header === undefined || request.method !== 'POST' || route === undefined || route.access === 'public')
-    return null;
+  if (header === undefined || request.method !== 'POST' || route === undefined) return null;
+  // Answers with tokens or keys are not written to a table to be read again.
+  if (route.access === 'public' || route.secret === true) return null;
   if (typeof header !== 'string' || !keyPattern.test(header)) {
     throw invalid('idempotency-key', 'must be 1 to 255 printable characters without spaces');
   }
@@ -85,19 +86,19 @@ async function claimOrAnswer(
   key: string,
   store: IdempotencyStore,
 ): Promise<StoredAnswer | null> {
-  const { userId } = request.principal;
+  const owner = ownerOf(request.actor);
   const claim = randomUUID();
   const hash = inputHash(request);
   const giveUpAtMs = performance.now() + waitMs;
   for (;;) {
-    const claimed: Claimed = await store.claim(userId, key, hash, claim).catch((error: unknown) => {
+    const claimed: Claimed = await store.claim(owner, key, hash, claim).catch((error: unknown) => {
       // Its answer may be all that was lost: whoever tries again must not find the key taken by nobody.
-      void giveBack(store, userId, key, claim);
+      void giveBack(store, owner, key, claim);
       throw error;
     });
     switch (claimed.outcome) {
       case 'claimed':
-        request.execution = { userId, key, claim, operation: claimed.operation };
+        request.execution = { owner, key, claim, operation: claimed.operation };
         return null;
       case 'answered':
         return claimed.answer;
@@ -112,6 +113,11 @@ async function claimOrAnswer(
         await delay(lookEveryMs);
     }
   }
+}
+
+/** Keys of different senders never meet. */
+function ownerOf(actor: Actor): string {
+  return isCustomer(actor) ? `user ${actor.userId}` : `${actor.kind} ${actor.publicId}`;
 }
 
 /**
@@ -136,13 +142,13 @@ function replay(reply: FastifyReply, { status, headers, body }: StoredAnswer): F
 
 async function finish(
   store: IdempotencyStore,
-  { userId, key, claim }: Execution,
+  { owner, key, claim }: Execution,
   reply: FastifyReply,
   body: string,
 ): Promise<void> {
   if (reply.statusCode >= 500 || reply.statusCode === 429) {
-    return store.release(userId, key, claim).catch((error: unknown) => {
-      void giveBack(store, userId, key, claim);
+    return store.release(owner, key, claim).catch((error: unknown) => {
+      void giveBack(store, owner, key, claim);
       throw error;
     });
   }
@@ -151,15 +157,15 @@ async function finish(
     const value = reply.getHeader(name);
     if (value !== undefined) headers[name] = String(value);
   }
-  return store.answer(userId, key, claim, { status: reply.statusCode, headers, body });
+  return store.answer(owner, key, claim, { status: reply.statusCode, headers, body });
 }
 
-async function giveBack(store: IdempotencyStore, userId: number, key: string, claim: string): Promise<void> {
+async function giveBack(store: IdempotencyStore, owner: string, key: string, claim: string): Promise<void> {
   if (givingBack >= givingBackMax) return;
   givingBack++;
   try {
     for (let attempt = 0; attempt < giveBackTries; attempt++) {
-      const isDone = await store.release(userId, key, claim).then(
+      const isDone = await store.release(owner, key, claim).then(
         () => true,
         () => false,
       );

@@ -1,8 +1,9 @@
-/** Who asks: known from the access token, with status and role as the database has them. */
+/** Who asks: known from the Authorization header, with status and role as the database has them. */
 
 export type Kind = 'personal' | 'business';
 export type Role = 'owner' | 'admin' | 'member';
 
+/** A customer's user: a person, or someone who works for a company. */
 export interface Principal {
   /** Number of the user in the database; never leaves the API. */
   readonly userId: number;
@@ -16,11 +17,52 @@ export interface Principal {
   readonly sessionId: number;
 }
 
-/** What a route may require: a personal customer, or a role in a company. */
-export type Caller = 'personal' | Role;
+export const operatorRoles = ['viewer', 'support', 'risk', 'admin'] as const;
+export type OperatorRole = (typeof operatorRoles)[number];
 
-export function callerOf(principal: Principal): Caller {
-  return principal.role ?? 'personal';
+/** A person who runs the program. */
+export interface Operator {
+  readonly kind: 'operator';
+  /** Number in the database; never leaves the API. */
+  readonly operatorId: number;
+  readonly publicId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly role: OperatorRole;
+  readonly sessionId: number;
+}
+
+export const keyScopes = ['funding:write'] as const;
+export type KeyScope = (typeof keyScopes)[number];
+
+/** A program of the program's own. */
+export interface ApiKey {
+  readonly kind: 'key';
+  readonly keyId: number;
+  readonly publicId: string;
+  readonly scopes: readonly KeyScope[];
+}
+
+export type Actor = Principal | Operator | ApiKey;
+
+export function isCustomer(actor: Actor): actor is Principal {
+  return actor.kind !== 'operator' && actor.kind !== 'key';
+}
+
+/** What a route may require: a personal customer, a role in a company, an operator's role, or a scope of an API key. */
+export type CustomerCaller = 'personal' | Role;
+export type Caller = CustomerCaller | `operator:${OperatorRole}` | `key:${KeyScope}`;
+
+/** Everything that the actor may call as. */
+export function callersOf(actor: Actor): readonly Caller[] {
+  switch (actor.kind) {
+    case 'operator':
+      return [`operator:${actor.role}`];
+    case 'key':
+      return actor.scopes.map((scope): Caller => `key:${scope}`);
+    default:
+      return [actor.role ?? 'personal'];
+  }
 }
 
 export const anyCaller: readonly Caller[] = ['personal', 'owner', 'admin', 'member'];
@@ -28,10 +70,14 @@ export const anyCaller: readonly Caller[] = ['personal', 'owner', 'admin', 'memb
 export const moneyCallers: readonly Caller[] = ['personal', 'owner', 'admin'];
 /** May run a company. */
 export const companyManagers: readonly Caller[] = ['owner', 'admin'];
+/** May put money into accounts and take it out, whosever they are. */
+export const fundingCallers: readonly Caller[] = ['operator:admin', 'key:funding:write'];
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every route that is not public. */
+    actor: Actor;
+    /** The actor, where the route lets in no other than customers. */
     principal: Principal;
   }
 }

@@ -5,14 +5,16 @@
 // Its types: the documentation's parts of a schema.
 import type {} from '@fastify/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { type Caller, callerOf, type Principal } from './principal.js';
+import { type Actor, type Caller, callersOf, isCustomer } from './principal.js';
 import { forbidden } from './problem.js';
 import type { Route } from './route.js';
 import { closed, ProblemBody } from './schemas.js';
 
 export interface Authenticator {
-  /** The caller by the Authorization header. Throws a 401. */
-  authenticate(authorization: string | undefined): Principal | Promise<Principal>;
+  /** The caller by the Authorization header, as known a moment ago. Throws a 401. */
+  authenticate(authorization: string | undefined): Actor | Promise<Actor>;
+  /** The same caller as the database has them now. Throws a 401. */
+  confirm(actor: Actor, authorization: string | undefined): Promise<Actor>;
 }
 
 declare module 'fastify' {
@@ -22,7 +24,8 @@ declare module 'fastify' {
 }
 
 export function registerRoutes(app: FastifyInstance, routes: readonly Route[], authenticator: Authenticator): void {
-  app.decorateRequest('principal', null as unknown as Principal);
+  app.decorateRequest('actor', null as unknown as never);
+  app.decorateRequest('principal', null as unknown as never);
   for (const route of routes) app.route(optionsOf(route, authenticator));
 }
 
@@ -43,7 +46,7 @@ function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
       ...(body === undefined ? {} : { body }),
       response: { ...responses, '4xx': ProblemBody, '5xx': ProblemBody },
     },
-    ...(route.access === 'public' ? {} : { onRequest: authorize(route.access, authenticator) }),
+    ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator)),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       reply.code(firstStatus!);
       const answer = await route.handler(request, reply);
@@ -53,11 +56,22 @@ function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
   };
 }
 
-function authorize(callers: readonly Caller[], authenticator: Authenticator) {
+/**
+ * Checks the caller before the body is read. A request that writes is checked again when its body is there: a client
+ * decides how long that takes, and may have been blocked meanwhile.
+ */
+function authorization(route: Route, callers: readonly Caller[], authenticator: Authenticator) {
   const allowed = new Set(callers);
-  return async (request: FastifyRequest): Promise<void> => {
-    const principal = await authenticator.authenticate(request.headers.authorization);
-    request.principal = principal;
-    if (!allowed.has(callerOf(principal))) throw forbidden();
+  const admit = (request: FastifyRequest, actor: Actor): void => {
+    if (!callersOf(actor).some((caller) => allowed.has(caller))) throw forbidden();
+    request.actor = actor;
+    if (isCustomer(actor)) request.principal = actor;
   };
+  const onRequest = async (request: FastifyRequest): Promise<void> => {
+    admit(request, await authenticator.authenticate(request.headers.authorization));
+  };
+  const confirm = async (request: FastifyRequest): Promise<void> => {
+    admit(request, await authenticator.confirm(request.actor, request.headers.authorization));
+  };
+  return route.method === 'GET' ? { onRequest } : { onRequest, preValidation: confirm };
 }

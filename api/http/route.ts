@@ -10,7 +10,7 @@ import type { Static, TSchema } from './schemas.js';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What the `:id` of a path names: the tenancy test puts another tenant's there. */
-export type Target = 'company' | 'user' | 'account' | 'card' | 'transaction' | 'session';
+export type Target = 'company' | 'user' | 'account' | 'card' | 'transaction' | 'session' | 'key';
 
 export interface RouteSchemas {
   readonly params?: TSchema;
@@ -44,6 +44,8 @@ export interface RouteDefinition<S extends RouteSchemas> {
   readonly schemas: S;
   /** GET only: false when the answer must not be kept by the response cache (live balances). Default true. */
   readonly cached?: boolean;
+  /** POST only: true when the answer carries a secret, which must not be kept for a repeated Idempotency-Key. */
+  readonly secret?: boolean;
   /** Answers with the first status of `responses` unless it sets another. */
   handler(request: RequestOf<S>, reply: FastifyReply): Promise<AnswerOf<S>>;
 }

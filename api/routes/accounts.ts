@@ -2,8 +2,8 @@
 import type { Books } from '../engine-client.js';
 import { Cursor } from '../http/cursor.js';
 import { operationOf } from '../http/idempotency.js';
-import { moneyCallers } from '../http/principal.js';
-import { conflict, notFound, unavailable } from '../http/problem.js';
+import { type Actor, fundingCallers, isCustomer, moneyCallers } from '../http/principal.js';
+import { conflict, forbidden, notFound, unavailable } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {
   Amount,
@@ -40,20 +40,28 @@ const Movement = closed({ id: Id, amount: Amount, account: Account });
 
 const cursor = new Cursor('accounts', 'timestamp', 'text');
 
-export function accountRoutes({ accounts, engine }: Services) {
+export function accountRoutes({ accounts, engine, program }: Services) {
+  /** The account that the actor may fund. Throws 403 and 404. */
+  const fundable = async (actor: Actor, accountId: string): Promise<AccountRow> => {
+    if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
+      throw forbidden('this program funds its accounts itself: ask its support');
+    }
+    const account = await (isCustomer(actor) ? accounts.find(scopeOf(actor), accountId) : accounts.findAny(accountId));
+    if (account === null) throw notFound();
+    return account;
+  };
   const movement = (direction: 'deposits' | 'withdrawals', prefix: 'dep' | 'wd', summary: string) =>
     route({
       method: 'POST',
       url: `/api/accounts/:id/${direction}`,
-      access: moneyCallers,
+      access: [...moneyCallers, ...fundingCallers],
       target: 'account',
       tag: 'accounts',
       summary,
       schemas: { params: IdParams, body: closed({ amount: Amount }), responses: { 201: Movement } },
       handler: async (request) => {
-        const { principal, params, body } = request;
-        const account = await accounts.find(scopeOf(principal), params.id);
-        if (account === null) throw notFound();
+        const { actor, params, body } = request;
+        const account = await fundable(actor, params.id);
         // The operation names the command: whatever happens in between, the money moves once.
         const id = idOf(prefix, operationOf(request));
         const moved = await engine.move(direction, params.id, id, body.amount);

@@ -5,9 +5,11 @@ import { accountRoutes } from './accounts.js';
 import { authRoutes } from './auth.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
+import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
+import { operatorRoutes } from './operators.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
@@ -18,6 +20,8 @@ export function allRoutes(services: Services): Route[] {
     ...authRoutes(services),
     ...meRoutes(services),
     ...sessionRoutes(services),
+    ...operatorRoutes(services),
+    ...keyRoutes(services),
     ...companyRoutes(services),
     ...userRoutes(services),
     ...accountRoutes(services),

@@ -1,13 +1,11 @@
 /** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
-import type { FastifyRequest } from 'fastify';
-import { networkOf } from '../auth/networks.js';
 import type { SignedIn } from '../auth/sign-in.js';
 import { checkCurrency, checkName, checkTimeZone } from '../http/fields.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { Currency, closed, Email, Kind, Name, NoContent, type Static, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
-import type { Device } from '../stores/sessions.js';
+import { deviceOf } from './device.js';
 import { showUser, User } from './user-schema.js';
 
 /** Shorter ones are guessed; longer ones are no safer and cost time to read. */
@@ -80,10 +78,6 @@ function registrationOf(body: Static<typeof Registration>) {
     currency: checkCurrency('currency', currency),
     timeZone: checkTimeZone('timeZone', timeZone),
   };
-}
-
-function deviceOf({ ip, headers }: Pick<FastifyRequest, 'ip' | 'headers'>): Device {
-  return { address: ip, network: networkOf(ip), userAgent: headers['user-agent'] ?? '' };
 }
 
 function show({ token, refreshToken, user }: SignedIn): Static<typeof Answer> {

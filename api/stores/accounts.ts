@@ -47,6 +47,15 @@ export class AccountStore {
     return row ?? null;
   }
 
+  /** Whosever it is: for operators and API keys. */
+  async findAny(accountId: string): Promise<AccountRow | null> {
+    const [row] = await this.#database.run(
+      'accounts.findAny',
+      (sql) => sql<AccountRow[]>`select ${columns(sql)} from accounts a where a.public_id = ${accountId}`,
+    );
+    return row ?? null;
+  }
+
   /** The time zone that an owner's windows follow: that of the oldest account. */
   async zoneOf({ ownerKey }: Scope): Promise<string> {
     const [row] = await this.#database.run(

@@ -37,16 +37,19 @@ export class IdempotencyStore {
     this.#database = database;
   }
 
-  /** Takes the key for `claim`, or says why not. Of two callers at once, one gets it. */
-  async claim(userId: number, key: string, inputHash: Buffer, claim: string): Promise<Claimed> {
+  /**
+   * Takes the key for `claim`, or says why not. Of two callers at once, one gets it.
+   * @param owner names the user, operator or API key that sent it
+   */
+  async claim(owner: string, key: string, inputHash: Buffer, claim: string): Promise<Claimed> {
     const [row] = await this.#database.run(
       'idempotency.claim',
       (sql) => sql<Row[]>`
         with claimed as (
-          insert into idempotency_keys as k (user_id, key, input_hash, claim, claimed_until, expires_at)
-          values (${userId}, ${key}, ${inputHash}, ${claim}, now() + make_interval(secs => ${claimS}),
+          insert into idempotency_keys as k (owner, key, input_hash, claim, claimed_until, expires_at)
+          values (${owner}, ${key}, ${inputHash}, ${claim}, now() + make_interval(secs => ${claimS}),
             now() + make_interval(hours => ${keptHours}))
-          on conflict (user_id, key) do update set input_hash = excluded.input_hash, claim = excluded.claim,
+          on conflict (owner, key) do update set input_hash = excluded.input_hash, claim = excluded.claim,
             claimed_until = excluded.claimed_until, expires_at = excluded.expires_at,
             operation = case when k.expires_at < now() then excluded.operation else k.operation end,
             status = null, headers = null, body = null
@@ -56,7 +59,7 @@ export class IdempotencyStore {
         )
         select (select operation from claimed) as operation, k.input_hash = ${inputHash} as matches,
           k.status, k.headers, k.body
-        from (values (0)) as one left join idempotency_keys k on k.user_id = ${userId} and k.key = ${key}`,
+        from (values (0)) as one left join idempotency_keys k on k.owner = ${owner} and k.key = ${key}`,
     );
     const { operation, matches, status, headers, body } = row!;
     if (operation !== null) return { outcome: 'claimed', operation };
@@ -67,22 +70,22 @@ export class IdempotencyStore {
   }
 
   /** Keeps the answer, unless the claim was given up meanwhile. */
-  async answer(userId: number, key: string, claim: string, answer: StoredAnswer): Promise<void> {
+  async answer(owner: string, key: string, claim: string, answer: StoredAnswer): Promise<void> {
     await this.#database.run(
       'idempotency.answer',
       (sql) => sql`
         update idempotency_keys set status = ${answer.status}, headers = ${sql.json(answer.headers)}, body = ${answer.body}
-        where user_id = ${userId} and key = ${key} and claim = ${claim} and status is null`,
+        where owner = ${owner} and key = ${key} and claim = ${claim} and status is null`,
     );
   }
 
   /** The execution failed: the next request with this key and input executes again, as the same operation. */
-  async release(userId: number, key: string, claim: string): Promise<void> {
+  async release(owner: string, key: string, claim: string): Promise<void> {
     await this.#database.run(
       'idempotency.release',
       (sql) => sql`
         update idempotency_keys set claimed_until = '-infinity'
-        where user_id = ${userId} and key = ${key} and claim = ${claim} and status is null`,
+        where owner = ${owner} and key = ${key} and claim = ${claim} and status is null`,
     );
   }
 
@@ -91,8 +94,8 @@ export class IdempotencyStore {
     const rows = await this.#database.run(
       'idempotency.sweep',
       (sql) => sql`
-        delete from idempotency_keys where (user_id, key) in (
-          select user_id, key from idempotency_keys where expires_at < now() limit ${sweepRowsMax}
+        delete from idempotency_keys where (owner, key) in (
+          select owner, key from idempotency_keys where expires_at < now() limit ${sweepRowsMax}
         ) returning 1`,
     );
     return rows.length;

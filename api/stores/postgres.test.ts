@@ -21,7 +21,7 @@ async function fixture(t: Test, env: Record<string, string> = {}) {
   });
   const { postgres: config } = readApiConfig({
     DATABASE_URL: testDatabase.url,
-    JWT_SECRET: 'x',
+    JWT_SECRET: 'x'.repeat(32),
     ENGINE_TOKEN: 'x',
     ...env,
   });
@@ -130,7 +130,7 @@ t.test('errors of a statement are passed on as they are', async (t) => {
 t.test('without a server the start goes on, and queries fail at once', async (t) => {
   const { postgres: config } = readApiConfig({
     DATABASE_URL: 'postgres://127.0.0.1:1/none',
-    JWT_SECRET: 'x',
+    JWT_SECRET: 'x'.repeat(32),
     ENGINE_TOKEN: 'x',
   });
   const database = new Database(config, pino({ level: 'silent' }));

@@ -63,6 +63,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
     ENGINE_TOKEN: testToken,
     LOG_LEVEL: 'silent',
+    SELF_FUNDING: 'true',
     // A machine that is busy with other tests is no pressure.
     EVENT_LOOP_DELAY_MS: '600000',
     ...(engine === null ? {} : { ENGINE_URL: `http://127.0.0.1:${engine.opsPort}` }),

@@ -33,6 +33,7 @@ export class ApiProcess {
         API_PORT: String(port),
         JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
         ENGINE_TOKEN: testToken,
+        SELF_FUNDING: 'true',
         // A machine that is busy with other tests is no pressure.
         EVENT_LOOP_DELAY_MS: '600000',
         ...environment,

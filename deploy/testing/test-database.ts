@@ -77,10 +77,22 @@ async function ensureTemplate(serverUrl: string): Promise<string> {
     // A builder that died in the middle left a database that is not marked as a template yet.
     await sql.unsafe(`drop database if exists ${name} with (force)`);
     await sql.unsafe(`create database ${name} template template0`);
-    await migrate({ databaseUrl: withDatabase(serverUrl, name) });
+    const url = withDatabase(serverUrl, name);
+    await migrate({ databaseUrl: url });
+    await markAsDemo(url);
     await sql.unsafe(`alter database ${name} is_template true`);
   });
   return name;
+}
+
+/** Customers of tests fund themselves, which only a demo's database allows. */
+export async function markAsDemo(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  try {
+    await sql`update program set demo = true`;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
 }
 
 async function migrationsHash(): Promise<string> {

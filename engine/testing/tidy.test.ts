@@ -72,6 +72,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],
+  otpauth: ['api/auth/operator-sign-in.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
 

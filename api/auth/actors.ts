@@ -1,0 +1,56 @@
+/**
+ * Who asks, by the form of the bearer token: an API key (`afc_…`), an operator's session (`afo_…`), or a customer's access
+ * token. Keys and operators are few and powerful, so each of their requests reads the database: what was revoked or ended
+ * is refused at once, by every process.
+ */
+import type { Actor, Principal } from '../http/principal.js';
+import { isCustomer } from '../http/principal.js';
+import { unauthorized } from '../http/problem.js';
+import type { Authenticator } from '../http/register-routes.js';
+import type { ApiKeyStore } from '../stores/api-keys.js';
+import type { OperatorStore } from '../stores/operators.js';
+import type { Access } from './access.js';
+
+/** Ours are shorter; a longer one is not worth a hash. */
+const tokenLengthMax = 1024;
+const bearer = /^bearer +(\S+)$/i;
+
+export class Actors implements Authenticator {
+  readonly #access: Access;
+  readonly #operators: Pick<OperatorStore, 'bySession'>;
+  readonly #keys: Pick<ApiKeyStore, 'byKey'>;
+
+  constructor(access: Access, operators: Pick<OperatorStore, 'bySession'>, keys: Pick<ApiKeyStore, 'byKey'>) {
+    this.#access = access;
+    this.#operators = operators;
+    this.#keys = keys;
+  }
+
+  authenticate(authorization: string | undefined): Actor | Promise<Actor> {
+    const token = tokenOf(authorization);
+    if (token.startsWith('afc_')) return known(this.#keys.byKey(token));
+    if (token.startsWith('afo_')) return known(this.#operators.bySession(token));
+    return this.#access.authenticate(token);
+  }
+
+  async confirm(actor: Actor, authorization: string | undefined): Promise<Actor> {
+    return isCustomer(actor) ? this.#confirmCustomer(actor) : this.authenticate(authorization);
+  }
+
+  #confirmCustomer(customer: Principal): Promise<Actor> {
+    return this.#access.confirm(customer);
+  }
+}
+
+/** The token of a bearer header. Throws a 401. */
+export function tokenOf(authorization: string | undefined): string {
+  const [, token] = bearer.exec(authorization ?? '') ?? [];
+  if (token === undefined || token.length > tokenLengthMax) throw unauthorized();
+  return token;
+}
+
+async function known<T extends Actor>(looked: Promise<T | null>): Promise<T> {
+  const actor = await looked;
+  if (actor === null) throw unauthorized();
+  return actor;
+}

@@ -1,0 +1,65 @@
+/** Operators: the people who run the program, signing in and out. */
+import { tokenOf } from '../auth/actors.js';
+import { type Operator, operatorRoles } from '../http/principal.js';
+import { route } from '../http/route.js';
+import { closed, Email, Id, NoContent, Type } from '../http/schemas.js';
+import type { Services } from '../services.js';
+import { deviceOf } from './device.js';
+
+const OperatorBody = closed({
+  id: Id,
+  email: Type.String(),
+  name: Type.String(),
+  role: Type.Enum([...operatorRoles]),
+});
+export const anyOperator = operatorRoles.map((role) => `operator:${role}` as const);
+
+export function operatorRoutes({ operatorSignIn, operators }: Services) {
+  return [
+    route({
+      method: 'POST',
+      url: '/api/operators/login',
+      access: 'public',
+      tag: 'operators',
+      summary: 'Sign in as an operator, with the code of an authenticator',
+      schemas: {
+        body: closed({
+          email: Email,
+          password: Type.String({ minLength: 1, maxLength: 200 }),
+          totp: Type.Optional(Type.String({ pattern: '^[0-9]{6}$', description: 'the code of this half minute' })),
+        }),
+        responses: { 200: closed({ token: Type.String(), operator: OperatorBody }) },
+      },
+      handler: async (request) => {
+        const { email, password, totp = null } = request.body;
+        const { token, operator } = await operatorSignIn.login(email, password, totp, deviceOf(request));
+        return { token, operator: showOperator(operator) };
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/api/operators/logout',
+      access: anyOperator,
+      tag: 'operators',
+      summary: 'End the session of this request',
+      schemas: { responses: { 204: NoContent } },
+      handler: async ({ headers }) => {
+        await operators.end(tokenOf(headers.authorization));
+        return null;
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/operators/me',
+      access: anyOperator,
+      tag: 'operators',
+      summary: 'The operator who asks',
+      schemas: { responses: { 200: OperatorBody } },
+      handler: async ({ actor }) => showOperator(actor as Operator),
+    }),
+  ];
+}
+
+function showOperator({ publicId, email, name, role }: Pick<Operator, 'publicId' | 'email' | 'name' | 'role'>) {
+  return { id: publicId, email, name, role };
+}
