@@ -237,7 +237,8 @@ export class Database {
       (sql) => sql<{ json: CardJson; asOf: number }[]>`
       select (select newest::float8 from feed_position) as "asOf", json_build_object(
         'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
-          'expiresDay', c.expires - date '1970-01-01', 'limits', lc.limits),
+          'expiresDay', case when isfinite(c.expires) then c.expires - date '1970-01-01' end,
+          'limits', lc.limits),
         'account', json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
           'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', la.limits, 'funds', a.funds,
           'held', a.held, 'posted', a.posted),

@@ -35,6 +35,7 @@ import { PartitionHost, type StorageFaults } from './partition-host.js';
 import { ConnectionGate, measureConnections } from './process/connection-gate.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
+import { SetApart } from './set-apart.js';
 import { ShipperClient } from './shipper-client.js';
 import { StartTimes } from './start-times.js';
 import { Telemetry } from './telemetry.js';
@@ -74,7 +75,8 @@ export async function startEngine(
   const database = new Database(config.databaseUrl);
   const { databaseUrl, redisUrl, feedStaleMsMax: staleMsMax } = config;
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config);
-  const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, log });
+  const setApart = new SetApart(log);
+  const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, setApart, log });
   const progress = createProgress(config.workers);
   const journalDirectory = join(config.dataDir, 'journal');
   let journalLock: JournalLock | null = null;
@@ -90,7 +92,7 @@ export async function startEngine(
   const guard = new LoadGuard();
   const changeLog = redis === null ? null : new ChangeLog();
   const near = changeLog === null ? null : redis!.nearCards(() => feed.cacheSpace, changeLog);
-  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard, (tokens, partition) =>
+  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard, setApart, (tokens, partition) =>
     router.learnCards(tokens, partition),
   );
   const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
@@ -143,10 +145,13 @@ export async function startEngine(
             telemetry.late++;
           },
           isStale: () => feed.isStale,
+          restoring: (host) => feed.restoring(host),
+          restored: (message) => setApart.load(message),
           opened: (host) => {
             loads.opened(host.partition);
-            feed.opened(host);
+            if (!feed.opened(host)) return false;
             void Promise.all([feed.recalled, near?.connected()]).then(() => warmer.warm(host));
+            return true;
           },
         },
         log,
@@ -157,7 +162,7 @@ export async function startEngine(
   const router = new Router(hosts, idsRemembered(config), config.cardsMax);
   const room = new JournalRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const health = new Health({ config, database, hosts, shipper, feed, room, marqeta });
+  const health = new Health({ config, database, hosts, shipper, feed, setApart, room, marqeta });
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
   const codecs: readonly PortCodec[] = [
     nativeCodec,

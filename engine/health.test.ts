@@ -33,6 +33,7 @@ function engine(dataDir: string) {
         return feed.isStale;
       },
     },
+    setApart: { detail: '' },
     room: new JournalRoom(config, hosts, () => clock.nowMs),
     marqeta: new MarqetaWatch(() => noCalls),
   });

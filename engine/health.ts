@@ -9,6 +9,7 @@ import type { EngineFeed } from './feed/feed.js';
 import type { JournalRoom } from './journal-room.js';
 import type { MarqetaWatch } from './marqeta-watch.js';
 import type { PartitionHost } from './partition-host.js';
+import type { SetApart } from './set-apart.js';
 import type { ShipperClient } from './shipper-client.js';
 
 export interface ComponentHealth {
@@ -36,6 +37,7 @@ export interface HealthParts {
   readonly hosts: readonly Pick<PartitionHost, 'partition' | 'state' | 'failure' | 'progress'>[];
   readonly shipper: Pick<ShipperClient, 'failure'>;
   readonly feed: Pick<EngineFeed, 'health' | 'isStale'>;
+  readonly setApart: Pick<SetApart, 'detail'>;
   readonly room: JournalRoom;
   readonly marqeta: MarqetaWatch;
 }
@@ -98,6 +100,7 @@ export class Health {
       disk: this.#disk(),
       journal: this.#journal(),
       feed,
+      profiles: this.#profiles(),
     };
     const parts = Object.values(components);
     const isDown = components.journal.status === 'unhealthy' || feed.status === 'unhealthy';
@@ -118,6 +121,11 @@ export class Health {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #profiles(): ComponentHealth {
+    const { detail } = this.#parts.setApart;
+    return detail === '' ? healthy('all can be applied') : unhealthy(detail);
   }
 
   #memory(): ComponentHealth {

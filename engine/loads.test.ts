@@ -32,6 +32,7 @@ t.test('books that were read before a partition opened anew are read again', asy
     () => 0,
     () => 0,
     new LoadGuard(),
+    { load: (message) => message },
   );
   const target = { lane: lane as unknown as Lane, partition: 0 };
   loads.opened(0);

@@ -6,16 +6,22 @@
 import type { CachedCard } from './cache/codec.js';
 import { statusNamed } from './core/accounts.js';
 import type { CardPayload } from './core/feed.js';
+import { type PackedRows, packLoad } from './core/lane-rows.js';
 import type { CardRow, LoadMessage } from './core/load-message.js';
 import { NumberSet } from './core/number-set.js';
+import { faultOf } from './core/profile-check.js';
 import { EntryKind, EntryStatus } from './core/slab.js';
 import type { Database } from './database.js';
 import type { LoadGuard } from './feed/load-guard.js';
 import type { Lane, Need } from './lane.js';
 import type { NearCards } from './near-cards.js';
+import type { SetApart } from './set-apart.js';
 
 /** A load that changes overtake so often is given up: its messages are declined and asked again. */
 const readsMax = 5;
+/** What a slab has no room for beside the first stretch of a load waits for the next slab, for a second at most. */
+const roomLookMs = 1;
+const roomLooksMax = 1000;
 
 /** Where something is brought to. */
 export interface Target {
@@ -45,6 +51,14 @@ interface Brought {
   readonly accounts: NumberSet;
 }
 
+/** How far loaded rows are on their way. */
+interface Sent {
+  readonly rows: number;
+  readonly isComplete: boolean;
+  /** A change, or a new worker, came while rows waited for room: what is left must be read again. */
+  readonly isOvertaken: boolean;
+}
+
 const nobody: ReadonlySet<string> = new Set();
 
 export class Loads {
@@ -54,6 +68,7 @@ export class Loads {
   readonly #partitionOf: (ownerKey: number) => number;
   readonly #guard: LoadGuard;
   readonly #learn: (tokens: readonly string[], partition: number) => void;
+  readonly #setApart: Pick<SetApart, 'load'>;
   readonly #brought = new Map<number, Brought>();
   /** How often each partition has opened. */
   readonly #openings = new Map<number, number>();
@@ -69,8 +84,10 @@ export class Loads {
     nowMs: () => number,
     partitionOf: (ownerKey: number) => number,
     guard: LoadGuard,
+    setApart: Pick<SetApart, 'load'>,
     learn: (tokens: readonly string[], partition: number) => void = () => undefined,
   ) {
+    this.#setApart = setApart;
     this.#database = database;
     this.#near = near;
     this.#nowMs = nowMs;
@@ -95,22 +112,29 @@ export class Loads {
   }
 
   /** Looks for cards in Redis, and brings those that need nothing else. Never rejects. */
-  async look({ lane, partition }: Target, tokens: readonly string[]): Promise<NearLook> {
+  async look(target: Target, tokens: readonly string[]): Promise<NearLook> {
+    const { partition } = target;
     const near = this.#near!;
     const found = await near.look(tokens);
     const brought = new Set<string>();
     const foreign = new Set<string>();
     const known = new Map<string, CachedCard>();
-    const cards: CardRow[] = [];
+    const evicted: CachedCard[] = [];
     for (const [token, cached] of found) {
       if (!near.isCurrent(cached)) continue;
       if (this.#partitionOf(cached.card.ownerKey) !== partition) foreign.add(token);
-      else if (this.#hasBooks(partition, cached.card)) {
-        brought.add(token);
-        cards.push(rowOf(cached.card));
-      } else known.set(token, cached);
+      else if (this.#hasBooks(partition, cached.card)) evicted.push(cached);
+      else known.set(token, cached);
     }
-    if (cards.length > 0) this.#deliver({ lane, partition }, { cards });
+    const openings = this.#openingsOf(partition);
+    const areCurrent = () =>
+      openings === this.#openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
+    const packed = packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
+    // Those that found no room, or were overtaken while they waited for it, are read from Postgres.
+    const { rows } = await this.#send(target, packed, areCurrent);
+    const sent = tokensOf(evicted.slice(0, rows).map(({ card }) => card));
+    for (const token of sent) brought.add(token);
+    this.#learn(sent, partition);
     return { brought, foreign, known };
   }
 
@@ -182,7 +206,8 @@ export class Loads {
     return this.#bring(target, async () => {
       const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
       const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs);
-      this.#near?.keep(profiles, asOf);
+      const sound = profiles.filter((card) => faultOf('card', card) === '');
+      this.#near?.keep(sound, asOf);
       return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
     });
   }
@@ -203,20 +228,28 @@ export class Loads {
   }
 
   /** Reads, again where changes came by or the partition opened anew meanwhile, and sends what was found on its way. */
-  async #bring({ lane, partition }: Target, query: () => Promise<Loaded>): Promise<Loaded> {
-    for (let read = 1; ; read++) {
+  async #bring(target: Target, query: () => Promise<Loaded>): Promise<Loaded> {
+    const { partition } = target;
+    for (let reads = 1; ; reads++) {
       const load = this.#guard.begin();
       const openings = this.#openingsOf(partition);
       try {
-        const loaded = await query();
+        const read = await query();
+        const loaded = { ...read, message: this.#setApart.load(read.message) };
         // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
         // successor has nothing newer in memory to hold against it.
-        if (openings !== this.#openingsOf(partition) || this.#guard.isStale(load, loaded.message)) {
-          if (read === readsMax) throw new Error('changes overtake the load');
+        const isCurrent = () => openings === this.#openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
+        // Sent here and not later: a change that comes from now on must find it in the lane.
+        const packed = isCurrent() ? packLoad(loaded.message) : null;
+        const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
+        if (packed === null || sent?.isOvertaken !== false) {
+          if (reads === readsMax) throw new Error('changes overtake the load');
           continue;
         }
-        // Here and not later: a change that comes from now on must find it in the lane.
-        if (this.#deliver({ lane, partition }, loaded.message)) this.#remember(partition, loaded.message);
+        if (sent.isComplete) {
+          this.#remember(partition, loaded.message);
+          this.#learn(tokensOf(loaded.message.cards ?? []), partition);
+        }
         return loaded;
       } finally {
         this.#guard.end(load);
@@ -224,15 +257,21 @@ export class Loads {
     }
   }
 
-  /** A lane without room refuses the messages behind it too, so nothing is decided without what was loaded. */
-  #deliver({ lane, partition }: Target, message: LoadMessage): boolean {
-    if (!lane.claim(EntryKind.load, 0, this.#nowMs(), Buffer.from(JSON.stringify(message)), null)) return false;
-    if (message.cards !== undefined)
-      this.#learn(
-        message.cards.map(({ token }) => token),
-        partition,
-      );
-    return true;
+  /**
+   * Sends loaded rows on their way. A lane without room for the first of them refuses the messages behind them too, so
+   * nothing is decided without what was loaded; later ones wait for room, as long as `isCurrent` says that they may.
+   */
+  async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
+    let rows = 0;
+    for (const { bytes, count } of packed) {
+      for (let looks = 1; !lane.claim(EntryKind.load, 0, this.#nowMs(), bytes, null); looks++) {
+        if (rows === 0 || looks > roomLooksMax) return { rows, isComplete: false, isOvertaken: false };
+        await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+        if (!isCurrent()) return { rows, isComplete: false, isOvertaken: true };
+      }
+      rows += count;
+    }
+    return { rows, isComplete: true, isOvertaken: false };
   }
 
   #remember(partition: number, { cards }: LoadMessage): void {
@@ -259,6 +298,10 @@ export class Loads {
 
 function foreignOf(owners: ReadonlyMap<string, number>, isOurs: (ownerKey: number) => boolean): ReadonlySet<string> {
   return new Set([...owners].filter(([, ownerKey]) => !isOurs(ownerKey)).map(([key]) => key));
+}
+
+function tokensOf(cards: readonly { readonly token: string }[]): string[] {
+  return cards.map(({ token }) => token);
 }
 
 function rowOf({ ownerKey: _, ...card }: CardPayload): CardRow {

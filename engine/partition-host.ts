@@ -41,8 +41,12 @@ export interface HostEvents {
   batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   late(): void;
   isStale(): boolean;
-  /** The lane has opened, and no message has been claimed yet. */
-  opened(host: PartitionHost): void;
+  /** The partition is about to read what it starts with. */
+  restoring(host: PartitionHost): void;
+  /** @returns what it has read, as a partition takes it over */
+  restored(message: LoadMessage): LoadMessage;
+  /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
+  opened(host: PartitionHost): boolean;
   /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
   knows(host: PartitionHost, low: number, high: number): void;
 }
@@ -212,13 +216,14 @@ export class PartitionHost {
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
     times.ended('open', { phase: 'keys', ms: tail.keysMs });
+    this.#events.restoring(this);
     const message = await this.#database.restore({
       ...tail,
       partition: this.partition,
       holdMs: this.#config.policy.holdLongMs,
     });
     times.ended('restore');
-    await this.#runStep({ kind: 'restore', message });
+    await this.#runStep({ kind: 'restore', message: this.#events.restored(message) });
     times.ended('replay');
     // Until now nobody heard of its end, and from now on everybody would wait for it.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
@@ -226,7 +231,10 @@ export class PartitionHost {
     this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
     this.lane.open();
-    this.#events.opened(this);
+    if (!this.#events.opened(this)) {
+      this.lane.fail(new Error('more changed while the partition was restored than can be kept: restoring it again'));
+      return;
+    }
     this.#shipper.resume(this.partition);
     const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
     this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');

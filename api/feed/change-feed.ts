@@ -32,7 +32,8 @@ export interface ChangeFeed {
   stop(): Promise<void>;
   /**
    * True once every live engine has that version of the card, user or account in force: from then on none approves against
-   * it. False when that is not known in time; the change may be in force all the same, and asking again is cheap.
+   * it. False when that is not known in time (the change may be in force all the same, and asking again is cheap), and when
+   * an engine cannot apply it and declines instead; a freeze is in force then.
    */
   effective(change: Change, timeoutMs?: number): Promise<boolean>;
   health(): ChangeFeedHealth;
@@ -104,7 +105,7 @@ export class OutboxChangeFeed implements ChangeFeed {
       // Asked in either case: it shows that Postgres is there.
       const feedId = await outbox.feedId();
       const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId);
-      await publisher.start((engineId, sequence) => this.#watch.heard(engineId, sequence));
+      await publisher.start((engineId, sequence, setApart) => this.#watch.heard(engineId, sequence, setApart));
       this.#publisher = publisher;
     }
     const publisher = this.#publisher;

@@ -25,17 +25,21 @@ interface Waiter {
   sinceMs: number;
   /** 0: its change is not known to have a number yet. */
   place: number;
+  /** Whether it was set apart is being asked. */
+  isAsking: boolean;
   readonly settle: (isEffective: boolean) => void;
 }
 
 export class EngineWatch {
-  readonly #outbox: Pick<RelayOutbox, 'confirm'>;
+  readonly #outbox: Pick<RelayOutbox, 'confirm' | 'inForce'>;
   /** Called when changes have got numbers, with those that got them here. */
   readonly #numbered: (newest: number, entries: readonly FeedEntry[]) => void;
   readonly #observe: ObserveHop;
   readonly #waiters = new Set<Waiter>();
   /** What engines have said, and their rows. */
   readonly #applied = new Map<string, number>();
+  /** Engines that decline something because they cannot apply it. */
+  readonly #settingApart = new Set<string>();
   #live: readonly string[] = [];
   /** The engines were read when everything up to here had a number: nobody else can approve against it. */
   #liveAsOf = -1;
@@ -45,7 +49,7 @@ export class EngineWatch {
   failures = 0;
 
   constructor(
-    outbox: Pick<RelayOutbox, 'confirm'>,
+    outbox: Pick<RelayOutbox, 'confirm' | 'inForce'>,
     numbered: (newest: number, entries: readonly FeedEntry[]) => void,
     observe: ObserveHop,
   ) {
@@ -68,7 +72,8 @@ export class EngineWatch {
 
   /** True once the change is in force on every live engine, false when that is not known in time. */
   async effective(change: Change, timeoutMs: number): Promise<boolean> {
-    if (this.#waiters.size >= waitersMax) return false;
+    // One that is no number would fail the question of all who ask with it.
+    if (this.#waiters.size >= waitersMax || !/^\d{1,18}$/.test(change.key)) return false;
     return new Promise((resolve) => {
       const settle = (isEffective: boolean) => {
         clearTimeout(timer);
@@ -76,7 +81,7 @@ export class EngineWatch {
         if (this.#waiters.size === 0) this.#rest();
         resolve(isEffective);
       };
-      const waiter: Waiter = { change, sinceMs: performance.now(), place: 0, settle };
+      const waiter: Waiter = { change, sinceMs: performance.now(), place: 0, isAsking: false, settle };
       const timer = setTimeout(() => settle(false), timeoutMs);
       this.#waiters.add(waiter);
       this.#round();
@@ -84,8 +89,14 @@ export class EngineWatch {
   }
 
   /** An engine says how far it is. */
-  heard(engineId: string, sequence: number): void {
-    if (sequence > (this.#applied.get(engineId) ?? 0)) this.#applied.set(engineId, sequence);
+  heard(engineId: string, sequence: number, setApart = 0): void {
+    const known = this.#applied.get(engineId) ?? 0;
+    // What was read earlier may be said later.
+    if (sequence >= known) {
+      if (setApart > 0) this.#settingApart.add(engineId);
+      else this.#settingApart.delete(engineId);
+    }
+    if (sequence > known) this.#applied.set(engineId, sequence);
     this.#settle();
   }
 
@@ -136,9 +147,10 @@ export class EngineWatch {
       }
       const ids = new Set(engines.map(({ id }) => id));
       for (const id of this.#applied.keys()) if (!ids.has(id)) this.#applied.delete(id);
+      for (const id of this.#settingApart) if (!ids.has(id)) this.#settingApart.delete(id);
       this.#live = [...ids];
       this.#liveAsOf = newest;
-      for (const { id, applied } of engines) this.heard(id, applied);
+      for (const { id, applied, setApart } of engines) this.heard(id, applied, setApart);
       this.#settle();
     } catch {
       // Postgres is away: nothing can be confirmed, and the waiters are told so in time.
@@ -150,10 +162,31 @@ export class EngineWatch {
     if (this.#waiters.size === 0) return;
     const slowest = Math.min(...this.#live.map((id) => this.#applied.get(id) ?? 0));
     const reached = Math.min(slowest, Number.MAX_SAFE_INTEGER);
-    for (const waiter of [...this.#waiters]) {
-      if (waiter.place === 0 || waiter.place > this.#liveAsOf || waiter.place > reached) continue;
-      this.#observe('in_force', performance.now() - waiter.sinceMs);
-      waiter.settle(true);
+    const settled: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      if (waiter.place === 0 || waiter.place > this.#liveAsOf || waiter.place > reached || waiter.isAsking) continue;
+      settled.push(waiter);
+    }
+    if (this.#settingApart.size > 0) void this.#settleIfInForce(settled);
+    else for (const waiter of settled) this.#inForce(waiter, true);
+  }
+
+  #inForce(waiter: Waiter, isInForce: boolean): void {
+    this.#observe('in_force', performance.now() - waiter.sinceMs);
+    waiter.settle(isInForce);
+  }
+
+  /** An engine has set something apart: perhaps it is what a waiter asks for. */
+  async #settleIfInForce(waiters: readonly Waiter[]): Promise<void> {
+    if (waiters.length === 0) return;
+    for (const waiter of waiters) waiter.isAsking = true;
+    try {
+      const inForce = await this.#outbox.inForce(waiters.map(({ change }) => change));
+      for (const [index, waiter] of waiters.entries()) this.#inForce(waiter, inForce[index] === true);
+    } catch {
+      // Asked again with the next look.
+      this.failures++;
+      for (const waiter of waiters) waiter.isAsking = false;
     }
   }
 }

@@ -4,12 +4,16 @@
  */
 import postgres from 'postgres';
 import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';
+import { profileBytesMax } from '../../engine/core/limits.js';
 
 const statementTimeoutMs = 5000;
 const deadlineMs = 6000;
 const connectTimeoutS = 2;
 /** Confirmations, looks at the engines, and the leader's session. */
 const connectionsMax = 4;
+/** Profiles per look of the relay, and the longest one: what is longer the engines decline (engine/feed/outbox.ts). */
+const pageBytesMax = 1024 * 1024;
+const payloadBytesMax = profileBytesMax + 16 * 1024;
 
 /** 'feel' in ASCII: the session lock of the one relay that publishes. */
 const leaderLockKey = 1717921132;
@@ -36,6 +40,8 @@ export interface Confirmation {
 export interface EngineRow {
   readonly id: string;
   readonly applied: number;
+  /** How many profiles it declines because it cannot apply them. */
+  readonly setApart: number;
 }
 
 interface ConfirmedRow extends Omit<Confirmation, 'entries'> {
@@ -120,6 +126,17 @@ export class RelayOutbox {
     }
   }
 
+  /** Whether changes that every engine has applied are in force as they were asked: not set apart, or declined as asked. */
+  async inForce(changes: readonly Change[]): Promise<readonly boolean[]> {
+    const topics = changes.map(({ topic }) => topic);
+    const keys = changes.map(({ key }) => key);
+    const [row] = await this.#ask(
+      (sql) => sql<{ inForce: boolean[] }[]>`
+        select feed_in_force(${topics}::text[], ${keys}::bigint[]) as "inForce"`,
+    );
+    return row!.inForce;
+  }
+
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
   async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
     // After its end the driver would open a connection that nobody could close any more.
@@ -175,7 +192,7 @@ export class RelayOutbox {
             select pg_backend_pid() as pid, newest::float8 as newest, (
               select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload,
                 'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
-              from (select * from outbox where sequence > ${after} order by sequence limit ${limit}) e) as entries
+              from feed_page(${after}, ${limit}, ${pageBytesMax}, ${payloadBytesMax}) e) as entries
             from feed_position`,
         );
         // The driver connects again by itself, and the lock stayed with the session that was lost.

@@ -5,8 +5,8 @@
  */
 import type { FeedEntry } from '../../engine/core/feed.js';
 
-/** An engine says that every change up to `sequence` is in force there. */
-export type Heard = (engineId: string, sequence: number) => void;
+/** An engine says that it has applied every change up to `sequence`, and how many profiles it has set apart. */
+export type Heard = (engineId: string, sequence: number, setApart: number) => void;
 
 export interface Publisher {
   readonly name: 'redis' | 'postgres';
@@ -20,8 +20,8 @@ export interface Publisher {
   stop(): Promise<void>;
 }
 
-/** Reads "engine sequence". */
+/** Reads "engine sequence", or "engine sequence set-apart". */
 export function hearReport(text: string, heard: Heard): void {
-  const [, engineId, sequence] = /^([0-9a-f-]{36}) (\d{1,15})$/.exec(text) ?? [];
-  if (engineId !== undefined) heard(engineId, Number(sequence));
+  const [, engineId, sequence, setApart = '0'] = /^([0-9a-f-]{36}) (\d{1,15})(?: (\d{1,15}))?$/.exec(text) ?? [];
+  if (engineId !== undefined) heard(engineId, Number(sequence), Number(setApart));
 }

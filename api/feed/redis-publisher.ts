@@ -1,6 +1,6 @@
 /** The relay's voice on Redis pub/sub, with REDIS_URL. */
 import type { FeedEntry } from '../../engine/core/feed.js';
-import { appliedChannel, frameChannel, frameEntriesMax, packFrame } from '../../engine/core/feed-frame.js';
+import { appliedChannel, frameChannel, packFrames } from '../../engine/core/feed-frame.js';
 import { RedisListener, RedisSpeaker } from '../../engine/redis/channel.js';
 import { type Heard, hearReport, type Publisher } from './publisher.js';
 
@@ -35,8 +35,7 @@ export class RedisPublisher implements Publisher {
   }
 
   async publish(entries: readonly FeedEntry[], newest: number): Promise<boolean> {
-    for (let start = 0; start === 0 || start < entries.length; start += frameEntriesMax) {
-      const frame = packFrame({ newest, entries: entries.slice(start, start + frameEntriesMax) });
+    for (const frame of packFrames(newest, entries)) {
       if (!(await this.#speaker.publish(this.#channel, frame))) return false;
     }
     return true;

@@ -1,6 +1,7 @@
 /** Limits as they come in and go out: the shape of engine/core/rules.ts, with every value checked. */
 import { channelNames, packLetters } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
+import { limitsBytesMax } from '../../engine/core/limits.js';
 import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
 import type { Limits } from '../../engine/core/rules.js';
 import { countryOf } from '../../engine/wire/countries.js';
@@ -57,6 +58,8 @@ export const UsedWindows = closed({ daily: Used, weekly: Used, monthly: Used, ye
  * @param prefix path of the limits within the body, '' when they are the body
  */
 export function checkLimits(limits: Limits, prefix = ''): Limits {
+  const bytes = Buffer.byteLength(JSON.stringify(limits));
+  if (bytes > limitsBytesMax) throw invalid(prefix, `has ${bytes} bytes, and may have ${limitsBytesMax}`);
   const at = (path: string): string => (prefix === '' ? path : `${prefix}.${path}`);
   for (const kind of ['allow', 'block'] as const) {
     for (const [index, code] of (limits.countries?.[kind] ?? []).entries()) {

@@ -1,9 +1,10 @@
 /** Frames of the feed: what is written is read, and nothing else is. */
 import fc from 'fast-check';
 import t from 'tap';
+import { longestLimits } from '../testing/longest-limits.js';
 import { runs } from '../testing/runs.js';
 import type { FeedEntry } from './feed.js';
-import { frameBytesMax, packFrame, readFrame } from './feed-frame.js';
+import { frameBytesMax, frameEntriesMax, packFrame, packFrames, readFrame } from './feed-frame.js';
 
 const entry: FeedEntry = {
   sequence: 3,
@@ -25,6 +26,31 @@ const entry: FeedEntry = {
 t.test('a frame is read as it was written', async (t) => {
   t.same(readFrame(packFrame({ newest: 3, entries: [entry] })), { newest: 3, entries: [entry] });
   t.same(readFrame(packFrame({ newest: 0, entries: [] })), { newest: 0, entries: [] });
+});
+
+t.test('600 entries with the longest limits come in frames that can all be read', async (t) => {
+  const limits = longestLimits();
+  const entries = Array.from({ length: 600 }, (_, index) => {
+    return { ...entry, sequence: index + 1, payload: { ...entry.payload, limits } } as FeedEntry;
+  });
+  const frames = packFrames(600, entries);
+  for (const frame of frames) t.ok(frame.length <= frameBytesMax, `${frame.length} bytes`);
+  const read = frames.map((frame) => readFrame(frame)!);
+  t.same(
+    read.flatMap((frame) => frame.entries.map(({ sequence }) => sequence)),
+    entries.map(({ sequence }) => sequence),
+  );
+  t.ok(read.every(({ newest, entries }) => newest === 600 && entries.length <= frameEntriesMax));
+  t.same(packFrames(7, []).map(readFrame), [{ newest: 7, entries: [] }], 'no entries are a heartbeat');
+});
+
+t.test('an entry that no frame can hold is left out, and its neighbours are not', async (t) => {
+  const long = { ...entry, sequence: 2, payload: { ...entry.payload, token: 'x'.repeat(frameBytesMax) } } as FeedEntry;
+  const frames = packFrames(3, [{ ...entry, sequence: 1 }, long, { ...entry, sequence: 3 }]);
+  t.same(
+    frames.flatMap((frame) => readFrame(frame)!.entries.map(({ sequence }) => sequence)),
+    [1, 3],
+  );
 });
 
 t.test('what is no frame is dropped', async (t) => {

@@ -5,6 +5,8 @@
  */
 import { Packr } from 'msgpackr';
 import { type FeedEntry, feedTopics } from './feed.js';
+import { assert } from './invariant.js';
+import { profileBytesMax } from './limits.js';
 
 export interface FeedFrame {
   /** The relay's newest number: a frame without entries is a heartbeat. */
@@ -12,9 +14,10 @@ export interface FeedFrame {
   readonly entries: readonly FeedEntry[];
 }
 
-/** Longest frame that is read: the relay writes a hundred entries at most. */
+/** Longest frame that is read, and so the longest that the relay writes. */
 export const frameBytesMax = 1024 * 1024;
 export const frameEntriesMax = 100;
+assert(frameBytesMax >= 2 * profileBytesMax, 'one change always fits a frame');
 
 // No records: they would tie a frame to the ones before it, and frames get lost.
 const packr = new Packr({ useRecords: false });
@@ -23,8 +26,29 @@ const packr = new Packr({ useRecords: false });
 export const frameChannel = (feedId: string) => `afc:{${feedId}}:feed`;
 export const appliedChannel = (feedId: string) => `afc:{${feedId}}:applied`;
 
+/** What an engine says of itself. Without set-apart profiles it is as releases before them said and read it. */
+export function appliedReport(engineId: string, sequence: number, setApart: number): string {
+  return setApart === 0 ? `${engineId} ${sequence}` : `${engineId} ${sequence} ${setApart}`;
+}
+
 export function packFrame(frame: FeedFrame): Buffer {
   return packr.pack(frame);
+}
+
+/**
+ * The frames that carry these entries, each within both bounds. An entry that is longer than a whole frame is left out:
+ * the engines see the gap and read it from the outbox.
+ */
+export function packFrames(newest: number, entries: readonly FeedEntry[]): Buffer[] {
+  if (entries.length > frameEntriesMax) return halves(newest, entries);
+  const frame = packFrame({ newest, entries });
+  if (frame.length <= frameBytesMax) return [frame];
+  return entries.length > 1 ? halves(newest, entries) : [];
+}
+
+function halves(newest: number, entries: readonly FeedEntry[]): Buffer[] {
+  const middle = Math.ceil(entries.length / 2);
+  return [...packFrames(newest, entries.slice(0, middle)), ...packFrames(newest, entries.slice(middle))];
 }
 
 /** null when it is no frame. */

@@ -2,8 +2,8 @@
  * Changes of cards, users and accounts on their way to the engines: the words between the outbox, its relay, and the
  * engines. A change carries the whole profile and its version; applying one twice, or an older one later, does nothing.
  */
-import { type Status, statusNamed } from './accounts.js';
-import type { ChangedAccount, ChangedRows } from './load-message.js';
+import { statusNamed } from './accounts.js';
+import type { ChangedAccount, ChangedCard, UserRow } from './load-message.js';
 import type { Limits } from './rules.js';
 
 export const feedTopics = ['card', 'user', 'account'] as const;
@@ -44,29 +44,34 @@ interface Place {
   /** When it was written, wall clock ms. */
   readonly atMs: number;
 }
-export type FeedEntry = Place &
-  (
-    | { readonly topic: 'card'; readonly payload: CardPayload }
-    | { readonly topic: 'user'; readonly payload: UserPayload }
-    | { readonly topic: 'account'; readonly payload: AccountPayload }
-  );
+export type Profile =
+  | { readonly topic: 'card'; readonly payload: CardPayload }
+  | { readonly topic: 'user'; readonly payload: UserPayload }
+  | { readonly topic: 'account'; readonly payload: AccountPayload };
+export type FeedEntry = Place & Profile;
 
-/** What a partition takes over, of entries that are all its own. */
-export function changedRows(entries: readonly FeedEntry[]): ChangedRows {
-  const accounts: ChangedAccount[] = [];
-  const users: { number: number; version: number; status: Status; limits: Limits | null }[] = [];
-  const cards: ChangedRows['cards'][number][] = [];
-  for (const { topic, payload } of entries) {
-    const status = statusNamed(payload.status);
-    const { number, version, limits } = payload;
-    if (topic === 'card') {
-      const { token, expiresDay } = payload;
-      cards.push({ token, number, version, status, expiresDay, limits });
-    } else if (topic === 'user') users.push({ number, version, status, limits });
-    else {
-      const { timeZone, partialApproval } = payload;
-      accounts.push({ number, version, status, timeZone, partialApproval, limits });
-    }
+/** An entry as it was read, before it is known whether its profile can be applied (set-apart.ts). */
+export interface RawEntry extends Place {
+  readonly topic: FeedTopic;
+  readonly payload: unknown;
+  /** As the outbox has them beside the payload; a frame has only the payload. */
+  readonly key?: string;
+  readonly version?: number;
+}
+
+export function isSafeCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What a partition takes over of an entry of its own. */
+export function changedRow({ topic, payload }: FeedEntry): ChangedAccount | UserRow | ChangedCard {
+  const { number, version, limits } = payload;
+  const status = statusNamed(payload.status);
+  if (topic === 'card') {
+    const { token, expiresDay } = payload;
+    return { token, number, version, status, expiresDay, limits };
   }
-  return { accounts, users, cards };
+  if (topic === 'user') return { number, version, status, limits };
+  const { timeZone, partialApproval } = payload;
+  return { number, version, status, timeZone, partialApproval, limits };
 }

@@ -161,6 +161,21 @@ export class Zone {
 /** Zones by name, each made once. There are about 600 names; the bound only guards against a corrupt database. */
 const zoneCountMax = 1024;
 const zones = new Map<string, Zone>([['UTC', new Zone('UTC')]]);
+/** Found to be zones, whether or not there was room for them above. */
+const zoneNames = new Set<string>(['UTC']);
+
+/** Whether this process knows a zone of that name. */
+export function isZoneName(name: unknown): name is string {
+  if (typeof name !== 'string') return false;
+  if (zoneNames.has(name)) return true;
+  try {
+    new Zone(name);
+  } catch {
+    return false;
+  }
+  if (zoneNames.size < zoneCountMax) zoneNames.add(name);
+  return true;
+}
 
 /** The zone of that name; unknown names (never written by the API) fall back to UTC. */
 export function zoneNamed(name: string): Zone {

@@ -1,9 +1,11 @@
 /** From changes to lanes, and when they are in force. */
 import t from 'tap';
 import type { FeedEntry } from '../core/feed.js';
+import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
 import type { Slab } from '../core/slab.js';
-import type { Waiter } from '../lane.js';
+import { Lane, type Waiter } from '../lane.js';
+import { longestLimits } from '../testing/longest-limits.js';
 import { Delivery } from './delivery.js';
 
 const entry = (sequence: number, ownerKey: number): FeedEntry => ({
@@ -64,7 +66,7 @@ t.test('what finds no room waits, and stops more from being taken', async (t) =>
   const { applied, partitions, delivery, back } = stage();
   partitions[0]!.isFull = true;
   for (let sequence = 1; sequence <= 64; sequence++) delivery.deliver([entry(sequence, 0)]);
-  t.equal(delivery.hasRoom, false);
+  t.equal(delivery.hasRoom, false, '64 lane entries wait');
   partitions[0]!.isFull = false;
   delivery.retry();
   t.equal(delivery.hasRoom, true);
@@ -101,4 +103,112 @@ t.test('a partition that failed for good needs no changes', async (t) => {
   partitions[0]!.lane.isReady = false;
   delivery.deliver([entry(1, 0)]);
   t.same(applied, [1]);
+});
+
+t.test('600 changes at every maximum reach a real lane at once, and all are in force', async (t) => {
+  const size = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
+  const taken: number[] = [];
+  const lane: Lane = new Lane(size, 100, () => 0, setImmediate, {
+    run: async (index) => {
+      const slab = lane.slabs[index]!;
+      for (let entry = 0; entry < slab.count; entry++) {
+        const { changes } = JSON.parse(slab.request.toString('utf8', slab.start[entry], slab.end[entry]));
+        for (const { number } of changes.cards) taken.push(number);
+      }
+      return true;
+    },
+    durableSequence: () => Number.MAX_SAFE_INTEGER,
+    need: () => undefined,
+    batch: () => undefined,
+    failed: () => undefined,
+    late: () => undefined,
+    final: () => undefined,
+    isStale: () => false,
+  });
+  lane.open();
+  let applied = 0;
+  const delivery = new Delivery(
+    [{ lane, state: 'ready' }],
+    () => 0,
+    () => 0,
+    (sequence) => {
+      applied = sequence;
+    },
+  );
+  const limits = longestLimits();
+  const common = { version: 2, status: 'frozen', expiresDay: 1, limits, accountNumber: 1, userNumber: 1, ownerKey: 2 };
+  const numbers = Array.from({ length: 600 }, (_, index) => index + 1);
+  const payload = (number: number) => ({ ...common, number, token: `card_${number}` });
+  delivery.deliver(numbers.map((number) => ({ sequence: number, atMs: 0, topic: 'card', payload: payload(number) })));
+  for (let turns = 0; turns < 100_000 && applied < 600; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    delivery.retry();
+  }
+  t.equal(applied, 600);
+  t.same(
+    taken.sort((a, b) => a - b),
+    numbers,
+  );
+  t.equal(delivery.isIdle, true);
+});
+
+t.test('changes without anything to deliver are in force in their turn', async (t) => {
+  const { applied, delivery, back } = stage();
+  delivery.deliver([entry(1, 0)]);
+  delivery.deliver([], { sequence: 2, atMs: 2 });
+  t.same(applied, [], '1 is not in force yet');
+  back(0);
+  t.same(applied, [1, 2]);
+});
+
+t.test(
+  'what a partition missed before it reads its state is forgotten, as are cards, which it has none of',
+  async (t) => {
+    const { applied, partitions, delivery } = stage();
+    const [partition] = partitions;
+    partition!.lane.isReady = false;
+    partition!.state = 'restarting';
+    delivery.deliver([entry(1, 0)]);
+    delivery.restoring(partition!);
+    const common = {
+      number: 9,
+      version: 2,
+      status: 'frozen',
+      expiresDay: 1,
+      limits: null,
+      accountNumber: 1,
+      userNumber: 1,
+    };
+    delivery.deliver([
+      entry(2, 0),
+      { sequence: 3, atMs: 0, topic: 'card', payload: { ...common, token: 'c', ownerKey: 0 } },
+    ]);
+    t.same(applied, [1, 3]);
+    partition!.lane.isReady = true;
+    partition!.state = 'ready';
+    t.equal(delivery.opened(partition!), true);
+    t.same(
+      partition!.claimed.map(({ users }) => users),
+      [[2]],
+    );
+  },
+);
+
+t.test('a partition that missed more than can be kept is restored again, and nobody else waits for it', async (t) => {
+  const { applied, partitions, delivery, back } = stage();
+  const [partition] = partitions;
+  partition!.lane.isReady = false;
+  partition!.state = 'restarting';
+  const limits = longestLimits();
+  for (let sequence = 1; sequence <= 100; sequence++) {
+    const payload = { number: 1, version: sequence + 1, status: 'active', limits, ownerKey: sequence % 2 };
+    delivery.deliver([{ sequence, atMs: 0, topic: 'user', payload }]);
+    back(1);
+  }
+  t.equal(applied.at(-1), 100);
+  partition!.lane.isReady = true;
+  partition!.state = 'ready';
+  t.equal(delivery.opened(partition!), false);
+  t.same(partition!.claimed, []);
+  t.equal(delivery.opened(partition!), true, 'and what comes after the next restore is kept');
 });

@@ -3,16 +3,17 @@
  * and knows how far they are in force: a change is, once the slab that carried it has come back. A partition whose worker
  * is away approves nothing: its changes are kept, and go first when its lane opens. One that has failed needs none.
  */
-import { changedRows, type FeedEntry } from '../core/feed.js';
+import type { FeedEntry } from '../core/feed.js';
+import { packChanges } from '../core/lane-rows.js';
+import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { EntryKind } from '../core/slab.js';
 import type { Lane, Waiter } from '../lane.js';
 
-/** Changes per lane entry: some 100 KiB at most, a small part of a slab and about a millisecond of the worker. */
-const changesPerEntryMax = 200;
 /** Lane entries that wait for room. Beyond it nothing more is taken: the outbox keeps it. */
 const waitingMax = 64;
-/** Changes kept for a partition whose worker is away: they must fit its lane when it opens. Beyond it they wait. */
-const missedMax = 4000;
+/** What is kept for a partition whose worker is away fits the first slab when its lane opens. */
+const missedBytesMax = slabRequestBytes / 2;
+const missedEntriesMax = slabEntriesMax / 2;
 
 /** A partition as the feed sees it. */
 export interface ChangedPartition {
@@ -30,9 +31,18 @@ interface Batch {
 
 interface Part {
   readonly partition: ChangedPartition;
+  /** Cards, which a worker that has just started has none of; else users and accounts, which its restore reads. */
+  readonly isOfCards: boolean;
   readonly bytes: Buffer;
   readonly count: number;
   readonly batch: Batch;
+}
+
+/** Changes that a partition without a worker has missed since its restore began. */
+interface Missed {
+  parts: Part[];
+  bytes: number;
+  isTooMuch: boolean;
 }
 
 export class Delivery {
@@ -44,7 +54,7 @@ export class Delivery {
   readonly #batches: Batch[] = [];
   #waiting: Part[] = [];
   #queued = 0;
-  readonly #missed = new Map<ChangedPartition, Part[]>();
+  readonly #missed = new Map<ChangedPartition, Missed>();
 
   /** @param applied called when all changes up to a sequence are in force */
   constructor(
@@ -73,30 +83,33 @@ export class Delivery {
     return this.#queued;
   }
 
-  /** Sends changes on their way. Their order is that of the calls; a snapshot's entries have sequence 0. */
-  deliver(entries: readonly FeedEntry[]): void {
-    const last = entries.at(-1);
+  /**
+   * Sends changes on their way. Their order is that of the calls; a snapshot's entries have sequence 0.
+   * @param last place of the last change that was read, where that one is not among them
+   */
+  deliver(
+    entries: readonly FeedEntry[],
+    last: Pick<FeedEntry, 'sequence' | 'atMs'> | undefined = entries.at(-1),
+  ): void {
     if (last === undefined) return;
-    const groups = new Map<ChangedPartition, FeedEntry[]>();
+    const groups = new Map<ChangedPartition, { readonly cards: FeedEntry[]; readonly others: FeedEntry[] }>();
     for (const entry of entries) {
       const partition = this.#partitions[this.#partitionOf(entry.payload.ownerKey)]!;
-      const group = groups.get(partition);
-      if (group === undefined) groups.set(partition, [entry]);
-      else group.push(entry);
+      const group = groups.get(partition) ?? { cards: [], others: [] };
+      groups.set(partition, group);
+      (entry.topic === 'card' ? group.cards : group.others).push(entry);
     }
     const batch: Batch = { lastSequence: last.sequence, lastAtMs: last.atMs, left: 0 };
     const parts: Part[] = [];
-    for (const [partition, group] of groups) {
-      for (let start = 0; start < group.length; start += changesPerEntryMax) {
-        const slice = group.slice(start, start + changesPerEntryMax);
-        const bytes = Buffer.from(JSON.stringify({ changes: changedRows(slice) }));
-        parts.push({ partition, bytes, count: slice.length, batch });
-      }
+    for (const [partition, { cards, others }] of groups) {
+      for (const packed of packChanges(others)) parts.push({ partition, isOfCards: false, ...packed, batch });
+      for (const packed of packChanges(cards)) parts.push({ partition, isOfCards: true, ...packed, batch });
     }
     batch.left = parts.length;
     this.#batches.push(batch);
     this.#queued += entries.length;
     for (const part of parts) this.#send(part);
+    if (parts.length === 0) this.#advance();
   }
 
   /** Tries again what found no room. Called by a coarse timer. */
@@ -105,16 +118,27 @@ export class Delivery {
     for (const part of this.#waiting.splice(0)) this.#send(part);
   }
 
-  /** A partition's lane has opened. Called before any message can be claimed: what it missed goes first. */
-  opened(partition: ChangedPartition): void {
-    const missed = this.#missed.get(partition) ?? [];
+  /** A partition without a worker is about to read what it starts with: what it missed before is in that. */
+  restoring(partition: ChangedPartition): void {
     this.#missed.delete(partition);
-    for (const { bytes, count } of missed) {
+  }
+
+  /**
+   * A partition's lane has opened. Called before any message can be claimed: what it missed goes first.
+   * @returns false when that was too much to keep: the partition has to be restored again
+   */
+  opened(partition: ChangedPartition): boolean {
+    const missed = this.#missed.get(partition);
+    this.#missed.delete(partition);
+    if (missed === undefined) return true;
+    if (missed.isTooMuch) return false;
+    for (const part of missed.parts) {
       const batch: Batch = { lastSequence: 0, lastAtMs: 0, left: 1 };
       this.#batches.push(batch);
-      this.#queued += count;
-      this.#send({ partition, bytes, count, batch });
+      this.#queued += part.count;
+      this.#send({ ...part, batch });
     }
+    return true;
   }
 
   #send(part: Part): void {
@@ -135,21 +159,29 @@ export class Delivery {
     if (!lane.claim(EntryKind.load, 0, this.#nowMs(), part.bytes, waiter)) this.#waiting.push(part);
   }
 
+  /** The partition approves nothing until it has this, so that nobody needs to wait for it. */
   #miss(part: Part): void {
-    const missed = this.#missed.get(part.partition) ?? [];
-    if (missed.reduce((sum, { count }) => sum + count, part.count) > missedMax) {
-      this.#waiting.push(part);
-      return;
+    if (!part.isOfCards) {
+      const missed = this.#missed.get(part.partition) ?? { parts: [], bytes: 0, isTooMuch: false };
+      this.#missed.set(part.partition, missed);
+      missed.bytes += part.bytes.length;
+      if (missed.bytes > missedBytesMax || missed.parts.length === missedEntriesMax) {
+        missed.isTooMuch = true;
+        missed.parts = [];
+      }
+      if (!missed.isTooMuch) missed.parts.push(part);
     }
-    missed.push(part);
-    this.#missed.set(part.partition, missed);
     this.#done(part);
   }
 
   #done({ batch, count }: Part): void {
     this.#queued -= count;
     batch.left--;
-    // In order: a sequence is in force when all below it are.
+    this.#advance();
+  }
+
+  /** In order: a sequence is in force when all below it are. */
+  #advance(): void {
     while (this.#batches[0]?.left === 0) {
       const { lastSequence, lastAtMs } = this.#batches.shift()!;
       if (lastSequence > 0) this.#applied(lastSequence, lastAtMs);

@@ -6,9 +6,10 @@
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
  */
 import type { ChangeLog } from '../cache/change-log.js';
-import type { FeedEntry } from '../core/feed.js';
+import type { RawEntry } from '../core/feed.js';
 import type { ComponentHealth } from '../health.js';
 import type { Log } from '../log.js';
+import type { SetApart } from '../set-apart.js';
 import { type ChangedPartition, Delivery } from './delivery.js';
 import { Follower } from './follower.js';
 import { Lease, systemInstant } from './lease.js';
@@ -32,6 +33,7 @@ export interface FeedOptions {
   /** Makes the messenger by Redis; null: Postgres LISTEN/NOTIFY. */
   readonly messenger: ((feedId: string, engineId: string) => Messenger) | null;
   readonly staleMsMax: number;
+  readonly setApart: SetApart;
   readonly log: Log;
 }
 
@@ -45,6 +47,7 @@ export interface FeedState {
   readonly repairs: number;
   readonly failures: number;
   readonly snapshots: number;
+  readonly setApart: number;
   readonly ageMs: number;
 }
 
@@ -70,6 +73,9 @@ export class EngineFeed {
   #renewAgain = false;
   #isReporting = false;
   #reported = 0;
+  /** Changes from here on are not reported as applied before the database knows which of them were set apart. */
+  #untoldFrom = Number.POSITIVE_INFINITY;
+  #isTelling = false;
   #failure = '';
   #wasStale = false;
   #messengerFailure = '';
@@ -91,6 +97,7 @@ export class EngineFeed {
     const { newest, feedId, cacheSpace } = await this.#outbox.register();
     this.#position = newest;
     this.#applied = newest;
+    this.#options.setApart.known(await this.#outbox.setApart());
     this.#feedId = feedId;
     this.#cacheSpace = cacheSpace;
     this.#lease = new Lease(this.#options.staleMsMax, began, newest);
@@ -112,7 +119,10 @@ export class EngineFeed {
     changeLog: ChangeLog | null,
     nowMs: () => number,
   ): void {
-    const { databaseUrl, messenger: messengerByRedis, log } = this.#options;
+    const { databaseUrl, messenger: messengerByRedis, setApart, log } = this.#options;
+    const before = (sequence: number) => {
+      if (setApart.hasUntold) this.#untoldFrom = Math.min(this.#untoldFrom, sequence);
+    };
     const delivery = new Delivery(partitions, partitionOf, nowMs, (sequence, atMs) => {
       this.#lagMs = Math.max(0, Date.now() - atMs);
       this.#setApplied(sequence);
@@ -124,14 +134,16 @@ export class EngineFeed {
       get isIdle() {
         return delivery.isIdle;
       },
-      deliver(entries: readonly FeedEntry[]) {
+      deliver(raw: readonly RawEntry[]) {
+        const entries = setApart.entries(raw);
+        before(raw[0]?.sequence ?? 0);
         // Before the lanes: a load that comes back from here on knows that it may be too old.
         for (const { sequence, topic, payload } of entries) {
           guard.changed(topic, payload.number, payload.version);
           if (sequence === 0) changeLog?.suspend();
           else changeLog?.changed(topic, payload.number, payload.version, sequence);
         }
-        delivery.deliver(entries);
+        delivery.deliver(entries, raw.at(-1));
       },
     };
     const messenger =
@@ -154,7 +166,7 @@ export class EngineFeed {
     this.#messenger = messenger;
     this.#messengerFailure = messenger.failure;
     messenger.start({
-      entries: (list) => follower.entries(list),
+      entries: (list, bytes) => follower.entries(list, bytes),
       told: (newest) => follower.told(newest),
       connected: () => this.#renew(),
     });
@@ -186,9 +198,14 @@ export class EngineFeed {
     }
   }
 
-  /** A partition's lane has opened: what it missed goes first. */
-  opened(partition: ChangedPartition): void {
-    this.#delivery?.opened(partition);
+  /** A partition is about to read what it starts with. */
+  restoring(partition: ChangedPartition): void {
+    this.#delivery?.restoring(partition);
+  }
+
+  /** A partition's lane has opened: what it missed goes first. @returns false when it has to be restored again */
+  opened(partition: ChangedPartition): boolean {
+    return this.#delivery?.opened(partition) ?? true;
   }
 
   /** Nothing may be approved: what is known of cards may be too old. Asked once a batch. */
@@ -208,6 +225,7 @@ export class EngineFeed {
       repairs: this.#follower?.repairs ?? 0,
       failures: this.#follower?.failures ?? 0,
       snapshots: this.#follower?.snapshots ?? 0,
+      setApart: this.#options.setApart.count,
       ageMs: this.#lease?.ageMs ?? 0,
     };
   }
@@ -241,6 +259,7 @@ export class EngineFeed {
   #tick(): void {
     const nowMs = performance.now();
     this.#delivery!.retry();
+    this.#tellSetApart();
     if (this.#applied >= this.#follower!.newest) this.#behindSinceMs = nowMs;
     const everyMs = this.#messenger!.isUp ? this.#renewMs : Math.min(pollMs, this.#renewMs);
     if (nowMs - this.#renewedAtMs >= everyMs) this.#renew();
@@ -278,7 +297,7 @@ export class EngineFeed {
     const began = systemInstant();
     const before = follower.received;
     try {
-      const newest = await this.#outbox.renew(this.#applied);
+      const newest = await this.#outbox.renew(this.#reportable, this.#options.setApart.count);
       this.#failure = '';
       if (newest < before) follower.setBack(newest);
       this.#lease!.renewed(began, newest);
@@ -294,12 +313,38 @@ export class EngineFeed {
     this.#report();
   }
 
+  get #reportable(): number {
+    return Math.min(this.#applied, Math.max(0, this.#untoldFrom - 1));
+  }
+
+  /** Tells the database what was set apart: the API must find it there before it hears that the change is applied. */
+  #tellSetApart(): void {
+    const { setApart } = this.#options;
+    if (!setApart.hasUntold || this.#isTelling) return;
+    this.#isTelling = true;
+    const list = setApart.takeUntold();
+    const from = this.#untoldFrom;
+    void this.#outbox.tellSetApart(list).then(
+      () => {
+        // What was set apart meanwhile has a later place, and is told next.
+        if (this.#untoldFrom === from && !setApart.hasUntold) this.#untoldFrom = Number.POSITIVE_INFINITY;
+        this.#isTelling = false;
+        this.#report();
+      },
+      (error: Error) => {
+        this.#failure = error.message;
+        setApart.putBack(list);
+        this.#isTelling = false;
+      },
+    );
+  }
+
   /** Says how far we are, one word at a time: what came into force meanwhile is in the next one. */
   #report(): void {
-    if (this.#isReporting || this.#reported === this.#applied || this.#messenger === null) return;
+    const applied = this.#reportable;
+    if (this.#isReporting || this.#reported === applied || this.#messenger === null) return;
     this.#isReporting = true;
-    const applied = this.#applied;
-    void this.#messenger.applied(applied).then((isSent) => {
+    void this.#messenger.applied(applied, this.#options.setApart.count).then((isSent) => {
       this.#isReporting = false;
       this.#reported = applied;
       // The engine's row says it instead.

@@ -3,18 +3,19 @@
  * one, and repairs it from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that come twice,
  * late or out of order change nothing.
  */
-import type { FeedEntry } from '../core/feed.js';
+import type { RawEntry } from '../core/feed.js';
 import type { Log } from '../log.js';
 
-/** Entries that came ahead of missing ones. What finds no room is read with the repair. */
+/** Entries that came ahead of missing ones, and their bytes. What finds no room is read with the repair. */
 const aheadMax = 4096;
-/** Entries per read of the outbox: about a megabyte. */
+const aheadBytesMax = 8 * 1024 * 1024;
+/** Entries per read of the outbox, which bounds their bytes too. */
 const pageMax = 1000;
 const roomLookMs = 5;
 
 export interface OutboxPage {
   /** Entries after the asked one, in order, without gaps. */
-  readonly entries: readonly FeedEntry[];
+  readonly entries: readonly RawEntry[];
   /** Newest number given. */
   readonly newest: number;
   /** Last number that was removed. */
@@ -25,14 +26,14 @@ export interface OutboxPage {
 export interface FeedSource {
   read(after: number, limit: number): Promise<OutboxPage>;
   /** Profiles of everything that ever changed, in pages of bounded size. */
-  snapshot(): AsyncIterable<readonly FeedEntry[]>;
+  snapshot(): AsyncIterable<readonly RawEntry[]>;
 }
 
 /** Where changes go. */
 export interface FeedSink {
   readonly hasRoom: boolean;
   readonly isIdle: boolean;
-  deliver(entries: readonly FeedEntry[]): void;
+  deliver(entries: readonly RawEntry[]): void;
 }
 
 export class Follower {
@@ -44,7 +45,8 @@ export class Follower {
   readonly #restarted: (sequence: number) => void;
   #received: number;
   #newest: number;
-  readonly #ahead = new Map<number, FeedEntry>();
+  readonly #ahead = new Map<number, { readonly entry: RawEntry; readonly bytes: number }>();
+  #aheadBytes = 0;
   #isRepairing = false;
   #again = false;
   #isStopped = false;
@@ -95,11 +97,14 @@ export class Follower {
     this.#isStopped = true;
   }
 
-  /** Entries as the messenger brings them. */
-  entries(list: readonly FeedEntry[]): void {
+  /**
+   * Entries as the messenger brings them.
+   * @param bytes how many they have together
+   */
+  entries(list: readonly RawEntry[], bytes = 0): void {
     for (const entry of list) {
       this.#newest = Math.max(this.#newest, entry.sequence);
-      if (entry.sequence > this.#received && this.#ahead.size < aheadMax) this.#ahead.set(entry.sequence, entry);
+      if (entry.sequence > this.#received) this.#keepAhead(entry, bytes / list.length);
     }
     this.#takeAhead();
     if (this.#received < this.#newest) {
@@ -110,6 +115,8 @@ export class Follower {
 
   /** Somebody says that there are changes up to `newest`. */
   told(newest: number): void {
+    // Anybody who may notify can say anything.
+    if (!Number.isSafeInteger(newest)) return;
     this.#newest = Math.max(this.#newest, newest);
     if (this.#received < this.#newest) this.#repair();
   }
@@ -122,16 +129,33 @@ export class Follower {
     this.#log.error({ newest, received: this.#received }, 'the database was set back: start this engine anew');
     this.#newest = newest;
     this.#received = -1;
-    this.#ahead.clear();
+    this.#forgetAllAhead();
     this.#repair();
   }
 
+  #keepAhead(entry: RawEntry, bytes: number): void {
+    if (this.#ahead.has(entry.sequence)) return;
+    if (this.#ahead.size >= aheadMax || this.#aheadBytes + bytes > aheadBytesMax) return;
+    this.#ahead.set(entry.sequence, { entry, bytes });
+    this.#aheadBytes += bytes;
+  }
+
+  #forgetAhead(sequence: number): void {
+    this.#aheadBytes -= this.#ahead.get(sequence)?.bytes ?? 0;
+    this.#ahead.delete(sequence);
+  }
+
+  #forgetAllAhead(): void {
+    this.#ahead.clear();
+    this.#aheadBytes = 0;
+  }
+
   #takeAhead(): void {
-    const run: FeedEntry[] = [];
+    const run: RawEntry[] = [];
     while (this.#sink.hasRoom && run.length < pageMax) {
-      const entry = this.#ahead.get(this.#received + 1);
+      const entry = this.#ahead.get(this.#received + 1)?.entry;
       if (entry === undefined) break;
-      this.#ahead.delete(entry.sequence);
+      this.#forgetAhead(entry.sequence);
       this.#received = entry.sequence;
       run.push(entry);
     }
@@ -188,7 +212,7 @@ export class Follower {
       this.#sink.deliver(fresh);
     }
     this.#takeAhead();
-    for (const sequence of this.#ahead.keys()) if (sequence <= this.#received) this.#ahead.delete(sequence);
+    for (const sequence of this.#ahead.keys()) if (sequence <= this.#received) this.#forgetAhead(sequence);
     return this.#received >= page.newest;
   }
 
@@ -204,7 +228,7 @@ export class Follower {
       this.#sink.deliver(entries);
     }
     while (!this.#sink.isIdle && !this.#isStopped) await new Promise((resolve) => setTimeout(resolve, roomLookMs));
-    this.#ahead.clear();
+    this.#forgetAllAhead();
     this.#received = newest;
     this.#newest = Math.max(this.#newest, newest);
     this.#restarted(newest);

@@ -59,9 +59,9 @@ export class ListenMessenger implements Messenger {
     }
   }
 
-  async applied(sequence: number): Promise<boolean> {
+  async applied(sequence: number, setApart: number): Promise<boolean> {
     try {
-      await this.#outbox.notifyApplied(sequence);
+      await this.#outbox.notifyApplied(sequence, setApart);
       return true;
     } catch {
       return false;

@@ -2,11 +2,11 @@
  * What carries hints between the relay and the engines: Postgres LISTEN/NOTIFY (listen.ts) or Redis (redis.ts). A
  * messenger may lose, repeat, reorder and delay; the follower and the lease stand on the outbox alone.
  */
-import type { FeedEntry } from '../core/feed.js';
+import type { RawEntry } from '../core/feed.js';
 
 export interface MessengerEvents {
-  /** Entries as they were published. */
-  entries(list: readonly FeedEntry[]): void;
+  /** Entries as they were published, with the bytes of their frame. */
+  entries(list: readonly RawEntry[], bytes: number): void;
   /** The relay's newest number. */
   told(newest: number): void;
   /** Connected (again): something may have been missed. */
@@ -22,8 +22,8 @@ export interface Messenger {
   /** Whether the service itself answers, and what is wrong when not. */
   readonly failure: string;
   start(events: MessengerEvents): void;
-  /** Says how far changes are in force here. @returns whether that was sent; nobody knows whether it was heard */
-  applied(sequence: number): Promise<boolean>;
+  /** Says how far changes are in force here, and how many profiles are set apart. @returns whether that was sent; nobody knows whether it was heard */
+  applied(sequence: number, setApart: number): Promise<boolean>;
   stop(): Promise<void>;
 }
 

@@ -5,8 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { PastChange } from '../cache/change-log.js';
-import type { FeedEntry } from '../core/feed.js';
+import { type FeedTopic, feedTopics, type RawEntry } from '../core/feed.js';
+import { appliedReport } from '../core/feed-frame.js';
+import { profileBytesMax } from '../core/limits.js';
+import { isIdentified } from '../core/profile-check.js';
 import { knownTypes } from '../process/driver-types.js';
+import type { Apart } from '../set-apart.js';
 import type { FeedSource, OutboxPage } from './follower.js';
 import { isDead, processPlace } from './process-place.js';
 
@@ -18,6 +22,12 @@ const connectTimeoutS = 2;
 const connectionsMax = 2;
 /** Rows looked at per page of a snapshot, of which those that ever changed are brought. */
 const snapshotRows = 20_000;
+/** Profiles per page: some milliseconds of this thread. */
+const pageBytesMax = 1024 * 1024;
+/** A profile as the outbox has it: with the name, and a space behind each comma. */
+const payloadBytesMax = profileBytesMax + 16 * 1024;
+/** As many as an engine names. */
+const setApartMax = 10_000;
 
 export interface Registration {
   /** Names the feed, where several use one Redis. */
@@ -32,13 +42,6 @@ export interface PastChanges {
   /** All changes after this number are here. */
   readonly after: number;
   readonly changes: readonly PastChange[];
-}
-
-interface EntryRow {
-  readonly sequence: number;
-  readonly atMs: number;
-  readonly topic: FeedEntry['topic'];
-  readonly payload: FeedEntry['payload'];
 }
 
 /** Engines of this process: tests run several. */
@@ -109,7 +112,7 @@ export class Outbox implements FeedSource {
     ownEngines.add(this.engineId);
     if (dead.length > 0)
       await this.#ask((sql) => sql`delete from feed_engines where id = any(${dead}::text[]::uuid[])`);
-    const newest = await this.renew(0);
+    const newest = await this.renew(0, 0);
     return { feedId: named!.id, cacheSpace: named!.space, newest };
   }
 
@@ -117,12 +120,13 @@ export class Outbox implements FeedSource {
    * Writes that the engine is alive, then numbers what is committed and reads the newest number: in this order, in two
    * statements (lease.ts says why). @returns that number
    */
-  async renew(applied: number): Promise<number> {
+  async renew(applied: number, setApart: number): Promise<number> {
     await this.#ask(
       (sql) => sql`
-        insert into feed_engines (id, place, pid, stale_ms, applied)
-        values (${this.engineId}, ${processPlace()}, ${process.pid}, ${this.#staleMs}, ${applied})
-        on conflict (id) do update set applied = excluded.applied, seen_at = clock_timestamp()`,
+        insert into feed_engines (id, place, pid, stale_ms, applied, set_apart)
+        values (${this.engineId}, ${processPlace()}, ${process.pid}, ${this.#staleMs}, ${applied}, ${setApart})
+        on conflict (id) do update
+        set applied = excluded.applied, set_apart = excluded.set_apart, seen_at = clock_timestamp()`,
     );
     for (;;) {
       const [row] = await this.#ask(
@@ -134,14 +138,36 @@ export class Outbox implements FeedSource {
 
   async read(after: number, limit: number): Promise<OutboxPage> {
     const [row] = await this.#ask(
-      (sql) => sql<{ newest: number; pruned: number; entries: EntryRow[] | null }[]>`
+      (sql) => sql<{ newest: number; pruned: number; entries: RawEntry[] | null }[]>`
         select newest::float8 as newest, pruned::float8 as pruned, (
-          select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload,
-            'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
-          from (select * from outbox where sequence > ${after} order by sequence limit ${limit}) e) as entries
+          select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload, 'key', e.key,
+            'version', e.version, 'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
+          from feed_page(${after}, ${limit}, ${pageBytesMax}, ${payloadBytesMax}) e) as entries
         from feed_position`,
     );
-    return { newest: row!.newest, pruned: row!.pruned, entries: (row!.entries ?? []) as FeedEntry[] };
+    return { newest: row!.newest, pruned: row!.pruned, entries: await this.#readable(row!.entries ?? []) };
+  }
+
+  /** An entry that does not say whose it is stands for its row as it is now, where there is one. */
+  async #readable(entries: readonly RawEntry[]): Promise<readonly RawEntry[]> {
+    const unreadable = entries.filter(({ topic, payload }) => !isIdentified(topic, payload));
+    if (unreadable.length === 0) return entries;
+    const found = new Map<string, unknown>();
+    for (const topic of feedTopics) {
+      const keys = unreadable.filter((entry) => entry.topic === topic && isNumber(entry.key)).map(({ key }) => key!);
+      if (keys.length === 0) continue;
+      const rows = await this.#ask(
+        (sql) => sql<{ key: string; payload: unknown }[]>`
+          select t.id::text as key, feed_bounded(${sql(`${topic}_profile`)}(t), ${payloadBytesMax}) as payload
+          from ${sql(`${topic}s`)} t where t.id = any(${keys}::text[]::bigint[])`,
+      );
+      for (const { key, payload } of rows) found.set(`${topic} ${key}`, payload);
+    }
+    return entries.map((entry) =>
+      isIdentified(entry.topic, entry.payload)
+        ? entry
+        : { ...entry, payload: found.get(`${entry.topic} ${entry.key}`) ?? entry.payload },
+    );
   }
 
   /** What changed after `after` up to `upTo`, as far as the outbox reaches back; without the profiles. */
@@ -157,7 +183,7 @@ export class Outbox implements FeedSource {
   }
 
   /** A row that never changed has version 1, and is in no memory otherwise than as it is. */
-  async *snapshot(): AsyncIterable<readonly FeedEntry[]> {
+  async *snapshot(): AsyncIterable<readonly RawEntry[]> {
     for (const topic of ['account', 'user', 'card'] as const) {
       let after = 0;
       for (;;) {
@@ -165,18 +191,51 @@ export class Outbox implements FeedSource {
         if (page.last === null) break;
         after = page.last;
         if (page.payloads !== null) {
-          yield page.payloads.map((payload) => ({ sequence: 0, atMs: 0, topic, payload }) as FeedEntry);
+          yield page.payloads.map((payload) => ({ sequence: 0, atMs: 0, topic, payload }));
         }
       }
     }
   }
 
   /** Says on the database's own channel how far changes are in force here. */
-  async notifyApplied(applied: number): Promise<void> {
+  async notifyApplied(applied: number, setApart: number): Promise<void> {
+    const report = appliedReport(this.engineId, applied, setApart);
     // A word, and nothing that the disk has to keep.
     await this.#ask(
+      (sql) => sql`select set_config('synchronous_commit', 'off', true), pg_notify('feed_applied', ${report})`,
+    );
+  }
+
+  /** Profiles that engines have set apart and that are still as they were. */
+  async setApart(): Promise<readonly Apart[]> {
+    return this.#ask(
+      (sql) => sql<Apart[]>`
+        select f.topic, f.key, f.version::float8 as version, f.reason
+        from (select *, case when key ~ '^[0-9]{1,18}$' then key::bigint end as number from feed_set_apart) f
+        where f.version = coalesce(
+          (select version from cards t where f.topic = 'card' and t.id = f.number),
+          (select version from users t where f.topic = 'user' and t.id = f.number),
+          (select version from accounts t where f.topic = 'account' and t.id = f.number), f.version)
+        limit ${setApartMax}`,
+    );
+  }
+
+  /** Writes what is set apart, and takes out what no longer is (without a reason). */
+  async tellSetApart(list: readonly Apart[]): Promise<void> {
+    const of = <K extends keyof Apart>(name: K) => list.map((apart) => apart[name]);
+    await this.#ask(
       (sql) => sql`
-        select set_config('synchronous_commit', 'off', true), pg_notify('feed_applied', ${`${this.engineId} ${applied}`})`,
+        with told as (
+          select * from unnest(${of('topic')}::text[], ${of('key')}::text[], ${of('version')}::bigint[],
+            ${of('reason')}::text[]) t (topic, key, version, reason)
+        ), ended as (
+          delete from feed_set_apart f using told t
+          where f.topic = t.topic and f.key = t.key and t.reason = '' and f.version <= t.version
+        )
+        insert into feed_set_apart as f (topic, key, version, reason)
+        select topic, key, version, reason from told where reason <> ''
+        on conflict (topic, key) do update set version = excluded.version, reason = excluded.reason, since = excluded.since
+        where f.version < excluded.version`,
     );
   }
 
@@ -192,20 +251,19 @@ export class Outbox implements FeedSource {
   }
 }
 
+function isNumber(key: string | undefined): boolean {
+  return key !== undefined && /^[0-9]{1,18}$/.test(key);
+}
+
 interface SnapshotPage {
   /** Last number looked at; null: there are no more. */
   readonly last: number | null;
-  readonly payloads: FeedEntry['payload'][] | null;
+  readonly payloads: unknown[] | null;
 }
 
-async function snapshotPage(sql: postgres.Sql, topic: FeedEntry['topic'], after: number): Promise<SnapshotPage> {
-  const table = sql(`${topic}s`);
-  const profile = sql(`${topic}_profile`);
+async function snapshotPage(sql: postgres.Sql, topic: FeedTopic, after: number): Promise<SnapshotPage> {
   const [page] = await sql<SnapshotPage[]>`
-    with looked as materialized (select * from ${table} where id > ${after} order by id limit ${snapshotRows})
-    select max(id)::float8 as last,
-      (select json_agg(${profile}(changed)) from ${table} changed
-       where changed.id in (select id from looked where version > 1)) as payloads
-    from looked`;
+    select max(number)::float8 as last, json_agg(payload) filter (where payload is not null) as payloads
+    from feed_snapshot_page(${topic}, ${after}, ${snapshotRows}, ${pageBytesMax}, ${payloadBytesMax})`;
   return page!;
 }

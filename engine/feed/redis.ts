@@ -1,5 +1,5 @@
 /** Changes and heartbeats by Redis pub/sub: the messenger of an engine with REDIS_URL. */
-import { appliedChannel, frameChannel, readFrame } from '../core/feed-frame.js';
+import { appliedChannel, appliedReport, frameChannel, readFrame } from '../core/feed-frame.js';
 import { RedisListener, RedisSpeaker } from '../redis/channel.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 
@@ -39,8 +39,8 @@ export class RedisMessenger implements Messenger {
     });
   }
 
-  applied(sequence: number): Promise<boolean> {
-    return this.#speaker.publish(this.#appliedChannel, `${this.#engineId} ${sequence}`);
+  applied(sequence: number, setApart: number): Promise<boolean> {
+    return this.#speaker.publish(this.#appliedChannel, appliedReport(this.#engineId, sequence, setApart));
   }
 
   async stop(): Promise<void> {
@@ -52,7 +52,7 @@ export class RedisMessenger implements Messenger {
     const frame = readFrame(bytes);
     if (frame === null) return;
     this.#heardAtMs = performance.now();
-    if (frame.entries.length > 0) events.entries(frame.entries);
+    if (frame.entries.length > 0) events.entries(frame.entries, bytes.length);
     events.told(frame.newest);
   }
 }

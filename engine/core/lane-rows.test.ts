@@ -1,0 +1,91 @@
+/** Rows are packed by their bytes: whatever they are, each lane entry fits, and none is lost. */
+import t from 'tap';
+import { longestLimits } from '../testing/longest-limits.js';
+import type { FeedEntry } from './feed.js';
+import { packChanges, packLoad } from './lane-rows.js';
+import { laneEntryBytesMax, limitsBytesMax, profileBytesMax, tokenBytesMax } from './limits.js';
+import type { LoadMessage } from './load-message.js';
+
+const limits = longestLimits();
+
+function card(sequence: number): FeedEntry {
+  const payload = {
+    // In JSON, six bytes each.
+    token: `${sequence}`.padEnd(tokenBytesMax, '\u0001'),
+    number: Number.MAX_SAFE_INTEGER,
+    version: 2 ** 31 - 1,
+    status: 'frozen',
+    expiresDay: 999_999,
+    limits,
+    accountNumber: Number.MAX_SAFE_INTEGER,
+    userNumber: Number.MAX_SAFE_INTEGER,
+    ownerKey: Number.MAX_SAFE_INTEGER,
+  };
+  return { sequence, atMs: 0, topic: 'card', payload };
+}
+
+t.test('limits of the largest size are as large as is allowed', async (t) => {
+  const bytes = Buffer.byteLength(JSON.stringify(limits));
+  t.ok(bytes <= limitsBytesMax && bytes > limitsBytesMax - 2000, `${bytes} bytes`);
+});
+
+t.test('600 changes at every maximum fill many lane entries, each within its bound, in order', async (t) => {
+  const packed = packChanges(Array.from({ length: 600 }, (_, index) => card(index)));
+  for (const { bytes } of packed) t.ok(bytes.length <= laneEntryBytesMax, `${bytes.length} bytes`);
+  t.ok(packed[0]!.bytes.length < profileBytesMax * 2);
+  const cards = packed.flatMap(({ bytes }) => JSON.parse(bytes.toString()).changes.cards);
+  t.same(
+    cards.map(({ token }) => Number.parseInt(token, 10)),
+    Array.from({ length: 600 }, (_, index) => index),
+  );
+  t.equal(
+    packed.reduce((sum, { count }) => sum + count, 0),
+    600,
+  );
+  t.same(cards[0].limits, limits);
+});
+
+t.test('small changes share a lane entry', async (t) => {
+  const small = Array.from({ length: 450 }, (_, index): FeedEntry => {
+    const entry = card(index) as FeedEntry & { topic: 'card' };
+    return { ...entry, payload: { ...entry.payload, token: `${index}`, limits: null } };
+  });
+  t.same(
+    packChanges(small).map(({ count }) => count),
+    [200, 200, 50],
+  );
+});
+
+t.test(
+  'a load of 128 cards with the longest limits at every level comes in stretches, cards behind their books',
+  async (t) => {
+    const numbers = Array.from({ length: 128 }, (_, index) => index + 1);
+    const common = { version: 1, status: 0, limits } as const;
+    const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
+    const message: LoadMessage = {
+      accounts: numbers.map((number) => ({ ...common, ...books, number })),
+      users: numbers.map((number) => ({ ...common, number })),
+      cards: numbers.map((number) => ({
+        ...common,
+        number,
+        token: `card_${number}`,
+        expiresDay: 1,
+        accountNumber: number,
+        userNumber: number,
+      })),
+      spend: numbers.map((number) => ({ level: 0, number, day: 1, amounts: [1, 1, 1, 1, 1], counts: [1, 1, 1, 1, 1] })),
+    };
+    const packed = packLoad(message);
+    t.ok(packed.every(({ bytes }) => bytes.length <= laneEntryBytesMax));
+    const parts = packed.map(({ bytes }) => JSON.parse(bytes.toString()) as LoadMessage);
+    for (const list of ['accounts', 'users', 'cards', 'spend'] as const) {
+      t.same(
+        parts.flatMap((part): readonly unknown[] => part[list] ?? []),
+        message[list] as readonly unknown[],
+      );
+    }
+    const firstWithCards = parts.findIndex(({ cards }) => cards !== undefined);
+    t.ok(parts.slice(firstWithCards + 1).every(({ accounts, users, spend }) => !accounts && !users && !spend));
+    t.same(packLoad({}), []);
+  },
+);
