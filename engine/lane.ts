@@ -81,7 +81,6 @@ const slabCount = flyingMax + decidedMax + 2;
 /** The slab that carries take-backs only, ahead of whatever waits. */
 const takeBackSlab = slabCount;
 
-const nothing = Buffer.alloc(0);
 /** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
 const reentriesMax = 6;
 
@@ -305,12 +304,8 @@ export class Lane {
       const waiter = waiters[index] ?? null;
       if (slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
       waiters[index] = null;
-      // The question goes along where somebody waits: its answer may repeat words of it that no record has.
-      const question =
-        waiter?.isSettled === false ? slab.request.subarray(slab.start[index], slab.end[index]) : nothing;
-      const record = Buffer.alloc(8 + question.length);
+      const record = Buffer.alloc(8);
       record.writeDoubleLE(slab.location[index]!);
-      record.set(question, 8);
       this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
       this.#events.late();
     }
@@ -340,7 +335,7 @@ export class Lane {
       this.#ask(slab, index, status, waiter);
     } else if (waiter === null || waiter.isSettled) {
       return;
-    } else if (status === EntryStatus.unavailable) {
+    } else if (status === EntryStatus.unavailable || status === EntryStatus.takenBack) {
       waiter.refuse(slab.reason[index] as Reason);
     } else if (isTakingBack && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
       // It may repeat an approval that is just being taken back: ask again behind the take-back.

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { EntryStatus } from '../engine/core/slab.js';
 import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
 import { Generator, Random, type Step } from '../engine/testing/generator.js';
-import { Model, type ModelAnswer } from '../engine/testing/model.js';
+import { isFact, Model, type ModelAnswer } from '../engine/testing/model.js';
 import { runs } from '../engine/testing/runs.js';
 import { isCommand, keyOf, type Message, policyDefault } from '../engine/testing/world.js';
 import { asSent, type Handled, PartitionHost } from './testing/partition-host.js';
@@ -11,14 +12,15 @@ import { asSent, type Handled, PartitionHost } from './testing/partition-host.js
 class Auditor {
   readonly model = new Model(policyDefault);
   readonly #bodies = new Map<string, string>();
+  readonly #takenBack = new Set<string>();
   /** How often each thing happened, so that a test can tell that it did. */
   readonly seen = {
-    ...{ repeats: 0, conflicts: 0, late: 0, tooLate: 0, expired: 0, approved: 0 },
+    ...{ repeats: 0, conflicts: 0, late: 0, decidedAnew: 0, tooLate: 0, expired: 0, approved: 0 },
     ...{ deposits: 0, withdrawals: 0, commandRepeats: 0, unknownAccounts: 0, sharedIds: 0 },
   };
 
   take(handled: Handled): void {
-    const { step, arrivalMs, status, body } = handled;
+    const { step, arrivalMs, status, wasTooLate } = handled;
     switch (step.kind) {
       case 'account':
         this.model.setAccount(step.config);
@@ -33,24 +35,25 @@ class Auditor {
         if (this.model.expire(step.id, arrivalMs) !== null) this.seen.expired++;
         break;
       case 'late':
-        this.#late(step.id, body);
+        this.#late(step.id, status);
         break;
       default:
         if (isCommand(step.message)) {
           this.#command(asSent(step.message), handled);
           break;
         }
+        if (status === EntryStatus.unavailable && wasTooLate) this.seen.tooLate++;
         // The form or a full store can refuse: then nothing was decided and the id stays free.
         if (status === 200 || status === 409) this.#message(asSent(step.message), handled);
     }
   }
 
-  #late(id: string, body: string): void {
-    const expected = this.model.late(id);
-    check(expected !== null, `the engine took back ${id}, which was not approved`);
-    compare(`late ${id}`, answerOf(body), expected);
-    // From now on this is the answer of its id.
-    this.#bodies.set(id, body);
+  #late(id: string, status: number): void {
+    check(this.model.late(id) !== null, `the engine took back ${id}, which was not approved`);
+    compare(`late ${id}`, status, EntryStatus.takenBack);
+    // It was never answered: the same id is asked anew.
+    this.#bodies.delete(id);
+    this.#takenBack.add(id);
     this.seen.late++;
   }
 
@@ -92,8 +95,10 @@ class Auditor {
     const isKnown = this.model.answers.has(message.id);
     const expected = this.model.send(message, arrivalMs, wasTooLate);
     if (expected.reason === 'duplicate_conflict') {
-      check(isKnown, `${message.id} is no duplicate`);
       compare(`conflict about ${message.id}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
+      // Another question's id, or one that was taken back and whose transaction goes on as something else.
+      check(isKnown || this.#takenBack.delete(message.id), `${message.id} is no duplicate`);
+      if (!isKnown) this.#bodies.set(message.id, body);
       this.seen.conflicts++;
       return;
     }
@@ -106,7 +111,8 @@ class Auditor {
     }
     this.#bodies.set(message.id, body);
     if (expected.approved) this.seen.approved++;
-    if (wasTooLate) this.seen.tooLate++;
+    if (this.#takenBack.delete(message.id)) this.seen.decidedAnew++;
+    check(!wasTooLate || isFact(message), `${message.id} was decided although it was too late`);
     const { transaction } = this.model.answers.get(message.id)!;
     if (transaction !== null) {
       compare(`authorizationId of ${message.id}`, JSON.parse(body).authorizationId, transaction.id);

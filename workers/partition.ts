@@ -12,7 +12,7 @@ import { Accounts } from '../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../engine/core/apply.js';
 import { Card, Cards } from '../engine/core/cards.js';
 import { Chains } from '../engine/core/chains.js';
-import { ChainStatus, isLedgerCommand, isNeverLate, MessageType, type Protocol } from '../engine/core/codes.js';
+import { ChainStatus, isLedgerCommand, isNeverLate, MessageType } from '../engine/core/codes.js';
 import {
   type Books,
   chainAbsent,
@@ -285,8 +285,10 @@ export class Partition {
     }
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
+    const takenBack = this.#takenBack;
     const isUnsure =
       repeated === notFound &&
+      takenBack === notFound &&
       !this.#seenIsComplete &&
       (flags & EntryFlag.seenAbsent) === 0 &&
       this.#mayBeSettled(request.id, request.source);
@@ -313,6 +315,11 @@ export class Partition {
       return;
     }
 
+    // Facts have happened, however late they are.
+    if (!isNeverLate(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
+      this.#unavailable(slab, index, Reason.systemError);
+      return;
+    }
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
       this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
@@ -334,10 +341,8 @@ export class Partition {
     }
 
     const outcome = this.#outcome;
-    const isLate = slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs;
-    if (!isNeverLate(request.type) && (isLate || slab.isStale)) {
-      // Too late before it was even looked at, or what is known of cards may be too old: declined, holds nothing, and
-      // the answer is remembered like any other.
+    if (!isNeverLate(request.type) && slab.isStale) {
+      // What is known of cards may be too old: declined, holds nothing, and the answer is remembered like any other.
       declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent && !this.#namedByOriginal);
       if (card !== null) {
         if (outcome.currency === 0) outcome.currency = books.accounts.currency(card.account);
@@ -349,13 +354,17 @@ export class Partition {
       this.#question.chain = chain;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.namedByOriginal = this.#namedByOriginal;
-      this.#question.idIsSpent = request.type === MessageType.incremental && this.#isTombstone(request);
+      this.#question.originalTakenBack = this.#originalTakenBack;
+      this.#question.takenBack = takenBack !== notFound;
+      this.#question.isReversed = request.type === MessageType.incremental && this.#isTombstone(request);
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question, request);
       if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
     }
     this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
+    if (takenBack !== recalled) this.#replaces = takenBack;
     this.#commit(slab, index, card === null ? -1 : card.account, chain);
+    this.#replaces = notFound;
     if (card !== null && outcome.spendCountDelta !== 0) this.#noteSpend();
     this.#write(slab, index, codec, request, outcome);
     if (outcome.approved && !isNeverLate(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
@@ -434,6 +443,8 @@ export class Partition {
   #rootSource: Uint8Array = this.#recordBytes;
   /** `original` names a message that was answered, although no chain came of it. */
   #originalKnown = false;
+  /** The message that `original` names was taken back and never answered, and nothing came of its chain. */
+  #originalTakenBack = false;
   /** #findChain looked for the chain of `original`, not for one with the message's own id. */
   #namedByOriginal = false;
 
@@ -485,6 +496,7 @@ export class Partition {
     this.#root.end = 0;
     this.#rootSource = request.source;
     this.#originalKnown = false;
+    this.#originalTakenBack = false;
     this.#namedByOriginal = false;
     const { chains } = this.books;
     const { original } = request;
@@ -493,7 +505,8 @@ export class Partition {
         return chains.find(request.source, request.id.start, request.id.end);
       case MessageType.advice: {
         const own = chains.find(request.source, request.id.start, request.id.end);
-        if (own >= 0 || original.end === original.start) return own;
+        const isOver = own < 0 || chains.status(own) === ChainStatus.declined;
+        if (!isOver || original.end === original.start) return own;
         break;
       }
       case MessageType.verification:
@@ -508,6 +521,9 @@ export class Partition {
     if (direct >= 0) {
       this.#root.start = original.start;
       this.#root.end = original.end;
+      if (chains.status(direct) === ChainStatus.declined) {
+        this.#originalTakenBack = this.#isTakenBack(request.source, original);
+      }
       return direct;
     }
     // Perhaps it names a later message of its chain: that message's record knows the root.
@@ -516,19 +532,17 @@ export class Partition {
     if (record >= 0) {
       this.#originalKnown = true;
       readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
-      // What was declined, or taken back, opened nothing and added nothing that a later message could follow. Only a
-      // transaction whose opening was taken back may live on through what followed it: the books know.
-      const isOpening = this.#recordView.getUint16(RecordOffset.rootLength, true) === 0;
-      const mayLiveOn = isOpening && this.#recordView.getUint8(RecordOffset.type) === MessageType.late;
-      if (!this.#recordOutcome.approved && !mayLiveOn) return chainAbsent;
-      if (!mayLiveOn) {
-        this.#rootSource = this.#recordBytes;
-        readRecordRoot(this.#recordView, 0, this.#root);
-        const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
-        if (chain >= 0) return chain;
-        this.#root.end = this.#root.start;
-      }
+      // What was declined opened nothing and added nothing that a later message could follow.
+      if (!this.#recordOutcome.approved) return chainAbsent;
+      this.#rootSource = this.#recordBytes;
+      readRecordRoot(this.#recordView, 0, this.#root);
+      const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+      if (chain >= 0) return chain;
+      this.#root.end = this.#root.start;
     }
+    // A follow-up that was taken back added nothing. A transaction whose opening was taken back may live on through what
+    // followed it: the books know.
+    if (this.#takenBack !== notFound && this.#takenBackFollows) return chainAbsent;
     const rootId = this.#roots.get(byteText(request.source, original));
     if (rootId !== undefined) {
       const bytes = Buffer.from(rootId, 'utf8');
@@ -543,22 +557,37 @@ export class Partition {
   }
 
   /**
-   * Finds the record of the question with that id and reads it into #recordBytes.
+   * Finds the record of the question with that id and reads it into #recordBytes. One that was taken back was never
+   * answered, so it is not found: then #takenBack says where the record of the take-back stands.
    * @param absent the loader has looked for what is not in memory: do not ask again
    * @returns the slot in Seen, recalled, notFound, needsLoading, or unreadable
    */
   #findRecord(source: Uint8Array, id: TextSlice, absent: boolean): number {
+    this.#takenBack = notFound;
     let slot = this.seen.find(source, id.start, id.end);
     while (slot >= 0) {
       const length = this.#readRecord(slot, source, id, absent);
       if (length < 0) return unreadable;
       if (length === 0 && !absent) return needsLoading;
-      if (length > 0 && this.#recordIsNamed(source, id)) return slot;
+      if (length > 0 && this.#recordIsNamed(source, id) && !this.#noteTakeBack(slot)) return slot;
       slot = this.seen.findNext();
     }
     // Right after a start the settled ids are still on their way into the table: one that was looked up stands here.
-    if (!this.#seenIsComplete && this.#recall(source, id, anySequence) > 0) return recalled;
+    const isElsewhere = !this.#seenIsComplete && this.#takenBack === notFound;
+    if (isElsewhere && this.#recall(source, id, anySequence) > 0 && !this.#noteTakeBack(recalled)) return recalled;
     return notFound;
+  }
+
+  /** Where the last #findRecord met the record of a take-back: a slot in Seen, recalled, or notFound. */
+  #takenBack = notFound;
+  /** What was taken back followed another message. */
+  #takenBackFollows = false;
+
+  #noteTakeBack(found: number): boolean {
+    if (this.#recordView.getUint8(RecordOffset.type) !== MessageType.late) return false;
+    this.#takenBack = found;
+    this.#takenBackFollows = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
+    return true;
   }
 
   /**
@@ -659,11 +688,20 @@ export class Partition {
     );
     this.#end += length;
     this.#count++;
-    applyOutcome(this.books, request, outcome, account, isOurs ? chain : chainAbsent, parties, sequence);
+    const opens = outcome.opensChain || outcome.tombstone;
+    const moved = opens ? this.#chainBefore(chain) : isOurs ? chain : chainAbsent;
+    applyOutcome(this.books, request, outcome, account, moved, parties, sequence);
     if (request.id.end > request.id.start) {
       hash64(request.source, request.id.start, request.id.end);
       this.seen.add(hashLow, hashHigh, sequence, location, this.#replaces);
     }
+  }
+
+  /** Of an outcome that opens a chain, the one that had its name and is over: it leaves. */
+  #chainBefore(chain: number): number {
+    const { type, source, id } = this.#request;
+    if (this.#outcome.tombstone || !this.#namedByOriginal) return chain;
+    return type === MessageType.advice ? this.books.chains.find(source, id.start, id.end) : chainAbsent;
   }
 
   /** Slot in Seen of the record that the next commit replaces as the answer of its id; −1 for none. */
@@ -671,7 +709,7 @@ export class Partition {
 
   // --- internal messages --------------------------------------------------------------------------------------------
 
-  /** An approval that missed its deadline is taken back by a record of its own; its id is answered system_error. */
+  /** An approval that missed its deadline is taken back by a record of its own: its id was never answered. */
   #takeBack(slab: Slab, index: number): void {
     const location = slab.request.readDoubleLE(slab.start[index]!);
     if (!this.#readApproval(location)) {
@@ -680,12 +718,12 @@ export class Partition {
       return;
     }
     const isFollowUp = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
-    let openingTakenBack = false;
+    let openingTakenBack = !isFollowUp;
     if (isFollowUp) {
       // The look at the chain's first message reads over the record in hand.
       readRecordRoot(this.#recordView, 0, this.#root);
       const root = this.#recordBytes.slice(this.#root.start, this.#root.end);
-      openingTakenBack = this.#isTakenBack(root);
+      openingTakenBack = this.#isTakenBack(root, { start: 0, end: root.length });
       assert(this.#readApproval(location), 'a record that was read a moment ago can be read again');
     }
     this.#request = this.#internal;
@@ -694,7 +732,6 @@ export class Partition {
     readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
     readRecordRoot(this.#recordView, 0, this.#root);
     this.#rootSource = this.#recordBytes;
-    const codec = this.#codecs[request.protocol as Protocol]!;
     const approval = this.#recordOutcome;
     const accountNumber = this.#recordView.getFloat64(RecordOffset.accountNumber, true);
     const account = this.books.accounts.find(accountNumber);
@@ -715,10 +752,8 @@ export class Partition {
       this.#replaces = this.seen.findNext();
     this.#commit(slab, index, account, chain);
     this.#replaces = notFound;
-    const question = slab.start[index]! + Float64Array.BYTES_PER_ELEMENT;
-    const end = slab.end[index]!;
-    if (question < end) codec.read(this.#recordRequest, slab.request, question, end);
-    this.#write(slab, index, codec, question < end ? this.#recordRequest : request, this.#outcome);
+    slab.status[index] = EntryStatus.takenBack;
+    slab.reason[index] = Reason.systemError;
   }
 
   /** Reads the record of an approval that is to be taken back. @returns false when its file cannot be read now */
@@ -730,10 +765,9 @@ export class Partition {
     return true;
   }
 
-  /** Whether the newest record of that id took its approval back. */
-  #isTakenBack(id: Uint8Array): boolean {
-    const slot = this.#findRecord(id, { start: 0, end: id.length }, true);
-    return slot >= 0 && this.#recordView.getUint8(RecordOffset.type) === MessageType.late;
+  /** Whether the newest record of that id took its approval back. Reads over #recordBytes. */
+  #isTakenBack(source: Uint8Array, id: TextSlice): boolean {
+    return this.#findRecord(source, id, true) === notFound && this.#takenBack !== notFound;
   }
 
   #expire(slab: Slab, index: number): void {
@@ -801,16 +835,16 @@ export class Partition {
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
     if (request.id.end > request.id.start) {
-      const earlier =
-        request.type === MessageType.late ? this.seen.find(bytes, request.id.start, request.id.end) : notFound;
+      // Of an id that comes twice, the later record is the answer: a take-back, or the decision after one.
+      const earlier = this.seen.find(bytes, request.id.start, request.id.end);
       hash64(bytes, request.id.start, request.id.end);
       this.seen.add(hashLow, hashHigh, sequence, location, earlier);
     }
   }
 
   /**
-   * What was loaded for the tail is as it was before the tail. A chain whose id the tail opens again was not in memory when
-   * that was decided, so it is not what the tail's follow-ups are about.
+   * What was loaded for the tail is as it was before the tail. A chain whose id the tail opens again was over, or not in
+   * memory, when that was decided, so it is not what the tail's follow-ups are about.
    */
   #forgetOlder(bytes: Uint8Array, id: TextSlice): void {
     const { chains } = this.books;

@@ -3,13 +3,11 @@
  * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a sender
  * that writes its fields in another order still asks the same.
  */
-import { MessageType } from '../engine/core/codes.js';
 import type { Request, TextSlice } from '../engine/core/request.js';
 
 export function sameQuestion(request: Request, record: Request): boolean {
   return (
-    // A late take-back replaced the record of its id: it has a type of its own and remembers the one that was asked.
-    request.type === (record.type === MessageType.late ? record.askedType : record.type) &&
+    request.type === record.type &&
     request.protocol === record.protocol &&
     request.amountMinor === record.amountMinor &&
     request.currency === record.currency &&

@@ -18,7 +18,8 @@ export interface Parties {
 
 /**
  * @param account slot of the account, −1 when the card is unknown (then there are no books to move)
- * @param chain slot of the chain that the message follows, −1 when it opens one or touches none
+ * @param chain slot of the chain that the message follows, or of one that is over and whose name it opens again; −1 when
+ *   there is neither
  * @param parties whose spend windows count: the chain's own for a follow-up
  * @param sequence journal sequence of the message's record
  */
@@ -45,6 +46,7 @@ export function applyOutcome(
   if (outcome.opensChain) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
     if (!outcome.approved) return;
+    if (chain >= 0) chains.forget(chain);
     chains.open(
       request.source,
       request.id.start,
@@ -65,6 +67,7 @@ export function applyOutcome(
       sequence,
     );
   } else if (outcome.tombstone) {
+    if (chain >= 0) chains.forget(chain);
     chains.open(
       request.source,
       request.original.start,

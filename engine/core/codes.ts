@@ -13,7 +13,7 @@ export const MessageType = {
   advice: 8,
   /** Internal: a hold whose lifetime ended is released. */
   expiry: 9,
-  /** Internal: an approval that missed its deadline is taken back; the id's answer becomes system_error. */
+  /** Internal: an approval that missed its deadline is taken back; its id counts as never answered. */
   late: 10,
   /** Ledger commands: money that enters or leaves an account, without a card and without a chain. */
   deposit: 11,

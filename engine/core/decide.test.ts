@@ -581,13 +581,75 @@ table(
   late a1                             -> system_error 96 0 1000/0/0
   chain a1                            -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
-  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
   i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
   c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
   chain c1                            -> completed 0/70 refunded=0
   f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
   chain f1                            -> completed 0/-20 refunded=20
   chain a1                            -> declined 0/0 refunded=0
+  `,
+);
+
+table(
+  'what was taken back is decided anew under the same id, by what is there then',
+  `
+  account A funds=1000
+  card C of A U daily=1000/2
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  late a1                             -> system_error 96 0 1000/0/0
+  a2 authorization C 700              -> approved 00 700 300/700/0
+  a1 authorization C 400              -> limit_exceeded(card.daily.amount) 61 0 300/700/0
+  a3 authorization C 100              -> approved 00 100 200/800/0
+  late a3                             -> system_error 96 0 300/700/0
+  a3 authorization C 100              -> approved 00 100 200/800/0
+  chain a3                            -> open 100/0 refunded=0
+  used card C daily                   -> 800/2
+  c3 clearing C 100 original=a3       -> approved 00 100 200/700/100
+  `,
+);
+
+table(
+  'a reversal of what was taken back spends its id',
+  `
+  account A funds=1000
+  card C of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  late a1                             -> system_error 96 0 1000/0/0
+  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
+  chain a1                            -> tombstone 0/0 refunded=0
+  a1 authorization C 400              -> original_closed 84 0 1000/0/0
+  a2 authorization C 400              -> approved 00 400 600/400/0
+  r2 reversal C original=a2           -> approved 00 400 1000/0/0
+  late a2                             -> system_error 96 0 1000/0/0
+  a2 authorization C 400              -> original_closed 84 0 1000/0/0
+  used card C daily                   -> 0/0
+  `,
+);
+
+table(
+  'an authorization that was taken back joins the increment that lives on, once, and as the same card',
+  `
+  account A funds=1000
+  card C of A U perAuthorization=500
+  card D of A U
+  a1 authorization C 400              -> approved 00 400 600/400/0
+  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+  late a1                             -> system_error 96 0 950/50/0
+  a1 authorization D 400              -> duplicate_conflict 94 0 950/50/0
+  a2 authorization C 100              -> approved 00 100 850/150/0
+  i2 incremental C 50 original=a2     -> approved 00 50 800/200/0
+  late a2                             -> system_error 96 0 900/100/0
+  a2 authorization C 451              -> limit_exceeded(card.perAuthorization) 61 0 900/100/0
+  a3 authorization C 100              -> approved 00 100 800/200/0
+  i3 incremental C 50 original=a3     -> approved 00 50 750/250/0
+  late a3                             -> system_error 96 0 850/150/0
+  a3 authorization C 100              -> approved 00 100 750/250/0
+  chain a3                            -> open 150/0 refunded=0
+  used card C daily                   -> 250/3
+  late a3                             -> system_error 96 0 850/150/0
+  late i3                             -> system_error 96 0 900/100/0
+  chain a3                            -> declined 0/0 refunded=0
+  used card C daily                   -> 100/2
   `,
 );
 

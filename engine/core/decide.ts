@@ -59,8 +59,12 @@ export class Question {
   namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
-  /** A reversal of this very message came before it and spent its id. */
-  idIsSpent = false;
+  /** The chain's first message was approved too late and taken back, so the message that `original` names was never answered. */
+  originalTakenBack = false;
+  /** The message's id was asked before, approved too late, and taken back: it was never answered. */
+  takenBack = false;
+  /** Of an increment: a reversal of it came before it. */
+  isReversed = false;
   /** Stamped once on arrival, wall clock milliseconds since 1970. */
   nowMs = 0;
 }
@@ -87,6 +91,8 @@ class Context {
   chain = chainAbsent;
   /** Of an advice: the chain is its original's, whose hold it replaces. */
   replacesHold = false;
+  /** Of an authorization that was taken back: its chain lives on through what followed it, and takes its hold again. */
+  rejoins = false;
   /** Local day of the message. */
   day = 0;
   /** Day on which the message spends. */
@@ -151,7 +157,7 @@ const checks: readonly Check[] = [
     reason: Reason.duplicateConflict,
     // The id names a chain although nobody remembers the question: it was asked longer ago than ids are remembered.
     types: bits(T.authorization, T.advice),
-    refuses: (c) => c.chain !== chainAbsent && !c.replacesHold,
+    refuses: (c) => c.chain !== chainAbsent && !c.replacesHold && !c.rejoins,
   },
   { reason: Reason.mccBlocked, types: merchants, refuses: mccBlocked },
   { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
@@ -183,7 +189,7 @@ export class Decider {
     outcome.amountMinor = Math.max(0, request.amountMinor);
     if (question.card === null) {
       refuse(outcome, Reason.cardNotFound);
-      declined(request, outcome, !question.namedByOriginal && idIsTaken(books, question.chain));
+      declined(request, outcome, idIsTaken(books, question));
       return;
     }
     const { accounts } = books;
@@ -193,7 +199,7 @@ export class Decider {
     context.account = account;
     context.chain = question.chain;
     context.nowMs = question.nowMs;
-    context.idIsSpent = question.idIsSpent;
+    context.idIsSpent = idIsSpent(books, question);
     context.day = accounts.zone(account).dayOf(question.nowMs);
     context.spendDay = spendDayOf(books, card, context.day);
     context.cardRules = card.rules;
@@ -210,6 +216,8 @@ export class Decider {
     ) {
       context.chain = chainAbsent;
     }
+    context.rejoins = rejoins(context, question);
+    if (isOver(books, question)) context.chain = chainAbsent;
     context.replacesHold = request.type === T.advice && question.namedByOriginal && hasHoldToReplace(context);
     if (request.type === T.advice && question.namedByOriginal && !context.replacesHold) context.chain = chainAbsent;
     // The amount in question is in the currency that was asked: where that is not the account's, the decline says both.
@@ -222,17 +230,12 @@ export class Decider {
       const check = checks[index]!;
       if ((check.types & type) !== 0 && check.refuses(context)) {
         refuse(outcome, check.reason);
-        declined(
-          request,
-          outcome,
-          context.replacesHold || (!question.namedByOriginal && idIsTaken(books, question.chain)),
-        );
+        declined(request, outcome, context.replacesHold || idIsTaken(books, question));
         // A reversal that overtook its authorization spends the id, so that the hold cannot come after its release.
         outcome.tombstone =
           check.reason === Reason.originalNotFound &&
           request.type === T.reversal &&
-          question.chain === chainAbsent &&
-          !question.originalKnown;
+          (question.originalTakenBack || (question.chain === chainAbsent && !question.originalKnown));
         return;
       }
     }
@@ -273,8 +276,30 @@ export function declineOutright(request: Request, outcome: Outcome, reason: Reas
 }
 
 /** Whether the id of an authorization names a transaction already. A tombstone is none: nothing was ever shown of it. */
-function idIsTaken(books: Books, chain: number): boolean {
-  return chain !== chainAbsent && books.chains.status(chain) !== ChainStatus.tombstone;
+function idIsTaken(books: Books, question: Question): boolean {
+  const { chain, namedByOriginal } = question;
+  if (chain === chainAbsent || namedByOriginal || isOver(books, question)) return false;
+  return books.chains.status(chain) !== ChainStatus.tombstone;
+}
+
+/** Whether the chain with the message's own id gives that id up: nothing came of it. */
+function isOver({ chains }: Books, { chain, namedByOriginal }: Question): boolean {
+  return chain !== chainAbsent && !namedByOriginal && chains.status(chain) === ChainStatus.declined;
+}
+
+/** Whether a reversal has spent the id: of an increment before it came, of an authorization before it was taken back. */
+function idIsSpent({ chains }: Books, { chain, namedByOriginal, takenBack, isReversed }: Question): boolean {
+  if (isReversed) return true;
+  return takenBack && chain !== chainAbsent && !namedByOriginal && chains.status(chain) === ChainStatus.reversed;
+}
+
+/** An authorization that was taken back and is asked again, while an increment of it is held: it must be the same card's. */
+function rejoins({ books, request, card, account }: Context, { chain, namedByOriginal, takenBack }: Question): boolean {
+  if (!takenBack || chain === chainAbsent || namedByOriginal) return false;
+  if (request.type !== T.authorization || request.capture) return false;
+  const { chains, accounts } = books;
+  const isOurs = chains.account(chain) === accounts.number(account) && chains.card(chain) === card.number;
+  return isOurs && chains.status(chain) === ChainStatus.open;
 }
 
 /**
@@ -354,7 +379,7 @@ function originalClosed(context: Context): boolean {
   switch (context.request.type) {
     case T.authorization:
     case T.advice:
-      return status === ChainStatus.tombstone && !context.replacesHold;
+      return (status === ChainStatus.tombstone && !context.replacesHold) || context.idIsSpent;
     case T.incremental:
       return status !== ChainStatus.open || context.idIsSpent;
     case T.reversal:
@@ -413,7 +438,8 @@ function anyListRefuses<V>(
 function perAuthorizationExceeded(context: Context): boolean {
   const { request, books, outcome, chain } = context;
   // An increment is judged by the whole that the authorization grows to.
-  const before = request.type === T.incremental ? books.chains.held(chain) + books.chains.posted(chain) : 0;
+  const before =
+    request.type === T.incremental || context.rejoins ? books.chains.held(chain) + books.chains.posted(chain) : 0;
   const total = before + request.amountMinor;
   const level = firstLevel(context, (rules) => total > rules.perAuthorization);
   if (level < 0) return false;
@@ -441,7 +467,7 @@ function levelExceeded(context: Context, rules: Rules | null, level: Level, numb
   if (rules === null || !rules.hasWindows) return false;
   const { request, books, outcome, spendDay: day } = context;
   const slot = books.spend.find(level, number);
-  const countDelta = request.type === T.incremental ? 0 : 1;
+  const countDelta = request.type === T.incremental || context.rejoins ? 0 : 1;
   for (let index = 0; index < windowCount; index++) {
     const amountMax = rules.amounts[index]!;
     const spent = slot < 0 ? 0 : books.spend.amount(slot, index, day);
@@ -476,15 +502,18 @@ function fundsInsufficient(context: Context): boolean {
 function effects(context: Context): void {
   const { request, outcome } = context;
   switch (request.type) {
-    case T.authorization:
-      authorize(context, outcome.partial ? context.books.accounts.available(context.account) : request.amountMinor);
+    case T.authorization: {
+      const amount = outcome.partial ? context.books.accounts.available(context.account) : request.amountMinor;
+      if (context.rejoins) increase(context, amount);
+      else authorize(context, amount);
       break;
+    }
     case T.advice:
       if (context.replacesHold) replaceHold(context);
       else authorize(context, request.amountMinor);
       break;
     case T.incremental:
-      increase(context);
+      increase(context, request.amountMinor);
       break;
     case T.reversal:
       reverse(context);
@@ -548,15 +577,15 @@ function lapsesAtMs({ request, policy, nowMs }: Context): number {
   return nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
 }
 
-function increase(context: Context): void {
-  const { outcome, request, books, chain, spendDay } = context;
-  outcome.approvedAmountMinor = request.amountMinor;
-  outcome.heldDelta = request.amountMinor;
+function increase(context: Context, amountMinor: number): void {
+  const { outcome, books, chain, spendDay } = context;
+  outcome.approvedAmountMinor = amountMinor;
+  outcome.heldDelta = amountMinor;
   outcome.chainStatus = ChainStatus.open;
   // The whole hold lives on with its newest part. An increment need not repeat the category of a long stay.
   outcome.expiresAtMs = Math.max(books.chains.expiresAtMs(chain), lapsesAtMs(context));
   outcome.spendDay = spendDay;
-  outcome.spendAmountDelta = request.amountMinor;
+  outcome.spendAmountDelta = amountMinor;
 }
 
 function reverse(context: Context): void {
@@ -670,7 +699,7 @@ function refund(context: Context): void {
  * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
  * the same batch).
  * @param approval the outcome that was journaled
- * @param openingTakenBack the approval is a follow-up, and the message that opened its chain was taken back as well
+ * @param openingTakenBack the message that opened the chain was taken back as well, or is just being taken back
  */
 export function decideLate(
   books: Books,

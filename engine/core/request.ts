@@ -32,7 +32,7 @@ export const fundsMinorMax = 4_000_000_000_000_000;
 export class Request {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
-  /** Of a late take-back: the type of the question whose id it answers from now on; 0 for every other message. */
+  /** Of a late take-back: the type of the question whose approval it takes back; 0 for every other message. */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
   /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */

@@ -20,7 +20,7 @@ export const EntryKind = {
   ledger: 3,
   /** JSON from the loader: cards, chains and records that were missing. */
   load: 16,
-  /** An approval missed its deadline: take it back, then answer. The bytes are its location, an f64, and the question again where somebody waits. */
+  /** An approval missed its deadline: it is taken back. The bytes are its location, an f64. */
   late: 17,
   /** A hold's lifetime ended. The bytes are the chain's root id. */
   expiry: 18,
@@ -51,6 +51,8 @@ export const EntryStatus = {
   needAccount: 4,
   /** Nothing was decided or journaled: the front answers 503 system_error or overloaded, by `reason`. */
   unavailable: 5,
+  /** A late approval is taken back: the front answers 503 system_error, and the same id is decided when it is asked again. */
+  takenBack: 6,
 } as const;
 
 export const AnswerFlag = {

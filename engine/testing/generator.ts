@@ -123,6 +123,8 @@ export class Generator {
   readonly #issued: Message[] = [];
   /** Authorizations and increments whose reversal was sent before them. */
   readonly #overtaken: Message[] = [];
+  /** The last one whose approval was to be taken back. */
+  #late: Message | null = null;
   #counter = 0;
 
   constructor(
@@ -167,7 +169,10 @@ export class Generator {
     const what = random.next();
     if (what < 0.04) return this.#change();
     if (what < 0.08 && this.#issued.length > 0) return { kind: 'expire', id: this.#recent().id };
-    if (what < 0.14 && this.#issued.length > 0) return { kind: 'late', id: this.#newestQuestion().id };
+    if (what < 0.14 && this.#issued.length > 0) {
+      this.#late = this.#newestQuestion();
+      return { kind: 'late', id: this.#late.id };
+    }
     if (what < 0.2 && this.#options.repeats && this.#issued.length > 0) return this.#again();
     if (what < 0.23 && this.#overtaken.length > 0) return this.#issue(this.#overtaken.shift()!);
     return this.#issue(this.#message());
@@ -191,7 +196,7 @@ export class Generator {
   }
 
   #again(): Step {
-    const message = this.#recent();
+    const message = this.#late !== null && this.random.chance(0.3) ? this.#late : this.#recent();
     if (this.random.chance(0.6)) return { kind: 'again', message };
     const other = this.random.pick<Partial<Message>>([
       { amount: (message.amount ?? 0) + 1 },

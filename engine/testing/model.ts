@@ -47,8 +47,6 @@ export interface Transaction {
   /** The last day on which it spent. What was spent before it is given back as of the first day. */
   newestDay: string;
   expiresAtMs: number;
-  /** The approval that opened it was taken back; what followed it may live on. */
-  isTakenBack: boolean;
 }
 
 /** One entry in somebody's windows. */
@@ -109,9 +107,11 @@ export class Model {
   readonly #funds = new Map<number, bigint>();
   readonly #users = new Map<number, UserConfig>();
   readonly #cards = new Map<string, CardConfig>();
-  readonly #transactions: Transaction[] = [];
+  #transactions: Transaction[] = [];
   readonly #spent = new Map<string, Spent[]>();
   readonly #answered = new Map<string, Answered>();
+  /** Ids whose approval was taken back, and that were not answered since. */
+  readonly #takenBack = new Set<string>();
 
   constructor(policy: ModelPolicy) {
     this.#policy = policy;
@@ -170,7 +170,7 @@ export class Model {
   }
 
   /**
-   * Answers a message; the same id again gets its first answer, or a conflict.
+   * Answers a message; the same id again gets its first answer, or a conflict. What was answered 503 is asked anew.
    * @param tooLate its deadline had passed before it was looked at
    */
   send(message: Message, nowMs: number, tooLate = false): ModelAnswer {
@@ -181,10 +181,8 @@ export class Model {
     }
     if (isCommand(message)) return this.#command(message);
     const card = this.#cards.get(message.card);
-    if (tooLate && !isFact(message)) {
-      const available = card === undefined ? 0n : this.available(card.account);
-      return this.#remember(message, refusal('system_error', message, available), null);
-    }
+    // Answered 503, which is no answer: the id stays free.
+    if (tooLate && !isFact(message)) return refusal('system_error', message, 0n);
     if (card === undefined) return this.#remember(message, refusal('card_not_found', message, 0n), null);
     const day = this.dayOf(card.account, nowMs);
     const about = this.#about(message, card);
@@ -227,7 +225,10 @@ export class Model {
     return this.#remember(message, answer, null);
   }
 
-  /** The approval of that id came too late: what is left of it is undone, and its id is answered system_error. */
+  /**
+   * The approval of that id came too late: what is left of it is undone, and its id was never answered.
+   * @returns what the take-back says of the books; null when there is nothing to take back
+   */
   late(id: string): ModelAnswer | null {
     const answered = this.#answered.get(id);
     if (answered === undefined || !answered.answer.approved || isFact(answered.message)) return null;
@@ -238,16 +239,16 @@ export class Model {
       const unposted = least(took.posted, posted > 0n ? posted : 0n);
       this.#unhold(transaction, released, took.day);
       transaction.cleared -= unposted;
-      if (took.opened) transaction.isTakenBack = true;
       const empty = released + unposted > 0n && heldOf(transaction) === 0n && postedOf(transaction) === 0n;
-      if (empty) transaction.status = transaction.isTakenBack ? 'declined' : 'reversed';
+      const isOpeningTakenBack = took.opened || this.#takenBack.has(transaction.id);
+      if (empty) transaction.status = isOpeningTakenBack ? 'declined' : 'reversed';
       if (empty) this.#spend(transaction.card, transaction.firstDay, 0n, -1);
       this.#spend(transaction.card, took.day, -(released + unposted), 0);
     }
     const card = this.#cards.get(message.card)!;
-    const answer = refusal('system_error', message, this.available(card.account));
-    this.#answered.set(id, { message, answer, transaction: null, took: null });
-    return answer;
+    this.#answered.delete(id);
+    this.#takenBack.add(id);
+    return refusal('system_error', message, this.available(card.account));
   }
 
   /** Lets the hold of the transaction lapse if it is due. @returns what was released, or null when nothing is due */
@@ -272,21 +273,33 @@ export class Model {
   /** The transaction that a message follows, as far as it is this card's business. */
   #about(message: Message, card: CardConfig): Transaction | null {
     const own = isOpening(message) ? this.#transaction(message.id) : undefined;
-    if (own !== undefined) return own;
+    // One that nothing came of gives its id up.
+    if (own !== undefined && own.status !== 'declined') return own;
     const { original } = message;
     if (message.type === 'authorization' || original === undefined) return null;
-    const named = this.#transaction(original) ?? this.#answered.get(original)?.transaction ?? null;
-    if (named === null || named.account !== card.account) return null;
+    // What followed a transaction that gave its id up follows the one that has the id now.
+    const followed = this.#answered.get(original)?.transaction?.id;
+    const named = this.#transaction(original) ?? (followed === undefined ? undefined : this.#transaction(followed));
+    if (named === undefined || named.account !== card.account) return null;
     if (message.type === 'incremental' && named.card.number !== card.number) return null;
     if (message.type === 'advice') return named.status === 'open' || named.status === 'completed' ? named : null;
     if (named.status === 'tombstone') return message.type === 'clearing' || message.type === 'refund' ? null : named;
     return named.status === 'declined' ? null : named;
   }
 
-  /** No message and no transaction has ever had the original's name. */
+  /** No message and no transaction has ever had the original's name; what was taken back counts as never asked. */
   #isUnheardOf(message: Message): boolean {
     const original = message.original!;
-    return this.#transaction(original) === undefined && !this.#answered.has(original);
+    const transaction = this.#transaction(original);
+    const cameToNothing = transaction?.status === 'declined' && this.#takenBack.has(original);
+    return (transaction === undefined || cameToNothing) && !this.#answered.has(original);
+  }
+
+  /** An authorization that was taken back joins what is left of its transaction again. */
+  #rejoins(message: Message, card: CardConfig, about: Transaction): boolean {
+    const isSame = message.type === 'authorization' && message.capture !== true && about.id === message.id;
+    const isOurs = about.card.number === card.number && about.account === card.account;
+    return isSame && isOurs && about.status === 'open' && this.#takenBack.has(message.id);
   }
 
   // --- refusals -------------------------------------------------------------------------------------------------------
@@ -310,8 +323,9 @@ export class Model {
       if (type === 'incremental' && (about.status !== 'open' || isSpent)) return ['original_closed'];
       if (type === 'reversal' && about.status === 'completed') return ['original_closed'];
     }
-    if (isOpening(message) && about !== null && about.id === message.id) {
-      return [about.status === 'tombstone' ? 'original_closed' : 'duplicate_conflict'];
+    if (isOpening(message) && about !== null && about.id === message.id && !this.#rejoins(message, card, about)) {
+      const isReversed = about.status === 'reversed' && this.#takenBack.has(message.id);
+      return [about.status === 'tombstone' || isReversed ? 'original_closed' : 'duplicate_conflict'];
     }
     if (asks && type !== 'balance_inquiry') {
       const blocked = listRefusal(message, [card.limits, user.limits, account.limits]);
@@ -329,7 +343,7 @@ export class Model {
 
   #limitExceeded(message: Message, card: CardConfig, about: Transaction | null, day: string): string | null {
     const amount = BigInt(message.amount!);
-    const grown = message.type === 'incremental' ? amount + heldOf(about!) + postedOf(about!) : amount;
+    const grown = about === null ? amount : amount + heldOf(about) + postedOf(about);
     const owners: Record<LevelName, [number, Limits | null | undefined]> = {
       card: [card.number, card.limits],
       user: [card.user, this.#users.get(card.user)!.limits],
@@ -347,7 +361,7 @@ export class Model {
         if (limit?.amount !== undefined && spent.amount + amount > BigInt(limit.amount)) {
           return `${level}.${window}.amount`;
         }
-        const counts = message.type === 'authorization';
+        const counts = about === null;
         if (limit?.count !== undefined && counts && spent.count + 1 > limit.count) return `${level}.${window}.count`;
       }
     }
@@ -367,7 +381,7 @@ export class Model {
     switch (message.type) {
       case 'authorization':
       case 'advice': {
-        if (about !== null) {
+        if (about !== null && message.type === 'advice') {
           this.#replaceHold(about, asked, day);
           break;
         }
@@ -375,6 +389,11 @@ export class Model {
         if (message.type === 'authorization' && available < asked) {
           approved = available;
           partial = true;
+        }
+        if (about !== null) {
+          this.#grow(about, approved, day, nowMs + this.#lifeOf(message));
+          took = { day, held: approved, posted: 0n, opened: true };
+          break;
         }
         const long = this.#lifeOf(message);
         const capture = message.capture === true;
@@ -386,10 +405,7 @@ export class Model {
         break;
       }
       case 'incremental':
-        about!.parts.push({ day, held: asked });
-        about!.newestDay = day;
-        about!.expiresAtMs = Math.max(about!.expiresAtMs, nowMs + this.#lifeOf(message));
-        this.#spend(about!.card, day, asked, 0);
+        this.#grow(about!, asked, day, nowMs + this.#lifeOf(message));
         took = { day, held: asked, posted: 0n, opened: false };
         break;
       case 'reversal':
@@ -437,6 +453,13 @@ export class Model {
     about.parts.push({ day, held: added });
     about.newestDay = day;
     this.#spend(about.card, day, added, 0);
+  }
+
+  #grow(about: Transaction, amount: bigint, day: string, expiresAtMs: number): void {
+    about.parts.push({ day, held: amount });
+    about.newestDay = day;
+    about.expiresAtMs = Math.max(about.expiresAtMs, expiresAtMs);
+    this.#spend(about.card, day, amount, 0);
   }
 
   #lifeOf(message: Message): number {
@@ -495,9 +518,9 @@ export class Model {
       firstDay: day,
       newestDay: day,
       expiresAtMs,
-      isTakenBack: false,
     };
-    this.#transactions.push(transaction);
+    // One that gave its id up is shown under another name.
+    this.#transactions = [...this.#transactions.filter((other) => other.id !== id), transaction];
     return transaction;
   }
 
@@ -542,6 +565,7 @@ export class Model {
     transaction: Transaction | null,
     took: Answered['took'] = null,
   ): ModelAnswer {
+    this.#takenBack.delete(keyOf(message));
     this.#answered.set(keyOf(message), { message, answer, transaction, took });
     return answer;
   }
@@ -566,7 +590,7 @@ function isOpening(message: Message): boolean {
 }
 
 /** Reports of what has happened already: they are never too late. */
-function isFact(message: Message): boolean {
+export function isFact(message: Message): boolean {
   return ['reversal', 'clearing', 'refund', 'advice'].includes(message.type);
 }
 

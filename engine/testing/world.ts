@@ -123,6 +123,8 @@ export class World {
   /** Every id that was answered, with the id of its chain's first message; '' when it belongs to none. */
   readonly #roots = new Map<string, string>();
   readonly #approvals = new Map<string, { readonly outcome: Outcome; readonly parties: Parties }>();
+  /** Ids whose approval was taken back, and that were not answered since. */
+  readonly #takenBack = new Set<string>();
   #version = 0;
 
   constructor(policy: Policy = policyDefault) {
@@ -177,8 +179,14 @@ export class World {
     this.question.chain = this.#resolve(message);
     this.question.namedByOriginal = this.#isNamedByOriginal(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
+    this.question.takenBack = this.#takenBack.has(message.id);
+    const named = message.original === undefined ? -1 : this.chain(message.original);
+    this.question.originalTakenBack =
+      named >= 0 &&
+      this.books.chains.status(named) === ChainStatus.declined &&
+      this.#takenBack.has(message.original ?? '');
     const own = message.type === 'incremental' ? this.chain(message.id) : -1;
-    this.question.idIsSpent = own >= 0 && this.books.chains.status(own) === ChainStatus.tombstone;
+    this.question.isReversed = own >= 0 && this.books.chains.status(own) === ChainStatus.tombstone;
     this.question.nowMs = this.nowMs;
     this.#decider.decide(this.question, this.request);
     return answerOf(this.outcome, this.request.type);
@@ -200,16 +208,21 @@ export class World {
     const opens = outcome.opensChain || outcome.tombstone;
     const parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
     let chain = chainAbsent;
+    let before = chainAbsent;
     if (card !== null) {
       const { accounts, users, chains } = this.books;
       parties.accountNumber = accounts.number(card.account);
       const isOurs = question.chain >= 0 && chains.account(question.chain) === parties.accountNumber;
       if (isOurs && !opens) chain = question.chain;
+      // One that had the name before, and is over.
+      else if (outcome.tombstone) before = question.chain;
+      else if (outcome.opensChain) before = this.chain(message.id);
       parties.cardNumber = chain >= 0 ? chains.card(chain) : card.number;
       parties.userNumber = chain >= 0 ? chains.user(chain) : users.number(card.user);
     }
-    this.#apply(card === null ? -1 : card.account, chain, parties);
+    this.#apply(card === null ? -1 : card.account, opens ? before : chain, parties);
     const follows = chain >= 0 && outcome.chainStatus !== 0;
+    this.#takenBack.delete(message.id);
     this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensChain ? message.id : '');
     if (outcome.approved && !isNeverLate(this.request.type)) {
       this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
@@ -226,10 +239,11 @@ export class World {
     const account = this.books.accounts.find(approval.parties.accountNumber);
     const root = this.#roots.get(id)!;
     const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(root);
-    const openingTakenBack = root !== id && this.#roots.get(root) === '';
+    const openingTakenBack = root === id || this.#takenBack.has(root);
     decideLate(this.books, account, chain, approval.outcome, openingTakenBack, this.outcome);
     this.#apply(account, chain, approval.parties);
-    this.#roots.set(id, '');
+    this.#roots.delete(id);
+    this.#takenBack.add(id);
     return answerOf(this.outcome, MessageType.late);
   }
 
@@ -276,6 +290,8 @@ export class World {
 
   #rootOf(message: Message): string {
     const { original } = message;
+    // An authorization follows a chain of its own name only: one that lives on after the approval was taken back.
+    if (message.type === 'authorization') return message.id;
     if (original === undefined) return '';
     return this.chain(original) >= 0 ? original : this.#roots.get(original)!;
   }
@@ -283,7 +299,10 @@ export class World {
   /** An advice has the transaction of its own id, where there is one; else the one that it names. */
   #isNamedByOriginal(message: Message): boolean {
     if (message.type === 'authorization') return false;
-    return message.type !== 'advice' || (message.original !== undefined && this.chain(message.id) < 0);
+    if (message.type !== 'advice') return true;
+    const own = this.chain(message.id);
+    const isOver = own < 0 || this.books.chains.status(own) === ChainStatus.declined;
+    return message.original !== undefined && isOver;
   }
 
   #resolve(message: Message): number {

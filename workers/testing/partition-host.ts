@@ -248,7 +248,8 @@ export class PartitionHost {
     }
     const flags = slab.answerFlags[index]!;
     const isRevocable = (flags & AnswerFlag.revocable) !== 0;
-    if (isRevocable && step.kind === 'message') this.#locations.set(step.message.id, slab.location[index]!);
+    if (isRevocable && (step.kind === 'message' || step.kind === 'again'))
+      this.#locations.set(step.message.id, slab.location[index]!);
     const body = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
     if (step.kind === 'message' || step.kind === 'again') this.#remember(step.message, body);
     const isRepeat = (flags & AnswerFlag.repeated) !== 0;
