@@ -179,7 +179,7 @@ class JournalFolder {
   /** A journal whose first record will be `firstSequence`, in place of the one that is there. */
   beginAnew(firstSequence: number): void {
     const [storage, directory] = [this.#storage, this.#directory];
-    const journal = { storage, directory, ...this.#owner, sizes: journalSizesDefault };
+    const journal = { storage, directory, ...this.#owner, sizes: journalSizesDefault, epoch: 0 };
     storage.close(makeSegment(storage, directory, firstSegmentHeader(journal, this.#nextNumber, firstSequence)));
     for (const number of this.#segments) storage.remove(join(directory, segmentName(number)));
     storage.syncDirectory(directory);

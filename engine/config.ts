@@ -27,6 +27,8 @@ export interface EngineConfig {
   readonly cacheCardS: number;
   /** Known to be up to date longer ago than this, the engine approves nothing. */
   readonly feedStaleMsMax: number;
+  /** Least time that another engine waits for one that does not say that it stopped (writer-lease.ts). */
+  readonly leaseMs: number;
   readonly dataDir: string;
   readonly workers: number;
   readonly deadlineMs: number;
@@ -102,6 +104,7 @@ export function readEngineConfig(
     cacheCardS: variables.integer('CACHE_CARD_SECONDS', { fallback: cardLifetimeS, min: 1, max: 86_400 }),
     // Below half a second a slow moment of Postgres would look like its end.
     feedStaleMsMax: variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 }),
+    leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
     dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
     workers,
     deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),

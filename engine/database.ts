@@ -1,13 +1,14 @@
 /**
  * What the front asks of Postgres, and the only importer of its driver here: loading what a partition misses, restoring
- * after a restart, finding lapsed holds, and the lock that keeps a second engine away. Every query has a deadline;
- * nothing here moves money (the shipper does, in one statement).
+ * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in one
+ * statement).
  */
 import postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
+import type { WriterFence } from './core/writer-fence.js';
 import {
   type AccountSummary,
   accountOwners,
@@ -43,9 +44,6 @@ const recentEvents = 200_000;
 /** Ten seconds: a statement that is told to stop does so at its next row. */
 const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
-
-/** 'acfe' in ASCII and the ledger's number: the advisory lock that one memory engine holds on its database. */
-const engineLockKey = 0x61636665;
 
 interface CardJson {
   readonly card: Omit<CardRow, 'status' | 'accountNumber' | 'userNumber'> & { readonly status: string };
@@ -85,7 +83,6 @@ export class Database {
   #isClosed = false;
   readonly #restoreSql: postgres.Sql;
   readonly #url: string;
-  #lock: postgres.Sql | null = null;
 
   constructor(url: string) {
     this.#url = url;
@@ -144,49 +141,17 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    const lock = this.#lock;
     this.#isClosed = true;
-    // First: the lock's connection must not be taken for a lost one.
-    this.#lock = null;
-    await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 }), lock?.end({ timeout: 1 })]);
-  }
-
-  /**
-   * Takes the engine lock of this database and holds it while the process lives. A lost connection loses the lock; it is
-   * taken again when Postgres is back, and `onStolen` is called when somebody else was faster.
-   * @returns false when another engine holds it
-   */
-  async acquireEngineLock(onStolen: () => void): Promise<boolean> {
-    let held = false;
-    const lock = postgres(this.#url, {
-      max: 1,
-      idle_timeout: 0,
-      max_lifetime: null,
-      connect_timeout: connectTimeoutS,
-      connection: { application_name: 'engine lock' },
-      ...knownTypes,
-      onnotice: () => undefined,
-      onclose: () => {
-        if (held && this.#lock === lock) void this.#retake(lock, onStolen);
-      },
-    });
-    this.#lock = lock;
-    const [row] = await lock<{ held: boolean }[]>`select pg_try_advisory_lock(${engineLockKey}) as held`;
-    held = row?.held === true;
-    if (!held) {
-      this.#lock = null;
-      await lock.end({ timeout: 1 });
-    }
-    return held;
+    await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 })]);
   }
 
   /**
    * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client is
    * gone goes on and commits, and the state read for a restart would be half before and half after it. The caller holds
-   * the engine lock. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
+   * the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
    * one does not end.
    */
-  async fenceSettlers(): Promise<void> {
+  async endSettlers(): Promise<void> {
     for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
       const ended = await this.#restoreSql`
         select pg_terminate_backend(pid) from pg_stat_activity
@@ -197,34 +162,29 @@ export class Database {
     throw new Error('a settle statement of an earlier engine does not end: see pg_stat_activity, application "settle"');
   }
 
-  async #retake(lock: postgres.Sql, onStolen: () => void): Promise<void> {
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, 250).unref());
-      if (this.#lock !== lock) return;
-      try {
-        const [row] = await lock<{ held: boolean }[]>`select pg_try_advisory_lock(${engineLockKey}) as held`;
-        if (row?.held !== true) onStolen();
-        return;
-      } catch {
-        // Postgres is still away; nobody else can take the lock there either.
-      }
-    }
-  }
-
-  /** Settled position of a partition's journal; a row is made for a new one. Throws when the partition count differs. */
-  async openPosition(partition: number, partitionCount: number): Promise<number> {
+  /**
+   * Settled position of a partition's journal; a row is made for a new one. Throws when the partition count differs, or
+   * another engine has the writer's lease.
+   */
+  async openPosition(partition: number, partitionCount: number, { epoch, holder }: WriterFence): Promise<number> {
     const sql = this.#restoreSql;
-    await sql`insert into journal_positions (partition, partition_count) values (${partition}, ${partitionCount})
+    await sql`
+      with fence as materialized (
+        select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid for share)
+      insert into journal_positions (partition, partition_count)
+      select ${partition}::integer, ${partitionCount}::integer from fence
       on conflict (partition) do nothing`;
     const [row] = await sql<{ sequence: string; partition_count: number }[]>`
-      select sequence, partition_count from journal_positions where partition = ${partition}`;
-    if (row!.partition_count !== partitionCount) {
+      select sequence, partition_count from journal_positions where partition = ${partition} and exists (
+        select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
+    if (row === undefined) throw new Error('another engine has taken the lease of this database');
+    if (row.partition_count !== partitionCount) {
       throw new Error(
-        `this database is kept by ${row!.partition_count} partitions, and their number cannot be changed: ` +
-          `start with WORKERS=${row!.partition_count} (now it is ${partitionCount})`,
+        `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +
+          `start with WORKERS=${row.partition_count} (now it is ${partitionCount})`,
       );
     }
-    return Number(row!.sequence);
+    return Number(row.sequence);
   }
 
   /**

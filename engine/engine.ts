@@ -44,6 +44,7 @@ import type { Codec, PortCodec } from './wire/codec.js';
 import { createMarqetaCodec } from './wire/marqeta.js';
 import { nativeCodec } from './wire/native.js';
 import { compileNextCheck, loadSchemaCompiler } from './wire/schema.js';
+import { WriterLease } from './writer-lease.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -80,13 +81,38 @@ export async function startEngine(
   const progress = createProgress(config.workers);
   const journalDirectory = join(config.dataDir, 'journal');
   let journalLock: JournalLock | null = null;
+  const lease = randomUUID();
+  const writer = new WriterLease({
+    databaseUrl,
+    leaseMs: Math.max(config.leaseMs, staleMsMax),
+    holder: lease,
+    authUrl: `http://${config.host}:${config.authPort}`,
+    opsUrl: `http://${config.opsHost}:${config.opsPort}`,
+    log,
+    lost,
+  });
+
+  let isLost = false;
+  /** Anything that this engine still approved would be lost, and could be spent a second time. */
+  function lost(why: string): void {
+    if (isLost) return;
+    isLost = true;
+    log.fatal(
+      { why },
+      'another engine is the writer of this database now: stopping so that no account has two writers',
+    );
+    process.exit(1);
+  }
+
   const shipper = new ShipperClient({
     config,
     progress,
     journalDirectory,
     log,
-    openPosition: (partition) => database.openPosition(partition, config.workers),
-    fence: () => database.fenceSettlers(),
+    openPosition: (partition) => database.openPosition(partition, config.workers, writer.fence),
+    endSettlers: () => database.endSettlers(),
+    fence: () => writer.fence,
+    fenced: () => lost('it has raised the epoch of the ledger'),
   });
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
@@ -144,7 +170,7 @@ export async function startEngine(
           late: () => {
             telemetry.late++;
           },
-          isStale: () => feed.isStale,
+          isStale: () => feed.isStale || writer.isLapsed,
           restoring: (host) => feed.restoring(host),
           restored: (message) => setApart.load(message),
           opened: (host) => {
@@ -162,7 +188,7 @@ export async function startEngine(
   const router = new Router(hosts, idsRemembered(config), config.cardsMax);
   const room = new JournalRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const health = new Health({ config, database, hosts, shipper, feed, setApart, room, marqeta });
+  const health = new Health({ config, database, hosts, shipper, feed, setApart, writer, room, marqeta });
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
   const codecs: readonly PortCodec[] = [
     nativeCodec,
@@ -263,33 +289,36 @@ export async function startEngine(
     await feed.stop();
     near?.close();
     await shipper.stop();
+    await writer.stop();
     await database.close();
     journalLock?.release();
   }
 
   try {
     const { authPort, opsPort } = config;
-    journalLock = await lockJournal({ directory: journalDirectory, authPort, opsPort, lease: randomUUID() }, log);
+    journalLock = await lockJournal({ directory: journalDirectory, authPort, opsPort, lease }, log);
     times.ended('journal');
     // Threads and connections take a good part of a start to get ready: they do so side by side.
-    const locked = lockDatabase(database, log);
+    const taken = writer.take(journalLock);
+    taken.catch(() => undefined);
     database.connect();
     feed.connect();
     for (const host of hosts) host.prepare();
     // While the threads start: nothing is loaded from disk any more once connections compete for file descriptors.
     loadSchemaCompiler();
     const loaded = telemetry.load();
-    await locked;
-    times.ended('lock');
-    // Nobody writes the journals any more.
+    // The lock is ours: no other process writes the journals.
     for (const host of hosts) host.scan();
-    // Both before anything is read: what is settled stands still, and whatever changes from here on comes by the feed.
-    await Promise.all([database.fenceSettlers(), feed.register()]);
+    await taken;
+    times.ended('lease');
+    // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The fence
+    // waits for statements under way, so those of an engine that is gone are ended.
+    await Promise.all([writer.raiseFence(), database.endSettlers(), feed.register()]);
     times.ended('register');
     await loaded;
     await ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
-    await Promise.all(hosts.map((host) => host.start()));
+    await Promise.all(hosts.map((host) => host.start(writer.fence.epoch)));
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
     times.ended('partitions');
@@ -353,22 +382,6 @@ async function lockJournal(options: JournalLockOptions, log: Log): Promise<Journ
     if (performance.now() > giveUpAtMs) throw new Error(inUse);
     if (isFirst) log.warn(`waiting ${lockWaitMs / 1000} s for its end: ${inUse}`);
     await delay(lockPollMs);
-  }
-}
-
-async function lockDatabase(database: Database, log: Log): Promise<void> {
-  const giveUpAtMs = performance.now() + lockWaitMs;
-  const onStolen = () => {
-    log.fatal('another engine took this database while Postgres was away; stopping so that no account has two writers');
-    process.exit(1);
-  };
-  while (!(await database.acquireEngineLock(onStolen))) {
-    if (performance.now() > giveUpAtMs) {
-      throw new Error(
-        'another engine already runs on this database (JOURNAL=local allows one): stop it, or give this one a DATABASE_URL of its own',
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 

@@ -20,6 +20,7 @@ function engine(dataDir: string) {
     progress,
   }));
   const feed = { isStale: false };
+  const writer = { isLapsed: false };
   const config = { dataDir, journalSizes };
   const healthy = { status: 'healthy', detail: '' } as const;
   const health = new Health({
@@ -34,10 +35,11 @@ function engine(dataDir: string) {
       },
     },
     setApart: { detail: '' },
+    writer,
     room: new JournalRoom(config, hosts, () => clock.nowMs),
     marqeta: new MarqetaWatch(() => noCalls),
   });
-  return { health, hosts, feed, clock };
+  return { health, hosts, feed, writer, clock };
 }
 
 t.test('a journal that is nearly full says so before it declines', async (t) => {
@@ -53,10 +55,15 @@ t.test('a journal that is nearly full says so before it declines', async (t) => 
 });
 
 t.test('the engine is ready exactly while something can be approved', async (t) => {
-  const { health, hosts, feed } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
+  const { health, hosts, feed, writer } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   t.match(health.notReady(), [/port is not open/]);
   health.serving();
   t.same(health.notReady(), []);
+
+  writer.isLapsed = true;
+  t.match(health.notReady(), [/the lease of the ledger has lapsed/]);
+  t.match(await health.report(), { status: 'unhealthy', components: { database: { detail: /nothing is approved/ } } });
+  writer.isLapsed = false;
 
   feed.isStale = true;
   t.match(health.notReady(), [/feed is stale/]);

@@ -31,6 +31,8 @@ const segmentsShareMax = 7 / 8;
 /** More resident memory than this is no fault but deserves a look. */
 const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
+const leaseLapsed = 'the lease of the ledger has lapsed: another engine may be the writer';
+
 export interface HealthParts {
   readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
   readonly database: Pick<Database, 'ping'>;
@@ -38,6 +40,7 @@ export interface HealthParts {
   readonly shipper: Pick<ShipperClient, 'failure'>;
   readonly feed: Pick<EngineFeed, 'health' | 'isStale'>;
   readonly setApart: Pick<SetApart, 'detail'>;
+  readonly writer: { readonly isLapsed: boolean };
   readonly room: JournalRoom;
   readonly marqeta: MarqetaWatch;
 }
@@ -53,6 +56,7 @@ export class Health {
     this.#parts = parts;
     this.addBlocker(() => (this.#isServing ? '' : 'the authorization port is not open: starting or stopping'));
     this.addBlocker(() => (parts.feed.isStale ? 'the feed is stale: changes of cards may be unknown' : ''));
+    this.addBlocker(() => (parts.writer.isLapsed ? leaseLapsed : ''));
     this.addBlocker(() => this.#partitionsBlocked());
   }
 
@@ -103,7 +107,8 @@ export class Health {
       profiles: this.#profiles(),
     };
     const parts = Object.values(components);
-    const isDown = components.journal.status === 'unhealthy' || feed.status === 'unhealthy';
+    const isDown =
+      components.journal.status === 'unhealthy' || feed.status === 'unhealthy' || this.#parts.writer.isLapsed;
     const status = isDown ? 'unhealthy' : parts.some((part) => part.status === 'unhealthy') ? 'degraded' : 'healthy';
     return { status, components };
   }
@@ -115,7 +120,7 @@ export class Health {
     });
     try {
       await Promise.race([this.#parts.database.ping(), late]);
-      return healthy('answers');
+      return this.#parts.writer.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
     } catch (error) {
       return unhealthy(`known cards are decided without it; ${(error as Error).message}`);
     } finally {

@@ -461,3 +461,31 @@ t.test('a batch says whether what is known of cards was too old when it left', a
   t.equal(runs[1]!.slab.isStale, true);
   await runs[1]!.done();
 });
+
+t.test(
+  'no approval leaves once it may not: what was decided before is taken back, a withdrawal is refused',
+  async (t) => {
+    const { lane, runs, state, turn, ask } = stage();
+    const approved = ask('a');
+    const declined = ask('b');
+    const withdrawal = new TestWaiter(state.nowMs);
+    lane.claim(EntryKind.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
+    turn();
+    const { slab } = runs[0]!;
+    slab.status.fill(200, 0, 3);
+    slab.answerFlags.set([AnswerFlag.approved | AnswerFlag.revocable, 0, AnswerFlag.approved]);
+    slab.location[0] = 77;
+    // The process stands still here, well within the deadline, and another engine takes its place.
+    state.isStale = true;
+    await runs[0]!.done();
+    t.equal(declined.said, 'answer 200');
+    t.equal(withdrawal.isRefused, true);
+    t.equal(approved.said, '', 'nothing before its take-back is written');
+    turn();
+    t.equal(runs[1]!.slab.kind[0], EntryKind.late);
+    t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
+    runs[1]!.slab.status[0] = 503;
+    await runs[1]!.done();
+    t.equal(approved.said, 'answer 503');
+  },
+);

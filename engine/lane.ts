@@ -51,7 +51,10 @@ export interface LaneEvents {
   late(): void;
   /** No record up to `sequence` will be taken back any more. Called before the answers of its slab leave. */
   final(sequence: number): void;
-  /** What is known of cards may be too old to approve by. Asked once a batch. */
+  /**
+   * What is known of cards may be too old to approve by, or another engine may be the writer. Asked twice a batch: when it
+   * leaves, and before its answers do, for the machine may have been suspended in between.
+   */
   isStale(): boolean;
 }
 
@@ -280,7 +283,11 @@ export class Lane {
     const waiters = this.#waiters[slabIndex]!;
     slab.returnedAtMs = nowMs;
     if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
-    else this.#queueLate(slab, waiters, nowMs);
+    else {
+      const isStale = this.#events.isStale();
+      this.#queueLate(slab, waiters, nowMs, isStale);
+      if (isStale) this.#refuseCommands(slab, waiters);
+    }
     // While a take-back waits or is under way, the journal keeps what it is about.
     const takesBack = this.#lateQueue.length > 0 || (slabIndex !== takeBackSlab && this.#takesBackNow);
     if (!takesBack) this.#events.final(slab.lastSequence);
@@ -297,17 +304,27 @@ export class Lane {
     this.#events.batch(slab, waitedMs, nowMs - slab.sealedAtMs, nowMs);
   }
 
-  /** Approvals whose deadline has passed, or whose waiter was refused meanwhile, are to be taken back. */
-  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number): void {
+  /** Approvals whose deadline has passed, whose waiter was refused meanwhile, or that are stale, are to be taken back. */
+  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number, isStale: boolean): void {
     for (let index = 0; index < slab.count; index++) {
       if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;
       const waiter = waiters[index] ?? null;
-      if (slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
+      if (!isStale && slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
       waiters[index] = null;
       const record = Buffer.alloc(8);
       record.writeDoubleLE(slab.location[index]!);
       this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
       this.#events.late();
+    }
+  }
+
+  /** Deposits and withdrawals are never taken back: their sender asks again, and receives the one answer then. */
+  #refuseCommands(slab: Slab, waiters: (Waiter | null)[]): void {
+    for (let index = 0; index < slab.count; index++) {
+      if (slab.kind[index] !== EntryKind.ledger || (slab.answerFlags[index]! & AnswerFlag.approved) === 0) continue;
+      const waiter = waiters[index] ?? null;
+      waiters[index] = null;
+      if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);
     }
   }
 

@@ -85,6 +85,7 @@ export class PartitionHost {
   #prepared: Promise<unknown> | null = null;
   #scanned: Promise<unknown> | null = null;
   #state: PartitionState = 'starting';
+  #writerEpoch = 0;
   #toldIds: () => void = () => undefined;
   /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
   readonly idsKnown = new Promise<void>((resolve) => {
@@ -200,8 +201,12 @@ export class PartitionHost {
     this.#scanned.catch(() => undefined);
   }
 
-  /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
-  async start(): Promise<void> {
+  /**
+   * Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails.
+   * @param writerEpoch of the writer's lease
+   */
+  async start(writerEpoch: number): Promise<void> {
+    this.#writerEpoch = writerEpoch;
     const times = new StartTimes(performance.now());
     this.startTimes = times;
     this.prepare();
@@ -212,7 +217,7 @@ export class PartitionHost {
     const shippedSequence = await this.#shipper.position(this.partition);
     times.ended('position');
     await this.#scanned;
-    const tail = (await this.#runStep({ kind: 'open', shippedSequence })) as TailKeys;
+    const tail = (await this.#runStep({ kind: 'open', shippedSequence, epoch: writerEpoch })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
     times.ended('open', { phase: 'keys', ms: tail.keysMs });
@@ -322,7 +327,7 @@ export class PartitionHost {
     await pause(delayMs);
     if (this.#state !== 'restarting') return;
     try {
-      await this.start();
+      await this.start(this.#writerEpoch);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#log.error({ error: message }, 'worker could not be replaced; trying again');

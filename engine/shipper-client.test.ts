@@ -23,9 +23,11 @@ t.test('between the end of a thread and its successor nobody is there to wait fo
     journalDirectory: t.testdir(),
     log: createLog('silent', 'test'),
     openPosition: async () => 0,
-    fence: async () => {
+    endSettlers: async () => {
       fences++;
     },
+    fence: () => ({ epoch: 1, holder: '00000000-0000-0000-0000-000000000000' }),
+    fenced: () => undefined,
   });
   t.equal(await client.drain(1000), true, 'before the first partition ships there is nothing to settle');
   await client.pause(0);

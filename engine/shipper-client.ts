@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { EngineConfig } from './config.js';
 import type { Progress } from './core/progress.js';
+import type { WriterFence } from './core/writer-fence.js';
 import type { Log } from './log.js';
 import type { ShipperControl } from './partition-host.js';
 
@@ -19,6 +20,7 @@ interface ShipEvent {
   readonly complete?: boolean;
   readonly partition?: number;
   readonly message?: string;
+  readonly code?: string;
   readonly attempt?: number;
 }
 
@@ -30,9 +32,15 @@ export interface ShipperClientOptions {
   /** The settled position of a partition, opened when it is new. */
   openPosition(partition: number): Promise<number>;
   /** Ends settle statements that a thread has left running in Postgres when it died. */
-  fence(): Promise<void>;
+  endSettlers(): Promise<void>;
+  /** What this engine's statements show; the lease is taken before the first partition ships. */
+  fence(): WriterFence;
+  /** Postgres has refused it: another engine is the writer now. */
+  fenced(): void;
 }
 
+/** The code of WriterFencedError (workers/settle.ts). */
+const fencedCode = 'WRITER_FENCED';
 /** The first messages after a start come first: what the thread loads takes a core from them. */
 const startDelayMs = 250;
 /** A thread that died is replaced after this long: its journal waits, nothing is lost. */
@@ -65,6 +73,7 @@ export class ShipperClient implements ShipperControl {
         progress: progress.buffer,
         databaseUrl: config.databaseUrl,
         seenIds: config.seenIdsMax,
+        fence: this.#options.fence(),
       },
     });
     this.#worker = worker;
@@ -100,7 +109,7 @@ export class ShipperClient implements ShipperControl {
   async pause(partition: number): Promise<void> {
     this.#running.delete(partition);
     // A thread that is gone stands still; its last statement may not.
-    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.fence();
+    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.endSettlers();
   }
 
   /** Nobody needs to wait for it. The first one has the thread started. */
@@ -142,6 +151,7 @@ export class ShipperClient implements ShipperControl {
     }
     if (event.kind === 'failed') {
       this.#failed(event.message ?? 'unknown');
+      if (event.code === fencedCode) this.#options.fenced();
       return;
     }
     const attempt = event.attempt ?? 1;

@@ -7,7 +7,7 @@
  * Phases of the process:
  *   load        Node.js, and our modules
  *   journal     the lock of the journal folder
- *   lock        first connection to Postgres, the engine's lock
+ *   lease       first connection to Postgres, the writer's lease
  *   register    registration with the feed, and the end of what an earlier engine may have left running in Postgres
  *   partitions  all partitions together
  *   listen      until the authorization port is open
@@ -21,7 +21,7 @@
 export type StartPhase =
   | 'load'
   | 'journal'
-  | 'lock'
+  | 'lease'
   | 'register'
   | 'partitions'
   | 'listen'

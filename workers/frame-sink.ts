@@ -50,7 +50,7 @@ export function writeFrame(
   chain: number,
 ): number {
   const { storage, partition, progress, nowMs } = target;
-  const { recordsEnd, recordCount, firstSequence, atMs, offset, segmentNumber } = plan;
+  const { recordsEnd, recordCount, firstSequence, atMs, offset, segmentNumber, epoch } = plan;
   const next = sealFrame(
     bytes,
     view,
@@ -62,6 +62,7 @@ export function writeFrame(
     chain,
     partition,
     segmentNumber,
+    epoch,
   );
   const frameBytes = frameBytesFor(recordsEnd - frameHeaderBytes);
   // The point of no return: from here the frame may be on disk, whatever we are told.

@@ -67,6 +67,24 @@ export class JournalPositionError extends Error {
   }
 }
 
+/** An engine with a newer lease has written this journal: ours is not the database that it belongs to, or not any more. */
+export class JournalEpochError extends Error {
+  override readonly name = 'JournalEpochError';
+  readonly code = 'JOURNAL_EPOCH';
+  constructor(
+    partition: number,
+    readonly journalEpoch: number,
+    readonly leaseEpoch: number,
+  ) {
+    super(
+      `partition ${partition}: the journal was written under epoch ${journalEpoch}, and this start has epoch ${leaseEpoch} ` +
+        'from the database: the database was restored from a backup, or DATA_DIR belongs to another one. Nothing was ' +
+        'changed. Start with the database that this journal was written for; or, if this one is to go on with it, run ' +
+        `"update writer_leases set epoch = ${journalEpoch}" there and start again.`,
+    );
+  }
+}
+
 /** The journal was written by another number of partitions: accounts, and the ids asked about them, were divided otherwise. */
 export class JournalPartitionCountError extends Error {
   override readonly name = 'JournalPartitionCountError';

@@ -46,6 +46,8 @@ export interface JournalScan {
   /** Where the next frame goes in the last segment, in bytes. */
   readonly endOffset: number;
   readonly chain: number;
+  /** The highest that any frame or segment carries; 0 when all are older than epochs. */
+  readonly epoch: number;
   readonly segmentCount: number;
   readonly torn: TornTail | undefined;
   /** Oddities that hurt nothing, one sentence each. */
@@ -86,6 +88,7 @@ export function scanJournal(place: JournalPlace): JournalScan | undefined {
           lastFrameOffset: reader.lastFrameOffset,
           endOffset: reader.offset,
           chain: reader.chain,
+          epoch: reader.epoch,
           segmentCount: segments.length,
           torn,
           notes,

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
 import type { JournalRefusal, PartitionProgress } from '../engine/core/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
-import { beginAnewName, JournalFailedError } from './journal-errors.js';
+import { beginAnewName, JournalEpochError, JournalFailedError } from './journal-errors.js';
 import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
 import {
   assertSegmentSizes,
@@ -64,6 +64,8 @@ export interface JournalOptions extends JournalPlace {
   readonly progress: PartitionProgress;
   /** The last record that Postgres has settled, from journal_positions; 0 when it has none. */
   readonly shippedSequence: number;
+  /** Of the writer's lease: every frame carries it. */
+  readonly epoch: number;
   /** Monotonic milliseconds; for pacing retries and timing syncs only. */
   readonly nowMs?: () => number;
   /** What scanJournal has found there, if it has been asked already. */
@@ -81,7 +83,8 @@ export interface OpenedJournal {
 /**
  * Opens a partition's journal for writing and makes everything in it durable; makes it when it is new. The shipper must
  * be paused: the end of the last segment is rewritten.
- * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError; storage errors as they come
+ * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError, JournalEpochError; storage errors as they
+ * come
  */
 export function openJournal(options: JournalOptions): OpenedJournal {
   const { storage, directory, sizes, shippedSequence } = options;
@@ -95,6 +98,9 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   const anew = join(directory, beginAnewName);
   const before = found === undefined && storage.exists(anew) ? shippedSequence : 0;
   assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, shippedSequence);
+  if (found !== undefined && found.epoch > options.epoch) {
+    throw new JournalEpochError(options.partition, found.epoch, options.epoch);
+  }
   let file: FileId;
   let scan: JournalScan;
   if (found === undefined) {
@@ -123,7 +129,7 @@ export function openJournal(options: JournalOptions): OpenedJournal {
 
 /** Header of a segment that follows nothing. */
 export function firstSegmentHeader(
-  place: JournalPlace & { readonly sizes: SegmentSizes },
+  place: JournalPlace & { readonly sizes: SegmentSizes; readonly epoch: number },
   number: number,
   firstSequence: number,
 ): SegmentHeader {
@@ -135,6 +141,7 @@ export function firstSegmentHeader(
     chainSeed: 0,
     segmentBytes: place.sizes.segmentBytes,
     frameBytesMax: place.sizes.frameBytesMax,
+    epoch: place.epoch,
   };
 }
 
@@ -146,6 +153,7 @@ function emptyScan(header: SegmentHeader): JournalScan {
     lastFrameOffset: segmentHeaderBytes,
     endOffset: segmentHeaderBytes,
     chain: header.chainSeed,
+    epoch: header.epoch,
     segmentCount: 1,
     torn: undefined,
     notes: [],
@@ -308,6 +316,7 @@ export class JournalWriter {
         recordCount: this.#recordCount,
         firstSequence: lastSequence - this.#recordCount + 1,
         atMs,
+        epoch: this.#options.epoch,
       }),
     );
     return lastSequence;

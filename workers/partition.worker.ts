@@ -88,7 +88,7 @@ export default function run(task: PartitionTask): PartitionResult {
     case 'scan':
       return scan();
     case 'open':
-      return open(task.shippedSequence);
+      return open(task.shippedSequence, task.epoch);
     case 'restore':
       return restore(task.message);
     case 'ids':
@@ -114,8 +114,9 @@ function runSlab(index: number): boolean {
   }
 }
 
-function open(shippedSequence: number): TailKeys {
-  const opened = openJournal({ ...place, sizes: data.journalSizes, progress, shippedSequence, sink, scanned });
+function open(shippedSequence: number, epoch: number): TailKeys {
+  const sizes = data.journalSizes;
+  const opened = openJournal({ ...place, sizes, progress, shippedSequence, epoch, sink, scanned });
   scanned = undefined;
   journal = opened.writer;
   const openedAtMs = performance.now();

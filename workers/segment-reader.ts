@@ -43,6 +43,7 @@ export class SegmentReader implements FramePlace {
   /** Where the last frame began and what came before it, for unread(). */
   #frameOffset = segmentHeaderBytes;
   #frameChain = 0;
+  #frameEpoch = 0;
 
   readonly path: string;
   readonly header: SegmentHeader;
@@ -56,6 +57,8 @@ export class SegmentReader implements FramePlace {
   sequence: number;
   /** CRC of the last frame's header, or the seed. */
   chain: number;
+  /** Of the last frame, or of the segment. */
+  epoch: number;
   /** What is wrong with the frame at `offset`, after 'bad header' or 'bad records'. */
   fault = '';
 
@@ -74,6 +77,7 @@ export class SegmentReader implements FramePlace {
     this.header = header;
     this.sequence = header.firstSequence;
     this.chain = header.chainSeed;
+    this.epoch = header.epoch;
     const windowBytes = Math.min(header.segmentBytes, Math.max(this.#readaheadBytes, header.frameBytesMax));
     this.bytes = new Uint8Array(windowBytes);
     this.view = new DataView(this.bytes.buffer);
@@ -142,12 +146,14 @@ export class SegmentReader implements FramePlace {
     if (this.fault !== '') return 'bad records';
     this.#frameOffset = this.offset;
     this.#frameChain = this.chain;
+    this.#frameEpoch = this.epoch;
     this.recordsStart = at + frameHeaderBytes;
     this.recordsEnd = at + frameField.recordsEnd(this.view, at);
     this.recordCount = frameField.recordCount(this.view, at);
     this.frameSequence = this.sequence;
     this.frameAtMs = frameField.atMs(this.view, at);
     this.chain = frameField.headerCrc(this.view, at);
+    this.epoch = frameField.epoch(this.view, at);
     this.sequence += this.recordCount;
     this.offset += length;
     return 'frame';
@@ -157,6 +163,7 @@ export class SegmentReader implements FramePlace {
   unread(): void {
     this.offset = this.#frameOffset;
     this.chain = this.#frameChain;
+    this.epoch = this.#frameEpoch;
     this.sequence = this.frameSequence;
   }
 
@@ -199,6 +206,7 @@ export function successorFault(sealed: SegmentReader, next: SegmentHeader): stri
   if (next.firstSequence !== sealed.sequence) {
     return `it begins with record ${next.firstSequence}, but the segment before it ends before record ${sealed.sequence}`;
   }
+  if (next.epoch < sealed.epoch) return `it is of epoch ${next.epoch} behind epoch ${sealed.epoch}`;
   if (next.chainSeed !== sealed.chain) return 'it does not follow the last frame of the segment before it (chain)';
   return '';
 }

@@ -11,14 +11,20 @@
  *    20 u32 segment number                        32 u32 segment number    36 u32 offset of the frame in the file
  *    24 f64 first sequence                        40 u32 chain             44 u16 partition   46 u16 flags
  *    32 u32 chain seed                            48 u32 CRC32C of all after the header
- *    36 u32 bytes of the file                     52 u32 0
+ *    36 u32 bytes of the file                     52 u32 epoch
  *    40 u32 most bytes of a frame                 56 u32 CRC32C of bytes 0..56    60 u32 closing magic
- *    44 zeros                                     64 the records (engine/core/record.ts), end to end
+ *    44 u32 epoch   48 zeros                      64 the records (engine/core/record.ts), end to end
  *   508 u32 CRC32C of bytes 0..508                   zeros to the last 8 bytes, which are a closing mark
  *
  * The chain of a frame is the header CRC of the frame before it; the seed is that of the last frame of the segment
  * before. As a header CRC covers the CRC of the records, each frame vouches for everything before it: a frame left over
  * from an earlier use of the file, moved, or repeated cannot follow.
+ *
+ * The epoch is that of the writer's lease (engine/writer-lease.ts), of a segment that of the engine that made it. It never
+ * goes down along the log: a frame of a lower one was written by an engine that another one had replaced.
+ *
+ * Version 2 brought the epoch. Version 1 has zeros in its place and is read as epoch 0; frames that are added to such a
+ * segment carry theirs. A program that reads version 1 alone refuses the segments made since, and says so.
  *
  * Why the shape tells a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector of the
  * frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole or
@@ -35,7 +41,8 @@ export const segmentHeaderBytes = sectorBytes;
 export const frameHeaderBytes = 64;
 export const frameTrailerBytes = 8;
 const frameAlignBytes = 64;
-export const formatVersion = 1;
+export const formatVersion = 2;
+const formatVersionOldest = 1;
 /** Header, one record of a byte, trailer, rounded up: where less is left, a segment is full. */
 export const frameBytesLeast = 128;
 
@@ -60,6 +67,7 @@ const S = {
   chainSeed: 32,
   bytes: 36,
   frameBytesMax: 40,
+  epoch: 44,
   crc: 508,
 } as const;
 const F = {
@@ -75,7 +83,7 @@ const F = {
   partition: 44,
   flags: 46,
   bodyCrc: 48,
-  reserved: 52,
+  epoch: 52,
   headerCrc: 56,
   closeMagic: 60,
 } as const;
@@ -92,6 +100,8 @@ export interface SegmentHeader {
   readonly segmentBytes: number;
   /** No frame in it is longer, in bytes. */
   readonly frameBytesMax: number;
+  /** Of the engine that made the segment; no frame in it has a lower one. */
+  readonly epoch: number;
 }
 
 /** The bytes of a segment's header. */
@@ -107,6 +117,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setUint32(S.chainSeed, header.chainSeed, true);
   view.setUint32(S.bytes, header.segmentBytes, true);
   view.setUint32(S.frameBytesMax, header.frameBytesMax, true);
+  view.setUint32(S.epoch, header.epoch, true);
   view.setUint32(S.crc, crc32c(bytes.subarray(0, S.crc)), true);
   return bytes;
 }
@@ -119,7 +130,12 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
     return 'the checksum of the file header is wrong';
   if (!segmentMagic.every((byte, index) => bytes[index] === byte)) return 'the file is no journal segment';
   const version = view.getUint32(S.version, true);
-  if (version !== formatVersion) return `the format is version ${version}, this program reads version ${formatVersion}`;
+  if (version < formatVersionOldest || version > formatVersion) {
+    return (
+      `the format is version ${version}, this program reads versions ${formatVersionOldest} to ${formatVersion}: ` +
+      'start the release that wrote it'
+    );
+  }
   return {
     partition: view.getUint32(S.partition, true),
     partitionCount: view.getUint32(S.partitionCount, true),
@@ -128,6 +144,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
     chainSeed: view.getUint32(S.chainSeed, true),
     segmentBytes: view.getUint32(S.bytes, true),
     frameBytesMax: view.getUint32(S.frameBytesMax, true),
+    epoch: view.getUint32(S.epoch, true),
   };
 }
 
@@ -153,6 +170,7 @@ export function sealFrame(
   chain: number,
   partition: number,
   segmentNumber: number,
+  epoch: number,
 ): number {
   const bytes = frameBytesFor(recordsEnd - frameHeaderBytes);
   const trailer = bytes - frameTrailerBytes;
@@ -171,7 +189,7 @@ export function sealFrame(
   view.setUint16(F.partition, partition, true);
   view.setUint16(F.flags, isSparse(frame, bytes, offset) ? FrameFlag.sparse : 0, true);
   view.setUint32(F.bodyCrc, crc32c(frame.subarray(frameHeaderBytes, bytes)), true);
-  view.setUint32(F.reserved, 0, true);
+  view.setUint32(F.epoch, epoch, true);
   const headerCrc = crc32c(frame.subarray(0, F.headerCrc));
   view.setUint32(F.headerCrc, headerCrc, true);
   view.setUint32(F.closeMagic, closeMagic, true);
@@ -204,6 +222,8 @@ export interface FramePlace {
   /** Of its first record. */
   readonly sequence: number;
   readonly chain: number;
+  /** Of the frame before it, or of the segment. */
+  readonly epoch: number;
 }
 
 /** '' when the 64 bytes at `at` are the header of the frame that belongs here, else what is wrong. */
@@ -220,6 +240,10 @@ export function frameHeaderFault(bytes: Uint8Array, view: DataView, at: number, 
   if (first !== place.sequence) return `the frame begins with record ${first}`;
   if (view.getUint32(at + F.chain, true) !== place.chain)
     return 'the frame does not follow the frame before it (chain)';
+  const epoch = view.getUint32(at + F.epoch, true);
+  if (epoch < place.epoch) {
+    return `the frame is of epoch ${epoch} behind one of ${place.epoch}: an engine wrote it after another one had replaced it`;
+  }
   const length = view.getUint32(at + F.bytes, true);
   const recordsEnd = view.getUint32(at + F.recordsEnd, true);
   if (
@@ -264,6 +288,7 @@ export const frameField = {
   firstSequence: (view: DataView, at: number): number => view.getFloat64(at + F.firstSequence, true),
   atMs: (view: DataView, at: number): number => view.getFloat64(at + F.atMs, true),
   flags: (view: DataView, at: number): number => view.getUint16(at + F.flags, true),
+  epoch: (view: DataView, at: number): number => view.getUint32(at + F.epoch, true),
   headerCrc: (view: DataView, at: number): number => view.getUint32(at + F.headerCrc, true),
 } as const;
 

@@ -1,4 +1,5 @@
 /** Settling on a real Postgres: exactly once, all or nothing, and the same books that the engine keeps in memory. */
+import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../deploy/audit-books.js';
@@ -7,6 +8,7 @@ import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../engine/core/codes.js';
 import { detailForcePost } from '../engine/core/limit-names.js';
 import { Reason } from '../engine/core/reasons.js';
+import { until } from '../engine/testing/engine-process.js';
 import { openJournalPosition, openSettleConnection, readJournalPosition, settle } from './settle.js';
 import { type RecordSketch, writeRecords } from './testing/record-writer.js';
 
@@ -33,6 +35,14 @@ async function ledger(test: Test): Promise<postgres.Sql> {
   await createTestAccounts(sql, 3, 1000);
   await openJournalPosition(sql, 0, 1);
   return sql;
+}
+
+/** Another connection to the same database. */
+function reconnect({ options }: postgres.Sql): postgres.Sql {
+  const { user, pass, host, port, database } = options;
+  return openSettleConnection(
+    `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`,
+  );
 }
 
 /** Back to the state that ledger() returns. */
@@ -85,16 +95,66 @@ t.test('the same stretch settles once, however often it is sent', async (t) => {
 
 t.test('two senders of the same stretch: one applies it', async (t) => {
   const sql = await ledger(t);
-  const database = sql.options;
-  const other = openSettleConnection(
-    `postgres://${database.user}:${encodeURIComponent(String(database.pass))}@${database.host[0]}:${database.port[0]}/${database.database}`,
-  );
+  const other = reconnect(sql);
   t.teardown(() => other.end());
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   const results = await Promise.all([settle(sql, batch), settle(other, batch)]);
   t.same(results.map((result) => result.applied).sort(), [false, true]);
   t.same(await books(sql), [1000, 900, 100, 0]);
 });
+
+t.test('a statement of a lower epoch, or of another holder of the same epoch, settles nothing', async (t) => {
+  const sql = await ledger(t);
+  const [ours, theirs] = [randomUUID(), randomUUID()];
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  const refused = { code: 'WRITER_FENCED' };
+  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused, 'no epoch is known');
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 4, ${theirs})`;
+  await t.rejects(settle(sql, batch, { epoch: 3, holder: theirs }), refused);
+  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused);
+  t.same([await eventCount(sql), await readJournalPosition(sql, 0)], [0, 0]);
+  t.same(await settle(sql, batch, { epoch: 4, holder: theirs }), { applied: true, sequence: 1 });
+});
+
+t.test(
+  'a take-over waits for the statement under way, and a statement that waits for a take-over is excluded',
+  async (t) => {
+    const sql = await ledger(t);
+    const [other, watch] = [reconnect(sql), reconnect(sql)];
+    t.teardown(() => Promise.all([other.end(), watch.end()]));
+    const fence = { epoch: 1, holder: randomUUID() };
+    await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
+    const waits = (statement: string) =>
+      until(`${statement} waits`, async () => {
+        const rows = await watch`select 1 from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and query like ${`%${statement}%`}`;
+        return rows.length === 1;
+      });
+    const batch = (firstSequence: number, id: string) => ({
+      ...{ partition: 0, firstSequence },
+      ...writeRecords([{ ...authorization, id }]),
+    });
+    const locker = reconnect(sql);
+    t.teardown(() => locker.end());
+    const started = await locker.begin(async (account) => {
+      await account`select from accounts where id = 1 for update`;
+      const settling = settle(sql, batch(1, 'a'), fence);
+      await waits('select settle(');
+      const takingOver = other`update writer_epochs set epoch = 2`.then(() => 'taken over');
+      await waits('update writer_epochs');
+      return [settling, takingOver];
+    });
+    t.same(await Promise.all(started), [{ applied: true, sequence: 1 }, 'taken over']);
+    const behind = await locker.begin(async (successor) => {
+      await successor`update writer_epochs set epoch = 3`;
+      const settling = settle(sql, batch(2, 'b'), { ...fence, epoch: 2 }).catch((error: Error) => error.name);
+      await waits('select settle(');
+      return [settling];
+    });
+    t.same(await Promise.all(behind), ['WriterFencedError']);
+    t.equal(await eventCount(sql), 1);
+  },
+);
 
 t.test('a partition must be opened first, and always with the same number of partitions', async (t) => {
   const sql = await ledger(t);

@@ -7,6 +7,7 @@
  * what cannot be combined is applied in ordered rounds (see SettleFold).
  */
 import postgres from 'postgres';
+import type { WriterFence } from '../engine/core/writer-fence.js';
 import { SettleFold } from './settle-fold.js';
 
 /** Consecutive records of one partition's journal. */
@@ -25,6 +26,15 @@ export interface SettleResult {
   readonly applied: boolean;
   /** Sequence of the last record that this call settled; firstSequence − 1 when none. */
   readonly sequence: number;
+}
+
+/** Another engine is the writer of the ledger: nothing was settled, and nothing of ours will be. */
+export class WriterFencedError extends Error {
+  override readonly name = 'WriterFencedError';
+  readonly code = 'WRITER_FENCED';
+  constructor({ epoch }: WriterFence) {
+    super(`another engine has taken the ledger from this one (epoch ${epoch}): its journal settles no more`);
+  }
 }
 
 /** Most records in one statement: bounds the statement's size and how long it holds its locks. */
@@ -93,8 +103,14 @@ export async function readJournalPosition(sql: postgres.Sql, partition: number):
 /**
  * Settles the records in journal order, in as few statements as their bounds allow. After an error the last statement's
  * outcome is unknown (the connection may have broken after the commit): read the position and go on from there.
+ * @param fence of the engine's lease; null for tools that work on a ledger without an engine
+ * @throws WriterFencedError when another engine has the lease
  */
-export async function settle(sql: postgres.Sql, batch: SettleBatch): Promise<SettleResult> {
+export async function settle(
+  sql: postgres.Sql,
+  batch: SettleBatch,
+  fence: WriterFence | null = null,
+): Promise<SettleResult> {
   let settled = 0;
   while (settled < batch.offsets.length) {
     const first = settled;
@@ -104,7 +120,10 @@ export async function settle(sql: postgres.Sql, batch: SettleBatch): Promise<Set
     }
     const from = batch.firstSequence + first - 1;
     const parameters = [batch.partition, from, from + fold.count, ...fold.columns()];
-    const [row] = await sql.unsafe<{ applied: boolean }[]>(settleStatement, parameters as never[], { prepare: true });
+    const statement = fence === null ? settleStatement : fencedSettleStatement;
+    if (fence !== null) parameters.push(fence.epoch, fence.holder);
+    const [row] = await sql.unsafe<{ applied: boolean }[]>(statement, parameters as never[], { prepare: true });
+    if (row === undefined && fence !== null) throw new WriterFencedError(fence);
     if (row?.applied !== true) return { applied: false, sequence: from };
   }
   return { applied: true, sequence: batch.firstSequence + settled - 1 };
@@ -114,3 +133,12 @@ export async function settle(sql: postgres.Sql, batch: SettleBatch): Promise<Set
 const settleStatement = `select settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${SettleFold.columnTypes
   .map((type, index) => `$${index + 5}::text::${type}[]`)
   .join(', ')}) as applied`;
+
+/**
+ * The lock on the fence's row comes before settle() and is held until it has committed: a take-over waits for it. settle()
+ * is volatile, so its statements see what committed while the lock was waited for.
+ */
+const fencedSettleStatement = `with fence as materialized (
+  select from writer_epochs where scope = 'ledger' and epoch = $${SettleFold.columnTypes.length + 5}::bigint
+    and holder = $${SettleFold.columnTypes.length + 6}::text::uuid for share
+) ${settleStatement} from fence`;

@@ -1,4 +1,5 @@
 /** The shipper's thread on a real journal and a real Postgres whose connections are cut while it settles. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,17 +33,26 @@ t.test(
     });
     await createTestAccounts(sql, 3, 1_000_000);
     await openJournalPosition(sql, 0, 1);
+    const holder = randomUUID();
+    await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
 
     const progress = createProgress(1);
     const storage = new FileStorage();
     const directory = partitionDirectory(root, 0);
     const place = { storage, directory, partition: 0, partitionCount: 1 };
-    const { writer } = openJournal({ ...place, sizes, progress: progress.partitions[0]!, shippedSequence: 0 });
+    const { writer } = openJournal({
+      ...place,
+      sizes,
+      progress: progress.partitions[0]!,
+      shippedSequence: 0,
+      epoch: 1,
+    });
     const workerData: ShipWorkerData = {
       journalDirectory: root,
       journalSizes: sizes,
       progress: progress.buffer,
       seenIds: 0,
+      fence: { epoch: 1, holder },
       databaseUrl: database.url,
       tuning: { recordsMax: 100, delayMs: 1 },
     };
@@ -59,7 +69,7 @@ t.test(
     };
 
     t.equal(await ask({ kind: 'resume', id: 1, partition: 0 }), true);
-    for (let batch = 0; batch < batches; batch++) {
+    const append = (batch: number): void => {
       const { source, offsets } = writeRecords(
         Array.from({ length: batchRecords }, (_, index) => ({
           id: `ship-${batch}-${index}`,
@@ -78,6 +88,9 @@ t.test(
       t.equal(writer.reserve(end), true);
       writer.frame.set(source.subarray(0, end), writer.recordsStart);
       writer.append(writer.recordsStart + end, batchRecords, Date.now());
+    };
+    for (let batch = 0; batch < batches; batch++) {
+      append(batch);
       if (batch % 30 === 10) {
         await sql`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()`;
@@ -96,6 +109,14 @@ t.test(
       events.filter((event) => event.kind === 'failed'),
       [],
     );
+    await sql`update writer_epochs set epoch = 2`;
+    append(batches);
+    t.equal(await ask({ kind: 'drain', id: 5, timeoutMs: 60_000 }), false, 'another engine is the writer now');
+    t.match(
+      events.filter((event) => event.kind === 'failed'),
+      [{ partition: 0, code: 'WRITER_FENCED', message: /another engine has taken the ledger .*epoch 1/ }],
+    );
+    t.equal(await readJournalPosition(sql, 0), batches * batchRecords, 'and nothing of ours settles');
     t.equal(await ask({ kind: 'pause', id: 3, partition: 0 }), true);
     const exit = once(worker, 'exit');
     t.equal(await ask({ kind: 'stop', id: 4 }), true);

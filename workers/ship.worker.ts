@@ -6,8 +6,9 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type postgres from 'postgres';
 import { Progress } from '../engine/core/progress.js';
+import type { WriterFence } from '../engine/core/writer-fence.js';
 import type { JournalSizes } from './journal.js';
-import { openSettleConnection, readJournalPosition, settle } from './settle.js';
+import { openSettleConnection, readJournalPosition, settle, WriterFencedError } from './settle.js';
 import type { ShipperTuning } from './ship-tuning.js';
 import { Shipper } from './shipper.js';
 import { FileStorage } from './storage.js';
@@ -20,6 +21,8 @@ export interface ShipWorkerData {
   readonly databaseUrl: string;
   /** How many ids a partition remembers. */
   readonly seenIds: number;
+  /** Shown with every settle statement. */
+  readonly fence: WriterFence;
   readonly tuning?: Partial<ShipperTuning>;
 }
 
@@ -88,9 +91,10 @@ const shipper = new Shipper({
   ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
   settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
     withDeadline(partition, async (sql) => {
-      const result = await settle(sql, { partition, firstSequence: fromSequence, source: bytes, offsets });
+      const result = await settle(sql, { partition, firstSequence: fromSequence, source: bytes, offsets }, data.fence);
       return result.applied;
     }),
+  isFinal: (error) => error instanceof WriterFencedError,
   readPosition: (partition) => withDeadline(partition, (sql) => readJournalPosition(sql, partition)),
   onTrouble: (partition, error, attempt) => send({ kind: 'trouble', partition, message: text(error), attempt }),
   onFailed: (partition, error) => {

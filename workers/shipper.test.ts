@@ -84,7 +84,8 @@ function world(more: Partial<ShipperOptions> = {}, sizes: Partial<JournalSizes> 
   };
   const open = (): JournalWriter => {
     const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes };
-    return openJournal({ ...place, progress: progress.partitions[0]!, shippedSequence: postgres.position }).writer;
+    return openJournal({ ...place, progress: progress.partitions[0]!, shippedSequence: postgres.position, epoch: 1 })
+      .writer;
   };
   return { storage, postgres, options, shipper: new Shipper(options), failures, open };
 }

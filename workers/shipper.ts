@@ -45,6 +45,8 @@ export interface ShipperOptions {
   readonly tuning?: Partial<ShipperTuning>;
   /** Postgres failed, or there was no file descriptor, for the `attempt`-th time in a row; it is tried again. */
   readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
+  /** An error of Postgres that no later attempt can mend. */
+  readonly isFinal?: (error: unknown) => boolean;
   /** A partition ships nothing more: its journal cannot be read or does not fit the position. */
   readonly onFailed?: (partition: number, error: unknown) => void;
   readonly schedule?: Schedule;
@@ -372,6 +374,7 @@ class PartitionShipper {
       const applied = await batch.outcome;
       if (!applied) throw new Error(`Postgres does not stand before record ${batch.firstSequence}`);
     } catch (error) {
+      if (this.#options.isFinal?.(error) === true) throw error;
       // Whether it was committed is unknown: ask Postgres where it stands.
       this.#position = positionUnknown;
       this.#trouble(error);

@@ -41,7 +41,15 @@ const target: FrameTarget = {
   nowMs: () => performance.now(),
 };
 const views = exchange.frames.map((frame) => new DataView(frame.buffer, frame.byteOffset, frame.byteLength));
-const plan: FramePlan = { segmentNumber: 0, offset: 0, recordsEnd: 0, recordCount: 0, firstSequence: 0, atMs: 0 };
+const plan: FramePlan = {
+  segmentNumber: 0,
+  offset: 0,
+  recordsEnd: 0,
+  recordCount: 0,
+  firstSequence: 0,
+  atMs: 0,
+  epoch: 0,
+};
 const durable: SyncEvent = { kind: 'durable' };
 
 /** Longest pause between two tries to open a segment without a free file descriptor. */

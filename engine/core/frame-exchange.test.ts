@@ -5,7 +5,9 @@ import t from 'tap';
 import { ExchangeFailedError, FrameExchange, type FramePlan } from './frame-exchange.js';
 
 const frameBytes = 1024;
-const emptyPlan: FramePlan = { segmentNumber: 1, offset: 0, recordsEnd: 0, recordCount: 1, firstSequence: 1, atMs: 0 };
+const emptyPlan: FramePlan = {
+  ...{ segmentNumber: 1, offset: 0, recordsEnd: 0, recordCount: 1, firstSequence: 1, atMs: 0, epoch: 1 },
+};
 
 t.test('frames change hands one at a time', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));

@@ -46,9 +46,11 @@ export interface FramePlan {
   firstSequence: number;
   /** Wall clock milliseconds of its newest batch. */
   atMs: number;
+  /** Of the writer's lease. */
+  epoch: number;
 }
 
-const planCells = 6;
+const planCells = 7;
 const plansOffset = 16;
 /** Frames begin on a page of their own, so that the two threads never share a cache line of them. */
 const framesOffset = 4096;
@@ -136,6 +138,7 @@ export class FrameExchange {
     cells[3] = plan.recordCount;
     cells[4] = plan.firstSequence;
     cells[5] = plan.atMs;
+    cells[6] = plan.epoch;
     this.#offer(index);
   }
 
@@ -201,6 +204,7 @@ export class FrameExchange {
     plan.recordCount = cells[3]!;
     plan.firstSequence = cells[4]!;
     plan.atMs = cells[5]!;
+    plan.epoch = cells[6]!;
   }
 
   /** The frame is durable. Takes the other one when it is ready; next() then returns at once. */

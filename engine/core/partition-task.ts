@@ -27,6 +27,8 @@ export interface OpenTask {
   readonly kind: 'open';
   /** Last sequence that Postgres has settled. */
   readonly shippedSequence: number;
+  /** Of the writer's lease. */
+  readonly epoch: number;
 }
 export interface RestoreTask {
   readonly kind: 'restore';

@@ -9,6 +9,8 @@ export class TcpProxy {
   readonly #lastAtMs = new WeakMap<Socket, number>();
   #isCut = false;
   #isStill = false;
+  #silent: '' | 'toService' | 'toClient' = '';
+  readonly #forgotten = new Set<Socket>();
   /** Everything that passes takes so much longer, as to a far machine. */
   delayMs = 0;
 
@@ -49,6 +51,22 @@ export class TcpProxy {
     }
   }
 
+  /**
+   * A firewall forgets every connection: the client is reset, the service hears nothing and keeps its side open until
+   * close(). New connections are welcome.
+   */
+  forget(): void {
+    for (const [near, far] of this.#pairs) {
+      this.#forgotten.add(far);
+      near.resetAndDestroy();
+    }
+  }
+
+  /** From now on nothing passes in one direction, on connections old and new; the other one works. Until heal(). */
+  silence(direction: 'toService' | 'toClient'): void {
+    this.#silent = direction;
+  }
+
   /** Connections stay open and nothing passes until heal(), as with a machine that hangs. */
   stall(): void {
     this.#isStill = true;
@@ -61,6 +79,7 @@ export class TcpProxy {
   heal(): void {
     this.#isCut = false;
     this.#isStill = false;
+    this.#silent = '';
     for (const [near, far] of this.#pairs) {
       near.resume();
       far.resume();
@@ -69,6 +88,7 @@ export class TcpProxy {
 
   async close(): Promise<void> {
     this.drop();
+    for (const far of this.#forgotten) far.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -80,6 +100,7 @@ export class TcpProxy {
       [far, near],
     ] as const) {
       from.on('data', (bytes) => {
+        if (this.#silent === (from === near ? 'toService' : 'toClient')) return;
         const { delayMs } = this;
         const readyAtMs = Math.max(performance.now() + delayMs, this.#lastAtMs.get(to) ?? 0);
         if (delayMs === 0 && readyAtMs <= performance.now()) to.write(bytes);
@@ -91,7 +112,7 @@ export class TcpProxy {
       });
       from.on('error', () => undefined);
       from.on('close', () => {
-        to.destroy();
+        if (!this.#forgotten.has(to)) to.destroy();
         this.#pairs.delete(pair);
       });
     }

@@ -7,7 +7,15 @@ import { FrameExchange, type FramePlan } from '../../engine/core/frame-exchange.
 
 const { buffer, lastSequence } = workerData as { buffer: SharedArrayBuffer; lastSequence: number };
 const exchange = new FrameExchange(buffer);
-const plan: FramePlan = { segmentNumber: 0, offset: 0, recordsEnd: 0, recordCount: 0, firstSequence: 0, atMs: 0 };
+const plan: FramePlan = {
+  segmentNumber: 0,
+  offset: 0,
+  recordsEnd: 0,
+  recordCount: 0,
+  firstSequence: 0,
+  atMs: 0,
+  epoch: 0,
+};
 
 let expected = 1;
 let frames = 0;

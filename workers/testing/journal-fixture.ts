@@ -25,7 +25,7 @@ export interface Fixture {
 export function journalFixture(
   storage: Storage,
   root = '/journal',
-  more: Partial<Pick<JournalOptions, 'partition' | 'partitionCount' | 'shippedSequence' | 'nowMs'>> & {
+  more: Partial<Pick<JournalOptions, 'partition' | 'partitionCount' | 'shippedSequence' | 'epoch' | 'nowMs'>> & {
     sizes?: Partial<JournalSizes>;
   } = {},
 ): Fixture {
@@ -37,6 +37,7 @@ export function journalFixture(
     directory: partitionDirectory(root, partition),
     partitionCount: 1,
     shippedSequence: 0,
+    epoch: 1,
     ...more,
     partition,
     progress,
