@@ -217,3 +217,65 @@ t.test('an engine counts until it has stopped by itself, and a second and a twen
     ['fresh', 'stopped', 'counts'],
   );
 });
+
+t.test('what no engine would follow is refused, with words that say what to do', async (t) => {
+  const sql = await database(t);
+  await sql`insert into companies (public_id, name) values ('co', 'co')`;
+  await sql`insert into limits (level, entity_id, limits) values (0, 1, '{"perAuthorization": 5}')`;
+  const before = (await entries(sql)).length;
+  const refused: readonly (readonly [statement: string, words: RegExp])[] = [
+    ["update cards set token = 'another' where id = 1", /^token, account and user of cards cannot be changed: close/],
+    ['update cards set account_id = 2 where id = 1', /of cards cannot be changed/],
+    ['update cards set user_id = 2 where id = 1', /of cards cannot be changed/],
+    ["update users set kind = 'business', company_id = 1, role = 'owner' where id = 1", /of users cannot be changed/],
+    ["update accounts set currency = 'EUR' where id = 1", /owner and currency of accounts cannot be changed/],
+    ["update accounts set public_id = 'another' where id = 1", /of accounts cannot be changed/],
+    ['update accounts set user_id = 2, owner_key = 4 where id = 1', /of accounts cannot be changed/],
+    [
+      "update accounts set kind = 'business', company_id = 1, user_id = null, owner_key = 3 where id = 1",
+      /of accounts cannot be changed/,
+    ],
+    ['update limits set entity_id = 2', /of limits cannot be changed: delete these limits/],
+    ['update limits set level = 1', /of limits cannot be changed/],
+    ['truncate limits', /of limits cannot be changed: no engine would be told; use DELETE/],
+    [
+      "update cards set status = 'frozen', version = 1 where id = 1",
+      /version of cards cannot be changed: it only rises/,
+    ],
+    ["update users set status = 'frozen', version = 0 where id = 1", /version of users/],
+    ["update accounts set status = 'frozen', version = 0 where id = 1", /version of accounts/],
+  ];
+  for (const [statement, words] of refused) await t.rejects(sql.unsafe(statement), words, statement);
+  await t.rejects(sql`update cards set expires = 'infinity' where id = 1`, /cards_expires_finite/);
+  await t.rejects(
+    sql`insert into limits (level, entity_id, limits) values (0, 2, ${sql.json({ mcc: 'x'.repeat(80_000) })})`,
+  );
+  await sql`update cards set token = token, account_id = account_id, user_id = user_id`;
+  await sql`update accounts set currency = currency, owner_key = owner_key`;
+  t.equal((await entries(sql)).length, before, 'and saying the same again is no change');
+});
+
+t.test(
+  'a page ends at its bytes, brings one entry at least, and takes the limits out of what is too long',
+  async (t) => {
+    const sql = await database(t);
+    for (let round = 0; round < 4; round++) await sql`update cards set name = ${'n'.repeat(1000 + round)}`;
+    await sql`alter table limits drop constraint limits_bytes`;
+    await sql`insert into limits (level, entity_id, limits) values (0, 1, ${sql.json({ mcc: 'x'.repeat(80_000) })})`;
+    await sql`select feed_number()`;
+    const page = (after: number, bytes: number) => sql<{ sequence: string; payload: Record<string, unknown> }[]>`
+    select sequence, payload from feed_page(${after}, 100, ${bytes}, 10000)`;
+    t.equal((await page(0, 1_000_000)).length, 13);
+    t.equal((await page(0, 4000)).length, 3);
+    t.equal((await page(0, 1)).length, 1);
+    t.match(await page(12, 1), [
+      { sequence: '13', payload: { number: 1, version: 6, limits: undefined, name: undefined } },
+    ]);
+    const snapshot = await sql`select number, payload from feed_snapshot_page('card', 0, 2, 1000000, 10000)`;
+    t.match(snapshot, [
+      { number: '1', payload: { version: 6, limits: undefined } },
+      { number: '2', payload: { version: 5 } },
+    ]);
+    t.equal((await sql`select 1 from feed_snapshot_page('card', 0, 100, 1, 10000)`).length, 1);
+  },
+);

@@ -52,6 +52,38 @@ t.test('users, accounts and limits at every level are followed', async (t) => {
   }
 });
 
+t.test('expiry, time zone and partial approval are followed; the name decides nothing', async (t) => {
+  const engine = await startTestEngine(t, patient);
+  const { sql } = engine;
+  const card = 'card_000005_1';
+  t.equal(await ask(engine, card), 'approved');
+  await sql`update cards set expires = '2020-01-01' where token = ${card}`;
+  await says(engine, card, 'card_expired');
+  // Far enough apart that the local dates always differ.
+  const [west, east] = ['Etc/GMT+12', 'Pacific/Kiritimati'];
+  await sql`update accounts set time_zone = ${west} where public_id = 'acct_000005'`;
+  await sql`update cards set expires = (now() at time zone 'UTC' - interval '12 hours')::date where token = ${card}`;
+  await says(engine, card, 'approved');
+  await sql`update accounts set time_zone = ${east} where public_id = 'acct_000005'`;
+  await says(engine, card, 'card_expired');
+  await sql`update cards set expires = '2099-12-31', name = 'another name' where token = ${card}`;
+  await says(engine, card, 'approved');
+  const askForTooMuch = async () => {
+    const question = {
+      id: `feed-${++asked}`,
+      type: 'authorization',
+      card: 'card_000006_1',
+      amount: 200_000,
+      currency: 'USD',
+    };
+    return answerOf(await engine.client.native({ ...question, partialAllowed: true }));
+  };
+  await sql`update accounts set partial_approval = false where public_id = 'acct_000006'`;
+  await until('nothing is approved in part', async () => (await askForTooMuch()).reason === 'insufficient_funds');
+  await sql`update accounts set partial_approval = true where public_id = 'acct_000006'`;
+  await until('a part is approved', async () => (await askForTooMuch()).approvedAmount === 100_000);
+});
+
 t.test('the engine says how far changes are in force', async (t) => {
   const engine = await startTestEngine(t, patient);
   await ask(engine, 'card_000001_1');
