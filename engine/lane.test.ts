@@ -128,6 +128,19 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
   );
 });
 
+t.test('what was approved before a machine slept too long is taken back, not answered', async (t) => {
+  const { state, lane, runs, turn, approveFirst } = stage();
+  const waiter = await approveFirst();
+  t.equal(runs[0]!.slab.isStale, false, 'nothing was too old when the batch was sealed');
+  // The steady clock stood still: no deadline has passed.
+  state.isStale = true;
+  state.durable = 1;
+  lane.synced();
+  turn();
+  t.equal(waiter.said, '', 'no approval left');
+  t.same(texts(runs[1]!.slab), ['late 1']);
+});
+
 t.test('few messages wait until the batch ahead of them is on disk, many do not', async (t) => {
   const { state, lane, runs, turn, ask } = stage({ entries: 8, secondSlabMin: 3 });
   state.durable = 0;
