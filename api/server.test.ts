@@ -3,6 +3,7 @@
 import { fastify } from 'fastify';
 import t from 'tap';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
+import { Connection } from '../engine/testing/client.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { route } from './http/route.js';
@@ -25,6 +26,33 @@ t.test('operations are served without a token', async (t) => {
   t.match(metrics.text, /api_requests_total\{route="GET \/livez",class="2xx"\} 1/);
   t.match(metrics.text, /api_request_quantile_seconds\{route="GET \/readyz",quantile="0.99"\} \d/);
   t.match(metrics.headers.get('content-type'), /text\/plain/);
+});
+
+t.test('a body that is encoded, not in UTF-8, or of two lengths is refused', async (t) => {
+  const { url } = await startTestApi(t);
+  const body = JSON.stringify({ email: 'someone@example.com', password: 'password-of-tests' });
+  const login = (headers: Record<string, string>) =>
+    fetch(`${url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+  for (const [headers, status] of [
+    [{}, 401],
+    [{ 'content-type': 'application/json; charset=UTF-8' }, 401],
+    [{ 'content-encoding': 'identity' }, 401],
+    [{ 'content-encoding': 'gzip' }, 415],
+    [{ 'content-encoding': 'br' }, 415],
+    [{ 'content-type': 'application/json; charset=iso-8859-1' }, 415],
+  ] as const) {
+    const reply = await login(headers);
+    t.equal(reply.status, status, JSON.stringify(headers));
+    if (status === 415) t.match(await reply.json(), { title: 'unsupported_media_type' });
+  }
+  const connection = new Connection(Number(new URL(url).port));
+  const headers = { 'content-length': `${body.length}\r\ncontent-length: ${body.length + 5}` };
+  t.equal((await connection.ask({ path: '/api/auth/login', body, headers })).status, 400);
+  connection.close();
 });
 
 t.test('a token is needed, and only a good one of an active user will do', async (t) => {

@@ -169,6 +169,9 @@ t.test('the token, the method, the media type and the size are checked', async (
   }
   const asText = await fetch(url, { method: 'POST', headers: { authorization, 'content-type': 'text/plain' }, body });
   t.equal(asText.status, 415);
+  for (const more of [{ 'content-encoding': 'gzip' }, { 'content-type': 'application/json; charset=latin1' }]) {
+    t.equal((await fetch(url, { method: 'POST', headers: { authorization, ...more }, body })).status, 415);
+  }
   const padded = JSON.stringify({ id: nextId(), amount: 10, note: 'x'.repeat(5000) });
   t.equal((await deposit(account, padded)).status, 413);
   t.equal((await engineBooks(place, account)).funds, 1000);

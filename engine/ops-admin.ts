@@ -9,6 +9,7 @@ import type { AccountView, WindowsView } from './ledger-reader.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 import type { FieldError } from './wire/codec.js';
 import type { CommandName } from './wire/ledger.js';
+import { isIdentityEncoding, isJsonMediaType } from './wire/media-type.js';
 import { badRequestBody, jsonContentType, notFoundBody, problemContentType } from './wire/problem.js';
 
 export interface AdminOptions {
@@ -114,8 +115,8 @@ async function answerCommand(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const contentType = request.headers['content-type'] ?? 'application/json';
-  if (!/^application\/json\s*(;|$)/i.test(contentType)) {
+  const { 'content-type': contentType = jsonContentType, 'content-encoding': encoding = '' } = request.headers;
+  if (!isJsonMediaType(contentType) || !isIdentityEncoding(encoding)) {
     return sendProblem(response, 415, 'unsupported_media_type', 'send the body as application/json, not encoded');
   }
   const body = await readBody(request, commandBytesMax);

@@ -1,9 +1,8 @@
 /**
- * The authorization port: the only importer of uWebSockets.js, and the only owner of a response. Its rules: a request
+ * The authorization port: the only user of uWebSockets.js, and the only owner of a response. Its rules: a request
  * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked, and
  * nothing touches a response after its client has gone.
  */
-import uws from 'uWebSockets.js';
 import type { Admission } from './admission.js';
 import type { BasicAuth } from './basic-auth.js';
 import type { Clock } from './clock.js';
@@ -13,8 +12,11 @@ import { AnswerFlag, type Slab } from './core/slab.js';
 import type { Lane, Waiter } from './lane.js';
 import { addressOf, type ConnectionGate } from './process/connection-gate.js';
 import type { Telemetry } from './telemetry.js';
+import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 import type { PortCodec } from './wire/codec.js';
+import { isIdentityEncoding, isJsonMediaType } from './wire/media-type.js';
 import {
+  jsonContentType,
   methodNotAllowedBody,
   notFoundBody,
   problemContentType,
@@ -56,8 +58,9 @@ export interface ServerOptions {
 
 export class Server {
   readonly #options: ServerOptions;
-  readonly #app: uws.TemplatedApp;
-  #socket: uws.us_listen_socket | null = null;
+  readonly #uws = loadUws();
+  readonly #app: TemplatedApp;
+  #socket: us_listen_socket | null = null;
   #isStopping = false;
   /** In order of arrival. */
   readonly #newcomers = new Set<Newcomer>();
@@ -65,7 +68,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#app = uws.App();
+    this.#app = this.#uws.App();
     this.#app.filter((res, change) => this.#connection(res, change as number));
     this.#sweep = setInterval(() => this.#forgetOldNewcomers(), sweepMs).unref();
     for (const codec of options.codecs) {
@@ -101,7 +104,7 @@ export class Server {
   /** Takes no new connections, and answers new requests on open ones 503 shutting_down. */
   stopAccepting(): void {
     this.#isStopping = true;
-    if (this.#socket !== null) uws.us_listen_socket_close(this.#socket);
+    if (this.#socket !== null) this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = null;
   }
 
@@ -118,7 +121,7 @@ export class Server {
    * that, and each answer to a request without the right credentials closes its connection. So the bound of an address
    * holds for all connections that have not proved who they are.
    */
-  #connection(res: uws.HttpResponse, change: number): void {
+  #connection(res: HttpResponse, change: number): void {
     const { gate, clock } = this.#options;
     if (change < 0) {
       gate.leave();
@@ -146,7 +149,7 @@ export class Server {
     }
   }
 
-  #receive(codec: PortCodec, res: uws.HttpResponse, req: uws.HttpRequest): void {
+  #receive(codec: PortCodec, res: HttpResponse, req: HttpRequest): void {
     const { auth, telemetry } = this.#options;
     if (!auth.accepts(req.getHeader('authorization'))) {
       telemetry.unauthorized++;
@@ -157,7 +160,10 @@ export class Server {
       return;
     }
     const contentType = req.getHeader('content-type');
-    if (contentType !== '' && !isJson(contentType)) {
+    if (
+      (contentType !== '' && !isJsonMediaType(contentType)) ||
+      !isIdentityEncoding(req.getHeader('content-encoding'))
+    ) {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
@@ -220,19 +226,32 @@ type ListenWithOptions = (
   host: string,
   port: number,
   options: number,
-  done: (socket: uws.us_listen_socket | false) => void,
+  done: (socket: us_listen_socket | false) => void,
 ) => void;
 /** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. */
 const listenExclusively = 1;
 
 const emptyBody = Buffer.alloc(0);
 
-function isJson(contentType: string): boolean {
-  return contentType.startsWith('application/json') || contentType.toLowerCase().startsWith('application/json');
+/**
+ * uWebSockets.js closes a connection that was idle for 8 to 12 s, which is no option of it. A client that knows closes it
+ * first, and never sends a request into a connection that is being closed.
+ */
+const keepAlive = '\r\nkeep-alive: timeout=5';
+/** Both headers of an answer in one write: a second one costs a call into the addon for each answer. */
+const keptOpen: Readonly<Record<string, string>> = {
+  [jsonContentType]: jsonContentType + keepAlive,
+  [problemContentType]: problemContentType + keepAlive,
+};
+
+/** The value of Content-Type, and the header behind it. */
+function contentTypeAnd(contentType: string, closes: boolean): string {
+  return closes ? contentType : (keptOpen[contentType] ?? contentType);
 }
 
-function problem(res: uws.HttpResponse, status: number, body: Uint8Array, closes = false): void {
-  res.writeStatus(statusLines[status]!).writeHeader('content-type', problemContentType).end(body, closes);
+function problem(res: HttpResponse, status: number, body: Uint8Array, closes = false): void {
+  res.writeStatus(statusLines[status]!);
+  res.writeHeader('content-type', contentTypeAnd(problemContentType, closes)).end(body, closes);
 }
 
 /** One question on its way: owns its response until it is answered or its client has gone. */
@@ -240,7 +259,7 @@ class Exchange implements Waiter {
   readonly codec: PortCodec;
   readonly kind: number;
   readonly #options: ServerOptions;
-  #res: uws.HttpResponse | null;
+  #res: HttpResponse | null;
   arrivalMs = 0;
   reentries = 0;
   isAdmitted = false;
@@ -248,7 +267,7 @@ class Exchange implements Waiter {
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
-  constructor(codec: PortCodec, res: uws.HttpResponse, options: ServerOptions) {
+  constructor(codec: PortCodec, res: HttpResponse, options: ServerOptions) {
     this.codec = codec;
     this.kind = codec.protocol;
     this.#res = res;
@@ -308,7 +327,7 @@ class Exchange implements Waiter {
     if (this.#release() !== null) this.#options.telemetry.aborted++;
   }
 
-  #release(): uws.HttpResponse | null {
+  #release(): HttpResponse | null {
     const res = this.#res;
     this.#res = null;
     if (res !== null && this.isAdmitted) this.#options.admission.leave();
@@ -318,13 +337,13 @@ class Exchange implements Waiter {
 
 /** One send per answer, and one function for all of them: a closure each would be garbage at 50,000 a second. */
 class CorkedSend {
-  #res!: uws.HttpResponse;
+  #res!: HttpResponse;
   #status = 200;
   #contentType = '';
   #body: Uint8Array = emptyBody;
   #closes = false;
 
-  send(res: uws.HttpResponse, status: number, contentType: string, body: Uint8Array, closes: boolean): void {
+  send(res: HttpResponse, status: number, contentType: string, body: Uint8Array, closes: boolean): void {
     this.#res = res;
     this.#status = status;
     this.#contentType = contentType;
@@ -335,7 +354,9 @@ class CorkedSend {
 
   readonly #write = (): void => {
     if (this.#status !== 200) this.#res.writeStatus(statusLines[this.#status] ?? '500 Internal Server Error');
-    this.#res.writeHeader('content-type', this.#contentType).end(this.#body, this.#closes);
+    this.#res
+      .writeHeader('content-type', contentTypeAnd(this.#contentType, this.#closes))
+      .end(this.#body, this.#closes);
   };
 }
 const corked = new CorkedSend();

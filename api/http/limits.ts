@@ -5,6 +5,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isIdentityEncoding, isJsonMediaType } from '../../engine/wire/media-type.js';
 import type { RedisClient } from '../stores/redis.js';
 import { Problem, unavailable } from './problem.js';
 
@@ -53,8 +54,14 @@ export async function registerLimits(app: FastifyInstance, options: LimitOptions
   });
 }
 
-/** Headers that tell browsers to be careful, and compression. */
+/** Headers that tell browsers to be careful, and compression of answers. A body that is encoded, or not in UTF-8, is refused. */
 export async function registerEncoding(app: FastifyInstance): Promise<void> {
+  app.addHook('onRequest', async ({ headers }) => {
+    const { 'content-encoding': encoding = '', 'content-type': type = '' } = headers;
+    const isJson = /^application\/json/i.test(type);
+    if (isIdentityEncoding(encoding) && (!isJson || isJsonMediaType(type))) return;
+    throw new Problem(415, 'unsupported_media_type', 'send the body as application/json in UTF-8, not encoded');
+  });
   await app.register(helmet, {
     // Answers are data: nothing in them may run or be shown in a frame. The documentation sets its own policy.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },

@@ -4,6 +4,7 @@
  * else that is thrown becomes one here, and never tells more than it should.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
 import { maskCardData } from '../../engine/wire/redact.js';
 import { DatabaseUnavailable } from '../stores/database-errors.js';
 
@@ -100,6 +101,7 @@ const frameworkProblems: Readonly<Record<string, Problem>> = {
 function problemOf(error: unknown): Problem | null {
   if (error instanceof Problem) return error;
   if (error instanceof DatabaseUnavailable) return unavailable('the database does not answer; try again', 1);
+  if (isOutOfDescriptors(error)) return unavailable('too much at once; try again', 1, 'overloaded');
   const { code, statusCode } = error as Partial<FastifyError>;
   // Postgres takes no NUL in a text, so no object and no name has one.
   if (code === '22021') return invalid('', 'has a text with a NUL character');

@@ -4,6 +4,7 @@
  */
 import { isOutOfDescriptors } from './descriptors.js';
 import { isConnectionError, isDriverWriteAfterClose } from './driver-errors.js';
+import { runtimeWarning } from './runtime.js';
 import { sourceStack } from './source-stack.js';
 
 export interface Program<Config, Log extends ProcessLog> {
@@ -25,6 +26,8 @@ export async function runProcess<Config, Log extends ProcessLog>(program: Progra
     const config = program.configure();
     const log = program.createLog(config);
     catchStrays(log);
+    const warning = runtimeWarning(process.versions.node);
+    if (warning !== '') log.warn({}, warning);
     const running = await program.start(config, log);
     stopOnSignal(running, log);
   } catch (error) {

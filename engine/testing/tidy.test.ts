@@ -38,7 +38,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
 const importersOf: Readonly<Record<string, readonly string[]>> = {
-  'uWebSockets.js': ['engine/server.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
+  'uWebSockets.js': ['engine/uws.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/pool.ts'],
   'prom-client': ['engine/process/metrics.ts'],
   pino: ['engine/log.ts', 'api/log.ts'],

@@ -47,7 +47,7 @@ export const tooLargeBody = problemBody(413, 'body_too_large', 'the body is long
 export const unsupportedMediaTypeBody = problemBody(
   415,
   'unsupported_media_type',
-  'send the body as application/json, not encoded',
+  'send the body as application/json in UTF-8, not encoded',
 );
 
 function unavailable(title: string, reason: Reason, detail: string): Uint8Array {
