@@ -41,7 +41,6 @@ export interface EngineConfig {
   /** A decided answer slower than this is logged with the hop that was slow. */
   readonly slowAuthorizationMs: number;
   readonly policy: Policy;
-  readonly marqetaPartialApproval: boolean;
   /** Bounds of one partition's memory, in entries. */
   readonly accountsMax: number;
   readonly cardsMax: number;
@@ -119,8 +118,8 @@ export function readEngineConfig(
       holdMs: variables.positive('HOLD_DAYS', 7, 365) * dayMs,
       holdLongMs: variables.positive('HOLD_DAYS_LONG', 30, 365) * dayMs,
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
+      marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     }),
-    marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),
     chainsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),

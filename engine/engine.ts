@@ -190,10 +190,7 @@ export async function startEngine(
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
   const health = new Health({ config, database, hosts, shipper, feed, setApart, writer, room, marqeta });
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
-  const codecs: readonly PortCodec[] = [
-    nativeCodec,
-    createMarqetaCodec({ partialApproval: config.marqetaPartialApproval }),
-  ];
+  const codecs: readonly PortCodec[] = [nativeCodec, createMarqetaCodec()];
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const server = new Server({

@@ -147,7 +147,6 @@ export class PartitionHost {
         seenIds: config.seenIdsMax,
       },
       policy: config.policy,
-      marqetaPartialApproval: config.marqetaPartialApproval,
       storageModule: faults?.module ?? null,
       storageControl: faults?.control ?? null,
     };

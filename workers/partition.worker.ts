@@ -51,7 +51,6 @@ export interface PartitionWorkerData {
   readonly exchange: SharedArrayBuffer;
   readonly size: PartitionSize;
   readonly policy: Policy;
-  readonly marqetaPartialApproval: boolean;
   /** Module whose default export wraps the storage: fault tests only. */
   readonly storageModule: string | null;
   readonly storageControl: SharedArrayBuffer | null;
@@ -231,7 +230,7 @@ function restore(message: LoadMessage): boolean {
   assert(journal !== null, 'restore comes after open');
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
-  codecs[Protocol.marqeta] = createMarqetaCodec({ partialApproval: data.marqetaPartialApproval });
+  codecs[Protocol.marqeta] = createMarqetaCodec();
   codecs[Protocol.ledger] = ledgerCodec;
   const built = new Partition(data.size, data.policy, journal, codecs, evictableSequence, memory);
   memory = undefined;

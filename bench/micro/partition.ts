@@ -55,7 +55,12 @@ export function partitionFor(cardCount: number): Partition {
     chains: 2 ** 18,
     seenIds: 2 ** 20,
   };
-  const policy = { holdMs: 7 * dayMs, holdLongMs: 30 * dayMs, refundRestoresWindows: false };
+  const policy = {
+    holdMs: 7 * dayMs,
+    holdLongMs: 30 * dayMs,
+    refundRestoresWindows: false,
+    marqetaPartialApproval: false,
+  };
   // Everything counts as settled at once, so that the oldest chains make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);
   partition.load({ seenComplete: true });

@@ -8,7 +8,7 @@
  */
 import { type Accounts, Status } from './accounts.js';
 import type { Chains } from './chains.js';
-import { ChainStatus, Channel, MessageType } from './codes.js';
+import { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
 import { unreachable } from './invariant.js';
 import {
   detailForcePost,
@@ -42,6 +42,11 @@ export interface Policy {
   readonly holdLongMs: number;
   /** A refund gives back what it credits to the spend windows. */
   readonly refundRestoresWindows: boolean;
+  /**
+   * The program has partial approval enabled at Marqeta: to one without it a smaller amount turns the approval into a
+   * decline. The question keeps what the terminal can do, so that a repeat stays one when this changes.
+   */
+  readonly marqetaPartialApproval: boolean;
 }
 
 /** No chain in memory or in the books. */
@@ -486,12 +491,13 @@ function levelExceeded(context: Context, rules: Rules | null, level: Level, numb
 }
 
 function fundsInsufficient(context: Context): boolean {
-  const { request, books, account, outcome } = context;
+  const { request, books, account, outcome, policy } = context;
   const available = books.accounts.available(account);
   if (available >= request.amountMinor) return false;
-  // Both sides allow less: the terminal asked for it, the account permits it. Only a purchase can be partial.
+  // All sides allow less: the terminal asked for it, the program and the account permit it. Only a purchase can be partial.
   const partial =
     request.partialAllowed &&
+    (request.protocol !== Protocol.marqeta || policy.marqetaPartialApproval) &&
     request.type === T.authorization &&
     available > 0 &&
     books.accounts.partialApproval(account);

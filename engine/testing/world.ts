@@ -101,7 +101,12 @@ export function keyOf(message: Pick<Message, 'id' | 'type'>): string {
 
 export const dayMs = 86_400_000;
 
-export const policyDefault: Policy = { holdMs: 7 * dayMs, holdLongMs: 30 * dayMs, refundRestoresWindows: false };
+export const policyDefault: Policy = {
+  holdMs: 7 * dayMs,
+  holdLongMs: 30 * dayMs,
+  refundRestoresWindows: false,
+  marqetaPartialApproval: false,
+};
 
 const expiresNever = 1_000_000;
 

@@ -170,15 +170,8 @@ const unsupportedMessage = 'names a kind of message that is not decided here; de
 
 /**
  * Codec.read of a JIT Funding request for any bytes. Leaves `bytes` as they are.
- * @param partialApproval whether the program takes partial approvals at all
  */
-export function readSlow(
-  request: Request,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  partialApproval: boolean,
-): Refusal | null {
+export function readSlow(request: Request, bytes: Uint8Array, start: number, end: number): Refusal | null {
   request.reset(bytes, Protocol.marqeta);
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
@@ -207,8 +200,7 @@ export function readSlow(
   const country = Buffer.from(merchant.country_code ?? '');
   request.country = countryOf(country, 0, country.length);
   request.channel = channelOf(method, body.pos?.pan_entry_mode, body.transaction_metadata?.payment_channel);
-  request.partialAllowed =
-    partialApproval && (isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable));
+  request.partialAllowed = isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable);
   keepTexts(request, [
     [request.id, funding.token],
     [request.card, body.card_token],

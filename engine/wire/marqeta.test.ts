@@ -11,14 +11,14 @@ import { marqetaSample, sampleText } from './testing/marqeta-sample.js';
 import { NumberText } from './testing/mutate.js';
 import { seen, textOf } from './testing/same-request.js';
 
-const codec = createMarqetaCodec({ partialApproval: true });
+const codec = createMarqetaCodec();
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
 const n = (text: string): NumberText => new NumberText(text);
 
 function read(text: string): { request: Request; refusal: Refusal | null } {
   const bytes = bytesOf(text);
   const slowRequest = new Request();
-  const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length, true);
+  const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length);
   const request = new Request();
   const refusal = codec.read(request, bytes, 0, bytes.length);
   t.same(refusal, slow, 'both readers say the same');
@@ -62,11 +62,7 @@ t.test('the usual request is read in place, every field of it', (t) => {
   t.end();
 });
 
-t.test('partial approval is off unless the program has it', (t) => {
-  const bytes = bytesOf(sampleText(marqetaSample()));
-  const request = new Request();
-  createMarqetaCodec().read(request, bytes, 0, bytes.length);
-  t.equal(request.partialAllowed, false);
+t.test('a terminal says in several ways that it takes less', (t) => {
   for (const [value, expected] of [
     [true, true],
     ['TRUE', true],

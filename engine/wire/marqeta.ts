@@ -156,7 +156,7 @@ class FastReader {
   #partial = false;
 
   /** @returns false when it is not sure; `request` is then half filled. */
-  read(request: Request, bytes: Uint8Array, start: number, end: number, partialApproval: boolean): boolean {
+  read(request: Request, bytes: Uint8Array, start: number, end: number): boolean {
     request.reset(bytes, Protocol.marqeta);
     this.#request = request;
     this.#bytes = bytes;
@@ -171,11 +171,11 @@ class FastReader {
     this.#partial = false;
     const after = this.#readObject(bodyNames, skipWhitespace(bytes, start, end));
     if (after < 0 || skipWhitespace(bytes, after, end) !== end) return false;
-    return this.#judge(partialApproval);
+    return this.#judge();
   }
 
   /** What needs the whole message: amount by currency, type by method and amount, card numbers. */
-  #judge(partialApproval: boolean): boolean {
+  #judge(): boolean {
     const required = Field.cardToken | Field.token | Field.method | Field.amount;
     if ((this.#seen & required) !== required) return false;
     const request = this.#request;
@@ -191,7 +191,7 @@ class FastReader {
     if (method === plainAuthorization && request.amountMinor === 0) request.type = MessageType.verification;
     if (method.atm || this.#paymentAtm) request.channel = Channel.atm;
     else request.channel = this.#paymentEcommerce ? Channel.ecommerce : this.#entryChannel;
-    request.partialAllowed = partialApproval && this.#partial;
+    request.partialAllowed = this.#partial;
     request.extraHash = extraHashOf(request);
     if (panField(request) !== null) return false;
     // Last: from here on the message is taken, so the slow reader never meets half-masked bytes.
@@ -407,30 +407,19 @@ function writeBalances(target: Uint8Array, offset: number, outcome: Outcome): nu
 
 const unavailable = new Uint8Array(Buffer.from('{"jit_funding":{"decline_reason":"TRANSACTION_NOT_PERMITTED"}}'));
 
-export interface MarqetaOptions {
-  /**
-   * Whether the program has partial approval enabled at Marqeta. Off by default: to a program without it a smaller
-   * amount turns the approval into a decline.
-   */
-  readonly partialApproval?: boolean;
-}
-
 export interface MarqetaCodec extends PortCodec {
   /** The byte reader alone, for tests and benchmarks. False: it is not sure, and the request is half filled. */
   readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean;
 }
 
-export function createMarqetaCodec(options: MarqetaOptions = {}): MarqetaCodec {
-  const partialApproval = options.partialApproval ?? false;
+export function createMarqetaCodec(): MarqetaCodec {
   const reader = new FastReader();
   return {
     protocol: Protocol.marqeta,
     path: '/marqeta/jit',
-    readFast: (request, bytes, start, end) => reader.read(request, bytes, start, end, partialApproval),
+    readFast: (request, bytes, start, end) => reader.read(request, bytes, start, end),
     read: (request, bytes, start, end) =>
-      reader.read(request, bytes, start, end, partialApproval)
-        ? null
-        : readSlow(request, bytes, start, end, partialApproval),
+      reader.read(request, bytes, start, end) ? null : readSlow(request, bytes, start, end),
     writeAnswer,
     status: (outcome) => (outcome.approved ? 200 : 402),
     writeRefusal(target, offset, request, refusal) {
