@@ -1,31 +1,42 @@
 /**
  * Follows the settled ledger into the history of personal customers in MongoDB: window by window in the order of each
  * partition's journal, each chain as it stands now. First the chains, then the position: a crash between the two repeats
- * the window, which changes nothing. One process at a time works, under a lease.
+ * the window, which changes nothing. One process at a time works, under a lease. Steps are as large as the stores do in a
+ * few milliseconds, so that a slow one has time for people's requests; then the history follows more slowly.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
 import { nextWindow, readChains, settledPositions } from '../stores/personal/history-source.js';
-import type { MongoHistory } from '../stores/personal/mongo-history.js';
+import type { HistoryDocument, MongoHistory } from '../stores/personal/mongo-history.js';
 import type { Database } from '../stores/postgres.js';
+import { Pace } from './pace.js';
 
 /** A person who has just paid looks at the list: well below a second, and one tiny query each. */
 const lookEveryMs = 200;
 /** After a failure: the databases' own watchers look every second. */
 const retryMs = 1_000;
 const leaseMs = 10_000;
-/** Messages looked at and chains copied in one step: milliseconds of work, a few hundred kilobytes. */
-const windowMax = 2_000;
-const chainsMax = 200;
+/** What is done between two renewals of the lease, and repeated after a crash. */
+const windowPace = { first: 200, max: 2_000, targetMs: 2_000 };
+/** One operation: a request that comes meanwhile waits for it at most. */
+const operationPace = { first: 10, max: 200, targetMs: 20 };
+/** A stop waits for the operation that runs, which a store that stands still never ends. */
+const stopWaitMs = 1_000;
 
 export class PersonalHistory {
   readonly #history: MongoHistory;
   readonly #database: Database;
   readonly #log: Log;
   readonly #holder = randomUUID();
+  readonly #windows = new Pace(windowPace);
+  readonly #additions = new Pace(operationPace);
+  readonly #updates = new Pace({ ...operationPace, first: 1 });
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
   #isStopped = true;
+  /** A stop was asked for: the work that runs ends at the next step. */
+  #isStopping = false;
   /** Counters and gauges, read by the metrics. */
   copied = 0;
   lag = 0;
@@ -38,13 +49,15 @@ export class PersonalHistory {
 
   start(): void {
     this.#isStopped = false;
+    this.#isStopping = false;
     this.#schedule(0);
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#isStopping = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.race([this.#running, delay(stopWaitMs, undefined, { ref: false })]);
     await this.#history.release(this.#holder).catch(() => undefined);
   }
 
@@ -66,7 +79,7 @@ export class PersonalHistory {
       }
       await this.#history.savePositions(this.#holder, moved);
       this.lag = lagOf(settled, moved);
-      if (!isBehind || this.#isStopped) return true;
+      if (!isBehind || this.#isStopping) return true;
     }
   }
 
@@ -78,15 +91,33 @@ export class PersonalHistory {
     return 0;
   }
 
-  /** @returns the position after the window */
+  /** @returns the position after the window; where it was before when a stop came in between */
   async #copyWindow(partition: string, before: number): Promise<number> {
-    const { last, chains } = await nextWindow(this.#database, partition, before, windowMax);
-    for (let start = 0; start < chains.length; start += chainsMax) {
-      const documents = await readChains(this.#database, partition, chains.slice(start, start + chainsMax));
-      if (documents.length > 0) await this.#history.write(documents);
-      this.copied += documents.length;
+    const startedMs = performance.now();
+    const { last, chains } = await nextWindow(this.#database, partition, before, this.#windows.size);
+    for (let start = 0; start < chains.length && !this.#isStopping; ) {
+      const slice = chains.slice(start, start + this.#additions.size);
+      start += slice.length;
+      await this.#copy(await readChains(this.#database, partition, slice));
     }
-    return last ?? before;
+    // A window counts when all of it is copied.
+    if (last === null || this.#isStopping) return before;
+    this.#windows.took(last - before, performance.now() - startedMs);
+    return last;
+  }
+
+  async #copy(documents: readonly HistoryDocument[]): Promise<void> {
+    if (documents.length === 0) return;
+    const { value: existing, tookMs } = await this.#history.add(documents);
+    this.#additions.took(documents.length, tookMs);
+    this.copied += documents.length - existing.length;
+    for (let start = 0; start < existing.length && !this.#isStopping; ) {
+      const slice = existing.slice(start, start + this.#updates.size);
+      start += slice.length;
+      const updated = await this.#history.update(slice);
+      this.#updates.took(slice.length, updated.tookMs);
+      this.copied += slice.length;
+    }
   }
 
   #schedule(waitMs: number): void {

@@ -4,6 +4,7 @@
  * crash or an outage in between left over. Every step may be repeated and may run in several processes: the rows are
  * guarded by the version, and so is the mark.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
 import { DatabaseUnavailable } from '../stores/database-errors.js';
 import { projectCard } from '../stores/personal/projection.js';
@@ -14,6 +15,8 @@ const lookEveryMs = 1_000;
 /** After an outage thousands may wait: a page at a time, without a pause between pages. */
 const pageMax = 100;
 const reportedMax = 1_000;
+/** A stop waits for the operation that runs, which a store that stands still never ends. */
+const stopWaitMs = 1_000;
 
 export class PersonalRelay {
   readonly #store: PersonalStore;
@@ -42,7 +45,7 @@ export class PersonalRelay {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.race([this.#running, delay(stopWaitMs, undefined, { ref: false })]);
   }
 
   /**

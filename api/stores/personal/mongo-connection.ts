@@ -2,6 +2,7 @@
  * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their validators
  * and indexes (sql/mongo), health, and errors told apart by what a caller can do about them.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AnyBulkWriteOperation,
   type Collection,
@@ -29,7 +30,19 @@ const watchEveryMs = 1_000;
 /** Slower ones are logged, by name and without values, and counted: as with Postgres. */
 const slowMs = 100;
 
+/** Longest that a background operation waits for operations of requests: beyond it both go on side by side. */
+const giveWayMsMax = 100;
+const giveWayLookMs = 2;
+/** A background operation rests for as long as it took, so that the store has half of its time for requests; at most this long. */
+const restMsMax = 5_000;
+
 const duplicateKeyCode = 11_000;
+
+/** What a background operation brought, and how long the store took for it. */
+export interface Measured<T> {
+  readonly value: T;
+  readonly tookMs: number;
+}
 
 export class MongoConnection {
   readonly #client: MongoClient;
@@ -41,6 +54,11 @@ export class MongoConnection {
   #isPrepared = false;
   /** Null: up, as far as we know. */
   #downReason: string | null = null;
+  /** Operations that requests wait for. */
+  #requestOperations = 0;
+  /** Settles when the newest background operation has ended. */
+  #behind: Promise<unknown> = Promise.resolve();
+  #restUntilMs = 0;
   /** Counters, read by the metrics. */
   operations = 0;
   slowOperations = 0;
@@ -96,7 +114,43 @@ export class MongoConnection {
   async run<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
     // Known to be away: an error now is better than the same error after a time-out.
     if (this.#downReason !== null) throw new DatabaseUnavailable(`MongoDB: ${this.#downReason}`);
-    return this.#execute(name, operation);
+    this.#requestOperations++;
+    try {
+      return await this.#execute(name, operation);
+    } finally {
+      this.#requestOperations--;
+    }
+  }
+
+  /**
+   * Runs one operation that no request waits for: after those that requests wait for, one at a time, and with rests. It has
+   * no deadline of ours: a store that is late with one must not be given a second one beside it. The socket's limit ends it.
+   * @throws DatabaseUnavailable when MongoDB is away
+   */
+  async runBehind<T>(name: string, operation: () => Promise<T>): Promise<Measured<T>> {
+    const turn = this.#behind.then(() => this.#executeBehind(name, operation));
+    this.#behind = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #executeBehind<T>(name: string, operation: () => Promise<T>): Promise<Measured<T>> {
+    const restMs = this.#restUntilMs - performance.now();
+    if (restMs > 0) await delay(restMs);
+    const giveUpAtMs = performance.now() + giveWayMsMax;
+    while (this.#requestOperations > 0 && performance.now() < giveUpAtMs) await delay(giveWayLookMs);
+    if (this.#downReason !== null) throw new DatabaseUnavailable(`MongoDB: ${this.#downReason}`);
+    this.operations++;
+    const startedMs = performance.now();
+    try {
+      const value = await operation();
+      return { value, tookMs: performance.now() - startedMs };
+    } catch (error) {
+      throw this.#failed(name, error);
+    } finally {
+      const tookMs = performance.now() - startedMs;
+      if (tookMs > slowMs) this.slowOperations++;
+      this.#restUntilMs = performance.now() + Math.min(tookMs, restMsMax);
+    }
   }
 
   async #execute<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
@@ -113,11 +167,7 @@ export class MongoConnection {
     try {
       return await Promise.race([operation({ maxTimeMS: operationMs }), late]);
     } catch (error) {
-      if (error instanceof MongoServerError && !isRetryable(error)) throw error;
-      this.failedOperations++;
-      void this.#ping();
-      if (error instanceof MongoError) throw new DatabaseUnavailable(`${name}: ${error.message}`, { cause: error });
-      throw error;
+      throw this.#failed(name, error);
     } finally {
       clearTimeout(timer);
       const tookMs = performance.now() - startedMs;
@@ -126,6 +176,14 @@ export class MongoConnection {
         this.#log.warn({ operation: name, tookMs: Math.round(tookMs) }, 'slow MongoDB operation');
       }
     }
+  }
+
+  /** Tells a store that is away from an operation that is refused. @returns the error for the caller */
+  #failed(name: string, error: unknown): unknown {
+    if (error instanceof MongoServerError && !isRetryable(error)) return error;
+    this.failedOperations++;
+    void this.#ping();
+    return error instanceof MongoError ? new DatabaseUnavailable(`${name}: ${error.message}`, { cause: error }) : error;
   }
 
   async #ping(): Promise<void> {
@@ -210,11 +268,11 @@ export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === duplicateKeyCode;
 }
 
-/** Whether nothing but unique indexes refused anything of a bulk write. */
-export function hasOnlyDuplicateKeys(error: unknown): boolean {
-  if (!(error instanceof MongoBulkWriteError)) return false;
+/** Places in a bulk write of the documents that a unique index refused; null when something else was refused too. */
+export function duplicatesOf(error: unknown): readonly number[] | null {
+  if (!(error instanceof MongoBulkWriteError)) return null;
   const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-  return errors.every(({ code }) => code === duplicateKeyCode);
+  return errors.every(({ code }) => code === duplicateKeyCode) ? errors.map(({ index }) => index) : null;
 }
 
 /** The server is going away or in the middle of an election, or the operation ran into its time limit (50). */

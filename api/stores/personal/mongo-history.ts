@@ -19,7 +19,8 @@ import {
   type AnyBulkWriteOperation,
   type Collection,
   type Document,
-  hasOnlyDuplicateKeys,
+  duplicatesOf,
+  type Measured,
   type MongoConnection,
 } from './mongo-connection.js';
 
@@ -129,17 +130,35 @@ export class MongoHistory implements TransactionStore {
     );
   }
 
+  /**
+   * Adds the chains that are new. Most are, and adding is cheap for every server, where an upsert may read the whole
+   * collection (FerretDB 1.24 does).
+   * @returns the chains that are there already
+   */
+  async add(documents: readonly HistoryDocument[]): Promise<Measured<readonly HistoryDocument[]>> {
+    return this.#connection.runBehind('personalTransactions.add', async () => {
+      try {
+        await this.#transactions.insertMany([...documents], { ordered: false });
+        return [];
+      } catch (error) {
+        const places = duplicatesOf(error);
+        if (places === null) throw error;
+        return places.map((place) => documents[place]!);
+      }
+    });
+  }
+
   /** Writes chains; an older state never replaces a newer one, so that repeating is harmless. */
-  async write(documents: readonly HistoryDocument[]): Promise<void> {
+  async update(documents: readonly HistoryDocument[]): Promise<Measured<void>> {
     const operations: AnyBulkWriteOperation<HistoryDocument>[] = documents.map(({ _id, ...rest }) => ({
       updateOne: { filter: { _id, eventCount: { $lte: rest.eventCount } }, update: { $set: rest }, upsert: true },
     }));
-    await this.#connection.run('personalTransactions.write', async () => {
+    return this.#connection.runBehind('personalTransactions.update', async () => {
       try {
         await this.#transactions.bulkWrite(operations, { ordered: false });
       } catch (error) {
         // The upsert of a chain that is there in a newer state.
-        if (!hasOnlyDuplicateKeys(error)) throw error;
+        if (duplicatesOf(error) === null) throw error;
       }
     });
   }

@@ -135,9 +135,9 @@ export class MongoPersonalStore implements PersonalStore {
   }
 
   async pendingCards(limit: number): Promise<PersonalCard[]> {
-    const found = await this.#connection.run('personalCards.pending', (options) =>
+    const { value: found } = await this.#connection.runBehind('personalCards.pending', () =>
       this.#cards
-        .find({ pending: { $exists: true } }, options)
+        .find({ pending: { $exists: true } })
         .sort({ pending: 1, _id: 1 })
         .limit(limit)
         .toArray(),

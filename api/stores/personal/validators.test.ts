@@ -46,7 +46,7 @@ t.test('every document that is written is accepted', async (t) => {
   await store.changeCard('usr_1', 'card_2', { status: 'frozen', limits: {} }, null);
   await store.clearPending('card_2', 2);
   const history = new MongoHistory(bench.connection!);
-  await history.write([
+  await history.update([
     {
       _id: '0/1750000000000/tx-1',
       transactionId: 'tx-1',

@@ -1,0 +1,55 @@
+/** Background operations on MongoDB: behind those of requests, one at a time, and with rests. */
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { createStoreBench } from '../../testing/personal-stores.js';
+
+t.test('background operations wait for those of requests, and for each other', async (t) => {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  const connection = bench.connection!;
+  const order: string[] = [];
+  let answer: () => void = () => undefined;
+  const request = connection.run('request', async () => {
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    order.push('request');
+  });
+  const slow = connection.runBehind('slow', async () => {
+    order.push('slow began');
+    await delay(20);
+    order.push('slow ended');
+  });
+  const next = connection.runBehind('next', async () => {
+    order.push('next');
+  });
+  await delay(10);
+  t.same(order, [], 'the request comes first');
+  answer();
+  await Promise.all([request, slow, next]);
+  t.same(order, ['request', 'slow began', 'slow ended', 'next']);
+});
+
+t.test('a request that hangs does not hold background operations up for ever', async (t) => {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  let answer: () => void = () => undefined;
+  const request = bench.connection!.run('request', () => new Promise<void>((resolve) => (answer = resolve)));
+  const { value, tookMs } = await bench.connection!.runBehind('behind', async () => 'done');
+  t.equal(value, 'done');
+  t.ok(tookMs < 100, 'the wait is no part of what it took');
+  answer();
+  await request;
+});
+
+t.test('one that is refused leaves the next ones as they were', async (t) => {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  await t.rejects(
+    bench.connection!.runBehind('refused', async () => {
+      throw new Error('refused');
+    }),
+    /refused/,
+  );
+  t.equal((await bench.connection!.runBehind('next', async () => 1)).value, 1);
+});
