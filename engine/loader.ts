@@ -103,7 +103,8 @@ export class Loader {
 
   /** Loads what `need` names and sends `again` in behind it. */
   load(lane: Lane, partition: number, need: Need, again: Reentry): void {
-    const id = `${partition}:${need.status}:${need.key}`;
+    // Of its newest worker: what the one before it decided may have been settled since, and is in no memory any more.
+    const id = `${partition}:${this.#loads.openingsOf(partition)}:${need.status}:${need.key}`;
     const absentUntilMs = this.#negative.get(id);
     if (absentUntilMs !== undefined && absentUntilMs > this.#nowMs()) {
       again.flags |= absentFlag(need.status);

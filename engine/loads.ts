@@ -104,10 +104,11 @@ export class Loads {
   /** A partition begins with a new worker, and a memory of its own. */
   opened(partition: number): void {
     this.#brought.delete(partition);
-    this.#openings.set(partition, this.#openingsOf(partition) + 1);
+    this.#openings.set(partition, this.openingsOf(partition) + 1);
   }
 
-  #openingsOf(partition: number): number {
+  /** How often a partition has begun: what was found out before its newest beginning says nothing about its memory now. */
+  openingsOf(partition: number): number {
     return this.#openings.get(partition) ?? 0;
   }
 
@@ -126,9 +127,9 @@ export class Loads {
       else if (this.#hasBooks(partition, cached.card)) evicted.push(cached);
       else known.set(token, cached);
     }
-    const openings = this.#openingsOf(partition);
+    const openings = this.openingsOf(partition);
     const areCurrent = () =>
-      openings === this.#openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
+      openings === this.openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
     const packed = packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
     // Those that found no room, or were overtaken while they waited for it, are read from Postgres.
     const { rows } = await this.#send(target, packed, areCurrent);
@@ -232,13 +233,13 @@ export class Loads {
     const { partition } = target;
     for (let reads = 1; ; reads++) {
       const load = this.#guard.begin();
-      const openings = this.#openingsOf(partition);
+      const openings = this.openingsOf(partition);
       try {
         const read = await query();
         const loaded = { ...read, message: this.#setApart.load(read.message) };
         // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
         // successor has nothing newer in memory to hold against it.
-        const isCurrent = () => openings === this.#openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
+        const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
         // Sent here and not later: a change that comes from now on must find it in the lane.
         const packed = isCurrent() ? packLoad(loaded.message) : null;
         const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
