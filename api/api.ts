@@ -1,5 +1,6 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
+import { PanKeys } from '../engine/wire/hidden-ids.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
@@ -124,6 +125,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   return {
     ...data,
     config,
+    panKeys: new PanKeys(config.panKeys),
     log,
     gate,
     database,

@@ -17,6 +17,8 @@ export interface ApiConfig {
   readonly engineToken: string;
   /** Newest first: the first one signs, all of them verify. */
   readonly jwtSecrets: readonly string[];
+  /** Keys of the hashes that stand for identifiers with card numbers, newest first. The engines have the same. */
+  readonly panKeys: readonly string[];
   readonly accessTokenS: number;
   readonly refreshTokenDays: number;
   readonly postgres: PostgresConfig;
@@ -73,11 +75,13 @@ export class ConfigError extends Error {
 const port = { type: 'integer', minimum: 1, maximum: 65535 };
 const milliseconds = { type: 'integer', minimum: 1, maximum: 600_000 };
 const seconds = { type: 'integer', minimum: 1, maximum: 86_400 };
+/** Newest first, separated by commas. */
+const secrets = { type: 'string', minLength: 1, maxLength: 2000, pattern: '^[^,\\s]+(,[^,\\s]+)*$' };
 const connections = { type: 'integer', minimum: 1, maximum: 1000 };
 
 const schema = {
   type: 'object',
-  required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN'],
+  required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN', 'PAN_KEY'],
   properties: {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     API_PORT: { ...port, default: 3000 },
@@ -90,7 +94,8 @@ const schema = {
     MONGODB_URI: { type: 'string', pattern: '^mongodb(\\+srv)?://' },
     ENGINE_URL: { type: 'string', pattern: '^https?://[^/]+/?$', default: 'http://127.0.0.1:8081' },
     ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },
-    JWT_SECRET: { type: 'string', minLength: 1, maxLength: 2000, pattern: '^[^,\\s]+(,[^,\\s]+)*$' },
+    JWT_SECRET: secrets,
+    PAN_KEY: secrets,
     // Access tokens cannot be taken back one by one for longer than this.
     ACCESS_TOKEN_SECONDS: { type: 'integer', minimum: 10, maximum: 3600, default: 900 },
     REFRESH_TOKEN_DAYS: { type: 'integer', minimum: 1, maximum: 365, default: 30 },
@@ -133,6 +138,7 @@ interface Variables {
   ENGINE_URL: string;
   ENGINE_TOKEN: string;
   JWT_SECRET: string;
+  PAN_KEY: string;
   ACCESS_TOKEN_SECONDS: number;
   REFRESH_TOKEN_DAYS: number;
   POSTGRES_POOL_MAX: number;
@@ -208,6 +214,7 @@ export function readApiConfig(
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
     jwtSecrets: Object.freeze(jwtSecrets),
+    panKeys: Object.freeze(variables.PAN_KEY.split(',')),
     accessTokenS: variables.ACCESS_TOKEN_SECONDS,
     refreshTokenDays: variables.REFRESH_TOKEN_DAYS,
     postgres: postgresOf(variables),

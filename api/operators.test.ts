@@ -129,6 +129,7 @@ t.test('an API of a database without demo data does not start with SELF_FUNDING'
     API_PORT: String(await findFreePort()),
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
     ENGINE_TOKEN: 'unused-by-this-test',
+    PAN_KEY: 'unused-by-this-test',
     LOG_LEVEL: 'silent',
     SELF_FUNDING: 'true',
   });

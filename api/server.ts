@@ -51,7 +51,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   const { rateLimitPer10S: ratePer10S, eventLoopDelayMs } = config;
   await registerLimits(app, { ratePer10S, eventLoopDelayMs, redis: redis?.client ?? null });
   // These two see answers as they were meant, before compression changes their bytes.
-  registerIdempotency(app, idempotency, log);
+  registerIdempotency(app, idempotency, services.panKeys, log);
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app);

@@ -1,5 +1,6 @@
 /** What routes are given: made once by api.ts, the composition root. */
 import type { ConnectionGate } from '../engine/process/connection-gate.js';
+import type { PanKeys } from '../engine/wire/hidden-ids.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';
 import type { OperatorSignIn } from './auth/operator-sign-in.js';
@@ -24,6 +25,7 @@ import type { UserStore } from './stores/users.js';
 
 export interface Services extends DataServices {
   readonly config: ApiConfig;
+  readonly panKeys: PanKeys;
   readonly log: Log;
   readonly gate: ConnectionGate;
   readonly database: Database;

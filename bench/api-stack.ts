@@ -91,6 +91,7 @@ async function startApi(dataDir: string, databaseUrl: string): Promise<ApiStack[
       DATABASE_URL: databaseUrl,
       JWT_SECRET: randomBytes(32).toString('hex'),
       ENGINE_TOKEN: randomBytes(16).toString('hex'),
+      PAN_KEY: randomBytes(16).toString('hex'),
       // What is late is measured, not refused.
       EVENT_LOOP_DELAY_MS: '600000',
       // One address asks for everybody here.

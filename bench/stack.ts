@@ -164,6 +164,7 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
       PROCESSOR_USER: credentials.user,
       PROCESSOR_PASSWORD: credentials.password,
       ENGINE_TOKEN: randomBytes(16).toString('hex'),
+      PAN_KEY: randomBytes(16).toString('hex'),
       MAX_IN_FLIGHT,
       ...env,
     },

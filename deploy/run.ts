@@ -35,6 +35,8 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
     API_PORT: String(apiPort),
     // Customers fund themselves where there are demo data.
     SELF_FUNDING: process.env['SELF_FUNDING'] || String(settings.isDemo),
+    // In a first try a typing error is an answer, not a count in the metrics.
+    STRICT_FIELDS: process.env['STRICT_FIELDS'] || 'true',
     ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, opsPort),
   };
   return [

@@ -8,6 +8,7 @@ const complete = {
   PROCESSOR_USER: 'processor',
   PROCESSOR_PASSWORD: 'a-long-enough-password',
   ENGINE_TOKEN: 'a-long-enough-token',
+  PAN_KEY: 'a-long-enough-key',
 };
 
 t.test('the defaults are those of the interface', async (t) => {

@@ -41,6 +41,10 @@ export interface EngineConfig {
   /** A decided answer slower than this is logged with the hop that was slow. */
   readonly slowAuthorizationMs: number;
   readonly policy: Policy;
+  /** Keys of the hashes that stand for identifiers with card numbers, newest first. */
+  readonly panKeys: readonly string[];
+  /** Messages of the native form with unknown fields are refused. */
+  readonly strictFields: boolean;
   /** Bounds of one partition's memory, in entries. */
   readonly accountsMax: number;
   readonly cardsMax: number;
@@ -62,8 +66,12 @@ const secretLengthMin = 16;
 
 /** One line for each secret that is too short for anything but a demo on loopback. */
 export function secretWarnings(config: EngineConfig): string[] {
-  const secrets = { PROCESSOR_PASSWORD: config.processorPassword, ENGINE_TOKEN: config.engineToken };
-  return Object.entries(secrets)
+  const secrets: [string, string][] = [
+    ['PROCESSOR_PASSWORD', config.processorPassword],
+    ['ENGINE_TOKEN', config.engineToken],
+    ...config.panKeys.map((key): [string, string] => ['PAN_KEY', key]),
+  ];
+  return secrets
     .filter(([, value]) => value.length < secretLengthMin)
     .map(([name]) => `${name} has fewer than ${secretLengthMin} characters: choose a longer one outside of tests`);
 }
@@ -120,6 +128,8 @@ export function readEngineConfig(
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
       marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     }),
+    panKeys: variables.list('PAN_KEY'),
+    strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),
     chainsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),

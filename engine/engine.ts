@@ -39,10 +39,10 @@ import { SetApart } from './set-apart.js';
 import { ShipperClient } from './shipper-client.js';
 import { StartTimes } from './start-times.js';
 import { Telemetry } from './telemetry.js';
+import { UnknownFieldCounts } from './unknown-fields.js';
 import { Warmer } from './warmer.js';
 import type { Codec, PortCodec } from './wire/codec.js';
-import { createMarqetaCodec } from './wire/marqeta.js';
-import { nativeCodec } from './wire/native.js';
+import { createCodecs } from './wire/codecs.js';
 import { compileNextCheck, loadSchemaCompiler } from './wire/schema.js';
 import { WriterLease } from './writer-lease.js';
 
@@ -133,6 +133,9 @@ export async function startEngine(
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   const hosts: PartitionHost[] = [];
   let stats: PartitionStats[] = [];
+  const unknownFields = new UnknownFieldCounts((field) =>
+    log.warn({ field }, 'a message has a field that the native form does not know; STRICT_FIELDS=true refuses it'),
+  );
   const sum = (pick: (of: PartitionStats) => number) => stats.reduce((total, of) => total + pick(of), 0);
   const telemetry = new Telemetry(progress, () => ({
     inFlight: admission.count,
@@ -148,6 +151,7 @@ export async function startEngine(
     accounts: sum((of) => of.accounts),
     spendRows: sum((of) => of.spendRows),
     seenIds: sum((of) => of.seenIds),
+    unknownFields: unknownFields.counts,
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     feed: feed.state,
     cache: near?.counts ?? null,
@@ -187,10 +191,11 @@ export async function startEngine(
   }
   const router = new Router(hosts, idsRemembered(config), config.cardsMax);
   const room = new JournalRoom(config, hosts);
-  const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const health = new Health({ config, database, hosts, shipper, feed, setApart, writer, room, marqeta });
+  const marqetaWatch = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
+  const health = new Health({ config, database, hosts, shipper, feed, setApart, writer, room, marqeta: marqetaWatch });
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
-  const codecs: readonly PortCodec[] = [nativeCodec, createMarqetaCodec()];
+  const { native, marqeta, ledger } = createCodecs(config);
+  const codecs: readonly PortCodec[] = [native, marqeta];
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const server = new Server({
@@ -229,7 +234,7 @@ export async function startEngine(
     return null;
   }
 
-  const commands = new LedgerCommands({ admission, telemetry, nowMs, route });
+  const commands = new LedgerCommands({ admission, telemetry, codec: ledger, nowMs, route });
   const reader = new LedgerReader(database, hosts, nowMs);
   const ops = new Ops({
     host: config.opsHost,
@@ -266,12 +271,13 @@ export async function startEngine(
   function lookAtPartitions(): void {
     compileNextCheck();
     const now = performance.now();
-    marqeta.look(now);
+    marqetaWatch.look(now);
     declines.look(now);
     void room.look();
     void Promise.all(hosts.map((host) => host.stats())).then(
       (all) => {
         stats = all.filter((of) => of !== null);
+        unknownFields.see(stats);
       },
       () => undefined,
     );

@@ -14,7 +14,16 @@ import type { Lane, Waiter } from './lane.js';
 import type { Telemetry } from './telemetry.js';
 import { decodeBody, parseJson } from './wire/body-text.js';
 import type { Codec, FieldError } from './wire/codec.js';
-import { type CommandName, commandRefusalBody, commandRefusalStatus, ledgerCodec } from './wire/ledger.js';
+import { repeatedName, wholeText } from './wire/json-text.js';
+import {
+  type CommandName,
+  commandContentType,
+  commandRefusalBody,
+  commandRefusalStatus,
+  commandUnavailableBody,
+} from './wire/ledger.js';
+import { shownName } from './wire/member-names.js';
+import { repeatedMessage } from './wire/native-slow.js';
 
 export interface CommandAnswer {
   readonly status: number;
@@ -25,6 +34,7 @@ export interface CommandAnswer {
 export interface LedgerCommandsOptions {
   readonly admission: Admission;
   readonly telemetry: Telemetry;
+  readonly codec: Codec;
   nowMs(): number;
   /** The lane that owns the account; null when it has to be found out first, and the message goes on by itself. */
   route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
@@ -56,15 +66,15 @@ export class LedgerCommands {
    */
   submit(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer> {
     return new Promise((resolve) => {
-      const { admission, nowMs, route } = this.#options;
+      const { admission, codec, nowMs, route } = this.#options;
       const waiter = new CommandWaiter(name, nowMs(), this.#options, resolve);
       if (!this.#isOpen) return waiter.shuttingDown();
       const command = commandBytes(name, account, body);
-      const refusal = ledgerCodec.read(this.#request, command, 0, command.length);
+      const refusal = repeatedField(body) ?? codec.read(this.#request, command, 0, command.length);
       if (refusal !== null) return waiter.badRequest(refusal);
       if (!admission.enter()) return waiter.refuse(Reason.overloaded);
       waiter.isAdmitted = true;
-      const lane = route(ledgerCodec, command, waiter, waiter.arrivalMs);
+      const lane = route(codec, command, waiter, waiter.arrivalMs);
       if (lane === null || lane.claim(waiter.kind, 0, waiter.arrivalMs, command, waiter)) return;
       waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
     });
@@ -80,6 +90,14 @@ function commandBytes(type: CommandName, account: string, body: Uint8Array): Uin
   return Buffer.from(JSON.stringify({ id, amount, type, account }));
 }
 const notAnObject = Buffer.from('[]');
+
+/** A field that comes twice, which commandBytes() would not see. */
+function repeatedField(body: Uint8Array): FieldError | null {
+  const text = decodeBody(body, 0, body.length);
+  if (text === null || parseJson(text) === undefined) return null;
+  const name = repeatedName(text, wholeText(text));
+  return name === null ? null : { field: shownName(name), message: repeatedMessage };
+}
 
 class CommandWaiter implements Waiter {
   readonly kind = Protocol.ledger;
@@ -115,13 +133,13 @@ class CommandWaiter implements Waiter {
 
   refuse(reason: Reason): void {
     this.isRefused = true;
-    this.#settle(503, ledgerCodec.unavailableBody(reason));
+    this.#settle(503, commandUnavailableBody(reason));
     this.#options.telemetry.command(this.#name, reason);
   }
 
   shuttingDown(): void {
     this.isRefused = true;
-    this.#settle(503, ledgerCodec.unavailableBody(Reason.systemError, true));
+    this.#settle(503, commandUnavailableBody(Reason.systemError, true));
   }
 
   badRequest(refusal: FieldError): void {
@@ -132,6 +150,6 @@ class CommandWaiter implements Waiter {
     if (this.isSettled) return;
     this.isSettled = true;
     if (this.isAdmitted) this.#options.admission.leave();
-    this.#resolve({ status, contentType: ledgerCodec.contentType(status), body });
+    this.#resolve({ status, contentType: commandContentType(status), body });
   }
 }

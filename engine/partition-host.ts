@@ -147,6 +147,7 @@ export class PartitionHost {
         seenIds: config.seenIdsMax,
       },
       policy: config.policy,
+      wire: { panKeys: config.panKeys, strictFields: config.strictFields },
       storageModule: faults?.module ?? null,
       storageControl: faults?.control ?? null,
     };

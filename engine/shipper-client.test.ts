@@ -10,6 +10,7 @@ const config = readEngineConfig({
   PROCESSOR_USER: 'processor',
   PROCESSOR_PASSWORD: 'a-password-of-tests',
   ENGINE_TOKEN: 'a-token-of-the-tests',
+  PAN_KEY: 'a-key-of-the-tests',
 });
 
 t.test('between the end of a thread and its successor nobody is there to wait for', async (t) => {

@@ -67,6 +67,14 @@ export class Telemetry extends Metrics {
     this.counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
       counter.inc(this.unsupported),
     );
+    this.counter(
+      'authorization_unknown_fields_total',
+      'Messages of the native form with a field that it does not know, by the name of the field',
+      ['field'],
+      (counter) => {
+        for (const [field, count] of gauges().unknownFields) counter.inc({ field }, count);
+      },
+    );
     this.counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
       counter.inc(this.aborted),
     );
@@ -270,6 +278,8 @@ export interface EngineGauges {
   readonly chains: number;
   readonly accounts: number;
   readonly spendRows: number;
+  /** Messages by the unknown field that they had. */
+  readonly unknownFields: ReadonlyMap<string, number>;
   readonly seenIds: number;
   /** Of the process, then of each partition. */
   readonly startPhases: readonly ReadonlyMap<string, number>[];

@@ -40,6 +40,11 @@ export class Variables {
     return given;
   }
 
+  /** A secret with its predecessors, newest first, separated by commas. It must be set. */
+  list(name: string): readonly string[] {
+    return Object.freeze(this.text(name, { lengthMax: 2000, pattern: /^[^,\s]+(,[^,\s]+)*$/ }).split(','));
+  }
+
   integer<Fallback>(name: string, { fallback, min, max }: IntegerRule<Fallback>): number | Fallback {
     const value = this.#number(name);
     if (value === undefined) return fallback;

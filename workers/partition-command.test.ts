@@ -5,7 +5,8 @@ import type { AccountRow } from '../engine/core/load-message.js';
 import { Reason } from '../engine/core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { commandIdPrefix, ledgerCodec } from '../engine/wire/ledger.js';
+import { commandIdPrefix } from '../engine/wire/ledger.js';
+import { ledgerCodec } from '../engine/wire/testing/test-codecs.js';
 import { Partition } from './partition.js';
 import { ForgetfulJournal } from './testing/forgetful-journal.js';
 

@@ -4,9 +4,8 @@ import { Protocol } from '../engine/core/codes.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { createMarqetaCodec } from '../engine/wire/marqeta.js';
-import { nativeCodec } from '../engine/wire/native.js';
 import { marqetaSample, sampleText } from '../engine/wire/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../engine/wire/testing/test-codecs.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition } from './partition.js';
 import { type Fixture, journalFixture } from './testing/journal-fixture.js';
@@ -43,7 +42,7 @@ class Stage {
   #start(known: boolean, replays = true): Partition {
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
-    codecs[Protocol.marqeta] = createMarqetaCodec();
+    codecs[Protocol.marqeta] = testMarqetaCodec();
     const { writer } = this.#fixture.open();
     const partition = new Partition(tinySize, policyDefault, writer, codecs, () => 0);
     partition.load({ ...oneCard('card-77', 100_000), seenComplete: known });

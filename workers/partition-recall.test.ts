@@ -3,7 +3,7 @@ import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
 import { EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { nativeCodec } from '../engine/wire/native.js';
+import { nativeCodec } from '../engine/wire/testing/test-codecs.js';
 import { Partition } from './partition.js';
 import { ForgetfulJournal } from './testing/forgetful-journal.js';
 import { oneCard, tinySize } from './testing/one-card.js';

@@ -4,9 +4,8 @@ import { Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
 import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { createMarqetaCodec } from '../engine/wire/marqeta.js';
-import { nativeCodec } from '../engine/wire/native.js';
 import { marqetaSample, sampleText } from '../engine/wire/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../engine/wire/testing/test-codecs.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition } from './partition.js';
 import { listJournalFiles, segmentName } from './segment-files.js';
@@ -25,7 +24,7 @@ function stage(fundsMinor: number) {
   const start = (changes: Partial<Policy> = {}): Partition => {
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
-    codecs[Protocol.marqeta] = createMarqetaCodec();
+    codecs[Protocol.marqeta] = testMarqetaCodec();
     const { writer } = fixture.open();
     const size = { ...tinySize, chains: 4096, seenIds: 4096 };
     const partition = new Partition(size, { ...policyDefault, ...changes }, writer, codecs, () => 0);

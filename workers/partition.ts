@@ -41,7 +41,7 @@ import {
   recordFixedBytes,
   writeRecord,
 } from '../engine/core/record.js';
-import { Request, type TextSlice } from '../engine/core/request.js';
+import { type HiddenIds, Request, type TextSlice } from '../engine/core/request.js';
 import { locationSettled, Seen } from '../engine/core/seen.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
@@ -90,8 +90,10 @@ export interface PartitionSize {
 const recalledRecordsMax = 4096;
 /** Accounts that ledger commands named: a few a second, so that a forgotten one costs a look-up now and then. */
 const accountIdsMax = 65_536;
-/** A record holds its fixed part, texts from the body, and a root id that may come from the chain. */
-const recordOverheadBytes = recordFixedBytes + 256;
+/** The hash that stands for an identifier may be longer than the identifier, see hidden-ids.ts. */
+const hiddenIdBytes = 64;
+/** A record holds its fixed part, texts from the body or their hashes, and a root id that may come from the chain. */
+const recordOverheadBytes = recordFixedBytes + 256 + 3 * hiddenIdBytes;
 
 // What #findRecord says besides a slot.
 const notFound = -1;
@@ -153,6 +155,7 @@ export class Partition {
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
   /** Slots of accounts by public id. */
   readonly #accountIds = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
+  readonly #unknownFields = new Float64Array(31);
   #end = 0;
   #count = 0;
   #answerEnd = 0;
@@ -201,7 +204,10 @@ export class Partition {
       else if (!writable) this.#unavailable(slab, index, Reason.systemError);
       else if (kind === EntryKind.late) this.#takeBack(slab, index);
       else if (kind === EntryKind.expiry) this.#expire(slab, index);
-      else this.#answer(slab, index, this.#codecs[kind]!);
+      else {
+        this.#answer(slab, index, this.#codecs[kind]!);
+        if (this.#request.unknownFields !== 0) this.#countUnknownFields(slab.status[index]!);
+      }
       slab.answerEnd[index] = this.#answerEnd;
     }
     // The point of no return: from append() on what was approved may become owed at any moment.
@@ -220,6 +226,21 @@ export class Partition {
       bytes += isRequest ? Math.min(recordBytesMax, recordOverheadBytes + body) : recordBytesMax;
     }
     return bytes;
+  }
+
+  /** Counts what the message had besides the known fields, once it is answered. */
+  #countUnknownFields(status: number): void {
+    if (status <= EntryStatus.unavailable) return;
+    const { unknownFields } = this.#request;
+    for (let bit = 0; bit < 31; bit++) if ((unknownFields & (1 << bit)) !== 0) this.#unknownFields[bit]! += 1;
+  }
+
+  /** Messages by the unknown fields that they had, as those of one codec are named. */
+  unknownFieldCounts(codec: Codec): [name: string, count: number][] {
+    const names = codec.unknownFields?.names ?? [];
+    return names
+      .map((name, bit): [string, number] => [name, this.#unknownFields[bit]!])
+      .filter(([, count]) => count > 0);
   }
 
   #unavailable(slab: Slab, index: number, reason: Reason): void {
@@ -283,6 +304,7 @@ export class Partition {
       this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, refusal);
       return;
     }
+    if (request.hidden !== null) this.#chooseKeptForms(request.hidden);
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
     const takenBack = this.#takenBack;
@@ -368,6 +390,28 @@ export class Partition {
     if (card !== null && outcome.spendCountDelta !== 0) this.#noteSpend();
     this.#write(slab, index, codec, request, outcome);
     if (outcome.approved && !isNeverLate(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+  }
+
+  /**
+   * An id that is kept as a hash may have been kept under an older key: the form that is known here is taken. What is
+   * known nowhere here is looked up, and remembered, under the newest key.
+   */
+  #chooseKeptForms({ olderIds, olderOriginals }: HiddenIds): void {
+    this.#chooseKeptForm(this.#request.id, olderIds);
+    this.#chooseKeptForm(this.#request.original, olderOriginals);
+  }
+
+  #chooseKeptForm(newest: TextSlice, older: readonly TextSlice[]): void {
+    if (older.length === 0 || this.#isKnownId(newest)) return;
+    const known = older.find((form) => this.#isKnownId(form));
+    if (known === undefined) return;
+    newest.start = known.start;
+    newest.end = known.end;
+  }
+
+  #isKnownId({ start, end }: TextSlice): boolean {
+    const { source } = this.#request;
+    return this.seen.find(source, start, end) >= 0 || this.books.chains.find(source, start, end) >= 0;
   }
 
   /** A deposit or withdrawal: names its account, opens no chain, spends in no window. */

@@ -25,9 +25,7 @@ import type {
 import { Progress } from '../engine/core/progress.js';
 import { RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
-import { ledgerCodec } from '../engine/wire/ledger.js';
-import { createMarqetaCodec } from '../engine/wire/marqeta.js';
-import { nativeCodec } from '../engine/wire/native.js';
+import { createCodecs, type WireOptions } from '../engine/wire/codecs.js';
 import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
 import { ThreadFrameSink } from './frame-sink.js';
 import { hashRecordId, readIds } from './id-files.js';
@@ -51,6 +49,7 @@ export interface PartitionWorkerData {
   readonly exchange: SharedArrayBuffer;
   readonly size: PartitionSize;
   readonly policy: Policy;
+  readonly wire: WireOptions;
   /** Module whose default export wraps the storage: fault tests only. */
   readonly storageModule: string | null;
   readonly storageControl: SharedArrayBuffer | null;
@@ -67,6 +66,8 @@ const place = {
   partition: data.partition,
   partitionCount: data.partitionCount,
 };
+
+const { native, marqeta, ledger } = createCodecs(data.wire);
 
 /** Part of the chain store that tombstones may take at a start. */
 const tombstoneShare = 0.25;
@@ -229,9 +230,9 @@ function evictableSequence(): number {
 function restore(message: LoadMessage): boolean {
   assert(journal !== null, 'restore comes after open');
   const codecs = [];
-  codecs[Protocol.native] = nativeCodec;
-  codecs[Protocol.marqeta] = createMarqetaCodec();
-  codecs[Protocol.ledger] = ledgerCodec;
+  codecs[Protocol.native] = native;
+  codecs[Protocol.marqeta] = marqeta;
+  codecs[Protocol.ledger] = ledger;
   const built = new Partition(data.size, data.policy, journal, codecs, evictableSequence, memory);
   memory = undefined;
   built.load(message);
@@ -279,5 +280,6 @@ function stats(): PartitionStats {
     chains: partition.books.chains.size,
     seenIds: partition.seen.size,
     spendRows: partition.books.spend.size,
+    unknownFields: partition.unknownFieldCounts(native),
   };
 }

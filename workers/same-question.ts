@@ -18,7 +18,7 @@ export function sameQuestion(request: Request, record: Request): boolean {
     request.final === record.final &&
     request.capture === record.capture &&
     request.extraHash === record.extraHash &&
-    sameText(request, request.card, record, record.card) &&
+    sameText(request, request.keptCard, record, record.keptCard) &&
     sameText(request, request.original, record, record.original) &&
     sameText(request, request.merchantId, record, record.merchantId) &&
     sameText(request, request.merchantName, record, record.merchantName) &&

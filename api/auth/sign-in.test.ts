@@ -44,6 +44,8 @@ t.test('what a registration needs is named, and nothing is left behind', async (
   const bad: [Record<string, unknown>, string][] = [
     [{ email: 'nobody' }, 'email'],
     [{ email: 'a@b.c\0' }, 'email'],
+    [{ email: 'pay.4111.1111.1111.1111@example.com' }, 'email'],
+    [{ name: 'Ada 4111\u00a01111\u20131111 1111' }, 'name'],
     [{ password: 'short' }, 'password'],
     [{ kind: 'robot' }, 'kind'],
     [{ kind: 'business' }, 'company'],
@@ -156,6 +158,7 @@ t.test('what ends at one process is refused at another within moments', async (t
       API_PORT: String(await findFreePort()),
       JWT_SECRET: one.api.services.config.jwtSecrets.join(','),
       ENGINE_TOKEN: 'unused-by-this-test',
+      PAN_KEY: 'unused-by-this-test',
       LOG_LEVEL: 'silent',
     }),
     createLog('silent', 'api'),

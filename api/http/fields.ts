@@ -1,7 +1,7 @@
 /** Checks of fields that a schema cannot express. */
 import { packLetters } from '../../engine/core/codes.js';
 import { exponentOf } from '../../engine/core/money.js';
-import { maskCardData } from '../../engine/wire/redact.js';
+import { maskCardData, textHoldsPan } from '../../engine/wire/redact.js';
 import { invalid } from './problem.js';
 
 /** Throws 400 unless the code is in ISO 4217, with an exponent that the engine counts in. */
@@ -14,6 +14,12 @@ export function checkCurrency(field: string, code: string): string {
 export function checkName(field: string, name: string): string {
   if (maskCardData(name) !== name) throw invalid(field, 'looks like a card number or a secret: choose another');
   return name;
+}
+
+/** An e-mail address is kept and is needed as it is: throws 400 when there is a card number in it. */
+export function checkEmail(field: string, email: string): string {
+  if (textHoldsPan(email)) throw invalid(field, 'holds what looks like a card number: use another address');
+  return email;
 }
 
 const zoneName = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;

@@ -123,3 +123,13 @@ t.test('nothing that is kept of a request tells a guess of its password from ano
     .digest();
   t.notSame(hash, guessed, 'a fast hash of a password can be searched offline');
 });
+
+t.test('a key that holds a card number works like any other and is not kept', async (t) => {
+  const { api, post, count } = await fixture(t);
+  const key = 'order-4111-1111-1111-1111';
+  const first = await post(key);
+  t.equal((await post(key)).text, first.text);
+  t.equal(await count(), 1);
+  const rows = await api.sql<{ key: string }[]>`select key from idempotency_keys`;
+  t.match(rows, [{ key: /^hidden_[a-p]{40}$/ }]);
+});

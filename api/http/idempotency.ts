@@ -10,6 +10,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { PanKeys } from '../../engine/wire/hidden-ids.js';
 import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
 import { type Actor, isCustomer } from './principal.js';
@@ -44,11 +45,12 @@ declare module 'fastify' {
 }
 
 /** Must be registered before whatever changes the bytes of answers (compression): what is kept is what was meant. */
-export function registerIdempotency(app: FastifyInstance, store: IdempotencyStore, log: Log): void {
+export function registerIdempotency(app: FastifyInstance, store: IdempotencyStore, panKeys: PanKeys, log: Log): void {
   app.decorateRequest('execution', null);
   app.addHook('preHandler', async (request, reply) => {
-    const key = keyOf(request);
-    if (key === null) return;
+    const sent = keyOf(request);
+    if (sent === null) return;
+    const key = panKeys.keep(sent);
     const answer = await claimOrAnswer(request, key, store);
     if (answer === null) return;
     return replay(reply, answer);

@@ -1,6 +1,6 @@
 /** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
 import type { SignedIn } from '../auth/sign-in.js';
-import { checkCurrency, checkName, checkTimeZone } from '../http/fields.js';
+import { checkCurrency, checkEmail, checkName, checkTimeZone } from '../http/fields.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { Currency, closed, Email, Kind, Name, NoContent, type Static, Type } from '../http/schemas.js';
@@ -70,7 +70,7 @@ function registrationOf(body: Static<typeof Registration>) {
   if (kind === 'business' && company === undefined) throw invalid('company', 'is missing: a business has a name');
   if (kind === 'personal' && company !== undefined) throw invalid('company', 'is for kind business only');
   return {
-    email,
+    email: checkEmail('email', email),
     password,
     name: checkName('name', name),
     kind,

@@ -1,7 +1,7 @@
 /** Companies and their people. Owners and admins run a company; members read its name. */
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionChanged, versionExpected } from '../http/etag.js';
-import { checkName } from '../http/fields.js';
+import { checkEmail, checkName } from '../http/fields.js';
 import { operationOf } from '../http/idempotency.js';
 import { companyManagers, type Principal } from '../http/principal.js';
 import { conflict, forbidden, notFound } from '../http/problem.js';
@@ -100,6 +100,7 @@ export function companyRoutes({ companies, passwords }: Services) {
         const { principal, params, body } = request;
         const companyId = ownCompany(principal, params.id);
         if (body.role === 'owner' && principal.role !== 'owner') throw forbidden('only an owner may make owners');
+        checkEmail('email', body.email);
         checkName('name', body.name);
         const { password, ...rest } = body;
         const publicId = idOf('usr', operationOf(request));

@@ -66,7 +66,7 @@ const reportDays = 30;
 /** Longer reports belong into a data warehouse. */
 const reportDaysMax = 400;
 
-export function transactionRoutes({ transactions }: Services) {
+export function transactionRoutes({ panKeys, transactions }: Services) {
   return [
     route({
       method: 'GET',
@@ -102,9 +102,11 @@ export function transactionRoutes({ transactions }: Services) {
       cached: false,
       schemas: { params: TransactionParams, responses: { 200: TransactionWithEvents } },
       handler: async ({ principal, params }) => {
-        const found = await transactions.of(principal).find(principal, params.id);
-        if (found === null) throw notFound();
-        return { ...show(found), events: [...found.events] };
+        for (const id of panKeys.keptForms(params.id)) {
+          const found = await transactions.of(principal).find(principal, id);
+          if (found !== null) return { ...show(found), events: [...found.events] };
+        }
+        throw notFound();
       },
     }),
     route({

@@ -23,6 +23,7 @@ async function fixture(t: Test, env: Record<string, string> = {}) {
     DATABASE_URL: testDatabase.url,
     JWT_SECRET: 'x'.repeat(32),
     ENGINE_TOKEN: 'x',
+    PAN_KEY: 'x',
     ...env,
   });
   const database = new Database(config, pino(sink), 'pool under test');
@@ -132,6 +133,7 @@ t.test('without a server the start goes on, and queries fail at once', async (t)
     DATABASE_URL: 'postgres://127.0.0.1:1/none',
     JWT_SECRET: 'x'.repeat(32),
     ENGINE_TOKEN: 'x',
+    PAN_KEY: 'x',
   });
   const database = new Database(config, pino({ level: 'silent' }));
   t.teardown(() => database.close());

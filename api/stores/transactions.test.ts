@@ -5,6 +5,7 @@
 import postgres from 'postgres';
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { MessageType } from '../../engine/core/codes.js';
 import { PersonalHistory } from '../feed/personal-history.js';
 import type { Principal } from '../http/principal.js';
 import { createStoreBench, quietLog } from '../testing/personal-stores.js';
@@ -35,6 +36,9 @@ const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
   mcc: [5411, 742, null][index % 3]!,
   spendDay: 20_513 + Math.floor(index / 40),
 }));
+
+/** A reversal of an authorization that never came: a row of the engine's, and nothing that happened to a customer. */
+const tombstone: SettledChain = { ...chains[2]!, id: 'tx-never', amount: 0, status: 3, type: MessageType.reversal };
 
 /** All of a filter's transactions, by pages of `limit`. */
 async function walk(store: TransactionStore, principal: Principal, filter: TransactionFilter, limit: number) {
@@ -76,7 +80,7 @@ t.test('both stores', async (t) => {
   const follower = new PersonalHistory(history, bench.database, quietLog);
   t.equal(await follower.catchUp(), true);
   t.equal(follower.lag, 0);
-  await settleChains(sql, chains.slice(50));
+  await settleChains(sql, [tombstone, ...chains.slice(50)]);
   await follower.catchUp();
   t.equal(follower.copied, 80, 'each chain once');
 
@@ -104,6 +108,12 @@ t.test('both stores', async (t) => {
           t.same(await walk(store, personal(owner), filter, 200), expected, text);
         }
       }
+    });
+
+    t.test(`${name} shows nothing of a reversal whose authorization never came`, async (t) => {
+      t.equal(await store.find(personal(tombstone.owner), tombstone.id), null);
+      const all = await walk(store, personal(tombstone.owner), {}, 200);
+      t.notOk(all.includes(tombstone.id));
     });
 
     t.test(`${name} shows a chain to its owner and to nobody else`, async (t) => {

@@ -9,7 +9,13 @@ import postgres from 'postgres';
 import type { Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { type EnginePlace, enginePlace, startEngineProcess, testToken } from '../../engine/testing/engine-process.js';
+import {
+  type EnginePlace,
+  enginePlace,
+  startEngineProcess,
+  testPanKey,
+  testToken,
+} from '../../engine/testing/engine-process.js';
 import { type Api, startApi } from '../api.js';
 import { readApiConfig } from '../config.js';
 import { createLog } from '../log.js';
@@ -62,6 +68,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     API_PORT: String(await findFreePort()),
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
     ENGINE_TOKEN: testToken,
+    PAN_KEY: testPanKey,
     LOG_LEVEL: 'silent',
     SELF_FUNDING: 'true',
     // A machine that is busy with other tests is no pressure.

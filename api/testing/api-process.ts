@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { testToken, withOpenFilesMax } from '../../engine/testing/engine-process.js';
+import { testPanKey, testToken, withOpenFilesMax } from '../../engine/testing/engine-process.js';
 
 const readyWaitMs = 60_000;
 const lookMs = 20;
@@ -34,6 +34,7 @@ export class ApiProcess {
         JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
         ENGINE_TOKEN: testToken,
         SELF_FUNDING: 'true',
+        PAN_KEY: testPanKey,
         // A machine that is busy with other tests is no pressure.
         EVENT_LOOP_DELAY_MS: '600000',
         ...environment,

@@ -11,6 +11,8 @@ export interface SettledChain {
   readonly createdAt: string;
   readonly mcc: number | null;
   readonly spendDay: number;
+  /** MessageType of the message that opened it: an authorization unless it is said. */
+  readonly type?: number;
 }
 
 /** Writes chains of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
@@ -37,7 +39,7 @@ export async function settleChains(sql: postgres.Sql, chains: readonly SettledCh
       partition: 0,
       spend_day: chain.spendDay,
       newest_spend_day: chain.spendDay,
-      type: 1,
+      type: chain.type ?? 1,
       status: chain.status,
       reason: chain.status === 5 ? 3 : 0,
       detail: 0,
@@ -50,7 +52,7 @@ export async function settleChains(sql: postgres.Sql, chains: readonly SettledCh
       merchant_name: 'Corner Store',
     })}`;
     sequence++;
-    await addEvent(sql, chain, sequence, chain.id, 1, approved, chain.status === 5 ? 3 : 0);
+    await addEvent(sql, chain, sequence, chain.id, chain.type ?? 1, approved, chain.status === 5 ? 3 : 0);
     if (isPosted) {
       sequence++;
       await addEvent(sql, chain, sequence, `${chain.id}-clearing`, 4, approved, 0);

@@ -7,8 +7,7 @@
 import { Protocol } from '../../engine/core/codes.js';
 import type { LoadMessage } from '../../engine/core/load-message.js';
 import { Slab } from '../../engine/core/slab.js';
-import { createMarqetaCodec } from '../../engine/wire/marqeta.js';
-import { nativeCodec } from '../../engine/wire/native.js';
+import { nativeCodec, testMarqetaCodec } from '../../engine/wire/testing/test-codecs.js';
 import { Partition, type PartitionJournal } from '../../workers/partition.js';
 import { Random } from '../load/random.js';
 import { isMain } from '../run.js';
@@ -46,7 +45,7 @@ export function partitionFor(cardCount: number): Partition {
   const journal = new NoJournal();
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
-  codecs[Protocol.marqeta] = createMarqetaCodec();
+  codecs[Protocol.marqeta] = testMarqetaCodec();
   const size = {
     accounts: Math.max(2 ** 16, cardCount),
     users: Math.max(2 ** 16, cardCount),

@@ -10,10 +10,10 @@ import { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Request } from '../../engine/core/request.js';
 import { answerBytesMax, type Codec } from '../../engine/wire/codec.js';
-import { createMarqetaCodec } from '../../engine/wire/marqeta.js';
-import { nativeCodec, readFast } from '../../engine/wire/native.js';
+import { readFast } from '../../engine/wire/native.js';
 import { readSlow } from '../../engine/wire/native-slow.js';
 import { marqetaSample, sampleText } from '../../engine/wire/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../../engine/wire/testing/test-codecs.js';
 
 const messageCount = 256;
 const rounds = Number(process.argv[2] ?? 400);
@@ -93,10 +93,10 @@ function readAll(codec: Codec, batch: Batch): (index: number) => number {
   };
 }
 
-const marqetaCodec = createMarqetaCodec();
+const marqetaCodec = testMarqetaCodec();
 for (let index = 0; index < messageCount; index++) {
   assert(
-    readFast(request, native.bytes, native.starts[index]!, native.starts[index + 1]!),
+    readFast(request, native.bytes, native.starts[index]!, native.starts[index + 1]!, nativeCodec.rules),
     'the native sample is common',
   );
   assert(marqetaCodec.readFast(request, marqeta.bytes, marqeta.starts[index]!, marqeta.starts[index + 1]!));
@@ -107,7 +107,7 @@ console.log(
 );
 measure('native read', readAll(nativeCodec, native));
 measure('native read, slow twin', (index) => {
-  assert(readSlow(request, native.bytes, native.starts[index]!, native.starts[index + 1]!) === null);
+  assert(readSlow(request, native.bytes, native.starts[index]!, native.starts[index + 1]!, nativeCodec.rules) === null);
   return request.amountMinor;
 });
 const nativeCopies = native.texts.map((text) => Buffer.from(text));

@@ -569,6 +569,7 @@ function replaceHold(context: Context): void {
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.chainStatus = status;
   if (status !== ChainStatus.open) return;
+  outcome.expiresAtMs = Math.max(books.chains.expiresAtMs(chain), lapsesAtMs(context));
   const added = request.amountMinor - books.chains.held(chain);
   if (added < 0) release(context, 0 - added, false);
   else {

@@ -108,4 +108,6 @@ export interface PartitionStats {
   readonly chains: number;
   readonly seenIds: number;
   readonly spendRows: number;
+  /** Messages of the native form that had a field which it does not know, by the field's name. */
+  readonly unknownFields: readonly (readonly [name: string, count: number])[];
 }

@@ -164,7 +164,7 @@ export function writeRecord(
 
   let position = offset + recordFixedBytes;
   position = writeText(target, view, position, offset + O.idLength, request.source, request.id);
-  position = writeText(target, view, position, offset + O.cardLength, request.source, request.card);
+  position = writeText(target, view, position, offset + O.cardLength, request.source, request.keptCard);
   position = writeText(target, view, position, offset + O.originalLength, request.source, request.original);
   position = writeText(target, view, position, offset + O.merchantIdLength, request.source, request.merchantId);
   position = writeText(target, view, position, offset + O.merchantNameLength, request.source, request.merchantName);

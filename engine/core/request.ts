@@ -29,6 +29,18 @@ export const amountMinorMax = 1_000_000_000_000_00;
  */
 export const fundsMinorMax = 4_000_000_000_000_000;
 
+/** Identifiers of a message that are kept otherwise than they were sent, because one of them holds a card number. */
+export interface HiddenIds {
+  /** As sent, for the answer. */
+  readonly sentId: TextSlice;
+  readonly sentOriginal: TextSlice;
+  /** The card as it is kept; Request.card is as it was sent, to be looked up. */
+  readonly keptCard: TextSlice;
+  /** The id and the original as older keys would have kept them, newest first. */
+  readonly olderIds: TextSlice[];
+  readonly olderOriginals: TextSlice[];
+}
+
 export class Request {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
@@ -68,6 +80,36 @@ export class Request {
   readonly method: TextSlice = { start: 0, end: 0 };
   readonly userToken: TextSlice = { start: 0, end: 0 };
   readonly actingUserToken: TextSlice = { start: 0, end: 0 };
+  /** Null: id, card and original are kept as they were sent, as nearly always. */
+  hidden: HiddenIds | null = null;
+  /** Fields that the protocol does not know, one bit each: see UnknownFields. */
+  unknownFields = 0;
+
+  /** Says that identifiers are kept otherwise than they were sent. @returns what to fill in */
+  hide(): HiddenIds {
+    const empty = (): TextSlice => ({ start: 0, end: 0 });
+    this.hidden = {
+      sentId: empty(),
+      sentOriginal: empty(),
+      keptCard: empty(),
+      olderIds: [],
+      olderOriginals: [],
+    };
+    return this.hidden;
+  }
+
+  /** The card as the record has it. */
+  get keptCard(): TextSlice {
+    return this.hidden === null ? this.card : this.hidden.keptCard;
+  }
+  /** The id as the sender wrote it. */
+  get sentId(): TextSlice {
+    return this.hidden === null ? this.id : this.hidden.sentId;
+  }
+  /** The original as the sender wrote it. */
+  get sentOriginal(): TextSlice {
+    return this.hidden === null ? this.original : this.hidden.sentOriginal;
+  }
 
   /** The account of a ledger command: it stands where other messages have their card, in the record too. */
   get account(): TextSlice {
@@ -89,6 +131,8 @@ export class Request {
     this.final = true;
     this.capture = false;
     this.extraHash = 0;
+    this.hidden = null;
+    this.unknownFields = 0;
     clear(this.id);
     clear(this.card);
     clear(this.original);

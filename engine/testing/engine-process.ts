@@ -23,6 +23,7 @@ export async function enginePlace(databaseUrl: string, dataDir: string): Promise
 export const testUser = 'processor';
 export const testPassword = 'password-of-tests';
 export const testToken = 'token-of-the-tests';
+export const testPanKey = 'pan-key-of-the-tests';
 
 /** Small stores and segments, so that evictions, rolls and recycling happen all the time. */
 const smallSizes: Readonly<Record<string, string>> = {
@@ -53,6 +54,7 @@ export function engineEnvironment(
     PROCESSOR_USER: testUser,
     PROCESSOR_PASSWORD: testPassword,
     ENGINE_TOKEN: testToken,
+    PAN_KEY: testPanKey,
     ...changes,
   };
 }

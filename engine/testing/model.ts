@@ -382,6 +382,9 @@ export class Model {
       case 'authorization':
       case 'advice': {
         if (about !== null && message.type === 'advice') {
+          if (about.status === 'open') {
+            about.expiresAtMs = Math.max(about.expiresAtMs, nowMs + this.#lifeOf(message));
+          }
           this.#replaceHold(about, asked, day);
           break;
         }

@@ -27,8 +27,11 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** A text and the slice that is to hold it. */
+export type TextEntry = readonly [TextSlice, string | undefined];
+
 /** Makes `texts` the request's source, each in its slice. A buffer of its own: a later message cannot overwrite it. */
-export function keepTexts(request: Request, texts: ReadonlyArray<readonly [TextSlice, string | undefined]>): void {
+export function keepTexts(request: Request, texts: readonly TextEntry[]): void {
   const bytes = Buffer.from(texts.map(([, text]) => text ?? '').join(''));
   request.source = new Uint8Array(bytes);
   let position = 0;

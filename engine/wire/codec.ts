@@ -6,6 +6,7 @@ import type { Protocol } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Reason } from '../core/reasons.js';
 import type { Request, TextSlice } from '../core/request.js';
+import type { UnknownFields } from './member-names.js';
 
 /** Why a message was refused before any decision: HTTP 400 naming the field. */
 export interface FieldError {
@@ -34,6 +35,8 @@ export function isUnsupported(refusal: Refusal): refusal is Unsupported {
 
 export interface Codec {
   readonly protocol: Protocol;
+  /** Where the names stand that Request.unknownFields has bits of; absent where unknown fields are not counted. */
+  readonly unknownFields?: UnknownFields;
   /**
    * Reads `bytes[start, end)` into `request` (after request.reset). The common shape is read in place without
    * allocating; anything unusual goes to JSON.parse and the schema, with the same verdict. Card numbers in the

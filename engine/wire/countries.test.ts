@@ -23,8 +23,20 @@ t.test('alpha-2, alpha-3 and numeric codes mean the same country', (t) => {
   t.end();
 });
 
+t.test('small letters and numbers without their zeros name a country, too', (t) => {
+  for (const [text, alpha2] of [
+    ['us', 'US'],
+    ['Usa', 'US'],
+    ['84', 'BZ'],
+    ['4', 'AF'],
+  ] as const) {
+    t.equal(country(text), alpha2, text);
+  }
+  t.end();
+});
+
 t.test('what is no country is absent', (t) => {
-  for (const text of ['', 'U', 'ZZ', 'ZZZ', 'us', 'U1', '84', '8400', '999', 'USAA', 'ÜS'])
+  for (const text of ['', 'U', 'ZZ', 'ZZZ', 'U1', '8400', '999', '0', 'USAA', 'ÜS', '@@', '[['])
     t.equal(country(text), '', text);
   t.equal(packLetters(''), 0);
   t.end();

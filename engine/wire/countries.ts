@@ -19,21 +19,22 @@ for (const [numeric, alpha2] of Object.entries(countries.getNumericCodes())) {
   byNumber[Number(numeric)] = packLetters(alpha2);
 }
 
-/** Packed alpha-2 of a country given as two or three upper-case letters or three digits; 0 when there is no such country. */
+/** Packed alpha-2 of a country given as two or three letters or as up to three digits; 0 when there is no such country. */
 export function countryOf(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  if (length !== 2 && length !== 3) return 0;
+  if (length < 1 || length > 3) return 0;
   let packed = 0;
   let number = 0;
   let letters = 0;
   for (let index = start; index < end; index++) {
     const byte = bytes[index]!;
-    if (byte >= 0x41 && byte <= 0x5a) {
-      packed = packed * 27 + (byte - 0x40);
+    const upper = byte & ~0x20;
+    if (upper >= 0x41 && upper <= 0x5a) {
+      packed = packed * 27 + (upper - 0x40);
       letters++;
     } else if (byte >= 0x30 && byte <= 0x39) number = number * 10 + (byte - 0x30);
     else return 0;
   }
   if (letters === length) return byLetters[packed]!;
-  return letters === 0 && length === 3 ? byNumber[number]! : 0;
+  return letters === 0 ? byNumber[number]! : 0;
 }

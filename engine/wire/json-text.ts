@@ -23,6 +23,27 @@ export function memberText(text: string, path: readonly string[]): TextRange | n
   return range;
 }
 
+/** Range of the whole value of a JSON text. */
+export function wholeText(text: string): TextRange {
+  return { start: skipSpace(text, 0), end: text.length };
+}
+
+/** A member's name that comes twice in the object at `range`; null when there is none, or no object. */
+export function repeatedName(text: string, range: TextRange): string | null {
+  if (text[range.start] !== '{') return null;
+  const names = new Set<string>();
+  let index = skipSpace(text, range.start + 1);
+  while (text[index] === '"') {
+    const keyEnd = stringEnd(text, index);
+    const name = JSON.parse(text.slice(index, keyEnd)) as string;
+    if (names.has(name)) return name;
+    names.add(name);
+    index = skipSpace(text, valueEndOf(text, skipSpace(text, skipSpace(text, keyEnd) + 1)));
+    if (text[index] === ',') index = skipSpace(text, index + 1);
+  }
+  return null;
+}
+
 /** `start` stands at a value. */
 function memberOf(text: string, start: number, name: string): TextRange | null {
   if (text[start] !== '{') return null;

@@ -11,11 +11,14 @@ import { MessageType, Protocol, unpackLetters } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import { idLengthMax, type Request, type TextSlice } from '../core/request.js';
-import { decodeBody, keepTexts, parseJson } from './body-text.js';
+import { decodeBody, parseJson } from './body-text.js';
 import type { Codec, FieldError } from './codec.js';
-import { panMessage } from './native-slow.js';
+import { keepIds, type PanKeys } from './hidden-ids.js';
+import { repeatedName, wholeText } from './json-text.js';
+import { shownName } from './member-names.js';
+import { panMessage, repeatedMessage } from './native-slow.js';
 import { badRequestBody, jsonContentType, problemBody, problemContentType } from './problem.js';
-import { looksLikePan } from './redact.js';
+import { isCardNumber } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern } from './schema.js';
 import { copyBytes } from './write.js';
 
@@ -48,27 +51,21 @@ const check = compileCheck(schema, descriptions);
 /** The account that a command names does not exist: nothing was decided, so nothing is remembered. */
 export const unknownAccount: FieldError = { field: 'account', message: 'names no account' };
 
-function read(request: Request, bytes: Uint8Array, start: number, end: number): FieldError | null {
+function read(request: Request, bytes: Uint8Array, start: number, end: number, panKeys: PanKeys): FieldError | null {
   request.reset(bytes, Protocol.ledger);
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
-  if (parsed === undefined) return fieldError('', descriptions);
+  if (text === null || parsed === undefined) return fieldError('', descriptions);
+  const repeated = repeatedName(text, wholeText(text));
+  if (repeated !== null) return { field: shownName(repeated), message: repeatedMessage };
   const error = check(parsed);
   if (error !== null) return error;
   const body = parsed as { id: string; type: CommandName; account: string; amount: number };
   request.type = types[body.type];
   // Adding 0 turns −0, which is an integer to JSON, into 0.
   request.amountMinor = body.amount + 0;
-  keepTexts(request, [
-    [request.id, commandIdPrefix + body.id],
-    [request.account, body.account],
-  ]);
-  if (looksLikePan(request.source, request.id.start + commandIdPrefix.length, request.id.end)) {
-    return { field: 'id', message: panMessage };
-  }
-  if (looksLikePan(request.source, request.account.start, request.account.end)) {
-    return { field: 'account', message: panMessage };
-  }
+  if (isCardNumber(body.account)) return { field: 'account', message: panMessage };
+  keepIds(request, panKeys, { id: body.id, card: body.account, original: undefined }, [], commandIdPrefix);
   return null;
 }
 
@@ -77,7 +74,10 @@ function textOf(request: Request, { start, end }: TextSlice): string {
 }
 
 function writeAnswer(target: Uint8Array, offset: number, request: Request, outcome: Outcome): number {
-  const id = textOf(request, request.id).slice(commandIdPrefix.length);
+  const id =
+    request.hidden === null
+      ? textOf(request, request.id).slice(commandIdPrefix.length)
+      : textOf(request, request.sentId);
   if (outcome.reason === Reason.duplicateConflict) return write(target, offset, conflictBody(id));
   const { availableMinor: available, heldMinor: held, postedMinor: posted } = outcome;
   const answer = {
@@ -126,17 +126,27 @@ function isUnknownAccount({ field }: FieldError): boolean {
   return field === unknownAccount.field;
 }
 
-export const ledgerCodec: Codec = {
+export function createLedgerCodec(panKeys: PanKeys): Codec {
+  return { ...ledgerWords, read: (request, bytes, start, end) => read(request, bytes, start, end, panKeys) };
+}
+
+/** The prebuilt 503 body, see Codec.unavailableBody. */
+export function commandUnavailableBody(reason: Reason, shuttingDown = false): Uint8Array {
+  if (shuttingDown) return shuttingDownBody;
+  return reason === Reason.overloaded ? overloadedBody : systemErrorBody;
+}
+
+export function commandContentType(status: number): string {
+  return status === 200 ? jsonContentType : problemContentType;
+}
+
+const ledgerWords: Omit<Codec, 'read'> = {
   protocol: Protocol.ledger,
-  read,
   writeAnswer,
   status: (outcome) => (outcome.reason === Reason.duplicateConflict ? 409 : 200),
   writeRefusal: (target, offset, _request, refusal) => write(target, offset, commandRefusalBody(refusal)),
   refusalStatus: commandRefusalStatus,
-  contentType: (status) => (status === 200 ? jsonContentType : problemContentType),
+  contentType: commandContentType,
   stampResponseTime: () => undefined,
-  unavailableBody(reason, shuttingDown = false) {
-    if (shuttingDown) return shuttingDownBody;
-    return reason === Reason.overloaded ? overloadedBody : systemErrorBody;
-  },
+  unavailableBody: commandUnavailableBody,
 };

@@ -6,18 +6,24 @@
 import { Channel, MessageType, Protocol, packLetters } from '../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../core/request.js';
-import { decodeBody, keepTexts, parseJson } from './body-text.js';
+import { decodeBody, parseJson } from './body-text.js';
 import type { FieldError, Refusal, Unsupported } from './codec.js';
 import { countryOf } from './countries.js';
-import { memberText } from './json-text.js';
+import { displayText } from './display-text.js';
+import { keepIds, type PanKeys } from './hidden-ids.js';
+import { memberText, repeatedName, wholeText } from './json-text.js';
 import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
-import { panMessage } from './native-slow.js';
-import { looksLikePan, maskCardData, maskPans } from './redact.js';
+import { shownName } from './member-names.js';
+import { panMessage, repeatedMessage } from './native-slow.js';
+import { isCardNumber, maskCardData, maskPansInText } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern, missingField } from './schema.js';
 
 const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
 /** Optional texts: null and '' are how some senders say "none". */
 const optionalToken = { type: ['string', 'null'], maxLength: idLengthMax, pattern: keptTextPattern } as const;
+
+/** A text of two or three letters or of digits, or a number: anything else names no country. */
+const country = { type: ['string', 'number', 'null'] } as const;
 
 /** Longest method name taken; the longest known has 47 characters. */
 export const methodLengthMax = 64;
@@ -53,13 +59,18 @@ const schema = {
       type: ['object', 'null'],
       properties: {
         mid: optionalToken,
-        name: { type: ['string', 'null'], maxLength: merchantNameLengthMax, pattern: keptTextPattern },
+        // Only ever shown: cleaned and cut, never refused for what stands in it.
+        name: { type: ['string', 'null'] },
         mcc: { type: ['string', 'null'], pattern: '^([0-9]{4})?$' },
-        country_code: { type: ['string', 'null'] },
+        country_code: country,
+        country,
         poi: { type: ['object', 'null'] },
       },
     },
-    pos: { type: ['object', 'null'], properties: { pan_entry_mode: { type: ['string', 'null'] } } },
+    pos: {
+      type: ['object', 'null'],
+      properties: { pan_entry_mode: { type: ['string', 'null'] }, country_code: country },
+    },
     transaction_metadata: {
       type: ['object', 'null'],
       properties: { payment_channel: { type: ['string', 'null'] } },
@@ -68,6 +79,7 @@ const schema = {
 } as const;
 
 const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
+const countryText = 'an ISO 3166 code as a string';
 const currencyText = 'an ISO 4217 code of three upper-case letters';
 const descriptions: Readonly<Record<string, string>> = {
   '': 'a JSON object in UTF-8',
@@ -84,9 +96,11 @@ const descriptions: Readonly<Record<string, string>> = {
   [`${jit}.amount`]: 'a decimal number of at least 0, with no more fraction digits than its currency has',
   card_acceptor: 'an object',
   'card_acceptor.mid': `a string of at most ${idLengthMax} characters without control characters`,
-  'card_acceptor.name': `a string of at most ${merchantNameLengthMax} characters without control characters`,
+  'card_acceptor.name': 'a string',
   'card_acceptor.mcc': 'a string of four digits (ISO 18245)',
-  'card_acceptor.country_code': 'an ISO 3166 code as a string',
+  'card_acceptor.country_code': countryText,
+  'card_acceptor.country': countryText,
+  'pos.country_code': countryText,
   'card_acceptor.poi': 'an object',
   pos: 'an object',
   'pos.pan_entry_mode': 'a string',
@@ -116,10 +130,15 @@ interface Body {
     readonly mid?: Optional<string>;
     readonly name?: Optional<string>;
     readonly mcc?: Optional<string>;
-    readonly country_code?: Optional<string>;
+    readonly country_code?: Optional<string | number>;
+    readonly country?: Optional<string | number>;
     readonly poi?: Optional<{ readonly partial_approval_capable?: unknown }>;
   }>;
-  readonly pos?: Optional<{ readonly pan_entry_mode?: Optional<string>; readonly partial_approval_capable?: unknown }>;
+  readonly pos?: Optional<{
+    readonly pan_entry_mode?: Optional<string>;
+    readonly partial_approval_capable?: unknown;
+    readonly country_code?: Optional<string | number>;
+  }>;
   readonly transaction_metadata?: Optional<{ readonly payment_channel?: Optional<string> }>;
 }
 
@@ -152,11 +171,23 @@ function isYes(value: unknown): boolean {
  * Hash of what only Marqeta's form knows of the question: method, user, acting user. FNV-1a over the bytes, 0xff (never
  * in UTF-8) after each, so that no two splits of the same bytes meet. Unsigned 32 bits.
  */
+const hashStart = 0x811c9dc5;
+
 export function extraHashOf(request: Request): number {
-  let hash = 0x811c9dc5;
+  let hash = hashStart;
   hash = hashSlice(hash, request.source, request.method.start, request.method.end);
   hash = hashSlice(hash, request.source, request.userToken.start, request.userToken.end);
   hash = hashSlice(hash, request.source, request.actingUserToken.start, request.actingUserToken.end);
+  return hash >>> 0;
+}
+
+/** The same of texts that are masked: a hash without a key must know no card number. */
+function hashOfTexts(texts: readonly string[]): number {
+  let hash = hashStart;
+  for (const text of texts) {
+    const bytes = Buffer.from(text);
+    hash = hashSlice(hash, bytes, 0, bytes.length);
+  }
   return hash >>> 0;
 }
 
@@ -166,17 +197,44 @@ function hashSlice(seed: number, bytes: Uint8Array, start: number, end: number):
   return Math.imul(hash ^ 0xff, 0x01000193);
 }
 
+/** The first of the merchant's country fields that names a country, packed; 0 when none does. */
+function countryIn(values: readonly Optional<string | number>[]): number {
+  for (const value of values) {
+    const bytes = Buffer.from(String(value ?? ''));
+    const country = countryOf(bytes, 0, bytes.length);
+    if (country !== 0) return country;
+  }
+  return 0;
+}
+
+/** The objects that are read: in each of them a member may come once. */
+const readObjects = ['', 'gpa_order', jit, 'card_acceptor', 'card_acceptor.poi', 'pos', 'transaction_metadata'];
+
+function repeatedMember(text: string): FieldError | null {
+  for (const path of readObjects) {
+    const range = path === '' ? wholeText(text) : memberText(text, path.split('.'));
+    const name = range === null ? null : repeatedName(text, range);
+    if (name === null) continue;
+    return { field: path === '' ? shownName(name) : `${path}.${shownName(name)}`, message: repeatedMessage };
+  }
+  return null;
+}
+
 const unsupportedMessage = 'names a kind of message that is not decided here; declined';
 
-/**
- * Codec.read of a JIT Funding request for any bytes. Leaves `bytes` as they are.
- */
-export function readSlow(request: Request, bytes: Uint8Array, start: number, end: number): Refusal | null {
+/** Codec.read of a JIT Funding request for any bytes. Leaves `bytes` as they are. */
+export function readSlow(
+  request: Request,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  panKeys: PanKeys,
+): Refusal | null {
   request.reset(bytes, Protocol.marqeta);
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
   if (text === null || parsed === undefined) return fieldError('', descriptions);
-  const error = check(parsed);
+  const error = repeatedMember(text) ?? check(parsed);
   if (error !== null) return error;
   const body = parsed as Body;
   const funding = body.gpa_order.jit_funding;
@@ -197,25 +255,22 @@ export function readSlow(request: Request, bytes: Uint8Array, start: number, end
     if (method === plainAuthorization && request.amountMinor === 0) request.type = MessageType.verification;
   }
   if (typeof merchant.mcc === 'string' && merchant.mcc !== '') request.mcc = Number(merchant.mcc);
-  const country = Buffer.from(merchant.country_code ?? '');
-  request.country = countryOf(country, 0, country.length);
+  request.country = countryIn([merchant.country_code, merchant.country, body.pos?.country_code]);
   request.channel = channelOf(method, body.pos?.pan_entry_mode, body.transaction_metadata?.payment_channel);
   request.partialAllowed = isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable);
-  keepTexts(request, [
-    [request.id, funding.token],
-    [request.card, body.card_token],
-    [request.original, original],
-    [request.merchantId, merchant.mid ?? undefined],
-    [request.merchantName, merchant.name ?? undefined],
+  if (isCardNumber(body.card_token)) return { field: 'card_token', message: panMessage };
+  keepIds(request, panKeys, { id: funding.token, card: body.card_token, original: original || undefined }, [
+    [request.merchantId, maskPansInText(merchant.mid ?? '')],
+    [request.merchantName, displayText(merchant.name ?? '', merchantNameLengthMax)],
     [request.method, funding.method],
     [request.userToken, funding.user_token ?? undefined],
     [request.actingUserToken, funding.acting_user_token ?? undefined],
   ]);
-  request.extraHash = extraHashOf(request);
-  const pan = panField(request);
-  if (pan !== null) return { field: pan, message: panMessage };
-  maskPans(request.source, request.merchantId.start, request.merchantId.end);
-  maskPans(request.source, request.merchantName.start, request.merchantName.end);
+  request.extraHash = hashOfTexts([
+    funding.method,
+    maskPansInText(funding.user_token ?? ''),
+    maskPansInText(funding.acting_user_token ?? ''),
+  ]);
   if (method === undefined) {
     const unsupported: Unsupported = {
       unsupported: true,
@@ -225,15 +280,6 @@ export function readSlow(request: Request, bytes: Uint8Array, start: number, end
     };
     return unsupported;
   }
-  return null;
-}
-
-/** Path of the first token field that holds a card number, or null. */
-export function panField(request: Request): string | null {
-  const { source, id, card, original } = request;
-  if (looksLikePan(source, id.start, id.end)) return `${jit}.token`;
-  if (looksLikePan(source, card.start, card.end)) return 'card_token';
-  if (looksLikePan(source, original.start, original.end)) return `${jit}.original_jit_funding_token`;
   return null;
 }
 

@@ -11,6 +11,7 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import { isUnsupported, type PortCodec } from './codec.js';
 import { countryOf } from './countries.js';
+import type { PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -26,9 +27,10 @@ import {
   skipWhitespace,
 } from './json-scan.js';
 import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
-import { extraHashOf, methodLengthMax, panField, readSlow } from './marqeta-slow.js';
+import { extraHashOf, methodLengthMax, readSlow } from './marqeta-slow.js';
+import { NamesSeen } from './member-names.js';
 import { badRequestBody, jsonContentType, problemContentType } from './problem.js';
-import { maskPans } from './redact.js';
+import { holdsPan, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
@@ -60,11 +62,19 @@ const Field = {
   panEntryMode: 1 << 20,
   posPartial: 1 << 21,
   paymentChannel: 1 << 22,
+  country: 1 << 23,
+  posCountryCode: 1 << 24,
 } as const;
 
-type Names = ReadonlyArray<readonly [Uint8Array, number]>;
-const names = (entries: Record<string, number>): Names =>
-  Object.entries(entries).map(([name, bit]) => [ascii(name), bit]);
+/** The members of an object that are read, and the names of the others that one message has there. */
+interface Names {
+  readonly known: ReadonlyArray<readonly [Uint8Array, number]>;
+  readonly others: NamesSeen;
+}
+const names = (entries: Record<string, number>): Names => ({
+  known: Object.entries(entries).map(([name, bit]) => [ascii(name), bit]),
+  others: new NamesSeen(),
+});
 
 const bodyNames = names({
   card_token: Field.cardToken,
@@ -88,17 +98,22 @@ const acceptorNames = names({
   mcc: Field.mcc,
   name: Field.name,
   country_code: Field.countryCode,
+  country: Field.country,
   poi: Field.poi,
 });
 const poiNames = names({ partial_approval_capable: Field.poiPartial });
-const posNames = names({ pan_entry_mode: Field.panEntryMode, partial_approval_capable: Field.posPartial });
+const posNames = names({
+  pan_entry_mode: Field.panEntryMode,
+  partial_approval_capable: Field.posPartial,
+  country_code: Field.posCountryCode,
+});
 const metadataNames = names({ payment_channel: Field.paymentChannel });
 
 /** The bit of the member a key names, 0 for one that is skipped. Few names per object: lengths tell most apart. */
-function fieldOf(candidates: Names, bytes: Uint8Array, start: number, end: number): number {
+function fieldOf({ known }: Names, bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  for (let index = 0; index < candidates.length; index++) {
-    const candidate = candidates[index]!;
+  for (let index = 0; index < known.length; index++) {
+    const candidate = known[index]!;
     if (candidate[0].length === length && equalsAscii(bytes, start, end, candidate[0])) return candidate[1];
   }
   return 0;
@@ -148,6 +163,9 @@ class FastReader {
   #method: Method | null = null;
   #currency = 0;
   #orderCurrency = 0;
+  #country = 0;
+  #acceptorCountry = 0;
+  #posCountry = 0;
   #amountStart = 0;
   #amountEnd = 0;
   #entryChannel: Channel = Channel.absent;
@@ -165,6 +183,9 @@ class FastReader {
     this.#method = null;
     this.#currency = 0;
     this.#orderCurrency = 0;
+    this.#country = 0;
+    this.#acceptorCountry = 0;
+    this.#posCountry = 0;
     this.#entryChannel = Channel.absent;
     this.#paymentAtm = false;
     this.#paymentEcommerce = false;
@@ -192,12 +213,19 @@ class FastReader {
     if (method.atm || this.#paymentAtm) request.channel = Channel.atm;
     else request.channel = this.#paymentEcommerce ? Channel.ecommerce : this.#entryChannel;
     request.partialAllowed = this.#partial;
+    request.country = this.#country !== 0 ? this.#country : this.#acceptorCountry;
+    if (request.country === 0) request.country = this.#posCountry;
     request.extraHash = extraHashOf(request);
-    if (panField(request) !== null) return false;
+    if (this.#holdsPan(request.id) || this.#holdsPan(request.card) || this.#holdsPan(request.original)) return false;
+    if (this.#holdsPan(request.userToken) || this.#holdsPan(request.actingUserToken)) return false;
     // Last: from here on the message is taken, so the slow reader never meets half-masked bytes.
     maskPans(this.#bytes, request.merchantId.start, request.merchantId.end);
     maskPans(this.#bytes, request.merchantName.start, request.merchantName.end);
     return true;
+  }
+
+  #holdsPan({ start, end }: TextSlice): boolean {
+    return holdsPan(this.#bytes, start, end);
   }
 
   /** `start` stands at a value that should be an object. Position after it, or −1. Depth is bounded by the name lists. */
@@ -206,6 +234,7 @@ class FastReader {
     const end = this.#end;
     let index = firstMember(bytes, start, end);
     if (index < 0) return -1;
+    candidates.others.reset();
     for (;;) {
       const keyStart = index + 1;
       const keyEnd = plainStringEnd(bytes, keyStart, end);
@@ -213,9 +242,11 @@ class FastReader {
       index = afterColon(bytes, keyEnd + 1, end);
       if (index < 0) return -1;
       const field = fieldOf(candidates, bytes, keyStart, keyEnd);
-      if (field === 0) index = skipValue(bytes, index, end);
-      else {
-        // JSON.parse lets the last of two equal keys win; the slow reader sorts that out.
+      if (field === 0) {
+        if (!candidates.others.add(bytes, keyStart, keyEnd)) return -1;
+        index = skipValue(bytes, index, end);
+      } else {
+        // The slow reader says which member comes twice.
         if ((this.#seen & field) !== 0) return -1;
         this.#seen |= field;
         index = this.#readField(field, index);
@@ -325,7 +356,9 @@ class FastReader {
     if (bytes[index] !== quote) return -1;
     const wordEnd = plainStringEnd(bytes, index + 1, this.#end);
     if (wordEnd < 0) return -1;
-    if (field === Field.countryCode) this.#request.country = countryOf(bytes, index + 1, wordEnd);
+    if (field === Field.countryCode) this.#country = countryOf(bytes, index + 1, wordEnd);
+    else if (field === Field.country) this.#acceptorCountry = countryOf(bytes, index + 1, wordEnd);
+    else if (field === Field.posCountryCode) this.#posCountry = countryOf(bytes, index + 1, wordEnd);
     else if (field === Field.paymentChannel) {
       this.#paymentAtm = equalsAscii(bytes, index + 1, wordEnd, paymentChannelAtm);
       this.#paymentEcommerce = equalsAscii(bytes, index + 1, wordEnd, paymentChannelEcommerce);
@@ -361,14 +394,14 @@ const piece = {
 
 /** `{"jit_funding":{…,"amount":84.20`: what every answer echoes. Returns the position after it. */
 function writeEcho(target: Uint8Array, offset: number, request: Request, amountMinor: number): number {
-  const { source } = request;
+  const { source, sentId } = request;
   let at = copyBytes(target, offset, piece.token);
-  at = writeEscaped(target, at, source, request.id.start, request.id.end);
+  at = writeEscaped(target, at, source, sentId.start, sentId.end);
   at = copyBytes(target, at, piece.method);
   at = writeEscaped(target, at, source, request.method.start, request.method.end);
   at = writeMember(target, at, piece.userToken, source, request.userToken);
   at = writeMember(target, at, piece.actingUserToken, source, request.actingUserToken);
-  at = writeMember(target, at, piece.originalToken, source, request.original);
+  at = writeMember(target, at, piece.originalToken, source, request.sentOriginal);
   at = copyBytes(target, at, piece.amount);
   return at + writeDecimal(target, at, amountMinor, exponentOf(request.currency));
 }
@@ -412,14 +445,14 @@ export interface MarqetaCodec extends PortCodec {
   readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean;
 }
 
-export function createMarqetaCodec(): MarqetaCodec {
+export function createMarqetaCodec(panKeys: PanKeys): MarqetaCodec {
   const reader = new FastReader();
   return {
     protocol: Protocol.marqeta,
     path: '/marqeta/jit',
     readFast: (request, bytes, start, end) => reader.read(request, bytes, start, end),
     read: (request, bytes, start, end) =>
-      reader.read(request, bytes, start, end) ? null : readSlow(request, bytes, start, end),
+      reader.read(request, bytes, start, end) ? null : readSlow(request, bytes, start, end, panKeys),
     writeAnswer,
     status: (outcome) => (outcome.approved ? 200 : 402),
     writeRefusal(target, offset, request, refusal) {

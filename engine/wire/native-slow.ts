@@ -3,15 +3,22 @@
  * reader in native.ts does not take, and it is the reference that reader is fuzzed against.
  */
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
+import { exponentOf } from '../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../core/request.js';
-import { decodeBody, keepTexts, parseJson } from './body-text.js';
+import { decodeBody, parseJson } from './body-text.js';
 import type { FieldError } from './codec.js';
 import { isDateTime } from './date-time.js';
-import { looksLikePan, maskPans } from './redact.js';
+import { displayText } from './display-text.js';
+import { keepIds, type PanKeys } from './hidden-ids.js';
+import { memberText, repeatedName, wholeText } from './json-text.js';
+import { nearestName, shownName, type UnknownFields } from './member-names.js';
+import { isCardNumber, maskPansInText } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern, missingField } from './schema.js';
 
-/** What a token field that holds a card number is told. */
-export const panMessage = 'looks like a card number; send a token';
+/** Answers a card token that is a card number. */
+export const panMessage = 'is a card number, which is never kept; send the token of the card';
+/** Answers a message that has a member twice: which of the two was meant? */
+export const repeatedMessage = 'comes twice in the message; send it once';
 
 /** Names a sender may use: the internal types that follow advice are not among them. */
 const typeNames = messageTypeNames.slice(MessageType.authorization, MessageType.advice + 1);
@@ -33,7 +40,8 @@ const schema = {
       type: 'object',
       properties: {
         id: token,
-        name: { type: 'string', minLength: 1, maxLength: merchantNameLengthMax, pattern: keptTextPattern },
+        // Only ever shown: cleaned and cut, never refused for what stands in it.
+        name: { type: ['string', 'null'] },
         mcc: { type: 'string', pattern: '^[0-9]{4}$' },
         country: { type: 'string', pattern: '^[A-Z]{2}$' },
       },
@@ -53,10 +61,10 @@ const descriptions = {
   card: text64,
   original: text64,
   amount: `an integer of minor units, 0 to ${Number.MAX_SAFE_INTEGER}`,
-  currency: 'an ISO 4217 code of three upper-case letters',
+  currency: 'a currency of ISO 4217 in upper-case letters, such as USD',
   merchant: 'an object',
   'merchant.id': text64,
-  'merchant.name': `a string of 1 to ${merchantNameLengthMax} characters without control characters`,
+  'merchant.name': 'a string',
   'merchant.mcc': 'a string of four digits (ISO 18245)',
   'merchant.country': 'an ISO 3166 code of two upper-case letters',
   channel: `one of ${channels.join(', ')}`,
@@ -77,7 +85,7 @@ interface Body {
   readonly currency?: string;
   readonly merchant?: {
     readonly id?: string;
-    readonly name?: string;
+    readonly name?: string | null;
     readonly mcc?: string;
     readonly country?: string;
   };
@@ -103,13 +111,55 @@ export function needsOriginal(type: MessageType): boolean {
   return type === MessageType.incremental || type === MessageType.reversal;
 }
 
+/** What both readers of the native form go by. */
+export interface NativeRules {
+  readonly panKeys: PanKeys;
+  /** An unknown field refuses the message. */
+  readonly strictFields: boolean;
+  readonly unknownFields: UnknownFields;
+}
+
+const bodyNames = Object.keys(schema.properties);
+const merchantNames = Object.keys(schema.properties.merchant.properties);
+export const merchantParent = 'merchant.';
+
+/** The first member that comes twice, or one that is unknown where that is refused. Counts the unknown ones. */
+function nameError(request: Request, text: string, parsed: unknown, rules: NativeRules): FieldError | null {
+  const merchant = memberText(text, ['merchant']);
+  for (const [parent, range, known] of [
+    ['', wholeText(text), bodyNames],
+    [merchantParent, merchant, merchantNames],
+  ] as const) {
+    if (range === null) continue;
+    const repeated = repeatedName(text, range);
+    if (repeated !== null) return { field: parent + shownName(repeated), message: repeatedMessage };
+    const object = (parent === '' ? parsed : (parsed as { merchant: unknown }).merchant) as object;
+    if (typeof object !== 'object' || object === null || Array.isArray(object)) continue;
+    for (const name of Object.keys(object)) {
+      if (known.includes(name)) continue;
+      request.unknownFields |= rules.unknownFields.bitOfText(parent, name);
+      if (!rules.strictFields) continue;
+      const nearest = nearestName(name, known);
+      const hint = nearest === null ? `known are ${known.join(', ')}` : `did you mean ${parent}${nearest}?`;
+      return { field: parent + shownName(name), message: `is not a field of this message; ${hint}` };
+    }
+  }
+  return null;
+}
+
 /** Codec.read of the native form for any bytes. Leaves `bytes` as they are. */
-export function readSlow(request: Request, bytes: Uint8Array, start: number, end: number): FieldError | null {
+export function readSlow(
+  request: Request,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  rules: NativeRules,
+): FieldError | null {
   request.reset(bytes, Protocol.native);
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
-  if (parsed === undefined) return fieldError('', descriptions);
-  const error = check(parsed);
+  if (text === null || parsed === undefined) return fieldError('', descriptions);
+  const error = nameError(request, text, parsed, rules) ?? check(parsed);
   if (error !== null) return error;
   const body = parsed as Body;
 
@@ -120,12 +170,15 @@ export function readSlow(request: Request, bytes: Uint8Array, start: number, end
     if (body.currency === undefined) return missingField('currency');
   }
   if (body.at !== undefined && !isDateTime(body.at)) return fieldError('at', descriptions);
+  const currency = body.currency === undefined ? 0 : packLetters(body.currency);
+  if (currency !== 0 && exponentOf(currency) < 0) return fieldError('currency', descriptions);
+  if (isCardNumber(body.card)) return { field: 'card', message: panMessage };
 
   const merchant = body.merchant ?? {};
   request.type = type;
   // Adding 0 turns −0, which is an integer to JSON, into 0.
   if (body.amount !== undefined) request.amountMinor = body.amount + 0;
-  if (body.currency !== undefined) request.currency = packLetters(body.currency);
+  request.currency = currency;
   if (merchant.mcc !== undefined) request.mcc = Number(merchant.mcc);
   if (merchant.country !== undefined) request.country = packLetters(merchant.country);
   if (body.channel !== undefined) {
@@ -133,19 +186,10 @@ export function readSlow(request: Request, bytes: Uint8Array, start: number, end
   }
   request.partialAllowed = body.partialAllowed ?? false;
   request.final = body.final ?? true;
-  keepTexts(request, [
-    [request.id, body.id],
-    [request.card, body.card],
-    [request.original, body.original],
-    [request.merchantId, merchant.id],
-    [request.merchantName, merchant.name],
+  keepIds(request, rules.panKeys, { id: body.id, card: body.card, original: body.original }, [
+    [request.merchantId, merchant.id === undefined ? undefined : maskPansInText(merchant.id)],
+    [request.merchantName, displayText(merchant.name ?? '', merchantNameLengthMax)],
     [request.at, body.at],
   ]);
-  for (const field of ['id', 'card', 'original'] as const) {
-    const slice = request[field];
-    if (looksLikePan(request.source, slice.start, slice.end)) return { field, message: panMessage };
-  }
-  maskPans(request.source, request.merchantId.start, request.merchantId.end);
-  maskPans(request.source, request.merchantName.start, request.merchantName.end);
   return null;
 }

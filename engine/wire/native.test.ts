@@ -5,9 +5,12 @@ import { Outcome } from '../core/outcome.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import { Request } from '../core/request.js';
 import { answerBytesMax } from './codec.js';
-import { nativeCodec, patchResponseTime, readFast, responseTimeBytes } from './native.js';
+import { PanKeys } from './hidden-ids.js';
+import { createNativeCodec, patchResponseTime, readFast, responseTimeBytes } from './native.js';
 import { readSlow } from './native-slow.js';
+import { holdsPan } from './redact.js';
 import { seen, textOf } from './testing/same-request.js';
+import { nativeCodec, testPanKeys } from './testing/test-codecs.js';
 
 const plain = {
   id: 'q-1',
@@ -28,7 +31,7 @@ const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))
 function read(text: string | Uint8Array): { request: Request; field: string | null; message: string } {
   const bytes = typeof text === 'string' ? bytesOf(text) : text;
   const slowRequest = new Request();
-  const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length);
+  const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length, nativeCodec.rules);
   const request = new Request();
   const refusal = nativeCodec.read(request, bytes, 0, bytes.length);
   t.same(refusal, slow, 'both readers say the same');
@@ -39,7 +42,7 @@ function read(text: string | Uint8Array): { request: Request; field: string | nu
 t.test('the common shape is read in place, every field of it', (t) => {
   const bytes = bytesOf(JSON.stringify(plain));
   const request = new Request();
-  t.equal(readFast(request, bytes, 0, bytes.length), true);
+  t.equal(readFast(request, bytes, 0, bytes.length, nativeCodec.rules), true);
   t.equal(request.source, bytes);
   t.match(seen(request), {
     type: MessageType.authorization,
@@ -80,15 +83,15 @@ t.test('every malformed field is named', (t) => {
   const badText = ['', long65, 5, null, true, {}, [], 'a\u0000b', 'tab\t', 'del\u007f', '\ud800', '\udc00x'];
   const badAmount = [-1, 1.5, '1250', null, true, [], {}, 2 ** 53];
   const table: ReadonlyArray<readonly [string, readonly unknown[]]> = [
-    ['id', [...badText, undefined, '4111111111111111', '4111-1111 1111-1111', 'q 378282246310005']],
-    ['card', [...badText, undefined, '4111111111111111']],
-    ['original', [...badText, '5500005555555559']],
+    ['id', [...badText, undefined]],
+    ['card', [...badText, undefined, '4111111111111111', '4111 1111_1111.1111/12']],
+    ['original', badText],
     ['type', [undefined, null, 1, '', 'Authorization', 'expiry', 'late', 'authorization ', 'balanceInquiry']],
     ['amount', [...badAmount, undefined]],
-    ['currency', [undefined, null, 840, '', 'US', 'USDX', 'usd', 'US1', 'É12']],
+    ['currency', [undefined, null, 840, '', 'US', 'USDX', 'usd', 'US1', 'É12', 'ZZZ', 'QQQ']],
     ['merchant', [null, 'm', 1, [], true]],
     ['merchant.id', badText],
-    ['merchant.name', ['', 'n'.repeat(129), 1, null, 'a\u001fb', '\ud83d']],
+    ['merchant.name', [1, true, [], {}]],
     ['merchant.mcc', ['', '541', '54111', '54 1', 5411, null, '５４１１']],
     ['merchant.country', ['', 'U', 'USA', 'us', 'U1', 840, null]],
     ['channel', ['', 'CHIP', 'swipe', null, 1, 'internal']],
@@ -190,18 +193,166 @@ t.test('unusual spellings of a good message mean the same', (t) => {
     text.replace('1250', '12500E-1'),
     text.replace('"id"', '"\\u0069d"'),
     text.replace('q-1', 'q\\u002d1'),
-    text.replace('{"id"', '{"id":5,"amount":-1,"id"'),
     text.replace('{"id"', '{"extra":{"deep":[1,2.5e-3,"\\n\\ud800é",null,{}]},"id"'),
     text.replace('{"id"', '{"__proto__":{"id":"x"},"id"'),
     text.replace('{"id"', `{"x":${'['.repeat(5000)}${']'.repeat(5000)},"id"`),
   ];
   for (const variant of same) t.same(seen(read(variant).request), seen(read(text).request), variant.slice(0, 60));
-  // The last of two merchants wins whole; nothing of the first shows through.
-  const twice = read(text.replace('"channel"', '"merchant":{"name":"B"},"channel"')).request;
-  t.match(seen(twice), { merchantId: '', merchantName: 'B', mcc: -1, country: 0 });
   t.equal(read(text.replace('1250', '-0')).request.amountMinor, 0);
   t.equal(Object.is(read(text.replace('1250', '-0')).request.amountMinor, 0), true);
   t.equal(read(text.replace('1250', '9007199254740991')).request.amountMinor, Number.MAX_SAFE_INTEGER);
+  t.end();
+});
+
+t.test('a member that comes twice refuses the message by its name, known or not', (t) => {
+  const text = JSON.stringify(plain);
+  const table: ReadonlyArray<readonly [string, string]> = [
+    [text.replace('"amount":1250', '"amount":1,"amount":999'), 'amount'],
+    [text.replace('"amount":1250', '"amount":1250,"amount":1250'), 'amount'],
+    [text.replace('"amount":1250', '"amount":1250,"amo\\u0075nt":1250'), 'amount'],
+    [text.replace('"channel"', '"merchant":{"name":"B"},"channel"'), 'merchant'],
+    [text.replace('"mcc"', '"mcc":"0001","mcc"'), 'merchant.mcc'],
+    [text.replace('{"id"', '{"x":1,"x":1,"id"'), 'x'],
+    [text.replace('"mcc"', '"y":1,"z":2,"y":1,"mcc"'), 'merchant.y'],
+    [text.replace('{"id"', '{"id":5,"id"'), 'id'],
+    [text.replace('{"id"', '{"":5,"":5,"id"'), ''],
+  ];
+  for (const [body, name] of table) {
+    const { field, message } = read(body);
+    t.equal(field, name, body);
+    t.match(message, /comes twice/);
+  }
+  const many = Array.from({ length: 200 }, (_, index) => `"field${index}":${index}`);
+  t.equal(read(text.replace('{"id"', `{${many.join(',')},"id"`)).field, null);
+  t.equal(read(text.replace('{"id"', `{${many.join(',')},"field7":0,"id"`)).field, 'field7');
+  t.equal(read(text.replace('{"id"', '{"x":{"a":1,"a":2},"id"')).field, null, 'what is not read may say what it likes');
+  t.notMatch(read(text.replace('{"id"', '{"4111111111111111":1,"4111111111111111":1,"id"')).field, /\d{13}/);
+  t.end();
+});
+
+t.test('an unknown field is counted by its name, and refused with the nearest known one where that is wished', (t) => {
+  const codec = createNativeCodec({ panKeys: testPanKeys });
+  const strict = createNativeCodec({ panKeys: testPanKeys, strictFields: true });
+  const message = { id: 'a', type: 'clearing', card: 'c', amount: 1, currency: 'USD' };
+  const table: ReadonlyArray<readonly [object, string, RegExp]> = [
+    [{ ...message, orginal: 'o' }, 'orginal', /did you mean original\?/],
+    [{ ...message, merchnt: { mcc: '5411' } }, 'merchnt', /did you mean merchant\?/],
+    [{ ...message, merchant: { MCC: '5411' } }, 'merchant.MCC', /did you mean merchant\.mcc\?/],
+    [{ ...message, partial_allowed: true }, 'partial_allowed', /did you mean partialAllowed\?/],
+    [{ type: 'reversal', id: 'a', card: 'c', orignial: 'o' }, 'orignial', /did you mean original\?/],
+    [{ ...message, whatever: [1] }, 'whatever', /known are id, type/],
+    [{ ...message, 'pan 4111111111111111\u202e': 1 }, 'pan ************1111', /is not a field/],
+  ];
+  for (const [body, name, words] of table) {
+    const request = new Request();
+    const bytes = bytesOf(JSON.stringify(body));
+    const refusal = strict.read(request, bytes.slice(), 0, bytes.length);
+    t.equal(refusal?.field, name);
+    t.match(refusal?.message, words);
+    codec.read(request, bytes, 0, bytes.length);
+    const counted = codec.rules.unknownFields.names.filter((_, bit) => (request.unknownFields & (1 << bit)) !== 0);
+    t.same(counted, [name]);
+  }
+  const known = bytesOf(JSON.stringify(plain));
+  const request = new Request();
+  t.equal(strict.read(request, known, 0, known.length), null);
+  t.equal(request.source, known, 'read in place');
+  // However many names are sent, few are kept.
+  for (let index = 0; index < 100; index++) {
+    const bytes = bytesOf(JSON.stringify({ ...plain, [`unknown${index}`]: 1 }));
+    codec.read(request, bytes, 0, bytes.length);
+  }
+  t.equal(codec.rules.unknownFields.names.length, 31);
+  t.equal(codec.rules.unknownFields.names[30], 'other');
+  t.equal(request.unknownFields, 1 << 30);
+  t.end();
+});
+
+t.test('an id that holds a card number is kept as a hash and answered as it was sent', (t) => {
+  for (const id of [
+    'auth4111111111111111',
+    '0004111111111111111',
+    '4111.1111.1111.1111',
+    '4111_1111/1111-1111',
+    '4111\u00a01111\u20131111  1111',
+    '４１１１１１１１１１１１１１１１',
+    '41111111111111111226',
+    '2200700012345673',
+    'c0.4546743544545123',
+  ]) {
+    for (const type of ['authorization', 'reversal']) {
+      const text = JSON.stringify({ ...plain, type, id, original: `o ${id}`, card: `card-${id}` });
+      const { request, field } = read(text);
+      t.equal(field, null, id);
+      t.match(textOf(request, request.id), /^hidden_[a-p]{40}$/);
+      t.match(textOf(request, request.original), /^hidden_[a-p]{40}$/);
+      t.match(textOf(request, request.keptCard), /^hidden_[a-p]{40}$/);
+      t.equal(textOf(request, request.card), `card-${id}`, 'the card is looked up as it was sent');
+      t.notOk(holdsPan(request.source, request.id.start, request.id.end));
+      const kept = textOf(request, request.id);
+      t.equal(textOf(read(text).request, request.id), kept, 'the same id has the same hash');
+      const said = JSON.parse(answer(approved(), request, kept)) as Record<string, unknown>;
+      t.match(said, { id, authorizationId: id });
+      const follows = JSON.parse(answer(approved(), request, textOf(request, request.original)));
+      t.equal(follows.authorizationId, `o ${id}`);
+      t.equal(JSON.parse(answer(approved(), request, 'another')).authorizationId, 'another');
+    }
+  }
+  const other = createNativeCodec({ panKeys: new PanKeys(['another key', 'key-of-the-tests']) });
+  const bytes = bytesOf(JSON.stringify({ ...plain, id: '4111111111111111' }));
+  const request = new Request();
+  other.read(request, bytes.slice(), 0, bytes.length);
+  const { request: before } = read(bytes);
+  t.not(textOf(request, request.id), textOf(before, before.id), 'another key, another hash');
+  t.equal(textOf(request, request.hidden!.olderIds[0]!), textOf(before, before.id), 'the older key still finds it');
+  t.end();
+});
+
+t.test('no card token is refused for digits that it merely holds', (t) => {
+  for (const card of ['auth4111111111111111', '7d1e4c2a-4111-1111-1111-11111111b001', '4111111111111112', '1234']) {
+    t.equal(read(JSON.stringify({ ...plain, card })).field, null, card);
+  }
+  t.end();
+});
+
+t.test('a merchant name is cleaned and cut, and never refused', (t) => {
+  const table: ReadonlyArray<readonly [string | null, string]> = [
+    ['Corner\u0000 Store\u001f', 'Corner Store'],
+    ['two\r\nlines\u0085here', 'two  lines here'],
+    ['\u202eerotS renroC\u2066', 'erotS renroC'],
+    ['C1 \u009b31m', 'C1 31m'],
+    ['half \ud83d', 'half \ufffd'],
+    ['é'.repeat(200), 'é'.repeat(128)],
+    ['n'.repeat(129), 'n'.repeat(128)],
+    [`${'n'.repeat(120)}4111111111111111`, `${'n'.repeat(120)}********`],
+    ['4111\u200b1111\u00001111 1111', '************ 1111'.replace('************', '************')],
+    ['', ''],
+    ['\u0000', ''],
+    [null, ''],
+  ];
+  for (const [name, kept] of table) {
+    const { request, field } = read(JSON.stringify({ ...plain, merchant: { ...plain.merchant, name } }));
+    t.equal(field, null, JSON.stringify(name));
+    t.equal(textOf(request, request.merchantName), kept);
+  }
+  t.end();
+});
+
+t.test('the same bytes read again are the same question, however often their texts were masked', (t) => {
+  const text = JSON.stringify({
+    ...plain,
+    merchant: { id: '4419834459135033 942472608929', name: 'SHOP 4419834459135033 942472608929' },
+  });
+  const bytes = bytesOf(text);
+  const first = new Request();
+  t.equal(nativeCodec.read(first, bytes, 0, bytes.length), null);
+  const before = seen(first);
+  for (let times = 0; times < 3; times++) {
+    const again = new Request();
+    t.equal(nativeCodec.read(again, bytes, 0, bytes.length), null);
+    t.same(seen(again), before);
+  }
+  t.notMatch(textOf(first, first.merchantName), /\d{5}/);
   t.end();
 });
 

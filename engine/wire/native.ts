@@ -4,12 +4,13 @@
  */
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol } from '../core/codes.js';
 import { detailName, detailNone } from '../core/limit-names.js';
-import { writeInteger } from '../core/money.js';
+import { exponentOf, writeInteger } from '../core/money.js';
 import { type Outcome, responseCode } from '../core/outcome.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import type { PortCodec, Refusal } from './codec.js';
 import { isCommonDateTime } from './date-time.js';
+import type { PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -26,7 +27,8 @@ import {
   skipWhitespace,
   trueEnd,
 } from './json-scan.js';
-import { needsAmount, needsOriginal, readSlow } from './native-slow.js';
+import { NamesSeen, UnknownFields } from './member-names.js';
+import { merchantParent, type NativeRules, needsAmount, needsOriginal, readSlow } from './native-slow.js';
 import {
   badRequestBody,
   jsonContentType,
@@ -35,7 +37,7 @@ import {
   shuttingDownBody,
   systemErrorBody,
 } from './problem.js';
-import { looksLikePan, maskPans } from './redact.js';
+import { holdsPan, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
@@ -162,12 +164,17 @@ function readText(bytes: Uint8Array, index: number, end: number, slice: TextSlic
   return textEnd + 1;
 }
 
+/** Unknown names of the body and of its merchant: those of the message in hand. */
+const unknownInBody = new NamesSeen();
+const unknownInMerchant = new NamesSeen();
+
 /**
  * Reads the common shape in place.
  * @returns false when it is not sure, and then `request` is half filled and the slow reader decides.
  */
-export function readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean {
+export function readFast(request: Request, bytes: Uint8Array, start: number, end: number, rules: NativeRules): boolean {
   request.reset(bytes, Protocol.native);
+  unknownInBody.reset();
   let seen = 0;
   let index = firstMember(bytes, skipWhitespace(bytes, start, end), end);
   if (index < 0) return false;
@@ -178,7 +185,7 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
     index = afterColon(bytes, keyEnd + 1, end);
     if (index < 0) return false;
     const field = fieldOf(bytes, keyStart, keyEnd);
-    // JSON.parse lets the last of two equal keys win; here the slow reader sorts that out.
+    // The slow reader says which member comes twice.
     if ((seen & field) !== 0) return false;
     seen |= field;
     switch (field) {
@@ -238,9 +245,11 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
         break;
       }
       case Field.merchant:
-        index = readMerchant(request, bytes, index, end);
+        index = readMerchant(request, bytes, index, end, rules);
         break;
       default:
+        if (rules.strictFields || !unknownInBody.add(bytes, keyStart, keyEnd)) return false;
+        request.unknownFields |= rules.unknownFields.bitOf('', bytes, keyStart, keyEnd);
         index = skipValue(bytes, index, end);
     }
     if (index < 0) return false;
@@ -257,10 +266,11 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
   if (needsAmount(request.type)) required |= Field.amount | Field.currency;
   if (needsOriginal(request.type)) required |= Field.original;
   if ((seen & required) !== required) return false;
+  if (request.currency !== 0 && exponentOf(request.currency) < 0) return false;
   if (
-    looksLikePan(bytes, request.id.start, request.id.end) ||
-    looksLikePan(bytes, request.card.start, request.card.end) ||
-    looksLikePan(bytes, request.original.start, request.original.end)
+    holdsPan(bytes, request.id.start, request.id.end) ||
+    holdsPan(bytes, request.card.start, request.card.end) ||
+    holdsPan(bytes, request.original.start, request.original.end)
   ) {
     return false;
   }
@@ -271,7 +281,8 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
 }
 
 /** `index` stands at the merchant's value. Position after it, or −1. */
-function readMerchant(request: Request, bytes: Uint8Array, start: number, end: number): number {
+function readMerchant(request: Request, bytes: Uint8Array, start: number, end: number, rules: NativeRules): number {
+  unknownInMerchant.reset();
   let seen = 0;
   let index = firstMember(bytes, start, end);
   if (index < 0) return -1;
@@ -310,6 +321,8 @@ function readMerchant(request: Request, bytes: Uint8Array, start: number, end: n
         break;
       }
       default:
+        if (rules.strictFields || !unknownInMerchant.add(bytes, keyStart, keyEnd)) return -1;
+        request.unknownFields |= rules.unknownFields.bitOf(merchantParent, bytes, keyStart, keyEnd);
         index = skipValue(bytes, index, end);
     }
     if (index < 0) return -1;
@@ -391,7 +404,8 @@ function writeAnswer(
 ): number {
   if (outcome.reason === Reason.duplicateConflict) return writeConflict(target, offset, request);
   let at = copyBytes(target, offset, piece.id);
-  at = writeEscaped(target, at, request.source, request.id.start, request.id.end);
+  const { sentId } = request;
+  at = writeEscaped(target, at, request.source, sentId.start, sentId.end);
   at = copyBytes(target, at, (outcome.approved ? piece.approved : piece.declined)[outcome.reason]!);
   if (outcome.detail !== detailNone) at = copyBytes(target, at, detailPiece(outcome.detail));
   at = copyBytes(target, at, piece.responseCode);
@@ -400,7 +414,7 @@ function writeAnswer(
   target[at++] = code.charCodeAt(1);
   if (rootId.end > rootId.start) {
     at = copyBytes(target, at, piece.authorizationId);
-    at = writeEscaped(target, at, rootSource, rootId.start, rootId.end);
+    at = writeRoot(target, at, request, rootSource, rootId);
     at = copyBytes(target, at, piece.amount);
   } else at = copyBytes(target, at, piece.authorizationIdNull);
   at += writeInteger(target, at, outcome.amountMinor);
@@ -418,18 +432,57 @@ function writeAnswer(
   return at - offset;
 }
 
+/** The root's id: as the message wrote it, where it is hidden and the message named it. */
+function writeRoot(target: Uint8Array, at: number, request: Request, source: Uint8Array, root: TextSlice): number {
+  if (request.hidden !== null) {
+    if (sameText(request.source, request.id, source, root)) {
+      return writeEscaped(target, at, request.source, request.sentId.start, request.sentId.end);
+    }
+    if (sameText(request.source, request.original, source, root)) {
+      return writeEscaped(target, at, request.source, request.sentOriginal.start, request.sentOriginal.end);
+    }
+  }
+  return writeEscaped(target, at, source, root.start, root.end);
+}
+
+function sameText(a: Uint8Array, aSlice: TextSlice, b: Uint8Array, bSlice: TextSlice): boolean {
+  const length = aSlice.end - aSlice.start;
+  if (bSlice.end - bSlice.start !== length) return false;
+  for (let index = 0; index < length; index++) if (a[aSlice.start + index] !== b[bSlice.start + index]) return false;
+  return true;
+}
+
 function writeConflict(target: Uint8Array, offset: number, request: Request): number {
   let at = copyBytes(target, offset, piece.conflict);
-  at = writeEscaped(target, at, request.source, request.id.start, request.id.end);
+  const { sentId } = request;
+  at = writeEscaped(target, at, request.source, sentId.start, sentId.end);
   return copyBytes(target, at, piece.conflictEnd) - offset;
 }
 
-export const nativeCodec: PortCodec = {
+export interface NativeOptions {
+  readonly panKeys: PanKeys;
+  /** An unknown field refuses the message, instead of being counted. Default false. */
+  readonly strictFields?: boolean;
+}
+
+export interface NativeCodec extends PortCodec {
+  readonly rules: NativeRules;
+}
+
+export function createNativeCodec({ panKeys, strictFields = false }: NativeOptions): NativeCodec {
+  const rules: NativeRules = { panKeys, strictFields, unknownFields: new UnknownFields() };
+  return {
+    ...nativeWords,
+    rules,
+    unknownFields: rules.unknownFields,
+    read: (request, bytes, start, end): Refusal | null =>
+      readFast(request, bytes, start, end, rules) ? null : readSlow(request, bytes, start, end, rules),
+  };
+}
+
+const nativeWords: Omit<PortCodec, 'read'> = {
   protocol: Protocol.native,
   path: '/v1/authorizations',
-  read(request: Request, bytes: Uint8Array, start: number, end: number): Refusal | null {
-    return readFast(request, bytes, start, end) ? null : readSlow(request, bytes, start, end);
-  },
   writeAnswer,
   status: (outcome) => (outcome.reason === Reason.duplicateConflict ? 409 : 200),
   writeRefusal: (target, offset, _request, refusal) => copyBytes(target, offset, badRequestBody(refusal)) - offset,

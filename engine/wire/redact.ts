@@ -1,77 +1,126 @@
 /**
- * The only place that knows what card data looks like. Three uses: a token field that holds a card number is refused
- * (looksLikePan), a merchant's text is masked in its bytes before it is journaled (maskPans), a log line is masked as a
- * whole (maskCardData).
+ * The only place that knows what card data looks like. Free text is masked before it is kept (maskPans, maskPansInText),
+ * identifiers that hold a card number are kept as keyed hashes (holdsPan, textHoldsPan, see hidden-ids.ts), a card token
+ * that is a card number is refused (isCardNumber), and a log line is masked as a whole (maskCardData).
  *
- * A card number (PAN) here is 13–19 digits of a known network's range with that network's length and a valid Luhn
- * digit, digits grouped at will by single spaces or dashes. About one random 16-digit number in thirty passes all of it:
- * senders must not make tokens of bare digits of those lengths.
+ * A card number (PAN) here is any 13–19 neighbouring digits that begin like a network's number, have a length which that
+ * network issues, and a valid Luhn digit. Whatever is neither letter nor digit may stand between the digits. Of numbers
+ * that pass by chance there are many (one in twenty of 16 digits): being masked or hashed costs them nothing, and no
+ * purchase is declined for it.
+ *
+ * Masking twice changes nothing: every such window of digits is masked at once, down to its last four digits, and a
+ * masked digit parts the rest. So digits that are still neighbours afterwards were a window before, and not one.
  */
+import { lengthsByPrefix, panDigitsMax, panDigitsMin } from './issuers.js';
 
 const digitZero = 0x30;
-const panDigitsMin = 13;
-const panDigitsMax = 19;
+const star = 0x2a;
+const panDigitsKept = 4;
 
-/** 1: a digit. 2: a separator within a PAN (space, dash). 0: anything else ends one. */
-const classes = new Uint8Array(256);
-for (let byte = digitZero; byte < digitZero + 10; byte++) classes[byte] = 1;
-classes[0x20] = 2;
-classes[0x2d] = 2;
+/** Classes of bytes. Letters, the mask's star and everything beyond ASCII part the digits. */
+const parts = 0;
+const digit = 1;
+const separator = 2;
 
-/** Digits of the candidate under test; reused, so that detection allocates nothing. */
-const digits = new Uint8Array(panDigitsMax);
-
-/** Is digits[0, count) a card number by range, length and check digit? */
-function isPan(count: number): boolean {
-  return networkTakesLength(count) && luhnValid(count);
-}
-
-function prefix(length: number): number {
-  let value = 0;
-  for (let index = 0; index < length; index++) value = value * 10 + digits[index]!;
-  return value;
-}
-
-/** Issuer ranges by their first digits, each with the lengths that network issues. */
-function networkTakesLength(count: number): boolean {
-  const two = prefix(2);
-  const three = prefix(3);
-  const four = prefix(4);
-  if (digits[0] === 4) return count === 13 || count === 16 || count === 19; // Visa
-  if ((two >= 51 && two <= 55) || (four >= 2221 && four <= 2720)) return count === 16; // Mastercard
-  if (two === 34 || two === 37) return count === 15; // American Express
-  if (four === 6011 || (three >= 644 && three <= 649) || two === 65) return count >= 16; // Discover
-  if (four >= 3528 && four <= 3589) return count >= 16; // JCB
-  if ((three >= 300 && three <= 305) || two === 36 || two === 38) return count >= 14; // Diners Club
-  if (two === 62) return count >= 16; // UnionPay
-  // Maestro: 12 digits exist too, but are too common in references to refuse.
-  return two === 50 || (two >= 56 && two <= 58) || two === 63 || two === 67;
-}
-
-function luhnValid(count: number): boolean {
-  let sum = 0;
-  for (let index = 0; index < count; index++) {
-    let digit = digits[count - 1 - index]!;
-    if ((index & 1) === 1) {
-      digit *= 2;
-      if (digit > 9) digit -= 9;
-    }
-    sum += digit;
+function classesWithout(breaking: string): Uint8Array {
+  const classes = new Uint8Array(256);
+  for (let byte = 0; byte < 0x80; byte++) {
+    const text = String.fromCharCode(byte);
+    if (/[0-9]/.test(text)) classes[byte] = digit;
+    else if (!/[A-Za-z*]/.test(text) && !breaking.includes(text)) classes[byte] = separator;
   }
-  return sum % 10 === 0;
+  return classes;
 }
+
+const textClasses = classesWithout('');
+/** What JSON is built of parts the digits of a log line: its numbers are no card number together. */
+const logClasses = classesWithout(',:;"\'[]{}()\\');
+
+/** The digits since the last thing that parted them. One instance is reused, so that detection allocates nothing. */
+class DigitRun {
+  readonly #digits = new Uint8Array(128);
+  readonly #at = new Int32Array(128);
+  #count = 0;
+  /** Gets a star wherever a digit is to be masked; null: it is enough to know that there is a card number. */
+  #target: Uint8Array | null = null;
+  #found = false;
+
+  start(target: Uint8Array | null): void {
+    this.#target = target;
+    this.#count = 0;
+    this.#found = false;
+  }
+
+  add(value: number, at: number): void {
+    if (this.#count === this.#digits.length) {
+      this.#search();
+      // A window that ends behind the run's memory begins in what stays.
+      const kept = panDigitsMax - 1;
+      this.#digits.copyWithin(0, this.#count - kept, this.#count);
+      this.#at.copyWithin(0, this.#count - kept, this.#count);
+      this.#count = kept;
+    }
+    this.#digits[this.#count] = value;
+    this.#at[this.#count] = at;
+    this.#count++;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Something parts the digits. @returns whether a card number was found since start() */
+  end(): boolean {
+    if (this.#count >= panDigitsMin) this.#search();
+    this.#count = 0;
+    return this.#found;
+  }
+
+  #search(): void {
+    const digits = this.#digits;
+    for (let first = 0; first + panDigitsMin <= this.#count; first++) {
+      const lengths =
+        lengthsByPrefix[
+          digits[first]! * 1000 + digits[first + 1]! * 100 + digits[first + 2]! * 10 + digits[first + 3]!
+        ]!;
+      if (lengths === 0) continue;
+      const longest = Math.min(panDigitsMax, this.#count - first);
+      for (let length = panDigitsMin; length <= longest; length++) {
+        if (((lengths >> (length - panDigitsMin)) & 1) === 0 || !this.#passesLuhn(first, length)) continue;
+        this.#found = true;
+        if (this.#target === null) return;
+        for (let index = first; index < first + length - panDigitsKept; index++) this.#target[this.#at[index]!] = star;
+      }
+    }
+  }
+
+  #passesLuhn(first: number, length: number): boolean {
+    let sum = 0;
+    for (let index = 0; index < length; index++) {
+      let value = this.#digits[first + length - 1 - index]!;
+      if ((index & 1) === 1) {
+        value *= 2;
+        if (value > 9) value -= 9;
+      }
+      sum += value;
+    }
+    return sum % 10 === 0;
+  }
+}
+
+const run = new DigitRun();
 
 /**
- * Cheap refusal: can `bytes[start, end)` hold 13 digits with at most separators between? A PAN covers 13 neighbouring
- * bytes of digits and separators, so looking at every 13th byte and walking back from it is enough; most tokens
- * are cleared after a handful of loads.
+ * Cheap refusal: can `bytes[start, end)` hold 13 digits with only separators between? A PAN covers 13 neighbouring bytes
+ * of digits and separators, so looking at every 13th byte and walking back from it is enough; most texts are cleared
+ * after a handful of loads.
  */
 function mayHoldPan(bytes: Uint8Array, start: number, end: number): boolean {
   let clear = start; // No candidate starts before this.
   let probe = start + panDigitsMin - 1;
   while (probe < end) {
     let back = probe;
-    while (back >= clear && classes[bytes[back]!]! !== 0) back--;
+    while (back >= clear && textClasses[bytes[back]!]! !== parts) back--;
     if (back < clear) return true;
     clear = back + 1;
     probe = back + panDigitsMin;
@@ -79,112 +128,132 @@ function mayHoldPan(bytes: Uint8Array, start: number, end: number): boolean {
   return false;
 }
 
-/** How the digits of matchPan()'s last find were grouped. */
-let matchGroups = 0;
-let matchFirstGroup = 0;
-let matchGroupLongest = 0;
-
-/**
- * `start` stands at the first digit of a group (no digit before it). End of the longest card number that begins there
- * and ends with a group, or −1.
- */
-function matchPan(bytes: Uint8Array, start: number, end: number): number {
-  // Every network's numbers begin with 2 … 6.
-  const first = bytes[start]! - digitZero;
-  if (first < 2 || first > 6) return -1;
-  let count = 0;
-  let index = start;
-  let found = -1;
-  let groups = 0;
-  let firstGroup = 0;
-  let longest = 0;
-  for (;;) {
-    const groupStart = index;
-    while (index < end && classes[bytes[index]!] === 1) {
-      if (count === panDigitsMax) return found;
-      digits[count++] = bytes[index]! - digitZero;
-      index++;
-    }
-    groups++;
-    const length = index - groupStart;
-    if (groups === 1) firstGroup = length;
-    if (length > longest) longest = length;
-    if (count >= panDigitsMin && isPan(count)) {
-      found = index;
-      matchGroups = groups;
-      matchFirstGroup = firstGroup;
-      matchGroupLongest = longest;
-    }
-    // One separator, and a digit right after it.
-    if (index + 1 >= end || classes[bytes[index]!] !== 2 || classes[bytes[index + 1]!] !== 1) return found;
-    index++;
-  }
-}
-
-function isLetter(byte: number): boolean {
-  const lower = byte | 0x20;
-  return (lower >= 0x61 && lower <= 0x7a) || byte >= 0x80;
-}
-
-/**
- * Does a token field hold a card number? The whole text as one, however grouped, or one that stands apart within it
- * (`auth-4…`, `card 4… x`) in one piece or grouped as cards are printed (4-4-4-4, 4-6-5). Groups of other sizes inside
- * a longer text are not refused: one UUID in some ten thousand would be.
- */
-export function looksLikePan(bytes: Uint8Array, start: number, end: number): boolean {
-  if (!mayHoldPan(bytes, start, end)) return false;
+function search(bytes: Uint8Array, start: number, end: number, target: Uint8Array | null): boolean {
+  run.start(target);
+  let found = false;
   for (let index = start; index < end; index++) {
-    if (classes[bytes[index]!] !== 1) continue;
-    const groupStart = index;
-    while (index < end && classes[bytes[index]!] === 1) index++;
-    const length = index - groupStart;
-    // Only these groups can begin what is refused below; a UUID has few of them.
-    if (groupStart > start && length !== 4 && length < panDigitsMin) continue;
-    if (groupStart > start && isLetter(bytes[groupStart - 1]!)) continue;
-    const matchEnd = matchPan(bytes, groupStart, end);
-    if (matchEnd < 0 || (matchEnd < end && isLetter(bytes[matchEnd]!))) continue;
-    if (groupStart === start && matchEnd === end) return true;
-    if (matchGroups === 1) return true;
-    if (matchGroups >= 3 && matchFirstGroup === 4 && matchGroupLongest <= 6) return true;
+    const byte = bytes[index]!;
+    const kind = textClasses[byte];
+    if (kind === digit) run.add(byte - digitZero, index);
+    else if (kind === parts) found = run.end();
+  }
+  return run.end() || found;
+}
+
+/** Is there a card number in `bytes[start, end)`, which are ASCII? */
+export function holdsPan(bytes: Uint8Array, start: number, end: number): boolean {
+  return mayHoldPan(bytes, start, end) && search(bytes, start, end, null);
+}
+
+/**
+ * Masks every card number within the ASCII of `bytes[start, end)` in place: its digits but the last four become '*',
+ * separators and length stay.
+ * @returns true when something was masked
+ */
+export function maskPans(bytes: Uint8Array, start: number, end: number): boolean {
+  return mayHoldPan(bytes, start, end) && search(bytes, start, end, bytes);
+}
+
+// --- texts beyond ASCII -------------------------------------------------------------------------------------------------
+
+const decimalDigit = /\p{Nd}/u;
+const letter = /[\p{L}\p{M}]/u;
+
+/** Value of a decimal digit of any script, −1 for anything else. Unicode has them in runs of ten, zero first. */
+function digitValue(code: number): number {
+  if (code < 0x80) return code >= digitZero && code < digitZero + 10 ? code - digitZero : -1;
+  if (!decimalDigit.test(String.fromCodePoint(code))) return -1;
+  let first = code;
+  while (decimalDigit.test(String.fromCodePoint(first - 1))) first--;
+  return (code - first) % 10;
+}
+
+/**
+ * Looks through a text of any characters.
+ * @param skipped positions that part the digits whatever stands there
+ * @returns a star for each UTF-16 unit at which a masked digit begins, or null when there is no card number
+ */
+function starsIn(text: string, classes: Uint8Array, skipped: Uint8Array | null = null): Uint8Array | null {
+  const stars = new Uint8Array(text.length);
+  run.start(stars);
+  let found = false;
+  for (let index = 0; index < text.length; index++) {
+    let code = text.charCodeAt(index);
+    const at = index;
+    let kind = code < 0x80 ? classes[code]! : parts;
+    let value = code - digitZero;
+    if (code >= 0x80) {
+      code = text.codePointAt(index)!;
+      if (code > 0xffff) index++;
+      value = digitValue(code);
+      if (value >= 0) kind = digit;
+      else if (!run.isEmpty && !letter.test(String.fromCodePoint(code))) kind = separator;
+    }
+    if (skipped !== null && skipped[at] !== 0) kind = parts;
+    if (kind === digit) run.add(value, at);
+    else if (kind === parts && !run.isEmpty) found = run.end();
+  }
+  return run.end() || found ? stars : null;
+}
+
+function masked(text: string, stars: Uint8Array): string {
+  let out = '';
+  let copied = 0;
+  for (let index = 0; index < stars.length; index++) {
+    if (stars[index] === 0) continue;
+    out += `${text.slice(copied, index)}*`;
+    copied = index + (text.codePointAt(index)! > 0xffff ? 2 : 1);
+  }
+  return out + text.slice(copied);
+}
+
+/** Is there a card number in the text? */
+export function textHoldsPan(text: string): boolean {
+  return text.length >= panDigitsMin && starsIn(text, textClasses) !== null;
+}
+
+/** The text with every card number masked down to its last four digits. */
+export function maskPansInText(text: string): string {
+  if (text.length < panDigitsMin) return text;
+  const stars = starsIn(text, textClasses);
+  return stars === null ? text : masked(text, stars);
+}
+
+/** An expiry: month and year in either order, the year in two or four digits or left out. */
+const expiry = /^(0[1-9]|1[0-2])((20)?\d\d)?$|^(20)?\d\d(0[1-9]|1[0-2])$/;
+
+/**
+ * Is a card token a card number? All of its digits are one, however they are written, zeros may stand before it and an
+ * expiry behind it. A token with letters, or that only holds a card number's digits somewhere, is a token.
+ */
+export function isCardNumber(token: string): boolean {
+  let digits = '';
+  for (const character of token) {
+    const value = digitValue(character.codePointAt(0)!);
+    if (value >= 0) digits += value;
+    else if (letter.test(character)) return false;
+  }
+  digits = digits.replace(/^0+/, '');
+  for (let length = panDigitsMin; length <= Math.min(panDigitsMax, digits.length); length++) {
+    const behind = digits.slice(length);
+    if (behind !== '' && !expiry.test(behind)) continue;
+    if (((lengthsByPrefix[Number(digits.slice(0, 4))]! >> (length - panDigitsMin)) & 1) === 0) continue;
+    if (luhnOf(digits.slice(0, length))) return true;
   }
   return false;
 }
 
-const star = 0x2a;
-const panDigitsKept = 4;
-
-/**
- * Masks every card number within `bytes[start, end)` in place: all digits but the last four become '*', separators and
- * length stay.
- * @returns true when something was masked
- */
-export function maskPans(bytes: Uint8Array, start: number, end: number): boolean {
-  if (!mayHoldPan(bytes, start, end)) return false;
-  let masked = false;
-  let index = start;
-  while (index < end) {
-    if (classes[bytes[index]!] !== 1) {
-      index++;
-      continue;
-    }
-    const matchEnd = matchPan(bytes, index, end);
-    if (matchEnd >= 0) {
-      maskDigits(bytes, index, matchEnd);
-      masked = true;
-      index = matchEnd;
-    } else while (index < end && classes[bytes[index]!] === 1) index++;
+function luhnOf(digits: string): boolean {
+  let sum = 0;
+  for (let index = 0; index < digits.length; index++) {
+    const value = Number(digits[digits.length - 1 - index]);
+    const doubled = value * 2 > 9 ? value * 2 - 9 : value * 2;
+    sum += index % 2 === 1 ? doubled : value;
   }
-  return masked;
+  return sum % 10 === 0;
 }
 
-function maskDigits(bytes: Uint8Array, start: number, end: number): void {
-  let kept = 0;
-  for (let index = end - 1; index >= start; index--) {
-    if (classes[bytes[index]!] !== 1) continue;
-    if (kept < panDigitsKept) kept++;
-    else bytes[index] = star;
-  }
-}
+// --- log lines ----------------------------------------------------------------------------------------------------------
 
 /** Names whose values are card data whatever they look like; matched without case, `_`, `-` or spaces within allowed. */
 const secretNames =
@@ -199,6 +268,8 @@ const secretPattern = new RegExp(
 const track1Pattern = /%?[Bb]\d{12,19}\^[^^?\n]{0,64}\^[^?\s"']{0,80}\??/g;
 /** Track 2: PAN, separator (= or D), expiry, service code, discretionary data; with or without sentinels. */
 const track2Pattern = /;?\d{12,19}[=Dd]\d{4,40}\??/g;
+/** A number with a fraction, as JSON has it: a duration or a share, and stars would make the line no JSON any more. */
+const fractionPattern = /(?<=[:,[])-?\d{1,19}\.\d{1,25}(?:[eE][+-]?\d{1,3})?(?=[,}\]])/g;
 
 const mask = '[masked]';
 
@@ -215,19 +286,9 @@ export function maskCardData(text: string): string {
         ? `${name}${join}${slashes}"${mask}${slashes}"`
         : `${name}${join}${mask}`,
   );
-  const bytes = new Uint8Array(namesGone.length);
-  for (let index = 0; index < bytes.length; index++) {
-    const code = namesGone.charCodeAt(index);
-    // What is not ASCII only has to end a number; 0x80 does.
-    bytes[index] = Math.min(code, 0x80);
-  }
-  if (!maskPans(bytes, 0, bytes.length)) return namesGone;
-  let out = '';
-  let copied = 0;
-  for (let index = 0; index < bytes.length; index++) {
-    if (bytes[index] !== star || namesGone.charCodeAt(index) === star) continue;
-    out += `${namesGone.slice(copied, index)}*`;
-    copied = index + 1;
-  }
-  return out + namesGone.slice(copied);
+  if (namesGone.length < panDigitsMin) return namesGone;
+  const skipped = new Uint8Array(namesGone.length);
+  for (const { index, 0: number } of namesGone.matchAll(fractionPattern)) skipped.fill(1, index, index + number.length);
+  const stars = starsIn(namesGone, logClasses, skipped);
+  return stars === null ? namesGone : masked(namesGone, stars);
 }

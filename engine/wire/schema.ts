@@ -40,7 +40,7 @@ export function compileCheck(schema: object, descriptions: Descriptions): Check 
   const compile = (): ValidateFunction => {
     if (compiled === undefined) {
       const Ajv = loadSchemaCompiler();
-      compiled = new Ajv({ strict: true, allErrors: false }).compile(schema);
+      compiled = new Ajv({ strict: true, allErrors: false, allowUnionTypes: true }).compile(schema);
     }
     return compiled;
   };

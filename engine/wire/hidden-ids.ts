@@ -1,0 +1,87 @@
+/**
+ * Identifiers that hold a card number are kept as a keyed hash of what was sent: the same id gives the same hash on
+ * every engine and API, so repeats are found, and without the key the number cannot be searched for. A hash without a
+ * key would not do: there are fewer card numbers than a computer tries in an hour. The key is PAN_KEY of the environment
+ * and not a row of the database, because who has the rows would then have the key too.
+ */
+import { createHmac } from 'node:crypto';
+import type { Request } from '../core/request.js';
+import { keepTexts, type TextEntry } from './body-text.js';
+import { textHoldsPan } from './redact.js';
+
+const prefix = 'hidden_';
+const hashBytes = 20;
+const letterA = 0x61;
+
+export class PanKeys {
+  readonly #keys: readonly string[];
+
+  /** @param keys newest first: the first one hashes what is new, the others find what was hashed before */
+  constructor(keys: readonly string[]) {
+    this.#keys = keys;
+  }
+
+  /** What is kept of an identifier: itself, or its hash under the newest key when it holds a card number. */
+  keep(id: string): string {
+    return textHoldsPan(id) ? this.#hash(id, this.#keys[0]!) : id;
+  }
+
+  /** What may have been kept of it, under the newest key first. */
+  keptForms(id: string): string[] {
+    return textHoldsPan(id) ? this.#keys.map((key) => this.#hash(id, key)) : [id];
+  }
+
+  /** Letters only: a hash in digits could pass for a card number itself. */
+  #hash(id: string, key: string): string {
+    const digest = createHmac('sha256', key).update(id).digest();
+    let text = prefix;
+    for (const byte of digest.subarray(0, hashBytes)) {
+      text += String.fromCharCode(letterA + (byte >> 4), letterA + (byte & 15));
+    }
+    return text;
+  }
+}
+
+export interface SentIds {
+  readonly id: string;
+  readonly card: string;
+  readonly original: string | undefined;
+}
+
+/**
+ * Makes the texts the request's source, with the identifiers as they are kept; where one is hidden, the request also has
+ * them as they were sent: the id and the original for the answer, the card to be looked up.
+ * @param idPrefix stands before the kept id, see ledger.ts
+ */
+export function keepIds(
+  request: Request,
+  keys: PanKeys,
+  sent: SentIds,
+  others: readonly TextEntry[],
+  idPrefix = '',
+): void {
+  const { id, card, original } = sent;
+  const ids = keys.keptForms(id).map((form) => idPrefix + form);
+  const originals = original === undefined ? [] : keys.keptForms(original);
+  const keptCard = keys.keep(card);
+  const plain: TextEntry[] = [[request.id, ids[0]], [request.card, card], [request.original, originals[0]], ...others];
+  if (ids[0] === idPrefix + id && keptCard === card && originals[0] === original) {
+    keepTexts(request, plain);
+    return;
+  }
+  const hidden = request.hide();
+  keepTexts(request, [
+    ...plain,
+    [hidden.sentId, id],
+    [hidden.sentOriginal, original],
+    [hidden.keptCard, keptCard],
+    ...ids.slice(1).map((form): TextEntry => [newSlice(hidden.olderIds), form]),
+    ...originals.slice(1).map((form): TextEntry => [newSlice(hidden.olderOriginals), form]),
+  ]);
+}
+
+function newSlice(slices: { start: number; end: number }[]): { start: number; end: number } {
+  const slice = { start: 0, end: 0 };
+  slices.push(slice);
+  return slice;
+}
