@@ -77,6 +77,21 @@ export interface SeenChunk {
   readonly oldestSequence: number;
 }
 
+/** Where a page of lapsed transactions ended. */
+export interface LapsePlace {
+  readonly expires: string;
+  readonly id: string;
+  readonly occurrence: string;
+}
+
+export interface LapsedPage {
+  /** The database's clock. */
+  readonly databaseMs: number;
+  readonly names: readonly string[];
+  /** Null: there are no more. */
+  readonly last: LapsePlace | null;
+}
+
 export class Database {
   /** For look-ups: replaced when it does not answer in time. */
   #sql: postgres.Sql;
@@ -332,15 +347,25 @@ export class Database {
     return rows.map(({ token }) => token);
   }
 
-  /** Names of a partition's chains with open holds whose lifetime ended, oldest first. */
-  async lapsedHolds(partition: number, nowMs: number, limit: number): Promise<string[]> {
-    const rows = await this.#lookUp(
-      (sql) => sql<{ name: string }[]>`
-      select transaction_name(id, occurrence) as name from transactions
-      where held_amount > 0 and expires_at <= ${new Date(nowMs)} and partition = ${partition}
-      order by expires_at limit ${limit}`,
+  /**
+   * A partition's open transactions whose lifetime ended, oldest first, by `nowMs` and by the clock of the database.
+   * @param after the last one of the page before
+   */
+  async lapsed(partition: number, nowMs: number, after: LapsePlace | null, limit: number): Promise<LapsedPage> {
+    const { expires, id, occurrence } = after ?? { expires: '-infinity', id: '', occurrence: '0' };
+    const [row] = await this.#lookUp(
+      (sql) => sql<{ databaseMs: number; page: (LapsePlace & { name: string })[] }[]>`
+      select extract(epoch from now())::float8 * 1000 as "databaseMs", coalesce((
+        select json_agg(json_build_object('name', transaction_name(id, occurrence), 'expires', expires_at::text, 'id', id,
+          'occurrence', occurrence::text) order by expires_at, id, occurrence)
+        from (
+          select id, occurrence, expires_at from transactions
+          where status = 1 and partition = ${partition} and expires_at <= least(${new Date(nowMs)}, now())
+            and (expires_at, id, occurrence) > (${expires}::text::timestamptz, ${id}::text, ${occurrence}::text::bigint)
+          order by expires_at, id, occurrence limit ${limit}) due), '[]') as page`,
     );
-    return rows.map((row) => row.name);
+    const { databaseMs, page } = row!;
+    return { databaseMs, names: page.map(({ name }) => name), last: page.length < limit ? null : page.at(-1)! };
   }
 
   /** Accounts with those public ids, with their owners and settled books; unknown ones are left out. */

@@ -23,6 +23,7 @@ import { Health } from './health.js';
 import { JournalLock, type JournalLockOptions, journalInUse } from './journal-lock.js';
 import { JournalRoom } from './journal-room.js';
 import type { Lane, Waiter } from './lane.js';
+import { LapseClock } from './lapse-clock.js';
 import { LedgerCommands } from './ledger-commands.js';
 import { LedgerReader } from './ledger-reader.js';
 import { Loader } from './loader.js';
@@ -250,6 +251,7 @@ export async function startEngine(
     },
   });
 
+  const lapseClock = new LapseClock(nowMs, () => performance.now(), log);
   const timers = [
     setInterval(() => {
       const now = nowMs();
@@ -262,8 +264,8 @@ export async function startEngine(
     setInterval(() => {
       for (const host of hosts) {
         host
-          .expireHolds(nowMs())
-          .catch((error: Error) => log.warn({ error: error.message }, 'no look for lapsed holds'));
+          .lapse(lapseClock)
+          .catch((error: Error) => log.warn({ error: error.message }, 'no look for transactions whose lifetime ended'));
       }
     }, expiryTickMs),
   ];

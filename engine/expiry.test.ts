@@ -33,3 +33,34 @@ t.test('a hold lapses, is settled as expired, and stays so after a restart; lodg
   t.same(await engineBooks(engine.place, 'acct_000001'), lapsed);
   t.ok((await ask('grocer', 700, '5411')).approved, 'the question keeps its first answer');
 });
+
+t.test('any number of lifetimes that end at once is over soon, in pages; what holds nothing closes too', async (t) => {
+  const changes = { HOLD_DAYS: String(6 / 86_400), DEADLINE_MS: '3000' };
+  const engine = await startTestEngine(t, { accounts: 1, changes });
+  const card = 'card_000001_1';
+  const count = 1250;
+  for (let from = 0; from < count; from += 50) {
+    const asked = Array.from({ length: 50 }, async (_, index) => {
+      const message = { id: `hold-${from + index}`, type: 'authorization', card, amount: 2, currency: 'USD' };
+      t.ok(answerOf(await engine.client.native(message)).approved);
+    });
+    await Promise.all(asked);
+  }
+  for (const final of [false, true]) {
+    const original = `hold-${final ? 1 : 0}`;
+    const message = { id: `clear-${original}`, type: 'clearing', card, amount: 2, currency: 'USD', original, final };
+    t.ok(answerOf(await engine.client.native(message)).approved);
+  }
+  await until('all have lapsed', async () => (await engineBooks(engine.place, 'acct_000001')).held === 0, 60_000);
+  const settled = async () => {
+    const rows = await engine.sql<{ status: number; count: number }[]>`
+      select status, count(*)::int as count from transactions group by status order by status`;
+    return JSON.stringify([...rows]);
+  };
+  // 2 completed, 4 expired; none is pending.
+  const expected = JSON.stringify([
+    { status: 2, count: 2 },
+    { status: 4, count: count - 2 },
+  ]);
+  await until('Postgres has it', async () => (await settled()) === expected, 60_000);
+});

@@ -21,6 +21,8 @@ import type { Slab } from './core/slab.js';
 import { EntryKind } from './core/slab.js';
 import type { Database } from './database.js';
 import { Lane, type Need, type Reentry } from './lane.js';
+import type { LapseClock } from './lapse-clock.js';
+import { LapseSweep } from './lapse-sweep.js';
 import type { Log } from './log.js';
 import { WorkerPool } from './pool.js';
 import { StartTimes } from './start-times.js';
@@ -67,8 +69,6 @@ const journalStepMsMax = 600_000;
 /** Ids taken into memory at once: two milliseconds, after a pause that leaves the worker to the messages. */
 const idsAtOnce = 10_000;
 const idsPauseMs = 5;
-/** Lapsed holds taken per look; the next look comes soon. */
-const lapsedMax = 500;
 
 export class PartitionHost {
   readonly partition: number;
@@ -91,6 +91,7 @@ export class PartitionHost {
   readonly idsKnown = new Promise<void>((resolve) => {
     this.#toldIds = resolve;
   });
+  readonly #lapses: LapseSweep;
   #restarts = 0;
   #failure = '';
   /** Of the last start. */
@@ -129,6 +130,8 @@ export class PartitionHost {
       final: (sequence) => this.progress.publishFinal(sequence),
       isStale: () => events.isStale(),
     });
+    const { lane } = this;
+    this.#lapses = new LapseSweep({ partition, database, lane, progress: this.progress, log: this.#log, pause });
     this.#workerData = {
       partition,
       partitionCount: config.workers,
@@ -335,12 +338,9 @@ export class PartitionHost {
     }
   }
 
-  /** Sends lapsed holds on their way to be released. */
-  async expireHolds(nowMs: number): Promise<void> {
-    if (this.#state !== 'ready') return;
-    for (const id of await this.#database.lapsedHolds(this.partition, nowMs, lapsedMax)) {
-      this.lane.claim(EntryKind.expiry, 0, nowMs, Buffer.from(id, 'utf8'), null);
-    }
+  /** Ends the lifetimes that are over. Throws when Postgres does not answer. */
+  async lapse(clock: LapseClock): Promise<void> {
+    if (this.#state === 'ready') await this.#lapses.run(clock);
   }
 
   /** Sizes of the partition's memory; null while it is not ready. */
