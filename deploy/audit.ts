@@ -1,10 +1,13 @@
-/** `make audit`: exit code 0 and one line of totals when the books balance, 1 and what does not balance otherwise. */
+/**
+ * `make audit`: exit code 0 and one line of totals when the books balance, 1 and what does not balance otherwise. Where
+ * there are no books it refuses: an empty database balances, and proves nothing.
+ */
 import { auditBooks } from './audit-books.js';
 import { withDatabase } from './database.js';
 import { readSettings, SettingError } from './settings.js';
 
 try {
-  const report = await withDatabase(readSettings(), console.log, auditBooks);
+  const report = await withDatabase(readSettings(), console.log, auditBooks, { mustExist: true });
   if (report.findingCount === 0) {
     console.log(
       `the books balance: ${report.accounts} accounts, ${report.postings} postings, funds ${report.funds} = available ` +

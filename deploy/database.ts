@@ -1,25 +1,34 @@
 /** The database that a tool works on: DATABASE_URL when given, else the embedded one, started if it is not running. */
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
-import { startEmbeddedPostgres } from './embedded-postgres.js';
-import type { DeploySettings } from './settings.js';
+import { hasEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
+import { type DeploySettings, SettingError } from './settings.js';
 
 /** A tool's statement may scan the whole ledger, but not forever. */
 const statementTimeoutMs = 30 * 60_000;
 
 /**
  * Runs `work` on the migrated database. An embedded server that this call started is stopped afterwards, unless somebody
- * else (a `make run` that came in between) uses it by then.
+ * else (a `make run` that came in between) uses it by then. With `mustExist` nothing is made where there is nothing yet.
  */
 export async function withDatabase<T>(
   settings: DeploySettings,
   log: (line: string) => void,
   work: (sql: postgres.Sql) => Promise<T>,
+  { mustExist = false }: { readonly mustExist?: boolean } = {},
 ): Promise<T> {
+  if (mustExist && settings.databaseUrl === '' && !(await hasEmbeddedPostgres(settings.dataDir))) {
+    throw new SettingError(
+      `there is no database in ${settings.dataDir}: set DATA_DIR to the folder of make run, or DATABASE_URL`,
+    );
+  }
   const server =
     settings.databaseUrl === '' ? await startEmbeddedPostgres({ dataDir: settings.dataDir, log }) : undefined;
   const url = server?.url ?? settings.databaseUrl;
   try {
+    if (mustExist && !(await hasBooks(url))) {
+      throw new SettingError('the database has no books: set DATA_DIR or DATABASE_URL to those of the engine');
+    }
     await migrate({ databaseUrl: url, log });
     const sql = postgres(url, {
       max: 2,
@@ -34,6 +43,16 @@ export async function withDatabase<T>(
     }
   } finally {
     if (server !== undefined && !server.adopted && !(await isUsed(url))) await server.stop();
+  }
+}
+
+async function hasBooks(url: string): Promise<boolean> {
+  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  try {
+    const [row] = await sql<{ found: boolean }[]>`select to_regclass('accounts') is not null as found`;
+    return row!.found;
+  } finally {
+    await sql.end({ timeout: 1 });
   }
 }
 

@@ -4,6 +4,7 @@
  * known cards are decided without it until the feed is stale.
  */
 import type { EngineConfig } from './config.js';
+import { seeRunbook } from './core/runbook.js';
 import type { Database } from './database.js';
 import type { EngineFeed } from './feed/feed.js';
 import type { JournalRoom } from './journal-room.js';
@@ -22,6 +23,7 @@ export interface HealthReport {
   readonly components: Readonly<Record<string, ComponentHealth>>;
 }
 
+const staleFeed = `the feed is stale: changes of cards may be unknown (${seeRunbook('stale-feed')})`;
 /** Longest that one look may take. */
 const pingTimeoutMs = 1000;
 /** Below this much free disk the journal may soon find no room for a segment. */
@@ -55,7 +57,7 @@ export class Health {
   constructor(parts: HealthParts) {
     this.#parts = parts;
     this.addBlocker(() => (this.#isServing ? '' : 'the authorization port is not open: starting or stopping'));
-    this.addBlocker(() => (parts.feed.isStale ? 'the feed is stale: changes of cards may be unknown' : ''));
+    this.addBlocker(() => (parts.feed.isStale ? staleFeed : ''));
     this.addBlocker(() => (parts.writer.isLapsed ? leaseLapsed : ''));
     this.addBlocker(() => this.#partitionsBlocked());
   }
@@ -153,7 +155,8 @@ export class Health {
       const problem = this.#problemOf(host);
       if (problem !== '') return unhealthy(problem);
     }
-    if (shipper.failure !== '') return unhealthy(`settling has stopped: ${shipper.failure}`);
+    if (shipper.failure !== '')
+      return unhealthy(`settling has stopped: ${shipper.failure} (${seeRunbook('lagging-books')})`);
     const { segmentsMax } = config.journalSizes;
     const full = hosts.find((host) => host.progress.segments >= Math.ceil(segmentsMax * segmentsShareMax));
     if (full !== undefined) {

@@ -1,4 +1,5 @@
 /** What can go wrong with a journal, each with a stable code and a text that says what to do. No card data in any. */
+import { seeRunbook } from '../engine/core/runbook.js';
 
 /**
  * An append could not be proved durable. The writer that threw it refuses everything for ever after: after a failed
@@ -10,7 +11,7 @@ export class JournalFailedError extends Error {
   readonly code = 'JOURNAL_FAILED';
   constructor(partition: number, cause: unknown) {
     super(
-      `the journal of partition ${partition} could not be written and takes nothing more until its worker is restarted: ${causeText(cause)}`,
+      `the journal of partition ${partition} could not be written and takes nothing more until its worker is restarted: ${causeText(cause)} (${seeRunbook('failed-journal')})`,
       { cause },
     );
   }
@@ -39,7 +40,8 @@ export class JournalCorruptError extends Error {
       `the journal is damaged: ${file} at byte ${offset}, where record ${sequence} should begin: ${detail}. ` +
         'Nothing of this journal was used. Copy the folder before anything else. Then put an undamaged copy of it back; ' +
         `or, accepting that approvals which Postgres does not have yet are forgotten (record ${sequence} and later of ` +
-        `this partition, and any before it that were not shipped), put an empty folder with an empty file ${beginAnewName} in its place.`,
+        `this partition, and any before it that were not shipped), put an empty folder with an empty file ${beginAnewName} in its place: ` +
+        seeRunbook('damaged-journal'),
     );
   }
 }
@@ -61,8 +63,11 @@ export class JournalPositionError extends Error {
           : `records ${firstSequence} to ${lastSequence}`
       }, but Postgres says that record ${shippedSequence} was the last one settled. ` +
         (lastSequence < shippedSequence
-          ? 'The journal is older than the database: is DATA_DIR the folder this database was used with?'
-          : 'The database is older than the journal (was it restored from a backup?): records between the two are in neither.'),
+          ? 'The journal is older than the database. Set DATA_DIR to the folder that this database was used with. If that ' +
+            `journal was deleted and there is no copy of it, an empty file ${beginAnewName} in DATA_DIR/journal/p${partition} ` +
+            `lets it begin anew, without what Postgres did not have yet: ${seeRunbook('deleted-journal')}`
+          : 'The database is older than the journal (was it restored from a backup?): records between the two are in ' +
+            `neither: ${seeRunbook('backup-and-restore')}`),
     );
   }
 }

@@ -1,0 +1,15 @@
+/** `npm run migrate`: brings the database of DATABASE_URL to this version. Safe to run twice, and side by side. */
+import { migrate } from '../sql/migrate.js';
+import { readSettings, SettingError } from './settings.js';
+
+try {
+  const { databaseUrl } = readSettings();
+  if (databaseUrl === '') throw new SettingError('DATABASE_URL is not set: it names the database to migrate');
+  const applied = await migrate({ databaseUrl, log: console.log });
+  console.log(
+    applied.length === 0 ? 'the database is at this version already' : `applied ${applied.length} migrations`,
+  );
+} catch (error) {
+  console.error(`migrate: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,48 @@
+/** Tools as a person starts them: what they say, and what they leave behind. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { createTestDatabase } from './testing/test-database.js';
+
+t.setTimeout(120_000);
+
+function run(tool: string, environment: Record<string, string>): { status: number | null; text: string } {
+  const { PATH = '', HOME = '' } = process.env;
+  const script = fileURLToPath(new URL(`./${tool}.js`, import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
+    env: { PATH, HOME, ...environment },
+    encoding: 'utf8',
+  });
+  return { status, text: stdout + stderr };
+}
+
+t.test('an audit where there are no books refuses, and makes none', async (t) => {
+  const folder = t.testdir({});
+  const missing = join(folder, 'missing');
+  for (const dataDir of [folder, missing]) {
+    const { status, text } = run('audit', { DATA_DIR: dataDir });
+    t.equal(status, 1);
+    t.match(text, /^there is no database in .*: set DATA_DIR to the folder of make run, or DATABASE_URL\n$/);
+  }
+  t.same(readdirSync(folder), []);
+  t.notOk(existsSync(missing));
+});
+
+t.test('an audit of an empty database refuses, and leaves it empty', async (t) => {
+  const { url, close } = await createTestDatabase();
+  t.teardown(close);
+  const empty = url.replace(/\/[^/]*$/, '/template1');
+  const { status, text } = run('audit', { DATABASE_URL: empty });
+  t.equal(status, 1);
+  t.match(text, /^the database has no books/);
+  t.match(run('audit', { DATABASE_URL: url }), { status: 0, text: /the books balance: 0 accounts/ });
+});
+
+t.test('npm run migrate names what is missing, and may be run again', async (t) => {
+  t.match(run('migrate', {}), { status: 1, text: /^migrate: DATABASE_URL is not set/ });
+  const { url, close } = await createTestDatabase();
+  t.teardown(close);
+  t.match(run('migrate', { DATABASE_URL: url }), { status: 0, text: /the database is at this version already/ });
+});

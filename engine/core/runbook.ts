@@ -1,0 +1,17 @@
+/** Where docs/runbook.md says what a person can do: errors and health details end with one of these. */
+export const runbookSections = [
+  'begin-anew',
+  'deleted-journal',
+  'damaged-journal',
+  'failed-journal',
+  'full-journal',
+  'stale-feed',
+  'lagging-books',
+  'backup-and-restore',
+] as const;
+
+export type RunbookSection = (typeof runbookSections)[number];
+
+export function seeRunbook(section: RunbookSection): string {
+  return `see docs/runbook.md#${section}`;
+}
