@@ -53,7 +53,7 @@ interface Brought {
 
 /** How far loaded rows are on their way. */
 interface Sent {
-  readonly rows: number;
+  readonly cards: number;
   readonly isComplete: boolean;
   /** A change, or a new worker, came while rows waited for room: what is left must be read again. */
   readonly isOvertaken: boolean;
@@ -130,10 +130,10 @@ export class Loads {
     const openings = this.openingsOf(partition);
     const areCurrent = () =>
       openings === this.openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
-    const packed = packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
+    const packed = evicted.length === 0 ? [] : packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
     // Those that found no room, or were overtaken while they waited for it, are read from Postgres.
-    const { rows } = await this.#send(target, packed, areCurrent);
-    const sent = tokensOf(evicted.slice(0, rows).map(({ card }) => card));
+    const { cards } = await this.#send(target, packed, areCurrent);
+    const sent = tokensOf(evicted.slice(0, cards).map(({ card }) => card));
     for (const token of sent) brought.add(token);
     this.#learn(sent, partition);
     return { brought, foreign, known };
@@ -263,16 +263,16 @@ export class Loads {
    * nothing is decided without what was loaded; later ones wait for room, as long as `isCurrent` says that they may.
    */
   async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
-    let rows = 0;
-    for (const { bytes, count } of packed) {
+    let cards = 0;
+    for (const [index, { bytes, count }] of packed.entries()) {
       for (let looks = 1; !lane.claim(EntryKind.load, 0, this.#nowMs(), bytes, null); looks++) {
-        if (rows === 0 || looks > roomLooksMax) return { rows, isComplete: false, isOvertaken: false };
+        if (index === 0 || looks > roomLooksMax) return { cards, isComplete: false, isOvertaken: false };
         await new Promise((resolve) => setTimeout(resolve, roomLookMs));
-        if (!isCurrent()) return { rows, isComplete: false, isOvertaken: true };
+        if (!isCurrent()) return { cards, isComplete: false, isOvertaken: true };
       }
-      rows += count;
+      cards += count;
     }
-    return { rows, isComplete: true, isOvertaken: false };
+    return { cards, isComplete: true, isOvertaken: false };
   }
 
   #remember(partition: number, { cards }: LoadMessage): void {

@@ -41,16 +41,16 @@ function slotOf(cards: Cards, token: Uint8Array): number {
  */
 export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): void {
   const { accounts, users } = books;
-  for (const row of changes.accounts ?? []) {
+  for (const row of changes.accounts) {
     const slot = accounts.find(row.number);
     if (slot < 0) continue;
     accounts.describe(slot, row.version, row.status, row.timeZone, row.partialApproval, sharedRules(row.limits));
   }
-  for (const row of changes.users ?? []) {
+  for (const row of changes.users) {
     const slot = users.find(row.number);
     if (slot >= 0) users.describe(slot, row.version, row.status, sharedRules(row.limits));
   }
-  for (const { token, number, version, status, expiresDay, limits } of changes.cards ?? []) {
+  for (const { token, number, version, status, expiresDay, limits } of changes.cards) {
     const slot = slotOf(cards, Buffer.from(token, 'utf8'));
     if (slot < 0 || cards.version(slot) >= version) continue;
     cards.describe(slot, number, version, status, expiresDay, sharedRules(limits));

@@ -56,36 +56,65 @@ t.test('small changes share a lane entry', async (t) => {
   );
 });
 
-t.test(
-  'a load of 128 cards with the longest limits at every level comes in stretches, cards behind their books',
-  async (t) => {
-    const numbers = Array.from({ length: 128 }, (_, index) => index + 1);
-    const common = { version: 1, status: 0, limits } as const;
-    const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
-    const message: LoadMessage = {
-      accounts: numbers.map((number) => ({ ...common, ...books, number })),
-      users: numbers.map((number) => ({ ...common, number })),
-      cards: numbers.map((number) => ({
-        ...common,
-        number,
-        token: `card_${number}`,
-        expiresDay: 1,
-        accountNumber: number,
-        userNumber: number,
-      })),
-      spend: numbers.map((number) => ({ level: 0, number, day: 1, amounts: [1, 1, 1, 1, 1], counts: [1, 1, 1, 1, 1] })),
-    };
-    const packed = packLoad(message);
-    t.ok(packed.every(({ bytes }) => bytes.length <= laneEntryBytesMax));
-    const parts = packed.map(({ bytes }) => JSON.parse(bytes.toString()) as LoadMessage);
-    for (const list of ['accounts', 'users', 'cards', 'spend'] as const) {
-      t.same(
-        parts.flatMap((part): readonly unknown[] => part[list] ?? []),
-        message[list] as readonly unknown[],
+t.test('128 cards with the longest limits at every level are loaded in messages that each stand alone', async (t) => {
+  const numbers = Array.from({ length: 128 }, (_, index) => index + 1);
+  const common = { version: 1, status: 0, limits } as const;
+  const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
+  const spent = { day: 1, amounts: [1, 1, 1, 1, 1], counts: [1, 1, 1, 1, 1] };
+  // Two cards each share a user, four an account; the last account has no card.
+  const userOf = (number: number) => Math.ceil(number / 2);
+  const accountOf = (number: number) => Math.ceil(number / 4);
+  const message: LoadMessage = {
+    accounts: numbers.slice(0, 33).map((number) => ({ ...common, ...books, number })),
+    users: numbers.slice(0, 64).map((number) => ({ ...common, number })),
+    cards: numbers.map((number) => ({
+      ...common,
+      number,
+      token: `card_${number}`,
+      expiresDay: 1,
+      accountNumber: accountOf(number),
+      userNumber: userOf(number),
+    })),
+    spend: numbers.slice(0, 64).flatMap((number) => [
+      { level: 0, number, ...spent },
+      { level: 1, number, ...spent },
+    ]),
+    seenComplete: false,
+  };
+  const packed = packLoad(message);
+  t.equal(
+    packed.reduce((sum, { count }) => sum + count, 0),
+    128,
+  );
+  const parts = packed.map(({ bytes }) => JSON.parse(bytes.toString()) as Required<LoadMessage>);
+  t.ok(packed.every(({ bytes }) => bytes.length <= Math.max(laneEntryBytesMax, 4 * profileBytesMax)));
+  t.ok(parts.length > 60);
+  t.same(
+    parts.flatMap(({ cards }) => cards),
+    message.cards,
+    'each card once, in order',
+  );
+  for (const { cards, users, accounts, spend, seenComplete } of parts) {
+    t.equal(seenComplete, false, 'what is said of the whole is said of each');
+    for (const { number, userNumber, accountNumber } of cards) {
+      t.ok(users.some((user) => user.number === userNumber) && accounts.some((one) => one.number === accountNumber));
+      t.equal(
+        spend.some((row) => row.level === 0 && row.number === number),
+        number <= 64,
       );
+      t.ok(spend.some((row) => row.level === 1 && row.number === userNumber));
     }
-    const firstWithCards = parts.findIndex(({ cards }) => cards !== undefined);
-    t.ok(parts.slice(firstWithCards + 1).every(({ accounts, users, spend }) => !accounts && !users && !spend));
-    t.same(packLoad({}), []);
-  },
-);
+  }
+  for (const list of ['accounts', 'users', 'spend'] as const) {
+    const sent = new Set(parts.flatMap((part): readonly unknown[] => part[list]).map((row) => JSON.stringify(row)));
+    t.equal(sent.size, message[list]!.length, `nothing of ${list} is lost`);
+  }
+});
+
+t.test('a load that fits is one message, as it is', async (t) => {
+  const message: LoadMessage = { cards: [], spend: [], seenComplete: true };
+  t.same(
+    packLoad(message).map(({ bytes, count }) => [JSON.parse(bytes.toString()), count]),
+    [[message, 0]],
+  );
+});

@@ -1,79 +1,118 @@
 /**
  * Packs rows for a partition into lane entries by their bytes: a lane entry that is larger than a slab could never leave,
- * and everything behind it would wait for ever. Rows keep their order; each row alone fits (limits.ts asserts it).
+ * and everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep their order.
  */
-import { changedRow, type FeedEntry } from './feed.js';
+import { changedRow, type FeedEntry, type FeedTopic } from './feed.js';
+import { levels } from './limit-names.js';
 import { laneEntryBytesMax } from './limits.js';
 import type { LoadMessage } from './load-message.js';
 
-/** Rows per lane entry, however short they are: a millisecond of the partition. */
-const rowsMax = 200;
+/** Changes per lane entry, however short they are: a millisecond of the partition. */
+const changesMax = 200;
+/** What stands around them. */
+const wordsBytes = 64;
 
 export interface PackedRows {
   readonly bytes: Buffer;
+  /** Changes, or loaded cards. */
   readonly count: number;
-}
-
-class Packer {
-  readonly #prefix: string;
-  readonly #suffix: string;
-  readonly #rowsMax: number;
-  readonly #packed: PackedRows[] = [];
-  #lists = new Map<string, string[]>();
-  #bytes = 0;
-  #count = 0;
-
-  constructor(prefix: string, suffix: string, rowsMaxOfEntry: number) {
-    this.#prefix = prefix;
-    this.#suffix = suffix;
-    this.#rowsMax = rowsMaxOfEntry;
-  }
-
-  add(list: string, row: unknown): void {
-    const text = JSON.stringify(row);
-    // The row, its comma, and at worst the name of its list.
-    const bytes = Buffer.byteLength(text) + list.length + 8;
-    if (this.#count > 0 && (this.#count >= this.#rowsMax || this.#bytes + bytes > laneEntryBytesMax)) this.#close();
-    const rows = this.#lists.get(list);
-    if (rows === undefined) this.#lists.set(list, [text]);
-    else rows.push(text);
-    this.#bytes += bytes;
-    this.#count++;
-  }
-
-  #close(): void {
-    const lists = [...this.#lists].map(([name, rows]) => `"${name}":[${rows.join(',')}]`);
-    this.#packed.push({
-      bytes: Buffer.from(`${this.#prefix}{${lists.join(',')}}${this.#suffix}`),
-      count: this.#count,
-    });
-    this.#lists = new Map();
-    this.#bytes = 0;
-    this.#count = 0;
-  }
-
-  finish(): PackedRows[] {
-    if (this.#count > 0) this.#close();
-    return this.#packed;
-  }
 }
 
 /** Changes of one partition, as messages with `changes`. */
 export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
-  const packer = new Packer('{"changes":', '}', rowsMax);
-  for (const entry of entries) packer.add(`${entry.topic}s`, changedRow(entry));
-  return packer.finish();
+  const packed: PackedRows[] = [];
+  let rows: Record<FeedTopic, string[]> = { account: [], user: [], card: [] };
+  let size = 0;
+  let count = 0;
+  const close = () => {
+    const { account, user, card } = rows;
+    const lists = `"accounts":[${account.join()}],"users":[${user.join()}],"cards":[${card.join()}]`;
+    packed.push({ bytes: Buffer.from(`{"changes":{${lists}}}`), count });
+    rows = { account: [], user: [], card: [] };
+    size = 0;
+    count = 0;
+  };
+  for (const entry of entries) {
+    const text = JSON.stringify(changedRow(entry));
+    const bytes = Buffer.byteLength(text) + 1;
+    if (count > 0 && (count === changesMax || size + bytes > laneEntryBytesMax - wordsBytes)) close();
+    rows[entry.topic].push(text);
+    size += bytes;
+    count++;
+  }
+  if (count > 0) close();
+  return packed;
 }
 
 /**
- * In an order in which every stretch may stand alone: cards and chains come last, so that nothing is decided before the
- * books and windows that it needs are there.
+ * Loaded rows, as messages of the same shape that each stand alone: a card or chain comes together with its account, its
+ * user, and what was spent of each, for what is loaded with it says all that is known of it. Nearly always that is one message.
  */
-const loadedLists = ['accounts', 'users', 'spend', 'chains', 'cards', 'records'] as const;
-
-/** Loaded rows, as messages of the same shape. */
 export function packLoad(message: LoadMessage): PackedRows[] {
-  const packer = new Packer('', '', Number.POSITIVE_INFINITY);
-  for (const list of loadedLists) for (const row of message[list] ?? []) packer.add(list, row);
-  return packer.finish();
+  const bytes = Buffer.from(JSON.stringify(message));
+  const cards = message.cards?.length ?? 0;
+  if (bytes.length <= laneEntryBytesMax) return [{ bytes, count: cards }];
+  const packed: PackedRows[] = [];
+  const sizes = new Map<unknown, number>();
+  const sizeOf = (row: unknown) => {
+    const known = sizes.get(row) ?? Buffer.byteLength(JSON.stringify(row)) + 1;
+    sizes.set(row, known);
+    return known;
+  };
+  let part = new Map<LoadedList, Set<unknown>>();
+  let size = 0;
+  const close = () => {
+    const lists = [...part].map(([list, rows]) => [list, [...rows]]);
+    const text = JSON.stringify({ ...message, ...Object.fromEntries(lists) });
+    packed.push({ bytes: Buffer.from(text), count: part.get('cards')?.size ?? 0 });
+    size = 0;
+  };
+  const begin = () => {
+    part = new Map(loadedLists.filter((list) => message[list] !== undefined).map((list) => [list, new Set<unknown>()]));
+  };
+  begin();
+  for (const rows of unitsOf(message)) {
+    const fresh = rows.filter(([list, row]) => !part.get(list)!.has(row));
+    const added = fresh.reduce((sum, [, row]) => sum + sizeOf(row), 0);
+    const isFull = size > 0 && size + added > laneEntryBytesMax;
+    if (isFull) {
+      close();
+      begin();
+    }
+    for (const [list, row] of isFull ? rows : fresh) {
+      part.get(list)!.add(row);
+      size += sizeOf(row);
+    }
+  }
+  close();
+  return packed;
+}
+
+const loadedLists = ['accounts', 'users', 'spend', 'cards', 'chains', 'records'] as const;
+type LoadedList = (typeof loadedLists)[number];
+type LoadedRow = readonly [list: LoadedList, row: unknown];
+
+/** Rows that belong together: of each card and chain, and each row that belongs to none. */
+function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
+  const accounts = new Map((message.accounts ?? []).map((row) => [row.number, row]));
+  const users = new Map((message.users ?? []).map((row) => [row.number, row]));
+  const spend = new Map((message.spend ?? []).map((row) => [row.number * levels.length + row.level, row]));
+  const left = new Set<unknown>(loadedLists.flatMap((list): readonly unknown[] => message[list] ?? []));
+  const together = (row: LoadedRow, card: number, user: number, account: number): readonly LoadedRow[] => {
+    const spent = [card * levels.length, user * levels.length + 1, account * levels.length + 2];
+    const rows: LoadedRow[] = [
+      ['accounts', accounts.get(account)],
+      ['users', users.get(user)],
+      ...spent.map((key): LoadedRow => ['spend', spend.get(key)]),
+      row,
+    ];
+    const found = rows.filter(([, one]) => one !== undefined);
+    for (const [, one] of found) left.delete(one);
+    return found;
+  };
+  for (const row of message.cards ?? []) yield together(['cards', row], row.number, row.userNumber, row.accountNumber);
+  for (const row of message.chains ?? []) {
+    yield together(['chains', row], row.cardNumber, row.userNumber, row.accountNumber);
+  }
+  for (const list of loadedLists) for (const row of message[list] ?? []) if (left.has(row)) yield [[list, row]];
 }

@@ -26,9 +26,9 @@ export interface LoadMessage {
 }
 
 export interface ChangedRows {
-  readonly accounts?: readonly ChangedAccount[];
-  readonly users?: readonly UserRow[];
-  readonly cards?: readonly ChangedCard[];
+  readonly accounts: readonly ChangedAccount[];
+  readonly users: readonly UserRow[];
+  readonly cards: readonly ChangedCard[];
 }
 /** Without the books, which are the partition's own. */
 export type ChangedAccount = Omit<AccountRow, 'currency' | 'funds' | 'held' | 'posted'>;
