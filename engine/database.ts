@@ -8,6 +8,7 @@ import { statusNamed } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
+import { readRecordRoot } from './core/record.js';
 import type { WriterFence } from './core/writer-fence.js';
 import {
   type AccountSummary,
@@ -68,6 +69,12 @@ export interface LoadedCards extends LoadedOwned {
 export interface LoadedKeys {
   readonly message: LoadMessage;
   readonly found: ReadonlySet<string>;
+}
+
+export interface Quarantine {
+  readonly count: number;
+  /** Partition and sequence, the transaction, and why; '' when there is none. */
+  readonly oldest: string;
 }
 
 /** A stretch of remembered ids for Partition.load, newest first. */
@@ -279,9 +286,14 @@ export class Database {
   async loadRecords(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
     const records = await this.#lookUp(
       (sql) => sql<RecordRow[]>`
-      select distinct on (request_id) request_id as id, sequence::float8 as sequence, encode(record, 'base64') as record
-      from transaction_events where request_id = any(${ids as string[]}) and partition = ${partition}
-      order by request_id, sequence desc`,
+      select distinct on (id) id, sequence::float8 as sequence, encode(record, 'base64') as record
+      from (
+        select request_id as id, sequence, record from transaction_events
+        where request_id = any(${ids as string[]}) and partition = ${partition}
+        union all
+        select a.id, q.sequence, q.record from unnest(${ids as string[]}::text[]) a (id)
+        join quarantined_records q on q.partition = ${partition} and q.request = name_key(a.id)) known
+      order by id, known.sequence desc`,
     );
     return { message: { records: [...records] }, found: new Set(records.map((row) => row.id)) };
   }
@@ -319,8 +331,14 @@ export class Database {
       select count(*)::int as count, min(sequence) as oldest, string_agg(float8send(sequence::float8), ''::bytea) as sequences,
         string_agg(int8send(id_hash), ''::bytea) as hashes
       from (
-        select sequence, coalesce(id_hash, 0) as id_hash from transaction_events
-        where partition = ${partition} and sequence < ${beforeSequence}
+        select sequence, coalesce(id_hash, 0) as id_hash from (
+          (select sequence, id_hash from transaction_events
+          where partition = ${partition} and sequence < ${beforeSequence}
+          order by sequence desc limit ${seenChunk})
+          union all
+          (select sequence, id_hash from quarantined_records
+          where partition = ${partition} and sequence < ${beforeSequence}
+          order by sequence desc limit ${seenChunk})) known
         order by sequence desc limit ${seenChunk}) newest`;
     const empty = Buffer.alloc(0);
     return {
@@ -354,18 +372,46 @@ export class Database {
   async lapsed(partition: number, nowMs: number, after: LapsePlace | null, limit: number): Promise<LapsedPage> {
     const { expires, id, occurrence } = after ?? { expires: '-infinity', id: '', occurrence: '0' };
     const [row] = await this.#lookUp(
-      (sql) => sql<{ databaseMs: number; page: (LapsePlace & { name: string })[] }[]>`
+      (sql) => sql<{ databaseMs: number; page: (LapsePlace & { name: string })[]; quarantined: string[] }[]>`
       select extract(epoch from now())::float8 * 1000 as "databaseMs", coalesce((
         select json_agg(json_build_object('name', transaction_name(id, occurrence), 'expires', expires_at::text, 'id', id,
           'occurrence', occurrence::text) order by expires_at, id, occurrence)
         from (
-          select id, occurrence, expires_at from transactions
+          select id, occurrence, expires_at from transactions t
           where status = 1 and partition = ${partition} and expires_at <= least(${new Date(nowMs)}, now())
             and (expires_at, id, occurrence) > (${expires}::text::timestamptz, ${id}::text, ${occurrence}::text::bigint)
-          order by expires_at, id, occurrence limit ${limit}) due), '[]') as page`,
+            and not exists (
+              select from quarantined_records q
+              where q.partition = ${partition} and q.chain = name_key(transaction_name(t.id, t.occurrence)))
+          order by expires_at, id, occurrence limit ${limit}) due), '[]') as page, coalesce((
+        select json_agg(encode(record, 'base64')) from (
+          select distinct on (chain) chain_state, record from quarantined_records
+          where partition = ${partition} and chain is not null and ${after === null}
+          order by chain, sequence desc) newest
+        where (chain_state ->> 'status')::integer = 1 and (chain_state ->> 'expiresAtMs')::float8 > 0
+          and (chain_state ->> 'expiresAtMs')::float8 <= least(${nowMs}::float8, extract(epoch from now()) * 1000)
+        ), '[]') as quarantined`,
     );
-    const { databaseMs, page } = row!;
-    return { databaseMs, names: page.map(({ name }) => name), last: page.length < limit ? null : page.at(-1)! };
+    const { databaseMs, page, quarantined } = row!;
+    // They have no row that is up to date, and come with the first page.
+    const apart = quarantined.map((record) => chainName(Buffer.from(record, 'base64')));
+    return {
+      databaseMs,
+      names: [...apart, ...page.map(({ name }) => name)],
+      last: page.length < limit ? null : page.at(-1)!,
+    };
+  }
+
+  /** How many records settling has set apart, and the oldest of them. */
+  async quarantined(): Promise<Quarantine> {
+    const [row] = await this.#lookUp(
+      (sql) => sql<{ count: number; partition: number; sequence: string; error: string; record: Buffer }[]>`
+      select count(*) over ()::integer as count, partition, sequence, error, record from quarantined_records
+      order by quarantined_at limit 1`,
+    );
+    if (row === undefined) return { count: 0, oldest: '' };
+    const { count, partition, sequence, error, record } = row;
+    return { count, oldest: `${partition}/${sequence} (${chainName(record)}): ${error}` };
   }
 
   /** Accounts with those public ids, with their owners and settled books; unknown ones are left out. */
@@ -443,6 +489,14 @@ async function spendRows(
   return rows.map((row) => row.json);
 }
 
+/** The name of the chain that a record opens or follows. */
+function chainName(record: Buffer): string {
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  const root = { start: 0, end: 0 };
+  readRecordRoot(view, 0, root);
+  return record.toString('utf8', root.start, root.end);
+}
+
 /** A chain that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
 function chainStatus(status: number, type: number): ChainStatus {
   return type === MessageType.reversal ? ChainStatus.tombstone : (status as ChainStatus);
@@ -474,15 +528,25 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
         where a.asked_id not in (select asked_id from direct)
         order by a.asked_id, e.sequence desc) newest
       -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.
-      where approved and name_occurrence(name) = 0)
+      where approved and name_occurrence(name) = 0),
+    named as (select * from direct union all select * from indirect)
     select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
       'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
-    from (select * from direct union all select * from indirect) k
+    from named k
     join transactions t on t.id = name_id(k.name) and t.partition = ${partition} and t.occurrence = name_occurrence(k.name)
-    where t.account_id is not null`;
+    where t.account_id is not null and not exists (
+      select from quarantined_records q where q.partition = ${partition} and q.chain = name_key(k.name))
+    union all
+    -- What is quarantined is not in the row yet: the newest record has the whole.
+    select (q.chain_state || jsonb_build_object('id', k.name, 'askedId', k.asked_id))::json
+    from (select * from named union select asked_id, asked_id from asked) k
+    cross join lateral (
+      select chain_state from quarantined_records
+      where partition = ${partition} and chain = name_key(k.name) order by sequence desc limit 1) q
+    where q.chain_state ->> 'accountNumber' is not null`;
   return rows.map((row) => chainRow(row.json));
 }
 

@@ -37,6 +37,7 @@ import { ConnectionGate, measureConnections } from './process/connection-gate.js
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { SetApart } from './set-apart.js';
+import { SettleWatch } from './settle-watch.js';
 import { ShipperClient } from './shipper-client.js';
 import { StartTimes } from './start-times.js';
 import { Telemetry } from './telemetry.js';
@@ -52,6 +53,8 @@ const deadlineTickMs = 5;
 /** How often lapsed holds are looked for: a hold of seven days does not mind. */
 const expiryTickMs = 2000;
 const statsTickMs = 1000;
+/** How often Postgres is asked what is quarantined: an operator may have settled it meanwhile. */
+const quarantineTickMs = 5000;
 const warmUpDelayMs = 250;
 /** How long a start waits for a predecessor that is stopping. */
 const lockWaitMs = 10_000;
@@ -114,7 +117,9 @@ export async function startEngine(
     endSettlers: () => database.endSettlers(),
     fence: () => writer.fence,
     fenced: () => lost('it has raised the epoch of the ledger'),
+    onQuarantined: () => void lookAtQuarantine(),
   });
+  const settling = new SettleWatch(progress.partitions, performance.now());
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
   const guard = new LoadGuard();
   const changeLog = redis === null ? null : new ChangeLog();
@@ -154,6 +159,7 @@ export async function startEngine(
     seenIds: sum((of) => of.seenIds),
     unknownFields: unknownFields.counts,
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
+    quarantined: settling.quarantine.count,
     feed: feed.state,
     cache: near?.counts ?? null,
   }));
@@ -193,7 +199,8 @@ export async function startEngine(
   const router = new Router(hosts, idsRemembered(config), config.cardsMax);
   const room = new JournalRoom(config, hosts);
   const marqetaWatch = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const health = new Health({ config, database, hosts, shipper, feed, setApart, writer, room, marqeta: marqetaWatch });
+  const parts = { config, database, hosts, shipper, feed, setApart, settling, writer, room, marqeta: marqetaWatch };
+  const health = new Health(parts);
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
   const { native, marqeta, ledger } = createCodecs(config);
   const codecs: readonly PortCodec[] = [native, marqeta];
@@ -270,9 +277,18 @@ export async function startEngine(
     }, expiryTickMs),
   ];
 
+  async function lookAtQuarantine(): Promise<void> {
+    try {
+      settling.quarantine = await database.quarantined();
+    } catch {
+      // Postgres is away: what was known stays.
+    }
+  }
+
   function lookAtPartitions(): void {
     compileNextCheck();
     const now = performance.now();
+    settling.look(now);
     marqetaWatch.look(now);
     declines.look(now);
     void room.look();
@@ -333,6 +349,7 @@ export async function startEngine(
     health.serving();
     // Not before: the first looks compile what a start does without.
     timers.push(setInterval(lookAtPartitions, statsTickMs));
+    timers.push(setInterval(() => void lookAtQuarantine(), quarantineTickMs));
     // Nor this: it would take Postgres from the first messages, which open what they need.
     timers.push(setTimeout(() => void database.warmUp(), warmUpDelayMs));
   } catch (error) {

@@ -5,6 +5,7 @@ import { Health, type HealthParts } from './health.js';
 import { JournalRoom } from './journal-room.js';
 import { MarqetaWatch } from './marqeta-watch.js';
 import type { PartitionState } from './partition-host.js';
+import { SettleWatch, stallMsMax } from './settle-watch.js';
 
 const journalSizes = { segmentBytes: 1, frameBytesMax: 1, segmentsMax: 16 };
 const noCalls = { approved: 0, declined: 0, malformed: 0, unauthorized: 0, unavailable: 0 };
@@ -22,12 +23,15 @@ function engine(dataDir: string) {
   const feed = { isStale: false };
   const writer = { isLapsed: false };
   const config = { dataDir, journalSizes };
+  // It looked half a minute ago, and now.
+  const settling = new SettleWatch(partitions, performance.now() - stallMsMax);
   const healthy = { status: 'healthy', detail: '' } as const;
   const health = new Health({
     config,
     database: { ping: async () => undefined } as HealthParts['database'],
     hosts,
-    shipper: { failure: '' },
+    shipper: { failure: '', trouble: 'connection refused' },
+    settling,
     feed: {
       health: () => ({ feed: healthy, redis: healthy }),
       get isStale() {
@@ -39,7 +43,7 @@ function engine(dataDir: string) {
     room: new JournalRoom(config, hosts, () => clock.nowMs),
     marqeta: new MarqetaWatch(() => noCalls),
   });
-  return { health, hosts, feed, writer, clock };
+  return { health, hosts, feed, writer, clock, settling };
 }
 
 t.test('a journal that is nearly full says so before it declines', async (t) => {
@@ -51,6 +55,23 @@ t.test('a journal that is nearly full says so before it declines', async (t) => 
   t.match((await health.report()).components['journal'], {
     status: 'unhealthy',
     detail: /partition 1 has 14 segments .* until Postgres has taken/,
+  });
+});
+
+t.test('settling that gets nowhere, and a record that is set apart, make the engine unhealthy', async (t) => {
+  const { health, settling } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
+  settling.look(performance.now());
+  t.match(await health.report(), { status: 'healthy', components: { settling: { status: 'healthy' } } });
+  const stuck = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
+  stuck.hosts[1]!.progress.publishDurable(7);
+  t.match(await stuck.health.report(), {
+    status: 'unhealthy',
+    components: { settling: { detail: /^partition [01] has settled nothing for \d+ s.*connection refused/ } },
+  });
+  settling.quarantine = { count: 2, oldest: '0/17 (a): refused' };
+  t.match(await health.report(), {
+    status: 'unhealthy',
+    components: { settling: { detail: /^2 records are quarantined, the oldest is 0\/17 \(a\): refused/ } },
   });
 });
 

@@ -11,6 +11,7 @@ import type { JournalRoom } from './journal-room.js';
 import type { MarqetaWatch } from './marqeta-watch.js';
 import type { PartitionHost } from './partition-host.js';
 import type { SetApart } from './set-apart.js';
+import type { SettleWatch } from './settle-watch.js';
 import type { ShipperClient } from './shipper-client.js';
 
 export interface ComponentHealth {
@@ -39,7 +40,8 @@ export interface HealthParts {
   readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
   readonly database: Pick<Database, 'ping'>;
   readonly hosts: readonly Pick<PartitionHost, 'partition' | 'state' | 'failure' | 'progress'>[];
-  readonly shipper: Pick<ShipperClient, 'failure'>;
+  readonly shipper: Pick<ShipperClient, 'failure' | 'trouble'>;
+  readonly settling: Pick<SettleWatch, 'stalled' | 'quarantine'>;
   readonly feed: Pick<EngineFeed, 'health' | 'isStale'>;
   readonly setApart: Pick<SetApart, 'detail'>;
   readonly writer: { readonly isLapsed: boolean };
@@ -105,12 +107,13 @@ export class Health {
       memory: this.#memory(),
       disk: this.#disk(),
       journal: this.#journal(),
+      settling: this.#settling(),
       feed,
       profiles: this.#profiles(),
     };
     const parts = Object.values(components);
-    const isDown =
-      components.journal.status === 'unhealthy' || feed.status === 'unhealthy' || this.#parts.writer.isLapsed;
+    const vital = [components.journal, components.settling, feed];
+    const isDown = vital.some(({ status }) => status === 'unhealthy') || this.#parts.writer.isLapsed;
     const status = isDown ? 'unhealthy' : parts.some((part) => part.status === 'unhealthy') ? 'degraded' : 'healthy';
     return { status, components };
   }
@@ -147,6 +150,24 @@ export class Health {
     if (freeBytes === null) return unhealthy('the file system of the journal (DATA_DIR/journal) does not answer');
     const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free where the journal stands (DATA_DIR/journal)`;
     return freeBytes < freeSegmentsMin * config.journalSizes.segmentBytes ? unhealthy(detail) : healthy(detail);
+  }
+
+  /** Decisions go on in either case, until the journal is full. */
+  #settling(): ComponentHealth {
+    const { settling, shipper } = this.#parts;
+    const stalled = settling.stalled(performance.now());
+    if (stalled !== null) {
+      const { partition, forMs, records } = stalled;
+      const reason = shipper.trouble === '' ? '' : `; Postgres' last error: ${shipper.trouble}`;
+      return unhealthy(
+        `partition ${partition} has settled nothing for ${Math.round(forMs / 1000)} s, and ${records} records wait${reason}`,
+      );
+    }
+    const { count, oldest } = settling.quarantine;
+    if (count > 0) {
+      return unhealthy(`${count} records are quarantined, the oldest is ${oldest}: see npm run quarantine -- list`);
+    }
+    return healthy('nothing is quarantined');
   }
 
   #journal(): ComponentHealth {

@@ -24,6 +24,7 @@ t.test('between the end of a thread and its successor nobody is there to wait fo
     journalDirectory: t.testdir(),
     log: createLog('silent', 'test'),
     openPosition: async () => 0,
+    onQuarantined: () => undefined,
     endSettlers: async () => {
       fences++;
     },

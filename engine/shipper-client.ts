@@ -15,7 +15,7 @@ type Command =
   | { readonly kind: 'drain'; readonly timeoutMs: number }
   | { readonly kind: 'stop' };
 interface ShipEvent {
-  readonly kind: 'done' | 'trouble' | 'failed';
+  readonly kind: 'done' | 'trouble' | 'failed' | 'quarantined';
   readonly id?: number;
   readonly complete?: boolean;
   readonly partition?: number;
@@ -31,6 +31,8 @@ export interface ShipperClientOptions {
   readonly log: Log;
   /** The settled position of a partition, opened when it is new. */
   openPosition(partition: number): Promise<number>;
+  /** Settling has set a record apart. */
+  onQuarantined(): void;
   /** Ends settle statements that a thread has left running in Postgres when it died. */
   endSettlers(): Promise<void>;
   /** What this engine's statements show; the lease is taken before the first partition ships. */
@@ -55,6 +57,7 @@ export class ShipperClient implements ShipperControl {
   #worker: Worker | null = null;
   #nextId = 1;
   #failure = '';
+  #trouble = '';
   #isStopping = false;
   /** Some thread may have left something running in Postgres when it died. */
   #hasShipped = false;
@@ -100,6 +103,11 @@ export class ShipperClient implements ShipperControl {
   /** Why settling has stopped for good; '' while it has not. */
   get failure(): string {
     return this.#failure;
+  }
+
+  /** What Postgres answered when it failed last; '' when it never did. */
+  get trouble(): string {
+    return this.#trouble;
   }
 
   position(partition: number): Promise<number> {
@@ -154,6 +162,12 @@ export class ShipperClient implements ShipperControl {
       if (event.code === fencedCode) this.#options.fenced();
       return;
     }
+    if (event.kind === 'quarantined') {
+      log.error({ ...event }, 'Postgres refuses a record: it is quarantined; see npm run quarantine');
+      this.#options.onQuarantined();
+      return;
+    }
+    this.#trouble = event.message ?? '';
     const attempt = event.attempt ?? 1;
     // The first and every power of two: an outage of an hour is a dozen lines.
     if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits, and tries again');

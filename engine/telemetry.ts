@@ -230,6 +230,7 @@ export class Telemetry extends Metrics {
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
     gauge('accounts_in_memory', 'Accounts in memory; they stay until a restart', (g) => g.accounts);
     gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
+    gauge('quarantined_records', 'Records that Postgres refused and that wait for an operator', (g) => g.quarantined);
     gauge('seen_ids_in_memory', 'Ids of questions in memory', (g) => g.seenIds);
     this.gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
       for (const [index, phases] of read().startPhases.entries()) {
@@ -281,6 +282,7 @@ export interface EngineGauges {
   /** Messages by the unknown field that they had. */
   readonly unknownFields: ReadonlyMap<string, number>;
   readonly seenIds: number;
+  readonly quarantined: number;
   /** Of the process, then of each partition. */
   readonly startPhases: readonly ReadonlyMap<string, number>[];
   readonly feed: FeedState;

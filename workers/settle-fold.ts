@@ -21,7 +21,7 @@ import { ArrayColumns, databaseText } from './array-columns.js';
 const roundsMax = 8;
 
 /** A chain that this stretch opens, as it stands after the records so far. Column names of `transactions`. */
-interface OpenedChain {
+export interface OpenedChain {
   readonly id: string;
   readonly sequence: number;
   /** Opened by a refusal: nothing can follow it. */
@@ -55,8 +55,25 @@ interface OpenedChain {
   merchantName: string;
 }
 
+/** What follow-ups change. */
+export type MovedChain = Pick<
+  OpenedChain,
+  | 'status'
+  | 'amount'
+  | 'approvedAmount'
+  | 'reason'
+  | 'held'
+  | 'posted'
+  | 'refunded'
+  | 'newestSpendDay'
+  | 'newestSpendAmount'
+  | 'forced'
+  | 'expiresAtMs'
+  | 'updatedAtMs'
+>;
+
 /** One follow-up of a chain that an earlier stretch opened. */
-interface FollowUp {
+export interface FollowUp {
   readonly id: string;
   /** 0: unchanged. */
   readonly status: number;
@@ -188,6 +205,15 @@ export class SettleFold {
       ...this.#accountColumns(),
       ...this.#spendColumns(),
     ];
+  }
+
+  /** Where the columns of accounts and of windows begin in columns(). */
+  static readonly accountsFrom = 1 + eventTypes.length + openedTypes.length + 1 + followUpTypes.length;
+
+  /** Of one record: the chain that it opens, or what it changes of one; both undefined when it belongs to none. */
+  get single(): { readonly opened: OpenedChain | undefined; readonly followUp: FollowUp | undefined } {
+    const [opened] = this.#opened.values();
+    return { opened, followUp: this.#followUpRounds[0]?.[0] };
   }
 
   #text(start: number, end: number): string {
@@ -550,7 +576,7 @@ function roundEnds(rounds: readonly (readonly unknown[])[]): string {
 }
 
 /** The same change that settle() makes to a stored chain (and the engine in Chains.move), on one still in the fold. */
-function applyFollowUp(chain: OpenedChain, row: FollowUp): void {
+export function applyFollowUp(chain: MovedChain, row: FollowUp): void {
   if (row.status !== 0) chain.status = row.status;
   chain.amount += row.amount;
   chain.approvedAmount += row.amount;

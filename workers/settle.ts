@@ -120,11 +120,7 @@ export async function settle(
     }
     const from = batch.firstSequence + first - 1;
     const parameters = [batch.partition, from, from + fold.count, ...fold.columns()];
-    const statement = fence === null ? settleStatement : fencedSettleStatement;
-    if (fence !== null) parameters.push(fence.epoch, fence.holder);
-    const [row] = await sql.unsafe<{ applied: boolean }[]>(statement, parameters as never[], { prepare: true });
-    if (row === undefined && fence !== null) throw new WriterFencedError(fence);
-    if (row?.applied !== true) return { applied: false, sequence: from };
+    if (!(await applies(sql, settleStatement, parameters, fence))) return { applied: false, sequence: from };
   }
   return { applied: true, sequence: batch.firstSequence + settled - 1 };
 }
@@ -135,10 +131,28 @@ const settleStatement = `select settle($1::integer, $2::bigint, $3::bigint, $4::
   .join(', ')}) as applied`;
 
 /**
- * The lock on the fence's row comes before settle() and is held until it has committed: a take-over waits for it. settle()
- * is volatile, so its statements see what committed while the lock was waited for.
+ * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the function
+ * and is held until it has committed: a take-over waits for it. The function is volatile, so its statements see what
+ * committed while the lock was waited for.
+ * @param statement selects `applied` from one function with all of `parameters`
+ * @throws WriterFencedError when another engine has the lease
  */
-const fencedSettleStatement = `with fence as materialized (
-  select from writer_epochs where scope = 'ledger' and epoch = $${SettleFold.columnTypes.length + 5}::bigint
-    and holder = $${SettleFold.columnTypes.length + 6}::text::uuid for share
-) ${settleStatement} from fence`;
+export async function applies(
+  sql: postgres.Sql,
+  statement: string,
+  parameters: readonly unknown[],
+  fence: WriterFence | null,
+): Promise<boolean> {
+  const count = parameters.length;
+  const text =
+    fence === null
+      ? statement
+      : `with fence as materialized (
+          select from writer_epochs where scope = 'ledger' and epoch = $${count + 1}::bigint
+            and holder = $${count + 2}::text::uuid for share
+        ) ${statement} from fence`;
+  const values = fence === null ? parameters : [...parameters, fence.epoch, fence.holder];
+  const [row] = await sql.unsafe<{ applied: boolean }[]>(text, values as never[], { prepare: true });
+  if (row === undefined && fence !== null) throw new WriterFencedError(fence);
+  return row?.applied === true;
+}

@@ -8,7 +8,8 @@ import type postgres from 'postgres';
 import { Progress } from '../engine/core/progress.js';
 import type { WriterFence } from '../engine/core/writer-fence.js';
 import type { JournalSizes } from './journal.js';
-import { openSettleConnection, readJournalPosition, settle, WriterFencedError } from './settle.js';
+import { type Quarantined, settleAround } from './quarantine.js';
+import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
 import type { ShipperTuning } from './ship-tuning.js';
 import { Shipper } from './shipper.js';
 import { FileStorage } from './storage.js';
@@ -36,6 +37,8 @@ export type ShipCommand =
 
 export type ShipEvent =
   | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
+  /** A record was refused for what it says, and set apart. */
+  | ({ readonly kind: 'quarantined' } & Quarantined)
   /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
   | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
   /** The partition ships nothing more until the thread is started again. */
@@ -91,8 +94,10 @@ const shipper = new Shipper({
   ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
   settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
     withDeadline(partition, async (sql) => {
-      const result = await settle(sql, { partition, firstSequence: fromSequence, source: bytes, offsets }, data.fence);
-      return result.applied;
+      const batch = { partition, firstSequence: fromSequence, source: bytes, offsets };
+      const apart = (record: Quarantined) => send({ kind: 'quarantined', ...record });
+      const { applied } = await settleAround(sql, batch, apart, data.fence);
+      return applied;
     }),
   isFinal: (error) => error instanceof WriterFencedError,
   readPosition: (partition) => withDeadline(partition, (sql) => readJournalPosition(sql, partition)),

@@ -73,7 +73,7 @@ export class PersonalHistory {
       for (const [partition, newest] of settled) {
         const before = this.#positionIn(positions, partition, newest);
         if (before >= newest) continue;
-        const after = await this.#copyWindow(partition, before);
+        const after = await this.#copyWindow(partition, before, newest);
         moved[partition] = after;
         if (after < newest) isBehind = true;
       }
@@ -92,7 +92,7 @@ export class PersonalHistory {
   }
 
   /** @returns the position after the window; where it was before when a stop came in between */
-  async #copyWindow(partition: string, before: number): Promise<number> {
+  async #copyWindow(partition: string, before: number, newest: number): Promise<number> {
     const startedMs = performance.now();
     const { last, chains } = await nextWindow(this.#database, partition, before, this.#windows.size);
     for (let start = 0; start < chains.length && !this.#isStopping; ) {
@@ -101,7 +101,9 @@ export class PersonalHistory {
       await this.#copy(await readChains(this.#database, partition, slice));
     }
     // A window counts when all of it is copied.
-    if (last === null || this.#isStopping) return before;
+    if (this.#isStopping) return before;
+    // What is quarantined has no message: then there is none up to where the ledger stood.
+    if (last === null) return newest;
     this.#windows.took(last - before, performance.now() - startedMs);
     return last;
   }

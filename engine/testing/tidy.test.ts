@@ -32,7 +32,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   // what is cached there, and the masks of card data; sql has the collections of the personal store.
   ['api', ['api', 'engine/core', 'engine/wire', 'engine/process', 'engine/redis', 'engine/cache', 'sql']],
   ['sql', ['sql']],
-  ['deploy', ['deploy', 'sql']],
+  ['deploy', ['deploy', 'sql', 'workers']],
   ['bench', ['']],
 ];
 
