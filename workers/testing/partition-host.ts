@@ -95,6 +95,18 @@ export class PartitionHost {
     this.#shipped = this.#fixture.progress.durableSequence;
   }
 
+  /** All records so far, one behind the other, and where each begins. */
+  journal(): { source: Uint8Array; offsets: readonly number[] } {
+    const offsets: number[] = [];
+    let end = 0;
+    const records = this.#fixture.readAll();
+    for (const { length } of records) {
+      offsets.push(end);
+      end += length;
+    }
+    return { source: Buffer.concat(records), offsets };
+  }
+
   /** The chain with that id, in memory or settled; null when there is none. */
   chain(id: string): ChainRow | null {
     return this.#chainInMemory(id) ?? this.#settled.get(id) ?? null;
