@@ -54,6 +54,8 @@ export class MongoConnection {
   #isPrepared = false;
   /** Null: up, as far as we know. */
   #downReason: string | null = null;
+  /** What the driver's own watch of the server says; '' while the server answers it. */
+  #heartbeatFailure = '';
   /** Operations that requests wait for. */
   #requestOperations = 0;
   /** Settles when the newest background operation has ended. */
@@ -82,6 +84,13 @@ export class MongoConnection {
       writeConcern: { w: 'majority' },
     });
     this.#db = this.#client.db(databaseNameOf(config.uri));
+    // The driver says why it does not use a server (too old, no TLS, another protocol) only after all of its waiting.
+    this.#client.on('serverHeartbeatFailed', ({ failure }) => {
+      this.#heartbeatFailure = failure.message;
+    });
+    this.#client.on('serverHeartbeatSucceeded', () => {
+      this.#heartbeatFailure = '';
+    });
   }
 
   collection<T extends Document>(name: string): Collection<T> {
@@ -192,7 +201,10 @@ export class MongoConnection {
     try {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${operationMs} ms`)), operationMs);
+        timer = setTimeout(
+          () => reject(new Error(this.#heartbeatFailure || `no answer within ${operationMs} ms`)),
+          operationMs,
+        );
       });
       await Promise.race([this.#connectAndPing(), late]).finally(() => clearTimeout(timer));
       if (!this.#isPrepared) await this.#prepare();
