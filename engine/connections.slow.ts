@@ -2,7 +2,8 @@
  * Connections and file descriptors: idle connections beyond the bounds are refused, whatever their number, and a process
  * that has no file descriptor all the same goes on once it has one again.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,10 @@ import { ApiProcess } from '../api/testing/api-process.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { seedAccounts } from '../deploy/seed-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
+import { descriptorLimit } from './process/descriptors.js';
 import { answerOf, basic, Client } from './testing/client.js';
+import { killThread } from './testing/dying-storage.js';
+import { startTestEngine } from './testing/engine-inside.js';
 import {
   type EngineProcess,
   enginePlace,
@@ -58,6 +62,21 @@ async function startEngine(t: Test, changes: Readonly<Record<string, string>>, o
     rmSync(dataDir, { recursive: true, force: true });
   });
   return { engine, client, sql, databaseUrl: database.url };
+}
+
+/** Takes this process' own file descriptors, and gives them back: it could not start a program for that itself. */
+class OwnDescriptors {
+  readonly #helper = spawn('sh', ['-c', `while read max; do prlimit --pid ${process.pid} --nofile=$max:; echo; done`]);
+
+  async limit(max: number): Promise<void> {
+    const done = once(this.#helper.stdout, 'data');
+    this.#helper.stdin.write(`${max}\n`);
+    await done;
+  }
+
+  end(): void {
+    this.#helper.stdin.end();
+  }
 }
 
 const openFiles = (pid: number, max: number, hard: number) =>
@@ -214,4 +233,27 @@ t.test('without any file descriptor engine and API go on, and are whole again on
   await until('the engine is healthy', async () => (await opsGet(engine.place, '/health')).status === 200, 30_000);
   await until('the API is ready', async () => (await fetch(`${api.url}/readyz`)).status === 200, 30_000);
   t.equal(await metric(engine.place, 'worker_restarts'), 0);
+});
+
+t.test('threads that die without any file descriptor are replaced once there are some', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const own = new OwnDescriptors();
+  t.teardown(() => own.end());
+  const before = descriptorLimit();
+  t.ok(answerOf(await engine.client.native(authorization())).approved);
+  // The storage says it first, so that the thread's replacement is still to be made when the process has none either.
+  engine.disk.outOfDescriptors(true);
+  killThread(engine.disk, 0, 'beforeWrite');
+  t.equal((await engine.client.native(authorization())).status, 503);
+  await until('it is being replaced', async () => (await metric(engine.place, 'worker_restarts')) > 0);
+  await own.limit(25);
+  engine.disk.outOfDescriptors(false);
+  try {
+    // Longer than several tries to replace the threads take.
+    await delay(3000);
+    t.equal((await engine.client.native(authorization())).status, 503, 'declined meanwhile');
+  } finally {
+    await own.limit(before);
+  }
+  await until('it approves', async () => answerOf(await engine.client.native(authorization())).approved, 90_000, 50);
 });

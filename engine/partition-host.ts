@@ -213,12 +213,12 @@ export class PartitionHost {
     const times = new StartTimes(performance.now());
     this.startTimes = times;
     this.prepare();
-    // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
-    await this.#prepared;
     await this.#shipper.pause(this.partition);
     this.scan();
     const shippedSequence = await this.#shipper.position(this.partition);
     times.ended('position');
+    // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
+    await this.#prepared;
     await this.#scanned;
     const tail = (await this.#runStep({ kind: 'open', shippedSequence, epoch: writerEpoch })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
