@@ -1,13 +1,23 @@
 /**
- * `make audit`: exit code 0 and one line of totals when the books balance, 1 and what does not balance otherwise. Where
- * there are no books it refuses: an empty database balances, and proves nothing.
+ * `make audit`: exit code 0 and one line of totals when the books balance and agree with the journal under DATA_DIR, 1 and
+ * what is wrong otherwise. Where there are no books it refuses: an empty database balances, and proves nothing.
  */
+import { join } from 'node:path';
 import { auditBooks } from './audit-books.js';
+import { auditJournals } from './audit-journals.js';
 import { withDatabase } from './database.js';
 import { readSettings, SettingError } from './settings.js';
 
 try {
-  const report = await withDatabase(readSettings(), console.log, auditBooks, { mustExist: true });
+  const settings = readSettings();
+  const [report, journals] = await withDatabase(
+    settings,
+    console.log,
+    async (sql) => [await auditBooks(sql), await auditJournals(sql, join(settings.dataDir, 'journal'))],
+    { mustExist: true },
+  );
+  for (const line of [...journals.notes, ...journals.findings]) console.error(line);
+  if (journals.findings.length > 0) process.exitCode = 1;
   if (report.findingCount === 0) {
     console.log(
       `the books balance: ${report.accounts} accounts, ${report.postings} postings, funds ${report.funds} = available ` +

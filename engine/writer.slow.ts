@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../deploy/audit-books.js';
+import { auditJournals } from '../deploy/audit-journals.js';
 import { seedAccounts } from '../deploy/seed-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { answerOf, Client, stableBody } from './testing/client.js';
@@ -267,7 +268,7 @@ const cuts: Readonly<Record<string, (proxy: TcpProxy) => void>> = {
 };
 for (const [name, cut] of Object.entries(cuts)) {
   t.test(`an engine whose packets vanish on ${name} has stopped approving when another one begins`, async (t) => {
-    const { proxy, first, other, start, load, takenAtMs, approvals, approves, audit } = await world(t);
+    const { sql, proxy, first, other, start, load, takenAtMs, approvals, approves, audit } = await world(t);
     const one = start(first);
     t.ok(await one.ready());
     load(first, 'one', 2, 1);
@@ -291,6 +292,12 @@ for (const [name, cut] of Object.entries(cuts)) {
     );
     t.equal(await two.kill('SIGTERM'), 0);
     await audit(t);
+    t.match(
+      (await auditJournals(sql, join(first.dataDir, 'journal'))).findings,
+      [/partition 0/],
+      'its journal is done with',
+    );
+    t.same(await auditJournals(sql, join(second.dataDir, 'journal')), { findings: [], notes: [] });
   });
 }
 

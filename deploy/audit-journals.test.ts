@@ -1,0 +1,115 @@
+/** The audit of journals beside the books: it finds what the books alone cannot know. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { createProgress } from '../engine/core/progress.js';
+import { type JournalSizes, type JournalWriter, openJournal } from '../workers/journal.js';
+import { partitionDirectory } from '../workers/segment-files.js';
+import { openJournalPosition, openSettleConnection, settle } from '../workers/settle.js';
+import { FileStorage } from '../workers/storage.js';
+import { writeRecords } from '../workers/testing/record-writer.js';
+import { auditBooks } from './audit-books.js';
+import { auditJournals } from './audit-journals.js';
+import { createTestAccounts } from './testing/test-accounts.js';
+import { createTestDatabase } from './testing/test-database.js';
+
+const sizes: JournalSizes = { segmentBytes: 16_384, frameBytesMax: 8192, segmentsMax: 64 };
+
+/** A ledger at epoch 2, and a journal whose engine holds its lease. */
+async function stage(t: Test) {
+  const database = await createTestDatabase();
+  const sql = openSettleConnection(database.url);
+  const root = mkdtempSync(join(tmpdir(), 'audit-journals-'));
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+  await createTestAccounts(sql, 3, 1_000_000);
+  await openJournalPosition(sql, 0, 1);
+  const holder = randomUUID();
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 2, ${holder})`;
+  writeFileSync(join(root, 'engine.lock'), JSON.stringify({ pid: 1, leases: [randomUUID(), holder] }));
+  const { writer } = openJournal({
+    ...{ storage: new FileStorage(), directory: partitionDirectory(root, 0), partition: 0, partitionCount: 1, sizes },
+    ...{ progress: createProgress(1).partitions[0]!, shippedSequence: 0, epoch: 2 },
+  });
+  t.teardown(() => writer.close());
+  const records = (count: number, prefix = 'a', from = writer.nextSequence) =>
+    writeRecords(
+      Array.from({ length: count }, (_, index) => ({
+        id: `${prefix}-${from + index}`,
+        account: 1,
+        amount: 5,
+        held: 5,
+      })),
+    );
+  /** Appends records, and settles as many of them. */
+  const append = async (count: number, settled: number) => {
+    for (let done = 0; done < count; done += 10) {
+      const firstSequence = writer.nextSequence;
+      const batch = records(Math.min(10, count - done));
+      write(writer, batch);
+      const offsets = batch.offsets.slice(0, Math.max(0, settled - done));
+      if (offsets.length > 0) await settle(sql, { partition: 0, firstSequence, source: batch.source, offsets });
+    }
+  };
+  return { sql, root, records, append, audit: () => auditJournals(sql, root) };
+}
+
+function write(writer: JournalWriter, { source, offsets }: ReturnType<typeof writeRecords>): void {
+  const last = offsets.at(-1)!;
+  const end = last + new DataView(source.buffer, source.byteOffset).getUint16(last, true);
+  if (!writer.reserve(end)) throw new Error(writer.refusal);
+  writer.frame.set(source.subarray(0, end), writer.recordsStart);
+  writer.append(writer.recordsStart + end, offsets.length, Date.now());
+}
+
+t.test('a journal that Postgres follows is right, and what is not settled yet is named', async (t) => {
+  const { append, audit, root, sql } = await stage(t);
+  t.same(await auditJournals(sql, join(root, 'none')), { findings: [], notes: [] });
+  await append(200, 200);
+  t.same(await audit(), { findings: [], notes: [] });
+  await append(60, 45);
+  t.match(await audit(), {
+    findings: [],
+    notes: [/partition 0 .*records 246 to 260 are in the journal and not settled yet/],
+  });
+});
+
+t.test(
+  'what one engine wrote and another one settled under the same numbers is found, though the books balance',
+  async (t) => {
+    const { append, records, audit, sql } = await stage(t);
+    await append(20, 10);
+    await settle(sql, { partition: 0, firstSequence: 11, ...records(10, 'theirs', 11) });
+    t.same((await auditBooks(sql)).findings, []);
+    const { findings } = await audit();
+    t.match(findings[0], /record 11 of the journal is not the record that Postgres settled/);
+    t.match(findings.at(-1), /10 records of the journal differ/);
+  },
+);
+
+t.test(
+  'a journal that another engine has left behind is found by its end, its epoch, or what is in it alone',
+  async (t) => {
+    const { append, records, audit, sql } = await stage(t);
+    await append(20, 15);
+    await sql`update writer_epochs set epoch = 3, holder = ${randomUUID()}`;
+    t.match((await audit()).findings, [/records 16 to 20 .*not settled, and another engine has the ledger since/]);
+    await sql`update writer_epochs set epoch = 1`;
+    t.match((await audit()).findings, [/written under epoch 2, the ledger stands at 1/, /another engine/]);
+    await sql`update writer_epochs set epoch = 3`;
+    await settle(sql, { partition: 0, firstSequence: 16, ...records(10, 'a', 16) });
+    t.match((await audit()).findings, [/Postgres has settled record 25, the journal ends with record 20/]);
+  },
+);
+
+t.test('a damaged journal is a finding and ends no audit', async (t) => {
+  const { append, audit, root } = await stage(t);
+  await append(20, 20);
+  writeFileSync(join(partitionDirectory(root, 0), 'segment-0000000001'), 'nothing');
+  t.match((await audit()).findings, [/partition 0: the journal is damaged/]);
+});
