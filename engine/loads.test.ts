@@ -1,10 +1,12 @@
 /** What is read for a partition is as new as its memory: a worker that was replaced meanwhile is never brought older books. */
 import t from 'tap';
 import type { LoadMessage } from './core/load-message.js';
+import type { Limits } from './core/rules.js';
 import type { Database, LoadedCards } from './database.js';
 import { LoadGuard } from './feed/load-guard.js';
 import type { Lane } from './lane.js';
 import { Loads } from './loads.js';
+import { longestLimits } from './testing/longest-limits.js';
 
 function cards(funds: number): LoadedCards {
   const common = { number: 1, version: 1, status: 0, limits: null } as const;
@@ -48,4 +50,39 @@ t.test('books that were read before a partition opened anew are read again', asy
     delivered.map(({ accounts }) => accounts![0]!.funds),
     [400],
   );
+});
+
+t.test('where cards have long limits, fewer are read at a time, until they are short again', async (t) => {
+  let limits: Limits | null = longestLimits();
+  const reads: number[] = [];
+  const database = {
+    loadCards: async (tokens: readonly string[]): Promise<LoadedCards> => {
+      reads.push(tokens.length);
+      const [card] = cards(1).message.cards!;
+      const rows = tokens.map((token, index) => ({ ...card!, token, number: index + 1, limits }));
+      const message = { ...cards(1).message, cards: rows };
+      return { message, owners: new Map(tokens.map((token) => [token, 2])), profiles: [], asOf: 0 };
+    },
+  };
+  const lane = { claim: () => true };
+  const loads = new Loads(
+    database as unknown as Database,
+    null,
+    () => 0,
+    () => 0,
+    new LoadGuard(),
+    { load: (message) => message },
+  );
+  const tokens = Array.from({ length: 128 }, (_, index) => `card_${index}`);
+  const read = async () => {
+    reads.length = 0;
+    const { found } = await loads.cards({ lane: lane as unknown as Lane, partition: 0 }, tokens, new Map());
+    t.same([...found], tokens);
+    return Math.max(...reads);
+  };
+  t.equal(await read(), 128);
+  t.ok((await read()) <= 16, 'about a megabyte');
+  limits = null;
+  await read();
+  t.equal(await read(), 128);
 });

@@ -19,6 +19,10 @@ import type { SetApart } from './set-apart.js';
 
 /** A load that changes overtake so often is given up: its messages are declined and asked again. */
 const readsMax = 5;
+/** Cards per read of Postgres, and the bytes above which the next read asks for fewer: some 10 ms of this thread. */
+const cardsPerReadMax = 128;
+const cardsPerReadMin = 4;
+const readBytesMax = 1024 * 1024;
 /** What a slab has no room for beside the first stretch of a load waits for the next slab, for a second at most. */
 const roomLookMs = 1;
 const roomLooksMax = 1000;
@@ -69,6 +73,7 @@ export class Loads {
   readonly #guard: LoadGuard;
   readonly #learn: (tokens: readonly string[], partition: number) => void;
   readonly #setApart: Pick<SetApart, 'load'>;
+  #cardsPerRead = cardsPerReadMax;
   readonly #brought = new Map<number, Brought>();
   /** How often each partition has opened. */
   readonly #openings = new Map<number, number>();
@@ -149,6 +154,27 @@ export class Loads {
 
   /** Brings cards from Postgres; of those whose profile is `known`, only what they spend from. */
   async cards(target: Target, tokens: readonly string[], known: ReadonlyMap<string, CachedCard>): Promise<Loaded> {
+    const found = new Set<string>();
+    const foreign = new Set<string>();
+    for (let start = 0; start < tokens.length; ) {
+      const part = tokens.slice(start, start + this.#cardsPerRead);
+      start += part.length;
+      const read = await this.#cardsAtOnce(
+        target,
+        part,
+        new Map(part.flatMap((token) => (known.has(token) ? [[token, known.get(token)!]] : []))),
+      );
+      for (const token of read.found) found.add(token);
+      for (const token of read.foreign) foreign.add(token);
+    }
+    return { message: {}, found, foreign };
+  }
+
+  async #cardsAtOnce(
+    target: Target,
+    tokens: readonly string[],
+    known: ReadonlyMap<string, CachedCard>,
+  ): Promise<Loaded> {
     const [books, rest] = await Promise.all([
       this.#broughtBooks(target, [...known.values()]),
       this.#broughtCards(
@@ -242,6 +268,7 @@ export class Loads {
         const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
         // Sent here and not later: a change that comes from now on must find it in the lane.
         const packed = isCurrent() ? packLoad(loaded.message) : null;
+        if (packed !== null) this.#pace(packed);
         const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
         if (packed === null || sent?.isOvertaken !== false) {
           if (reads === readsMax) throw new Error('changes overtake the load');
@@ -256,6 +283,14 @@ export class Loads {
         this.#guard.end(load);
       }
     }
+  }
+
+  /** Long profiles are read a few at a time: what is read takes this thread's time, and every other message waits for it. */
+  #pace(packed: readonly PackedRows[]): void {
+    const bytes = packed.reduce((sum, part) => sum + part.bytes.length, 0);
+    if (bytes > readBytesMax) {
+      this.#cardsPerRead = Math.max(cardsPerReadMin, Math.floor((this.#cardsPerRead * readBytesMax) / bytes));
+    } else if (bytes < readBytesMax / 4) this.#cardsPerRead = Math.min(cardsPerReadMax, this.#cardsPerRead * 2);
   }
 
   /**

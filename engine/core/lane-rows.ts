@@ -10,7 +10,7 @@ import type { LoadMessage } from './load-message.js';
 /** Changes per lane entry, however short they are: a millisecond of the partition. */
 const changesMax = 200;
 /** What stands around them. */
-const wordsBytes = 64;
+const wordsBytes = 128;
 
 export interface PackedRows {
   readonly bytes: Buffer;
@@ -49,32 +49,31 @@ export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
  * user, and what was spent of each, for what is loaded with it says all that is known of it. Nearly always that is one message.
  */
 export function packLoad(message: LoadMessage): PackedRows[] {
-  const bytes = Buffer.from(JSON.stringify(message));
-  const cards = message.cards?.length ?? 0;
-  if (bytes.length <= laneEntryBytesMax) return [{ bytes, count: cards }];
+  const { accounts: _a, users: _u, spend: _s, cards: _c, chains: _h, records: _r, ...said } = message;
+  const words = JSON.stringify(said).slice(1, -1);
   const packed: PackedRows[] = [];
-  const sizes = new Map<unknown, number>();
-  const sizeOf = (row: unknown) => {
-    const known = sizes.get(row) ?? Buffer.byteLength(JSON.stringify(row)) + 1;
-    sizes.set(row, known);
-    return known;
-  };
+  const texts = new Map<unknown, string>();
   let part = new Map<LoadedList, Set<unknown>>();
   let size = 0;
-  const close = () => {
-    const lists = [...part].map(([list, rows]) => [list, [...rows]]);
-    const text = JSON.stringify({ ...message, ...Object.fromEntries(lists) });
-    packed.push({ bytes: Buffer.from(text), count: part.get('cards')?.size ?? 0 });
-    size = 0;
-  };
   const begin = () => {
     part = new Map(loadedLists.filter((list) => message[list] !== undefined).map((list) => [list, new Set<unknown>()]));
+    size = 0;
+  };
+  const close = () => {
+    const lists = [...part].map(([list, rows]) => `"${list}":[${[...rows].map((row) => texts.get(row)).join()}]`);
+    const text = [words, ...lists].filter((one) => one !== '').join();
+    packed.push({ bytes: Buffer.from(`{${text}}`), count: part.get('cards')?.size ?? 0 });
+  };
+  const sizeOf = (row: unknown) => {
+    const text = texts.get(row) ?? JSON.stringify(row);
+    texts.set(row, text);
+    return Buffer.byteLength(text) + 1;
   };
   begin();
   for (const rows of unitsOf(message)) {
     const fresh = rows.filter(([list, row]) => !part.get(list)!.has(row));
     const added = fresh.reduce((sum, [, row]) => sum + sizeOf(row), 0);
-    const isFull = size > 0 && size + added > laneEntryBytesMax;
+    const isFull = size > 0 && size + added > laneEntryBytesMax - words.length - wordsBytes;
     if (isFull) {
       close();
       begin();
@@ -92,12 +91,15 @@ const loadedLists = ['accounts', 'users', 'spend', 'cards', 'chains', 'records']
 type LoadedList = (typeof loadedLists)[number];
 type LoadedRow = readonly [list: LoadedList, row: unknown];
 
-/** Rows that belong together: of each card and chain, and each row that belongs to none. */
+/** Rows that belong together: of each card and chain, and each row that belongs to none; one that comes twice counts once. */
 function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
   const accounts = new Map((message.accounts ?? []).map((row) => [row.number, row]));
   const users = new Map((message.users ?? []).map((row) => [row.number, row]));
   const spend = new Map((message.spend ?? []).map((row) => [row.number * levels.length + row.level, row]));
-  const left = new Set<unknown>(loadedLists.flatMap((list): readonly unknown[] => message[list] ?? []));
+  const alone = new Map<unknown, LoadedRow>();
+  for (const row of accounts.values()) alone.set(row, ['accounts', row]);
+  for (const row of users.values()) alone.set(row, ['users', row]);
+  for (const row of spend.values()) alone.set(row, ['spend', row]);
   const together = (row: LoadedRow, card: number, user: number, account: number): readonly LoadedRow[] => {
     const spent = [card * levels.length, user * levels.length + 1, account * levels.length + 2];
     const rows: LoadedRow[] = [
@@ -107,12 +109,13 @@ function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
       row,
     ];
     const found = rows.filter(([, one]) => one !== undefined);
-    for (const [, one] of found) left.delete(one);
+    for (const [, one] of found) alone.delete(one);
     return found;
   };
   for (const row of message.cards ?? []) yield together(['cards', row], row.number, row.userNumber, row.accountNumber);
   for (const row of message.chains ?? []) {
     yield together(['chains', row], row.cardNumber, row.userNumber, row.accountNumber);
   }
-  for (const list of loadedLists) for (const row of message[list] ?? []) if (left.has(row)) yield [[list, row]];
+  for (const row of alone.values()) yield [row];
+  for (const row of message.records ?? []) yield [['records', row]];
 }
