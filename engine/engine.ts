@@ -177,7 +177,7 @@ export async function startEngine(
           need: (host, need, again) => loader.load(host.lane, host.partition, need, again),
           batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
             telemetry.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
-          knows: (host, low, high) => router.learnId(low, high, host.partition),
+          knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
           late: () => {
             telemetry.late++;
           },
@@ -196,7 +196,7 @@ export async function startEngine(
       ),
     );
   }
-  const router = new Router(hosts, idsRemembered(config), config.cardsMax);
+  const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
   const room = new JournalRoom(config, hosts);
   const marqetaWatch = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
   const parts = { config, database, hosts, shipper, feed, setApart, settling, writer, room, marqeta: marqetaWatch };
@@ -388,11 +388,6 @@ export async function startEngine(
 
 /** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */
 const drainTimeoutMs = 5000;
-
-/** As many ids as all partitions together remember; with one partition the front needs none. */
-function idsRemembered({ workers, seenIdsMax }: EngineConfig): number {
-  return workers === 1 ? 1 : 2 ** Math.ceil(Math.log2(workers * seenIdsMax));
-}
 
 /** A predecessor that is stopping has the lock until its last record is settled. */
 async function lockJournal(options: JournalLockOptions, log: Log): Promise<JournalLock> {

@@ -50,7 +50,7 @@ export interface HostEvents {
   /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
   opened(host: PartitionHost): boolean;
   /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
-  knows(host: PartitionHost, low: number, high: number): void;
+  knows(host: PartitionHost, low: number, high: number, sequence: number): void;
 }
 
 /** Fault tests wrap the worker's storage; a deployment leaves both null. */
@@ -87,6 +87,8 @@ export class PartitionHost {
   #state: PartitionState = 'starting';
   #writerEpoch = 0;
   #toldIds: () => void = () => undefined;
+  /** Told once, the front knows every id that comes: a worker that is replaced has nothing to add. */
+  #hasToldIds = false;
   /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
   readonly idsKnown = new Promise<void>((resolve) => {
     this.#toldIds = resolve;
@@ -246,7 +248,7 @@ export class PartitionHost {
     this.#shipper.resume(this.partition);
     const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
     this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');
-    this.#tellIds(tail.idHashes);
+    this.#tellIds(tail.idHashes, shippedSequence + 1);
     const epoch = ++this.#epoch;
     void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, shippedSequence + 1));
   }
@@ -257,17 +259,23 @@ export class PartitionHost {
     return within(journalStepMsMax, `the partition thread to ${task.kind}`, this.#pool.run(task));
   }
 
-  #tellIds(hashes: Uint32Array): void {
-    for (let index = 0; index < hashes.length; index += 2) {
-      this.#events.knows(this, hashes[index]!, hashes[index + 1]!);
+  /** @param first sequence of the first hash; a record without an id has zeros */
+  #tellIds(hashes: Uint32Array, first: number): void {
+    if (this.#hasToldIds) return;
+    // The newest first: what took an approval back comes behind the record that has the same id.
+    for (let index = hashes.length - 2; index >= 0; index -= 2) {
+      const [low, high] = [hashes[index]!, hashes[index + 1]!];
+      if (low !== 0 || high !== 0) this.#events.knows(this, low, high, first + index / 2);
     }
   }
 
   #tellSettledIds({ seen }: LoadMessage): void {
-    if (seen === undefined || this.#config.workers === 1) return;
+    if (seen === undefined || this.#config.workers === 1 || this.#hasToldIds) return;
+    const sequences = Buffer.from(seen.sequences, 'base64');
     const hashes = Buffer.from(seen.hashes, 'base64');
     for (let offset = 0; offset < hashes.length; offset += 8) {
-      this.#events.knows(this, hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset));
+      const [low, high] = [hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset)];
+      if (low !== 0 || high !== 0) this.#events.knows(this, low, high, sequences.readDoubleBE(offset));
     }
   }
 
@@ -275,6 +283,7 @@ export class PartitionHost {
   async #takeIds(epoch: number): Promise<void> {
     try {
       while (epoch === this.#epoch && !(await this.#look({ kind: 'ids', count: idsAtOnce }))) await pause(idsPauseMs);
+      this.#hasToldIds = true;
       this.#toldIds();
     } catch {
       // The worker has gone, and the next one begins anew.
@@ -298,6 +307,7 @@ export class PartitionHost {
           await pause(5);
         }
         if (isLast) {
+          this.#hasToldIds = true;
           this.#toldIds();
           return;
         }

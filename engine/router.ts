@@ -3,20 +3,22 @@
  * the front reads the card token (of a ledger command, the account) and the id to find it: what it does not know it has
  * loaded first.
  *
- * An id is remembered with its partition, as long as the partitions themselves remember it: the same id with a card of
+ * An id is remembered with its partition, as long as that partition itself remembers it: the same id with a card of
  * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
  * before the first message is taken (PartitionHost.idsKnown).
  */
 import { Protocol } from './core/codes.js';
 import { hash64, hashHigh, hashLow } from './core/hash.js';
 import { Request, type TextSlice } from './core/request.js';
-import { Seen } from './core/seen.js';
+import { IdDirectory } from './id-directory.js';
 import { OwnerDirectory } from './owner-directory.js';
 import type { PartitionHost } from './partition-host.js';
 import type { Codec } from './wire/codec.js';
 
 /** Most cards that the front knows the partition of: 1 GB when full. */
 const cardsMax = 2 ** 26;
+/** Most ids of all partitions together. */
+const idsMax = 2 ** 28;
 /** Accounts that ledger commands named, per partition: as many as a partition finds by their public id. */
 const accountsMax = 65_536;
 
@@ -25,17 +27,19 @@ export class Router {
   readonly #request = new Request();
   readonly #cards: OwnerDirectory;
   readonly #accounts: OwnerDirectory;
-  readonly #ids: Seen;
-  #idCount = 0;
+  readonly #ids: IdDirectory;
 
   /**
-   * @param idsMax how many ids are remembered, a power of two: as many as all partitions together remember
+   * @param idsPerPartition how many ids a partition remembers
    * @param cardsPerPartition how many cards a partition has room for: the front knows all of them
    */
-  constructor(hosts: readonly PartitionHost[], idsMax: number, cardsPerPartition: number) {
+  constructor(hosts: readonly PartitionHost[], idsPerPartition: number, cardsPerPartition: number) {
     this.#hosts = hosts;
-    this.#ids = new Seen(idsMax);
     const isAlone = hosts.length === 1;
+    this.#ids = new IdDirectory(
+      hosts.length,
+      isAlone ? 1 : Math.min(idsPerPartition, Math.floor(idsMax / hosts.length)),
+    );
     this.#cards = new OwnerDirectory(isAlone ? 1 : Math.min(cardsMax, hosts.length * cardsPerPartition));
     this.#accounts = new OwnerDirectory(isAlone ? 1 : hosts.length * accountsMax);
   }
@@ -46,16 +50,15 @@ export class Router {
     for (const token of tokens) this.#cards.learn(token, partition);
   }
 
-  /** Remembers whose id it is, by its hash; what is remembered already stays. */
-  learnId(low: number, high: number, partition: number): void {
-    if (this.#ids.findHash(low, high) >= 0) return;
-    // The directory counts for itself: sequences of several partitions overlap.
-    this.#ids.add(low, high, ++this.#idCount, partition, -1);
+  /** A journaled record of the partition has an id with that hash. */
+  learnJournaledId(low: number, high: number, partition: number, sequence: number): void {
+    this.#ids.learnJournaled(low, high, partition, sequence);
   }
 
+  /** Remembers whose id it is; the caller has looked for it. */
   #learn(id: TextSlice, partition: number): void {
     hash64(this.#request.source, id.start, id.end);
-    this.learnId(hashLow, hashHigh, partition);
+    this.#ids.learn(hashLow, hashHigh, partition);
   }
 
   #ownersOf(codec: Codec): OwnerDirectory {
@@ -72,8 +75,9 @@ export class Router {
     const bytes = Buffer.from(body);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
     const { id, card, source } = this.#request;
-    const asked = this.#ids.find(this.#request.source, id.start, id.end);
-    if (asked >= 0) return this.#hosts[this.#ids.location(asked)]!;
+    hash64(source, id.start, id.end);
+    const asked = this.#ids.find(hashLow, hashHigh);
+    if (asked >= 0) return this.#hosts[asked]!;
     const partition = this.#ownersOf(codec).find(source, card.start, card.end);
     if (partition < 0) return text(this.#request, card);
     this.#learn(id, partition);

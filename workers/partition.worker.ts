@@ -130,9 +130,9 @@ function open(shippedSequence: number, epoch: number): TailKeys {
   const root = { start: 0, end: 0 };
   const records = replayJournal(place, tail.from, tail.to, (bytes, view, offset) => {
     const idLength = view.getUint16(offset + RecordOffset.idLength, true);
-    if (data.partitionCount > 1 && idLength > 0) {
+    if (data.partitionCount > 1) {
       hash64(bytes, offset + recordFixedBytes, offset + recordFixedBytes + idLength);
-      ids.push(hashLow, hashHigh);
+      ids.push(idLength > 0 ? hashLow : 0, idLength > 0 ? hashHigh : 0);
     }
     const account = view.getFloat64(offset + RecordOffset.accountNumber, true);
     if (account === 0) return;

@@ -88,7 +88,7 @@ export interface TailKeys {
   readonly cards: readonly number[];
   readonly users: readonly number[];
   readonly chains: readonly string[];
-  /** Hashes of the ids in the tail, lower and upper half in turn; empty with one partition, where nobody asks. */
+  /** Of each record in the tail its id's hash, lower and upper half, or zeros; empty with one partition. */
   readonly idHashes: Uint32Array;
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
   readonly cut: string;
