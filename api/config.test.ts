@@ -6,7 +6,6 @@ const complete = {
   DATABASE_URL: 'postgres://127.0.0.1/books',
   JWT_SECRET: 'a-long-enough-secret-for-access-tokens',
   ENGINE_TOKEN: 'a-long-enough-token',
-  PAN_KEY: 'a-long-enough-key-for-hashes-of-ids',
 };
 
 t.test('the defaults are the settings of the interface', async (t) => {

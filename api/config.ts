@@ -5,6 +5,7 @@
 import { Ajv } from 'ajv';
 import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
+import { panKeysOf } from '../engine/wire/hidden-ids.js';
 
 export interface ApiConfig {
   readonly host: string;
@@ -81,7 +82,7 @@ const connections = { type: 'integer', minimum: 1, maximum: 1000 };
 
 const schema = {
   type: 'object',
-  required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN', 'PAN_KEY'],
+  required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN'],
   properties: {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     API_PORT: { ...port, default: 3000 },
@@ -138,7 +139,7 @@ interface Variables {
   ENGINE_URL: string;
   ENGINE_TOKEN: string;
   JWT_SECRET: string;
-  PAN_KEY: string;
+  PAN_KEY?: string;
   ACCESS_TOKEN_SECONDS: number;
   REFRESH_TOKEN_DAYS: number;
   POSTGRES_POOL_MAX: number;
@@ -214,7 +215,7 @@ export function readApiConfig(
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
     jwtSecrets: Object.freeze(jwtSecrets),
-    panKeys: Object.freeze(variables.PAN_KEY.split(',')),
+    panKeys: Object.freeze(panKeysOf(variables.PAN_KEY?.split(',') ?? [], variables.ENGINE_TOKEN)),
     accessTokenS: variables.ACCESS_TOKEN_SECONDS,
     refreshTokenDays: variables.REFRESH_TOKEN_DAYS,
     postgres: postgresOf(variables),

@@ -8,7 +8,6 @@ const complete = {
   PROCESSOR_USER: 'processor',
   PROCESSOR_PASSWORD: 'a-long-enough-password',
   ENGINE_TOKEN: 'a-long-enough-token',
-  PAN_KEY: 'a-long-enough-key',
 };
 
 t.test('the defaults are those of the interface', async (t) => {
@@ -18,6 +17,14 @@ t.test('the defaults are those of the interface', async (t) => {
   t.equal(readEngineConfig(complete, 8).workers, 7, 'one core stays with the front');
   t.equal(readEngineConfig(complete, 1).workers, 1, 'at least one');
   t.ok(Object.isFrozen(config));
+});
+
+t.test('without PAN_KEY the key follows from ENGINE_TOKEN, the same in every process', async (t) => {
+  const keys = (changes: Record<string, string>) => readEngineConfig({ ...complete, ...changes }).panKeys;
+  t.same(keys({}), keys({ PROCESSOR_PASSWORD: 'another-long-password' }));
+  t.not(keys({})[0], complete.ENGINE_TOKEN);
+  t.not(keys({})[0], keys({ ENGINE_TOKEN: 'another-long-enough-token' })[0]);
+  t.same(keys({ PAN_KEY: 'newest-key-of-all,old-key-of-all' }), ['newest-key-of-all', 'old-key-of-all']);
 });
 
 t.test('what is set is taken', async (t) => {

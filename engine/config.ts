@@ -9,6 +9,7 @@ import { journalFrameBytesMax } from './core/limits.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from './process/descriptors.js';
 import { parseRedisUrl } from './redis/url.js';
 import { ConfigError, Variables } from './variables.js';
+import { panKeysOf } from './wire/hidden-ids.js';
 
 const dayMs = 86_400_000;
 
@@ -99,6 +100,7 @@ export function readEngineConfig(
   }
   const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
   if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
+  const engineToken = variables.text('ENGINE_TOKEN', secret);
   const workers = variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1);
   return Object.freeze({
     ...readConnectionBounds(variables, workers, openFilesMax),
@@ -119,7 +121,7 @@ export function readEngineConfig(
     // A colon would end the user name in Basic authentication (RFC 7617).
     processorUser: variables.text('PROCESSOR_USER', { ...secret, pattern: /^[^:]+$/ }),
     processorPassword: variables.text('PROCESSOR_PASSWORD', secret),
-    engineToken: variables.text('ENGINE_TOKEN', secret),
+    engineToken,
     logLevel: variables.oneOf('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
     slowAuthorizationMs: variables.positive('SLOW_AUTHORIZATION_MS', 50),
     policy: Object.freeze({
@@ -128,7 +130,7 @@ export function readEngineConfig(
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
       marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     }),
-    panKeys: variables.list('PAN_KEY'),
+    panKeys: panKeysOf(variables.list('PAN_KEY'), engineToken),
     strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),

@@ -40,9 +40,10 @@ export class Variables {
     return given;
   }
 
-  /** A secret with its predecessors, newest first, separated by commas. It must be set. */
+  /** A secret with its predecessors, newest first, separated by commas; empty where it is not set. */
   list(name: string): readonly string[] {
-    return Object.freeze(this.text(name, { lengthMax: 2000, pattern: /^[^,\s]+(,[^,\s]+)*$/ }).split(','));
+    const text = this.text(name, { lengthMax: 2000, fallback: '', pattern: /^([^,\s]+(,[^,\s]+)*)?$/ });
+    return Object.freeze(text === '' ? [] : text.split(','));
   }
 
   integer<Fallback>(name: string, { fallback, min, max }: IntegerRule<Fallback>): number | Fallback {
