@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { answerOf, marqetaPath, stableBody } from './testing/client.js';
 import { startTestEngine, type TestEngine } from './testing/engine-inside.js';
-import { metric, opsCommand, until } from './testing/engine-process.js';
+import { opsCommand, untilSettled } from './testing/engine-process.js';
 import { marqetaSample, sampleText } from './wire/testing/marqeta-sample.js';
 import { NumberText } from './wire/testing/mutate.js';
 
@@ -60,7 +60,7 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
   const funded = await client.ask({ path: marqetaPath, body: marqeta });
   t.match(JSON.parse(funded.body).jit_funding, { token: '4111_1111_1111_1111', user_token: 'u4111111111111111' });
 
-  await until('all of it is settled', async () => (await metric(place, 'shipper_lag_records{partition="0"}')) === 0);
+  await untilSettled(place);
   assertNothingKept(t, await kept(engine));
   for (const key of ['first-key', 'second-key,first-key']) {
     await engine.restart({ PAN_KEY: key });
@@ -74,7 +74,7 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
   );
   t.match(cleared, { approved: true, available: 99_450 });
   t.match(cleared.authorizationId, /^hidden_[a-p]{40}$/, 'an id that the message does not name has its kept form');
-  await until('all of it is settled', async () => (await metric(place, 'shipper_lag_records{partition="0"}')) === 0);
+  await untilSettled(place);
   assertNothingKept(t, await kept(engine));
 });
 

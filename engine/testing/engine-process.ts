@@ -207,3 +207,11 @@ export async function until(
     await delay(lookMs);
   }
 }
+
+/** Waits until Postgres has every message of partition 0 that was answered before. */
+export function untilSettled(place: Pick<EnginePlace, 'opsPort'>): Promise<void> {
+  return until('every message is settled', async () => {
+    const durable = await metric(place, 'journal_sequence{partition="0"}');
+    return (await metric(place, 'shipper_sequence{partition="0"}')) >= durable;
+  });
+}
