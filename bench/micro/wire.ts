@@ -44,7 +44,7 @@ function batchOf(texts: readonly string[]): Batch {
 const native = batchOf(
   Array.from({ length: messageCount }, (_, index) =>
     JSON.stringify({
-      id: `7d1e4c2a-0000-4000-8000-${String(index).padStart(12, '0')}`,
+      id: `7d1e4c2a-0f3b-4a00-8c00-a0b1c2${String(index).padStart(6, '0')}`,
       type: 'authorization',
       card: `card_${String(index + 1).padStart(6, '0')}_1`,
       amount: 100 + index * 37,

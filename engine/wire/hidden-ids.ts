@@ -5,9 +5,9 @@
  * and not a row of the database, because who has the rows would then have the key too.
  */
 import { createHmac } from 'node:crypto';
-import type { Request } from '../core/request.js';
+import type { Request, TextSlice } from '../core/request.js';
 import { keepTexts, type TextEntry } from './body-text.js';
-import { textHoldsPan } from './redact.js';
+import { holdsPan, textHoldsPan } from './redact.js';
 
 const prefix = 'hidden_';
 const hashBytes = 20;
@@ -88,7 +88,31 @@ export function keepIds(
   ]);
 }
 
-function newSlice(slices: { start: number; end: number }[]): { start: number; end: number } {
+/** Whether an identifier of a message that was read in place, in ASCII, holds a card number. */
+export function holdsPanInIds({ source, id, card, original }: Request): boolean {
+  return (
+    holdsPan(source, id.start, id.end) ||
+    holdsPan(source, card.start, card.end) ||
+    holdsPan(source, original.start, original.end)
+  );
+}
+
+/** The same as keepIds() for a message that was read in place, its other texts masked: without parsing it once more. */
+export function keepReadIds(request: Request, keys: PanKeys): void {
+  const { source, id, card, original, merchantId, merchantName, at, method, userToken, actingUserToken } = request;
+  const text = ({ start, end }: TextSlice): string =>
+    Buffer.from(source.buffer, source.byteOffset + start, end - start).toString('latin1');
+  const others = [merchantId, merchantName, at, method, userToken, actingUserToken];
+  const sent = { id: text(id), card: text(card), original: text(original) || undefined };
+  keepIds(
+    request,
+    keys,
+    sent,
+    others.map((slice): TextEntry => [slice, text(slice)]),
+  );
+}
+
+function newSlice(slices: TextSlice[]): TextSlice {
   const slice = { start: 0, end: 0 };
   slices.push(slice);
   return slice;

@@ -11,7 +11,7 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import { isUnsupported, type PortCodec } from './codec.js';
 import { countryOf } from './countries.js';
-import type { PanKeys } from './hidden-ids.js';
+import { holdsPanInIds, keepReadIds, type PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -30,7 +30,7 @@ import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
 import { extraHashOf, methodLengthMax, readSlow } from './marqeta-slow.js';
 import { NamesSeen } from './member-names.js';
 import { badRequestBody, jsonContentType, problemContentType } from './problem.js';
-import { holdsPan, maskPans } from './redact.js';
+import { holdsPan, isCardNumberInBytes, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
@@ -156,6 +156,7 @@ function quotedCurrency(bytes: Uint8Array, index: number, end: number): number {
 
 /** The byte reader with what it remembers of one message: fields may come in any order, so they are judged at the end. */
 class FastReader {
+  readonly #panKeys: PanKeys;
   #request: Request = undefined as unknown as Request;
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
@@ -172,6 +173,10 @@ class FastReader {
   #paymentAtm = false;
   #paymentEcommerce = false;
   #partial = false;
+
+  constructor(panKeys: PanKeys) {
+    this.#panKeys = panKeys;
+  }
 
   /** @returns false when it is not sure; `request` is then half filled. */
   read(request: Request, bytes: Uint8Array, start: number, end: number): boolean {
@@ -216,11 +221,14 @@ class FastReader {
     request.country = this.#country !== 0 ? this.#country : this.#acceptorCountry;
     if (request.country === 0) request.country = this.#posCountry;
     request.extraHash = extraHashOf(request);
-    if (this.#holdsPan(request.id) || this.#holdsPan(request.card) || this.#holdsPan(request.original)) return false;
+    // Their hash has no key: the slow reader masks them for it.
     if (this.#holdsPan(request.userToken) || this.#holdsPan(request.actingUserToken)) return false;
+    const isHidden = holdsPanInIds(request);
+    if (isHidden && isCardNumberInBytes(this.#bytes, request.card)) return false;
     // Last: from here on the message is taken, so the slow reader never meets half-masked bytes.
     maskPans(this.#bytes, request.merchantId.start, request.merchantId.end);
     maskPans(this.#bytes, request.merchantName.start, request.merchantName.end);
+    if (isHidden) keepReadIds(request, this.#panKeys);
     return true;
   }
 
@@ -446,7 +454,7 @@ export interface MarqetaCodec extends PortCodec {
 }
 
 export function createMarqetaCodec(panKeys: PanKeys): MarqetaCodec {
-  const reader = new FastReader();
+  const reader = new FastReader(panKeys);
   return {
     protocol: Protocol.marqeta,
     path: '/marqeta/jit',

@@ -10,7 +10,7 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import type { PortCodec, Refusal } from './codec.js';
 import { isCommonDateTime } from './date-time.js';
-import type { PanKeys } from './hidden-ids.js';
+import { holdsPanInIds, keepReadIds, type PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -37,7 +37,7 @@ import {
   shuttingDownBody,
   systemErrorBody,
 } from './problem.js';
-import { holdsPan, maskPans } from './redact.js';
+import { isCardNumberInBytes, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
@@ -267,16 +267,12 @@ export function readFast(request: Request, bytes: Uint8Array, start: number, end
   if (needsOriginal(request.type)) required |= Field.original;
   if ((seen & required) !== required) return false;
   if (request.currency !== 0 && exponentOf(request.currency) < 0) return false;
-  if (
-    holdsPan(bytes, request.id.start, request.id.end) ||
-    holdsPan(bytes, request.card.start, request.card.end) ||
-    holdsPan(bytes, request.original.start, request.original.end)
-  ) {
-    return false;
-  }
+  const isHidden = holdsPanInIds(request);
+  if (isHidden && isCardNumberInBytes(bytes, request.card)) return false;
   // Last: from here on the message is taken, so the slow reader never meets half-masked bytes.
   maskPans(bytes, request.merchantId.start, request.merchantId.end);
   maskPans(bytes, request.merchantName.start, request.merchantName.end);
+  if (isHidden) keepReadIds(request, rules.panKeys);
   return true;
 }
 

@@ -11,6 +11,7 @@
  * Masking twice changes nothing: every such window of digits is masked at once, down to its last four digits, and a
  * masked digit parts the rest. So digits that are still neighbours afterwards were a window before, and not one.
  */
+import type { TextSlice } from '../core/request.js';
 import { lengthsByPrefix, panDigitsMax, panDigitsMin } from './issuers.js';
 
 const digitZero = 0x30;
@@ -241,6 +242,11 @@ export function isCardNumber(token: string): boolean {
     if (luhnOf(digits.slice(0, length))) return true;
   }
   return false;
+}
+
+/** isCardNumber() of a token in ASCII. */
+export function isCardNumberInBytes(bytes: Uint8Array, { start, end }: TextSlice): boolean {
+  return holdsPan(bytes, start, end) && isCardNumber(String.fromCharCode(...bytes.subarray(start, end)));
 }
 
 function luhnOf(digits: string): boolean {
