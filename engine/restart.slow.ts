@@ -48,11 +48,22 @@ t.test('ids of settled messages survive kills, in files beside the journal or in
     await askAgain(t, place.authPort, answers);
     const first = life * messagesPerLife;
     const running = engine;
+    let repeats = 0;
     await inParallel(place.authPort, messagesPerLife, async (client, index) => {
       const number = first + index;
       const reply = await client.native(message(number));
       if (reply.status === 200) answers.set(number, stableBody(reply.body));
+      // An earlier one in between, while segments are sealed, retired, zeroed and filled again.
+      const earlier = number - 1 - ((index * 37) % messagesPerLife);
+      const before = index % 8 === 0 ? answers.get(earlier) : undefined;
+      if (before === undefined) return;
+      const again = await client.native(message(earlier));
+      if (again.status !== 200) return;
+      repeats++;
+      if (stableBody(again.body) !== before) t.fail(`two answers to ${earlier}: ${before} ${again.body}`);
     });
+    t.ok(repeats > 500, `${repeats} repeats`);
+    t.equal(await metric(place, 'worker_restarts'), 0, 'no worker died');
     if (life > 0) await until('a segment has left its ids', () => idFiles().length > 0, 60_000);
     await running.kill('SIGKILL');
   }
