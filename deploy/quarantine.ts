@@ -11,7 +11,8 @@ const [command, id] = process.argv.slice(2);
 const isList = command === 'list' && id === undefined;
 try {
   if (!isList && (command !== 'retry' || id === undefined)) throw new SettingError(usage);
-  await withDatabase(readSettings(), console.error, (sql) => (isList ? list(sql) : retry(sql, id!)));
+  const work = (sql: postgres.Sql) => (isList ? list(sql) : retry(sql, id!));
+  await withDatabase(readSettings(), console.error, work, { mustExist: true });
 } catch (error) {
   if (!(error instanceof SettingError)) throw error;
   console.error(error.message);

@@ -8,10 +8,14 @@ import { createTestDatabase } from './testing/test-database.js';
 
 t.setTimeout(120_000);
 
-function run(tool: string, environment: Record<string, string>): { status: number | null; text: string } {
+function run(
+  tool: string,
+  environment: Record<string, string>,
+  ...args: string[]
+): { status: number | null; text: string } {
   const { PATH = '', HOME = '' } = process.env;
   const script = fileURLToPath(new URL(`./${tool}.js`, import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
     env: { PATH, HOME, ...environment },
     encoding: 'utf8',
   });
@@ -25,6 +29,7 @@ t.test('an audit where there are no books refuses, and makes none', async (t) =>
     const { status, text } = run('audit', { DATA_DIR: dataDir });
     t.equal(status, 1);
     t.match(text, /^there is no database in .*: set DATA_DIR to the folder of make run, or DATABASE_URL\n$/);
+    t.match(run('quarantine', { DATA_DIR: dataDir }, 'list'), { status: 1, text: /^there is no database/ });
   }
   t.same(readdirSync(folder), []);
   t.notOk(existsSync(missing));

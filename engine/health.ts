@@ -34,7 +34,7 @@ const segmentsShareMax = 7 / 8;
 /** More resident memory than this is no fault but deserves a look. */
 const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
-const leaseLapsed = 'the lease of the ledger has lapsed: another engine may be the writer';
+const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${seeRunbook('lapsed-lease')})`;
 
 export interface HealthParts {
   readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
@@ -160,12 +160,16 @@ export class Health {
       const { partition, forMs, records } = stalled;
       const reason = shipper.trouble === '' ? '' : `; Postgres' last error: ${shipper.trouble}`;
       return unhealthy(
-        `partition ${partition} has settled nothing for ${Math.round(forMs / 1000)} s, and ${records} records wait${reason}`,
+        `partition ${partition} has settled nothing for ${Math.round(forMs / 1000)} s, and ${records} records wait${reason} ` +
+          `(${seeRunbook('lagging-books')})`,
       );
     }
     const { count, oldest } = settling.quarantine;
     if (count > 0) {
-      return unhealthy(`${count} records are quarantined, the oldest is ${oldest}: see npm run quarantine -- list`);
+      return unhealthy(
+        `${count} records are quarantined, the oldest is ${oldest}: see npm run quarantine -- list ` +
+          `(${seeRunbook('quarantined-records')})`,
+      );
     }
     return healthy('nothing is quarantined');
   }

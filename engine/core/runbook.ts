@@ -7,6 +7,8 @@ export const runbookSections = [
   'full-journal',
   'stale-feed',
   'lagging-books',
+  'quarantined-records',
+  'lapsed-lease',
   'backup-and-restore',
 ] as const;
 
