@@ -152,5 +152,21 @@ for (const kind of storeKinds) {
       t.match(await projected(bench), { version: 1 });
       t.equal(relay.pending, 1);
     });
+
+    t.test('more such cards than are looked at together keep none of the others from it either', async (t) => {
+      const bench = await createStoreBench(kind);
+      t.teardown(() => bench.close());
+      await addOwner(bench);
+      const relay = new PersonalRelay(bench.store, bench.database, quietLog);
+      for (let lost = 1; lost <= 120; lost++) {
+        await bench.store.addCard({ ...card, cardId: `crd_${lost}`, token: `card_${lost}`, userId: 'usr_gone' });
+      }
+      await bench.store.addCard(card);
+      await relay.repair();
+      t.equal(await projected(bench), undefined, 'the first look finds those that were there first');
+      t.equal(await relay.repair(), 1);
+      t.match(await projected(bench), { version: 1 });
+      t.equal((await bench.store.pendingCards(1000)).length, 120, 'and none of those is forgotten');
+    });
   });
 }

@@ -79,6 +79,8 @@ export class PersonalRelay {
           if (error instanceof DatabaseUnavailable) throw error;
           failures++;
           this.#report(card.cardId, error as Error);
+          // A page full of such cards must not keep the next page from being looked at.
+          await this.#store.postpone(card.cardId);
         }
         this.pending--;
       }

@@ -145,6 +145,14 @@ export class MongoPersonalStore implements PersonalStore {
     return found.map(cardOf);
   }
 
+  async postpone(cardId: string): Promise<void> {
+    await this.#writes.run(cardId, () =>
+      this.#connection.run('personalCards.postponed', (options) =>
+        this.#cards.updateOne({ _id: cardId, pending: { $exists: true } }, { $set: { pending: new Date() } }, options),
+      ),
+    );
+  }
+
   async clearPending(cardId: string, version: number): Promise<void> {
     await this.#writes.run(cardId, () =>
       this.#connection.run('personalCards.published', (options) =>

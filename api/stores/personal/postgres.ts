@@ -129,6 +129,15 @@ export class PostgresPersonalStore implements PersonalStore {
     return rows.map((row) => row.document);
   }
 
+  async postpone(cardId: string): Promise<void> {
+    await this.#database.run(
+      'personal_cards.postponed',
+      (sql) => sql`
+        update personal_cards set pending_since = ${new Date().toISOString()}::timestamptz
+        where card_id = ${cardId} and pending_since is not null`,
+    );
+  }
+
   async clearPending(cardId: string, version: number): Promise<void> {
     await this.#database.run(
       'personal_cards.published',

@@ -83,6 +83,8 @@ export interface PersonalStore {
 
   /** Cards whose newest version waits to be published, oldest change first. */
   pendingCards(limit: number): Promise<PersonalCard[]>;
+  /** Lets a card that cannot be published wait behind the others. */
+  postpone(cardId: string): Promise<void>;
   /** Takes the mark away unless the card has changed since `version`. */
   clearPending(cardId: string, version: number): Promise<void>;
 }
