@@ -168,8 +168,8 @@ interface Variables {
 /** A shorter secret can be guessed from one token, at leisure. */
 const secretBytesMin = 32;
 
-/** Descriptors of the process itself, of the feed, of Redis and of files on their way out: 40 are in use at rest. */
-const ownDescriptors = 192;
+/** Descriptors of the process itself, of the feed, of Redis, of the engine's ops port and of files on their way out. */
+const ownDescriptors = 256;
 
 function connectionsOf(variables: Variables, limit: number): ConnectionBounds {
   const {

@@ -8,6 +8,13 @@ import { Problem, unavailable } from './http/problem.js';
 const lookMs = 2_000;
 /** A movement is synced to disk first. Who gives up sooner learns nothing, for the same key asks again. */
 const moveMs = 5_000;
+/**
+ * Most requests under way, and with them connections: fetch opens one for each. Without a bound a busy moment takes every
+ * file descriptor of this process and every connection of the engine's ops port.
+ */
+const requestsMax = 64;
+/** Most requests that wait for one of those. */
+const waitingMax = 4096;
 /** The engine's own bound on ids in one question. */
 const idsMax = 200;
 
@@ -45,6 +52,7 @@ export interface EngineHealth {
 export class EngineClient {
   readonly #url: string;
   readonly #token: string;
+  readonly #turns = new Turns(requestsMax, waitingMax);
   /** Counters, read by the metrics. */
   requests = 0;
   failures = 0;
@@ -108,14 +116,64 @@ export class EngineClient {
   }
 
   async #send(path: string, body: object | undefined, deadlineMs: number): Promise<{ status: number; text: string }> {
-    const response = await fetch(this.#url + path, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(deadlineMs),
+    const signal = AbortSignal.timeout(deadlineMs);
+    await this.#turns.take(signal);
+    try {
+      const response = await fetch(this.#url + path, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        redirect: 'error',
+        signal,
+      });
+      return { status: response.status, text: await response.text() };
+    } finally {
+      // fetch has its connection free a moment later: the next request would open another one.
+      setImmediate(() => this.#turns.giveBack());
+    }
+  }
+}
+
+/** So many at once; the others wait in order, each until its own deadline. */
+class Turns {
+  #free: number;
+  readonly #waitingMax: number;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(atOnceMax: number, waitingMax: number) {
+    this.#free = atOnceMax;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** Rejects when the deadline comes first, and at once when too many wait. */
+  async take(deadline: AbortSignal): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    if (this.#waiting.size >= this.#waitingMax) throw new Error('too many requests wait for the engine');
+    await new Promise<void>((resolve, reject) => {
+      const turn = (): void => {
+        deadline.removeEventListener('abort', late);
+        resolve();
+      };
+      const late = (): void => {
+        this.#waiting.delete(turn);
+        reject(deadline.reason as Error);
+      };
+      this.#waiting.add(turn);
+      deadline.addEventListener('abort', late, { once: true });
     });
-    return { status: response.status, text: await response.text() };
+  }
+
+  giveBack(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#free++;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 }
 

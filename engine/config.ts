@@ -148,8 +148,11 @@ export function readEngineConfig(
 const ownDescriptors = 128;
 /** Of a partition: 11 are in use at rest; a replacement starts while its predecessor's are being closed. */
 const descriptorsPerPartition = 32;
-/** Of the account API, of Prometheus and of people. */
-const opsConnectionsMax = 256;
+/** Of account APIs (64 each at most), of Prometheus and of people. */
+const opsConnectionsMax = 1024;
+const opsConnectionsMin = 32;
+/** Of the limit of open files. */
+const opsShare = 1 / 16;
 
 function readConnectionBounds(
   variables: Variables,
@@ -158,7 +161,8 @@ function readConnectionBounds(
 ): Pick<EngineConfig, 'authConnections' | 'opsConnections'> {
   const count = { fallback: undefined, min: 1, max: 1_000_000 };
   const reserve = ownDescriptors + workers * descriptorsPerPartition;
-  const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback: opsConnectionsMax });
+  const fallback = Math.floor(Math.min(opsConnectionsMax, Math.max(opsConnectionsMin, limit * opsShare)));
+  const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback });
   return {
     authConnections: connectionBounds({
       limit,

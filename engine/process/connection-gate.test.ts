@@ -29,8 +29,9 @@ t.test('the bounds fit the limit of open files, or the start says what to raise'
     authConnections.max >= 10_000 && authConnections.perAddressMax >= 10_000,
     '10,000 connections of one address fit',
   );
-  t.equal(opsConnections.max, 256);
-  t.throws(() => readEngineConfig(environment, 2, 300), { name: 'ConfigError' });
+  t.equal(opsConnections.max, 1024);
+  t.same(readEngineConfig(environment, 2, 1024).opsConnections.max, 64, 'fewer where there are few descriptors');
+  t.throws(() => readEngineConfig(environment, 2, 200), { name: 'ConfigError' });
   t.end();
 });
 
@@ -74,6 +75,6 @@ t.test('the first and the last refusal of a spell are logged, and an accept that
 
 t.test('a start without enough file descriptors ends with one line that says what to raise', async (t) => {
   const place = await enginePlace('postgres://nobody@127.0.0.1:1/nothing', t.testdir());
-  const engine = startEngineProcess(place, {}, 300);
-  await t.rejects(engine, /engine: the limit of open files is 300; .* raise the limit to \d+ or more \(ulimit -n/);
+  const engine = startEngineProcess(place, {}, 200);
+  await t.rejects(engine, /engine: the limit of open files is 200; .* raise the limit to \d+ or more \(ulimit -n/);
 });
