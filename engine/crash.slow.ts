@@ -56,8 +56,9 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   });
   await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor: fundsMinor });
   const place = await enginePlace(database.url, dataDir);
-  // Fewer chains and cards than the traffic has: they are evicted and loaded again all the time.
-  const start = () => new EngineProcess(place, { WORKERS: String(workers), CARDS_MAX: '64', HOLDS_MAX: '2048' });
+  // Less memory than the traffic needs: accounts, cards and chains are evicted and loaded again all the time.
+  const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
+  const start = () => new EngineProcess(place, { WORKERS: String(workers), ...bounds });
 
   const run = new Run(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);
   let duringRecovery = 0;

@@ -5,8 +5,8 @@
 import type postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
 import type { CardPayload } from './core/feed.js';
-import type { Level } from './core/limit-names.js';
-import type { AccountRow, LoadMessage, SpendRow, UserRow } from './core/load-message.js';
+import { Level } from './core/limit-names.js';
+import type { AccountRow, LoadMessage, SpendEntity, SpendRow, UserRow } from './core/load-message.js';
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */
 export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
@@ -45,16 +45,28 @@ export async function accountOwners(
   );
 }
 
+/**
+ * The newest sequence of a partition's journal that is settled, as a column: of the same instant as the rows beside it. What
+ * a partition may take over is judged by it (LoadMessage.settled).
+ */
+export function settledOf(sql: postgres.Sql, partition: number): postgres.PendingQuery<postgres.Row[]> {
+  return sql`coalesce((select sequence::float8 from journal_positions where partition = ${partition}), 0) as settled`;
+}
+
 /** What a partition needs to decide ledger commands on accounts named by public id. */
 export async function loadAccounts(
   sql: postgres.Sql,
   publicIds: readonly string[],
   isOurs: (ownerKey: number) => boolean,
+  partition: number,
 ): Promise<{ readonly message: LoadMessage; readonly owners: ReadonlyMap<string, number> }> {
   const rows = await sql<
-    { json: Omit<AccountRow, 'status' | 'publicId'> & { status: string; publicId: string; ownerKey: number } }[]
+    {
+      settled: number;
+      json: Omit<AccountRow, 'status' | 'publicId'> & { status: string; publicId: string; ownerKey: number };
+    }[]
   >`
-    select json_build_object('number', a.id, 'publicId', a.public_id, 'version', a.version, 'status', a.status,
+    select ${settledOf(sql, partition)}, json_build_object('number', a.id, 'publicId', a.public_id, 'version', a.version, 'status', a.status,
       'currency', a.currency, 'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits,
       'funds', a.funds, 'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key) as json
     from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
@@ -66,7 +78,18 @@ export async function loadAccounts(
     owners.set(account.publicId, ownerKey);
     if (isOurs(ownerKey)) accounts.push({ ...account, status: statusNamed(account.status) });
   }
-  return { message: { accounts }, owners };
+  return { message: { settled: rows[0]?.settled ?? 0, accounts }, owners };
+}
+
+/** Those of the entities that have no spend row. */
+export function unspentOf(
+  rows: readonly SpendRow[],
+  entities: readonly (readonly [Level, readonly number[]])[],
+): SpendEntity[] {
+  const spent = new Set(rows.map(({ level, number }) => `${level} ${number}`));
+  return entities.flatMap(([level, numbers]) =>
+    numbers.filter((number) => !spent.has(`${level} ${number}`)).map((number) => ({ level, number })),
+  );
 }
 
 export interface LoadedBooks {
@@ -76,13 +99,19 @@ export interface LoadedBooks {
 }
 
 /** Accounts with their books, users, and what was spent in the windows of each: all that a card's profile does not have. */
-export async function loadBooks(sql: postgres.Sql, cards: readonly CardPayload[]): Promise<LoadedBooks> {
+export async function loadBooks(
+  sql: postgres.Sql,
+  cards: readonly CardPayload[],
+  partition: number,
+): Promise<LoadedBooks> {
   const numbers = (pick: (card: CardPayload) => number) => [...new Set(cards.map(pick))];
   const cardNumbers = numbers((card) => card.number);
   const userNumbers = numbers((card) => card.userNumber);
   const accountNumbers = numbers((card) => card.accountNumber);
-  const [row] = await sql<{ accounts: BooksJson[] | null; users: UserJson[] | null; spend: SpendRow[] | null }[]>`
-    select
+  const [row] = await sql<
+    { settled: number; accounts: BooksJson[] | null; users: UserJson[] | null; spend: SpendRow[] | null }[]
+  >`
+    select ${settledOf(sql, partition)},
       (select json_agg(json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
           'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
           'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key))
@@ -102,7 +131,13 @@ export async function loadBooks(sql: postgres.Sql, cards: readonly CardPayload[]
     accounts.push({ ...account, status: statusNamed(account.status) });
   }
   const users = (row!.users ?? []).map((user) => ({ ...user, status: statusNamed(user.status) }));
-  return { message: { accounts, users, spend: row!.spend ?? [] }, owners };
+  const spend = row!.spend ?? [];
+  const unspent = unspentOf(spend, [
+    [Level.card, cardNumbers],
+    [Level.user, userNumbers],
+    [Level.account, accountNumbers],
+  ]);
+  return { message: { settled: row!.settled, accounts, users, spend, unspent }, owners };
 }
 
 export interface AccountSummary {

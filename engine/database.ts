@@ -7,7 +7,17 @@ import postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
 import { ChainStatus, MessageType } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
-import type { AccountRow, CardRow, ChainRow, LoadMessage, RecordRow, SpendRow, UserRow } from './core/load-message.js';
+import { Level, levels } from './core/limit-names.js';
+import type {
+  AccountRow,
+  CardRow,
+  ChainRow,
+  LoadMessage,
+  RecordRow,
+  SpendEntity,
+  SpendRow,
+  UserRow,
+} from './core/load-message.js';
 import { readRecordRoot } from './core/record.js';
 import type { WriterFence } from './core/writer-fence.js';
 import {
@@ -20,8 +30,10 @@ import {
   loadBooks,
   type SpendEntities,
   type SpendSummary,
+  settledOf,
   spendJson,
   spendSummaries,
+  unspentOf,
 } from './database-accounts.js';
 import { knownTypes } from './process/driver-types.js';
 
@@ -151,7 +163,7 @@ export class Database {
    */
   async warmUp(connectionCount = connectionsMax): Promise<void> {
     const all = Array.from({ length: connectionCount }, async () => {
-      await this.loadCards([''], () => false);
+      await this.loadCards([''], () => false, 0);
       await this.loadRecords(0, ['']);
     });
     await Promise.all(all).catch(() => undefined);
@@ -212,12 +224,17 @@ export class Database {
   /**
    * Cards by token, with everything that a decision about them needs.
    * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is told
+   * @param partition the asking one
    */
-  async loadCards(tokens: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedCards> {
+  async loadCards(
+    tokens: readonly string[],
+    isOurs: (ownerKey: number) => boolean,
+    partition: number,
+  ): Promise<LoadedCards> {
     const rows = await this.#lookUp(
       // Rows and newest place are of one instant: what has that place, or a lower one, is in the rows.
-      (sql) => sql<{ json: CardJson; asOf: number }[]>`
-      select (select newest::float8 from feed_position) as "asOf", json_build_object(
+      (sql) => sql<{ json: CardJson; asOf: number; settled: number }[]>`
+      select ${settledOf(sql, partition)}, (select newest::float8 from feed_position) as "asOf", json_build_object(
         'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
           'expiresDay', case when isfinite(c.expires) then c.expires - date '1970-01-01' end,
           'limits', lc.limits),
@@ -243,6 +260,7 @@ export class Database {
     const users: UserRow[] = [];
     const cards: CardRow[] = [];
     const spend: SpendRow[] = [];
+    const unspent: SpendEntity[] = [];
     const profiles: CardPayload[] = [];
     for (const { json } of rows) {
       const { ownerKey } = json;
@@ -257,14 +275,20 @@ export class Database {
         accountNumber: json.account.number,
         userNumber: json.user.number,
       });
-      for (const row of json.spend) if (row !== null) spend.push(row);
+      const numbers = [json.card.number, json.user.number, json.account.number] as const;
+      for (const level of levels) {
+        const row = json.spend[level];
+        if (row == null) unspent.push({ level, number: numbers[level] });
+        else spend.push(row);
+      }
     }
-    return { message: { accounts, users, cards, spend }, owners, profiles, asOf: rows[0]?.asOf ?? 0 };
+    const message = { settled: rows[0]?.settled ?? 0, accounts, users, cards, spend, unspent };
+    return { message, owners, profiles, asOf: rows[0]?.asOf ?? 0 };
   }
 
   /** What cards whose profiles are known spend from. */
-  loadBooks(cards: readonly CardPayload[]): Promise<LoadedBooks> {
-    return this.#lookUp((sql) => loadBooks(sql, cards));
+  loadBooks(cards: readonly CardPayload[], partition: number): Promise<LoadedBooks> {
+    return this.#lookUp((sql) => loadBooks(sql, cards, partition));
   }
 
   /** Owner keys by card token, or by public id of an account; unknown ones are left out. */
@@ -273,8 +297,12 @@ export class Database {
   }
 
   /** Accounts by public id, as loadCards: for ledger commands. */
-  loadAccounts(publicIds: readonly string[], isOurs: (ownerKey: number) => boolean): Promise<LoadedOwned> {
-    return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs));
+  loadAccounts(
+    publicIds: readonly string[],
+    isOurs: (ownerKey: number) => boolean,
+    partition: number,
+  ): Promise<LoadedOwned> {
+    return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs, partition));
   }
 
   /** A partition's chains by their name, or by the id of a later message of theirs, with the books of their accounts. */
@@ -551,6 +579,8 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
 }
 
 async function loadChains(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+  // First: what is read behind it has all that is settled here, or more.
+  const [position] = await sql<{ settled: number }[]>`select ${settledOf(sql, partition)}`;
   const chains = await chainRows(sql, partition, ids);
   const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
   const [accounts, users, spend] = await Promise.all([
@@ -569,7 +599,16 @@ async function loadChains(sql: postgres.Sql, partition: number, ids: readonly st
       numbers((row) => row.accountNumber),
     ),
   ]);
-  return { message: { accounts, users, spend, chains }, found: new Set(chains.map((row) => row.askedId)) };
+  const { settled } = position!;
+  const unspent = unspentOf(spend, [
+    [Level.card, numbers((row) => row.cardNumber)],
+    [Level.user, numbers((row) => row.userNumber)],
+    [Level.account, numbers((row) => row.accountNumber)],
+  ]);
+  return {
+    message: { settled, accounts, users, spend, unspent, chains },
+    found: new Set(chains.map((row) => row.askedId)),
+  };
 }
 
 async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: number): Promise<ChainRow[]> {

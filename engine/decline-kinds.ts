@@ -4,6 +4,7 @@ import { Reason, reasonEntry } from './core/reasons.js';
 import type { DeclineKind } from './decline-log.js';
 import type { Health } from './health.js';
 import type { JournalOwner, JournalRoom } from './journal-room.js';
+import type { MemoryRoom } from './memory-room.js';
 import type { Telemetry } from './telemetry.js';
 
 export interface DeclineParts {
@@ -11,6 +12,9 @@ export interface DeclineParts {
   readonly hosts: readonly JournalOwner[];
   readonly room: Pick<JournalRoom, 'problemOf'>;
   readonly health: Pick<Health, 'notReady'>;
+  readonly memory: Pick<MemoryRoom, 'problem'>;
+  /** Messages refused because memory had no room for what they need. */
+  readonly roomRefusals: () => number;
 }
 
 /** While other messages are approved. */
@@ -19,8 +23,14 @@ const usualCauses = {
   [Reason.overloaded]: 'more messages at once than MAX_IN_FLIGHT, or than a partition takes',
 };
 
-export function declineKinds({ telemetry, hosts, room, health }: DeclineParts): DeclineKind[] {
-  const kinds: DeclineKind[] = [];
+export function declineKinds({ telemetry, hosts, room, health, memory, roomRefusals }: DeclineParts): DeclineKind[] {
+  const kinds: DeclineKind[] = [
+    {
+      name: '503 overloaded: no room in memory',
+      count: roomRefusals,
+      cause: () => memory.problem() || 'what was loaded left memory before its message came: memory is too small',
+    },
+  ];
   for (const reason of [Reason.systemError, Reason.overloaded] as const) {
     const { name } = reasonEntry(reason);
     const cause = () => health.notReady().join('; ') || usualCauses[reason];

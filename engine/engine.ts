@@ -30,6 +30,7 @@ import { Loader } from './loader.js';
 import { Loads } from './loads.js';
 import type { Log } from './log.js';
 import { MarqetaWatch } from './marqeta-watch.js';
+import { MemoryRoom } from './memory-room.js';
 import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
@@ -127,8 +128,15 @@ export async function startEngine(
   const loads = new Loads(database, near, nowMs, partitionOfOwner, guard, setApart, (tokens, partition) =>
     router.learnCards(tokens, partition),
   );
-  const loader = new Loader(loads, nowMs, config.maxInFlight, (source, tookMs) => telemetry.loaded(source, tookMs));
-  const warmer = new Warmer(database, loads, () => loader.waiting, config.cardsMax, log);
+  const loader = new Loader(
+    loads,
+    nowMs,
+    config.maxInFlight,
+    config.accountsMax,
+    (source, tookMs) => telemetry.loaded(source, tookMs),
+    (partition) => progress.partitions[partition]!.shippedSequence,
+  );
+  const warmer = new Warmer(database, loads, () => loader.waiting, Math.min(config.cardsMax, config.accountsMax), log);
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),
     near === null ? null : (tokens) => loads.lookForOwners(tokens),
@@ -138,6 +146,7 @@ export async function startEngine(
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   const hosts: PartitionHost[] = [];
+  const roomRefusals = () => hosts.reduce((sum, { lane }) => sum + lane.roomRefusals, loader.roomRefusals);
   let stats: PartitionStats[] = [];
   const unknownFields = new UnknownFieldCounts((field) =>
     log.warn({ field }, 'a message has a field that the native form does not know; STRICT_FIELDS=true refuses it'),
@@ -158,6 +167,10 @@ export async function startEngine(
     spendRows: sum((of) => of.spendRows),
     seenIds: sum((of) => of.seenIds),
     unknownFields: unknownFields.counts,
+    outdated: sum((of) => of.outdated),
+    resting: loader.resting,
+    roomRefusals: roomRefusals(),
+    memory: (store) => memory.figures(store),
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     quarantined: settling.quarantine.count,
     feed: feed.state,
@@ -198,10 +211,23 @@ export async function startEngine(
   }
   const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
   const room = new JournalRoom(config, hosts);
+  const memory = new MemoryRoom(config, hosts);
   const marqetaWatch = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const parts = { config, database, hosts, shipper, feed, setApart, settling, writer, room, marqeta: marqetaWatch };
+  const parts = {
+    config,
+    database,
+    hosts,
+    shipper,
+    feed,
+    setApart,
+    settling,
+    writer,
+    room,
+    memory,
+    marqeta: marqetaWatch,
+  };
   const health = new Health(parts);
-  const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health }), log);
+  const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health, memory, roomRefusals }), log);
   const { native, marqeta, ledger } = createCodecs(config);
   const codecs: readonly PortCodec[] = [native, marqeta];
   const slowWarnings = new RateLimit(warningsPerSecondMax);
@@ -267,6 +293,7 @@ export async function startEngine(
       cardOwners.expire(now, config.deadlineMs);
       accountOwners.expire(now, config.deadlineMs);
       progress.setRequestsInFlight(admission.recentPeak());
+      progress.setWaitingForRoom(loader.resting);
     }, deadlineTickMs),
     setInterval(() => {
       for (const host of hosts) {
@@ -296,6 +323,7 @@ export async function startEngine(
       (all) => {
         stats = all.filter((of) => of !== null);
         unknownFields.see(stats);
+        memory.look(stats);
       },
       () => undefined,
     );

@@ -41,6 +41,7 @@ function engine(dataDir: string) {
     setApart: { detail: '' },
     writer,
     room: new JournalRoom(config, hosts, () => clock.nowMs),
+    memory: { problem: () => '', detail: () => '' },
     marqeta: new MarqetaWatch(() => noCalls),
   });
   return { health, hosts, feed, writer, clock, settling };

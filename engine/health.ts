@@ -9,6 +9,7 @@ import type { Database } from './database.js';
 import type { EngineFeed } from './feed/feed.js';
 import type { JournalRoom } from './journal-room.js';
 import type { MarqetaWatch } from './marqeta-watch.js';
+import type { MemoryRoom } from './memory-room.js';
 import type { PartitionHost } from './partition-host.js';
 import type { SetApart } from './set-apart.js';
 import type { SettleWatch } from './settle-watch.js';
@@ -46,6 +47,7 @@ export interface HealthParts {
   readonly setApart: Pick<SetApart, 'detail'>;
   readonly writer: { readonly isLapsed: boolean };
   readonly room: JournalRoom;
+  readonly memory: Pick<MemoryRoom, 'problem' | 'detail'>;
   readonly marqeta: MarqetaWatch;
 }
 
@@ -140,7 +142,10 @@ export class Health {
 
   #memory(): ComponentHealth {
     const { rss } = process.memoryUsage();
-    const detail = `${Math.round(rss / 1024 / 1024)} MiB resident`;
+    const { memory } = this.#parts;
+    const problem = memory.problem();
+    if (problem !== '') return unhealthy(problem);
+    const detail = `${Math.round(rss / 1024 / 1024)} MiB resident; ${memory.detail()}`;
     return rss > residentBytesMax ? unhealthy(detail) : healthy(detail);
   }
 

@@ -430,20 +430,6 @@ t.test('a worker that dies leaves nobody waiting, and its late promise changes n
   t.match(state.failed, / true$/, 'a failed journal is final');
 });
 
-t.test('what is missing is asked for, and a message that never finds it is declined', async (t) => {
-  const { runs, needs, lane, turn, ask } = stage();
-  const waiter = ask('a');
-  for (let attempt = 0; waiter.said === '' && attempt < 20; attempt++) {
-    turn();
-    const { slab, done } = runs.at(-1)!;
-    slab.status[0] = EntryStatus.needCard;
-    await done();
-    const again = needs.pop();
-    if (again !== undefined) lane.reenter(again);
-  }
-  t.equal(waiter.said, `refused ${Reason.systemError}`);
-});
-
 t.test('a lapsed hold that finds no room in memory is not asked for again and again', async (t) => {
   const { state, lane, runs, needs, turn } = stage();
   lane.claim(EntryKind.expiry, 0, state.nowMs, Buffer.from('hold'), null);

@@ -21,7 +21,7 @@ export interface Waiter {
   readonly isSettled: boolean;
   /** It was told 503: whatever the worker approves for it after that must be taken back. */
   readonly isRefused: boolean;
-  /** How often it was sent again behind something loaded. */
+  /** How often it lacked something, and was sent again behind what was loaded. */
   reentries: number;
   /** The decided answer: `slab.answer[answerStart, answerEnd)` with an HTTP status. The bytes are valid during the call. */
   answer(slab: Slab, index: number): void;
@@ -84,9 +84,6 @@ const slabCount = flyingMax + decidedMax + 2;
 /** The slab that carries take-backs only, ahead of whatever waits. */
 const takeBackSlab = slabCount;
 
-/** A message that still lacks something after this many loads is answered system_error: a store is full, or thrashes. */
-const reentriesMax = 6;
-
 export class Lane {
   readonly slabs: readonly Slab[];
   readonly #waiters: (Waiter | null)[][];
@@ -112,6 +109,8 @@ export class Lane {
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
   /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
   #lateWaits = false;
+  /** Messages refused at their deadline because memory had no room for what they need. For the metrics, and for the log. */
+  roomRefusals = 0;
   /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
   #generation = 0;
 
@@ -348,7 +347,7 @@ export class Lane {
     const waiter = waiters[index] ?? null;
     waiters[index] = null;
     const status = slab.status[index]!;
-    if (status >= EntryStatus.needCard && status <= EntryStatus.needAccount) {
+    if (isNeed(status)) {
       this.#ask(slab, index, status, waiter);
     } else if (waiter === null || waiter.isSettled) {
       return;
@@ -375,10 +374,7 @@ export class Lane {
 
   #ask(slab: Slab, index: number, status: number, waiter: Waiter | null): void {
     if (waiter?.isSettled) return;
-    if (waiter !== null && ++waiter.reentries > reentriesMax) {
-      waiter.refuse(Reason.systemError);
-      return;
-    }
+    if (waiter !== null) waiter.reentries++;
     const again = this.#reentry(slab, index, waiter);
     if (waiter === null) {
       // A lapsed hold: where memory had no room for what was loaded, the next look for such holds brings it again.
@@ -414,7 +410,13 @@ export class Lane {
 
   #expireOne(waiter: Waiter | null, nowMs: number): void {
     if (waiter === null || waiter.isSettled) return;
-    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) waiter.refuse(Reason.systemError);
+    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) this.#refuseLate(waiter);
+  }
+
+  #refuseLate(waiter: Waiter): void {
+    const reason = reasonWhenLate(waiter);
+    if (reason === Reason.overloaded) this.roomRefusals++;
+    waiter.refuse(reason);
   }
 
   /** What the disk did with the last frame is unknown: nothing more is told, until the process is started again. */
@@ -448,6 +450,18 @@ export class Lane {
     }
     this.#events.failed(error, isFinal);
   }
+}
+
+/** So often what a message lacks is loaded at once. One that lacks something after that finds no room in memory. */
+export const loadsAtOnceMax = 2;
+
+/** What a message is told whose deadline passes while it waits. */
+export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason {
+  return reentries > loadsAtOnceMax ? Reason.overloaded : Reason.systemError;
+}
+
+function isNeed(status: number): boolean {
+  return (status >= EntryStatus.needCard && status <= EntryStatus.needAccount) || status === EntryStatus.needRoom;
 }
 
 /** Flag to set on a re-entry when the loader found nothing for `status`. */

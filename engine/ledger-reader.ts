@@ -1,6 +1,7 @@
 /**
- * Looks at the books from outside: as the partitions have them in memory now, and as settled where memory has nothing
- * (then nothing has happened since). For the ops port.
+ * Looks at the books from outside: as the partitions have them in memory now, and as settled where memory has nothing. That
+ * is read once more behind the look at memory: what has just left memory is settled, and perhaps was not before. For the
+ * ops port.
  */
 import type { AccountBooks, WindowUse } from './core/partition-task.js';
 import { Spend } from './core/spend.js';
@@ -37,7 +38,14 @@ export class LedgerReader {
   async accounts(publicIds: readonly string[]): Promise<AccountView[]> {
     const settled = await this.#database.accountSummaries(publicIds);
     const live = await this.#ask(settled, (host, of) => host.accounts(of.map(({ number }) => number)));
-    const views = new Map(settled.map((of) => [of.publicId, accountView(of, live.get(of) ?? of)]));
+    const absent = settled.filter((of) => !live.has(of)).map(({ publicId }) => publicId);
+    const latest = absent.length === 0 ? [] : await this.#database.accountSummaries(absent);
+    const views = new Map(
+      [...settled.filter((of) => live.has(of)), ...latest].map((of) => [
+        of.publicId,
+        accountView(of, live.get(of) ?? of),
+      ]),
+    );
     return publicIds.map((id) => views.get(id)).filter((view) => view !== undefined);
   }
 
@@ -49,9 +57,13 @@ export class LedgerReader {
     const live = await this.#ask(settled, (host, of) =>
       host.windows(of.map((row) => ({ level: row.level, number: row.number, day: dayOf(row) }))),
     );
+    const isLive = settled.every((row) => live.has(row));
+    const latest = isLive ? settled : await this.#database.spendSummaries(entities);
     const [card = null, user = null, account = null] = [0, 1, 2].map((level) => {
       const row = settled.find((of) => of.level === level);
-      return row === undefined ? null : (live.get(row) ?? settledUse(row, dayOf(row)));
+      const last = latest.find((of) => of.level === level);
+      if (row === undefined || last === undefined) return null;
+      return live.get(row) ?? settledUse(last, dayOf(last));
     });
     return { card, user, account };
   }
@@ -83,7 +95,7 @@ function accountView({ publicId, currency }: AccountSummary, books: AccountBooks
 /** The settled row, read by the same rules as the engine's own; nothing was spent where there is none. */
 function settledUse({ level, number, spend }: SpendSummary, day: number): WindowUse {
   const store = new Spend(1);
-  if (spend === null) store.add(level, number, day, 0, 0);
+  if (spend === null) store.add(level, number, day, 0, 0, 0);
   else store.load(level, number, spend.day, spend.amounts, spend.counts);
   return store.use(level, number, day)!;
 }

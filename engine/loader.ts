@@ -4,16 +4,20 @@
  *
  * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted, which
  * come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never come here.
+ *
+ * Where memory is full of what Postgres does not have yet, or what was loaded has left again before its message came, the
+ * message rests here until more is settled, and at its deadline it is refused as `overloaded`.
  */
 
 import type { CachedCard } from './cache/codec.js';
 import { Reason } from './core/reasons.js';
 import { EntryFlag, EntryStatus } from './core/slab.js';
-import { absentFlag, type Lane, type Need, type Reentry } from './lane.js';
+import { absentFlag, type Lane, loadsAtOnceMax, type Need, type Reentry, reasonWhenLate, type Waiter } from './lane.js';
 import type { Loads } from './loads.js';
 
 /** Keys per look: about 1 ms of Postgres, well inside the deadline. */
 const keysPerLookMax = 128;
+const accountsPerLookShareMax = 1 / 32;
 /** Looks side by side: at Redis, whose bound is in milliseconds; at Postgres, where the connections bound them too. */
 const nearLooksMax = 4;
 const booksLooksMax = 2;
@@ -28,6 +32,23 @@ const nearShareMax = 0.2;
 /** A key that was not there is not asked for again within this time: short, because a new card must soon work. */
 const negativeMs = 250;
 const negativeKeysMax = 16_384;
+
+/** Messages that rest. Beyond it they are declined at once: each is sent again and again. */
+const restingMax = 512;
+/** How long a message rests where nothing more is settled meanwhile: so much more each time, up to the second. */
+const restMs = 20;
+const restMsMax = 200;
+
+/** A message that found no room in memory. */
+interface Resting {
+  readonly lane: Lane;
+  readonly partition: number;
+  readonly need: Need;
+  readonly again: Reentry;
+  readonly sinceMs: number;
+  /** What was settled when it began to rest. */
+  readonly settled: number;
+}
 
 interface Flight {
   readonly lane: Lane;
@@ -79,30 +100,82 @@ export class Loader {
   readonly #books: Queue;
   readonly #far: Queue;
   readonly #negative = new Map<string, number>();
+  readonly #settledOf: (partition: number) => number;
+  readonly #keysPerLookMax: number;
+  #resting: Resting[] = [];
+  /** Messages refused because memory had no room for what they need. For the metrics, and for the log. */
+  roomRefusals = 0;
   /** Looks at Postgres that failed. For the metrics. */
   failures = 0;
 
-  /** @param loaded hears what answered a look-up, and how long that took with the wait before it; for the metrics */
+  /**
+   * @param accountsMax how many accounts a partition has room for: one look brings few of them, or they would drive each
+   * other out
+   * @param loaded hears what answered a look-up, and how long that took with the wait before it; for the metrics
+   * @param settledOf the newest record of a partition that Postgres has
+   */
   constructor(
     loads: Loads,
     nowMs: () => number,
     maxInFlight: number,
+    accountsMax: number,
     loaded: (source: LoadSource, tookMs: number) => void,
+    settledOf: (partition: number) => number,
   ) {
     this.#loads = loads;
     this.#nowMs = nowMs;
     this.#loaded = loaded;
+    this.#settledOf = settledOf;
+    this.#keysPerLookMax = Math.max(1, Math.min(keysPerLookMax, Math.floor(accountsMax * accountsPerLookShareMax)));
     this.#near = new Queue('redis', nearLooksMax, nearShareMax, maxInFlight);
     this.#books = new Queue('books', booksLooksMax, booksShareMax, maxInFlight);
     this.#far = new Queue('postgres', farLooksMax, farShareMax, maxInFlight);
   }
 
   get waiting(): number {
-    return this.#near.waiting + this.#books.waiting + this.#far.waiting;
+    return this.#near.waiting + this.#books.waiting + this.#far.waiting + this.#resting.length;
+  }
+
+  /** Messages that wait for room in memory. */
+  get resting(): number {
+    return this.#resting.length;
   }
 
   /** Loads what `need` names and sends `again` in behind it. */
   load(lane: Lane, partition: number, need: Need, again: Reentry): void {
+    const lacked = again.waiter?.reentries ?? 0;
+    if (need.status !== EntryStatus.needRoom && lacked <= loadsAtOnceMax) {
+      this.#load(lane, partition, need, again);
+    } else if (this.#resting.length < restingMax) {
+      const settled = this.#settledOf(partition);
+      if (again.waiter !== null) again.waiter.reentries = Math.max(lacked, loadsAtOnceMax + 1);
+      this.#resting.push({ lane, partition, need, again, sinceMs: this.#nowMs(), settled });
+    } else this.#refuseRoom(again.waiter);
+  }
+
+  #refuseRoom(waiter: Waiter | null): void {
+    if (waiter === null || waiter.isSettled) return;
+    this.roomRefusals++;
+    waiter.refuse(Reason.overloaded);
+  }
+
+  /** Sends those on that may find room now. */
+  #rouse(nowMs: number, deadlineMs: number): void {
+    if (this.#resting.length === 0) return;
+    const resting = this.#resting;
+    this.#resting = [];
+    for (const one of resting) {
+      const { lane, partition, need, again, sinceMs, settled } = one;
+      if (again.waiter?.isSettled === true) continue;
+      if (again.arrivalMs + deadlineMs <= nowMs) this.#refuseRoom(again.waiter);
+      else if (nowMs - sinceMs < restOf(again.waiter) && this.#settledOf(partition) === settled)
+        this.#resting.push(one);
+      else if (need.status === EntryStatus.needRoom) lane.reenter(again);
+      else this.#load(lane, partition, need, again);
+    }
+  }
+
+  #load(lane: Lane, partition: number, need: Need, again: Reentry): void {
     // Of its newest worker: what the one before it decided may have been settled since, and is in no memory any more.
     const id = `${partition}:${this.#loads.openingsOf(partition)}:${need.status}:${need.key}`;
     const absentUntilMs = this.#negative.get(id);
@@ -112,7 +185,9 @@ export class Loader {
       return;
     }
     const flight = this.#flights.get(id);
-    const isNear = need.status === EntryStatus.needCard && this.#loads.hasNear && this.#near.hasRoom(1);
+    // A card whose profile was brought and that is lacked again: its books have left memory, and Redis does not have them.
+    const isNew = (again.waiter?.reentries ?? 0) <= 1;
+    const isNear = need.status === EntryStatus.needCard && isNew && this.#loads.hasNear && this.#near.hasRoom(1);
     const queue = flight?.queue ?? (isNear ? this.#near : this.#far);
     if (!queue.hasRoom(1)) {
       again.waiter?.refuse(Reason.overloaded);
@@ -131,10 +206,12 @@ export class Loader {
   /** Refuses what waits beyond its deadline; the load itself goes on and helps the next one. */
   expire(nowMs: number, deadlineMs: number): void {
     if (this.waiting === 0) return;
+    this.#rouse(nowMs, deadlineMs);
     for (const { waiting } of this.#flights.values()) {
       for (const { waiter } of waiting) {
         if (waiter !== null && !waiter.isSettled && waiter.arrivalMs + deadlineMs <= nowMs) {
-          waiter.refuse(Reason.systemError);
+          if (reasonWhenLate(waiter) === Reason.overloaded) this.#refuseRoom(waiter);
+          else waiter.refuse(Reason.systemError);
         }
       }
     }
@@ -145,7 +222,7 @@ export class Loader {
       // One look serves one kind of need of one lane: take those from the head on.
       const first = this.#flights.get(queue.ids[0]!)!;
       const ids: string[] = [];
-      while (ids.length < keysPerLookMax && queue.ids.length > 0) {
+      while (ids.length < this.#keysPerLookMax && queue.ids.length > 0) {
         const flight = this.#flights.get(queue.ids[0]!)!;
         if (flight.lane !== first.lane || flight.need.status !== first.need.status) break;
         ids.push(queue.ids.shift()!);
@@ -248,4 +325,8 @@ export class Loader {
     }
     this.#negative.set(id, this.#nowMs() + negativeMs);
   }
+}
+
+function restOf(waiter: Waiter | null): number {
+  return Math.min(restMsMax, restMs * Math.max(1, (waiter?.reentries ?? 0) - loadsAtOnceMax));
 }

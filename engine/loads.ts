@@ -1,7 +1,8 @@
 /**
  * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it spends
- * from (books and windows, owned state) comes from Postgres, once in the life of a partition's worker, and is in its memory
- * from then on. So a card that was only evicted comes back from Redis alone.
+ * from (books and windows, owned state) comes from Postgres, mostly once in the life of a partition's worker. So a card that
+ * was only evicted comes back from Redis alone; where its books have left memory too, the partition misses it again, and the
+ * next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may have had more of it.
  */
 import type { CachedCard } from './cache/codec.js';
 import { statusNamed } from './core/accounts.js';
@@ -206,7 +207,10 @@ export class Loads {
     if (known.length === 0) return nobody;
     const found = new Set<string>();
     await this.#bring(target, async () => {
-      const { message, owners } = await this.#database.loadBooks(known.map(({ card }) => card));
+      const { message, owners } = await this.#database.loadBooks(
+        known.map(({ card }) => card),
+        target.partition,
+      );
       found.clear();
       // Postgres' word counts: no other partition may ever have these accounts.
       const isOurs = (accountNumber: number) => {
@@ -232,7 +236,7 @@ export class Loads {
     if (tokens.length === 0) return { message: {}, found: nobody, foreign: nobody };
     return this.#bring(target, async () => {
       const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
-      const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs);
+      const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs, target.partition);
       const sound = profiles.filter((card) => faultOf('card', card) === '');
       this.#near?.keep(sound, asOf);
       return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
@@ -244,7 +248,7 @@ export class Loads {
     switch (status) {
       case EntryStatus.needAccount: {
         const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
-        const { message, owners } = await database.loadAccounts(keys, isOurs);
+        const { message, owners } = await database.loadAccounts(keys, isOurs, partition);
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
       case EntryStatus.needSeen:

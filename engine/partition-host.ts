@@ -24,6 +24,7 @@ import { Lane, type Need, type Reentry } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
 import type { Log } from './log.js';
+import { rowsMax } from './memory-room.js';
 import { WorkerPool } from './pool.js';
 import { StartTimes } from './start-times.js';
 import { Syncer } from './syncer.js';
@@ -143,12 +144,11 @@ export class PartitionHost {
       slabSize,
       slabs: this.lane.slabs.map((slab) => slab.buffer),
       size: {
-        accounts: config.accountsMax,
-        // A company's account has many cardholders, a personal one has one.
-        users: config.accountsMax * 2,
-        cards: config.cardsMax,
-        spendRows: config.accountsMax * 4,
-        chains: config.chainsMax,
+        accounts: rowsMax('accounts', config),
+        users: rowsMax('users', config),
+        cards: rowsMax('cards', config),
+        spendRows: rowsMax('spend', config),
+        chains: rowsMax('chains', config),
         seenIds: config.seenIdsMax,
       },
       policy: config.policy,

@@ -1,11 +1,13 @@
 /** Metrics of the engine. The hot path adds to plain arrays, which are read when somebody scrapes. */
 import { Protocol } from './core/codes.js';
+import type { MemoryStats } from './core/partition-task.js';
 import { type Progress, syncNsBounds } from './core/progress.js';
 import { type Reason, reasonEntry, reasonTable } from './core/reasons.js';
 import type { Slab } from './core/slab.js';
 import type { FeedState } from './feed/feed.js';
 import { type LoadSource, loadSources } from './loader.js';
 import type { CallCounts } from './marqeta-watch.js';
+import { type StoreName, stores } from './memory-room.js';
 import { Buckets } from './process/buckets.js';
 import { Metrics } from './process/metrics.js';
 
@@ -226,9 +228,28 @@ export class Telemetry extends Metrics {
     gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
     gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
     gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
-    gauge('card_cache_misses', 'Look-ups of cards that had to be loaded', (g) => g.cardMisses);
+    gauge(
+      'card_cache_misses',
+      'Look-ups of cards that had to be loaded, or whose account, user or spend rows had to be',
+      (g) => g.cardMisses,
+    );
+    this.gauge('memory_rows', 'Rows in memory', ['store'], (target) => {
+      for (const { name } of stores) target.set({ store: name }, read().memory(name).rows);
+    });
+    this.gauge('memory_rows_max', 'Rows that memory has room for', ['store'], (target) => {
+      for (const { name } of stores) target.set({ store: name }, read().memory(name).max);
+    });
+    this.counter('memory_evictions_total', 'Rows that left memory, settled and idle', ['store'], (counter) => {
+      for (const { name } of stores) counter.inc({ store: name }, read().memory(name).evictions);
+    });
+    this.counter('memory_full_total', 'Times that a row or message found no room in memory', ['store'], (counter) => {
+      for (const { name } of stores) counter.inc({ store: name }, read().memory(name).full);
+    });
+    gauge('loads_outdated', 'Loaded rows refused because memory had had newer ones; read again', (g) => g.outdated);
+    gauge('messages_waiting_for_room', 'Messages that wait until memory has room for what they need', (g) => g.resting);
+    gauge('messages_without_room', 'Messages refused because memory had no room in time', (g) => g.roomRefusals);
     gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
-    gauge('accounts_in_memory', 'Accounts in memory; they stay until a restart', (g) => g.accounts);
+    gauge('accounts_in_memory', 'Accounts in memory', (g) => g.accounts);
     gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
     gauge('quarantined_records', 'Records that Postgres refused and that wait for an operator', (g) => g.quarantined);
     gauge('seen_ids_in_memory', 'Ids of questions in memory', (g) => g.seenIds);
@@ -283,6 +304,10 @@ export interface EngineGauges {
   readonly unknownFields: ReadonlyMap<string, number>;
   readonly seenIds: number;
   readonly quarantined: number;
+  readonly outdated: number;
+  readonly resting: number;
+  readonly roomRefusals: number;
+  memory(store: StoreName): MemoryStats & { readonly max: number };
   /** Of the process, then of each partition. */
   readonly startPhases: readonly ReadonlyMap<string, number>[];
   readonly feed: FeedState;

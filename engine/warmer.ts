@@ -35,7 +35,7 @@ export class Warmer {
 
   /**
    * @param waiting messages that wait for a look-up
-   * @param cacheMax cards that a partition's cache holds
+   * @param cacheMax cards that a partition has room for, with their accounts
    */
   constructor(
     database: Pick<Database, 'recentCards'>,

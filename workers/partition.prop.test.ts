@@ -1,8 +1,19 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { type Level, levelNames, windowNames } from '../engine/core/limit-names.js';
 import { EntryStatus } from '../engine/core/slab.js';
+import { zoneNamed } from '../engine/core/window.js';
 import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
-import { Generator, Random, type Step } from '../engine/testing/generator.js';
+import {
+  accountNumbers,
+  accountOfCard,
+  accountOfUser,
+  cardNumbers,
+  Generator,
+  Random,
+  type Step,
+  userNumbers,
+} from '../engine/testing/generator.js';
 import { isFact, Model, type ModelAnswer } from '../engine/testing/model.js';
 import { runs } from '../engine/testing/runs.js';
 import { isCommand, keyOf, type Message, policyDefault } from '../engine/testing/world.js';
@@ -38,12 +49,14 @@ class Auditor {
         this.#late(step.id, status);
         break;
       default:
+        // Refused: nothing was decided.
+        if (status === 503) break;
         if (isCommand(step.message)) {
           this.#command(asSent(step.message), handled);
           break;
         }
         if (status === EntryStatus.unavailable && wasTooLate) this.seen.tooLate++;
-        // The form or a full store can refuse: then nothing was decided and the id stays free.
+        // The form can refuse: then nothing was decided and the id stays free.
         if (status === 200 || status === 409) this.#message(asSent(step.message), handled);
     }
   }
@@ -198,6 +211,97 @@ function runCramped(seed: number, length: number, chains: number): void {
   auditor.allBooks(host, generator.nowMs);
 }
 
+interface Room {
+  readonly accounts: number;
+  readonly users: number;
+  readonly cards: number;
+  readonly spendRows: number;
+  readonly chains: number;
+}
+
+/** The same with less memory than one account's customers need: rows come and go, loads come late, power fails. */
+function runTight(seed: number, length: number, room: Room) {
+  const generator = new Generator(seed, { repeats: true, overtakes: false, startMs: Date.UTC(2026, 2, 27, 20) });
+  const { random } = generator;
+  const late = new Random(seed + 1);
+  let isAlone = false;
+  const isDelayed = () => !isAlone && late.chance(0.3);
+  const host = new PartitionHost(policyDefault, room.chains, null, { ...room, isDelayed });
+  const auditor = new Auditor();
+  const zones = new Map<number, string>();
+  const take = (handled: readonly Handled[]) => {
+    for (const one of handled) {
+      if (one.step.kind === 'account') zones.set(one.step.config.number, one.step.config.timeZone ?? 'UTC');
+      auditor.take(one);
+    }
+  };
+  const audit = (when: string) => {
+    const { model } = auditor;
+    for (const number of accountNumbers) {
+      const { available, held, posted, funds } = host.account(number);
+      const expected = [model.available(number), model.held(number), model.posted(number), model.funds(number)];
+      compare(`account ${number} ${when}`, [available, held, posted, funds], expected.map(Number));
+    }
+  };
+  let refused = 0;
+  let decidedAlone = 0;
+  take(host.run(generator.setup(), generator.nowMs, false));
+  for (let done = 0; done < length; ) {
+    let steps: Step[] = [];
+    const run = () => {
+      const handled = host.run(steps, generator.nowMs, false);
+      refused += handled.filter(({ status }) => status === 503).length;
+      take(handled);
+      steps = [];
+    };
+    for (let size = 1 + random.below(6); size > 0 && done < length; size--, done++) {
+      const step = generator.next();
+      // What waits for a load is overtaken by what does not: what it is the original of comes in a later slab.
+      const { original } = step.kind === 'message' ? step.message : {};
+      if (steps.some((before) => before.kind === 'message' && before.message.id === original)) run();
+      if (step.kind !== 'again' || auditor.model.answers.has(step.message.id)) steps.push(step);
+    }
+    run();
+    audit(`after step ${done}`);
+    if (random.chance(0.4)) host.ship();
+    if (random.chance(0.1)) {
+      host.restart();
+      audit(`after the power cut behind step ${done}`);
+    }
+    if (random.chance(0.3)) {
+      // Once the books have everything, there is room for any message that comes alone.
+      host.settle();
+      const step = generator.next();
+      if (step.kind === 'message') {
+        isAlone = true;
+        const [alone] = host.run([step], generator.nowMs, false);
+        isAlone = false;
+        check(alone!.status !== 503, `${JSON.stringify(step.message)} found no room`);
+        decidedAlone++;
+        take([alone!]);
+      } else if (step.kind !== 'again' || auditor.model.answers.has(step.message.id)) {
+        take(host.run([step], generator.nowMs, false));
+      }
+      done++;
+    }
+  }
+  audit('at the end');
+  auditChains((id) => host.chain(id), auditor.model);
+  for (const [level, numbers] of [cardNumbers, userNumbers, accountNumbers].entries()) {
+    for (const number of numbers) {
+      const account = [accountOfCard, accountOfUser, (of: number) => of][level]!(number);
+      const date = auditor.model.dayOf(account, generator.nowMs);
+      const use = host.spent(level as Level, number, zoneNamed(zones.get(account)!).dayOf(generator.nowMs));
+      for (const [window, name] of windowNames.entries()) {
+        const { amount, count } = auditor.model.spent(levelNames[level]!, number, name, date);
+        const actual = [use?.amounts[window] ?? 0, use?.counts[window] ?? 0];
+        compare(`spent by ${levelNames[level]} ${number}, ${name}`, actual, [Number(amount), count]);
+      }
+    }
+  }
+  return { refused, decidedAlone, ...host.left };
+}
+
 const history = fc.tuple(fc.integer(), fc.integer({ min: 1, max: 250 }));
 
 t.test('a partition answers, keeps its books and comes back from any power cut as the obvious model says', (t) => {
@@ -217,6 +321,32 @@ t.test('chains that leave memory for the books and come back lose nothing', (t) 
     }),
     runs(30),
   );
+  t.end();
+});
+
+t.test(
+  'accounts, users, spend rows and cards that leave memory and come back lose nothing, and late loads add nothing',
+  (t) => {
+    const room = fc.record({
+      accounts: fc.integer({ min: 1, max: 3 }),
+      users: fc.integer({ min: 1, max: 4 }),
+      cards: fc.integer({ min: 1, max: 7 }),
+      spendRows: fc.integer({ min: 10, max: 16 }),
+      chains: fc.integer({ min: 2, max: 40 }),
+    });
+    fc.assert(
+      fc.property(history, room, ([seed, length], room) => {
+        runTight(seed, length, room);
+      }),
+      runs(60),
+    );
+    t.end();
+  },
+);
+
+t.test('in tight memory everything leaves now and then, and loads are refused for their age', (t) => {
+  const seen = runTight(7, 1500, { accounts: 2, users: 2, cards: 3, spendRows: 8, chains: 20 });
+  for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
   t.end();
 });
 

@@ -48,7 +48,7 @@ import { Spend } from '../engine/core/spend.js';
 import { Users } from '../engine/core/users.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
-import { applyChanges, applyLoad, loadSeen, type Recalled } from './load.js';
+import { applyChanges, applyLoad, LoadCounts, type LoadTarget, loadSeen, type Recalled } from './load.js';
 import { LookAhead, messagesAhead } from './look-ahead.js';
 import { sameQuestion } from './same-question.js';
 import type { SettledIds } from './settled-ids.js';
@@ -153,8 +153,11 @@ export class Partition {
   readonly #recalled = new LRUCache<string, Recalled>({ max: recalledRecordsMax });
   /** Root ids of chains that were asked for by the id of a later message. */
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
-  /** Slots of accounts by public id. */
-  readonly #accountIds = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
+  /** Numbers of accounts by public id. */
+  readonly #accountNumbers = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
+  /** What found no room in memory: rows that were loaded, and messages. For the metrics, and for the log. */
+  readonly counts = new LoadCounts();
+  readonly #loadTarget: LoadTarget;
   readonly #unknownFields = new Float64Array(31);
   #end = 0;
   #count = 0;
@@ -179,6 +182,14 @@ export class Partition {
     this.#journal = journal;
     this.#codecs = codecs;
     this.#evictableSequence = evictableSequence;
+    this.#loadTarget = {
+      books: this.books,
+      cards: this.cards,
+      recalled: this.#recalled,
+      roots: this.#roots,
+      accountNumbers: this.#accountNumbers,
+      counts: this.counts,
+    };
     this.#decider = new Decider(this.books, policy, this.#outcome);
     this.#lookAhead = new LookAhead(this.books, this.cards, this.seen, codecs);
   }
@@ -189,6 +200,7 @@ export class Partition {
    */
   run(slab: Slab): void {
     const journal = this.#journal;
+    this.#evictable = this.#evictableSequence();
     this.#count = 0;
     this.#answerEnd = 0;
     const recordBytes = this.#recordBytesAtMost(slab);
@@ -215,6 +227,12 @@ export class Partition {
     else if (recordBytes > 0 && writable) journal.release();
     slab.lastSequence = journal.nextSequence - 1;
   }
+
+  /**
+   * What is newer stays in memory: the books in Postgres do not have it yet, or it may be taken back. Asked once a batch; at a
+   * start nothing may leave.
+   */
+  #evictable = -1;
 
   #recordBytesAtMost(slab: Slab): number {
     let bytes = 0;
@@ -260,10 +278,20 @@ export class Partition {
     slab.status[index] = EntryStatus.none;
   }
 
+  /** Takes over, before the replay, what the journal's tail touches: all of it must fit. */
+  restore(message: LoadMessage): void {
+    this.load(message);
+    const { fullAccounts, fullSpend } = this.counts;
+    assert(
+      fullAccounts + fullSpend === 0,
+      'the journal tail touches more accounts than fit into memory: start with a larger ACCOUNTS_MAX',
+    );
+  }
+
   /** Takes over what the loader brought. */
   load(message: LoadMessage): void {
     const { books, cards } = this;
-    applyLoad(message, books, cards, this.#recalled, this.#roots, this.#accountIds, this.#evictableSequence());
+    applyLoad(message, this.#loadTarget, this.#evictable);
     if (message.changes !== undefined) applyChanges(message.changes, books, cards);
     if (message.seen !== undefined) loadSeen(message.seen, this.seen);
     if (message.seenComplete === true) {
@@ -342,6 +370,7 @@ export class Partition {
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
+    const { books } = this;
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
       this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
@@ -356,9 +385,21 @@ export class Partition {
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
-    const { books } = this;
-    if (books.spend.free < levels.length || !books.chains.makeRoom(this.#evictableSequence())) {
-      this.#unavailable(slab, index, Reason.overloaded);
+    if (chain >= 0 && card !== null && request.original.end > request.original.start && !this.#knowsParties(chain)) {
+      if ((flags & EntryFlag.originalAbsent) !== 0) slab.status[index] = EntryStatus.needRoom;
+      else this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      return;
+    }
+    if (card !== null && books.spend.free < levels.length) {
+      this.#setParties(card, chain);
+      if (!this.#makeSpendRoom() || !this.#hasBooks()) {
+        slab.status[index] = EntryStatus.needRoom;
+        return;
+      }
+    }
+    if (!books.chains.makeRoom(this.#evictable)) {
+      this.counts.fullChains++;
+      slab.status[index] = EntryStatus.needRoom;
       return;
     }
 
@@ -417,8 +458,10 @@ export class Partition {
   /** A deposit or withdrawal: names its account, opens no chain, spends in no window. */
   #command(slab: Slab, index: number, codec: Codec, isAbsent: boolean): void {
     const request = this.#request;
-    const account = this.#accountIds.get(byteText(request.source, request.account));
-    if (account === undefined) {
+    const { accounts } = this.books;
+    const number = this.#accountNumbers.get(byteText(request.source, request.account));
+    const account = number === undefined ? -1 : accounts.find(number);
+    if (account < 0) {
       if (!isAbsent) {
         this.#need(slab, index, EntryStatus.needAccount, request.source, request.account);
         return;
@@ -434,7 +477,7 @@ export class Partition {
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
-    const { accounts } = this.books;
+    accounts.touch(account);
     decideCommand(accounts, account, request, this.#outcome);
     this.#setParties(null, chainAbsent);
     this.#parties.accountNumber = accounts.number(account);
@@ -498,9 +541,72 @@ export class Partition {
     const { accounts, users, spend } = this.books;
     const userSpend = users.spendSlot(card.user);
     const accountSpend = accounts.spendSlot(card.account);
-    if (card.spendSlot >= 0) spend.expect(Level.card, card.number, card.spendSlot);
-    if (userSpend >= 0) spend.expect(Level.user, users.number(card.user), userSpend);
-    if (accountSpend >= 0) spend.expect(Level.account, accounts.number(card.account), accountSpend);
+    // A row that has left its place is found by its key, and its new place noted.
+    if (card.spendSlot >= 0 && !spend.expect(Level.card, card.number, card.spendSlot)) {
+      card.spendSlot = -1;
+      this.cards.noteSpendSlot(card.slot, -1);
+    }
+    if (userSpend >= 0 && !spend.expect(Level.user, users.number(card.user), userSpend)) {
+      users.noteSpendSlot(card.user, -1);
+    }
+    if (accountSpend >= 0 && !spend.expect(Level.account, accounts.number(card.account), accountSpend)) {
+      accounts.noteSpendSlot(card.account, -1);
+    }
+  }
+
+  /** Whether everything that #card spends from is in memory: its account, its user, and what each of the three has spent. */
+  #hasBooks(): boolean {
+    const card = this.#card;
+    const { cards } = this;
+    const { accounts, users, spend } = this.books;
+    // Its account or user may have left, and another have come in its place.
+    if (
+      (!accounts.departures.isEmpty || users.evictions > 0) &&
+      (accounts.number(card.account) !== cards.accountNumber(card.slot) ||
+        users.number(card.user) !== cards.userNumber(card.slot))
+    ) {
+      return false;
+    }
+    accounts.touch(card.account);
+    users.touch(card.user);
+    this.#expectSpend();
+    return (
+      spend.departures.isEmpty ||
+      (spend.isKnown(Level.card, card.number) &&
+        spend.isKnown(Level.user, users.number(card.user)) &&
+        spend.isKnown(Level.account, accounts.number(card.account)))
+    );
+  }
+
+  /**
+   * Makes room for the rows that #parties will spend in for the first time.
+   * @returns false when there is none, or when what left for it is what they need
+   */
+  #makeSpendRoom(): boolean {
+    const { spend } = this.books;
+    const missing = this.#missingSpendRows();
+    if (!spend.makeRoom(missing, this.#evictable)) {
+      this.counts.fullSpend++;
+      return false;
+    }
+    return this.#missingSpendRows() === missing;
+  }
+
+  #missingSpendRows(): number {
+    const { spend } = this.books;
+    const { cardNumber, userNumber, accountNumber } = this.#parties;
+    let missing = 0;
+    if (spend.find(Level.card, cardNumber) < 0) missing++;
+    if (spend.find(Level.user, userNumber) < 0) missing++;
+    if (spend.find(Level.account, accountNumber) < 0) missing++;
+    return missing;
+  }
+
+  /** Whether what the chain's own card and user have spent is known, where it is a chain of #card's account. */
+  #knowsParties(chain: number): boolean {
+    const { accounts, chains, spend } = this.books;
+    if (spend.departures.isEmpty || chains.account(chain) !== accounts.number(this.#card.account)) return true;
+    return spend.isKnown(Level.card, chains.card(chain)) && spend.isKnown(Level.user, chains.user(chain));
   }
 
   /** Notes them for the next message, when the last one opened them. */
@@ -520,11 +626,12 @@ export class Partition {
   #findCard(request: Request, absent: boolean): CardProfile | null | undefined {
     const slot = this.cards.find(request.source, request.card.start, request.card.end);
     if (slot >= 0) {
-      this.cardHits++;
       this.cards.touch(slot);
       this.cards.read(slot, this.#card);
-      this.#expectSpend();
-      return this.#card;
+      if (this.#hasBooks()) {
+        this.cardHits++;
+        return this.#card;
+      }
     }
     if (absent) return null;
     this.cardMisses++;
@@ -779,6 +886,7 @@ export class Partition {
     const approval = this.#recordOutcome;
     const accountNumber = this.#recordView.getFloat64(RecordOffset.accountNumber, true);
     const account = this.books.accounts.find(accountNumber);
+    assert(account >= 0, 'the account of an approval that may be taken back is in memory');
     const chain =
       approval.chainStatus === ChainStatus.none
         ? chainAbsent
@@ -815,7 +923,7 @@ export class Partition {
   }
 
   #expire(slab: Slab, index: number): void {
-    const { chains, accounts } = this.books;
+    const { chains, accounts, spend } = this.books;
     slab.status[index] = EntryStatus.none;
     const id = { start: slab.start[index]!, end: slab.end[index]! };
     const chain = chains.find(slab.request, id.start, id.end);
@@ -826,10 +934,19 @@ export class Partition {
       return;
     }
     const account = accounts.find(chains.account(chain));
-    if (account < 0) {
+    const isKnown =
+      spend.isKnown(Level.card, chains.card(chain)) &&
+      spend.isKnown(Level.user, chains.user(chain)) &&
+      spend.isKnown(Level.account, chains.account(chain));
+    if (account < 0 || !isKnown) {
       this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
       return;
     }
+    this.#parties.accountNumber = chains.account(chain);
+    this.#parties.cardNumber = chains.card(chain);
+    this.#parties.userNumber = chains.user(chain);
+    // Without room the next look for lapsed holds brings it again.
+    if (!this.#makeSpendRoom()) return;
     if (!decideExpiry(this.books, chain, slab.arrivalMs[index]!, this.#outcome)) return;
     this.#request = this.#internal;
     const request = this.#request;
@@ -838,9 +955,6 @@ export class Partition {
     this.#rootSource = slab.request;
     this.#root.start = id.start;
     this.#root.end = id.end;
-    this.#parties.accountNumber = chains.account(chain);
-    this.#parties.cardNumber = chains.card(chain);
-    this.#parties.userNumber = chains.user(chain);
     this.#owner.profileVersion = 0;
     const outcome = this.#outcome;
     outcome.currency = accounts.currency(account);
@@ -868,13 +982,14 @@ export class Partition {
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = view.getFloat64(offset + RecordOffset.cardNumber, true);
     this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
-    // Nothing may be evicted while the tail is replayed: what it touches was loaded for it.
-    assert(
-      this.books.chains.makeRoom(-1),
-      'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
-    );
     if (outcome.tombstone) this.#forgetOlder(bytes, request.original);
     else if (outcome.opensChain && outcome.approved) this.#forgetOlder(bytes, request.id);
+    // Nothing may be evicted while the tail is replayed: what it touches was loaded for it.
+    const opens = (outcome.opensChain && outcome.approved) || outcome.tombstone;
+    assert(
+      !opens || this.books.chains.makeRoom(-1),
+      'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
+    );
     const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
     const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);

@@ -235,7 +235,7 @@ function restore(message: LoadMessage): boolean {
   codecs[Protocol.ledger] = ledger;
   const built = new Partition(data.size, data.policy, journal, codecs, evictableSequence, memory);
   memory = undefined;
-  built.load(message);
+  built.restore(message);
   if (settledIds !== null) built.expectIds(settledIds);
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
     built.replay(bytes, view, offset, sequence, location);
@@ -272,7 +272,17 @@ function stats(): PartitionStats {
   assert(partition !== null, 'stats come after restore');
   // Once a second, and never in the way of a start.
   compileNextCheck();
+  const { accounts, users, spend, chains } = partition.books;
+  const { cards, counts } = partition;
   return {
+    memory: {
+      accounts: { rows: accounts.size, evictions: accounts.departures.count, full: counts.fullAccounts },
+      users: { rows: users.size, evictions: users.evictions, full: 0 },
+      spend: { rows: spend.size, evictions: spend.departures.count, full: counts.fullSpend },
+      cards: { rows: cards.size, evictions: cards.evictions, full: 0 },
+      chains: { rows: chains.size, evictions: chains.departures.count, full: counts.fullChains },
+    },
+    outdated: counts.outdated,
     accounts: partition.books.accounts.size,
     cards: partition.cards.size,
     cardHits: partition.cardHits,

@@ -97,11 +97,12 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
     const owner = { account, card: account, user: 1 + (account % 2) };
     if (effects.olderSpend !== 0 || effects.olderSpendCount !== 0) {
       for (const level of levels) {
-        spend.add(level, numberOf(owner, level), effects.olderDay, effects.olderSpend, effects.olderSpendCount);
+        spend.add(level, numberOf(owner, level), effects.olderDay, effects.olderSpend, effects.olderSpendCount, number);
       }
     }
     if (effects.spend !== 0 || effects.spendCount !== 0) {
-      for (const level of levels) spend.add(level, numberOf(owner, level), spendDay, effects.spend, effects.spendCount);
+      for (const level of levels)
+        spend.add(level, numberOf(owner, level), spendDay, effects.spend, effects.spendCount, number);
     }
     const opens = ids.length === 0 || random(3) === 0;
     const root = opens ? `chain-${number}` : ids[Math.max(0, ids.length - 1 - random(6))]!;

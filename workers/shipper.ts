@@ -309,6 +309,7 @@ class PartitionShipper {
     const { busyRequests, backlogRecordsMax, recordsMax } = this.#tuning;
     const backlog = this.#progress.backlogRecords;
     if (backlog < 2 * recordsMax) return false;
+    if (this.#options.progress.waitingForRoom > 0) return true;
     return (
       this.#options.progress.requestsInFlight < busyRequests || backlog >= backlogRecordsMax || this.#waiters.length > 0
     );
@@ -346,7 +347,8 @@ class PartitionShipper {
     const inFlight = this.#options.progress.requestsInFlight;
     const gathered = inFlight === 0 || backlog >= recordsMax || this.#heldBack >= holdBackMax;
     const rested = inFlight < busyRequests || this.#nowMs() >= this.#restUntilMs;
-    if ((gathered && rested) || backlog >= backlogRecordsMax || this.#waiters.length > 0) {
+    const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
+    if ((gathered && rested) || backlog >= backlogRecordsMax || isWanted) {
       this.#heldBack = 0;
       return false;
     }

@@ -95,3 +95,20 @@ t.test('an older description is ignored, a newer one replaces all of it', (t) =>
   t.equal(accounts.rules(slot), null);
   t.end();
 });
+
+t.test('a full store gives up a settled account, an unused one first, and says what a load may not lack', (t) => {
+  const accounts = new Accounts(4);
+  for (let number = 1; number <= 4; number++) accounts.journaled(accounts.open(number, 0, 100, 0, 0), number);
+  t.equal(accounts.makeRoom(0), false, 'nothing is settled');
+  t.equal(accounts.makeRoom(3), true, 'where all are used any may go');
+  t.equal(accounts.find(1), -1);
+  t.ok(accounts.isOutdated(1, 0));
+  t.notOk(accounts.isOutdated(1, 1));
+  const slot = accounts.open(5, 0, 7, 0, 0);
+  t.equal(accounts.version(slot), 0, 'nothing of the account before it');
+  accounts.touch(accounts.find(2));
+  t.equal(accounts.makeRoom(3), true);
+  t.equal(accounts.find(3), -1);
+  t.ok(accounts.find(2) >= 0, 'it was used since');
+  t.end();
+});

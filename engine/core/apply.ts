@@ -5,7 +5,7 @@
 import { ChainStatus, MessageType } from './codes.js';
 import type { Books } from './decide.js';
 import { assert } from './invariant.js';
-import { levels } from './limit-names.js';
+import { type Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
 import type { Request } from './request.js';
 
@@ -34,14 +34,18 @@ export function applyOutcome(
 ): void {
   if (account < 0) return;
   const { accounts, chains } = books;
+  accounts.journaled(account, sequence);
   if (outcome.fundsDelta !== 0 || outcome.heldDelta !== 0 || outcome.postedDelta !== 0) {
     accounts.move(account, outcome.fundsDelta, outcome.heldDelta, outcome.postedDelta);
   }
   if (outcome.olderSpendAmountDelta !== 0 || outcome.olderSpendCountDelta !== 0) {
-    spend(books, parties, outcome.olderSpendDay, outcome.olderSpendAmountDelta, outcome.olderSpendCountDelta);
+    const { olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta } = outcome;
+    spend(books, parties, olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta, sequence);
   }
   if (outcome.spendAmountDelta !== 0 || outcome.spendCountDelta !== 0) {
-    spend(books, parties, outcome.spendDay, outcome.spendAmountDelta, outcome.spendCountDelta);
+    spend(books, parties, outcome.spendDay, outcome.spendAmountDelta, outcome.spendCountDelta, sequence);
+  } else {
+    for (const level of levels) books.spend.journaled(level, numberOf(parties, level), sequence);
   }
   if (outcome.opensChain) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
@@ -102,9 +106,20 @@ export function applyOutcome(
   }
 }
 
-function spend(books: Books, parties: Readonly<Parties>, day: number, amountDelta: number, countDelta: number): void {
+function numberOf(parties: Readonly<Parties>, level: Level): number {
+  return level === 0 ? parties.cardNumber : level === 1 ? parties.userNumber : parties.accountNumber;
+}
+
+function spend(
+  books: Books,
+  parties: Readonly<Parties>,
+  day: number,
+  amountDelta: number,
+  countDelta: number,
+  sequence: number,
+): void {
   for (const level of levels) {
-    const number = level === 0 ? parties.cardNumber : level === 1 ? parties.userNumber : parties.accountNumber;
-    assert(books.spend.add(level, number, day, amountDelta, countDelta), 'the spend store must have had room');
+    const hadRoom = books.spend.add(level, numberOf(parties, level), day, amountDelta, countDelta, sequence);
+    assert(hadRoom, 'memory must have had room for what is spent: start with a larger ACCOUNTS_MAX');
   }
 }

@@ -55,7 +55,7 @@ function set(cards: Cards, token: Uint8Array, row: CardProfile): void {
   let slot = find(cards, token);
   if (slot < 0) slot = cards.open(token);
   cards.describe(slot, row.number, row.version, row.status, row.expiresDay, row.rules);
-  cards.assign(slot, row.account, row.user);
+  cards.assign(slot, row.account, row.user, row.account + 1000, row.user + 1000);
 }
 
 t.test('says of every token what was said of it last, or nothing once it had to leave', (t) => {

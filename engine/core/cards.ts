@@ -54,12 +54,16 @@ export class Cards {
   readonly #words: Uint32Array;
   readonly #halves: Uint16Array;
   readonly #bytes: Uint8Array;
+  /** Numbers of each card's account and user, which may have left memory, and their slots been given to others. */
+  readonly #owners: Float64Array;
   readonly #table: SlotTable;
   readonly #rules = new Map<number, Rules>();
   readonly #longTokens = new Map<number, Uint8Array>();
   readonly #farExpiries = new Map<number, number>();
   #size = 0;
   #hand = 0;
+  /** Cards that left memory. */
+  evictions = 0;
 
   /** @param capacity most cards in memory */
   constructor(capacity: number) {
@@ -69,6 +73,7 @@ export class Cards {
     this.#words = new Uint32Array(buffer, byteOffset);
     this.#halves = new Uint16Array(buffer, byteOffset);
     this.#bytes = new Uint8Array(buffer, byteOffset);
+    this.#owners = new Float64Array(capacity * 2);
     this.#table = new SlotTable(capacity, (slot) => this.#hashOf(slot));
   }
 
@@ -171,11 +176,20 @@ export class Cards {
     else this.#rules.set(slot, rules);
   }
 
-  /** Slots of its account and user, which owned state never gives to another. */
-  assign(slot: number, account: number, user: number): void {
+  /** Slots of its account and user, and their numbers, by which the slots are confirmed. */
+  assign(slot: number, account: number, user: number, accountNumber: number, userNumber: number): void {
     const base = slot * (rowBytes / 4);
     this.#words[base + Word.account] = account;
     this.#words[base + Word.user] = user;
+    this.#owners[slot * 2] = accountNumber;
+    this.#owners[slot * 2 + 1] = userNumber;
+  }
+
+  accountNumber(slot: number): number {
+    return this.#owners[slot * 2]!;
+  }
+  userNumber(slot: number): number {
+    return this.#owners[slot * 2 + 1]!;
   }
 
   noteSpendSlot(slot: number, spendSlot: number): void {
@@ -221,6 +235,7 @@ export class Cards {
       slot = (slot + 1) % this.capacity;
     }
     this.#hand = (slot + 1) % this.capacity;
+    this.evictions++;
     this.#table.remove(slot);
     this.#rules.delete(slot);
     this.#longTokens.delete(slot);

@@ -4,6 +4,7 @@
  * (its last sequence is shipped); it is loaded again when a later message names it.
  */
 import { ChainStatus } from './codes.js';
+import { Departures } from './departures.js';
 import { hash64, hashLow } from './hash.js';
 import { assert } from './invariant.js';
 import { rowBuffer } from './row-buffer.js';
@@ -62,6 +63,8 @@ export class Chains {
   readonly #halves: Uint16Array;
   readonly #bytes: Uint8Array;
   readonly #longIds = new Map<number, Uint8Array>();
+  /** What left memory. */
+  readonly departures = new Departures();
   #size = 0;
   /** Slots below it were used at least once; at capacity the hand goes round and evicts. */
   #used = 0;
@@ -93,6 +96,12 @@ export class Chains {
     let slot = this.#table.find(hashLow);
     while (slot >= 0 && !this.#isNamed(slot, bytes, start, end)) slot = this.#table.findNext();
     return slot;
+  }
+
+  /** Whether the chain as settled up to `settled` lacks something that memory had of it, where it is not any more. */
+  isOutdated(bytes: Uint8Array, start: number, end: number, settled: number): boolean {
+    hash64(bytes, start, end);
+    return this.departures.isOutdated(hashLow, settled);
   }
 
   /** Reads where a look for that hash begins: see LookAhead. */
@@ -145,6 +154,7 @@ export class Chains {
   }
 
   #evict(slot: number): void {
+    this.departures.add(this.#words[slot * words + Word.hash]!, this.#sequence(slot));
     this.#table.remove(slot);
     this.#size--;
     if (this.#halves[slot * halves + idLengthHalf]! > idBytesInline) this.#longIds.delete(slot);

@@ -80,6 +80,8 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
       { level: 1, number, ...spent },
     ]),
     seenComplete: false,
+    settled: 12_345,
+    unspent: [{ level: 2, number: 7 }],
   };
   const packed = packLoad(message);
   t.equal(
@@ -94,7 +96,8 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
     message.cards,
     'each card once, in order',
   );
-  for (const { cards, users, accounts, spend, seenComplete } of parts) {
+  for (const { cards, users, accounts, spend, seenComplete, settled, unspent } of parts) {
+    t.same([settled, unspent], [message.settled, message.unspent], 'so is up to where it is settled');
     t.equal(seenComplete, false, 'what is said of the whole is said of each');
     for (const { number, userNumber, accountNumber } of cards) {
       t.ok(users.some((user) => user.number === userNumber) && accounts.some((one) => one.number === accountNumber));

@@ -8,10 +8,17 @@ import type { Limits } from './rules.js';
 
 /** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
 export interface LoadMessage {
+  /**
+   * Everything up to this sequence of the partition's journal is in the rows: read with them, or before. Absent at a start,
+   * when nothing has left memory yet.
+   */
+  readonly settled?: number;
   readonly accounts?: readonly AccountRow[];
   readonly users?: readonly UserRow[];
   readonly cards?: readonly CardRow[];
   readonly spend?: readonly SpendRow[];
+  /** Entities of the cards and chains here that Postgres has no spend row of: they have never spent. */
+  readonly unspent?: readonly SpendEntity[];
   readonly chains?: readonly ChainRow[];
   /** Only at a start: taken over after the journal's tail, whose own chains come first where there is little room. */
   readonly tombstones?: readonly ChainRow[];
@@ -74,9 +81,12 @@ export interface CardRow {
   readonly userNumber: number;
 }
 
-export interface SpendRow {
+export interface SpendEntity {
   readonly level: Level;
   readonly number: number;
+}
+
+export interface SpendRow extends SpendEntity {
   readonly day: number;
   readonly amounts: readonly number[];
   readonly counts: readonly number[];

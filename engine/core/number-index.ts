@@ -18,9 +18,12 @@ export class NumberIndex {
   readonly #stride: number;
   readonly #offset: number;
   readonly #table: SlotTable;
-  #size = 0;
+  /** Slots below it were used at least once. */
+  #used = 0;
+  /** Of those, the ones whose key was taken out. */
+  readonly #vacant: number[] = [];
 
-  /** @param capacity most keys it will ever hold */
+  /** @param capacity most keys it holds at a time */
   constructor(capacity: number, place?: KeyPlace) {
     this.capacity = capacity;
     const { numbers, stride, offset } = place ?? { numbers: new Float64Array(capacity), stride: 1, offset: 0 };
@@ -31,7 +34,12 @@ export class NumberIndex {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#used - this.#vacant.length;
+  }
+
+  /** How many more keys fit. */
+  get free(): number {
+    return this.capacity - this.size;
   }
 
   key(slot: number): number {
@@ -48,10 +56,24 @@ export class NumberIndex {
 
   /** Adds a key that is not there. @returns its slot, or −1 when full. */
   add(key: number): number {
-    if (this.#size === this.capacity) return -1;
-    const slot = this.#size++;
+    let slot = -1;
+    if (this.#vacant.length > 0) slot = this.#vacant.pop()!;
+    else if (this.#used < this.capacity) slot = this.#used++;
+    if (slot < 0) return -1;
     this.#keys[slot * this.#stride + this.#offset] = key;
     this.#table.add(slot, hashNumber(key));
     return slot;
+  }
+
+  /** Takes the key in `slot` out; the slot is the next one to be given. */
+  remove(slot: number): void {
+    this.#table.remove(slot);
+    this.#keys[slot * this.#stride + this.#offset] = 0;
+    this.#vacant.push(slot);
+  }
+
+  /** Whether the slot has a key. Keys are positive. */
+  isTaken(slot: number): boolean {
+    return this.key(slot) !== 0;
   }
 }

@@ -99,8 +99,20 @@ export interface TailKeys {
   readonly keysMs: number;
 }
 
+/** One store of a partition's memory. */
+export interface MemoryStats {
+  readonly rows: number;
+  /** Rows that have left since the partition's worker started. */
+  readonly evictions: number;
+  /** How often something found no room, because everything looked at was needed. */
+  readonly full: number;
+}
+
 /** Sizes for metrics and `/health`. */
 export interface PartitionStats {
+  readonly memory: Readonly<Record<'accounts' | 'users' | 'spend' | 'cards' | 'chains', MemoryStats>>;
+  /** Loaded rows that were refused because memory had had newer ones. */
+  readonly outdated: number;
   readonly accounts: number;
   readonly cards: number;
   readonly cardHits: number;

@@ -15,7 +15,7 @@
  *
  *   block 0                              one block of 320 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (worker, own cache line), and beside it
- *                                         8 f64 finalSequence             (front)
+ *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
  *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
  *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
  *                                           failed settles, segments, spares (shipper, own cache line)
@@ -223,6 +223,16 @@ export class Progress {
   /** Front only. */
   setRequestsInFlight(count: number): void {
     Atomics.store(this.#head, 0, count);
+  }
+
+  /** Messages that wait until more is settled, for memory has no room for what they need: the shipper hurries. */
+  get waitingForRoom(): number {
+    return Atomics.load(this.#head, 1);
+  }
+
+  /** Front only. */
+  setWaitingForRoom(count: number): void {
+    Atomics.store(this.#head, 1, count);
   }
 }
 

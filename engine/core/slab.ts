@@ -53,6 +53,8 @@ export const EntryStatus = {
   unavailable: 5,
   /** A late approval is taken back: the front answers 503 system_error, and the same id is decided when it is asked again. */
   takenBack: 6,
+  /** Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have more. */
+  needRoom: 7,
 } as const;
 
 export const AnswerFlag = {

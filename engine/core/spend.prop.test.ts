@@ -65,7 +65,7 @@ t.test('every window is the sum of what was spent in it and not given back', (t)
           entry = { day: taken.day, amount: -Math.min(amount, taken.amount), count: taken.count > 0 ? -1 : 0 };
         }
         model.add(entry);
-        if (!spend.add(level, entity, entry.day, entry.amount, entry.count)) return false;
+        if (!spend.add(level, entity, entry.day, entry.amount, entry.count, 1)) return false;
         for (const [number, model] of models) {
           const slot = spend.find((number % 4) as Level, Math.floor(number / 4));
           for (let index = 0; index < windowCount; index++) {
@@ -85,8 +85,8 @@ t.test('every window is the sum of what was spent in it and not given back', (t)
 
 t.test('a window never falls below zero', (t) => {
   const spend = new Spend(1);
-  spend.add(Level.card, 1, 100, 50, 1);
-  spend.add(Level.card, 1, 100, -80, -2);
+  spend.add(Level.card, 1, 100, 50, 1, 1);
+  spend.add(Level.card, 1, 100, -80, -2, 1);
   const slot = spend.find(Level.card, 1);
   for (let index = 0; index < windowCount; index++) {
     t.equal(spend.amount(slot, index, 100), 0);
@@ -97,7 +97,7 @@ t.test('a window never falls below zero', (t) => {
 
 t.test('asked as of a day before its newest, a window says what it has: too much rather than too little', (t) => {
   const spend = new Spend(1);
-  spend.add(Level.card, 1, 100, 50, 1);
+  spend.add(Level.card, 1, 100, 50, 1, 1);
   t.equal(spend.amount(0, 0, 99), 50);
   t.end();
 });
@@ -105,8 +105,8 @@ t.test('asked as of a day before its newest, a window says what it has: too much
 t.test('a look at all windows says what each of them says, on a day that never runs backwards', (t) => {
   const spend = new Spend(4);
   t.equal(spend.use(Level.card, 7, 20_000), null, 'nothing is known of it');
-  spend.add(Level.card, 7, 20_000, 500, 1);
-  spend.add(Level.card, 7, 20_003, 40, 1);
+  spend.add(Level.card, 7, 20_000, 500, 1, 1);
+  spend.add(Level.card, 7, 20_003, 40, 1, 1);
   for (const [asked, day] of [
     [20_003, 20_003],
     [19_000, 20_003],
@@ -147,11 +147,31 @@ t.test('a settled row is taken over once, and never over a newer one in memory',
 t.test('a full store says so', (t) => {
   const spend = new Spend(2);
   t.equal(spend.free, 2);
-  t.equal(spend.add(Level.card, 1, 1, 1, 1), true);
-  t.equal(spend.add(Level.user, 1, 1, 1, 1), true);
-  t.equal(spend.add(Level.card, 1, 1, 1, 1), true);
-  t.equal(spend.add(Level.account, 1, 1, 1, 1), false);
+  t.equal(spend.add(Level.card, 1, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.user, 1, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.card, 1, 1, 1, 1, 1), true);
+  t.equal(spend.add(Level.account, 1, 1, 1, 1, 1), false);
   t.equal(spend.load(Level.account, 1, 1, [], []), false);
   t.equal(spend.free, 0);
+  t.end();
+});
+
+t.test('a full store gives up settled rows however much all are used, and never one that is not settled', (t) => {
+  const spend = new Spend(1000);
+  for (let number = 1; number <= 1000; number++) spend.add(Level.card, number, 100, 5, 1, number);
+  t.equal(spend.makeRoom(3, 0), false, 'nothing is settled');
+  t.equal(spend.makeRoom(3, 500), true);
+  t.equal(spend.free, 3);
+  t.equal(spend.size, 997);
+  for (let number = 501; number <= 1000; number++) t.ok(spend.find(Level.card, number) >= 0);
+  const left = Array.from({ length: 500 }, (_, index) => index + 1).filter(
+    (number) => spend.find(Level.card, number) < 0,
+  );
+  t.equal(left.length, 3);
+  for (const number of left) {
+    t.notOk(spend.isKnown(Level.card, number), 'what left has to be looked up');
+    t.ok(spend.isOutdated(Level.card, number, number - 1));
+    t.notOk(spend.isOutdated(Level.card, number, number));
+  }
   t.end();
 });

@@ -2,8 +2,13 @@
  * What a card, a user and an account have spent in each calendar window: owned state. One row per entity holds the day
  * it was last touched and five sums; a later day resets the windows whose period ended. What is given back counts in
  * the window it was taken from, and only there.
+ *
+ * A row leaves memory only when Postgres has everything about it. From then on an entity whose row is not in memory may
+ * have spent: isKnown() tells whether it is to be looked up.
  */
 
+import { Departures } from './departures.js';
+import { hashNumber } from './hash.js';
 import type { Level } from './limit-names.js';
 import { windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
@@ -20,6 +25,14 @@ const cells = rowBytes / 8;
 const words = rowBytes / 4;
 const dayWord = 10;
 const countWord = 11;
+/**
+ * Beside the rows: the key, and the sequence n of the newest record about the row; as −1 − n where the row was loaded, or
+ * that record came, since the hand was here last.
+ */
+const keyCells = 2;
+const sequenceCell = 1;
+/** How many rows one look for room passes: keeps the worst case of a full store short. */
+const looksMax = 64;
 
 export class Spend {
   readonly #index: NumberIndex;
@@ -28,10 +41,15 @@ export class Spend {
   /** Found last, per level: one message asks for the same three entities several times. */
   readonly #foundNumber = [0, 0, 0];
   readonly #foundSlot = [-1, -1, -1];
+  readonly #keys: Float64Array;
+  /** What left memory, or found no room in it. */
+  readonly departures = new Departures();
+  #hand = 0;
 
-  /** @param capacity most entities (cards + users + accounts) of this partition */
+  /** @param capacity most entities (cards + users + accounts) in memory */
   constructor(capacity: number) {
-    this.#index = new NumberIndex(capacity);
+    this.#keys = new Float64Array(capacity * keyCells);
+    this.#index = new NumberIndex(capacity, { numbers: this.#keys, stride: keyCells, offset: 0 });
     const { buffer, byteOffset } = rowBuffer(capacity, rowBytes);
     this.#amounts = new Float64Array(buffer, byteOffset);
     this.#words = new Int32Array(buffer, byteOffset);
@@ -41,20 +59,35 @@ export class Spend {
     return this.#index.size;
   }
 
-  /** Slot of the entity, or −1 when it is not in memory (which, once its card is known, means: never spent). */
+  /** Slot of the entity, or −1 when it is not in memory (which, where isKnown(), means: never spent). */
   find(level: Level, number: number): number {
     if (this.#foundNumber[level] === number) return this.#foundSlot[level]!;
-    return this.#remember(level, number, this.#index.find(number * 4 + level));
+    return this.#remember(level, number, this.#index.find(keyOf(level, number)));
   }
 
-  /** Tells where the row of an entity stands that is about to be asked for: no need to look for it. Rows never move. */
-  expect(level: Level, number: number, slot: number): void {
+  /**
+   * Tells where the row of an entity stands that is about to be asked for: no need to look for it.
+   * @returns false when the row has left that place
+   */
+  expect(level: Level, number: number, slot: number): boolean {
+    if (!this.departures.isEmpty && this.#index.key(slot) !== keyOf(level, number)) return false;
     this.#remember(level, number, slot);
+    return true;
+  }
+
+  /** Whether find() says all there is: the row is in memory, or the entity, whose card was loaded, has never spent. */
+  isKnown(level: Level, number: number): boolean {
+    return this.find(level, number) >= 0 || !this.departures.has(hashNumber(keyOf(level, number)));
+  }
+
+  /** Whether a row as settled up to `settled` lacks something that memory had of it, where it is not any more. */
+  isOutdated(level: Level, number: number, settled: number): boolean {
+    return this.departures.isOutdated(hashNumber(keyOf(level, number)), settled);
   }
 
   /** Reads something of a row: see LookAhead. */
   glance(slot: number): number {
-    return this.#day(slot);
+    return this.#day(slot) + this.#keys[slot * keyCells]!;
   }
 
   #remember(level: Level, number: number, slot: number): number {
@@ -92,16 +125,16 @@ export class Spend {
   /**
    * Adds to (or, with negative deltas, gives back to) every window that `day` falls into. A day later than the row's
    * moves the row forward; an earlier one reaches only the windows still open. Never below zero.
-   * @returns false when the store is full (the caller must have reserved).
+   * @param sequence of the record that does so: until it is settled the row stays
+   * @returns false when the store is full (the caller must have made room).
    */
-  add(level: Level, number: number, day: number, amountDelta: number, countDelta: number): boolean {
+  add(level: Level, number: number, day: number, amountDelta: number, countDelta: number, sequence: number): boolean {
     let slot = this.find(level, number);
     if (slot < 0) {
-      slot = this.#index.add(number * 4 + level);
+      slot = this.#open(level, number, day);
       if (slot < 0) return false;
-      this.#remember(level, number, slot);
-      this.#words[slot * words + dayWord] = day;
     }
+    this.#keys[slot * keyCells + sequenceCell] = used(sequence);
     const amounts = this.#amounts;
     const counts = this.#words;
     const amountAt = slot * cells;
@@ -123,13 +156,69 @@ export class Spend {
     return true;
   }
 
-  /** Takes over a settled row; ignored when the entity is in memory already (memory is newer). False when full. */
+  /** A record about the entity was journaled that spends nothing: until it is settled the row stays, if there is one. */
+  journaled(level: Level, number: number, sequence: number): void {
+    const slot = this.find(level, number);
+    if (slot >= 0) this.#keys[slot * keyCells + sequenceCell] = used(sequence);
+  }
+
+  /** @returns the slot of a new row with nothing spent, or −1 when the store is full */
+  #open(level: Level, number: number, day: number): number {
+    const slot = this.#index.add(keyOf(level, number));
+    if (slot < 0) {
+      this.departures.refuse(hashNumber(keyOf(level, number)));
+      return -1;
+    }
+    this.#remember(level, number, slot);
+    this.#amounts.fill(0, slot * cells, slot * cells + windowCount);
+    this.#words.fill(0, slot * words + dayWord, slot * words + words);
+    this.#words[slot * words + dayWord] = day;
+    this.#keys[slot * keyCells + sequenceCell] = used(0);
+    return slot;
+  }
+
+  /**
+   * Makes sure that so many new rows find a place: in a full store, rows leave whose newest record is at or below
+   * `evictableSequence`. One that spent since the hand came by last is passed over once (CLOCK, see cards.ts).
+   * @returns false when too many of the rows looked at are needed
+   */
+  makeRoom(rows: number, evictableSequence: number): boolean {
+    if (this.#index.free >= rows) return true;
+    const start = this.#hand;
+    if (this.#pass(rows, evictableSequence)) return true;
+    // Where all that were looked at are in use, any may go: their marks are gone now.
+    this.#hand = start;
+    return this.#pass(rows, evictableSequence);
+  }
+
+  #pass(rows: number, evictableSequence: number): boolean {
+    for (let looks = 0; looks < looksMax; looks++) {
+      const slot = this.#hand;
+      this.#hand = (slot + 1) % this.#index.capacity;
+      if (!this.#index.isTaken(slot)) continue;
+      const stored = this.#keys[slot * keyCells + sequenceCell]!;
+      const sequence = stored < 0 ? used(stored) : stored;
+      if (sequence > evictableSequence) continue;
+      if (stored < 0) this.#keys[slot * keyCells + sequenceCell] = sequence;
+      else this.#evict(slot, sequence);
+      if (this.#index.free >= rows) return true;
+    }
+    return false;
+  }
+
+  #evict(slot: number, sequence: number): void {
+    this.departures.add(hashNumber(this.#index.key(slot)), sequence);
+    this.#index.remove(slot);
+    for (const [level, found] of this.#foundSlot.entries()) if (found === slot) this.#foundNumber[level] = 0;
+  }
+
+  /**
+   * Takes over a settled row; ignored when the entity is in memory already (memory is newer). False when full.
+   */
   load(level: Level, number: number, day: number, amounts: readonly number[], counts: readonly number[]): boolean {
     if (this.find(level, number) >= 0) return true;
-    const slot = this.#index.add(number * 4 + level);
+    const slot = this.#open(level, number, day);
     if (slot < 0) return false;
-    this.#remember(level, number, slot);
-    this.#words[slot * words + dayWord] = day;
     for (let index = 0; index < windowCount; index++) {
       this.#amounts[slot * cells + index] = amounts[index] ?? 0;
       this.#words[slot * words + countWord + index] = counts[index] ?? 0;
@@ -152,6 +241,16 @@ export class Spend {
 
   /** How many more entities fit. */
   get free(): number {
-    return this.#index.capacity - this.#index.size;
+    return this.#index.free;
   }
+}
+
+/** A sequence as it is stored for a row that was used, and back. */
+function used(sequence: number): number {
+  return -1 - sequence;
+}
+
+/** Levels are 0 to 2. */
+function keyOf(level: Level, number: number): number {
+  return number * 4 + level;
 }

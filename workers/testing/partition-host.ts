@@ -3,11 +3,16 @@
  * Partition on a real journal in memory, sends again what was missing, and can pull the plug: the machine forgets all
  * that was not synced, the journal is replayed, and the traffic goes on.
  */
-import { type MessageType, messageTypeNames, Protocol } from '../../engine/core/codes.js';
+import { ChainStatus, MessageType, messageTypeNames, Protocol } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
+import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
-import type { ChainRow, LoadMessage } from '../../engine/core/load-message.js';
+import { Level, levels } from '../../engine/core/limit-names.js';
+import type { AccountRow, CardRow, ChainRow, LoadMessage, SpendRow, UserRow } from '../../engine/core/load-message.js';
+import type { AccountBooks } from '../../engine/core/partition-task.js';
+import { RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
+import { Spend } from '../../engine/core/spend.js';
 import type { Step } from '../../engine/testing/generator.js';
 import { accountName, isCommand, type Message } from '../../engine/testing/world.js';
 import { needsAmount } from '../../engine/wire/native-slow.js';
@@ -41,7 +46,24 @@ interface Waiting {
   readonly flags: number;
   /** What it asked for, to be loaded before it. */
   readonly load?: LoadMessage;
+  /** How often that was loaded. */
+  readonly loads?: number;
 }
+
+/** Room for less than the traffic needs: what is not in memory is loaded from the books, as of the last ship(). */
+export interface Cramped {
+  readonly accounts: number;
+  readonly users: number;
+  readonly cards: number;
+  readonly spendRows: number;
+  /** Whether a load that was read earlier comes (again) only now. */
+  readonly isDelayed: () => boolean;
+}
+
+/** A message that lacks something after so many loads is refused. */
+const loadsMax = 4;
+/** Old loads that may come again. */
+const oldLoadsMax = 20;
 
 export class PartitionHost {
   readonly #policy: Policy;
@@ -62,13 +84,26 @@ export class PartitionHost {
   /** How many frames the disk takes after each slab; null: the disk is never behind. */
   readonly #framesTaken: (() => number) | null;
   #sink: SlowFrameSink | null = null;
+  readonly #cramped: Cramped | null;
+  readonly #accounts = new Map<number, AccountRow>();
+  readonly #users = new Map<number, UserRow>();
+  readonly #cards = new Map<string, CardRow>();
+  readonly #settledSpend = new Map<string, SpendRow>();
+  #oldLoads: LoadMessage[] = [];
   partition: Partition;
 
   /**
    * @param chains how many chains fit into memory; with few of them, ship() now and then
    * @param framesTaken asked after each slab: how many frames reach the disk before the next one
+   * @param cramped null: everything but chains fits into memory, and is never loaded
    */
-  constructor(policy: Policy, chains = 1024, framesTaken: (() => number) | null = null) {
+  constructor(
+    policy: Policy,
+    chains = 1024,
+    framesTaken: (() => number) | null = null,
+    cramped: Cramped | null = null,
+  ) {
+    this.#cramped = cramped;
     this.#framesTaken = framesTaken;
     this.#policy = policy;
     this.#chains = chains;
@@ -82,7 +117,26 @@ export class PartitionHost {
   restart(): void {
     this.#sink?.drain();
     this.#storage.crash(() => false);
+    // Loads of the worker that is gone are read again (Loads), and its take-backs are lost (Lane).
+    this.#oldLoads = [];
+    if (this.#cramped !== null) this.#locations.clear();
+    this.#left = this.left;
     this.partition = this.#start();
+  }
+
+  #left = { cards: 0, users: 0, accounts: 0, spend: 0, outdated: 0 };
+
+  /** Rows that have left memory so far, and those that were refused because they were out of date. */
+  get left() {
+    const { books, cards, counts } = this.partition;
+    const before = this.#left;
+    return {
+      cards: before.cards + cards.evictions,
+      users: before.users + books.users.evictions,
+      accounts: before.accounts + books.accounts.departures.count,
+      spend: before.spend + books.spend.departures.count,
+      outdated: before.outdated + counts.outdated,
+    };
   }
 
   /** The books take over everything that was journaled: from now on any chain may leave memory. */
@@ -91,6 +145,16 @@ export class PartitionHost {
     for (const id of this.#roots.keys()) {
       const row = this.#chainInMemory(id);
       if (row !== null) this.#settled.set(id, row);
+    }
+    for (const row of this.#accounts.values()) {
+      const books = this.#booksInMemory(row.number);
+      if (books === null) continue;
+      const { funds, held, posted } = books;
+      this.#accounts.set(row.number, { ...row, funds, held, posted });
+    }
+    for (const [level, number] of this.#entities()) {
+      const use = this.partition.books.spend.use(level, number, 0);
+      if (use !== null) this.#settledSpend.set(`${level} ${number}`, { level, number, ...use });
     }
     this.#shipped = this.#fixture.progress.durableSequence;
   }
@@ -110,6 +174,48 @@ export class PartitionHost {
   /** The chain with that id, in memory or settled; null when there is none. */
   chain(id: string): ChainRow | null {
     return this.#chainInMemory(id) ?? this.#settled.get(id) ?? null;
+  }
+
+  /** Books of an account, in memory or settled. */
+  account(number: number): AccountBooks {
+    const row = this.#accounts.get(number)!;
+    return this.#booksInMemory(number) ?? { ...row, available: row.funds - row.held - row.posted };
+  }
+
+  /** What an entity has spent, in memory or settled; null: nothing. */
+  spent(level: Level, number: number, day: number): { amounts: readonly number[]; counts: readonly number[] } | null {
+    const use = this.partition.books.spend.use(level, number, day);
+    const row = this.#settledSpend.get(`${level} ${number}`);
+    if (use !== null || row === undefined) return use;
+    const spend = new Spend(1);
+    spend.load(level, number, row.day, row.amounts, row.counts);
+    return spend.use(level, number, day);
+  }
+
+  #booksInMemory(number: number): AccountBooks | null {
+    const { accounts } = this.partition.books;
+    const slot = accounts.find(number);
+    if (slot < 0) return null;
+    return {
+      funds: accounts.funds(slot),
+      available: accounts.available(slot),
+      held: accounts.held(slot),
+      posted: accounts.posted(slot),
+    };
+  }
+
+  #entities(): (readonly [Level, number])[] {
+    return [
+      ...[...this.#cards.values()].map(({ number }) => [Level.card, number] as const),
+      ...[...this.#users.keys()].map((number) => [Level.user, number] as const),
+      ...[...this.#accounts.keys()].map((number) => [Level.account, number] as const),
+    ];
+  }
+
+  /** The same, so late that nothing can be taken back any more: anything may leave memory. */
+  settle(): void {
+    this.#locations.clear();
+    this.ship();
   }
 
   #chainInMemory(id: string): ChainRow | null {
@@ -144,12 +250,62 @@ export class PartitionHost {
     const codecs = [];
     codecs[Protocol.native] = nativeCodec;
     codecs[Protocol.ledger] = ledgerCodec;
-    const size = { accounts: 16, users: 16, cards: 64, spendRows: 256, chains: this.#chains, seenIds: 4096 };
+    const room = this.#cramped ?? { accounts: 16, users: 16, cards: 64, spendRows: 256 };
+    const size = { ...room, chains: this.#chains, seenIds: 4096 };
     const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
+    if (this.#cramped !== null) return this.#restoreCramped(partition);
     for (const message of this.#configuration.values()) partition.load(message);
     partition.load({ seenComplete: true });
     const { options, progress } = this.#fixture;
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
+      partition.replay(bytes, view, offset, sequence, location),
+    );
+    return partition;
+  }
+
+  /** As a worker does: what the tail touches as of the settled position, then the tail. */
+  #restoreCramped(partition: Partition): Partition {
+    const { options, progress } = this.#fixture;
+    const root = { start: 0, end: 0 };
+    const touched = { accounts: new Set<number>(), users: new Set<number>(), cards: new Set<number>() };
+    const chains = new Set<string>();
+    replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) => {
+      const idLength = view.getUint16(offset + RecordOffset.idLength, true);
+      const start = offset + recordFixedBytes;
+      if (sequence <= this.#shipped) {
+        if (idLength === 0) return;
+        // A record that takes another back has its id.
+        const earlier = partition.seen.find(bytes, start, start + idLength);
+        hash64(bytes, start, start + idLength);
+        partition.seen.add(hashLow, hashHigh, sequence, location, earlier);
+        return;
+      }
+      touched.accounts.add(view.getFloat64(offset + RecordOffset.accountNumber, true));
+      touched.cards.add(view.getFloat64(offset + RecordOffset.cardNumber, true));
+      touched.users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+      const type = view.getUint8(offset + RecordOffset.type);
+      const opensChain = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensChain) !== 0;
+      if (
+        type === MessageType.authorization ||
+        opensChain ||
+        view.getUint8(offset + RecordOffset.chainStatus) === ChainStatus.none
+      )
+        return;
+      readRecordRoot(view, offset, root);
+      chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString());
+    });
+    partition.restore({
+      accounts: [...touched.accounts].flatMap((number) => this.#accounts.get(number) ?? []),
+      users: [...touched.users].flatMap((number) => this.#users.get(number) ?? []),
+      spend: [
+        ...[...touched.cards].map((number) => [Level.card, number] as const),
+        ...[...touched.users].map((number) => [Level.user, number] as const),
+        ...[...touched.accounts].map((number) => [Level.account, number] as const),
+      ].flatMap(([level, number]) => this.#settledSpend.get(`${level} ${number}`) ?? []),
+      chains: [...chains].flatMap((id) => this.#settled.get(id) ?? []),
+      seenComplete: true,
+    });
+    replayJournal(options, this.#shipped + 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
       partition.replay(bytes, view, offset, sequence, location),
     );
     return partition;
@@ -167,7 +323,7 @@ export class PartitionHost {
     this.#locations.clear();
     this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
-      assert(round < 5, 'a message is sent again and again');
+      assert(round < 10, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
     }
     handled.push(...this.#takeBack(steps, nowMs));
@@ -185,10 +341,18 @@ export class PartitionHost {
     const slab = this.#slab;
     const entries: (Waiting | null)[] = [];
     slab.clear();
+    const cramped = this.#cramped;
+    // Take-backs travel alone.
+    const takesBack = this.#waiting.some(({ step }) => step.kind === 'late');
+    if (!takesBack && cramped?.isDelayed() === true && this.#oldLoads.length > 0) {
+      slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldLoads.shift()!))));
+      entries.push(null);
+    }
     for (const waiting of this.#waiting) {
       const entry = this.#entry(waiting.step);
       if (entry === null) continue;
       if (waiting.load !== undefined) {
+        if (this.#oldLoads.length < oldLoadsMax) this.#oldLoads.push(waiting.load);
         slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify(waiting.load)));
         entries.push(null);
       }
@@ -232,12 +396,20 @@ export class PartitionHost {
     let message: LoadMessage;
     if (step.kind === 'account') {
       const { currency, funds, timeZone = 'UTC', partialApproval = false } = step.config;
-      message = { accounts: [{ ...common, currency, timeZone, partialApproval, limits, funds, held: 0, posted: 0 }] };
-    } else if (step.kind === 'user') message = { users: [{ ...common, limits }] };
-    else {
+      const row = { ...common, currency, timeZone, partialApproval, limits, funds, held: 0, posted: 0 };
+      message = { accounts: [row] };
+      this.#accounts.set(row.number, { ...row, ...booksOf(this.#accounts.get(row.number) ?? row) });
+    } else if (step.kind === 'user') {
+      message = { users: [{ ...common, limits }] };
+      this.#users.set(common.number, { ...common, limits });
+    } else {
       const { token, expiresDay = expiresNever, account: accountNumber, user: userNumber } = step.config;
-      message = { cards: [{ ...common, token, expiresDay, limits, accountNumber, userNumber }] };
+      const row = { ...common, token, expiresDay, limits, accountNumber, userNumber };
+      message = { cards: [row] };
+      this.#cards.set(token, row);
     }
+    // The feed changes what is in memory, and opens nothing.
+    if (this.#cramped !== null) return { changes: { accounts: [], users: [], cards: [], ...message } };
     this.#configuration.set(`${step.kind} ${step.config.number}`, message);
     return message;
   }
@@ -247,14 +419,20 @@ export class PartitionHost {
     const { step } = waiting;
     const status = slab.status[index]!;
     const absent = needs[status];
+    // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
+    const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
+    const loads = waiting.loads ?? 0;
+    if (status === EntryStatus.needRoom) {
+      if (loads >= loadsMax) return [full];
+      this.#waiting.push({ ...waiting, loads: loads + 1 });
+      return [];
+    }
     if (absent !== undefined) {
-      // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
-      const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
-      if (waiting.load !== undefined) return step.kind === 'expire' ? [] : [full];
+      if (loads >= (this.#cramped === null ? 1 : loadsMax)) return step.kind === 'expire' ? [] : [full];
       const asked = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
-      const load = status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledChain(status, asked);
-      if (load === null) this.#waiting.push({ step, flags: waiting.flags | absent });
-      else this.#waiting.push({ step, flags: waiting.flags, load });
+      const load = this.#cramped === null ? this.#loadOf(status, asked) : this.#crampedLoadOf(status, asked);
+      if (load === null) this.#waiting.push({ step, flags: waiting.flags | absent, loads });
+      else this.#waiting.push({ step, flags: waiting.flags, load, loads: loads + 1 });
       return [];
     }
     const flags = slab.answerFlags[index]!;
@@ -265,6 +443,49 @@ export class PartitionHost {
     if (step.kind === 'message' || step.kind === 'again') this.#remember(step.message, body);
     const isRepeat = (flags & AnswerFlag.repeated) !== 0;
     return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
+  }
+
+  #loadOf(status: number, asked: string): LoadMessage | null {
+    return status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledChain(status, asked);
+  }
+
+  /** From the books, which stand where the last ship() left them. */
+  #crampedLoadOf(status: number, asked: string): LoadMessage | null {
+    if (status === EntryStatus.needAccount) {
+      const row = [...this.#accounts.values()].find(({ number }) => accountName(number) === asked);
+      return row === undefined ? null : { settled: this.#shipped, accounts: [{ ...row, publicId: asked }] };
+    }
+    if (status === EntryStatus.needOriginal) {
+      const chain = this.#settledChain(status, asked)?.chains?.[0];
+      if (chain === undefined) return null;
+      return { ...this.#booksOf([chain.cardNumber], [chain.userNumber], [chain.accountNumber]), chains: [chain] };
+    }
+    const card = status === EntryStatus.needCard ? this.#cards.get(asked) : undefined;
+    if (card === undefined) return null;
+    return { ...this.#booksOf([card.number], [card.userNumber], [card.accountNumber]), cards: [card] };
+  }
+
+  #booksOf(cards: readonly number[], users: readonly number[], accounts: readonly number[]): LoadMessage {
+    const entities = levels.flatMap((level) =>
+      [cards, users, accounts][level]!.map((number) => ({ level, number, key: `${level} ${number}` })),
+    );
+    return {
+      settled: this.#shipped,
+      accounts: accounts.map((number) => this.#accounts.get(number)!),
+      users: users.map((number) => this.#users.get(number)!),
+      spend: entities.flatMap(({ key }) => this.#settledSpend.get(key) ?? []),
+      unspent: entities.filter(({ key }) => !this.#settledSpend.has(key)),
+    };
+  }
+
+  /** The load with reference data as it is now: that an older one is read again is the front's part (LoadGuard). */
+  #described(load: LoadMessage): LoadMessage {
+    return {
+      ...load,
+      accounts: (load.accounts ?? []).map((row) => ({ ...this.#accounts.get(row.number)!, ...booksOf(row) })),
+      users: (load.users ?? []).map(({ number }) => this.#users.get(number)!),
+      cards: (load.cards ?? []).map(({ token }) => this.#cards.get(token)!),
+    };
   }
 
   #settledChain(status: number, asked: string): LoadMessage | null {
@@ -291,6 +512,10 @@ export class PartitionHost {
       if (id !== undefined && !this.#roots.has(id)) this.#roots.set(id, id);
     }
   }
+}
+
+function booksOf({ funds, held, posted }: AccountRow) {
+  return { funds, held, posted };
 }
 
 const needs: Readonly<Record<number, number>> = {
