@@ -8,6 +8,7 @@
  * An e-mail address without an account is counted like any other, so that a refusal tells nothing.
  */
 import { createHash } from 'node:crypto';
+import { maskPansInText } from '../../engine/wire/redact.js';
 import { Problem } from '../http/problem.js';
 import { networkOf, wideNetworkOf } from './networks.js';
 
@@ -115,7 +116,7 @@ export class SignInFailures {
 
 /** E-mail addresses are people's: what is kept elsewhere, for long, holds only a digest. */
 function keysOf(account: string, address: string) {
-  const digest = createHash('sha256').update(account).digest('base64url').slice(0, 22);
+  const digest = createHash('sha256').update(maskPansInText(account)).digest('base64url').slice(0, 22);
   const network = networkOf(address);
   return { pair: `p:${digest}:${network}`, everywhere: `u:${digest}`, network: `a:${network}` };
 }

@@ -11,6 +11,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { PanKeys } from '../../engine/wire/hidden-ids.js';
+import { maskPansInText } from '../../engine/wire/redact.js';
 import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
 import { type Actor, isCustomer } from './principal.js';
@@ -124,14 +125,15 @@ function ownerOf(actor: Actor): string {
 
 /**
  * Without passwords: this hash is fast and stays in the database for a day, so that guesses could be tried against it at
- * leisure, which is what argon2 is there to prevent. Two requests that differ in nothing else count as the same.
+ * leisure, which is what argon2 is there to prevent. Without card numbers for the same reason, in a field that will be
+ * refused for one. Two requests that differ in nothing else count as the same.
  */
 function inputHash(request: FastifyRequest): Buffer {
   const [path] = request.url.split('?', 1);
-  return createHash('sha256')
-    .update(`${request.method} ${path}\n`)
-    .update(JSON.stringify(request.body ?? null, (name, value: unknown) => (name === 'password' ? undefined : value)))
-    .digest();
+  const body = JSON.stringify(request.body ?? null, (name, value: unknown) =>
+    name === 'password' ? undefined : value,
+  );
+  return createHash('sha256').update(`${request.method} ${path}\n`).update(maskPansInText(body)).digest();
 }
 
 function replay(reply: FastifyReply, { status, headers, body }: StoredAnswer): FastifyReply {
