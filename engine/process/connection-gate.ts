@@ -58,7 +58,7 @@ export class ConnectionGate {
     }
     if (ofAddress >= perAddressMax) {
       this.refusedByAddress++;
-      this.#refused(`one address has ${perAddressMax} connections`);
+      this.#refused(`${address} has ${perAddressMax} connections`);
       return false;
     }
     this.#byAddress.set(address, ofAddress + 1);
