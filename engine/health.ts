@@ -36,6 +36,7 @@ const segmentsShareMax = 7 / 8;
 const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
 const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${seeRunbook('lapsed-lease')})`;
+const decidedWithout = 'known cards are decided without it';
 
 export interface HealthParts {
   readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
@@ -129,7 +130,8 @@ export class Health {
       await Promise.race([this.#parts.database.ping(), late]);
       return this.#parts.writer.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
     } catch (error) {
-      return unhealthy(`known cards are decided without it; ${(error as Error).message}`);
+      const effect = this.#parts.writer.isLapsed ? `nothing is approved, for ${leaseLapsed}` : decidedWithout;
+      return unhealthy(`${effect}; ${(error as Error).message}`);
     } finally {
       clearTimeout(timer);
     }
