@@ -170,6 +170,11 @@ async function opsStatus(place: EnginePlace, path: string): Promise<number> {
   return (await opsGet(place, path)).status;
 }
 
+/** All metrics as they are scraped. */
+export async function metrics(place: Pick<EnginePlace, 'opsPort'>): Promise<string> {
+  return (await opsGet(place, '/metrics')).text;
+}
+
 /** Value of a metric without labels, or of one label set as it is written: `name{partition="0"}`. */
 export async function metric(place: Pick<EnginePlace, 'opsPort'>, name: string): Promise<number> {
   const { text } = await opsGet(place, '/metrics');
