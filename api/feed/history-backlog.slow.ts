@@ -48,6 +48,28 @@ async function settle(sql: postgres.Sql, cardId: string, prefix: string, count: 
   );
 }
 
+/** Clears what settle() authorized under that prefix: the history has these chains already, and must change them. */
+async function clear(sql: postgres.Sql, prefix: string): Promise<void> {
+  await sql.unsafe(
+    `with last as (select max(sequence) as sequence from transaction_events where partition = 0),
+     cleared as (
+       update transactions set held_amount = 0, posted_amount = 100, status = 2 where id like $1 || '%'
+       returning id, account_id, card_id, user_id
+     ),
+     numbered as (select *, row_number() over (order by id) as n from cleared),
+     event as (
+       insert into transaction_events (sequence, account_id, card_id, user_id, amount, approved_amount, available_delta,
+         held_delta, posted_delta, external_delta, at, partition, type, protocol, reason, detail, approved,
+         transaction_id, request_id, record)
+       select l.sequence + n, account_id, card_id, user_id, 100, 100, 0, 0, 0, 0, now(), 0, 4, 1, 0, 0, true, id,
+         id || '-clearing', ''
+       from numbered, last l
+     )
+     update journal_positions set sequence = l.sequence + (select count(*) from cleared) from last l where partition = 0`,
+    [prefix],
+  );
+}
+
 function percentile(sorted: readonly number[], share: number): string {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!.toFixed(1);
 }
@@ -103,6 +125,12 @@ t.test('a freeze is in force while history waits, and history goes on', async (t
   await settle(sql, card.id, 'few-', 300);
   await freezeOften('300 authorizations by one customer');
   await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 300, 60_000);
+
+  await settle(sql, card.id, 'some-', 1_000);
+  await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 1_300, 120_000);
+  await clear(sql, 'few-');
+  await freezeOften('300 transactions change, of 1,300 in the history');
+  await until('they are in the history', async () => (await metric('personal_history_lag_records')) === 0, 300_000);
 
   await settle(sql, card.id, 'many-', waitingMin + 50_000);
   await until('they wait', async () => (await metric('personal_history_lag_records')) > waitingMin, 60_000);

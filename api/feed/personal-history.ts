@@ -20,7 +20,7 @@ const leaseMs = 10_000;
 /** What is done between two renewals of the lease, and repeated after a crash. */
 const windowPace = { first: 200, max: 2_000, targetMs: 2_000 };
 /** One operation: a request that comes meanwhile waits for it at most. */
-const operationPace = { first: 10, max: 200, targetMs: 20 };
+const operationPace = { first: 10, max: 200, targetMs: 10 };
 /** A stop waits for the operation that runs, which a store that stands still never ends. */
 const stopWaitMs = 1_000;
 

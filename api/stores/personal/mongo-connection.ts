@@ -30,10 +30,16 @@ const watchEveryMs = 1_000;
 /** Slower ones are logged, by name and without values, and counted: as with Postgres. */
 const slowMs = 100;
 
-/** Longest that a background operation waits for operations of requests: beyond it both go on side by side. */
-const giveWayMsMax = 100;
+/**
+ * A background operation waits until no request has used the store for this long: a freeze is several operations with work
+ * in between. It waits ten times as long as the last one took at most, so that a fast store keeps up beside steady traffic.
+ */
+const quietMs = 15;
+const giveWayFactor = 10;
+const giveWayMsMax = 250;
 const giveWayLookMs = 2;
-/** A background operation rests for as long as it took, so that the store has half of its time for requests; at most this long. */
+/** Then it rests twice as long as it took, so that the store has most of its time for requests. */
+const restFactor = 2;
 const restMsMax = 5_000;
 
 const duplicateKeyCode = 11_000;
@@ -61,6 +67,8 @@ export class MongoConnection {
   /** Settles when the newest background operation has ended. */
   #behind: Promise<unknown> = Promise.resolve();
   #restUntilMs = 0;
+  #behindTookMs = giveWayMsMax / giveWayFactor;
+  #requestEndedAtMs = Number.NEGATIVE_INFINITY;
   /** Counters, read by the metrics. */
   operations = 0;
   slowOperations = 0;
@@ -128,6 +136,7 @@ export class MongoConnection {
       return await this.#execute(name, operation);
     } finally {
       this.#requestOperations--;
+      this.#requestEndedAtMs = performance.now();
     }
   }
 
@@ -145,8 +154,8 @@ export class MongoConnection {
   async #executeBehind<T>(name: string, operation: () => Promise<T>): Promise<Measured<T>> {
     const restMs = this.#restUntilMs - performance.now();
     if (restMs > 0) await delay(restMs);
-    const giveUpAtMs = performance.now() + giveWayMsMax;
-    while (this.#requestOperations > 0 && performance.now() < giveUpAtMs) await delay(giveWayLookMs);
+    const giveUpAtMs = performance.now() + Math.min(this.#behindTookMs * giveWayFactor, giveWayMsMax);
+    while (!this.#isQuiet && performance.now() < giveUpAtMs) await delay(giveWayLookMs);
     if (this.#downReason !== null) throw new DatabaseUnavailable(`MongoDB: ${this.#downReason}`);
     this.operations++;
     const startedMs = performance.now();
@@ -158,8 +167,13 @@ export class MongoConnection {
     } finally {
       const tookMs = performance.now() - startedMs;
       if (tookMs > slowMs) this.slowOperations++;
-      this.#restUntilMs = performance.now() + Math.min(tookMs, restMsMax);
+      this.#behindTookMs = tookMs;
+      this.#restUntilMs = performance.now() + Math.min(tookMs * restFactor, restMsMax);
     }
+  }
+
+  get #isQuiet(): boolean {
+    return this.#requestOperations === 0 && performance.now() - this.#requestEndedAtMs > quietMs;
   }
 
   async #execute<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
