@@ -26,6 +26,8 @@ interface Chain {
   readonly card: string;
   held: number;
   isBusy: boolean;
+  /** Closed for good: an advice holds nothing there any more. */
+  isOver: boolean;
 }
 
 interface Message {
@@ -147,7 +149,7 @@ export class Ledger {
 
   #open(account: LedgerAccount, message: Omit<Message, 'id'>): Asked {
     const id = this.#nextId();
-    return this.#asked(account, { id, card: message.card, held: 0, isBusy: false }, { ...message, id });
+    return this.#asked(account, { id, card: message.card, held: 0, isBusy: false, isOver: false }, { ...message, id });
   }
 
   /** Money in or out; some under the id of a card message, which they must never meet. */
@@ -254,7 +256,8 @@ export class Ledger {
           account.held += answer.approvedAmount;
           return;
         }
-        held = answer.approvedAmount - (chain?.held ?? 0);
+        // What was cleared for good is not held once more.
+        held = chain?.isOver === true ? 0 : answer.approvedAmount - (chain?.held ?? 0);
         break;
       case 'incremental':
         held = answer.approvedAmount;
@@ -273,7 +276,11 @@ export class Ledger {
         posted = -answer.approvedAmount;
         break;
     }
-    if (chain !== null) chain.held += held;
+    if (chain !== null) {
+      chain.held += held;
+      const isLast = message.type === 'clearing' && message.final !== false;
+      if (isLast || (message.type === 'reversal' && chain.held === 0)) chain.isOver = true;
+    }
     account.held += held;
     account.posted += posted;
   }
