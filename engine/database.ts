@@ -381,16 +381,27 @@ export class Database {
     };
   }
 
-  /** Tokens of cards that a partition has decided about lately, the most recent first. */
-  async recentCards(partition: number, limit: number): Promise<string[]> {
-    const rows = await this.#restoreSql<{ token: string }[]>`
+  /**
+   * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a database
+   * that was just seeded, the newest active cards behind them.
+   */
+  async recentCards(partition: number, partitionCount: number, limit: number): Promise<string[]> {
+    const recent = await this.#restoreSql<{ token: string }[]>`
       select c.token from (
         select card_id, max(sequence) as newest from (
           select card_id, sequence from transaction_events
           where partition = ${partition} order by sequence desc limit ${recentEvents}) recent
         where card_id is not null group by card_id order by newest desc limit ${limit}) used
       join cards c on c.id = used.card_id order by used.newest desc`;
-    return rows.map(({ token }) => token);
+    const tokens = new Set(recent.map(({ token }) => token));
+    if (tokens.size < limit) {
+      const newest = await this.#restoreSql<{ token: string }[]>`
+        select c.token from cards c join accounts a on a.id = c.account_id
+        where c.status = 'active' and (a.owner_key / 2) % ${partitionCount} = ${partition}
+        order by c.id desc limit ${limit - tokens.size}`;
+      for (const { token } of newest) tokens.add(token);
+    }
+    return [...tokens].slice(0, limit);
   }
 
   /**

@@ -136,7 +136,14 @@ export async function startEngine(
     (source, tookMs) => telemetry.loaded(source, tookMs),
     (partition) => progress.partitions[partition]!.shippedSequence,
   );
-  const warmer = new Warmer(database, loads, () => loader.waiting, Math.min(config.cardsMax, config.accountsMax), log);
+  const warmer = new Warmer(
+    database,
+    loads,
+    () => loader.waiting,
+    Math.min(config.cardsMax, config.accountsMax),
+    config.workers,
+    log,
+  );
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),
     near === null ? null : (tokens) => loads.lookForOwners(tokens),

@@ -3,7 +3,8 @@
  * anybody asks for them. It answers from the first moment; this only saves the first question about a card its look-up, and
  * gives way to look-ups that somebody waits for.
  *
- * Which cards those are stands in the ledger. Their profiles come from Redis, as far as it has them, then from Postgres; what
+ * Which cards those are stands in the ledger; behind them come the newest cards, for a database that was just seeded has no
+ * decisions. Their profiles come from Redis, as far as it has them, then from Postgres; what
  * they spend from comes from Postgres in either case, for only Postgres has it.
  */
 import type { Database } from './database.js';
@@ -31,23 +32,27 @@ export class Warmer {
   readonly #loads: Pick<Loads, 'warm'>;
   readonly #waiting: () => number;
   readonly #limit: number;
+  readonly #partitionCount: number;
   readonly #log: Pick<Log, 'info'>;
 
   /**
    * @param waiting messages that wait for a look-up
    * @param cacheMax cards that a partition has room for, with their accounts
+   * @param partitionCount of the engine: an owner's cards belong to one of them
    */
   constructor(
     database: Pick<Database, 'recentCards'>,
     loads: Pick<Loads, 'warm'>,
     waiting: () => number,
     cacheMax: number,
+    partitionCount: number,
     log: Pick<Log, 'info'>,
   ) {
     this.#database = database;
     this.#loads = loads;
     this.#waiting = waiting;
     this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
+    this.#partitionCount = partitionCount;
     this.#log = log;
   }
 
@@ -56,7 +61,7 @@ export class Warmer {
     const startedAtMs = performance.now();
     let loaded = 0;
     try {
-      const tokens = await this.#database.recentCards(host.partition, this.#limit);
+      const tokens = await this.#database.recentCards(host.partition, this.#partitionCount, this.#limit);
       while (loaded < tokens.length && host.state === 'ready') {
         if (this.#waiting() > 0) {
           await pause(busyPauseMs);
@@ -72,7 +77,7 @@ export class Warmer {
     }
     if (loaded === 0) return;
     const ms = Math.round(performance.now() - startedAtMs);
-    this.#log.info({ partition: host.partition, cards: loaded, ms }, 'cards of the last questions are in memory again');
+    this.#log.info({ partition: host.partition, cards: loaded, ms }, 'cards are in memory before they are asked for');
   }
 }
 
