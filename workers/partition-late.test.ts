@@ -2,6 +2,7 @@
 import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
+import { followsChain } from '../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
 import { policyDefault } from '../engine/testing/world.js';
 import { marqetaSample, sampleText } from '../engine/wire/testing/marqeta-sample.js';
@@ -57,6 +58,11 @@ class Stage {
 
   get records(): number {
     return this.#fixture.progress.durableSequence;
+  }
+
+  newestView(): DataView {
+    const bytes = this.#fixture.readAll(this.records)[0]!;
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** The newest record, as Postgres has it. */
@@ -201,6 +207,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
     const again = stage.ask(question);
     t.match(again, { status: 200, isRepeat: false });
     t.match(again.text, '"authorizationId":"q"');
+    t.equal(followsChain(stage.newestView(), 0), true, 'a restart loads the chain that it joined');
     t.equal(stage.held, 15);
     t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'it counts once');
     if (restarts) stage.restart(true);

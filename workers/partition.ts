@@ -32,6 +32,7 @@ import { Outcome } from '../engine/core/outcome.js';
 import type { CardProfile } from '../engine/core/profile.js';
 import { Reason } from '../engine/core/reasons.js';
 import {
+  followsChain,
   isWholeRecord,
   RecordOffset,
   readRecordOutcome,
@@ -990,8 +991,9 @@ export class Partition {
       !opens || this.books.chains.makeRoom(-1),
       'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
     );
-    const follows = !outcome.opensChain && outcome.chainStatus !== ChainStatus.none;
-    const chain = follows ? this.books.chains.find(bytes, this.#root.start, this.#root.end) : chainAbsent;
+    const chain = followsChain(view, offset)
+      ? this.books.chains.find(bytes, this.#root.start, this.#root.end)
+      : chainAbsent;
     applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
     if (request.id.end > request.id.start) {
       // Of an id that comes twice, the later record is the answer: a take-back, or the decision after one.

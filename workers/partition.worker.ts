@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
-import { MessageType, Protocol } from '../engine/core/codes.js';
+import { Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
 import { FrameExchange } from '../engine/core/frame-exchange.js';
 import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
@@ -23,7 +23,7 @@ import type {
   WindowUse,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
-import { RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
+import { followsChain, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { createCodecs, type WireOptions } from '../engine/wire/codecs.js';
 import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
@@ -143,10 +143,7 @@ function open(shippedSequence: number, epoch: number): TailKeys {
       cards.add(card);
       users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
     }
-    const type = view.getUint8(offset + RecordOffset.type);
-    const opensChain = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensChain) !== 0;
-    const isFollowUp = type !== MessageType.authorization && !opensChain;
-    if (!isFollowUp || view.getUint8(offset + RecordOffset.chainStatus) === 0) return;
+    if (!followsChain(view, offset)) return;
     readRecordRoot(view, offset, root);
     chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString('utf8'));
   });

@@ -233,6 +233,15 @@ export function isWholeRecord(view: DataView, offset: number, length: number): b
   return total === length;
 }
 
+/**
+ * Whether the record moves a chain that an earlier one opened, whatever its type: an authorization that was taken back may
+ * join its chain again.
+ */
+export function followsChain(view: DataView, offset: number): boolean {
+  const opensChain = (view.getUint16(offset + O.flags, true) & RecordFlag.opensChain) !== 0;
+  return !opensChain && view.getUint8(offset + O.chainStatus) !== 0;
+}
+
 /** Where the chain's root id stands in the record: its own text, or the id when the message is its own root. */
 export function readRecordRoot(view: DataView, offset: number, slice: TextSlice): void {
   const rootLength = view.getUint16(offset + O.rootLength, true);
