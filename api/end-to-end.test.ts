@@ -138,6 +138,23 @@ for (const { name, kind, withMongo } of settings) {
       t.match(await pay(api, card.token), { approved: false, reason: 'insufficient_funds' });
     });
 
+    t.test('what a user has used is shown in the currency of the first account of their cards', async (t) => {
+      const [yen] = await api.sql<{ token: string; id: string }[]>`
+        with opened as (
+          insert into accounts (public_id, kind, company_id, user_id, owner_key, currency, funds, available)
+          select 'acct_yen', kind, company_id, user_id, owner_key, 'JPY', 9900, 9900 from accounts
+          where public_id = ${accountId} returning id)
+        insert into cards (public_id, token, account_id, user_id, name, expires)
+        select 'card_yen', 'tok_yen', o.id, u.id, 'Yen', date '2099-12-31'
+        from opened o, users u where u.public_id = ${customer.userId}
+        returning token, public_id as id`;
+      const used = async (path: string) => (await customer.get(`${path}/limits`)).json.used.daily;
+      const before = await used(`/api/users/${customer.userId}`);
+      t.ok(before.amount > 0 && before.amount < 9900);
+      t.match(await pay(api, yen!.token, { amount: 9900, currency: 'JPY' }), { approved: true });
+      t.same(await used(`/api/users/${customer.userId}`), before, 'yen are not added to dollars');
+    });
+
     t.test('closed is for ever', async (t) => {
       const closed = await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'closed' });
       t.match(closed.json, { status: 'closed', effective: true });

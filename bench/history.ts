@@ -10,6 +10,7 @@
 import { join } from 'node:path';
 import type postgres from 'postgres';
 import { hash64, hashAsBigInt, hashHigh, hashLow } from '../engine/core/hash.js';
+import { storedUserLevel } from '../engine/core/spend-key.js';
 import { keepSegmentIds, writeIdFile } from '../workers/id-files.js';
 import { firstSegmentHeader, journalSizesDefault } from '../workers/journal.js';
 import { listJournalFiles, partitionDirectory, segmentName } from '../workers/segment-files.js';
@@ -137,7 +138,8 @@ async function writePart(
       insert into spend_windows as s (level, entity_id, spend_day, daily_amount, weekly_amount, monthly_amount, yearly_amount,
         lifetime_amount, daily_count, weekly_count, monthly_count, yearly_count, lifetime_count)
       select e.level, e.entity, ${day}::int, t.held, t.held, t.held, t.held, t.held, t.times, t.times, t.times, t.times, t.times
-      from total t cross join lateral (values (0, t.card), (1, t.person), (2, t.account)) e (level, entity)
+      from total t cross join lateral (
+        values (0, t.card), (${storedUserLevel}, user_currency(t.person, 'USD')), (2, t.account)) e (level, entity)
       on conflict (level, entity_id) do update set spend_day = excluded.spend_day,
         daily_amount = s.daily_amount + excluded.daily_amount, weekly_amount = s.weekly_amount + excluded.weekly_amount,
         monthly_amount = s.monthly_amount + excluded.monthly_amount, yearly_amount = s.yearly_amount + excluded.yearly_amount,

@@ -4,15 +4,18 @@
  */
 import type postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
+import { packLetters } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
 import { Level } from './core/limit-names.js';
 import type { AccountRow, LoadMessage, SpendEntity, SpendRow, UserRow } from './core/load-message.js';
+import { storedUserLevel, userSpendNumber } from './core/spend-key.js';
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */
 export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
   const column = (name: string) => sql(`${alias}.${name}`);
   return sql`case when ${column('entity_id')} is null then null else json_build_object(
-      'level', ${column('level')}, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
+      'level', case ${column('level')} when ${sql.unsafe(String(storedUserLevel))} then ${sql.unsafe(String(Level.user))}
+        else ${column('level')} end, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
       'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
         ${column('yearly_amount')}, ${column('lifetime_amount')}),
       'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
@@ -81,15 +84,56 @@ export async function loadAccounts(
   return { message: { settled: rows[0]?.settled ?? 0, accounts }, owners };
 }
 
-/** Those of the entities that have no spend row. */
-export function unspentOf(
+/** Whose spending counts for a card or a chain. */
+export interface Spenders {
+  readonly cardNumber: number;
+  readonly userNumber: number;
+  readonly accountNumber: number;
+}
+
+/**
+ * What they have spent: of a user in the currencies of the accounts, whatever other rows there are.
+ * @returns their rows, and those of them that have no row
+ */
+export function spendOf(
+  spenders: readonly Spenders[],
+  accounts: readonly AccountRow[],
   rows: readonly SpendRow[],
-  entities: readonly (readonly [Level, readonly number[]])[],
-): SpendEntity[] {
-  const spent = new Set(rows.map(({ level, number }) => `${level} ${number}`));
-  return entities.flatMap(([level, numbers]) =>
-    numbers.filter((number) => !spent.has(`${level} ${number}`)).map((number) => ({ level, number })),
-  );
+): { readonly spend: SpendRow[]; readonly unspent: SpendEntity[] } {
+  const keyOf = ({ level, number }: SpendEntity) => `${level} ${number}`;
+  const currencies = new Map(accounts.map(({ number, currency }) => [number, packLetters(currency)]));
+  const known = new Map(rows.map((row) => [keyOf(row), row]));
+  const wanted = new Map<string, SpendEntity>();
+  const want = (entity: SpendEntity) => wanted.set(keyOf(entity), entity);
+  for (const { cardNumber, userNumber, accountNumber } of spenders) {
+    const currency = currencies.get(accountNumber);
+    // Without its account nothing can be taken over.
+    if (currency === undefined) continue;
+    want({ level: Level.card, number: cardNumber });
+    want({ level: Level.user, number: userSpendNumber(userNumber, currency) });
+    want({ level: Level.account, number: accountNumber });
+  }
+  return {
+    spend: [...wanted.keys()].flatMap((key) => known.get(key) ?? []),
+    unspent: [...wanted].flatMap(([key, entity]) => (known.has(key) ? [] : entity)),
+  };
+}
+
+/** Spend rows of cards, of users in every currency, and of accounts. */
+export function spendRows(
+  sql: postgres.Sql,
+  cards: readonly number[],
+  users: readonly number[],
+  accounts: readonly number[],
+): postgres.PendingQuery<postgres.Row[]> {
+  return sql`
+    select s.* from spend_windows s where s.level = ${Level.card} and s.entity_id = any(${cards as number[]}::bigint[])
+    union all
+    select s.* from unnest(${users as number[]}::bigint[]) u (id) join spend_windows s on s.level = ${storedUserLevel}
+      and s.entity_id between user_currency(u.id, '') and user_currency(u.id, 'ZZZ')
+    union all
+    select s.* from spend_windows s
+    where s.level = ${Level.account} and s.entity_id = any(${accounts as number[]}::bigint[])`;
 }
 
 export interface LoadedBooks {
@@ -120,10 +164,8 @@ export async function loadBooks(
       (select json_agg(json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', l.limits))
         from users u left join limits l on l.level = 1 and l.entity_id = u.id
         where u.id = any(${userNumbers}::bigint[])) as users,
-      (select json_agg(${spendJson(sql, 's')}) from spend_windows s
-        where (s.level = 0 and s.entity_id = any(${cardNumbers}::bigint[]))
-           or (s.level = 1 and s.entity_id = any(${userNumbers}::bigint[]))
-           or (s.level = 2 and s.entity_id = any(${accountNumbers}::bigint[]))) as spend`;
+      (select json_agg(${spendJson(sql, 's')})
+        from (${spendRows(sql, cardNumbers, userNumbers, accountNumbers)}) s) as spend`;
   const owners = new Map<number, number>();
   const accounts: AccountRow[] = [];
   for (const { ownerKey, ...account } of row!.accounts ?? []) {
@@ -131,12 +173,12 @@ export async function loadBooks(
     accounts.push({ ...account, status: statusNamed(account.status) });
   }
   const users = (row!.users ?? []).map((user) => ({ ...user, status: statusNamed(user.status) }));
-  const spend = row!.spend ?? [];
-  const unspent = unspentOf(spend, [
-    [Level.card, cardNumbers],
-    [Level.user, userNumbers],
-    [Level.account, accountNumbers],
-  ]);
+  const spenders = cards.map(({ number, userNumber, accountNumber }) => ({
+    cardNumber: number,
+    userNumber,
+    accountNumber,
+  }));
+  const { spend, unspent } = spendOf(spenders, accounts, row!.spend ?? []);
   return { message: { settled: row!.settled, accounts, users, spend, unspent }, owners };
 }
 
@@ -168,9 +210,7 @@ export interface SpendEntities {
   readonly account: number | null;
 }
 
-export interface SpendSummary {
-  readonly level: Level;
-  readonly number: number;
+export interface SpendSummary extends SpendEntity {
   readonly ownerKey: number;
   readonly timeZone: string;
   /** Null: nothing was ever spent, or nothing of it is settled. */
@@ -186,16 +226,19 @@ export async function spendSummaries(
       select 0 as level, c.id as number, a.owner_key, a.time_zone
       from cards c join accounts a on a.id = c.account_id where c.id = ${card}::bigint
       union all
-      -- A user has no zone of their own: that of the account or card asked for with them, else of their first account.
-      select 1, u.id, u.owner_key, coalesce((
-        select a.time_zone from accounts a where a.owner_key = u.owner_key
-        order by a.id = coalesce(${account}::bigint, (select account_id from cards where id = ${card}::bigint)) desc
-          nulls last, a.id
-        limit 1), 'UTC')
+      -- A user has no zone and no currency of their own: those of the account or card asked for with them, else of the
+      -- first account of one of their cards, else of their owner's first account.
+      select 1, user_currency(u.id, coalesce(a.currency, '')), u.owner_key, coalesce(a.time_zone, 'UTC')
       from (select id, coalesce(company_id * 2 + 1, id * 2) as owner_key from users where id = ${user}::bigint) u
+      left join lateral (
+        select a.currency, a.time_zone from accounts a where a.owner_key = u.owner_key
+        order by a.id = coalesce(${account}::bigint, (select account_id from cards where id = ${card}::bigint)) desc
+          nulls last, a.id = (select min(c.account_id) from cards c where c.user_id = u.id) desc nulls last, a.id
+        limit 1) a on true
       union all
       select 2, id, owner_key, time_zone from accounts where id = ${account}::bigint)
     select e.level, e.number::float8, e.owner_key::float8 as "ownerKey", e.time_zone as "timeZone",
       ${spendJson(sql, 's')} as spend
-    from entity e left join spend_windows s on s.level = e.level and s.entity_id = e.number`;
+    from entity e left join spend_windows s on s.entity_id = e.number
+      and s.level = case e.level when ${Level.user} then ${storedUserLevel} else e.level end`;
 }

@@ -5,9 +5,9 @@
  */
 import postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
-import { ChainStatus, MessageType } from './core/codes.js';
+import { ChainStatus, MessageType, packLetters } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
-import { Level, levels } from './core/limit-names.js';
+import { levels } from './core/limit-names.js';
 import type {
   AccountRow,
   CardRow,
@@ -19,6 +19,7 @@ import type {
   UserRow,
 } from './core/load-message.js';
 import { readRecordRoot } from './core/record.js';
+import { storedUserLevel, userSpendNumber } from './core/spend-key.js';
 import type { WriterFence } from './core/writer-fence.js';
 import {
   type AccountSummary,
@@ -32,8 +33,9 @@ import {
   type SpendSummary,
   settledOf,
   spendJson,
+  spendOf,
+  spendRows,
   spendSummaries,
-  unspentOf,
 } from './database-accounts.js';
 import { knownTypes } from './process/driver-types.js';
 
@@ -251,7 +253,7 @@ export class Database {
       left join limits lu on lu.level = 1 and lu.entity_id = u.id
       left join limits la on la.level = 2 and la.entity_id = a.id
       left join spend_windows sc on sc.level = 0 and sc.entity_id = c.id
-      left join spend_windows su on su.level = 1 and su.entity_id = u.id
+      left join spend_windows su on su.level = ${storedUserLevel} and su.entity_id = user_currency(u.id, a.currency)
       left join spend_windows sa on sa.level = 2 and sa.entity_id = a.id
       where c.token = any(${tokens as string[]})`,
     );
@@ -275,7 +277,8 @@ export class Database {
         accountNumber: json.account.number,
         userNumber: json.user.number,
       });
-      const numbers = [json.card.number, json.user.number, json.account.number] as const;
+      const userSpend = userSpendNumber(json.user.number, packLetters(json.account.currency));
+      const numbers = [json.card.number, userSpend, json.account.number] as const;
       for (const level of levels) {
         const row = json.spend[level];
         if (row == null) unspent.push({ level, number: numbers[level] });
@@ -331,6 +334,7 @@ export class Database {
     readonly accounts: readonly number[];
     readonly cards: readonly number[];
     readonly users: readonly number[];
+    readonly userSpend: readonly number[];
     readonly chains: readonly string[];
     readonly partition: number;
     readonly holdMs: number;
@@ -341,9 +345,13 @@ export class Database {
     const users: UserRow[] = [];
     for (const part of parts(keys.users)) users.push(...(await userRows(sql, part)));
     const spend: SpendRow[] = [];
-    for (const part of parts(keys.cards)) spend.push(...(await spendRows(sql, part, [], [])));
-    for (const part of parts(keys.users)) spend.push(...(await spendRows(sql, [], part, [])));
-    for (const part of parts(keys.accounts)) spend.push(...(await spendRows(sql, [], [], part)));
+    for (const part of parts(keys.cards)) spend.push(...(await readSpend(sql, spendRows(sql, part, [], []))));
+    for (const part of parts(keys.userSpend)) {
+      const rows = sql`
+        select * from spend_windows where level = ${storedUserLevel} and entity_id = any(${part as number[]}::bigint[])`;
+      spend.push(...(await readSpend(sql, rows)));
+    }
+    for (const part of parts(keys.accounts)) spend.push(...(await readSpend(sql, spendRows(sql, [], [], part))));
     const chains: ChainRow[] = [];
     for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, keys.partition, part)));
     const tombstones = await tombstoneRows(sql, keys.partition, keys.holdMs);
@@ -511,20 +519,9 @@ async function userRows(sql: postgres.Sql, numbers: readonly number[]): Promise<
   return rows.map(({ json }) => ({ ...json, status: statusNamed(json.status) }));
 }
 
-async function spendRows(
-  sql: postgres.Sql,
-  cards: readonly number[],
-  users: readonly number[],
-  accounts: readonly number[],
-): Promise<SpendRow[]> {
-  const rows = await sql<{ json: SpendRow }[]>`
-    select json_build_object('level', level, 'number', entity_id, 'day', spend_day,
-      'amounts', json_build_array(daily_amount, weekly_amount, monthly_amount, yearly_amount, lifetime_amount),
-      'counts', json_build_array(daily_count, weekly_count, monthly_count, yearly_count, lifetime_count)) as json
-    from spend_windows
-    where (level = 0 and entity_id = any(${cards as number[]}::bigint[]))
-       or (level = 1 and entity_id = any(${users as number[]}::bigint[]))
-       or (level = 2 and entity_id = any(${accounts as number[]}::bigint[]))`;
+/** @param from rows of spend_windows */
+async function readSpend(sql: postgres.Sql, from: postgres.PendingQuery<postgres.Row[]>): Promise<SpendRow[]> {
+  const rows = await sql<{ json: SpendRow }[]>`select ${spendJson(sql, 's')} as json from (${from}) s`;
   return rows.map((row) => row.json);
 }
 
@@ -594,7 +591,7 @@ async function loadChains(sql: postgres.Sql, partition: number, ids: readonly st
   const [position] = await sql<{ settled: number }[]>`select ${settledOf(sql, partition)}`;
   const chains = await chainRows(sql, partition, ids);
   const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
-  const [accounts, users, spend] = await Promise.all([
+  const [accounts, users, rows] = await Promise.all([
     accountRows(
       sql,
       numbers((row) => row.accountNumber),
@@ -603,19 +600,18 @@ async function loadChains(sql: postgres.Sql, partition: number, ids: readonly st
       sql,
       numbers((row) => row.userNumber),
     ),
-    spendRows(
+    readSpend(
       sql,
-      numbers((row) => row.cardNumber),
-      numbers((row) => row.userNumber),
-      numbers((row) => row.accountNumber),
+      spendRows(
+        sql,
+        numbers((row) => row.cardNumber),
+        numbers((row) => row.userNumber),
+        numbers((row) => row.accountNumber),
+      ),
     ),
   ]);
   const { settled } = position!;
-  const unspent = unspentOf(spend, [
-    [Level.card, numbers((row) => row.cardNumber)],
-    [Level.user, numbers((row) => row.userNumber)],
-    [Level.account, numbers((row) => row.accountNumber)],
-  ]);
+  const { spend, unspent } = spendOf(chains, accounts, rows);
   return {
     message: { settled, accounts, users, spend, unspent, chains },
     found: new Set(chains.map((row) => row.askedId)),

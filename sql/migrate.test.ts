@@ -1,11 +1,14 @@
 /** Migrations on a real Postgres: once, concurrently, after an edit, after a failure. */
-import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { repositoryRoot } from '../deploy/repository-root.js';
+import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
+import { packLetters } from '../engine/core/codes.js';
+import { userSpendNumber } from '../engine/core/spend-key.js';
 import { migrate } from './migrate.js';
 
 interface Fixture {
@@ -65,6 +68,62 @@ t.test('a file that fails leaves nothing of itself and is tried again', async (t
   t.same([...(await sql`select 1 from pg_class where relname = 'later'`)], []);
   await writeFile(file, 'CREATE TABLE later ();');
   t.same(await migrate({ databaseUrl: url, folder }), ['900.later']);
+});
+
+t.test('what users have spent is carried over to each of their currencies', async (t) => {
+  const { url, folder, sql } = await emptyDatabase(t);
+  const later = (await readdir(folder)).filter((name) => Number(name.slice(0, 3)) >= 206);
+  await mkdir(join(folder, 'later'));
+  for (const name of later) await rename(join(folder, name), join(folder, 'later', name));
+  await migrate({ databaseUrl: url, folder });
+  await createTestAccounts(sql, 3, 0);
+  // User 1 has accounts 1 and 3 in dollars and one in yen; user 2 has spent nothing.
+  await sql`
+    insert into accounts (public_id, kind, user_id, owner_key, currency) values ('yen', 'personal', 1, 2, 'JPY')`;
+  await sql`
+    insert into cards (public_id, token, account_id, user_id, name, expires)
+    values ('card_4', 'card_4', 4, 1, 'Yen', '2099-12-31'), ('card_5', 'card_5', 1, 1, 'Dollars', '2099-12-31')`;
+  const spend = (level: number, entity: number, day: number, amount: number) => sql`
+    insert into spend_windows values (${entity}, ${amount}, ${amount}, ${amount}, ${amount}, ${amount}, ${day}, 1, 1, 1, 1, 1,
+      ${level})
+    on conflict (level, entity_id) do update set spend_day = excluded.spend_day, daily_amount = excluded.daily_amount,
+      weekly_amount = excluded.weekly_amount, monthly_amount = excluded.monthly_amount,
+      yearly_amount = excluded.yearly_amount, lifetime_amount = excluded.lifetime_amount`;
+  const dayOf = (date: string) => Date.parse(date) / 86_400_000;
+  const newest = dayOf('2026-11-27');
+  await spend(0, 4, newest, 9_900);
+  await spend(0, 1, newest - 1, 300);
+  await spend(0, 5, dayOf('2026-10-31'), 20);
+  await spend(1, 1, newest, 10_220);
+  await spend(0, 3, newest, 7);
+  await spend(1, 3, newest, 7);
+  for (const name of later) await rename(join(folder, 'later', name), join(folder, name));
+  await rm(join(folder, 'later'), { recursive: true });
+  await migrate({ databaseUrl: url, folder });
+  const carried = () => sql`
+    select entity_id - user_currency(1, '') as entity, newest.day, amounts, counts
+    from spend_windows s,
+      lateral (select spend_day as day) newest,
+      lateral (select json_build_array(daily_amount, weekly_amount, monthly_amount, yearly_amount, lifetime_amount) as amounts,
+        json_build_array(daily_count, weekly_count, monthly_count, yearly_count, lifetime_count) as counts) sums
+    where level = 3 order by entity_id`;
+  const key = (user: number, currency: string) => String(userSpendNumber(user, packLetters(currency)) - 2 ** 15);
+  const ones = [1, 1, 1, 1, 1];
+  const yen = { entity: key(1, 'JPY'), day: newest, amounts: Array(5).fill(9_900), counts: ones };
+  const dollars = {
+    entity: key(1, 'USD'),
+    day: newest - 1,
+    amounts: [300, 300, 300, 320, 320],
+    counts: [1, 1, 1, 2, 2],
+  };
+  const other = { entity: key(3, 'USD'), day: newest, amounts: Array(5).fill(7), counts: ones };
+  t.same([...(await carried())], [yen, dollars, other]);
+  // As an engine does that was started before: all levels in one transaction, the user before a card that is new.
+  await sql.begin(async (before) => {
+    await before`update spend_windows set lifetime_amount = 10 where level = 1 and entity_id = 3`;
+    await before`update spend_windows set lifetime_amount = 10 where level = 0 and entity_id = 3`;
+  });
+  t.same([...(await carried())], [yen, dollars, { ...other, amounts: [7, 7, 7, 7, 10] }]);
 });
 
 t.test('an index whose concurrent build was interrupted is built again', async (t) => {

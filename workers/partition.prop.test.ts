@@ -1,18 +1,20 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { type Level, levelNames, windowNames } from '../engine/core/limit-names.js';
+import { packLetters } from '../engine/core/codes.js';
+import { levelNames, levels, windowNames } from '../engine/core/limit-names.js';
 import { EntryStatus } from '../engine/core/slab.js';
+import { spendNumber } from '../engine/core/spend-key.js';
 import { zoneNamed } from '../engine/core/window.js';
 import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
 import {
   accountNumbers,
   accountOfCard,
-  accountOfUser,
   cardNumbers,
+  currencyOf,
   Generator,
+  purses,
   Random,
   type Step,
-  userNumbers,
 } from '../engine/testing/generator.js';
 import { isFact, Model, type ModelAnswer } from '../engine/testing/model.js';
 import { runs } from '../engine/testing/runs.js';
@@ -287,15 +289,21 @@ function runTight(seed: number, length: number, room: Room) {
   }
   audit('at the end');
   auditChains((id) => host.chain(id), auditor.model);
-  for (const [level, numbers] of [cardNumbers, userNumbers, accountNumbers].entries()) {
-    for (const number of numbers) {
-      const account = [accountOfCard, accountOfUser, (of: number) => of][level]!(number);
+  const owners = [
+    cardNumbers.map((number) => [number, accountOfCard(number)] as const),
+    purses,
+    accountNumbers.map((number) => [number, number] as const),
+  ];
+  for (const level of levels) {
+    for (const [number, account] of owners[level]!) {
+      const currency = currencyOf(account);
+      const key = spendNumber(level, number, packLetters(currency));
       const date = auditor.model.dayOf(account, generator.nowMs);
-      const use = host.spent(level as Level, number, zoneNamed(zones.get(account)!).dayOf(generator.nowMs));
+      const use = host.spent(level, key, zoneNamed(zones.get(account)!).dayOf(generator.nowMs));
       for (const [window, name] of windowNames.entries()) {
-        const { amount, count } = auditor.model.spent(levelNames[level]!, number, name, date);
+        const { amount, count } = auditor.model.spent(levelNames[level], number, currency, name, date);
         const actual = [use?.amounts[window] ?? 0, use?.counts[window] ?? 0];
-        compare(`spent by ${levelNames[level]} ${number}, ${name}`, actual, [Number(amount), count]);
+        compare(`spent by ${levelNames[level]} ${number} in ${currency}, ${name}`, actual, [Number(amount), count]);
       }
     }
   }

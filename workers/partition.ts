@@ -46,6 +46,7 @@ import { type HiddenIds, Request, type TextSlice } from '../engine/core/request.
 import { locationSettled, Seen } from '../engine/core/seen.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
+import { userSpendNumber } from '../engine/core/spend-key.js';
 import { Users } from '../engine/core/users.js';
 import { type Codec, isUnsupported } from '../engine/wire/codec.js';
 import { unknownAccount } from '../engine/wire/ledger.js';
@@ -547,12 +548,18 @@ export class Partition {
       card.spendSlot = -1;
       this.cards.noteSpendSlot(card.slot, -1);
     }
-    if (userSpend >= 0 && !spend.expect(Level.user, users.number(card.user), userSpend)) {
+    if (userSpend >= 0 && !spend.expect(Level.user, this.#userSpend(), userSpend)) {
       users.noteSpendSlot(card.user, -1);
     }
     if (accountSpend >= 0 && !spend.expect(Level.account, accounts.number(card.account), accountSpend)) {
       accounts.noteSpendSlot(card.account, -1);
     }
+  }
+
+  /** Number of the row in which #card's user spends. */
+  #userSpend(): number {
+    const { accounts, users } = this.books;
+    return userSpendNumber(users.number(this.#card.user), accounts.currency(this.#card.account));
   }
 
   /** Whether everything that #card spends from is in memory: its account, its user, and what each of the three has spent. */
@@ -574,7 +581,7 @@ export class Partition {
     return (
       spend.departures.isEmpty ||
       (spend.isKnown(Level.card, card.number) &&
-        spend.isKnown(Level.user, users.number(card.user)) &&
+        spend.isKnown(Level.user, this.#userSpend()) &&
         spend.isKnown(Level.account, accounts.number(card.account)))
     );
   }
@@ -594,11 +601,12 @@ export class Partition {
   }
 
   #missingSpendRows(): number {
-    const { spend } = this.books;
+    const { accounts, spend } = this.books;
     const { cardNumber, userNumber, accountNumber } = this.#parties;
+    const currency = accounts.currency(accounts.find(accountNumber));
     let missing = 0;
     if (spend.find(Level.card, cardNumber) < 0) missing++;
-    if (spend.find(Level.user, userNumber) < 0) missing++;
+    if (spend.find(Level.user, userSpendNumber(userNumber, currency)) < 0) missing++;
     if (spend.find(Level.account, accountNumber) < 0) missing++;
     return missing;
   }
@@ -607,7 +615,8 @@ export class Partition {
   #knowsParties(chain: number): boolean {
     const { accounts, chains, spend } = this.books;
     if (spend.departures.isEmpty || chains.account(chain) !== accounts.number(this.#card.account)) return true;
-    return spend.isKnown(Level.card, chains.card(chain)) && spend.isKnown(Level.user, chains.user(chain));
+    const userSpend = userSpendNumber(chains.user(chain), accounts.currency(this.#card.account));
+    return spend.isKnown(Level.card, chains.card(chain)) && spend.isKnown(Level.user, userSpend);
   }
 
   /** Notes them for the next message, when the last one opened them. */
@@ -616,7 +625,7 @@ export class Partition {
     const { accounts, users, spend } = this.books;
     if (card.spendSlot < 0) this.cards.noteSpendSlot(card.slot, spend.find(Level.card, card.number));
     if (users.spendSlot(card.user) < 0) {
-      users.noteSpendSlot(card.user, spend.find(Level.user, users.number(card.user)));
+      users.noteSpendSlot(card.user, spend.find(Level.user, this.#userSpend()));
     }
     if (accounts.spendSlot(card.account) < 0) {
       accounts.noteSpendSlot(card.account, spend.find(Level.account, accounts.number(card.account)));
@@ -936,10 +945,11 @@ export class Partition {
     }
     const account = accounts.find(chains.account(chain));
     const isKnown =
+      account >= 0 &&
       spend.isKnown(Level.card, chains.card(chain)) &&
-      spend.isKnown(Level.user, chains.user(chain)) &&
+      spend.isKnown(Level.user, userSpendNumber(chains.user(chain), accounts.currency(account))) &&
       spend.isKnown(Level.account, chains.account(chain));
-    if (account < 0 || !isKnown) {
+    if (!isKnown) {
       this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
       return;
     }

@@ -23,7 +23,7 @@ import type {
   WindowUse,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
-import { followsChain, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
+import { followsChain, RecordOffset, readRecordRoot, readUserSpend, recordFixedBytes } from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { createCodecs, type WireOptions } from '../engine/wire/codecs.js';
 import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
@@ -125,6 +125,7 @@ function open(shippedSequence: number, epoch: number): TailKeys {
   const accounts = new Set<number>();
   const cards = new Set<number>();
   const users = new Set<number>();
+  const userSpend = new Set<number>();
   const chains = new Set<string>();
   const ids: number[] = [];
   const root = { start: 0, end: 0 };
@@ -142,6 +143,8 @@ function open(shippedSequence: number, epoch: number): TailKeys {
     if (card !== 0) {
       cards.add(card);
       users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+      const spend = readUserSpend(view, offset);
+      if (spend !== 0) userSpend.add(spend);
     }
     if (!followsChain(view, offset)) return;
     readRecordRoot(view, offset, root);
@@ -152,6 +155,7 @@ function open(shippedSequence: number, epoch: number): TailKeys {
     accounts: [...accounts],
     cards: [...cards],
     users: [...users],
+    userSpend: [...userSpend],
     chains: [...chains],
     idHashes: Uint32Array.from(ids),
     cut:

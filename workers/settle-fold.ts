@@ -12,9 +12,10 @@
  */
 import { ChainStatus, MessageType, unpackLetters } from '../engine/core/codes.js';
 import { hash64, hashAsBigInt } from '../engine/core/hash.js';
-import { detailForcePost, levels } from '../engine/core/limit-names.js';
+import { detailForcePost, Level, levels } from '../engine/core/limit-names.js';
 import { Reason } from '../engine/core/reasons.js';
 import { mccAbsent, RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
+import { storedLevel, userSpendNumber } from '../engine/core/spend-key.js';
 import { ArrayColumns, databaseText } from './array-columns.js';
 
 /** Rounds cost a query each; more than one is rare, more than these are not worth waiting for. */
@@ -98,7 +99,7 @@ interface Books {
 
 /** Successive additions to one entity's windows on one day: value → max(floor, value + sum), for amount and count. */
 interface SpendRun {
-  readonly level: number;
+  readonly level: Level;
   readonly entity: number;
   readonly day: number;
   amount: number;
@@ -455,7 +456,7 @@ export class SettleFold {
     }
   }
 
-  #addRun(level: number, number: number, day: number, amount: number, count: number): void {
+  #addRun(level: Level, number: number, day: number, amount: number, count: number): void {
     const key = number * 4 + level;
     const entity = this.#spend.get(key);
     if (entity !== undefined && entity.run.day === day) {
@@ -548,10 +549,10 @@ export class SettleFold {
   #spendColumns(): string[] {
     const columns = new ArrayColumns(spendTypes.length);
     for (const runs of this.#spendRounds)
-      runs.sort((left, right) => left.level - right.level || left.entity - right.entity);
+      runs.sort((left, right) => storedLevel(left.level) - storedLevel(right.level) || left.entity - right.entity);
     for (const run of this.#spendRounds.flat()) {
       columns
-        .add(run.level)
+        .add(storedLevel(run.level))
         .add(run.entity)
         .add(run.day)
         .add(run.amount)
@@ -619,8 +620,11 @@ function publicStatus(chainStatus: number, flags: number): number {
   return (flags & RecordFlag.approved) !== 0 ? ChainStatus.completed : ChainStatus.declined;
 }
 
-function entityNumber(view: DataView, offset: number, level: number): number {
-  return view.getFloat64(offset + entityOffsets[level]!, true);
+/** 0: there is none. What moves a window is in the account's currency. */
+function entityNumber(view: DataView, offset: number, level: Level): number {
+  const number = view.getFloat64(offset + entityOffsets[level]!, true);
+  if (level !== Level.user || number === 0) return number;
+  return userSpendNumber(number, view.getUint16(offset + O.currency, true));
 }
 /** By Level: card, user, account. */
 const entityOffsets = [O.cardNumber, O.userNumber, O.accountNumber];

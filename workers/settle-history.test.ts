@@ -7,6 +7,7 @@ import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../engine/core/codes.js';
 import { windowNames } from '../engine/core/limit-names.js';
+import { storedUserLevel } from '../engine/core/spend-key.js';
 import { accountNumbers, Generator, type Step } from '../engine/testing/generator.js';
 import { freshSeed } from '../engine/testing/runs.js';
 import { policyDefault } from '../engine/testing/world.js';
@@ -93,7 +94,7 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
   }
   t.ok(compared > 20, `${compared} transactions are the same`);
   const windows = await sql<{ level: 0 | 1 | 2; entity: number; day: number; sums: number[] }[]>`
-    select level, entity_id::integer as entity, spend_day as day, json_build_array(
+    select case level when ${storedUserLevel} then 1 else level end as level, entity_id::float8 as entity, spend_day as day, json_build_array(
       daily_amount, daily_count, weekly_amount, weekly_count, monthly_amount, monthly_count, yearly_amount, yearly_count,
       lifetime_amount, lifetime_count) as sums
     from spend_windows`;

@@ -6,9 +6,10 @@ import t from 'tap';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { Chains } from '../engine/core/chains.js';
-import { ChainStatus, MessageType } from '../engine/core/codes.js';
-import { type Level, levels } from '../engine/core/limit-names.js';
+import { ChainStatus, MessageType, packLetters } from '../engine/core/codes.js';
+import { Level, levels } from '../engine/core/limit-names.js';
 import { Spend } from '../engine/core/spend.js';
+import { spendNumber, storedUserLevel } from '../engine/core/spend-key.js';
 import { dayOfCivil } from '../engine/core/window.js';
 import { openJournalPosition, openSettleConnection, settle } from './settle.js';
 import { type RecordSketch, writeRecords } from './testing/record-writer.js';
@@ -22,10 +23,18 @@ interface Row {
   readonly refunded_amount: string;
   readonly newest_spend_day: number;
   readonly newest_spend_amount: string;
-  readonly level: Level;
+  readonly level: 0 | 2 | typeof storedUserLevel;
   readonly entity_id: string;
   readonly spend_day: number;
   readonly [windowSum: `${string}_amount` | `${string}_count`]: string | number;
+}
+
+/** Whose windows a record counts in. */
+interface Owner {
+  readonly account: number;
+  readonly card: number;
+  readonly user: number;
+  readonly currency: string;
 }
 
 const { FUZZ_SEED: seedGiven } = process.env;
@@ -49,6 +58,8 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
     await database.close();
   });
   const accountCount = 4;
+  // Users have accounts of both.
+  const currencies = ['USD', 'USD', 'JPY', 'JPY'];
   await createTestAccounts(sql, accountCount, 0);
   await openJournalPosition(sql, 0, 1);
   const spend = new Spend(1000);
@@ -94,7 +105,8 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       olderSpend: random(3) === 0 ? -random(100) : 0,
       olderSpendCount: random(6) === 0 ? -1 : 0,
     };
-    const owner = { account, card: account, user: 1 + (account % 2) };
+    const currency = currencies[account - 1]!;
+    const owner = { account, card: account, user: 1 + (account % 2), currency };
     if (effects.olderSpend !== 0 || effects.olderSpendCount !== 0) {
       for (const level of levels) {
         spend.add(level, numberOf(owner, level), effects.olderDay, effects.olderSpend, effects.olderSpendCount, number);
@@ -210,7 +222,8 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
   const windows = await sql<Row[]>`select * from spend_windows`;
   t.equal(windows.length, spend.size);
   for (const row of windows) {
-    const slot = spend.find(row.level, Number(row.entity_id));
+    const level = row.level === storedUserLevel ? Level.user : row.level;
+    const slot = spend.find(level, Number(row.entity_id));
     const names = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'];
     t.same(
       names.flatMap((name) => [Number(row[`${name}_amount`]), Number(row[`${name}_count`])]),
@@ -220,6 +233,6 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
   }
 });
 
-function numberOf(owner: { account: number; card: number; user: number }, level: number): number {
-  return level === 0 ? owner.card : level === 1 ? owner.user : owner.account;
+function numberOf({ account, card, user, currency }: Owner, level: Level): number {
+  return spendNumber(level, [card, user, account][level]!, packLetters(currency));
 }

@@ -20,10 +20,6 @@ export class CachedAccounts extends AccountStore {
   override find(scope: Scope, accountId: string): Promise<AccountRow | null> {
     return this.#cache.get('user', groupOf(scope), `account ${accountId}`, () => super.find(scope, accountId));
   }
-
-  override zoneOf(scope: Scope): Promise<string> {
-    return this.#cache.get('user', groupOf(scope), 'zone', () => super.zoneOf(scope));
-  }
 }
 
 function groupOf({ ownerKey }: Scope): string {

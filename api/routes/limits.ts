@@ -93,7 +93,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
         const zone =
           topic === 'account'
             ? (await accounts.find(scopeOf(principal), params.id))?.timeZone
-            : await accounts.zoneOf(scopeOf(principal));
+            : await accounts.zoneOf(scopeOf(principal), found.number);
         sendVersion(reply, found.version);
         const used = await usedWindows(services, topic, found.number, zone ?? 'UTC');
         return { limits: asBody(found.limits), used, version: found.version };

@@ -56,12 +56,17 @@ export class AccountStore {
     return row ?? null;
   }
 
-  /** The time zone that an owner's windows follow: that of the oldest account. */
-  async zoneOf({ ownerKey }: Scope): Promise<string> {
+  /**
+   * The time zone of the account in whose currency and days a user's windows are shown. The engine chooses the same one:
+   * the first one that a card of the user is of, else the owner's first. `user` null: not published yet.
+   */
+  async zoneOf({ ownerKey }: Scope, user: number | null): Promise<string> {
     const [row] = await this.#database.run(
       'accounts.zone',
       (sql) => sql<{ timeZone: string }[]>`
-        select a.time_zone as "timeZone" from accounts a where a.owner_key = ${ownerKey} order by a.id limit 1`,
+        select a.time_zone as "timeZone" from accounts a where a.owner_key = ${ownerKey}
+        order by a.id = (select min(c.account_id) from cards c where c.user_id = ${user}::bigint) desc nulls last, a.id
+        limit 1`,
     );
     return row?.timeZone ?? 'UTC';
   }

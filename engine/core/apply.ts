@@ -5,9 +5,10 @@
 import { ChainStatus, MessageType } from './codes.js';
 import type { Books } from './decide.js';
 import { assert } from './invariant.js';
-import { type Level, levels } from './limit-names.js';
+import { Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
 import type { Request } from './request.js';
+import { userSpendNumber } from './spend-key.js';
 
 /** Whose books move, by number in the database. */
 export interface Parties {
@@ -34,18 +35,19 @@ export function applyOutcome(
 ): void {
   if (account < 0) return;
   const { accounts, chains } = books;
+  const currency = accounts.currency(account);
   accounts.journaled(account, sequence);
   if (outcome.fundsDelta !== 0 || outcome.heldDelta !== 0 || outcome.postedDelta !== 0) {
     accounts.move(account, outcome.fundsDelta, outcome.heldDelta, outcome.postedDelta);
   }
   if (outcome.olderSpendAmountDelta !== 0 || outcome.olderSpendCountDelta !== 0) {
     const { olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta } = outcome;
-    spend(books, parties, olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta, sequence);
+    spend(books, parties, currency, olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta, sequence);
   }
   if (outcome.spendAmountDelta !== 0 || outcome.spendCountDelta !== 0) {
-    spend(books, parties, outcome.spendDay, outcome.spendAmountDelta, outcome.spendCountDelta, sequence);
+    spend(books, parties, currency, outcome.spendDay, outcome.spendAmountDelta, outcome.spendCountDelta, sequence);
   } else {
-    for (const level of levels) books.spend.journaled(level, numberOf(parties, level), sequence);
+    for (const level of levels) books.spend.journaled(level, numberOf(parties, level, currency), sequence);
   }
   if (outcome.opensChain) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
@@ -106,20 +108,22 @@ export function applyOutcome(
   }
 }
 
-function numberOf(parties: Readonly<Parties>, level: Level): number {
-  return level === 0 ? parties.cardNumber : level === 1 ? parties.userNumber : parties.accountNumber;
+function numberOf(parties: Readonly<Parties>, level: Level, currency: number): number {
+  if (level === Level.user) return userSpendNumber(parties.userNumber, currency);
+  return level === Level.card ? parties.cardNumber : parties.accountNumber;
 }
 
 function spend(
   books: Books,
   parties: Readonly<Parties>,
+  currency: number,
   day: number,
   amountDelta: number,
   countDelta: number,
   sequence: number,
 ): void {
   for (const level of levels) {
-    const hadRoom = books.spend.add(level, numberOf(parties, level), day, amountDelta, countDelta, sequence);
+    const hadRoom = books.spend.add(level, numberOf(parties, level, currency), day, amountDelta, countDelta, sequence);
     assert(hadRoom, 'memory must have had room for what is spent: start with a larger ACCOUNTS_MAX');
   }
 }

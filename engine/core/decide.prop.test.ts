@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { auditAccounts, auditChains, auditWindows, chainInMemory, check, compare } from '../testing/audit.js';
-import { accountNumbers, cardNumbers, Generator, type Step, userNumbers } from '../testing/generator.js';
+import { accountNumbers, cardNumbers, currencyOf, Generator, type Step, userNumbers } from '../testing/generator.js';
 import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
 import { accountName, isCommand, policyDefault, World } from '../testing/world.js';
@@ -55,7 +55,9 @@ function dump(world: World, ids: readonly string[], day: number): string {
   }
   for (const level of levels) {
     for (const number of [...accountNumbers, ...userNumbers, ...cardNumbers]) {
-      lines.push(windowNames.map((_, window) => world.spent(level, number, window, day)));
+      for (const currency of ['USD', 'EUR']) {
+        lines.push(windowNames.map((_, window) => world.spent(level, number, currency, window, day)));
+      }
     }
   }
   return JSON.stringify(lines);
@@ -148,7 +150,7 @@ function checkLimits(world: World, limits: LimitsInForce, amount: number): void 
     if (rules === null) continue;
     check(amount <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
     for (const [window, name] of windowNames.entries()) {
-      const spent = world.spent(level, numbers[level]!, window, day);
+      const spent = world.spent(level, numbers[level]!, currencyOf(account), window, day);
       const isCounted = world.outcome.spendCountDelta > 0;
       check(spent.amount <= rules.amounts[window]!, `${levelNames[level]}.${name}.amount is exceeded`);
       check(!isCounted || spent.count <= rules.counts[window]!, `${levelNames[level]}.${name}.count is exceeded`);

@@ -570,6 +570,37 @@ table(
   `,
 );
 
+// --- a user with several currencies -------------------------------------------------------------------------------
+
+table(
+  'the windows of a user count per currency',
+  `
+  account J funds=50000 currency=JPY
+  account D funds=50000
+  account E funds=50000
+  user U daily=10000/2
+  card CJ of J U
+  card CD of D U
+  card CE of E U
+  j1 authorization CJ 9900            -> approved 00 9900 40100/9900/0
+  d1 authorization CD 10000           -> approved 00 10000 40000/10000/0
+  used user U daily JPY               -> 9900/1
+  used user U daily USD               -> 10000/1
+  d2 authorization CE 1               -> limit_exceeded(user.daily.amount) 61 0 50000/0/0
+  j2 authorization CJ 101             -> limit_exceeded(user.daily.amount) 61 0 40100/9900/0
+  r1 reversal CD 4000 original=d1     -> approved 00 4000 44000/6000/0
+  e1 authorization CE 4000            -> approved 00 4000 46000/4000/0
+  j3 authorization CJ 100             -> approved 00 100 40000/10000/0
+  j4 authorization CJ 1               -> limit_exceeded(user.daily.amount) 61 0 40000/10000/0
+  late j3                             -> system_error 96 0 40100/9900/0
+  used user U daily JPY               -> 9900/1
+  at +8d
+  expire j1                           -> approved 00 9900 50000/0/0
+  used user U lifetime JPY            -> 0/0
+  used user U lifetime USD            -> 10000/2
+  `,
+);
+
 // --- late take-back ---------------------------------------------------------------------------------------------------
 
 table(

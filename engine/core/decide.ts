@@ -24,6 +24,7 @@ import { Reason } from './reasons.js';
 import { amountMinorMax, fundsMinorMax, Request } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
+import { userSpendNumber } from './spend-key.js';
 import type { Users } from './users.js';
 
 /** The owned state of one partition. */
@@ -100,6 +101,8 @@ class Context {
   rejoins = false;
   /** Local day of the message. */
   day = 0;
+  /** Whose row in Spend counts for the card's user: the one in the account's currency. */
+  userSpend = 0;
   /** Day on which the message spends. */
   spendDay = 0;
   nowMs = 0;
@@ -206,7 +209,8 @@ export class Decider {
     context.nowMs = question.nowMs;
     context.idIsSpent = idIsSpent(books, question);
     context.day = accounts.zone(account).dayOf(question.nowMs);
-    context.spendDay = spendDayOf(books, card, context.day);
+    context.userSpend = userSpendNumber(books.users.number(card.user), accounts.currency(account));
+    context.spendDay = spendDayOf(context);
     context.cardRules = card.rules;
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
@@ -259,10 +263,10 @@ export class Decider {
  * card in another time zone, the account was moved to one, the clock was set back), this message spends on that day too.
  * On the earlier day it would count in no daily window at all.
  */
-function spendDayOf(books: Books, card: CardProfile, day: number): number {
+function spendDayOf({ books, card, userSpend, day }: Context): number {
   const { spend } = books;
   const cardDay = spend.latestDay(Levels.card, card.number, day);
-  const userDay = spend.latestDay(Levels.user, books.users.number(card.user), cardDay);
+  const userDay = spend.latestDay(Levels.user, userSpend, cardDay);
   return spend.latestDay(Levels.account, books.accounts.number(card.account), userDay);
 }
 
@@ -460,10 +464,10 @@ function firstLevel(context: Context, exceeds: (rules: Rules) => boolean): numbe
 }
 
 function windowExceeded(context: Context): boolean {
-  const { card, books, account } = context;
+  const { card, books, account, userSpend } = context;
   return (
     levelExceeded(context, context.cardRules, Levels.card, card.number) ||
-    levelExceeded(context, context.userRules, Levels.user, books.users.number(card.user)) ||
+    levelExceeded(context, context.userRules, Levels.user, userSpend) ||
     levelExceeded(context, context.accountRules, Levels.account, books.accounts.number(account))
   );
 }

@@ -1,10 +1,12 @@
 /** Rows are packed by their bytes: whatever they are, each lane entry fits, and none is lost. */
 import t from 'tap';
 import { longestLimits } from '../testing/longest-limits.js';
+import { packLetters } from './codes.js';
 import type { FeedEntry } from './feed.js';
 import { packChanges, packLoad } from './lane-rows.js';
 import { laneEntryBytesMax, limitsBytesMax, profileBytesMax, tokenBytesMax } from './limits.js';
 import type { LoadMessage } from './load-message.js';
+import { userSpendNumber } from './spend-key.js';
 
 const limits = longestLimits();
 
@@ -77,7 +79,7 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
     })),
     spend: numbers.slice(0, 64).flatMap((number) => [
       { level: 0, number, ...spent },
-      { level: 1, number, ...spent },
+      { level: 1, number: userSpendNumber(number, packLetters('USD')), ...spent },
     ]),
     seenComplete: false,
     settled: 12_345,
@@ -105,7 +107,8 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
         spend.some((row) => row.level === 0 && row.number === number),
         number <= 64,
       );
-      t.ok(spend.some((row) => row.level === 1 && row.number === userNumber));
+      const userSpend = userSpendNumber(userNumber, packLetters('USD'));
+      t.ok(spend.some((row) => row.level === 1 && row.number === userSpend));
     }
   }
   for (const list of ['accounts', 'users', 'spend'] as const) {

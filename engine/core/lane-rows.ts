@@ -2,10 +2,13 @@
  * Packs rows for a partition into lane entries by their bytes: a lane entry that is larger than a slab could never leave,
  * and everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep their order.
  */
+
+import { packLetters } from './codes.js';
 import { changedRow, type FeedEntry, type FeedTopic } from './feed.js';
-import { levels } from './limit-names.js';
+import { Level, levels } from './limit-names.js';
 import { laneEntryBytesMax } from './limits.js';
 import type { LoadMessage } from './load-message.js';
+import { userSpendNumber } from './spend-key.js';
 
 /** Changes per lane entry, however short they are: a millisecond of the partition. */
 const changesMax = 200;
@@ -101,9 +104,15 @@ function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
   for (const row of users.values()) alone.set(row, ['users', row]);
   for (const row of spend.values()) alone.set(row, ['spend', row]);
   const together = (row: LoadedRow, card: number, user: number, account: number): readonly LoadedRow[] => {
-    const spent = [card * levels.length, user * levels.length + 1, account * levels.length + 2];
+    const accountRow = accounts.get(account);
+    const userSpend = accountRow === undefined ? 0 : userSpendNumber(user, packLetters(accountRow.currency));
+    const spent = [
+      card * levels.length + Level.card,
+      userSpend * levels.length + Level.user,
+      account * levels.length + Level.account,
+    ];
     const rows: LoadedRow[] = [
-      ['accounts', accounts.get(account)],
+      ['accounts', accountRow],
       ['users', users.get(user)],
       ...spent.map((key): LoadedRow => ['spend', spend.get(key)]),
       row,

@@ -83,6 +83,7 @@ export interface CardRow {
 
 export interface SpendEntity {
   readonly level: Level;
+  /** Of a user: with the currency, see userSpendNumber. */
   readonly number: number;
 }
 

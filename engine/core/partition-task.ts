@@ -87,6 +87,8 @@ export interface TailKeys {
   readonly accounts: readonly number[];
   readonly cards: readonly number[];
   readonly users: readonly number[];
+  /** Numbers of the users' spend rows. */
+  readonly userSpend: readonly number[];
   readonly chains: readonly string[];
   /** Of each record in the tail its id's hash, lower and upper half, or zeros; empty with one partition. */
   readonly idHashes: Uint32Array;

@@ -23,6 +23,7 @@ import { assert } from './invariant.js';
 import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
 import type { Request, TextSlice } from './request.js';
+import { userSpendNumber } from './spend-key.js';
 
 export const recordFixedBytes = 176;
 /** 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id: fits a u16 length. */
@@ -281,4 +282,17 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   outcome.olderSpendDay = view.getInt32(offset + O.olderSpendDay, true);
   outcome.olderSpendCountDelta = view.getInt32(offset + O.olderSpendCountDelta, true);
   outcome.olderSpendAmountDelta = view.getFloat64(offset + O.olderSpendAmountDelta, true);
+}
+
+/**
+ * The number under which the record's user spends in its account's currency. 0: there is no user, or the record is a
+ * refusal. That may name another currency, and moves no window and no transaction.
+ */
+export function readUserSpend(view: DataView, offset: number): number {
+  const user = view.getFloat64(offset + O.userNumber, true);
+  const flags = view.getUint16(offset + O.flags, true);
+  const isApproved = (flags & (RecordFlag.approved | RecordFlag.tombstone)) !== 0;
+  // A take-back is no approval, and follows one.
+  if (user === 0 || !(isApproved || followsChain(view, offset))) return 0;
+  return userSpendNumber(user, view.getUint16(offset + O.currency, true));
 }

@@ -1,7 +1,8 @@
 /**
- * What a card, a user and an account have spent in each calendar window: owned state. One row per entity holds the day
- * it was last touched and five sums; a later day resets the windows whose period ended. What is given back counts in
- * the window it was taken from, and only there.
+ * What a card, a user and an account have spent in each calendar window: owned state. An entity is a card, an account, or
+ * a user in one currency: spendNumber() gives its number. One row per entity holds the day it was last touched and five
+ * sums; a later day resets the windows whose period ended. What is given back counts in the window it was taken from, and
+ * only there.
  *
  * A row leaves memory only when Postgres has everything about it. From then on an entity whose row is not in memory may
  * have spent: isKnown() tells whether it is to be looked up.
@@ -9,8 +10,7 @@
 
 import { Departures } from './departures.js';
 import { hashNumber } from './hash.js';
-import type { Level } from './limit-names.js';
-import { windowCount } from './limit-names.js';
+import { Level, windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
 import type { WindowUse } from './partition-task.js';
 import { rowBuffer } from './row-buffer.js';
@@ -67,10 +67,12 @@ export class Spend {
 
   /**
    * Tells where the row of an entity stands that is about to be asked for: no need to look for it.
-   * @returns false when the row has left that place
+   * @returns false when the row in that place is another one
    */
   expect(level: Level, number: number, slot: number): boolean {
-    if (!this.departures.isEmpty && this.#index.key(slot) !== keyOf(level, number)) return false;
+    // A user's may be the row of another currency.
+    const mayDiffer = level === Level.user || !this.departures.isEmpty;
+    if (mayDiffer && this.#index.key(slot) !== keyOf(level, number)) return false;
     this.#remember(level, number, slot);
     return true;
   }

@@ -1,8 +1,9 @@
 /** Compares the engine's books with the obvious model's, to the last window. Throws what differs. */
-import { ChainStatus } from '../core/codes.js';
+import { ChainStatus, packLetters } from '../core/codes.js';
 import type { Books } from '../core/decide.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
-import { accountNumbers, accountOfCard, accountOfUser, cardNumbers, userNumbers } from './generator.js';
+import { spendNumber } from '../core/spend-key.js';
+import { accountNumbers, accountOfCard, cardNumbers, currencyOf, purses } from './generator.js';
 import type { Model } from './model.js';
 
 export function check(condition: boolean, what: string): asserts condition {
@@ -71,15 +72,16 @@ export function auditWindows(books: Books, model: Model, nowMs: number): void {
   const { accounts, spend } = books;
   const owners: ReadonlyArray<readonly [0 | 1 | 2, number, number]> = [
     ...cardNumbers.map((number) => [0, number, accountOfCard(number)] as const),
-    ...userNumbers.map((number) => [1, number, accountOfUser(number)] as const),
+    ...purses.map(([number, account]) => [1, number, account] as const),
     ...accountNumbers.map((number) => [2, number, number] as const),
   ];
   for (const [level, number, account] of owners) {
     const date = model.dayOf(account, nowMs);
     const day = accounts.zone(accounts.find(account)).dayOf(nowMs);
-    const slot = spend.find(level, number);
+    const currency = currencyOf(account);
+    const slot = spend.find(level, spendNumber(level, number, packLetters(currency)));
     for (const [window, name] of windowNames.entries()) {
-      const expected = model.spent(levelNames[level], number, name, date);
+      const expected = model.spent(levelNames[level], number, currency, name, date);
       compare(
         `spent by ${levelNames[level]} ${number}, ${name}`,
         slot < 0 ? [0, 0] : [spend.amount(slot, window, day), spend.count(slot, window, day)],

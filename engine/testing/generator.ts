@@ -62,14 +62,17 @@ export class Random {
   }
 }
 
-/** Who owns what in the generated world: [account, user] by card. Accounts 1 and 2 live in one time zone. */
+/**
+ * Who owns what in the generated world: [account, user] by card. Accounts 1 and 2 have one time zone and one currency; user 13
+ * has cards of two currencies.
+ */
 const owners = [
   [1, 11],
   [1, 11],
   [1, 12],
   [2, 12],
   [2, 13],
-  [3, 14],
+  [3, 13],
   [3, 14],
 ] as const;
 export const accountNumbers = [1, 2, 3];
@@ -78,10 +81,16 @@ export const cardNumbers = owners.map((_, index) => 101 + index);
 export function accountOfCard(number: number): number {
   return owners[number - 101]![0];
 }
-/** Of a user with cards of several accounts: one of them, for its time zone. */
-export function accountOfUser(number: number): number {
-  return owners.find(([, user]) => user === number)![0];
+export function currencyOf(account: number): string {
+  return account === 3 ? 'EUR' : 'USD';
 }
+/** Each user with each of their currencies; of several accounts in that currency, the first one. */
+export const purses: readonly (readonly [user: number, account: number])[] = userNumbers.flatMap((number) => {
+  const accounts = owners.filter(([, user]) => user === number).map(([account]) => account);
+  const isFirst = (account: number, index: number) =>
+    accounts.findIndex((other) => currencyOf(other) === currencyOf(account)) === index;
+  return accounts.filter(isFirst).map((account) => [number, account] as const);
+});
 
 const zones = ['Europe/Berlin', 'Europe/Berlin', 'America/New_York'];
 const mccs = [5411, 5812, 7011, 7512, 742];
@@ -136,13 +145,13 @@ export class Generator {
     this.nowMs = options.startMs;
   }
 
-  /** Three accounts, four users, seven cards: user 2 has cards of two accounts, account 1 has cards of two users. */
+  /** Three accounts, four users, seven cards: users 12 and 13 have cards of two accounts, account 1 has cards of two users. */
   setup(): Step[] {
     const { random } = this;
     for (const number of accountNumbers) {
       this.#accounts.push({
         number,
-        currency: number === 3 ? 'EUR' : 'USD',
+        currency: currencyOf(number),
         funds: random.below(60_000),
         timeZone: zones[number - 1]!,
         partialApproval: random.chance(0.5),

@@ -152,11 +152,17 @@ export class Model {
     return this.#transactions.filter((transaction) => transaction.account === account);
   }
 
-  /** What somebody has spent in the window that contains the local day. Never below zero, whatever was given back. */
-  spent(level: LevelName, number: number, window: WindowName, day: string): { amount: bigint; count: number } {
+  /** Spent in a currency in the window that contains the local day. Never below zero, whatever was given back. */
+  spent(
+    level: LevelName,
+    number: number,
+    currency: string,
+    window: WindowName,
+    day: string,
+  ): { amount: bigint; count: number } {
     let amount = 0n;
     let count = 0;
-    for (const entry of this.#spent.get(`${level} ${number}`) ?? []) {
+    for (const entry of this.#spent.get(`${level} ${number} ${currency}`) ?? []) {
       if (period(window, entry.day) !== period(window, day)) continue;
       amount = amount + entry.amount < 0n ? 0n : amount + entry.amount;
       count = Math.max(0, count + entry.count);
@@ -357,7 +363,7 @@ export class Model {
       const [number, limits] = owners[level];
       for (const window of windowNames) {
         const limit: WindowLimit | undefined = limits?.[window];
-        const spent = this.spent(level, number, window, day);
+        const spent = this.spent(level, number, this.#accounts.get(card.account)!.currency, window, day);
         if (limit?.amount !== undefined && spent.amount + amount > BigInt(limit.amount)) {
           return `${level}.${window}.amount`;
         }
@@ -555,7 +561,9 @@ export class Model {
   }
 
   #spend(card: CardConfig, day: string, amount: bigint, count: number): void {
-    for (const key of [`card ${card.number}`, `user ${card.user}`, `account ${card.account}`]) {
+    const { currency } = this.#accounts.get(card.account)!;
+    for (const owner of [`card ${card.number}`, `user ${card.user}`, `account ${card.account}`]) {
+      const key = `${owner} ${currency}`;
       const entries = this.#spent.get(key) ?? [];
       entries.push({ day, amount, count });
       this.#spent.set(key, entries);

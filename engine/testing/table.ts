@@ -13,6 +13,7 @@
  *   expire a1                                  -> nothing
  *   chain a1                                   -> open 1250/0 refunded=0
  *   used card C daily                          -> 1250/1
+ *   used user U daily JPY                      -> 1250/1    in dollars where no currency is named
  *
  * An answer is: reason (with its detail in brackets), DE39, approved amount, then available/held/posted of the account
  * after it. A limit is amount, /count or amount/count. Names become numbers by order of appearance. # starts a comment.
@@ -109,7 +110,7 @@ class Runner {
       case 'chain':
         return this.#chain(words[0]!);
       case 'used':
-        return this.#used(words[0]!, words[1]!, words[2]!);
+        return this.#used(words[0]!, words[1]!, words[2]!, words[3] ?? 'USD');
       default:
         return this.#message(name, words);
     }
@@ -214,13 +215,19 @@ class Runner {
     return `${status} ${chains.held(slot)}/${chains.posted(slot)} refunded=${chains.refunded(slot)}`;
   }
 
-  #used(levelName: string, name: string, windowName: string): string {
+  #used(levelName: string, name: string, windowName: string, currency: string): string {
     const level = levelNames.indexOf(levelName as (typeof levelNames)[number]) as 0 | 1 | 2;
     const window = windowNames.indexOf(windowName as (typeof windowNames)[number]);
     const { accounts, users, cards } = this.#names;
     const number = level === 0 ? cards.get(name)!.number : level === 1 ? users.get(name)! : accounts.get(name)!.number;
     const zone = level === 2 ? accounts.get(name)!.zone : [...accounts.values()][0]!.zone;
-    const { amount, count } = this.#world.spent(level, number, window, zoneNamed(zone).dayOf(this.#world.nowMs));
+    const { amount, count } = this.#world.spent(
+      level,
+      number,
+      currency,
+      window,
+      zoneNamed(zone).dayOf(this.#world.nowMs),
+    );
     return `${amount}/${count}`;
   }
 }

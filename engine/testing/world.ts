@@ -25,6 +25,7 @@ import { Reason, reasonEntry } from '../core/reasons.js';
 import { Request, type TextSlice } from '../core/request.js';
 import { compileRules, type Limits } from '../core/rules.js';
 import { Spend } from '../core/spend.js';
+import { spendNumber } from '../core/spend-key.js';
 import { Users } from '../core/users.js';
 
 export type TypeName = (typeof messageTypeNames)[number];
@@ -275,10 +276,16 @@ export class World {
     return this.books.chains.find(bytes, 0, bytes.length);
   }
 
-  /** Amount and count of a spend window as of today, of card, user or account number. */
-  spent(level: Level, number: number, window: number, day: number): { amount: number; count: number } {
+  /** Amount and count of a spend window as of today, of card, user or account number; of a user in that currency. */
+  spent(
+    level: Level,
+    number: number,
+    currency: string,
+    window: number,
+    day: number,
+  ): { amount: number; count: number } {
     const { spend } = this.books;
-    const slot = spend.find(level, number);
+    const slot = spend.find(level, spendNumber(level, number, packLetters(currency)));
     if (slot < 0) return { amount: 0, count: 0 };
     return { amount: spend.amount(slot, window, day), count: spend.count(slot, window, day) };
   }

@@ -3,16 +3,17 @@
  * Partition on a real journal in memory, sends again what was missing, and can pull the plug: the machine forgets all
  * that was not synced, the journal is replayed, and the traffic goes on.
  */
-import { ChainStatus, MessageType, messageTypeNames, Protocol } from '../../engine/core/codes.js';
+import { ChainStatus, MessageType, messageTypeNames, Protocol, packLetters } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, SpendRow, UserRow } from '../../engine/core/load-message.js';
 import type { AccountBooks } from '../../engine/core/partition-task.js';
-import { RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../../engine/core/record.js';
+import { RecordFlag, RecordOffset, readRecordRoot, readUserSpend, recordFixedBytes } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
 import { Spend } from '../../engine/core/spend.js';
+import { spendNumber } from '../../engine/core/spend-key.js';
 import type { Step } from '../../engine/testing/generator.js';
 import { accountName, isCommand, type Message } from '../../engine/testing/world.js';
 import { needsAmount } from '../../engine/wire/native-slow.js';
@@ -58,6 +59,13 @@ export interface Cramped {
   readonly spendRows: number;
   /** Whether a load that was read earlier comes (again) only now. */
   readonly isDelayed: () => boolean;
+}
+
+/** Whose spending counts; without a card where only the user's is looked for. */
+interface Spender {
+  readonly cardNumber?: number;
+  readonly userNumber: number;
+  readonly accountNumber: number;
 }
 
 /** A message that lacks something after so many loads is refused. */
@@ -207,9 +215,19 @@ export class PartitionHost {
   #entities(): (readonly [Level, number])[] {
     return [
       ...[...this.#cards.values()].map(({ number }) => [Level.card, number] as const),
-      ...[...this.#users.keys()].map((number) => [Level.user, number] as const),
+      ...this.#purses().map((number) => [Level.user, number] as const),
       ...[...this.#accounts.keys()].map((number) => [Level.account, number] as const),
     ];
+  }
+
+  /** Under which numbers users spend: once for each currency. */
+  #purses(): number[] {
+    return [...new Set([...this.#cards.values()].map((card) => this.#spendNumber(Level.user, card)))];
+  }
+
+  #spendNumber(level: Level, { cardNumber = 0, userNumber, accountNumber }: Spender): number {
+    const { currency } = this.#accounts.get(accountNumber)!;
+    return spendNumber(level, [cardNumber, userNumber, accountNumber][level]!, packLetters(currency));
   }
 
   /** The same, so late that nothing can be taken back any more: anything may leave memory. */
@@ -267,7 +285,8 @@ export class PartitionHost {
   #restoreCramped(partition: Partition): Partition {
     const { options, progress } = this.#fixture;
     const root = { start: 0, end: 0 };
-    const touched = { accounts: new Set<number>(), users: new Set<number>(), cards: new Set<number>() };
+    const numbers = () => new Set<number>();
+    const touched = { accounts: numbers(), users: numbers(), userSpend: numbers(), cards: numbers() };
     const chains = new Set<string>();
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) => {
       const idLength = view.getUint16(offset + RecordOffset.idLength, true);
@@ -283,6 +302,7 @@ export class PartitionHost {
       touched.accounts.add(view.getFloat64(offset + RecordOffset.accountNumber, true));
       touched.cards.add(view.getFloat64(offset + RecordOffset.cardNumber, true));
       touched.users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
+      touched.userSpend.add(readUserSpend(view, offset));
       const type = view.getUint8(offset + RecordOffset.type);
       const opensChain = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensChain) !== 0;
       if (
@@ -299,7 +319,7 @@ export class PartitionHost {
       users: [...touched.users].flatMap((number) => this.#users.get(number) ?? []),
       spend: [
         ...[...touched.cards].map((number) => [Level.card, number] as const),
-        ...[...touched.users].map((number) => [Level.user, number] as const),
+        ...[...touched.userSpend].map((number) => [Level.user, number] as const),
         ...[...touched.accounts].map((number) => [Level.account, number] as const),
       ].flatMap(([level, number]) => this.#settledSpend.get(`${level} ${number}`) ?? []),
       chains: [...chains].flatMap((id) => this.#settled.get(id) ?? []),
@@ -458,21 +478,22 @@ export class PartitionHost {
     if (status === EntryStatus.needOriginal) {
       const chain = this.#settledChain(status, asked)?.chains?.[0];
       if (chain === undefined) return null;
-      return { ...this.#booksOf([chain.cardNumber], [chain.userNumber], [chain.accountNumber]), chains: [chain] };
+      return { ...this.#booksOf(chain), chains: [chain] };
     }
     const card = status === EntryStatus.needCard ? this.#cards.get(asked) : undefined;
     if (card === undefined) return null;
-    return { ...this.#booksOf([card.number], [card.userNumber], [card.accountNumber]), cards: [card] };
+    return { ...this.#booksOf({ ...card, cardNumber: card.number }), cards: [card] };
   }
 
-  #booksOf(cards: readonly number[], users: readonly number[], accounts: readonly number[]): LoadMessage {
-    const entities = levels.flatMap((level) =>
-      [cards, users, accounts][level]!.map((number) => ({ level, number, key: `${level} ${number}` })),
-    );
+  #booksOf(spender: Spender): LoadMessage {
+    const entities = levels.map((level) => {
+      const number = this.#spendNumber(level, spender);
+      return { level, number, key: `${level} ${number}` };
+    });
     return {
       settled: this.#shipped,
-      accounts: accounts.map((number) => this.#accounts.get(number)!),
-      users: users.map((number) => this.#users.get(number)!),
+      accounts: [this.#accounts.get(spender.accountNumber)!],
+      users: [this.#users.get(spender.userNumber)!],
       spend: entities.flatMap(({ key }) => this.#settledSpend.get(key) ?? []),
       unspent: entities.filter(({ key }) => !this.#settledSpend.has(key)),
     };

@@ -39,6 +39,8 @@ export interface RecordSketch {
   readonly merchantId?: string;
   readonly merchantName?: string;
   readonly mcc?: number;
+  /** Of question and answer. */
+  readonly currency?: string;
 }
 
 export interface WrittenRecords {
@@ -68,7 +70,7 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
     const root = { start: 0, end: 0 };
     request.type = sketch.type ?? MessageType.authorization;
     request.amountMinor = sketch.amount ?? -1;
-    request.currency = packLetters('USD');
+    request.currency = packLetters(sketch.currency ?? 'USD');
     request.country = packLetters('US');
     request.mcc = sketch.mcc ?? 5411;
     request.channel = 1;
@@ -83,7 +85,7 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
     outcome.reason = sketch.reason ?? (outcome.approved ? Reason.approved : Reason.insufficientFunds);
     outcome.detail = sketch.detail ?? 0;
     outcome.chainStatus = sketch.status ?? (outcome.approved ? ChainStatus.open : ChainStatus.declined);
-    outcome.currency = packLetters('USD');
+    outcome.currency = request.currency;
     outcome.amountMinor = sketch.answerAmount ?? sketch.amount ?? 0;
     outcome.approvedAmountMinor = sketch.approvedAmount ?? (outcome.approved ? outcome.amountMinor : 0);
     outcome.heldDelta = sketch.held ?? 0;
