@@ -60,6 +60,8 @@ const warmUpDelayMs = 250;
 /** How long a start waits for a predecessor that is stopping. */
 const lockWaitMs = 10_000;
 const lockPollMs = 100;
+/** How much longer the lease lasts than the feed's limit: twice the longest time between two renewals, which are of both. */
+const staleBeforeLapseMsMax = 2000;
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
@@ -89,7 +91,8 @@ export async function startEngine(
   const lease = randomUUID();
   const writer = new WriterLease({
     databaseUrl,
-    leaseMs: Math.max(config.leaseMs, staleMsMax),
+    // Behind the feed's limit: while this engine declines because the feed is stale, it is still the writer.
+    leaseMs: Math.max(config.leaseMs, staleMsMax + Math.min(staleBeforeLapseMsMax, staleMsMax / 4)),
     holder: lease,
     authUrl: `http://${config.host}:${config.authPort}`,
     opsUrl: `http://${config.opsHost}:${config.opsPort}`,

@@ -532,7 +532,9 @@ t.test('the ops port says how the engine is', async (t) => {
     'marqeta',
     'memory',
     'mongodb',
+    'profiles',
     'redis',
+    'settling',
   ]);
   for (const [name, component] of Object.entries<{ status: string; detail: string }>(report.components)) {
     t.match(component.status, /^(healthy|unhealthy|disabled)$/, name);

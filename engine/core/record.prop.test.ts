@@ -83,9 +83,10 @@ const owner = fc.record({
   profileVersion: fc.integer({ min: 0, max: 0xffff_ffff }),
 });
 
-/** Fields of a request that are neither slices nor its source. */
+/** Fields of a request that are neither slices nor its source, but the count of what no record keeps. */
 function plainOf(request: Request): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(request).filter(([, value]) => typeof value !== 'object'));
+  const { unknownFields: _, ...kept } = request;
+  return Object.fromEntries(Object.entries(kept).filter(([, value]) => typeof value !== 'object'));
 }
 
 function textOf(source: Uint8Array, slice: TextSlice): string {

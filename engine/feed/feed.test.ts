@@ -79,6 +79,9 @@ t.test('expiry, time zone and partial approval are followed; the name decides no
     return answerOf(await engine.client.native({ ...question, partialAllowed: true }));
   };
   await sql`update accounts set partial_approval = false where public_id = 'acct_000006'`;
+  // Changes come into force in their order. A question that was asked too early would take the whole balance.
+  await sql`update cards set status = 'frozen' where token = ${card}`;
+  await says(engine, card, 'card_inactive');
   await until('nothing is approved in part', async () => (await askForTooMuch()).reason === 'insufficient_funds');
   await sql`update accounts set partial_approval = true where public_id = 'acct_000006'`;
   await until('a part is approved', async () => (await askForTooMuch()).approvedAmount === 100_000);
