@@ -318,7 +318,10 @@ t.test(
     // The last renewal was sent up to two thirds of a second before the cut.
     t.ok(decidedMs > 3000, `decided for ${Math.round(decidedMs)} ms`);
     t.equal((await opsGet(first, '/readyz')).status, 503);
-    t.match((await opsGet(first, '/health')).text, /the lease of the ledger has lapsed/);
+    // A little after the feed's limit.
+    await until('the lease has lapsed as well', async () =>
+      /the lease of the ledger has lapsed/.test((await opsGet(first, '/health')).text),
+    );
     proxy.heal();
     await until('it approves again', () => approves(first), 30_000);
     t.ok(one.isAlive);
