@@ -72,7 +72,7 @@ export async function loadAccounts(
     select ${settledOf(sql, partition)}, json_build_object('number', a.id, 'publicId', a.public_id, 'version', a.version, 'status', a.status,
       'currency', a.currency, 'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits,
       'funds', a.funds, 'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key) as json
-    from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+    from engine_accounts a left join limits l on l.level = 2 and l.entity_id = a.id
     where a.public_id = any(${publicIds as string[]})`;
   const owners = new Map<string, number>();
   const accounts: AccountRow[] = [];
@@ -159,7 +159,7 @@ export async function loadBooks(
       (select json_agg(json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
           'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
           'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key))
-        from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+        from engine_accounts a left join limits l on l.level = 2 and l.entity_id = a.id
         where a.id = any(${accountNumbers}::bigint[])) as accounts,
       (select json_agg(json_build_object('number', u.id, 'version', u.version, 'status', u.status, 'limits', l.limits))
         from users u left join limits l on l.level = 1 and l.entity_id = u.id
@@ -200,7 +200,7 @@ export async function accountSummaries(
   return sql<AccountSummary[]>`
     select public_id as "publicId", id::float8 as number, owner_key::float8 as "ownerKey", currency, funds::float8,
       available::float8, held::float8, posted::float8
-    from accounts where public_id = any(${publicIds as string[]})`;
+    from engine_accounts where public_id = any(${publicIds as string[]})`;
 }
 
 /** Internal numbers; null where nobody asks. */

@@ -247,7 +247,7 @@ export class Database {
         'ownerKey', a.owner_key,
         'spend', json_build_array(${spendJson(sql, 'sc')}, ${spendJson(sql, 'su')}, ${spendJson(sql, 'sa')})) as json
       from cards c
-      join accounts a on a.id = c.account_id
+      join engine_accounts a on a.id = c.account_id
       join users u on u.id = c.user_id
       left join limits lc on lc.level = 0 and lc.entity_id = c.id
       left join limits lu on lu.level = 1 and lu.entity_id = u.id
@@ -320,7 +320,8 @@ export class Database {
       select distinct on (id) id, sequence::float8 as sequence, encode(record, 'base64') as record
       from (
         select request_id as id, sequence, record from transaction_events
-        where request_id = any(${ids as string[]}) and partition = ${partition}
+        -- By the id's index alone: without statistics the planner would read the partition's whole primary key as well.
+        where request_id = any(${ids as string[]}) and partition + 0 = ${partition}
         union all
         select a.id, q.sequence, q.record from unnest(${ids as string[]}::text[]) a (id)
         join quarantined_records q on q.partition = ${partition} and q.request = name_key(a.id)) known
@@ -505,7 +506,7 @@ async function accountRows(sql: postgres.Sql, numbers: readonly number[]): Promi
     select json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
       'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
       'held', a.held, 'posted', a.posted) as json
-    from accounts a left join limits l on l.level = 2 and l.entity_id = a.id
+    from engine_accounts a left join limits l on l.level = 2 and l.entity_id = a.id
     where a.id = any(${numbers as number[]}::bigint[])`;
   return rows.map(({ json }) => ({ ...json, status: statusNamed(json.status) }));
 }
@@ -560,7 +561,7 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
     indirect as (
       select asked_id, name from (
         select distinct on (a.asked_id) a.asked_id, e.transaction_id as name, e.approved
-        from asked a join transaction_events e on e.request_id = a.asked_id and e.partition = ${partition}
+        from asked a join transaction_events e on e.request_id = a.asked_id and e.partition + 0 = ${partition}
         where a.asked_id not in (select asked_id from direct)
         order by a.asked_id, e.sequence desc) newest
       -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.

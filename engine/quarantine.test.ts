@@ -78,3 +78,33 @@ t.test('a record that Postgres refuses stops nothing, survives a restart, and is
   t.same({ ...row }, { status: 2, held: 0, posted: 90 });
   await until('health is well again', async () => (await settling()).status === 'healthy');
 });
+
+t.test('money that even the account refuses is counted after a restart, until the record is retried', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '2000' } });
+  const { sql, client, place } = engine;
+  await sql`alter table accounts add constraint no_spending check (available >= 500)`;
+  const ask = async (id: string, amount: number) =>
+    answerOf(await client.native({ id, type: 'authorization', card: 'card_000001_1', amount, currency: 'USD' }));
+  t.match(await ask('refused', 600), { approved: true, available: 400 });
+  await until(
+    'it is quarantined',
+    async () => (await sql`select from quarantined_records where not books_kept`).length === 1,
+  );
+  await engine.restart();
+  t.match(await engineBooks(place, 'acct_000001'), { funds: 1000, held: 600, available: 400 });
+  t.match(await ask('too much', 600), { approved: false, reason: 'insufficient_funds', available: 400 });
+  t.match(await ask('enough', 300), { approved: true, available: 100 });
+  await sql`alter table accounts drop constraint no_spending`;
+  const retry = spawnSync(
+    process.execPath,
+    [new URL('../deploy/quarantine.js', import.meta.url).pathname, 'retry', 'all'],
+    { env: { ...process.env, DATABASE_URL: place.databaseUrl }, encoding: 'utf8' },
+  );
+  t.equal(retry.status, 0, retry.stderr);
+  await until('Postgres has what the engine has', async () => {
+    const [row] = await sql`select held::integer, available::integer from accounts`;
+    return row!['held'] === 900 && row!['available'] === 100;
+  });
+  t.match(await engineBooks(place, 'acct_000001'), { held: 900, available: 100 });
+  t.same((await auditBooks(sql)).findings, []);
+});

@@ -109,7 +109,7 @@ export class WriterLease {
           this.#sql = this.#connect();
           sql.end({ timeout: 0 }).catch(() => undefined);
         }
-        reject(new Error(`no answer within ${deadlineMs} ms`));
+        reject(new Error(`no answer within ${Math.round(deadlineMs)} ms`));
       }, deadlineMs);
     });
     try {
