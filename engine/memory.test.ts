@@ -95,8 +95,10 @@ for (const { variable, store } of [
     const refused = replies.filter(({ status }) => status === 503);
     t.ok(refused.length >= count - rows, `${refused.length} refused`);
     t.ok(refused.length < count, 'what there was room for was decided');
-    t.same([...new Set(refused.map((reply) => answerOf(reply).reason))], ['overloaded']);
-    t.ok((await metric(engine.place, 'messages_without_room')) >= refused.length);
+    // On a busy machine some reach their deadline in a lookup, before they ask for room.
+    const causes = refused.map((reply) => answerOf(reply).reason).filter((reason) => reason !== 'system_error');
+    t.same([...new Set(causes)], ['overloaded']);
+    t.ok((await metric(engine.place, 'messages_without_room')) >= causes.length);
     await until('health names it', async () => (await health()).components.memory.status === 'unhealthy');
     const { status, components } = await health();
     t.equal(status, 'degraded');
