@@ -249,7 +249,7 @@ t.test('too many failures close an account to its guesser and to no other addres
   t.equal((await login(person.password, '10.0.0.9')).status, 200, 'but not for networks that the owner has used');
 });
 
-t.test('parallel guesses from one network count, and lock nobody else out', async (t) => {
+t.test('parallel guesses from one network count, and lock no other network out', async (t) => {
   const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
   await register(api);
   const login = (password: string, from: string) =>

@@ -14,7 +14,7 @@ t.setTimeout(240_000);
 
 const quiet = { info: () => undefined, warn: () => undefined };
 const cardsOfOne = 600;
-/** Far longer than anything here takes: what is told in time is what the tests are about. */
+/** Far longer than anything here takes: the tests are about results, not about times. */
 const patientMs = 60_000;
 const other = 'card_000002_1';
 const triesMax = 10;
@@ -65,7 +65,7 @@ const sample = [1, 2, 99, 100, 101, 200, 299, 300, 450, 599, 600].map(token);
 
 for (const withRedis of [false, true]) {
   const way = withRedis ? 'Redis' : 'Postgres alone';
-  t.test(`600 cards at every maximum are frozen at once, and nobody else notices (${way})`, async (t) => {
+  t.test(`600 cards at every maximum are frozen at once, and no other tenant waits (${way})`, async (t) => {
     const { engine, feed, ask, versionOf, health } = await stage(t, withRedis);
     const { sql, place } = engine;
     await sql`
