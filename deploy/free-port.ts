@@ -1,4 +1,5 @@
 /** TCP ports of this machine. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /** Whether nothing listens on `port` of 127.0.0.1 right now. */
@@ -15,16 +16,25 @@ export function listenError(port: number, host: string): Promise<string> {
   });
 }
 
-/** A port of 127.0.0.1 that the system considers free. */
-export function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    // Somebody who still looks for an earlier owner of the port must not keep it open.
-    const server = createServer((socket) => socket.destroy());
-    server.once('error', reject);
-    server.listen({ port: 0, host: '127.0.0.1' }, () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') return reject(new Error('no port'));
-      server.close(() => resolve(address.port));
-    });
-  });
+/**
+ * Below 32768, where Linux takes the near ends of outgoing connections from: a server that is started again must not find
+ * its port taken by one of them.
+ */
+const portMin = 10_000;
+const portMax = 32_000;
+/** So many ports in use one after the other mean that this machine has other troubles. */
+const portsTriedMax = 200;
+const found = new Set<number>();
+
+/**
+ * A port of 127.0.0.1 that nothing listens on, and that this process has not found before. Throws when there is none.
+ */
+export async function findFreePort(): Promise<number> {
+  for (let tries = 0; tries < portsTriedMax; tries++) {
+    const port = randomInt(portMin, portMax);
+    if (found.has(port) || !(await isPortFree(port))) continue;
+    found.add(port);
+    return port;
+  }
+  throw new Error(`no free port of 127.0.0.1 among ${portsTriedMax} between ${portMin} and ${portMax}`);
 }
