@@ -1,5 +1,5 @@
 /**
- * What the front asks of Postgres, and the only importer of its driver here: loading what a partition misses, restoring
+ * What the front asks of Postgres: loading what a partition misses, restoring
  * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in one
  * statement).
  */

@@ -3,7 +3,7 @@
  * arrivals fill a third; batches grow by themselves under load. A slab that comes back is decided; its answers go out,
  * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
  *
- * Deadlines (law 7): a request that waits too long is answered 503 when its deadline passes; if the worker approved it
+ * Deadlines: a request that waits too long is answered 503 when its deadline passes; if the worker approved it
  * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
  * message of that id is looked at, and then answered.
  */

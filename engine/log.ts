@@ -1,5 +1,5 @@
 /**
- * Structured logs, and the only importer of pino. Everything that goes out passes the card-data mask once more: a card
+ * Structured logs of the engine. Everything that goes out passes the card-data mask once more: a card
  * number in an error message or a field name we forgot must not reach a disk.
  */
 import { type Logger, pino } from 'pino';

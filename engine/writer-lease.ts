@@ -5,7 +5,7 @@
  * last renewal was sent (feed/lease.ts measures that). The database stamps the renewal later than that moment, and lets
  * another engine take the lease only `leaseMs` and a margin after the stamp. The margin covers clocks that differ in speed.
  *
- * How long. With a local journal law 6 decides: a known card is decided with Postgres away until the feed is stale, so the
+ * How long. A known card is decided with Postgres away until the feed is stale, so with a local journal the
  * lease lasts as long as that (FEED_STALE_MS_MAX) and never less than LEASE_MS. A successor on another journal waits that
  * long for a holder that did not release. A successor on the same journal does not wait: it has that journal's lock, so the
  * holder that wrote its lease into the lock file is gone.

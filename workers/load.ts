@@ -36,8 +36,8 @@ function slotOf(cards: Cards, token: Uint8Array): number {
 }
 
 /**
- * Takes over what changed, where it is in memory and older. What is not in memory is read when it is needed, and the
- * front sees to it that nobody reads it as it was before (Loader.changed).
+ * Takes over what changed, where it is in memory and older. What is not in memory is read when a message needs it;
+ * LoadGuard.changed makes the front read a row again that changed while a lookup of it was on its way.
  */
 export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): void {
   const { accounts, users } = books;

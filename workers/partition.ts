@@ -1,8 +1,8 @@
 /**
  * A partition: the only writer of its accounts. It takes one slab after another, decides every message in it in arrival
- * order against memory alone, appends one frame to its journal, syncs once, and leaves the answers in the slab. It reads
- * no clock (the front stamps arrival and sealing), opens no socket, sets no timer: its thread sleeps in Atomics.wait
- * between batches.
+ * order against memory alone, hands the records to its journal, and leaves the answers in the slab. The syncer thread
+ * makes the records durable; the front sends the answers after that. The partition reads no clock (the front stamps
+ * arrival and sealing), opens no socket, sets no timer: its thread sleeps in Atomics.wait between batches.
  *
  * What is missing from memory is named in the answer; the front has it loaded and sends the message again, behind a
  * `load` entry. Nothing here waits.

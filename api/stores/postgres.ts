@@ -1,5 +1,5 @@
 /**
- * The pool of Postgres connections, and the only importer of the driver in the API. Stores run every query through
+ * The pool of Postgres connections that the stores of the API use. They run every query through
  * `run`, which gives it a name, a bounded wait for a connection, a deadline, and a warning when it is slow. Never use
  * `sql.begin` for what must not be half done: one statement is atomic, the driver's transactions are not after a lost
  * connection (its issue 1216).

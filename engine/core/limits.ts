@@ -4,7 +4,7 @@
 import { assert } from './invariant.js';
 import { recordBytesMax } from './record.js';
 
-/** Largest body on the authorization port: Marqeta's largest requests are a few KiB; 64 KiB is interface.md's 413. */
+/** Largest body on the authorization port; a larger one is answered 413. Marqeta's largest requests are a few KiB. */
 export const bodyBytesMax = 64 * 1024;
 
 /** Largest answer body: ids of 64 characters at 4 bytes each, escaped at worst, twice, plus 400 bytes of fixed text. */

@@ -1,25 +1,26 @@
 /**
- * How far each partition has come: one small block of shared memory, written by the partition's worker and by the
- * shipper, read by both and by the front (metrics, lag, health). Not a queue and not a lock: numbers only.
+ * How far each partition has come: one small block of shared memory, written by the partition's worker, its syncer, the
+ * shipper and the front, and read by all of them (metrics, lag, health). Not a queue and not a lock: numbers only.
  *
- * Ordering. Every number has one writer.
- * - durableSequence: stored by the worker after fdatasync returned. Whoever loads n may read the journal files up to
- *   record n: the bytes, and the segment's name, were written before the store (Atomics are sequentially consistent,
- *   and the page cache is one for all threads). -1 means that the journal is not open yet, so nothing may be read.
- * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. Whoever finds a
- *   segment gone therefore also finds a shippedSequence at or past its end.
+ * Ordering. Every number has one writer at a time.
+ * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when recovery
+ *   has made the whole journal durable. A thread that loads n may read the journal files up to record n: the bytes, and
+ *   the segment's name, were written before the store (Atomics are sequentially consistent, and the page cache is one
+ *   for all threads). -1 means that the journal is not open yet, so nothing may be read.
+ * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
+ *   a segment gone therefore also finds a shippedSequence at or past its end.
  * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
  *   more, so its chain may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to ship, never a decision about money.
  *
  *   block 0                              one block of 320 bytes per partition
- *   0 i32 requests in flight (front)      0 i64 durableSequence             (worker, own cache line), and beside it
+ *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
  *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
  *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
  *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
  *                                           failed settles, segments, spares (shipper, own cache line)
- *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (worker)
+ *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (syncer)
  */
 import { assert } from './invariant.js';
 
@@ -75,7 +76,7 @@ export class PartitionProgress {
     return Number(Atomics.load(this.#sequences, i64.durable));
   }
 
-  /** Worker only, after fdatasync (or after recovery made the whole journal durable). */
+  /** The syncer after fdatasync; the worker once, after recovery made the whole journal durable. */
   publishDurable(sequence: number): void {
     Atomics.store(this.#sequences, i64.durable, BigInt(sequence));
   }

@@ -18,7 +18,7 @@ export const EntryKind = {
   native: 1,
   marqeta: 2,
   ledger: 3,
-  /** JSON from the loader: cards, chains and records that were missing. */
+  /** JSON from the front: cards, chains and records that were missing, or changes that the feed brought. */
   load: 16,
   /** An approval missed its deadline: it is taken back. The bytes are its location, an f64. */
   late: 17,

@@ -1,6 +1,6 @@
 /**
  * The engine's end of the feed: keeps cards, users and accounts in memory as the database has them, says how far changes
- * are in force here, and knows when it can no longer vouch for that (law 6: then nothing is approved).
+ * are in force here, and knows when it can no longer vouch for that (then nothing is approved).
  *
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row

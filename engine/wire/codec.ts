@@ -1,6 +1,6 @@
 /**
- * What every protocol gives the engine. A protocol is one file: it reads request bytes in place, writes answer bytes,
- * and maps the table of reasons to its own words and HTTP status.
+ * What every protocol gives the engine: a reader of request bytes in place, a writer of answer bytes, and a map from the
+ * table of reasons to its own words and HTTP status.
  */
 import type { Protocol } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';

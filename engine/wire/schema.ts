@@ -1,5 +1,5 @@
 /**
- * The only importer of ajv: compiles a JSON schema into a check that answers with our FieldError. One description per
+ * Compiles a JSON schema into a check that answers with our FieldError. One description per
  * field says what would be right, so that a sender reads the rule and never sees its own value (a card number, perhaps)
  * come back.
  */
