@@ -94,7 +94,7 @@ async function startApi(dataDir: string, databaseUrl: string): Promise<ApiStack[
       PAN_KEY: randomBytes(16).toString('hex'),
       // What is late is measured, not refused.
       EVENT_LOOP_DELAY_MS: '600000',
-      // One address asks for everybody here.
+      // All requests come from one address here.
       RATE_LIMIT_PER_10_SECONDS: '100000000',
     },
     logFile: join(dataDir, 'api.log'),

@@ -15,10 +15,10 @@ const answer = {
   additionalProperties: false,
 } as const;
 
-app.get('/bare', { schema: { response: { 200: answer } } }, async () => ({ id: 'usr_1', name: 'Somebody' }));
+app.get('/bare', { schema: { response: { 200: answer } } }, async () => ({ id: 'usr_1', name: 'Ada Example' }));
 await app.listen({ host: '127.0.0.1', port: Number(BARE_PORT ?? 0) });
 console.log('listening');
 
-// stdin is a pipe that closes with whoever started us: nothing is left running.
+// stdin is a pipe that closes with the process that started this one: nothing is left running.
 process.stdin.resume().once('end', () => process.exit(0));
 process.once('SIGTERM', () => process.exit(0));

@@ -208,7 +208,7 @@ class Stage {
         if (this.#frames.length < framesMax && (readFrame(bytes)?.entries.length ?? 0) > 0) this.#frames.push(bytes);
       },
     });
-    await until('frames are heard', () => isListening);
+    await until('frames arrive', () => isListening);
     await until('the relay leads', async () =>
       (await (await fetch(`${this.#api.url}/metrics`)).text()).includes('feed_relay_leader 1'),
     );

@@ -1,7 +1,7 @@
 /**
  * Authorizations that were decided and settled before: what an engine has behind it that has run for a while, without the
  * hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees), and the
- * journal begins anew behind them, with the ids that their segments would have left behind. Only while no engine runs.
+ * journal begins again behind them, with the ids that their segments would have left behind. Only while no engine runs.
  *
  * All are approved authorizations with open holds, 10,000 of them a second up to now: that many holds, ids and messages
  * is the most that as many authorizations can leave behind. Their records are one record with their ids and cards in it;

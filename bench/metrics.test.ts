@@ -13,7 +13,7 @@ journal_sync_seconds_sum{partition="0"} ${all / 1000}
 journal_sync_seconds_count{partition="0"} ${all}
 `);
 
-t.test('tells what happened between two readings, over all partitions', async (t) => {
+t.test('computes what happened between two readings, over all partitions', async (t) => {
   const before = reading(10, 5, 10);
   const after = reading(110, 55, 110);
   t.equal(counterDelta(before, after, 'journal_records_total'), 200);

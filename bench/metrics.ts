@@ -1,5 +1,5 @@
 /**
- * Reads Prometheus text and tells what happened between two readings. Series that differ only in labels (partitions)
+ * Reads Prometheus text and computes what happened between two readings. Series that differ only in labels (partitions)
  * are added up. Just enough for the benchmarks: counters and histograms.
  */
 

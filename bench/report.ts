@@ -43,7 +43,7 @@ const speedColumns: readonly Column[] = [
   { title: 'max ms', digits: 2, value: (round, server) => round[server].load.latency.maxMs },
 ];
 
-/** What only the engine tells of itself. */
+/** What only the engine reports of itself. */
 function ofJournal(pick: (use: EngineUse) => number | null): Column['value'] {
   return (round, server) => (server === 'engine' ? pick(round.engine.journal) : null);
 }

@@ -38,8 +38,8 @@ export interface FrameTarget {
 
 /**
  * Seals the frame, writes it, syncs it, and says that it is durable.
- * @returns the CRC of its header, the chain of the next one. Throws what the storage throws: then nobody knows what is
- * on the disk, and nothing may follow.
+ * @returns the CRC of its header, the chain of the next one. Throws what the storage throws: then the content of
+ * the disk is unknown, and nothing may follow.
  */
 export function writeFrame(
   target: FrameTarget,
@@ -65,7 +65,7 @@ export function writeFrame(
     epoch,
   );
   const frameBytes = frameBytesFor(recordsEnd - frameHeaderBytes);
-  // The point of no return: from here the frame may be on disk, whatever we are told.
+  // The point of no return: from here the frame may be on disk, whatever the storage reports.
   storage.pwrite(file, bytes, frameBytes, offset);
   const syncedAtMs = nowMs();
   storage.fdatasync(file);

@@ -122,10 +122,10 @@ t.test('all ids get into the table, the newest first, and until then each is sai
   const seen = new Seen(64);
   const all = hashesOf(1, 50);
   for (let index = 0; index < 50; index++) t.ok(ids.mayHold(all[index * 2]!), `id-${index + 1}`);
-  const strangers = hashesOf(1_000_000, 1000);
+  const unknown = hashesOf(1_000_000, 1000);
   let possible = 0;
-  for (let index = 0; index < 1000; index++) if (ids.mayHold(strangers[index * 2]!)) possible++;
-  t.ok(possible < 10, `${possible} of 1000 strangers have to be looked up`);
+  for (let index = 0; index < 1000; index++) if (ids.mayHold(unknown[index * 2]!)) possible++;
+  t.ok(possible < 10, `${possible} of 1000 unknown ids need a lookup`);
   t.equal(ids.moveInto(seen, 7), false);
   t.equal(seen.size, 5, 'two of the seven had no id');
   t.ok(seen.findHash(all[98]!, all[99]!) >= 0, 'the newest is there');

@@ -17,7 +17,7 @@ export class JournalFailedError extends Error {
   }
 }
 
-/** A file of this name in a folder without segments: the journal begins anew behind what Postgres has, as somebody has decided. */
+/** A file of this name in a folder without segments: an operator lets the journal begin again behind what Postgres has. */
 export const beginAnewName = 'begin-anew';
 
 /** The journal on disk is not what was written. It is never used: no record of it is replayed, shipped or added to. */
@@ -65,7 +65,7 @@ export class JournalPositionError extends Error {
         (lastSequence < shippedSequence
           ? 'The journal is older than the database. Set DATA_DIR to the folder that this database was used with. If that ' +
             `journal was deleted and there is no copy of it, an empty file ${beginAnewName} in DATA_DIR/journal/p${partition} ` +
-            `lets it begin anew, without what Postgres did not have yet: ${seeRunbook('deleted-journal')}`
+            `lets it begin again, without what Postgres did not have yet: ${seeRunbook('deleted-journal')}`
           : 'The database is older than the journal (was it restored from a backup?): records between the two are in ' +
             `neither: ${seeRunbook('backup-and-restore')}`),
     );

@@ -1,4 +1,4 @@
-/** How a journal ends: clean, torn or damaged; each is told from the others for every place where it can happen. */
+/** How a journal ends: clean, torn or damaged; each is recognized at every place where it can happen. */
 import t from 'tap';
 import { openJournal } from './journal.js';
 import { JournalCorruptError, JournalPositionError } from './journal-errors.js';
@@ -248,7 +248,7 @@ t.test('a start that died behind its first segment leaves no permission to begin
   t.end();
 });
 
-t.test('another number of partitions is refused, and told which one was right', (t) => {
+t.test('another number of partitions is refused with an error that names the right one', (t) => {
   const { fixture } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {
     code: 'JOURNAL_PARTITION_COUNT',

@@ -4,7 +4,7 @@
  *
  * Only one frame can be in flight, and nothing follows it, so a crash leaves at most one unfinished frame, at the very
  * end. It was never acknowledged: it is cut off and reported. Everything else that is not as written is damage and
- * stops the start (segment.ts says how the two are told apart). Flipped bits in the unused zeros are found as well:
+ * stops the start (segment.ts says how the two differ). Flipped bits in the unused zeros are found as well:
  * behind a sealed segment they are harmless and noted; behind the end they are reported as a cut, or as damage where
  * a crash could not have put them. Either way no record is lost and the rewrite clears them.
  */
@@ -27,7 +27,7 @@ import type { FileId, Storage } from './storage.js';
 const readaheadBytes = 1 << 20;
 const frameStepBytes = 64;
 
-/** A frame that was being written when the process or the machine stopped; nobody was told of its records. */
+/** A frame that was being written when the process or the machine stopped; no answer about its records was sent. */
 export interface TornTail {
   readonly file: string;
   /** Byte in the file where the frame began and the log now ends. */
@@ -216,8 +216,8 @@ export function assertPosition(place: JournalPlace, first: number, last: number,
  * that a failed fdatasync never wrote and marked clean; appending behind it would bury records that are only in memory.
  * Nothing before the last frame can be such a page: a frame is begun when the one before it is on the disk.
  *
- * A crash in here leaves each sector as it was or as it is written, so the last frame whole or torn (then nobody was
- * told of it), and behind it a part of what was there.
+ * A crash in here leaves each sector as it was or as it is written, so the last frame whole or torn (then no answer
+ * about it was sent), and behind it a part of what was there.
  * @returns the last segment, open for writing at scan.endOffset
  */
 export function rewriteEnd(place: JournalPlace, scan: JournalScan): FileId {

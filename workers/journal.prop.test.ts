@@ -112,7 +112,7 @@ t.test('power lost during an append leaves all of the batch or none, and everyth
       try {
         opened = fixture.open();
       } catch (error) {
-        // A frame that holds a sector of zeros by itself cannot be told from a damaged one: stopping is right, guessing not.
+        // A frame that itself holds a sector of zeros looks like a damaged one: stopping is right, guessing is not.
         if (last.flat().some((bytes) => longestZeros(bytes) > 500)) return;
         throw error;
       }

@@ -1,5 +1,5 @@
 /**
- * The journal of one partition: what was decided, in order, on disk before anyone is told. The caller lays the records out
+ * The journal of one partition: what was decided, in order, on disk before any answer leaves. The caller lays the records out
  * in the writer's own frame, so nothing is copied; batches that are decided while the disk is busy share the next frame,
  * its one pwrite and its one fdatasync.
  *
@@ -94,9 +94,9 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   // From here on the folder is open: a new segment's name can be made durable without a free file descriptor.
   storage.syncDirectory(directory);
   const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
-  // An empty folder is a new journal only for a partition that never settled anything, or where somebody has said so.
-  const anew = join(directory, beginAnewName);
-  const before = found === undefined && storage.exists(anew) ? shippedSequence : 0;
+  // An empty folder is a new journal only for a partition that never settled anything, or where an operator has said so.
+  const beginAgain = join(directory, beginAnewName);
+  const before = found === undefined && storage.exists(beginAgain) ? shippedSequence : 0;
   assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, shippedSequence);
   if (found !== undefined && found.epoch > options.epoch) {
     throw new JournalEpochError(options.partition, found.epoch, options.epoch);
@@ -112,13 +112,16 @@ export function openJournal(options: JournalOptions): OpenedJournal {
     scan = found;
     file = rewriteEnd(options, scan);
   }
-  if (storage.exists(anew)) {
+  if (storage.exists(beginAgain)) {
     // The permission is for one beginning. A start that died behind its first segment has used it, and a folder with
     // records needs none: left behind, it would let a later loss of the folder pass without a question.
-    storage.remove(anew);
+    storage.remove(beginAgain);
     storage.syncDirectory(directory);
     if (found !== undefined) {
-      scan = { ...scan, notes: [...scan.notes, `${anew} is removed: the journal has begun, and holds its records`] };
+      scan = {
+        ...scan,
+        notes: [...scan.notes, `${beginAgain} is removed: the journal has begun, and holds its records`],
+      };
     }
   }
   const writer = new JournalWriter(options, scan, file);
@@ -286,13 +289,13 @@ export class JournalWriter {
   }
 
   /**
-   * Adds the batch to the frame that is written next. It is durable, and may be told, once progress.durableSequence has
-   * reached the sequence that this returns. The records in `frame` stay as they are until the frame is filled anew.
+   * Adds the batch to the frame that is written next. It is durable, and may be answered, once progress.durableSequence has
+   * reached the sequence that this returns. The records in `frame` stay as they are until the frame is filled again.
    * @param endOffset end of the last record in `frame`
    * @param recordCount records from recordsStart to there
    * @param atMs wall clock milliseconds stamped on the batch
    * @returns the sequence of the last record; the first is that − recordCount + 1
-   * @throws JournalFailedError: whether the batch is on disk is unknown, nobody may be told that it is, and this writer is done
+   * @throws JournalFailedError: whether the batch is on disk is unknown, no answer may say that it is, and this writer is done
    */
   append(endOffset: number, recordCount: number, atMs: number): number {
     if (this.#failed !== undefined) throw this.#failed;

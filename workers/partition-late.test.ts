@@ -107,7 +107,7 @@ const questions = {
 } as const;
 
 for (const [protocol, { kind, text }] of Object.entries(questions)) {
-  t.test(`${protocol}: an approval that was taken back is decided anew, also after a restart, and then kept`, (t) => {
+  t.test(`${protocol}: an approval that was taken back is decided again, also after a restart, and then kept`, (t) => {
     for (const restarts of [false, true]) {
       const stage = new Stage();
       const ask = () => stage.run(kind, Buffer.from(text));

@@ -1,4 +1,4 @@
-/** A question whose answer was settled long ago, asked right after a restart: found, told again, and not decided anew. */
+/** A question whose answer was settled long ago, asked right after a restart: found, answered again, and not decided again. */
 import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
 import { EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
@@ -36,7 +36,7 @@ t.test('until all settled ids are known an unknown one is looked up, and what is
   const { partition, journal } = partitionWithCard();
   t.same(ask(partition, 0), { status: EntryStatus.needSeen, text: 'q' });
   partition.load({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
-  t.same(ask(partition, 0), first, 'the loader brought it: told again');
-  t.equal(journal.nextSequence, 1, 'and not decided anew');
+  t.same(ask(partition, 0), first, 'the loader brought it: the first answer again');
+  t.equal(journal.nextSequence, 1, 'and not decided again');
   t.end();
 });

@@ -66,7 +66,7 @@ class Auditor {
   #late(id: string, status: number): void {
     check(this.model.late(id) !== null, `the engine took back ${id}, which was not approved`);
     compare(`late ${id}`, status, EntryStatus.takenBack);
-    // It was never answered: the same id is asked anew.
+    // It was never answered: the same id is asked again.
     this.#bodies.delete(id);
     this.#takenBack.add(id);
     this.seen.late++;

@@ -475,7 +475,7 @@ export class Partition {
     }
     if (slab.isStale) {
       // Whether the account may pay or take is not known for sure. Undecided rather than declined: no terminal waits, and
-      // whoever asks again gets the one answer later.
+      // the same id asked again gets the one answer later.
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
@@ -491,8 +491,8 @@ export class Partition {
   }
 
   /**
-   * Whether a clearing or refund that is to stand alone (it names no original, or somebody else's) has the id of a chain: it was asked longer ago than ids are
-   * remembered, or is another question. (Authorizations are looked up by their own id anyway.)
+   * Whether a clearing or refund that is to stand alone (it names no original, or one of another account) has the id of a
+   * chain: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked up by their own id anyway.)
    */
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
@@ -537,7 +537,7 @@ export class Partition {
   /** #findChain looked for the chain of `original`, not for one with the message's own id. */
   #namedByOriginal = false;
 
-  /** Tells where the spend rows of #card, its user and its account stand: three look-ups less. */
+  /** Passes on where the spend rows of #card, its user and its account stand: three look-ups less. */
   #expectSpend(): void {
     const card = this.#card;
     const { accounts, users, spend } = this.books;

@@ -192,8 +192,8 @@ function oldestRemembered(newest: number): number {
 
 /**
  * Ids of the settled messages that are to be remembered: of those whose segments are gone from the files that these left,
- * of the others from the journal. Null when some are not there, and with several partitions, whose front must be told
- * them all.
+ * of the others from the journal. Null when some are not there, and with several partitions, whose front needs
+ * all of them.
  */
 function findSettledIds(firstInJournal: number, shippedSequence: number): SettledIds | null {
   if (data.partitionCount > 1) return null;

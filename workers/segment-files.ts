@@ -51,7 +51,7 @@ export function listJournalFiles(storage: Storage, directory: string): JournalFi
     else if (name.startsWith('spare-')) spares.push(name);
     else if (name.startsWith('making-')) making.push(name);
   }
-  // Names sort as numbers do up to ten digits; beyond, and for strangers' files, the numbers decide.
+  // Names sort as numbers do up to ten digits; beyond, and for files of other names, the numbers decide.
   return { segments: segments.filter(Number.isSafeInteger).sort((a, b) => a - b), spares, making };
 }
 

@@ -26,7 +26,7 @@
  * Version 2 brought the epoch. Version 1 has zeros in its place and is read as epoch 0; frames that are added to such a
  * segment carry theirs. A program that reads version 1 alone refuses the segments made since, and says so.
  *
- * Why the shape tells a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector of the
+ * Why the shape distinguishes a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector of the
  * frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole or
  * absent. Every sector of a frame holds at least two bytes that are not zero (the first one the header, the last one
  * the closing mark, one in between by inspection when written, else the frame is flagged `sparse`), so a sector that

@@ -228,7 +228,7 @@ export class SettleFold {
       const end = start + this.#view.getUint16(offset + O.originalLength, true);
       if (end > start) return this.#text(start, end);
     }
-    // What opens a chain names it, whatever it was thought to follow (a clearing of somebody else's authorization).
+    // What opens a chain names it, whatever it was thought to follow (a clearing of another account's authorization).
     if ((flags & RecordFlag.opensChain) !== 0) return requestId;
     // Not by where the root stands: an expiry has no other text, so its root stands where others have their id.
     if (this.#view.getUint16(offset + O.rootLength, true) === 0) return requestId;
@@ -374,7 +374,7 @@ export class SettleFold {
       updatedAtMs: atMs,
       spendDay,
       newestSpendDay: spendDay,
-      // A tombstone keeps the reversal that opened it: so an engine that starts tells it from a reversed authorization.
+      // A tombstone keeps the reversal that opened it: so an engine that starts can distinguish it from a reversed authorization.
       type,
       status: isTombstone ? ChainStatus.reversed : publicStatus(view.getUint8(offset + O.chainStatus), flags),
       reason: view.getUint8(offset + O.reason),
@@ -539,7 +539,7 @@ export class SettleFold {
 
   #accountColumns(): string[] {
     const columns = new ArrayColumns(accountTypes.length);
-    // In the order of the index: neighbours stand on one page, and whoever locks several accounts does so in this order too.
+    // In the order of the index: neighbours stand on one page, and every statement that locks several accounts does so in this order.
     for (const [account, books] of [...this.#books].sort(([left], [right]) => left - right)) {
       columns.add(account).add(books.funds).add(books.held).add(books.posted).endRow();
     }

@@ -13,7 +13,7 @@ import { openJournalPosition, openSettleConnection, readJournalPosition, settle 
 import { type RecordSketch, writeRecords } from './testing/record-writer.js';
 
 const day = 20_000;
-/** A ledger command: a deposit, unless told otherwise. */
+/** A ledger command: a deposit, unless the test says otherwise. */
 const command = (sketch: RecordSketch): RecordSketch => ({
   type: MessageType.deposit,
   status: ChainStatus.none,
@@ -677,8 +677,8 @@ t.test('what cannot be true is refused whole, and says where', async (t) => {
     settleAll(sql, [authorization, { ...authorization, id: 'b', account: 99 }]),
     /sequences 1 to 2: 1 of 2 accounts/,
   );
-  const orphan = { id: 'c', root: 'nobody', type: MessageType.clearing, posted: 1 };
-  await t.rejects(settleAll(sql, [authorization, orphan]), /never opened: nobody/);
+  const orphan = { id: 'c', root: 'missing', type: MessageType.clearing, posted: 1 };
+  await t.rejects(settleAll(sql, [authorization, orphan]), /never opened: missing/);
   t.equal(await eventCount(sql), 0);
   t.equal(await readJournalPosition(sql, 0), 0);
   t.same(await books(sql), [1000, 1000, 0, 0]);
@@ -691,7 +691,7 @@ t.test('a backend that is killed in the middle leaves nothing, and the next try 
   const observer = openSettleConnection(url);
   const blocker = openSettleConnection(url);
   t.teardown(() => Promise.all([observer.end(), blocker.end()]));
-  // The events are in by the time settle() reaches the account, which somebody else has locked.
+  // The events are in by the time settle() reaches the account, which another session has locked.
   await blocker.unsafe('begin').simple();
   await blocker.unsafe('select 1 from accounts where id = 1 for update').simple();
   const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;

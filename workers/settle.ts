@@ -56,8 +56,8 @@ export function openSettleConnection(databaseUrl: string): postgres.Sql {
     idle_timeout: 60,
     onnotice: () => undefined,
     connection: { application_name: 'settle', statement_timeout: statementTimeoutMs },
-    // All arrays are texts here. The driver asks for their types in a promise that nobody holds: a connection that is cut in
-    // this moment would end the thread.
+    // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is cut
+    // in this moment would end the thread.
     fetch_types: false,
   });
 }

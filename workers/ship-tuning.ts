@@ -1,4 +1,4 @@
-/** When the shipper ships, how much at once, and how it gives way to the front. */
+/** When the shipper ships, how much at once, and how it yields to the front. */
 export interface ShipperTuning {
   /**
    * Most records and bytes of a batch: a statement keeps one of our cores busy from its first record to its last, some 40 ms

@@ -143,7 +143,7 @@ function text(error: unknown): string {
 }
 
 /**
- * Settling may wait, a terminal may not: this thread takes the processor only where nobody else wants it. Linux numbers
+ * Settling may wait, a terminal may not: this thread takes the processor only while no other thread wants it. Linux numbers
  * threads like processes and lets each have its own priority; elsewhere nothing changes.
  */
 function yieldToTheFront(): void {

@@ -160,7 +160,7 @@ class PartitionShipper {
   resume(): void {
     if (this.#failed) return;
     if (this.#running !== undefined) {
-      // Still coming to rest: begin only after that, so that the files are opened anew.
+      // Still coming to rest: begin only after that, so that the files are opened again.
       if (this.#halt) void this.#running.then(() => this.resume());
       return;
     }
@@ -254,7 +254,7 @@ class PartitionShipper {
   }
 
   /**
-   * Settles a batch; full ones go on as long as nobody has to be given way to, each folded and sent while Postgres works
+   * Settles a batch; full ones go on while no authorization waits for a core, each folded and sent while Postgres works
    * on the one before it.
    * @returns false when Postgres failed and is to be asked again, later
    */
@@ -366,7 +366,7 @@ class PartitionShipper {
     const bytes = batch.bytes.subarray(0, batch.byteCount);
     const offsets = batch.offsets.subarray(0, batch.recordCount);
     batch.outcome = this.#options.settle(this.#partition, firstSequence, batch.lastSequence, bytes, offsets);
-    // It is awaited when its turn comes: until then a failure has nobody to tell.
+    // It is awaited when its turn comes: until then no caller would see a failure.
     batch.outcome.catch(() => undefined);
     return batch;
   }
@@ -407,7 +407,7 @@ class PartitionShipper {
     for (const { toSequence, resolve } of waiting) if (this.#position >= toSequence) resolve(true);
   }
 
-  /** Sleeps until the delay is over or somebody wakes the loop. */
+  /** Sleeps until the delay is over or another thread wakes the loop. */
   async #sleep(delayMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const end = (): void => {

@@ -77,7 +77,7 @@ export class ShortWriteError extends Error {
   }
 }
 
-/** True when the error says that the disk or a quota is full, which passes once somebody makes room. */
+/** True when the error says that the disk or a quota is full, which passes once there is room again. */
 export function isDiskFull(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'ENOSPC' || code === 'EDQUOT';

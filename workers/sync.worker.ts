@@ -3,8 +3,8 @@
  * and syncs one after the other, and tells the front when more is durable. It owns no socket and no timer, and sleeps in
  * Atomics.wait. The front ends it with terminate().
  *
- * It opens the segments itself: a file number of the partition's thread would be closed, and given to somebody else,
- * when that thread dies.
+ * It opens the segments itself: a file number of the partition's thread would be closed, and reused for another
+ * file, when that thread dies.
  */
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -120,7 +120,7 @@ export class Connection {
     }
     // One request was in flight, so more than one answer is as wrong as no HTTP at all.
     if (length <= 0 || length !== end) {
-      const what = this.busy ? 'malformed or surplus answer' : 'an answer nobody asked for';
+      const what = this.busy ? 'malformed or surplus answer' : 'an answer without a question';
       this.#fail(this.#socket, new Error(what));
       return;
     }

@@ -10,7 +10,7 @@ export const Decision = {
   /** Carries the id and no decision: an echo does. */
   none: 2,
   /** Not the id of the question. */
-  stranger: 3,
+  otherId: 3,
 } as const;
 export type Decision = (typeof Decision)[keyof typeof Decision];
 
@@ -25,7 +25,7 @@ export class DecisionReader {
 
   /** @param id bytes of the question that hold its id at `idOffset` */
   read(answer: AnswerView, id: Uint8Array, idOffset: number, idLength: number): Decision {
-    if (!echoesId(answer, id, idOffset, idLength)) return Decision.stranger;
+    if (!echoesId(answer, id, idOffset, idLength)) return Decision.otherId;
     const { bytes, bodyStart, bodyEnd } = answer;
     const base = bodyStart + idStart.length + idLength;
     const at = base + this.#approvedDistance;

@@ -1,6 +1,6 @@
 /**
- * Ids of generated questions: `<prefix>t<thread>n<number>`. The engine remembers ids, so no two runs may share them; and
- * an answer is told from another's by its id, so no two questions of a run may.
+ * Ids of generated questions: `<prefix>t<thread>n<number>`. The engine remembers ids, so no two runs may share them;
+ * and the id assigns an answer to its question, so no two questions of a run may share one.
  */
 
 /** Digits of the running number: a billion requests per thread and run. */

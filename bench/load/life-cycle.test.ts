@@ -83,7 +83,7 @@ async function against(
   }
 }
 
-t.test('tells the whole life of authorizations, and every answer is the expected one', async (t) => {
+t.test('plays the whole life of authorizations, and every answer is the expected one', async (t) => {
   const ledger = honestLedger();
   const result = await against(ledger);
   t.match(result, { rightCount: 6000, wrongCount: 0, declinedCount: 0, errorCount: 0 });
@@ -144,7 +144,7 @@ t.test('the same seed asks the same, as long as the answers come in the same ord
   t.strictSame(await take(), await take());
 });
 
-t.test('an approval of what nobody can afford is wrong', async (t) => {
+t.test('an approval of more than an account has is wrong', async (t) => {
   const result = await against(honestLedger(), (body) => body.replace('"approved":false', '"approved":true'));
   t.ok(result.wrongCount > 20, `${result.wrongCount} wrong`);
   t.equal(result.wrongCount, result.kindCounts['unaffordable']);
@@ -160,7 +160,7 @@ t.test('another answer to a question that was asked before is wrong', async (t) 
   t.ok(result.wrongCount > 10 && result.wrongCount <= result.kindCounts['repeat']!, `${result.wrongCount} wrong`);
 });
 
-t.test('a no where there is money is told apart, and its chain stays open', async (t) => {
+t.test('a decline of an affordable amount is counted apart, and its chain stays open', async (t) => {
   let refused = 0;
   const result = await against(honestLedger(), (body, question) => {
     if (question.type !== 'clearing' || ++refused > 50) return body;

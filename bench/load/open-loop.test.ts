@@ -44,7 +44,7 @@ async function against(answer: (request: FakeRequest) => void, options: Partial<
 
 const approve = ({ id, socket }: FakeRequest) => void socket.write(decision(id, true));
 
-t.test('a stall is charged for everybody who came meanwhile', async (t) => {
+t.test('a stall is charged for every request that was due meanwhile', async (t) => {
   const stallMs = 400;
   let stalled: FakeRequest[] | null = null;
   const { result } = await against((request) => {

@@ -1,6 +1,6 @@
 /**
  * The open loop: requests are due at instants fixed in advance, and a latency counts from the instant at which its
- * request was due, not from when it could be sent. A server that stalls is charged for everybody who would have come
+ * request was due, not from when it could be sent. A server that stalls is charged for every request that was due
  * meanwhile (no coordinated omission).
  *
  * A request that is due while every connection waits for an answer joins a queue; its time there counts. The thread keeps
@@ -28,7 +28,7 @@ const scheduleStream = 1000;
 
 export class OpenSender extends Sender {
   #schedule: Schedule | null = null;
-  /** When the schedule began, and when it ends: requests due later are nobody's. */
+  /** When the schedule began, and when it ends: requests due later do not count. */
   #zeroMs = 0;
   #endMs = Number.POSITIVE_INFINITY;
   /** Every connection in turn: with more of them than requests at once, all are used. */
@@ -70,7 +70,7 @@ export class OpenSender extends Sender {
         this.dispatch(connection, dueMs, nowMs);
         return;
       }
-      // Nobody waits that long: it is given up unsent, and counts with its age.
+      // No client waits that long: it is given up unsent, and counts with its age.
       this.tally.timedOut(dueMs, nowMs);
     }
     this.#free.push(connection);

@@ -1,4 +1,4 @@
-/** What a run of the load generator is told. */
+/** What a run of the load generator takes. */
 import type { Arrivals } from './schedule.js';
 import type { TrafficPlan } from './traffic.js';
 

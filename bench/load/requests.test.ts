@@ -5,7 +5,7 @@ import { loopback } from '../stack.js';
 import { load } from './load.js';
 import { requestsTraffic } from './requests.js';
 
-t.test('sends fixed requests by weight and tells right from wrong by status', async (t) => {
+t.test('sends fixed requests by weight and judges answers by status', async (t) => {
   const seen = new Map<string, number>();
   const numbers = new Set<string>();
   const server = createServer((request, response) => {

@@ -1,5 +1,5 @@
 /**
- * Traffic of fixed requests, drawn by weight: for servers whose answers are told by their status, as the account API's.
+ * Traffic of fixed requests, drawn by weight: for servers whose answers are judged by their status, as the account API's.
  * Every request is bytes built once; a number can be put in to make each one different (`{n}` in path, headers or body).
  */
 import type { AnswerView } from './answer.js';

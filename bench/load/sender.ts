@@ -132,7 +132,7 @@ export abstract class Sender implements ConnectionOwner {
     return this.plan.requestCountMax !== null && this.requestCount >= this.plan.requestCountMax;
   }
 
-  /** Tells the main thread that waiting for the end of the time has no purpose. */
+  /** Says to the main thread that waiting for the end of the time has no purpose. */
   protected postIfExhausted(): void {
     const usedUp = this.requestsUsedUp && this.inFlightCount === 0 && this.waitingCount === 0;
     if (this.#exhaustedPosted || !(usedUp || this.#closedCount === this.plan.connectionCount)) return;

@@ -38,7 +38,7 @@ export function measureCards(cardCount: number): CardMemory {
     slab.seal(Date.now(), 1000);
     partition.run(slab);
     for (let entry = 0; entry < slab.count; entry++) {
-      if (slab.status[entry] !== 200) throw new Error(`the balance of ${token(first + entry)} was not told`);
+      if (slab.status[entry] !== 200) throw new Error(`the balance of ${token(first + entry)} was not answered`);
     }
     if (first === 1) residentBefore = residentBytes();
   }

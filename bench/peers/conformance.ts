@@ -48,9 +48,9 @@ export async function checkAuthorizer(authorizer: Authorizer): Promise<void> {
   assert.equal(tooMuch.body['approved'], false, 'more than there is is declined');
   assert.equal(tooMuch.body['reason'], 'insufficient_funds');
   assert.equal(tooMuch.body['available'], balanceMinor - 100, 'and holds nothing');
-  const stranger = await ask('stranger', 999_999, 100);
-  assert.equal(stranger.body['reason'], 'card_not_found');
-  assert.equal((await ask('open', 1, 100, 'wrong')).status, 401, 'nobody without the password');
+  const unknown = await ask('unknown-card', 999_999, 100);
+  assert.equal(unknown.body['reason'], 'card_not_found');
+  assert.equal((await ask('open', 1, 100, 'wrong')).status, 401, 'a wrong password is refused');
   assert.equal((await post(authorizer, '{"id":')).status, 400, 'what is not JSON is refused');
 
   // Of an account with the rest of twenty equal parts, nineteen and a bit are there: thirty at once must not get more.

@@ -1,6 +1,6 @@
 /**
  * One peer as a process of its own: `node dist/bench/peers/serve.js <name>`, settings in the environment. Prints
- * `listening`. The tables were made by whoever starts it, see peers.ts.
+ * `listening`. peers.ts makes the tables and starts it.
  */
 import { RowLockPeer, serveFastify } from './fastify-postgres.js';
 import { type FrontOptions, serveFront } from './front.js';

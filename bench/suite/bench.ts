@@ -154,7 +154,7 @@ export interface Contender {
   run(): Promise<Sample>;
 }
 
-/** The engine under a load; `plan` is asked anew each round, because ids must be new. */
+/** The engine under a load; `plan` is called each round, because ids must be new. */
 export function engineContender(bench: Bench, name: string, plan: () => LoadPlan): Contender {
   const run = async () => sampleOf(await measure(bench, bench.stack.engine, plan()));
   return { name, control: false, needsEngine: true, run };
@@ -198,7 +198,7 @@ export async function alternate(
   const samples = contenders.map(() => [] as Sample[]);
   for (let round = 1; round <= roundCount; round++) {
     for (const [index, contender] of contenders.entries()) {
-      // Nobody looks at a smoke run's figures: it need not wait for a quiet machine.
+      // A smoke run's figures are not read: it need not wait for a quiet machine.
       const sample =
         contender.needsEngine || bench.scale.name === 'smoke'
           ? await contender.run()

@@ -134,7 +134,7 @@ class Peers {
     return peers;
   }
 
-  /** Not the engine's: that one gives way to the engine on purpose, and a peer's database is the peer. */
+  /** Not the engine's: that one yields to the engine on purpose, and a peer's database is the peer. */
   async #database(dataDir: string): Promise<{ readonly url: string; readonly pid: number | null }> {
     const { databaseUrl } = this.#options;
     if (databaseUrl !== undefined) return { url: databaseUrl, pid: null };

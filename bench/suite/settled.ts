@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { scrapeMetrics } from '../metrics.js';
 import type { Stack } from '../stack.js';
 
-/** A million records and more, at the pace of a settling that nobody disturbs. */
+/** A million records and more, at the pace of undisturbed settling. */
 const settleWaitMsMax = 180_000;
 const settleLookMs = 200;
 
@@ -22,7 +22,7 @@ export async function untilSettled(
     const backlog = metrics?.values.get('shipper_lag_records');
     if (backlog === 0) return true;
     if (performance.now() >= deadlineMs) {
-      log(`${backlog ?? 'nobody knows how many'} records from before are still being settled`);
+      log(`${backlog ?? 'an unknown number of'} records from before are still being settled`);
       return false;
     }
     await delay(settleLookMs);

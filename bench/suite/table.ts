@@ -2,7 +2,7 @@
 import { otherCoresMax } from '../rounds.js';
 import { type FigureName, figureNames, figures, type ScenarioResult, type Series, spreadOf } from './figures.js';
 
-/** One row per series: the median of each figure over the rounds. Columns that nobody fills are left out. */
+/** One row per series: the median of each figure over the rounds. Empty columns are left out. */
 export function renderScenario(scenario: ScenarioResult): string {
   const columns = figureNames.filter((name) => scenario.series.some(({ samples }) => spreadOf(samples, name) !== null));
   const rows = scenario.series.map(({ name, samples }) => [

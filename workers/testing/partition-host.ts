@@ -121,7 +121,7 @@ export class PartitionHost {
     this.partition = this.#start();
   }
 
-  /** Power fails once everything that was told is on disk. All of it must come back. */
+  /** Power fails once everything that was answered is on disk. All of it must come back. */
   restart(): void {
     this.#sink?.drain();
     this.#storage.crash(() => false);

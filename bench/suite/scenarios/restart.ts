@@ -143,7 +143,7 @@ async function killAndAsk({ stack, log }: Bench, behindCount: number): Promise<S
   const backlog = metrics?.values.get('shipper_lag_records') ?? null;
   const startedMs = performance.now();
   const restarted = stack.restartEngine({ kill: true });
-  // An engine that does not start is found below; until then the rejection has nobody and would end the whole suite.
+  // An engine that does not start is found below; until then no code awaits the rejection, which would end the whole suite.
   restarted.catch(() => undefined);
   // Only after the old process is gone can an answer be the new one's: the kill takes a moment, the start much longer.
   await delay(50);
@@ -167,7 +167,7 @@ interface Reply {
   readonly text: string;
 }
 
-/** Null: nobody answered. */
+/** Null: no answer. */
 function ask({ engine, credentials }: Stack, id: string, card: string, amount: number): Promise<Reply | null> {
   const body = JSON.stringify({ id, type: 'authorization', card, amount, currency: 'USD' });
   return new Promise((resolve) => {

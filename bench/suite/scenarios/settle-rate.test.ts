@@ -16,7 +16,7 @@ t.test('a backlog that stands still is flat, wherever in its swing the looks beg
   }
 });
 
-t.test('growth is told, whatever the swing', async (t) => {
+t.test('growth is reported, whatever the swing', async (t) => {
   t.ok(Math.abs(slope(looks(180, 2500, 3000))! - 2500) < 100);
   t.ok(Math.abs(slope(looks(180, -2500, 0))! + 2500) < 1e-6);
 });

@@ -24,8 +24,7 @@ export const settleRate: Scenario = {
       const sample = await keepUp(bench, perSecond, seconds);
       series.push({ name: `${perSecond}/s`, control: false, samples: [sample] });
       const { backlogGrowthPerSecond } = sample.figures;
-      const growth =
-        backlogGrowthPerSecond === undefined ? 'nobody knows how much' : Math.round(backlogGrowthPerSecond);
+      const growth = backlogGrowthPerSecond === undefined ? 'an unknown number' : Math.round(backlogGrowthPerSecond);
       bench.log(`${perSecond}/s: backlog grows by ${growth} a second`);
       if (isFlat(sample.figures)) break;
     }
