@@ -11,6 +11,7 @@ import {
   eventColumns,
   eventOf,
   mccText,
+  spendDayColumn,
   statusNumber,
   type TransactionRow,
   transactionColumns,
@@ -89,7 +90,7 @@ export class PostgresTransactions implements TransactionStore {
   async spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]> {
     const scope = scopeOf(principal);
     const rows = await this.#database.run('transactions.spending', (sql) => {
-      const key = { day: sql`t.spend_day`, card: sql`t.card_id`, mcc: sql`t.mcc` }[by];
+      const key = { day: spendDayColumn(sql), card: sql`t.card_id`, mcc: sql`t.mcc` }[by];
       const shown = {
         day: sql`(date '1970-01-01' + s.key::integer)::text`,
         card: sql`(select c.public_id from cards c where c.id = s.key)`,

@@ -37,6 +37,15 @@ export function transactionColumns(sql: Sql) {
     t.created_at as "createdAt", t.updated_at as "updatedAt"`;
 }
 
+/**
+ * Local day of the account on which a transaction counts as spent: transactions as `t`, accounts as `a`. A refund without
+ * an original touches no spend window, so the engine gives it no day; it counts on the day it came.
+ */
+export function spendDayColumn(sql: Sql) {
+  return sql`case when t.spend_day <> 0 then t.spend_day
+    else (t.created_at at time zone a.time_zone)::date - date '1970-01-01' end`;
+}
+
 /** Number of a public status, as in `transactions.status`: 1 pending … 5 declined. */
 export function statusNumber(status: Transaction['status']): number {
   return transactionStatuses.indexOf(status) + 1;

@@ -37,6 +37,18 @@ const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
   spendDay: 20_513 + Math.floor(index / 40),
 }));
 
+/** A refund without an original: the engine gives it no day of its own. 23:00 UTC is the next day in Auckland. */
+const lonelyRefund: SettledChain = {
+  ...chains[0]!,
+  id: 'tx-refund',
+  owner: 3,
+  amount: 700,
+  status: 2,
+  type: MessageType.refund,
+  createdAt: '2026-03-05T23:00:00.000Z',
+  spendDay: 0,
+};
+
 /** A reversal of an authorization that never came: a row of the engine's, and nothing that happened to a customer. */
 const tombstone: SettledChain = { ...chains[2]!, id: 'tx-never', amount: 0, status: 3, type: MessageType.reversal };
 
@@ -74,15 +86,16 @@ t.test('both stores', async (t) => {
   t.teardown(() => bench.close());
   const sql = postgres(bench.databaseUrl, { max: 1 });
   t.teardown(() => sql.end());
-  await createTestAccounts(sql, 2, 0);
+  await createTestAccounts(sql, 3, 0);
+  await sql`update accounts set time_zone = 'Pacific/Auckland' where id = 3`;
   await settleChains(sql, chains.slice(0, 50));
   const history = new MongoHistory(bench.connection!);
   const follower = new PersonalHistory(history, bench.database, quietLog);
   t.equal(await follower.catchUp(), true);
   t.equal(follower.lag, 0);
-  await settleChains(sql, [tombstone, ...chains.slice(50)]);
+  await settleChains(sql, [tombstone, ...chains.slice(50), lonelyRefund]);
   await follower.catchUp();
-  t.equal(follower.copied, 80, 'each chain once');
+  t.equal(follower.copied, 81, 'each chain once');
 
   const stores: [string, TransactionStore][] = [
     ['postgres', new PostgresTransactions(bench.database)],
@@ -145,6 +158,14 @@ t.test('both stores', async (t) => {
       t.equal(await store.find(personal(1), 'tx-none'), null);
       const declined = chains.find(({ status, owner }) => status === 5 && owner === 1)!;
       t.match(await store.find(personal(1), declined.id), { status: 'declined', reason: 'insufficient_funds' });
+    });
+
+    t.test(`${name} counts a refund without an original on the day it came, in the account’s zone`, async (t) => {
+      const spent = await store.spending(personal(3), 'day', '2026-03-01T00:00:00.000Z', '2026-04-01T00:00:00.000Z');
+      t.same(
+        spent.map(({ key }) => key),
+        ['2026-03-06'],
+      );
     });
 
     t.test(`${name} adds up what was spent`, async (t) => {

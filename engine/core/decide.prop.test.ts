@@ -4,11 +4,12 @@ import { auditAccounts, auditChains, auditWindows, chainInMemory, check, compare
 import { accountNumbers, cardNumbers, currencyOf, Generator, type Step, userNumbers } from '../testing/generator.js';
 import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
-import { accountName, isCommand, policyDefault, World } from '../testing/world.js';
+import { accountName, dayMs, isCommand, policyDefault, World } from '../testing/world.js';
 import { ChainStatus } from './codes.js';
 import type { Policy } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
+import { amountMinorMax } from './request.js';
 import { compileRules, type Limits, unlimited } from './rules.js';
 import { dayOfCivil } from './window.js';
 
@@ -221,6 +222,45 @@ t.test('every answer, balance, hold and window is what the obvious model says', 
       auditWindows(world.books, model, generator.nowMs);
     }),
     runs(120),
+  );
+  t.end();
+});
+
+t.test('windows are exact however much is purchased and refunded in turn', (t) => {
+  const message = fc.record({
+    type: fc.constantFrom('clearing', 'clearing', 'refund', 'refund', 'authorization', 'advice', 'reversal' as const),
+    amount: fc.integer({ min: amountMinorMax - 9, max: amountMinorMax }),
+    follows: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 200, maxLength: 500 }), (messages) => {
+      const world = new World();
+      world.setAccount({ number: 1, currency: 'USD', funds: 0 });
+      world.setUser({ number: 1 });
+      world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+      const { outcome } = world;
+      let exact = 0n;
+      let opened: string | undefined;
+      const add = (delta: number) => {
+        exact = exact + BigInt(delta) < 0n ? 0n : exact + BigInt(delta);
+      };
+      for (const [index, { type, amount, follows }] of messages.entries()) {
+        const id = `m${index}`;
+        const original = (follows || type === 'reversal') && type !== 'authorization' ? opened : undefined;
+        world.send({ id, type, card: 'C', amount, ...(original === undefined ? {} : { original }) });
+        if (outcome.approved && outcome.opensChain) opened = id;
+        add(outcome.olderSpendAmountDelta);
+        add(outcome.spendAmountDelta);
+        const day = Math.floor(world.nowMs / dayMs);
+        for (const level of levels) {
+          for (const window of windowNames.keys()) {
+            if (BigInt(world.spent(level, 1, 'USD', window, day).amount) !== exact) return false;
+          }
+        }
+      }
+      return true;
+    }),
+    runs(20),
   );
   t.end();
 });

@@ -4,6 +4,7 @@ import {
   type AccountConfig,
   accountName,
   type CardConfig,
+  dayMs,
   type Message,
   policyDefault,
   type UserConfig,
@@ -15,7 +16,7 @@ import { checkOrder, decideLate, declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { Reason, reasonEntry, reasonTable } from './reasons.js';
-import { amountMinorMax, fundsMinorMax, Request } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request, windowMinorMax } from './request.js';
 
 /** The language of the tables is described in engine/testing/table.ts. */
 function table(name: string, text: string): void {
@@ -1292,6 +1293,50 @@ t.test('facts are booked whatever the funds are, up to what the books can count 
     for (let count = 0; count < times; count++) t.equal(ask(count, amountMinorMax), 'approved');
     t.equal(ask(1000, 1), 'amount_invalid', `${type} beyond the bound`);
   }
+  t.end();
+});
+
+t.test('purchases and refunds in turn never take a window beyond what is counted exactly', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
+  world.setUser({ number: 1 });
+  for (const number of [1, 2]) world.setCard({ token: `C${number}`, number, account: 1, user: 1 });
+  let id = 0;
+  const ask = (type: Message['type'], card: string, amount: number) =>
+    world.send({ id: `m${++id}`, type, card, amount }).reason;
+  let counted = 0;
+  for (let round = 0; round < 110; round++) {
+    t.equal(ask('refund', 'C1', amountMinorMax), 'approved');
+    if (ask('clearing', 'C1', amountMinorMax) === 'approved') counted += amountMinorMax;
+  }
+  t.equal(counted, windowMinorMax);
+  const day = Math.floor(world.nowMs / dayMs);
+  for (const window of [0, 1, 2, 3, 4]) {
+    for (const level of levels) t.equal(world.spent(level, 1, 'USD', window, day).amount, windowMinorMax);
+  }
+  t.equal(ask('advice', 'C2', 1), 'amount_invalid', 'the account’s window is full, whichever card asks');
+  t.equal(ask('authorization', 'C2', 1), 'amount_invalid');
+  t.end();
+});
+
+t.test('a full window refuses no clearing of a hold, which has counted already', (t) => {
+  const world = new World();
+  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
+  world.setUser({ number: 1 });
+  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  let id = 0;
+  const ask = (type: Message['type'], amount: number, original?: string) =>
+    world.send({ id: `m${++id}`, type, card: 'C', amount, ...(original === undefined ? {} : { original }) }).reason;
+  for (let round = 1; round < windowMinorMax / amountMinorMax; round++) {
+    ask('refund', amountMinorMax);
+    ask('clearing', amountMinorMax);
+  }
+  ask('refund', amountMinorMax);
+  const hold = `m${id + 1}`;
+  t.equal(ask('authorization', amountMinorMax), 'approved');
+  t.equal(ask('incremental', 1, hold), 'amount_invalid');
+  t.equal(ask('clearing', amountMinorMax, hold), 'approved');
+  t.equal(ask('clearing', 1, hold), 'amount_invalid', 'more than the hold');
   t.end();
 });
 

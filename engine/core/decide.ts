@@ -21,7 +21,7 @@ import {
 import type { Outcome } from './outcome.js';
 import type { CardProfile } from './profile.js';
 import { Reason } from './reasons.js';
-import { amountMinorMax, fundsMinorMax, Request } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request, windowMinorMax } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import { userSpendNumber } from './spend-key.js';
@@ -328,19 +328,25 @@ function amountInvalid(context: Context): boolean {
   switch (type) {
     case T.authorization:
     case T.incremental:
-      return amountMinor <= 0;
+      return amountMinor <= 0 || overfillsWindow(context, amountMinor);
     // Facts are not held against the funds, but against what the books can count exactly: funds, held and posted stay
     // within fundsMinorMax either way and available within twice that, so that their sums stay safe integers.
     case T.advice:
       return (
         amountMinor <= 0 ||
         addedTo(accounts, context) + amountMinor - heldBefore(context) > fundsMinorMax ||
-        owesTooMuch(context)
+        owesTooMuch(context) ||
+        overfillsWindow(context, amountMinor - heldBefore(context))
       );
     case T.refund:
       return amountMinor <= 0 || accounts.posted(context.account) - amountMinor < -fundsMinorMax;
     case T.clearing:
-      return amountMinor < 0 || accounts.posted(context.account) + amountMinor > fundsMinorMax || owesTooMuch(context);
+      return (
+        amountMinor < 0 ||
+        accounts.posted(context.account) + amountMinor > fundsMinorMax ||
+        owesTooMuch(context) ||
+        overfillsWindow(context, amountMinor - heldToClear(context))
+      );
     case T.reversal:
       return amountMinor === 0;
     case T.verification:
@@ -364,6 +370,32 @@ function addedTo(accounts: Accounts, { request, account }: Context): number {
 /** What the hold comes to that an advice replaces. */
 function heldBefore({ books, chain, replacesHold }: Context): number {
   return replacesHold ? books.chains.held(chain) : 0;
+}
+
+/** What a clearing takes from a hold, which has counted in the windows since it was taken. */
+function heldToClear(context: Context): number {
+  return cameToNothing(context) ? 0 : context.books.chains.held(context.chain);
+}
+
+/**
+ * Whether a window would come to more than can be counted exactly. Refunds keep the books within their bounds and give
+ * the windows nothing back, so purchases and refunds in turn would pass 2^53. The lifetime window has the most.
+ */
+function overfillsWindow({ books, card, account, chain, userSpend }: Context, addedMinor: number): boolean {
+  if (addedMinor <= 0) return false;
+  const { accounts, chains, spend } = books;
+  const follows = chain !== chainAbsent;
+  const user = follows ? userSpendNumber(chains.user(chain), accounts.currency(account)) : userSpend;
+  return (
+    lifetimeOf(spend, Levels.card, follows ? chains.card(chain) : card.number) + addedMinor > windowMinorMax ||
+    lifetimeOf(spend, Levels.user, user) + addedMinor > windowMinorMax ||
+    lifetimeOf(spend, Levels.account, accounts.number(account)) + addedMinor > windowMinorMax
+  );
+}
+
+function lifetimeOf(spend: Spend, level: Level, number: number): number {
+  const slot = spend.find(level, number);
+  return slot < 0 ? 0 : spend.lifetimeAmount(slot);
 }
 
 /**

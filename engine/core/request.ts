@@ -28,6 +28,8 @@ export const amountMinorMax = 1_000_000_000_000_00;
  * these are still exact.
  */
 export const fundsMinorMax = 4_000_000_000_000_000;
+/** Most that a spend window may come to, in minor units: all that posted money can move within its bounds, and exact. */
+export const windowMinorMax = 2 * fundsMinorMax;
 
 /** Identifiers of a message that are kept otherwise than they were sent, because one of them holds a card number. */
 export interface HiddenIds {

@@ -108,6 +108,11 @@ export class Spend {
     return this.#current(slot, index, day) ? this.#words[slot * words + countWord + index]! : 0;
   }
 
+  /** Spent in the window that never ends, minor units. */
+  lifetimeAmount(slot: number): number {
+    return this.#amounts[slot * cells + windowCount - 1]!;
+  }
+
   /** The later of `day` and the newest day that the entity spent on. */
   latestDay(level: Level, number: number, day: number): number {
     const slot = this.find(level, number);

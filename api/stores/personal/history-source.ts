@@ -1,7 +1,14 @@
 /** The settled ledger as the follower reads it: where the journals stand, and chains of personal customers as they are. */
 import { MessageType } from '../../../engine/core/codes.js';
 import type { Database } from '../postgres.js';
-import { type EventRow, eventOf, type TransactionRow, transactionColumns, transactionOf } from '../transaction-rows.js';
+import {
+  type EventRow,
+  eventOf,
+  spendDayColumn,
+  type TransactionRow,
+  transactionColumns,
+  transactionOf,
+} from '../transaction-rows.js';
 import { eventsMax } from '../transactions.js';
 import type { HistoryDocument } from './mongo-history.js';
 
@@ -61,7 +68,7 @@ export async function readChains(
   const rows = await database.run(
     'transactions.follow',
     (sql) => sql<ChainRow[]>`
-      select ${transactionColumns(sql)}, u.public_id as "userId", t.spend_day as "spendDay", h.events, h."eventCount",
+      select ${transactionColumns(sql)}, u.public_id as "userId", ${spendDayColumn(sql)} as "spendDay", h.events, h."eventCount",
         extract(epoch from t.created_at)::float8 * 1000 as "createdAtMs"
       from unnest(${names as string[]}::text[]) n (name)
       join transactions t on t.id = name_id(n.name) and t.partition = ${Number(partition)}
