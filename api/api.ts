@@ -17,6 +17,8 @@ import { Housekeeping } from './housekeeping.js';
 import { Telemetry } from './http/telemetry.js';
 import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
+import { OpsServer } from './ops.js';
+import { portInUse } from './port-in-use.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
 import { ApiKeyStore } from './stores/api-keys.js';
@@ -33,6 +35,8 @@ import { UserStore } from './stores/users.js';
 export interface Api {
   /** Where it listens, without a slash at the end. */
   readonly url: string;
+  /** Where its ops port listens. */
+  readonly opsUrl: string;
   readonly services: Services;
   /** Answers what was accepted, then closes. */
   stop(): Promise<void>;
@@ -41,6 +45,13 @@ export interface Api {
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   const services = createServices(config, log);
   const { database, redis, health, housekeeping, telemetry } = services;
+  const ops = new OpsServer({
+    host: config.opsHost,
+    port: config.opsPort,
+    gate: services.opsGate,
+    health,
+    scrape: () => telemetry.scrape(),
+  });
   await database.start();
   try {
     await services.program.check();
@@ -48,15 +59,20 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     await services.startData();
     // Nothing is loaded from disk any more once connections compete for file descriptors.
     await telemetry.load();
-    const url = await app.listen({ host: config.host, port: config.port });
+    const opsUrl = await ops.listen();
+    const url = await app.listen({ host: config.host, port: config.port }).catch((error: Error) => {
+      throw portInUse(error, config.host, config.port, 'API_PORT');
+    });
     housekeeping.start();
     health.serving();
     return {
       url,
+      opsUrl,
       services,
       stop: async () => {
         health.stopping();
         await app.close();
+        await ops.close();
         await housekeeping.stop();
         await services.stopData();
         redis?.close();
@@ -64,13 +80,11 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       },
     };
   } catch (error) {
+    await ops.close();
     await services.stopData();
     redis?.close();
     await database.close();
-    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw taken
-      ? new Error(`cannot listen on ${config.host}:${config.port}: API_PORT is taken, choose another`)
-      : error;
+    throw error;
   }
 }
 
@@ -79,7 +93,8 @@ function createServices(config: ApiConfig, log: Log): Services {
   const redis = config.redisUrl === null ? null : new RedisConnection(config.redisUrl, log);
   const telemetry = new Telemetry();
   const gate = new ConnectionGate('api', config.connections, log);
-  measureConnections(telemetry, [gate]);
+  const opsGate = new ConnectionGate('api-ops', config.opsConnections, log);
+  measureConnections(telemetry, [gate, opsGate]);
   const health = new Health();
   const users = new UserStore(database);
   const companies = new CompanyStore(database);
@@ -128,6 +143,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     panKeys: new PanKeys(config.panKeys),
     log,
     gate,
+    opsGate,
     database,
     redis,
     users,

@@ -11,6 +11,11 @@ export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly connections: ConnectionBounds;
+  /** Health and metrics. */
+  readonly opsHost: string;
+  /** 0: any free one. */
+  readonly opsPort: number;
+  readonly opsConnections: ConnectionBounds;
   readonly logLevel: string;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: nobody's is. */
   readonly trustedProxies: string | null;
@@ -86,6 +91,9 @@ const schema = {
   properties: {
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
     API_PORT: { ...port, default: 3000 },
+    OPS_HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
+    API_OPS_PORT: { ...port, minimum: 0, default: 3001 },
+    API_OPS_CONNECTIONS_MAX: { type: 'integer', minimum: 2, maximum: 10_000, default: 64 },
     API_CONNECTIONS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     API_CONNECTIONS_PER_ADDRESS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
@@ -129,6 +137,9 @@ const schema = {
 interface Variables {
   HOST: string;
   API_PORT: number;
+  OPS_HOST: string;
+  API_OPS_PORT: number;
+  API_OPS_CONNECTIONS_MAX: number;
   API_CONNECTIONS_MAX?: number;
   API_CONNECTIONS_PER_ADDRESS_MAX?: number;
   LOG_LEVEL: string;
@@ -180,11 +191,23 @@ function connectionsOf(variables: Variables, limit: number): ConnectionBounds {
   return connectionBounds({
     limit,
     // Two monitoring connections to each MongoDB server.
-    reserve: ownDescriptors + variables.POSTGRES_POOL_MAX + 2 * variables.MONGODB_POOL_MAX,
+    reserve:
+      ownDescriptors + variables.API_OPS_CONNECTIONS_MAX + variables.POSTGRES_POOL_MAX + 2 * variables.MONGODB_POOL_MAX,
     variable: 'API_CONNECTIONS_MAX',
     max,
     // Behind a proxy all clients come from one address.
     perAddressMax: perAddressMax ?? (proxies === undefined ? undefined : limit),
+  });
+}
+
+/** Part of the public port's reserve, so each port answers when the other one is full. */
+function opsConnectionsOf({ API_OPS_CONNECTIONS_MAX: max }: Variables): ConnectionBounds {
+  return connectionBounds({
+    limit: Number.POSITIVE_INFINITY,
+    reserve: 0,
+    variable: 'API_OPS_CONNECTIONS_MAX',
+    max,
+    perAddressMax: undefined,
   });
 }
 
@@ -210,6 +233,9 @@ export function readApiConfig(
     host: variables.HOST,
     port: variables.API_PORT,
     connections: connectionsOf(variables, openFilesMax),
+    opsHost: variables.OPS_HOST,
+    opsPort: variables.API_OPS_PORT,
+    opsConnections: opsConnectionsOf(variables),
     logLevel: variables.LOG_LEVEL,
     trustedProxies: variables.TRUSTED_PROXIES ?? null,
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),

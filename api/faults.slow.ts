@@ -95,6 +95,7 @@ class Surroundings {
   async startApi(t: Test, path: '/readyz' | '/livez' = '/readyz'): Promise<FaultApi> {
     const process = new ApiProcess(await findFreePort(), {
       DATABASE_URL: this.place.databaseUrl,
+      API_OPS_PORT: String(await findFreePort()),
       MONGODB_URI: `${this.mongo.uri}faults`,
       REDIS_URL: this.redis.url,
       ENGINE_URL: `http://127.0.0.1:${this.place.opsPort}`,
@@ -141,7 +142,7 @@ function refusedClearly(t: Test, reply: Reply, what: string): void {
 }
 
 async function health(api: FaultApi, component: string): Promise<string> {
-  return (await api.request('GET', '/health')).json.components[component].status;
+  return (await request(api.process.opsUrl, 'GET', '/health')).json.components[component].status;
 }
 
 t.test('everything is gone when the API starts', async (t) => {

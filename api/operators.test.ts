@@ -127,6 +127,7 @@ t.test('an API of a database without demo data does not start with SELF_FUNDING'
   const config = readApiConfig({
     DATABASE_URL: api.databaseUrl,
     API_PORT: String(await findFreePort()),
+    API_OPS_PORT: '0',
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
     ENGINE_TOKEN: 'unused-by-this-test',
     PAN_KEY: 'unused-by-this-test',

@@ -28,6 +28,7 @@ export interface Services extends DataServices {
   readonly panKeys: PanKeys;
   readonly log: Log;
   readonly gate: ConnectionGate;
+  readonly opsGate: ConnectionGate;
   readonly database: Database;
   /** Null: REDIS_URL is not set. */
   readonly redis: RedisConnection | null;

@@ -88,6 +88,7 @@ async function startApi(dataDir: string, databaseUrl: string): Promise<ApiStack[
       LOG_LEVEL: 'warn',
       HOST: loopback,
       API_PORT: String(port),
+      API_OPS_PORT: '0',
       DATABASE_URL: databaseUrl,
       JWT_SECRET: randomBytes(32).toString('hex'),
       ENGINE_TOKEN: randomBytes(16).toString('hex'),

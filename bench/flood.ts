@@ -136,6 +136,7 @@ class Stage {
       DEADLINE_MS: '3000',
     });
     const api = new ApiProcess(await findFreePort(), {
+      API_OPS_PORT: String(await findFreePort()),
       ...common,
       ...probeEnvironment(files.api),
       DATABASE_URL: databaseUrl,
@@ -210,7 +211,7 @@ class Stage {
     });
     await until('frames arrive', () => isListening);
     await until('the relay leads', async () =>
-      (await (await fetch(`${this.#api.url}/metrics`)).text()).includes('feed_relay_leader 1'),
+      (await (await fetch(`${this.#api.opsUrl}/metrics`)).text()).includes('feed_relay_leader 1'),
     );
     await until(
       'there are frames to repeat',

@@ -21,7 +21,7 @@ class Run {
 
   constructor(
     readonly dataDir: string,
-    readonly ports: { readonly auth: number; readonly ops: number; readonly api: number },
+    readonly ports: Readonly<Record<'auth' | 'ops' | 'api' | 'apiOps', number>>,
   ) {
     const { PATH = '', HOME = '' } = process.env;
     this.#child = spawn(process.execPath, [fileURLToPath(new URL('./run.js', import.meta.url))], {
@@ -34,6 +34,7 @@ class Run {
         AUTH_PORT: String(ports.auth),
         OPS_PORT: String(ports.ops),
         API_PORT: String(ports.api),
+        API_OPS_PORT: String(ports.apiOps),
         PROCESSOR_USER: 'processor',
         PROCESSOR_PASSWORD: 'a-password-of-the-tests',
         FEED_STALE_MS_MAX: '4000',
@@ -119,7 +120,12 @@ class Run {
 t.test('what ends by itself under make run is started again, and everything goes on', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
   await chmod(dataDir, 0o755);
-  const ports = { auth: await findFreePort(), ops: await findFreePort(), api: await findFreePort() };
+  const ports = {
+    auth: await findFreePort(),
+    ops: await findFreePort(),
+    api: await findFreePort(),
+    apiOps: await findFreePort(),
+  };
   const run = new Run(dataDir, ports);
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();

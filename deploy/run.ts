@@ -22,7 +22,7 @@ const compiled = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** In the order they start. */
 function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: DemoSecrets): Service[] {
-  const { host, opsHost, authPort, opsPort, apiPort } = settings;
+  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
   const environment = {
     ...process.env,
     ...secrets,
@@ -33,6 +33,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
     AUTH_PORT: String(authPort),
     OPS_PORT: String(opsPort),
     API_PORT: String(apiPort),
+    API_OPS_PORT: String(apiOpsPort),
     // Customers fund themselves where there are demo data.
     SELF_FUNDING: process.env['SELF_FUNDING'] || String(settings.isDemo),
     // In a first try a typing error is an answer, not a count in the metrics.
@@ -52,7 +53,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
       name: 'api',
       script: join(compiled, 'api', 'main.js'),
       readyUrl: `${localUrl(host, apiPort)}/readyz`,
-      ports: { API_PORT: { host, port: apiPort } },
+      ports: { API_PORT: { host, port: apiPort }, API_OPS_PORT: { host: opsHost, port: apiOpsPort } },
       isVital: false,
       environment,
     },
@@ -148,10 +149,11 @@ async function withConnection(databaseUrl: string, work: (sql: postgres.Sql) => 
 }
 
 function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
-  const { host, opsHost, authPort, opsPort, apiPort } = settings;
+  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
   const authUrl = localUrl(host, authPort);
   const opsUrl = localUrl(opsHost, opsPort);
   const apiUrl = localUrl(host, apiPort);
+  const apiOpsUrl = localUrl(opsHost, apiOpsPort);
   const question = {
     // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
     id: `demo-${randomUUID()}`,
@@ -182,6 +184,7 @@ ready
   authorization port  ${authUrl}/v1/authorizations
   operations          ${opsUrl}/health   ${opsUrl}/metrics
   account API         ${apiUrl}/api/docs
+  its operations      ${apiOpsUrl}/health   ${apiOpsUrl}/metrics
 ${demo}
 Ctrl-C stops everything; the data stay in ${settings.dataDir}
 `;

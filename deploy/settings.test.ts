@@ -13,6 +13,7 @@ t.test('everything has a default', async (t) => {
     authPort: 8080,
     opsPort: 8081,
     apiPort: 3000,
+    apiOpsPort: 3001,
   });
 });
 

@@ -12,6 +12,7 @@ export interface DeploySettings {
   readonly authPort: number;
   readonly opsPort: number;
   readonly apiPort: number;
+  readonly apiOpsPort: number;
 }
 
 export class SettingError extends Error {
@@ -34,6 +35,7 @@ export function readSettings(environment: Environment = process.env): DeploySett
     authPort: readInteger(environment, 'AUTH_PORT', 8080, 1, 65_535),
     opsPort: readInteger(environment, 'OPS_PORT', 8081, 1, 65_535),
     apiPort: readInteger(environment, 'API_PORT', 3000, 1, 65_535),
+    apiOpsPort: readInteger(environment, 'API_OPS_PORT', 3001, 1, 65_535),
   };
 }
 

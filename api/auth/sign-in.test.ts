@@ -156,6 +156,7 @@ t.test('what ends at one process is refused at another within moments', async (t
     readApiConfig({
       DATABASE_URL: one.databaseUrl,
       API_PORT: String(await findFreePort()),
+      API_OPS_PORT: '0',
       JWT_SECRET: one.api.services.config.jwtSecrets.join(','),
       ENGINE_TOKEN: 'unused-by-this-test',
       PAN_KEY: 'unused-by-this-test',

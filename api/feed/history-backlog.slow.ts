@@ -81,6 +81,7 @@ t.test('a freeze is in force while history waits, and history goes on', async (t
   const mongo = new MongoServer(await findFreePort(), folder);
   await mongo.start();
   const process = new ApiProcess(await findFreePort(), {
+    API_OPS_PORT: String(await findFreePort()),
     DATABASE_URL: database.url,
     MONGODB_URI: `${mongo.uri}backlog`,
     LOG_LEVEL: 'warn',
@@ -98,7 +99,7 @@ t.test('a freeze is in force while history waits, and history goes on', async (t
     request: (method, path, options) => request(process.url, method, path, options),
   };
   const metric = async (name: string) => {
-    const { text } = await request(process.url, 'GET', '/metrics');
+    const { text } = await request(process.opsUrl, 'GET', '/metrics');
     return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1]);
   };
   const customer = await Customer.register(api, 'personal');

@@ -84,7 +84,7 @@ async function isShared(deployment: Deployment, redisUrl: string): Promise<void>
       await deployment.change();
       await customer.get('/api/cards');
       await ask('/api/cards');
-      const { text } = await ask('/metrics');
+      const { text } = await request(second.opsUrl, 'GET', '/metrics');
       return /^cache_reads_total\{level="shared"\} [1-9]/m.test(text);
     });
     await until('the rate is counted for both', async () => {

@@ -109,7 +109,7 @@ t.test(
     await until('the loss is noticed', () => !other.api.services.redis!.isUp);
     t.equal((await read()).status, 200);
     t.equal((await read()).headers.get('x-cache'), null);
-    t.match((await other.request('GET', '/health')).json, {
+    t.match((await other.ops('/health')).json, {
       status: 'degraded',
       components: { redis: { status: 'unhealthy' } },
     });

@@ -36,6 +36,8 @@ export interface TestApi {
   /** The engine's ports, when one was asked for. */
   readonly engine: EnginePlace | null;
   request(method: string, path: string, options?: RequestOptions): Promise<Reply>;
+  /** One request to the ops port. */
+  ops(path: string): Promise<Reply>;
   /** An access token of a user, by number, without signing in. */
   tokenOf(userId: number): Promise<string>;
 }
@@ -66,6 +68,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
   const config = readApiConfig({
     DATABASE_URL: database.url,
     API_PORT: String(await findFreePort()),
+    API_OPS_PORT: '0',
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
     ENGINE_TOKEN: testToken,
     PAN_KEY: testPanKey,
@@ -85,6 +88,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     sql,
     engine,
     request: (method, path, requestOptions) => request(api.url, method, path, requestOptions),
+    ops: (path) => request(api.opsUrl, 'GET', path),
     tokenOf: (userId) => api.services.tokens.sign(userId, 0),
   };
 }

@@ -15,6 +15,8 @@ const loggedCharsMax = 20_000;
 
 export class ApiProcess {
   readonly url: string;
+  /** Only with API_OPS_PORT in the environment; else the system chose the port. */
+  readonly opsUrl: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
   #logged = '';
@@ -22,6 +24,7 @@ export class ApiProcess {
   /** @param openFilesMax its limit of file descriptors; as many as this process may have when not given */
   constructor(port: number, environment: Readonly<Record<string, string>>, openFilesMax?: number) {
     this.url = `http://127.0.0.1:${port}`;
+    this.opsUrl = `http://127.0.0.1:${environment['API_OPS_PORT']}`;
     const { PATH = '', HOME = '' } = process.env;
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
     const [command, argv] = withOpenFilesMax(openFilesMax, process.execPath, main);
@@ -31,6 +34,7 @@ export class ApiProcess {
         PATH,
         HOME,
         API_PORT: String(port),
+        API_OPS_PORT: '0',
         JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
         ENGINE_TOKEN: testToken,
         SELF_FUNDING: 'true',

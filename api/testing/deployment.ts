@@ -103,6 +103,7 @@ export class Deployment {
   async newApi(env: Environment): Promise<ApiProcess> {
     const api = new ApiProcess(await findFreePort(), {
       DATABASE_URL: this.databaseUrl,
+      API_OPS_PORT: String(await findFreePort()),
       ENGINE_URL: `http://127.0.0.1:${this.engine.opsPort}`,
       ...env,
     });
@@ -122,8 +123,10 @@ export class Deployment {
 
   /** A component of the engine's `/health`, or of the API's. */
   async health(of: 'engine' | 'api', component: string): Promise<ComponentHealth> {
-    const text =
-      of === 'engine' ? (await opsGet(this.engine, '/health')).text : (await this.request('GET', '/health')).text;
+    const { text } =
+      of === 'engine'
+        ? await opsGet(this.engine, '/health')
+        : await request(this.#apiProcess!.opsUrl, 'GET', '/health');
     return JSON.parse(text).components[component];
   }
 

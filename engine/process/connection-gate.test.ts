@@ -78,3 +78,27 @@ t.test('a start without enough file descriptors ends with one line that says wha
   const engine = startEngineProcess(place, {}, 200);
   await t.rejects(engine, /engine: the limit of open files is 200; .* raise the limit to \d+ or more \(ulimit -n/);
 });
+
+t.test('a port that must answer closes the oldest connection for a new one, of the same address first', async (t) => {
+  const gate = new ConnectionGate('test', { max: 3, perAddressMax: 2 }, { warn: () => undefined });
+  const server = createServer();
+  boundConnections(server, gate, 'close-oldest');
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const open = async (from: string, count: number) => {
+    const idle = await IdleConnections.open({ port, count, from });
+    t.teardown(() => idle.close());
+    return idle;
+  };
+  const first = await open('127.0.0.2', 1);
+  await until('it is there', () => gate.open === 1);
+  const flood = await open('127.0.0.3', 10);
+  await until('the flood has pushed out its own', () => flood.open === 2 && gate.displaced === 8);
+  t.equal(first.open, 1, 'another address keeps its connection');
+  const third = await open('127.0.0.4', 1);
+  await until('the oldest of all leaves a full port', () => first.open === 0);
+  t.same([gate.open, gate.addresses, third.open, flood.open], [3, 2, 1, 2]);
+  for (const idle of [flood, third]) idle.close();
+  await until('all have left', () => gate.open === 0 && gate.addresses === 0);
+});

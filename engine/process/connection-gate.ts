@@ -2,7 +2,7 @@
  * Counts a port's connections, in all and by address, and refuses those beyond the bounds. A refused connection is closed
  * as soon as it is accepted: reading its request would keep the file descriptor that is missing.
  */
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { ConnectionBounds } from './descriptors.js';
 import type { Metrics } from './metrics.js';
 
@@ -23,6 +23,8 @@ export class ConnectionGate {
   refusedByAddress = 0;
   /** Connections that the system could not hand over, for want of a file descriptor mostly. */
   notAccepted = 0;
+  /** Connections that were closed to make room for newer ones. */
+  displaced = 0;
   #reported = 0;
   #quiet: NodeJS.Timeout | null = null;
 
@@ -65,6 +67,12 @@ export class ConnectionGate {
     return true;
   }
 
+  /** Which bound refuses the next connection of this address; null: none. */
+  fullFor(address: string): 'port' | 'address' | null {
+    if ((this.#byAddress.get(address) ?? 0) >= this.bounds.perAddressMax) return 'address';
+    return this.#open >= this.bounds.max ? 'port' : null;
+  }
+
   leave(): void {
     this.#open--;
   }
@@ -98,15 +106,35 @@ export class ConnectionGate {
   }
 }
 
+/** What a connection beyond the bounds does: it is refused, or it takes the place of the oldest one. */
+export type WhenFull = 'refuse-newest' | 'close-oldest';
+
 /** Bounds the connections of a server of node:net or node:http. */
-export function boundConnections(server: Server, gate: ConnectionGate): void {
+export function boundConnections(server: Server, gate: ConnectionGate, whenFull: WhenFull = 'refuse-newest'): void {
+  /** How to count a connection out, by connection, the oldest first. */
+  const taken = new Map<Socket, { readonly address: string; readonly leave: () => void }>();
+  const closeOldest = (address: string): void => {
+    const wanted = gate.fullFor(address);
+    if (wanted === null) return;
+    for (const [socket, oldest] of taken) {
+      if (wanted === 'address' && oldest.address !== address) continue;
+      oldest.leave();
+      gate.displaced++;
+      socket.destroy();
+      return;
+    }
+  };
   server.on('connection', (socket) => {
     const address = addressOf(socket.remoteAddress ?? '');
+    if (whenFull === 'close-oldest') closeOldest(address);
     const isTaken = gate.enter(address);
-    socket.once('close', () => {
+    const leave = (): void => {
+      if (isTaken && !taken.delete(socket)) return;
       gate.leave();
       if (isTaken) gate.forgetAddress(address);
-    });
+    };
+    if (isTaken) taken.set(socket, { address, leave });
+    socket.once('close', leave);
     if (!isTaken) socket.destroy();
   });
   // Without a listener an accept that fails would end the process.
@@ -125,7 +153,7 @@ export function measureConnections(metrics: Metrics, gates: readonly ConnectionG
   });
   metrics.counter(
     'connections_refused_total',
-    'Connections closed at once: beyond the bound of the port, or of one address, or without a file descriptor',
+    'Connections closed: at once beyond the bound of the port or of one address, for want of a file descriptor, or for newer ones',
     ['port', 'cause'],
     (counter) => {
       for (const gate of gates) {
@@ -133,6 +161,7 @@ export function measureConnections(metrics: Metrics, gates: readonly ConnectionG
         counter.inc({ port, cause: 'port' }, gate.refusedByPort);
         counter.inc({ port, cause: 'address' }, gate.refusedByAddress);
         counter.inc({ port, cause: 'descriptors' }, gate.notAccepted);
+        counter.inc({ port, cause: 'displaced' }, gate.displaced);
       }
     },
   );
