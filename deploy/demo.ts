@@ -4,7 +4,7 @@ import type postgres from 'postgres';
 
 export const demoEmail = 'test@example.com';
 export const demoOperatorEmail = 'operator@example.com';
-/** Known to everybody: only `make run` seeds this user. */
+/** Publicly known: only `make run` seeds this user. */
 export const demoPassword = 'password123';
 export const demoCardToken = 'card_demo';
 const demoFundsMinor = 100_000;

@@ -84,7 +84,7 @@ t.test('a server that was killed starts again with everything committed', async 
   t.same([...(await ask(second, 'select * from kept'))], []);
 });
 
-t.test('a server that does not answer any more is ended and started anew', async (t) => {
+t.test('a server that does not answer any more is ended and started again', async (t) => {
   const dataDir = await dataFolder(t);
   await start(dataDir);
   const pid = await postmasterPid(dataDir);
@@ -106,7 +106,7 @@ t.test('a process id that means another program by now does not keep the server 
   t.equal(second.adopted, false);
 });
 
-t.test('a port that somebody took in between is replaced', async (t) => {
+t.test('a port that another process took in between is replaced', async (t) => {
   const dataDir = await dataFolder(t);
   const first = await start(dataDir);
   await first.stop();

@@ -32,7 +32,7 @@ export interface EmbeddedPostgresOptions {
 export interface EmbeddedPostgres {
   /** Connection URL of the superuser; holds the password. */
   readonly url: string;
-  /** True when the server was running already: whoever started it may still use it. */
+  /** True when the server was running already: another process may still use it. */
   readonly adopted: boolean;
   /** Of the server's first process, the parent of all others. */
   readonly pid: number;
@@ -158,8 +158,8 @@ async function findRunningServer(place: PostgresPlace, log: (line: string) => vo
   const pid = Number(lines[0]);
   const command = processCommand(pid);
   if (command?.includes('postgres') === true) return { pid, port: Number(lines[3]) };
-  // PostgreSQL clears the lock of a process id that is free. It would take for a running server what has the id now: a
-  // stranger, or the killed server itself as a zombie where process 1 does not collect them (a container without init).
+  // PostgreSQL clears the lock of a process id that is free. It would take for a running server what has the id now:
+  // another program, or the killed server itself as a zombie where process 1 does not collect them (a container without init).
   if (isProcessIdTaken(pid)) {
     log(`process ${pid} is not a running Postgres: removing the lock that a killed server left`);
     await untilDetached(Number(lines[6]?.trim().split(/\s+/)[1]));

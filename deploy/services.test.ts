@@ -149,13 +149,13 @@ t.test('what a killed run left behind is ended by the next one, and nothing else
   t.same(lines, [`ending the engine that an earlier run left behind (process ${pid})`]);
 
   // The same process id, but another process by now.
-  const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-  t.teardown(() => stranger.kill());
+  const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  t.teardown(() => other.kill());
   await writeFile(
     join(folder, 'processes.json'),
-    JSON.stringify([{ name: 'engine', pid: stranger.pid, identity: `${stranger.pid}@1` }]),
+    JSON.stringify([{ name: 'engine', pid: other.pid, identity: `${other.pid}@1` }]),
   );
   await next.endLeftOvers();
-  t.not(processIdentity(stranger.pid!), null);
+  t.not(processIdentity(other.pid!), null);
   await killed.stop();
 });

@@ -3,7 +3,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 
-/** Credentials are bounded by the configuration; this bounds what a stranger can make us look at. */
+/** Credentials are bounded by the configuration; this bounds how much an unknown client can make us look at. */
 const headerLengthMax = 1024;
 
 export class BasicAuth {

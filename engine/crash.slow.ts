@@ -1,6 +1,6 @@
 /**
- * kill -9 at any moment, again and again, also while it recovers: whoever was told something is told the same for ever,
- * nobody is told two things, and the books are exactly what was acknowledged. CRASH_KILLS sets how many kills,
+ * kill -9 at any moment, again and again, also while it recovers: an answered id gets the same answer for ever,
+ * no id gets two answers, and the books are exactly what was acknowledged. CRASH_KILLS sets how many kills,
  * CRASH_SEED repeats the choices of a run (not its timing).
  */
 import { mkdtempSync, rmSync } from 'node:fs';

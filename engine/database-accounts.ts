@@ -203,7 +203,7 @@ export async function accountSummaries(
     from engine_accounts where public_id = any(${publicIds as string[]})`;
 }
 
-/** Internal numbers; null where nobody asks. */
+/** Internal numbers; null where the query needs none. */
 export interface SpendEntities {
   readonly card: number | null;
   readonly user: number | null;

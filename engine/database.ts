@@ -41,7 +41,7 @@ import { knownTypes } from './process/driver-types.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
-/** Restoring after a crash reads what the journal's tail touches: more rows, and nobody waits for a single one. */
+/** Restoring after a crash reads what the journal's tail touches: more rows, and no terminal waits for one of them. */
 const restoreTimeoutMs = 60_000;
 /** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
 const lookupDeadlineMs = 2000;
@@ -56,7 +56,7 @@ const tombstonesMax = 100_000;
 const seenChunk = 20_000;
 /** How far back a warm start looks for cards in use: a fraction of a second of Postgres. */
 const recentEvents = 200_000;
-/** Ten seconds: a statement that is told to stop does so at its next row. */
+/** Ten seconds: a cancelled statement stops at its next row. */
 const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
 
@@ -225,7 +225,7 @@ export class Database {
 
   /**
    * Cards by token, with everything that a decision about them needs.
-   * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is told
+   * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is returned
    * @param partition the asking one
    */
   async loadCards(

@@ -344,7 +344,7 @@ export async function startEngine(
     server.close();
     await ops.close();
     await Promise.all(hosts.map((host) => host.stop()));
-    // Behind the last decision: from here on nobody waits for this engine.
+    // Behind the last decision: from here on no client waits for this engine.
     await feed.stop();
     near?.close();
     await shipper.stop();

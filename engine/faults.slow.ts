@@ -30,7 +30,7 @@ function authorization(card: string, changes: Record<string, unknown> = {}): Rec
 const cardOf = (number: number, card = 1) => `card_${String(number).padStart(6, '0')}_${card}`;
 const accountOf = (number: number) => `acct_${String(number).padStart(6, '0')}`;
 
-/** A client that remembers what it was told, and holds the engine to it. */
+/** A client that remembers every answer, and holds the engine to it. */
 class Memory {
   readonly #t: Test;
   readonly #engine: TestEngine;
@@ -69,7 +69,7 @@ class Memory {
     }
   }
 
-  /** Asks everything again: what was told is told again, what was not decided is decided now. */
+  /** Asks everything again: an answered id gets its first answer, what was not decided is decided now. */
   async askAgain(): Promise<void> {
     const all = [...[...this.#answers.values()].map(({ message }) => message), ...this.#undecided.values()];
     for (const message of all) {
@@ -186,9 +186,9 @@ for (const workers of [1, 2]) {
     frozen = await serverProcesses(engine.sql);
     signalAll(frozen, 'SIGSTOP');
     t.equal(await served(300), 300, 'frozen: known cards are approved');
-    // More strangers than the house has room for: they may not keep it full.
-    const strangers = Array.from({ length: 200 }, (_, index) => authorization(cardOf(11 + (index % 30), 2)));
-    const declined = await Promise.all(strangers.map((message) => memory.ask(message)));
+    // More unknown cards than the front admits messages: they may not keep it full.
+    const unknown = Array.from({ length: 200 }, (_, index) => authorization(cardOf(11 + (index % 30), 2)));
+    const declined = await Promise.all(unknown.map((message) => memory.ask(message)));
     t.same(new Set(declined.map(({ status }) => status)), new Set([503]), 'frozen: unknown cards are declined');
     t.equal(await served(300), 300, 'frozen: and known ones are still approved');
     t.ok(await isReady(engine));
@@ -320,7 +320,7 @@ const bulky = (card: string) =>
 function mountSmallDisk(t: Test, directory: string): boolean {
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=30m', 'tmpfs', directory], { stdio: 'ignore' });
   if (mounted.status !== 0) return false;
-  // Lazily: whoever still has a file open there keeps it until the process ends.
+  // Lazily: a process that still has a file open there keeps it until it ends.
   t.teardown(() => void spawnSync('umount', ['--lazy', directory], { stdio: 'ignore' }));
   return true;
 }

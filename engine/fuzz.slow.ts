@@ -1,7 +1,7 @@
 /**
  * Anything at all on the authorization port: random and mutated bodies on both endpoints, broken HTTP on the bare port;
  * and on the ops port, where money comes in and out.
- * A bad request is told so, never answered 5xx, and afterwards the engine is as right as before. FUZZ_SECONDS sets how
+ * A bad request gets a 4xx that says why, never a 5xx, and afterwards the engine is as right as before. FUZZ_SECONDS sets how
  * long, FUZZ_SEED repeats the choices of a run.
  */
 
@@ -151,11 +151,11 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
     while (performance.now() < endsAtMs) {
       const number = 1 + random.below(accounts);
       const kind = random.pick(['deposits', 'withdrawals']);
-      const path = `/admin/accounts/${random.oneIn(20) ? 'nobody' : `acct_00000${number}`}/${kind}`;
+      const path = `/admin/accounts/${random.oneIn(20) ? 'missing' : `acct_00000${number}`}/${kind}`;
       const body = anyCommand(random);
       const ask = () => ops.ask({ path, body, headers: { authorization: `Bearer ${testToken}` } });
       let reply = await ask();
-      // The outcome of a 503 is unknown: whoever counts must ask again.
+      // The outcome of a 503 is unknown: the client must ask again before it counts.
       while (reply.status === 503) reply = await ask();
       const { status } = reply;
       commandStatuses.set(status, (commandStatuses.get(status) ?? 0) + 1);
@@ -175,11 +175,11 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
     t.ok((commandStatuses.get(status) ?? 0) > 0, `some were answered ${status}`);
   t.comment(`${raw} bare connections; ${JSON.stringify([...statuses].sort(([a], [b]) => a - b))}`);
   t.ok(engine.isAlive, 'it lives');
-  t.ok((statuses.get(400) ?? 0) > 100, 'bad requests were told so');
+  t.ok((statuses.get(400) ?? 0) > 100, 'bad requests were answered 400');
   t.ok((statuses.get(200) ?? 0) > 100, 'and good ones were decided');
   if (!engine.isAlive) throw new Error(`it ended; it said:\n${engine.logged}`);
 
-  // Postgres and the engine agree, and every answer in the journal is still told.
+  // Postgres and the engine agree, and every answer in the journal is still given.
   for (let number = 1; number <= accounts; number++) {
     const { funds, available, held, posted } = await engineBooks(place, `acct_00000${number}`);
     t.equal(funds, available + held + posted);

@@ -23,7 +23,7 @@ t.test('an id is found in its partition as long as it is among the newest there'
         }
         return -1;
       };
-      // The newest first, as a start tells them.
+      // The newest first, as a start brings them.
       for (const [index, [partition, id]] of journaled.entries()) {
         const sequence = journaled.length - index;
         directory.learnJournaled(id % 4, id, partition, sequence);
@@ -54,7 +54,7 @@ t.test('a busy partition pushes out none of a quiet one’s ids', (t) => {
   t.end();
 });
 
-t.test('after a restart, which tells the newest first, new ids push out the oldest', (t) => {
+t.test('after a restart, which brings the newest first, new ids push out the oldest', (t) => {
   const directory = new IdDirectory(2, perPartition);
   for (let sequence = 100; sequence > 80; sequence--) directory.learnJournaled(sequence, sequence, 0, sequence);
   t.equal(directory.find(92, 92), -1, 'no more than there is room for');

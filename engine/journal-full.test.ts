@@ -1,4 +1,4 @@
-/** A journal without room, in a real process: it says so in every place where somebody may look, and recovers by itself. */
+/** A journal without room, in a real process: it says so in health, metrics and log, and recovers by itself. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

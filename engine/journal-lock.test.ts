@@ -80,7 +80,7 @@ t.test('a copy of the folder is another place', (t) => {
   t.end();
 });
 
-t.test('a lock file with anything in it is taken, and names nobody', (t) => {
+t.test('a lock file with any content is taken, and names no process', (t) => {
   const directory = folder(t);
   mkdirSync(directory);
   for (const content of ['', 'null', '{"pid":1}', '{', '\0'.repeat(100)]) {

@@ -7,7 +7,7 @@
  * close-on-exec, so no child of the engine keeps the lock alive behind a killed engine.
  *
  * The file says who holds it, for the error of a second start, and which leases (writer-lease.ts) were asked for under
- * it: whoever has the lock knows that the holders of those are gone.
+ * it: the process that has the lock knows that the holders of those are gone.
  */
 import { spawnSync } from 'node:child_process';
 import {

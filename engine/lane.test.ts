@@ -194,10 +194,10 @@ t.test('a change is in force once the worker has taken it, whatever the disk doe
   runs[0]!.slab.lastSequence = 1;
   await runs[0]!.done();
   t.same([change.said === '', message.said], [false, '']);
-  change.said = 'told';
+  change.said = 'applied';
   state.durable = 1;
   lane.synced();
-  t.same([change.said, message.said], ['told', 'answer 200'], 'and is told once');
+  t.same([change.said, message.said], ['applied', 'answer 200'], 'and is reported once');
 });
 
 t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
@@ -217,7 +217,7 @@ t.test('a disk that stands still bounds what is decided ahead of it, and deadlin
   lane.expire(state.nowMs);
   t.ok(
     waiters.every(({ isRefused }) => isRefused),
-    'each is told at its deadline',
+    'each is answered at its deadline',
   );
   state.durable = 6;
   lane.synced();
@@ -273,7 +273,7 @@ t.test('who still waits when an approval comes back late is answered 503 once it
   t.equal(lane.isIdle, true);
 });
 
-t.test('who waits for a take-back that cannot leave yet is told so', async (t) => {
+t.test('a message that waits for a take-back that cannot leave yet is refused at its deadline', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   await approveFirst();
   const second = ask('b');
@@ -293,7 +293,7 @@ t.test('who waits for a take-back that cannot leave yet is told so', async (t) =
   t.same(texts(runs[3]!.slab), ['late 2'], 'and is taken back all the same');
 });
 
-t.test('a disk that fails leaves nobody waiting', async (t) => {
+t.test('a disk that fails leaves no message waiting', async (t) => {
   const { state, lane, approveFirst } = stage();
   const waiter = await approveFirst();
   lane.journalFailed();
@@ -318,7 +318,7 @@ t.test('an approval that comes back late is taken back before anything else is d
   const behind = ask('a again');
   state.nowMs += 100;
   lane.expire(state.nowMs);
-  t.equal(late.said, `refused ${Reason.systemError}`, 'told at its deadline');
+  t.equal(late.said, `refused ${Reason.systemError}`, 'answered at its deadline');
   approve(runs[0]!.slab, 0, 77);
   await runs[0]!.done();
   t.equal(state.late, 1);
@@ -409,7 +409,7 @@ t.test('records count as final once no approval up to them can be taken back any
   t.equal(state.final, 1, 'nor does a take-back that the journal had no room for');
 });
 
-t.test('a worker that dies leaves nobody waiting, and its late promise changes nothing', async (t) => {
+t.test('a worker that dies leaves no message waiting, and its late promise changes nothing', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const waiters = [ask('a')];
   turn();

@@ -11,7 +11,7 @@ import { assert } from './core/invariant.js';
 import { Reason } from './core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from './core/slab.js';
 
-/** Whoever waits for an entry's answer. */
+/** The client that waits for an entry's answer. */
 export interface Waiter {
   /** Protocol number: the entry's kind. */
   readonly kind: number;
@@ -19,7 +19,7 @@ export interface Waiter {
   readonly arrivalMs: number;
   /** An answer was sent (possibly a refusal at the deadline), or the client has gone. */
   readonly isSettled: boolean;
-  /** It was told 503: whatever the worker approves for it after that must be taken back. */
+  /** It was answered 503: an approval of it that the worker makes after that must be taken back. */
   readonly isRefused: boolean;
   /** How often it lacked something, and was sent again behind what was loaded. */
   reentries: number;
@@ -87,7 +87,7 @@ const takeBackSlab = slabCount;
 export class Lane {
   readonly slabs: readonly Slab[];
   readonly #waiters: (Waiter | null)[][];
-  /** Of each slab, the places of changes that somebody waits for. */
+  /** Of each slab, the places of changes that a caller waits for. */
   readonly #changes: number[][];
   readonly #events: LaneEvents;
   readonly #nowMs: () => number;
@@ -191,7 +191,7 @@ export class Lane {
     return this.#flying.includes(takeBackSlab) || this.#decided.includes(takeBackSlab);
   }
 
-  /** Approvals are being taken back: until that is journaled, a repeat may be told what no longer holds. */
+  /** Approvals are being taken back: until that is journaled, a repeat may get an answer that no longer holds. */
   get #isTakingBack(): boolean {
     return this.#lateQueue.length > 0 || this.#takesBackNow;
   }
@@ -366,7 +366,7 @@ export class Lane {
       kind: slab.kind[index]!,
       flags: slab.flags[index]!,
       arrivalMs: slab.arrivalMs[index]!,
-      // Copied: the slab is filled anew while the loader works.
+      // Copied: the slab is filled again while the loader works.
       bytes: Buffer.from(slab.request.subarray(slab.start[index], slab.end[index])),
       waiter,
     };
@@ -419,7 +419,7 @@ export class Lane {
     waiter.refuse(reason);
   }
 
-  /** What the disk did with the last frame is unknown: nothing more is told, until the process is started again. */
+  /** What the disk did with the last frame is unknown: nothing more is answered, until the process is started again. */
   journalFailed(): void {
     this.fail(
       new Error('the journal failed: this partition takes nothing more until the process is started again'),
@@ -455,7 +455,7 @@ export class Lane {
 /** So often what a message lacks is loaded at once. One that lacks something after that finds no room in memory. */
 export const loadsAtOnceMax = 2;
 
-/** What a message is told whose deadline passes while it waits. */
+/** The reason in the answer to a message whose deadline passes while it waits. */
 export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason {
   return reentries > loadsAtOnceMax ? Reason.overloaded : Reason.systemError;
 }

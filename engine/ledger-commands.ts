@@ -124,7 +124,7 @@ class CommandWaiter implements Waiter {
 
   answer(slab: Slab, index: number): void {
     const status = slab.status[index]!;
-    // Copied: the slab is filled anew while the answer is on its way.
+    // Copied: the slab is filled again while the answer is on its way.
     this.#settle(status, Buffer.from(slab.answer.subarray(slab.answerStart[index], slab.answerEnd[index])));
     const { telemetry } = this.#options;
     if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;

@@ -1,6 +1,6 @@
 /**
- * Money in and out when things go wrong: slow and broken disks, a full house, a database that hangs, several partitions,
- * a stop. Whoever was told 503 asks again with the same id and gets one answer; money moves once.
+ * Money in and out when things go wrong: slow and broken disks, a full queue, a database that hangs, several partitions,
+ * a stop. A client that got a 503 asks again with the same id and gets one answer; money moves once.
  */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
@@ -19,7 +19,7 @@ const cardOf = (number: number) => `card_${String(number).padStart(6, '0')}_1`;
 const reasonOf = ({ text }: OpsReply) => JSON.parse(text).reason;
 const fundsOf = async (engine: TestEngine, account: string) => (await engineBooks(engine.place, account)).funds;
 
-/** Asks until there is an answer. @returns it, and how often it was told 503 */
+/** Asks until there is an answer. @returns it, and how often it was 503 */
 async function answered(engine: TestEngine, kind: Kind, account: string, body: object): Promise<[OpsReply, number]> {
   let reply: OpsReply = { status: 0, text: '' };
   let refused = -1;
@@ -140,7 +140,7 @@ t.test('a disk that fails ends commands too; after a new start each has one answ
   await settledOnce(t, engine);
 });
 
-t.test('while the database hangs, known accounts move money and unknown ones are told 503', async (t) => {
+t.test('while the database hangs, known accounts move money and unknown ones get a 503', async (t) => {
   const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '300' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   await whileLocked(engine, 'accounts', async () => {
@@ -202,7 +202,7 @@ t.test(
         account: { funds: 1000 + 10 * number, held: 100 },
       });
     }
-    t.equal((await deposit('d7', 7)).status, 404, 'nobody’s account');
+    t.equal((await deposit('d7', 7)).status, 404, 'no such account');
     const everything = async () => {
       for (const asked of numbers) {
         for (const number of numbers) {

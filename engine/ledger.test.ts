@@ -73,7 +73,7 @@ t.test('a command and a card message may have the same id: they never meet', asy
   t.match(JSON.parse((await deposit(account, { id, amount: 5 })).text), { id, approved: true });
   t.equal(answerOf(await client.native(authorization)).reason, 'approved', 'still its own answer');
   const forged = await client.native({ ...authorization, id: `\u0001ledger:${id}` });
-  t.match([forged.status, JSON.parse(forged.body).field], [400, 'id'], 'nobody can ask in the commands’ namespace');
+  t.match([forged.status, JSON.parse(forged.body).field], [400, 'id'], 'no client can ask in the commands’ namespace');
   const forgedOriginal = { ...authorization, id: nextId(), type: 'reversal', original: `\u0001ledger:${id}` };
   t.equal((await client.native(forgedOriginal)).status, 400);
 });
@@ -143,9 +143,9 @@ t.test('what is malformed gets a 400 that names the field, and never a 5xx', asy
   t.match(JSON.parse((await deposit(account, awkward)).text), { id: awkward.id, approved: true });
 });
 
-t.test('an unknown account is a 404, which is remembered by nobody', async (t) => {
+t.test('an unknown account is a 404, which is not remembered', async (t) => {
   const id = nextId();
-  for (const account of ['nobody', '%00', 'a'.repeat(500), '4111111111111111', '%01', "'%20or%20''='", '..%2f']) {
+  for (const account of ['missing', '%00', 'a'.repeat(500), '4111111111111111', '%01', "'%20or%20''='", '..%2f']) {
     const { status, text } = await deposit(account, { id, amount: 10 });
     t.match([status, JSON.parse(text).title], [404, 'not_found'], account);
   }
@@ -181,7 +181,7 @@ t.test('the token, the method, the media type and the size are checked', async (
 t.test('many accounts are looked at in one question', async (t) => {
   const [live, settled] = [freshAccount().account, freshAccount().account];
   await deposit(live, { id: nextId(), amount: 7 });
-  const { status, text } = await opsGet(place, `/admin/accounts?ids=${settled},nobody,${live},%00,${settled},`);
+  const { status, text } = await opsGet(place, `/admin/accounts?ids=${settled},missing,${live},%00,${settled},`);
   t.equal(status, 200);
   const books = { currency: 'USD', held: 0, posted: 0 };
   t.same(JSON.parse(text), {

@@ -24,10 +24,10 @@ const booksLooksMax = 2;
 const farLooksMax = 3;
 /** Messages waiting in one queue. Beyond it they are declined at once. */
 const waitingMax = 8192;
-/** Of the requests that the front admits at a time: strangers may not fill the house while Postgres stands still. */
+/** Of the requests that the front admits at a time: unknown cards may not fill the queue while Postgres stands still. */
 const farShareMax = 0.5;
 const booksShareMax = 0.25;
-/** Who does not fit goes on to Postgres. */
+/** Lookups beyond this limit go straight to Postgres. */
 const nearShareMax = 0.2;
 /** A key that was not there is not asked for again within this time: short, because a new card must soon work. */
 const negativeMs = 250;
@@ -248,7 +248,7 @@ export class Loader {
     this.#pump(this.#far);
   }
 
-  /** Redis was not enough: Postgres is asked. Where too many wait for it already, these give way. */
+  /** Redis was not enough: Postgres is asked. Where too many wait for it already, these are refused. */
   #goOn(id: string, flight: Flight, known: CachedCard | null): void {
     const messages = flight.waiting.length;
     const queue = known === null ? this.#far : this.#books;

@@ -18,7 +18,7 @@ function cards(funds: number): LoadedCards {
   return { message, owners: new Map([['card', 2]]), profiles: [], asOf: 0 };
 }
 
-t.test('books that were read before a partition opened anew are read again', async (t) => {
+t.test('books that were read before a partition opened again are read again', async (t) => {
   const answers: ((loaded: LoadedCards) => void)[] = [];
   const database = { loadCards: () => new Promise<LoadedCards>((resolve) => answers.push(resolve)) };
   const delivered: LoadMessage[] = [];

@@ -64,7 +64,7 @@ interface Sent {
   readonly isOvertaken: boolean;
 }
 
-const nobody: ReadonlySet<string> = new Set();
+const noOwners: ReadonlySet<string> = new Set();
 
 export class Loads {
   readonly #database: Database;
@@ -184,9 +184,9 @@ export class Loads {
       ),
     ]);
     const overtaken = [...known.keys()].filter((token) => !books.has(token));
-    const anew = await this.#broughtCards(target, overtaken);
-    const found = new Set([...books, ...rest.found, ...anew.found]);
-    return { message: {}, found, foreign: new Set([...rest.foreign, ...anew.foreign]) };
+    const readAgain = await this.#broughtCards(target, overtaken);
+    const found = new Set([...books, ...rest.found, ...readAgain.found]);
+    return { message: {}, found, foreign: new Set([...rest.foreign, ...readAgain.foreign]) };
   }
 
   /** Brings what is no card from Postgres. */
@@ -194,7 +194,7 @@ export class Loads {
     return this.#bring(target, () => this.#query(target, status, keys));
   }
 
-  /** Brings cards before anybody asks for them. Throws when the database does not answer. */
+  /** Brings cards before the first message about them. Throws when the database does not answer. */
   async warm(target: Target, tokens: readonly string[]): Promise<void> {
     const near = this.#near;
     const found = near === null ? [] : [...(await near.look(tokens))];
@@ -204,7 +204,7 @@ export class Loads {
 
   /** @returns tokens of the cards that are on their way; the others were overtaken by a change, or have moved */
   async #broughtBooks(target: Target, known: readonly CachedCard[]): Promise<ReadonlySet<string>> {
-    if (known.length === 0) return nobody;
+    if (known.length === 0) return noOwners;
     const found = new Set<string>();
     await this.#bring(target, async () => {
       const { message, owners } = await this.#database.loadBooks(
@@ -226,14 +226,14 @@ export class Loads {
           cards: current.map(({ card }) => rowOf(card)),
         },
         found,
-        foreign: nobody,
+        foreign: noOwners,
       };
     });
     return found;
   }
 
   async #broughtCards(target: Target, tokens: readonly string[]): Promise<Loaded> {
-    if (tokens.length === 0) return { message: {}, found: nobody, foreign: nobody };
+    if (tokens.length === 0) return { message: {}, found: noOwners, foreign: noOwners };
     return this.#bring(target, async () => {
       const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
       const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs, target.partition);
@@ -252,13 +252,13 @@ export class Loads {
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
       case EntryStatus.needSeen:
-        return { ...(await database.loadRecords(partition, keys)), foreign: nobody };
+        return { ...(await database.loadRecords(partition, keys)), foreign: noOwners };
       default:
-        return { ...(await database.loadChains(partition, keys)), foreign: nobody };
+        return { ...(await database.loadChains(partition, keys)), foreign: noOwners };
     }
   }
 
-  /** Reads, again where changes came by or the partition opened anew meanwhile, and sends what was found on its way. */
+  /** Reads, again where changes came by or the partition opened again meanwhile, and sends what was found on its way. */
   async #bring(target: Target, query: () => Promise<Loaded>): Promise<Loaded> {
     const { partition } = target;
     for (let reads = 1; ; reads++) {

@@ -1,6 +1,6 @@
 /**
- * How Marqeta's calls fare, for `/health`. The engine cannot ask Marqeta anything: what tells its state is when it called
- * last, how often, and what it was answered. The counters are read once a second.
+ * How Marqeta's calls fare, for `/health`. The engine cannot ask Marqeta anything: it knows when Marqeta called
+ * last, how often, and what the answers were. The counters are read once a second.
  */
 import type { ComponentHealth } from './health.js';
 

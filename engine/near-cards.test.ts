@@ -127,7 +127,7 @@ t.test('after a restart the profile comes from Redis and what it spends from, fr
   await says(ask, card(3), 'approved', 20);
 });
 
-t.test('an entry that is older than a change is not used, whoever failed to replace it', async (t) => {
+t.test('an entry that is older than a change is not used, whichever process failed to replace it', async (t) => {
   const place = await start(t);
   const { engine, client, key } = place;
   await untilAllAreKept(place);
@@ -189,15 +189,15 @@ t.test('a storm of unknown cards does not keep cards that were evicted from comi
   await untilAllAreKept(place);
   postgres.stall();
   let isOver = false;
-  let strangers = 0;
-  const askAsStranger = async () => {
-    const id = `storm-${++strangers}`;
-    const question = { id, type: 'authorization', card: `nobody-${id}`, amount: 1, currency: 'USD' };
+  let unknownCards = 0;
+  const askAboutUnknown = async () => {
+    const id = `storm-${++unknownCards}`;
+    const question = { id, type: 'authorization', card: `missing-${id}`, amount: 1, currency: 'USD' };
     return answerOf(await engine.client.native(question)).reason;
   };
   const storm = async () => {
     const reasons: string[] = [];
-    while (!isOver) reasons.push(...(await Promise.all(Array.from({ length: 300 }, askAsStranger))));
+    while (!isOver) reasons.push(...(await Promise.all(Array.from({ length: 300 }, askAboutUnknown))));
     return reasons;
   };
   const raging = storm();

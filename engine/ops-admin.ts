@@ -121,7 +121,7 @@ async function answerCommand(
   }
   const body = await readBody(request, commandBytesMax);
   if (body === null) {
-    // The rest of the body is still on its way: nobody reads it.
+    // The rest of the body is still on its way and is not read.
     response.setHeader('connection', 'close');
     return sendProblem(response, 413, 'body_too_large', `the body is longer than ${commandBytesMax} bytes`);
   }

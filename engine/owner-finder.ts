@@ -1,7 +1,7 @@
 /**
  * Finds out whose card (or account) it is, for the front of several partitions: it must know the account's owner before it
  * can choose the partition. One flight per key, many keys per query, bounded, and under the deadline: a database that hangs keeps
- * nobody waiting, and strangers do not fill the house.
+ * no message waiting, and unknown cards do not fill the queue.
  */
 import { Reason } from './core/reasons.js';
 import type { Waiter } from './lane.js';
@@ -91,7 +91,7 @@ export class OwnerFinder {
     for (const key of rest) this.#land(key, owners === null ? null : owners.get(key));
   }
 
-  /** @param ownerKey undefined: there is none; null: nobody could say */
+  /** @param ownerKey undefined: there is none; null: the database did not answer */
   #land(key: string, ownerKey: number | undefined | null): void {
     const flight = this.#flights.get(key)!;
     this.#flights.delete(key);

@@ -1,7 +1,8 @@
 /**
  * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and what
- * happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile its accounts get explicit declines, nobody else's. A failed journal is
- * final: what the disk did with the last batch is unknown, so nothing is approved until the process starts anew.
+ * happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile messages about its
+ * accounts get explicit declines. A failed journal is final: what the disk did with the last batch is unknown, so nothing
+ * is approved until the process starts again.
  */
 import { join } from 'node:path';
 import type { EngineConfig } from './config.js';
@@ -87,12 +88,12 @@ export class PartitionHost {
   #scanned: Promise<unknown> | null = null;
   #state: PartitionState = 'starting';
   #writerEpoch = 0;
-  #toldIds: () => void = () => undefined;
-  /** Told once, the front knows every id that comes: a worker that is replaced has nothing to add. */
-  #hasToldIds = false;
-  /** Resolves when every id that is remembered has been told: only then may several partitions share the questions. */
+  #resolveIdsKnown: () => void = () => undefined;
+  /** After the first worker the front knows every id that comes: a worker that is replaced has nothing to add. */
+  #areIdsKnown = false;
+  /** Resolves when the front has every id that is remembered: only then may several partitions share the questions. */
   readonly idsKnown = new Promise<void>((resolve) => {
-    this.#toldIds = resolve;
+    this.#resolveIdsKnown = resolve;
   });
   readonly #lapses: LapseSweep;
   #restarts = 0;
@@ -197,7 +198,7 @@ export class PartitionHost {
   }
 
   /**
-   * Has the journal read through, beside whatever comes next. Nobody may write it any more: this engine has its lock, and
+   * Has the journal read through, beside the steps that come next. No process may write it now: this engine has its lock, and
    * no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
    */
   scan(): void {
@@ -235,7 +236,7 @@ export class PartitionHost {
     times.ended('restore');
     await this.#runStep({ kind: 'restore', message: this.#events.restored(message) });
     times.ended('replay');
-    // Until now nobody heard of its end, and from now on everybody would wait for it.
+    // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait forever.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
     // What the worker before it approved too late stays: the lane has dropped those take-backs.
     this.progress.publishFinal(this.progress.durableSequence);
@@ -261,7 +262,7 @@ export class PartitionHost {
 
   /** @param first sequence of the first hash; a record without an id has zeros */
   #tellIds(hashes: Uint32Array, first: number): void {
-    if (this.#hasToldIds) return;
+    if (this.#areIdsKnown) return;
     // The newest first: what took an approval back comes behind the record that has the same id.
     for (let index = hashes.length - 2; index >= 0; index -= 2) {
       const [low, high] = [hashes[index]!, hashes[index + 1]!];
@@ -270,7 +271,7 @@ export class PartitionHost {
   }
 
   #tellSettledIds({ seen }: LoadMessage): void {
-    if (seen === undefined || this.#config.workers === 1 || this.#hasToldIds) return;
+    if (seen === undefined || this.#config.workers === 1 || this.#areIdsKnown) return;
     const sequences = Buffer.from(seen.sequences, 'base64');
     const hashes = Buffer.from(seen.hashes, 'base64');
     for (let offset = 0; offset < hashes.length; offset += 8) {
@@ -283,10 +284,10 @@ export class PartitionHost {
   async #takeIds(epoch: number): Promise<void> {
     try {
       while (epoch === this.#epoch && !(await this.#look({ kind: 'ids', count: idsAtOnce }))) await pause(idsPauseMs);
-      this.#hasToldIds = true;
-      this.#toldIds();
+      this.#areIdsKnown = true;
+      this.#resolveIdsKnown();
     } catch {
-      // The worker has gone, and the next one begins anew.
+      // The worker has gone, and the next one begins again.
     }
   }
 
@@ -307,8 +308,8 @@ export class PartitionHost {
           await pause(5);
         }
         if (isLast) {
-          this.#hasToldIds = true;
-          this.#toldIds();
+          this.#areIdsKnown = true;
+          this.#resolveIdsKnown();
           return;
         }
         before = chunk.oldestSequence;

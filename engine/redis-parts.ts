@@ -10,10 +10,10 @@ import { RedisMessenger } from './feed/redis.js';
 import { NearCards } from './near-cards.js';
 import { connectRedis } from './redis/client.js';
 
-/** Redis answers in a fraction of a millisecond: whoever waits longer is better off with Postgres, while there is time. */
+/** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
 const cacheLookMsMax = 10;
 const cacheLookShareMax = 0.25;
-/** What nobody waits for may take longer. */
+/** A command that no message waits for may take longer. */
 const cacheCommandMs = 250;
 
 export interface RedisParts {

@@ -89,7 +89,7 @@ t.test('a partition whose syncer ends while it starts does not stay without one'
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
   await engine.stop();
   killThread(engine.disk, 0, 'syncerStart');
-  // Told of at the start, or, where the word comes later, made up for by a replacement.
+  // The start fails, or, where the news comes later, a replacement makes up for it.
   await engine.restart().catch(() => engine.restart());
   const message = { id: 'q', type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
   await until('it approves', async () => answerOf(await engine.client.native(message)).approved);

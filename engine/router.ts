@@ -101,7 +101,7 @@ export class Router {
 
 /** The partition that owns an account, by its owner key. */
 export function partitionOf(ownerKey: number, partitionCount: number): number {
-  // Its lowest bit tells people from companies: kept, an even number of partitions would part the two, not the load.
+  // Its lowest bit separates people from companies: kept, an even number of partitions would part the two, not the load.
   return Math.floor(ownerKey / 2) % partitionCount;
 }
 

@@ -209,7 +209,7 @@ t.test('a body over 64 KiB is refused, whether its length is announced or it com
   await stillWorks(t);
 });
 
-t.test('a malformed native request is told which field is at fault', async (t) => {
+t.test('a malformed native request gets an error that names the field', async (t) => {
   const { account, card } = freshAccount();
   const cases: readonly (readonly [field: string, changes: Record<string, unknown>])[] = [
     ['id', { id: undefined }],
@@ -267,7 +267,7 @@ t.test('a malformed native request is told which field is at fault', async (t) =
   t.equal(await held(account), 0, 'nothing of it was held');
 });
 
-t.test('a malformed Marqeta request is told which field is at fault', async (t) => {
+t.test('a malformed Marqeta request gets an error that names the field', async (t) => {
   const { account, card } = freshAccount();
   const jit = 'gpa_order.jit_funding';
   const cases: readonly (readonly [field: string, sample: Record<string, unknown>])[] = [
@@ -326,33 +326,36 @@ t.test('a connection takes one question after another', async (t) => {
   t.equal(await held(account), 300);
 });
 
-t.test('a client may leave at any moment: what was decided stands, and is told when it is asked again', async (t) => {
-  const { account, card } = freshAccount();
-  const message = authorization(card);
-  const bytes = requestBytes({ body: JSON.stringify(message) });
-  const bodyStart = bytes.indexOf('\r\n\r\n') + 4;
-  for (const end of [0, 1, 20, bodyStart - 1, bodyStart, bodyStart + 1, bodyStart + 50, bytes.length - 1]) {
-    const connection = new Connection(place.authPort);
-    await new Promise((sent) => connection.socket.write(bytes.subarray(0, end), sent));
-    connection.socket.resetAndDestroy();
-  }
-  await stillWorks(t);
-  t.equal(await held(account), 0, 'a question that never came in full was not decided');
+t.test(
+  'a client may leave at any moment: what was decided stands, and is the answer when the id is asked again',
+  async (t) => {
+    const { account, card } = freshAccount();
+    const message = authorization(card);
+    const bytes = requestBytes({ body: JSON.stringify(message) });
+    const bodyStart = bytes.indexOf('\r\n\r\n') + 4;
+    for (const end of [0, 1, 20, bodyStart - 1, bodyStart, bodyStart + 1, bodyStart + 50, bytes.length - 1]) {
+      const connection = new Connection(place.authPort);
+      await new Promise((sent) => connection.socket.write(bytes.subarray(0, end), sent));
+      connection.socket.resetAndDestroy();
+    }
+    await stillWorks(t);
+    t.equal(await held(account), 0, 'a question that never came in full was not decided');
 
-  disk.holdSyncs();
-  const connection = new Connection(place.authPort);
-  connection.socket.write(bytes);
-  await until('the worker stands in its sync', () => disk.syncHeld);
-  connection.socket.resetAndDestroy();
-  await until('the front has noticed', async () => {
-    const { text } = await opsGet(place, '/metrics');
-    return /^authorization_in_flight 0$/m.test(text);
-  });
-  disk.releaseSyncs();
-  const reply = await client.native(message);
-  t.match([reply.status, answerOf(reply).approved], [200, true]);
-  t.equal(await held(account), 1250, 'held once');
-});
+    disk.holdSyncs();
+    const connection = new Connection(place.authPort);
+    connection.socket.write(bytes);
+    await until('the worker stands in its sync', () => disk.syncHeld);
+    connection.socket.resetAndDestroy();
+    await until('the front has noticed', async () => {
+      const { text } = await opsGet(place, '/metrics');
+      return /^authorization_in_flight 0$/m.test(text);
+    });
+    disk.releaseSyncs();
+    const reply = await client.native(message);
+    t.match([reply.status, answerOf(reply).approved], [200, true]);
+    t.equal(await held(account), 1250, 'held once');
+  },
+);
 
 t.test('bytes that are no request end their connection and nothing else', async (t) => {
   const head = `POST ${nativePath} HTTP/1.1\r\nhost: x\r\nauthorization: ${basic()}\r\n`;
@@ -583,12 +586,12 @@ t.test('the books of an account are for those who have the token', async (t) => 
     held: 0,
     posted: 0,
   });
-  t.match(await opsGet(place, '/admin/accounts/nobody'), { status: 404 });
+  t.match(await opsGet(place, '/admin/accounts/missing'), { status: 404 });
   t.match(await opsGet(place, '/admin/accounts/%E0%A4%A'), { status: 400 });
   t.match(await opsGet(place, '/admin/accounts/%00'), { status: 404 });
 });
 
-t.test('many people looking at accounts at once disturb nobody, not even behind a slow disk', async (t) => {
+t.test('many reads of accounts at once disturb no authorization, not even behind a slow disk', async (t) => {
   const { account, card } = freshAccount();
   t.equal((await client.native(authorization(card, { amount: 1 }))).status, 200);
   disk.holdSyncs();
@@ -637,7 +640,7 @@ t.test('a stop answers what is in flight and declines what comes after', async (
   const stopped = stopping.stop();
   const after = await open.ask({ body: JSON.stringify(authorization('card_000001_1')) });
   t.match([after.status, JSON.parse(after.body)], [503, { title: 'shutting_down', approved: false }]);
-  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'nobody is sent here any more');
+  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'a load balancer sends nothing here any more');
   stopping.disk.releaseSyncs();
   t.match(answerOf(await inFlight), { id: 'in flight', approved: true });
   await stopped;
@@ -670,7 +673,7 @@ t.test('beyond the deadline nothing is approved, and nothing is held but what wa
   }
   t.comment(JSON.stringify([...counts]));
   t.equal(await held('acct_000001', hasty), approved);
-  // What was told is told again; an answer of 503 was none, and what is told instead is told from then on.
+  // An answer is given again; a 503 was none, and the answer after it is given from then on.
   let settled = approved;
   for (const message of messages.slice(0, 300)) {
     const before = answers.get(String(message['id']))!;

@@ -44,12 +44,12 @@ t.test('a card with limits that are no limits is closed, until a version comes t
   t.equal(apart.count, 1);
   t.equal(lines.length, 1, 'logged once');
   t.match(apart.detail, /card 1 version 3: its limits have not the shape/);
-  t.match(apart.takeUntold(), [{ topic: 'card', key: '1', version: 3 }]);
+  t.match(apart.takeUnreported(), [{ topic: 'card', key: '1', version: 3 }]);
   apart.entries([entry({ ...card, version: 2 })]);
   t.equal(apart.count, 1, 'an older version ends nothing');
   t.same(apart.entries([entry({ ...card, version: 4 })])[0]!.payload, { ...card, version: 4 });
   t.equal(apart.detail, '');
-  t.match(apart.takeUntold(), [{ topic: 'card', key: '1', version: 4, reason: '' }]);
+  t.match(apart.takeUnreported(), [{ topic: 'card', key: '1', version: 4, reason: '' }]);
 });
 
 t.test('limits that are too long, a zone that is none, an expiry that is none: each is named', async (t) => {

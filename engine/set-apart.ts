@@ -1,5 +1,5 @@
 /**
- * Profiles that cannot be applied (core/profile-check.ts says why): each is named here, counted, logged once and told to
+ * Profiles that cannot be applied (core/profile-check.ts says why): each is named here, counted, logged once and reported to
  * the account API, and its card, user or account is declined, while everything else goes on. A later version that can be
  * applied ends it.
  *
@@ -11,7 +11,7 @@ import type { AccountRow, CardRow, LoadMessage, UserRow } from './core/load-mess
 import { booksFault, faultOf, isIdentified } from './core/profile-check.js';
 import type { Log } from './log.js';
 
-/** Beyond this many they are declined and counted, but neither named nor told to the account API. */
+/** Beyond this many they are declined and counted, but neither named nor reported to the account API. */
 const namedMax = 10_000;
 /** Names in a line of /health. */
 const shownMax = 5;
@@ -27,8 +27,8 @@ export class SetApart {
   readonly #log: Pick<Log, 'error' | 'warn'>;
   readonly #named = new Map<string, Apart>();
   #unnamed = 0;
-  /** What the database has not been told yet; `reason` '' where a profile can be applied again. */
-  #untold = new Map<string, Apart>();
+  /** What the database does not have yet; `reason` '' where a profile can be applied again. */
+  #unreported = new Map<string, Apart>();
 
   constructor(log: Pick<Log, 'error' | 'warn'>) {
     this.#log = log;
@@ -52,21 +52,21 @@ export class SetApart {
     for (const apart of list.slice(0, namedMax)) this.#named.set(`${apart.topic} ${apart.key}`, apart);
   }
 
-  get hasUntold(): boolean {
-    return this.#untold.size > 0;
+  get hasUnreported(): boolean {
+    return this.#unreported.size > 0;
   }
 
-  /** Takes what the database is to be told next. What comes back with put() is taken again. */
-  takeUntold(): readonly Apart[] {
-    const untold = [...this.#untold.values()];
-    this.#untold = new Map();
-    return untold;
+  /** Takes what the database shall get next. What comes back with put() is taken again. */
+  takeUnreported(): readonly Apart[] {
+    const unreported = [...this.#unreported.values()];
+    this.#unreported = new Map();
+    return unreported;
   }
 
   putBack(list: readonly Apart[]): void {
     for (const apart of list) {
       const id = `${apart.topic} ${apart.key}`;
-      if (!this.#untold.has(id)) this.#untold.set(id, apart);
+      if (!this.#unreported.has(id)) this.#unreported.set(id, apart);
     }
   }
 
@@ -124,7 +124,7 @@ export class SetApart {
     }
     const apart = { topic, key, version, reason };
     this.#named.set(id, apart);
-    this.#untold.set(id, apart);
+    this.#unreported.set(id, apart);
     this.#log.error(
       apart,
       'a profile cannot be applied: it is declined until it is corrected, everything else goes on',
@@ -136,7 +136,7 @@ export class SetApart {
     const known = this.#named.get(id);
     if (known === undefined || known.version > version) return;
     this.#named.delete(id);
-    this.#untold.set(id, { topic, key, version, reason: '' });
+    this.#unreported.set(id, { topic, key, version, reason: '' });
     this.#log.warn({ topic, key, version }, 'a profile that was set apart can be applied again');
   }
 }

@@ -1,4 +1,4 @@
-/** The front's side of the shipper when its thread is gone: whoever asks is answered, and nobody waits for ever. */
+/** The front's side of the shipper when its thread is gone: every call is answered, and none waits for ever. */
 import t from 'tap';
 import { readEngineConfig } from './config.js';
 import { createProgress } from './core/progress.js';
@@ -13,7 +13,7 @@ const config = readEngineConfig({
   PAN_KEY: 'a-key-of-the-tests',
 });
 
-t.test('between the end of a thread and its successor nobody is there to wait for', async (t) => {
+t.test('between the end of a thread and its successor no call waits', async (t) => {
   const progress = createProgress(1);
   // No progress block: every thread dies as soon as it has started.
   const broken = Object.create(progress, { buffer: { value: new SharedArrayBuffer(8) } });

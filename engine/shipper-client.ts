@@ -51,7 +51,7 @@ const restartDelayMs = 500;
 export class ShipperClient implements ShipperControl {
   readonly #options: ShipperClientOptions;
   readonly #waiting = new Map<number, (complete: boolean) => void>();
-  /** Partitions that ship: told so again when the thread is replaced. */
+  /** Partitions that ship: they resume when the thread is replaced. */
   readonly #running = new Set<number>();
   /** Null before the first partition ships, and after a thread died until it is replaced. */
   #worker: Worker | null = null;
@@ -80,13 +80,13 @@ export class ShipperClient implements ShipperControl {
       },
     });
     this.#worker = worker;
-    worker.on('message', (event: ShipEvent) => this.#heard(event));
+    worker.on('message', (event: ShipEvent) => this.#received(event));
     worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
     worker.on('exit', () => this.#exited());
     for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
   }
 
-  /** A thread that is gone ships nothing: whoever waited for a pause has it, the rest is told to the next thread. */
+  /** A thread that is gone ships nothing: a caller that waited for a pause has it, the next thread gets the rest. */
   #exited(): void {
     this.#worker = null;
     for (const done of this.#waiting.values()) done(false);
@@ -120,7 +120,7 @@ export class ShipperClient implements ShipperControl {
     if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.endSettlers();
   }
 
-  /** Nobody needs to wait for it. The first one has the thread started. */
+  /** No caller needs to wait for it. The first call starts the thread. */
   resume(partition: number): void {
     this.#running.add(partition);
     if (this.#worker === null) this.#startIn(startDelayMs);
@@ -141,7 +141,7 @@ export class ShipperClient implements ShipperControl {
 
   #ask(command: Command): Promise<boolean> {
     const worker = this.#worker;
-    // Nobody is there to answer: neither a stop nor the start of a partition may wait for ever. What ships is standing still.
+    // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands still.
     if (worker === null) return Promise.resolve(!this.#hasShipped);
     const id = this.#nextId++;
     return new Promise((resolve) => {
@@ -150,7 +150,7 @@ export class ShipperClient implements ShipperControl {
     });
   }
 
-  #heard(event: ShipEvent): void {
+  #received(event: ShipEvent): void {
     const { log } = this.#options;
     if (event.kind === 'done') {
       this.#waiting.get(event.id!)?.(event.complete === true);

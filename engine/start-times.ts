@@ -1,6 +1,6 @@
 /**
- * Where the time of a start goes, phase by phase: one line in the log when the engine is ready, and gauges for whoever
- * compares starts. The first phase counts from the start of the process, so that Node.js itself is in it.
+ * Where the time of a start goes, phase by phase: one line in the log when the engine is ready, and gauges that
+ * compare starts. The first phase counts from the start of the process, so that Node.js itself is in it.
  */
 
 /**
@@ -15,7 +15,7 @@
  *   position    the shipper stands still, the settled position is known
  *   open        the thread is there, the journal is scanned and its end made writable
  *   keys        what the unsettled tail touches
- *   restore     Postgres told how that stands
+ *   restore     what Postgres has of that is read
  *   replay      the tail is applied
  */
 export type StartPhase =

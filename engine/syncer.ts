@@ -12,7 +12,7 @@ export interface SyncerEvents {
   trouble(message: string, attempt: number): void;
   /** A frame could not be made durable, and nothing will be any more. Final. */
   failed(message: string): void;
-  /** The thread ended although nobody stopped it. */
+  /** The thread ended although the front did not stop it. */
   died(error: Error): void;
 }
 
@@ -41,7 +41,7 @@ export class Syncer {
       if (event.kind === 'failed') events.failed(event.message);
       else if (event.kind === 'trouble') events.trouble(event.message, event.attempt);
       else {
-        exchange.heard();
+        exchange.acknowledge();
         events.durable();
       }
     });

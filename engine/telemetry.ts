@@ -1,4 +1,4 @@
-/** Metrics of the engine. The hot path adds to plain arrays, which are read when somebody scrapes. */
+/** Metrics of the engine. The hot path adds to plain arrays, which are read by each scrape. */
 import { Protocol } from './core/codes.js';
 import type { MemoryStats } from './core/partition-task.js';
 import { type Progress, syncNsBounds } from './core/progress.js';
@@ -265,7 +265,7 @@ export class Telemetry extends Metrics {
       (g) => g.feed.lagMs,
     );
     gauge('feed_sequence', 'Newest change in force', (g) => g.feed.applied);
-    gauge('feed_sequence_newest', 'Newest change heard of', (g) => g.feed.newest);
+    gauge('feed_sequence_newest', 'Newest change known', (g) => g.feed.newest);
     gauge('feed_queued', 'Changes in memory that are not in force yet', (g) => g.feed.queued);
     gauge('feed_age_ms', 'Time since cards were last known to be up to date', (g) => g.feed.ageMs);
     gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
@@ -286,7 +286,7 @@ export interface CacheCounts {
   readonly unwritten: number;
 }
 
-/** Read when somebody scrapes. */
+/** Read by each scrape. */
 export interface EngineGauges {
   readonly inFlight: number;
   readonly laneDepth: number;

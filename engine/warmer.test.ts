@@ -25,7 +25,7 @@ t.test('a restarted engine knows the cards of the last questions, as they are no
   t.equal(await metric(engine.place, 'card_cache_misses'), missesBefore);
 });
 
-t.test('it gives way to look-ups that somebody waits for, and ends with its partition', async (t) => {
+t.test('it yields to look-ups that a message waits for, and ends with its partition', async (t) => {
   const loads: number[] = [];
   const tokens = Array.from({ length: 300 }, (_, index) => `card-${index}`);
   let waiting = 3;

@@ -1,7 +1,7 @@
 /**
  * Warm start: a partition that has just started, or whose worker was replaced, gets the cards that were used last before
- * anybody asks for them. It answers from the first moment; this only saves the first question about a card its look-up, and
- * gives way to look-ups that somebody waits for.
+ * a message names them. It answers from the first moment; this only saves the first question about a card its look-up, and
+ * yields to look-ups that a message waits for.
  *
  * Which cards those are stands in the ledger; behind them come the newest cards, for a database that was just seeded has no
  * decisions. Their profiles come from Redis, as far as it has them, then from Postgres; what
@@ -73,7 +73,7 @@ export class Warmer {
         await pause(pauseMs);
       }
     } catch {
-      // Then cards are loaded when they are used, as ever.
+      // Then cards are loaded when they are used, as usual.
     }
     if (loaded === 0) return;
     const ms = Math.round(performance.now() - startedAtMs);

@@ -94,7 +94,7 @@ export class WriterLease {
     });
   }
 
-  /** Opens a connection; whatever fails fails again where somebody waits for it. */
+  /** Opens a connection; what fails here fails again where a caller waits for it. */
   connect(): void {
     this.#sql`select 1`.catch(() => undefined);
   }

@@ -21,7 +21,7 @@ const progressEveryMs = 10_000;
 /** What a failing build says last. */
 const saidCharsMax = 4_000;
 
-/** Finds or makes the program. `log` tells of what takes long. */
+/** Finds or makes the program. `log` reports what takes long. */
 export async function findMongoProgram(log: (line: string) => void): Promise<MongoProgram> {
   if (await runs('mongod', ['--version'])) return { kind: 'mongod', file: 'mongod' };
   const refused: string[] = ['mongod is not on PATH'];

@@ -1,4 +1,4 @@
-/** What a test tells a Redis server, and what it waits for. */
+/** What a test asks of a Redis server, and what it waits for. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { OwnRedis } from './test-redis.js';

@@ -54,7 +54,7 @@ export class RedisCluster {
     await ask(replica, 'REPLICATE', String(await ask(first, 'MYID')));
     await untilSays(replica, ['INFO', 'replication'], /master_link_status:up/, this.#password);
     for (const node of this.nodes) await this.#untilInfo(node, 'cluster_state:ok');
-    // A primary that does not know its replica yet tells nobody of it.
+    // A primary that does not know its replica yet cannot announce it.
     for (const node of this.nodes) await untilSays(node, ['CLUSTER', 'NODES'], / (myself,)?slave /, this.#password);
   }
 

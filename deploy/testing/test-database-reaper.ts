@@ -1,5 +1,5 @@
 /**
- * Runs beside the tests' Postgres and stops it when nobody has been connected for a while. Started by test-database.ts;
+ * Runs beside the tests' Postgres and stops it when no test has been connected for a while. Started by test-database.ts;
  * argument: the server's data folder. With `--now` it stops the server at once, for the end of a test run.
  */
 import { setTimeout as delay } from 'node:timers/promises';

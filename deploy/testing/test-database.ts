@@ -59,7 +59,7 @@ async function testServer(durable: boolean): Promise<string> {
   return server.url;
 }
 
-/** Stops the server once no test uses it any more: whoever runs a single test by hand leaves nothing behind. */
+/** Stops the server once no test uses it any more: a single test run by hand leaves nothing behind. */
 function startReaper(dataDir: string): void {
   const script = join(dirname(fileURLToPath(import.meta.url)), 'test-database-reaper.js');
   spawn(process.execPath, [script, dataDir], { detached: true, stdio: 'ignore' }).unref();

@@ -60,7 +60,7 @@ export async function createTestMongo(): Promise<TestMongo> {
   };
 }
 
-/** URI of a running server, started when there is none. `log` tells of what takes long. */
+/** URI of a running server, started when there is none. `log` reports what takes long. */
 export async function testMongoServer(
   log: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
 ): Promise<string> {

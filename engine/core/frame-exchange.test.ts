@@ -60,10 +60,10 @@ t.test('after a failure nobody goes on', (t) => {
   t.end();
 });
 
-t.test('the front is told once until it has heard', (t) => {
+t.test('the front gets one message until it acknowledges', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   t.same([exchange.takeTold(), exchange.takeTold()], [true, false]);
-  exchange.heard();
+  exchange.acknowledge();
   t.equal(exchange.takeTold(), true);
   t.end();
 });

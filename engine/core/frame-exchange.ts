@@ -236,7 +236,7 @@ export class FrameExchange {
   }
 
   /** The front has the message. Call before reading what is durable, so that nothing falls between the two. */
-  heard(): void {
+  acknowledge(): void {
     Atomics.store(this.#words, toldCell, 0);
   }
 }

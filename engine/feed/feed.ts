@@ -74,8 +74,8 @@ export class EngineFeed {
   #isReporting = false;
   #reported = 0;
   /** Changes from here on are not reported as applied before the database knows which of them were set apart. */
-  #untoldFrom = Number.POSITIVE_INFINITY;
-  #isTelling = false;
+  #unreportedFrom = Number.POSITIVE_INFINITY;
+  #isReportingApart = false;
   #failure = '';
   #wasStale = false;
   #messengerFailure = '';
@@ -121,7 +121,7 @@ export class EngineFeed {
   ): void {
     const { databaseUrl, messenger: messengerByRedis, setApart, log } = this.#options;
     const before = (sequence: number) => {
-      if (setApart.hasUntold) this.#untoldFrom = Math.min(this.#untoldFrom, sequence);
+      if (setApart.hasUnreported) this.#unreportedFrom = Math.min(this.#unreportedFrom, sequence);
     };
     const delivery = new Delivery(partitions, partitionOf, nowMs, (sequence, atMs) => {
       this.#lagMs = Math.max(0, Date.now() - atMs);
@@ -314,27 +314,27 @@ export class EngineFeed {
   }
 
   get #reportable(): number {
-    return Math.min(this.#applied, Math.max(0, this.#untoldFrom - 1));
+    return Math.min(this.#applied, Math.max(0, this.#unreportedFrom - 1));
   }
 
   /** Tells the database what was set apart: the API must find it there before it hears that the change is applied. */
   #tellSetApart(): void {
     const { setApart } = this.#options;
-    if (!setApart.hasUntold || this.#isTelling) return;
-    this.#isTelling = true;
-    const list = setApart.takeUntold();
-    const from = this.#untoldFrom;
+    if (!setApart.hasUnreported || this.#isReportingApart) return;
+    this.#isReportingApart = true;
+    const list = setApart.takeUnreported();
+    const from = this.#unreportedFrom;
     void this.#outbox.tellSetApart(list).then(
       () => {
         // What was set apart meanwhile has a later place, and is told next.
-        if (this.#untoldFrom === from && !setApart.hasUntold) this.#untoldFrom = Number.POSITIVE_INFINITY;
-        this.#isTelling = false;
+        if (this.#unreportedFrom === from && !setApart.hasUnreported) this.#unreportedFrom = Number.POSITIVE_INFINITY;
+        this.#isReportingApart = false;
         this.#report();
       },
       (error: Error) => {
         this.#failure = error.message;
         setApart.putBack(list);
-        this.#isTelling = false;
+        this.#isReportingApart = false;
       },
     );
   }

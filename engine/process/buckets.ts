@@ -1,4 +1,4 @@
-/** Counts into buckets without allocating; shown as a histogram when somebody scrapes. */
+/** Counts into buckets without allocating; shown as a histogram by each scrape. */
 import type { Observed } from './metrics.js';
 
 export class Buckets {

@@ -74,7 +74,7 @@ t.test('the first and the last refusal of a spell are logged, and an accept that
 });
 
 t.test('a start without enough file descriptors ends with one line that says what to raise', async (t) => {
-  const place = await enginePlace('postgres://nobody@127.0.0.1:1/nothing', t.testdir());
+  const place = await enginePlace('postgres://missing@127.0.0.1:1/nothing', t.testdir());
   const engine = startEngineProcess(place, {}, 200);
   await t.rejects(engine, /engine: the limit of open files is 200; .* raise the limit to \d+ or more \(ulimit -n/);
 });

@@ -1,6 +1,6 @@
 /**
- * Metrics for Prometheus, for engine and API alike: the only importer of prom-client. Whatever happens is counted into
- * plain numbers and arrays by whoever it happens to; they are read when somebody scrapes.
+ * Metrics for Prometheus, for engine and API alike: the only importer of prom-client. Components count
+ * events into plain numbers and arrays of their own; each scrape reads them.
  */
 import type { Counter, Gauge, Metric, Registry } from 'prom-client';
 

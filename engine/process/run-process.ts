@@ -68,8 +68,8 @@ function catchStrays(log: ProcessLog): void {
     process.exit(1);
   });
   process.on('unhandledRejection', (reason: unknown) => {
-    // postgres.js asks for the server's types on every new connection, in a promise that nobody holds: a connection that
-    // is cut at that moment must not end the process. Whoever wanted the connection has an error of their own.
+    // postgres.js asks for the server's types on every new connection, in a promise that no code awaits: a connection that
+    // is cut at that moment must not end the process. The caller that wanted the connection has an error of its own.
     if (isConnectionError(reason)) {
       log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
       return;

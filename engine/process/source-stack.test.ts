@@ -1,4 +1,4 @@
-/** Stacks of the compiled code are told in terms of the sources. */
+/** Stacks of the compiled code are shown in terms of the sources. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -6,16 +6,16 @@ import { sourceStack } from './source-stack.js';
 
 const compiled = fileURLToPath(new URL('./source-stack.js', import.meta.url));
 
-t.test('a place in the compiled code is told as that of its source, by path and by URL', async (t) => {
+t.test('a place in the compiled code is shown as that of its source, by path and by URL', async (t) => {
   const lines = readFileSync(compiled, 'utf8').split('\n');
   const line = lines.findIndex((text) => text.includes('JSON.parse(')) + 1;
   const stack = `Error: no\n    at readMap (${compiled}:${line}:9)\n    at file://${compiled}:${line}:9`;
-  const told = sourceStack(stack).split('\n');
-  const [, file, sourceLine] = /\((\S+):(\d+):\d+\)$/.exec(told[1]!) ?? [];
+  const shown = sourceStack(stack).split('\n');
+  const [, file, sourceLine] = /\((\S+):(\d+):\d+\)$/.exec(shown[1]!) ?? [];
   t.match(file, /\/engine\/process\/source-stack\.ts$/);
   t.match(readFileSync(file!, 'utf8').split('\n')[Number(sourceLine) - 1], 'JSON.parse(');
-  t.equal(told[2], `    at ${file}:${sourceLine}:${told[2]!.split(':').at(-1)}`);
-  t.equal(told[0], 'Error: no');
+  t.equal(shown[2], `    at ${file}:${sourceLine}:${shown[2]!.split(':').at(-1)}`);
+  t.equal(shown[0], 'Error: no');
 });
 
 t.test('what has no map stays as it is', async (t) => {

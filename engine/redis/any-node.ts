@@ -4,7 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { AbstractConnector } from 'ioredis';
 import type { RedisTarget } from './url.js';
 
-/** A connection that was told to close and does not is cut. */
+/** A connection that was asked to close and does not is cut. */
 const closeMsMax = 1000;
 
 /** The driver makes one connector for each client. */

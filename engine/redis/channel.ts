@@ -1,6 +1,6 @@
 /**
- * A channel of Redis pub/sub by its two ends. What is said may be lost at any time: a listener is told whenever it begins
- * to hear, and knows that it may have missed something.
+ * A channel of Redis pub/sub by its two ends. Messages may be lost at any time: `connected` is called whenever a listener
+ * begins to receive, so it knows that it may have missed some.
  */
 import type { Redis } from 'ioredis';
 import { connectForMessages } from './client.js';
@@ -30,7 +30,7 @@ export class RedisListener {
     this.#client = client;
     this.#watch = new ConnectionWatch(client);
     client.on('ready', () => {
-      // A failed ping is heard of by the silence that follows.
+      // A failed ping shows in the silence that follows.
       this.#pings = setInterval(() => void client.ping().catch(() => undefined), pingEveryMs);
       client.subscribe(channel).then(
         () => {
@@ -39,7 +39,7 @@ export class RedisListener {
         },
         (error: Error) => {
           this.#watch.failed(error);
-          // Whether Redis has heard of it is unknown: a new connection settles that.
+          // Whether Redis received it is unknown: a new connection settles that.
           client.disconnect(true);
         },
       );
@@ -75,7 +75,7 @@ export class RedisSpeaker {
     return this.#watch.failure;
   }
 
-  /** @returns false when it was not sent, or nobody knows; it is never sent later */
+  /** @returns false when it was not sent, or when that is unknown; it is never sent later */
   async publish(channel: string, message: string | Buffer): Promise<boolean> {
     if (this.#client.status !== 'ready') return false;
     try {

@@ -78,7 +78,7 @@ export function commonOptions(target: RedisTarget, options: RedisClientOptions) 
     autoResendUnfulfilledCommands: false,
     // A failover leaves us on a server that only reads.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    // Whoever subscribes does so on 'ready', and then knows that something may have been missed.
+    // A listener subscribes on 'ready', and then knows that it may have missed something.
     autoResubscribe: false,
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),

@@ -218,7 +218,7 @@ export class Generator {
     return { kind: 'again', message: { ...message, ...other } };
   }
 
-  /** Somebody freezes, thaws, closes or limits something. */
+  /** An API freezes, thaws, closes or limits something. */
   #change(): Step {
     const { random } = this;
     const status = random.pick([Status.active, Status.active, Status.frozen, Status.closed]);
@@ -290,7 +290,7 @@ export class Generator {
     return {
       id: isNew ? taken : id,
       type,
-      // Whoever repeats things also gets an account wrong now and then.
+      // A client that repeats things also gets an account wrong now and then.
       card: accountName(this.#options.repeats && random.chance(0.1) ? 9 : random.pick(this.#accounts).number),
       amount: this.#amount(),
     };
@@ -304,7 +304,7 @@ export class Generator {
     return {
       id,
       type,
-      card: random.chance(0.01) ? 'nobody' : random.pick(this.#cards).token,
+      card: random.chance(0.01) ? 'missing' : random.pick(this.#cards).token,
       ...(silent ? {} : { amount: type === 'verification' ? 0 : amount }),
       ...this.#said(),
       partialAllowed: random.chance(0.3),
@@ -315,9 +315,9 @@ export class Generator {
   #followUp(id: string, type: TypeName): Message {
     const { random } = this;
     const first = this.#issued.length === 0 ? undefined : this.#recent();
-    // Mostly the card that was asked about, sometimes another one; the original may be any message, or nobody.
+    // Mostly the card that was asked about, sometimes another one; the original may be any message, or none.
     const card = first === undefined || random.chance(0.05) ? random.pick(this.#cards).token : first.card;
-    const original = first === undefined || random.chance(0.04) ? 'm-nobody' : first.id;
+    const original = first === undefined || random.chance(0.04) ? 'm-missing' : first.id;
     const whole = first?.amount ?? 0;
     const amount = random.pick([whole, whole, Math.ceil(whole / 2), whole + 1, this.#amount()]);
     return {

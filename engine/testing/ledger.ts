@@ -1,6 +1,6 @@
 /**
- * The books of a careful client: what it asked, what it was told, and what follows for every account. It believes
- * nothing but acknowledged answers, so whatever the engine says later must agree with it.
+ * The books of a careful client: what it asked, what the answers were, and what follows for every account. It
+ * believes nothing but acknowledged answers, so every later answer of the engine must agree with it.
  *
  * Of one chain it asks one thing at a time, so the order of a chain's messages is known. On an account that is not hot
  * it asks one thing at a time too, and then knows what every answer's `available` must be.

@@ -1,6 +1,6 @@
 /**
  * The slow, obvious model that audits every answer. It keeps all history and computes every balance, window and hold
- * from it anew, with big integers, plain objects and calendar strings; it shares no line with the engine's core. Written
+ * from it each time, with big integers, plain objects and calendar strings; it shares no line with the engine's core. Written
  * from the words of the interface: when it and the engine disagree, one of them is wrong.
  */
 import type { Limits, WindowLimit } from '../core/rules.js';
@@ -49,7 +49,7 @@ export interface Transaction {
   expiresAtMs: number;
 }
 
-/** One entry in somebody's windows. */
+/** One entry in a card's, user's or account's windows. */
 interface Spent {
   readonly day: string;
   readonly amount: bigint;
@@ -176,7 +176,7 @@ export class Model {
   }
 
   /**
-   * Answers a message; the same id again gets its first answer, or a conflict. What was answered 503 is asked anew.
+   * Answers a message; the same id again gets its first answer, or a conflict. What was answered 503 is decided again.
    * @param tooLate its deadline had passed before it was looked at
    */
   send(message: Message, nowMs: number, tooLate = false): ModelAnswer {
@@ -195,7 +195,7 @@ export class Model {
     const refused = this.#refusal(message, card, about, day);
     if (refused !== null) {
       const [reason, detail = ''] = refused;
-      if (reason === 'original_not_found' && message.type === 'reversal' && this.#isUnheardOf(message)) {
+      if (reason === 'original_not_found' && message.type === 'reversal' && this.#isUnknown(message)) {
         this.#open(message.original!, card, 'tombstone', epochDay, 0);
       }
       return this.#remember(message, refusal(reason, message, this.available(card.account), detail), null);
@@ -208,7 +208,7 @@ export class Model {
     return [...this.#accounts.values()].find((account) => accountName(account.number) === name);
   }
 
-  /** Money in or out: never late, and nobody's limits have a say. */
+  /** Money in or out: never late, and limits do not apply. */
   #command(message: Message): ModelAnswer {
     const account = this.accountNamed(message.card)!;
     const before = this.available(account.number);
@@ -294,7 +294,7 @@ export class Model {
   }
 
   /** No message and no transaction has ever had the original's name; what was taken back counts as never asked. */
-  #isUnheardOf(message: Message): boolean {
+  #isUnknown(message: Message): boolean {
     const original = message.original!;
     const transaction = this.#transaction(original);
     const cameToNothing = transaction?.status === 'declined' && this.#takenBack.has(original);
