@@ -24,7 +24,7 @@ export interface EngineConfig {
   readonly databaseUrl: string;
   /** '': hints of changes travel by Postgres LISTEN/NOTIFY. */
   readonly redisUrl: string;
-  /** How long a card that nobody asks for stays in Redis. The account API has the same variable. */
+  /** How long an unused card stays in Redis. The account API has the same variable. */
   readonly cacheCardS: number;
   /** Known to be up to date longer ago than this, the engine approves nothing. */
   readonly feedStaleMsMax: number;

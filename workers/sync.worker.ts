@@ -98,7 +98,7 @@ try {
       exchange.chain,
     );
     exchange.finish();
-    if (exchange.takeTold()) say(durable);
+    if (exchange.takeNotice()) say(durable);
   }
 } catch (error) {
   // A failed sync is never tried again: what is on the disk is unknown, and only a start that reads it may go on.

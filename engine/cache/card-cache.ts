@@ -32,7 +32,7 @@ export class CardCache {
   constructor(client: RedisClient, options: CardCacheOptions) {
     this.#client = client;
     this.#options = options;
-    // Each command that fails says so to whoever asked.
+    // Each command that fails says so to its caller.
     client.on('error', () => undefined);
   }
 
@@ -81,7 +81,7 @@ export class CardCache {
     return found;
   }
 
-  /** Keeps cards that were read when everything up to `asOf` was in them. Nobody waits for it. */
+  /** Keeps cards that were read when everything up to `asOf` was in them. No message waits for it. */
   keep(cards: readonly CardPayload[], asOf: number): void {
     if (cards.length === 0) return;
     if (this.#writes >= writesMax || !this.isUp) {

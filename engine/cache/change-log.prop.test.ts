@@ -62,7 +62,7 @@ class World {
     this.#outbox = this.#outbox.filter(({ sequence }) => sequence === 0 || sequence > this.#pruned);
   }
 
-  // --- Redis, and whoever fills it ----------------------------------------------------------------------------------
+  // --- Redis, and what fills it -------------------------------------------------------------------------------------
 
   read(key: number): void {
     this.#reads.push({ key, value: { version: this.#versions[key]!, asOf: this.#newest } });

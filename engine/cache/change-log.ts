@@ -1,5 +1,5 @@
 /**
- * Tells cached profiles that are current from those that a change has overtaken. A value in Redis may be of any age: the
+ * Distinguishes cached profiles that are current from those that a change has overtaken. A value in Redis may be of any age: the
  * message that should have replaced it got lost, Redis was away, or came back with what it had yesterday. Using one that is
  * older than a change that has already gone past here would undo the change: the card was not in memory when it went past,
  * and it does not come again.
@@ -11,7 +11,7 @@
  *   version        a value with the version of its key's last change, or a newer one, has all that went past
  *
  * Changes that have not come by yet will find the card in memory. What does not pass is read from Postgres: nothing depends
- * on Redis being told of anything.
+ * on a message to Redis.
  */
 import type { FeedTopic } from '../core/feed.js';
 
@@ -55,7 +55,7 @@ export class ChangeLog {
     return this.#recent.size + this.#past.size;
   }
 
-  /** From here on every change is told; of what went before nothing is known. */
+  /** From here on every change is recorded; of earlier changes nothing is known. */
   begin(sequence: number): void {
     this.#recent.clear();
     this.#past.clear();

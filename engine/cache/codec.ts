@@ -14,7 +14,7 @@ export interface CachedCard {
   readonly asOf: number;
 }
 
-/** Larger values cost more to move than to read anew. */
+/** Larger values cost more to move than to read again. */
 export const valueBytesMax = 262_144;
 const statuses: readonly string[] = ['active', 'frozen', 'closed'];
 

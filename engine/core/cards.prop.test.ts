@@ -103,10 +103,10 @@ t.test('a card in use stays while others come and go', (t) => {
   const cards = new Cards(8);
   const kept = Buffer.from('kept');
   set(cards, kept, row0);
-  for (let stranger = 0; stranger < 1000; stranger++) {
+  for (let other = 0; other < 1000; other++) {
     cards.touch(find(cards, kept));
-    set(cards, Buffer.from(`stranger-${stranger}`), row0);
-    if (find(cards, kept) < 0) t.fail(`the card in use left for stranger ${stranger}`);
+    set(cards, Buffer.from(`other-${other}`), row0);
+    if (find(cards, kept) < 0) t.fail(`the card in use left for card ${other}`);
   }
   t.equal(cards.size, 8);
   t.end();

@@ -124,7 +124,7 @@ export class Chains {
    * Makes sure that the next open() finds a place, by choosing a chain that is settled (its last sequence is at or below
    * `shippedSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
    * may be the very chain that the message is about, and what is moved is not settled any more. A tombstone is the last
-   * choice: nobody asks the books whether a new authorization has one.
+   * choice: no lookup asks the books whether a new authorization has one.
    * @returns false when every chain looked at still waits for the books: the caller declines.
    */
   makeRoom(shippedSequence: number): boolean {

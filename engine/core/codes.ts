@@ -56,7 +56,7 @@ export function isLedgerCommand(type: MessageType): boolean {
 /**
  * Whether a message is decided however late it is, and never taken back. Facts have happened. A ledger command has no
  * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit already,
- * and a withdrawal may have been paid out. Whoever was told 503 asks again with the same id and gets the one answer.
+ * and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the one answer.
  */
 export function isNeverLate(type: MessageType): boolean {
   return isFact(type) || isLedgerCommand(type);

@@ -105,7 +105,7 @@ table(
   `,
 );
 
-t.test('however often somebody pays in, the books stay exact', (t) => {
+t.test('however often a deposit comes, the books stay exact', (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: fundsMinorMax - amountMinorMax - 1 });
   const deposit = (id: string, amount: number) =>
@@ -151,7 +151,7 @@ t.test('an outcome says what is posted only for a command, and a take-back of on
   world.send({ id: 'd', type: 'deposit', card: accountName(1), amount: 5 });
   t.equal(world.late('d'), null, 'it is no approval that could be late');
   const outcome = new Outcome();
-  // Nobody asks for it; if somebody did, the money would stay where it is.
+  // No caller asks for it; if one did, the money would stay where it is.
   decideLate(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), false, outcome);
   t.equal(outcome.fundsDelta, 0);
   t.end();

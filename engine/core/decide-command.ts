@@ -36,7 +36,7 @@ function commandRefusal(accounts: Accounts, slot: number, { type, amountMinor }:
   if (isDeposit ? status === Status.closed : status !== Status.active) return Reason.accountInactive;
   if (amountMinor <= 0 || amountMinor > amountMinorMax) return Reason.amountInvalid;
   if (isDeposit) {
-    // Amounts must stay exact however often somebody pays in.
+    // Amounts must stay exact however often a deposit comes.
     const most = Math.max(accounts.funds(slot), accounts.available(slot));
     return most + amountMinor > fundsMinorMax ? Reason.amountInvalid : Reason.approved;
   }

@@ -215,7 +215,7 @@ table(
   used card C daily                   -> 1500/1
   a1 authorization C 1                -> insufficient_funds 51 0 -500/0/1500
   a2 authorization C 1 partial        -> insufficient_funds 51 0 -500/0/1500
-  c2 clearing C 10 original=nobody    -> approved(force_post) 00 10 -510/0/1510
+  c2 clearing C 10 original=absent    -> approved(force_post) 00 10 -510/0/1510
   f1 refund C 600 original=c1         -> approved 00 600 90/0/910
   a3 authorization C 90               -> approved 00 90 0/90/910
   `,
@@ -395,7 +395,7 @@ table(
   chain a1                            -> completed 0/320 refunded=80
   f3 refund C 20                      -> approved 00 20 700/0/300
   chain f3                            -> completed 0/-20 refunded=20
-  f4 refund C 5 original=nobody       -> approved(force_post) 00 5 705/0/295
+  f4 refund C 5 original=absent       -> approved(force_post) 00 5 705/0/295
   chain f4                            -> completed 0/-5 refunded=5
   f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
   f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
@@ -420,7 +420,7 @@ table(
 );
 
 table(
-  'an advice tells what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero',
+  'an advice reports what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero',
   `
   account A funds=1000 status=frozen daily=10/1
   user U status=closed
@@ -476,7 +476,7 @@ table(
   card C of A U
   card D of B V
   a1 authorization C 100              -> approved 00 100 900/100/0
-  v1 advice C 10 original=nobody      -> approved 00 10 890/110/0
+  v1 advice C 10 original=absent      -> approved 00 10 890/110/0
   chain v1                            -> open 10/0 refunded=0
   v2 advice D 20 original=a1          -> approved 00 20 980/20/0
   chain v2                            -> open 20/0 refunded=0
@@ -623,7 +623,7 @@ table(
 );
 
 table(
-  'what was taken back is decided anew under the same id, by what is there then',
+  'what was taken back is decided again under the same id, by what is there then',
   `
   account A funds=1000
   card C of A U daily=1000/2
@@ -1134,7 +1134,7 @@ interface Fault {
 
 /** One way to be refused per row of the table, in its order. `open` and `grave` are chains that the scenario finds. */
 const faults: readonly Fault[] = [
-  { reason: Reason.cardNotFound, cause: (s) => (s.message = { ...s.message, card: 'nobody' }) },
+  { reason: Reason.cardNotFound, cause: (s) => (s.message = { ...s.message, card: 'missing' }) },
   { reason: Reason.cardInactive, cause: (s) => (s.card = { ...s.card, status: Status.frozen }) },
   { reason: Reason.cardExpired, cause: (s) => (s.card = { ...s.card, expiresDay: 0 }) },
   { reason: Reason.userInactive, cause: (s) => (s.user = { ...s.user, status: Status.frozen }) },
@@ -1143,7 +1143,7 @@ const faults: readonly Fault[] = [
   { reason: Reason.amountInvalid, cause: (s) => (s.message = { ...s.message, amount: amountMinorMax + 1 }) },
   {
     reason: Reason.originalNotFound,
-    cause: (s) => (s.message = { ...s.message, type: 'incremental', original: 'nobody' }),
+    cause: (s) => (s.message = { ...s.message, type: 'incremental', original: 'missing' }),
     excludes: [Reason.originalClosed, Reason.duplicateConflict],
   },
   {
@@ -1254,10 +1254,10 @@ t.test(
     world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
     world.setCard({ token: 'D', number: 2, account: 2, user: 1 });
     world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
-    for (const card of ['C', 'D', 'nobody']) {
+    for (const card of ['C', 'D', 'missing']) {
       for (const type of ['authorization', 'advice'] as const) {
         const answer = world.decide({ id: 'a1', type, card, amount: 100 });
-        t.equal(answer.reason, card === 'nobody' ? 'card_not_found' : 'duplicate_conflict');
+        t.equal(answer.reason, card === 'missing' ? 'card_not_found' : 'duplicate_conflict');
         t.equal(world.outcome.opensChain, false, 'the name is not given a second time');
         t.equal(world.outcome.chainStatus, 0, 'the chain that has the name is left alone');
       }

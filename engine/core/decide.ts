@@ -163,7 +163,7 @@ const checks: readonly Check[] = [
   },
   {
     reason: Reason.duplicateConflict,
-    // The id names a chain although nobody remembers the question: it was asked longer ago than ids are remembered.
+    // The id names a chain although its question is forgotten: it was asked longer ago than ids are remembered.
     types: bits(T.authorization, T.advice),
     refuses: (c) => c.chain !== chainAbsent && !c.replacesHold && !c.rejoins,
   },
@@ -214,7 +214,7 @@ export class Decider {
     context.cardRules = card.rules;
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
-    // A chain of another account is somebody else's: for this card it does not exist. An increment must come from the
+    // A chain of another account is not this card's: for this card it does not exist. An increment must come from the
     // card that was authorized, whose limits it counts in; later facts may come from its replacement. An authorization
     // is the exception: its own id names the chain, and two chains must never have one name.
     if (
@@ -401,7 +401,7 @@ function lifetimeOf(spend: Spend, level: Level, number: number): number {
 /**
  * Whether an advice finds the transaction of its original. An open one gets a new hold; a completed one was cleared for
  * good, so the advice came late and holds nothing. What was reversed, has lapsed or was declined is over: the advice
- * tells of a purchase all the same, and opens its own.
+ * reports a purchase all the same, and opens its own.
  */
 function hasHoldToReplace({ books, chain, request }: Context): boolean {
   if (chain === chainAbsent || request.capture) return false;

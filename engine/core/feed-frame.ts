@@ -1,6 +1,7 @@
 /**
- * Frames of the feed on Redis: msgpack, written by the relay and read by the engines, never by anybody else. Redis is ours, and yet a frame is looked at before it is used: what does not look right is dropped,
- * and the gap that it leaves is repaired from the outbox.
+ * Frames of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a frame
+ * is checked before it is used: a frame that does not look right is dropped, and the gap that it leaves is repaired from
+ * the outbox.
  */
 import { Packr } from 'msgpackr';
 import { type FeedEntry, feedTopics } from './feed.js';

@@ -1,4 +1,4 @@
-/** Two threads and two frames: nothing is lost, told twice, or changed while the other side has it. */
+/** Two threads and two frames: nothing is lost, announced twice, or changed while the other side has it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
@@ -29,7 +29,7 @@ t.test('frames change hands one at a time', (t) => {
   exchange.drain();
   t.equal(exchange.begin(false), true);
   exchange.release(0, false);
-  t.throws(() => exchange.commit(0, emptyPlan), 'a frame that nobody fills cannot be given away');
+  t.throws(() => exchange.commit(0, emptyPlan), 'a frame that is not being filled cannot be given away');
   t.end();
 });
 
@@ -49,7 +49,7 @@ t.test('a frame that is being filled when the disk is free goes out with the bat
   t.end();
 });
 
-t.test('after a failure nobody goes on', (t) => {
+t.test('after a failure neither thread goes on', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   exchange.begin(false);
   exchange.commit(0, emptyPlan);
@@ -62,9 +62,9 @@ t.test('after a failure nobody goes on', (t) => {
 
 t.test('the front gets one message until it acknowledges', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
-  t.same([exchange.takeTold(), exchange.takeTold()], [true, false]);
+  t.same([exchange.takeNotice(), exchange.takeNotice()], [true, false]);
   exchange.acknowledge();
-  t.equal(exchange.takeTold(), true);
+  t.equal(exchange.takeNotice(), true);
   t.end();
 });
 

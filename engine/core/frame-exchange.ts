@@ -3,7 +3,7 @@
  * writes them and syncs. While one frame is on its way to the disk the other takes what is decided meanwhile: that is
  * the group commit, and the partition never waits for a disk that keeps up.
  *
- * One word says whose turn it is; every step is one compare-and-swap, and whoever has the turn owns what it names.
+ * One word says whose turn it is; every step is one compare-and-swap, and the thread that has the turn owns what it names.
  *
  *                begin                    commit
  *   idleEmpty ───────────► idleFilling ───────────► busyEmpty       partition: left to right
@@ -21,7 +21,7 @@
  * (Atomics are sequentially consistent), so the receiver sees it whole. The frame that was given away stays readable for
  * the partition until it begins to fill it again.
  *
- *   0 i32 state    4 i32 told (see takeTold)    8 f64 chain    16 f64 cells of the plans    then the two frames
+ *   0 i32 state    4 i32 notified (see takeNotice)  8 f64 chain    16 f64 cells of the plans    then the two frames
  */
 import { assert } from './invariant.js';
 
@@ -55,9 +55,9 @@ const plansOffset = 16;
 /** Frames begin on a page of their own, so that the two threads never share a cache line of them. */
 const framesOffset = 4096;
 const stateCell = 0;
-const toldCell = 1;
+const noticeCell = 1;
 
-/** The syncer could not make a frame durable: nothing that was not durable before may be told to anyone. */
+/** The syncer could not make a frame durable: no answer about what was not durable before may leave. */
 export class ExchangeFailedError extends Error {
   override readonly name = 'ExchangeFailedError';
 }
@@ -158,7 +158,7 @@ export class FrameExchange {
     for (;;) {
       const state = this.#loadAlive();
       if (state === State.idleFilling) {
-        // The syncer sleeps: nobody reads this cell until the state says busy.
+        // The syncer sleeps: it reads this cell only once the state says busy.
         this.#current[0] = index;
         if (!this.#move(State.idleFilling, State.busyEmpty)) continue;
         Atomics.notify(this.#words, stateCell);
@@ -228,15 +228,15 @@ export class FrameExchange {
     Atomics.notify(this.#words, stateCell);
   }
 
-  // --- telling the front ----------------------------------------------------------------------------------------------
+  // --- notices to the front -------------------------------------------------------------------------------------------
 
-  /** Whether the front must be told that more is durable: false while a message about it is still on its way. */
-  takeTold(): boolean {
-    return Atomics.exchange(this.#words, toldCell, 1) === 0;
+  /** Whether the front needs a notice that more is durable: false while a message about it is still on its way. */
+  takeNotice(): boolean {
+    return Atomics.exchange(this.#words, noticeCell, 1) === 0;
   }
 
   /** The front has the message. Call before reading what is durable, so that nothing falls between the two. */
   acknowledge(): void {
-    Atomics.store(this.#words, toldCell, 0);
+    Atomics.store(this.#words, noticeCell, 0);
   }
 }

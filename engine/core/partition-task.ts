@@ -19,7 +19,7 @@ export type PartitionTask =
 export interface PrepareTask {
   readonly kind: 'prepare';
 }
-/** Reads the journal through, and changes nothing. Nobody may write it any more. */
+/** Reads the journal through, and changes nothing. No thread may write it now. */
 export interface ScanTask {
   readonly kind: 'scan';
 }
@@ -95,7 +95,7 @@ export interface TailKeys {
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
   readonly cut: string;
   readonly notes: readonly string[];
-  /** The ids of settled messages are known from files beside the journal: nobody need read them from Postgres. */
+  /** The ids of settled messages are known from files beside the journal and need not be read from Postgres. */
   readonly idsKnown: boolean;
   /** How long the tail took to read, after the journal was opened. */
   readonly keysMs: number;

@@ -60,7 +60,7 @@ t.test('the newest sequences are remembered, each with its place, and no others'
   t.end();
 });
 
-t.test('strangers with the same hash are all offered', (t) => {
+t.test('all entries with the same hash are offered', (t) => {
   const seen = new Seen(4);
   const bytes = bytesOf(1);
   hash64(bytes, 0, bytes.length);

@@ -55,7 +55,7 @@ export class Seen {
     return this.#checked(this.#table.find(low));
   }
 
-  /** The next candidate after a stranger, or −1. */
+  /** The next candidate after one with another id, or −1. */
   findNext(): number {
     return this.#checked(this.#table.findNext());
   }

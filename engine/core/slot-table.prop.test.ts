@@ -17,7 +17,7 @@ const crowded = fc
 const hash = fc.oneof(crowded, fc.integer({ min: 0, max: 0xffff_ffff }));
 const step = fc.record({ slot: fc.integer({ min: 0, max: capacity - 1 }), hash });
 
-/** Slots that the table answers for a hash, less the strangers that the caller would refuse. */
+/** Slots that the table answers for a hash, less the other keys that the caller would refuse. */
 function found(table: SlotTable, hashes: ReadonlyMap<number, number>, wanted: number): string {
   const slots: number[] = [];
   for (let slot = table.find(wanted); slot >= 0; slot = table.findNext()) {
@@ -58,13 +58,13 @@ t.test('a hundred thousand slots are found, in few looks each', (t) => {
   const hashOf = (slot: number) => Math.imul(slot + 1, 0x9e3779b1) >>> 0;
   const table = new SlotTable(count, hashOf);
   for (let slot = 0; slot < count; slot++) table.add(slot, hashOf(slot));
-  let strangers = 0;
+  let otherKeys = 0;
   for (let slot = 0; slot < count; slot++) {
     let found = table.find(hashOf(slot));
-    for (; found !== slot && found >= 0; found = table.findNext()) strangers++;
+    for (; found !== slot && found >= 0; found = table.findNext()) otherKeys++;
     if (found !== slot) t.fail(`${slot} is lost`);
   }
-  t.ok(strangers < count / 50, `${strangers} strangers had the tag of what was looked for`);
+  t.ok(otherKeys < count / 50, `${otherKeys} other keys had the tag of the key looked for`);
   t.end();
 });
 

@@ -3,9 +3,9 @@
  * 1979): a directory of segments, each a small table with linear probing that splits in two by itself when it fills. So
  * memory follows use, and no message ever waits until a table of millions has been moved, as it would in one that doubles.
  *
- * An entry is a slot, and in the bits that slots leave over a tag: more bits of the hash. Nearly every stranger is told by
- * it, in the same cache line, instead of by a look at its row, which stands anywhere in memory. The caller confirms what
- * is found by the key in the row, and asks for the next candidate when it was a stranger after all.
+ * An entry is a slot, and in the bits that slots leave over a tag: more bits of the hash. The tag rejects nearly every
+ * other key in the same cache line, without reading its row, which may be anywhere in memory. The caller confirms the
+ * candidate by the key in the row, and asks for the next candidate when the key differs.
  *
  * Where slots come and go with every message, an entry may keep its whole hash instead, at twice the memory: then nothing
  * but the segment is read to take one out.
@@ -32,12 +32,12 @@ export class SlotTable {
   #depths: Uint8Array;
   #counts: Uint16Array;
   #segmentCount = 1;
-  /** Segments by the bits of the hash above those for the position; as many as the deepest one is told apart by. */
+  /** Segments by the bits of the hash above those for the position; as many as distinguish the deepest one. */
   #directory = new Int32Array(1);
   #directoryMask = 0;
   readonly #split: Int32Array;
   readonly #depthMax: number;
-  /** Slots by hash that a segment had no room for and could not be split for: only where somebody chose the keys. */
+  /** Slots by hash that a segment had no room for and could not be split for: only where an attacker chose the keys. */
   readonly #crowded = new Map<number, number[]>();
   // The find in progress.
   #hash = 0;

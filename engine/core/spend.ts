@@ -5,7 +5,7 @@
  * only there.
  *
  * A row leaves memory only when Postgres has everything about it. From then on an entity whose row is not in memory may
- * have spent: isKnown() tells whether it is to be looked up.
+ * have spent: isKnown() says whether it is to be looked up.
  */
 
 import { Departures } from './departures.js';
@@ -66,7 +66,7 @@ export class Spend {
   }
 
   /**
-   * Tells where the row of an entity stands that is about to be asked for: no need to look for it.
+   * Says where the row of an entity is that the next call asks for: no need to look for it.
    * @returns false when the row in that place is another one
    */
   expect(level: Level, number: number, slot: number): boolean {

@@ -28,7 +28,7 @@ t.test('weeks start on Monday', (t) => {
   t.end();
 });
 
-t.test('a period is told apart from its neighbours at its edges', (t) => {
+t.test('a period differs from its neighbours at its edges', (t) => {
   const day = dayOfCivil;
   const edges: ReadonlyArray<readonly [number, number, number]> = [
     [0, day(2026, 11, 23), day(2026, 11, 24)],

@@ -80,7 +80,7 @@ export function nextPeriodDay(index: number, day: number): number | null {
  */
 export class Zone {
   readonly name: string;
-  /** Null for UTC, whose days are counted without asking anybody. */
+  /** Null for UTC, whose days are counted without a calendar. */
   readonly #format: Intl.DateTimeFormat | null;
   #day = 0;
   #startMs = 0;

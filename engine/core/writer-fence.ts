@@ -4,6 +4,6 @@
  */
 export interface WriterFence {
   readonly epoch: number;
-  /** Two epochs of one number can exist where a database lost its newest rows in a failover: the holder tells them apart. */
+  /** Two epochs of one number can exist where a database lost its newest rows in a failover: the holder distinguishes them. */
   readonly holder: string;
 }

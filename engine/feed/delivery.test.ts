@@ -82,7 +82,7 @@ t.test('a partition whose worker is away has its changes first when it is back',
   partition!.state = 'restarting';
   partition!.claimed.pop()!.waiter.refuse(Reason.systemError);
   delivery.deliver([entry(2, 0)]);
-  t.same(applied, [1, 2], 'it approves nothing meanwhile, so nobody waits for it');
+  t.same(applied, [1, 2], 'it approves nothing meanwhile, so no change waits for it');
   partition!.lane.isReady = true;
   partition!.state = 'ready';
   delivery.opened(partition!);
@@ -194,7 +194,7 @@ t.test(
   },
 );
 
-t.test('a partition that missed more than can be kept is restored again, and nobody else waits for it', async (t) => {
+t.test('a partition that missed more than can be kept is restored again, and no other waits for it', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   const [partition] = partitions;
   partition!.lane.isReady = false;

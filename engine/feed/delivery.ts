@@ -159,7 +159,7 @@ export class Delivery {
     if (!lane.claim(EntryKind.load, 0, this.#nowMs(), part.bytes, waiter)) this.#waiting.push(part);
   }
 
-  /** The partition approves nothing until it has this, so that nobody needs to wait for it. */
+  /** The partition approves nothing until it has this, so that no change needs to wait for it. */
   #miss(part: Part): void {
     if (!part.isOfCards) {
       const missed = this.#missed.get(part.partition) ?? { parts: [], bytes: 0, isTooMuch: false };

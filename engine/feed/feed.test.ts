@@ -104,7 +104,7 @@ t.test('the engine says how far changes are in force', async (t) => {
     return row?.['applied'] === '1';
   });
   await engine.stop();
-  t.same(await engine.sql`select * from feed_engines`, [], 'nobody waits for an engine that was stopped');
+  t.same(await engine.sql`select * from feed_engines`, [], 'no change waits for an engine that was stopped');
 });
 
 t.test('what changed while the outbox was emptied is read from the rows', async (t) => {

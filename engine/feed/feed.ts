@@ -21,7 +21,7 @@ import { Outbox } from './outbox.js';
 /** The lease is renewed six times in its lifetime, and at least every second: one that fails is made up for. */
 const renewalsPerLease = 6;
 const renewMsMax = 1000;
-/** Without a relay the engine looks for changes itself: nobody waits for less than a tenth of a second by then. */
+/** Without a relay the engine looks for changes itself: no change waits for less than a tenth of a second by then. */
 const pollMs = 100;
 const tickMs = 5;
 /** Changes per page, when earlier ones are looked up: some milliseconds of work, and others come first. */
@@ -167,7 +167,7 @@ export class EngineFeed {
     this.#messengerFailure = messenger.failure;
     messenger.start({
       entries: (list, bytes) => follower.entries(list, bytes),
-      told: (newest) => follower.told(newest),
+      announced: (newest) => follower.announced(newest),
       connected: () => this.#renew(),
     });
     this.#timer = setInterval(() => this.#tick(), tickMs);
@@ -178,7 +178,7 @@ export class EngineFeed {
     }
   }
 
-  /** Resolves when what was cached before this start can be told to be current or not. */
+  /** Resolves when the cache can tell whether an entry from before this start is current. */
   get recalled(): Promise<void> {
     return this.#recalled;
   }
@@ -246,7 +246,7 @@ export class EngineFeed {
     return { feed, redis };
   }
 
-  /** Follows no longer. Call it when nothing can be approved any more: then nobody needs to wait for this engine. */
+  /** Follows no longer. Call it when nothing can be approved any more: then no change needs to wait for this engine. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
@@ -259,7 +259,7 @@ export class EngineFeed {
   #tick(): void {
     const nowMs = performance.now();
     this.#delivery!.retry();
-    this.#tellSetApart();
+    this.#reportSetApart();
     if (this.#applied >= this.#follower!.newest) this.#behindSinceMs = nowMs;
     const everyMs = this.#messenger!.isUp ? this.#renewMs : Math.min(pollMs, this.#renewMs);
     if (nowMs - this.#renewedAtMs >= everyMs) this.#renew();
@@ -272,8 +272,12 @@ export class EngineFeed {
     const { name, failure } = this.#messenger!;
     if (failure !== this.#messengerFailure) {
       this.#messengerFailure = failure;
-      if (failure === '') this.#options.log.info({ by: name }, 'changes are heard of');
-      else this.#options.log.warn({ by: name, failure }, 'changes are not heard of, and read from the outbox instead');
+      if (failure === '') this.#options.log.info({ by: name }, 'hints about changes arrive');
+      else
+        this.#options.log.warn(
+          { by: name, failure },
+          'no hints about changes arrive: changes are read from the outbox instead',
+        );
     }
   }
 
@@ -301,7 +305,7 @@ export class EngineFeed {
       this.#failure = '';
       if (newest < before) follower.setBack(newest);
       this.#lease!.renewed(began, newest);
-      follower.told(newest);
+      follower.announced(newest);
     } catch (error) {
       this.#failure = (error as Error).message;
     }
@@ -317,16 +321,16 @@ export class EngineFeed {
     return Math.min(this.#applied, Math.max(0, this.#unreportedFrom - 1));
   }
 
-  /** Tells the database what was set apart: the API must find it there before it hears that the change is applied. */
-  #tellSetApart(): void {
+  /** Writes to the database what was set apart: the API must find it there before it learns that the change is applied. */
+  #reportSetApart(): void {
     const { setApart } = this.#options;
     if (!setApart.hasUnreported || this.#isReportingApart) return;
     this.#isReportingApart = true;
     const list = setApart.takeUnreported();
     const from = this.#unreportedFrom;
-    void this.#outbox.tellSetApart(list).then(
+    void this.#outbox.writeSetApart(list).then(
       () => {
-        // What was set apart meanwhile has a later place, and is told next.
+        // What was set apart meanwhile has a later place, and is reported next.
         if (this.#unreportedFrom === from && !setApart.hasUnreported) this.#unreportedFrom = Number.POSITIVE_INFINITY;
         this.#isReportingApart = false;
         this.#report();

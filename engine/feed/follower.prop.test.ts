@@ -59,7 +59,7 @@ class Stage implements FeedSource {
   async settled(): Promise<void> {
     for (let turns = 0; turns < 10_000; turns++) {
       if (!this.follower.isRepairing && this.follower.received >= this.newest) return;
-      if (!this.follower.isRepairing) this.follower.told(this.newest);
+      if (!this.follower.isRepairing) this.follower.announced(this.newest);
       await turn();
     }
     throw new Error('never settled');
@@ -95,7 +95,7 @@ t.test('every change comes through once, in order, unless a snapshot stands for 
           for (const sequence of range(Math.max(1, stage.newest - step.count), stage.newest).reverse()) {
             follower.entries([entry(sequence)]);
           }
-        } else if (step.kind === 'heartbeat') follower.told(stage.newest);
+        } else if (step.kind === 'heartbeat') follower.announced(stage.newest);
         else if (step.kind === 'outage') stage.fails = step.count;
         else if (step.kind === 'prune') stage.pruned = stage.newest;
         else if (step.kind === 'full') stage.hasRoom = !step.isFull;
@@ -124,7 +124,7 @@ t.test('every change comes through once, in order, unless a snapshot stands for 
 t.test('a database that was set back is read whole', async (t) => {
   const stage = new Stage();
   stage.newest = 5;
-  stage.follower.told(5);
+  stage.follower.announced(5);
   await stage.settled();
   stage.newest = 3;
   stage.follower.setBack(3);

@@ -41,7 +41,7 @@ export class Follower {
   readonly #sink: FeedSink;
   readonly #log: Pick<Log, 'warn' | 'error'>;
   readonly #messengerCarries: boolean;
-  /** The feed began anew, or a snapshot replaced what was missed: everything up to this number is in force. */
+  /** The feed began again, or a snapshot replaced what was missed: everything up to this number is in force. */
   readonly #restarted: (sequence: number) => void;
   #received: number;
   #newest: number;
@@ -81,7 +81,7 @@ export class Follower {
   get received(): number {
     return this.#received;
   }
-  /** Newest number that was heard of. */
+  /** Newest number that is known. */
   get newest(): number {
     return Math.max(this.#newest, this.#received);
   }
@@ -113,9 +113,9 @@ export class Follower {
     }
   }
 
-  /** Somebody says that there are changes up to `newest`. */
-  told(newest: number): void {
-    // Anybody who may notify can say anything.
+  /** A hint says that there are changes up to `newest`. */
+  announced(newest: number): void {
+    // A session that may notify can send any text.
     if (!Number.isSafeInteger(newest)) return;
     this.#newest = Math.max(this.#newest, newest);
     if (this.#received < this.#newest) this.#repair();
@@ -126,7 +126,7 @@ export class Follower {
    * standby that had not got everything, and gives the same numbers again.
    */
   setBack(newest: number): void {
-    this.#log.error({ newest, received: this.#received }, 'the database was set back: start this engine anew');
+    this.#log.error({ newest, received: this.#received }, 'the database was set back: start this engine again');
     this.#newest = newest;
     this.#received = -1;
     this.#forgetAllAhead();
@@ -179,7 +179,7 @@ export class Follower {
         while (!isDone) isDone = await this.#readPage();
       }
     } catch (error) {
-      // Told again with the next renewal.
+      // Reported again with the next renewal.
       this.failures++;
       if (!this.#isStopped) this.#log.warn({ error: (error as Error).message }, 'the outbox could not be read');
     }

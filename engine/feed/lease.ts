@@ -3,7 +3,7 @@
  * date: the renewal was written to Postgres first, then the newest number was read, and everything up to that number has
  * come into force here.
  *
- * Why that is safe: whoever waits for a change looks at the engines' rows after the change has its number. If it finds our
+ * Why that is safe: an API that waits for a change looks at the engines' rows after the change has its number. If it finds our
  * renewal, it waits for us. If it does not find it, then our reading of the newest number came after that number was given,
  * and we do not count as renewed before the change is in force here. An engine whose renewals stopped is left out only when
  * its own time is up (feed_engines_live has the arithmetic).
@@ -42,7 +42,7 @@ export class Lease {
     this.#advance();
   }
 
-  /** Everything up to `sequence` is in force. Goes back only when the feed itself began anew. */
+  /** Everything up to `sequence` is in force. Goes back only when the feed itself began again. */
   applied(sequence: number): void {
     this.#applied = sequence;
     this.#advance();

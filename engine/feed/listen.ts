@@ -10,7 +10,7 @@ export class ListenMessenger implements Messenger {
   readonly carriesEntries = false;
   readonly #outbox: Outbox;
   readonly #sql: postgres.Sql;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #receivedAtMs = Number.NEGATIVE_INFINITY;
   #failure = 'not connected yet';
   #isStopped = false;
 
@@ -25,7 +25,7 @@ export class ListenMessenger implements Messenger {
   }
 
   get isUp(): boolean {
-    return performance.now() - this.#heardAtMs < silenceMsMax;
+    return performance.now() - this.#receivedAtMs < silenceMsMax;
   }
 
   get failure(): string {
@@ -43,8 +43,8 @@ export class ListenMessenger implements Messenger {
         await this.#sql.listen(
           'feed',
           (newest) => {
-            this.#heardAtMs = performance.now();
-            events.told(Number(newest));
+            this.#receivedAtMs = performance.now();
+            events.announced(Number(newest));
           },
           () => {
             this.#failure = '';

@@ -1,5 +1,5 @@
 /**
- * Tells loads that may have read rows as they were before a change that has already gone past. Such a load would bring the
+ * Recognizes loads that may have read rows as they were before a change that has already been applied. Such a load would bring the
  * old profile into a partition that had nothing newer to hold against it (the card was not in memory, or was evicted), and
  * no further change would ever come to put it right: it has to be read again.
  *

@@ -8,7 +8,7 @@ export interface MessengerEvents {
   /** Entries as they were published, with the bytes of their frame. */
   entries(list: readonly RawEntry[], bytes: number): void;
   /** The relay's newest number. */
-  told(newest: number): void;
+  announced(newest: number): void;
   /** Connected (again): something may have been missed. */
   connected(): void;
 }
@@ -17,12 +17,15 @@ export interface Messenger {
   readonly name: 'redis' | 'postgres';
   /** Whether it brings the entries themselves, or only says that there are some. */
   readonly carriesEntries: boolean;
-  /** A relay was heard lately. When not, the engine asks the outbox itself, often. */
+  /** Messages of a relay arrived lately. When not, the engine asks the outbox itself, often. */
   readonly isUp: boolean;
   /** Whether the service itself answers, and what is wrong when not. */
   readonly failure: string;
   start(events: MessengerEvents): void;
-  /** Says how far changes are in force here, and how many profiles are set apart. @returns whether that was sent; nobody knows whether it was heard */
+  /**
+   * Says how far changes are in force here, and how many profiles are set apart.
+   * @returns whether that was sent; whether a relay received it is unknown
+   */
   applied(sequence: number, setApart: number): Promise<boolean>;
   stop(): Promise<void>;
 }

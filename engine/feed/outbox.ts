@@ -60,7 +60,7 @@ export class Outbox implements FeedSource {
     this.#sql = this.#connect();
   }
 
-  /** Opens a connection; whatever fails fails again where somebody waits for it. */
+  /** Opens a connection; what fails here fails again where a caller waits for it. */
   connect(): void {
     this.#sql`select 1`.catch(() => undefined);
   }
@@ -98,7 +98,7 @@ export class Outbox implements FeedSource {
 
   /**
    * Makes the engine known, before it reads anything: from now on changes wait for it. Predecessors on this machine whose
-   * process is dead are removed, so that nobody waits for them.
+   * process is dead are removed, so that no change waits for them.
    */
   async register(): Promise<Registration> {
     const [named] = await this.#ask(
@@ -221,25 +221,25 @@ export class Outbox implements FeedSource {
   }
 
   /** Writes what is set apart, and takes out what no longer is (without a reason). */
-  async tellSetApart(list: readonly Apart[]): Promise<void> {
+  async writeSetApart(list: readonly Apart[]): Promise<void> {
     const of = <K extends keyof Apart>(name: K) => list.map((apart) => apart[name]);
     await this.#ask(
       (sql) => sql`
-        with told as (
+        with reported as (
           select * from unnest(${of('topic')}::text[], ${of('key')}::text[], ${of('version')}::bigint[],
             ${of('reason')}::text[]) t (topic, key, version, reason)
         ), ended as (
-          delete from feed_set_apart f using told t
+          delete from feed_set_apart f using reported t
           where f.topic = t.topic and f.key = t.key and t.reason = '' and f.version <= t.version
         )
         insert into feed_set_apart as f (topic, key, version, reason)
-        select topic, key, version, reason from told where reason <> ''
+        select topic, key, version, reason from reported where reason <> ''
         on conflict (topic, key) do update set version = excluded.version, reason = excluded.reason, since = excluded.since
         where f.version < excluded.version`,
     );
   }
 
-  /** The engine approves nothing any more: nobody needs to wait for it. */
+  /** The engine approves nothing any more: no change needs to wait for it. */
   async unregister(): Promise<void> {
     await this.#ask((sql) => sql`delete from feed_engines where id = ${this.engineId}`);
   }

@@ -12,7 +12,7 @@ export class RedisMessenger implements Messenger {
   readonly #appliedChannel: string;
   readonly #speaker: RedisSpeaker;
   #listener: RedisListener | null = null;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #receivedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(url: string, feedId: string, engineId: string) {
     this.#url = url;
@@ -23,7 +23,7 @@ export class RedisMessenger implements Messenger {
   }
 
   get isUp(): boolean {
-    return performance.now() - this.#heardAtMs < silenceMsMax;
+    return performance.now() - this.#receivedAtMs < silenceMsMax;
   }
 
   get failure(): string {
@@ -35,7 +35,7 @@ export class RedisMessenger implements Messenger {
       name: 'engine-feed',
       channel: this.#channel,
       connected: () => events.connected(),
-      heard: (bytes) => this.#heard(bytes, events),
+      heard: (bytes) => this.#received(bytes, events),
     });
   }
 
@@ -48,11 +48,11 @@ export class RedisMessenger implements Messenger {
     this.#speaker.stop();
   }
 
-  #heard(bytes: Buffer, events: MessengerEvents): void {
+  #received(bytes: Buffer, events: MessengerEvents): void {
     const frame = readFrame(bytes);
     if (frame === null) return;
-    this.#heardAtMs = performance.now();
+    this.#receivedAtMs = performance.now();
     if (frame.entries.length > 0) events.entries(frame.entries, bytes.length);
-    events.told(frame.newest);
+    events.announced(frame.newest);
   }
 }

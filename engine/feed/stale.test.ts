@@ -50,7 +50,7 @@ for (const how of ['cut', 'stall'] as const) {
     const health = async () => JSON.parse((await opsGet(place, '/health')).text);
 
     t.equal((await ask({ id: 'original' })).reason, 'approved');
-    // Until every id of before is known to be known, strangers' ids are looked up.
+    // Until every id of before is known to be known, unknown ids are looked up.
     await until('ids are known', async () => (await ask()).reason === 'approved');
     await until('it was renewed just now', async () => (await metric(place, 'feed_age_ms')) < 500);
     proxy[how]();

@@ -113,7 +113,7 @@ const overloadedBody = problemBody(503, 'overloaded', `too many requests are wai
 const shuttingDownBody = problemBody(503, 'shutting_down', `this engine is starting or stopping; ${again}`);
 const systemErrorBody = problemBody(503, 'system_error', `no answer in time; ${again}`);
 
-/** What a refused command is told; an id that could not even be an account's names none. */
+/** The answer to a refused command; an id that could not even be an account's names none. */
 export function commandRefusalBody(refusal: FieldError): Uint8Array {
   return isUnknownAccount(refusal) ? notFoundBody : badRequestBody(refusal);
 }

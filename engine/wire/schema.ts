@@ -28,7 +28,7 @@ export function loadSchemaCompiler(): typeof AjvClass {
   return (require('ajv') as { readonly Ajv: typeof AjvClass }).Ajv;
 }
 
-/** What compileCheck has promised and nobody has asked for yet. */
+/** Checks that compileCheck has promised and no caller has used yet. */
 const uncompiled: (() => void)[] = [];
 
 /**
