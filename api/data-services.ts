@@ -19,6 +19,7 @@ import { Cards, CompanyCards } from './stores/cards.js';
 import { LimitsStore } from './stores/limits.js';
 import { PersonalCards } from './stores/personal/cards.js';
 import { PersonalCustomers } from './stores/personal/customers.js';
+import { LedgerIdentity } from './stores/personal/history-source.js';
 import { MongoPersonalStore } from './stores/personal/mongo.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
 import { MongoHistory } from './stores/personal/mongo-history.js';
@@ -71,9 +72,11 @@ export function createDataServices({ config, log, database, redis, telemetry, he
     new CachedCards(new CompanyCards(database), cache, invalidations),
     new CachedCards(new PersonalCards(personal, customers, relay, accounts, database), cache, invalidations),
   );
-  const settled = new CachedTransactions(new PostgresTransactions(database), database, cache);
-  const history = connection === null ? null : new MongoHistory(connection);
-  const follower = history === null ? null : new PersonalHistory(history, database, log);
+  const ledger = new PostgresTransactions(database);
+  const identity = new LedgerIdentity(database);
+  const settled = new CachedTransactions(ledger, database, cache);
+  const history = connection === null ? null : new MongoHistory(connection, () => identity.read());
+  const follower = history === null ? null : new PersonalHistory(history, database, identity, log);
   watchPersonal(personal, connection, relay, telemetry, health);
   watchEngine(engine, telemetry, health);
   watchHistory(follower, telemetry);
@@ -83,7 +86,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
     accounts,
     cards,
     limits: new LimitsStore(database),
-    transactions: new Transactions(settled, history ?? settled),
+    transactions: new Transactions(settled, history ?? settled, ledger),
     personal,
     customers,
     feed,
@@ -171,6 +174,12 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
 function watchHistory(follower: PersonalHistory | null, telemetry: Telemetry): void {
   telemetry.counter('personal_history_copied_total', 'Chains copied to the history in MongoDB', [], (counter) =>
     counter.inc(follower?.copied ?? 0),
+  );
+  telemetry.counter(
+    'personal_history_removed_total',
+    'Chains removed from the history in MongoDB because a restored ledger does not have them',
+    [],
+    (counter) => counter.inc(follower?.removed ?? 0),
   );
   telemetry.gauge('personal_history_lag_records', 'Settled messages that are not in the history yet', [], (gauge) =>
     gauge.set(follower?.lag ?? 0),

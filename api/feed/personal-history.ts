@@ -1,14 +1,27 @@
 /**
  * Follows the settled ledger into the history of personal customers in MongoDB: window by window in the order of each
  * partition's journal, each chain as it stands now. First the chains, then the position: a crash between the two repeats
- * the window, which changes nothing. One process at a time works, under a lease. Steps are as large as the stores do in a
+ * the window, which changes nothing. One process at a time works, under a lease in Postgres.
+ *
+ * Beside the position the follower keeps what some of the messages were that it copied. When the ledger has another message
+ * there, or none, it was restored from an older copy: everything copied since the last message that both have is compared
+ * with the ledger, what the ledger does not have is removed, and the window is read again.
+ * Steps are as large as the stores do in a
  * few milliseconds, so that a slow one has time for people's requests; then the history follows more slowly.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
-import { nextWindow, readChains, settledPositions } from '../stores/personal/history-source.js';
-import type { HistoryDocument, MongoHistory } from '../stores/personal/mongo-history.js';
+import { releaseLease, takeLease } from '../stores/leases.js';
+import {
+  type Checkpoint,
+  knownCheckpoints,
+  type LedgerIdentity,
+  nextWindow,
+  readChains,
+  settledPositions,
+} from '../stores/personal/history-source.js';
+import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';
 import type { Database } from '../stores/postgres.js';
 import { Pace } from './pace.js';
 
@@ -16,17 +29,22 @@ import { Pace } from './pace.js';
 const lookEveryMs = 200;
 /** After a failure: the databases' own watchers look every second. */
 const retryMs = 1_000;
+const leaseScope = 'personal history';
 const leaseMs = 10_000;
 /** What is done between two renewals of the lease, and repeated after a crash. */
 const windowPace = { first: 200, max: 2_000, targetMs: 2_000 };
 /** One operation: a request that comes meanwhile waits for it at most. */
 const operationPace = { first: 10, max: 200, targetMs: 10 };
+/** Chains compared with a restored ledger at a time. */
+const comparedAtOnce = 100;
+const beginning: PartitionPosition = { sequence: 0, checkpoints: [] };
 /** A stop waits for the operation that runs, which a store that stands still never ends. */
 const stopWaitMs = 1_000;
 
 export class PersonalHistory {
   readonly #history: MongoHistory;
   readonly #database: Database;
+  readonly #identity: LedgerIdentity;
   readonly #log: Log;
   readonly #holder = randomUUID();
   readonly #windows = new Pace(windowPace);
@@ -39,10 +57,13 @@ export class PersonalHistory {
   #isStopping = false;
   /** Counters and gauges, read by the metrics. */
   copied = 0;
+  /** Chains removed because a restored ledger does not have them. */
+  removed = 0;
   lag = 0;
 
-  constructor(history: MongoHistory, database: Database, log: Log) {
+  constructor(history: MongoHistory, database: Database, identity: LedgerIdentity, log: Log) {
     this.#history = history;
+    this.#identity = identity;
     this.#database = database;
     this.#log = log;
   }
@@ -58,54 +79,111 @@ export class PersonalHistory {
     this.#isStopping = true;
     clearTimeout(this.#timer);
     await Promise.race([this.#running, delay(stopWaitMs, undefined, { ref: false })]);
-    await this.#history.release(this.#holder).catch(() => undefined);
+    await releaseLease(this.#database, leaseScope, this.#holder).catch(() => undefined);
   }
 
   /** Copies what is settled by now. @returns false when another process does it */
   async catchUp(): Promise<boolean> {
     for (;;) {
-      const positions = await this.#history.lease(this.#holder, leaseMs);
-      if (positions === null) return false;
+      if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) return false;
+      const ledger = await this.#identity.read();
+      const saved = await this.#history.positions(ledger);
+      if (saved === null) await this.#history.removeOlderForms();
+      const positions = saved ?? {};
       const settled = await settledPositions(this.#database);
       this.lag = lagOf(settled, positions);
-      const moved: Record<string, number> = { ...positions };
+      const moved: Record<string, PartitionPosition> = { ...positions };
       let isBehind = false;
       for (const [partition, newest] of settled) {
-        const before = this.#positionIn(positions, partition, newest);
-        if (before >= newest) continue;
-        const after = await this.#copyWindow(partition, before, newest);
+        const before = positions[partition] ?? (await this.#goBack(ledger, partition, beginning));
+        const after = before === null ? null : await this.#follow(ledger, partition, before, newest);
+        if (after === null) continue;
         moved[partition] = after;
-        if (after < newest) isBehind = true;
+        if (after.sequence < newest) isBehind = true;
       }
-      await this.#history.savePositions(this.#holder, moved);
+      await this.#history.savePositions(ledger, moved);
       this.lag = lagOf(settled, moved);
       if (!isBehind || this.#isStopping) return true;
     }
   }
 
-  /** A position beyond the journal's is another database's: this one was restored or replaced. */
-  #positionIn(positions: Readonly<Record<string, number>>, partition: string, newest: number): number {
-    const position = positions[partition] ?? 0;
-    if (position <= newest) return position;
-    this.#log.warn({ partition, position, newest }, 'personal history is ahead of the ledger: copying it anew');
-    return 0;
+  /** @returns the position after the next window; null when a stop came in between */
+  async #follow(
+    ledger: string,
+    partition: string,
+    before: PartitionPosition,
+    newest: number,
+  ): Promise<PartitionPosition | null> {
+    const [checkpoint] = before.checkpoints;
+    if (before.sequence < newest) return this.#copyWindow(ledger, partition, before, newest);
+    const isKnown =
+      checkpoint === undefined || (await knownCheckpoints(this.#database, partition, [checkpoint])).size > 0;
+    // What is quarantined has no message, so the position may be beyond the newest one that is there.
+    if (isKnown) return before.sequence === newest ? before : { ...before, sequence: newest };
+    return this.#goBack(ledger, partition, before);
   }
 
-  /** @returns the position after the window; where it was before when a stop came in between */
-  async #copyWindow(partition: string, before: number, newest: number): Promise<number> {
+  /**
+   * The ledger does not have what was copied: it was restored from an older copy, and may have gone on since.
+   * @returns the newest position that both have, once the history has nothing beyond it that the ledger has not
+   */
+  async #goBack(ledger: string, partition: string, before: PartitionPosition): Promise<PartitionPosition | null> {
+    const known = await knownCheckpoints(this.#database, partition, before.checkpoints);
+    const checkpoints = before.checkpoints.filter(({ sequence }) => known.has(sequence));
+    const sequence = checkpoints[0]?.sequence ?? 0;
+    if (before.sequence > 0) {
+      this.#log.warn(
+        { partition, copiedTo: before.sequence, knownTo: sequence },
+        'the ledger was restored from an older copy: comparing the personal history with it',
+      );
+    }
+    const removedBefore = this.removed;
+    for (let last = ''; ; ) {
+      if (this.#isStopping || (await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null)
+        return null;
+      const suspects = await this.#history.suspects(ledger, Number(partition), sequence, last, comparedAtOnce);
+      const ids = [...new Set(suspects.map(({ transactionId }) => transactionId))];
+      const chains = await readChains(this.#database, ledger, partition, { ids });
+      const real = new Set(chains.map(({ _id }) => _id));
+      const asked = new Set(suspects.map(({ _id }) => _id));
+      const phantoms = suspects.filter(({ _id }) => !real.has(_id)).map(({ _id }) => _id);
+      await this.#history.correct(
+        chains.filter(({ _id }) => asked.has(_id)),
+        phantoms,
+      );
+      this.removed += phantoms.length;
+      const end = suspects.at(-1);
+      if (end === undefined || suspects.length < comparedAtOnce) break;
+      last = end._id;
+    }
+    const removed = this.removed - removedBefore;
+    if (removed > 0) this.#log.warn({ partition, removed }, 'transactions that the ledger does not have were removed');
+    return { sequence, checkpoints };
+  }
+
+  /** @returns the position after the window; null when a stop came in between */
+  async #copyWindow(
+    ledger: string,
+    partition: string,
+    before: PartitionPosition,
+    newest: number,
+  ): Promise<PartitionPosition | null> {
     const startedMs = performance.now();
-    const { last, chains } = await nextWindow(this.#database, partition, before, this.#windows.size);
+    const { sequence, checkpoints } = before;
+    const window = await nextWindow(this.#database, partition, sequence, checkpoints[0] ?? null, this.#windows.size);
+    if (window === null) return this.#goBack(ledger, partition, before);
+    const { last, chains } = window;
     for (let start = 0; start < chains.length && !this.#isStopping; ) {
-      const slice = chains.slice(start, start + this.#additions.size);
-      start += slice.length;
-      await this.#copy(await readChains(this.#database, partition, slice));
+      const names = chains.slice(start, start + this.#additions.size);
+      start += names.length;
+      await this.#copy(await readChains(this.#database, ledger, partition, { names }));
     }
     // A window counts when all of it is copied.
-    if (this.#isStopping) return before;
+    if (this.#isStopping) return null;
     // What is quarantined has no message: then there is none up to where the ledger stood.
-    if (last === null) return newest;
-    this.#windows.took(last - before, performance.now() - startedMs);
-    return last;
+    if (last === null) return { sequence: newest, checkpoints };
+    this.#windows.took(last.sequence - sequence, performance.now() - startedMs);
+    return { sequence: last.sequence, checkpoints: thinned([last, ...checkpoints]) };
   }
 
   async #copy(documents: readonly HistoryDocument[]): Promise<void> {
@@ -144,8 +222,22 @@ export class PersonalHistory {
   }
 }
 
-function lagOf(settled: ReadonlyMap<string, number>, positions: Readonly<Record<string, number>>): number {
+function lagOf(settled: ReadonlyMap<string, number>, positions: Positions): number {
   let lag = 0;
-  for (const [partition, newest] of settled) lag += Math.max(0, newest - (positions[partition] ?? 0));
+  for (const [partition, newest] of settled) lag += Math.max(0, newest - (positions[partition]?.sequence ?? 0));
   return lag;
+}
+
+/**
+ * Of checkpoints, newest first, those to keep: one for each doubling of the distance, so that a journal of any length has a
+ * few dozen, and going back reads a few times of what has changed at most.
+ */
+export function thinned(checkpoints: readonly Checkpoint[]): Checkpoint[] {
+  const newest = checkpoints[0]?.sequence ?? 0;
+  const distances = new Map<number, Checkpoint>();
+  // Of those at about one distance the oldest stays: it is the one that grows into the next distance.
+  for (const checkpoint of checkpoints) {
+    distances.set(Math.ceil(Math.log2(newest - checkpoint.sequence + 1)), checkpoint);
+  }
+  return [...distances.values()];
 }

@@ -11,10 +11,11 @@ import type { Page } from './schemas.js';
 const kinds = {
   timestamp: (value: unknown) => typeof value === 'string' && value.endsWith('Z') && isInstant(value),
   integer: (value: unknown) => Number.isSafeInteger(value),
+  count: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0,
   text: (value: unknown) => typeof value === 'string' && value.length <= 64 && !value.includes('\0'),
 };
 type Kind = keyof typeof kinds;
-type ValueOf<K extends Kind> = K extends 'integer' ? number : string;
+type ValueOf<K extends Kind> = K extends 'integer' | 'count' ? number : string;
 type Values<K extends readonly Kind[]> = { readonly [I in keyof K]: ValueOf<K[I]> };
 
 export class Cursor<const K extends readonly Kind[]> {

@@ -17,7 +17,12 @@ import {
   Type,
 } from '../http/schemas.js';
 import type { Services } from '../services.js';
-import { type Transaction as TransactionRecord, transactionStatuses } from '../stores/transactions.js';
+import {
+  eventsShown,
+  type Transaction as TransactionRecord,
+  type TransactionWithEvents as TransactionWithEventsRecord,
+  transactionStatuses,
+} from '../stores/transactions.js';
 
 const Nullable = Type.Union([Type.String(), Type.Null()]);
 
@@ -50,7 +55,20 @@ const Event = closed({
   at: Timestamp,
   requestId: Type.String(),
 });
-const TransactionWithEvents = closed({ ...transactionFields, events: Type.Array(Event) });
+const EventTotal = closed({
+  type: Type.String(),
+  count: Count,
+  approvedAmount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'of the approved ones' }),
+});
+const TransactionWithEvents = closed({
+  ...transactionFields,
+  events: Type.Array(Event, { description: `oldest first, from the opening message on, at most ${eventsShown}` }),
+  eventCount: Type.Integer({ minimum: 0, description: 'of the whole transaction' }),
+  eventTotals: Type.Array(EventTotal, { description: 'what the messages of each type come to' }),
+  nextEvents: Type.Union([Type.String(), Type.Null()], {
+    description: 'cursor of the events that follow: GET /api/transactions/:id/events?cursor=…; null: there are none',
+  }),
+});
 
 /** Ids are the processor's: anything visible, up to the engine's bound. */
 const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
@@ -60,6 +78,7 @@ const Spending = closed({
 });
 
 const cursor = new Cursor('transactions', 'timestamp', 'text');
+const eventCursor = new Cursor('events', 'timestamp', 'count');
 const dayMs = 86_400_000;
 /** A report without `from` looks back this far. */
 const reportDays = 30;
@@ -104,7 +123,33 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       handler: async ({ principal, params }) => {
         for (const id of panKeys.keptForms(params.id)) {
           const found = await transactions.of(principal).find(principal, id);
-          if (found !== null) return { ...show(found), events: [...found.events] };
+          if (found !== null) return showWhole(found);
+        }
+        throw notFound();
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/transactions/:id/events',
+      access: anyCaller,
+      target: 'transaction',
+      tag: 'transactions',
+      summary: 'Everything that happened to a transaction, oldest first',
+      cached: false,
+      schemas: { params: TransactionParams, query: pageQuery({}), responses: { 200: page(Event) } },
+      handler: async ({ principal, params, query }) => {
+        const after = eventCursor.decode(query.cursor);
+        const { limit } = query;
+        for (const id of panKeys.keptForms(params.id)) {
+          const found = await transactions.ledger.events(principal, id, { after, limit: limit + 1 });
+          if (found === null) continue;
+          const seen = (after?.[1] ?? 0) + limit;
+          return eventCursor.page(
+            found.events,
+            limit,
+            () => [found.createdAt, seen],
+            (event) => event,
+          );
         }
         throw notFound();
       },
@@ -139,4 +184,14 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
 /** What the stores know has the names of the answer, and the schema lets nothing else out. */
 function show({ transactionId: id, detail, ...rest }: TransactionRecord): Static<typeof Transaction> {
   return { id, ...rest, ...(detail === null ? {} : { detail }) };
+}
+
+function showWhole({ events, eventCount, eventTotals, ...transaction }: TransactionWithEventsRecord) {
+  return {
+    ...show(transaction),
+    events: [...events],
+    eventCount,
+    eventTotals: [...eventTotals],
+    nextEvents: eventCount > events.length ? eventCursor.encode([transaction.createdAt, events.length]) : null,
+  };
 }

@@ -13,16 +13,23 @@ import {
   mccText,
   spendDayColumn,
   statusNumber,
+  type TotalRow,
   type TransactionRow,
+  totalColumns,
+  totalOf,
   transactionColumns,
   transactionOf,
 } from './transaction-rows.js';
 import {
-  eventsMax,
+  type EventPage,
+  type EventStore,
+  eventsShown,
   type Spending,
   type SpendingKey,
   spendingGroupsMax,
   type Transaction,
+  type TransactionEvent,
+  type TransactionEvents,
   type TransactionFilter,
   type TransactionPage,
   type TransactionStore,
@@ -38,7 +45,7 @@ interface Place {
   readonly accountNumber: number;
 }
 
-export class PostgresTransactions implements TransactionStore {
+export class PostgresTransactions implements TransactionStore, EventStore {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -59,8 +66,43 @@ export class PostgresTransactions implements TransactionStore {
   }
 
   async find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
+    const row = await this.#find(principal, transactionId, null);
+    if (row === null) return null;
+    const { partition, name, accountNumber, ...shown } = row;
+    const [events, totals] = await Promise.all([
+      this.#eventsAt({ partition, name, accountNumber }, 0, eventsShown),
+      this.#database.run(
+        'transactions.totals',
+        (sql) => sql<TotalRow[]>`
+          select ${totalColumns(sql)} from transaction_history(${partition}, ${name}) e
+          where e.account_id = ${accountNumber}
+          group by e.type order by min(e.sequence)`,
+      ),
+    ]);
+    return {
+      ...transactionOf(shown),
+      events,
+      eventCount: totals.reduce((sum, { count }) => sum + count, 0),
+      eventTotals: totals.map(totalOf),
+    };
+  }
+
+  async events(principal: Principal, transactionId: string, page: EventPage): Promise<TransactionEvents | null> {
+    const row = await this.#find(principal, transactionId, page.after?.[0] ?? null);
+    if (row === null) return null;
+    return { createdAt: row.createdAt, events: await this.#eventsAt(row, page.after?.[1] ?? 0, page.limit) };
+  }
+
+  /**
+   * An id that came again after it was forgotten names several transactions: the newest of this caller's is meant, unless
+   * its beginning says which. MongoDB keeps milliseconds of that.
+   */
+  async #find(
+    principal: Principal,
+    transactionId: string,
+    createdAt: string | null,
+  ): Promise<(TransactionRow & Place) | null> {
     const scope = scopeOf(principal);
-    // An id that came again after it was forgotten names several transactions: the newest of this caller's is meant.
     const [row] = await this.#database.run(
       'transactions.find',
       (sql) => sql<(TransactionRow & Place)[]>`
@@ -70,21 +112,29 @@ export class PostgresTransactions implements TransactionStore {
         join accounts a on a.id = t.account_id and a.owner_key = ${scope.ownerKey}
         join cards c on c.id = t.card_id
         where t.id = ${transactionId} ${isShown(sql)} ${onlyUser(sql, scope)}
+          ${
+            createdAt === null
+              ? sql``
+              : sql`and date_trunc('milliseconds', t.created_at) = date_trunc('milliseconds', ${createdAt}::timestamptz)`
+          }
         order by t.created_at desc limit 1`,
     );
-    if (row === undefined) return null;
-    const { partition, name, accountNumber, ...shown } = row;
-    const events = await this.#database.run(
+    return row ?? null;
+  }
+
+  async #eventsAt(
+    { partition, name, accountNumber }: Place,
+    seen: number,
+    limit: number,
+  ): Promise<readonly TransactionEvent[]> {
+    const rows = await this.#database.run(
       'transactions.events',
       (sql) => sql<EventRow[]>`
-        select * from (
-          select ${eventColumns(sql)}, e.sequence from transaction_history(${partition}, ${name}) e
-          where e.account_id = ${accountNumber}
-          order by e.sequence desc limit ${eventsMax}
-        ) newest
-        order by sequence`,
+        select ${eventColumns(sql)} from transaction_history(${partition}, ${name}) e
+        where e.account_id = ${accountNumber}
+        order by e.sequence offset ${seen} limit ${limit}`,
     );
-    return { ...transactionOf(shown), events: events.map(eventOf) };
+    return rows.map(eventOf);
   }
 
   async spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]> {

@@ -3,7 +3,7 @@ import { channelNames, messageTypeNames } from '../../engine/core/codes.js';
 import { detailName } from '../../engine/core/limit-names.js';
 import { reasonEntry } from '../../engine/core/reasons.js';
 import type { Sql } from './postgres.js';
-import { type Transaction, type TransactionEvent, transactionStatuses } from './transactions.js';
+import { type EventTotal, type Transaction, type TransactionEvent, transactionStatuses } from './transactions.js';
 
 export interface TransactionRow {
   readonly transactionId: string;
@@ -87,4 +87,21 @@ export function eventColumns(sql: Sql) {
 
 export function eventOf({ type, reason, ...rest }: EventRow): TransactionEvent {
   return { ...rest, type: messageTypeNames[type] ?? 'unknown', reason: reasonEntry(reason).name };
+}
+
+export interface TotalRow {
+  readonly type: number;
+  readonly count: number;
+  readonly approvedAmount: number;
+}
+
+/** Columns of TotalRow: transaction_events as `e`, grouped by type. */
+export function totalColumns(sql: Sql) {
+  return sql`e.type, count(*) as count,
+    least(coalesce(sum(e.approved_amount) filter (where e.approved), 0), ${Number.MAX_SAFE_INTEGER}::bigint)::bigint
+      as "approvedAmount"`;
+}
+
+export function totalOf({ type, ...rest }: TotalRow): EventTotal {
+  return { type: messageTypeNames[type] ?? 'unknown', ...rest };
 }

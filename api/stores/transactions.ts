@@ -47,13 +47,41 @@ export interface TransactionEvent {
   readonly requestId: string;
 }
 
-export interface TransactionWithEvents extends Transaction {
-  /** Oldest first; of a chain of more than eventsMax, the newest. */
-  readonly events: readonly TransactionEvent[];
+/** What the messages of one type of a chain come to. */
+export interface EventTotal {
+  readonly type: string;
+  readonly count: number;
+  /** Sum over the approved ones; never above 2^53 − 1, where that many were increased and reversed in turn. */
+  readonly approvedAmount: number;
 }
 
-/** A chain has a handful; only a fault or an attack makes more, and neither may fill an answer or a document. */
-export const eventsMax = 500;
+export interface TransactionWithEvents extends Transaction {
+  /** Oldest first, from the opening message on, at most eventsShown. */
+  readonly events: readonly TransactionEvent[];
+  /** Of the whole chain. */
+  readonly eventCount: number;
+  readonly eventTotals: readonly EventTotal[];
+}
+
+/** A chain has a handful of messages; neither an answer nor a document grows with one that has thousands. */
+export const eventsShown = 50;
+
+/** Behind how many of its events a page of a transaction begins. An id may be opened again, so its beginning is named. */
+export interface EventPage {
+  readonly after: readonly [createdAt: string, seen: number] | null;
+  readonly limit: number;
+}
+
+export interface EventStore {
+  /** Oldest first. Null when the caller has no such transaction. */
+  events(principal: Principal, transactionId: string, page: EventPage): Promise<TransactionEvents | null>;
+}
+
+export interface TransactionEvents {
+  /** When the transaction was opened. */
+  readonly createdAt: string;
+  readonly events: readonly TransactionEvent[];
+}
 
 export interface TransactionFilter {
   /** Public id of a card. */
@@ -101,10 +129,13 @@ export interface TransactionStore {
 export class Transactions {
   readonly #company: TransactionStore;
   readonly #personal: TransactionStore;
+  /** The settled ledger, which has every event of everyone. */
+  readonly ledger: EventStore;
 
-  constructor(company: TransactionStore, personal: TransactionStore) {
+  constructor(company: TransactionStore, personal: TransactionStore, ledger: EventStore) {
     this.#company = company;
     this.#personal = personal;
+    this.ledger = ledger;
   }
 
   of({ kind }: Principal): TransactionStore {

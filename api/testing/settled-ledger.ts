@@ -63,9 +63,23 @@ export async function settleChains(sql: postgres.Sql, chains: readonly SettledCh
     on conflict (partition) do update set sequence = excluded.sequence`;
 }
 
+/** Posts all that a chain of settleChains() holds, with `count` messages of its amount. */
+export async function settleClearing(sql: postgres.Sql, id: string, count = 1): Promise<void> {
+  const [row] = await sql<{ owner: string; amount: string; last: string }[]>`
+    update transactions set posted_amount = amount, held_amount = 0, status = 2 where id = ${id}
+    returning account_id as owner, amount, (select max(sequence) from transaction_events) as last`;
+  const chain = { id, owner: Number(row!.owner), amount: Number(row!.amount), createdAt: '2026-04-01T00:00:00.000Z' };
+  let sequence = Number(row!.last);
+  for (let number = 0; number < count; number++) {
+    sequence++;
+    await addEvent(sql, chain, sequence, `${id}-clearing-${sequence}`, 4, chain.amount, 0);
+  }
+  await sql`update journal_positions set sequence = ${sequence}`;
+}
+
 async function addEvent(
   sql: postgres.Sql,
-  chain: SettledChain,
+  chain: Pick<SettledChain, 'id' | 'owner' | 'amount' | 'createdAt'>,
   sequence: number,
   requestId: string,
   type: number,

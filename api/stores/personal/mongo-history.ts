@@ -5,6 +5,7 @@
 import type { Principal } from '../../http/principal.js';
 import { mccText } from '../transaction-rows.js';
 import {
+  type EventTotal,
   type Spending,
   type SpendingKey,
   spendingGroupsMax,
@@ -15,6 +16,7 @@ import {
   type TransactionStore,
   type TransactionWithEvents,
 } from '../transactions.js';
+import type { Checkpoint } from './history-source.js';
 import {
   type AnyBulkWriteOperation,
   type Collection,
@@ -26,8 +28,13 @@ import {
 
 /** A chain as it stood after `eventCount` messages. */
 export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt' | 'updatedAt'> {
-  /** Partition, time of the opening and id: see readChains(). */
+  /** Ledger, partition, time of the opening and id: see readChains(). */
   readonly _id: string;
+  /** Id of the ledger that it was copied from. */
+  readonly ledger: string;
+  readonly partition: number;
+  /** Journal sequence of its newest message: finds what was copied after a place in the journal. */
+  readonly lastSequence: number;
   readonly userId: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -35,7 +42,9 @@ export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt'
   readonly spentAmount: number;
   /** Local day of the account, days since 1970-01-01: servers without $dateTrunc group by it too. */
   readonly spendDay: number;
+  /** The first of them: a document must not grow with its chain (MongoDB: 16 MB). The ledger has all. */
   readonly events: readonly TransactionEvent[];
+  readonly eventTotals: readonly EventTotal[];
   /** Only grows: tells a newer state of the chain from an older one. */
   readonly eventCount: number;
 }
@@ -45,20 +54,28 @@ interface Sum {
   readonly sum: number;
 }
 
-/** Where the follower stands, beside what it has written: a new database begins anew. */
+/** How far a partition's journal is copied. */
+export interface PartitionPosition {
+  /** Last sequence copied. */
+  readonly sequence: number;
+  /** Messages that were copied, newest first, ever further apart: where a restored ledger took another course. */
+  readonly checkpoints: readonly Checkpoint[];
+}
+export type Positions = Readonly<Record<string, PartitionPosition>>;
+
+/** Where the follower stands with one ledger, beside what it has written: a new MongoDB begins anew. */
 interface PositionDocument extends Document {
   readonly _id: string;
-  /** Last sequence copied, by partition. */
-  readonly positions: Readonly<Record<string, number>>;
-  readonly holder: string;
-  readonly leaseUntil: Date;
+  readonly partitions: Positions;
+  readonly savedAt: Date;
 }
 
-/** Documents of the first form had the transaction's id alone as theirs: this form is copied from the beginning. */
-const positionId = 'personalTransactions/2';
-const indexOfFirstForm = 'userId_createdAt';
-const isOfThisForm: Document = { transactionId: { $exists: true } };
-const isOfFirstForm: Document = { transactionId: { $exists: false } };
+/** What the history has of a chain, as far as it takes to look it up in the ledger. */
+export type Suspect = Pick<HistoryDocument, '_id' | 'transactionId'>;
+
+/** The third form: with ledger, journal places and totals. Documents of the earlier forms are copied again. */
+const positionPrefix = 'personalTransactions/3/';
+const isOfOlderForm: Document = { ledger: { $exists: false } };
 const dayMs = 86_400_000;
 
 export class MongoHistory implements TransactionStore {
@@ -66,16 +83,21 @@ export class MongoHistory implements TransactionStore {
   readonly #transactions: Collection<HistoryDocument>;
   readonly #positions: Collection<PositionDocument>;
 
-  constructor(connection: MongoConnection) {
+  readonly #ledgerOf: () => Promise<string>;
+
+  /** @param ledgerOf says which ledger the database is: see LedgerIdentity */
+  constructor(connection: MongoConnection, ledgerOf: () => Promise<string>) {
     this.#connection = connection;
+    this.#ledgerOf = ledgerOf;
     this.#transactions = connection.collection('personalTransactions');
     this.#positions = connection.collection('followerPositions');
   }
 
   async list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]> {
+    const ledger = await this.#ledgerOf();
     const found = await this.#connection.run('personalTransactions.list', (options) =>
       this.#transactions
-        .find(conditionOf(principal, filter, page), { ...options, projection: { events: 0 } })
+        .find({ ...conditionOf(principal, filter, page), ledger }, { ...options, projection: { events: 0 } })
         .sort({ createdAt: -1, transactionId: -1 })
         .limit(page.limit)
         .toArray(),
@@ -84,22 +106,25 @@ export class MongoHistory implements TransactionStore {
   }
 
   async find({ publicId }: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
+    const ledger = await this.#ledgerOf();
     const found = await this.#connection.run('personalTransactions.find', (options) =>
       this.#transactions
-        .find({ userId: publicId, transactionId }, options)
+        .find({ userId: publicId, transactionId, ledger }, options)
         .sort({ createdAt: -1 })
         .limit(1)
         .toArray()
         .then(([newest]) => newest ?? null),
     );
-    return found === null ? null : { ...transactionOf(found), events: found.events };
+    return found === null
+      ? null
+      : { ...transactionOf(found), events: found.events, eventCount: found.eventCount, eventTotals: found.eventTotals };
   }
 
   async spending({ publicId }: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]> {
     const key = { day: '$spendDay', card: '$cardId', mcc: '$merchant.mcc' }[by];
     const match: Document = {
       userId: publicId,
-      ...isOfThisForm,
+      ledger: await this.#ledgerOf(),
       status: { $in: ['pending', 'completed'] },
       createdAt: { $gte: new Date(from), $lt: new Date(to) },
     };
@@ -163,47 +188,69 @@ export class MongoHistory implements TransactionStore {
     });
   }
 
-  /**
-   * Takes or renews the lease of the follower, so that of several processes one works. It saves work only: two that
-   * both believe to have it write the same.
-   * @returns the positions, or null when another process has the lease
-   */
-  async lease(holder: string, leaseMs: number): Promise<Readonly<Record<string, number>> | null> {
-    return this.#connection.run('followerPositions.lease', async (options) => {
-      const now = Date.now();
-      const leaseUntil = new Date(now + leaseMs);
-      const found = await this.#positions.findOne({ _id: positionId }, options);
-      if (found !== null && found.holder !== holder && found.leaseUntil.getTime() > now) return null;
-      await this.#positions.updateOne(
-        { _id: positionId, ...(found === null ? {} : { holder: found.holder, leaseUntil: found.leaseUntil }) },
-        { $set: { holder, leaseUntil, ...(found === null ? { positions: {} } : {}) } },
-        { ...options, upsert: found === null },
-      );
-      if (found === null) {
-        await this.#transactions.deleteMany(isOfFirstForm);
-        await this.#transactions.dropIndex(indexOfFirstForm).catch(() => undefined);
-      }
-      return found?.positions ?? {};
-    });
-  }
-
-  async savePositions(holder: string, positions: Readonly<Record<string, number>>): Promise<void> {
-    await this.#connection.run('followerPositions.save', (options) =>
-      this.#positions.updateOne({ _id: positionId, holder }, { $set: { positions } }, options),
+  /** Removes what was copied before documents named their ledger: it is copied again. */
+  async removeOlderForms(): Promise<void> {
+    await this.#connection.runBehind('personalTransactions.removeOlderForms', () =>
+      this.#transactions.deleteMany(isOfOlderForm),
     );
   }
 
-  /** Gives the lease up, so that another process need not wait for its end. */
-  async release(holder: string): Promise<void> {
-    await this.#connection.run('followerPositions.release', (options) =>
-      this.#positions.updateOne({ _id: positionId, holder }, { $set: { leaseUntil: new Date(0) } }, options),
+  /** @returns null when nothing was ever copied here from that ledger */
+  async positions(ledger: string): Promise<Positions | null> {
+    const found = await this.#connection.run('followerPositions.find', (options) =>
+      this.#positions.findOne({ _id: positionPrefix + ledger }, options),
+    );
+    return found?.partitions ?? null;
+  }
+
+  async savePositions(ledger: string, partitions: Positions): Promise<void> {
+    await this.#connection.run('followerPositions.save', (options) =>
+      this.#positions.updateOne(
+        { _id: positionPrefix + ledger },
+        { $set: { partitions, savedAt: new Date() } },
+        { ...options, upsert: true },
+      ),
+    );
+  }
+
+  /**
+   * Chains of a partition that were copied after a place in its journal, by id, at most `limit` of them.
+   * @param after the last id of the page before; '' for the first
+   */
+  async suspects(
+    ledger: string,
+    partition: number,
+    sequence: number,
+    after: string,
+    limit: number,
+  ): Promise<readonly Suspect[]> {
+    const { value } = await this.#connection.runBehind('personalTransactions.suspects', () =>
+      this.#transactions
+        .find({ ledger, partition, lastSequence: { $gt: sequence }, _id: { $gt: after } })
+        .project<Suspect>({ transactionId: 1 })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .toArray(),
+    );
+    return value;
+  }
+
+  /** Makes chains what the ledger says, whatever they were, and removes those that it does not have. */
+  async correct(documents: readonly HistoryDocument[], phantoms: readonly string[]): Promise<void> {
+    const operations: AnyBulkWriteOperation<HistoryDocument>[] = documents.map(({ _id, ...rest }) => ({
+      updateOne: { filter: { _id }, update: { $set: rest } },
+    }));
+    if (phantoms.length > 0) operations.push({ deleteMany: { filter: { _id: { $in: [...phantoms] } } } });
+    if (operations.length === 0) return;
+    await this.#connection.runBehind('personalTransactions.correct', () =>
+      this.#transactions.bulkWrite(operations, { ordered: false }),
     );
   }
 }
 
 function conditionOf({ publicId }: Principal, filter: TransactionFilter, { after }: TransactionPage): Document {
   const { card, status, from, to, min, max } = filter;
-  const condition: Document = { userId: publicId, ...isOfThisForm };
+  const condition: Document = { userId: publicId };
   if (card !== undefined) condition['cardId'] = card;
   if (status !== undefined) condition['status'] = status;
   if (from !== undefined || to !== undefined) {

@@ -45,10 +45,15 @@ t.test('every document that is written is accepted', async (t) => {
   await store.addCard({ ...card, cardId: 'card_2', token: 'tok_2' }, true);
   await store.changeCard('usr_1', 'card_2', { status: 'frozen', limits: {} }, null);
   await store.clearPending('card_2', 2);
-  const history = new MongoHistory(bench.connection!);
+  const history = new MongoHistory(bench.connection!, async () => 'ledger');
   await history.update([
     {
-      _id: '0/1750000000000/tx-1',
+      _id: 'ledger/0/1750000000000/tx-1',
+      ledger: 'ledger',
+      partition: 0,
+      // Beyond 32 bits.
+      lastSequence: 5_000_000_000,
+      eventTotals: [],
       transactionId: 'tx-1',
       userId: 'usr_1',
       cardId: 'card_1',

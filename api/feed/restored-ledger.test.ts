@@ -1,0 +1,262 @@
+/**
+ * Older copies of either store: whichever is restored, the history ends with what the ledger has, nothing more and
+ * nothing less.
+ */
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import type { Principal } from '../http/principal.js';
+import { LedgerIdentity } from '../stores/personal/history-source.js';
+import type { Document, MongoConnection } from '../stores/personal/mongo-connection.js';
+import { MongoHistory } from '../stores/personal/mongo-history.js';
+import { PostgresTransactions } from '../stores/postgres-transactions.js';
+import type { TransactionStore } from '../stores/transactions.js';
+import { createStoreBench, openStore, quietLog, type StoreBench } from '../testing/personal-stores.js';
+import { type SettledChain, settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { PersonalHistory, thinned } from './personal-history.js';
+
+t.setTimeout(300_000);
+
+const owners = [1, 2];
+const principals: Principal[] = owners.map((number) => ({
+  userId: number,
+  publicId: `usr_${number}`,
+  kind: 'personal',
+  companyId: null,
+  companyPublicId: null,
+  role: null,
+  sessionId: 0,
+}));
+
+function chainsOf(name: string, count: number): SettledChain[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `${name}-${index}`,
+    owner: 1 + (index % 2),
+    amount: 100 + index,
+    status: 1,
+    createdAt: new Date(Date.UTC(2026, 2, 1) + index * 1000).toISOString(),
+    mcc: 5411,
+    spendDay: 20_513,
+  }));
+}
+
+const ledgerTables = ['transactions', 'transaction_events', 'journal_positions'];
+
+async function backUp(sql: postgres.Sql): Promise<void> {
+  for (const table of ledgerTables) {
+    await sql.unsafe(`drop table if exists backup_${table}`);
+    await sql.unsafe(`create table backup_${table} as select * from ${table}`);
+  }
+}
+
+async function restore(sql: postgres.Sql): Promise<void> {
+  for (const table of ledgerTables) {
+    const columns = await sql`
+      select attname as name from pg_attribute
+      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attgenerated = ''`;
+    const names = columns.map(({ name }) => name).join(', ');
+    await sql.unsafe(`truncate ${table}`);
+    await sql.unsafe(`insert into ${table} (${names}) select ${names} from backup_${table}`);
+  }
+}
+
+const collections = ['personalTransactions', 'followerPositions'];
+
+async function backUpMongo(connection: MongoConnection): Promise<Map<string, Document[]>> {
+  const copy = new Map<string, Document[]>();
+  for (const name of collections) copy.set(name, await connection.collection(name).find().toArray());
+  return copy;
+}
+
+async function restoreMongo(connection: MongoConnection, copy: ReadonlyMap<string, Document[]>): Promise<void> {
+  for (const name of collections) {
+    await connection.collection(name).deleteMany({});
+    const documents = copy.get(name) ?? [];
+    if (documents.length > 0) await connection.collection(name).insertMany(documents);
+  }
+}
+
+interface Scene {
+  readonly bench: StoreBench;
+  readonly sql: postgres.Sql;
+  readonly history: MongoHistory;
+  readonly connection: MongoConnection;
+  /** Copies what is settled, as an API does that has just started. */
+  catchUp(): Promise<PersonalHistory>;
+}
+
+async function sceneOf(t: Test): Promise<Scene> {
+  const bench = await createStoreBench('mongodb');
+  t.teardown(() => bench.close());
+  const sql = postgres(bench.databaseUrl, { max: 1, onnotice: () => undefined });
+  t.teardown(() => sql.end());
+  await createTestAccounts(sql, 2, 0);
+  const connection = bench.connection!;
+  const identity = new LedgerIdentity(bench.database);
+  const history = new MongoHistory(connection, () => identity.read());
+  const catchUp = async () => {
+    const follower = new PersonalHistory(history, bench.database, identity, quietLog);
+    t.equal(await follower.catchUp(), true);
+    t.equal(follower.lag, 0);
+    await follower.stop();
+    return follower;
+  };
+  return { bench, sql, history, connection, catchUp };
+}
+
+async function everything(store: TransactionStore): Promise<unknown[]> {
+  const lists = await Promise.all(
+    principals.map((principal) => store.list(principal, {}, { after: null, limit: 200 })),
+  );
+  // The two stores keep times to the millisecond and to the microsecond.
+  return lists
+    .flat()
+    .map((row) => ({ ...row, createdAt: Date.parse(row.createdAt), updatedAt: Date.parse(row.updatedAt) }));
+}
+
+async function sameAsLedger(t: Test, { bench, history }: Scene, count: number): Promise<void> {
+  const expected = await everything(new PostgresTransactions(bench.database));
+  t.equal(expected.length, count);
+  t.same(await everything(history), expected);
+}
+
+for (const [name, regrown] of [
+  ['Postgres restored, and nothing settled since', 0],
+  ['Postgres restored, and grown to less than what was copied', 5],
+  ['Postgres restored, and grown to exactly where it was', 17],
+  ['Postgres restored, and grown beyond where it was', 30],
+] as const) {
+  t.test(`${name}: the history loses the phantoms and has what is missing`, async (t) => {
+    const scene = await sceneOf(t);
+    const { sql, catchUp } = scene;
+    await settleChains(sql, chainsOf('old', 20));
+    await catchUp();
+    await backUp(sql);
+    // What the backup has not: 15 purchases, and two clearings of earlier ones.
+    await settleChains(sql, chainsOf('phantom', 15));
+    await settleClearing(sql, 'old-3');
+    await settleClearing(sql, 'old-19');
+    await catchUp();
+    await sameAsLedger(t, scene, 35);
+    await restore(sql);
+    await settleChains(sql, chainsOf('new', regrown));
+    const follower = await catchUp();
+    await sameAsLedger(t, scene, 20 + regrown);
+    t.equal(follower.removed, 15);
+    await settleClearing(sql, 'old-3');
+    await catchUp();
+    await sameAsLedger(t, scene, 20 + regrown);
+  });
+}
+
+t.test('Postgres restored under an API that goes on running', async (t) => {
+  const scene = await sceneOf(t);
+  const { bench, sql, history } = scene;
+  const identity = new LedgerIdentity(bench.database);
+  const follower = new PersonalHistory(history, bench.database, identity, quietLog);
+  t.teardown(() => follower.stop());
+  await settleChains(sql, chainsOf('old', 20));
+  await follower.catchUp();
+  await backUp(sql);
+  await settleChains(sql, chainsOf('phantom', 15));
+  await follower.catchUp();
+  await restore(sql);
+  await settleChains(sql, chainsOf('new', 40));
+  await follower.catchUp();
+  await sameAsLedger(t, scene, 60);
+});
+
+t.test('MongoDB restored from an older copy: what was copied since is copied again', async (t) => {
+  const scene = await sceneOf(t);
+  const { sql, connection, catchUp } = scene;
+  await settleChains(sql, chainsOf('old', 20));
+  await catchUp();
+  const copy = await backUpMongo(connection);
+  await settleChains(sql, chainsOf('new', 15));
+  await settleClearing(sql, 'old-3');
+  await catchUp();
+  await restoreMongo(connection, copy);
+  await catchUp();
+  await sameAsLedger(t, scene, 35);
+});
+
+t.test('both restored from copies of different times', async (t) => {
+  const scene = await sceneOf(t);
+  const { sql, connection, catchUp } = scene;
+  await settleChains(sql, chainsOf('old', 20));
+  await catchUp();
+  await backUp(sql);
+  await settleChains(sql, chainsOf('phantom', 10));
+  await catchUp();
+  const copy = await backUpMongo(connection);
+  await settleChains(sql, chainsOf('later', 10));
+  await catchUp();
+  await restore(sql);
+  await restoreMongo(connection, copy);
+  await settleChains(sql, chainsOf('new', 25));
+  await catchUp();
+  await sameAsLedger(t, scene, 45);
+});
+
+t.test('an empty MongoDB, and one without its positions, are filled from the beginning', async (t) => {
+  const scene = await sceneOf(t);
+  const { sql, connection, catchUp } = scene;
+  await settleChains(sql, chainsOf('old', 20));
+  await catchUp();
+  await connection.collection('followerPositions').deleteMany({});
+  await connection.collection('personalTransactions').deleteMany({});
+  await catchUp();
+  await sameAsLedger(t, scene, 20);
+  // As the runbook has it after a copy whose documents and positions are not of one moment.
+  const [one, two] = await connection.collection('personalTransactions').find().limit(2).toArray();
+  await connection.collection('personalTransactions').deleteOne({ _id: one!._id });
+  await connection.collection('personalTransactions').insertOne({ ...two, _id: `${two!._id}-phantom` as never });
+  await connection.collection('followerPositions').deleteMany({});
+  const follower = await catchUp();
+  t.equal(follower.removed, 1);
+  await sameAsLedger(t, scene, 20);
+});
+
+t.test('two ledgers beside one MongoDB neither see nor remove each other’s history', async (t) => {
+  const scene = await sceneOf(t);
+  const other = await createStoreBench('postgres');
+  t.teardown(() => other.close());
+  const open = await openStore('mongodb', other.databaseUrl, scene.bench.mongoUri);
+  t.teardown(() => open.close());
+  const sql = postgres(other.databaseUrl, { max: 1 });
+  t.teardown(() => sql.end());
+  await createTestAccounts(sql, 2, 0);
+  await sql`update ledger_identity set id = gen_random_uuid()`;
+  await settleChains(scene.sql, chainsOf('one', 20));
+  await settleChains(sql, chainsOf('two', 30));
+  await scene.catchUp();
+  const identity = new LedgerIdentity(open.database);
+  const history = new MongoHistory(open.connection!, () => identity.read());
+  const follower = new PersonalHistory(history, open.database, identity, quietLog);
+  await follower.catchUp();
+  await follower.stop();
+  t.same(await everything(history), await everything(new PostgresTransactions(open.database)));
+  await scene.catchUp();
+  await sameAsLedger(t, scene, 20);
+});
+
+t.test('checkpoints are few, reach back to the beginning, and are never far apart', (t) => {
+  let checkpoints: { sequence: number; mark: string }[] = [];
+  let sequence = 0;
+  for (let window = 0; window < 20_000; window++) {
+    sequence += 1 + ((window * 7919) % 2000);
+    checkpoints = thinned([{ sequence, mark: '' }, ...checkpoints]);
+  }
+  t.ok(checkpoints.length < 32, `${checkpoints.length} of them`);
+  const distances = checkpoints.map((checkpoint) => sequence - checkpoint.sequence);
+  t.same(
+    distances,
+    [...distances].sort((a, b) => a - b),
+  );
+  for (const [index, distance] of distances.entries()) {
+    const before = distances[index - 1] ?? 0;
+    t.ok(distance <= Math.max(4000, 5 * before), `${before} to ${distance}`);
+  }
+  t.ok(distances.at(-1)! > sequence / 5);
+  t.end();
+});
