@@ -14,7 +14,9 @@ import { createDataServices } from './data-services.js';
 import { type ChangeFeed, OutboxChangeFeed } from './feed/change-feed.js';
 import { Health } from './health.js';
 import { Housekeeping } from './housekeeping.js';
+import { RateLimiter } from './http/rate-limits.js';
 import { Telemetry } from './http/telemetry.js';
+import { TenantGate } from './http/tenant-bounds.js';
 import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import { OpsServer } from './ops.js';
@@ -129,6 +131,9 @@ function createServices(config: ApiConfig, log: Log): Services {
   });
   const operators = new OperatorStore(database);
   const apiKeys = new ApiKeyStore(database, config.selfFunding);
+  const actors = new Actors(access, operators, apiKeys);
+  const rates = new RateLimiter({ limits: config.rateLimits, callers: actors, redis });
+  const tenants = new TenantGate(config.tenantBounds);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
@@ -137,6 +142,15 @@ function createServices(config: ApiConfig, log: Log): Services {
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
   watchSignIn(passwords, failures, telemetry);
+  telemetry.counter(
+    'requests_refused_total',
+    'Requests answered 429, by the limit that refused them',
+    ['limit'],
+    (counter) => {
+      counter.inc({ limit: 'rate' }, rates.refused);
+      counter.inc({ limit: 'at once' }, tenants.refused);
+    },
+  );
   return {
     ...data,
     config,
@@ -151,7 +165,9 @@ function createServices(config: ApiConfig, log: Log): Services {
     idempotency,
     tokens,
     access,
-    actors: new Actors(access, operators, apiKeys),
+    actors,
+    rates,
+    tenants,
     operators,
     operatorSignIn: new OperatorSignIn(operators, passwords, failures),
     apiKeys,

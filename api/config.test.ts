@@ -14,6 +14,9 @@ t.test('the defaults are the settings of the interface', async (t) => {
   t.match(config.postgres, { poolMax: 20, idleS: 30, connectS: 5, acquireMs: 60_000, slowQueryMs: 100 });
   t.match(config.cache, { userS: 3600, cardS: 900, transactionsS: 300, localS: 300 });
   t.equal(config.slowResponseMs, 1000);
+  t.same(config.rateLimits, { person: 600, key: 6000, anonymous: 600, address: 30_000 });
+  t.same(config.tenantBounds, { requests: 100, reports: 8 });
+  t.match(config, { opsHost: '127.0.0.1', opsPort: 3001, opsConnections: { max: 64 } });
   t.match(readApiConfig({ ...complete, MONGODB_URI: 'mongodb://127.0.0.1/x' }).mongodb, {
     poolMax: 10,
     poolMin: 2,

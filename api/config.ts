@@ -6,6 +6,8 @@ import { Ajv } from 'ajv';
 import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
 import { panKeysOf } from '../engine/wire/hidden-ids.js';
+import type { RateLimits } from './http/rate-limits.js';
+import type { TenantBounds } from './http/tenant-bounds.js';
 
 export interface ApiConfig {
   readonly host: string;
@@ -34,12 +36,12 @@ export interface ApiConfig {
   /** A response slower than this is an alert in the log. */
   readonly slowResponseMs: number;
   readonly bodyBytesMax: number;
-  /** Requests of one address in ten seconds. Below 2000 it would limit an app that signs in 200 times a second. */
   /** Whether customers may fund their own accounts; true is refused unless the database is a demo's. */
   readonly selfFunding: boolean;
   /** Customers that one network may register in 15 minutes. */
   readonly registrationsMax: number;
-  readonly rateLimitPer10S: number;
+  readonly rateLimits: RateLimits;
+  readonly tenantBounds: TenantBounds;
   /** When everything waits this long for its turn, new requests are refused: better few answers in time than none. */
   readonly eventLoopDelayMs: number;
 }
@@ -84,6 +86,8 @@ const seconds = { type: 'integer', minimum: 1, maximum: 86_400 };
 /** Newest first, separated by commas. */
 const secrets = { type: 'string', minLength: 1, maxLength: 2000, pattern: '^[^,\\s]+(,[^,\\s]+)*$' };
 const connections = { type: 'integer', minimum: 1, maximum: 1000 };
+
+const bound = { type: 'integer', minimum: 1, maximum: 100_000_000 };
 
 const schema = {
   type: 'object',
@@ -130,7 +134,13 @@ const schema = {
     SELF_FUNDING: { type: 'boolean', default: false },
     // A person registers once; a bound that an office behind one address does not meet.
     REGISTRATIONS_PER_15_MINUTES: { type: 'integer', minimum: 1, maximum: 10_000_000, default: 300 },
-    RATE_LIMIT_PER_10_SECONDS: { type: 'integer', minimum: 1, maximum: 100_000_000, default: 50_000 },
+    RATE_LIMIT_PERSON_PER_MINUTE: { ...bound, default: 600 },
+    RATE_LIMIT_KEY_PER_MINUTE: { ...bound, default: 6000 },
+    RATE_LIMIT_ANONYMOUS_PER_MINUTE: { ...bound, default: 600 },
+    // An office of fifty people behind one address.
+    RATE_LIMIT_ADDRESS_PER_MINUTE: { ...bound, default: 30_000 },
+    TENANT_REQUESTS_MAX: { ...bound, default: 100 },
+    TENANT_REPORTS_MAX: { ...bound, default: 8 },
   },
 } as const;
 
@@ -173,7 +183,12 @@ interface Variables {
   EVENT_LOOP_DELAY_MS: number;
   SELF_FUNDING: boolean;
   REGISTRATIONS_PER_15_MINUTES: number;
-  RATE_LIMIT_PER_10_SECONDS: number;
+  RATE_LIMIT_PERSON_PER_MINUTE: number;
+  RATE_LIMIT_KEY_PER_MINUTE: number;
+  RATE_LIMIT_ANONYMOUS_PER_MINUTE: number;
+  RATE_LIMIT_ADDRESS_PER_MINUTE: number;
+  TENANT_REQUESTS_MAX: number;
+  TENANT_REPORTS_MAX: number;
 }
 
 /** A shorter secret can be guessed from one token, at leisure. */
@@ -253,7 +268,13 @@ export function readApiConfig(
     eventLoopDelayMs: variables.EVENT_LOOP_DELAY_MS,
     selfFunding: variables.SELF_FUNDING,
     registrationsMax: variables.REGISTRATIONS_PER_15_MINUTES,
-    rateLimitPer10S: variables.RATE_LIMIT_PER_10_SECONDS,
+    rateLimits: Object.freeze({
+      person: variables.RATE_LIMIT_PERSON_PER_MINUTE,
+      key: variables.RATE_LIMIT_KEY_PER_MINUTE,
+      anonymous: variables.RATE_LIMIT_ANONYMOUS_PER_MINUTE,
+      address: variables.RATE_LIMIT_ADDRESS_PER_MINUTE,
+    }),
+    tenantBounds: Object.freeze({ requests: variables.TENANT_REQUESTS_MAX, reports: variables.TENANT_REPORTS_MAX }),
   });
 }
 

@@ -4,7 +4,7 @@ import { type FastifyInstance, fastify, LogController } from 'fastify';
 import { boundConnections } from '../engine/process/connection-gate.js';
 import { registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
-import { registerEncoding, registerLimits } from './http/limits.js';
+import { registerEncoding, registerShedding } from './http/limits.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { registerResponseCache } from './http/response-cache.js';
@@ -20,7 +20,7 @@ const connectionsLookMs = 2000;
 const keepAliveTimeoutMs = 72_000;
 
 export async function createServer(services: Services): Promise<FastifyInstance> {
-  const { config, log, redis, idempotency, generations, telemetry, gate } = services;
+  const { config, log, idempotency, generations, telemetry, gate, actors, rates, tenants } = services;
   const app = fastify({
     loggerInstance: log,
     // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
@@ -48,14 +48,17 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app);
   registerValidation(app);
   measure(app, services);
-  const { rateLimitPer10S: ratePer10S, eventLoopDelayMs } = config;
-  await registerLimits(app, { ratePer10S, eventLoopDelayMs, redis: redis?.client ?? null });
+  rates.register(app);
+  await registerShedding(app, config.eventLoopDelayMs);
   // These two see answers as they were meant, before compression changes their bytes.
   registerIdempotency(app, idempotency, services.panKeys, log);
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app);
-  registerRoutes(app, allRoutes(services), services.actors);
+  registerRoutes(app, allRoutes(services), actors, (request, reply, actor, route) => {
+    rates.identified(request, reply, actor);
+    tenants.enter(actor, reply, route.report === true);
+  });
   await app.ready();
   return app;
 }

@@ -11,7 +11,9 @@ import type { ApiConfig } from './config.js';
 import type { DataServices } from './data-services.js';
 import type { Health } from './health.js';
 import type { Housekeeping } from './housekeeping.js';
+import type { RateLimiter } from './http/rate-limits.js';
 import type { Telemetry } from './http/telemetry.js';
+import type { TenantGate } from './http/tenant-bounds.js';
 import type { TenantGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import type { ApiKeyStore } from './stores/api-keys.js';
@@ -38,6 +40,8 @@ export interface Services extends DataServices {
   readonly tokens: Tokens;
   readonly access: Access;
   readonly actors: Actors;
+  readonly rates: RateLimiter;
+  readonly tenants: TenantGate;
   readonly operators: OperatorStore;
   readonly operatorSignIn: OperatorSignIn;
   readonly apiKeys: ApiKeyStore;

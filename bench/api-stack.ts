@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { Passwords } from '../api/auth/passwords.js';
+import { noLimits } from '../api/testing/no-limits.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { migrate } from '../sql/migrate.js';
@@ -96,7 +97,7 @@ async function startApi(dataDir: string, databaseUrl: string): Promise<ApiStack[
       // What is late is measured, not refused.
       EVENT_LOOP_DELAY_MS: '600000',
       // All requests come from one address here.
-      RATE_LIMIT_PER_10_SECONDS: '100000000',
+      ...noLimits,
     },
     logFile: join(dataDir, 'api.log'),
     isReady: async () => {

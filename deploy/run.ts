@@ -20,6 +20,20 @@ import { type DeploySettings, localUrl, readSettings } from './settings.js';
 
 const compiled = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+/** A load script sends some hundred requests a second from one address as the demo's one customer. */
+const demoRates: Readonly<Record<string, string>> = {
+  RATE_LIMIT_PERSON_PER_MINUTE: '300000',
+  RATE_LIMIT_KEY_PER_MINUTE: '300000',
+  RATE_LIMIT_ANONYMOUS_PER_MINUTE: '300000',
+  RATE_LIMIT_ADDRESS_PER_MINUTE: '300000',
+  TENANT_REQUESTS_MAX: '2000',
+  TENANT_REPORTS_MAX: '1000',
+};
+
+function demoLimits(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(demoRates).map(([name, value]) => [name, environment[name] || value]));
+}
+
 /** In the order they start. */
 function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: DemoSecrets): Service[] {
   const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
@@ -36,6 +50,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
     API_OPS_PORT: String(apiOpsPort),
     // Customers fund themselves where there are demo data.
     SELF_FUNDING: process.env['SELF_FUNDING'] || String(settings.isDemo),
+    ...(settings.isDemo ? demoLimits(process.env) : {}),
     // In a first try a typing error is an answer, not a count in the metrics.
     STRICT_FIELDS: process.env['STRICT_FIELDS'] || 'true',
     ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, opsPort),

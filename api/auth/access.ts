@@ -40,6 +40,11 @@ export class Access {
     return user === undefined ? this.#lookUp(claims) : this.#permitted(user, claims.sessionId);
   }
 
+  /** Whose token this was when it was verified before; null: it was not, or it has lapsed. */
+  knownUser(token: string): number | null {
+    return this.#tokens.known(token)?.userId ?? null;
+  }
+
   /** The customer as the database has them now, with the role that they have now. Throws a 401. */
   async confirm({ userId, sessionId }: Principal): Promise<Principal> {
     const user = await this.#store.byNumber(userId);

@@ -3,9 +3,11 @@
  * token. Keys and operators are few and powerful, so each of their requests reads the database: what was revoked or ended
  * is refused at once, by every process.
  */
+import { LRUCache } from 'lru-cache';
 import type { Actor, Principal } from '../http/principal.js';
 import { isCustomer } from '../http/principal.js';
 import { unauthorized } from '../http/problem.js';
+import { customerRateKey, type KnownCallers, rateKeyOf } from '../http/rate-limits.js';
 import type { Authenticator } from '../http/register-routes.js';
 import type { ApiKeyStore } from '../stores/api-keys.js';
 import type { OperatorStore } from '../stores/operators.js';
@@ -15,10 +17,15 @@ import type { Access } from './access.js';
 const tokenLengthMax = 1024;
 const bearer = /^bearer +(\S+)$/i;
 
-export class Actors implements Authenticator {
+/** Keys and operators' sessions whose owner is remembered for the rate limits, and for how long. */
+const ownersMax = 10_000;
+const ownersMs = 60_000;
+
+export class Actors implements Authenticator, KnownCallers {
   readonly #access: Access;
   readonly #operators: Pick<OperatorStore, 'bySession'>;
   readonly #keys: Pick<ApiKeyStore, 'byKey'>;
+  readonly #owners = new LRUCache<string, string>({ max: ownersMax, ttl: ownersMs });
 
   constructor(access: Access, operators: Pick<OperatorStore, 'bySession'>, keys: Pick<ApiKeyStore, 'byKey'>) {
     this.#access = access;
@@ -28,13 +35,28 @@ export class Actors implements Authenticator {
 
   authenticate(authorization: string | undefined): Actor | Promise<Actor> {
     const token = tokenOf(authorization);
-    if (token.startsWith('afc_')) return known(this.#keys.byKey(token));
-    if (token.startsWith('afo_')) return known(this.#operators.bySession(token));
+    if (token.startsWith('afc_')) return this.#known(token, this.#keys.byKey(token));
+    if (token.startsWith('afo_')) return this.#known(token, this.#operators.bySession(token));
     return this.#access.authenticate(token);
+  }
+
+  known(authorization: string | undefined): string | null {
+    const [, token] = bearer.exec(authorization ?? '') ?? [];
+    if (token === undefined || token.length > tokenLengthMax) return null;
+    if (token.startsWith('af')) return this.#owners.get(token) ?? null;
+    const userId = this.#access.knownUser(token);
+    return userId === null ? null : customerRateKey(userId);
   }
 
   async confirm(actor: Actor, authorization: string | undefined): Promise<Actor> {
     return isCustomer(actor) ? this.#confirmCustomer(actor) : this.authenticate(authorization);
+  }
+
+  async #known<T extends Actor>(token: string, looked: Promise<T | null>): Promise<T> {
+    const actor = await looked;
+    if (actor === null) throw unauthorized();
+    this.#owners.set(token, rateKeyOf(actor));
+    return actor;
   }
 
   #confirmCustomer(customer: Principal): Promise<Actor> {
@@ -47,10 +69,4 @@ export function tokenOf(authorization: string | undefined): string {
   const [, token] = bearer.exec(authorization ?? '') ?? [];
   if (token === undefined || token.length > tokenLengthMax) throw unauthorized();
   return token;
-}
-
-async function known<T extends Actor>(looked: Promise<T | null>): Promise<T> {
-  const actor = await looked;
-  if (actor === null) throw unauthorized();
-  return actor;
 }

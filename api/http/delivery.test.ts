@@ -116,21 +116,6 @@ t.test(
   },
 );
 
-t.test('one address may ask so often, and operations always', async (t) => {
-  const server = await OwnRedis.start();
-  t.teardown(() => server.stop());
-  for (const env of [{}, { REDIS_URL: server.url }]) {
-    const { api, get } = await fixture(t, { ...env, RATE_LIMIT_PER_10_SECONDS: '5' });
-    const { redis } = api.api.services;
-    if (redis !== null) await until('Redis is there', () => redis.isUp);
-    await until('a request is refused', async () => (await get('/api/me')).status === 429);
-    const refused = await get('/api/me');
-    t.match(refused.json, { status: 429, title: 'too_many_requests' });
-    t.match(refused.headers.get('retry-after'), /^\d+$/);
-    t.equal((await get('/readyz')).status, 200);
-  }
-});
-
 t.test('while everything is late new requests are refused, operations are not', async (t) => {
   const { get } = await fixture(t, { EVENT_LOOP_DELAY_MS: '1' });
   const busy = setInterval(() => {

@@ -1,33 +1,21 @@
-/** Limits on what one address and all of them together may ask, and the headers and encodings of every answer. */
+/** Shedding of load, and the headers and encodings of every answer. */
 import { constants } from 'node:zlib';
 import compress from '@fastify/compress';
 import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isIdentityEncoding, isJsonMediaType } from '../../engine/wire/media-type.js';
-import type { RedisClient } from '../stores/redis.js';
 import { Problem, unavailable } from './problem.js';
+import { isOperations } from './rate-limits.js';
 
-const rateWindowMs = 10_000;
-/** Addresses counted in this process. */
-const addressesMax = 50_000;
 /** What starting took of the event loop is no pressure; it leaves the sample within this. */
 const startGraceMs = 2500;
 const compressionLevel = 6;
 /** Below this the headers outweigh what is saved. */
 const compressedBytesMin = 1024;
 
-export interface LimitOptions {
-  readonly ratePer10S: number;
-  readonly eventLoopDelayMs: number;
-  /** Counts for all processes; null: each counts for itself. */
-  readonly redis: RedisClient | null;
-}
-
-/** Refuses early: before the body is read, and before anybody is looked up. */
-export async function registerLimits(app: FastifyInstance, options: LimitOptions): Promise<void> {
-  const { ratePer10S, eventLoopDelayMs, redis } = options;
+/** Refuses while everything waits: before the body is read, and before the caller is looked up. */
+export async function registerShedding(app: FastifyInstance, eventLoopDelayMs: number): Promise<void> {
   let shedsFromMs = Number.POSITIVE_INFINITY;
   app.addHook('onListen', async () => {
     shedsFromMs = performance.now() + startGraceMs;
@@ -40,17 +28,6 @@ export async function registerLimits(app: FastifyInstance, options: LimitOptions
       if (isOperations(request) || performance.now() < shedsFromMs) return;
       throw unavailable('too much at once; try again', 1, 'overloaded');
     },
-  });
-  await app.register(rateLimit, {
-    max: ratePer10S,
-    timeWindow: rateWindowMs,
-    cache: addressesMax,
-    redis,
-    nameSpace: 'rate:',
-    // Without Redis we go on without this limit.
-    skipOnError: true,
-    allowList: isOperations,
-    errorResponseBuilder: () => new Problem(429, 'too_many_requests', 'too many requests from this address; wait'),
   });
 }
 
@@ -72,8 +49,4 @@ export async function registerEncoding(app: FastifyInstance): Promise<void> {
     zlibOptions: { level: compressionLevel },
     brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: compressionLevel } },
   });
-}
-
-function isOperations(request: FastifyRequest): boolean {
-  return request.routeOptions.config.route?.tag === 'operations';
 }

@@ -17,19 +17,27 @@ export interface Authenticator {
   confirm(actor: Actor, authorization: string | undefined): Promise<Actor>;
 }
 
+/** Called once for each request that is not public, when its caller is known. Throws what refuses it. */
+export type Admission = (request: FastifyRequest, reply: FastifyReply, actor: Actor, route: Route) => void;
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     route?: Route;
   }
 }
 
-export function registerRoutes(app: FastifyInstance, routes: readonly Route[], authenticator: Authenticator): void {
+export function registerRoutes(
+  app: FastifyInstance,
+  routes: readonly Route[],
+  authenticator: Authenticator,
+  admission: Admission = () => undefined,
+): void {
   app.decorateRequest('actor', null as unknown as never);
   app.decorateRequest('principal', null as unknown as never);
-  for (const route of routes) app.route(optionsOf(route, authenticator));
+  for (const route of routes) app.route(optionsOf(route, authenticator, admission));
 }
 
-function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
+function optionsOf(route: Route, authenticator: Authenticator, admission: Admission): RouteOptions {
   const { params, query, body, responses } = route.schemas;
   const [firstStatus] = Object.keys(responses).map(Number);
   return {
@@ -46,7 +54,7 @@ function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
       ...(body === undefined ? {} : { body }),
       response: { ...responses, '4xx': ProblemBody, '5xx': ProblemBody },
     },
-    ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator)),
+    ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator, admission)),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       reply.code(firstStatus!);
       const answer = await route.handler(request, reply);
@@ -60,15 +68,17 @@ function optionsOf(route: Route, authenticator: Authenticator): RouteOptions {
  * Checks the caller before the body is read. A request that writes is checked again when its body is there: a client
  * decides how long that takes, and may have been blocked meanwhile.
  */
-function authorization(route: Route, callers: readonly Caller[], authenticator: Authenticator) {
+function authorization(route: Route, callers: readonly Caller[], authenticator: Authenticator, admission: Admission) {
   const allowed = new Set(callers);
   const admit = (request: FastifyRequest, actor: Actor): void => {
     if (!callersOf(actor).some((caller) => allowed.has(caller))) throw forbidden();
     request.actor = actor;
     if (isCustomer(actor)) request.principal = actor;
   };
-  const onRequest = async (request: FastifyRequest): Promise<void> => {
-    admit(request, await authenticator.authenticate(request.headers.authorization));
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const actor = await authenticator.authenticate(request.headers.authorization);
+    admission(request, reply, actor, route);
+    admit(request, actor);
   };
   const confirm = async (request: FastifyRequest): Promise<void> => {
     admit(request, await authenticator.confirm(request.actor, request.headers.authorization));

@@ -44,6 +44,8 @@ export interface RouteDefinition<S extends RouteSchemas> {
   readonly schemas: S;
   /** GET only: false when the answer must not be kept by the response cache (live balances). Default true. */
   readonly cached?: boolean;
+  /** True when an answer keeps the database busy: few of one tenant are made at a time (tenant-bounds.ts). */
+  readonly report?: boolean;
   /** POST only: true when the answer carries a secret, which must not be kept for a repeated Idempotency-Key. */
   readonly secret?: boolean;
   /** Answers with the first status of `responses` unless it sets another. */

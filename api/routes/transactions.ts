@@ -90,6 +90,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
     route({
       method: 'GET',
       url: '/api/transactions',
+      report: true,
       access: anyCaller,
       tag: 'transactions',
       summary: 'Transactions, newest first',
@@ -157,6 +158,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
     route({
       method: 'GET',
       url: '/api/stats/spending',
+      report: true,
       access: anyCaller,
       tag: 'transactions',
       summary: 'What was spent, by day, card or merchant category',

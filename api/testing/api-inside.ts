@@ -19,6 +19,7 @@ import {
 import { type Api, startApi } from '../api.js';
 import { readApiConfig } from '../config.js';
 import { createLog } from '../log.js';
+import { noLimits } from './no-limits.js';
 
 export interface TestApiOptions {
   /** True: a running engine, known to the API. Default false. */
@@ -73,6 +74,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     ENGINE_TOKEN: testToken,
     PAN_KEY: testPanKey,
     LOG_LEVEL: 'silent',
+    ...noLimits,
     SELF_FUNDING: 'true',
     // A machine that is busy with other tests is no pressure.
     EVENT_LOOP_DELAY_MS: '600000',

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { testPanKey, testToken, withOpenFilesMax } from '../../engine/testing/engine-process.js';
+import { noLimits } from './no-limits.js';
 
 const readyWaitMs = 60_000;
 const lookMs = 20;
@@ -37,6 +38,7 @@ export class ApiProcess {
         API_OPS_PORT: '0',
         JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
         ENGINE_TOKEN: testToken,
+        ...noLimits,
         SELF_FUNDING: 'true',
         PAN_KEY: testPanKey,
         // A machine that is busy with other tests is no pressure.

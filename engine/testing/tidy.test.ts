@@ -50,6 +50,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'workers/load.ts',
     'workers/shared-rules.ts',
     'api/auth/access.ts',
+    'api/auth/actors.ts',
+    'api/http/rate-windows.ts',
     'api/auth/failure-counters.ts',
     'api/auth/passwords.ts',
     'api/http/response-cache.ts',

@@ -1,0 +1,182 @@
+/** Limits of requests, before authentication: whose requests count together, and what a refusal says. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { createCompany } from '../testing/tenants.js';
+
+/** Windows are minutes of the clock: a test must not meet the end of one. */
+async function awayFromTheEndOfAMinute(): Promise<void> {
+  const leftMs = 60_000 - (Date.now() % 60_000);
+  if (leftMs < 10_000) await delay(leftMs + 10);
+}
+
+async function fixture(t: Test, env: Record<string, string>) {
+  const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1', ...env } });
+  await createTestAccounts(api.sql, 10, 0);
+  await awayFromTheEndOfAMinute();
+  const get = (path: string, token?: string, address = '192.0.2.1') =>
+    api.request('GET', path, { ...(token === undefined ? {} : { token }), headers: { 'x-forwarded-for': address } });
+  /** Statuses of so many requests, one after the other. */
+  const statuses = async (count: number, ask: (index: number) => Promise<{ status: number }>) => {
+    const seen: number[] = [];
+    for (let index = 0; index < count; index++) seen.push((await ask(index)).status);
+    return seen.join(' ');
+  };
+  return { api, get, statuses };
+}
+
+t.test('a person is limited over all sessions and addresses, and no other person with them', async (t) => {
+  const { api, get, statuses } = await fixture(t, { RATE_LIMIT_PERSON_PER_MINUTE: '4' });
+  const sessions = [await api.tokenOf(1), await api.api.services.tokens.sign(1, 7)];
+  const first = await get('/api/me', sessions[0]);
+  t.equal(first.headers.get('ratelimit-limit'), '4');
+  t.equal(first.headers.get('ratelimit-remaining'), '3');
+  t.match(first.headers.get('ratelimit-reset'), /^([1-9]|[1-5]\d|60)$/);
+  t.equal(await statuses(5, (index) => get('/api/me', sessions[index % 2], `192.0.2.${index}`)), '200 200 200 429 429');
+  const refused = await get('/api/nothing', sessions[1], '198.51.100.1');
+  t.equal(refused.status, 429, 'whatever they ask for');
+  t.match(refused.json, { status: 429, title: 'too_many_requests', detail: /more than 4 requests in a minute/ });
+  t.match(refused.headers.get('content-type'), /problem\+json/);
+  t.match(refused.headers.get('retry-after'), /^([1-9]|[1-5]\d|60)$/);
+  t.equal(refused.headers.get('ratelimit-remaining'), '0');
+  t.equal((await get('/api/me', await api.tokenOf(2))).status, 200, 'another person at the same address');
+  t.equal((await get('/readyz', sessions[0])).status, 200, 'operations are never limited');
+});
+
+t.test('401 and 404 are counted for their address before anything is looked up', async (t) => {
+  const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '6' });
+  const { database } = api.api.services;
+  const known = await api.tokenOf(1);
+  t.equal((await get('/api/me', known)).status, 200);
+  const garbage = ['afc_live_x', 'afo_x', 'a.b.c'];
+  t.equal(await statuses(3, (index) => get('/api/me', `${garbage[index]}${index}`)), '401 401 401');
+  t.equal(await statuses(3, (index) => get(`/api/nothing/${index}`)), '404 404 404');
+  const queries = database.queries;
+  t.equal(await statuses(3, (index) => get('/api/me', `${garbage[index]}again`)), '429 429 429');
+  t.equal((await get('/api/nothing')).status, 429);
+  t.equal((await get('/api/docs/')).status, 429);
+  t.equal(database.queries, queries, 'a refused request reads nothing');
+  t.equal((await get('/api/me', 'x', '192.0.2.2')).status, 401, 'another address');
+  t.equal((await get('/api/me', known)).status, 200, 'a known person at the same address');
+});
+
+t.test('an IPv6 client is its /64 network', async (t) => {
+  const { get, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3' });
+  const ask = (host: number) => get('/api/me', 'x', `2001:db8:1:2::${host}`);
+  t.equal(await statuses(5, ask), '401 401 401 429 429');
+  t.equal((await get('/api/me', 'x', '2001:db8:1:3::1')).status, 401);
+});
+
+t.test('a request whose token turns out to be good counts for its person alone', async (t) => {
+  const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3' });
+  t.equal(
+    await statuses(10, async (index) => get('/api/me', await api.tokenOf(index + 1))),
+    Array(10).fill(200).join(' '),
+  );
+});
+
+t.test('all requests of one address have a bound too', async (t) => {
+  const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ADDRESS_PER_MINUTE: '5' });
+  const ask = async (index: number) => get('/api/me', await api.tokenOf((index % 10) + 1));
+  t.equal(await statuses(7, ask), '200 200 200 200 200 429 429');
+});
+
+t.test('a key has a limit of its own, an operator that of a person', async (t) => {
+  const { api, get, statuses } = await fixture(t, {
+    RATE_LIMIT_KEY_PER_MINUTE: '4',
+    RATE_LIMIT_PERSON_PER_MINUTE: '2',
+    RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3',
+  });
+  const { apiKeys } = api.api.services;
+  const [operator] = await api.sql<{ id: number }[]>`
+    insert into operators (public_id, email, name, role, password_hash)
+    values ('op_1', 'op@example.com', 'Op', 'admin', 'x') returning id::integer`;
+  const keyOptions = { publicId: 'key_1', name: 'K', expiresAt: null, createdBy: operator!.id };
+  const added = await apiKeys.add({ ...keyOptions, scopes: ['funding:write'] });
+  // A key may not read a customer's profile: that it was refused for this counts for it as well.
+  t.equal(await statuses(6, () => get('/api/me', added!.key)), '403 403 403 403 429 429');
+});
+
+t.test('sign-ins that succeed are not limited with what else comes from their address', async (t) => {
+  const { api, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3' });
+  const passwordHash = await api.api.services.passwords.hash('password123');
+  await api.sql`update users set password_hash = ${passwordHash}`;
+  const headers = { 'x-forwarded-for': '192.0.2.1' };
+  const post = (path: string, body: object) => api.request('POST', path, { body, headers });
+  const login = () => post('/api/auth/login', { email: 'user1@example.com', password: 'password123' });
+  t.equal(await statuses(5, () => api.request('GET', '/api/me', { token: 'x', headers })), '401 401 401 429 429');
+  t.equal(await statuses(10, login), Array(10).fill(200).join(' '));
+  const other = { headers: { 'x-forwarded-for': '192.0.2.2' } };
+  let { refreshToken } = (await login()).json;
+  const refreshed = async () => {
+    const reply = await api.request('POST', '/api/auth/refresh', { body: { refreshToken }, ...other });
+    ({ refreshToken } = reply.json);
+    return reply;
+  };
+  t.equal(await statuses(10, refreshed), Array(10).fill(200).join(' '), 'nor are refreshes');
+  const wrong = () => api.request('POST', '/api/auth/refresh', { body: { refreshToken: 'x'.repeat(43) }, ...other });
+  t.equal(await statuses(5, wrong), '401 401 401 429 429', 'those that fail are');
+});
+
+t.test('one tenant has so many requests and reports under way, and no other waits for them', async (t) => {
+  const api = await startTestApi(t, { env: { TENANT_REQUESTS_MAX: '3', TENANT_REPORTS_MAX: '1' } });
+  const acme = await createCompany(api.sql, 'acme');
+  const other = await createCompany(api.sql, 'other');
+  const token = await api.tokenOf(acme.user('owner').id);
+  const colleague = await api.tokenOf(acme.user('admin').id);
+  const otherToken = await api.tokenOf(other.user('owner').id);
+  const { tenants } = api.api.services;
+
+  // Bodies that are held back.
+  const { port } = new URL(api.url);
+  const slow = Array.from({ length: 3 }, () => {
+    const socket = connect(Number(port), '127.0.0.1');
+    const head = `POST /api/cards HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n`;
+    socket.on('error', () => undefined);
+    socket.write(`${head}content-type: application/json\r\ncontent-length: 100\r\n\r\n{`);
+    return socket;
+  });
+  const me = (of: string) => api.request('GET', '/api/me', { token: of });
+  await until('the company is at its bound', async () => (await me(colleague)).status === 429);
+  const refused = await me(token);
+  t.match(refused.json, { status: 429, title: 'too_many_at_once', detail: /3 requests of yours/ });
+  t.equal(refused.headers.get('retry-after'), '1');
+  t.equal((await me(otherToken)).status, 200);
+  for (const socket of slow) socket.destroy();
+  await until('their places are free again', async () => (await me(colleague)).status === 200);
+
+  const lock = await api.sql.reserve();
+  await lock`begin`;
+  await lock`lock table transactions in access exclusive mode`;
+  const spending = (of: string) => api.request('GET', '/api/stats/spending?by=day', { token: of });
+  const running = spending(token);
+  await until('a report runs', () => tenants.tenants === 1);
+  const second = await api.request('GET', '/api/transactions', { token: colleague });
+  t.match(second.json, { status: 429, title: 'too_many_at_once', detail: /1 reports/ });
+  t.equal((await me(colleague)).status, 200, 'other requests go on');
+  const others = spending(otherToken);
+  await until('another tenant has its own', () => tenants.tenants === 2);
+  await lock`rollback`;
+  lock.release();
+  t.equal((await running).status, 200);
+  t.equal((await others).status, 200);
+  await until('all have left', () => tenants.tenants === 0);
+  t.equal((await spending(colleague)).status, 200);
+});
+
+t.test('a connection that is cut while its caller is looked up leaves nothing under way', async (t) => {
+  const api = await startTestApi(t);
+  await createTestAccounts(api.sql, 1, 0);
+  const token = await api.tokenOf(1);
+  const { tenants } = api.api.services;
+  const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+  socket.write(`GET /api/me HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`, () => socket.destroy());
+  await once(socket, 'close');
+  await until('the request has ended', async () => tenants.tenants === 0);
+  t.equal((await api.request('GET', '/api/me', { token })).status, 200);
+  await until('no request is under way', () => tenants.tenants === 0);
+});
