@@ -80,7 +80,10 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
   t.teardown(() => app.close());
   registerProblems(app);
   registerValidation(app);
-  const Body = closed({ name: Name, count: Count, inner: Type.Optional(closed({ deep: Type.Integer() })) });
+  const Body = closed(
+    { name: Name, count: Count, inner: Type.Optional(closed({ deep: Type.Integer() })) },
+    { title: 'Body' },
+  );
   const routes = [
     route({
       method: 'POST',
@@ -88,12 +91,13 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
       access: 'public',
       target: 'card',
       tag: 'test',
+      operationId: 'addThing',
       summary: 'test',
       schemas: {
         params: IdParams,
         query: pageQuery({ by: Type.Optional(Type.Enum(['day', 'card'])) }),
         body: Body,
-        responses: { 201: closed({ id: Type.String(), limit: Count }) },
+        responses: { 201: closed({ id: Type.String(), limit: Count }, { title: 'Thing' }) },
       },
       handler: async (request) => ({ id: request.params.id, limit: request.query.limit, secret: 'x' }),
     }),
@@ -102,8 +106,9 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
       url: '/list',
       access: 'public',
       tag: 'test',
+      operationId: 'listThings',
       summary: 'test',
-      schemas: { responses: { 200: page(closed({ id: Type.String() })) } },
+      schemas: { responses: { 200: page(closed({ id: Type.String() }, { title: 'Item' })) } },
       handler: async () => ({ data: [{ id: 'a', hash: 'secret' } as { id: string }], next: null }),
     }),
   ];

@@ -8,6 +8,7 @@ import { registerEncoding, registerShedding } from './http/limits.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { registerResponseCache } from './http/response-cache.js';
+import { statusesOf } from './http/route.js';
 import { registerValidation } from './http/validation.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
@@ -54,8 +55,9 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerIdempotency(app, idempotency, services.panKeys, log);
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
-  await registerDocumentation(app);
-  registerRoutes(app, allRoutes(services), actors, (request, reply, actor, route) => {
+  const routes = allRoutes(services);
+  await registerDocumentation(app, routes);
+  registerRoutes(app, routes, actors, (request, reply, actor, route) => {
     rates.identified(request, reply, actor);
     tenants.enter(actor, reply, route.report === true);
   });
@@ -67,6 +69,10 @@ function measure(app: FastifyInstance, { telemetry, config }: Services): void {
   app.addHook('onResponse', async (request, reply) => {
     const tookMs = reply.elapsedTime;
     const path = request.routeOptions.url ?? 'unknown';
+    const { route } = request.routeOptions.config;
+    if (route !== undefined && !statusesOf(route).has(reply.statusCode)) {
+      telemetry.undocumented.add(`${request.method} ${path} ${reply.statusCode}`);
+    }
     telemetry.answered(`${request.method} ${path}`, reply.statusCode, tookMs);
     if (tookMs <= config.slowResponseMs) return;
     telemetry.slowResponses++;

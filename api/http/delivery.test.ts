@@ -145,11 +145,10 @@ t.test('the documentation lists every route with its schemas, and its page may r
   t.equal(json.openapi, '3.1.0');
   t.match(json.paths['/api/auth/login'].post, {
     security: [],
-    requestBody: {
-      content: { 'application/json': { schema: { additionalProperties: false, required: ['email', 'password'] } } },
-    },
-    responses: { 200: {}, '4XX': {} },
+    requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Credentials' } } } },
+    responses: { 200: {}, 401: {} },
   });
+  t.match(json.components.schemas.Credentials, { additionalProperties: false, required: ['email', 'password'] });
   t.ok(json.paths['/api/companies/{id}/users'].post.parameters.some(({ name }: { name: string }) => name === 'id'));
   const page = await api.request('GET', '/api/docs/');
   t.equal(page.status, 200);

@@ -16,6 +16,7 @@ import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
 import { type Actor, isCustomer } from './principal.js';
 import { conflict, invalid } from './problem.js';
+import { takesIdempotencyKey } from './route.js';
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 /** A second request waits this long for the first one's answer, looking every so often. */
@@ -74,9 +75,7 @@ export function registerIdempotency(app: FastifyInstance, store: IdempotencyStor
 function keyOf(request: FastifyRequest): string | null {
   const header = request.headers['idempotency-key'];
   const route = request.routeOptions.config.route;
-  if (header === undefined || request.method !== 'POST' || route === undefined) return null;
-  // Answers with tokens or keys are not written to a table to be read again.
-  if (route.access === 'public' || route.secret === true) return null;
+  if (header === undefined || route === undefined || !takesIdempotencyKey(route)) return null;
   if (typeof header !== 'string' || !keyPattern.test(header)) {
     throw invalid('idempotency-key', 'must be 1 to 255 printable characters without spaces');
   }

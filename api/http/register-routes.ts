@@ -2,8 +2,6 @@
  * Puts declared routes on the server: first who asks and whether they may (before the body is read), then validation,
  * then the handler, whose answer is written by its schema.
  */
-// Its types: the documentation's parts of a schema.
-import type {} from '@fastify/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { type Actor, type Caller, callersOf, isCustomer } from './principal.js';
 import { forbidden } from './problem.js';
@@ -45,9 +43,6 @@ function optionsOf(route: Route, authenticator: Authenticator, admission: Admiss
     url: route.url,
     config: { route },
     schema: {
-      summary: route.summary,
-      tags: [route.tag],
-      ...(route.access === 'public' ? { security: [] } : {}),
       // A part without a schema takes nothing: an unknown query parameter is refused like an unknown field.
       params: params ?? closed({}),
       querystring: query ?? closed({}),

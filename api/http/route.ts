@@ -39,8 +39,18 @@ export interface RouteDefinition<S extends RouteSchemas> {
   /** Required when the path has an `:id`. */
   readonly target?: Target;
   readonly tag: string;
+  /** Name of the operation in generated clients: `createCard`. Unique. */
+  readonly operationId: string;
   /** One line for the documentation. */
   readonly summary: string;
+  /** More for the documentation, in Markdown. */
+  readonly description?: string;
+  /** Statuses of errors beside those that `statusesOf` knows of every route of this form. */
+  readonly errors?: readonly number[];
+  /** True when the handler heeds `If-Match` and may answer 412. */
+  readonly versioned?: boolean;
+  /** Media type of answers whose schema is a text. Default application/json. */
+  readonly produces?: string;
   readonly schemas: S;
   /** GET only: false when the answer must not be kept by the response cache (live balances). Default true. */
   readonly cached?: boolean;
@@ -57,12 +67,50 @@ export interface Route extends Omit<RouteDefinition<RouteSchemas>, 'handler'> {
   handler(request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
 
-/** Declares a route. Throws on a declaration that would not be safe: a bug, found at start. */
+/** Declares a route. Throws on a declaration that would not be safe or could not be documented: a bug, found at start. */
 export function route<const S extends RouteSchemas>(definition: RouteDefinition<S>): Route {
   const where = `${definition.method} ${definition.url}`;
   if (definition.url.includes(':id') !== (definition.target !== undefined)) {
     throw new Error(`${where}: a path with :id must say what it names (target), and no other`);
   }
-  if (Object.keys(definition.schemas.responses).length === 0) throw new Error(`${where} has no response schema`);
+  const { body, responses } = definition.schemas;
+  if (Object.keys(responses).length === 0) throw new Error(`${where} has no response schema`);
+  for (const schema of [body, ...Object.values(responses)]) {
+    const { type, title } = (schema ?? {}) as { type?: string; title?: string };
+    if (type === 'object' && !/^[A-Z][A-Za-z]+$/.test(title ?? '')) {
+      throw new Error(`${where}: give the schema of each body and answer a title such as Card`);
+    }
+  }
   return definition as unknown as Route;
+}
+
+/** Every status that the route may answer with; an answer with another one is a bug. */
+export function statusesOf(route: Route): ReadonlySet<number> {
+  let statuses = known.get(route);
+  if (statuses === undefined) {
+    statuses = statusesDeclared(route);
+    known.set(route, statuses);
+  }
+  return statuses;
+}
+
+/** Every answer is held against them. */
+const known = new WeakMap<Route, ReadonlySet<number>>();
+
+function statusesDeclared(route: Route): ReadonlySet<number> {
+  const { method, access, target, schemas, errors = [], versioned = false } = route;
+  const statuses = new Set([...Object.keys(schemas.responses).map(Number), ...errors, 400, 429, 500, 503]);
+  if (access !== 'public') for (const status of [401, 403]) statuses.add(status);
+  if (access !== 'public' && method === 'GET') statuses.add(304);
+  if (target !== undefined) statuses.add(404);
+  if (schemas.body !== undefined) for (const status of [413, 415]) statuses.add(status);
+  // The key is in use, or was used with another request.
+  if (takesIdempotencyKey(route)) statuses.add(409);
+  if (versioned) statuses.add(412);
+  return statuses;
+}
+
+/** Answers with tokens or keys are not written to a table to be read again. */
+export function takesIdempotencyKey({ method, access, secret = false }: Route): boolean {
+  return method === 'POST' && access !== 'public' && !secret;
 }

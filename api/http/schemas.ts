@@ -5,13 +5,29 @@
 import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
 
 /** An object without other properties. */
-export function closed<T extends TProperties>(properties: T, options: { description?: string } = {}): TObject<T> {
+export function closed<T extends TProperties>(properties: T, options: ObjectOptions = {}): TObject<T> {
   return Type.Object(properties, { ...options, additionalProperties: false });
 }
 
 /** A closed object of which at least one property must be given: the body of a PATCH. */
-export function closedChange<T extends TProperties>(properties: T): TObject<T> {
-  return Type.Object(properties, { additionalProperties: false, minProperties: 1 });
+export function closedChange<T extends TProperties>(properties: T, options: ObjectOptions = {}): TObject<T> {
+  return Type.Object(properties, { ...options, additionalProperties: false, minProperties: 1 });
+}
+
+export interface ObjectOptions {
+  /** Name of the schema in the OpenAPI document, such as `Card`: every body and every answer that is an object has one. */
+  readonly title?: string;
+  readonly description?: string;
+}
+
+/** One of these texts. `options.title` names the schema in the OpenAPI document. */
+export function oneOf<const T extends string>(values: readonly T[], options: ObjectOptions = {}) {
+  return Type.Enum([...values] as [T, ...T[]], { type: 'string', ...options });
+}
+
+/** A schema whose value may also be null. */
+export function nullable<T extends TSchema>(schema: T, options: { description?: string } = {}) {
+  return Type.Union([schema, Type.Null()], options);
 }
 
 /** Public ids are opaque texts without spaces; ours are below 40 characters. */
@@ -36,9 +52,9 @@ export const Name = Type.String({
   pattern: `^[^${unprintable}]*[^\\s${unprintable}][^${unprintable}]*$`,
 });
 export const Email = Type.String({ format: 'email', minLength: 3, maxLength: 254 });
-export const Kind = Type.Enum(['personal', 'business']);
-export const Role = Type.Enum(['owner', 'admin', 'member']);
-export const Status = Type.Enum(['active', 'frozen', 'closed']);
+export const Kind = oneOf(['personal', 'business'], { title: 'Kind' });
+export const Role = oneOf(['owner', 'admin', 'member'], { title: 'Role' });
+export const Status = oneOf(['active', 'frozen', 'closed'], { title: 'Status' });
 
 /** Query of every list; add filters as `extra`. */
 export function pageQuery<T extends TProperties>(extra: T) {
@@ -49,9 +65,16 @@ export function pageQuery<T extends TProperties>(extra: T) {
   });
 }
 
-/** Answer of every list. */
+/** Answer of every list. A list of the schema `Card` is the schema `CardList`. */
 export function page<T extends TSchema>(item: T) {
-  return closed({ data: Type.Array(item), next: Type.Union([Type.String(), Type.Null()]) });
+  const { title } = item as { title?: string };
+  return closed(
+    {
+      data: Type.Array(item),
+      next: nullable(Type.String(), { description: '`cursor` of the next page; null: no more' }),
+    },
+    title === undefined ? {} : { title: `${title}List` },
+  );
 }
 
 export interface Page<T> {
@@ -63,14 +86,17 @@ export interface Page<T> {
 export const NoContent = Type.Null();
 
 /** The shape of every error answer, for the documentation. */
-export const ProblemBody = closed({
-  type: Type.String(),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  field: Type.Optional(Type.String()),
-  errors: Type.Optional(Type.Array(closed({ pointer: Type.String(), detail: Type.String() }))),
-});
+export const ProblemBody = closed(
+  {
+    type: Type.String({ format: 'uri-reference', description: 'where the kind of error is documented' }),
+    title: Type.String({ description: 'stable snake_case code for programs' }),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'what is wrong and what to do' }),
+    field: Type.Optional(Type.String({ description: 'dotted path of the first field at fault' })),
+    errors: Type.Optional(Type.Array(closed({ pointer: Type.String(), detail: Type.String() }))),
+  },
+  { title: 'Problem', description: 'An error as RFC 9457 has it, of type application/problem+json.' },
+);
 
 export type { Static, TSchema };
 export { Type };

@@ -16,6 +16,8 @@ interface RouteCounts {
 export class Telemetry extends Metrics {
   readonly #routes = new Map<string, RouteCounts>();
   slowResponses = 0;
+  /** Answers that the documentation does not have, as `GET /api/cards 418`: bugs. Bounded by routes and statuses. */
+  readonly undocumented = new Set<string>();
   readonly responseCache = { hits: 0, misses: 0, notModified: 0 };
 
   constructor() {
@@ -29,6 +31,9 @@ export class Telemetry extends Metrics {
     });
     this.counter('api_slow_responses_total', 'Answers slower than the alert bound', [], (counter) =>
       counter.inc(this.slowResponses),
+    );
+    this.gauge('api_undocumented_answers', 'Kinds of answers that the OpenAPI document lacks: bugs', [], (gauge) =>
+      gauge.set(this.undocumented.size),
     );
     this.gauge(
       'api_request_quantile_seconds',

@@ -24,19 +24,23 @@ import type { Services } from '../services.js';
 import type { AccountRow } from '../stores/accounts.js';
 import { scopeOf } from '../stores/tenancy.js';
 
-const Account = closed({
-  id: Id,
-  kind: Kind,
-  currency: Currency,
-  timeZone: Type.String(),
-  status: Status,
-  funds: Money,
-  available: Money,
-  held: Money,
-  posted: Money,
-});
+const Account = closed(
+  {
+    id: Id,
+    kind: Kind,
+    currency: Currency,
+    timeZone: Type.String(),
+    status: Status,
+    funds: Money,
+    available: Money,
+    held: Money,
+    posted: Money,
+  },
+  { title: 'Account' },
+);
 
-const Movement = closed({ id: Id, amount: Amount, account: Account });
+const Movement = closed({ id: Id, amount: Amount, account: Account }, { title: 'Movement' });
+const MovementOrder = closed({ amount: Amount }, { title: 'MovementOrder' });
 
 const cursor = new Cursor('accounts', 'timestamp', 'text');
 
@@ -50,15 +54,21 @@ export function accountRoutes({ accounts, engine, program }: Services) {
     if (account === null) throw notFound();
     return account;
   };
-  const movement = (direction: 'deposits' | 'withdrawals', prefix: 'dep' | 'wd', summary: string) =>
+  const movement = (
+    direction: 'deposits' | 'withdrawals',
+    prefix: 'dep' | 'wd',
+    operationId: string,
+    summary: string,
+  ) =>
     route({
       method: 'POST',
       url: `/api/accounts/:id/${direction}`,
       access: [...moneyCallers, ...fundingCallers],
       target: 'account',
       tag: 'accounts',
+      operationId,
       summary,
-      schemas: { params: IdParams, body: closed({ amount: Amount }), responses: { 201: Movement } },
+      schemas: { params: IdParams, body: MovementOrder, responses: { 201: Movement } },
       handler: async (request) => {
         const { actor, params, body } = request;
         const account = await fundable(actor, params.id);
@@ -75,6 +85,7 @@ export function accountRoutes({ accounts, engine, program }: Services) {
       url: '/api/accounts',
       access: moneyCallers,
       tag: 'accounts',
+      operationId: 'listAccounts',
       summary: 'Your accounts, oldest first',
       cached: false,
       schemas: { query: pageQuery({}), responses: { 200: page(Account) } },
@@ -96,6 +107,7 @@ export function accountRoutes({ accounts, engine, program }: Services) {
       access: moneyCallers,
       target: 'account',
       tag: 'accounts',
+      operationId: 'getAccount',
       summary: 'One account',
       cached: false,
       schemas: { params: IdParams, responses: { 200: Account } },
@@ -105,8 +117,8 @@ export function accountRoutes({ accounts, engine, program }: Services) {
         return showAccount(account, (await engine.books([params.id])).get(params.id));
       },
     }),
-    movement('deposits', 'dep', 'Put money in'),
-    movement('withdrawals', 'wd', 'Take available money out'),
+    movement('deposits', 'dep', 'deposit', 'Put money in'),
+    movement('withdrawals', 'wd', 'withdraw', 'Take available money out'),
   ];
 }
 

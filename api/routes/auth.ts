@@ -13,16 +13,21 @@ export const NewPassword = Type.String({ minLength: 8, maxLength: 200 });
 const GivenPassword = Type.String({ minLength: 1, maxLength: 200 });
 const RefreshToken = Type.String({ minLength: 1, maxLength: 200 });
 
-const Registration = closed({
-  email: Email,
-  password: NewPassword,
-  name: Name,
-  kind: Kind,
-  company: Type.Optional(Name),
-  currency: Type.Optional(Currency),
-  timeZone: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-});
-const Answer = closed({ token: Type.String(), refreshToken: Type.String(), user: User });
+const Registration = closed(
+  {
+    email: Email,
+    password: NewPassword,
+    name: Name,
+    kind: Kind,
+    company: Type.Optional(Name),
+    currency: Type.Optional(Currency),
+    timeZone: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  },
+  { title: 'Registration' },
+);
+const Answer = closed({ token: Type.String(), refreshToken: Type.String(), user: User }, { title: 'SignedIn' });
+const Credentials = closed({ email: Email, password: GivenPassword }, { title: 'Credentials' });
+const RefreshBody = closed({ refreshToken: RefreshToken }, { title: 'RefreshToken' });
 
 const common = { method: 'POST', access: 'public', tag: 'sign-in' } as const;
 
@@ -31,6 +36,8 @@ export function authRoutes({ signIn }: Services) {
     route({
       ...common,
       url: '/api/auth/register',
+      operationId: 'register',
+      errors: [409],
       summary: 'Open a customer with one account, and sign in',
       schemas: { body: Registration, responses: { 201: Answer } },
       handler: async (request) => show(await signIn.register(registrationOf(request.body), deviceOf(request))),
@@ -38,8 +45,10 @@ export function authRoutes({ signIn }: Services) {
     route({
       ...common,
       url: '/api/auth/login',
+      operationId: 'signIn',
+      errors: [401, 403],
       summary: 'Sign in',
-      schemas: { body: closed({ email: Email, password: GivenPassword }), responses: { 200: Answer } },
+      schemas: { body: Credentials, responses: { 200: Answer } },
       handler: async (request) => {
         const { email, password } = request.body;
         return show(await signIn.login(email, password, deviceOf(request)));
@@ -48,15 +57,18 @@ export function authRoutes({ signIn }: Services) {
     route({
       ...common,
       url: '/api/auth/refresh',
+      operationId: 'refresh',
+      errors: [401],
       summary: 'Trade a refresh token for new tokens; for ten seconds a repeat gets the same refresh token',
-      schemas: { body: closed({ refreshToken: RefreshToken }), responses: { 200: Answer } },
+      schemas: { body: RefreshBody, responses: { 200: Answer } },
       handler: async (request) => show(await signIn.refresh(request.body.refreshToken, deviceOf(request))),
     }),
     route({
       ...common,
       url: '/api/auth/logout',
+      operationId: 'signOut',
       summary: 'End the session of a refresh token',
-      schemas: { body: closed({ refreshToken: RefreshToken }), responses: { 204: NoContent } },
+      schemas: { body: RefreshBody, responses: { 204: NoContent } },
       handler: async ({ body }) => {
         await signIn.logout(body.refreshToken);
         return null;

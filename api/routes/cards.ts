@@ -24,7 +24,7 @@ import { idOf, newCardToken } from '../ids.js';
 import type { Services } from '../services.js';
 import type { AddOutcome, Card as CardRecord } from '../stores/cards.js';
 import { awaitEffect, changeRefused } from './change-answers.js';
-import { checkLimits, LimitsBody } from './limits-schema.js';
+import { checkLimits, Effect, LimitsBody } from './limits-schema.js';
 
 /** Cards are valid to the end of the month, this many years on. */
 const validYears = 4;
@@ -41,12 +41,24 @@ const cardFields = {
   version: Version,
   createdAt: Timestamp,
 };
-const Card = closed(cardFields);
-const ChangedCard = closed({
-  ...cardFields,
-  effective: Type.Boolean({ description: 'in force on every engine' }),
-});
-const Effect = closed({ version: Version, effective: Type.Boolean() });
+const Card = closed(cardFields, { title: 'Card' });
+const ChangedCard = closed(
+  {
+    ...cardFields,
+    effective: Type.Boolean({ description: 'in force on every engine' }),
+  },
+  { title: 'ChangedCard' },
+);
+const NewCard = closed(
+  {
+    accountId: Id,
+    name: Name,
+    limits: Type.Optional(LimitsBody),
+    userId: Type.Optional(Type.String({ ...Id, description: 'cardholder in your company; default: you' })),
+  },
+  { title: 'NewCard' },
+);
+const CardChange = closedChange({ status: Type.Optional(Status), name: Type.Optional(Name) }, { title: 'CardChange' });
 
 const cursor = new Cursor('cards', 'timestamp', 'text');
 
@@ -57,6 +69,7 @@ export function cardRoutes({ cards, feed }: Services) {
       url: '/api/cards',
       access: anyCaller,
       tag: 'cards',
+      operationId: 'listCards',
       summary: 'Your cards, newest first',
       schemas: { query: pageQuery({}), responses: { 200: page(Card) } },
       handler: async ({ principal, query }) => {
@@ -72,14 +85,11 @@ export function cardRoutes({ cards, feed }: Services) {
       url: '/api/cards',
       access: moneyCallers,
       tag: 'cards',
+      operationId: 'createCard',
+      errors: [404],
       summary: 'A new card, active at once',
       schemas: {
-        body: closed({
-          accountId: Id,
-          name: Name,
-          limits: Type.Optional(LimitsBody),
-          userId: Type.Optional(Type.String({ ...Id, description: 'cardholder in your company; default: you' })),
-        }),
+        body: NewCard,
         responses: { 201: Card },
       },
       handler: async (request, reply) => {
@@ -104,6 +114,7 @@ export function cardRoutes({ cards, feed }: Services) {
       access: anyCaller,
       target: 'card',
       tag: 'cards',
+      operationId: 'getCard',
       summary: 'One card',
       schemas: { params: IdParams, responses: { 200: Card } },
       handler: async ({ principal, params }, reply) => {
@@ -119,6 +130,7 @@ export function cardRoutes({ cards, feed }: Services) {
       access: anyCaller,
       target: 'card',
       tag: 'cards',
+      operationId: 'getCardEffect',
       summary: "Whether the card's newest version is in force on every engine",
       cached: false,
       schemas: { params: IdParams, responses: { 200: Effect } },
@@ -138,10 +150,13 @@ export function cardRoutes({ cards, feed }: Services) {
       access: anyCaller,
       target: 'card',
       tag: 'cards',
+      operationId: 'changeCard',
+      errors: [409],
+      versioned: true,
       summary: 'Freeze, unfreeze, close or rename a card',
       schemas: {
         params: IdParams,
-        body: closedChange({ status: Type.Optional(Status), name: Type.Optional(Name) }),
+        body: CardChange,
         responses: { 200: ChangedCard, 202: ChangedCard },
       },
       handler: async (request, reply) => {

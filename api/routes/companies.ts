@@ -27,8 +27,9 @@ import type { CompanyRow } from '../stores/companies.js';
 import { NewPassword } from './auth.js';
 import { Member, showMember } from './member-schema.js';
 
-const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp });
-const NewMember = closed({ email: Email, name: Name, role: Role, password: NewPassword });
+const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp }, { title: 'Company' });
+const CompanyChange = closedChange({ name: Name }, { title: 'CompanyChange' });
+const NewMember = closed({ email: Email, name: Name, role: Role, password: NewPassword }, { title: 'NewMember' });
 const order = new Cursor('company-users', 'integer');
 const tag = 'companies';
 
@@ -40,6 +41,7 @@ export function companyRoutes({ companies, passwords }: Services) {
       access: ['owner', 'admin', 'member'],
       target: 'company',
       tag,
+      operationId: 'getCompany',
       summary: 'A company',
       schemas: { params: IdParams, responses: { 200: Company } },
       handler: async ({ principal, params }, reply) => {
@@ -54,8 +56,10 @@ export function companyRoutes({ companies, passwords }: Services) {
       access: companyManagers,
       target: 'company',
       tag,
+      operationId: 'changeCompany',
+      versioned: true,
       summary: 'Rename a company; If-Match guards against lost updates',
-      schemas: { params: IdParams, body: closedChange({ name: Name }), responses: { 200: Company } },
+      schemas: { params: IdParams, body: CompanyChange, responses: { 200: Company } },
       handler: async (request, reply) => {
         const companyId = ownCompany(request.principal, request.params.id);
         const company = await companies.rename(
@@ -74,6 +78,7 @@ export function companyRoutes({ companies, passwords }: Services) {
       access: companyManagers,
       target: 'company',
       tag,
+      operationId: 'listMembers',
       summary: 'The people of a company, in the order they joined',
       schemas: { params: IdParams, query: pageQuery({}), responses: { 200: page(Member) } },
       handler: async ({ principal, params, query }) => {
@@ -94,6 +99,7 @@ export function companyRoutes({ companies, passwords }: Services) {
       access: companyManagers,
       target: 'company',
       tag,
+      operationId: 'addMember',
       summary: 'Add somebody; only an owner may add owners',
       schemas: { params: IdParams, body: NewMember, responses: { 201: Member } },
       handler: async (request) => {

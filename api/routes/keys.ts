@@ -10,6 +10,8 @@ import {
   IdParams,
   Name,
   NoContent,
+  nullable,
+  oneOf,
   page,
   pageQuery,
   type Static,
@@ -20,8 +22,12 @@ import { newId } from '../ids.js';
 import type { Services } from '../services.js';
 import { type KeyRow, keysMax } from '../stores/api-keys.js';
 
-const Scopes = Type.Array(Type.Enum([...keyScopes]), { minItems: 1, maxItems: keyScopes.length, uniqueItems: true });
-const MaybeTimestamp = Type.Union([Timestamp, Type.Null()]);
+const Scopes = Type.Array(oneOf(keyScopes, { title: 'KeyScope' }), {
+  minItems: 1,
+  maxItems: keyScopes.length,
+  uniqueItems: true,
+});
+const MaybeTimestamp = nullable(Timestamp);
 const keyFields = {
   id: Id,
   name: Type.String(),
@@ -31,8 +37,9 @@ const keyFields = {
   lastUsedAt: MaybeTimestamp,
   expiresAt: MaybeTimestamp,
 };
-const Key = closed(keyFields);
-const NewKey = closed({ ...keyFields, key: Type.String({ description: 'shown this once' }) });
+const Key = closed(keyFields, { title: 'Key' });
+const NewKey = closed({ ...keyFields, key: Type.String({ description: 'shown this once' }) }, { title: 'NewKey' });
+const KeyOrder = closed({ name: Name, scopes: Scopes, expiresAt: Type.Optional(Timestamp) }, { title: 'KeyOrder' });
 const order = new Cursor('keys', 'integer');
 const common = { access: ['operator:admin'], tag: 'operators' } as const;
 
@@ -42,9 +49,11 @@ export function keyRoutes({ apiKeys }: Services) {
       ...common,
       method: 'POST',
       url: '/api/keys',
+      operationId: 'createKey',
+      errors: [409],
       summary: 'Make an API key; it is shown once',
       schemas: {
-        body: closed({ name: Name, scopes: Scopes, expiresAt: Type.Optional(Timestamp) }),
+        body: KeyOrder,
         responses: { 201: NewKey },
       },
       // A key that was made and not received is revoked and made again: its answer is kept nowhere.
@@ -63,6 +72,7 @@ export function keyRoutes({ apiKeys }: Services) {
       ...common,
       method: 'GET',
       url: '/api/keys',
+      operationId: 'listKeys',
       summary: 'Living API keys, newest first',
       schemas: { query: pageQuery({}), responses: { 200: page(Key) } },
       handler: async ({ query }) => {
@@ -75,6 +85,7 @@ export function keyRoutes({ apiKeys }: Services) {
       method: 'DELETE',
       url: '/api/keys/:id',
       target: 'key',
+      operationId: 'revokeKey',
       summary: 'Revoke an API key: it is refused at once',
       schemas: { params: IdParams, responses: { 204: NoContent } },
       handler: async ({ params }) => {

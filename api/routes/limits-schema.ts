@@ -7,7 +7,7 @@ import type { Limits } from '../../engine/core/rules.js';
 import { countryOf } from '../../engine/wire/countries.js';
 import { maskCardData } from '../../engine/wire/redact.js';
 import { invalid } from '../http/problem.js';
-import { Count, closed, printable, Timestamp, type TSchema, Type } from '../http/schemas.js';
+import { Count, closed, nullable, oneOf, printable, Timestamp, type TSchema, Type, Version } from '../http/schemas.js';
 
 /** Longer lists belong into rules of another kind: every engine keeps every list in memory. */
 const listMax = 500;
@@ -19,7 +19,12 @@ const Window = Type.Object(
     amount: Type.Optional(MinorUnits),
     count: Type.Optional(Type.Integer({ minimum: 0, maximum: countMax })),
   },
-  { additionalProperties: false, minProperties: 1 },
+  { additionalProperties: false, minProperties: 1, title: 'SpendWindow' },
+);
+
+export const Channel = oneOf(
+  channelNames.filter((name) => name !== ''),
+  { title: 'Channel' },
 );
 
 function allowOrBlock<T extends TSchema>(item: T, description: string) {
@@ -32,26 +37,40 @@ function allowOrBlock<T extends TSchema>(item: T, description: string) {
   );
 }
 
-export const LimitsBody = closed({
-  perAuthorization: Type.Optional(MinorUnits),
-  daily: Type.Optional(Window),
-  weekly: Type.Optional(Window),
-  monthly: Type.Optional(Window),
-  yearly: Type.Optional(Window),
-  lifetime: Type.Optional(Window),
-  mcc: allowOrBlock(Type.String({ pattern: '^[0-9]{4}$' }), 'merchant category codes, four digits'),
-  merchants: allowOrBlock(Type.String({ minLength: 1, maxLength: idLengthMax, pattern: printable }), 'merchant ids'),
-  countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
-  channels: allowOrBlock(Type.Enum(channelNames.filter((name) => name !== '')), 'how the card was read'),
-});
+export const LimitsBody = closed(
+  {
+    perAuthorization: Type.Optional(MinorUnits),
+    daily: Type.Optional(Window),
+    weekly: Type.Optional(Window),
+    monthly: Type.Optional(Window),
+    yearly: Type.Optional(Window),
+    lifetime: Type.Optional(Window),
+    mcc: allowOrBlock(Type.String({ pattern: '^[0-9]{4}$' }), 'merchant category codes, four digits'),
+    merchants: allowOrBlock(Type.String({ minLength: 1, maxLength: idLengthMax, pattern: printable }), 'merchant ids'),
+    countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
+    channels: allowOrBlock(Channel, 'how the card was read'),
+  },
+  { title: 'Limits' },
+);
 
-const Used = closed({
-  amount: Count,
-  count: Count,
-  resetsAt: Type.Union([Timestamp, Type.Null()], { description: 'null: never' }),
-});
+const Used = closed(
+  {
+    amount: Count,
+    count: Count,
+    resetsAt: nullable(Timestamp, { description: 'null: never' }),
+  },
+  { title: 'WindowUse' },
+);
 
-export const UsedWindows = closed({ daily: Used, weekly: Used, monthly: Used, yearly: Used, lifetime: Used });
+export const UsedWindows = closed(
+  { daily: Used, weekly: Used, monthly: Used, yearly: Used, lifetime: Used },
+  { title: 'UsedWindows' },
+);
+
+export const Effect = closed(
+  { version: Version, effective: Type.Boolean({ description: 'in force on every engine' }) },
+  { title: 'Effect' },
+);
 
 /**
  * Checks what a schema cannot say. Throws 400 with the field's path.

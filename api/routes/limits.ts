@@ -12,11 +12,13 @@ import type { Services } from '../services.js';
 import type { LimitedTopic } from '../stores/limits.js';
 import { scopeOf } from '../stores/tenancy.js';
 import { awaitEffect, changeRefused } from './change-answers.js';
-import { checkLimits, LimitsBody, UsedWindows } from './limits-schema.js';
+import { checkLimits, Effect, LimitsBody, UsedWindows } from './limits-schema.js';
 
-const ShownLimits = closed({ limits: LimitsBody, used: UsedWindows, version: Version });
-const ReplacedLimits = closed({ limits: LimitsBody, version: Version, effective: Type.Boolean() });
-const Effect = closed({ version: Version, effective: Type.Boolean() });
+const ShownLimits = closed({ limits: LimitsBody, used: UsedWindows, version: Version }, { title: 'ShownLimits' });
+const ReplacedLimits = closed(
+  { limits: LimitsBody, version: Version, effective: Type.Boolean() },
+  { title: 'ReplacedLimits' },
+);
 
 export function limitRoutes(services: Services) {
   return [
@@ -35,6 +37,7 @@ function cardLimitRoutes(services: Services) {
       access: anyCaller,
       target: 'card',
       tag: 'limits',
+      operationId: 'getCardLimits',
       summary: 'Limits of a card, and what was spent in each window',
       cached: false,
       schemas: { params: IdParams, responses: { 200: ShownLimits } },
@@ -57,6 +60,9 @@ function cardLimitRoutes(services: Services) {
       access: moneyCallers,
       target: 'card',
       tag: 'limits',
+      operationId: 'replaceCardLimits',
+      errors: [409],
+      versioned: true,
       summary: 'Replace all limits of a card',
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
@@ -77,6 +83,7 @@ function cardLimitRoutes(services: Services) {
 function entityLimitRoutes(services: Services, topic: LimitedTopic) {
   const { limits: store, accounts, feed } = services;
   const readers = topic === 'user' ? anyCaller : moneyCallers;
+  const name = topic === 'user' ? 'User' : 'Account';
   return [
     route({
       method: 'GET',
@@ -84,6 +91,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       access: readers,
       target: topic,
       tag: 'limits',
+      operationId: `get${name}Limits`,
       summary: `Limits of ${an(topic)}, and what was spent in each window`,
       cached: false,
       schemas: { params: IdParams, responses: { 200: ShownLimits } },
@@ -105,6 +113,9 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       access: moneyCallers,
       target: topic,
       tag: 'limits',
+      operationId: `replace${name}Limits`,
+      errors: [409],
+      versioned: true,
       summary: `Replace all limits of ${an(topic)}`,
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
@@ -123,6 +134,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       access: readers,
       target: topic,
       tag: 'limits',
+      operationId: `get${name}Effect`,
       summary: `Whether the newest version of ${an(topic)} is in force on every engine`,
       cached: false,
       schemas: { params: IdParams, responses: { 200: Effect } },

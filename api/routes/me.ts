@@ -12,6 +12,7 @@ export function meRoutes({ users }: Services) {
       url: '/api/me',
       access: anyCaller,
       tag: 'sign-in',
+      operationId: 'getMe',
       summary: 'The user who asks',
       schemas: { responses: { 200: User } },
       handler: async ({ principal }) => {

@@ -12,7 +12,7 @@ export const memberFields = {
   version: Version,
   createdAt: Timestamp,
 };
-export const Member = closed(memberFields);
+export const Member = closed(memberFields, { title: 'Member' });
 
 export function showMember(companyId: string, row: MemberRow): Static<typeof Member> {
   const { publicId, email, name, role, status, version, createdAt } = row;

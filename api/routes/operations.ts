@@ -3,8 +3,8 @@ import { route } from '../http/route.js';
 import { closed, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 
-const Answer = closed({ status: Type.String() });
-const NotReady = closed({ status: Type.String(), reasons: Type.Array(Type.String()) });
+const Answer = closed({ status: Type.String() }, { title: 'Ready' });
+const NotReady = closed({ status: Type.String(), reasons: Type.Array(Type.String()) }, { title: 'NotReady' });
 
 const common = { method: 'GET', access: 'public', tag: 'operations' } as const;
 
@@ -13,6 +13,7 @@ export function operationsRoutes({ health }: Services) {
     route({
       ...common,
       url: '/livez',
+      operationId: 'livez',
       summary: 'Whether the process runs',
       schemas: { responses: { 200: Answer } },
       handler: async () => ({ status: 'alive' }),
@@ -20,6 +21,7 @@ export function operationsRoutes({ health }: Services) {
     route({
       ...common,
       url: '/readyz',
+      operationId: 'readyz',
       summary: 'Whether requests are served',
       schemas: { responses: { 200: Answer, 503: NotReady } },
       handler: async (_request, reply) => {

@@ -2,16 +2,28 @@
 import { tokenOf } from '../auth/actors.js';
 import { type Operator, operatorRoles } from '../http/principal.js';
 import { route } from '../http/route.js';
-import { closed, Email, Id, NoContent, Type } from '../http/schemas.js';
+import { closed, Email, Id, NoContent, oneOf, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import { deviceOf } from './device.js';
 
-const OperatorBody = closed({
-  id: Id,
-  email: Type.String(),
-  name: Type.String(),
-  role: Type.Enum([...operatorRoles]),
-});
+const OperatorBody = closed(
+  {
+    id: Id,
+    email: Type.String(),
+    name: Type.String(),
+    role: oneOf(operatorRoles, { title: 'OperatorRole' }),
+  },
+  { title: 'Operator' },
+);
+const OperatorCredentials = closed(
+  {
+    email: Email,
+    password: Type.String({ minLength: 1, maxLength: 200 }),
+    totp: Type.Optional(Type.String({ pattern: '^[0-9]{6}$', description: 'the code of this half minute' })),
+  },
+  { title: 'OperatorCredentials' },
+);
+const OperatorSignedIn = closed({ token: Type.String(), operator: OperatorBody }, { title: 'OperatorSignedIn' });
 export const anyOperator = operatorRoles.map((role) => `operator:${role}` as const);
 
 export function operatorRoutes({ operatorSignIn, operators }: Services) {
@@ -21,14 +33,12 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
       url: '/api/operators/login',
       access: 'public',
       tag: 'operators',
+      operationId: 'signInOperator',
+      errors: [401],
       summary: 'Sign in as an operator, with the code of an authenticator',
       schemas: {
-        body: closed({
-          email: Email,
-          password: Type.String({ minLength: 1, maxLength: 200 }),
-          totp: Type.Optional(Type.String({ pattern: '^[0-9]{6}$', description: 'the code of this half minute' })),
-        }),
-        responses: { 200: closed({ token: Type.String(), operator: OperatorBody }) },
+        body: OperatorCredentials,
+        responses: { 200: OperatorSignedIn },
       },
       handler: async (request) => {
         const { email, password, totp = null } = request.body;
@@ -41,6 +51,7 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
       url: '/api/operators/logout',
       access: anyOperator,
       tag: 'operators',
+      operationId: 'signOutOperator',
       summary: 'End the session of this request',
       schemas: { responses: { 204: NoContent } },
       handler: async ({ headers }) => {
@@ -53,6 +64,7 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
       url: '/api/operators/me',
       access: anyOperator,
       tag: 'operators',
+      operationId: 'getOperator',
       summary: 'The operator who asks',
       schemas: { responses: { 200: OperatorBody } },
       handler: async ({ actor }) => showOperator(actor as Operator),

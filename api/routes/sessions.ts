@@ -3,20 +3,34 @@ import { Cursor } from '../http/cursor.js';
 import { anyCaller } from '../http/principal.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { closed, Id, IdParams, NoContent, page, pageQuery, type Static, Timestamp, Type } from '../http/schemas.js';
+import {
+  closed,
+  Id,
+  IdParams,
+  NoContent,
+  nullable,
+  page,
+  pageQuery,
+  type Static,
+  Timestamp,
+  Type,
+} from '../http/schemas.js';
 import type { Services } from '../services.js';
 import type { SessionRow } from '../stores/sessions.js';
 
-const Nullable = Type.Union([Type.String(), Type.Null()]);
-const Session = closed({
-  id: Id,
-  current: Type.Boolean({ description: 'the session of this request' }),
-  device: Nullable,
-  address: Nullable,
-  createdAt: Timestamp,
-  lastSeenAt: Timestamp,
-  expiresAt: Timestamp,
-});
+const Nullable = nullable(Type.String());
+const Session = closed(
+  {
+    id: Id,
+    current: Type.Boolean({ description: 'the session of this request' }),
+    device: Nullable,
+    address: Nullable,
+    createdAt: Timestamp,
+    lastSeenAt: Timestamp,
+    expiresAt: Timestamp,
+  },
+  { title: 'Session' },
+);
 const order = new Cursor('sessions', 'integer');
 
 export function sessionRoutes({ signIn }: Services) {
@@ -26,6 +40,7 @@ export function sessionRoutes({ signIn }: Services) {
       url: '/api/sessions',
       access: anyCaller,
       tag: 'sign-in',
+      operationId: 'listSessions',
       summary: 'The sessions of the user who asks, newest first',
       schemas: { query: pageQuery({}), responses: { 200: page(Session) } },
       cached: false,
@@ -46,6 +61,7 @@ export function sessionRoutes({ signIn }: Services) {
       access: anyCaller,
       target: 'session',
       tag: 'sign-in',
+      operationId: 'endSession',
       summary: 'End a session of the user who asks: its tokens are good no more',
       schemas: { params: IdParams, responses: { 204: NoContent } },
       handler: async ({ principal, params }) => {

@@ -10,6 +10,8 @@ import {
   closed,
   Id,
   Money,
+  nullable,
+  oneOf,
   page,
   pageQuery,
   type Static,
@@ -24,14 +26,15 @@ import {
   transactionStatuses,
 } from '../stores/transactions.js';
 
-const Nullable = Type.Union([Type.String(), Type.Null()]);
+const Nullable = nullable(Type.String());
+const TransactionStatus = oneOf(transactionStatuses, { title: 'TransactionStatus' });
 
 const transactionFields = {
   id: Type.String({ description: "the authorization's id" }),
   cardId: Id,
   accountId: Id,
   type: Type.String(),
-  status: Type.Enum([...transactionStatuses]),
+  status: TransactionStatus,
   currency: Currency,
   amount: Money,
   approvedAmount: Money,
@@ -40,42 +43,56 @@ const transactionFields = {
   refundedAmount: Money,
   reason: Type.String({ description: 'approved, or why it was declined' }),
   detail: Type.Optional(Type.String({ description: 'the limit that refused it, or force_post' })),
-  merchant: closed({ id: Nullable, name: Nullable, mcc: Nullable, country: Nullable }),
+  merchant: closed({ id: Nullable, name: Nullable, mcc: Nullable, country: Nullable }, { title: 'Merchant' }),
   channel: Nullable,
   createdAt: Timestamp,
   updatedAt: Timestamp,
 };
-const Transaction = closed(transactionFields);
-const Event = closed({
-  type: Type.String(),
-  amount: Type.Union([Money, Type.Null()], { description: 'what the message asked for; null: it named no amount' }),
-  approvedAmount: Money,
-  approved: Type.Boolean(),
-  reason: Type.String(),
-  at: Timestamp,
-  requestId: Type.String(),
-});
-const EventTotal = closed({
-  type: Type.String(),
-  count: Count,
-  approvedAmount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'of the approved ones' }),
-});
-const TransactionWithEvents = closed({
-  ...transactionFields,
-  events: Type.Array(Event, { description: `oldest first, from the opening message on, at most ${eventsShown}` }),
-  eventCount: Type.Integer({ minimum: 0, description: 'of the whole transaction' }),
-  eventTotals: Type.Array(EventTotal, { description: 'what the messages of each type come to' }),
-  nextEvents: Type.Union([Type.String(), Type.Null()], {
-    description: 'cursor of the events that follow: GET /api/transactions/:id/events?cursor=…; null: there are none',
-  }),
-});
+const Transaction = closed(transactionFields, { title: 'Transaction' });
+const Event = closed(
+  {
+    type: Type.String(),
+    amount: nullable(Money, { description: 'what the message asked for; null: it named no amount' }),
+    approvedAmount: Money,
+    approved: Type.Boolean(),
+    reason: Type.String(),
+    at: Timestamp,
+    requestId: Type.String(),
+  },
+  { title: 'TransactionEvent' },
+);
+const EventTotal = closed(
+  {
+    type: Type.String(),
+    count: Count,
+    approvedAmount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'of the approved ones' }),
+  },
+  { title: 'EventTotal' },
+);
+const TransactionWithEvents = closed(
+  {
+    ...transactionFields,
+    events: Type.Array(Event, { description: `oldest first, from the opening message on, at most ${eventsShown}` }),
+    eventCount: Type.Integer({ minimum: 0, description: 'of the whole transaction' }),
+    eventTotals: Type.Array(EventTotal, { description: 'what the messages of each type come to' }),
+    nextEvents: nullable(Type.String(), {
+      description: 'cursor of the events that follow: GET /api/transactions/:id/events?cursor=…; null: there are none',
+    }),
+  },
+  { title: 'TransactionWithEvents' },
+);
 
 /** Ids are the processor's: anything visible, up to the engine's bound. */
 const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 
-const Spending = closed({
-  data: Type.Array(closed({ key: Type.String(), amount: Money, count: Count, currency: Currency })),
-});
+const Spending = closed(
+  {
+    data: Type.Array(
+      closed({ key: Type.String(), amount: Money, count: Count, currency: Currency }, { title: 'Spent' }),
+    ),
+  },
+  { title: 'Spending' },
+);
 
 const cursor = new Cursor('transactions', 'timestamp', 'text');
 const eventCursor = new Cursor('events', 'timestamp', 'count');
@@ -93,11 +110,12 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       report: true,
       access: anyCaller,
       tag: 'transactions',
+      operationId: 'listTransactions',
       summary: 'Transactions, newest first',
       schemas: {
         query: pageQuery({
           card: Type.Optional(Id),
-          status: Type.Optional(Type.Enum([...transactionStatuses])),
+          status: Type.Optional(TransactionStatus),
           from: Type.Optional(Timestamp),
           to: Type.Optional(Timestamp),
           min: Type.Optional(Amount),
@@ -118,6 +136,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       access: anyCaller,
       target: 'transaction',
       tag: 'transactions',
+      operationId: 'getTransaction',
       summary: 'A transaction with everything that followed it',
       cached: false,
       schemas: { params: TransactionParams, responses: { 200: TransactionWithEvents } },
@@ -135,6 +154,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       access: anyCaller,
       target: 'transaction',
       tag: 'transactions',
+      operationId: 'listTransactionEvents',
       summary: 'Everything that happened to a transaction, oldest first',
       cached: false,
       schemas: { params: TransactionParams, query: pageQuery({}), responses: { 200: page(Event) } },
@@ -161,12 +181,13 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       report: true,
       access: anyCaller,
       tag: 'transactions',
+      operationId: 'getSpending',
       summary: 'What was spent, by day, card or merchant category',
       schemas: {
         query: closed({
           from: Type.Optional(Timestamp),
           to: Type.Optional(Timestamp),
-          by: Type.Enum(['day', 'card', 'mcc'], { default: 'day' }),
+          by: Type.Enum(['day', 'card', 'mcc'], { type: 'string', default: 'day' }),
         }),
         responses: { 200: Spending },
       },

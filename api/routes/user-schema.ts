@@ -2,14 +2,17 @@
 import { closed, Id, Kind, Role, type Static, Type } from '../http/schemas.js';
 import type { UserRow } from '../stores/users.js';
 
-export const User = closed({
-  id: Id,
-  email: Type.String(),
-  name: Type.String(),
-  kind: Kind,
-  companyId: Type.Optional(Id),
-  role: Type.Optional(Role),
-});
+export const User = closed(
+  {
+    id: Id,
+    email: Type.String(),
+    name: Type.String(),
+    kind: Kind,
+    companyId: Type.Optional(Id),
+    role: Type.Optional(Role),
+  },
+  { title: 'User' },
+);
 
 export function showUser(user: UserRow): Static<typeof User> {
   return {

@@ -10,11 +10,17 @@ import type { CompanyStore, MemberRow } from '../stores/companies.js';
 import { awaitEffect } from './change-answers.js';
 import { Member, memberFields, showMember } from './member-schema.js';
 
-const Change = closedChange({ name: Type.Optional(Name), role: Type.Optional(Role), status: Type.Optional(Status) });
-const ChangedMember = closed({
-  ...memberFields,
-  effective: Type.Boolean({ description: 'in force on every engine' }),
-});
+const Change = closedChange(
+  { name: Type.Optional(Name), role: Type.Optional(Role), status: Type.Optional(Status) },
+  { title: 'MemberChange' },
+);
+const ChangedMember = closed(
+  {
+    ...memberFields,
+    effective: Type.Boolean({ description: 'in force on every engine' }),
+  },
+  { title: 'ChangedMember' },
+);
 const common = { url: '/api/users/:id', access: companyManagers, target: 'user', tag: 'companies' } as const;
 
 export function userRoutes({ companies, access, feed, invalidations }: Services) {
@@ -22,6 +28,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
     route({
       ...common,
       method: 'GET',
+      operationId: 'getMember',
       summary: 'Somebody who works for the company',
       schemas: { params: IdParams, responses: { 200: Member } },
       handler: async ({ principal, params }, reply) => {
@@ -33,6 +40,9 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
     route({
       ...common,
       method: 'PATCH',
+      operationId: 'changeMember',
+      errors: [409],
+      versioned: true,
       summary: 'Change name, role or status; a user who is not active is signed out, and their cards decline',
       schemas: { params: IdParams, body: Change, responses: { 200: ChangedMember, 202: ChangedMember } },
       handler: async (request, reply) => {

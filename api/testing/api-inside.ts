@@ -61,6 +61,11 @@ export interface Reply {
 
 /** Starts the API; all of it ends with the test. */
 export async function startTestApi(t: Test, options: TestApiOptions = {}): Promise<TestApi> {
+  let undocumented: ReadonlySet<string> = new Set();
+  // The first one to be registered is the last one to run: nothing is left running when it throws.
+  t.teardown(() => {
+    if (undocumented.size > 0) throw new Error(`declare in errors of the route: ${[...undocumented].join(', ')}`);
+  });
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
@@ -83,6 +88,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
   });
   const api = await startApi(config, createLog(config.logLevel, 'api'));
   t.teardown(() => api.stop());
+  undocumented = api.services.telemetry.undocumented;
   return {
     api,
     url: api.url,

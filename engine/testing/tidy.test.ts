@@ -100,6 +100,7 @@ function* sourceFiles(folder: string): Generator<SourceFile> {
   }
   for (const entry of entries) {
     const path = posix.join(folder, entry.name);
+    if (entry.name === 'node_modules') continue;
     if (entry.isDirectory()) yield* sourceFiles(path);
     else if (entry.name.endsWith('.ts')) {
       const text = readFileSync(join(root, path), 'utf8');
