@@ -122,7 +122,6 @@ function createServices(config: ApiConfig, log: Log): Services {
     tokens,
     access,
     announce: data.invalidations,
-    personal: data.customers,
     log,
   });
   data.invalidations.onAccess({

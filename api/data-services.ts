@@ -9,22 +9,16 @@ import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
 import type { ChangeFeed } from './feed/change-feed.js';
 import { PersonalHistory } from './feed/personal-history.js';
-import { PersonalRelay } from './feed/personal-relay.js';
 import type { Health } from './health.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { Log } from './log.js';
 import type { Effectiveness } from './routes/change-answers.js';
 import type { AccountStore } from './stores/accounts.js';
-import { Cards, CompanyCards } from './stores/cards.js';
+import { type CardBook, CardStore } from './stores/cards.js';
 import { LimitsStore } from './stores/limits.js';
-import { PersonalCards } from './stores/personal/cards.js';
-import { PersonalCustomers } from './stores/personal/customers.js';
 import { LedgerIdentity } from './stores/personal/history-source.js';
-import { MongoPersonalStore } from './stores/personal/mongo.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
 import { MongoHistory } from './stores/personal/mongo-history.js';
-import { PostgresPersonalStore } from './stores/personal/postgres.js';
-import type { PersonalStore } from './stores/personal/store.js';
 import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
 import type { RedisConnection } from './stores/redis.js';
@@ -36,11 +30,9 @@ const shareRetryMs = 1_000;
 export interface DataServices {
   readonly engine: EngineClient;
   readonly accounts: AccountStore;
-  readonly cards: Cards;
+  readonly cards: CardBook;
   readonly limits: LimitsStore;
   readonly transactions: Transactions;
-  readonly personal: PersonalStore;
-  readonly customers: PersonalCustomers;
   readonly feed: Effectiveness;
   readonly cache: Cache;
   readonly invalidations: Invalidations;
@@ -62,78 +54,56 @@ export interface DataParts {
 export function createDataServices({ config, log, database, redis, telemetry, health, feed }: DataParts): DataServices {
   const engine = new EngineClient(config.engineUrl, config.engineToken);
   const connection = config.mongodb === null ? null : new MongoConnection(config.mongodb, log);
-  const personal = connection === null ? new PostgresPersonalStore(database) : new MongoPersonalStore(connection);
   const cache = new Cache(config.cache);
   const invalidations = new Invalidations(database, cache, log);
   const accounts = new CachedAccounts(database, cache);
-  const customers = new PersonalCustomers(personal, database);
-  const relay = new PersonalRelay(personal, database, log);
-  const cards = new Cards(
-    new CachedCards(new CompanyCards(database), cache, invalidations),
-    new CachedCards(new PersonalCards(personal, customers, relay, accounts, database), cache, invalidations),
-  );
   const ledger = new PostgresTransactions(database);
   const identity = new LedgerIdentity(database);
   const settled = new CachedTransactions(ledger, database, cache);
   const history = connection === null ? null : new MongoHistory(connection, () => identity.read());
   const follower = history === null ? null : new PersonalHistory(history, database, identity, log);
-  watchPersonal(personal, connection, relay, telemetry, health);
+  watchMongo(connection, telemetry, health);
   watchEngine(engine, telemetry, health);
   watchHistory(follower, telemetry);
   watchCache(cache, invalidations, telemetry);
   return {
     engine,
     accounts,
-    cards,
+    cards: new CachedCards(new CardStore(database), cache, invalidations),
     limits: new LimitsStore(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
-    personal,
-    customers,
     feed,
     cache,
     invalidations,
     startData: async () => {
       invalidations.start();
       void shareCache(cache, redis, database, log);
-      await personal.start();
-      relay.start();
+      await connection?.start();
       follower?.start();
       await feed.start();
     },
     stopData: async () => {
       await follower?.stop();
-      await relay.stop();
       await feed.stop();
       await invalidations.stop();
       cache.stop();
-      await personal.close();
+      await connection?.close();
     },
   };
 }
 
-function watchPersonal(
-  personal: PersonalStore,
-  connection: MongoConnection | null,
-  relay: PersonalRelay,
-  telemetry: Telemetry,
-  health: Health,
-): void {
+function watchMongo(connection: MongoConnection | null, telemetry: Telemetry, health: Health): void {
   health.add('mongodb', () => {
-    if (connection === null) return { status: 'disabled', detail: 'MONGODB_URI is not set: personal data in Postgres' };
-    const { isUp, detail } = personal.health();
+    if (connection === null) return { status: 'disabled', detail: 'MONGODB_URI is not set: all data in Postgres' };
+    const { isUp, detail } = connection.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
   const counters: [string, string, () => number][] = [
-    ['personal_cards_published_total', 'Versions of personal cards copied to the engines', () => relay.published],
-    ['personal_cards_repaired_total', 'Of these, after a crash or an outage', () => relay.repaired],
     ['mongodb_operations_total', 'Operations asked of MongoDB', () => connection?.operations ?? 0],
     ['mongodb_slow_operations_total', 'Operations slower than 100 ms', () => connection?.slowOperations ?? 0],
     ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
   ];
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
-  telemetry.gauge('personal_cards_pending', 'Personal cards that wait to be published', [], (gauge) =>
-    gauge.set(relay.pending),
-  );
 }
 
 /** Several databases may share a Redis: the shared level opens once ours has said its name. */

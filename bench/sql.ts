@@ -9,7 +9,7 @@ import postgres from 'postgres';
 import type { Principal } from '../api/http/principal.js';
 import { createLog } from '../api/log.js';
 import { AccountStore } from '../api/stores/accounts.js';
-import { CompanyCards } from '../api/stores/cards.js';
+import { CardStore } from '../api/stores/cards.js';
 import { Database, type Sql } from '../api/stores/postgres.js';
 import { PostgresTransactions } from '../api/stores/postgres-transactions.js';
 import { scopeOf } from '../api/stores/tenancy.js';
@@ -102,7 +102,7 @@ export async function benchSql(isSmoke: boolean, log: (line: string) => void): P
 
 function queriesOf(database: Database, staffCount: number, people: number): Query[] {
   const transactions = new PostgresTransactions(database);
-  const cards = new CompanyCards(database);
+  const cards = new CardStore(database);
   const accounts = new AccountStore(database);
   const company = (number: number, role: 'owner' | 'member' = 'owner', user = number * 10 - 9): Principal => ({
     userId: user,

@@ -15,12 +15,6 @@ export interface SignedIn {
   readonly user: UserRow;
 }
 
-/** Where the profile of a personal customer is kept, apart from the credentials. */
-export interface PersonalProfiles {
-  /** Makes sure that the profile of this user (public id) is there. */
-  ensure(userId: string): Promise<void>;
-}
-
 /** Says to the other processes what ended here. */
 export interface AccessAnnouncer {
   sessionEnded(sessionId: number): Promise<void>;
@@ -35,7 +29,6 @@ export interface SignInParts {
   readonly tokens: Tokens;
   readonly access: Access;
   readonly announce: AccessAnnouncer;
-  readonly personal: PersonalProfiles | null;
   readonly log: Log;
 }
 
@@ -59,7 +52,6 @@ export class SignIn {
       await failures.registrationTaken(device.address);
       throw conflict('email_taken', 'this e-mail address is registered: sign in instead', { field: 'email' });
     }
-    if (user.kind === 'personal') await this.#openProfile(user.publicId);
     return this.#open(user, device);
   }
 
@@ -123,18 +115,6 @@ export class SignIn {
   async #endAccess(sessionId: number): Promise<void> {
     this.#parts.access.endSession(sessionId);
     await this.#parts.announce.sessionEnded(sessionId);
-  }
-
-  /** The customer exists; a profile that cannot be kept now is made up for when they come back. */
-  async #openProfile(userId: string): Promise<void> {
-    try {
-      await this.#parts.personal?.ensure(userId);
-    } catch (error) {
-      this.#parts.log.warn(
-        { user: userId, error: (error as Error).message },
-        'a profile is not in the personal store yet',
-      );
-    }
   }
 
   async #open(user: UserRow, device: Device): Promise<SignedIn> {

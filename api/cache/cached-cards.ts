@@ -3,9 +3,16 @@
  * see a part of it that is not worth keeping, and go to the store.
  */
 import type { Principal } from '../http/principal.js';
-import type { CardChange } from '../stores/card-rules.js';
-import type { AddOutcome, Card, CardBook, NewCard, Published } from '../stores/cards.js';
-import type { CardPage, ChangeOutcome } from '../stores/personal/store.js';
+import type {
+  AddOutcome,
+  Card,
+  CardBook,
+  CardChange,
+  CardPage,
+  ChangeOutcome,
+  NewCard,
+  Published,
+} from '../stores/cards.js';
 import { scopeOf } from '../stores/tenancy.js';
 import type { Cache } from './cache.js';
 import type { Invalidations } from './invalidations.js';
@@ -22,47 +29,40 @@ export class CachedCards implements CardBook {
   }
 
   async list(principal: Principal, page: CardPage): Promise<readonly Card[]> {
-    const group = groupOf(principal);
+    const group = sharedGroupOf(principal);
     // First pages are what apps ask for again and again; deeper ones are read once.
     if (group === null || page.after !== null) return this.#inner.list(principal, page);
     return this.#cache.get('card', group, `page ${page.limit}`, () => this.#inner.list(principal, page));
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
-    const group = groupOf(principal);
+    const group = sharedGroupOf(principal);
     if (group === null) return this.#inner.find(principal, cardId);
     return this.#cache.get('card', group, `card ${cardId}`, () => this.#inner.find(principal, cardId));
   }
 
-  add(principal: Principal, card: NewCard): Promise<AddOutcome> {
-    return this.#change(principal, () => this.#inner.add(principal, card));
-  }
-
-  change(
-    principal: Principal,
-    cardId: string,
-    change: CardChange,
-    version: number | null,
-  ): Promise<ChangeOutcome & { readonly published?: Published }> {
-    const ask = () => this.#inner.change(principal, cardId, change, version);
-    // Whoever asks whether a change is in force changes nothing.
-    return Object.keys(change).length === 0 ? ask() : this.#change(principal, ask);
-  }
-
-  numberOf(principal: Principal, cardId: string): Promise<number | null> {
-    return this.#inner.numberOf(principal, cardId);
-  }
-
-  async #change<T>(principal: Principal, work: () => Promise<T>): Promise<T> {
-    const group = `cards:${scopeOf(principal).ownerKey}`;
-    const outcome = await this.#cache.change(group, work);
-    // Triggers tell of changes in Postgres; of new cards, and of those in MongoDB, this does.
+  async add(principal: Principal, card: NewCard): Promise<AddOutcome> {
+    const group = groupOf(principal);
+    const outcome = await this.#cache.change(group, () => this.#inner.add(principal, card));
+    // The feed tells the other processes of changes; of a new card, which is not in the feed, this does.
     await this.#invalidations.send(group);
     return outcome;
   }
+
+  change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
+    return this.#cache.change(groupOf(principal), () => this.#inner.change(principal, cardId, change, version));
+  }
+
+  published(principal: Principal, cardId: string): Promise<Published | null> {
+    return this.#inner.published(principal, cardId);
+  }
 }
 
-function groupOf(principal: Principal): string | null {
-  const { ownerKey, onlyUser } = scopeOf(principal);
-  return onlyUser === null ? `cards:${ownerKey}` : null;
+function groupOf(principal: Principal): string {
+  return `cards:${scopeOf(principal).ownerKey}`;
+}
+
+/** Null for those who see only a part of the owner's cards. */
+function sharedGroupOf(principal: Principal): string | null {
+  return scopeOf(principal).onlyUser === null ? groupOf(principal) : null;
 }

@@ -8,7 +8,7 @@ import type { Change, RelayOutbox } from './outbox.js';
 
 /** While somebody waits the rows are read this often: engines die, and reports get lost. */
 const lookMs = 100;
-/** A change that is not in its row yet (a personal card's, on its way) is looked for this often. */
+/** A change that is not in its row yet is looked for this often. */
 const absentLookMs = 20;
 /** Entries that a look brings along for the relay: more are read by it in pages. */
 const carryMax = 500;

@@ -11,7 +11,7 @@ import type { Document, MongoConnection } from '../stores/personal/mongo-connect
 import { MongoHistory } from '../stores/personal/mongo-history.js';
 import { PostgresTransactions } from '../stores/postgres-transactions.js';
 import type { TransactionStore } from '../stores/transactions.js';
-import { createStoreBench, openStore, quietLog, type StoreBench } from '../testing/personal-stores.js';
+import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
 import { type SettledChain, settleChains, settleClearing } from '../testing/settled-ledger.js';
 import { PersonalHistory, thinned } from './personal-history.js';
 
@@ -86,12 +86,12 @@ interface Scene {
 }
 
 async function sceneOf(t: Test): Promise<Scene> {
-  const bench = await createStoreBench('mongodb');
+  const bench = await createStoreBench();
   t.teardown(() => bench.close());
   const sql = postgres(bench.databaseUrl, { max: 1, onnotice: () => undefined });
   t.teardown(() => sql.end());
   await createTestAccounts(sql, 2, 0);
-  const connection = bench.connection!;
+  const connection = bench.connection;
   const identity = new LedgerIdentity(bench.database);
   const history = new MongoHistory(connection, () => identity.read());
   const catchUp = async () => {
@@ -219,10 +219,8 @@ t.test('an empty MongoDB, and one without its positions, are filled from the beg
 
 t.test('two ledgers beside one MongoDB neither see nor remove each other’s history', async (t) => {
   const scene = await sceneOf(t);
-  const other = await createStoreBench('postgres');
+  const other = await createStoreBench(scene.bench);
   t.teardown(() => other.close());
-  const open = await openStore('mongodb', other.databaseUrl, scene.bench.mongoUri);
-  t.teardown(() => open.close());
   const sql = postgres(other.databaseUrl, { max: 1 });
   t.teardown(() => sql.end());
   await createTestAccounts(sql, 2, 0);
@@ -230,12 +228,12 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
   await settleChains(scene.sql, chainsOf('one', 20));
   await settleChains(sql, chainsOf('two', 30));
   await scene.catchUp();
-  const identity = new LedgerIdentity(open.database);
-  const history = new MongoHistory(open.connection!, () => identity.read());
-  const follower = new PersonalHistory(history, open.database, identity, quietLog);
+  const identity = new LedgerIdentity(other.database);
+  const history = new MongoHistory(other.connection, () => identity.read());
+  const follower = new PersonalHistory(history, other.database, identity, quietLog);
   await follower.catchUp();
   await follower.stop();
-  t.same(await everything(history), await everything(new PostgresTransactions(open.database)));
+  t.same(await everything(history), await everything(new PostgresTransactions(other.database)));
   await scene.catchUp();
   await sameAsLedger(t, scene, 20);
 });

@@ -6,7 +6,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
 import { maskCardData } from '../../engine/wire/redact.js';
-import { DatabaseUnavailable } from '../stores/database-errors.js';
+import { Contended, DatabaseUnavailable } from '../stores/database-errors.js';
 
 export const problemContentType = 'application/problem+json; charset=utf-8';
 
@@ -101,6 +101,10 @@ const frameworkProblems: Readonly<Record<string, Problem>> = {
 function problemOf(error: unknown): Problem | null {
   if (error instanceof Problem) return error;
   if (error instanceof DatabaseUnavailable) return unavailable('the database does not answer; try again', 1);
+  if (error instanceof Contended) {
+    const headers = { 'retry-after': '1' };
+    return new Problem(429, 'too_many_changes', 'others are changing the same thing; try again', { headers });
+  }
   if (isOutOfDescriptors(error)) return unavailable('too much at once; try again', 1, 'overloaded');
   const { code, statusCode } = error as Partial<FastifyError>;
   // Postgres takes no NUL in a text, so no object and no name has one.

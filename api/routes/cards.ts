@@ -74,9 +74,7 @@ export function cardRoutes({ cards, feed }: Services) {
       schemas: { query: pageQuery({}), responses: { 200: page(Card) } },
       handler: async ({ principal, query }) => {
         const { limit } = query;
-        const rows = await cards
-          .of(principal)
-          .list(principal, { after: cursor.decode(query.cursor), limit: limit + 1 });
+        const rows = await cards.list(principal, { after: cursor.decode(query.cursor), limit: limit + 1 });
         return cursor.page(rows, limit, (row) => [row.createdAt, row.cardId], showCard);
       },
     }),
@@ -94,7 +92,7 @@ export function cardRoutes({ cards, feed }: Services) {
       },
       handler: async (request, reply) => {
         const { principal, body } = request;
-        const outcome = await cards.of(principal).add(principal, {
+        const outcome = await cards.add(principal, {
           cardId: idOf('card', operationOf(request)),
           token: newCardToken(),
           accountId: body.accountId,
@@ -118,7 +116,7 @@ export function cardRoutes({ cards, feed }: Services) {
       summary: 'One card',
       schemas: { params: IdParams, responses: { 200: Card } },
       handler: async ({ principal, params }, reply) => {
-        const card = await cards.of(principal).find(principal, params.id);
+        const card = await cards.find(principal, params.id);
         if (card === null) throw notFound();
         sendVersion(reply, card.version);
         return showCard(card);
@@ -135,13 +133,11 @@ export function cardRoutes({ cards, feed }: Services) {
       cached: false,
       schemas: { params: IdParams, responses: { 200: Effect } },
       handler: async ({ principal, params }, reply) => {
-        // Changing nothing publishes what may still wait.
-        const outcome = await cards.of(principal).change(principal, params.id, {}, null);
-        if (outcome.outcome === 'absent' || outcome.outcome === 'stale') throw notFound();
-        const { card, published = null } = outcome;
-        const effective = await awaitEffect(feed, reply, 'card', params.id, published, card.version);
+        const published = await cards.published(principal, params.id);
+        if (published === null) throw notFound();
+        const effective = await awaitEffect(feed, reply, 'card', params.id, published);
         reply.code(200);
-        return { version: card.version, effective };
+        return { version: published.version, effective };
       },
     }),
     route({
@@ -163,10 +159,10 @@ export function cardRoutes({ cards, feed }: Services) {
         const { principal, params, body } = request;
         if (principal.role === 'member') checkMember(body);
         if (body.name !== undefined) checkName('name', body.name);
-        const outcome = await cards.of(principal).change(principal, params.id, body, versionExpected(request));
+        const outcome = await cards.change(principal, params.id, body, versionExpected(request));
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
-        const { card, published = null } = outcome;
-        const effective = await awaitEffect(feed, reply, 'card', params.id, published, card.version);
+        const { card, published } = outcome;
+        const effective = await awaitEffect(feed, reply, 'card', params.id, published);
         return { ...showCard(card), effective };
       },
     }),

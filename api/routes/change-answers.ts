@@ -29,12 +29,9 @@ export async function awaitEffect(
   reply: FastifyReply,
   topic: FeedTopic['topic'],
   publicId: string,
-  published: Published,
-  version: number,
+  { number, version }: Published,
 ): Promise<boolean> {
-  const effective =
-    published !== null &&
-    (await feed.effective({ topic, key: String(published.number), version: published.version }, effectiveWaitMs));
+  const effective = await feed.effective({ topic, key: String(number), version }, effectiveWaitMs);
   sendVersion(reply, version);
   if (!effective) reply.code(202).header('location', `/api/${topic}s/${publicId}/effective`);
   return effective;

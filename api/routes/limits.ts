@@ -42,15 +42,15 @@ function cardLimitRoutes(services: Services) {
       cached: false,
       schemas: { params: IdParams, responses: { 200: ShownLimits } },
       handler: async ({ principal, params }, reply) => {
-        const book = cards.of(principal);
-        const card = await book.find(principal, params.id);
+        const card = await cards.find(principal, params.id);
         if (card === null) throw notFound();
-        const [number, account] = await Promise.all([
-          book.numberOf(principal, params.id),
+        const [published, account] = await Promise.all([
+          cards.published(principal, params.id),
           accounts.find(scopeOf(principal), card.accountId),
         ]);
+        if (published === null) throw notFound();
         sendVersion(reply, card.version);
-        const used = await usedWindows(services, 'card', number, account?.timeZone ?? 'UTC');
+        const used = await usedWindows(services, 'card', published.number, account?.timeZone ?? 'UTC');
         return { limits: asBody(card.limits), used, version: card.version };
       },
     }),
@@ -69,10 +69,10 @@ function cardLimitRoutes(services: Services) {
         const { principal, params } = request;
         const limits = checkLimits(request.body as Limits);
         const version = versionExpected(request);
-        const outcome = await cards.of(principal).change(principal, params.id, { limits }, version);
+        const outcome = await cards.change(principal, params.id, { limits }, version);
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
-        const { card, published = null } = outcome;
-        const effective = await awaitEffect(feed, reply, 'card', params.id, published, card.version);
+        const { card, published } = outcome;
+        const effective = await awaitEffect(feed, reply, 'card', params.id, published);
         return { limits: asBody(card.limits), version: card.version, effective };
       },
     }),
@@ -124,7 +124,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
         if (topic === 'user') await checkRank(services, principal, params.id);
         const outcome = await store.replace(principal, topic, params.id, limits, versionExpected(request));
         if (outcome.outcome !== 'changed') throw changeRefused(outcome);
-        const effective = await awaitEffect(feed, reply, topic, params.id, outcome, outcome.version);
+        const effective = await awaitEffect(feed, reply, topic, params.id, outcome);
         return { limits: asBody(limits), version: outcome.version, effective };
       },
     }),
@@ -141,7 +141,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       handler: async ({ principal, params }, reply) => {
         const found = await store.find(principal, topic, params.id);
         if (found === null) throw notFound();
-        const effective = await awaitEffect(feed, reply, topic, params.id, found, found.version);
+        const effective = await awaitEffect(feed, reply, topic, params.id, found);
         reply.code(200);
         return { version: found.version, effective };
       },
@@ -160,14 +160,14 @@ async function checkRank({ limits }: Services, principal: Principal, userId: str
   if (target?.role === 'owner') throw forbidden('only an owner may change what belongs to an owner');
 }
 
-/** The engine's live windows. `number` null: not published yet, so nothing was spent. */
+/** The engine's live windows. */
 async function usedWindows(
   { engine }: Services,
   level: WindowLevel,
-  number: number | null,
+  number: number,
   timeZone: string,
 ): Promise<Static<typeof UsedWindows>> {
-  const use = number === null ? null : await engine.windowUse(level, number);
+  const use = await engine.windowUse(level, number);
   const zone = zoneNamed(timeZone);
   return showUse(use ?? nothingUsed(zone.dayOf(Date.now())), (day) => new Date(zone.startOf(day)).toISOString());
 }

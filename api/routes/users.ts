@@ -62,7 +62,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
         access.forget(member.id);
         await invalidations.userChanged(member.id);
         const published = { number: member.id, version: member.version };
-        const effective = await awaitEffect(feed, reply, 'user', params.id, published, member.version);
+        const effective = await awaitEffect(feed, reply, 'user', params.id, published);
         return { ...showMember(principal.companyPublicId!, member), effective };
       },
     }),

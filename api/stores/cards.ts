@@ -1,21 +1,38 @@
 /**
- * Cards, the same to routes whoever owns them: company cards live in Postgres (here), personal ones in the personal store
- * (personal/cards.ts).
+ * Cards of people and companies. Postgres alone has them: what an engine obeys (status, limits, expiry, owner, version) is
+ * written in one statement with the entry of the outbox, which triggers write.
  */
 import type { Limits } from '../../engine/core/rules.js';
 import type { Principal } from '../http/principal.js';
-import { type CardChange, judgeChange } from './card-rules.js';
-import {
-  type CardPage,
-  type ChangeOutcome,
-  changeAttemptsMax,
-  type PersonalCard,
-  StoreContended,
-} from './personal/store.js';
+import { Contended, isLockFailure } from './database-errors.js';
+import { KeyedQueue } from './keyed-queue.js';
 import type { Database, Sql } from './postgres.js';
 import { type Scope, scopeOf } from './tenancy.js';
 
-export type Card = PersonalCard;
+export type CardStatus = 'active' | 'frozen' | 'closed';
+
+export interface Card {
+  /** Public ids. */
+  readonly cardId: string;
+  readonly userId: string;
+  readonly accountId: string;
+  /** What the authorization port takes as `card`. */
+  readonly token: string;
+  readonly name: string;
+  readonly status: CardStatus;
+  /** Last day of validity, YYYY-MM-DD. */
+  readonly expires: string;
+  readonly limits: Limits;
+  /** Rises by one with every change. */
+  readonly version: number;
+  readonly createdAt: string;
+}
+
+/** Newest first; `after` is the sort key of the last card of the page before. */
+export interface CardPage {
+  readonly after: readonly [createdAt: string, cardId: string] | null;
+  readonly limit: number;
+}
 
 export interface NewCard {
   readonly cardId: string;
@@ -35,8 +52,27 @@ export type AddOutcome =
   /** Closed accounts get no cards. */
   | { readonly outcome: 'account_closed' };
 
-/** Where a card stands in the feed to the engines. Null: not yet in the rows that the feed is made of. */
-export type Published = { readonly number: number; readonly version: number } | null;
+/** Limits are replaced as a whole; `{}` limits nothing. */
+export interface CardChange {
+  readonly status?: CardStatus;
+  readonly name?: string;
+  readonly limits?: Limits;
+}
+
+/** The row that the engines read, and its version: what a change waits for. */
+export interface Published {
+  readonly number: number;
+  readonly version: number;
+}
+
+export type ChangeOutcome =
+  | { readonly outcome: 'changed'; readonly card: Card; readonly published: Published }
+  | { readonly outcome: 'unchanged'; readonly card: Card; readonly published: Published }
+  /** Closed is for ever. */
+  | { readonly outcome: 'closed' }
+  /** Somebody else changed it since the version that the caller knows. */
+  | { readonly outcome: 'stale'; readonly version: number }
+  | { readonly outcome: 'absent' };
 
 export interface CardBook {
   /** Newest first. */
@@ -45,35 +81,27 @@ export interface CardBook {
   find(principal: Principal, cardId: string): Promise<Card | null>;
   /** Adds the card unless there is one of that id; then answers with that. */
   add(principal: Principal, card: NewCard): Promise<AddOutcome>;
-  change(
-    principal: Principal,
-    cardId: string,
-    change: CardChange,
-    version: number | null,
-  ): Promise<ChangeOutcome & { readonly published?: Published }>;
-  /** Number of the row that the engine reads; null when there is none (yet). */
-  numberOf(principal: Principal, cardId: string): Promise<number | null>;
+  /**
+   * @param version that the caller knows; null: whichever it is
+   * @throws Contended when others change the card for too long
+   */
+  change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome>;
+  /** The row's number and newest version; null also when it is somebody else's. */
+  published(principal: Principal, cardId: string): Promise<Published | null>;
 }
 
-/** The book that a caller's cards are in. */
-export class Cards {
-  readonly #company: CardBook;
-  readonly #personal: CardBook;
+type CardRow = Omit<Card, 'limits'> & { readonly limits: Limits | null };
+type ChangedRow = CardRow & {
+  readonly number: number;
+  readonly outcome: 'changed' | 'unchanged' | 'closed' | 'stale';
+};
 
-  constructor(company: CardBook, personal: CardBook) {
-    this.#company = company;
-    this.#personal = personal;
-  }
+/** A deadlock is a matter of chance: the second try meets none. */
+const attemptsMax = 2;
 
-  of({ kind }: Principal): CardBook {
-    return kind === 'personal' ? this.#personal : this.#company;
-  }
-}
-
-type CardRow = Omit<Card, 'limits'> & { readonly number: number; readonly limits: Limits | null };
-
-export class CompanyCards implements CardBook {
+export class CardStore implements CardBook {
   readonly #database: Database;
+  readonly #changes = new KeyedQueue();
 
   constructor(database: Database) {
     this.#database = database;
@@ -103,19 +131,25 @@ export class CompanyCards implements CardBook {
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
-    const row = await this.#row(scopeOf(principal), cardId);
-    return row === null ? null : cardOf(row);
+    const [row] = await this.#database.run(
+      'cards.find',
+      (sql) => sql<CardRow[]>`
+        select ${columns(sql)} from cards c ${joins(sql)} where ${owned(sql, scopeOf(principal), cardId)}`,
+    );
+    return row === undefined ? null : cardOf(row);
   }
 
   async add(principal: Principal, card: NewCard): Promise<AddOutcome> {
     const { ownerKey } = scopeOf(principal);
+    const { userId, companyId } = principal;
     const [row] = await this.#database.run(
       'cards.add',
       (sql) => sql<{ account: string | null; holder: number | null }[]>`
         with account as (
           select id, status from accounts where public_id = ${card.accountId} and owner_key = ${ownerKey}
         ), holder as (
-          select id from users where public_id = ${card.holderId} and company_id = ${principal.companyId} and status <> 'closed'
+          select id from users where public_id = ${card.holderId} and status <> 'closed'
+            and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
         ), added as (
           insert into cards (public_id, token, account_id, user_id, name, expires)
           select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.expires}::date
@@ -135,85 +169,94 @@ export class CompanyCards implements CardBook {
     return { outcome: 'account_closed' };
   }
 
+  /** A freeze goes before other changes of the card that wait. */
   async change(
     principal: Principal,
     cardId: string,
     change: CardChange,
     version: number | null,
-  ): Promise<ChangeOutcome & { readonly published?: Published }> {
-    const scope = scopeOf(principal);
-    for (let attempt = 0; attempt < changeAttemptsMax; attempt++) {
-      const row = await this.#row(scope, cardId);
-      if (row === null) return { outcome: 'absent' };
-      if (version !== null && row.version !== version) return { outcome: 'stale', version: row.version };
-      const card = cardOf(row);
-      const verdict = judgeChange(card, change);
-      const { number } = row;
-      if (verdict === 'closed') return { outcome: 'closed', card };
-      if (verdict === 'unchanged') return { outcome: 'unchanged', card, published: { number, version: card.version } };
-      const changed: Card = { ...card, ...change, version: card.version + 1 };
-      if (await this.#write(scope, number, card.version, changed, change.limits !== undefined)) {
-        return { outcome: 'changed', card: changed, published: { number, version: changed.version } };
+  ): Promise<ChangeOutcome> {
+    const isUrgent = change.status === 'frozen' || change.status === 'closed';
+    return this.#changes.run(cardId, isUrgent, async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#change(scopeOf(principal), cardId, change, version);
+        } catch (error) {
+          if (!isLockFailure(error)) throw error;
+          if (attempt === attemptsMax) throw new Contended(`card ${cardId} is being changed by others`);
+        }
       }
-    }
-    throw new StoreContended(cardId);
+    });
   }
 
-  async numberOf(principal: Principal, cardId: string): Promise<number | null> {
-    return cardNumber(this.#database, scopeOf(principal), cardId);
-  }
-
-  async #row({ ownerKey, onlyUser }: Scope, cardId: string): Promise<CardRow | null> {
+  async published(principal: Principal, cardId: string): Promise<Published | null> {
     const [row] = await this.#database.run(
-      'cards.find',
-      (sql) => sql<CardRow[]>`
-        select ${columns(sql)} from cards c ${joins(sql)}
-        where c.public_id = ${cardId} and a.owner_key = ${ownerKey}
-          ${onlyUser === null ? sql`` : sql`and c.user_id = ${onlyUser}`}`,
+      'cards.published',
+      (sql) => sql<Published[]>`
+        select c.id as number, c.version from cards c join accounts a on a.id = c.account_id
+        where ${owned(sql, scopeOf(principal), cardId)}`,
     );
     return row ?? null;
   }
 
-  /** One statement: card, limits and, by the trigger, the entry that tells the engines. */
-  async #write(scope: Scope, number: number, from: number, card: Card, withLimits: boolean): Promise<boolean> {
-    const written = await this.#database.run(
+  /**
+   * One statement: it locks the card, judges the change by what it then finds, and writes card, limits and, by the trigger,
+   * the entry that tells the engines. A closed card takes no change but the one that closes it again.
+   */
+  async #change(scope: Scope, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
+    const { status = null, name = null, limits = null } = change;
+    const [row] = await this.#database.run(
       'cards.change',
-      (sql) => sql`
-        with written as (
-          update cards c set status = ${card.status}, name = ${card.name}, version = ${card.version}
-          from accounts a
-          where c.id = ${number} and c.version = ${from} and a.id = c.account_id and a.owner_key = ${scope.ownerKey}
-            ${scope.onlyUser === null ? sql`` : sql`and c.user_id = ${scope.onlyUser}`}
-          returning c.id
+      (sql) => sql<ChangedRow[]>`
+        with owned as materialized (
+          select c.id, a.public_id as "accountId", u.public_id as "userId"
+          from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
+          where ${owned(sql, scope, cardId)}
+        ), locked as materialized (
+          select o.*, (l.card).token, (l.card).expires, (l.card).created_at, (l.card).version,
+            (l.card).status as old_status, (l.card).name as old_name, coalesce(l.limits, '{}') as old_limits
+          from owned o cross join lateral lock_card(o.id) l
+        ), wanted as (
+          select locked.*, coalesce(${status}::text, old_status) as status, coalesce(${name}::text, old_name) as name,
+            coalesce(${limits === null ? null : sql.json(limits as never)}::jsonb, old_limits) as limits
+          from locked
+        ), judged as materialized (
+          select wanted.*, case
+            when ${version}::integer <> version then 'stale'
+            when (status, name, limits) = (old_status, old_name, old_limits) then 'unchanged'
+            when old_status = 'closed' then 'closed'
+            else 'changed'
+          end as outcome
+          from wanted
+        ), written as (
+          update cards c set status = j.status, name = j.name, version = j.version + 1
+          from judged j where c.id = j.id and j.outcome = 'changed'
+          returning c.id, c.version
         ), limited as (
           insert into limits as l (level, entity_id, limits)
-          select 0, id, ${sql.json(card.limits as never)} from written where ${withLimits}::boolean
+          select 0, j.id, j.limits from judged j join written w on w.id = j.id where j.limits <> j.old_limits
           on conflict (level, entity_id) do update set limits = excluded.limits, version = l.version + 1
         )
-        select id from written`,
+        select j.outcome, j.id as number, ${cardId} as "cardId", j."userId", j."accountId", j.token, j.name, j.status,
+          j.expires, j.limits, coalesce(w.version, j.version) as version, j.created_at as "createdAt"
+        from judged j left join written w on w.id = j.id`,
     );
-    return written.length === 1;
+    if (row === undefined) return { outcome: 'absent' };
+    const { outcome, number, ...rest } = row;
+    if (outcome === 'stale') return { outcome, version: rest.version };
+    if (outcome === 'closed') return { outcome };
+    return { outcome, card: cardOf(rest), published: { number, version: rest.version } };
   }
 }
 
-/** Number of a card's row within what a caller may see. */
-export async function cardNumber(
-  database: Database,
-  { ownerKey, onlyUser }: Scope,
-  cardId: string,
-): Promise<number | null> {
-  const [row] = await database.run(
-    'cards.number',
-    (sql) => sql<{ id: number }[]>`
-      select c.id from cards c join accounts a on a.id = c.account_id
-      where c.public_id = ${cardId} and a.owner_key = ${ownerKey}
-        ${onlyUser === null ? sql`` : sql`and c.user_id = ${onlyUser}`}`,
-  );
-  return row?.id ?? null;
+/** The condition on `cards c` and `accounts a` that it is this card and the caller may see it. */
+function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
+  return sql`c.public_id = ${cardId} and a.owner_key = ${ownerKey}
+    ${onlyUser === null ? sql`` : sql`and c.user_id = ${onlyUser}`}`;
 }
 
 function columns(sql: Sql) {
-  return sql`c.id as number, c.public_id as "cardId", u.public_id as "userId", a.public_id as "accountId", c.token,
+  return sql`c.public_id as "cardId", u.public_id as "userId", a.public_id as "accountId", c.token,
     c.name, c.status, c.expires, l.limits, c.version, c.created_at as "createdAt"`;
 }
 
@@ -222,6 +265,6 @@ function joins(sql: Sql) {
     left join limits l on l.level = 0 and l.entity_id = c.id`;
 }
 
-function cardOf({ number: _, limits, ...rest }: CardRow): Card {
+function cardOf({ limits, ...rest }: CardRow): Card {
   return { ...rest, limits: limits ?? {} };
 }

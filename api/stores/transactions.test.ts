@@ -83,7 +83,7 @@ function obvious(owner: number, { card, status, from, to, min, max }: Transactio
 t.setTimeout(120_000);
 
 t.test('both stores', async (t) => {
-  const bench = await createStoreBench('mongodb');
+  const bench = await createStoreBench();
   t.teardown(() => bench.close());
   const sql = postgres(bench.databaseUrl, { max: 1 });
   t.teardown(() => sql.end());
@@ -91,7 +91,7 @@ t.test('both stores', async (t) => {
   await sql`update accounts set time_zone = 'Pacific/Auckland' where id = 3`;
   await settleChains(sql, chains.slice(0, 50));
   const identity = new LedgerIdentity(bench.database);
-  const history = new MongoHistory(bench.connection!, () => identity.read());
+  const history = new MongoHistory(bench.connection, () => identity.read());
   const follower = new PersonalHistory(history, bench.database, identity, quietLog);
   t.equal(await follower.catchUp(), true);
   t.equal(follower.lag, 0);
@@ -239,14 +239,14 @@ t.test('both stores', async (t) => {
     const crashed = new PersonalHistory(history, bench.database, identity, quietLog);
     t.equal(await crashed.catchUp(), false, 'the lease is taken');
     await follower.stop();
-    const raw = bench.connection!.collection('followerPositions');
+    const raw = bench.connection.collection('followerPositions');
     await raw.updateOne({}, { $set: { partitions: { 0: { sequence: 3, checkpoints: [] } } } });
     t.equal(await crashed.catchUp(), true);
     t.same(await walk(history, personal(1), {}, 200), before);
     t.same(await history.find(personal(1), before[0]!), one);
     // A slower process that read the chain earlier.
-    const stored = await bench
-      .connection!.collection('personalTransactions')
+    const stored = await bench.connection
+      .collection('personalTransactions')
       .findOne({ userId: 'usr_1', status: 'completed' });
     const { _id, ...rest } = stored!;
     await history.update([{ ...rest, _id: String(_id), status: 'pending', eventCount: 1 } as never]);

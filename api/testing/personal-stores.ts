@@ -1,29 +1,17 @@
-/** Both personal stores on real servers, for suites that hold them to one contract. */
+/** A MongoDB-protocol server beside a migrated database, for suites of what is copied from one to the other. */
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import type { MongodbConfig, PostgresConfig } from '../config.js';
 import { createLog } from '../log.js';
-import { MongoPersonalStore } from '../stores/personal/mongo.js';
 import { MongoConnection } from '../stores/personal/mongo-connection.js';
-import { PostgresPersonalStore } from '../stores/personal/postgres.js';
-import type { PersonalStore } from '../stores/personal/store.js';
 import { Database } from '../stores/postgres.js';
 
-export const storeKinds = ['postgres', 'mongodb'] as const;
-export type StoreKind = (typeof storeKinds)[number];
-
-export interface OpenStore {
-  readonly store: PersonalStore;
+export interface StoreBench {
   readonly database: Database;
-  /** Only with MongoDB. */
-  readonly connection: MongoConnection | null;
-  close(): Promise<void>;
-}
-
-export interface StoreBench extends OpenStore {
   readonly databaseUrl: string;
-  /** Empty without MongoDB. */
   readonly mongoUri: string;
+  readonly connection: MongoConnection;
+  close(): Promise<void>;
 }
 
 export const quietLog = createLog('silent', 'test');
@@ -36,36 +24,23 @@ export function testMongodbConfig(uri: string): MongodbConfig {
   return { uri, poolMax: 10, poolMin: 0, idleMs: 30_000, serverSelectionMs: 5_000, socketMs: 45_000 };
 }
 
-/** The store of that kind on servers that are there. */
-export async function openStore(kind: StoreKind, databaseUrl: string, mongoUri: string): Promise<OpenStore> {
-  const database = new Database(testPostgresConfig(databaseUrl), quietLog);
-  await database.start();
-  const connection = kind === 'mongodb' ? new MongoConnection(testMongodbConfig(mongoUri), quietLog) : null;
-  const store = connection === null ? new PostgresPersonalStore(database) : new MongoPersonalStore(connection);
-  await store.start();
-  return {
-    store,
-    database,
-    connection,
-    close: async () => {
-      await store.close();
-      await database.close();
-    },
-  };
-}
-
-/** An empty store of that kind beside a migrated database. */
-export async function createStoreBench(kind: StoreKind): Promise<StoreBench> {
+/** @param beside MongoDB of another bench; default: an empty one */
+export async function createStoreBench(beside?: StoreBench): Promise<StoreBench> {
   const testDatabase = await createTestDatabase();
-  const testMongo = kind === 'mongodb' ? await createTestMongo() : null;
-  const mongoUri = testMongo?.uri ?? '';
-  const open = await openStore(kind, testDatabase.url, mongoUri);
+  const testMongo = beside === undefined ? await createTestMongo() : null;
+  const mongoUri = testMongo?.uri ?? beside!.mongoUri;
+  const database = new Database(testPostgresConfig(testDatabase.url), quietLog);
+  await database.start();
+  const connection = new MongoConnection(testMongodbConfig(mongoUri), quietLog);
+  await connection.start();
   return {
-    ...open,
+    database,
     databaseUrl: testDatabase.url,
     mongoUri,
+    connection,
     close: async () => {
-      await open.close();
+      await connection.close();
+      await database.close();
       await testMongo?.close();
       await testDatabase.close();
     },

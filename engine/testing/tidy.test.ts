@@ -57,8 +57,6 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'api/http/response-cache.ts',
     'api/http/tenant-generations.ts',
     'api/auth/tokens.ts',
-    'api/stores/personal/customers.ts',
-    'api/stores/personal/cards.ts',
     'api/cache/local-cache.ts',
   ],
   mongodb: ['api/stores/personal/mongo-connection.ts'],

@@ -4,9 +4,9 @@ import t from 'tap';
 import { createStoreBench } from '../../testing/personal-stores.js';
 
 t.test('background operations wait for those of requests, and for each other', async (t) => {
-  const bench = await createStoreBench('mongodb');
+  const bench = await createStoreBench();
   t.teardown(() => bench.close());
-  const connection = bench.connection!;
+  const connection = bench.connection;
   const order: string[] = [];
   let answer: () => void = () => undefined;
   const request = connection.run('request', async () => {
@@ -31,11 +31,11 @@ t.test('background operations wait for those of requests, and for each other', a
 });
 
 t.test('a request that hangs does not hold background operations up for ever', async (t) => {
-  const bench = await createStoreBench('mongodb');
+  const bench = await createStoreBench();
   t.teardown(() => bench.close());
   let answer: () => void = () => undefined;
-  const request = bench.connection!.run('request', () => new Promise<void>((resolve) => (answer = resolve)));
-  const { value, tookMs } = await bench.connection!.runBehind('behind', async () => 'done');
+  const request = bench.connection.run('request', () => new Promise<void>((resolve) => (answer = resolve)));
+  const { value, tookMs } = await bench.connection.runBehind('behind', async () => 'done');
   t.equal(value, 'done');
   t.ok(tookMs < 100, 'the wait is no part of what it took');
   answer();
@@ -43,13 +43,13 @@ t.test('a request that hangs does not hold background operations up for ever', a
 });
 
 t.test('one that is refused leaves the next ones as they were', async (t) => {
-  const bench = await createStoreBench('mongodb');
+  const bench = await createStoreBench();
   t.teardown(() => bench.close());
   await t.rejects(
-    bench.connection!.runBehind('refused', async () => {
+    bench.connection.runBehind('refused', async () => {
       throw new Error('refused');
     }),
     /refused/,
   );
-  t.equal((await bench.connection!.runBehind('next', async () => 1)).value, 1);
+  t.equal((await bench.connection.runBehind('next', async () => 1)).value, 1);
 });

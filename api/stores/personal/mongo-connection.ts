@@ -18,7 +18,7 @@ import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sq
 import type { MongodbConfig } from '../../config.js';
 import type { Log } from '../../log.js';
 import { DatabaseUnavailable } from '../database-errors.js';
-import type { StoreHealth } from './store.js';
+import type { DatabaseHealth } from '../postgres.js';
 
 export type { AnyBulkWriteOperation, Collection, Document };
 
@@ -120,7 +120,7 @@ export class MongoConnection {
     await this.#client.close(true);
   }
 
-  health(): StoreHealth {
+  health(): DatabaseHealth {
     return this.#downReason === null ? { isUp: true, detail: 'answers' } : { isUp: false, detail: this.#downReason };
   }
 
