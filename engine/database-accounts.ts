@@ -19,7 +19,9 @@ export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQue
       'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
         ${column('yearly_amount')}, ${column('lifetime_amount')}),
       'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
-        ${column('yearly_count')}, ${column('lifetime_count')})) end`;
+        ${column('yearly_count')}, ${column('lifetime_count')}),
+      'use', (select json_build_object('count', used.uses, 'merchant', used.merchant_id) from card_uses used
+        where ${column('level')} = ${sql.unsafe(String(Level.card))} and used.card_id = ${column('entity_id')})) end`;
 }
 
 type BooksJson = Omit<AccountRow, 'status'> & { readonly status: string; readonly ownerKey: number };
@@ -87,6 +89,8 @@ export async function loadAccounts(
 /** Whose spending counts for a card or a chain. */
 export interface Spenders {
   readonly cardNumber: number;
+  /** Keys the card's spend windows; absent: its number. */
+  readonly cardSpend?: number;
   readonly userNumber: number;
   readonly accountNumber: number;
 }
@@ -105,11 +109,11 @@ export function spendOf(
   const known = new Map(rows.map((row) => [keyOf(row), row]));
   const wanted = new Map<string, SpendEntity>();
   const want = (entity: SpendEntity) => wanted.set(keyOf(entity), entity);
-  for (const { cardNumber, userNumber, accountNumber } of spenders) {
+  for (const { cardNumber, cardSpend = cardNumber, userNumber, accountNumber } of spenders) {
     const currency = currencies.get(accountNumber);
     // Without its account nothing can be taken over.
     if (currency === undefined) continue;
-    want({ level: Level.card, number: cardNumber });
+    want({ level: Level.card, number: cardSpend });
     want({ level: Level.user, number: userSpendNumber(userNumber, currency) });
     want({ level: Level.account, number: accountNumber });
   }
@@ -119,7 +123,7 @@ export function spendOf(
   };
 }
 
-/** Spend rows of cards, of users in every currency, and of accounts. */
+/** Spend rows of cards by the numbers that key them, of users in every currency, and of accounts. */
 export function spendRows(
   sql: postgres.Sql,
   cards: readonly number[],
@@ -149,7 +153,7 @@ export async function loadBooks(
   partition: number,
 ): Promise<LoadedBooks> {
   const numbers = (pick: (card: CardPayload) => number) => [...new Set(cards.map(pick))];
-  const cardNumbers = numbers((card) => card.number);
+  const cardNumbers = numbers(({ number, spendNumber = number }) => spendNumber);
   const userNumbers = numbers((card) => card.userNumber);
   const accountNumbers = numbers((card) => card.accountNumber);
   const [row] = await sql<
@@ -173,8 +177,9 @@ export async function loadBooks(
     accounts.push({ ...account, status: statusNamed(account.status) });
   }
   const users = (row!.users ?? []).map((user) => ({ ...user, status: statusNamed(user.status) }));
-  const spenders = cards.map(({ number, userNumber, accountNumber }) => ({
+  const spenders = cards.map(({ number, spendNumber = number, userNumber, accountNumber }) => ({
     cardNumber: number,
+    cardSpend: spendNumber,
     userNumber,
     accountNumber,
   }));
@@ -223,7 +228,7 @@ export async function spendSummaries(
 ): Promise<readonly SpendSummary[]> {
   return sql<SpendSummary[]>`
     with entity as (
-      select 0 as level, c.id as number, a.owner_key, a.time_zone
+      select 0 as level, coalesce(c.spend_of, c.id) as number, a.owner_key, a.time_zone
       from cards c join accounts a on a.id = c.account_id where c.id = ${card}::bigint
       union all
       -- A user has no zone and no currency of their own: those of the account or card asked for with them, else of the

@@ -5,6 +5,7 @@
  */
 import postgres from 'postgres';
 import { statusNamed } from './core/accounts.js';
+import { cardTypeNamed } from './core/card-types.js';
 import { ChainStatus, MessageType, packLetters } from './core/codes.js';
 import type { CardPayload } from './core/feed.js';
 import { levels } from './core/limit-names.js';
@@ -61,7 +62,7 @@ const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
 
 interface CardJson {
-  readonly card: Omit<CardRow, 'status' | 'accountNumber' | 'userNumber'> & { readonly status: string };
+  readonly card: Omit<CardPayload, 'accountNumber' | 'userNumber' | 'ownerKey'> & { readonly spendNumber: number };
   readonly account: Omit<AccountRow, 'status'> & { readonly status: string };
   readonly user: Omit<UserRow, 'status'> & { readonly status: string };
   readonly ownerKey: number;
@@ -239,7 +240,7 @@ export class Database {
       select ${settledOf(sql, partition)}, (select newest::float8 from feed_position) as "asOf", json_build_object(
         'card', json_build_object('token', c.token, 'number', c.id, 'version', c.version, 'status', c.status,
           'expiresDay', case when isfinite(c.expires) then c.expires - date '1970-01-01' end,
-          'limits', lc.limits),
+          'limits', lc.limits, 'type', c.type, 'spendNumber', coalesce(c.spend_of, c.id)),
         'account', json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
           'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', la.limits, 'funds', a.funds,
           'held', a.held, 'posted', a.posted),
@@ -252,7 +253,7 @@ export class Database {
       left join limits lc on lc.level = 0 and lc.entity_id = c.id
       left join limits lu on lu.level = 1 and lu.entity_id = u.id
       left join limits la on la.level = 2 and la.entity_id = a.id
-      left join spend_windows sc on sc.level = 0 and sc.entity_id = c.id
+      left join spend_windows sc on sc.level = 0 and sc.entity_id = coalesce(c.spend_of, c.id)
       left join spend_windows su on su.level = ${storedUserLevel} and su.entity_id = user_currency(u.id, a.currency)
       left join spend_windows sa on sa.level = 2 and sa.entity_id = a.id
       where c.token = any(${tokens as string[]})`,
@@ -274,11 +275,12 @@ export class Database {
       cards.push({
         ...json.card,
         status: statusNamed(json.card.status),
+        type: cardTypeNamed(json.card.type),
         accountNumber: json.account.number,
         userNumber: json.user.number,
       });
       const userSpend = userSpendNumber(json.user.number, packLetters(json.account.currency));
-      const numbers = [json.card.number, userSpend, json.account.number] as const;
+      const numbers = [json.card.spendNumber, userSpend, json.account.number] as const;
       for (const level of levels) {
         const row = json.spend[level];
         if (row == null) unspent.push({ level, number: numbers[level] });
@@ -568,12 +570,13 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
     select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
-      'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
+      'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
     from named k
     join transactions t on t.id = name_id(k.name) and t.partition = ${partition} and t.occurrence = name_occurrence(k.name)
+    left join cards c on c.id = t.card_id
     where t.account_id is not null and not exists (
       select from quarantined_records q where q.partition = ${partition} and q.chain = name_key(k.name))
     union all
@@ -605,7 +608,7 @@ async function loadChains(sql: postgres.Sql, partition: number, ids: readonly st
       sql,
       spendRows(
         sql,
-        numbers((row) => row.cardNumber),
+        numbers((row) => row.cardSpend ?? row.cardNumber),
         numbers((row) => row.userNumber),
         numbers((row) => row.accountNumber),
       ),

@@ -6,6 +6,7 @@
  */
 import type { CachedCard } from './cache/codec.js';
 import { statusNamed } from './core/accounts.js';
+import { cardTypeNamed } from './core/card-types.js';
 import type { CardPayload } from './core/feed.js';
 import { type PackedRows, packLoad } from './core/lane-rows.js';
 import type { CardRow, LoadMessage } from './core/load-message.js';
@@ -345,5 +346,5 @@ function tokensOf(cards: readonly { readonly token: string }[]): string[] {
 }
 
 function rowOf({ ownerKey: _, ...card }: CardPayload): CardRow {
-  return { ...card, status: statusNamed(card.status) };
+  return { ...card, status: statusNamed(card.status), type: cardTypeNamed(card.type) };
 }

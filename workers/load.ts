@@ -50,10 +50,10 @@ export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): 
     const slot = users.find(row.number);
     if (slot >= 0) users.describe(slot, row.version, row.status, sharedRules(row.limits));
   }
-  for (const { token, number, version, status, expiresDay, limits } of changes.cards) {
+  for (const { token, number, version, status, expiresDay, limits, type, spendNumber } of changes.cards) {
     const slot = slotOf(cards, Buffer.from(token, 'utf8'));
     if (slot < 0 || cards.version(slot) >= version) continue;
-    cards.describe(slot, number, version, status, expiresDay, sharedRules(limits));
+    cards.describe(slot, number, version, status, expiresDay, sharedRules(limits), type, spendNumber);
   }
 }
 
@@ -113,7 +113,8 @@ export function applyLoad(message: LoadMessage, target: LoadTarget, evictableSeq
     let slot = slotOf(cards, token);
     if (slot < 0) slot = cards.open(token);
     else if (cards.version(slot) > row.version) continue;
-    cards.describe(slot, row.number, row.version, row.status, row.expiresDay, sharedRules(row.limits));
+    const { number, version, status, expiresDay, limits, type, spendNumber } = row;
+    cards.describe(slot, number, version, status, expiresDay, sharedRules(limits), type, spendNumber);
     cards.assign(slot, account, user, row.accountNumber, row.userNumber);
   }
   for (const row of message.chains ?? []) {
@@ -144,7 +145,7 @@ function loadSpend(
     }
     if (!spend.makeRoom(1, evictableSequence)) counts.fullSpend++;
     // Also without room: that marks the row as one that is to be looked up.
-    if (row !== null) spend.load(level, number, row.day, row.amounts, row.counts);
+    if (row !== null) spend.load(level, number, row.day, row.amounts, row.counts, row.use);
     else spend.load(level, number, 0, [], []);
   };
   for (const row of rows) take(row.level, row.number, row);

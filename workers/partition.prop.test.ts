@@ -5,13 +5,14 @@ import { levelNames, levels, windowNames } from '../engine/core/limit-names.js';
 import { EntryStatus } from '../engine/core/slab.js';
 import { spendNumber } from '../engine/core/spend-key.js';
 import { zoneNamed } from '../engine/core/window.js';
-import { auditAccounts, auditChains, auditWindows, check, compare } from '../engine/testing/audit.js';
+import { auditAccounts, auditChains, auditPurchases, auditWindows, check, compare } from '../engine/testing/audit.js';
 import {
   accountNumbers,
   accountOfCard,
   cardNumbers,
   currencyOf,
   Generator,
+  lineOfCard,
   purses,
   Random,
   type Step,
@@ -289,8 +290,9 @@ function runTight(seed: number, length: number, room: Room) {
   }
   audit('at the end');
   auditChains((id) => host.chain(id), auditor.model);
+  auditPurchases((card) => host.purchases(card), auditor.model);
   const owners = [
-    cardNumbers.map((number) => [number, accountOfCard(number)] as const),
+    cardNumbers.map((number) => [lineOfCard(number), accountOfCard(number)] as const),
     purses,
     accountNumbers.map((number) => [number, number] as const),
   ];

@@ -35,6 +35,7 @@ import {
   followsChain,
   isWholeRecord,
   RecordOffset,
+  readCardSpend,
   readRecordOutcome,
   readRecordRequest,
   readRecordRoot,
@@ -94,8 +95,8 @@ const recalledRecordsMax = 4096;
 const accountIdsMax = 65_536;
 /** The hash that stands for an identifier may be longer than the identifier, see hidden-ids.ts. */
 const hiddenIdBytes = 64;
-/** A record holds its fixed part, texts from the body or their hashes, and a root id that may come from the chain. */
-const recordOverheadBytes = recordFixedBytes + 256 + 3 * hiddenIdBytes;
+/** A record holds its fixed part, texts from the body or their hashes, a root id that may come from the chain, and a number. */
+const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * hiddenIdBytes;
 
 // What #findRecord says besides a slot.
 const notFound = -1;
@@ -144,8 +145,8 @@ export class Partition {
   readonly #card = new Card();
   readonly #question = new Question();
   readonly #decider: Decider;
-  readonly #parties: Parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
-  readonly #owner = { accountNumber: 0, cardNumber: 0, userNumber: 0, profileVersion: 0 };
+  readonly #parties: Parties = { accountNumber: 0, cardNumber: 0, cardSpend: 0, userNumber: 0 };
+  readonly #owner = { accountNumber: 0, cardNumber: 0, cardSpend: 0, userNumber: 0, profileVersion: 0 };
   readonly #root: TextSlice = { start: 0, end: 0 };
   /** The record of an earlier question, read back to answer its repeat. */
   readonly #recordBytes = new Uint8Array(recordBytesMax);
@@ -544,7 +545,7 @@ export class Partition {
     const userSpend = users.spendSlot(card.user);
     const accountSpend = accounts.spendSlot(card.account);
     // A row that has left its place is found by its key, and its new place noted.
-    if (card.spendSlot >= 0 && !spend.expect(Level.card, card.number, card.spendSlot)) {
+    if (card.spendSlot >= 0 && !spend.expect(Level.card, card.spendNumber, card.spendSlot)) {
       card.spendSlot = -1;
       this.cards.noteSpendSlot(card.slot, -1);
     }
@@ -580,7 +581,7 @@ export class Partition {
     this.#expectSpend();
     return (
       spend.departures.isEmpty ||
-      (spend.isKnown(Level.card, card.number) &&
+      (spend.isKnown(Level.card, card.spendNumber) &&
         spend.isKnown(Level.user, this.#userSpend()) &&
         spend.isKnown(Level.account, accounts.number(card.account)))
     );
@@ -602,10 +603,10 @@ export class Partition {
 
   #missingSpendRows(): number {
     const { accounts, spend } = this.books;
-    const { cardNumber, userNumber, accountNumber } = this.#parties;
+    const { cardSpend, userNumber, accountNumber } = this.#parties;
     const currency = accounts.currency(accounts.find(accountNumber));
     let missing = 0;
-    if (spend.find(Level.card, cardNumber) < 0) missing++;
+    if (spend.find(Level.card, cardSpend) < 0) missing++;
     if (spend.find(Level.user, userSpendNumber(userNumber, currency)) < 0) missing++;
     if (spend.find(Level.account, accountNumber) < 0) missing++;
     return missing;
@@ -616,14 +617,14 @@ export class Partition {
     const { accounts, chains, spend } = this.books;
     if (spend.departures.isEmpty || chains.account(chain) !== accounts.number(this.#card.account)) return true;
     const userSpend = userSpendNumber(chains.user(chain), accounts.currency(this.#card.account));
-    return spend.isKnown(Level.card, chains.card(chain)) && spend.isKnown(Level.user, userSpend);
+    return spend.isKnown(Level.card, chains.cardSpend(chain)) && spend.isKnown(Level.user, userSpend);
   }
 
   /** Notes them for the next message, when the last one opened them. */
   #noteSpend(): void {
     const card = this.#card;
     const { accounts, users, spend } = this.books;
-    if (card.spendSlot < 0) this.cards.noteSpendSlot(card.slot, spend.find(Level.card, card.number));
+    if (card.spendSlot < 0) this.cards.noteSpendSlot(card.slot, spend.find(Level.card, card.spendNumber));
     if (users.spendSlot(card.user) < 0) {
       users.noteSpendSlot(card.user, spend.find(Level.user, this.#userSpend()));
     }
@@ -813,6 +814,7 @@ export class Partition {
     parties.accountNumber = card === null ? 0 : accounts.number(card.account);
     const follows = card !== null && chain >= 0 && chains.account(chain) === parties.accountNumber;
     parties.cardNumber = follows ? chains.card(chain) : card === null ? 0 : card.number;
+    parties.cardSpend = follows ? chains.cardSpend(chain) : card === null ? 0 : card.spendNumber;
     parties.userNumber = follows ? chains.user(chain) : card === null ? 0 : users.number(card.user);
     this.#owner.profileVersion = card === null ? 0 : card.version;
   }
@@ -832,6 +834,7 @@ export class Partition {
     }
     this.#owner.accountNumber = parties.accountNumber;
     this.#owner.cardNumber = parties.cardNumber;
+    this.#owner.cardSpend = parties.cardSpend;
     this.#owner.userNumber = parties.userNumber;
     const offset = this.#end;
     const location = journal.frameLocation + offset;
@@ -903,6 +906,7 @@ export class Partition {
         : this.books.chains.find(this.#recordBytes, this.#root.start, this.#root.end);
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = this.#recordView.getFloat64(RecordOffset.cardNumber, true);
+    this.#parties.cardSpend = readCardSpend(this.#recordView, 0);
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
     decideLate(this.books, account, chain, approval, openingTakenBack, this.#outcome);
@@ -946,7 +950,7 @@ export class Partition {
     const account = accounts.find(chains.account(chain));
     const isKnown =
       account >= 0 &&
-      spend.isKnown(Level.card, chains.card(chain)) &&
+      spend.isKnown(Level.card, chains.cardSpend(chain)) &&
       spend.isKnown(Level.user, userSpendNumber(chains.user(chain), accounts.currency(account))) &&
       spend.isKnown(Level.account, chains.account(chain));
     if (!isKnown) {
@@ -955,6 +959,7 @@ export class Partition {
     }
     this.#parties.accountNumber = chains.account(chain);
     this.#parties.cardNumber = chains.card(chain);
+    this.#parties.cardSpend = chains.cardSpend(chain);
     this.#parties.userNumber = chains.user(chain);
     // Without room the next look for lapsed holds brings it again.
     if (!this.#makeSpendRoom()) return;
@@ -992,6 +997,7 @@ export class Partition {
     assert(accountNumber === 0 || account >= 0, `account ${accountNumber} of the journal is not loaded`);
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = view.getFloat64(offset + RecordOffset.cardNumber, true);
+    this.#parties.cardSpend = readCardSpend(view, offset);
     this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
     if (outcome.tombstone) this.#forgetOlder(bytes, request.original);
     else if (outcome.opensChain && outcome.approved) this.#forgetOlder(bytes, request.id);

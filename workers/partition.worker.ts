@@ -23,7 +23,14 @@ import type {
   WindowUse,
 } from '../engine/core/partition-task.js';
 import { Progress } from '../engine/core/progress.js';
-import { followsChain, RecordOffset, readRecordRoot, readUserSpend, recordFixedBytes } from '../engine/core/record.js';
+import {
+  followsChain,
+  RecordOffset,
+  readCardSpend,
+  readRecordRoot,
+  readUserSpend,
+  recordFixedBytes,
+} from '../engine/core/record.js';
 import { Slab, type SlabSize } from '../engine/core/slab.js';
 import { createCodecs, type WireOptions } from '../engine/wire/codecs.js';
 import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
@@ -138,7 +145,7 @@ function open(shippedSequence: number, epoch: number): TailKeys {
     const account = view.getFloat64(offset + RecordOffset.accountNumber, true);
     if (account === 0) return;
     accounts.add(account);
-    const card = view.getFloat64(offset + RecordOffset.cardNumber, true);
+    const card = readCardSpend(view, offset);
     // A ledger command has an account and no card.
     if (card !== 0) {
       cards.add(card);

@@ -8,7 +8,15 @@ import { hash64, hashAsBigInt } from '../engine/core/hash.js';
 import { RecordOffset, recordFixedBytes } from '../engine/core/record.js';
 import type { WriterFence } from '../engine/core/writer-fence.js';
 import { databaseText } from './array-columns.js';
-import { applies, readJournalPosition, type SettleBatch, type SettleResult, settle } from './settle.js';
+import {
+  alsoUses,
+  applies,
+  arrayParameters,
+  readJournalPosition,
+  type SettleBatch,
+  type SettleResult,
+  settle,
+} from './settle.js';
 import { applyFollowUp, type MovedChain, SettleFold } from './settle-fold.js';
 
 export interface Quarantined {
@@ -93,12 +101,15 @@ async function quarantine(
   const id = databaseText(Buffer.from(record.subarray(recordFixedBytes, idEnd)).toString('utf8'));
   hash64(record, recordFixedBytes, idEnd);
   const reason = plain(error.message);
+  const uses = fold.useColumns();
   const parameters = [
     ...[partition, sequence, record, name === undefined ? null : keyOf(name), keyOf(id), String(hashAsBigInt())],
     ...[state === null ? null : JSON.stringify(state), error.code, reason],
     ...fold.columns().slice(SettleFold.accountsFrom),
+    ...(uses ?? []),
   ];
-  const isApplied = await applies(sql, quarantineStatement, parameters, fence);
+  const statement = uses === null ? quarantineStatement : quarantineUsesStatement;
+  const isApplied = await applies(sql, statement, parameters, fence);
   if (!isApplied) return { applied: false, sequence: sequence - 1 };
   onQuarantined({ partition, sequence, id, error: reason });
   return { applied: true, sequence };
@@ -108,6 +119,7 @@ async function quarantine(
 interface ChainState {
   readonly accountNumber: number | null;
   readonly cardNumber: number | null;
+  readonly cardSpend: number | null;
   readonly userNumber: number | null;
   readonly status: number;
   readonly type: number;
@@ -134,6 +146,7 @@ async function stateAfter(
     return {
       accountNumber: opened.accountNumber || null,
       cardNumber: opened.cardNumber || null,
+      cardSpend: opened.cardSpend || null,
       userNumber: opened.userNumber || null,
       status: opened.status,
       type: opened.type,
@@ -165,12 +178,12 @@ async function stateBefore(sql: postgres.Sql, partition: number, name: string): 
         (select 0 as place, chain_state as state from quarantined_records
         where partition = ${partition} and chain = ${keyOf(name)}::uuid order by sequence desc limit 1)
         union all
-        select 1, jsonb_build_object('accountNumber', t.account_id, 'cardNumber', t.card_id, 'userNumber', t.user_id,
-          'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
+        select 1, jsonb_build_object('accountNumber', t.account_id, 'cardNumber', t.card_id,
+          'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
           'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
           'newestAmount', t.newest_spend_amount,
           'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0))
-        from transactions t
+        from transactions t left join cards c on c.id = t.card_id
         where t.id = name_id(${name}::text) and t.partition = ${partition} and t.occurrence = name_occurrence(${name}::text)
       ) known order by place limit 1`;
     return row?.state == null ? null : (JSON.parse(row.state) as ChainState);
@@ -236,14 +249,12 @@ function plain(message: string): string {
   return message.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, errorMax);
 }
 
-const arrays = (from: number, types: readonly string[]): string =>
-  types.map((type, index) => `$${index + from}::text::${type}[]`).join(', ');
-const quarantineStatement = `select quarantine_record($1::integer, $2::bigint, $3::bytea, $4::text::uuid,
-  $5::text::uuid, $6::text::bigint, $7::text::jsonb, $8::text, $9::text, ${arrays(
-    10,
-    SettleFold.columnTypes.slice(SettleFold.accountsFrom - 1),
-  )}) as applied`;
-const retryStatement = `select retry_quarantined($1::integer, $2::bigint, $3::bytea, ${arrays(
+const movedTypes = SettleFold.columnTypes.slice(SettleFold.accountsFrom - 1);
+const quarantineCall = `quarantine_record($1::integer, $2::bigint, $3::bytea, $4::text::uuid,
+  $5::text::uuid, $6::text::bigint, $7::text::jsonb, $8::text, $9::text, ${arrayParameters(10, movedTypes)})`;
+const quarantineStatement = `select ${quarantineCall} as applied`;
+const quarantineUsesStatement = alsoUses(quarantineCall, 10 + movedTypes.length);
+const retryStatement = `select retry_quarantined($1::integer, $2::bigint, $3::bytea, ${arrayParameters(
   4,
   SettleFold.columnTypes,
 )}) as settled`;

@@ -4,7 +4,8 @@
  *  - a chain that the stretch opens becomes one row, with its follow-ups folded in;
  *  - a follow-up of an older chain becomes one row of round 0, the next one of the same chain one of round 1, and so on;
  *  - money is summed per account;
- *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next round.
+ *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next round;
+ *  - purchases of cards that are not virtual are counted per card, up to a take-back, which starts the card's next round.
  * Rounds are bounded: a record that would need one more is refused, and starts the next stretch.
  *
  * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id and
@@ -14,7 +15,15 @@ import { ChainStatus, MessageType, unpackLetters } from '../engine/core/codes.js
 import { hash64, hashAsBigInt } from '../engine/core/hash.js';
 import { detailForcePost, Level, levels } from '../engine/core/limit-names.js';
 import { Reason } from '../engine/core/reasons.js';
-import { mccAbsent, RecordFlag, RecordOffset, readRecordRoot, recordFixedBytes } from '../engine/core/record.js';
+import {
+  mccAbsent,
+  RecordFlag,
+  RecordOffset,
+  readCardSpend,
+  readRecordRoot,
+  readUseDelta,
+  recordFixedBytes,
+} from '../engine/core/record.js';
 import { storedLevel, userSpendNumber } from '../engine/core/spend-key.js';
 import { ArrayColumns, databaseText } from './array-columns.js';
 
@@ -31,6 +40,8 @@ export interface OpenedChain {
   occurrence: number;
   accountNumber: number;
   cardNumber: number;
+  /** Keys the card's spend windows; not a column. */
+  cardSpend: number;
   userNumber: number;
   amount: number;
   approvedAmount: number;
@@ -108,6 +119,14 @@ interface SpendRun {
   countFloor: number;
 }
 
+/** Purchases of one card: one or more, of which the first has the merchant; or one that is taken back. */
+interface UseRun {
+  readonly card: number;
+  readonly round: number;
+  delta: number;
+  merchant: string;
+}
+
 interface SpendEntity {
   rounds: number;
   run: SpendRun;
@@ -132,6 +151,8 @@ const followUpTypes = [
   'float8',
 ];
 const accountTypes = ['bigint', 'bigint', 'bigint', 'bigint'];
+/** Element types of the arrays that useColumns() returns. */
+export const useTypes = ['integer', 'bigint', 'integer', 'text'];
 const spendTypes = ['smallint', 'bigint', 'integer', 'bigint', 'bigint', 'bigint', 'bigint'];
 
 export class SettleFold {
@@ -159,6 +180,9 @@ export class SettleFold {
   readonly #books = new Map<number, Books>();
   readonly #spendRounds: SpendRun[][] = [];
   readonly #spend = new Map<number, SpendEntity>();
+  readonly #uses: UseRun[] = [];
+  /** Card → its newest run. */
+  readonly #used = new Map<number, UseRun>();
   #count = 0;
   #bytesStart = 0;
   #bytesEnd = 0;
@@ -193,6 +217,7 @@ export class SettleFold {
     this.#addChain(offset, flags, requestId, chainId, sequence, isApart);
     this.#addBooks(offset);
     this.#addSpend(offset);
+    this.#addUse(offset);
     return true;
   }
 
@@ -206,6 +231,16 @@ export class SettleFold {
       ...this.#accountColumns(),
       ...this.#spendColumns(),
     ];
+  }
+
+  /** Columns of settle_uses(); null: no record counts as a purchase of a card that is not virtual. */
+  useColumns(): string[] | null {
+    if (this.#uses.length === 0) return null;
+    const columns = new ArrayColumns(useTypes.length);
+    for (const { round, card, delta, merchant } of this.#uses) {
+      columns.add(round).add(card).add(delta).addText(merchant).endRow();
+    }
+    return columns.literals();
   }
 
   /** Where the columns of accounts and of windows begin in columns(). */
@@ -347,13 +382,7 @@ export class SettleFold {
     const mcc = view.getUint16(offset + O.mcc, true);
     const atMs = view.getFloat64(offset + O.arrivalMs, true);
     const spendDay = view.getInt32(offset + O.spendDay, true);
-    const merchantIdStart =
-      offset +
-      recordFixedBytes +
-      view.getUint16(offset + O.idLength, true) +
-      view.getUint16(offset + O.cardLength, true) +
-      view.getUint16(offset + O.originalLength, true);
-    const merchantNameStart = merchantIdStart + view.getUint16(offset + O.merchantIdLength, true);
+    const [merchantIdStart, merchantNameStart] = this.#merchantId(offset);
     const merchantNameEnd = merchantNameStart + view.getUint16(offset + O.merchantNameLength, true);
     return {
       id,
@@ -362,6 +391,7 @@ export class SettleFold {
       occurrence: 0,
       accountNumber: view.getFloat64(offset + O.accountNumber, true),
       cardNumber: view.getFloat64(offset + O.cardNumber, true),
+      cardSpend: readCardSpend(view, offset),
       userNumber: view.getFloat64(offset + O.userNumber, true),
       amount: isTombstone ? 0 : view.getFloat64(offset + O.answerAmount, true),
       approvedAmount,
@@ -478,6 +508,35 @@ export class SettleFold {
     const runs = this.#spendRounds[round];
     if (runs === undefined) this.#spendRounds.push([run]);
     else runs.push(run);
+  }
+
+  #addUse(offset: number): void {
+    const delta = readUseDelta(this.#view, offset);
+    if (delta === 0) return;
+    const card = readCardSpend(this.#view, offset);
+    const [start, end] = this.#merchantId(offset);
+    const merchant = this.#text(start, end);
+    const newest = this.#used.get(card);
+    if (newest !== undefined && newest.delta > 0 && delta > 0) {
+      newest.delta += delta;
+      newest.merchant ||= merchant;
+      return;
+    }
+    const run = { card, round: newest === undefined ? 1 : newest.round + 1, delta, merchant };
+    this.#uses.push(run);
+    this.#used.set(card, run);
+  }
+
+  /** Where its text stands. */
+  #merchantId(offset: number): [start: number, end: number] {
+    const view = this.#view;
+    const start =
+      offset +
+      recordFixedBytes +
+      view.getUint16(offset + O.idLength, true) +
+      view.getUint16(offset + O.cardLength, true) +
+      view.getUint16(offset + O.originalLength, true);
+    return [start, start + view.getUint16(offset + O.merchantIdLength, true)];
   }
 
   #openedColumns(): string[] {
@@ -622,12 +681,11 @@ function publicStatus(chainStatus: number, flags: number): number {
 
 /** 0: there is none. What moves a window is in the account's currency. */
 function entityNumber(view: DataView, offset: number, level: Level): number {
-  const number = view.getFloat64(offset + entityOffsets[level]!, true);
+  if (level === Level.card) return readCardSpend(view, offset);
+  const number = view.getFloat64(offset + (level === Level.user ? O.userNumber : O.accountNumber), true);
   if (level !== Level.user || number === 0) return number;
   return userSpendNumber(number, view.getUint16(offset + O.currency, true));
 }
-/** By Level: card, user, account. */
-const entityOffsets = [O.cardNumber, O.userNumber, O.accountNumber];
 
 /** Few currencies and countries are in use, and every record names some: unpacked once each. Bounded by 16 bits. */
 const unpacked = new Map<number, string>();

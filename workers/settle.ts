@@ -8,7 +8,7 @@
  */
 import postgres from 'postgres';
 import type { WriterFence } from '../engine/core/writer-fence.js';
-import { SettleFold } from './settle-fold.js';
+import { SettleFold, useTypes } from './settle-fold.js';
 
 /** Consecutive records of one partition's journal. */
 export interface SettleBatch {
@@ -119,22 +119,29 @@ export async function settle(
       settled++;
     }
     const from = batch.firstSequence + first - 1;
-    const parameters = [batch.partition, from, from + fold.count, ...fold.columns()];
-    if (!(await applies(sql, settleStatement, parameters, fence))) return { applied: false, sequence: from };
+    const uses = fold.useColumns();
+    const parameters = [batch.partition, from, from + fold.count, ...fold.columns(), ...(uses ?? [])];
+    const statement = uses === null ? settleStatement : settleUsesStatement;
+    if (!(await applies(sql, statement, parameters, fence))) return { applied: false, sequence: from };
   }
   return { applied: true, sequence: batch.firstSequence + settled - 1 };
 }
 
 /** Arrays travel as literals that the fold builds: a driver's generic array encoding costs several times as much. */
-const settleStatement = `select settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${SettleFold.columnTypes
-  .map((type, index) => `$${index + 5}::text::${type}[]`)
-  .join(', ')}) as applied`;
+export const arrayParameters = (from: number, types: readonly string[]): string =>
+  types.map((type, index) => `$${index + from}::text::${type}[]`).join(', ');
+const settleCall = `settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${arrayParameters(5, SettleFold.columnTypes)})`;
+const settleStatement = `select ${settleCall} as applied`;
+/** In the same statement, and so with the position; most stretches have no such purchase. */
+export const alsoUses = (call: string, from: number): string =>
+  `select case when ${call} then settle_uses(${arrayParameters(from, useTypes)}) else false end as applied`;
+const settleUsesStatement = alsoUses(settleCall, 5 + SettleFold.columnTypes.length);
 
 /**
  * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the function
  * and is held until it has committed: a take-over waits for it. The function is volatile, so its statements see what
  * committed while the lock was waited for.
- * @param statement selects `applied` from one function with all of `parameters`
+ * @param statement selects `applied`, without a FROM
  * @throws WriterFencedError when another engine has the lease
  */
 export async function applies(

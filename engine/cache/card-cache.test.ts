@@ -15,6 +15,8 @@ const cards: readonly CardPayload[] = Array.from({ length: 60 }, (_, index) => (
   version: 1,
   status: 'active',
   expiresDay: 30_000,
+  type: 'single_use',
+  spendNumber: 1,
   limits: null,
   accountNumber: 1,
   userNumber: 1,

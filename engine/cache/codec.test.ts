@@ -16,6 +16,8 @@ const cached: CachedCard = {
     accountNumber: 1,
     userNumber: 1,
     ownerKey: 2,
+    type: 'merchant_locked',
+    spendNumber: 5,
   },
 };
 
@@ -42,6 +44,9 @@ t.test('what is not that card, in that shape, is none', async (t) => {
     ['limits', { merchants: { allow: [1] } }],
     ['accountNumber', undefined],
     ['ownerKey', Number.NaN],
+    ['type', 'gift'],
+    ['type', null],
+    ['spendNumber', -1],
   ];
   for (const [field, value] of wrong) {
     const bytes = packCard({ ...cached, card: { ...cached.card, [field]: value } as never })!;

@@ -4,6 +4,7 @@
  * is too long, torn, or of another shape is as good as none.
  */
 import { Packr } from 'msgpackr';
+import { isCardTypeName } from '../core/card-types.js';
 import type { CardPayload } from '../core/feed.js';
 import { isLimits } from '../core/limits-check.js';
 
@@ -39,18 +40,22 @@ export function unpack(bytes: Uint8Array): unknown {
 
 export function packCard({ card, asOf }: CachedCard): Buffer | null {
   const { token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey } = card;
-  return pack([asOf, token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey]);
+  const { type = 'virtual', spendNumber = number } = card;
+  const owners = [accountNumber, userNumber, ownerKey];
+  return pack([asOf, token, number, version, status, expiresDay, limits, ...owners, type, spendNumber]);
 }
 
 /** null when it is not the profile of that card. */
 export function readCard(bytes: Uint8Array, tokenAsked: string): CachedCard | null {
   const value = unpack(bytes);
-  if (!Array.isArray(value) || value.length !== 10) return null;
-  const [asOf, token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey] = value;
-  const numbers = [asOf, number, version, accountNumber, userNumber, ownerKey];
+  if (!Array.isArray(value) || value.length !== 12) return null;
+  const [asOf, token, number, version, status, expiresDay, limits, ...others] = value;
+  const [accountNumber, userNumber, ownerKey, type, spendNumber] = others;
+  const numbers = [asOf, number, version, accountNumber, userNumber, ownerKey, spendNumber];
   if (token !== tokenAsked || !numbers.every(isCount) || !Number.isSafeInteger(expiresDay)) return null;
-  if (!statuses.includes(status) || !isLimits(limits)) return null;
-  return { asOf, card: { token, number, version, status, expiresDay, limits, accountNumber, userNumber, ownerKey } };
+  if (!statuses.includes(status) || !isLimits(limits) || !isCardTypeName(type)) return null;
+  const owners = { accountNumber, userNumber, ownerKey };
+  return { asOf, card: { token, number, version, status, expiresDay, limits, ...owners, type, spendNumber } };
 }
 
 function isCount(value: unknown): boolean {

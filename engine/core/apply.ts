@@ -7,13 +7,16 @@ import type { Books } from './decide.js';
 import { assert } from './invariant.js';
 import { Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
-import type { Request } from './request.js';
+import { useDelta } from './record.js';
+import { type Request, textOf } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 
 /** Whose books move, by number in the database. */
 export interface Parties {
   accountNumber: number;
   cardNumber: number;
+  /** Keys the card's spend windows. */
+  cardSpend: number;
   userNumber: number;
 }
 
@@ -49,6 +52,7 @@ export function applyOutcome(
   } else {
     for (const level of levels) books.spend.journaled(level, numberOf(parties, level, currency), sequence);
   }
+  if (outcome.usesCard) useCard(books, request, outcome, parties.cardSpend);
   if (outcome.opensChain) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
     if (!outcome.approved) return;
@@ -60,6 +64,7 @@ export function applyOutcome(
       {
         accountNumber: parties.accountNumber,
         cardNumber: parties.cardNumber,
+        cardSpend: parties.cardSpend,
         userNumber: parties.userNumber,
         status: outcome.chainStatus,
         held: outcome.heldDelta,
@@ -81,6 +86,7 @@ export function applyOutcome(
       {
         accountNumber: parties.accountNumber,
         cardNumber: parties.cardNumber,
+        cardSpend: parties.cardSpend,
         userNumber: parties.userNumber,
         status: ChainStatus.tombstone,
         held: 0,
@@ -108,9 +114,15 @@ export function applyOutcome(
   }
 }
 
+/** Behind the spending, whose row it stands beside. */
+function useCard({ spend }: Books, { type, source, merchantId }: Request, { opensChain }: Outcome, card: number): void {
+  const delta = useDelta(type, opensChain);
+  if (delta !== 0) spend.countPurchase(card, delta, textOf(source, merchantId));
+}
+
 function numberOf(parties: Readonly<Parties>, level: Level, currency: number): number {
   if (level === Level.user) return userSpendNumber(parties.userNumber, currency);
-  return level === Level.card ? parties.cardNumber : parties.accountNumber;
+  return level === Level.card ? parties.cardSpend : parties.accountNumber;
 }
 
 function spend(

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { runs } from '../testing/runs.js';
 import type { Status } from './accounts.js';
+import type { CardType } from './card-types.js';
 import { Card, Cards } from './cards.js';
 import { hash64, hashLow } from './hash.js';
 import type { CardProfile } from './profile.js';
@@ -18,7 +19,13 @@ const rules = fc.constantFrom(
   compileRules({ mcc: { block: ['7995'] } }),
 );
 const row = fc.record({
-  number: fc.oneof(fc.integer({ min: 1, max: 2 ** 31 }), fc.integer({ min: 2 ** 50, max: Number.MAX_SAFE_INTEGER })),
+  spendNumber: fc.constantFrom(7, 2 ** 40),
+  type: fc.constantFrom<CardType>(0, 1, 2),
+  number: fc.oneof(
+    fc.constant(7),
+    fc.integer({ min: 1, max: 2 ** 31 }),
+    fc.integer({ min: 2 ** 50, max: Number.MAX_SAFE_INTEGER }),
+  ),
   version: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
   status: fc.constantFrom<Status>(0, 1, 2),
   expiresDay: fc.constantFrom(-1, 0, 1, 20_000, 65_534, 65_535, 65_536, 1_000_000, 2_145_000_000, -719_162),
@@ -47,14 +54,14 @@ function read(cards: Cards, token: Uint8Array, padding = 0): Known | null {
   if (slot < 0) return null;
   const card = new Card();
   cards.read(slot, card);
-  const { number, version, status, expiresDay, rules, account, user, spendSlot } = card;
-  return { number, version, status, expiresDay, rules, account, user, spendSlot };
+  const { number, spendNumber, type, version, status, expiresDay, rules, account, user, spendSlot } = card;
+  return { number, spendNumber, type, version, status, expiresDay, rules, account, user, spendSlot };
 }
 
 function set(cards: Cards, token: Uint8Array, row: CardProfile): void {
   let slot = find(cards, token);
   if (slot < 0) slot = cards.open(token);
-  cards.describe(slot, row.number, row.version, row.status, row.expiresDay, row.rules);
+  cards.describe(slot, row.number, row.version, row.status, row.expiresDay, row.rules, row.type, row.spendNumber);
   cards.assign(slot, row.account, row.user, row.account + 1000, row.user + 1000);
 }
 
@@ -74,9 +81,12 @@ t.test('says of every token what was said of it last, or nothing once it had to 
         } else if (known !== undefined) {
           const slot = find(cards, step.token);
           if (step.kind === 'describe') {
-            const { version, status, expiresDay, rules } = step.row;
-            cards.describe(slot, known.number, version, status, expiresDay, rules);
-            model.set(key, { token: step.token, row: { ...known, version, status, expiresDay, rules } });
+            const { version, status, expiresDay, rules, type, spendNumber } = step.row;
+            cards.describe(slot, known.number, version, status, expiresDay, rules, type, spendNumber);
+            model.set(key, {
+              token: step.token,
+              row: { ...known, version, status, expiresDay, rules, type, spendNumber },
+            });
           } else if (step.kind === 'spend') {
             cards.noteSpendSlot(slot, step.slot);
             model.set(key, { token: step.token, row: { ...known, spendSlot: step.slot } });
@@ -97,7 +107,17 @@ t.test('says of every token what was said of it last, or nothing once it had to 
   t.end();
 });
 
-const row0: CardProfile = { number: 1, version: 1, status: 0, expiresDay: 1, rules: null, account: 0, user: 0 };
+const row0: CardProfile = {
+  number: 1,
+  spendNumber: 1,
+  type: 0,
+  version: 1,
+  status: 0,
+  expiresDay: 1,
+  rules: null,
+  account: 0,
+  user: 0,
+};
 
 t.test('a card in use stays while others come and go', (t) => {
   const cards = new Cards(8);

@@ -10,6 +10,7 @@
  * counts as unused until it is asked for, so a flood of cards asked for once passes through quickly.
  */
 import type { Status } from './accounts.js';
+import { CardType } from './card-types.js';
 import { hash64, hashLow } from './hash.js';
 import { assert } from './invariant.js';
 import type { CardProfile } from './profile.js';
@@ -29,13 +30,16 @@ const tokenBytesInline = rowBytes - byteOfToken;
 const tokenElsewhere = 255;
 /** A date before 1970 or after 2149: stands in a Map. */
 const expiryElsewhere = 0xffff;
-const Mark = { status: 0b11, hasRules: 0b100, used: 0b1000 } as const;
+const Mark = { status: 0b11, hasRules: 0b100, used: 0b1000, type: 0b11_0000, spendsAsOther: 0b100_0000 } as const;
+const typeShift = 4;
 /** How many rows the hand passes for one place: keeps the worst case short. */
 const looksMax = 64;
 
 /** A card as read from its row; reused for message after message. */
 export class Card implements CardProfile {
   number = 0;
+  spendNumber = 0;
+  type: CardType = CardType.virtual;
   version = 0;
   status: Status = 0;
   expiresDay = 0;
@@ -60,6 +64,8 @@ export class Cards {
   readonly #rules = new Map<number, Rules>();
   readonly #longTokens = new Map<number, Uint8Array>();
   readonly #farExpiries = new Map<number, number>();
+  /** Of cards that replaced others. */
+  readonly #spendNumbers = new Map<number, number>();
   #size = 0;
   #hand = 0;
   /** Cards that left memory. */
@@ -121,6 +127,8 @@ export class Cards {
     const marks = this.#bytes[slot * rowBytes + byteOfMarks]!;
     const expiresDay = this.#halves[slot * (rowBytes / 2) + halfOfExpiry]!;
     card.number = this.#numbers[slot * (rowBytes / 8)]!;
+    card.spendNumber = (marks & Mark.spendsAsOther) === 0 ? card.number : this.#spendNumbers.get(slot)!;
+    card.type = ((marks & Mark.type) >> typeShift) as CardType;
     card.version = words[base + Word.version]!;
     card.status = (marks & Mark.status) as Status;
     card.expiresDay = expiresDay === expiryElsewhere ? this.#farExpiries.get(slot)! : expiresDay;
@@ -160,6 +168,8 @@ export class Cards {
     status: Status,
     expiresDay: number,
     rules: Rules | null,
+    type: CardType = CardType.virtual,
+    spendNumber = number,
   ): void {
     // Another card under the same token: what was spent is not its own.
     if (this.#numbers[slot * (rowBytes / 8)] !== number) this.noteSpendSlot(slot, -1);
@@ -171,9 +181,12 @@ export class Cards {
     else this.#farExpiries.set(slot, expiresDay);
     const at = slot * rowBytes + byteOfMarks;
     const used = this.#bytes[at]! & Mark.used;
-    this.#bytes[at] = used | status | (rules === null ? 0 : Mark.hasRules);
+    const spendsAsOther = spendNumber === number ? 0 : Mark.spendsAsOther;
+    this.#bytes[at] = used | status | (rules === null ? 0 : Mark.hasRules) | (type << typeShift) | spendsAsOther;
     if (rules === null) this.#rules.delete(slot);
     else this.#rules.set(slot, rules);
+    if (spendsAsOther === 0) this.#spendNumbers.delete(slot);
+    else this.#spendNumbers.set(slot, spendNumber);
   }
 
   /** Slots of its account and user, and their numbers, by which the slots are confirmed. */
@@ -240,6 +253,7 @@ export class Cards {
     this.#rules.delete(slot);
     this.#longTokens.delete(slot);
     this.#farExpiries.delete(slot);
+    this.#spendNumbers.delete(slot);
     return slot;
   }
 }

@@ -25,14 +25,15 @@ const Cell = {
   refunded: 5,
   newestAmount: 6,
   expiresAtMs: 7,
+  cardSpend: 8,
 } as const;
-const sequenceCell = 8;
+const sequenceCell = 9;
 const words = rowBytes / 4;
-const Word = { firstDay: 18, newestDay: 19, hash: 20 } as const;
+const Word = { firstDay: 20, newestDay: 21, hash: 22 } as const;
 const halves = rowBytes / 2;
-const idLengthHalf = 42;
-const statusByte = 86;
-const idByte = 87;
+const idLengthHalf = 46;
+const statusByte = 94;
+const idByte = 95;
 /** Longer ids (64 characters of non-ASCII) stand in a side table. */
 const idBytesInline = rowBytes - idByte;
 /** How many slots one message may look at for a place: keeps the worst case of a full store short. */
@@ -43,6 +44,8 @@ export interface ChainState {
   readonly accountNumber: number;
   /** Whose spend windows the chain counts in. */
   readonly cardNumber: number;
+  /** Keys the card's; absent: its number. */
+  readonly cardSpend?: number;
   readonly userNumber: number;
   readonly status: ChainStatus;
   readonly held: number;
@@ -189,6 +192,7 @@ export class Chains {
     numbers[base + Cell.account] = state.accountNumber;
     numbers[base + Cell.card] = state.cardNumber;
     numbers[base + Cell.user] = state.userNumber;
+    numbers[base + Cell.cardSpend] = state.cardSpend ?? state.cardNumber;
     numbers[base + Cell.held] = state.held;
     numbers[base + Cell.posted] = state.posted;
     numbers[base + Cell.refunded] = state.refunded;
@@ -245,6 +249,9 @@ export class Chains {
   }
   card(slot: number): number {
     return this.#cells[slot * cells + Cell.card]!;
+  }
+  cardSpend(slot: number): number {
+    return this.#cells[slot * cells + Cell.cardSpend]!;
   }
   user(slot: number): number {
     return this.#cells[slot * cells + Cell.user]!;

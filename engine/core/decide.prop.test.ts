@@ -7,7 +7,7 @@ import { runs } from '../testing/runs.js';
 import { accountName, dayMs, isCommand, policyDefault, World } from '../testing/world.js';
 import { ChainStatus } from './codes.js';
 import type { Policy } from './decide.js';
-import { levelNames, levels, windowNames } from './limit-names.js';
+import { Level, levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { amountMinorMax } from './request.js';
 import { compileRules, type Limits, unlimited } from './rules.js';
@@ -145,9 +145,10 @@ function checkLimits(world: World, limits: LimitsInForce, amount: number): void 
   const { accounts, users } = world.books;
   const account = accounts.number(card!.account);
   const day = accounts.zone(card!.account).dayOf(world.nowMs);
-  const numbers = [card!.number, users.number(card!.user), account];
+  const numbers = [card!.spendNumber, users.number(card!.user), account];
   for (const level of levels) {
-    const rules = compileRules(limits.of(levelNames[level], numbers[level]!));
+    const owner = level === Level.card ? card!.number : numbers[level]!;
+    const rules = compileRules(limits.of(levelNames[level], owner));
     if (rules === null) continue;
     check(amount <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
     for (const [window, name] of windowNames.entries()) {

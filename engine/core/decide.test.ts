@@ -11,6 +11,7 @@ import {
   World,
 } from '../testing/world.js';
 import { Status } from './accounts.js';
+import { CardType } from './card-types.js';
 import { channelNames, unpackLetters } from './codes.js';
 import { checkOrder, decideLate, declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
@@ -1161,6 +1162,12 @@ const faults: readonly Fault[] = [
   { reason: Reason.channelBlocked, cause: (s) => limit(s, { channels: { block: ['chip'] } }) },
   {
     reason: Reason.limitExceeded,
+    detail: 'card.lifetime.count',
+    // In the place of a card that has made its purchase.
+    cause: (s) => (s.card = { ...s.card, type: CardType.singleUse, spendNumber: 4 }),
+  },
+  {
+    reason: Reason.limitExceeded,
     detail: 'card.perAuthorization',
     cause: (s) => limit(s, { perAuthorization: 4 }),
   },
@@ -1197,6 +1204,8 @@ function decideWith(...active: readonly Fault[]): { reason: string; detail: stri
   world.setCard({ token: 'C', number: 3, account: 1, user: 2 });
   world.send({ id: 'open', type: 'authorization', card: 'C', amount: 1 });
   world.send({ id: 'r1', type: 'reversal', card: 'C', original: 'grave' });
+  world.setCard({ token: 'used', number: 4, account: 1, user: 2, type: CardType.singleUse });
+  world.send({ id: 'purchase', type: 'authorization', card: 'used', amount: 1 });
   world.setUser(scenario.user);
   world.setAccount(scenario.account);
   world.setCard(scenario.card);

@@ -7,6 +7,7 @@
  * `effects` says what an approval does to the books.
  */
 import { type Accounts, Status } from './accounts.js';
+import { CardType } from './card-types.js';
 import type { Chains } from './chains.js';
 import { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
 import { unreachable } from './invariant.js';
@@ -21,7 +22,7 @@ import {
 import type { Outcome } from './outcome.js';
 import type { CardProfile } from './profile.js';
 import { Reason } from './reasons.js';
-import { amountMinorMax, fundsMinorMax, Request, windowMinorMax } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request, textOf, windowMinorMax } from './request.js';
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import { userSpendNumber } from './spend-key.js';
@@ -111,6 +112,8 @@ class Context {
 
 const unknownCard: CardProfile = {
   number: 0,
+  spendNumber: 0,
+  type: CardType.virtual,
   version: 0,
   status: Status.closed,
   expiresDay: 0,
@@ -171,6 +174,7 @@ const checks: readonly Check[] = [
   { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
   { reason: Reason.countryBlocked, types: merchants, refuses: countryBlocked },
   { reason: Reason.channelBlocked, types: merchants, refuses: channelBlocked },
+  { reason: Reason.limitExceeded, types: bits(T.authorization, T.verification), refuses: alreadyUsed },
   { reason: Reason.limitExceeded, types: spending, refuses: perAuthorizationExceeded },
   { reason: Reason.limitExceeded, types: spending, refuses: windowExceeded },
   { reason: Reason.insufficientFunds, types: spending, refuses: fundsInsufficient },
@@ -215,13 +219,14 @@ export class Decider {
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
     // A chain of another account is not this card's: for this card it does not exist. An increment must come from the
-    // card that was authorized, whose limits it counts in; later facts may come from its replacement. An authorization
-    // is the exception: its own id names the chain, and two chains must never have one name.
+    // card that was authorized or from its replacement, whose limits it counts in; later facts may come from any card
+    // of the account. An authorization is the exception: its own id names the chain, and two chains must never have one
+    // name.
     if (
       context.chain >= 0 &&
       question.namedByOriginal &&
       (books.chains.account(context.chain) !== accounts.number(account) ||
-        (request.type === T.incremental && books.chains.card(context.chain) !== card.number))
+        (request.type === T.incremental && books.chains.cardSpend(context.chain) !== card.spendNumber))
     ) {
       context.chain = chainAbsent;
     }
@@ -265,7 +270,7 @@ export class Decider {
  */
 function spendDayOf({ books, card, userSpend, day }: Context): number {
   const { spend } = books;
-  const cardDay = spend.latestDay(Levels.card, card.number, day);
+  const cardDay = spend.latestDay(Levels.card, card.spendNumber, day);
   const userDay = spend.latestDay(Levels.user, userSpend, cardDay);
   return spend.latestDay(Levels.account, books.accounts.number(card.account), userDay);
 }
@@ -387,7 +392,8 @@ function overfillsWindow({ books, card, account, chain, userSpend }: Context, ad
   const follows = chain !== chainAbsent;
   const user = follows ? userSpendNumber(chains.user(chain), accounts.currency(account)) : userSpend;
   return (
-    lifetimeOf(spend, Levels.card, follows ? chains.card(chain) : card.number) + addedMinor > windowMinorMax ||
+    lifetimeOf(spend, Levels.card, follows ? chains.cardSpend(chain) : card.spendNumber) + addedMinor >
+      windowMinorMax ||
     lifetimeOf(spend, Levels.user, user) + addedMinor > windowMinorMax ||
     lifetimeOf(spend, Levels.account, accounts.number(account)) + addedMinor > windowMinorMax
   );
@@ -437,12 +443,30 @@ function mccBlocked(context: Context): boolean {
 }
 
 function merchantBlocked(context: Context): boolean {
-  const { cardRules, userRules, accountRules, request } = context;
+  const { card, cardRules, userRules, accountRules, request } = context;
+  if (card.type === CardType.merchantLocked && lockRefuses(context)) return true;
   // The merchant's id becomes a string only where a list wants one.
   if (!cardRules?.merchants && !userRules?.merchants && !accountRules?.merchants) return false;
-  const { start, end } = request.merchantId;
-  const merchantId = Buffer.from(request.source.buffer, request.source.byteOffset + start, end - start).toString();
-  return anyListRefuses(context, merchantRule, merchantId, end === start);
+  const merchantId = textOf(request.source, request.merchantId);
+  return anyListRefuses(context, merchantRule, merchantId, merchantId === '');
+}
+
+/**
+ * A merchant-locked card buys from the merchant of its first purchase only. A purchase that names no merchant could lock the
+ * card to none, so it is refused as an allow list refuses it; a first verification may do without.
+ */
+function lockRefuses({ books, card, request }: Context): boolean {
+  const merchant = textOf(request.source, request.merchantId);
+  const lockedTo = books.spend.purchases(card.spendNumber)?.merchant ?? '';
+  if (merchant !== '') return lockedTo !== '' && merchant !== lockedTo;
+  return request.type === T.authorization || (request.type === T.verification && lockedTo !== '');
+}
+
+/** A single-use card that made its purchase makes no other, whatever became of the first: the number is known by now. */
+function alreadyUsed({ books, card, outcome, rejoins }: Context): boolean {
+  if (card.type !== CardType.singleUse || rejoins || books.spend.purchases(card.spendNumber) === null) return false;
+  outcome.detail = windowDetail(Levels.card, windowCount - 1, 'count');
+  return true;
 }
 
 function countryBlocked(context: Context): boolean {
@@ -498,7 +522,7 @@ function firstLevel(context: Context, exceeds: (rules: Rules) => boolean): numbe
 function windowExceeded(context: Context): boolean {
   const { card, books, account, userSpend } = context;
   return (
-    levelExceeded(context, context.cardRules, Levels.card, card.number) ||
+    levelExceeded(context, context.cardRules, Levels.card, card.spendNumber) ||
     levelExceeded(context, context.userRules, Levels.user, userSpend) ||
     levelExceeded(context, context.accountRules, Levels.account, books.accounts.number(account))
   );
@@ -584,6 +608,7 @@ function authorize(context: Context, amountMinor: number): void {
   const { outcome, request, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
   outcome.opensChain = true;
+  outcome.usesCard = context.card.type !== CardType.virtual;
   if (request.capture) {
     // A single-message purchase: authorized and posted at once, no clearing will follow.
     outcome.postedDelta = amountMinor;
@@ -623,6 +648,7 @@ function lapsesAtMs({ request, policy, nowMs }: Context): number {
 function increase(context: Context, amountMinor: number): void {
   const { outcome, books, chain, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
+  outcome.usesCard = context.card.type !== CardType.virtual;
   outcome.heldDelta = amountMinor;
   outcome.chainStatus = ChainStatus.open;
   // The whole hold lives on with its newest part. An increment need not repeat the category of a long stay.
@@ -685,6 +711,7 @@ function clear(context: Context): void {
     // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.
     outcome.detail = detailForcePost;
     outcome.opensChain = true;
+    outcome.usesCard = context.card.type !== CardType.virtual;
     outcome.chainStatus = ChainStatus.completed;
     outcome.spendDay = spendDay;
     outcome.spendAmountDelta = posted;
@@ -776,9 +803,27 @@ export function decideLate(
     }
     const nothingCameOfIt = approval.opensChain || openingTakenBack;
     outcome.chainStatus = isEmpty ? (nothingCameOfIt ? ChainStatus.declined : ChainStatus.reversed) : status;
+    outcome.usesCard = approval.usesCard && isUnused(chains, chain, approval, outcome, openingTakenBack);
   }
   outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
   outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
+}
+
+/**
+ * Whether a take-back leaves nothing of a purchase that a card was used for: it was never answered, and no later message of
+ * the transaction holds, has posted or has refunded money. The reversal of it may have come before the take-back.
+ */
+function isUnused(
+  chains: Chains,
+  chain: number,
+  approval: Readonly<Outcome>,
+  { heldDelta, postedDelta }: Outcome,
+  openingTakenBack: boolean,
+): boolean {
+  const left = chains.held(chain) + heldDelta !== 0 || chains.posted(chain) + postedDelta !== 0;
+  if (left || chains.refunded(chain) !== 0) return false;
+  // Where the opening was taken back earlier, an increment has kept the purchase alive until now.
+  return approval.opensChain || (openingTakenBack && (heldDelta !== 0 || postedDelta !== 0));
 }
 
 /**

@@ -3,19 +3,23 @@
  * engines. A change carries the whole profile and its version; applying one twice, or an older one later, does nothing.
  */
 import { statusNamed } from './accounts.js';
+import { cardTypeNamed } from './card-types.js';
 import type { ChangedAccount, ChangedCard, UserRow } from './load-message.js';
 import type { Limits } from './rules.js';
 
 export const feedTopics = ['card', 'user', 'account'] as const;
 export type FeedTopic = (typeof feedTopics)[number];
 
-/** Profiles as sql/migrations/030 writes them; what an engine does not read is left out here. */
+/** Profiles as sql/migrations/030 and 250 write them; what an engine does not read is left out here. */
 export interface CardPayload {
   readonly token: string;
   readonly number: number;
   readonly version: number;
   readonly status: string;
   readonly expiresDay: number;
+  /** These two are absent in changes from before cards had types and replacements. */
+  readonly type?: string;
+  readonly spendNumber?: number;
   readonly limits: Limits | null;
   readonly accountNumber: number;
   readonly userNumber: number;
@@ -68,8 +72,8 @@ export function changedRow({ topic, payload }: FeedEntry): ChangedAccount | User
   const { number, version, limits } = payload;
   const status = statusNamed(payload.status);
   if (topic === 'card') {
-    const { token, expiresDay } = payload;
-    return { token, number, version, status, expiresDay, limits };
+    const { token, expiresDay, spendNumber = number } = payload;
+    return { token, number, version, status, expiresDay, type: cardTypeNamed(payload.type), spendNumber, limits };
   }
   if (topic === 'user') return { number, version, status, limits };
   const { timeZone, partialApproval } = payload;

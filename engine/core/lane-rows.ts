@@ -121,9 +121,10 @@ function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
     for (const [, one] of found) alone.delete(one);
     return found;
   };
-  for (const row of message.cards ?? []) yield together(['cards', row], row.number, row.userNumber, row.accountNumber);
+  for (const row of message.cards ?? [])
+    yield together(['cards', row], row.spendNumber ?? row.number, row.userNumber, row.accountNumber);
   for (const row of message.chains ?? []) {
-    yield together(['chains', row], row.cardNumber, row.userNumber, row.accountNumber);
+    yield together(['chains', row], row.cardSpend ?? row.cardNumber, row.userNumber, row.accountNumber);
   }
   for (const row of alone.values()) yield [row];
   for (const row of message.records ?? []) yield [['records', row]];

@@ -2,6 +2,7 @@
  * What the loader brings from Postgres into a partition: the words between the front and its own worker threads.
  */
 import type { Status } from './accounts.js';
+import type { CardType, CardUse } from './card-types.js';
 import type { ChainStatus } from './codes.js';
 import type { Level } from './limit-names.js';
 import type { Limits } from './rules.js';
@@ -76,6 +77,10 @@ export interface CardRow {
   readonly version: number;
   readonly status: Status;
   readonly expiresDay: number;
+  /** Absent: virtual. */
+  readonly type?: CardType;
+  /** See CardProfile; absent: its own number. */
+  readonly spendNumber?: number;
   readonly limits: Limits | null;
   readonly accountNumber: number;
   readonly userNumber: number;
@@ -91,6 +96,8 @@ export interface SpendRow extends SpendEntity {
   readonly day: number;
   readonly amounts: readonly number[];
   readonly counts: readonly number[];
+  /** Of a card that is not virtual, or that replaced such a one. */
+  readonly use?: CardUse | null;
 }
 
 export interface ChainRow {
@@ -100,6 +107,8 @@ export interface ChainRow {
   readonly askedId: string;
   readonly accountNumber: number;
   readonly cardNumber: number;
+  /** Keys the card's spend windows; absent: the card's number. */
+  readonly cardSpend?: number;
   readonly userNumber: number;
   readonly status: ChainStatus;
   readonly held: number;

@@ -47,6 +47,11 @@ export class Outcome {
   opensChain = false;
   /** A reversal came before its authorization: the original's id is spent. */
   tombstone = false;
+  /**
+   * The message counts as a purchase of a card that is not virtual: one more where it opens a chain, one fewer where it takes
+   * an approval back, and the same purchase going on for everything else.
+   */
+  usesCard = false;
 
   reset(): void {
     this.approved = false;
@@ -72,6 +77,7 @@ export class Outcome {
     this.chainStatus = ChainStatus.none;
     this.opensChain = false;
     this.tombstone = false;
+    this.usesCard = false;
   }
 }
 

@@ -2,6 +2,7 @@
  * Whether the engine can apply a profile that the database has. The account API writes no other; a person with SQL, a
  * damaged row or another release may. Such a profile is set apart (set-apart.ts): one bad row must stop nothing else.
  */
+import { cardTypeNames, isCardTypeName } from './card-types.js';
 import { isSafeCount, type Profile } from './feed.js';
 import { limitsBytesMax, tokenBytesMax } from './limits.js';
 import { isLimits } from './limits-check.js';
@@ -13,10 +14,17 @@ import { isZoneName } from './window.js';
 export function faultOf(topic: Profile['topic'], profile: Partial<Profile['payload']>): string {
   const fault = limitsFault(profile.limits);
   if (fault !== '') return fault;
-  const { expiresDay, timeZone } = profile as { readonly expiresDay?: unknown; readonly timeZone?: unknown };
+  const { expiresDay, timeZone, type, spendNumber } = profile as Readonly<Record<string, unknown>>;
   if (topic === 'card' && !Number.isSafeInteger(expiresDay)) return 'its expiry is no date';
+  if (topic === 'card' && !isTypeOrAbsent(type)) return 'its type is unknown';
+  if (topic === 'card' && spendNumber !== undefined && !isSafeCount(spendNumber)) return 'it spends as no card';
   if (topic === 'account' && !isZoneName(timeZone)) return 'its time zone is unknown';
   return '';
+}
+
+/** A profile has the type's name, a loaded row its number. */
+function isTypeOrAbsent(type: unknown): boolean {
+  return type === undefined || isCardTypeName(type) || isCardTypeName(cardTypeNames[type as number]);
 }
 
 function limitsFault(limits: Limits | null | undefined): string {

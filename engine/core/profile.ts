@@ -4,11 +4,15 @@
  * reaches all of its cards at once.
  */
 import type { Status } from './accounts.js';
+import type { CardType } from './card-types.js';
 import type { Rules } from './rules.js';
 
 export interface CardProfile {
-  /** Number of the card in the database; keys its spend windows. */
+  /** Number of the card in the database. */
   readonly number: number;
+  /** Keys its spend windows: its own number, or that of the first of the cards that it replaced. */
+  readonly spendNumber: number;
+  readonly type: CardType;
   readonly version: number;
   readonly status: Status;
   /** Last local day on which the card is valid, days since 1970-01-01. */

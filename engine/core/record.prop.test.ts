@@ -6,7 +6,9 @@ import { detailForcePost } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { reasonTable } from './reasons.js';
 import {
+  isWholeRecord,
   RecordOffset,
+  readCardSpend,
   readRecordOutcome,
   readRecordRequest,
   readRecordRoot,
@@ -75,10 +77,12 @@ const plainOutcome = fc.record({
   chainStatus: fc.constantFrom(...Object.values(ChainStatus)),
   opensChain: fc.boolean(),
   tombstone: fc.boolean(),
+  usesCard: fc.boolean(),
 });
 const owner = fc.record({
   accountNumber: fc.nat(),
   cardNumber: fc.nat(),
+  cardSpend: fc.nat(),
   userNumber: fc.nat(),
   profileVersion: fc.integer({ min: 0, max: 0xffff_ffff }),
 });
@@ -157,6 +161,8 @@ t.test('what is written is read back, at any place, and the record says how long
           view.getFloat64(offset + RecordOffset.cardNumber, true) === ownerFields.cardNumber,
           view.getFloat64(offset + RecordOffset.userNumber, true) === ownerFields.userNumber,
           view.getUint32(offset + RecordOffset.profileVersion, true) === ownerFields.profileVersion,
+          readCardSpend(view, offset) === ownerFields.cardSpend,
+          isWholeRecord(view, offset, length),
           // A root that is not named is the message itself.
           textOf(target, rootSlice) === (root === '' ? textFields.id : root),
         ];
@@ -206,7 +212,7 @@ t.test('the longest record fits its bound and its length field', (t) => {
     0,
     request,
     new Outcome(),
-    { accountNumber: 1, cardNumber: 2, userNumber: 3, profileVersion: 4 },
+    { accountNumber: 1, cardNumber: 2, cardSpend: 1, userNumber: 3, profileVersion: 4 },
     0,
     root,
     { start: 0, end: root.length },

@@ -17,8 +17,9 @@
  * 160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
  * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in the
  *     card's place)
+ * then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
  */
-import { type ChainStatus, type Channel, isLedgerCommand, type MessageType, type Protocol } from './codes.js';
+import { type ChainStatus, type Channel, isLedgerCommand, MessageType, type Protocol } from './codes.js';
 import { assert } from './invariant.js';
 import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
@@ -26,8 +27,8 @@ import type { Request, TextSlice } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 
 export const recordFixedBytes = 176;
-/** 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id: fits a u16 length. */
-export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64;
+/** 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id + a spend number: fits a u16 length. */
+export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + 8;
 
 export const RecordFlag = {
   approved: 1,
@@ -40,9 +41,15 @@ export const RecordFlag = {
   tombstone: 32,
   /** Authorized and posted by one message. */
   capture: 64,
+  /** Outcome.usesCard. */
+  usesCard: 0x2000,
+  /** The card spends in the windows of a card that it replaced: the last 8 bytes say whose. */
+  spendsAsOther: 0x4000,
 } as const;
-/** The flags' upper byte is Request.askedType: a late take-back answers for a question of another type. */
+/** Five bits of the flags are Request.askedType: a late take-back answers for a question of another type. */
 const askedTypeShift = 8;
+const askedTypeMask = 0b11111;
+const spendNumberBytes = 8;
 
 export const mccAbsent = 0xffff;
 
@@ -97,6 +104,8 @@ const postedOffset = O.expiresAtMs;
 export interface RecordOwner {
   readonly accountNumber: number;
   readonly cardNumber: number;
+  /** Keys the card's spend windows. */
+  readonly cardSpend: number;
   readonly userNumber: number;
   readonly profileVersion: number;
 }
@@ -118,6 +127,7 @@ export function writeRecord(
   rootSource: Uint8Array,
   rootId: TextSlice,
 ): number {
+  const spendsAsOther = owner.cardSpend !== owner.cardNumber;
   view.setUint8(offset + O.type, request.type);
   view.setUint8(offset + O.reason, outcome.reason);
   view.setUint16(
@@ -129,6 +139,8 @@ export function writeRecord(
       (request.capture ? RecordFlag.capture : 0) |
       (outcome.opensChain ? RecordFlag.opensChain : 0) |
       (outcome.tombstone ? RecordFlag.tombstone : 0) |
+      (outcome.usesCard ? RecordFlag.usesCard : 0) |
+      (spendsAsOther ? RecordFlag.spendsAsOther : 0) |
       (request.askedType << askedTypeShift),
     true,
   );
@@ -171,6 +183,10 @@ export function writeRecord(
   position = writeText(target, view, position, offset + O.merchantNameLength, request.source, request.merchantName);
   position = writeText(target, view, position, offset + O.atLength, request.source, request.at);
   position = writeText(target, view, position, offset + O.rootLength, rootSource, rootId);
+  if (spendsAsOther) {
+    view.setFloat64(position, owner.cardSpend, true);
+    position += spendNumberBytes;
+  }
   const length = position - offset;
   assert(length <= recordBytesMax, 'a record is longer than its bound');
   view.setUint16(offset + O.length, length, true);
@@ -197,7 +213,7 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.reset(source, view.getUint8(offset + O.protocol) as Protocol);
   const flags = view.getUint16(offset + O.flags, true);
   request.type = view.getUint8(offset + O.type) as MessageType;
-  request.askedType = (flags >> askedTypeShift) as MessageType | 0;
+  request.askedType = ((flags >> askedTypeShift) & askedTypeMask) as MessageType | 0;
   request.amountMinor = view.getFloat64(offset + O.amount, true);
   request.currency = view.getUint16(offset + O.requestCurrency, true);
   request.country = view.getUint16(offset + O.country, true);
@@ -229,7 +245,7 @@ function readText(view: DataView, position: number, lengthOffset: number, slice:
  */
 export function isWholeRecord(view: DataView, offset: number, length: number): boolean {
   if (length < recordFixedBytes || view.getUint16(offset + O.length, true) !== length) return false;
-  let total = recordFixedBytes;
+  let total = recordFixedBytes + tailBytes(view, offset);
   for (let at = O.idLength; at <= O.rootLength; at += 2) total += view.getUint16(offset + at, true);
   return total === length;
 }
@@ -251,8 +267,32 @@ export function readRecordRoot(view: DataView, offset: number, slice: TextSlice)
     slice.end = slice.start + view.getUint16(offset + O.idLength, true);
     return;
   }
-  slice.end = offset + view.getUint16(offset + O.length, true);
+  slice.end = offset + view.getUint16(offset + O.length, true) - tailBytes(view, offset);
   slice.start = slice.end - rootLength;
+}
+
+/** How much stands behind the texts. */
+function tailBytes(view: DataView, offset: number): number {
+  return (view.getUint16(offset + O.flags, true) & RecordFlag.spendsAsOther) === 0 ? 0 : spendNumberBytes;
+}
+
+/** The number under which the record's card spends; 0: there is no card. */
+export function readCardSpend(view: DataView, offset: number): number {
+  if (tailBytes(view, offset) === 0) return view.getFloat64(offset + O.cardNumber, true);
+  return view.getFloat64(offset + view.getUint16(offset + O.length, true) - spendNumberBytes, true);
+}
+
+/** What the record changes of the count of purchases (CardUse) of a card that is not virtual. */
+export function readUseDelta(view: DataView, offset: number): number {
+  const flags = view.getUint16(offset + O.flags, true);
+  if ((flags & RecordFlag.usesCard) === 0) return 0;
+  return useDelta(view.getUint8(offset + O.type) as MessageType, (flags & RecordFlag.opensChain) !== 0);
+}
+
+/** Of a message whose outcome says `usesCard`. */
+export function useDelta(type: MessageType, opensChain: boolean): number {
+  if (type === MessageType.late) return -1;
+  return opensChain ? 1 : 0;
 }
 
 /** Reads the answer and the effects of a record. */
@@ -262,6 +302,7 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   outcome.partial = (flags & RecordFlag.partial) !== 0;
   outcome.opensChain = (flags & RecordFlag.opensChain) !== 0;
   outcome.tombstone = (flags & RecordFlag.tombstone) !== 0;
+  outcome.usesCard = (flags & RecordFlag.usesCard) !== 0;
   outcome.reason = view.getUint8(offset + O.reason) as Reason;
   outcome.detail = view.getUint8(offset + O.detail);
   outcome.chainStatus = view.getUint8(offset + O.chainStatus) as ChainStatus;

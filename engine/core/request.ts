@@ -147,6 +147,11 @@ export class Request {
   }
 }
 
+/** A text as a string, for the few that need one: it allocates. */
+export function textOf(source: Uint8Array, { start, end }: TextSlice): string {
+  return Buffer.from(source.buffer, source.byteOffset + start, end - start).toString();
+}
+
 function clear(slice: TextSlice): void {
   slice.start = 0;
   slice.end = 0;

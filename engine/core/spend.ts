@@ -8,8 +8,10 @@
  * have spent: isKnown() says whether it is to be looked up.
  */
 
+import { type CardUse, usedAgain } from './card-types.js';
 import { Departures } from './departures.js';
 import { hashNumber } from './hash.js';
+import { assert } from './invariant.js';
 import { Level, windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
 import type { WindowUse } from './partition-task.js';
@@ -42,6 +44,8 @@ export class Spend {
   readonly #foundNumber = [0, 0, 0];
   readonly #foundSlot = [-1, -1, -1];
   readonly #keys: Float64Array;
+  /** By slot, of cards that are not virtual and were used. */
+  readonly #uses = new Map<number, CardUse>();
   /** What left memory, or found no room in it. */
   readonly departures = new Departures();
   #hand = 0;
@@ -169,6 +173,21 @@ export class Spend {
     if (slot >= 0) this.#keys[slot * keyCells + sequenceCell] = used(sequence);
   }
 
+  /** Counts a purchase of a card that is not virtual, or one fewer. The card has spent, so its row is in memory. */
+  countPurchase(card: number, delta: number, merchant: string): void {
+    const slot = this.find(Level.card, card);
+    assert(slot >= 0, 'a card that made a purchase has a spend row');
+    const use = usedAgain(this.#uses.get(slot) ?? null, delta, merchant);
+    if (use === null) this.#uses.delete(slot);
+    else this.#uses.set(slot, use);
+  }
+
+  /** What a card that is not virtual has bought; null: nothing. */
+  purchases(card: number): CardUse | null {
+    const slot = this.find(Level.card, card);
+    return slot < 0 ? null : (this.#uses.get(slot) ?? null);
+  }
+
   /** @returns the slot of a new row with nothing spent, or −1 when the store is full */
   #open(level: Level, number: number, day: number): number {
     const slot = this.#index.add(keyOf(level, number));
@@ -216,13 +235,21 @@ export class Spend {
   #evict(slot: number, sequence: number): void {
     this.departures.add(hashNumber(this.#index.key(slot)), sequence);
     this.#index.remove(slot);
+    this.#uses.delete(slot);
     for (const [level, found] of this.#foundSlot.entries()) if (found === slot) this.#foundNumber[level] = 0;
   }
 
   /**
    * Takes over a settled row; ignored when the entity is in memory already (memory is newer). False when full.
    */
-  load(level: Level, number: number, day: number, amounts: readonly number[], counts: readonly number[]): boolean {
+  load(
+    level: Level,
+    number: number,
+    day: number,
+    amounts: readonly number[],
+    counts: readonly number[],
+    use: CardUse | null = null,
+  ): boolean {
     if (this.find(level, number) >= 0) return true;
     const slot = this.#open(level, number, day);
     if (slot < 0) return false;
@@ -230,6 +257,7 @@ export class Spend {
       this.#amounts[slot * cells + index] = amounts[index] ?? 0;
       this.#words[slot * words + countWord + index] = counts[index] ?? 0;
     }
+    if (use !== null) this.#uses.set(slot, use);
     return true;
   }
 

@@ -3,7 +3,7 @@ import { ChainStatus, packLetters } from '../core/codes.js';
 import type { Books } from '../core/decide.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
 import { spendNumber } from '../core/spend-key.js';
-import { accountNumbers, accountOfCard, cardNumbers, currencyOf, purses } from './generator.js';
+import { accountNumbers, accountOfCard, cardNumbers, currencyOf, lineOfCard, purses } from './generator.js';
 import type { Model } from './model.js';
 
 export function check(condition: boolean, what: string): asserts condition {
@@ -71,7 +71,7 @@ export function auditChains(find: (id: string) => ChainSeen | null, model: Model
 export function auditWindows(books: Books, model: Model, nowMs: number): void {
   const { accounts, spend } = books;
   const owners: ReadonlyArray<readonly [0 | 1 | 2, number, number]> = [
-    ...cardNumbers.map((number) => [0, number, accountOfCard(number)] as const),
+    ...cardNumbers.map((number) => [0, lineOfCard(number), accountOfCard(number)] as const),
     ...purses.map(([number, account]) => [1, number, account] as const),
     ...accountNumbers.map((number) => [2, number, number] as const),
   ];
@@ -88,5 +88,14 @@ export function auditWindows(books: Books, model: Model, nowMs: number): void {
         [Number(expected.amount), expected.count],
       );
     }
+  }
+  auditPurchases((card) => spend.purchases(card), model);
+}
+
+/** What cards that are not virtual have bought. */
+export function auditPurchases(purchases: (card: number) => unknown, model: Model): void {
+  for (const card of model.cards) {
+    const { number, spendNumber = number } = card;
+    compare(`purchases of card ${number}`, purchases(spendNumber), model.purchases(card));
   }
 }

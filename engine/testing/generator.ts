@@ -4,6 +4,7 @@
  * that pass. The same seed gives the same traffic; nothing here knows what the engine answers.
  */
 import { Status } from '../core/accounts.js';
+import { CardType } from '../core/card-types.js';
 import { windowNames } from '../core/limit-names.js';
 import type { Limits } from '../core/rules.js';
 import {
@@ -74,10 +75,18 @@ const owners = [
   [2, 13],
   [3, 13],
   [3, 14],
+  [1, 11],
+  [3, 13],
 ] as const;
+/** The last two cards replaced the first and the sixth. Both go on to be used: what each spends counts for both. */
+const replaced: Readonly<Record<number, number>> = { 108: 101, 109: 106 };
 export const accountNumbers = [1, 2, 3];
 export const userNumbers = [11, 12, 13, 14];
 export const cardNumbers = owners.map((_, index) => 101 + index);
+/** Whose windows a card spends in. */
+export function lineOfCard(number: number): number {
+  return replaced[number] ?? number;
+}
 export function accountOfCard(number: number): number {
   return owners[number - 101]![0];
 }
@@ -145,7 +154,7 @@ export class Generator {
     this.nowMs = options.startMs;
   }
 
-  /** Three accounts, four users, seven cards: users 12 and 13 have cards of two accounts, account 1 has cards of two users. */
+  /** Three accounts, four users, nine cards: users 12 and 13 have cards of two accounts, account 1 has cards of two users. */
   setup(): Step[] {
     const { random } = this;
     for (const number of accountNumbers) {
@@ -161,13 +170,22 @@ export class Generator {
     for (const number of userNumbers) this.#users.push({ number, limits: this.#limits(0.3) });
     for (const [index, [account, user]] of owners.entries()) {
       const limits = this.#limits(0.5);
-      this.#cards.push({ token: `card-${index + 1}`, number: cardNumbers[index]!, account, user, limits });
+      const number = cardNumbers[index]!;
+      const spendNumber = lineOfCard(number);
+      // A replacement is of the type of the card that it replaced.
+      const type = this.#cards.find((card) => card.number === spendNumber)?.type ?? this.#cardType();
+      this.#cards.push({ token: `card-${index + 1}`, number, account, user, limits, type, spendNumber });
     }
     return [
       ...this.#accounts.map((config): Step => ({ kind: 'account', config })),
       ...this.#users.map((config): Step => ({ kind: 'user', config })),
       ...this.#cards.map((config): Step => ({ kind: 'card', config })),
     ];
+  }
+
+  #cardType(): CardType {
+    const roll = this.random.next();
+    return roll < 0.6 ? CardType.virtual : roll < 0.75 ? CardType.singleUse : CardType.merchantLocked;
   }
 
   /** The next thing that happens, at `nowMs`. */

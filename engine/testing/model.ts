@@ -67,6 +67,8 @@ export interface Answered {
     readonly held: bigint;
     readonly posted: bigint;
     readonly opened: boolean;
+    /** It joined what was left of a transaction whose opening had been taken back. */
+    readonly rejoined: boolean;
   } | null;
 }
 
@@ -109,6 +111,7 @@ export class Model {
   readonly #cards = new Map<string, CardConfig>();
   #transactions: Transaction[] = [];
   readonly #spent = new Map<string, Spent[]>();
+  readonly #purchases = new Map<number, { readonly count: number; readonly merchant: string }>();
   readonly #answered = new Map<string, Answered>();
   /** Ids whose approval was taken back, and that were not answered since. */
   readonly #takenBack = new Set<string>();
@@ -128,6 +131,9 @@ export class Model {
     this.#cards.set(config.token, config);
   }
 
+  get cards(): readonly CardConfig[] {
+    return [...this.#cards.values()];
+  }
   get transactions(): readonly Transaction[] {
     return this.#transactions;
   }
@@ -249,6 +255,9 @@ export class Model {
       const isOpeningTakenBack = took.opened || this.#takenBack.has(transaction.id);
       if (empty) transaction.status = isOpeningTakenBack ? 'declined' : 'reversed';
       if (empty) this.#spend(transaction.card, transaction.firstDay, 0n, -1);
+      const isGone = heldOf(transaction) === 0n && postedOf(transaction) === 0n && transaction.refunded === 0n;
+      const started = took.opened && !took.rejoined;
+      if (isGone && (started || (isOpeningTakenBack && released + unposted > 0n))) this.#undoPurchase(transaction.card);
       this.#spend(transaction.card, took.day, -(released + unposted), 0);
     }
     const card = this.#cards.get(message.card)!;
@@ -287,7 +296,7 @@ export class Model {
     const followed = this.#answered.get(original)?.transaction?.id;
     const named = this.#transaction(original) ?? (followed === undefined ? undefined : this.#transaction(followed));
     if (named === undefined || named.account !== card.account) return null;
-    if (message.type === 'incremental' && named.card.number !== card.number) return null;
+    if (message.type === 'incremental' && lineOf(named.card) !== lineOf(card)) return null;
     if (message.type === 'advice') return named.status === 'open' || named.status === 'completed' ? named : null;
     if (named.status === 'tombstone') return message.type === 'clearing' || message.type === 'refund' ? null : named;
     return named.status === 'declined' ? null : named;
@@ -334,8 +343,11 @@ export class Model {
       return [about.status === 'tombstone' || isReversed ? 'original_closed' : 'duplicate_conflict'];
     }
     if (asks && type !== 'balance_inquiry') {
-      const blocked = listRefusal(message, [card.limits, user.limits, account.limits]);
+      const isOther = this.#isOtherMerchant(message, card);
+      const blocked = listRefusal(message, [card.limits, user.limits, account.limits], isOther);
       if (blocked !== null) return [blocked];
+      const isUsed = typeOf(card) === 'single_use' && this.purchases(card) !== null;
+      if (isUsed && type !== 'incremental' && about === null) return ['limit_exceeded', 'card.lifetime.count'];
     }
     if (type === 'authorization' || type === 'incremental') {
       const exceeded = this.#limitExceeded(message, card, about, day);
@@ -347,11 +359,36 @@ export class Model {
     return null;
   }
 
+  /** What the card, and those that it replaced, have bought; only kept of cards that are not virtual. */
+  purchases(card: CardConfig): { readonly count: number; readonly merchant: string } | null {
+    return this.#purchases.get(lineOf(card)) ?? null;
+  }
+
+  #buy(card: CardConfig, message: Message): void {
+    if (typeOf(card) === 'virtual') return;
+    const { count, merchant } = this.purchases(card) ?? { count: 0, merchant: '' };
+    this.#purchases.set(lineOf(card), { count: count + 1, merchant: merchant || (message.merchantId ?? '') });
+  }
+
+  #undoPurchase(card: CardConfig): void {
+    const known = this.purchases(card);
+    if (known === null) return;
+    if (known.count === 1) this.#purchases.delete(lineOf(card));
+    else this.#purchases.set(lineOf(card), { ...known, count: known.count - 1 });
+  }
+
+  #isOtherMerchant(message: Message, card: CardConfig): boolean {
+    if (typeOf(card) !== 'merchant_locked' || message.type === 'balance_inquiry') return false;
+    const locked = this.purchases(card)?.merchant ?? '';
+    if (message.merchantId !== undefined) return locked !== '' && message.merchantId !== locked;
+    return message.type === 'authorization' || (message.type === 'verification' && locked !== '');
+  }
+
   #limitExceeded(message: Message, card: CardConfig, about: Transaction | null, day: string): string | null {
     const amount = BigInt(message.amount!);
     const grown = about === null ? amount : amount + heldOf(about) + postedOf(about);
     const owners: Record<LevelName, [number, Limits | null | undefined]> = {
-      card: [card.number, card.limits],
+      card: [lineOf(card), card.limits],
       user: [card.user, this.#users.get(card.user)!.limits],
       account: [card.account, this.#accounts.get(card.account)!.limits],
     };
@@ -401,7 +438,7 @@ export class Model {
         }
         if (about !== null) {
           this.#grow(about, approved, day, nowMs + this.#lifeOf(message));
-          took = { day, held: approved, posted: 0n, opened: true };
+          took = { day, held: approved, posted: 0n, opened: true, rejoined: true };
           break;
         }
         const long = this.#lifeOf(message);
@@ -410,12 +447,13 @@ export class Model {
         if (capture) transaction.cleared = approved;
         else transaction.parts.push({ day, held: approved });
         this.#spend(card, day, approved, 1);
-        took = { day, held: capture ? 0n : approved, posted: capture ? approved : 0n, opened: true };
+        took = { day, held: capture ? 0n : approved, posted: capture ? approved : 0n, opened: true, rejoined: false };
+        this.#buy(card, message);
         break;
       }
       case 'incremental':
         this.#grow(about!, asked, day, nowMs + this.#lifeOf(message));
-        took = { day, held: asked, posted: 0n, opened: false };
+        took = { day, held: asked, posted: 0n, opened: false, rejoined: false };
         break;
       case 'reversal':
         approved = message.amount === undefined ? heldOf(about!) : least(asked, heldOf(about!));
@@ -486,6 +524,7 @@ export class Model {
     if (about === null) {
       const forced = this.#open(message.id, card, 'completed', day, 0);
       forced.cleared = amount;
+      this.#buy(card, message);
       this.#spend(card, day, amount, 1);
       return forced;
     }
@@ -562,7 +601,7 @@ export class Model {
 
   #spend(card: CardConfig, day: string, amount: bigint, count: number): void {
     const { currency } = this.#accounts.get(card.account)!;
-    for (const owner of [`card ${card.number}`, `user ${card.user}`, `account ${card.account}`]) {
+    for (const owner of [`card ${lineOf(card)}`, `user ${card.user}`, `account ${card.account}`]) {
       const key = `${owner} ${currency}`;
       const entries = this.#spent.get(key) ?? [];
       entries.push({ day, amount, count });
@@ -594,6 +633,15 @@ function refusal(reason: string, message: Message, available: bigint, detail = '
     approvedAmount: 0,
     available: Number(available),
   };
+}
+
+function typeOf({ type = 0 }: CardConfig): 'virtual' | 'single_use' | 'merchant_locked' {
+  return (['virtual', 'single_use', 'merchant_locked'] as const)[type];
+}
+
+/** The first of the cards of which each replaced the one before. */
+function lineOf({ number, spendNumber = number }: CardConfig): number {
+  return spendNumber;
 }
 
 function isOpening(message: Message): boolean {
@@ -629,7 +677,11 @@ function isLongStay(mcc: number | undefined): boolean {
   return carRental || lodging;
 }
 
-function listRefusal(message: Message, limits: readonly (Limits | null | undefined)[]): string | null {
+function listRefusal(
+  message: Message,
+  limits: readonly (Limits | null | undefined)[],
+  isOtherMerchant: boolean,
+): string | null {
   const lists = [
     ['mcc_blocked', 'mcc', message.mcc === undefined ? undefined : String(message.mcc).padStart(4, '0')],
     ['merchant_blocked', 'merchants', message.merchantId],
@@ -637,6 +689,7 @@ function listRefusal(message: Message, limits: readonly (Limits | null | undefin
     ['channel_blocked', 'channels', message.channel],
   ] as const;
   for (const [reason, name, value] of lists) {
+    if (name === 'merchants' && isOtherMerchant) return reason;
     // An increment repeats the purchase that was allowed: what it leaves out is not held against it.
     if (value === undefined && message.type === 'incremental') continue;
     for (const owner of limits) {

@@ -4,7 +4,8 @@
  *
  *   account A funds=10000 zone=Europe/Berlin partial status=frozen daily=500/3 …
  *   user U status=closed monthly=9000
- *   card C of A U expires=2026-12-31 perAuthorization=300 mcc.allow=5411,5812 channels.block=atm
+ *   card C of A U expires=2026-12-31 perAuthorization=300 mcc.allow=5411,5812 channels.block=atm type=single_use
+ *   card D of A U replaces=C                   spends in the windows of C
  *   policy refundRestoresWindows               before anything else
  *   at 2026-11-23T10:00:00Z                    at +7d +1ms
  *   a1 authorization C 1250 mcc=5411 …         -> approved 00 1250 8750/1250/0
@@ -20,6 +21,7 @@
  * A repeated account, user or card line changes it; `funds` counts when it is opened.
  */
 import { Status } from '../core/accounts.js';
+import { cardTypeNamed } from '../core/card-types.js';
 import { ChainStatus } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
@@ -148,6 +150,7 @@ class Runner {
     this.#names.cards.set(token, { number, account, user });
     const set = options(words.slice(4));
     const expires = set.get('expires');
+    const replaced = set.get('replaces');
     this.#world.setCard({
       token,
       number,
@@ -156,6 +159,8 @@ class Runner {
       status: statusOf(set),
       ...(expires === undefined ? {} : { expiresDay: dayOf(expires) }),
       limits: limitsOf(set),
+      type: cardTypeNamed(set.get('type')),
+      ...(replaced === undefined ? {} : { spendNumber: this.#names.cards.get(replaced)!.number }),
     });
   }
 

@@ -5,6 +5,7 @@
  */
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
+import { CardType } from '../core/card-types.js';
 import { Chains } from '../core/chains.js';
 import {
   ChainStatus,
@@ -84,6 +85,9 @@ export interface CardConfig {
   readonly status?: Status;
   readonly expiresDay?: number;
   readonly limits?: Limits | null;
+  readonly type?: CardType;
+  /** Of the first of the cards that it replaced. */
+  readonly spendNumber?: number;
 }
 
 /** How ledger commands name an account, where card messages have a token. */
@@ -165,6 +169,8 @@ export class World {
     assert(account >= 0 && user >= 0, 'a card needs its account and user first');
     this.#cards.set(config.token, {
       number: config.number,
+      spendNumber: config.spendNumber ?? config.number,
+      type: config.type ?? CardType.virtual,
       version: ++this.#version,
       status: config.status ?? 0,
       expiresDay: config.expiresDay ?? expiresNever,
@@ -206,13 +212,13 @@ export class World {
     if (isCommand(message)) {
       const account = this.#accountOf(message);
       const accountNumber = this.books.accounts.number(account);
-      this.#apply(account, chainAbsent, { accountNumber, cardNumber: 0, userNumber: 0 });
+      this.#apply(account, chainAbsent, { accountNumber, cardNumber: 0, cardSpend: 0, userNumber: 0 });
       this.#roots.set(keyOf(message), '');
       return answer;
     }
     const { card } = question;
     const opens = outcome.opensChain || outcome.tombstone;
-    const parties = { accountNumber: 0, cardNumber: 0, userNumber: 0 };
+    const parties = { accountNumber: 0, cardNumber: 0, cardSpend: 0, userNumber: 0 };
     let chain = chainAbsent;
     let before = chainAbsent;
     if (card !== null) {
@@ -224,6 +230,7 @@ export class World {
       else if (outcome.tombstone) before = question.chain;
       else if (outcome.opensChain) before = this.chain(message.id);
       parties.cardNumber = chain >= 0 ? chains.card(chain) : card.number;
+      parties.cardSpend = chain >= 0 ? chains.cardSpend(chain) : card.spendNumber;
       parties.userNumber = chain >= 0 ? chains.user(chain) : users.number(card.user);
     }
     this.#apply(card === null ? -1 : card.account, opens ? before : chain, parties);
@@ -265,6 +272,7 @@ export class World {
     this.#apply(account, chain, {
       accountNumber: chains.account(chain),
       cardNumber: chains.card(chain),
+      cardSpend: chains.cardSpend(chain),
       userNumber: chains.user(chain),
     });
     return answerOf(outcome, MessageType.expiry);

@@ -3,6 +3,7 @@
  * Partition on a real journal in memory, sends again what was missing, and can pull the plug: the machine forgets all
  * that was not synced, the journal is replayed, and the traffic goes on.
  */
+import { CardType, type CardUse } from '../../engine/core/card-types.js';
 import { ChainStatus, MessageType, messageTypeNames, Protocol, packLetters } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
@@ -10,7 +11,14 @@ import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, SpendRow, UserRow } from '../../engine/core/load-message.js';
 import type { AccountBooks } from '../../engine/core/partition-task.js';
-import { RecordFlag, RecordOffset, readRecordRoot, readUserSpend, recordFixedBytes } from '../../engine/core/record.js';
+import {
+  RecordFlag,
+  RecordOffset,
+  readCardSpend,
+  readRecordRoot,
+  readUserSpend,
+  recordFixedBytes,
+} from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
 import { Spend } from '../../engine/core/spend.js';
 import { spendNumber } from '../../engine/core/spend-key.js';
@@ -25,7 +33,7 @@ import { MemoryStorage } from './memory-storage.js';
 import { SlowFrameSink } from './slow-sink.js';
 
 /** Cards of accounts in euro; the others are in dollars. Amounts need a currency on the wire. */
-const euroCards: readonly string[] = ['card-6', 'card-7'];
+const euroCards: readonly string[] = ['card-6', 'card-7', 'card-9'];
 const expiresNever = 1_000_000;
 
 /** What became of one step, in the order in which the partition came to it. */
@@ -64,6 +72,7 @@ export interface Cramped {
 /** Whose spending counts; without a card where only the user's is looked for. */
 interface Spender {
   readonly cardNumber?: number;
+  readonly cardSpend?: number;
   readonly userNumber: number;
   readonly accountNumber: number;
 }
@@ -161,8 +170,10 @@ export class PartitionHost {
       this.#accounts.set(row.number, { ...row, funds, held, posted });
     }
     for (const [level, number] of this.#entities()) {
-      const use = this.partition.books.spend.use(level, number, 0);
-      if (use !== null) this.#settledSpend.set(`${level} ${number}`, { level, number, ...use });
+      const { spend } = this.partition.books;
+      const windows = spend.use(level, number, 0);
+      const use = level === Level.card ? spend.purchases(number) : null;
+      if (windows !== null) this.#settledSpend.set(`${level} ${number}`, { level, number, ...windows, use });
     }
     this.#shipped = this.#fixture.progress.durableSequence;
   }
@@ -200,6 +211,13 @@ export class PartitionHost {
     return spend.use(level, number, day);
   }
 
+  /** What a card that is not virtual has bought, in memory or settled. */
+  purchases(card: number): CardUse | null {
+    const { spend } = this.partition.books;
+    if (spend.find(Level.card, card) >= 0) return spend.purchases(card);
+    return this.#settledSpend.get(`${Level.card} ${card}`)?.use ?? null;
+  }
+
   #booksInMemory(number: number): AccountBooks | null {
     const { accounts } = this.partition.books;
     const slot = accounts.find(number);
@@ -214,7 +232,7 @@ export class PartitionHost {
 
   #entities(): (readonly [Level, number])[] {
     return [
-      ...[...this.#cards.values()].map(({ number }) => [Level.card, number] as const),
+      ...[...this.#cards.values()].map(({ number, spendNumber = number }) => [Level.card, spendNumber] as const),
       ...this.#purses().map((number) => [Level.user, number] as const),
       ...[...this.#accounts.keys()].map((number) => [Level.account, number] as const),
     ];
@@ -225,9 +243,9 @@ export class PartitionHost {
     return [...new Set([...this.#cards.values()].map((card) => this.#spendNumber(Level.user, card)))];
   }
 
-  #spendNumber(level: Level, { cardNumber = 0, userNumber, accountNumber }: Spender): number {
+  #spendNumber(level: Level, { cardNumber = 0, cardSpend = cardNumber, userNumber, accountNumber }: Spender): number {
     const { currency } = this.#accounts.get(accountNumber)!;
-    return spendNumber(level, [cardNumber, userNumber, accountNumber][level]!, packLetters(currency));
+    return spendNumber(level, [cardSpend, userNumber, accountNumber][level]!, packLetters(currency));
   }
 
   /** The same, so late that nothing can be taken back any more: anything may leave memory. */
@@ -246,6 +264,7 @@ export class PartitionHost {
       askedId: id,
       accountNumber: chains.account(slot),
       cardNumber: chains.card(slot),
+      cardSpend: chains.cardSpend(slot),
       userNumber: chains.user(slot),
       status: chains.status(slot),
       held: chains.held(slot),
@@ -300,7 +319,7 @@ export class PartitionHost {
         return;
       }
       touched.accounts.add(view.getFloat64(offset + RecordOffset.accountNumber, true));
-      touched.cards.add(view.getFloat64(offset + RecordOffset.cardNumber, true));
+      touched.cards.add(readCardSpend(view, offset));
       touched.users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
       touched.userSpend.add(readUserSpend(view, offset));
       const type = view.getUint8(offset + RecordOffset.type);
@@ -424,7 +443,8 @@ export class PartitionHost {
       this.#users.set(common.number, { ...common, limits });
     } else {
       const { token, expiresDay = expiresNever, account: accountNumber, user: userNumber } = step.config;
-      const row = { ...common, token, expiresDay, limits, accountNumber, userNumber };
+      const { type = CardType.virtual, spendNumber = common.number } = step.config;
+      const row = { ...common, token, expiresDay, limits, accountNumber, userNumber, type, spendNumber };
       message = { cards: [row] };
       this.#cards.set(token, row);
     }
@@ -482,7 +502,8 @@ export class PartitionHost {
     }
     const card = status === EntryStatus.needCard ? this.#cards.get(asked) : undefined;
     if (card === undefined) return null;
-    return { ...this.#booksOf({ ...card, cardNumber: card.number }), cards: [card] };
+    const spender = { ...card, cardNumber: card.number, cardSpend: card.spendNumber ?? card.number };
+    return { ...this.#booksOf(spender), cards: [card] };
   }
 
   #booksOf(spender: Spender): LoadMessage {

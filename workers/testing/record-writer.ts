@@ -34,6 +34,8 @@ export interface RecordSketch {
   readonly expiresAtMs?: number;
   readonly account?: number;
   readonly card?: number;
+  readonly cardSpend?: number;
+  readonly usesCard?: boolean;
   readonly user?: number;
   readonly atMs?: number;
   readonly merchantId?: string;
@@ -101,11 +103,13 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
     const owner = {
       accountNumber: sketch.account ?? 1,
       cardNumber: sketch.card ?? 1,
+      cardSpend: sketch.cardSpend ?? sketch.card ?? 1,
       userNumber: sketch.user ?? 1,
       profileVersion: 1,
     };
     outcome.opensChain = sketch.opensChain ?? (sketch.root === undefined && sketch.tombstone !== true);
     outcome.tombstone = sketch.tombstone ?? false;
+    outcome.usesCard = sketch.usesCard ?? false;
     offsets.push(position);
     const atMs = sketch.atMs ?? 1_750_000_000_000;
     position += writeRecord(buffer, view, position, request, outcome, owner, atMs, texts, root);
