@@ -107,6 +107,16 @@ t.test(
   },
 );
 
+t.test('a journal of another ledger is a finding', async (t) => {
+  const { append, audit, root, sql } = await stage(t);
+  await append(20, 20);
+  const [identity] = await sql`select id::text as id from ledger_identity`;
+  writeFileSync(join(root, 'ledger'), `${identity!['id']}\n`);
+  t.same((await audit()).findings, []);
+  writeFileSync(join(root, 'ledger'), '00000000-0000-0000-0000-000000000000\n');
+  t.match((await audit()).findings, [/the journals belong to ledger 00000000-.*, the database is ledger /]);
+});
+
 t.test('a damaged journal is a finding and ends no audit', async (t) => {
   const { append, audit, root } = await stage(t);
   await append(20, 20);

@@ -43,6 +43,13 @@ const attemptsMax = 5;
 export async function auditJournals(sql: postgres.Sql, root: string): Promise<JournalAudit> {
   const findings: string[] = [];
   const notes: string[] = [];
+  const [identity] = await sql<{ id: string }[]>`select id::text as id from ledger_identity`;
+  const ledger = ledgerOf(root);
+  if (ledger !== '' && ledger !== identity?.id) {
+    findings.push(
+      `${root}: the journals belong to ledger ${ledger}, the database is ledger ${identity?.id ?? 'unknown'}`,
+    );
+  }
   const partitions = storage.list(root).flatMap((name) => (/^p\d+$/.test(name) ? [Number(name.slice(1))] : []));
   for (const partition of partitions.sort((a, b) => a - b)) {
     for (let attempt = 1; ; attempt++) {
@@ -150,6 +157,15 @@ async function compareRecords(
   }
   if (count > linesMax) lines.push(`${name}: ${count} records of the journal differ from what Postgres settled`);
   return lines;
+}
+
+/** The ledger that the journals were written for (engine/journal-ledger.ts); '' when the folder does not say. */
+function ledgerOf(root: string): string {
+  try {
+    return readFileSync(join(root, 'ledger'), 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 /** The leases that were asked for under the lock of this journal (engine/journal-lock.ts). */

@@ -224,6 +224,22 @@ export class Database {
     return Number(row.sequence);
   }
 
+  /** The record that was settled under a sequence, byte for byte as a journal had it; null when there is none. */
+  async settledRecord(partition: number, sequence: number): Promise<Uint8Array | null> {
+    const [row] = await this.#restoreSql<{ record: Buffer }[]>`
+      select record from transaction_events where partition = ${partition} and sequence = ${sequence}
+      union all
+      select record from quarantined_records where partition = ${partition} and sequence = ${sequence}`;
+    return row?.record ?? null;
+  }
+
+  /** Which ledger this database is: the same in every backup of it. */
+  async ledgerId(): Promise<string> {
+    const [row] = await this.#restoreSql<{ id: string }[]>`select id::text as id from ledger_identity`;
+    if (row === undefined) throw new Error('the table ledger_identity is empty: put its row back from a backup');
+    return row.id;
+  }
+
   /**
    * Cards by token, with everything that a decision about them needs.
    * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is returned

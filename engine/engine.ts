@@ -20,6 +20,7 @@ import { DeclineLog } from './decline-log.js';
 import { EngineFeed } from './feed/feed.js';
 import { LoadGuard } from './feed/load-guard.js';
 import { Health } from './health.js';
+import { assertLedger } from './journal-ledger.js';
 import { JournalLock, type JournalLockOptions, journalInUse } from './journal-lock.js';
 import { JournalRoom } from './journal-room.js';
 import type { Lane, Waiter } from './lane.js';
@@ -373,6 +374,7 @@ export async function startEngine(
     // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The fence
     // waits for statements under way, so those of an engine that is gone are ended.
     await Promise.all([writer.raiseFence(), database.endSettlers(), feed.register()]);
+    assertLedger(journalDirectory, await database.ledgerId());
     times.ended('register');
     await loaded;
     await ops.listen();

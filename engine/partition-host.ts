@@ -222,8 +222,14 @@ export class PartitionHost {
     times.ended('position');
     // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
     await this.#prepared;
+    const settledRecord = await this.#database.settledRecord(this.partition, shippedSequence);
     await this.#scanned;
-    const tail = (await this.#runStep({ kind: 'open', shippedSequence, epoch: writerEpoch })) as TailKeys;
+    const tail = (await this.#runStep({
+      kind: 'open',
+      shippedSequence,
+      settledRecord,
+      epoch: writerEpoch,
+    })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
     times.ended('open', { phase: 'keys', ms: tail.keysMs });

@@ -90,6 +90,22 @@ export class JournalEpochError extends Error {
   }
 }
 
+/** The journal and Postgres have different records under one number: they took different courses. */
+export class JournalRecordError extends Error {
+  override readonly name = 'JournalRecordError';
+  readonly code = 'JOURNAL_RECORD';
+  constructor(
+    partition: number,
+    readonly sequence: number,
+  ) {
+    super(
+      `partition ${partition}: record ${sequence} of the journal is not the record ${sequence} that Postgres settled: the ` +
+        'database was restored from an older copy and went on with another journal since, or DATA_DIR belongs to another ' +
+        `database. Nothing was changed. ${seeRunbook('foreign-journal')}`,
+    );
+  }
+}
+
 /** The journal was written by another number of partitions: accounts, and the ids asked about them, were divided otherwise. */
 export class JournalPartitionCountError extends Error {
   override readonly name = 'JournalPartitionCountError';

@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
 import type { JournalRefusal, PartitionProgress } from '../engine/core/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
-import { beginAnewName, JournalEpochError, JournalFailedError } from './journal-errors.js';
+import { beginAnewName, JournalEpochError, JournalFailedError, JournalRecordError } from './journal-errors.js';
+import { replayJournal } from './journal-reader.js';
 import { assertPosition, type JournalPlace, type JournalScan, rewriteEnd, scanJournal } from './journal-recovery.js';
 import {
   assertSegmentSizes,
@@ -68,6 +69,8 @@ export interface JournalOptions extends JournalPlace {
   readonly epoch: number;
   /** Monotonic milliseconds; for pacing retries and timing syncs only. */
   readonly nowMs?: () => number;
+  /** The record that Postgres has under that sequence, to be compared with the journal's; null or absent: none. */
+  readonly settledRecord?: Uint8Array | null;
   /** What scanJournal has found there, if it has been asked already. */
   readonly scanned?: { readonly found: JournalScan | undefined } | undefined;
   /** Where frames go; default: written and synced on this thread, so that append() returns when they are durable. */
@@ -101,6 +104,7 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   if (found !== undefined && found.epoch > options.epoch) {
     throw new JournalEpochError(options.partition, found.epoch, options.epoch);
   }
+  if (found !== undefined) assertSettled(options, found);
   let file: FileId;
   let scan: JournalScan;
   if (found === undefined) {
@@ -128,6 +132,16 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   options.progress.setRefusal('');
   options.progress.publishDurable(scan.lastSequence);
   return { writer, scan };
+}
+
+/** The newest record that Postgres has must be the journal's own, where the journal still has it. */
+function assertSettled(options: JournalOptions, { firstSequence }: JournalScan): void {
+  const { shippedSequence, settledRecord = null, partition } = options;
+  if (settledRecord === null || shippedSequence < firstSequence) return;
+  replayJournal(options, shippedSequence, shippedSequence, (bytes, view, offset) => {
+    const record = bytes.subarray(offset, offset + view.getUint16(offset, true));
+    if (Buffer.compare(record, settledRecord) !== 0) throw new JournalRecordError(partition, shippedSequence);
+  });
 }
 
 /** Header of a segment that follows nothing. */

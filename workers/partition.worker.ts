@@ -15,6 +15,7 @@ import { assert } from '../engine/core/invariant.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
 import type {
   AccountBooks,
+  OpenTask,
   PartitionResult,
   PartitionStats,
   PartitionTask,
@@ -95,7 +96,7 @@ export default function run(task: PartitionTask): PartitionResult {
     case 'scan':
       return scan();
     case 'open':
-      return open(task.shippedSequence, task.epoch);
+      return open(task);
     case 'restore':
       return restore(task.message);
     case 'ids':
@@ -121,9 +122,9 @@ function runSlab(index: number): boolean {
   }
 }
 
-function open(shippedSequence: number, epoch: number): TailKeys {
+function open({ shippedSequence, settledRecord, epoch }: OpenTask): TailKeys {
   const sizes = data.journalSizes;
-  const opened = openJournal({ ...place, sizes, progress, shippedSequence, epoch, sink, scanned });
+  const opened = openJournal({ ...place, sizes, progress, shippedSequence, settledRecord, epoch, sink, scanned });
   scanned = undefined;
   journal = opened.writer;
   const openedAtMs = performance.now();

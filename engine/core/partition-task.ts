@@ -27,6 +27,8 @@ export interface OpenTask {
   readonly kind: 'open';
   /** Last sequence that Postgres has settled. */
   readonly shippedSequence: number;
+  /** The record that Postgres has under that sequence; null: none. */
+  readonly settledRecord: Uint8Array | null;
   /** Of the writer's lease. */
   readonly epoch: number;
 }

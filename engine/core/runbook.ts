@@ -3,6 +3,7 @@ export const runbookSections = [
   'begin-anew',
   'deleted-journal',
   'damaged-journal',
+  'foreign-journal',
   'failed-journal',
   'full-journal',
   'stale-feed',
