@@ -5,7 +5,9 @@ import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
 import { SignInFailures, windowS } from './auth/failures.js';
+import { Invitations } from './auth/invitations.js';
 import { OperatorSignIn } from './auth/operator-sign-in.js';
+import { PasswordChanges } from './auth/password-changes.js';
 import { Passwords } from './auth/passwords.js';
 import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
@@ -19,6 +21,10 @@ import { Telemetry } from './http/telemetry.js';
 import { TenantGate } from './http/tenant-bounds.js';
 import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
+import { LogMailer } from './mail/log-mailer.js';
+import type { Mailer } from './mail/mailer.js';
+import { Mails } from './mail/mails.js';
+import { SmtpMailer } from './mail/smtp-mailer.js';
 import { OpsServer } from './ops.js';
 import { portInUse } from './port-in-use.js';
 import { createServer } from './server.js';
@@ -26,7 +32,9 @@ import type { Services } from './services.js';
 import { ApiKeyStore } from './stores/api-keys.js';
 import { CompanyStore } from './stores/companies.js';
 import { IdempotencyStore } from './stores/idempotency.js';
+import { InvitationStore } from './stores/invitations.js';
 import { OperatorStore } from './stores/operators.js';
+import { PasswordStore } from './stores/passwords.js';
 import { Database } from './stores/postgres.js';
 import { Program } from './stores/program.js';
 import { RedisConnection } from './stores/redis.js';
@@ -57,6 +65,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   await database.start();
   try {
     await services.program.check();
+    await sayWhereMailsGo(services);
     const app = await createServer(services);
     await services.startData();
     // Nothing is loaded from disk any more once connections compete for file descriptors.
@@ -76,6 +85,8 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await app.close();
         await ops.close();
         await housekeeping.stop();
+        await services.passwordChanges.stop();
+        await services.mailer.stop();
         await services.stopData();
         redis?.close();
         await database.close();
@@ -87,6 +98,17 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     redis?.close();
     await database.close();
     throw error;
+  }
+}
+
+/** A deployment without SMTP learns it at the start, not from the first person who waits for a mail. */
+async function sayWhereMailsGo({ config, mailer, log }: Services): Promise<void> {
+  if (config.smtp !== null) return;
+  try {
+    await mailer.check();
+    log.info('SMTP_URL is not set: mails of the demo go to this log');
+  } catch {
+    log.warn('SMTP_URL is not set: invitations and new passwords are refused, because no mail can be sent');
   }
 }
 
@@ -128,6 +150,23 @@ function createServices(config: ApiConfig, log: Log): Services {
     sessionEnded: (sessionId) => access.endSession(sessionId),
     userChanged: (userId) => access.forget(userId),
   });
+  const program = new Program(database, config.selfFunding);
+  const mailer = config.smtp === null ? new LogMailer(log, () => program.isDemo()) : new SmtpMailer(config.smtp, log);
+  const mails = new Mails(config.publicUrl);
+  const invitationStore = new InvitationStore(database);
+  const invitations = new Invitations({ invitations: invitationStore, failures, passwords, signIn, mailer, mails });
+  const passwordStore = new PasswordStore(database);
+  const passwordChanges = new PasswordChanges({
+    store: passwordStore,
+    users,
+    sessions,
+    failures,
+    passwords,
+    signIn,
+    mailer,
+    mails,
+    log,
+  });
   const operators = new OperatorStore(database);
   const apiKeys = new ApiKeyStore(database, config.selfFunding);
   const actors = new Actors(access, operators, apiKeys);
@@ -137,6 +176,8 @@ function createServices(config: ApiConfig, log: Log): Services {
   const housekeeping = new Housekeeping(log);
   housekeeping.add('sessions', () => sessions.sweep());
   housekeeping.add('operator sessions', () => operators.sweep());
+  housekeeping.add('invitations', () => invitationStore.sweep());
+  housekeeping.add('password links', () => passwordStore.sweep());
   housekeeping.add('idempotency keys', () => idempotency.sweep());
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
@@ -150,6 +191,7 @@ function createServices(config: ApiConfig, log: Log): Services {
       counter.inc({ limit: 'at once' }, tenants.refused);
     },
   );
+  watchMail(mailer, config.smtp !== null, telemetry, health);
   return {
     ...data,
     config,
@@ -170,9 +212,13 @@ function createServices(config: ApiConfig, log: Log): Services {
     operators,
     operatorSignIn: new OperatorSignIn(operators, passwords, failures),
     apiKeys,
-    program: new Program(database, config.selfFunding),
+    program,
     passwords,
     signIn,
+    mailer,
+    invitations,
+    invitationStore,
+    passwordChanges,
     housekeeping,
     generations,
     telemetry,
@@ -207,6 +253,26 @@ function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health:
   telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>
     counter.inc(redis?.failures ?? 0),
   );
+}
+
+function watchMail(mailer: Mailer, isConfigured: boolean, telemetry: Telemetry, health: Health): void {
+  health.add('mail', async () => {
+    if (isConfigured) return { status: 'healthy', detail: `${mailer.counts.waiting} mails wait` };
+    const isDemo = await mailer.check().then(
+      () => true,
+      () => false,
+    );
+    const detail = isDemo
+      ? 'SMTP_URL is not set: mails of the demo go to the log'
+      : 'SMTP_URL is not set: invitations and new passwords are refused';
+    return { status: 'disabled', detail };
+  });
+  const counters: [string, string, () => number][] = [
+    ['mails_sent_total', 'Mails that an SMTP server took, or the log of a demo', () => mailer.counts.sent],
+    ['mails_failed_total', 'Mails that were given up', () => mailer.counts.failed],
+  ];
+  for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  telemetry.gauge('mails_waiting', 'Mails that are not sent yet', [], (gauge) => gauge.set(mailer.counts.waiting));
 }
 
 function watchFeed(feed: ChangeFeed, telemetry: Telemetry, health: Health): void {

@@ -8,6 +8,7 @@ import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../eng
 import { panKeysOf } from '../engine/wire/hidden-ids.js';
 import type { RateLimits } from './http/rate-limits.js';
 import type { TenantBounds } from './http/tenant-bounds.js';
+import type { SmtpConfig } from './mail/smtp-mailer.js';
 
 export interface ApiConfig {
   readonly host: string;
@@ -32,6 +33,10 @@ export interface ApiConfig {
   readonly postgres: PostgresConfig;
   readonly mongodb: MongodbConfig | null;
   readonly redisUrl: string | null;
+  /** Null: no mail leaves this API, and a demo writes its mails to the log. */
+  readonly smtp: SmtpConfig | null;
+  /** Where people reach this API, for the links in mails; without a slash at the end. */
+  readonly publicUrl: string;
   readonly cache: CacheConfig;
   /** A response slower than this is an alert in the log. */
   readonly slowResponseMs: number;
@@ -105,6 +110,9 @@ const schema = {
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     REDIS_URL: { type: 'string', pattern: '^rediss?(\\+(sentinel|cluster))?://' },
     MONGODB_URI: { type: 'string', pattern: '^mongodb(\\+srv)?://' },
+    SMTP_URL: { type: 'string', pattern: '^smtps?://[^/?#]+/?$' },
+    MAIL_FROM: { type: 'string', pattern: '^[^\\r\\n]*[^\\s@<]+@[^\\s@>]+>?$', maxLength: 200 },
+    PUBLIC_URL: { type: 'string', pattern: '^https?://[^\\s?#]+$', maxLength: 500 },
     ENGINE_URL: { type: 'string', pattern: '^https?://[^/]+/?$', default: 'http://127.0.0.1:8081' },
     ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },
     JWT_SECRET: secrets,
@@ -157,6 +165,9 @@ interface Variables {
   DATABASE_URL: string;
   REDIS_URL?: string;
   MONGODB_URI?: string;
+  SMTP_URL?: string;
+  MAIL_FROM?: string;
+  PUBLIC_URL?: string;
   ENGINE_URL: string;
   ENGINE_TOKEN: string;
   JWT_SECRET: string;
@@ -262,6 +273,8 @@ export function readApiConfig(
     postgres: postgresOf(variables),
     mongodb: mongodbOf(variables),
     redisUrl: variables.REDIS_URL ?? null,
+    smtp: smtpOf(variables),
+    publicUrl: (variables.PUBLIC_URL ?? `http://${variables.HOST}:${variables.API_PORT}`).replace(/\/+$/, ''),
     cache: cacheOf(variables),
     slowResponseMs: variables.SLOW_RESPONSE_MS,
     bodyBytesMax: variables.BODY_BYTES_MAX,
@@ -304,6 +317,13 @@ function postgresOf(variables: Variables): PostgresConfig {
     statementMs: variables.POSTGRES_STATEMENT_MS,
     slowQueryMs: variables.SLOW_QUERY_MS,
   });
+}
+
+function smtpOf({ SMTP_URL: url, MAIL_FROM: from, PUBLIC_URL: publicUrl }: Variables): SmtpConfig | null {
+  if (url === undefined) return null;
+  if (from === undefined) throw new ConfigError('MAIL_FROM is not set: with SMTP_URL, give the sender of mails');
+  if (publicUrl === undefined) throw new ConfigError('PUBLIC_URL is not set: with SMTP_URL, links in mails need it');
+  return Object.freeze({ url, from });
 }
 
 function mongodbOf(variables: Variables): MongodbConfig | null {

@@ -7,7 +7,7 @@ import { maskCardData } from '../engine/wire/redact.js';
 
 export type Log = Logger;
 
-const secretFields = ['password', 'token', 'refreshToken', 'authorization'];
+const secretFields = ['password', 'newPassword', 'token', 'refreshToken', 'invitation', 'reset', 'authorization'];
 
 /** @param level pino's: trace … fatal, silent */
 export function createLog(level: string, name: string): Log {

@@ -15,12 +15,8 @@ import { createCompany, createPerson, type Tenant } from './testing/tenants.js';
 /** A valid body for every route that takes one. Functions refer to objects of a tenant. */
 const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown>>> = {
   'PATCH /api/companies/:id': () => ({ name: 'Renamed' }),
-  'POST /api/companies/:id/users': ({ name }) => ({
-    email: `n@${name}.x`,
-    name: 'N',
-    role: 'member',
-    password: 'long enough',
-  }),
+  'POST /api/companies/:id/invitations': ({ name }) => ({ email: `n@${name}.x`, name: 'N', role: 'member' }),
+  'POST /api/auth/password': () => ({ password: 'not the password', newPassword: 'a-password-of-tests' }),
   'PATCH /api/users/:id': () => ({ name: 'Renamed' }),
   'POST /api/accounts/:id/deposits': () => ({ amount: 100 }),
   'POST /api/accounts/:id/withdrawals': () => ({ amount: 1 }),
@@ -58,6 +54,8 @@ function objectOf(tenant: Tenant, target: Target): string {
       return `ses_${tenant.name}`;
     case 'key':
       return 'key_none';
+    case 'invitation':
+      return `inv_${tenant.name}`;
   }
 }
 
@@ -119,6 +117,12 @@ async function createWorld(t: Test, engine = true): Promise<World> {
       insert into sessions (user_id, public_id, key, secret_hash, salt, expires_at)
       values (${users[0]!.id}, ${`ses_${name}`}, ${Buffer.from(name)}, '', '', now() + interval '1 day')`;
   }
+  for (const { name, companyId, users } of tenants.filter(({ companyId }) => companyId !== null)) {
+    await api.sql`
+      insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
+      select ${`inv_${name}`}, id, ${`guest@${name}.example`}, 'Guest', 'member', ${Buffer.from(name)}, ${users[0]!.id},
+        now() + interval '1 day' from companies where public_id = ${companyId}`;
+  }
   const callers = [];
   for (const tenant of [tenants[0]!, tenants[2]!]) {
     for (const { caller, id } of tenant.users) callers.push({ caller, tenant, token: await api.tokenOf(id) });
@@ -137,6 +141,7 @@ async function snapshot({ api }: World, { name }: Tenant): Promise<string> {
     union all select to_jsonb(c) from cards c where public_id like ${like}
     union all select to_jsonb(c) from cards c join accounts a on a.id = c.account_id where a.public_id like ${like}
     union all select to_jsonb(s) from sessions s where public_id like ${like}
+    union all select to_jsonb(i) from invitations i where public_id like ${like}
     union all select to_jsonb(l) from limits l
     union all select to_jsonb(a) from ledger_adjustments a`;
   return JSON.stringify(rows);

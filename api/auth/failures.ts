@@ -38,6 +38,14 @@ export const accountMax = 100;
 export const networkMax = 300;
 /** One network that asks which e-mail addresses are registered. */
 export const takenMax = 30;
+/** Invitations of one company. */
+export const invitationsMax = 60;
+/** Mails with links to one address, whichever company or network asks for them. */
+export const mailsMax = 5;
+/** One network that asks for new passwords. */
+export const resetsMax = 30;
+/** One network that tries one-time links. */
+export const linksMax = 30;
 /** Registrations from a /24 (IPv4) or /48 (IPv6), as a multiple of what one network may make. */
 const wideFactor = 3;
 
@@ -106,6 +114,33 @@ export class SignInFailures {
     if (taken!.value > takenMax) this.#refuse(taken!.leftS);
   }
 
+  /** Counts an invitation of a company. Throws 429 beyond its bound. */
+  async invitation(companyId: number): Promise<void> {
+    const [count] = await this.#counter.add([`i:${companyId}`]);
+    if (count!.value > invitationsMax) this.#refuse(count!.leftS);
+  }
+
+  /** Counts a request for a new password. Throws 429 when too many came from this network, or from those around it. */
+  async resetRequest(address: string): Promise<void> {
+    const [near, wide] = await this.#counter.add([`n:${networkOf(address)}`, `x:${wideNetworkOf(address)}`]);
+    if (near!.value > resetsMax) this.#refuse(near!.leftS);
+    if (wide!.value > resetsMax * wideFactor) this.#refuse(wide!.leftS);
+  }
+
+  /** Counts a mail with a link. @returns false when the address has had enough: the caller must answer all the same */
+  async mailTo(account: string): Promise<boolean> {
+    const [count] = await this.#counter.add([`m:${digestOf(account)}`]);
+    return count!.value <= mailsMax;
+  }
+
+  /** Counts a try at a one-time link. Throws 429 when too many from this network found none. */
+  async link(address: string): Promise<Pick<Guess, 'right'>> {
+    const key = `l:${networkOf(address)}`;
+    const [count] = await this.#counter.add([key]);
+    if (count!.value > linksMax) this.#refuse(count!.leftS);
+    return { right: () => this.#counter.takeBack([key]) };
+  }
+
   #refuse(leftS: number): never {
     this.refused++;
     throw new Problem(429, 'too_many_failures', 'too many failed tries; wait before trying again', {
@@ -115,8 +150,12 @@ export class SignInFailures {
 }
 
 /** E-mail addresses are people's: what is kept elsewhere, for long, holds only a digest. */
+function digestOf(account: string): string {
+  return createHash('sha256').update(maskPansInText(account)).digest('base64url').slice(0, 22);
+}
+
 function keysOf(account: string, address: string) {
-  const digest = createHash('sha256').update(maskPansInText(account)).digest('base64url').slice(0, 22);
+  const digest = digestOf(account);
   const network = networkOf(address);
   return { pair: `p:${digest}:${network}`, everywhere: `u:${digest}`, network: `a:${network}` };
 }

@@ -7,6 +7,7 @@ import { readApiConfig } from '../config.js';
 import { createLog } from '../log.js';
 import { graceS } from '../stores/sessions.js';
 import { request, startTestApi, type TestApi } from '../testing/api-inside.js';
+import { addColleague } from '../testing/colleague.js';
 import { accountMax, pairMax, takenMax } from './failures.js';
 
 const person = { email: 'Ada@Example.com', password: 'correct horse', name: 'Ada', kind: 'personal' };
@@ -46,7 +47,9 @@ t.test('what a registration needs is named, and nothing is left behind', async (
     [{ email: 'a@b.c\0' }, 'email'],
     [{ email: 'pay.4111.1111.1111.1111@example.com' }, 'email'],
     [{ name: 'Ada 4111\u00a01111\u20131111 1111' }, 'name'],
-    [{ password: 'short' }, 'password'],
+    [{ password: 'eleven char' }, 'password'],
+    [{ password: 'Password1234!' }, 'password'],
+    [{ email: 'lovelace@example.com', password: 'lovelace-1815' }, 'password'],
     [{ kind: 'robot' }, 'kind'],
     [{ kind: 'business' }, 'company'],
     [{ company: 'x' }, 'company'],
@@ -177,13 +180,8 @@ t.test('what ends at one process is refused at another within moments', async (t
   });
   const { id } = owner.json.user;
   const companyId = owner.json.user.companyId;
-  await one.request('POST', `/api/companies/${companyId}/users`, {
-    token: owner.json.token,
-    body: { email: 'admin@example.com', name: 'Admin', role: 'admin', password: 'correct horse' },
-  });
-  const admin = await one.request('POST', '/api/auth/login', {
-    body: { email: 'admin@example.com', password: 'correct horse' },
-  });
+  const { email, password } = await addColleague(one, companyId, 'admin');
+  const admin = await one.request('POST', '/api/auth/login', { body: { email, password } });
   t.equal((await at(admin.json.token)).status, 200);
   t.ok(id);
   const blocked = await one.request('PATCH', `/api/users/${admin.json.user.id}`, {

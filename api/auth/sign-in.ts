@@ -6,6 +6,7 @@ import type { Device, SessionRow, SessionStore } from '../stores/sessions.js';
 import type { UserRow, UserStore } from '../stores/users.js';
 import type { Access } from './access.js';
 import type { SignInFailures } from './failures.js';
+import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
 import type { Tokens } from './tokens.js';
 
@@ -18,6 +19,7 @@ export interface SignedIn {
 /** Says to the other processes what ended here. */
 export interface AccessAnnouncer {
   sessionEnded(sessionId: number): Promise<void>;
+  sessionsEnded(sessionIds: readonly number[]): Promise<void>;
 }
 
 export interface SignInParts {
@@ -47,12 +49,14 @@ export class SignIn {
     const { registrations, passwords, failures } = this.#parts;
     await failures.registration(device.address);
     const { password, ...rest } = registration;
-    const user = await registrations.register({ ...rest, passwordHash: await passwords.hash(password) });
+    checkNewPassword('password', password, [rest.email, rest.name, rest.companyName ?? '']);
+    const passwordHash = await passwords.hash(password);
+    const user = await registrations.register({ ...rest, passwordHash });
     if (user === null) {
       await failures.registrationTaken(device.address);
       throw conflict('email_taken', 'this e-mail address is registered: sign in instead', { field: 'email' });
     }
-    return this.#open(user, device);
+    return this.open(user, passwordHash, device);
   }
 
   /** Throws 401 with the same words and after the same time, whether the address or the password is wrong. */
@@ -66,12 +70,10 @@ export class SignIn {
       password,
       count: () => failures.guess(account, device.address, () => sessions.isKnownNetwork(account, device.network)),
     });
-    if (!isRight || user === null) {
-      throw new Problem(401, 'invalid_credentials', 'the e-mail address or the password is wrong');
-    }
+    if (!isRight || user === null) throw wrong();
     if (user.status !== 'active') throw forbidden('this user is not active: ask your administrator or our support');
-    const { passwordHash: _, ...row } = user;
-    return this.#open(row, device);
+    const { passwordHash, ...row } = user;
+    return this.open(row, passwordHash!, device);
   }
 
   /** Throws 401 when the token is not the newest of a living session, or the one before it within its grace. */
@@ -111,16 +113,28 @@ export class SignIn {
     return sessionId !== null;
   }
 
+  /** Sessions that a new password ended: their access tokens are good no more, here and at the other processes. */
+  async sessionsEnded(sessionIds: readonly number[]): Promise<void> {
+    for (const sessionId of sessionIds) this.#parts.access.endSession(sessionId);
+    await this.#parts.announce.sessionsEnded(sessionIds);
+  }
+
+  /** Opens a session of a user whose password is right. Throws 401 when it was changed meanwhile. */
+  async open(user: UserRow, passwordHash: string, device: Device): Promise<SignedIn> {
+    const { sessions, tokens, access } = this.#parts;
+    const session = await sessions.open(user.id, passwordHash, device);
+    if (session === null) throw wrong();
+    access.remember(user);
+    return { token: await tokens.sign(user.id, session.sessionId), refreshToken: session.refreshToken, user };
+  }
+
   /** The session's access tokens are good no more, here and at the other processes. */
   async #endAccess(sessionId: number): Promise<void> {
     this.#parts.access.endSession(sessionId);
     await this.#parts.announce.sessionEnded(sessionId);
   }
+}
 
-  async #open(user: UserRow, device: Device): Promise<SignedIn> {
-    const { sessions, tokens, access } = this.#parts;
-    const { sessionId, refreshToken } = await sessions.open(user.id, device);
-    access.remember(user);
-    return { token: await tokens.sign(user.id, sessionId), refreshToken, user };
-  }
+function wrong(): Problem {
+  return new Problem(401, 'invalid_credentials', 'the e-mail address or the password is wrong');
 }

@@ -16,6 +16,8 @@ const channel = 'cache';
 const groupPattern = /^[a-z]{1,16}:\d{1,16}$/;
 const cardPattern = /^card (\S{1,200})$/;
 const sessionPattern = /^session (\d{1,16})$/;
+/** The payload of a notification has 8000 bytes: room for the 105 sessions that a user has at most. */
+const sessionsPattern = /^sessions ((?:\d{1,16} ?)+)$/;
 const userPattern = /^user (\d{1,16})$/;
 const tenantPattern = /^tenant ([cu]\d{1,16}) (\S{1,40})$/;
 const beatEveryMs = 1_000;
@@ -86,6 +88,12 @@ export class Invalidations {
   /** A session ended here: its access tokens must be refused everywhere. */
   async sessionEnded(sessionId: number): Promise<void> {
     await this.send(`session ${sessionId}`);
+  }
+
+  /** Sessions of a user ended here, at most as many as a user has. */
+  async sessionsEnded(sessionIds: readonly number[]): Promise<void> {
+    if (sessionIds.length === 0) return;
+    await this.send(`sessions ${sessionIds.join(' ')}`);
   }
 
   /** A user's role or status changed here: every process must read it again. */
@@ -164,6 +172,8 @@ export class Invalidations {
     if (tenant !== undefined && sender !== this.#sender) this.#heardWriter(tenant);
     const [, sessionId] = sessionPattern.exec(text) ?? [];
     if (sessionId !== undefined) this.#heardAccess.sessionEnded(Number(sessionId));
+    const [, sessionIds = ''] = sessionsPattern.exec(text) ?? [];
+    for (const id of sessionIds.match(/\d+/g) ?? []) this.#heardAccess.sessionEnded(Number(id));
     const [, userId] = userPattern.exec(text) ?? [];
     if (userId !== undefined) this.#heardAccess.userChanged(Number(userId));
     const [, token] = cardPattern.exec(text) ?? [];

@@ -130,7 +130,7 @@ function ownerOf(actor: Actor): string {
 function inputHash(request: FastifyRequest): Buffer {
   const [path] = request.url.split('?', 1);
   const body = JSON.stringify(request.body ?? null, (name, value: unknown) =>
-    name === 'password' ? undefined : value,
+    name === 'password' || name === 'newPassword' ? undefined : value,
   );
   return createHash('sha256').update(`${request.method} ${path}\n`).update(maskPansInText(body)).digest();
 }

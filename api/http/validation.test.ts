@@ -84,19 +84,14 @@ t.test('no name keeps a card number', async (t) => {
   const acme = await createCompany(api.sql, 'acme');
   const owner = await api.tokenOf(acme.user('owner').id);
   const name = '4111 1111 1111 1111';
-  const password = 'long enough';
+  const password = 'a-password-of-tests';
   const person = { email: 'n@person.example', password, kind: 'personal' };
   const business = { ...person, kind: 'business', name: 'N' };
   for (const [method, path, body, field] of [
     ['POST', '/api/auth/register', { ...person, name }, 'name'],
     ['POST', '/api/auth/register', { ...business, company: name }, 'company'],
     ['PATCH', `/api/companies/${acme.companyId}`, { name }, 'name'],
-    [
-      'POST',
-      `/api/companies/${acme.companyId}/users`,
-      { email: 'm@a.example', password, role: 'member', name },
-      'name',
-    ],
+    ['POST', `/api/companies/${acme.companyId}/invitations`, { email: 'm@a.example', role: 'member', name }, 'name'],
     ['PATCH', `/api/users/${acme.user('member').publicId}`, { name }, 'name'],
     ['POST', '/api/cards', { accountId: acme.accountId, name }, 'name'],
     ['PATCH', `/api/cards/${acme.cardId}`, { name }, 'name'],

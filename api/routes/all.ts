@@ -5,11 +5,13 @@ import { accountRoutes } from './accounts.js';
 import { authRoutes } from './auth.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
+import { invitationRoutes } from './invitations.js';
 import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
 import { operatorRoutes } from './operators.js';
+import { passwordRoutes } from './passwords.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
@@ -18,11 +20,13 @@ export function allRoutes(services: Services): Route[] {
   return [
     ...operationsRoutes(services),
     ...authRoutes(services),
+    ...passwordRoutes(services),
     ...meRoutes(services),
     ...sessionRoutes(services),
     ...operatorRoutes(services),
     ...keyRoutes(services),
     ...companyRoutes(services),
+    ...invitationRoutes(services),
     ...userRoutes(services),
     ...accountRoutes(services),
     ...cardRoutes(services),

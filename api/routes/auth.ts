@@ -1,4 +1,5 @@
 /** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
+import { passwordLengthMax, passwordLengthMin } from '../auth/password-rules.js';
 import type { SignedIn } from '../auth/sign-in.js';
 import { checkCurrency, checkEmail, checkName, checkTimeZone } from '../http/fields.js';
 import { invalid } from '../http/problem.js';
@@ -8,9 +9,9 @@ import type { Services } from '../services.js';
 import { deviceOf } from './device.js';
 import { showUser, User } from './user-schema.js';
 
-/** Shorter ones are guessed; longer ones are no safer and cost time to read. */
-export const NewPassword = Type.String({ minLength: 8, maxLength: 200 });
-const GivenPassword = Type.String({ minLength: 1, maxLength: 200 });
+/** Length here; what else a password must be is said by auth/password-rules.ts. */
+export const NewPassword = Type.String({ minLength: passwordLengthMin, maxLength: passwordLengthMax });
+export const GivenPassword = Type.String({ minLength: 1, maxLength: 200 });
 const RefreshToken = Type.String({ minLength: 1, maxLength: 200 });
 
 const Registration = closed(
@@ -25,7 +26,10 @@ const Registration = closed(
   },
   { title: 'Registration' },
 );
-const Answer = closed({ token: Type.String(), refreshToken: Type.String(), user: User }, { title: 'SignedIn' });
+export const SignInAnswer = closed(
+  { token: Type.String(), refreshToken: Type.String(), user: User },
+  { title: 'SignedIn' },
+);
 const Credentials = closed({ email: Email, password: GivenPassword }, { title: 'Credentials' });
 const RefreshBody = closed({ refreshToken: RefreshToken }, { title: 'RefreshToken' });
 
@@ -39,8 +43,8 @@ export function authRoutes({ signIn }: Services) {
       operationId: 'register',
       errors: [409],
       summary: 'Open a customer with one account, and sign in',
-      schemas: { body: Registration, responses: { 201: Answer } },
-      handler: async (request) => show(await signIn.register(registrationOf(request.body), deviceOf(request))),
+      schemas: { body: Registration, responses: { 201: SignInAnswer } },
+      handler: async (request) => showSignedIn(await signIn.register(registrationOf(request.body), deviceOf(request))),
     }),
     route({
       ...common,
@@ -48,10 +52,10 @@ export function authRoutes({ signIn }: Services) {
       operationId: 'signIn',
       errors: [401, 403],
       summary: 'Sign in',
-      schemas: { body: Credentials, responses: { 200: Answer } },
+      schemas: { body: Credentials, responses: { 200: SignInAnswer } },
       handler: async (request) => {
         const { email, password } = request.body;
-        return show(await signIn.login(email, password, deviceOf(request)));
+        return showSignedIn(await signIn.login(email, password, deviceOf(request)));
       },
     }),
     route({
@@ -60,8 +64,8 @@ export function authRoutes({ signIn }: Services) {
       operationId: 'refresh',
       errors: [401],
       summary: 'Trade a refresh token for new tokens; for ten seconds a repeat gets the same refresh token',
-      schemas: { body: RefreshBody, responses: { 200: Answer } },
-      handler: async (request) => show(await signIn.refresh(request.body.refreshToken, deviceOf(request))),
+      schemas: { body: RefreshBody, responses: { 200: SignInAnswer } },
+      handler: async (request) => showSignedIn(await signIn.refresh(request.body.refreshToken, deviceOf(request))),
     }),
     route({
       ...common,
@@ -92,6 +96,6 @@ function registrationOf(body: Static<typeof Registration>) {
   };
 }
 
-function show({ token, refreshToken, user }: SignedIn): Static<typeof Answer> {
+export function showSignedIn({ token, refreshToken, user }: SignedIn): Static<typeof SignInAnswer> {
   return { token, refreshToken, user: showUser(user) };
 }

@@ -2,7 +2,9 @@
 import t from 'tap';
 import { demoCardToken, demoEmail, demoPassword, seedDemo } from '../../deploy/demo.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import type { Role } from '../http/principal.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
+import { addColleague } from '../testing/colleague.js';
 import { Customer, fresh } from '../testing/customer.js';
 
 async function accountOf(api: TestApi, customer: Customer): Promise<string> {
@@ -12,19 +14,11 @@ async function accountOf(api: TestApi, customer: Customer): Promise<string> {
   return row!.id;
 }
 
-/** Adds somebody to the owner's company. */
-async function colleague(api: TestApi, owner: Customer, role: string): Promise<Customer> {
+/** A new person in the owner's company. */
+async function colleague(api: TestApi, owner: Customer, role: Role): Promise<Customer> {
   const me = await owner.get('/api/me');
-  const email = `${fresh('colleague')}@example.com`;
-  const password = 'a-password-of-tests';
-  const added = await owner.post(`/api/companies/${me.json.companyId}/users`, {
-    email,
-    name: 'Colleague',
-    role,
-    password,
-  });
-  const { json } = await api.request('POST', '/api/auth/login', { body: { email, password } });
-  return new Customer(api, json.token, added.json.id, email);
+  const { id, publicId, email } = await addColleague(api, me.json.companyId, role);
+  return new Customer(api, await api.tokenOf(id), publicId, email);
 }
 
 for (const kind of ['business', 'personal'] as const) {

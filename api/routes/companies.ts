@@ -1,39 +1,33 @@
 /** Companies and their people. Owners and admins run a company; members read its name. */
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionChanged, versionExpected } from '../http/etag.js';
-import { checkEmail, checkName } from '../http/fields.js';
-import { operationOf } from '../http/idempotency.js';
+import { checkName } from '../http/fields.js';
 import { companyManagers, type Principal } from '../http/principal.js';
-import { conflict, forbidden, notFound } from '../http/problem.js';
+import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {
   closed,
   closedChange,
-  Email,
   Id,
   IdParams,
   Name,
   page,
   pageQuery,
-  Role,
   type Static,
   Timestamp,
   Type,
   Version,
 } from '../http/schemas.js';
-import { idOf } from '../ids.js';
 import type { Services } from '../services.js';
 import type { CompanyRow } from '../stores/companies.js';
-import { NewPassword } from './auth.js';
 import { Member, showMember } from './member-schema.js';
 
 const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp }, { title: 'Company' });
 const CompanyChange = closedChange({ name: Name }, { title: 'CompanyChange' });
-const NewMember = closed({ email: Email, name: Name, role: Role, password: NewPassword }, { title: 'NewMember' });
 const order = new Cursor('company-users', 'integer');
 const tag = 'companies';
 
-export function companyRoutes({ companies, passwords }: Services) {
+export function companyRoutes({ companies }: Services) {
   return [
     route({
       method: 'GET',
@@ -93,34 +87,11 @@ export function companyRoutes({ companies, passwords }: Services) {
         );
       },
     }),
-    route({
-      method: 'POST',
-      url: '/api/companies/:id/users',
-      access: companyManagers,
-      target: 'company',
-      tag,
-      operationId: 'addMember',
-      summary: 'Add somebody; only an owner may add owners',
-      schemas: { params: IdParams, body: NewMember, responses: { 201: Member } },
-      handler: async (request) => {
-        const { principal, params, body } = request;
-        const companyId = ownCompany(principal, params.id);
-        if (body.role === 'owner' && principal.role !== 'owner') throw forbidden('only an owner may make owners');
-        checkEmail('email', body.email);
-        checkName('name', body.name);
-        const { password, ...rest } = body;
-        const publicId = idOf('usr', operationOf(request));
-        const passwordHash = await passwords.hash(password);
-        const member = await companies.addMember(companyId, { ...rest, publicId, passwordHash });
-        if (member === null) throw conflict('email_taken', 'this e-mail address is registered', { field: 'email' });
-        return showMember(params.id, member);
-      },
-    }),
   ];
 }
 
 /** The caller's company, when it is the one that the path names. */
-function ownCompany(principal: Principal, publicId: string): number {
+export function ownCompany(principal: Principal, publicId: string): number {
   if (principal.companyId === null || principal.companyPublicId !== publicId) throw notFound('company');
   return principal.companyId;
 }

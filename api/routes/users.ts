@@ -54,7 +54,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
           throw forbidden('only an owner may make or change owners');
         }
         if (before.status === 'closed' && (body.status ?? 'closed') !== 'closed') {
-          throw conflict('user_closed', 'a closed user stays closed: add them anew', { field: 'status' });
+          throw conflict('user_closed', 'a closed user stays closed: invite another address', { field: 'status' });
         }
         // Of two changes at once the second is told so, whether or not it named a version.
         const member = await companies.changeMember(principal.companyId!, params.id, body, expected ?? before.version);

@@ -1,6 +1,5 @@
 /** Companies and the people who work for them. */
 import type { Role } from '../http/principal.js';
-import { isUniqueViolation } from './database-errors.js';
 import type { Database } from './postgres.js';
 import type { UserStatus } from './users.js';
 
@@ -20,14 +19,6 @@ export interface MemberRow {
   readonly status: UserStatus;
   readonly version: number;
   readonly createdAt: string;
-}
-
-export interface NewMember {
-  readonly publicId: string;
-  readonly email: string;
-  readonly name: string;
-  readonly role: Role;
-  readonly passwordHash: string;
 }
 
 export interface MemberChange {
@@ -83,24 +74,6 @@ export class CompanyStore {
         from users where public_id = ${publicId} and company_id = ${companyId}`,
     );
     return row ?? null;
-  }
-
-  /** @returns the new member; an earlier one of the same id as it is; null when the e-mail address is taken */
-  async addMember(companyId: number, member: NewMember): Promise<MemberRow | null> {
-    const { publicId, email, name, role, passwordHash } = member;
-    try {
-      const [row] = await this.#database.run(
-        'companies.addMember',
-        (sql) => sql<MemberRow[]>`
-          insert into users (public_id, company_id, role, email, name, kind, password_hash)
-          values (${publicId}, ${companyId}, ${role}, lower(${email}), ${name}, 'business', ${passwordHash})
-          returning id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"`,
-      );
-      return row!;
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      return this.member(companyId, publicId);
-    }
   }
 
   /**

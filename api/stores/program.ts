@@ -5,7 +5,7 @@ import type { Database } from './postgres.js';
 export class Program {
   readonly #database: Database;
   readonly #selfFunding: boolean;
-  #isDemo: boolean | null = null;
+  #demo: boolean | null = null;
 
   /** @param selfFunding whether the environment lets customers fund their own accounts */
   constructor(database: Database, selfFunding: boolean) {
@@ -15,13 +15,13 @@ export class Program {
 
   /** Whether customers may fund their own accounts: money from nowhere is for demo data. Throws DatabaseUnavailable. */
   async allowsSelfFunding(): Promise<boolean> {
-    return this.#selfFunding && (await this.#isDemoDatabase());
+    return this.#selfFunding && (await this.isDemo());
   }
 
   /** Throws when the environment asks for what this database is not for. A database that is away is asked later. */
   async check(): Promise<void> {
     try {
-      if (!this.#selfFunding || (await this.#isDemoDatabase())) return;
+      if (!this.#selfFunding || (await this.isDemo())) return;
     } catch (error) {
       if (error instanceof DatabaseUnavailable) return;
       throw error;
@@ -29,14 +29,15 @@ export class Program {
     throw new Error('SELF_FUNDING=true is for a database with demo data: unset it, and fund accounts with an API key');
   }
 
-  async #isDemoDatabase(): Promise<boolean> {
-    if (this.#isDemo === null) {
+  /** Whether the database has demo data. Throws DatabaseUnavailable. */
+  async isDemo(): Promise<boolean> {
+    if (this.#demo === null) {
       const [row] = await this.#database.run(
         'program.demo',
         (sql) => sql<{ demo: boolean }[]>`select demo from program`,
       );
-      this.#isDemo = row?.demo ?? false;
+      this.#demo = row?.demo ?? false;
     }
-    return this.#isDemo;
+    return this.#demo;
   }
 }

@@ -64,8 +64,11 @@ export class SessionStore {
   /**
    * Opens a session. Its commit does not wait for the disk: a user who signed in within the last moments before a power
    * cut signs in again. (Refreshing and ending do wait: they take something away.)
+   * @param passwordHash what the user's password was compared with
+   * @returns null when the password was changed meanwhile: the change ended all sessions, and this one must not follow it
    */
-  async open(userId: number, { address, network, userAgent }: Device): Promise<NewSession> {
+  async open(userId: number, passwordHash: string, device: Device): Promise<NewSession | null> {
+    const { address, network, userAgent } = device;
     const key = randomBytes(keyBytes);
     const secret = randomBytes(secretBytes);
     const [row] = await this.#database.run(
@@ -84,9 +87,10 @@ export class SessionStore {
           ${randomBytes(saltBytes)}::bytea, ${address}, ${network}, ${displayable(userAgent)},
           now() + make_interval(days => ${this.#lifetimeDays})
         from unsynced where setting is not null
+          and exists (select from users where id = ${userId} and password_hash = ${passwordHash})
         returning id`,
     );
-    return { sessionId: row!.id, refreshToken: tokenOf(key, secret) };
+    return row === undefined ? null : { sessionId: row.id, refreshToken: tokenOf(key, secret) };
   }
 
   /**

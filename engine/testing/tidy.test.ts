@@ -72,6 +72,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],
+  nodemailer: ['api/mail/smtp-mailer.ts'],
+  '@zxcvbn-ts/language-common': ['api/auth/password-rules.ts'],
   otpauth: ['api/auth/operator-sign-in.ts'],
   'i18n-iso-countries/index.js': ['engine/wire/countries.ts'],
   '@node-rs/crc32': ['workers/id-files.ts', 'workers/segment.ts'],

@@ -1,0 +1,172 @@
+/** Invitations of companies: who invited whom, until the link is used, withdrawn or lapsed. */
+import type { Role } from '../http/principal.js';
+import { isUniqueViolation } from './database-errors.js';
+import type { Database, Sql } from './postgres.js';
+import type { UserRow } from './users.js';
+
+/** Links of a company that live at once. */
+export const pendingMax = 200;
+export const invitationDays = 7;
+/** A lapsed invitation is shown no more, and deleted a month later. */
+const keptDays = 30;
+const sweepRowsMax = 1000;
+
+export interface NewInvitation {
+  /** Of a first invitation of this address; an earlier one keeps its own. */
+  readonly publicId: string;
+  readonly companyId: number;
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  /** Number of the user. */
+  readonly invitedBy: number;
+  readonly tokenHash: Buffer;
+}
+
+export interface InvitationRow {
+  readonly id: number;
+  readonly publicId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+}
+
+export interface Invited {
+  /** The address as the database folds it. */
+  readonly account: string;
+  readonly company: string;
+  /** Whether the address has a user: for the mail, and for nothing that the inviter sees. */
+  readonly hasUser: boolean;
+}
+
+/** What the person behind a link is to become. */
+export interface OpenInvitation {
+  readonly email: string;
+  readonly name: string;
+  readonly company: string;
+}
+
+export type Accepted =
+  | { readonly outcome: 'accepted'; readonly user: UserRow }
+  | { readonly outcome: 'taken' | 'unknown' };
+
+/** Whether the inviter `u` is active and may still give the role. */
+const mayGive = (sql: Sql, role: ReturnType<Sql>) => sql`
+  u.status = 'active' and (u.role = 'owner' or (u.role = 'admin' and ${role} <> 'owner'))`;
+
+export class InvitationStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** @returns null when the inviter may not give the role now, or too many invitations of the company live */
+  async add(invitation: NewInvitation): Promise<Invited | null> {
+    const { publicId, companyId, email, name, role, invitedBy, tokenHash } = invitation;
+    const [row] = await this.#database.run(
+      'invitations.add',
+      (sql) => sql<Invited[]>`
+        with added as (
+          insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
+          select ${publicId}, u.company_id, lower(${email}), ${name}, ${role}, ${tokenHash}::bytea, u.id,
+            now() + make_interval(days => ${invitationDays})
+          from users u
+          where u.id = ${invitedBy} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
+            and (select count(*) from invitations i
+              where i.company_id = ${companyId} and i.expires_at > now() and i.email <> lower(${email})) < ${pendingMax}
+          on conflict (company_id, email) do update set name = excluded.name, role = excluded.role,
+            token_hash = excluded.token_hash, invited_by = excluded.invited_by, created_at = now(),
+            expires_at = excluded.expires_at
+          returning email, company_id
+        )
+        select added.email as account, c.name as company,
+          exists (select from users where users.email = added.email) as "hasUser"
+        from added join companies c on c.id = added.company_id`,
+    );
+    return row ?? null;
+  }
+
+  /** Living invitations of a company, newest first, one more than `limit` so that the caller knows whether there is more. */
+  async list(companyId: number, beforeId: number, limit: number): Promise<readonly InvitationRow[]> {
+    return this.#database.run(
+      'invitations.list',
+      (sql) => sql<InvitationRow[]>`
+        select id, public_id as "publicId", email, name, role, created_at as "createdAt", expires_at as "expiresAt"
+        from invitations where company_id = ${companyId} and id < ${beforeId} and expires_at > now()
+        order by id desc limit ${limit + 1}`,
+    );
+  }
+
+  /** @returns false when the company has no such invitation, or the user may not run the company now */
+  async withdraw(companyId: number, publicId: string, userId: number): Promise<boolean> {
+    const rows = await this.#database.run(
+      'invitations.withdraw',
+      (sql) => sql`
+        delete from invitations where public_id = ${publicId} and company_id = ${companyId}
+          and exists (
+            select from users u where u.id = ${userId} and u.company_id = ${companyId} and u.status = 'active'
+              and u.role in ('owner', 'admin')
+          )
+        returning id`,
+    );
+    return rows.length === 1;
+  }
+
+  /** The living invitation of a link. */
+  async byToken(tokenHash: Buffer): Promise<OpenInvitation | null> {
+    const [row] = await this.#database.run(
+      'invitations.byToken',
+      (sql) => sql<OpenInvitation[]>`
+        select i.email, i.name, c.name as company from ${living(sql, tokenHash)} join companies c on c.id = i.company_id`,
+    );
+    return row ?? null;
+  }
+
+  /** Uses a link: the invitation becomes a user, or nothing happens. */
+  async accept(tokenHash: Buffer, publicId: string, passwordHash: string): Promise<Accepted> {
+    try {
+      const [user] = await this.#database.run(
+        'invitations.accept',
+        (sql) => sql<UserRow[]>`
+          with used as (
+            delete from invitations where id = (select i.id from ${living(sql, tokenHash)})
+            returning company_id, role, email, name
+          ), person as (
+            insert into users (public_id, company_id, role, email, name, kind, password_hash)
+            select ${publicId}, company_id, role, email, name, 'business', ${passwordHash} from used
+            returning id, public_id, company_id, role, email, name, kind, status
+          )
+          select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
+            person.role, person.company_id as "companyId", c.public_id as "companyPublicId"
+          from person join companies c on c.id = person.company_id`,
+      );
+      return user === undefined ? { outcome: 'unknown' } : { outcome: 'accepted', user };
+    } catch (error) {
+      if (isUniqueViolation(error, 'users_email_key')) return { outcome: 'taken' };
+      throw error;
+    }
+  }
+
+  /** Deletes invitations that lapsed long ago, a bounded number. @returns how many */
+  async sweep(): Promise<number> {
+    const rows = await this.#database.run(
+      'invitations.sweep',
+      (sql) => sql`
+        delete from invitations where id in (
+          select id from invitations where expires_at < now() - make_interval(days => ${keptDays}) limit ${sweepRowsMax}
+        ) returning id`,
+    );
+    return rows.length;
+  }
+}
+
+/** `invitations i` of this token, if the link has not lapsed and its inviter may still give the role. */
+function living(sql: Sql, tokenHash: Buffer) {
+  return sql`(
+    select i.* from invitations i join users u on u.id = i.invited_by and u.company_id = i.company_id
+    where i.token_hash = ${tokenHash} and i.expires_at > now() and ${mayGive(sql, sql`i.role`)}
+  ) i`;
+}
