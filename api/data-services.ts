@@ -15,6 +15,7 @@ import type { Log } from './log.js';
 import type { Effectiveness } from './routes/change-answers.js';
 import type { AccountStore } from './stores/accounts.js';
 import { type CardBook, CardStore } from './stores/cards.js';
+import { Entries } from './stores/entries.js';
 import { LimitsStore } from './stores/limits.js';
 import { LedgerIdentity } from './stores/personal/history-source.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
@@ -30,6 +31,7 @@ const shareRetryMs = 1_000;
 export interface DataServices {
   readonly engine: EngineClient;
   readonly accounts: AccountStore;
+  readonly entries: Entries;
   readonly cards: CardBook;
   readonly limits: LimitsStore;
   readonly transactions: Transactions;
@@ -69,6 +71,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
   return {
     engine,
     accounts,
+    entries: new Entries(database),
     cards: new CachedCards(new CardStore(database), cache, invalidations),
     limits: new LimitsStore(database),
     transactions: new Transactions(settled, history ?? settled, ledger),

@@ -13,15 +13,19 @@ import {
   IdParams,
   Kind,
   Money,
+  nullable,
+  oneOf,
   page,
   pageQuery,
   type Static,
   Status,
+  Timestamp,
   Type,
 } from '../http/schemas.js';
 import { idOf } from '../ids.js';
 import type { Services } from '../services.js';
 import type { AccountRow } from '../stores/accounts.js';
+import { entryKeyAfter, entryKinds } from '../stores/entries.js';
 import { scopeOf } from '../stores/tenancy.js';
 
 const Account = closed(
@@ -42,9 +46,26 @@ const Account = closed(
 const Movement = closed({ id: Id, amount: Amount, account: Account }, { title: 'Movement' });
 const MovementOrder = closed({ amount: Amount }, { title: 'MovementOrder' });
 
-const cursor = new Cursor('accounts', 'timestamp', 'text');
+const Entry = closed(
+  {
+    id: nullable(Type.String(), { description: 'of the deposit, the withdrawal or the card message' }),
+    kind: oneOf(entryKinds, { title: 'EntryKind' }),
+    amount: Type.Integer({
+      minimum: Number.MIN_SAFE_INTEGER,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'minor units; above zero: money in. The sum of all entries is funds − posted',
+    }),
+    currency: Currency,
+    transactionId: nullable(Type.String(), { description: 'null where no card transaction is behind it' }),
+    at: Timestamp,
+  },
+  { title: 'Entry' },
+);
 
-export function accountRoutes({ accounts, engine, program }: Services) {
+const cursor = new Cursor('accounts', 'timestamp', 'text');
+const entryCursor = new Cursor('entries', 'timestamp', 'count');
+
+export function accountRoutes({ accounts, engine, entries, program }: Services) {
   /** The account that the actor may fund. Throws 403 and 404. */
   const fundable = async (actor: Actor, accountId: string): Promise<AccountRow> => {
     if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
@@ -115,6 +136,32 @@ export function accountRoutes({ accounts, engine, program }: Services) {
         const account = await accounts.find(scopeOf(principal), params.id);
         if (account === null) throw notFound();
         return showAccount(account, (await engine.books([params.id])).get(params.id));
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/accounts/:id/entries',
+      access: moneyCallers,
+      target: 'account',
+      tag: 'accounts',
+      operationId: 'listEntries',
+      summary: 'Every movement of an account’s money, newest first',
+      description:
+        'Deposits, withdrawals, what card transactions posted, and refunds, as they are settled: a moment after the ' +
+        'account itself shows them. Holds move no money and are no entries.',
+      cached: false,
+      schemas: { params: IdParams, query: pageQuery({}), responses: { 200: page(Entry) } },
+      handler: async ({ principal, params, query }) => {
+        const account = await accounts.find(scopeOf(principal), params.id);
+        if (account === null) throw notFound();
+        const { limit } = query;
+        const after = entryCursor.decode(query.cursor);
+        const rows = await entries.list(account.number, { after, limit: limit + 1 });
+        const shown = rows.slice(0, limit);
+        return {
+          data: shown.map((entry) => ({ ...entry, currency: account.currency })),
+          next: rows.length > limit ? entryCursor.encode(entryKeyAfter(shown, { after, limit })) : null,
+        };
       },
     }),
     movement('deposits', 'dep', 'deposit', 'Put money in'),
