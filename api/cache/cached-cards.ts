@@ -12,6 +12,8 @@ import type {
   ChangeOutcome,
   NewCard,
   Published,
+  Replacement,
+  ReplaceOutcome,
 } from '../stores/cards.js';
 import { scopeOf } from '../stores/tenancy.js';
 import type { Cache } from './cache.js';
@@ -51,6 +53,13 @@ export class CachedCards implements CardBook {
 
   change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
     return this.#cache.change(groupOf(principal), () => this.#inner.change(principal, cardId, change, version));
+  }
+
+  async replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+    const group = groupOf(principal);
+    const outcome = await this.#cache.change(group, () => this.#inner.replace(principal, cardId, replacement));
+    await this.#invalidations.send(group);
+    return outcome;
   }
 
   published(principal: Principal, cardId: string): Promise<Published | null> {

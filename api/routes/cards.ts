@@ -1,4 +1,5 @@
 /** Cards: list, create, show, freeze, close, rename. */
+import { cardTypeNames } from '../../engine/core/card-types.js';
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionExpected } from '../http/etag.js';
 import { checkName } from '../http/fields.js';
@@ -12,6 +13,7 @@ import {
   Id,
   IdParams,
   Name,
+  oneOf,
   page,
   pageQuery,
   type Static,
@@ -22,12 +24,19 @@ import {
 } from '../http/schemas.js';
 import { idOf, newCardToken } from '../ids.js';
 import type { Services } from '../services.js';
-import type { AddOutcome, Card as CardRecord } from '../stores/cards.js';
+import { type AddOutcome, type Card as CardRecord, type ReplaceOutcome, replaceReasons } from '../stores/cards.js';
 import { awaitEffect, changeRefused } from './change-answers.js';
 import { checkLimits, Effect, LimitsBody } from './limits-schema.js';
+import { checkMetadata, Metadata } from './metadata-schema.js';
 
 /** Cards are valid to the end of the month, this many years on. */
 const validYears = 4;
+
+const CardType = oneOf(cardTypeNames, {
+  title: 'CardType',
+  description: 'a single-use card makes one purchase; a merchant-locked card belongs to the merchant of its first one',
+});
+const ReplaceReason = oneOf(replaceReasons, { title: 'ReplaceReason' });
 
 const cardFields = {
   id: Id,
@@ -35,9 +44,13 @@ const cardFields = {
   accountId: Id,
   userId: Id,
   name: Type.String(),
+  type: CardType,
   status: Status,
   expires: Type.String({ format: 'date', description: 'last day of validity' }),
   limits: LimitsBody,
+  metadata: Metadata,
+  replacedBy: Type.Optional(Type.String({ ...Id, description: 'the card that took its place' })),
+  replacedFor: Type.Optional(ReplaceReason),
   version: Version,
   createdAt: Timestamp,
 };
@@ -53,12 +66,26 @@ const NewCard = closed(
   {
     accountId: Id,
     name: Name,
+    type: Type.Optional(CardType),
     limits: Type.Optional(LimitsBody),
+    metadata: Type.Optional(Metadata),
     userId: Type.Optional(Type.String({ ...Id, description: 'cardholder in your company; default: you' })),
   },
   { title: 'NewCard' },
 );
-const CardChange = closedChange({ status: Type.Optional(Status), name: Type.Optional(Name) }, { title: 'CardChange' });
+const CardChange = closedChange(
+  { status: Type.Optional(Status), name: Type.Optional(Name), metadata: Type.Optional(Metadata) },
+  { title: 'CardChange' },
+);
+const CardReplacement = closed({ reason: ReplaceReason }, { title: 'CardReplacement' });
+const ReplacementCard = closed(
+  {
+    ...cardFields,
+    replaces: Type.String({ ...Id, description: 'the card whose place it takes, which is closed' }),
+    effective: Type.Boolean({ description: 'the end of the old card is in force on every engine' }),
+  },
+  { title: 'ReplacementCard' },
+);
 
 const cursor = new Cursor('cards', 'timestamp', 'text');
 
@@ -98,8 +125,10 @@ export function cardRoutes({ cards, feed }: Services) {
           accountId: body.accountId,
           holderId: body.userId ?? principal.publicId,
           name: checkName('name', body.name),
+          type: body.type ?? 'virtual',
           expires: expiryFrom(new Date()),
           limits: checkLimits(body.limits ?? {}, 'limits'),
+          metadata: checkMetadata(body.metadata ?? {}),
         });
         if (outcome.outcome !== 'added') throw notAdded(outcome);
         sendVersion(reply, outcome.card.version);
@@ -149,7 +178,7 @@ export function cardRoutes({ cards, feed }: Services) {
       operationId: 'changeCard',
       errors: [409],
       versioned: true,
-      summary: 'Freeze, unfreeze, close or rename a card',
+      summary: 'Freeze, unfreeze, close or rename a card, or replace its metadata',
       schemas: {
         params: IdParams,
         body: CardChange,
@@ -159,6 +188,7 @@ export function cardRoutes({ cards, feed }: Services) {
         const { principal, params, body } = request;
         if (principal.role === 'member') checkMember(body);
         if (body.name !== undefined) checkName('name', body.name);
+        if (body.metadata !== undefined) checkMetadata(body.metadata);
         const outcome = await cards.change(principal, params.id, body, versionExpected(request));
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
         const { card, published } = outcome;
@@ -166,34 +196,81 @@ export function cardRoutes({ cards, feed }: Services) {
         return { ...showCard(card), effective };
       },
     }),
+    route({
+      method: 'POST',
+      url: '/api/cards/:id/replace',
+      access: moneyCallers,
+      target: 'card',
+      tag: 'cards',
+      operationId: 'replaceCard',
+      summary: 'A new card in the place of one that is lost, stolen or damaged',
+      description:
+        'The old card is closed at once. The new one is active and has the same holder, account, name, type, limits and ' +
+        'metadata. It spends in the same windows, and takes over the purchase of a single-use card and the merchant of a ' +
+        'merchant-locked one. What the old card holds goes on: clear, reverse and refund it by its id.',
+      schemas: { params: IdParams, body: CardReplacement, responses: { 201: ReplacementCard } },
+      handler: async (request, reply) => {
+        const { principal, params, body } = request;
+        const outcome = await cards.replace(principal, params.id, {
+          cardId: idOf('card', operationOf(request)),
+          token: newCardToken(),
+          expires: expiryFrom(new Date()),
+          reason: body.reason,
+        });
+        if (outcome.outcome !== 'replaced') throw notReplaced(outcome.outcome);
+        const { card, published } = outcome;
+        const effective = await awaitEffect(feed, reply, 'card', params.id, published);
+        // The card is made either way; where the end of the old one shows later, Location says where to look.
+        reply.code(201);
+        sendVersion(reply, card.version);
+        return { ...showCard(card), replaces: params.id, effective };
+      },
+    }),
   ];
 }
 
 export function showCard({ cardId, ...card }: CardRecord): Static<typeof Card> {
-  const { token, accountId, userId, name, status, expires, limits, version, createdAt } = card;
+  const { token, accountId, userId, name, type, status, expires, limits, metadata, version, createdAt } = card;
   return {
     id: cardId,
     token,
     accountId,
     userId,
     name,
+    type,
     status,
     expires,
     limits: limits as Static<typeof LimitsBody>,
+    metadata,
+    ...(card.replacedBy === null ? {} : { replacedBy: card.replacedBy }),
+    ...(card.replacedFor === null ? {} : { replacedFor: card.replacedFor }),
     version,
     createdAt,
   };
 }
 
 /** A lost card is frozen by whoever notices; what was frozen by others is theirs to unfreeze. */
-function checkMember(change: { readonly status?: string; readonly name?: string }): void {
-  if (change.status === 'frozen' && change.name === undefined) return;
+function checkMember(change: Static<typeof CardChange>): void {
+  if (change.status === 'frozen' && Object.keys(change).length === 1) return;
   throw forbidden('members may freeze their cards; ask an administrator of your company for everything else');
 }
 
 /** The last day of the month `validYears` from now, YYYY-MM-DD. */
 function expiryFrom(now: Date): string {
   return new Date(Date.UTC(now.getUTCFullYear() + validYears, now.getUTCMonth() + 1, 0)).toISOString().slice(0, 10);
+}
+
+function notReplaced(outcome: Exclude<ReplaceOutcome['outcome'], 'replaced'>): Problem {
+  switch (outcome) {
+    case 'absent':
+      return notFound();
+    case 'closed':
+      return conflict('card_closed', 'this card is closed, and a closed card has no replacement: make a new one');
+    case 'account_closed':
+      return conflict('account_closed', 'the account of this card is closed');
+    case 'holder_closed':
+      return conflict('user_closed', 'the cardholder is closed: make a card for somebody else');
+  }
 }
 
 function notAdded({ outcome }: Exclude<AddOutcome, { outcome: 'added' }>): Problem {

@@ -78,6 +78,8 @@ for (const kind of ['company', 'person'] as const) {
       accountId: tenant.accountId,
       holderId: me.publicId,
       name: 'New',
+      type: 'virtual',
+      metadata: {},
       expires: '2030-01-31',
       limits: {},
       ...changes,

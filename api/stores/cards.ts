@@ -2,6 +2,7 @@
  * Cards of people and companies. Postgres alone has them: what an engine obeys (status, limits, expiry, owner, version) is
  * written in one statement with the entry of the outbox, which triggers write.
  */
+import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
 import type { Principal } from '../http/principal.js';
 import { Contended, isLockFailure } from './database-errors.js';
@@ -11,6 +12,11 @@ import { type Scope, scopeOf } from './tenancy.js';
 
 export type CardStatus = 'active' | 'frozen' | 'closed';
 
+export const replaceReasons = ['lost', 'stolen', 'damaged'] as const;
+export type ReplaceReason = (typeof replaceReasons)[number];
+/** Texts by key. */
+export type Metadata = Readonly<Record<string, string>>;
+
 export interface Card {
   /** Public ids. */
   readonly cardId: string;
@@ -19,10 +25,15 @@ export interface Card {
   /** What the authorization port takes as `card`. */
   readonly token: string;
   readonly name: string;
+  readonly type: CardTypeName;
   readonly status: CardStatus;
   /** Last day of validity, YYYY-MM-DD. */
   readonly expires: string;
   readonly limits: Limits;
+  readonly metadata: Metadata;
+  /** The card that took this one's place, and why; null: none did. */
+  readonly replacedBy: string | null;
+  readonly replacedFor: ReplaceReason | null;
   /** Rises by one with every change. */
   readonly version: number;
   readonly createdAt: string;
@@ -41,8 +52,18 @@ export interface NewCard {
   /** Public id of the cardholder. */
   readonly holderId: string;
   readonly name: string;
+  readonly type: CardTypeName;
   readonly expires: string;
   readonly limits: Limits;
+  readonly metadata: Metadata;
+}
+
+/** What a replacement has of its own; everything else goes along. */
+export interface Replacement {
+  readonly cardId: string;
+  readonly token: string;
+  readonly expires: string;
+  readonly reason: ReplaceReason;
 }
 
 export type AddOutcome =
@@ -52,11 +73,12 @@ export type AddOutcome =
   /** Closed accounts get no cards. */
   | { readonly outcome: 'account_closed' };
 
-/** Limits are replaced as a whole; `{}` limits nothing. */
+/** Limits and metadata are replaced as a whole; `{}` limits nothing. */
 export interface CardChange {
   readonly status?: CardStatus;
   readonly name?: string;
   readonly limits?: Limits;
+  readonly metadata?: Metadata;
 }
 
 /** The row that the engines read, and its version: what a change waits for. */
@@ -74,6 +96,13 @@ export type ChangeOutcome =
   | { readonly outcome: 'stale'; readonly version: number }
   | { readonly outcome: 'absent' };
 
+export type ReplaceOutcome =
+  /** `published` is the end of the old card. */
+  | { readonly outcome: 'replaced'; readonly card: Card; readonly published: Published }
+  /** The card, its account or its cardholder is closed. */
+  | { readonly outcome: 'closed' | 'account_closed' | 'holder_closed' }
+  | { readonly outcome: 'absent' };
+
 export interface CardBook {
   /** Newest first. */
   list(principal: Principal, page: CardPage): Promise<readonly Card[]>;
@@ -86,6 +115,11 @@ export interface CardBook {
    * @throws Contended when others change the card for too long
    */
   change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome>;
+  /**
+   * Closes the card and makes another one in its place, with the same holder, account, name, type, limits and metadata, that
+   * spends in the same windows. Does nothing more where the replacement is there already.
+   */
+  replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
   /** The row's number and newest version; null also when it is somebody else's. */
   published(principal: Principal, cardId: string): Promise<Published | null>;
 }
@@ -151,8 +185,9 @@ export class CardStore implements CardBook {
           select id from users where public_id = ${card.holderId} and status <> 'closed'
             and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
         ), added as (
-          insert into cards (public_id, token, account_id, user_id, name, expires)
-          select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.expires}::date
+          insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata)
+          select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type}, ${card.expires}::date,
+            ${sql.json(card.metadata)}
           from account, holder where account.status <> 'closed'
           on conflict (public_id) do nothing
           returning id
@@ -177,10 +212,23 @@ export class CardStore implements CardBook {
     version: number | null,
   ): Promise<ChangeOutcome> {
     const isUrgent = change.status === 'frozen' || change.status === 'closed';
+    return this.#inTurn(cardId, isUrgent, () => this.#change(scopeOf(principal), cardId, change, version));
+  }
+
+  /** As urgent as a freeze: the card may be a thief's. */
+  async replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+    const replaced = await this.#inTurn(cardId, true, () => this.#replace(scopeOf(principal), cardId, replacement));
+    if ('refusal' in replaced) return { outcome: replaced.refusal };
+    const card = await this.find(principal, replacement.cardId);
+    return card === null ? { outcome: 'absent' } : { outcome: 'replaced', card, published: replaced };
+  }
+
+  /** Changes of one card come one after the other, urgent ones first. */
+  #inTurn<T>(cardId: string, isUrgent: boolean, change: () => Promise<T>): Promise<T> {
     return this.#changes.run(cardId, isUrgent, async () => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await this.#change(scopeOf(principal), cardId, change, version);
+          return await change();
         } catch (error) {
           if (!isLockFailure(error)) throw error;
           if (attempt === attemptsMax) throw new Contended(`card ${cardId} is being changed by others`);
@@ -204,7 +252,7 @@ export class CardStore implements CardBook {
    * the entry that tells the engines. A closed card takes no change but the one that closes it again.
    */
   async #change(scope: Scope, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
-    const { status = null, name = null, limits = null } = change;
+    const { status = null, name = null, limits = null, metadata = null } = change;
     const [row] = await this.#database.run(
       'cards.change',
       (sql) => sql<ChangedRow[]>`
@@ -213,23 +261,25 @@ export class CardStore implements CardBook {
           from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
           where ${owned(sql, scope, cardId)}
         ), locked as materialized (
-          select o.*, (l.card).token, (l.card).expires, (l.card).created_at, (l.card).version,
+          select o.*, (l.card).token, (l.card).expires, (l.card).created_at, (l.card).version, (l.card).type,
+            (l.card).metadata as old_metadata, (l.card).replaced_by, (l.card).replaced_for,
             (l.card).status as old_status, (l.card).name as old_name, coalesce(l.limits, '{}') as old_limits
           from owned o cross join lateral lock_card(o.id) l
         ), wanted as (
           select locked.*, coalesce(${status}::text, old_status) as status, coalesce(${name}::text, old_name) as name,
-            coalesce(${limits === null ? null : sql.json(limits as never)}::jsonb, old_limits) as limits
+            coalesce(${limits === null ? null : sql.json(limits as never)}::jsonb, old_limits) as limits,
+            coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, old_metadata) as metadata
           from locked
         ), judged as materialized (
           select wanted.*, case
             when ${version}::integer <> version then 'stale'
-            when (status, name, limits) = (old_status, old_name, old_limits) then 'unchanged'
+            when (status, name, limits, metadata) = (old_status, old_name, old_limits, old_metadata) then 'unchanged'
             when old_status = 'closed' then 'closed'
             else 'changed'
           end as outcome
           from wanted
         ), written as (
-          update cards c set status = j.status, name = j.name, version = j.version + 1
+          update cards c set status = j.status, name = j.name, metadata = j.metadata, version = j.version + 1
           from judged j where c.id = j.id and j.outcome = 'changed'
           returning c.id, c.version
         ), limited as (
@@ -237,15 +287,61 @@ export class CardStore implements CardBook {
           select 0, j.id, j.limits from judged j join written w on w.id = j.id where j.limits <> j.old_limits
           on conflict (level, entity_id) do update set limits = excluded.limits, version = l.version + 1
         )
-        select j.outcome, j.id as number, ${cardId} as "cardId", j."userId", j."accountId", j.token, j.name, j.status,
-          j.expires, j.limits, coalesce(w.version, j.version) as version, j.created_at as "createdAt"
-        from judged j left join written w on w.id = j.id`,
+        select j.outcome, j.id as number, ${cardId} as "cardId", j."userId", j."accountId", j.token, j.name, j.type,
+          j.status, j.expires, j.limits, j.metadata, n.public_id as "replacedBy", j.replaced_for as "replacedFor",
+          coalesce(w.version, j.version) as version, j.created_at as "createdAt"
+        from judged j left join written w on w.id = j.id left join cards n on n.id = j.replaced_by`,
     );
     if (row === undefined) return { outcome: 'absent' };
     const { outcome, number, ...rest } = row;
     if (outcome === 'stale') return { outcome, version: rest.version };
     if (outcome === 'closed') return { outcome };
     return { outcome, card: cardOf(rest), published: { number, version: rest.version } };
+  }
+
+  /** One statement, which locks and judges as #change does: of two replacements the second finds a closed card. */
+  async #replace(
+    scope: Scope,
+    cardId: string,
+    { cardId: newId, token, expires, reason }: Replacement,
+  ): Promise<Published | { readonly refusal: Exclude<ReplaceOutcome['outcome'], 'replaced'> }> {
+    const [row] = await this.#database.run(
+      'cards.replace',
+      (sql) => sql<(Published & { outcome: 'replaced' | 'closed' | 'account_closed' | 'holder_closed' })[]>`
+        with owned as materialized (
+          select c.id, a.status as account_status, u.status as holder_status
+          from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
+          where ${owned(sql, scope, cardId)}
+        ), locked as materialized (
+          select o.account_status, o.holder_status, (l.card).*, l.limits
+          from owned o cross join lateral lock_card(o.id) l
+        ), judged as materialized (
+          select locked.*, case
+            when (select public_id from cards n where n.id = replaced_by) = ${newId} then 'replaced'
+            when status = 'closed' then 'closed'
+            when account_status = 'closed' then 'account_closed'
+            when holder_status = 'closed' then 'holder_closed'
+            else 'replaced'
+          end as outcome, replaced_by is null as is_new
+          from locked
+        ), made as (
+          insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata, spend_of)
+          select ${newId}, ${token}, account_id, user_id, name, type, ${expires}::date, metadata, coalesce(spend_of, id)
+          from judged where outcome = 'replaced' and is_new
+          returning id
+        ), limited as (
+          insert into limits (level, entity_id, limits) select 0, m.id, j.limits from judged j, made m where j.limits <> '{}'
+        ), written as (
+          update cards c set status = 'closed', replaced_by = m.id, replaced_for = ${reason}, version = j.version + 1
+          from judged j, made m where c.id = j.id
+          returning c.version
+        )
+        select j.outcome, j.id as number, coalesce(w.version, j.version) as version
+        from judged j left join written w on true`,
+    );
+    if (row === undefined) return { refusal: 'absent' };
+    const { outcome, ...published } = row;
+    return outcome === 'replaced' ? published : { refusal: outcome };
   }
 }
 
@@ -257,12 +353,14 @@ function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
 
 function columns(sql: Sql) {
   return sql`c.public_id as "cardId", u.public_id as "userId", a.public_id as "accountId", c.token,
-    c.name, c.status, c.expires, l.limits, c.version, c.created_at as "createdAt"`;
+    c.name, c.type, c.status, c.expires, l.limits, c.metadata, n.public_id as "replacedBy",
+    c.replaced_for as "replacedFor", c.version, c.created_at as "createdAt"`;
 }
 
 function joins(sql: Sql) {
   return sql`join accounts a on a.id = c.account_id join users u on u.id = c.user_id
-    left join limits l on l.level = 0 and l.entity_id = c.id`;
+    left join limits l on l.level = 0 and l.entity_id = c.id
+    left join cards n on n.id = c.replaced_by`;
 }
 
 function cardOf({ limits, ...rest }: CardRow): Card {
