@@ -7,6 +7,7 @@ import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
 import { panKeysOf } from '../engine/wire/hidden-ids.js';
 import type { RateLimits } from './http/rate-limits.js';
+import type { RequestLogSettings } from './http/request-log.js';
 import type { TenantBounds } from './http/tenant-bounds.js';
 import type { SmtpConfig } from './mail/smtp-mailer.js';
 
@@ -38,6 +39,7 @@ export interface ApiConfig {
   /** Where people reach this API, for the links in mails; without a slash at the end. */
   readonly publicUrl: string;
   readonly cache: CacheConfig;
+  readonly requestLog: RequestLogSettings;
   /** A response slower than this is an alert in the log. */
   readonly slowResponseMs: number;
   readonly bodyBytesMax: number;
@@ -106,6 +108,8 @@ const schema = {
     API_CONNECTIONS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     API_CONNECTIONS_PER_ADDRESS_MAX: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
+    REQUEST_LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
+    REQUEST_LOG_SAMPLE: { type: 'number', minimum: 0, maximum: 1, default: 1 },
     TRUSTED_PROXIES: { type: 'string', pattern: '^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     REDIS_URL: { type: 'string', pattern: '^rediss?(\\+(sentinel|cluster))?://' },
@@ -161,6 +165,8 @@ interface Variables {
   API_CONNECTIONS_MAX?: number;
   API_CONNECTIONS_PER_ADDRESS_MAX?: number;
   LOG_LEVEL: string;
+  REQUEST_LOG_LEVEL: RequestLogSettings['level'];
+  REQUEST_LOG_SAMPLE: number;
   TRUSTED_PROXIES?: string;
   DATABASE_URL: string;
   REDIS_URL?: string;
@@ -276,6 +282,7 @@ export function readApiConfig(
     smtp: smtpOf(variables),
     publicUrl: (variables.PUBLIC_URL ?? `http://${variables.HOST}:${variables.API_PORT}`).replace(/\/+$/, ''),
     cache: cacheOf(variables),
+    requestLog: Object.freeze({ level: variables.REQUEST_LOG_LEVEL, sample: variables.REQUEST_LOG_SAMPLE }),
     slowResponseMs: variables.SLOW_RESPONSE_MS,
     bodyBytesMax: variables.BODY_BYTES_MAX,
     eventLoopDelayMs: variables.EVENT_LOOP_DELAY_MS,

@@ -9,8 +9,11 @@ export type Log = Logger;
 
 const secretFields = ['password', 'newPassword', 'token', 'refreshToken', 'invitation', 'reset', 'authorization'];
 
-/** @param level pino's: trace … fatal, silent */
-export function createLog(level: string, name: string): Log {
+/**
+ * @param level pino's: trace … fatal, silent
+ * @param write takes each line, masked
+ */
+export function createLog(level: string, name: string, write: (line: string) => void = toStandardOutput): Log {
   return pino(
     {
       name,
@@ -18,6 +21,10 @@ export function createLog(level: string, name: string): Log {
       base: { pid: process.pid, name },
       redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '[masked]' },
     },
-    { write: (line: string) => void process.stdout.write(maskCardData(line)) },
+    { write: (line: string) => write(maskCardData(line)) },
   );
+}
+
+function toStandardOutput(line: string): void {
+  process.stdout.write(line);
 }

@@ -7,6 +7,8 @@ import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerShedding } from './http/limits.js';
 import { registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
+import { requestIdOf } from './http/request-ids.js';
+import { callerName, registerRequestLog } from './http/request-log.js';
 import { registerResponseCache } from './http/response-cache.js';
 import { statusesOf } from './http/route.js';
 import { registerValidation } from './http/validation.js';
@@ -24,8 +26,9 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   const { config, log, idempotency, generations, telemetry, gate, actors, rates, tenants } = services;
   const app = fastify({
     loggerInstance: log,
-    // One line per request costs more than most requests; slow and failed ones are logged, all are counted.
-    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => requestIdOf(headers),
+    // request-log.ts writes one line for each request, not two.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     // Limits are per address: believing a header that anyone can send would be no limit.
     trustProxy: config.trustedProxies ?? false,
     bodyLimit: config.bodyBytesMax,
@@ -46,6 +49,8 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     // Answers already promised are sent; new requests meet a closed port.
     return503OnClosing: false,
   }) as unknown as FastifyInstance;
+  const { slowResponseMs, requestLog: settings } = config;
+  registerRequestLog(app, { log, settings, slowResponseMs });
   registerProblems(app);
   registerValidation(app);
   measure(app, services);
@@ -58,6 +63,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   const routes = allRoutes(services);
   await registerDocumentation(app, routes);
   registerRoutes(app, routes, actors, (request, reply, actor, route) => {
+    request.caller = callerName(actor);
     rates.identified(request, reply, actor);
     tenants.enter(actor, reply, route.report === true);
   });
@@ -74,8 +80,6 @@ function measure(app: FastifyInstance, { telemetry, config }: Services): void {
       telemetry.undocumented.add(`${request.method} ${path} ${reply.statusCode}`);
     }
     telemetry.answered(`${request.method} ${path}`, reply.statusCode, tookMs);
-    if (tookMs <= config.slowResponseMs) return;
-    telemetry.slowResponses++;
-    request.log.warn({ route: path, tookMs: Math.round(tookMs), status: reply.statusCode }, 'alert: slow response');
+    if (tookMs > config.slowResponseMs) telemetry.slowResponses++;
   });
 }

@@ -132,8 +132,8 @@ export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(error);
     if (problem !== null) return sendProblem(reply, problem);
-    const { message, stack } = error as Error;
-    request.log.error({ error: message, stack, route: request.routeOptions.url }, 'bug: a request failed');
+    // Logged with the request (request-log.ts).
+    request.bug = error instanceof Error ? error : new Error(String(error));
     return sendProblem(
       reply,
       new Problem(500, 'internal_error', `this is our fault; ask support about request ${request.id}`),

@@ -12,8 +12,11 @@ const windowMs = 60_000;
  * than this is a matter for the network in front.
  */
 const keysMax = 100_000;
-/** Counts below this share of their limit are not worth telling: nothing is near being refused. */
-const toldShare = 0.05;
+/**
+ * A process tells its count, and learns the others', from this share of the limit on. What a process has below it escapes
+ * the others: one part in a hundred for each.
+ */
+const toldShare = 0.01;
 const shareEveryMs = 1000;
 /** In Redis a window is kept until every clock agrees that it is over. */
 const keptS = (2 * windowMs) / 1000;

@@ -24,6 +24,8 @@ import { noLimits } from './no-limits.js';
 export interface TestApiOptions {
   /** True: a running engine, known to the API. Default false. */
   readonly engine?: boolean;
+  /** Takes each line of the log, for which LOG_LEVEL must be set. */
+  readonly onLog?: (line: string) => void;
   /** Changes of the environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -86,7 +88,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     ...(engine === null ? {} : { ENGINE_URL: `http://127.0.0.1:${engine.opsPort}` }),
     ...options.env,
   });
-  const api = await startApi(config, createLog(config.logLevel, 'api'));
+  const api = await startApi(config, createLog(config.logLevel, 'api', options.onLog));
   t.teardown(() => api.stop());
   undocumented = api.services.telemetry.undocumented;
   return {
