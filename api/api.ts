@@ -150,7 +150,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     sessionEnded: (sessionId) => access.endSession(sessionId),
     userChanged: (userId) => access.forget(userId),
   });
-  const program = new Program(database, config.selfFunding);
+  const program = new Program(database, config.selfFunding, log);
   const mailer = config.smtp === null ? new LogMailer(log, () => program.isDemo()) : new SmtpMailer(config.smtp, log);
   const mails = new Mails(config.publicUrl);
   const invitationStore = new InvitationStore(database);

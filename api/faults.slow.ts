@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { embeddedRoles, type RoleUrls } from '../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { MongoServer } from '../deploy/testing/mongo-server.js';
@@ -36,14 +37,16 @@ interface FaultApi extends ApiUnderTest {
 /** All that an API stands on, each a server of its own that can be stopped and started again in the same place. */
 class Surroundings {
   readonly #folder: string;
+  readonly #urls: RoleUrls;
   readonly mongo: MongoServer;
   readonly redis: OwnRedis;
   readonly place: EnginePlace;
   engine: EngineProcess | null = null;
   #postgres: Awaited<ReturnType<typeof startEmbeddedPostgres>> | null = null;
 
-  private constructor(folder: string, mongo: MongoServer, redis: OwnRedis, place: EnginePlace) {
+  private constructor(folder: string, urls: RoleUrls, mongo: MongoServer, redis: OwnRedis, place: EnginePlace) {
     this.#folder = folder;
+    this.#urls = urls;
     this.mongo = mongo;
     this.redis = redis;
     this.place = place;
@@ -59,16 +62,21 @@ class Surroundings {
       log: () => undefined,
       settings: { fsync: 'off' },
     });
-    await migrate({ databaseUrl: server.url });
+    const { urls } = await embeddedRoles(join(folder, 'postgres'), server.url);
+    await migrate({ databaseUrl: urls.owner });
     await markAsDemo(server.url);
     const mongo = new MongoServer(await findFreePort(), join(folder, 'mongo'));
     await mongo.start();
     const redis = await OwnRedis.start();
-    const place = await enginePlace(server.url, join(folder, 'engine'));
-    const surroundings = new Surroundings(folder, mongo, redis, place);
+    const place = await enginePlace(urls.engine, join(folder, 'engine'));
+    const surroundings = new Surroundings(folder, urls, mongo, redis, place);
     surroundings.#postgres = server;
     t.teardown(() => surroundings.stop());
     return surroundings;
+  }
+
+  get ownerUrl(): string {
+    return this.#urls.owner;
   }
 
   async startPostgres(): Promise<void> {
@@ -94,7 +102,7 @@ class Surroundings {
   /** @param path see ApiProcess.ready */
   async startApi(t: Test, path: '/readyz' | '/livez' = '/readyz'): Promise<FaultApi> {
     const process = new ApiProcess(await findFreePort(), {
-      DATABASE_URL: this.place.databaseUrl,
+      DATABASE_URL: this.#urls.api,
       API_OPS_PORT: String(await findFreePort()),
       MONGODB_URI: `${this.mongo.uri}faults`,
       REDIS_URL: this.redis.url,
@@ -273,7 +281,7 @@ t.test('each goes away in the middle', async (t) => {
   t.test('backends of Postgres are killed while money goes in: every key moves it once', async (t) => {
     const path = `/api/accounts/${accounts.person}/deposits`;
     const before = (await person.get(`/api/accounts/${accounts.person}`)).json.funds;
-    const sql = postgres(around.place.databaseUrl, { max: 1, onnotice: () => undefined });
+    const sql = postgres(around.ownerUrl, { max: 1, onnotice: () => undefined });
     t.teardown(() => sql.end({ timeout: 1 }));
     const killing = (async () => {
       for (let round = 0; round < 25; round++) {

@@ -1,10 +1,11 @@
 /** Operators and API keys: signing in, what they may do, and that only they put money into accounts. */
 import t, { type Test } from 'tap';
 import { findFreePort } from '../deploy/free-port.js';
+import { processUrl } from '../deploy/testing/test-database.js';
 import { startApi } from './api.js';
 import { pairMax } from './auth/failures.js';
 import { newTotp, totpCode } from './auth/operator-sign-in.js';
-import { readApiConfig } from './config.js';
+import { type ApiConfig, readApiConfig } from './config.js';
 import { createLog } from './log.js';
 import { addOperator } from './stores/operators.js';
 import { startTestApi, type TestApi, type TestApiOptions } from './testing/api-inside.js';
@@ -124,8 +125,22 @@ t.test('where customers do not fund themselves, operators do', async (t) => {
 t.test('an API of a database without demo data does not start with SELF_FUNDING', async (t) => {
   const api = await startTestApi(t);
   await api.sql`update program set demo = false`;
-  const config = readApiConfig({
-    DATABASE_URL: api.databaseUrl,
+  const config = await configOf(processUrl(api.databaseUrl, 'api'));
+  await t.rejects(startApi(config, createLog('silent', 'api')), { message: /SELF_FUNDING/ });
+});
+
+t.test('an API that signs in as a superuser does not start where there are no demo data', async (t) => {
+  const api = await startTestApi(t);
+  await api.sql`update program set demo = false`;
+  const config = await configOf(api.databaseUrl);
+  await t.rejects(startApi(config, createLog('silent', 'api')), {
+    message: /is a superuser: give DATABASE_URL a role/,
+  });
+});
+
+async function configOf(databaseUrl: string): Promise<ApiConfig> {
+  return readApiConfig({
+    DATABASE_URL: databaseUrl,
     API_PORT: String(await findFreePort()),
     API_OPS_PORT: '0',
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
@@ -134,5 +149,4 @@ t.test('an API of a database without demo data does not start with SELF_FUNDING'
     LOG_LEVEL: 'silent',
     SELF_FUNDING: 'true',
   });
-  await t.rejects(startApi(config, createLog('silent', 'api')), { message: /SELF_FUNDING/ });
-});
+}

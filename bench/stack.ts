@@ -4,8 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { embeddedRoles } from '../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
+import { processUrl } from '../deploy/testing/test-database.js';
 import { migrate } from '../sql/migrate.js';
 import { ensureAccounts } from './accounts.js';
 import { Ends, scratchFolder } from './scratch.js';
@@ -30,7 +32,10 @@ export interface EngineServer extends ServerProcess {
 
 export interface Stack {
   readonly dataDir: string;
+  /** The superuser's, for what a benchmark prepares. */
   readonly databaseUrl: string;
+  /** The same database as the engine signs in. */
+  readonly engineDatabaseUrl: string;
   readonly databasePid: number | null;
   readonly engine: EngineServer;
   readonly echo: ServerProcess & { readonly port: number; readonly metricsUrl: null; readonly storePid: null };
@@ -68,12 +73,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
     const ports = { port: await findFreePort(), opsPort: await findFreePort() };
     const start = (env: Readonly<Record<string, string>>) =>
-      startEngine({ dataDir, databaseUrl: database.url, databasePid: database.pid, credentials, ...ports, env });
+      startEngine({ dataDir, databaseUrl: database.engineUrl, databasePid: database.pid, credentials, ...ports, env });
     let engine = await start(options.engineEnv ?? {});
     ends.add(() => engine.stop());
     return {
       dataDir,
       databaseUrl: database.url,
+      engineDatabaseUrl: database.engineUrl,
       databasePid: database.pid,
       get engine() {
         return engine;
@@ -96,17 +102,26 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 async function startDatabase(
   dataDir: string,
   { databaseUrl, log }: StackOptions,
-): Promise<{ readonly url: string; readonly pid: number | null; stop(): Promise<void> }> {
-  if (databaseUrl !== undefined) return { url: databaseUrl, pid: null, stop: async () => undefined };
+): Promise<{
+  readonly url: string;
+  readonly engineUrl: string;
+  readonly pid: number | null;
+  stop(): Promise<void>;
+}> {
+  if (databaseUrl !== undefined) {
+    const engineUrl = processUrl(databaseUrl, 'engine');
+    return { url: databaseUrl, engineUrl, pid: null, stop: async () => undefined };
+  }
   log('starting Postgres');
   const database = await startEmbeddedPostgres({ dataDir, log });
   try {
-    await migrate({ databaseUrl: database.url });
+    const { urls } = await embeddedRoles(dataDir, database.url);
+    await migrate({ databaseUrl: urls.owner });
+    return { ...database, engineUrl: urls.engine };
   } catch (error) {
     await database.stop();
     throw error;
   }
-  return database;
 }
 
 export async function startEcho(dataDir: string): Promise<Stack['echo']> {

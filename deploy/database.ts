@@ -1,6 +1,7 @@
 /** The database that a tool works on: DATABASE_URL when given, else the embedded one, started if it is not running. */
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
+import { embeddedRoles } from './database-roles.js';
 import { hasEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { type DeploySettings, SettingError } from './settings.js';
 
@@ -24,12 +25,13 @@ export async function withDatabase<T>(
   }
   const server =
     settings.databaseUrl === '' ? await startEmbeddedPostgres({ dataDir: settings.dataDir, log }) : undefined;
-  const url = server?.url ?? settings.databaseUrl;
   try {
+    const embedded = server === undefined ? null : await embeddedRoles(settings.dataDir, server.url);
+    const url = embedded?.urls.owner ?? settings.databaseUrl;
     if (mustExist && !(await hasBooks(url))) {
       throw new SettingError('the database has no books: set DATA_DIR or DATABASE_URL to those of the engine');
     }
-    await migrate({ databaseUrl: url, log });
+    await migrate({ databaseUrl: url, roles: embedded?.names ?? settings.roles, log });
     const sql = postgres(url, {
       max: 2,
       connect_timeout: 10,
@@ -42,7 +44,7 @@ export async function withDatabase<T>(
       await sql.end({ timeout: 5 });
     }
   } finally {
-    if (server !== undefined && !server.adopted && !(await isUsed(url))) await server.stop();
+    if (server !== undefined && !server.adopted && !(await isUsed(server.url))) await server.stop();
   }
 }
 
@@ -56,6 +58,7 @@ async function hasBooks(url: string): Promise<boolean> {
   }
 }
 
+/** @param url the superuser's: others do not see which sessions are clients */
 async function isUsed(url: string): Promise<boolean> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
   try {

@@ -3,9 +3,9 @@ import { migrate } from '../sql/migrate.js';
 import { readSettings, SettingError } from './settings.js';
 
 try {
-  const { databaseUrl } = readSettings();
+  const { databaseUrl, roles } = readSettings();
   if (databaseUrl === '') throw new SettingError('DATABASE_URL is not set: it names the database to migrate');
-  const applied = await migrate({ databaseUrl, log: console.log });
+  const applied = await migrate({ databaseUrl, roles, log: console.log });
   console.log(
     applied.length === 0 ? 'the database is at this version already' : `applied ${applied.length} migrations`,
   );

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
+import { type DatabaseRoles, embeddedRoles, type RoleUrls, rolesBeside } from './database-roles.js';
 import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword, seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
@@ -35,12 +36,14 @@ function demoLimits(environment: NodeJS.ProcessEnv): Record<string, string> {
 }
 
 /** In the order they start. */
-function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: DemoSecrets): Service[] {
+function servicesOf(settings: DeploySettings, urls: RoleUrls, secrets: DemoSecrets): Service[] {
   const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
   const environment = {
     ...process.env,
     ...secrets,
-    DATABASE_URL: databaseUrl,
+    // Each process gets its own, and no other's.
+    DATABASE_ENGINE_URL: '',
+    DATABASE_API_URL: '',
     DATA_DIR: settings.dataDir,
     HOST: host,
     OPS_HOST: opsHost,
@@ -62,7 +65,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
       readyUrl: `${localUrl(opsHost, opsPort)}/readyz`,
       ports: { AUTH_PORT: { host, port: authPort }, OPS_PORT: { host: opsHost, port: opsPort } },
       isVital: true,
-      environment,
+      environment: { ...environment, DATABASE_URL: urls.engine },
     },
     {
       name: 'api',
@@ -70,7 +73,7 @@ function servicesOf(settings: DeploySettings, databaseUrl: string, secrets: Demo
       readyUrl: `${localUrl(host, apiPort)}/readyz`,
       ports: { API_PORT: { host, port: apiPort }, API_OPS_PORT: { host: opsHost, port: apiOpsPort } },
       isVital: false,
-      environment,
+      environment: { ...environment, DATABASE_URL: urls.api },
     },
   ];
 }
@@ -93,13 +96,14 @@ async function run(): Promise<void> {
   const interrupted = onInterrupt(() => services.kill());
   try {
     await services.endLeftOvers();
-    const database = settings.databaseUrl === '' ? await embeddedDatabase(settings.dataDir) : null;
+    const database = await (settings.databaseUrl === '' ? embeddedDatabase(settings.dataDir) : givenDatabase(settings));
+    const { roles, keeper } = database;
     try {
-      const failed = [services.failed, ...(database === null ? [] : [database.keeper.failed])];
-      await serve(settings, database?.url ?? settings.databaseUrl, services, Promise.race(failed), interrupted);
+      const failed = [services.failed, ...(keeper === null ? [] : [keeper.failed])];
+      await serve(settings, roles, services, Promise.race(failed), interrupted);
     } finally {
       await services.stop();
-      await database?.keeper.stop();
+      await keeper?.stop();
     }
     console.log('stopped');
   } finally {
@@ -107,25 +111,50 @@ async function run(): Promise<void> {
   }
 }
 
-async function embeddedDatabase(dataDir: string): Promise<{ readonly url: string; readonly keeper: PostgresKeeper }> {
+interface RunDatabase {
+  readonly roles: DatabaseRoles;
+  /** Null for a server that is not ours to keep running. */
+  readonly keeper: PostgresKeeper | null;
+}
+
+/** The database of DATABASE_URL: each process gets its own URL where one is given, else a role that this run makes. */
+async function givenDatabase({
+  dataDir,
+  databaseUrl,
+  processUrls,
+  roles: names,
+}: DeploySettings): Promise<RunDatabase> {
+  const { engine, api } = processUrls;
+  const made = engine === '' && api === '' ? await rolesBeside(dataDir, databaseUrl) : null;
+  const urls = { owner: databaseUrl, engine: engine || databaseUrl, api: api || databaseUrl };
+  return { roles: made ?? { urls, names }, keeper: null };
+}
+
+async function embeddedDatabase(dataDir: string): Promise<RunDatabase> {
   const options = { dataDir, log: console.log };
   const server = await startEmbeddedPostgres(options);
   const again = () => startEmbeddedPostgres({ ...options, keepsPort: true });
-  return { url: server.url, keeper: new PostgresKeeper(server, again, console.log) };
+  const keeper = new PostgresKeeper(server, again, console.log);
+  try {
+    return { roles: await embeddedRoles(dataDir, server.url), keeper };
+  } catch (error) {
+    await keeper.stop();
+    throw error;
+  }
 }
 
 /** Runs until it is interrupted. Throws when something that is needed does not stay up. */
 async function serve(
   settings: DeploySettings,
-  databaseUrl: string,
+  { urls, names }: DatabaseRoles,
   services: Services,
   failed: Promise<string>,
   interrupted: Promise<void>,
 ): Promise<void> {
-  await migrate({ databaseUrl, log: console.log });
-  if (settings.isDemo) await withConnection(databaseUrl, seedDemo);
+  await migrate({ databaseUrl: urls.owner, roles: names, log: console.log });
+  if (settings.isDemo) await withConnection(urls.owner, seedDemo);
   const secrets = await demoSecrets(settings.dataDir, process.env);
-  for (const service of servicesOf(settings, databaseUrl, secrets)) {
+  for (const service of servicesOf(settings, urls, secrets)) {
     // An interruption while a service starts must not wait for it.
     const isInterrupted = await Promise.race([services.start(service).then(() => false), interrupted.then(() => true)]);
     if (isInterrupted) return;

@@ -7,6 +7,8 @@ t.test('everything has a default', async (t) => {
   t.same(readSettings({}), {
     dataDir: join(process.cwd(), '.data'),
     databaseUrl: '',
+    processUrls: { engine: '', api: '' },
+    roles: { engine: 'afc_engine', api: 'afc_api' },
     isDemo: true,
     host: '127.0.0.1',
     opsHost: '127.0.0.1',
@@ -23,6 +25,16 @@ t.test('a given database gets demo data only where DEMO says so', async (t) => {
   t.equal(readSettings({ ...given, DEMO: 'true' }).isDemo, true);
   t.equal(readSettings({ DEMO: 'false' }).isDemo, false);
   t.throws(() => readSettings({ DEMO: 'yes' }), /^SettingError: DEMO|DEMO must be/);
+});
+
+t.test('database roles may have names of their own, which PostgreSQL must not cut', async (t) => {
+  const { roles, processUrls } = readSettings({
+    DATABASE_API_ROLE: 'cards_api',
+    DATABASE_ENGINE_URL: 'postgres://e@h/b',
+  });
+  t.same(roles, { engine: 'afc_engine', api: 'cards_api' });
+  t.same(processUrls, { engine: 'postgres://e@h/b', api: '' });
+  t.throws(() => readSettings({ DATABASE_API_ROLE: 'é'.repeat(32) }), /DATABASE_API_ROLE must have at most 63 bytes/);
 });
 
 t.test('a bad value is named with its bounds', async (t) => {

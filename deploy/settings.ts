@@ -1,10 +1,15 @@
 /** What the deployment tools read from the environment: once, checked, with one clear line when a value is bad. */
 import { resolve } from 'node:path';
+import { defaultRoles, type RoleNames } from '../sql/grant-rights.js';
 
 export interface DeploySettings {
   readonly dataDir: string;
   /** Empty: the embedded Postgres. */
   readonly databaseUrl: string;
+  /** What `make run` gives each process as its DATABASE_URL; empty where that is not said. */
+  readonly processUrls: { readonly engine: string; readonly api: string };
+  /** Database roles of the processes, which a migration gives their rights. */
+  readonly roles: RoleNames;
   /** Whether demo data and the demo's sign-ins are put into the database: never into a given one unless DEMO=true. */
   readonly isDemo: boolean;
   readonly host: string;
@@ -29,6 +34,14 @@ export function readSettings(environment: Environment = process.env): DeploySett
   return {
     dataDir: resolve(DATA_DIR || '.data'),
     databaseUrl: DATABASE_URL ?? '',
+    processUrls: {
+      engine: environment['DATABASE_ENGINE_URL'] ?? '',
+      api: environment['DATABASE_API_URL'] ?? '',
+    },
+    roles: {
+      engine: readRole(environment, 'DATABASE_ENGINE_ROLE', defaultRoles.engine),
+      api: readRole(environment, 'DATABASE_API_ROLE', defaultRoles.api),
+    },
     isDemo: DEMO ? DEMO === 'true' : !DATABASE_URL,
     host: HOST || '127.0.0.1',
     opsHost: OPS_HOST || '127.0.0.1',
@@ -43,6 +56,13 @@ export function readSettings(environment: Environment = process.env): DeploySett
 export function localUrl(host: string, port: number): string {
   const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function readRole(environment: Environment, name: string, fallback: string): string {
+  const role = environment[name] || fallback;
+  // PostgreSQL cuts longer names.
+  if (Buffer.byteLength(role) > 63) throw new SettingError(`${name} must have at most 63 bytes`);
+  return role;
 }
 
 /** An integer from the environment; an absent or empty value means `fallback`. Throws SettingError. */

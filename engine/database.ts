@@ -38,6 +38,7 @@ import {
   spendRows,
   spendSummaries,
 } from './database-accounts.js';
+import { type DatabaseRole, databaseRoleQuery } from './process/database-role.js';
 import { knownTypes } from './process/driver-types.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
@@ -180,6 +181,12 @@ export class Database {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 })]);
+  }
+
+  /** Which role this engine signs in as. */
+  async role(): Promise<DatabaseRole> {
+    const [role] = await this.#restoreSql.unsafe<DatabaseRole[]>(databaseRoleQuery);
+    return role!;
   }
 
   /**

@@ -36,6 +36,7 @@ import { Ops } from './ops.js';
 import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
 import { ConnectionGate, measureConnections } from './process/connection-gate.js';
+import { checkDatabaseRole } from './process/database-role.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { SetApart } from './set-apart.js';
@@ -370,6 +371,8 @@ export async function startEngine(
     // The lock is ours: no other process writes the journals.
     for (const host of hosts) host.scan();
     await taken;
+    const roleWarning = checkDatabaseRole(await database.role());
+    if (roleWarning !== '') log.warn(roleWarning);
     times.ended('lease');
     // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The fence
     // waits for statements under way, so those of an engine that is gone are ended.

@@ -9,6 +9,7 @@ import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { packLetters } from '../engine/core/codes.js';
 import { userSpendNumber } from '../engine/core/spend-key.js';
+import { rightsOutOfPlace } from './grant-rights.js';
 import { migrate } from './migrate.js';
 
 interface Fixture {
@@ -36,8 +37,23 @@ t.test('everything is applied once, the second run finds nothing to do', async (
   const lines: string[] = [];
   const applied = await migrate({ databaseUrl: url, folder, log: (line) => lines.push(line) });
   t.ok(applied.length > 10);
-  t.equal(lines.length, applied.length);
+  t.equal(lines.filter((line) => line.startsWith('applied')).length, applied.length);
   t.same(await migrate({ databaseUrl: url, folder }), []);
+});
+
+t.test('every table, view and function with the rights of the owner has its entry in sql/rights.ts', async (t) => {
+  const { url, folder, sql } = await emptyDatabase(t);
+  await migrate({ databaseUrl: url, folder });
+  t.same(await rightsOutOfPlace(sql), []);
+  await sql.unsafe(`
+    create table forgotten (); create view seen as select;
+    create function all_powerful() returns void language sql security definer as ''`);
+  t.match(await rightsOutOfPlace(sql), [
+    /^add the function all_powerful to functionRights in sql\/rights.ts/,
+    /^set search_path in the function all_powerful/,
+    /^add the table or view forgotten to tableRights in sql\/rights.ts/,
+    /^add the table or view seen to tableRights/,
+  ]);
 });
 
 t.test('of several processes at once, each migration is applied by one', async (t) => {

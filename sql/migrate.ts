@@ -1,11 +1,13 @@
 /**
  * Brings a database to the newest schema: plain numbered SQL files, applied in order by postgrator, each together with
- * the row that says it was applied. Safe to run from several processes at once and again at every start.
+ * the row that says it was applied; then the rights of the engine's and the API's roles. Safe to run from several processes
+ * at once and again at every start.
  */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Postgrator from 'postgrator';
 import postgres from 'postgres';
+import { defaultRoles, grantRights, type RoleNames } from './grant-rights.js';
 import { repositoryRoot } from './repository-root.js';
 
 export interface MigrateOptions {
@@ -15,6 +17,8 @@ export interface MigrateOptions {
   readonly folder?: string;
   /** How long to wait for another process that is migrating. */
   readonly lockWaitMs?: number;
+  /** Database roles of the processes, which get their rights at the end; one that does not exist gets none. */
+  readonly roles?: RoleNames;
 }
 
 /** Any number, the same in every version of this program. */
@@ -41,7 +45,10 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   });
   try {
     await takeLock(sql, options.lockWaitMs ?? lockWaitMsDefault);
-    return await apply(sql, folder, options.log ?? (() => undefined));
+    const log = options.log ?? (() => undefined);
+    const applied = await apply(sql, folder, log);
+    await grantRights(sql, options.roles ?? defaultRoles, log);
+    return applied;
   } finally {
     await sql.end({ timeout: 5 });
   }

@@ -1,6 +1,7 @@
 /** Sign-in over HTTP on a real Postgres: opening customers, sessions and their tokens, failures, storms. */
 import t from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { startApi } from '../api.js';
 import { readApiConfig } from '../config.js';
@@ -157,7 +158,7 @@ t.test('what ends at one process is refused at another within moments', async (t
   const one = await startTestApi(t);
   const other = await startApi(
     readApiConfig({
-      DATABASE_URL: one.databaseUrl,
+      DATABASE_URL: processUrl(one.databaseUrl, 'api'),
       API_PORT: String(await findFreePort()),
       API_OPS_PORT: '0',
       JWT_SECRET: one.api.services.config.jwtSecrets.join(','),

@@ -1,15 +1,19 @@
 /** What this database is for. */
+import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from '../../engine/process/database-role.js';
+import type { Log } from '../log.js';
 import { DatabaseUnavailable } from './database-errors.js';
 import type { Database } from './postgres.js';
 
 export class Program {
   readonly #database: Database;
   readonly #selfFunding: boolean;
+  readonly #log: Log;
   #demo: boolean | null = null;
 
   /** @param selfFunding whether the environment lets customers fund their own accounts */
-  constructor(database: Database, selfFunding: boolean) {
+  constructor(database: Database, selfFunding: boolean, log: Log) {
     this.#database = database;
+    this.#log = log;
     this.#selfFunding = selfFunding;
   }
 
@@ -21,12 +25,19 @@ export class Program {
   /** Throws when the environment asks for what this database is not for. A database that is away is asked later. */
   async check(): Promise<void> {
     try {
+      await this.#checkRole();
       if (!this.#selfFunding || (await this.isDemo())) return;
     } catch (error) {
       if (error instanceof DatabaseUnavailable) return;
       throw error;
     }
     throw new Error('SELF_FUNDING=true is for a database with demo data: unset it, and fund accounts with an API key');
+  }
+
+  async #checkRole(): Promise<void> {
+    const [role] = await this.#database.run('program.role', (sql) => sql.unsafe<DatabaseRole[]>(databaseRoleQuery));
+    const warning = checkDatabaseRole(role!);
+    if (warning !== '') this.#log.warn(warning);
   }
 
   /** Whether the database has demo data. Throws DatabaseUnavailable. */

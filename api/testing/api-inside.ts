@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import type { Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
 import {
   type EnginePlace,
   enginePlace,
@@ -74,7 +74,6 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
   t.teardown(() => sql.end({ timeout: 1 }));
   const engine = options.engine ? await startTestEngine(t, database.url) : null;
   const config = readApiConfig({
-    DATABASE_URL: database.url,
     API_PORT: String(await findFreePort()),
     API_OPS_PORT: '0',
     JWT_SECRET: 'a-secret-of-the-tests-with-enough-letters',
@@ -87,6 +86,7 @@ export async function startTestApi(t: Test, options: TestApiOptions = {}): Promi
     EVENT_LOOP_DELAY_MS: '600000',
     ...(engine === null ? {} : { ENGINE_URL: `http://127.0.0.1:${engine.opsPort}` }),
     ...options.env,
+    DATABASE_URL: processUrl(options.env?.['DATABASE_URL'] ?? database.url, 'api'),
   });
   const api = await startApi(config, createLog(config.logLevel, 'api', options.onLog));
   t.teardown(() => api.stop());

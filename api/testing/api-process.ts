@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { processUrl } from '../../deploy/testing/test-database.js';
 import { testPanKey, testToken, withOpenFilesMax } from '../../engine/testing/engine-process.js';
 import { noLimits } from './no-limits.js';
 
@@ -27,6 +28,7 @@ export class ApiProcess {
     this.url = `http://127.0.0.1:${port}`;
     this.opsUrl = `http://127.0.0.1:${environment['API_OPS_PORT']}`;
     const { PATH = '', HOME = '' } = process.env;
+    const { DATABASE_URL: databaseUrl } = environment;
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
     const [command, argv] = withOpenFilesMax(openFilesMax, process.execPath, main);
     const child = spawn(command, argv, {
@@ -44,6 +46,7 @@ export class ApiProcess {
         // A machine that is busy with other tests is no pressure.
         EVENT_LOOP_DELAY_MS: '600000',
         ...environment,
+        ...(databaseUrl === undefined ? {} : { DATABASE_URL: processUrl(databaseUrl, 'api') }),
       },
     });
     this.#child = child;

@@ -1,5 +1,5 @@
 /** A MongoDB-protocol server beside a migrated database, for suites of what is copied from one to the other. */
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import type { MongodbConfig, PostgresConfig } from '../config.js';
 import { createLog } from '../log.js';
@@ -17,7 +17,15 @@ export interface StoreBench {
 export const quietLog = createLog('silent', 'test');
 
 export function testPostgresConfig(url: string): PostgresConfig {
-  return { url, poolMax: 8, idleS: 30, connectS: 5, acquireMs: 60_000, statementMs: 5_000, slowQueryMs: 1_000 };
+  return {
+    url: processUrl(url, 'api'),
+    poolMax: 8,
+    idleS: 30,
+    connectS: 5,
+    acquireMs: 60_000,
+    statementMs: 5_000,
+    slowQueryMs: 1_000,
+  };
 }
 
 export function testMongodbConfig(uri: string): MongodbConfig {

@@ -1,7 +1,7 @@
 /**
  * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated database
  * of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another server to use;
- * its user must be allowed to create databases. Without a working Postgres tests fail, they are never skipped.
+ * its user must be a superuser. Without a working Postgres tests fail, they are never skipped.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -10,10 +10,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { migrate } from '../../sql/migrate.js';
+import { functionRights, type ProcessName, tableRights } from '../../sql/rights.js';
+import { makeRoles, type RoleSecrets, urlOf } from '../database-roles.js';
 import { startEmbeddedPostgres } from '../embedded-postgres.js';
 import { repositoryRoot } from '../repository-root.js';
 
+const rolePrefix = 'afc_test_';
+
 export interface TestDatabase {
+  /** The superuser's: the test prepares and looks. Processes under test sign in with `processUrl(url, …)`. */
   readonly url: string;
   /** Drops the database, ending connections that a test left open. */
   close(): Promise<void>;
@@ -76,13 +81,36 @@ async function ensureTemplate(serverUrl: string): Promise<string> {
     if (await exists()) return;
     // A builder that died in the middle left a database that is not marked as a template yet.
     await sql.unsafe(`drop database if exists ${name} with (force)`);
-    await sql.unsafe(`create database ${name} template template0`);
+    const secrets = testRoles(serverUrl);
+    await makeRoles(withDatabase(serverUrl, 'postgres'), [secrets.owner, secrets.engine, secrets.api]);
+    await sql.unsafe(`create database ${name} template template0 owner ${secrets.owner.name}`);
     const url = withDatabase(serverUrl, name);
-    await migrate({ databaseUrl: url });
+    const roles = { engine: secrets.engine.name, api: secrets.api.name };
+    await migrate({ databaseUrl: urlOf(url, secrets.owner), roles });
     await markAsDemo(url);
     await sql.unsafe(`alter database ${name} is_template true`);
   });
   return name;
+}
+
+/**
+ * A test database's URL as the engine or the API signs in, with the rights that a deployment gives it. Any other URL stays
+ * as it is.
+ */
+export function processUrl(url: string, process: ProcessName): string {
+  const { pathname, username } = new URL(url);
+  const isOurs = /^\/test_\d/.test(pathname) && !username.startsWith(rolePrefix);
+  return isOurs ? urlOf(url, testRoles(url)[process]) : url;
+}
+
+/** Names apart from a deployment's on the same server; passwords that every test process knows from the server's. */
+function testRoles(serverUrl: string): RoleSecrets {
+  const { username, password } = new URL(serverUrl);
+  const roleOf = (role: string) => {
+    const name = rolePrefix + role;
+    return { name, password: createHash('sha256').update(`${username} ${password} ${name}`).digest('hex') };
+  };
+  return { owner: roleOf('owner'), engine: roleOf('engine'), api: roleOf('api') };
 }
 
 /** Customers of tests fund themselves, which only a demo's database allows. */
@@ -99,6 +127,7 @@ async function migrationsHash(): Promise<string> {
   const folder = join(repositoryRoot(), 'sql', 'migrations');
   const hash = createHash('sha256');
   for (const file of (await readdir(folder)).sort()) hash.update(file).update(await readFile(join(folder, file)));
+  hash.update(JSON.stringify([tableRights, functionRights]));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -38,6 +38,8 @@ export interface TestEngineOptions {
   readonly changes?: Readonly<Record<string, string>>;
   /** Another server than the tests' own: its database must be migrated and seeded. */
   readonly databaseUrl?: string;
+  /** The superuser's URL of that database. */
+  readonly adminUrl?: string;
   /** A folder of the caller's, who removes it. */
   readonly dataDir?: string;
 }
@@ -47,7 +49,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
   const { accounts = 20, cardsPerAccount = 2, balanceMinor = 100_000, changes = {} } = options;
   const database = options.databaseUrl === undefined ? await createTestDatabase() : null;
   const databaseUrl = database?.url ?? options.databaseUrl!;
-  const sql = postgres(databaseUrl, { max: 2, onnotice: () => undefined });
+  const sql = postgres(options.adminUrl ?? databaseUrl, { max: 2, onnotice: () => undefined });
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'engine-inside-'));
   const place = await enginePlace(databaseUrl, dataDir);
   const disk = new FaultControl();

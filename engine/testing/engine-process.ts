@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '../../deploy/free-port.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
 
 export interface EnginePlace {
   readonly databaseUrl: string;
@@ -47,7 +48,6 @@ export function engineEnvironment(
     PATH,
     HOME,
     ...smallSizes,
-    DATABASE_URL: place.databaseUrl,
     DATA_DIR: place.dataDir,
     AUTH_PORT: String(place.authPort),
     OPS_PORT: String(place.opsPort),
@@ -56,6 +56,7 @@ export function engineEnvironment(
     ENGINE_TOKEN: testToken,
     PAN_KEY: testPanKey,
     ...changes,
+    DATABASE_URL: processUrl(changes['DATABASE_URL'] ?? place.databaseUrl, 'engine'),
   };
 }
 

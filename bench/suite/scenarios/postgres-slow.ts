@@ -11,7 +11,7 @@ export const postgresSlow: Scenario = {
   seconds: 50,
   async run(bench) {
     const near = await withKnownCards(bench, 'Postgres near');
-    const proxy = await startSlowProxy(bench.stack.databaseUrl, delayMs);
+    const proxy = await startSlowProxy(bench.stack.engineDatabaseUrl, delayMs);
     try {
       await bench.stack.restartEngine({ env: { DATABASE_URL: proxy.url } });
       const far = await withKnownCards(bench, `Postgres ${delayMs} ms away`);
