@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { boundConnections, type ConnectionGate } from '../engine/process/connection-gate.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/wire/problem.js';
+import type { ProblemCode } from '../engine/wire/problem-codes.js';
 import type { Health } from './health.js';
 import { portInUse } from './port-in-use.js';
 
@@ -159,7 +160,7 @@ function json(status: number, value: unknown): Answer {
   return { status, contentType: jsonContentType, body: Buffer.from(JSON.stringify(value)) };
 }
 
-function problem(status: number, title: string, detail: string): Answer {
+function problem(status: number, title: ProblemCode, detail: string): Answer {
   return { status, contentType: problemContentType, body: Buffer.from(problemBody(status, title, detail)) };
 }
 

@@ -2,15 +2,16 @@
 import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
 import { boundConnections } from '../engine/process/connection-gate.js';
-import { registerDocumentation } from './http/documentation.js';
+import { answerClientError } from './http/client-errors.js';
+import { documentationPaths, registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerShedding } from './http/limits.js';
-import { registerProblems } from './http/problem.js';
+import { answerError, registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { requestIdOf } from './http/request-ids.js';
 import { callerName, registerRequestLog } from './http/request-log.js';
 import { registerResponseCache } from './http/response-cache.js';
-import { statusesOf } from './http/route.js';
+import { type Route, statusesOf } from './http/route.js';
 import { registerValidation } from './http/validation.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
@@ -39,19 +40,26 @@ export async function createServer(services: Services): Promise<FastifyInstance>
           headersTimeout: requestTimeoutMs,
           keepAliveTimeout: keepAliveTimeoutMs,
           connectionsCheckingInterval: connectionsLookMs,
+          requireHostHeader: false,
         },
         handler,
       );
+      // An expectation that we do not know is ignored (RFC 9110, 10.1.1). Node.js would answer without a body.
+      server.on('checkExpectation', handler);
       boundConnections(server, gate);
       return server;
     },
     routerOptions: { maxParamLength: 100 },
     // Answers already promised are sent; new requests meet a closed port.
     return503OnClosing: false,
+    // A URL that cannot be decoded reaches no route and no hook.
+    frameworkErrors: answerError,
+    clientErrorHandler: answerClientError,
   }) as unknown as FastifyInstance;
   const { slowResponseMs, requestLog: settings } = config;
   registerRequestLog(app, { log, settings, slowResponseMs });
-  registerProblems(app);
+  const routes = allRoutes(services);
+  registerProblems(app, methodsOf(routes));
   registerValidation(app);
   measure(app, services);
   rates.register(app);
@@ -60,7 +68,6 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerIdempotency(app, idempotency, services.panKeys, log);
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
-  const routes = allRoutes(services);
   await registerDocumentation(app, routes);
   registerRoutes(app, routes, actors, (request, reply, actor, route) => {
     request.caller = callerName(actor);
@@ -69,6 +76,19 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   });
   await app.ready();
   return app;
+}
+
+/** Which methods a path takes, for answers to the others. */
+function methodsOf(routes: readonly Route[]): (path: string) => string[] {
+  const declared = routes.map(({ url, method }) => ({
+    pattern: new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}/?$`),
+    method,
+  }));
+  return (path) => {
+    if (documentationPaths.test(path)) return ['GET', 'HEAD'];
+    const methods = declared.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+    return methods.includes('GET') ? [...methods, 'HEAD'] : methods;
+  };
 }
 
 function measure(app: FastifyInstance, { telemetry, config }: Services): void {

@@ -44,8 +44,7 @@ export async function answerAdmin(
   const match = /^\/admin\/accounts\/([^/]+)(?:\/(deposits|withdrawals))?$/.exec(path);
   if (match === null) return send(response, 404, problemContentType, notFoundBody);
   const account = decodedId(match[1]!);
-  if (account === null)
-    return sendProblem(response, 400, 'malformed_request', 'the path is not valid percent-encoding');
+  if (account === null) return sendProblem(response, 400, 'invalid_request', 'the path is not valid percent-encoding');
   const name = commandNames[match[2] ?? ''];
   if (name !== undefined) {
     if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
@@ -103,7 +102,7 @@ async function answerWindows(options: AdminOptions, query: URLSearchParams, resp
   if (Object.values(entities).every((number) => number === null)) {
     const detail =
       'name at least one of card, user and account by its internal number: /admin/windows?card=1&account=1';
-    return sendProblem(response, 400, 'malformed_request', detail);
+    return sendProblem(response, 400, 'invalid_request', detail);
   }
   send(response, 200, jsonContentType, JSON.stringify(await options.windows(entities)));
 }

@@ -3,6 +3,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { problemBody, problemContentType } from './wire/problem.js';
+import type { ProblemCode } from './wire/problem-codes.js';
 
 export function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
   if (response.headersSent) return;
@@ -10,7 +11,7 @@ export function send(response: ServerResponse, status: number, contentType: stri
   response.end(body);
 }
 
-export function sendProblem(response: ServerResponse, status: number, title: string, detail: string): void {
+export function sendProblem(response: ServerResponse, status: number, title: ProblemCode, detail: string): void {
   send(response, status, problemContentType, problemBody(status, title, detail));
 }
 

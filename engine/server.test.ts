@@ -254,14 +254,14 @@ t.test('a malformed native request gets an error that names the field', async (t
     const name = JSON.stringify(changes);
     t.equal(reply.status, 400, name);
     const problem = JSON.parse(reply.body);
-    t.match(problem, { title: 'malformed_request', status: 400, field }, name);
+    t.match(problem, { title: 'invalid_request', status: 400, field }, name);
     t.equal(problem.errors[0].pointer, `/${field.replace('.', '/')}`, name);
     t.notMatch(reply.body, /4242 ?4242/, 'what was sent is not repeated');
   }
   const whole = JSON.stringify(authorization(card));
   for (const body of ['', ' ', '{', '[]', 'null', '"x"', '{}x', whole.slice(0, -1), `${whole}}`, `\ufeff${whole}`]) {
     const reply = await client.ask({ body });
-    t.match([reply.status, JSON.parse(reply.body).title], [400, 'malformed_request'], body.slice(0, 20));
+    t.match([reply.status, JSON.parse(reply.body).title], [400, 'invalid_request'], body.slice(0, 20));
   }
   t.equal((await client.ask({ body: Buffer.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]) })).status, 400, 'not UTF-8');
   t.equal(await held(account), 0, 'nothing of it was held');

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../http/principal.js';
-import { unauthorized } from '../http/problem.js';
+import { invalidToken } from '../http/problem.js';
 import { principalOf, type UserRow, type UserStore } from '../stores/users.js';
 import type { AccessClaims, Tokens } from './tokens.js';
 
@@ -48,7 +48,7 @@ export class Access {
   /** The customer as the database has them now, with the role that they have now. Throws a 401. */
   async confirm({ userId, sessionId }: Principal): Promise<Principal> {
     const user = await this.#store.byNumber(userId);
-    if (user === null) throw unauthorized();
+    if (user === null) throw invalidToken();
     return this.#permitted(user, sessionId);
   }
 
@@ -72,9 +72,9 @@ export class Access {
 
   async #lookUp(verified: AccessClaims | null | Promise<AccessClaims | null>): Promise<Principal> {
     const claims = await verified;
-    if (claims === null) throw unauthorized();
+    if (claims === null) throw invalidToken();
     const user = await (this.#flights.get(claims.userId) ?? this.#read(claims.userId));
-    if (user === null) throw unauthorized();
+    if (user === null) throw invalidToken();
     return this.#permitted(user, claims.sessionId);
   }
 
@@ -100,8 +100,8 @@ export class Access {
   }
 
   #permitted(user: UserRow, sessionId: number): Principal {
-    if (this.#ended.has(sessionId)) throw unauthorized('this session has ended: sign in again');
-    if (user.status !== 'active') throw unauthorized('this user is not active');
+    if (this.#ended.has(sessionId)) throw invalidToken('this session has ended: sign in again');
+    if (user.status !== 'active') throw invalidToken('this user is not active');
     return principalOf(user, sessionId);
   }
 }

@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Actor, Principal } from '../http/principal.js';
 import { isCustomer } from '../http/principal.js';
-import { unauthorized } from '../http/problem.js';
+import { invalidToken, unauthorized } from '../http/problem.js';
 import { customerRateKey, type KnownCallers, rateKeyOf } from '../http/rate-limits.js';
 import type { Authenticator } from '../http/register-routes.js';
 import type { ApiKeyStore } from '../stores/api-keys.js';
@@ -54,7 +54,7 @@ export class Actors implements Authenticator, KnownCallers {
 
   async #known<T extends Actor>(token: string, looked: Promise<T | null>): Promise<T> {
     const actor = await looked;
-    if (actor === null) throw unauthorized();
+    if (actor === null) throw invalidToken();
     this.#owners.set(token, rateKeyOf(actor));
     return actor;
   }
@@ -67,6 +67,7 @@ export class Actors implements Authenticator, KnownCallers {
 /** The token of a bearer header. Throws a 401. */
 export function tokenOf(authorization: string | undefined): string {
   const [, token] = bearer.exec(authorization ?? '') ?? [];
-  if (token === undefined || token.length > tokenLengthMax) throw unauthorized();
+  if (authorization === undefined) throw unauthorized();
+  if (token === undefined || token.length > tokenLengthMax) throw invalidToken();
   return token;
 }

@@ -2,23 +2,42 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { problemsPath } from '../../engine/wire/problem-codes.js';
 import { openApiOf } from './openapi.js';
+import { registerProblemPages } from './problem-pages.js';
 import type { Route } from './route.js';
 
-const description = `Amounts are integers in minor units (1250 is 12.50 USD). Times are RFC 3339 in UTC. Ids are opaque.
-A field that is not listed is refused (400). Errors are \`application/problem+json\` (RFC 9457) and name the field.
+const title = 'Atlanticfrewaycard account API';
 
-**Sign in** with \`POST /api/auth/login\` and send \`Authorization: Bearer <token>\`. Access tokens live minutes; trade the
-refresh token for new ones. A refresh token is good once, and for ten seconds more leads to the same successor; after
-that an old one that comes back ends the session. A session ends after 90 days, however often it is refreshed.
+const description = `## Sign in
 
-**Repeat safely**: send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day; with
-another body it is refused (409). Sign-in routes take the header and do not use it, since their answers carry tokens.
+\`POST /api/auth/login\` with \`{ "email", "password" }\` answers \`{ token, refreshToken, user }\`. Send the token with every
+other request: \`Authorization: Bearer <token>\` (on this page: **Authorize**). Access tokens live minutes; trade the refresh
+token for new ones at \`POST /api/auth/refresh\`. A refresh token is good once, and for ten seconds more leads to the same
+successor; after that an old one that comes back ends the session. A session ends after 90 days, however often it is
+refreshed. A missing token is answered with \`unauthorized\`, one that has expired with \`invalid_token\`.
 
-**Change safely**: objects carry a version as \`ETag\`. Send it as \`If-Match\`; when somebody else was faster the answer is 412.
+## Values
 
-**Lists** answer \`{ data, next }\`; pass \`next\` as \`cursor\` for the next page. Every GET carries an \`ETag\`: send it as
-\`If-None-Match\` and an unchanged answer costs 304. \`Cache-Control: no-cache\` passes by answers kept for a moment.`;
+Amounts are integers in minor units (1250 is 12.50 USD). Times are RFC 3339; answers have them in UTC. Where a time is
+asked for, a date alone means the start of that day in UTC; as \`to\` of a list or report it includes that day. Ids are opaque.
+A field that is not listed is refused.
+
+## Errors
+
+Errors are \`application/problem+json\` (RFC 9457): \`title\` is a code for programs, \`type\` leads to
+[what it means](${problemsPath}), \`requestId\` names the request, and \`errors\` has every field at fault.
+
+## Repeat and change safely
+
+Send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day; with another body it is
+refused (409). Sign-in routes take the header and do not use it, since their answers carry tokens. Objects carry a version
+as \`ETag\`. Send it as \`If-Match\`; when the object has changed since, the answer is 412.
+
+## Lists
+
+Lists answer \`{ data, next }\`; pass \`next\` as \`cursor\` for the next page. Every GET carries an \`ETag\`: send it as
+\`If-None-Match\` and an unchanged answer costs 304. \`Cache-Control: no-cache\` asks for an answer that is not a moment old.`;
 
 const tags = [
   { name: 'sign-in', description: 'Tokens, and the sessions they belong to' },
@@ -31,19 +50,29 @@ const tags = [
   { name: 'operations', description: 'For the machines that run the API' },
 ] as const;
 
+const logo = `<svg xmlns="http://www.w3.org/2000/svg" width="220" height="32" viewBox="0 0 220 32">
+<text x="0" y="22" font-family="sans-serif" font-size="20" fill="#fff">Atlanticfrewaycard</text></svg>`;
+
+/** Paths that this file serves: they take GET. */
+export const documentationPaths = /^\/api\/(openapi\.json|docs(\/.*)?)$/;
+
 /** The OpenAPI document of the API, and the page that shows it. */
 export async function registerDocumentation(app: FastifyInstance, routes: readonly Route[]): Promise<void> {
   const unknown = routes.find(({ tag }) => !tags.some(({ name }) => name === tag));
   if (unknown !== undefined) throw new Error(`describe the tag ${unknown.tag} in documentation.ts`);
-  const document = openApiOf(routes, { title: 'Atlanticfrewaycard account API', version: '1', description, tags });
+  const document = openApiOf(routes, { title, version: '1', description, tags });
   await app.register(swagger, { mode: 'static', specification: { document } });
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
-    // Of its own pages only; without it the page could not run its own scripts.
+    // Of its own pages only; without it the page could not run its own scripts. It must not ask for HTTPS, which a
+    // server on a plain port does not speak.
     staticCSP: true,
-    transformStaticCSP: (policy) => policy,
+    transformStaticCSP: (policy) => policy.replace(/;?\s*upgrade-insecure-requests/, ''),
     uiConfig: { docExpansion: 'list', persistAuthorization: false },
+    logo: { type: 'image/svg+xml', content: Buffer.from(logo), href: '/api/docs/', target: '_self' },
+    theme: { title },
   });
+  registerProblemPages(app);
   const text = JSON.stringify(document);
   app.get('/api/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
     return reply

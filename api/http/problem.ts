@@ -5,14 +5,26 @@
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
+import { pointerOf } from '../../engine/wire/problem.js';
+import { type ProblemCode, problemType } from '../../engine/wire/problem-codes.js';
 import { maskCardData } from '../../engine/wire/redact.js';
 import { Contended, DatabaseUnavailable } from '../stores/database-errors.js';
 
 export const problemContentType = 'application/problem+json; charset=utf-8';
 
+/** What is wrong with one field. */
+export interface Fault {
+  /** Dotted path within the body, the query or the path; '' is the whole. */
+  readonly field: string;
+  /** Completes the sentence that begins with the field's name. */
+  readonly message: string;
+}
+
 export interface ProblemOptions {
   /** Dotted path of the field at fault, within the body, the query or the path. */
   readonly field?: string;
+  /** All faults, when there may be several; `field` is the first one's. */
+  readonly faults?: readonly Fault[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -20,31 +32,48 @@ export interface ProblemOptions {
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
-  readonly title: string;
+  readonly title: ProblemCode;
   readonly field: string | undefined;
+  readonly faults: readonly Fault[];
   readonly headers: Readonly<Record<string, string>>;
 
   /**
-   * @param title stable snake_case code for programs
+   * @param title stable code for programs; a new one gets its line in engine/wire/problem-codes.ts
    * @param detail one sentence for people: what is wrong and what to do
    */
-  constructor(status: number, title: string, detail: string, options: ProblemOptions = {}) {
+  constructor(status: number, title: ProblemCode, detail: string, options: ProblemOptions = {}) {
     super(detail);
     this.status = status;
     this.title = title;
-    this.field = options.field;
+    this.field = options.field ?? options.faults?.[0]?.field;
+    this.faults = options.faults ?? [];
     this.headers = options.headers ?? {};
   }
 }
 
 /** 400: an input is wrong. `message` completes the sentence that begins with the field's name. */
 export function invalid(field: string, message: string): Problem {
-  return new Problem(400, 'invalid_request', `${field === '' ? 'the body' : field} ${message}`, { field });
+  return invalidFields([{ field, message }]);
 }
 
-/** 401. The scheme says how to do better. */
-export function unauthorized(detail = 'send a valid access token: Authorization: Bearer …'): Problem {
+/** 400: inputs are wrong. */
+export function invalidFields(faults: readonly Fault[]): Problem {
+  return new Problem(400, 'invalid_request', faults.map(sentence).join('; '), { faults });
+}
+
+function sentence({ field, message }: Fault): string {
+  return `${field === '' ? 'the body' : field} ${message}`;
+}
+
+/** 401: no credentials came. The scheme says how to do better. */
+export function unauthorized(detail = 'send an access token: Authorization: Bearer …'): Problem {
   return new Problem(401, 'unauthorized', detail, { headers: { 'www-authenticate': 'Bearer' } });
+}
+
+/** 401: the token is not, or no longer, a good one (RFC 6750, 3.1). */
+export function invalidToken(detail = 'the token has expired or is not one of ours: refresh it, or sign in'): Problem {
+  const headers = { 'www-authenticate': `Bearer error="invalid_token", error_description="${detail}"` };
+  return new Problem(401, 'invalid_token', detail, { headers });
 }
 
 /** 403: signed in, but the role does not allow it. */
@@ -58,32 +87,29 @@ export function notFound(what = 'nothing'): Problem {
 }
 
 /** 409. */
-export function conflict(title: string, detail: string, options: ProblemOptions = {}): Problem {
+export function conflict(title: ProblemCode, detail: string, options: ProblemOptions = {}): Problem {
   return new Problem(409, title, detail, options);
 }
 
 /** 503, with when to try again. */
-export function unavailable(detail: string, retryAfterS = 1, title = 'unavailable'): Problem {
+export function unavailable(detail: string, retryAfterS = 1, title: ProblemCode = 'unavailable'): Problem {
   return new Problem(503, title, detail, { headers: { 'retry-after': String(retryAfterS) } });
 }
 
-/** The body of a problem. */
-export function problemBody(status: number, title: string, detail: string, field?: string): string {
-  const safe = maskCardData(detail);
-  if (field === undefined) return JSON.stringify({ type: 'about:blank', title, status, detail: safe });
-  return JSON.stringify({
-    type: 'about:blank',
-    title,
-    status,
-    detail: safe,
-    field,
-    errors: [{ pointer: pointerOf(field), detail: safe }],
-  });
-}
-
-/** `merchant.mcc` → `/merchant/mcc` (RFC 6901); '' is the whole document. */
-function pointerOf(field: string): string {
-  return field === '' ? '' : `/${field.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('.', '/')}`;
+/** The body of a problem. @param requestId names the request that it answers */
+export function bodyOf({ status, title, message, field, faults }: Problem, requestId: string): string {
+  const problem = { type: problemType(title), title, status, detail: maskCardData(message), requestId };
+  if (field === undefined) return JSON.stringify(problem);
+  const all =
+    faults.length > 0
+      ? faults.map((fault) => ({ field: fault.field, detail: sentence(fault) }))
+      : [{ field, detail: message }];
+  const errors = all.map((fault) => ({
+    ...fault,
+    pointer: pointerOf(fault.field),
+    detail: maskCardData(fault.detail),
+  }));
+  return JSON.stringify({ ...problem, field, errors });
 }
 
 /** Fastify's own refusals, in our words. */
@@ -93,7 +119,7 @@ const frameworkProblems: Readonly<Record<string, Problem>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: invalid('', 'is empty: send a JSON object'),
   FST_ERR_CTP_INVALID_JSON_BODY: invalid('', 'is not JSON'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: invalid('', 'is not as long as Content-Length says'),
-  FST_ERR_BAD_URL: new Problem(400, 'invalid_request', 'the URL is not valid'),
+  FST_ERR_BAD_URL: new Problem(400, 'invalid_request', 'the URL is not valid: a percent sign starts two hex digits'),
   FST_ERR_MAX_PARAM_LENGTH: new Problem(404, 'not_found', 'there is nothing here'),
 };
 
@@ -113,31 +139,57 @@ function problemOf(error: unknown): Problem | null {
   if (error instanceof SyntaxError && statusCode === 400) return invalid('', 'is not JSON');
   // Plugins' refusals carry a status; their text was written for clients.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new Problem(statusCode, 'refused', (error as Error).message);
+    const title = statusCode === 417 ? 'expectation_failed' : 'refused';
+    return new Problem(statusCode, title, (error as Error).message);
   }
   return null;
 }
 
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  return reply
-    .code(problem.status)
-    .headers({ ...problem.headers, 'content-type': problemContentType, 'cache-control': 'no-store' })
-    .serializer((text: string) => text)
-    .send(problemBody(problem.status, problem.title, problem.message, problem.field));
+  return (
+    reply
+      .code(problem.status)
+      .headers({ ...problem.headers, 'content-type': problemContentType, 'cache-control': 'no-store' })
+      // What arises before any hook has no id on it yet.
+      .header('request-id', reply.request.id)
+      .serializer((text: string) => text)
+      .send(bodyOf(problem, reply.request.id))
+  );
 }
 
-/** Makes every error and every unknown path of the server a problem. */
-export function registerProblems(app: FastifyInstance): void {
-  app.setErrorHandler((error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    const problem = problemOf(error);
-    if (problem !== null) return sendProblem(reply, problem);
-    // Logged with the request (request-log.ts).
-    request.bug = error instanceof Error ? error : new Error(String(error));
-    return sendProblem(
-      reply,
-      new Problem(500, 'internal_error', `this is our fault; ask support about request ${request.id}`),
-    );
+/** Answers with what was thrown. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = problemOf(error);
+  if (problem !== null) return sendProblem(reply, problem);
+  // Logged with the request (request-log.ts).
+  request.bug = error instanceof Error ? error : new Error(String(error));
+  return sendProblem(
+    reply,
+    new Problem(500, 'internal_error', `this is our fault; ask support about request ${request.id}`),
+  );
+}
+
+/** Longer URLs are no use of this API. */
+const urlLengthMax = 8192;
+
+/**
+ * Makes every error of the server a problem, and every path that no route takes.
+ * @param methodsAt the methods that a path takes
+ */
+export function registerProblems(app: FastifyInstance, methodsAt: (path: string) => readonly string[]): void {
+  app.setErrorHandler(answerError);
+  app.addHook('onRequest', async ({ url, headers, raw }) => {
+    // RFC 9112, 3.2. Node.js would answer without a body.
+    if (headers.host === undefined && raw.httpVersion === '1.1') throw invalid('host', 'is missing in the headers');
+    if (url.length <= urlLengthMax) return;
+    throw new Problem(414, 'uri_too_long', `the URL is longer than ${urlLengthMax} characters`);
   });
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound()));
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(request.url.split('?', 1)[0]!);
+    if (methods.length === 0) return sendProblem(reply, notFound());
+    const allow = methods.join(', ');
+    const problem = new Problem(405, 'method_not_allowed', `this path takes ${allow}`, { headers: { allow } });
+    return sendProblem(reply, problem);
+  });
 }

@@ -99,11 +99,12 @@ const known = new WeakMap<Route, ReadonlySet<number>>();
 
 function statusesDeclared(route: Route): ReadonlySet<number> {
   const { method, access, target, schemas, errors = [], versioned = false } = route;
-  const statuses = new Set([...Object.keys(schemas.responses).map(Number), ...errors, 400, 429, 500, 503]);
+  const statuses = new Set([...Object.keys(schemas.responses).map(Number), ...errors, 400, 414, 429, 500, 503]);
   if (access !== 'public') for (const status of [401, 403]) statuses.add(status);
   if (access !== 'public' && method === 'GET') statuses.add(304);
   if (target !== undefined) statuses.add(404);
-  if (schemas.body !== undefined) for (const status of [413, 415]) statuses.add(status);
+  // A body is read and refused, also where none is expected.
+  if (method !== 'GET') for (const status of [413, 415]) statuses.add(status);
   // The key is in use, or was used with another request.
   if (takesIdempotencyKey(route)) statuses.add(409);
   if (versioned) statuses.add(412);

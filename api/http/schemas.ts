@@ -39,6 +39,11 @@ export const Money = Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: N
 export const Amount = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const Timestamp = Type.String({ format: 'date-time' });
+/** A bound of a period: a date-time, or a day. `periodOf` makes instants of them. */
+export const Moment = Type.String({
+  format: 'date-or-date-time',
+  description: 'RFC 3339 date-time, or a date: that day in UTC, which `to` includes',
+});
 export const Version = Type.Integer({ minimum: 1 });
 export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code' });
 /** For a character class: control characters, and halves of characters, which Postgres takes in no jsonb. */
@@ -93,7 +98,17 @@ export const ProblemBody = closed(
     status: Type.Integer(),
     detail: Type.String({ description: 'what is wrong and what to do' }),
     field: Type.Optional(Type.String({ description: 'dotted path of the first field at fault' })),
-    errors: Type.Optional(Type.Array(closed({ pointer: Type.String(), detail: Type.String() }))),
+    requestId: Type.String({ description: 'names the request, for support and in the logs' }),
+    errors: Type.Optional(
+      Type.Array(
+        closed({
+          field: Type.String({ description: 'dotted path; empty: the whole body' }),
+          pointer: Type.String({ description: 'the same as a JSON pointer (RFC 6901)' }),
+          detail: Type.String(),
+        }),
+        { description: 'every field at fault' },
+      ),
+    ),
   },
   { title: 'Problem', description: 'An error as RFC 9457 has it, of type application/problem+json.' },
 );

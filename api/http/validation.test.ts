@@ -2,6 +2,7 @@
 import t from 'tap';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany, createPerson } from '../testing/tenants.js';
+import { periodOf } from './instants.js';
 
 /** JavaScript takes each of them for some instant; Postgres refuses all of them. */
 const noInstants = [
@@ -25,6 +26,44 @@ t.test('a time that no calendar has is a 400 that names its field', async (t) =>
   }
   const leapDay = await api.request('GET', '/api/transactions?from=2028-02-29T23:59:59.5-05:00', { token });
   t.equal(leapDay.status, 200);
+});
+
+t.test('a period that ends before it begins, and bounds with nothing between them, are a 400', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  for (const [query, field] of [
+    ['/api/transactions?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z', 'from'],
+    ['/api/transactions?from=2026-03-02&to=2026-02-28', 'from'],
+    ['/api/transactions?min=2&max=1', 'min'],
+    ['/api/stats/spending?from=2026-03-02&to=2026-03-01', 'from'],
+    ['/api/stats/spending?from=9999-12-31', 'from'],
+    ['/api/stats/spending?from=2020-01-01&to=2026-03-01', 'from'],
+  ] as const) {
+    const { status, json } = await api.request('GET', query, { token });
+    t.match({ status, json }, { status: 400, json: { title: 'invalid_request', field } }, query);
+  }
+  for (const query of [
+    '/api/transactions?from=2026-03-02&to=2026-03-02',
+    '/api/transactions?min=2&max=2',
+    '/api/stats/spending?from=2026-03-02&to=2026-03-02',
+    '/api/stats/spending?to=0001-01-10T00:00:00Z',
+    '/api/stats/spending?to=0001-01-01',
+    '/api/stats/spending?from=9999-12-31&to=9999-12-31',
+    '/api/transactions?from=0001-01-01&to=9999-12-31',
+  ]) {
+    t.equal((await api.request('GET', query, { token })).status, 200, query);
+  }
+});
+
+t.test('a day alone is the whole day in UTC', (t) => {
+  t.same(periodOf({ from: '2026-03-02', to: '2026-03-02' }), {
+    from: '2026-03-02T00:00:00Z',
+    to: '2026-03-03T00:00:00.000Z',
+  });
+  t.same(periodOf({ to: '2026-03-02T05:00:00+02:00' }), { to: '2026-03-02T05:00:00+02:00' });
+  t.same(periodOf({}), {});
+  t.end();
 });
 
 t.test('nor does a forged cursor bring one to the database', async (t) => {

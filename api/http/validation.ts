@@ -5,7 +5,7 @@
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
-import { isInstant } from './instants.js';
+import { isDay, isInstant } from './instants.js';
 import { invalid, type Problem } from './problem.js';
 
 /** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
@@ -13,6 +13,7 @@ const email = /^[^\s@\p{Cc}\p{Cs}]{1,64}@[^\s@.\p{Cc}\p{Cs}]+(\.[^\s@.\p{Cc}\p{C
 
 const formats = {
   'date-time': isInstant,
+  'date-or-date-time': (text: string) => isInstant(text) || isDay(text),
   email: (text: string) => email.test(text),
 };
 

@@ -187,6 +187,9 @@ function refused(reason: string, direction: 'deposits' | 'withdrawals') {
     case 'amount_invalid':
       return conflict(reason, 'this amount is more than an account can hold', { field: 'amount' });
     default:
-      return conflict(reason, `the ledger refused this ${direction === 'deposits' ? 'deposit' : 'withdrawal'}`);
+      return conflict(
+        'refused',
+        `the ledger refused this ${direction === 'deposits' ? 'deposit' : 'withdrawal'}: ${reason}`,
+      );
   }
 }

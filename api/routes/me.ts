@@ -1,6 +1,6 @@
 /** `GET /api/me`: the user who asks. */
 import { anyCaller } from '../http/principal.js';
-import { unauthorized } from '../http/problem.js';
+import { invalidToken } from '../http/problem.js';
 import { route } from '../http/route.js';
 import type { Services } from '../services.js';
 import { showUser, User } from './user-schema.js';
@@ -17,7 +17,7 @@ export function meRoutes({ users }: Services) {
       schemas: { responses: { 200: User } },
       handler: async ({ principal }) => {
         const user = await users.byNumber(principal.userId);
-        if (user === null) throw unauthorized();
+        if (user === null) throw invalidToken();
         return showUser(user);
       },
     }),

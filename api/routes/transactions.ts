@@ -1,5 +1,6 @@
 /** Transactions as the engine settled them: lists with filters, whole chains, and what was spent. */
 import { Cursor } from '../http/cursor.js';
+import { checkAmounts, instantOf, periodOf } from '../http/instants.js';
 import { anyCaller } from '../http/principal.js';
 import { invalid, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
@@ -9,6 +10,7 @@ import {
   Currency,
   closed,
   Id,
+  Moment,
   Money,
   nullable,
   oneOf,
@@ -116,15 +118,17 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
         query: pageQuery({
           card: Type.Optional(Id),
           status: Type.Optional(TransactionStatus),
-          from: Type.Optional(Timestamp),
-          to: Type.Optional(Timestamp),
+          from: Type.Optional(Moment),
+          to: Type.Optional(Moment),
           min: Type.Optional(Amount),
           max: Type.Optional(Amount),
         }),
         responses: { 200: page(Transaction) },
       },
       handler: async ({ principal, query }) => {
-        const { limit, cursor: text, ...filter } = query;
+        const { limit, cursor: text, ...rest } = query;
+        checkAmounts(rest);
+        const filter = { ...rest, ...periodOf(rest) };
         const after = cursor.decode(text);
         const rows = await transactions.of(principal).list(principal, filter, { after, limit: limit + 1 });
         return cursor.page(rows, limit, (row) => [row.createdAt, row.transactionId], show);
@@ -185,17 +189,18 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       summary: 'What was spent, by day, card or merchant category',
       schemas: {
         query: closed({
-          from: Type.Optional(Timestamp),
-          to: Type.Optional(Timestamp),
+          from: Type.Optional(Moment),
+          to: Type.Optional(Moment),
           by: Type.Enum(['day', 'card', 'mcc'], { type: 'string', default: 'day' }),
         }),
         responses: { 200: Spending },
       },
       handler: async ({ principal, query }) => {
-        const to = query.to ?? new Date().toISOString();
-        const from = query.from ?? new Date(Date.parse(to) - reportDays * dayMs).toISOString();
+        const period = periodOf(query);
+        const to = period.to ?? instantOf(Date.now());
+        const from = period.from ?? instantOf(Date.parse(to) - reportDays * dayMs);
         const days = (Date.parse(to) - Date.parse(from)) / dayMs;
-        if (!(days > 0)) throw invalid('from', 'must be before to');
+        if (days < 0) throw invalid('from', 'must not be after to');
         if (days > reportDaysMax) throw invalid('from', `must be at most ${reportDaysMax} days before to`);
         const by = query.by as 'day' | 'card' | 'mcc';
         return { data: [...(await transactions.of(principal).spending(principal, by, from, to))] };

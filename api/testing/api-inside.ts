@@ -50,6 +50,8 @@ export interface RequestOptions {
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as it is, instead of `body`. */
+  readonly raw?: string;
 }
 
 export interface Reply {
@@ -118,7 +120,7 @@ export async function request(
   url: string,
   method: string,
   path: string,
-  { token, body, headers }: RequestOptions = {},
+  { token, body, headers, raw }: RequestOptions = {},
 ): Promise<Reply> {
   const response = await fetch(url + path, {
     method,
@@ -128,6 +130,7 @@ export async function request(
       ...headers,
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(raw === undefined ? {} : { body: raw }),
     signal: AbortSignal.timeout(30_000),
   });
   const text = await response.text();

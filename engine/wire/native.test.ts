@@ -459,7 +459,7 @@ t.test('a conflict answers 409 as a problem', (t) => {
   t.equal(nativeCodec.status(outcome), 409);
   t.equal(nativeCodec.contentType(409), 'application/problem+json');
   t.same(JSON.parse(answer(outcome, request)), {
-    type: 'about:blank',
+    type: '/api/docs/problems/duplicate_conflict',
     title: 'duplicate_conflict',
     status: 409,
     detail: 'this id was used before: same id, other content; nothing was held',
@@ -517,12 +517,18 @@ t.test('a refusal is a problem that points at the field', (t) => {
   const length = nativeCodec.writeRefusal(target, 0, request, refusal);
   t.equal(nativeCodec.refusalStatus(refusal), 400);
   t.same(JSON.parse(Buffer.from(target.subarray(0, length)).toString()), {
-    type: 'about:blank',
-    title: 'malformed_request',
+    type: '/api/docs/problems/invalid_request',
+    title: 'invalid_request',
     status: 400,
     detail: 'merchant.mcc must be a string of four digits (ISO 18245)',
     field: 'merchant.mcc',
-    errors: [{ pointer: '/merchant/mcc', detail: 'must be a string of four digits (ISO 18245)' }],
+    errors: [
+      {
+        field: 'merchant.mcc',
+        pointer: '/merchant/mcc',
+        detail: 'merchant.mcc must be a string of four digits (ISO 18245)',
+      },
+    ],
   });
   t.end();
 });

@@ -37,6 +37,7 @@ import {
   shuttingDownBody,
   systemErrorBody,
 } from './problem.js';
+import { problemType } from './problem-codes.js';
 import { isCardNumberInBytes, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
@@ -370,7 +371,7 @@ const piece = {
   currencyNull: ascii(',"currency":null,"responseTimeMs":0         }'),
   end: ascii('","responseTimeMs":0         }'),
   conflict: ascii(
-    '{"type":"about:blank","title":"duplicate_conflict","status":409,' +
+    `{"type":"${problemType('duplicate_conflict')}","title":"duplicate_conflict","status":409,` +
       '"detail":"this id was used before: same id, other content; nothing was held","id":"',
   ),
   conflictEnd: ascii(

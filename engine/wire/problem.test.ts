@@ -16,7 +16,7 @@ t.test('every prebuilt body is a problem of its status', (t) => {
   ] as const;
   for (const [body, status] of table) {
     const parsed = parse(body);
-    t.match(parsed, { type: 'about:blank', title: String, status, detail: String });
+    t.match(parsed, { type: /^\/api\/docs\/problems\/\w+$/, title: String, status, detail: String });
     if (status === 503) t.match(parsed, { approved: false, reason: String, responseCode: /^\d\d$/ });
   }
   t.end();
@@ -24,12 +24,12 @@ t.test('every prebuilt body is a problem of its status', (t) => {
 
 t.test('a malformed request is pointed at by dotted path and by JSON pointer', (t) => {
   t.same(parse(problem.badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
-    type: 'about:blank',
-    title: 'malformed_request',
+    type: '/api/docs/problems/invalid_request',
+    title: 'invalid_request',
     status: 400,
     detail: 'merchant.mcc is wrong',
     field: 'merchant.mcc',
-    errors: [{ pointer: '/merchant/mcc', detail: 'is wrong' }],
+    errors: [{ field: 'merchant.mcc', pointer: '/merchant/mcc', detail: 'merchant.mcc is wrong' }],
   });
   t.match(parse(problem.badRequestBody({ field: '', message: 'is wrong' })), {
     detail: 'the body is wrong',

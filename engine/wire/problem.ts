@@ -4,6 +4,7 @@
  */
 import { Reason, reasonEntry } from '../core/reasons.js';
 import type { FieldError } from './codec.js';
+import { type ProblemCode, problemType } from './problem-codes.js';
 
 export const problemContentType = 'application/problem+json';
 export const jsonContentType = 'application/json';
@@ -16,24 +17,25 @@ const fieldLengthMax = 128;
 /** The 400 body: names the field as dotted path and as JSON pointer, and says what would be right. */
 export function badRequestBody(error: FieldError): Uint8Array {
   const field = error.field.slice(0, fieldLengthMax);
+  const detail = field === '' ? `the body ${error.message}` : `${field} ${error.message}`;
   return encode({
-    type: 'about:blank',
-    title: 'malformed_request',
+    type: problemType('invalid_request'),
+    title: 'invalid_request',
     status: 400,
-    detail: field === '' ? `the body ${error.message}` : `${field} ${error.message}`,
+    detail,
     field,
-    errors: [{ pointer: pointerOf(field), detail: error.message }],
+    errors: [{ field, pointer: pointerOf(field), detail }],
   });
 }
 
 /** `merchant.mcc` → `/merchant/mcc` (RFC 6901); '' is the whole document. */
-function pointerOf(field: string): string {
+export function pointerOf(field: string): string {
   return field === '' ? '' : `/${field.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('.', '/')}`;
 }
 
 /** @param more members of our own, after the standard ones */
-export function problemBody(status: number, title: string, detail: string, more: object = {}): Uint8Array {
-  return encode({ type: 'about:blank', title, status, detail, ...more });
+export function problemBody(status: number, title: ProblemCode, detail: string, more: object = {}): Uint8Array {
+  return encode({ type: problemType(title), title, status, detail, ...more });
 }
 
 export const unauthorizedBody = problemBody(
@@ -50,10 +52,10 @@ export const unsupportedMediaTypeBody = problemBody(
   'send the body as application/json in UTF-8, not encoded',
 );
 
-function unavailable(title: string, reason: Reason, detail: string): Uint8Array {
+function unavailable(title: ProblemCode, reason: Reason, detail: string): Uint8Array {
   const entry = reasonEntry(reason);
   return encode({
-    type: 'about:blank',
+    type: problemType(title),
     title,
     status: 503,
     detail,
