@@ -22,8 +22,7 @@ const codes = {
   version_changed: 'The object is another version than `If-Match` names. Read it again, then change it.',
   email_taken: 'This e-mail address is registered.',
   wrong_password: 'The password is not the one of this user.',
-  too_many_invitations:
-    'There are as many open invitations as allowed. Withdraw some first.',
+  too_many_invitations: 'There are as many open invitations as allowed. Withdraw some first.',
   too_many_changes: 'Many requests changed this object at once. Send the request again after `Retry-After`.',
   mail_unavailable: 'This server sends no mail. Its operator must configure it.',
   last_owner: 'A company keeps at least one active owner.',
