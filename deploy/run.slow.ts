@@ -5,9 +5,11 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import postgres from 'postgres';
 import t from 'tap';
 import { until } from '../engine/testing/engine-process.js';
 import { findFreePort } from './free-port.js';
+import { createTestDatabase } from './testing/test-database.js';
 
 t.setTimeout(0);
 
@@ -22,6 +24,7 @@ class Run {
   constructor(
     readonly dataDir: string,
     readonly ports: Readonly<Record<'auth' | 'ops' | 'api' | 'apiOps', number>>,
+    environment: Readonly<Record<string, string>> = {},
   ) {
     const { PATH = '', HOME = '' } = process.env;
     this.#child = spawn(process.execPath, [fileURLToPath(new URL('./run.js', import.meta.url))], {
@@ -39,6 +42,7 @@ class Run {
         PROCESSOR_PASSWORD: 'a-password-of-the-tests',
         FEED_STALE_MS_MAX: '4000',
         DEADLINE_MS: '3000',
+        ...environment,
       },
     });
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
@@ -117,16 +121,16 @@ class Run {
   }
 }
 
+async function freePorts() {
+  const ports = [await findFreePort(), await findFreePort(), await findFreePort(), await findFreePort()] as const;
+  const [auth, ops, api, apiOps] = ports;
+  return { auth, ops, api, apiOps };
+}
+
 t.test('what ends by itself under make run is started again, and everything goes on', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
   await chmod(dataDir, 0o755);
-  const ports = {
-    auth: await findFreePort(),
-    ops: await findFreePort(),
-    api: await findFreePort(),
-    apiOps: await findFreePort(),
-  };
-  const run = new Run(dataDir, ports);
+  const run = new Run(dataDir, await freePorts());
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;
@@ -135,6 +139,10 @@ t.test('what ends by itself under make run is started again, and everything goes
   await until('make run says that it is ready', () => /^ready$/m.test(run.logged) || !run.isAlive, 120_000);
   t.ok(run.isAlive, 'HOST=127.0.0.2 is probed where it listens');
   t.same(await run.statuses(), [200, 200]);
+  t.notMatch(run.logged, 'a-password-of-the-tests', 'a pipe gets no secret');
+  const credentials = join(dataDir, 'processor.curl');
+  t.match(run.logged, `curl -s -K '${credentials}' http://${host}:${run.ports.auth}/v1/authorizations`);
+  t.equal(await readFile(credentials, 'utf8'), 'user = "processor:a-password-of-the-tests"\n');
   const first = await run.authorize('first');
   t.equal(first['approved'], true);
   let asked = 0;
@@ -224,4 +232,31 @@ t.test('what ends by itself under make run is started again, and everything goes
   run.interrupt();
   t.same(await run.ended, [0, null]);
   t.match(run.logged, /^stopped$/m);
+});
+
+t.test('make run on a given database adds no demo data and no sign-in', async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  t.teardown(() => sql.end({ timeout: 1 }));
+  await sql`update program set demo = false`;
+  const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
+  const run = new Run(dataDir, await freePorts(), { DATABASE_URL: database.url });
+  t.teardown(async () => {
+    if (run.isAlive) run.interrupt();
+    await run.ended;
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  await until('make run says that it is ready', () => /^ready$/m.test(run.logged) || !run.isAlive, 120_000);
+  t.same(await run.statuses(), [200, 200], run.logged);
+  t.notMatch(run.logged, /test@example\.com|password123|a-password-of-the-tests/);
+  t.notOk(await run.signsIn());
+  t.same(
+    await sql`
+      select (select demo from program), (select count(*)::integer from users) as users,
+        (select count(*)::integer from operators) as operators, (select count(*)::integer from cards) as cards`,
+    [{ demo: false, users: 0, operators: 0, cards: 0 }],
+  );
+  run.interrupt();
+  t.same(await run.ended, [0, null]);
 });

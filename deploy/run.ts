@@ -4,20 +4,20 @@
  * are needed, so the run ends when they do not stay up; the engine goes on without the API. Ctrl-C stops the services, then
  * the database; a second Ctrl-C does not wait for them.
  */
-import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { migrate } from '../sql/migrate.js';
 import { type DatabaseRoles, embeddedRoles, type RoleUrls, rolesBeside } from './database-roles.js';
-import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword, seedDemo } from './demo.js';
+import { seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
 import { PostgresKeeper } from './postgres-keeper.js';
 import { type DemoSecrets, demoSecrets } from './secrets.js';
 import { type Service, Services } from './services.js';
 import { type DeploySettings, localUrl, readSettings } from './settings.js';
+import { welcome, writeCurlCredentials } from './welcome.js';
 
 const compiled = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -159,7 +159,8 @@ async function serve(
     const isInterrupted = await Promise.race([services.start(service).then(() => false), interrupted.then(() => true)]);
     if (isInterrupted) return;
   }
-  console.log(welcome(settings, secrets));
+  const credentials = await writeCurlCredentials(settings.dataDir, secrets);
+  console.log(welcome(settings, secrets, process.stdout.isTTY ? null : credentials));
   const failure = await Promise.race([failed, interrupted]);
   if (failure !== undefined) throw new Error(failure);
 }
@@ -190,46 +191,4 @@ async function withConnection(databaseUrl: string, work: (sql: postgres.Sql) => 
   } finally {
     await sql.end({ timeout: 5 });
   }
-}
-
-function welcome(settings: DeploySettings, secrets: DemoSecrets): string {
-  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
-  const authUrl = localUrl(host, authPort);
-  const opsUrl = localUrl(opsHost, opsPort);
-  const apiUrl = localUrl(host, apiPort);
-  const apiOpsUrl = localUrl(opsHost, apiOpsPort);
-  const question = {
-    // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
-    id: `demo-${randomUUID()}`,
-    type: 'authorization',
-    card: demoCardToken,
-    amount: 1250,
-    currency: 'USD',
-    merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
-    channel: 'chip',
-  };
-  const demo = settings.isDemo
-    ? `  demo login          ${demoEmail} / ${demoPassword}
-  demo operator       ${demoOperatorEmail} / ${demoPassword}
-  demo cards          card_demo, card_demo_frozen, card_demo_limited
-
-ask for one authorization:
-  curl -s -u '${secrets.PROCESSOR_USER}:${secrets.PROCESSOR_PASSWORD}' ${authUrl}/v1/authorizations \\
-    -H 'content-type: application/json' -d '${JSON.stringify(question)}'
-
-sign in:
-  curl -s ${apiUrl}/api/auth/login -H 'content-type: application/json' \\
-    -d '{"email":"${demoEmail}","password":"${demoPassword}"}'
-`
-    : `  no demo data        DATABASE_URL is given; DEMO=true adds them. Add an operator with npm run operator
-`;
-  return `
-ready
-  authorization port  ${authUrl}/v1/authorizations
-  operations          ${opsUrl}/health   ${opsUrl}/metrics
-  account API         ${apiUrl}/api/docs
-  its operations      ${apiOpsUrl}/health   ${apiOpsUrl}/metrics
-${demo}
-Ctrl-C stops everything; the data stay in ${settings.dataDir}
-`;
 }

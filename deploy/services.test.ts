@@ -93,6 +93,25 @@ t.test('a service that dies is started again by name, a few times, and then the 
   await services.stop();
 });
 
+t.test('services that die at the same moment are started again, and the next run knows all of them', async (t) => {
+  const { folder, service } = await fixture(t);
+  const lines: string[] = [];
+  const services = new Services(folder, (line) => lines.push(line), { ...quick, attemptsMax: 20 });
+  t.teardown(() => services.stop());
+  const all = [await service('one'), await service('two'), await service('three')];
+  for (const one of all) await services.start(one);
+  const known = async () =>
+    (JSON.parse(await readFile(join(folder, 'processes.json'), 'utf8')) as { pid: number }[]).map(({ pid }) => pid);
+  for (let round = 1; round <= 10; round++) {
+    for (const pid of await known()) process.kill(pid, 'SIGKILL');
+    for (const { name } of all) {
+      const isBack = () => lines.filter((line) => line === `the ${name} is ready again`).length >= round;
+      while (!isBack()) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    t.same(await known(), await Promise.all(all.map(pidOf)));
+  }
+});
+
 t.test('a service that others can do without ends nothing but itself', async (t) => {
   const { folder, log, service } = await fixture(t);
   const lines: string[] = [];

@@ -51,6 +51,7 @@ export class Services {
   readonly #times: RestartTimes;
   readonly #running: Running[] = [];
   readonly #stop = new AbortController();
+  #remembering: Promise<void> = Promise.resolve();
   #reportEnd: (line: string) => void = () => undefined;
   /** Resolves with a line for the user when a vital service cannot be kept running. */
   readonly failed = new Promise<string>((resolve) => {
@@ -157,7 +158,14 @@ export class Services {
     for (const { child } of this.#running) child.kill('SIGKILL');
   }
 
-  async #remember(): Promise<void> {
+  /** One write after the other: two services that start again at the same moment must not share a partial file. */
+  #remember(): Promise<void> {
+    const remembered = this.#remembering.then(() => this.#writeProcesses());
+    this.#remembering = remembered.catch(() => undefined);
+    return remembered;
+  }
+
+  async #writeProcesses(): Promise<void> {
     const processes: RememberedProcess[] = this.#running.map(({ service, child }) => ({
       name: service.name,
       pid: child.pid ?? 0,

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import postgres from 'postgres';
 import t from 'tap';
 import { createTestDatabase } from './testing/test-database.js';
 
@@ -43,6 +44,25 @@ t.test('an audit of an empty database refuses, and leaves it empty', async (t) =
   t.equal(status, 1);
   t.match(text, /^the database has no books/);
   t.match(run('audit', { DATABASE_URL: url }), { status: 0, text: /the books balance: 0 accounts/ });
+});
+
+t.test('make seed adds accounts to a given database, and no user who can sign in', async (t) => {
+  const { url, close } = await createTestDatabase();
+  t.teardown(close);
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  t.teardown(() => sql.end({ timeout: 1 }));
+  await sql`update program set demo = false`;
+  t.match(run('seed', { DATABASE_URL: url, ACCOUNTS: '2', DATA_DIR: t.testdir({}) }), {
+    status: 0,
+    text: /added 2 accounts/,
+  });
+  t.same(
+    await sql`
+      select (select demo from program), (select count(*)::integer from operators) as operators,
+        (select count(*)::integer from users where password_hash is not null) as "canSignIn",
+        (select count(*)::integer from users where email = 'test@example.com') as demos`,
+    [{ demo: false, operators: 0, canSignIn: 0, demos: 0 }],
+  );
 });
 
 t.test('npm run migrate names what is missing, and may be run again', async (t) => {

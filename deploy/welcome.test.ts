@@ -1,0 +1,30 @@
+/** What `make run` prints: on a terminal the whole command, elsewhere no secret. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { readSettings } from './settings.js';
+import { welcome, writeCurlCredentials } from './welcome.js';
+
+const secrets = { PROCESSOR_USER: 'processor', PROCESSOR_PASSWORD: `it's "so" \\ secret` };
+
+t.test('on a terminal the command has the password, as one word of the shell', async (t) => {
+  const text = welcome(readSettings({}), secrets, null);
+  t.match(text, `curl -s -u 'processor:it'\\''s "so" \\ secret' http://127.0.0.1:8080/v1/authorizations`);
+  t.match(text, 'test@example.com / password123');
+});
+
+t.test('elsewhere the command names a file that only its owner can read', async (t) => {
+  const dataDir = t.testdir({});
+  const file = await writeCurlCredentials(dataDir, secrets);
+  t.equal(file, join(dataDir, 'processor.curl'));
+  t.equal((await stat(file)).mode & 0o777, 0o600);
+  t.equal(await readFile(file, 'utf8'), `user = "processor:it's \\"so\\" \\\\ secret"\n`);
+  const text = welcome(readSettings({}), secrets, file);
+  t.match(text, `curl -s -K '${file}' http://127.0.0.1:8080/v1/authorizations`);
+  t.notMatch(text, 'secret');
+});
+
+t.test('without demo data no demo login is named', async (t) => {
+  const text = welcome(readSettings({ DATABASE_URL: 'postgres://127.0.0.1/books' }), secrets, null);
+  t.notMatch(text, /example\.com|password123|card_demo|secret/);
+});

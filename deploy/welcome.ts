@@ -1,0 +1,74 @@
+/** What `make run` prints when everything is ready: where it listens, and what to try first. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword } from './demo.js';
+import { writePrivateFile } from './private-file.js';
+import type { DemoSecrets } from './secrets.js';
+import { type DeploySettings, localUrl } from './settings.js';
+
+type ProcessorSecrets = Pick<DemoSecrets, 'PROCESSOR_USER' | 'PROCESSOR_PASSWORD'>;
+
+function userAndPassword({ PROCESSOR_USER, PROCESSOR_PASSWORD }: ProcessorSecrets): string {
+  return `${PROCESSOR_USER}:${PROCESSOR_PASSWORD}`;
+}
+
+/** One word for a shell, whatever is in it. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** Writes the processor's credentials as a configuration of curl, which only its owner can read. @returns its path */
+export async function writeCurlCredentials(dataDir: string, secrets: ProcessorSecrets): Promise<string> {
+  const path = join(dataDir, 'processor.curl');
+  const escaped = userAndPassword(secrets).replaceAll(/["\\]/g, '\\$&');
+  await writePrivateFile(path, `user = "${escaped}"\n`);
+  return path;
+}
+
+/**
+ * @param credentialsFile named instead of the processor's password, since what is no terminal may be a log; null: print the
+ *   password
+ */
+export function welcome(settings: DeploySettings, secrets: ProcessorSecrets, credentialsFile: string | null): string {
+  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
+  const authUrl = localUrl(host, authPort);
+  const opsUrl = localUrl(opsHost, opsPort);
+  const apiUrl = localUrl(host, apiPort);
+  const apiOpsUrl = localUrl(opsHost, apiOpsPort);
+  const question = {
+    // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
+    id: `demo-${randomUUID()}`,
+    type: 'authorization',
+    card: demoCardToken,
+    amount: 1250,
+    currency: 'USD',
+    merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
+    channel: 'chip',
+  };
+  const credentials =
+    credentialsFile === null ? `-u ${quoted(userAndPassword(secrets))}` : `-K ${quoted(credentialsFile)}`;
+  const demo = settings.isDemo
+    ? `  demo login          ${demoEmail} / ${demoPassword}
+  demo operator       ${demoOperatorEmail} / ${demoPassword}
+  demo cards          card_demo, card_demo_frozen, card_demo_limited
+
+ask for one authorization:
+  curl -s ${credentials} ${authUrl}/v1/authorizations \\
+    -H 'content-type: application/json' -d '${JSON.stringify(question)}'
+
+sign in:
+  curl -s ${apiUrl}/api/auth/login -H 'content-type: application/json' \\
+    -d '{"email":"${demoEmail}","password":"${demoPassword}"}'
+`
+    : `  no demo data        DEMO=true adds them; npm run operator adds an operator
+`;
+  return `
+ready
+  authorization port  ${authUrl}/v1/authorizations
+  operations          ${opsUrl}/health   ${opsUrl}/metrics
+  account API         ${apiUrl}/api/docs
+  its operations      ${apiOpsUrl}/health   ${apiOpsUrl}/metrics
+${demo}
+Ctrl-C stops everything; the data stay in ${settings.dataDir}
+`;
+}
