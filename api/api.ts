@@ -1,6 +1,7 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
 import { PanKeys } from '../engine/wire/hidden-ids.js';
+import { AuditSealer } from './audit-sealer.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
@@ -30,6 +31,7 @@ import { portInUse } from './port-in-use.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
 import { ApiKeyStore } from './stores/api-keys.js';
+import { AuditTrail } from './stores/audit.js';
 import { CompanyStore } from './stores/companies.js';
 import { IdempotencyStore } from './stores/idempotency.js';
 import { InvitationStore } from './stores/invitations.js';
@@ -75,6 +77,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       throw portInUse(error, config.host, config.port, 'API_PORT');
     });
     housekeeping.start();
+    services.sealer.start();
     health.serving();
     return {
       url,
@@ -87,6 +90,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await housekeeping.stop();
         await services.passwordChanges.stop();
         await services.mailer.stop();
+        await services.sealer.stop();
         await services.stopData();
         redis?.close();
         await database.close();
@@ -174,6 +178,10 @@ function createServices(config: ApiConfig, log: Log): Services {
   const tenants = new TenantGate(config.tenantBounds);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
+  const trail = new AuditTrail(database);
+  const sealer = new AuditSealer(trail, log);
+  watchTrail(sealer, telemetry);
+  housekeeping.add('audit trail', () => trail.upkeep());
   housekeeping.add('sessions', () => sessions.sweep());
   housekeeping.add('operator sessions', () => operators.sweep());
   housekeeping.add('invitations', () => invitationStore.sweep());
@@ -213,6 +221,8 @@ function createServices(config: ApiConfig, log: Log): Services {
     operatorSignIn: new OperatorSignIn(operators, passwords, failures),
     apiKeys,
     program,
+    trail,
+    sealer,
     passwords,
     signIn,
     mailer,
@@ -241,6 +251,15 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
   telemetry.gauge('postgres_connections_busy', 'Connections with a query', [], (gauge) => gauge.set(database.active));
   telemetry.gauge('postgres_queries_waiting', 'Queries that wait for a connection', [], (gauge) =>
     gauge.set(database.waiting),
+  );
+}
+
+function watchTrail(sealer: AuditSealer, telemetry: Telemetry): void {
+  telemetry.counter('audit_sealed_total', 'Entries of the audit trail sealed by this process', [], (counter) =>
+    counter.inc(sealer.sealed),
+  );
+  telemetry.counter('audit_seal_failures_total', 'Times that sealing failed', [], (counter) =>
+    counter.inc(sealer.failures),
   );
 }
 

@@ -112,14 +112,19 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
       handler: async () => ({ data: [{ id: 'a', hash: 'secret' } as { id: string }], next: null }),
     }),
   ];
-  registerRoutes(app, routes, {
-    authenticate: () => {
-      throw new Error('not asked');
+  registerRoutes(
+    app,
+    routes,
+    {
+      authenticate: () => {
+        throw new Error('not asked');
+      },
+      confirm: () => {
+        throw new Error('not asked');
+      },
     },
-    confirm: () => {
-      throw new Error('not asked');
-    },
-  });
+    { record: async () => undefined },
+  );
   const post = async (payload: unknown, query = '') => {
     const reply = await app.inject({ method: 'POST', url: `/things/c1${query}`, payload: payload as object });
     return { status: reply.statusCode, json: reply.json() };

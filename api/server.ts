@@ -69,7 +69,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app, routes);
-  registerRoutes(app, routes, actors, (request, reply, actor, route) => {
+  registerRoutes(app, routes, actors, services.trail, (request, reply, actor, route) => {
     request.caller = callerName(actor);
     rates.identified(request, reply, actor);
     tenants.enter(actor, reply, route.report === true);

@@ -1,6 +1,7 @@
 /** What routes are given: made once by api.ts, the composition root. */
 import type { ConnectionGate } from '../engine/process/connection-gate.js';
 import type { PanKeys } from '../engine/wire/hidden-ids.js';
+import type { AuditSealer } from './audit-sealer.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';
 import type { Invitations } from './auth/invitations.js';
@@ -20,6 +21,7 @@ import type { TenantGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import type { Mailer } from './mail/mailer.js';
 import type { ApiKeyStore } from './stores/api-keys.js';
+import type { AuditTrail } from './stores/audit.js';
 import type { CompanyStore } from './stores/companies.js';
 import type { IdempotencyStore } from './stores/idempotency.js';
 import type { InvitationStore } from './stores/invitations.js';
@@ -49,6 +51,8 @@ export interface Services extends DataServices {
   readonly operators: OperatorStore;
   readonly operatorSignIn: OperatorSignIn;
   readonly apiKeys: ApiKeyStore;
+  readonly trail: AuditTrail;
+  readonly sealer: AuditSealer;
   readonly program: Program;
   readonly passwords: Passwords;
   readonly signIn: SignIn;

@@ -8,8 +8,10 @@ import t, { type Test } from 'tap';
 import { type Caller, callersOf, keyScopes, operatorRoles } from './http/principal.js';
 import type { Route, Target } from './http/route.js';
 import { allRoutes } from './routes/all.js';
+import { system } from './stores/acting.js';
 import { addOperator } from './stores/operators.js';
-import { startTestApi, type TestApi } from './testing/api-inside.js';
+import { type Reply, startTestApi, type TestApi } from './testing/api-inside.js';
+import { barsOf } from './testing/bars.js';
 import { createCompany, createPerson, type Tenant } from './testing/tenants.js';
 
 /** A valid body for every route that takes one. Functions refer to objects of a tenant. */
@@ -85,12 +87,23 @@ async function createStaff({ sql, api }: TestApi, tenant: Tenant): Promise<TestC
     await addOperator(sql, { email, name: role, role, passwordHash: 'none', totpSecret: null });
     const { operator } = await operators.byEmail(email);
     operatorId = operator!.id;
-    const token = await operators.open(operatorId, { address: '127.0.0.1', network: '127.0.0.1', userAgent: '' });
+    const token = await operators.open(operatorId, {
+      address: '127.0.0.1',
+      network: '127.0.0.1',
+      userAgent: '',
+      requestId: '',
+    });
     staff.push({ caller: `operator:${role}`, tenant, token });
   }
   for (const scope of keyScopes) {
     const publicId = `key_${scope.replace(':', '_')}`;
-    const added = await apiKeys.add({ publicId, name: 'K', scopes: [scope], expiresAt: null, createdBy: operatorId });
+    const added = await apiKeys.add(system('test'), {
+      publicId,
+      name: 'K',
+      scopes: [scope],
+      expiresAt: null,
+      createdBy: operatorId,
+    });
     staff.push({ caller: `key:${scope}`, tenant, token: added!.key });
   }
   return staff;
@@ -315,4 +328,67 @@ t.test('the principal is who the database says, not who the token once was', asy
   await api.request('PATCH', '/api/users/usr_acme_admin', { token: owner.token, body: { role: 'member' } });
   t.equal((await api.request('GET', '/api/companies/co_acme/users', { token: admin.token })).status, 403);
   t.same(callersOf({ role: null } as never), ['personal']);
+});
+
+/** Bars the caller of one request between the last check in this process and the statement that writes. */
+async function barredMeanwhile(
+  { api }: World,
+  raise: () => Promise<unknown>,
+  send: () => Promise<Reply>,
+): Promise<Reply> {
+  const { actors } = api.api.services;
+  const confirm = actors.confirm.bind(actors);
+  actors.confirm = async (...asked) => {
+    const actor = await confirm(...asked);
+    await raise();
+    return actor;
+  };
+  try {
+    return await send();
+  } finally {
+    actors.confirm = confirm;
+  }
+}
+
+const written = ['companies', 'users', 'accounts', 'cards', 'limits', 'sessions', 'operator_sessions', 'api_keys'];
+
+/** Every row that a route writes, without the notes of when sessions and keys were used. */
+async function everything({ sql }: TestApi): Promise<string> {
+  const parts = written.map(
+    (table) => sql`select to_jsonb(r) - 'last_used_at' - 'last_seen_at' as row
+    from ${sql(table)} r order by 1`,
+  );
+  return JSON.stringify(await Promise.all(parts));
+}
+
+t.test('a caller who loses the right behind the last check in the process writes nothing', async (t) => {
+  // Without an engine: the refusal comes before it is asked, so no money moves.
+  const world = await createWorld(t, false);
+  const { api, callers, staff } = world;
+  // The one that the sample names, so that the statement is reached.
+  await api.sql`update users set password_hash = ${await api.api.services.passwords.hash('not the password')}`;
+  for (const route of world.routes.filter(({ method }) => method !== 'GET')) {
+    for (const { caller, tenant, token: usual } of [...callers, ...staff].filter(({ caller }) =>
+      allowed(route, caller),
+    )) {
+      const actor = await api.api.services.actors.authenticate(`Bearer ${usual}`);
+      for (const { state, status, token, raise, lift } of await barsOf(api, actor, usual)) {
+        const body = bodyOf(route, tenant);
+        // An admin may change members, and no owner.
+        const path =
+          route.target === 'user' ? route.url.replace(':id', tenant.users.at(-1)!.publicId) : urlOf(route, tenant);
+        const options = { token, ...(body === undefined ? {} : { body }) };
+        let before = '';
+        const raised = async () => {
+          await raise();
+          before = await everything(api);
+        };
+        const reply = await barredMeanwhile(world, raised, () => api.request(route.method, path, options));
+        const what = `${caller} ${state}: ${nameOf(route)} → ${reply.status}`;
+        t.equal(reply.status, status, what);
+        t.equal(await everything(api), before, `${what} writes nothing`);
+        await lift();
+      }
+    }
+  }
 });

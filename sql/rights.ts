@@ -67,6 +67,12 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   invitations: { engine: none, api: writeAndDelete },
   password_resets: { engine: none, api: writeAndDelete },
 
+  // The audit trail: triggers and functions of the owner write it, operators read it by the API.
+  audit_fresh: { engine: none, api: read },
+  audit_trail: { engine: none, api: read },
+  audit_head: { engine: none, api: read },
+  audit_anchors: { engine: none, api: none },
+
   // Of postgrator.
   schema_version: { engine: read, api: read },
 };
@@ -75,4 +81,16 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
  * Functions that run with the rights of the database's owner (SECURITY DEFINER), and the processes that may call them. Each
  * fixes its search_path. Others run with the caller's rights and need no entry.
  */
-export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = {};
+export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = {
+  actor_check: ['api'],
+  audit_append: ['api'],
+  audit_seal: ['api'],
+  audit_upkeep: ['api'],
+  // Called by triggers, and by functions of the owner.
+  audit_context: [],
+  audit_changed: [],
+  audit_came_or_went: [],
+  audit_limits: [],
+  audit_session: [],
+  audit_operator_session: [],
+};

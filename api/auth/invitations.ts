@@ -3,7 +3,7 @@
  * the address' mail chooses the password. The inviter's answer is the same whatever address it is.
  */
 
-import type { Principal, Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../http/principal.js';
 import { conflict, forbidden, invalid, type Problem } from '../http/problem.js';
 import { newId } from '../ids.js';
 import type { Mailer } from '../mail/mailer.js';
@@ -33,17 +33,15 @@ export class Invitations {
   }
 
   /** Throws when the inviter may not, when too many were made, or when no mail can be sent: never for the address. */
-  async invite(inviter: Principal, person: { email: string; name: string; role: Role }): Promise<void> {
+  async invite(inviter: Acting<Principal>, person: { email: string; name: string; role: Role }): Promise<void> {
     const { invitations, failures, mailer, mails } = this.#parts;
     if (person.role === 'owner' && inviter.role !== 'owner') throw forbidden('only an owner may make owners');
     await failures.invitation(inviter.companyId!);
     await mailer.check();
     const token = newLinkToken('afi');
-    const invited = await invitations.add({
+    const invited = await invitations.add(inviter, {
       ...person,
       publicId: newId('inv'),
-      companyId: inviter.companyId!,
-      invitedBy: inviter.userId,
       tokenHash: linkTokenHash(token),
     });
     if (invited === null) throw await this.#whyNot(inviter);
@@ -67,7 +65,7 @@ export class Invitations {
     await attempt.right();
     checkNewPassword('password', password, [invitation.email, invitation.name, invitation.company]);
     const passwordHash = await passwords.hash(password);
-    const accepted = await invitations.accept(hash, newId('usr'), passwordHash);
+    const accepted = await invitations.accept(hash, newId('usr'), passwordHash, device);
     switch (accepted.outcome) {
       case 'accepted':
         return signIn.open(accepted.user, passwordHash, device);

@@ -3,7 +3,7 @@
  * also the one that asks: whoever had the old password has nothing any more, and the owner signs in with the new one.
  */
 
-import type { Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../http/principal.js';
 import { invalid, Problem, unauthorized } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Mailer } from '../mail/mailer.js';
@@ -43,7 +43,7 @@ export class PasswordChanges {
   }
 
   /** A wrong old password counts like a failed sign-in: a stolen session must not be a place to guess at. */
-  async change(principal: Principal, password: string, newPassword: string, device: Device): Promise<void> {
+  async change(principal: Acting<Principal>, password: string, newPassword: string, device: Device): Promise<void> {
     const { store, sessions, failures, passwords } = this.#parts;
     const owner = await store.owner(principal.userId);
     if (owner === null) throw unauthorized();
@@ -58,7 +58,7 @@ export class PasswordChanges {
     if (!isRight) throw new Problem(403, 'wrong_password', 'the password is wrong', { field: 'password' });
     checkNewPassword('newPassword', newPassword, [email, owner.name]);
     if (newPassword.normalize('NFKC') === password.normalize('NFKC')) throw invalid('newPassword', 'is the old one');
-    const changed = await store.change(owner.id, stored, await passwords.hash(newPassword));
+    const changed = await store.change(principal, stored, await passwords.hash(newPassword));
     if (changed === null) throw unauthorized('the password was changed meanwhile: sign in again');
     await this.#changed(changed);
   }
@@ -87,7 +87,7 @@ export class PasswordChanges {
     if (owner === null) throw unknownLink();
     await attempt.right();
     checkNewPassword('newPassword', newPassword, [owner.email, owner.name]);
-    const changed = await store.useLink(hash, await passwords.hash(newPassword));
+    const changed = await store.useLink(hash, await passwords.hash(newPassword), device);
     if (changed === null) throw unknownLink();
     await this.#changed(changed);
   }

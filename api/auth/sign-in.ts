@@ -1,8 +1,9 @@
 /** Signing people in and out: what the sign-in routes do, without their HTTP. */
+import type { Acting, Principal } from '../http/principal.js';
 import { conflict, forbidden, Problem } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Registration, RegistrationStore } from '../stores/registration.js';
-import type { Device, SessionRow, SessionStore } from '../stores/sessions.js';
+import { type Device, type SessionRow, type SessionStore, visitorFrom } from '../stores/sessions.js';
 import type { UserRow, UserStore } from '../stores/users.js';
 import type { Access } from './access.js';
 import type { SignInFailures } from './failures.js';
@@ -51,7 +52,7 @@ export class SignIn {
     const { password, ...rest } = registration;
     checkNewPassword('password', password, [rest.email, rest.name, rest.companyName ?? '']);
     const passwordHash = await passwords.hash(password);
-    const user = await registrations.register({ ...rest, passwordHash });
+    const user = await registrations.register(visitorFrom(device), { ...rest, passwordHash });
     if (user === null) {
       await failures.registrationTaken(device.address);
       throw conflict('email_taken', 'this e-mail address is registered: sign in instead', { field: 'email' });
@@ -96,8 +97,8 @@ export class SignIn {
   }
 
   /** Whatever the token is: afterwards it is no good. */
-  async logout(refreshToken: string): Promise<void> {
-    const sessionId = await this.#parts.sessions.end(refreshToken);
+  async logout(refreshToken: string, device: Device): Promise<void> {
+    const sessionId = await this.#parts.sessions.end(refreshToken, device);
     if (sessionId !== null) await this.#endAccess(sessionId);
   }
 
@@ -107,8 +108,8 @@ export class SignIn {
   }
 
   /** Ends a session of this user. @returns false when the user has no such living session */
-  async endSession(userId: number, publicId: string): Promise<boolean> {
-    const sessionId = await this.#parts.sessions.endOwn(userId, publicId);
+  async endSession(principal: Acting<Principal>, publicId: string): Promise<boolean> {
+    const sessionId = await this.#parts.sessions.endOwn(principal, publicId);
     if (sessionId !== null) await this.#endAccess(sessionId);
     return sessionId !== null;
   }

@@ -2,7 +2,7 @@
  * Cards through the cache: one group per owner, which every change of one of their cards forgets. Members of a company
  * see a part of it that is not worth keeping, and go to the store.
  */
-import type { Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../http/principal.js';
 import type {
   AddOutcome,
   Card,
@@ -43,7 +43,7 @@ export class CachedCards implements CardBook {
     return this.#cache.get('card', group, `card ${cardId}`, () => this.#inner.find(principal, cardId));
   }
 
-  async add(principal: Principal, card: NewCard): Promise<AddOutcome> {
+  async add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome> {
     const group = groupOf(principal);
     const outcome = await this.#cache.change(group, () => this.#inner.add(principal, card));
     // The feed tells the other processes of changes; of a new card, which is not in the feed, this does.
@@ -51,11 +51,16 @@ export class CachedCards implements CardBook {
     return outcome;
   }
 
-  change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
+  change(
+    principal: Acting<Principal>,
+    cardId: string,
+    change: CardChange,
+    version: number | null,
+  ): Promise<ChangeOutcome> {
     return this.#cache.change(groupOf(principal), () => this.#inner.change(principal, cardId, change, version));
   }
 
-  async replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+  async replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
     const group = groupOf(principal);
     const outcome = await this.#cache.change(group, () => this.#inner.replace(principal, cardId, replacement));
     await this.#invalidations.send(group);

@@ -45,9 +45,20 @@ export interface ApiKey {
 
 export type Actor = Principal | Operator | ApiKey;
 
-export function isCustomer(actor: Actor): actor is Principal {
+export function isCustomer<T extends Actor>(actor: T): actor is Extract<T, { readonly userId: number }> {
   return actor.kind !== 'operator' && actor.kind !== 'key';
 }
+
+/** Where a request comes from, and what its route let it in as. */
+export interface Origin {
+  readonly address: string;
+  readonly requestId: string;
+  /** What the actor was judged as: a writing statement is refused when the actor is none of these any more. */
+  readonly callers: readonly Caller[];
+}
+
+/** An actor in a request. */
+export type Acting<T extends Actor = Actor> = T extends Actor ? T & { readonly origin: Origin } : never;
 
 /** What a route may require: a personal customer, a role in a company, an operator's role, or a scope of an API key. */
 export type CustomerCaller = 'personal' | Role;
@@ -76,8 +87,8 @@ export const fundingCallers: readonly Caller[] = ['operator:admin', 'key:funding
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set on every route that is not public. */
-    actor: Actor;
+    actor: Acting;
     /** The actor, where the route lets in no other than customers. */
-    principal: Principal;
+    principal: Acting<Principal>;
   }
 }

@@ -8,7 +8,7 @@ import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
 import { pointerOf } from '../../engine/wire/problem.js';
 import { type ProblemCode, problemType } from '../../engine/wire/problem-codes.js';
 import { maskCardData } from '../../engine/wire/redact.js';
-import { Contended, DatabaseUnavailable } from '../stores/database-errors.js';
+import { ActorRefused, Contended, DatabaseUnavailable } from '../stores/database-errors.js';
 
 export const problemContentType = 'application/problem+json; charset=utf-8';
 
@@ -130,6 +130,11 @@ function problemOf(error: unknown): Problem | null {
   if (error instanceof Contended) {
     const headers = { 'retry-after': '1' };
     return new Problem(429, 'too_many_changes', 'others are changing the same thing; try again', { headers });
+  }
+  if (error instanceof ActorRefused) {
+    return error.status === 401
+      ? unauthorized('you were signed out or blocked meanwhile: sign in again')
+      : forbidden('your role has changed meanwhile: try again');
   }
   if (isOutOfDescriptors(error)) return unavailable('too much at once; try again', 1, 'overloaded');
   const { code, statusCode } = error as Partial<FastifyError>;

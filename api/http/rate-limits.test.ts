@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { until } from '../../engine/testing/engine-process.js';
+import { system } from '../stores/acting.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
 
@@ -96,7 +97,7 @@ t.test('a key has a limit of its own, an operator that of a person', async (t) =
     insert into operators (public_id, email, name, role, password_hash)
     values ('op_1', 'op@example.com', 'Op', 'admin', 'x') returning id::integer`;
   const keyOptions = { publicId: 'key_1', name: 'K', expiresAt: null, createdBy: operator!.id };
-  const added = await apiKeys.add({ ...keyOptions, scopes: ['funding:write'] });
+  const added = await apiKeys.add(system('test'), { ...keyOptions, scopes: ['funding:write'] });
   // A key may not read a customer's profile: that it was refused for this counts for it as well.
   t.equal(await statuses(6, () => get('/api/me', added!.key)), '403 403 403 403 429 429');
 });

@@ -3,7 +3,8 @@
  * then the handler, whose answer is written by its schema.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { type Actor, type Caller, callersOf, isCustomer } from './principal.js';
+import type { AuditEvent } from '../stores/audit.js';
+import { type Acting, type Actor, type Caller, callersOf, isCustomer } from './principal.js';
 import { forbidden } from './problem.js';
 import type { Route } from './route.js';
 import { closed, ProblemBody } from './schemas.js';
@@ -24,18 +25,29 @@ declare module 'fastify' {
   }
 }
 
+/** Where an operator's look at something is recorded. */
+export interface LookRecorder {
+  record(by: Acting, event: AuditEvent): Promise<void>;
+}
+
 export function registerRoutes(
   app: FastifyInstance,
   routes: readonly Route[],
   authenticator: Authenticator,
+  looks: LookRecorder,
   admission: Admission = () => undefined,
 ): void {
   app.decorateRequest('actor', null as unknown as never);
   app.decorateRequest('principal', null as unknown as never);
-  for (const route of routes) app.route(optionsOf(route, authenticator, admission));
+  for (const route of routes) app.route(optionsOf(route, authenticator, looks, admission));
 }
 
-function optionsOf(route: Route, authenticator: Authenticator, admission: Admission): RouteOptions {
+function optionsOf(
+  route: Route,
+  authenticator: Authenticator,
+  looks: LookRecorder,
+  admission: Admission,
+): RouteOptions {
   const { params, query, body, responses } = route.schemas;
   const [firstStatus] = Object.keys(responses).map(Number);
   return {
@@ -49,7 +61,7 @@ function optionsOf(route: Route, authenticator: Authenticator, admission: Admiss
       ...(body === undefined ? {} : { body }),
       response: { ...responses, '4xx': ProblemBody, '5xx': ProblemBody },
     },
-    ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator, admission)),
+    ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator, looks, admission)),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       reply.code(firstStatus!);
       const answer = await route.handler(request, reply);
@@ -63,12 +75,20 @@ function optionsOf(route: Route, authenticator: Authenticator, admission: Admiss
  * Checks the caller before the body is read. A request that writes is checked again when its body is there: a client
  * decides how long that takes, and may have been blocked meanwhile.
  */
-function authorization(route: Route, callers: readonly Caller[], authenticator: Authenticator, admission: Admission) {
+function authorization(
+  route: Route,
+  callers: readonly Caller[],
+  authenticator: Authenticator,
+  looks: LookRecorder,
+  admission: Admission,
+) {
   const allowed = new Set(callers);
   const admit = (request: FastifyRequest, actor: Actor): void => {
-    if (!callersOf(actor).some((caller) => allowed.has(caller))) throw forbidden();
-    request.actor = actor;
-    if (isCustomer(actor)) request.principal = actor;
+    const judgedAs = callersOf(actor).filter((caller) => allowed.has(caller));
+    if (judgedAs.length === 0) throw forbidden();
+    const acting: Acting = { ...actor, origin: { address: request.ip, requestId: request.id, callers: judgedAs } };
+    request.actor = acting;
+    if (isCustomer(acting)) request.principal = acting;
   };
   const onRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const actor = await authenticator.authenticate(request.headers.authorization);
@@ -78,5 +98,16 @@ function authorization(route: Route, callers: readonly Caller[], authenticator: 
   const confirm = async (request: FastifyRequest): Promise<void> => {
     admit(request, await authenticator.confirm(request.actor, request.headers.authorization));
   };
-  return route.method === 'GET' ? { onRequest } : { onRequest, preValidation: confirm };
+  // Before the answer: no look without its entry.
+  const preHandler = async ({ actor, params }: FastifyRequest): Promise<void> => {
+    if (actor.kind !== 'operator' || route.unrecorded === true) return;
+    const { id = null } = params as { id?: string };
+    await looks.record(actor, {
+      action: 'operator.looked',
+      objectKind: route.target ?? null,
+      objectId: id,
+      after: { route: route.url },
+    });
+  };
+  return route.method === 'GET' ? { onRequest, preHandler } : { onRequest, preValidation: confirm };
 }

@@ -56,6 +56,8 @@ export interface RouteDefinition<S extends RouteSchemas> {
   readonly cached?: boolean;
   /** True when an answer keeps the database busy: few of one tenant are made at a time (tenant-bounds.ts). */
   readonly report?: boolean;
+  /** GET only: true when an operator sees nothing of others by it, so that the audit trail has no entry of it. */
+  readonly unrecorded?: boolean;
   /** POST only: true when the answer carries a secret, which must not be kept for a repeated Idempotency-Key. */
   readonly secret?: boolean;
   /** Answers with the first status of `responses` unless it sets another. */

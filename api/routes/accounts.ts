@@ -62,10 +62,11 @@ const Entry = closed(
   { title: 'Entry' },
 );
 
+const kindOf = { deposits: 'deposit', withdrawals: 'withdrawal' } as const;
 const cursor = new Cursor('accounts', 'timestamp', 'text');
 const entryCursor = new Cursor('entries', 'timestamp', 'count');
 
-export function accountRoutes({ accounts, engine, entries, program }: Services) {
+export function accountRoutes({ accounts, engine, entries, program, trail, log }: Services) {
   /** The account that the actor may fund. Throws 403 and 404. */
   const fundable = async (actor: Actor, accountId: string): Promise<AccountRow> => {
     if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
@@ -95,7 +96,19 @@ export function accountRoutes({ accounts, engine, entries, program }: Services) 
         const account = await fundable(actor, params.id);
         // The operation names the command: whatever happens in between, the money moves once.
         const id = idOf(prefix, operationOf(request));
+        const event = { action: `account.${kindOf[direction]}`, objectKind: 'account', objectId: params.id };
+        const after = { id, amount: body.amount, currency: account.currency };
+        // The engine moves the money, so this is the last look at the actor. A block that is committed before this
+        // statement is obeyed; one that comes while the engine is asked comes after the movement.
+        await trail.record(actor, { ...event, after, outcome: 'asked' });
         const moved = await engine.move(direction, params.id, id, body.amount);
+        const outcome = moved.approved ? 'done' : 'refused';
+        await trail
+          .note(actor, { ...event, after: { ...after, reason: moved.reason }, outcome })
+          .catch((error: Error) => {
+            // The money has moved, and the entry before says that it was asked: the ledger has the rest.
+            log.error({ error: error.message, movement: id }, 'the outcome of a movement is not in the audit trail');
+          });
         if (!moved.approved) throw refused(moved.reason, direction);
         return { id, amount: moved.amount, account: showAccount(account, moved.account) };
       },

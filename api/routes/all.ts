@@ -2,6 +2,7 @@
 import type { Route } from '../http/route.js';
 import type { Services } from '../services.js';
 import { accountRoutes } from './accounts.js';
+import { auditRoutes } from './audit.js';
 import { authRoutes } from './auth.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
@@ -25,6 +26,7 @@ export function allRoutes(services: Services): Route[] {
     ...sessionRoutes(services),
     ...operatorRoutes(services),
     ...keyRoutes(services),
+    ...auditRoutes(services),
     ...companyRoutes(services),
     ...invitationRoutes(services),
     ...userRoutes(services),

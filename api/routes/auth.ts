@@ -73,8 +73,8 @@ export function authRoutes({ signIn }: Services) {
       operationId: 'signOut',
       summary: 'End the session of a refresh token',
       schemas: { body: RefreshBody, responses: { 204: NoContent } },
-      handler: async ({ body }) => {
-        await signIn.logout(body.refreshToken);
+      handler: async (request) => {
+        await signIn.logout(request.body.refreshToken, deviceOf(request));
         return null;
       },
     }),

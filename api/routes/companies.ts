@@ -57,7 +57,7 @@ export function companyRoutes({ companies }: Services) {
       handler: async (request, reply) => {
         const companyId = ownCompany(request.principal, request.params.id);
         const company = await companies.rename(
-          companyId,
+          request.principal,
           checkName('name', request.body.name),
           versionExpected(request),
         );

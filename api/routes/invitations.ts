@@ -89,8 +89,7 @@ export function invitationRoutes({ invitations, invitationStore }: Services) {
       summary: 'Withdraw an invitation: its link is good no more',
       schemas: { params: IdParams, responses: { 204: NoContent } },
       handler: async ({ principal, params }) => {
-        const { companyId, userId } = principal;
-        if (!(await invitationStore.withdraw(companyId!, params.id, userId))) throw notFound('invitation');
+        if (!(await invitationStore.withdraw(principal, params.id))) throw notFound('invitation');
         return null;
       },
     }),

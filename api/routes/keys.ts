@@ -63,7 +63,7 @@ export function keyRoutes({ apiKeys }: Services) {
         checkName('name', name);
         if (expiresAt !== null && Date.parse(expiresAt) <= Date.now()) throw invalid('expiresAt', 'must lie ahead');
         const createdBy = (actor as Operator).operatorId;
-        const added = await apiKeys.add({ publicId: newId('key'), name, scopes, expiresAt, createdBy });
+        const added = await apiKeys.add(actor, { publicId: newId('key'), name, scopes, expiresAt, createdBy });
         if (added === null) throw conflict('too_many_keys', `there are ${keysMax} keys: revoke one first`);
         return { ...showKey(added.row), key: added.key };
       },
@@ -88,8 +88,8 @@ export function keyRoutes({ apiKeys }: Services) {
       operationId: 'revokeKey',
       summary: 'Revoke an API key: it is refused at once',
       schemas: { params: IdParams, responses: { 204: NoContent } },
-      handler: async ({ params }) => {
-        if ((await apiKeys.revoke(params.id)) === null) throw notFound('key');
+      handler: async ({ actor, params }) => {
+        if ((await apiKeys.revoke(actor, params.id)) === null) throw notFound('key');
         return null;
       },
     }),

@@ -1,6 +1,6 @@
 /** Operators: the people who run the program, signing in and out. */
 import { tokenOf } from '../auth/actors.js';
-import { type Operator, operatorRoles } from '../http/principal.js';
+import { type Acting, type Operator, operatorRoles } from '../http/principal.js';
 import { route } from '../http/route.js';
 import { closed, Email, Id, NoContent, oneOf, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
@@ -54,8 +54,8 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
       operationId: 'signOutOperator',
       summary: 'End the session of this request',
       schemas: { responses: { 204: NoContent } },
-      handler: async ({ headers }) => {
-        await operators.end(tokenOf(headers.authorization));
+      handler: async ({ actor, headers }) => {
+        await operators.end(actor as Acting<Operator>, tokenOf(headers.authorization));
         return null;
       },
     }),
@@ -66,6 +66,7 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
       tag: 'operators',
       operationId: 'getOperator',
       summary: 'The operator who asks',
+      unrecorded: true,
       schemas: { responses: { 200: OperatorBody } },
       handler: async ({ actor }) => showOperator(actor as Operator),
     }),

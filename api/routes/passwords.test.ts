@@ -62,7 +62,7 @@ t.test('a sign-in under way with the old password opens no session after the cha
   const { user } = await users.byEmail(person.email);
   const { passwordHash, ...row } = user!;
   await api.sql`update users set password_hash = ${await api.api.services.passwords.hash(newPassword)}`;
-  const device = { address: '127.0.0.1', network: '127.0.0.1', userAgent: '' };
+  const device = { address: '127.0.0.1', network: '127.0.0.1', userAgent: '', requestId: '' };
   await t.rejects(sessions.open(row, passwordHash!, device), { message: /password is wrong/ });
   t.equal((await login(person.password)).status, 401);
 });

@@ -65,7 +65,7 @@ export function sessionRoutes({ signIn }: Services) {
       summary: 'End a session of the user who asks: its tokens are good no more',
       schemas: { params: IdParams, responses: { 204: NoContent } },
       handler: async ({ principal, params }) => {
-        if (!(await signIn.endSession(principal.userId, params.id))) throw notFound('session');
+        if (!(await signIn.endSession(principal, params.id))) throw notFound('session');
         return null;
       },
     }),

@@ -50,6 +50,8 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
         if (body.name !== undefined) checkName('name', body.name);
         const expected = versionExpected(request);
         const before = await memberOf(companies, principal, params.id);
+        // What is judged here is the version that is changed.
+        if (expected !== null) requireVersion(expected, before.version);
         if ((before.role === 'owner' || body.role === 'owner') && principal.role !== 'owner') {
           throw forbidden('only an owner may make or change owners');
         }
@@ -57,7 +59,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
           throw conflict('user_closed', 'a closed user stays closed: invite another address', { field: 'status' });
         }
         // Of two changes at once the second is told so, whether or not it named a version.
-        const member = await companies.changeMember(principal.companyId!, params.id, body, expected ?? before.version);
+        const member = await companies.changeMember(principal, params.id, body, expected ?? before.version);
         if (member === null) throw await whyUnchanged(companies, principal, params.id, expected ?? before.version);
         access.forget(member.id);
         await invalidations.userChanged(member.id);

@@ -1,6 +1,7 @@
 /** API keys: made by operators, shown once, kept as hashes. A key has 256 bits, so a plain hash is enough. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { ApiKey, KeyScope } from '../http/principal.js';
+import type { By } from './acting.js';
 import type { Database } from './postgres.js';
 
 const secretBytes = 32;
@@ -43,16 +44,21 @@ export class ApiKeyStore {
   }
 
   /** @returns the key, shown this once; null when too many live. A key of the same id is made once. */
-  async add({ publicId, name, scopes, expiresAt, createdBy }: NewKey): Promise<{ row: KeyRow; key: string } | null> {
+  async add(
+    by: By,
+    { publicId, name, scopes, expiresAt, createdBy }: NewKey,
+  ): Promise<{ row: KeyRow; key: string } | null> {
     const key = this.#prefix + randomBytes(secretBytes).toString('base64url');
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      by,
       'keys.add',
-      (sql) => sql<KeyRow[]>`
+      (sql, { enter, admitted }) => sql<KeyRow[]>`
+        with ${enter}
         insert into api_keys (public_id, name, key_hash, hint, scopes, expires_at, created_by)
         select ${publicId}, ${name}, ${hashOf(key)}::bytea, ${key.slice(0, hintLength)}, ${[...scopes]}::text[],
           ${expiresAt}::timestamptz, ${createdBy}::bigint
         where (select count(*) from api_keys where revoked_at is null and (expires_at is null or expires_at > now()))
-          < ${keysMax}
+          < ${keysMax} and ${admitted}
         returning id, public_id as "publicId", name, hint, scopes, created_at as "createdAt",
           last_used_at as "lastUsedAt", expires_at as "expiresAt"`,
     );
@@ -72,11 +78,14 @@ export class ApiKeyStore {
   }
 
   /** @returns the key's number, null when there is no such living key */
-  async revoke(publicId: string): Promise<number | null> {
-    const [row] = await this.#database.run(
+  async revoke(by: By, publicId: string): Promise<number | null> {
+    const [row] = await this.#database.write(
+      by,
       'keys.revoke',
-      (sql) => sql<{ id: number }[]>`
-        update api_keys set revoked_at = now() where public_id = ${publicId} and revoked_at is null returning id`,
+      (sql, { enter, admitted }) => sql<{ id: number }[]>`
+        with ${enter}
+        update api_keys set revoked_at = now() where public_id = ${publicId} and revoked_at is null and ${admitted}
+        returning id`,
     );
     return row?.id ?? null;
   }

@@ -2,7 +2,7 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import type { Principal } from '../http/principal.js';
+import { type Acting, callersOf, type Principal } from '../http/principal.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer, fresh } from '../testing/customer.js';
 import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';
@@ -17,7 +17,7 @@ interface Bench {
   readonly cards: CardStore;
   /** As another process has one. */
   readonly otherCards: CardStore;
-  principal(tenant: Tenant, caller?: 'owner' | 'admin' | 'member'): Promise<Principal>;
+  principal(tenant: Tenant, caller?: 'owner' | 'admin' | 'member'): Promise<Acting<Principal>>;
 }
 
 async function startBench(t: Test): Promise<Bench> {
@@ -37,7 +37,8 @@ async function startBench(t: Test): Promise<Bench> {
     otherCards: new CardStore(database),
     principal: async (tenant, caller = 'owner') => {
       const { id } = tenant.companyId === null ? tenant.user('personal') : tenant.user(caller);
-      return principalOf((await users.byNumber(id))!, 0);
+      const found = principalOf((await users.byNumber(id))!, 0);
+      return { ...found, origin: { address: '127.0.0.1', requestId: 'request', callers: callersOf(found) } };
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
-import type { Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../http/principal.js';
 import { Contended, isLockFailure } from './database-errors.js';
 import { KeyedQueue } from './keyed-queue.js';
 import type { Database, Sql } from './postgres.js';
@@ -109,17 +109,22 @@ export interface CardBook {
   /** Null also when it is somebody else's. */
   find(principal: Principal, cardId: string): Promise<Card | null>;
   /** Adds the card unless there is one of that id; then answers with that. */
-  add(principal: Principal, card: NewCard): Promise<AddOutcome>;
+  add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome>;
   /**
    * @param version that the caller knows; null: whichever it is
    * @throws Contended when others change the card for too long
    */
-  change(principal: Principal, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome>;
+  change(
+    principal: Acting<Principal>,
+    cardId: string,
+    change: CardChange,
+    version: number | null,
+  ): Promise<ChangeOutcome>;
   /**
    * Closes the card and makes another one in its place, with the same holder, account, name, type, limits and metadata, that
    * spends in the same windows. Does nothing more where the replacement is there already.
    */
-  replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
+  replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
   /** The row's number and newest version; null also when it is somebody else's. */
   published(principal: Principal, cardId: string): Promise<Published | null>;
 }
@@ -173,14 +178,16 @@ export class CardStore implements CardBook {
     return row === undefined ? null : cardOf(row);
   }
 
-  async add(principal: Principal, card: NewCard): Promise<AddOutcome> {
+  async add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome> {
     const { ownerKey } = scopeOf(principal);
     const { userId, companyId } = principal;
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      principal,
       'cards.add',
-      (sql) => sql<{ account: string | null; holder: number | null }[]>`
-        with account as (
+      (sql, { enter, admitted }) => sql<{ account: string | null; holder: number | null }[]>`
+        with ${enter}, account as (
           select id, status from accounts where public_id = ${card.accountId} and owner_key = ${ownerKey}
+            and ${admitted}
         ), holder as (
           select id from users where public_id = ${card.holderId} and status <> 'closed'
             and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
@@ -206,18 +213,18 @@ export class CardStore implements CardBook {
 
   /** A freeze goes before other changes of the card that wait. */
   async change(
-    principal: Principal,
+    principal: Acting<Principal>,
     cardId: string,
     change: CardChange,
     version: number | null,
   ): Promise<ChangeOutcome> {
     const isUrgent = change.status === 'frozen' || change.status === 'closed';
-    return this.#inTurn(cardId, isUrgent, () => this.#change(scopeOf(principal), cardId, change, version));
+    return this.#inTurn(cardId, isUrgent, () => this.#change(principal, cardId, change, version));
   }
 
   /** As urgent as a freeze: the card may be a thief's. */
-  async replace(principal: Principal, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
-    const replaced = await this.#inTurn(cardId, true, () => this.#replace(scopeOf(principal), cardId, replacement));
+  async replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+    const replaced = await this.#inTurn(cardId, true, () => this.#replace(principal, cardId, replacement));
     if ('refusal' in replaced) return { outcome: replaced.refusal };
     const card = await this.find(principal, replacement.cardId);
     return card === null ? { outcome: 'absent' } : { outcome: 'replaced', card, published: replaced };
@@ -251,15 +258,21 @@ export class CardStore implements CardBook {
    * One statement: it locks the card, judges the change by what it then finds, and writes card, limits and, by the trigger,
    * the entry that tells the engines. A closed card takes no change but the one that closes it again.
    */
-  async #change(scope: Scope, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome> {
+  async #change(
+    principal: Acting<Principal>,
+    cardId: string,
+    change: CardChange,
+    version: number | null,
+  ): Promise<ChangeOutcome> {
     const { status = null, name = null, limits = null, metadata = null } = change;
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      principal,
       'cards.change',
-      (sql) => sql<ChangedRow[]>`
-        with owned as materialized (
+      (sql, { enter, admitted }) => sql<ChangedRow[]>`
+        with ${enter}, owned as materialized (
           select c.id, a.public_id as "accountId", u.public_id as "userId"
           from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
-          where ${owned(sql, scope, cardId)}
+          where ${owned(sql, scopeOf(principal), cardId)} and ${admitted}
         ), locked as materialized (
           select o.*, (l.card).token, (l.card).expires, (l.card).created_at, (l.card).version, (l.card).type,
             (l.card).metadata as old_metadata, (l.card).replaced_by, (l.card).replaced_for,
@@ -301,17 +314,20 @@ export class CardStore implements CardBook {
 
   /** One statement, which locks and judges as #change does: of two replacements the second finds a closed card. */
   async #replace(
-    scope: Scope,
+    principal: Acting<Principal>,
     cardId: string,
     { cardId: newId, token, expires, reason }: Replacement,
   ): Promise<Published | { readonly refusal: Exclude<ReplaceOutcome['outcome'], 'replaced'> }> {
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      principal,
       'cards.replace',
-      (sql) => sql<(Published & { outcome: 'replaced' | 'closed' | 'account_closed' | 'holder_closed' })[]>`
-        with owned as materialized (
+      (sql, { enter, admitted }) => sql<
+        (Published & { outcome: 'replaced' | 'closed' | 'account_closed' | 'holder_closed' })[]
+      >`
+        with ${enter}, owned as materialized (
           select c.id, a.status as account_status, u.status as holder_status
           from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
-          where ${owned(sql, scope, cardId)}
+          where ${owned(sql, scopeOf(principal), cardId)} and ${admitted}
         ), locked as materialized (
           select o.account_status, o.holder_status, (l.card).*, l.limits
           from owned o cross join lateral lock_card(o.id) l

@@ -1,5 +1,5 @@
 /** Companies and the people who work for them. */
-import type { Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../http/principal.js';
 import type { Database } from './postgres.js';
 import type { UserStatus } from './users.js';
 
@@ -44,12 +44,14 @@ export class CompanyStore {
   }
 
   /** @returns the changed company, null when its version is not `expected` any more (null: any will do) */
-  async rename(companyId: number, name: string, expected: number | null): Promise<CompanyRow | null> {
-    const [row] = await this.#database.run(
+  async rename(principal: Acting<Principal>, name: string, expected: number | null): Promise<CompanyRow | null> {
+    const [row] = await this.#database.write(
+      principal,
       'companies.rename',
-      (sql) => sql<CompanyRow[]>`
+      (sql, { enter, admitted }) => sql<CompanyRow[]>`
+        with ${enter}
         update companies set name = ${name}, version = version + 1
-        where id = ${companyId} and version = coalesce(${expected}::integer, version)
+        where id = ${principal.companyId} and version = coalesce(${expected}::integer, version) and ${admitted}
         returning public_id as "publicId", name, version, created_at as "createdAt"`,
     );
     return row ?? null;
@@ -81,16 +83,18 @@ export class CompanyStore {
    * @param expected version that the caller knows; null: any will do
    */
   async changeMember(
-    companyId: number,
+    principal: Acting<Principal>,
     publicId: string,
     change: MemberChange,
     expected: number | null,
   ): Promise<MemberRow | null> {
     const { name = null, role = null, status = null } = change;
-    const [row] = await this.#database.run(
+    const { companyId } = principal;
+    const [row] = await this.#database.write(
+      principal,
       'companies.changeMember',
-      (sql) => sql<MemberRow[]>`
-        with owners as materialized (
+      (sql, { enter, admitted }) => sql<MemberRow[]>`
+        with ${enter}, owners as materialized (
           select id from users
           where company_id = ${companyId} and role = 'owner' and status = 'active'
           order by id for update
@@ -100,6 +104,7 @@ export class CompanyStore {
         where public_id = ${publicId} and company_id = ${companyId} and version = coalesce(${expected}::integer, version)
           and ((coalesce(${role}, role) = 'owner' and coalesce(${status}, status) = 'active')
             or exists (select from owners where owners.id <> users.id))
+          and ${admitted}
         returning id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"`,
     );
     return row ?? null;

@@ -10,6 +10,26 @@ export class Contended extends Error {
   override readonly name = 'Contended';
 }
 
+/** The actor of a writing statement may not write any more: nothing was written. */
+export class ActorRefused extends Error {
+  override readonly name = 'ActorRefused';
+  /** 401: blocked, or the session has ended. 403: another role. */
+  readonly status: 401 | 403;
+
+  constructor(status: 401 | 403, options: ErrorOptions) {
+    super('the actor of a statement is refused', options);
+    this.status = status;
+  }
+}
+
+/** The refusal of actor_check() (sql/migrations/260), as itself; every other error as it is. */
+export function refusalOf(error: unknown): unknown {
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (code === 'AF401') return new ActorRefused(401, { cause: error });
+  if (code === 'AF403') return new ActorRefused(403, { cause: error });
+  return error;
+}
+
 /** Whether a unique constraint refused the row; `name` narrows it to one. */
 export function isUniqueViolation(error: unknown, name?: string): boolean {
   const { code, constraint_name: constraint } = (error ?? {}) as { code?: unknown; constraint_name?: unknown };

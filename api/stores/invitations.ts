@@ -1,7 +1,9 @@
 /** Invitations of companies: who invited whom, until the link is used, withdrawn or lapsed. */
-import type { Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../http/principal.js';
+import { system } from './acting.js';
 import { isUniqueViolation } from './database-errors.js';
 import type { Database, Sql } from './postgres.js';
+import { type Device, visitorFrom } from './sessions.js';
 import type { UserRow } from './users.js';
 
 /** Links of a company that live at once. */
@@ -14,12 +16,9 @@ const sweepRowsMax = 1000;
 export interface NewInvitation {
   /** Of a first invitation of this address; an earlier one keeps its own. */
   readonly publicId: string;
-  readonly companyId: number;
   readonly email: string;
   readonly name: string;
   readonly role: Role;
-  /** Number of the user. */
-  readonly invitedBy: number;
   readonly tokenHash: Buffer;
 }
 
@@ -64,17 +63,19 @@ export class InvitationStore {
   }
 
   /** @returns null when the inviter may not give the role now, or too many invitations of the company live */
-  async add(invitation: NewInvitation): Promise<Invited | null> {
-    const { publicId, companyId, email, name, role, invitedBy, tokenHash } = invitation;
-    const [row] = await this.#database.run(
+  async add(principal: Acting<Principal>, invitation: NewInvitation): Promise<Invited | null> {
+    const { publicId, email, name, role, tokenHash } = invitation;
+    const { companyId, userId } = principal;
+    const [row] = await this.#database.write(
+      principal,
       'invitations.add',
-      (sql) => sql<Invited[]>`
-        with added as (
+      (sql, { enter, admitted }) => sql<Invited[]>`
+        with ${enter}, added as (
           insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
           select ${publicId}, u.company_id, lower(${email}), ${name}, ${role}, ${tokenHash}::bytea, u.id,
             now() + make_interval(days => ${invitationDays})
           from users u
-          where u.id = ${invitedBy} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
+          where ${admitted} and u.id = ${userId} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
             and (select count(*) from invitations i
               where i.company_id = ${companyId} and i.expires_at > now() and i.email <> lower(${email})) < ${pendingMax}
           on conflict (company_id, email) do update set name = excluded.name, role = excluded.role,
@@ -100,16 +101,15 @@ export class InvitationStore {
     );
   }
 
-  /** @returns false when the company has no such invitation, or the user may not run the company now */
-  async withdraw(companyId: number, publicId: string, userId: number): Promise<boolean> {
-    const rows = await this.#database.run(
+  /** @returns false when the company has no such invitation */
+  async withdraw(principal: Acting<Principal>, publicId: string): Promise<boolean> {
+    const rows = await this.#database.write(
+      principal,
       'invitations.withdraw',
-      (sql) => sql`
-        delete from invitations where public_id = ${publicId} and company_id = ${companyId}
-          and exists (
-            select from users u where u.id = ${userId} and u.company_id = ${companyId} and u.status = 'active'
-              and u.role in ('owner', 'admin')
-          )
+      (sql, { enter, admitted }) => sql`
+        with ${enter}
+        delete from invitations
+        where public_id = ${publicId} and company_id = ${principal.companyId} and ${admitted}
         returning id`,
     );
     return rows.length === 1;
@@ -126,13 +126,14 @@ export class InvitationStore {
   }
 
   /** Uses a link: the invitation becomes a user, or nothing happens. */
-  async accept(tokenHash: Buffer, publicId: string, passwordHash: string): Promise<Accepted> {
+  async accept(tokenHash: Buffer, publicId: string, passwordHash: string, device: Device): Promise<Accepted> {
     try {
-      const [user] = await this.#database.run(
+      const [user] = await this.#database.write(
+        visitorFrom(device),
         'invitations.accept',
-        (sql) => sql<UserRow[]>`
-          with used as (
-            delete from invitations where id = (select i.id from ${living(sql, tokenHash)})
+        (sql, { enter, admitted }) => sql<UserRow[]>`
+          with ${enter}, used as (
+            delete from invitations where id = (select i.id from ${living(sql, tokenHash)}) and ${admitted}
             returning company_id, role, email, name
           ), person as (
             insert into users (public_id, company_id, role, email, name, kind, password_hash)
@@ -152,12 +153,14 @@ export class InvitationStore {
 
   /** Deletes invitations that lapsed long ago, a bounded number. @returns how many */
   async sweep(): Promise<number> {
-    const rows = await this.#database.run(
+    const rows = await this.#database.write(
+      system('housekeeping'),
       'invitations.sweep',
-      (sql) => sql`
+      (sql, { enter, admitted }) => sql`
+        with ${enter}
         delete from invitations where id in (
           select id from invitations where expires_at < now() - make_interval(days => ${keptDays}) limit ${sweepRowsMax}
-        ) returning id`,
+        ) and ${admitted} returning id`,
     );
     return rows.length;
   }

@@ -1,6 +1,6 @@
 /** Limits of users and accounts, whose truth is in Postgres for everybody. Those of cards stand with the cards. */
 import type { Limits } from '../../engine/core/rules.js';
-import type { Principal, Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../http/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { scopeOf } from './tenancy.js';
 
@@ -43,19 +43,23 @@ export class LimitsStore {
    * engines. @param version that the caller knows; null: whichever it is
    */
   async replace(
-    principal: Principal,
+    principal: Acting<Principal>,
     topic: LimitedTopic,
     publicId: string,
     limits: Limits,
     version: number | null,
   ): Promise<ReplaceOutcome> {
-    const [row] = await this.#database.run(
+    // Only an owner may bind an owner.
+    const rank = topic === 'user' && principal.role === 'admin';
+    const [row] = await this.#database.write(
+      principal,
       `${topic}s.limit`,
-      (sql) => sql<{ number: number; version: number }[]>`
-        with written as (
+      (sql, { enter, admitted }) => sql<{ number: number; version: number }[]>`
+        with ${enter}, written as (
           update ${sql(`${topic}s`)} e set version = e.version + 1
           where e.public_id = ${publicId} and ${owned(sql, principal, topic)}
             and (${version}::integer is null or e.version = ${version})
+            ${rank ? sql`and e.role <> 'owner'` : sql``} and ${admitted}
           returning e.id, e.version
         ), limited as (
           insert into limits as l (level, entity_id, limits)

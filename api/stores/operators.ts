@@ -1,10 +1,10 @@
 /** Operators and their sessions: people who run the program. */
 import { createHash, randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
-import type { Operator } from '../http/principal.js';
+import type { Acting, Operator } from '../http/principal.js';
 import { newId } from '../ids.js';
 import type { Database, Sql } from './postgres.js';
-import type { Device } from './sessions.js';
+import { type Device, visitorFrom } from './sessions.js';
 
 /** An operator signs in for a working day. */
 export const operatorSessionHours = 12;
@@ -58,14 +58,18 @@ export class OperatorStore {
   }
 
   /** Opens a session. @returns its token, which is shown this once */
-  async open(operatorId: number, { address, network }: Device): Promise<string> {
+  async open(operatorId: number, device: Device): Promise<string> {
+    const { address, network } = device;
     const token = `afo_${randomBytes(tokenBytes).toString('base64url')}`;
-    await this.#database.run(
+    await this.#database.write(
+      visitorFrom(device),
       'operators.open',
-      (sql) => sql`
+      (sql, { enter, admitted }) => sql`
+        with ${enter}
         insert into operator_sessions (operator_id, token_hash, address, network, expires_at)
-        values (${operatorId}, ${hashOf(token)}, ${address}, ${network},
-          now() + make_interval(hours => ${operatorSessionHours}))`,
+        select ${operatorId}::bigint, ${hashOf(token)}::bytea, ${address}, ${network},
+          now() + make_interval(hours => ${operatorSessionHours})
+        where ${admitted}`,
     );
     return token;
   }
@@ -90,10 +94,13 @@ export class OperatorStore {
   }
 
   /** Ends the session of this token. @returns false when there is no such living session */
-  async end(token: string): Promise<boolean> {
-    const rows = await this.#database.run(
+  async end(operator: Acting<Operator>, token: string): Promise<boolean> {
+    const rows = await this.#database.write(
+      operator,
       'operators.end',
-      (sql) => sql`update operator_sessions set ended_at = now() where ${isLiving(sql, token)} returning id`,
+      (sql, { enter, admitted }) => sql`
+        with ${enter}
+        update operator_sessions set ended_at = now() where ${isLiving(sql, token)} and ${admitted} returning id`,
     );
     return rows.length === 1;
   }

@@ -1,5 +1,7 @@
 /** Password hashes of users, and the links that replace them. A new password ends every session and every link. */
+import type { Acting, Principal } from '../http/principal.js';
 import type { Database, Sql } from './postgres.js';
+import { type Device, visitorFrom } from './sessions.js';
 
 export const resetMinutes = 30;
 /** Links of a user that live at once: all of them go to the user's address. */
@@ -38,13 +40,19 @@ export class PasswordStore {
   }
 
   /** @returns null when the hash is not `expected` any more, or the user is not active */
-  async change(userId: number, expected: string | null, passwordHash: string): Promise<ChangedPassword | null> {
-    const [row] = await this.#database.run(
+  async change(
+    principal: Acting<Principal>,
+    expected: string | null,
+    passwordHash: string,
+  ): Promise<ChangedPassword | null> {
+    const [row] = await this.#database.write(
+      principal,
       'passwords.change',
-      (sql) => sql<ChangedPassword[]>`
-        with changed as (
+      (sql, { enter, admitted }) => sql<ChangedPassword[]>`
+        with ${enter}, changed as (
           update users set password_hash = ${passwordHash}
-          where id = ${userId} and password_hash is not distinct from ${expected} and status = 'active'
+          where id = ${principal.userId} and password_hash is not distinct from ${expected} and status = 'active'
+            and ${admitted}
           returning id, email
         ), links as (
           delete from password_resets where user_id = (select id from changed)
@@ -83,14 +91,15 @@ export class PasswordStore {
   }
 
   /** Uses a link. @returns null when it was used or has lapsed, or its user is not active */
-  async useLink(tokenHash: Buffer, passwordHash: string): Promise<ChangedPassword | null> {
-    const [row] = await this.#database.run(
+  async useLink(tokenHash: Buffer, passwordHash: string, device: Device): Promise<ChangedPassword | null> {
+    const [row] = await this.#database.write(
+      visitorFrom(device),
       'passwords.useLink',
-      (sql) => sql<ChangedPassword[]>`
-        with used as (
+      (sql, { enter, admitted }) => sql<ChangedPassword[]>`
+        with ${enter}, used as (
           delete from password_resets where user_id = (
             select user_id from password_resets where token_hash = ${tokenHash} and expires_at > now()
-          ) returning user_id
+          ) and ${admitted} returning user_id
         ), changed as (
           update users set password_hash = ${passwordHash}
           where id = (select max(user_id) from used) and status = 'active'

@@ -11,7 +11,8 @@ import postgres from 'postgres';
 import { isConnectionError } from '../../engine/process/driver-errors.js';
 import type { PostgresConfig } from '../config.js';
 import type { Log } from '../log.js';
-import { DatabaseUnavailable } from './database-errors.js';
+import { type By, type Gate, gateOf } from './acting.js';
+import { DatabaseUnavailable, refusalOf } from './database-errors.js';
 
 /** Fragment and query builder. */
 export type Sql = postgres.Sql<{ bigint: number; timestamp: string; date: string }>;
@@ -117,6 +118,23 @@ export class Database {
       return await this.#execute(name, build, this.#config.statementMs + hangGraceMs);
     } finally {
       this.#release();
+    }
+  }
+
+  /**
+   * Runs one statement that writes for somebody. The statement begins with the gate, or the database refuses it.
+   * @throws ActorRefused when they may not write any more; what `run` throws
+   */
+  async write<T extends readonly unknown[]>(
+    by: By,
+    name: string,
+    build: (sql: Sql, gate: Gate) => PromiseLike<T>,
+    acquireMs: number = requestAcquireMs,
+  ): Promise<T> {
+    try {
+      return await this.run(name, (sql) => build(sql, gateOf(sql, by)), acquireMs);
+    } catch (error) {
+      throw refusalOf(error);
     }
   }
 

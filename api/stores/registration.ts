@@ -2,6 +2,7 @@
 
 import type { Kind } from '../http/principal.js';
 import { newId } from '../ids.js';
+import type { Visitor } from './acting.js';
 import { isUniqueViolation } from './database-errors.js';
 import type { Database } from './postgres.js';
 import type { UserRow } from './users.js';
@@ -25,28 +26,31 @@ export class RegistrationStore {
   }
 
   /** @returns the new user, null when the e-mail address is taken */
-  async register(registration: Registration): Promise<UserRow | null> {
+  async register(by: Visitor, registration: Registration): Promise<UserRow | null> {
     try {
-      return await this.#insert(registration);
+      return await this.#insert(by, registration);
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) return null;
       throw error;
     }
   }
 
-  async #insert({ email, passwordHash, name, kind, companyName, currency, timeZone }: Registration): Promise<UserRow> {
+  async #insert(by: Visitor, registration: Registration): Promise<UserRow> {
+    const { email, passwordHash, name, kind, companyName, currency, timeZone } = registration;
     const role = kind === 'business' ? 'owner' : null;
     const companyPublicId = companyName === null ? null : newId('co');
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      by,
       'registration.insert',
-      (sql) => sql<UserRow[]>`
-        with company as (
+      (sql, { enter, admitted }) => sql<UserRow[]>`
+        with ${enter}, company as (
           insert into companies (public_id, name)
           select ${companyPublicId}::text, ${companyName}::text where ${companyName}::text is not null
           returning id, public_id
         ), person as (
           insert into users (public_id, company_id, role, email, name, kind, password_hash)
-          values (${newId('usr')}, (select id from company), ${role}, lower(${email}), ${name}, ${kind}, ${passwordHash})
+          select ${newId('usr')}, (select id from company), ${role}, lower(${email}), ${name}, ${kind}, ${passwordHash}
+          where ${admitted}
           returning id, public_id, company_id, role, email, name, kind, status
         ), account as (
           insert into accounts (public_id, kind, company_id, user_id, owner_key, currency, time_zone)

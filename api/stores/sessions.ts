@@ -3,7 +3,9 @@
  * the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import type { Acting, Principal } from '../http/principal.js';
 import { newId } from '../ids.js';
+import type { Visitor } from './acting.js';
 import type { Database } from './postgres.js';
 import { type UserRow, userColumns } from './users.js';
 
@@ -29,6 +31,12 @@ export interface Device {
   readonly network: string;
   /** As the client names itself: free text from outside. */
   readonly userAgent: string;
+  readonly requestId: string;
+}
+
+/** Who signs in from a device. */
+export function visitorFrom({ address, requestId }: Pick<Device, 'address' | 'requestId'>): Visitor {
+  return { kind: 'visitor', origin: { address, requestId } };
 }
 
 export interface NewSession {
@@ -71,10 +79,11 @@ export class SessionStore {
     const { address, network, userAgent } = device;
     const key = randomBytes(keyBytes);
     const secret = randomBytes(secretBytes);
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      visitorFrom(device),
       'sessions.open',
-      (sql) => sql<{ id: number }[]>`
-        with excess as (
+      (sql, { enter, admitted }) => sql<{ id: number }[]>`
+        with ${enter}, excess as (
           delete from sessions where id in (
             select id from sessions where user_id = ${userId} order by id desc
             offset ${perUserMax - 1} limit ${trimMax} for update skip locked
@@ -87,7 +96,7 @@ export class SessionStore {
           ${randomBytes(saltBytes)}::bytea, ${address}, ${network}, ${displayable(userAgent)},
           now() + make_interval(days => ${this.#lifetimeDays})
         from unsynced where setting is not null
-          and exists (select from users where id = ${userId} and password_hash = ${passwordHash})
+          and exists (select from users where id = ${userId} and password_hash = ${passwordHash}) and ${admitted}
         returning id`,
     );
     return row === undefined ? null : { sessionId: row.id, refreshToken: tokenOf(key, secret) };
@@ -98,18 +107,19 @@ export class SessionStore {
    * seconds; any older one ends the chain, for it was stolen (or its successor was). One statement: of two calls with the
    * same token the second waits for the first, and gets the same successor.
    */
-  async refresh(token: string, { address, network, userAgent }: Device): Promise<Refreshed> {
+  async refresh(token: string, device: Device): Promise<Refreshed> {
+    const { address, network, userAgent } = device;
     const parts = partsOf(token);
     if (parts === null) return { outcome: 'unknown' };
     const given = hashOf(parts.secret);
     // Not the hash by which the row knows the secret: a copy of the row must not give the successor.
     const proof = createHash('sha256').update('successor\0').update(parts.secret).digest();
-    const [row] = await this.#database.run('sessions.refresh', (sql) => {
+    const [row] = await this.#database.write(visitorFrom(device), 'sessions.refresh', (sql, { enter, admitted }) => {
       const isNewest = sql`secret_hash = ${given}`;
       const isGood = sql`(secret_hash = ${given}
         or (previous_hash = ${given} and replaced_at > now() - make_interval(secs => ${graceS})))`;
       return sql<(UserRow & { sessionId: number; renewed: boolean; secret: Buffer })[]>`
-        with session as (
+        with ${enter}, session as (
           update sessions set
             previous_hash = case when ${isNewest} then secret_hash else previous_hash end,
             replaced_at = case when ${isNewest} then now() else replaced_at end,
@@ -123,7 +133,7 @@ export class SessionStore {
             user_agent = case when ${isGood} then ${displayable(userAgent)} else user_agent end,
             ended_at = case when ${isGood} then null else now() end,
             end_reason = case when ${isGood} then null else 'reuse' end
-          where key = ${parts.key} and ended_at is null and expires_at > now()
+          where key = ${parts.key} and ended_at is null and expires_at > now() and ${admitted}
           returning id, user_id, ended_at is null as renewed, sha256(salt || ${proof}::bytea) as secret
         )
         select session.id as "sessionId", session.renewed, session.secret, ${userColumns(sql)}
@@ -136,15 +146,18 @@ export class SessionStore {
   }
 
   /** Ends the session of which the token is the newest, or the one before it. @returns its id, null when there is none */
-  async end(token: string): Promise<number | null> {
+  async end(token: string, device: Device): Promise<number | null> {
     const parts = partsOf(token);
     if (parts === null) return null;
     const given = hashOf(parts.secret);
-    const [row] = await this.#database.run(
+    const [row] = await this.#database.write(
+      visitorFrom(device),
       'sessions.end',
-      (sql) => sql<{ id: number }[]>`
+      (sql, { enter, admitted }) => sql<{ id: number }[]>`
+        with ${enter}
         update sessions set ended_at = now(), end_reason = 'logout'
         where key = ${parts.key} and (secret_hash = ${given} or previous_hash = ${given}) and ended_at is null
+          and ${admitted}
         returning id`,
     );
     return row?.id ?? null;
@@ -164,12 +177,14 @@ export class SessionStore {
   }
 
   /** Ends a session of this user by its public id. @returns its number, null when the user has no such living session */
-  async endOwn(userId: number, publicId: string): Promise<number | null> {
-    const [row] = await this.#database.run(
+  async endOwn(principal: Acting<Principal>, publicId: string): Promise<number | null> {
+    const [row] = await this.#database.write(
+      principal,
       'sessions.endOwn',
-      (sql) => sql<{ id: number }[]>`
+      (sql, { enter, admitted }) => sql<{ id: number }[]>`
+        with ${enter}
         update sessions set ended_at = now(), end_reason = 'owner'
-        where public_id = ${publicId} and user_id = ${userId} and ended_at is null
+        where public_id = ${publicId} and user_id = ${principal.userId} and ended_at is null and ${admitted}
         returning id`,
     );
     return row?.id ?? null;

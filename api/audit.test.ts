@@ -1,0 +1,170 @@
+/** The audit trail: what each change, sign-in and look leaves there, and what it keeps to itself. */
+import t, { type Test } from 'tap';
+import { addOperator } from './stores/operators.js';
+import { startTestApi, type TestApi } from './testing/api-inside.js';
+import { Customer } from './testing/customer.js';
+import { createCompany } from './testing/tenants.js';
+
+const password = 'correct horse battery';
+
+interface Entry {
+  readonly action: string;
+  readonly actor: { readonly kind: string; readonly id: string | null; readonly address: string | null };
+  readonly requestId: string | null;
+  readonly object: { readonly kind: string | null; readonly id: string | null };
+  readonly before: string | null;
+  readonly after: string | null;
+  readonly outcome: string;
+  readonly place: number | null;
+}
+
+async function withOperator(t: Test, role: 'viewer' | 'support' | 'risk' | 'admin', engine = false) {
+  const api = await startTestApi(t, { engine });
+  const passwordHash = await api.api.services.passwords.hash(password);
+  const email = `${role}@example.com`;
+  await addOperator(api.sql, { email, name: role, role, passwordHash, totpSecret: null });
+  const { json } = await api.request('POST', '/api/operators/login', { body: { email, password } });
+  return { api, token: json.token as string, operatorId: json.operator.id as string };
+}
+
+const trail = async (api: TestApi, token: string, query = ''): Promise<Entry[]> => {
+  const { status, json, text } = await api.request('GET', `/api/audit?limit=200${query}`, { token });
+  if (status !== 200) throw new Error(`no trail: ${status} ${text}`);
+  return json.data;
+};
+
+t.test('a change of a user is recorded with who, from where, before and after, and the request', async (t) => {
+  const { api, token } = await withOperator(t, 'risk');
+  await createCompany(api.sql, 'acme');
+  const owner = await api.tokenOf(1);
+  const change = (body: object) => api.request('PATCH', '/api/users/usr_acme_member', { token: owner, body });
+  t.equal((await change({ status: 'frozen' })).status, 200);
+  t.equal((await change({ role: 'admin' })).status, 200);
+  t.equal((await change({ name: 'Another' })).status, 200);
+  const [renamed, promoted, frozen] = await trail(api, token, '&object=usr_acme_member');
+  t.match(frozen, {
+    action: 'user.frozen',
+    actor: { kind: 'user', id: 'usr_acme_owner', address: '127.0.0.1' },
+    requestId: String,
+    object: { kind: 'user', id: 'usr_acme_member' },
+    before: '{"status":"active"}',
+    after: '{"status":"frozen"}',
+    outcome: 'done',
+  });
+  t.match(promoted, { action: 'user.role_changed', before: '{"role":"member"}', after: '{"role":"admin"}' });
+  t.match(renamed, { action: 'user.changed', before: '{}', after: '{"name":"(changed)"}' }, 'names are not shown');
+});
+
+t.test('limits, keys and company names are recorded, and secrets are not', async (t) => {
+  const { api, token, operatorId } = await withOperator(t, 'admin');
+  await createCompany(api.sql, 'acme');
+  const owner = await api.tokenOf(1);
+  const options = { token: owner, body: { daily: { amount: 500 } } };
+  t.equal((await api.request('PUT', '/api/users/usr_acme_member/limits', options)).status, 200);
+  t.equal((await api.request('PUT', '/api/accounts/acct_acme/limits', options)).status, 200);
+  await api.request('PATCH', '/api/companies/co_acme', { token: owner, body: { name: 'Renamed' } });
+  const { json: key } = await api.request('POST', '/api/keys', {
+    token,
+    body: { name: 'K', scopes: ['funding:write'] },
+  });
+  t.equal((await api.request('DELETE', `/api/keys/${key.id}`, { token })).status, 204);
+  const entries = await trail(api, token);
+  const of = (action: string) => entries.find((entry) => entry.action === action);
+  t.match(of('user.limits_changed'), { after: '{"daily":{"amount":500}}', object: { id: 'usr_acme_member' } });
+  t.match(of('account.limits_changed'), { after: '{"daily":{"amount":500}}', object: { id: 'acct_acme' } });
+  t.match(of('company.changed'), { before: '{"name":"acme"}', after: '{"name":"Renamed"}' });
+  t.match(of('key.created'), { actor: { kind: 'operator', id: operatorId }, object: { id: key.id } });
+  t.match(of('key.revoked'), { actor: { kind: 'operator', id: operatorId }, object: { id: key.id } });
+  const all = JSON.stringify(entries);
+  const [hashed] = await api.sql`select encode(key_hash, 'hex') as hash from api_keys`;
+  for (const secret of [key.key, key.key.slice(9), hashed!['hash'], token]) t.notOk(all.includes(secret));
+});
+
+t.test('signing in and out is recorded, of customers and operators', async (t) => {
+  const { api, token, operatorId } = await withOperator(t, 'risk');
+  const customer = await Customer.register(api, 'personal');
+  const { email, userId } = customer;
+  const signedIn = await api.request('POST', '/api/auth/login', { body: { email, password: 'a-password-of-tests' } });
+  await api.request('POST', '/api/auth/logout', { body: { refreshToken: signedIn.json.refreshToken } });
+  const actions = (await trail(api, token, `&object=${userId}`)).map(({ action }) => action);
+  t.same(actions, ['user.signed_out', 'user.signed_in', 'user.signed_in', 'user.created']);
+  const [signOut, signIn] = await trail(api, token, `&object=${userId}`);
+  t.match(signIn, { actor: { kind: 'user', id: userId, address: '127.0.0.1' } });
+  t.match(signOut, { actor: { kind: 'user', id: userId }, after: /"reason":"logout"/ });
+  t.match(await trail(api, token, `&object=${operatorId}&action=operator.signed_in`), [
+    { actor: { kind: 'operator', id: operatorId } },
+  ]);
+  t.notOk(JSON.stringify(await trail(api, token)).includes(email), 'no e-mail address');
+});
+
+t.test("an operator's look is recorded, also the one at the trail", async (t) => {
+  const { api, token, operatorId } = await withOperator(t, 'admin');
+  await api.request('GET', '/api/keys', { token });
+  const [audit, keys] = await trail(api, token, `&actor=${operatorId}&action=operator.looked`);
+  t.match(audit, { after: '{"route":"/api/audit"}' });
+  t.match(keys, { after: '{"route":"/api/keys"}', actor: { kind: 'operator', id: operatorId } });
+});
+
+t.test('funding is recorded before it is asked, and with its outcome', async (t) => {
+  const { api, token } = await withOperator(t, 'admin', true);
+  const customer = await Customer.register(api, 'personal');
+  const account = await customer.accountId();
+  t.equal((await customer.post(`/api/accounts/${account}/deposits`, { amount: 500 })).status, 201);
+  t.equal((await customer.post(`/api/accounts/${account}/withdrawals`, { amount: 501 })).status, 409);
+  const entries = await trail(api, token, `&object=${account}`);
+  t.same(
+    entries.map(({ action, outcome }) => `${action} ${outcome}`),
+    [
+      'account.withdrawal refused',
+      'account.withdrawal asked',
+      'account.deposit done',
+      'account.deposit asked',
+      'account.created done',
+    ],
+  );
+  t.match(entries[2], { actor: { kind: 'user', id: customer.userId }, after: /"amount":500/ });
+  t.match(entries[0], { after: /insufficient_funds/ });
+});
+
+t.test('the list has pages and filters, and is for risk and admin', async (t) => {
+  const { api, token } = await withOperator(t, 'risk');
+  for (const role of ['viewer', 'support'] as const) {
+    const other = await withOperator(t, role);
+    t.equal((await other.api.request('GET', '/api/audit', { token: other.token })).status, 403);
+  }
+  await api.sql`insert into companies (public_id, name) select 'co_' || n, n::text from generate_series(1, 5) n`;
+  await api.api.services.trail.seal();
+  await api.sql`insert into companies (public_id, name) select 'co_' || n, n::text from generate_series(6, 9) n`;
+  const all: Entry[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: string = `?action=company.created&limit=2${cursor === null ? '' : `&cursor=${cursor}`}`;
+    const { json } = await api.request('GET', `/api/audit${query}`, { token });
+    all.push(...json.data);
+    cursor = json.next;
+  } while (cursor !== null);
+  t.same(
+    all.map(({ object, place }) => [object.id, place !== null]),
+    [9, 8, 7, 6, 5, 4, 3, 2, 1].map((n) => [`co_${n}`, n < 6]),
+    'sealed and fresh entries are one list',
+  );
+  const after = new Date(Date.now() + 60_000).toISOString();
+  t.same(await trail(api, token, `&from=${after}`), []);
+  t.equal((await trail(api, token, `&to=${after}&action=company.created`)).length, 9);
+  t.match((await api.request('GET', `/api/audit?from=${after}&to=2020-01-01T00:00:00Z`, { token })).json, {
+    field: 'from',
+  });
+});
+
+t.test('many rows of one statement are one entry', async (t) => {
+  const { api, token } = await withOperator(t, 'risk');
+  await api.sql`insert into companies (public_id, name) select 'co_' || n, n::text from generate_series(1, 101) n`;
+  t.match(await trail(api, token, '&action=company.created'), [{ actor: { kind: 'database' }, after: '{"rows":101}' }]);
+});
+
+t.test('a change that is refused leaves no entry', async (t) => {
+  const { api, token } = await withOperator(t, 'risk');
+  await createCompany(api.sql, 'acme');
+  await t.rejects(api.sql`update users set status = 'frozen', version = 0 where public_id = 'usr_acme_owner'`);
+  t.same(await trail(api, token, '&object=usr_acme_owner&action=user.frozen'), []);
+});

@@ -1,0 +1,149 @@
+/**
+ * The audit trail as the API writes and reads it. Changes of rows record themselves (sql/migrations/262); here are the
+ * events that change no row, the sealing, and the list for operators.
+ */
+import { type By, contextOf } from './acting.js';
+import { refusalOf } from './database-errors.js';
+import type { Database } from './postgres.js';
+
+export const auditActorKinds = ['user', 'operator', 'key', 'visitor', 'system', 'database'] as const;
+export type AuditOutcome = 'done' | 'refused' | 'asked';
+
+export interface AuditEvent {
+  /** `object.what_happened` */
+  readonly action: string;
+  readonly objectKind: string | null;
+  /** Public id. */
+  readonly objectId: string | null;
+  readonly before?: Readonly<Record<string, unknown>>;
+  /** Neither secrets nor card data nor e-mail addresses. */
+  readonly after?: Readonly<Record<string, unknown>>;
+  readonly outcome?: AuditOutcome;
+}
+
+export interface AuditEntry {
+  readonly id: number;
+  readonly at: string;
+  readonly actorKind: (typeof auditActorKinds)[number];
+  readonly actorId: string | null;
+  readonly address: string | null;
+  readonly requestId: string | null;
+  readonly action: string;
+  readonly objectKind: string | null;
+  readonly objectId: string | null;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
+  readonly outcome: AuditOutcome;
+  /** Null: not sealed yet. */
+  readonly place: number | null;
+}
+
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly object?: string | undefined;
+  readonly action?: string | undefined;
+  readonly from?: string | undefined;
+  /** Exclusive. */
+  readonly to?: string | undefined;
+}
+
+export interface AuditHead {
+  readonly place: number;
+  /** Hexadecimal. */
+  readonly hash: string;
+}
+
+/** In one statement; the sealer comes back at once while there is more. */
+const sealBatch = 1000;
+
+export class AuditTrail {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Checks the actor as of now and records the event. @throws ActorRefused when they may not act any more */
+  async record(by: By, event: AuditEvent): Promise<void> {
+    try {
+      await this.#write(by, [event], 'audit_record');
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+
+  /** Records what has happened already, whatever has become of the actor meanwhile. */
+  async note(by: By, ...events: readonly AuditEvent[]): Promise<void> {
+    await this.#write(by, events, 'audit_append');
+  }
+
+  async #write(by: By, events: readonly AuditEvent[], write: 'audit_record' | 'audit_append'): Promise<void> {
+    const rows = events.map(({ action, objectKind, objectId, before = null, after = null, outcome = 'done' }) => ({
+      action,
+      objectKind,
+      objectId,
+      before,
+      after,
+      outcome,
+    }));
+    await this.#database.run(
+      'audit.write',
+      (sql) => sql`
+        select ${sql(write)}(${contextOf(sql, by)}, e.action, e."objectKind", e."objectId", e.before, e.after, e.outcome)
+        from jsonb_to_recordset(${sql.json(rows as never)}::jsonb)
+          as e(action text, "objectKind" text, "objectId" text, before jsonb, after jsonb, outcome text)`,
+    );
+  }
+
+  /** Newest first, one more than `limit` so that the caller knows whether there is more. */
+  async list(filter: AuditFilter, beforeId: number, limit: number): Promise<readonly AuditEntry[]> {
+    const { actor, object, action, from, to } = filter;
+    return this.#database.run('audit.list', (sql) => {
+      const matching = sql`id < ${beforeId}
+        ${actor === undefined ? sql`` : sql`and actor_id = ${actor}`}
+        ${object === undefined ? sql`` : sql`and object_id = ${object}`}
+        ${action === undefined ? sql`` : sql`and action = ${action}`}
+        ${from === undefined ? sql`` : sql`and at >= ${from}::timestamptz`}
+        ${to === undefined ? sql`` : sql`and at < ${to}::timestamptz`}`;
+      const columns = sql`id, at, actor_kind, actor_id, address, request_id, action, object_kind, object_id, before, after,
+        outcome`;
+      // An entry moves from one table to the other in one transaction, and this statement sees it in one of them.
+      return sql<AuditEntry[]>`
+        select id, at, actor_kind as "actorKind", actor_id as "actorId", address, request_id as "requestId", action,
+          object_kind as "objectKind", object_id as "objectId", before, after, outcome, place
+        from (
+          (select ${columns}, null::bigint as place from audit_fresh where ${matching} order by id desc limit ${limit + 1})
+          union all
+          (select ${columns}, place from audit_trail where ${matching} order by id desc limit ${limit + 1})
+        ) entries
+        order by id desc limit ${limit + 1}`;
+    });
+  }
+
+  /** Seals a batch of committed entries. @returns how many; 0 also while another process seals */
+  async seal(): Promise<number> {
+    const [row] = await this.#database.run(
+      'audit.seal',
+      (sql) => sql<{ count: number }[]>`select audit_seal(${sealBatch}) as count`,
+    );
+    return row!.count;
+  }
+
+  /** Makes partitions ahead and drops those that are too old. @returns how many */
+  async upkeep(): Promise<number> {
+    const [row] = await this.#database.run(
+      'audit.upkeep',
+      (sql) => sql<{ count: number }[]>`select audit_upkeep() as count`,
+    );
+    return row!.count;
+  }
+
+  /** The newest sealed entry, for copies elsewhere. */
+  async head(): Promise<AuditHead> {
+    const [row] = await this.#database.run(
+      'audit.head',
+      (sql) => sql<AuditHead[]>`select place, encode(hash, 'hex') as hash from audit_head`,
+    );
+    return row!;
+  }
+}
