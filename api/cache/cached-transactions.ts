@@ -12,6 +12,7 @@ import type {
   SpendingKey,
   Transaction,
   TransactionFilter,
+  TransactionKey,
   TransactionPage,
   TransactionStore,
   TransactionWithEvents,
@@ -36,7 +37,7 @@ export class CachedTransactions implements TransactionStore {
 
   async list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]> {
     // Filtered and deeper pages are rarely asked for twice.
-    if (page.after !== null || Object.values(filter).some((value) => value !== undefined)) {
+    if (page.after !== null || page.until != null || Object.values(filter).some((value) => value !== undefined)) {
       return this.#inner.list(principal, filter, page);
     }
     const { ownerKey, onlyUser } = scopeOf(principal);
@@ -44,6 +45,15 @@ export class CachedTransactions implements TransactionStore {
     return this.#cache.get('transactions', `transactions:${ownerKey}`, field, () =>
       this.#inner.list(principal, filter, page),
     );
+  }
+
+  horizon(
+    principal: Principal,
+    filter: TransactionFilter,
+    after: TransactionKey | null,
+    count: number,
+  ): Promise<TransactionKey | null> {
+    return this.#inner.horizon(principal, filter, after, count);
   }
 
   find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null> {

@@ -61,12 +61,15 @@ export const Kind = oneOf(['personal', 'business'], { title: 'Kind' });
 export const Role = oneOf(['owner', 'admin', 'member'], { title: 'Role' });
 export const Status = oneOf(['active', 'frozen', 'closed'], { title: 'Status' });
 
+/** Where a list goes on: `next` of the page before. */
+export const CursorText = Type.Optional(Type.String({ minLength: 1, maxLength: 256 }));
+
 /** Query of every list; add filters as `extra`. */
 export function pageQuery<T extends TProperties>(extra: T) {
   return closed({
     ...extra,
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    cursor: CursorText,
   });
 }
 

@@ -1,13 +1,16 @@
 /** Transactions as the engine settled them: lists with filters, whole chains, and what was spent. */
+import { Readable } from 'node:stream';
+import { csvRow } from '../http/csv.js';
 import { Cursor } from '../http/cursor.js';
 import { checkAmounts, instantOf, periodOf } from '../http/instants.js';
-import { anyCaller } from '../http/principal.js';
+import { anyCaller, type Principal } from '../http/principal.js';
 import { invalid, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {
   Amount,
   Count,
   Currency,
+  CursorText,
   closed,
   Id,
   Moment,
@@ -16,16 +19,22 @@ import {
   oneOf,
   page,
   pageQuery,
+  printable,
   type Static,
   Timestamp,
   Type,
 } from '../http/schemas.js';
 import type { Services } from '../services.js';
+import { reasonNames } from '../stores/transaction-rows.js';
 import {
   eventsShown,
+  isSearch,
+  type TransactionKey,
   type Transaction as TransactionRecord,
+  type TransactionStore,
   type TransactionWithEvents as TransactionWithEventsRecord,
   transactionStatuses,
+  transactionTypes,
 } from '../stores/transactions.js';
 
 const Nullable = nullable(Type.String());
@@ -96,8 +105,34 @@ const Spending = closed(
   { title: 'Spending' },
 );
 
+const filters = {
+  card: Type.Optional(Id),
+  account: Type.Optional(Id),
+  status: Type.Optional(TransactionStatus),
+  type: Type.Optional(oneOf(transactionTypes, { title: 'TransactionType' })),
+  reason: Type.Optional(oneOf(reasonNames, { title: 'Reason' })),
+  merchant: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: printable,
+      description: "part of the merchant's name, in either case",
+    }),
+  ),
+  from: Type.Optional(Moment),
+  to: Type.Optional(Moment),
+  min: Type.Optional(Amount),
+  max: Type.Optional(Amount),
+};
+
 const cursor = new Cursor('transactions', 'timestamp', 'text');
 const eventCursor = new Cursor('events', 'timestamp', 'count');
+/** Transactions that one page of a search looks at. */
+const searchedMax = 10_000;
+/** Transactions that one export looks at, how many it reads at a time, and how long it may take. */
+const exportedMax = 50_000;
+const exportPage = 500;
+const exportMsMax = 120_000;
 const dayMs = 86_400_000;
 /** A report without `from` looks back this far. */
 const reportDays = 30;
@@ -114,15 +149,11 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       tag: 'transactions',
       operationId: 'listTransactions',
       summary: 'Transactions, newest first',
+      description:
+        `A search by account, status, type, reason, merchant or amount looks at ${searchedMax} transactions at a time: a page ` +
+        'may then have fewer than `limit`, even none, while `next` goes on from there.',
       schemas: {
-        query: pageQuery({
-          card: Type.Optional(Id),
-          status: Type.Optional(TransactionStatus),
-          from: Type.Optional(Moment),
-          to: Type.Optional(Moment),
-          min: Type.Optional(Amount),
-          max: Type.Optional(Amount),
-        }),
+        query: pageQuery(filters),
         responses: { 200: page(Transaction) },
       },
       handler: async ({ principal, query }) => {
@@ -130,8 +161,49 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
         checkAmounts(rest);
         const filter = { ...rest, ...periodOf(rest) };
         const after = cursor.decode(text);
-        const rows = await transactions.of(principal).list(principal, filter, { after, limit: limit + 1 });
-        return cursor.page(rows, limit, (row) => [row.createdAt, row.transactionId], show);
+        const store = transactions.of(principal);
+        const until = isSearch(filter) ? await store.horizon(principal, filter, after, searchedMax) : null;
+        const rows = await store.list(principal, filter, { after, until, limit: limit + 1 });
+        const found = cursor.page(rows, limit, keyOf, show);
+        // What was found ends here, and the search does not.
+        if (found.next === null && until !== null) return { ...found, next: cursor.encode(until) };
+        return found;
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/transactions.csv',
+      report: true,
+      access: anyCaller,
+      tag: 'transactions',
+      operationId: 'exportTransactions',
+      summary: 'Transactions as CSV, newest first',
+      description:
+        `Of the newest ${exportedMax} transactions, or of as many after \`cursor\`, those that the filters leave. When there ` +
+        'are more, the header `Link` names the next part (`rel="next"`). Amounts are decimals of their currency (1250 of USD ' +
+        'is `12.50`). A text that a spreadsheet would take for a formula begins with an apostrophe. A file that cannot be ' +
+        'finished ends with a cut connection, never with a complete answer.',
+      cached: false,
+      produces: 'text/csv',
+      schemas: { query: closed({ ...filters, cursor: CursorText }), responses: { 200: Type.String() } },
+      handler: async ({ principal, query }, reply) => {
+        const { cursor: text, ...rest } = query;
+        checkAmounts(rest);
+        const filter = { ...rest, ...periodOf(rest) };
+        const after = cursor.decode(text);
+        const store = transactions.of(principal);
+        const until = await store.horizon(principal, filter, after, exportedMax);
+        if (until !== null) {
+          const next = new URLSearchParams({ cursor: cursor.encode(until) });
+          for (const [name, value] of Object.entries(rest)) next.set(name, String(value));
+          reply.header('link', `</api/transactions.csv?${next}>; rel="next"`);
+        }
+        reply
+          .type('text/csv; charset=utf-8; header=present')
+          .header('content-disposition', 'attachment; filename="transactions.csv"')
+          .header('cache-control', 'no-store')
+          .send(timed(Readable.from(csvOf(store, principal, filter, { after, until }))));
+        return reply as never;
       },
     }),
     route({
@@ -207,6 +279,86 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       },
     }),
   ];
+}
+
+type TransactionFilters = Parameters<TransactionStore['list']>[1];
+
+/** Page by page, as fast as the client reads. */
+async function* csvOf(
+  store: TransactionStore,
+  principal: Principal,
+  filter: TransactionFilters,
+  { after, until }: { readonly after: TransactionKey | null; readonly until: TransactionKey | null },
+): AsyncGenerator<string> {
+  yield csvRow(csvColumns);
+  for (let last = after; ; ) {
+    const rows = await store.list(principal, filter, { after: last, until, limit: exportPage });
+    if (rows.length > 0) yield rows.map(csvOfTransaction).join('');
+    if (rows.length < exportPage) return;
+    last = keyOf(rows.at(-1)!);
+  }
+}
+
+/** Also for a client that reads a little now and then. */
+function timed(file: Readable): Readable {
+  const timer = setTimeout(() => {
+    file.destroy(new Error(`the export of transactions took longer than ${exportMsMax} ms`));
+  }, exportMsMax);
+  return file.once('close', () => clearTimeout(timer));
+}
+
+const csvColumns = [
+  'id',
+  'created_at',
+  'updated_at',
+  'card_id',
+  'account_id',
+  'type',
+  'status',
+  'reason',
+  'detail',
+  'currency',
+  'amount',
+  'approved_amount',
+  'held_amount',
+  'posted_amount',
+  'refunded_amount',
+  'merchant_id',
+  'merchant_name',
+  'mcc',
+  'country',
+  'channel',
+] as const;
+
+function csvOfTransaction(row: TransactionRecord): string {
+  const { currency, merchant } = row;
+  const money = (amount: number) => ({ amount, currency });
+  return csvRow([
+    row.transactionId,
+    row.createdAt,
+    row.updatedAt,
+    row.cardId,
+    row.accountId,
+    row.type,
+    row.status,
+    row.reason,
+    row.detail,
+    currency,
+    money(row.amount),
+    money(row.approvedAmount),
+    money(row.heldAmount),
+    money(row.postedAmount),
+    money(row.refundedAmount),
+    merchant.id,
+    merchant.name,
+    merchant.mcc,
+    merchant.country,
+    row.channel,
+  ]);
+}
+
+function keyOf({ createdAt, transactionId }: TransactionRecord): TransactionKey {
+  return [createdAt, transactionId];
 }
 
 /** What the stores know has the names of the answer, and the schema lets nothing else out. */

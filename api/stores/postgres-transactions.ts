@@ -11,6 +11,7 @@ import {
   eventColumns,
   eventOf,
   mccText,
+  reasonNumber,
   spendDayColumn,
   statusNumber,
   type TotalRow,
@@ -31,6 +32,7 @@ import {
   type TransactionEvent,
   type TransactionEvents,
   type TransactionFilter,
+  type TransactionKey,
   type TransactionPage,
   type TransactionStore,
   type TransactionWithEvents,
@@ -52,16 +54,51 @@ export class PostgresTransactions implements TransactionStore, EventStore {
     this.#database = database;
   }
 
+  async horizon(
+    principal: Principal,
+    filter: TransactionFilter,
+    after: TransactionKey | null,
+    count: number,
+  ): Promise<TransactionKey | null> {
+    const scope = scopeOf(principal);
+    // Of several accounts each has a share: the newest place at which one of them ends is where the search ends.
+    const [row] = await this.#database.run('transactions.horizon', (sql) => {
+      const share = sql`(
+        select greatest(1, ${count}::bigint / greatest(1, count(*))) from accounts s where s.owner_key = ${scope.ownerKey}
+          ${filter.account === undefined ? sql`` : sql`and s.public_id = ${filter.account}`})`;
+      const rows = rowsOf(
+        sql,
+        principal,
+        scope,
+        filter,
+        (where) => sql`
+          select t.created_at, t.id from transactions t where ${where} ${between(sql, filter, after)}
+          order by t.created_at desc, t.id desc
+          offset ${isOfCompany(principal, scope, filter) ? sql`${share} - 1` : sql`${count - 1}`} limit 1`,
+      );
+      return sql<{ createdAt: string; id: string }[]>`
+        select t.created_at as "createdAt", t.id from (${rows}) t order by t.created_at desc, t.id desc limit 1`;
+    });
+    return row === undefined ? null : [row.createdAt, row.id];
+  }
+
   async list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]> {
     const scope = scopeOf(principal);
-    const rows = await this.#database.run(
-      'transactions.list',
-      (sql) => sql<TransactionRow[]>`
-        select ${transactionColumns(sql)} from (${pageOf(sql, principal, scope, filter, page)}) t
+    const rows = await this.#database.run('transactions.list', (sql) => {
+      const end = sql`order by t.created_at desc, t.id desc limit ${page.limit}`;
+      const found = rowsOf(
+        sql,
+        principal,
+        scope,
+        filter,
+        (where) => sql`select t.* from transactions t where ${where} ${conditionsOf(sql, scope, filter, page)} ${end}`,
+      );
+      return sql<TransactionRow[]>`
+        select ${transactionColumns(sql)} from (${found} ${isOfCompany(principal, scope, filter) ? end : sql``}) t
         join accounts a on a.id = t.account_id and a.owner_key = ${scope.ownerKey}
         join cards c on c.id = t.card_id
-        order by t.created_at desc, t.id desc`,
-    );
+        order by t.created_at desc, t.id desc`;
+    });
     return rows.map(transactionOf);
   }
 
@@ -164,46 +201,63 @@ export class PostgresTransactions implements TransactionStore, EventStore {
   }
 }
 
-/** One page of rows. Which index serves it depends on what is asked: a card's, a cardholder's, or each account's in turn. */
-function pageOf(
+/**
+ * The rows that a list walks, before it judges them: a card's, a cardholder's, or each account's in turn. `walk` selects from
+ * transactions as `t`, and sorts and limits.
+ */
+function rowsOf(
   sql: Sql,
   principal: Principal,
   scope: Scope,
   filter: TransactionFilter,
-  page: TransactionPage,
+  walk: (where: Fragment) => Fragment,
 ): Fragment {
-  const conditions = conditionsOf(sql, filter, page);
-  const end = sql`order by t.created_at desc, t.id desc limit ${page.limit}`;
   if (filter.card !== undefined) {
     // The card is looked up once, within what the caller may see.
-    return sql`
-      select t.* from transactions t
-      where t.card_id = (
+    return walk(sql`
+      t.card_id = (
         select c.id from cards c join accounts a on a.id = c.account_id
         where c.public_id = ${filter.card} and a.owner_key = ${scope.ownerKey}
-      ) ${onlyUser(sql, scope)} ${conditions} ${end}`;
+      ) ${onlyUser(sql, scope)}`);
   }
-  if (principal.companyId === null || scope.onlyUser !== null) {
-    return sql`select t.* from transactions t where t.user_id = ${principal.userId} ${conditions} ${end}`;
-  }
+  if (!isOfCompany(principal, scope, filter)) return walk(sql`t.user_id = ${principal.userId}`);
   return sql`
-    select t.* from accounts a cross join lateral (
-      select t.* from transactions t where t.account_id = a.id ${conditions} ${end}
-    ) t
-    where a.owner_key = ${scope.ownerKey} ${end}`;
+    select t.* from accounts a cross join lateral (${walk(sql`t.account_id = a.id`)}) t
+    where a.owner_key = ${scope.ownerKey} ${filter.account === undefined ? sql`` : sql`and a.public_id = ${filter.account}`}`;
+}
+
+/** Whether a list walks every account of the owner. */
+function isOfCompany({ companyId }: Principal, { onlyUser }: Scope, { card }: TransactionFilter): boolean {
+  return card === undefined && companyId !== null && onlyUser === null;
+}
+
+function between(sql: Sql, { from, to }: TransactionFilter, after: TransactionKey | null): Fragment {
+  return sql`
+    ${after === null ? sql`` : sql`and (t.created_at, t.id) < (${after[0]}::timestamptz, ${after[1]})`}
+    ${from === undefined ? sql`` : sql`and t.created_at >= ${from}::timestamptz`}
+    ${to === undefined ? sql`` : sql`and t.created_at < ${to}::timestamptz`}`;
 }
 
 function conditionsOf(
   sql: Sql,
-  { status, from, to, min, max }: TransactionFilter,
-  { after }: TransactionPage,
+  scope: Scope,
+  filter: TransactionFilter,
+  { after, until = null }: TransactionPage,
 ): Fragment {
+  const { account, status, type, reason, merchant, min, max } = filter;
   return sql`
-    ${isShown(sql)}
-    ${after === null ? sql`` : sql`and (t.created_at, t.id) < (${after[0]}::timestamptz, ${after[1]})`}
+    ${isShown(sql)} ${between(sql, filter, after)}
+    ${until === null ? sql`` : sql`and (t.created_at, t.id) >= (${until[0]}::timestamptz, ${until[1]})`}
+    ${
+      account === undefined
+        ? sql``
+        : sql`and t.account_id = (
+            select a.id from accounts a where a.public_id = ${account} and a.owner_key = ${scope.ownerKey})`
+    }
     ${status === undefined ? sql`` : sql`and t.status = ${statusNumber(status)}`}
-    ${from === undefined ? sql`` : sql`and t.created_at >= ${from}::timestamptz`}
-    ${to === undefined ? sql`` : sql`and t.created_at < ${to}::timestamptz`}
+    ${type === undefined ? sql`` : sql`and t.type = ${MessageType[type]}`}
+    ${reason === undefined ? sql`` : sql`and t.reason = ${reasonNumber(reason)}`}
+    ${merchant === undefined ? sql`` : sql`and position(lower(${merchant}) in lower(t.merchant_name)) > 0`}
     ${min === undefined ? sql`` : sql`and t.amount >= ${min}`}
     ${max === undefined ? sql`` : sql`and t.amount <= ${max}`}`;
 }

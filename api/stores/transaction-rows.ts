@@ -1,7 +1,7 @@
 /** Rows of the settled ledger as the API shows them: names from the engine's own tables instead of numbers. */
 import { channelNames, messageTypeNames } from '../../engine/core/codes.js';
 import { detailName } from '../../engine/core/limit-names.js';
-import { reasonEntry } from '../../engine/core/reasons.js';
+import { reasonEntry, reasonTable } from '../../engine/core/reasons.js';
 import type { Sql } from './postgres.js';
 import { type EventTotal, type Transaction, type TransactionEvent, transactionStatuses } from './transactions.js';
 
@@ -50,6 +50,14 @@ export function spendDayColumn(sql: Sql) {
 export function statusNumber(status: Transaction['status']): number {
   return transactionStatuses.indexOf(status) + 1;
 }
+
+/** As in `transactions.reason`; −1, which no transaction has, for a name that is none. */
+export function reasonNumber(name: string): number {
+  return reasonTable.findIndex((entry) => entry.name === name);
+}
+
+/** Names of all reasons, `approved` first. */
+export const reasonNames: readonly string[] = reasonTable.map(({ name }) => name);
 
 export function transactionOf(row: TransactionRow): Transaction {
   const { merchantId, merchantName, mcc, country, ...rest } = row;

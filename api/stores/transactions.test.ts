@@ -5,7 +5,7 @@
 import postgres from 'postgres';
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { MessageType } from '../../engine/core/codes.js';
+import { MessageType, messageTypeNames } from '../../engine/core/codes.js';
 import { PersonalHistory } from '../feed/personal-history.js';
 import type { Principal } from '../http/principal.js';
 import { createStoreBench, quietLog } from '../testing/personal-stores.js';
@@ -13,7 +13,13 @@ import { type SettledChain, settleChains, settleClearing } from '../testing/sett
 import { LedgerIdentity } from './personal/history-source.js';
 import { MongoHistory } from './personal/mongo-history.js';
 import { PostgresTransactions } from './postgres-transactions.js';
-import { eventsShown, type TransactionFilter, type TransactionStore, transactionStatuses } from './transactions.js';
+import {
+  eventsShown,
+  type TransactionFilter,
+  type TransactionKey,
+  type TransactionStore,
+  transactionStatuses,
+} from './transactions.js';
 
 function personal(number: number): Principal {
   return {
@@ -36,6 +42,8 @@ const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
   createdAt: new Date(Date.UTC(2026, 2, 1) + Math.floor(index / 6) * 3_600_000).toISOString(),
   mcc: [5411, 742, null][index % 3]!,
   spendDay: 20_513 + Math.floor(index / 40),
+  type: [MessageType.authorization, MessageType.advice, MessageType.clearing][index % 3]!,
+  merchant: ['Corner Store', 'Bäckerei (50%_off)', 'a.b*c', 'CORNER bar'][index % 4]!,
 }));
 
 /** A refund without an original: the engine gives it no day of its own. 23:00 UTC is the next day in Auckland. */
@@ -69,12 +77,17 @@ async function walk(store: TransactionStore, principal: Principal, filter: Trans
   }
 }
 
-function obvious(owner: number, { card, status, from, to, min, max }: TransactionFilter): string[] {
+function obvious(owner: number, filter: TransactionFilter): string[] {
+  const { card, account, status, type, reason, merchant, from, to, min, max } = filter;
   return chains
     .filter((chain) => chain.owner === owner)
     .filter((chain) => card === undefined || card === `card_${chain.owner}`)
     .filter((chain) => status === undefined || transactionStatuses[chain.status - 1] === status)
     .filter(({ createdAt }) => (from === undefined || createdAt >= from) && (to === undefined || createdAt < to))
+    .filter((chain) => account === undefined || account === `acct_${chain.owner}`)
+    .filter((chain) => type === undefined || chain.type === MessageType[type])
+    .filter((chain) => reason === undefined || reason === (chain.status === 5 ? 'insufficient_funds' : 'approved'))
+    .filter((chain) => merchant === undefined || chain.merchant?.toLowerCase().includes(merchant.toLowerCase()))
     .filter(({ amount }) => (min === undefined || amount >= min) && (max === undefined || amount <= max))
     .sort((a, b) => (a.createdAt === b.createdAt ? (a.id < b.id ? 1 : -1) : a.createdAt < b.createdAt ? 1 : -1))
     .map(({ id }) => id);
@@ -112,6 +125,22 @@ t.test('both stores', async (t) => {
     { card: 'card_none' },
     { from: '2026-03-01T03:00:00.000Z', to: '2026-03-01T09:00:00.000Z' },
     { min: 1000, max: 3000 },
+    { account: 'acct_1' },
+    { account: 'acct_none' },
+    { type: 'advice' },
+    { type: 'refund' },
+    { reason: 'insufficient_funds' },
+    { reason: 'card_not_found' },
+    { merchant: 'corner' },
+    { merchant: 'R B' },
+    // What means something to databases means itself.
+    { merchant: '%' },
+    { merchant: '_' },
+    { merchant: '.b*' },
+    { merchant: '(50%_' },
+    { merchant: '\\' },
+    { merchant: 'nowhere' },
+    { merchant: 'corner', type: 'advice', account: 'acct_2', status: 'pending', min: 200 },
     { card: 'card_1', status: 'completed', from: '2026-03-01T01:00:00.000Z', min: 500 },
   ];
   for (const [name, store] of stores) {
@@ -124,6 +153,30 @@ t.test('both stores', async (t) => {
           t.same(await walk(store, personal(owner), filter, 200), expected, text);
         }
       }
+    });
+
+    t.test(`${name} searches no further than it is let, and goes on from there`, async (t) => {
+      for (const filter of [
+        { merchant: 'nowhere' },
+        { merchant: 'corner' },
+        { card: 'card_1', status: 'declined' },
+      ] as const) {
+        const all = obvious(1, {});
+        const found: string[] = [];
+        let after: TransactionKey | null = null;
+        let looks = 0;
+        for (; looks < 20; looks++) {
+          const until: TransactionKey | null = await store.horizon(personal(1), filter, after, 6);
+          const rows = await store.list(personal(1), filter, { after, until, limit: 100 });
+          found.push(...rows.map(({ transactionId }) => transactionId));
+          if (until === null) break;
+          t.equal(until[1], all[looks * 6 + 5], 'six transactions further on, whether they are found or not');
+          after = until;
+        }
+        t.equal(looks, Math.floor(all.length / 6));
+        t.same(found, obvious(1, filter));
+      }
+      t.equal(await store.horizon(personal(1), { from: '2026-04-01T00:00:00.000Z' }, null, 1), null);
     });
 
     t.test(`${name} shows nothing of a reversal whose authorization never came`, async (t) => {
@@ -139,15 +192,15 @@ t.test('both stores', async (t) => {
         transactionId: completed.id,
         cardId: 'card_2',
         accountId: 'acct_2',
-        type: 'authorization',
+        type: messageTypeNames[completed.type!],
         status: 'completed',
         amount: completed.amount,
         postedAmount: completed.amount,
-        merchant: { id: 'm-1', name: 'Corner Store', country: 'US' },
+        merchant: { id: 'm-1', name: completed.merchant, country: 'US' },
         channel: 'chip',
         events: [
           {
-            type: 'authorization',
+            type: messageTypeNames[completed.type!],
             amount: completed.amount,
             approved: true,
             reason: 'approved',

@@ -5,6 +5,9 @@
 import type { Principal } from '../http/principal.js';
 
 export const transactionStatuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
+/** Messages that open a transaction. */
+export const transactionTypes = ['authorization', 'advice', 'clearing', 'refund'] as const;
+export type TransactionType = (typeof transactionTypes)[number];
 export type TransactionStatus = (typeof transactionStatuses)[number];
 
 export interface Merchant {
@@ -84,9 +87,15 @@ export interface TransactionEvents {
 }
 
 export interface TransactionFilter {
-  /** Public id of a card. */
+  /** Public ids. */
   readonly card?: string;
+  readonly account?: string;
   readonly status?: TransactionStatus;
+  readonly type?: TransactionType;
+  /** Name of a reason. */
+  readonly reason?: string;
+  /** Part of the merchant's name, in either case. */
+  readonly merchant?: string;
   /** Opened at or after, and before. */
   readonly from?: string;
   readonly to?: string;
@@ -95,10 +104,20 @@ export interface TransactionFilter {
   readonly max?: number;
 }
 
+/** What a list is sorted by, newest first. */
+export type TransactionKey = readonly [createdAt: string, transactionId: string];
+
 export interface TransactionPage {
   /** Sort key of the last transaction of the page before. */
-  readonly after: readonly [createdAt: string, transactionId: string] | null;
+  readonly after: TransactionKey | null;
+  /** The last one to look at: see horizon(). */
+  readonly until?: TransactionKey | null;
   readonly limit: number;
+}
+
+/** Whether no index finds what a filter asks for, so that every transaction in between is read and judged. */
+export function isSearch({ account, status, type, reason, merchant, min, max }: TransactionFilter): boolean {
+  return [account, status, type, reason, merchant, min, max].some((value) => value !== undefined);
 }
 
 export type SpendingKey = 'day' | 'card' | 'mcc';
@@ -117,6 +136,16 @@ export interface Spending {
 export const spendingGroupsMax = 1_000;
 
 export interface TransactionStore {
+  /**
+   * How far a search may look: the transaction that is `count` further on than `after`, whatever else the filter asks for.
+   * Null: there are fewer. Without this bound a search that finds little reads everything a tenant has.
+   */
+  horizon(
+    principal: Principal,
+    filter: TransactionFilter,
+    after: TransactionKey | null,
+    count: number,
+  ): Promise<TransactionKey | null>;
   /** Newest first. */
   list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]>;
   /** Null also when it is somebody else's. */

@@ -13,6 +13,8 @@ export interface SettledChain {
   readonly spendDay: number;
   /** MessageType of the message that opened it: an authorization unless it is said. */
   readonly type?: number;
+  /** `Corner Store` unless it is said. */
+  readonly merchant?: string;
 }
 
 /** Writes chains of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
@@ -49,7 +51,7 @@ export async function settleChains(sql: postgres.Sql, chains: readonly SettledCh
       currency: 'USD',
       country: 'US',
       merchant_id: 'm-1',
-      merchant_name: 'Corner Store',
+      merchant_name: chain.merchant ?? 'Corner Store',
     })}`;
     sequence++;
     await addEvent(sql, chain, sequence, chain.id, chain.type ?? 1, approved, chain.status === 5 ? 3 : 0);

@@ -12,6 +12,7 @@ import {
   type Transaction,
   type TransactionEvent,
   type TransactionFilter,
+  type TransactionKey,
   type TransactionPage,
   type TransactionStore,
   type TransactionWithEvents,
@@ -103,6 +104,31 @@ export class MongoHistory implements TransactionStore {
         .toArray(),
     );
     return found.map(transactionOf);
+  }
+
+  async horizon(
+    principal: Principal,
+    filter: TransactionFilter,
+    after: TransactionKey | null,
+    count: number,
+  ): Promise<TransactionKey | null> {
+    const { card, from, to } = filter;
+    const walked = {
+      ...(card === undefined ? {} : { card }),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    };
+    const ledger = await this.#ledgerOf();
+    const [last] = await this.#connection.run('personalTransactions.horizon', (options) =>
+      this.#transactions
+        .find({ ...conditionOf(principal, walked, { after, limit: 1 }), ledger }, options)
+        .project<Pick<HistoryDocument, 'createdAt' | 'transactionId'>>({ createdAt: 1, transactionId: 1 })
+        .sort({ createdAt: -1, transactionId: -1 })
+        .skip(count - 1)
+        .limit(1)
+        .toArray(),
+    );
+    return last === undefined ? null : [last.createdAt.toISOString(), last.transactionId];
   }
 
   async find({ publicId }: Principal, transactionId: string): Promise<TransactionWithEvents | null> {
@@ -248,11 +274,19 @@ export class MongoHistory implements TransactionStore {
   }
 }
 
-function conditionOf({ publicId }: Principal, filter: TransactionFilter, { after }: TransactionPage): Document {
-  const { card, status, from, to, min, max } = filter;
+function conditionOf(
+  { publicId }: Principal,
+  filter: TransactionFilter,
+  { after, until = null }: TransactionPage,
+): Document {
+  const { card, account, status, type, reason, merchant, from, to, min, max } = filter;
   const condition: Document = { userId: publicId };
   if (card !== undefined) condition['cardId'] = card;
+  if (account !== undefined) condition['accountId'] = account;
   if (status !== undefined) condition['status'] = status;
+  if (type !== undefined) condition['type'] = type;
+  if (reason !== undefined) condition['reason'] = reason;
+  if (merchant !== undefined) condition['merchant.name'] = { $regex: literal(merchant), $options: 'i' };
   if (from !== undefined || to !== undefined) {
     condition['createdAt'] = {
       ...(from === undefined ? {} : { $gte: new Date(from) }),
@@ -262,11 +296,22 @@ function conditionOf({ publicId }: Principal, filter: TransactionFilter, { after
   if (min !== undefined || max !== undefined) {
     condition['amount'] = { ...(min === undefined ? {} : { $gte: min }), ...(max === undefined ? {} : { $lte: max }) };
   }
+  const ends: Document[] = [];
   if (after !== null) {
     const createdAt = new Date(after[0]);
-    condition['$or'] = [{ createdAt: { $lt: createdAt } }, { createdAt, transactionId: { $lt: after[1] } }];
+    ends.push({ $or: [{ createdAt: { $lt: createdAt } }, { createdAt, transactionId: { $lt: after[1] } }] });
   }
+  if (until !== null) {
+    const createdAt = new Date(until[0]);
+    ends.push({ $or: [{ createdAt: { $gt: createdAt } }, { createdAt, transactionId: { $gte: until[1] } }] });
+  }
+  if (ends.length > 0) condition['$and'] = ends;
   return condition;
+}
+
+/** A text that a regular expression finds as it is. */
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 function transactionOf(document: HistoryDocument): Transaction {
