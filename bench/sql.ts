@@ -145,7 +145,7 @@ function queriesOf(database: Database, staffCount: number, people: number): Quer
     {
       name: 'cards of a company',
       kind: 'simple',
-      ask: async (index) => (await cards.list(some(index), first)).length,
+      ask: async (index) => (await cards.list(some(index), first)).cards.length,
     },
     {
       name: 'one transaction with its chain',

@@ -10,6 +10,7 @@ import type {
   CardChange,
   CardPage,
   ChangeOutcome,
+  FoundCards,
   NewCard,
   Published,
   Replacement,
@@ -30,10 +31,11 @@ export class CachedCards implements CardBook {
     this.#invalidations = invalidations;
   }
 
-  async list(principal: Principal, page: CardPage): Promise<readonly Card[]> {
+  async list(principal: Principal, page: CardPage): Promise<FoundCards> {
     const group = sharedGroupOf(principal);
-    // First pages are what apps ask for again and again; deeper ones are read once.
-    if (group === null || page.after !== null) return this.#inner.list(principal, page);
+    // First pages are what apps ask for again and again; deeper and filtered ones are read once.
+    const isFiltered = Object.values(page.filter ?? {}).some((value) => value !== undefined);
+    if (group === null || page.after !== null || isFiltered) return this.#inner.list(principal, page);
     return this.#cache.get('card', group, `page ${page.limit}`, () => this.#inner.list(principal, page));
   }
 

@@ -56,6 +56,8 @@ export const Name = Type.String({
   maxLength: 200,
   pattern: `^[^${unprintable}]*[^\\s${unprintable}][^${unprintable}]*$`,
 });
+/** What is looked for in a text. */
+export const Part = { minLength: 1, maxLength: 100, pattern: printable };
 export const Email = Type.String({ format: 'email', minLength: 3, maxLength: 254 });
 export const Kind = oneOf(['personal', 'business'], { title: 'Kind' });
 export const Role = oneOf(['owner', 'admin', 'member'], { title: 'Role' });

@@ -14,6 +14,7 @@ import {
   IdParams,
   Name,
   oneOf,
+  Part,
   page,
   pageQuery,
   type Static,
@@ -32,10 +33,7 @@ import { checkMetadata, Metadata } from './metadata-schema.js';
 /** Cards are valid to the end of the month, this many years on. */
 const validYears = 4;
 
-const CardType = oneOf(cardTypeNames, {
-  title: 'CardType',
-  description: 'a single-use card makes one purchase; a merchant-locked card belongs to the merchant of its first one',
-});
+const CardType = oneOf(cardTypeNames, { title: 'CardType' });
 const ReplaceReason = oneOf(replaceReasons, { title: 'ReplaceReason' });
 
 const cardFields = {
@@ -87,6 +85,13 @@ const ReplacementCard = closed(
   { title: 'ReplacementCard' },
 );
 
+const cardFilters = {
+  status: Type.Optional(Status),
+  type: Type.Optional(CardType),
+  account: Type.Optional(Type.String({ ...Id, description: 'id of an account' })),
+  user: Type.Optional(Type.String({ ...Id, description: 'id of a cardholder' })),
+  name: Type.Optional(Type.String({ ...Part, description: 'a part of the name, in any case' })),
+};
 const cursor = new Cursor('cards', 'timestamp', 'text');
 
 export function cardRoutes({ cards, feed }: Services) {
@@ -98,11 +103,13 @@ export function cardRoutes({ cards, feed }: Services) {
       tag: 'cards',
       operationId: 'listCards',
       summary: 'Your cards, newest first',
-      schemas: { query: pageQuery({}), responses: { 200: page(Card) } },
+      description:
+        'With a filter, a page may have fewer cards than `limit`, even none, while `next` is not null: go on until it is.',
+      schemas: { query: pageQuery(cardFilters), responses: { 200: page(Card) } },
       handler: async ({ principal, query }) => {
-        const { limit } = query;
-        const rows = await cards.list(principal, { after: cursor.decode(query.cursor), limit: limit + 1 });
-        return cursor.page(rows, limit, (row) => [row.createdAt, row.cardId], showCard);
+        const { limit, cursor: from, ...filter } = query;
+        const found = await cards.list(principal, { after: cursor.decode(from), limit, filter });
+        return { data: found.cards.map(showCard), next: found.next === null ? null : cursor.encode(found.next) };
       },
     }),
     route({
@@ -113,6 +120,10 @@ export function cardRoutes({ cards, feed }: Services) {
       operationId: 'createCard',
       errors: [404],
       summary: 'A new card, active at once',
+      description:
+        'Its type is for good, and `virtual` when it is left out. A `single_use` card makes one purchase; every later ' +
+        'authorization is declined, also when the purchase was reversed. A `merchant_locked` card belongs to the merchant of ' +
+        'its first purchase, and declines those of others.',
       schemas: {
         body: NewCard,
         responses: { 201: Card },

@@ -6,6 +6,7 @@ import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
 import type { Acting, Principal } from '../http/principal.js';
 import { Contended, isLockFailure } from './database-errors.js';
+import { folded } from './folded.js';
 import { KeyedQueue } from './keyed-queue.js';
 import type { Database, Sql } from './postgres.js';
 import { type Scope, scopeOf } from './tenancy.js';
@@ -39,10 +40,29 @@ export interface Card {
   readonly createdAt: string;
 }
 
-/** Newest first; `after` is the sort key of the last card of the page before. */
+/** What a list is narrowed to; public ids. */
+export interface CardFilter {
+  readonly status?: CardStatus | undefined;
+  readonly type?: CardTypeName | undefined;
+  readonly account?: string | undefined;
+  readonly user?: string | undefined;
+  /** A part of the name, in any case. */
+  readonly name?: string | undefined;
+}
+
+type CardKey = readonly [createdAt: string, cardId: string];
+
+/** Newest first; `after` is the place where the page before ended. */
 export interface CardPage {
-  readonly after: readonly [createdAt: string, cardId: string] | null;
+  readonly after: CardKey | null;
   readonly limit: number;
+  readonly filter?: CardFilter;
+}
+
+export interface FoundCards {
+  readonly cards: readonly Card[];
+  /** Where the next page begins; null: there are no more. A page may be short of its limit, and yet have a next one. */
+  readonly next: CardKey | null;
 }
 
 export interface NewCard {
@@ -105,7 +125,7 @@ export type ReplaceOutcome =
 
 export interface CardBook {
   /** Newest first. */
-  list(principal: Principal, page: CardPage): Promise<readonly Card[]>;
+  list(principal: Principal, page: CardPage): Promise<FoundCards>;
   /** Null also when it is somebody else's. */
   find(principal: Principal, cardId: string): Promise<Card | null>;
   /** Adds the card unless there is one of that id; then answers with that. */
@@ -135,6 +155,9 @@ type ChangedRow = CardRow & {
   readonly outcome: 'changed' | 'unchanged' | 'closed' | 'stale';
 };
 
+/** Cards that a filtered page looks at: what is rare would otherwise be looked for in all of a tenant's cards at once. */
+const looksMax = 2000;
+
 /** A deadlock is a matter of chance: the second try meets none. */
 const attemptsMax = 2;
 
@@ -146,27 +169,50 @@ export class CardStore implements CardBook {
     this.#database = database;
   }
 
-  async list(principal: Principal, { after, limit }: CardPage): Promise<readonly Card[]> {
+  async list(principal: Principal, { after, limit, filter = {} }: CardPage): Promise<FoundCards> {
     const { ownerKey, onlyUser } = scopeOf(principal);
+    const { status = null, type = null, account = null, user = null, name = null } = filter;
+    const isFiltered = [status, type, account, user, name].some((value) => value !== null);
+    // One more than is shown says whether there is more.
+    const most = isFiltered ? looksMax : limit + 1;
     const rows = await this.#database.run('cards.list', (sql) => {
       const keyset =
         after === null ? sql`` : sql`and (c.created_at, c.public_id) < (${after[0]}::timestamptz, ${after[1]})`;
-      // A member's by the cardholder, everybody's account by account: both walk an index in the order of the list.
-      const cards =
-        onlyUser !== null
-          ? sql`select c.* from cards c where c.user_id = ${onlyUser} ${keyset}
-              order by c.created_at desc, c.public_id desc limit ${limit}`
-          : sql`select c.* from accounts a cross join lateral (
-                select c.* from cards c where c.account_id = a.id ${keyset}
-                order by c.created_at desc, c.public_id desc limit ${limit}
-              ) c where a.owner_key = ${ownerKey}
-              order by c.created_at desc, c.public_id desc limit ${limit}`;
-      return sql<CardRow[]>`
-        select ${columns(sql)} from (${cards}) c ${joins(sql)}
-        where a.owner_key = ${ownerKey}
-        order by c.created_at desc, c.public_id desc`;
+      const key = sql`c.id, c.public_id, c.created_at, c.account_id, c.status, c.type, c.name`;
+      const byOwner = onlyUser === null && user === null;
+      // A cardholder's by the cardholder, all others account by account: both walk an index in the order of the list.
+      const looked = byOwner
+        ? sql`select c.* from accounts a cross join lateral (
+                select ${key} from cards c where c.account_id = a.id ${keyset}
+                order by c.created_at desc, c.public_id desc limit ${most}
+              ) c where a.owner_key = ${ownerKey} ${account === null ? sql`` : sql`and a.public_id = ${account}`}
+              order by c.created_at desc, c.public_id desc limit ${most}`
+        : sql`select ${key} from cards c
+              where c.user_id = ${onlyUser ?? holderOf(sql, ownerKey, user!)} ${keyset}
+              order by c.created_at desc, c.public_id desc limit ${most}`;
+      return sql<(CardRow & { looks: number; endsAt: string | null; endsWith: string | null })[]>`
+        with looked as materialized (${looked}), found as (
+          select ${columns(sql)}, c.created_at, c.public_id
+          from (select f.id from looked f
+            where (${status}::text is null or f.status = ${status}) and (${type}::text is null or f.type = ${type})
+              and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`f.name`)}) > 0)) f
+          join cards c on c.id = f.id ${joins(sql)}
+          where a.owner_key = ${ownerKey} and (${account}::text is null or a.public_id = ${account})
+            and (${user}::text is null or u.public_id = ${user})
+          order by c.created_at desc, c.public_id desc limit ${limit + 1})
+        select f.*, (select count(*)::integer from looked) as looks, e.created_at as "endsAt", e.public_id as "endsWith"
+        from (select) one left join found f on true
+        left join (select * from looked order by created_at, public_id limit 1) e on true
+        order by f.created_at desc, f.public_id desc`;
     });
-    return rows.map(cardOf);
+    const { looks, endsAt, endsWith } = rows[0]!;
+    const cards = rows.flatMap((row) => (row.cardId === null ? [] : cardOf(row)));
+    if (cards.length > limit) {
+      const shown = cards.slice(0, limit);
+      const { createdAt, cardId } = shown.at(-1)!;
+      return { cards: shown, next: [createdAt, cardId] };
+    }
+    return { cards, next: looks < most || endsAt === null || endsWith === null ? null : [endsAt, endsWith] };
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
@@ -367,6 +413,11 @@ function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
     ${onlyUser === null ? sql`` : sql`and c.user_id = ${onlyUser}`}`;
 }
 
+/** The number of a cardholder of that owner. Another owner's is none: even the place where a page ends would tell of them. */
+function holderOf(sql: Sql, ownerKey: number, userId: string) {
+  return sql`(select id from users where public_id = ${userId} and coalesce(company_id * 2 + 1, id * 2) = ${ownerKey})`;
+}
+
 function columns(sql: Sql) {
   return sql`c.public_id as "cardId", u.public_id as "userId", a.public_id as "accountId", c.token,
     c.name, c.type, c.status, c.expires, l.limits, c.metadata, n.public_id as "replacedBy",
@@ -379,6 +430,11 @@ function joins(sql: Sql) {
     left join cards n on n.id = c.replaced_by`;
 }
 
-function cardOf({ limits, ...rest }: CardRow): Card {
-  return { ...rest, limits: limits ?? {} };
+function cardOf(row: CardRow): Card {
+  const { cardId, userId, accountId, token, name, type, status, expires, limits, metadata } = row;
+  const { replacedBy, replacedFor, version, createdAt } = row;
+  return {
+    ...{ cardId, userId, accountId, token, name, type, status, expires, limits: limits ?? {}, metadata },
+    ...{ replacedBy, replacedFor, version, createdAt },
+  };
 }
