@@ -157,7 +157,7 @@ function createServices(config: ApiConfig, log: Log): Services {
   const program = new Program(database, config.selfFunding, log);
   const mailer = config.smtp === null ? new LogMailer(log, () => program.isDemo()) : new SmtpMailer(config.smtp, log);
   const mails = new Mails(config.publicUrl);
-  const invitationStore = new InvitationStore(database);
+  const invitationStore = new InvitationStore(database, config.usersPerCompanyMax);
   const invitations = new Invitations({ invitations: invitationStore, failures, passwords, signIn, mailer, mails });
   const passwordStore = new PasswordStore(database);
   const passwordChanges = new PasswordChanges({

@@ -10,6 +10,7 @@ import type { RateLimits } from './http/rate-limits.js';
 import type { RequestLogSettings } from './http/request-log.js';
 import type { TenantBounds } from './http/tenant-bounds.js';
 import type { SmtpConfig } from './mail/smtp-mailer.js';
+import { type CardCaps, cardCapsDefault } from './stores/cards.js';
 
 export interface ApiConfig {
   readonly host: string;
@@ -49,6 +50,8 @@ export interface ApiConfig {
   readonly registrationsMax: number;
   readonly rateLimits: RateLimits;
   readonly tenantBounds: TenantBounds;
+  readonly cardCaps: CardCaps;
+  readonly usersPerCompanyMax: number;
   /** When everything waits this long for its turn, new requests are refused: better few answers in time than none. */
   readonly eventLoopDelayMs: number;
 }
@@ -153,6 +156,9 @@ const schema = {
     RATE_LIMIT_ADDRESS_PER_MINUTE: { ...bound, default: 30_000 },
     TENANT_REQUESTS_MAX: { ...bound, default: 100 },
     TENANT_REPORTS_MAX: { ...bound, default: 8 },
+    CARDS_PER_COMPANY_MAX: { ...bound, default: cardCapsDefault.company },
+    CARDS_PER_PERSON_MAX: { ...bound, default: cardCapsDefault.person },
+    USERS_PER_COMPANY_MAX: { ...bound, default: 1000 },
   },
 } as const;
 
@@ -206,6 +212,9 @@ interface Variables {
   RATE_LIMIT_ADDRESS_PER_MINUTE: number;
   TENANT_REQUESTS_MAX: number;
   TENANT_REPORTS_MAX: number;
+  CARDS_PER_COMPANY_MAX: number;
+  CARDS_PER_PERSON_MAX: number;
+  USERS_PER_COMPANY_MAX: number;
 }
 
 /** A shorter secret can be guessed from one token, at leisure. */
@@ -294,6 +303,8 @@ export function readApiConfig(
       anonymous: variables.RATE_LIMIT_ANONYMOUS_PER_MINUTE,
       address: variables.RATE_LIMIT_ADDRESS_PER_MINUTE,
     }),
+    cardCaps: Object.freeze({ company: variables.CARDS_PER_COMPANY_MAX, person: variables.CARDS_PER_PERSON_MAX }),
+    usersPerCompanyMax: variables.USERS_PER_COMPANY_MAX,
     tenantBounds: Object.freeze({ requests: variables.TENANT_REQUESTS_MAX, reports: variables.TENANT_REPORTS_MAX }),
   });
 }

@@ -72,7 +72,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
     engine,
     accounts,
     entries: new Entries(database),
-    cards: new CachedCards(new CardStore(database), cache, invalidations),
+    cards: new CachedCards(new CardStore(database, config.cardCaps), cache, invalidations),
     limits: new LimitsStore(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
     feed,

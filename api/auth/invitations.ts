@@ -78,6 +78,10 @@ export class Invitations {
 
   async #whyNot({ companyId }: Principal): Promise<Problem> {
     const pending = await this.#parts.invitations.list(companyId!, Number.MAX_SAFE_INTEGER, pendingMax - 1);
+    if (await this.#parts.invitations.isFull(companyId!)) {
+      const { usersMax } = this.#parts.invitations;
+      return conflict('too_many_users', `a company has ${usersMax} users at most, with those that are invited`);
+    }
     if (pending.length < pendingMax) return forbidden();
     return conflict('too_many_invitations', `${pendingMax} invitations are open: withdraw some first`);
   }

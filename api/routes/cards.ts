@@ -284,13 +284,15 @@ function notReplaced(outcome: Exclude<ReplaceOutcome['outcome'], 'replaced'>): P
   }
 }
 
-function notAdded({ outcome }: Exclude<AddOutcome, { outcome: 'added' }>): Problem {
-  switch (outcome) {
+function notAdded(refusal: Exclude<AddOutcome, { outcome: 'added' }>): Problem {
+  switch (refusal.outcome) {
     case 'no_account':
       return new Problem(404, 'not_found', 'you have no account of this id', { field: 'accountId' });
     case 'no_holder':
       return new Problem(404, 'not_found', 'there is no such person in your company', { field: 'userId' });
     case 'account_closed':
       return conflict('account_closed', 'this account is closed', { field: 'accountId' });
+    case 'too_many':
+      return conflict('too_many_cards', `you have ${refusal.max} cards that are not closed: close one first`);
   }
 }

@@ -91,7 +91,17 @@ export type AddOutcome =
   /** Not there, or somebody else's. */
   | { readonly outcome: 'no_account' | 'no_holder' }
   /** Closed accounts get no cards. */
-  | { readonly outcome: 'account_closed' };
+  | { readonly outcome: 'account_closed' }
+  /** The owner has as many cards as allowed. */
+  | { readonly outcome: 'too_many'; readonly max: number };
+
+/** Cards of one owner that are not closed. Creations at the same instant may each take the last place. */
+export interface CardCaps {
+  readonly company: number;
+  readonly person: number;
+}
+
+export const cardCapsDefault: CardCaps = { company: 10_000, person: 100 };
 
 /** Limits and metadata are replaced as a whole; `{}` limits nothing. */
 export interface CardChange {
@@ -163,10 +173,12 @@ const attemptsMax = 2;
 
 export class CardStore implements CardBook {
   readonly #database: Database;
+  readonly #caps: CardCaps;
   readonly #changes = new KeyedQueue();
 
-  constructor(database: Database) {
+  constructor(database: Database, caps: CardCaps = cardCapsDefault) {
     this.#database = database;
+    this.#caps = caps;
   }
 
   async list(principal: Principal, { after, limit, filter = {} }: CardPage): Promise<FoundCards> {
@@ -227,34 +239,39 @@ export class CardStore implements CardBook {
   async add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome> {
     const { ownerKey } = scopeOf(principal);
     const { userId, companyId } = principal;
+    const max = companyId === null ? this.#caps.person : this.#caps.company;
     const [row] = await this.#database.write(
       principal,
       'cards.add',
-      (sql, { enter, admitted }) => sql<{ account: string | null; holder: number | null }[]>`
+      (sql, { enter, admitted }) => sql<{ account: string | null; holder: number | null; hasRoom: boolean }[]>`
         with ${enter}, account as (
           select id, status from accounts where public_id = ${card.accountId} and owner_key = ${ownerKey}
             and ${admitted}
         ), holder as (
           select id from users where public_id = ${card.holderId} and status <> 'closed'
             and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
+        ), owned as (
+          select count(*) as cards from cards c join accounts a on a.id = c.account_id
+          where a.owner_key = ${ownerKey} and c.status <> 'closed'
         ), added as (
           insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata)
           select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type}, ${card.expires}::date,
             ${sql.json(card.metadata)}
-          from account, holder where account.status <> 'closed'
+          from account, holder, owned where account.status <> 'closed' and owned.cards < ${max}
           on conflict (public_id) do nothing
           returning id
         ), limited as (
           insert into limits (level, entity_id, limits)
           select 0, id, ${sql.json(card.limits as never)} from added where ${Object.keys(card.limits).length > 0}::boolean
         )
-        select (select status from account) as account, (select id from holder) as holder`,
+        select (select status from account) as account, (select id from holder) as holder, owned.cards < ${max} as "hasRoom"
+        from owned`,
     );
     if (row === undefined || row.account === null) return { outcome: 'no_account' };
     if (row.holder === null) return { outcome: 'no_holder' };
     const added = await this.find(principal, card.cardId);
     if (added !== null) return { outcome: 'added', card: added };
-    return { outcome: 'account_closed' };
+    return row.hasRoom ? { outcome: 'account_closed' } : { outcome: 'too_many', max };
   }
 
   /** A freeze goes before other changes of the card that wait. */

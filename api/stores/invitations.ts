@@ -57,12 +57,33 @@ const mayGive = (sql: Sql, role: ReturnType<Sql>) => sql`
 
 export class InvitationStore {
   readonly #database: Database;
+  readonly #usersMax: number;
 
-  constructor(database: Database) {
+  /** @param usersMax users of a company, with those that are invited */
+  constructor(database: Database, usersMax: number) {
     this.#database = database;
+    this.#usersMax = usersMax;
   }
 
-  /** @returns null when the inviter may not give the role now, or too many invitations of the company live */
+  get usersMax(): number {
+    return this.#usersMax;
+  }
+
+  /** Whether users and invitations are as many as a company may have. */
+  async isFull(companyId: number): Promise<boolean> {
+    const [row] = await this.#database.run(
+      'invitations.isFull',
+      (sql) => sql<{ count: number }[]>`
+        select ((select count(*) from users where company_id = ${companyId} and status <> 'closed')
+          + (select count(*) from invitations where company_id = ${companyId} and expires_at > now()))::integer as count`,
+    );
+    return row!.count >= this.#usersMax;
+  }
+
+  /**
+   * @returns null when the inviter may not give the role now, too many invitations of the company live, or they and the users
+   *   are as many as a company may have
+   */
   async add(principal: Acting<Principal>, invitation: NewInvitation): Promise<Invited | null> {
     const { publicId, email, name, role, tokenHash } = invitation;
     const { companyId, userId } = principal;
@@ -70,14 +91,18 @@ export class InvitationStore {
       principal,
       'invitations.add',
       (sql, { enter, admitted }) => sql<Invited[]>`
-        with ${enter}, added as (
+        with ${enter}, members as (
+          select count(*) from users where company_id = ${companyId} and status <> 'closed'
+        ), pending as (
+          select count(*) from invitations
+          where company_id = ${companyId} and expires_at > now() and email <> lower(${email})
+        ), added as (
           insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
           select ${publicId}, u.company_id, lower(${email}), ${name}, ${role}, ${tokenHash}::bytea, u.id,
             now() + make_interval(days => ${invitationDays})
-          from users u
+          from users u, members, pending
           where ${admitted} and u.id = ${userId} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
-            and (select count(*) from invitations i
-              where i.company_id = ${companyId} and i.expires_at > now() and i.email <> lower(${email})) < ${pendingMax}
+            and pending.count < ${pendingMax} and pending.count + members.count < ${this.#usersMax}
           on conflict (company_id, email) do update set name = excluded.name, role = excluded.role,
             token_hash = excluded.token_hash, invited_by = excluded.invited_by, created_at = now(),
             expires_at = excluded.expires_at

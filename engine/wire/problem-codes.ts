@@ -23,6 +23,8 @@ const codes = {
   email_taken: 'This e-mail address is registered.',
   wrong_password: 'The password is not the one of this user.',
   too_many_invitations: 'There are as many open invitations as allowed. Withdraw some first.',
+  too_many_users: 'The company has as many users as allowed, with those that are invited.',
+  too_many_cards: 'There are as many cards as allowed. Close one first.',
   too_many_changes: 'Many requests changed this object at once. Send the request again after `Retry-After`.',
   mail_unavailable: 'This server sends no mail. Its operator must configure it.',
   last_owner: 'A company keeps at least one active owner.',
