@@ -1,23 +1,38 @@
 /**
- * `make audit`: exit code 0 and one line of totals when the books balance and agree with the journal under DATA_DIR, 1 and
- * what is wrong otherwise. Where there are no books it refuses: an empty database balances, and proves nothing.
+ * `make audit`: exit code 0 and lines of totals when the books balance and agree with the journal under DATA_DIR and the
+ * audit trail is whole, 1 and what is wrong otherwise. Where there are no books it refuses: an empty database balances, and
+ * proves nothing.
  */
 import { join } from 'node:path';
 import { auditBooks } from './audit-books.js';
 import { auditJournals } from './audit-journals.js';
+import { auditTrail } from './audit-trail.js';
 import { withDatabase } from './database.js';
 import { readSettings, SettingError } from './settings.js';
 
 try {
   const settings = readSettings();
-  const [report, journals] = await withDatabase(
+  const [report, journals, trail] = await withDatabase(
     settings,
     console.log,
-    async (sql) => [await auditBooks(sql), await auditJournals(sql, join(settings.dataDir, 'journal'))],
+    async (sql) =>
+      [
+        await auditBooks(sql),
+        await auditJournals(sql, join(settings.dataDir, 'journal')),
+        await auditTrail(sql),
+      ] as const,
     { mustExist: true },
   );
   for (const line of [...journals.notes, ...journals.findings]) console.error(line);
-  if (journals.findings.length > 0) process.exitCode = 1;
+  for (const line of trail.findings) console.error(line);
+  if (journals.findings.length + trail.findings.length > 0) process.exitCode = 1;
+  if (trail.findings.length === 0) {
+    const { sealed, fresh, head } = trail;
+    console.log(
+      `the audit trail is whole: ${sealed} entries, ${fresh} more not sealed yet; keep its head elsewhere: place ` +
+        `${head.place}, hash ${head.hash}`,
+    );
+  }
   if (report.findingCount === 0) {
     console.log(
       `the books balance: ${report.accounts} accounts, ${report.postings} postings, funds ${report.funds} = available ` +

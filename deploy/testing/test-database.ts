@@ -40,8 +40,11 @@ export function testServerDataDir(durable = false): string {
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const serverUrl = await testServer(options.durable ?? false);
   const name = `test_${process.pid}_${randomBytes(5).toString('hex')}`;
-  const template = (options.migrated ?? true) ? await ensureTemplate(serverUrl) : 'template0';
-  await onServer(serverUrl, (sql) => sql.unsafe(`create database ${name} template ${template}`));
+  const isMigrated = options.migrated ?? true;
+  const template = isMigrated ? await ensureTemplate(serverUrl) : 'template0';
+  // Its owner makes tables in it (partitions of the audit trail), as in a deployment.
+  const owner = isMigrated ? ` owner ${testRoles(serverUrl).owner.name}` : '';
+  await onServer(serverUrl, (sql) => sql.unsafe(`create database ${name} template ${template}${owner}`));
   return {
     url: withDatabase(serverUrl, name),
     close: () => onServer(serverUrl, (sql) => sql.unsafe(`drop database if exists ${name} with (force)`)),
