@@ -309,13 +309,24 @@ export function readApiConfig(
   });
 }
 
-function validated(environment: Readonly<Record<string, string | undefined>>): Variables {
+/** What a tool needs that reads and writes the stores and serves nothing. Throws ConfigError with one line for a person. */
+export function readStoresConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+): Pick<ApiConfig, 'postgres' | 'mongodb' | 'logLevel'> {
+  const variables = validated(environment, ['DATABASE_URL']);
+  return { postgres: postgresOf(variables), mongodb: mongodbOf(variables), logLevel: variables.LOG_LEVEL };
+}
+
+function validated(
+  environment: Readonly<Record<string, string | undefined>>,
+  required: readonly string[] = schema.required,
+): Variables {
   const known = new Set(Object.keys(schema.properties));
   // An empty variable means "not set", as shells and compose files write it.
   const variables: unknown = Object.fromEntries(
     Object.entries(environment).filter(([name, value]) => known.has(name) && value),
   );
-  const validate = new Ajv({ coerceTypes: true, useDefaults: true }).compile<Variables>(schema);
+  const validate = new Ajv({ coerceTypes: true, useDefaults: true }).compile<Variables>({ ...schema, required });
   if (validate(variables)) return variables;
   const [error] = validate.errors!;
   if (error!.keyword === 'required') {

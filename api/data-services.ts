@@ -1,4 +1,5 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
+import { seeRunbook } from '../engine/core/runbook.js';
 import { Cache } from './cache/cache.js';
 import { CachedAccounts } from './cache/cached-accounts.js';
 import { CachedCards } from './cache/cached-cards.js';
@@ -8,6 +9,7 @@ import { SharedCache } from './cache/shared-cache.js';
 import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
 import type { ChangeFeed } from './feed/change-feed.js';
+import { PersonalCopies } from './feed/personal-copies.js';
 import { PersonalHistory } from './feed/personal-history.js';
 import type { Health } from './health.js';
 import type { Telemetry } from './http/telemetry.js';
@@ -19,6 +21,7 @@ import { Entries } from './stores/entries.js';
 import { LimitsStore } from './stores/limits.js';
 import { LedgerIdentity } from './stores/personal/history-source.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
+import { MongoCopies } from './stores/personal/mongo-copies.js';
 import { MongoHistory } from './stores/personal/mongo-history.js';
 import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
@@ -64,9 +67,11 @@ export function createDataServices({ config, log, database, redis, telemetry, he
   const settled = new CachedTransactions(ledger, database, cache);
   const history = connection === null ? null : new MongoHistory(connection, () => identity.read());
   const follower = history === null ? null : new PersonalHistory(history, database, identity, log);
-  watchMongo(connection, telemetry, health);
+  const copies = connection === null ? null : new PersonalCopies(new MongoCopies(connection), database, identity, log);
+  watchMongo(connection, follower, copies, telemetry, health);
   watchEngine(engine, telemetry, health);
   watchHistory(follower, telemetry);
+  watchCopies(copies, telemetry);
   watchCache(cache, invalidations, telemetry);
   return {
     engine,
@@ -83,10 +88,11 @@ export function createDataServices({ config, log, database, redis, telemetry, he
       void shareCache(cache, redis, database, log);
       await connection?.start();
       follower?.start();
+      copies?.start();
       await feed.start();
     },
     stopData: async () => {
-      await follower?.stop();
+      await Promise.all([follower?.stop(), copies?.stop()]);
       await feed.stop();
       await invalidations.stop();
       cache.stop();
@@ -95,11 +101,24 @@ export function createDataServices({ config, log, database, redis, telemetry, he
   };
 }
 
-function watchMongo(connection: MongoConnection | null, telemetry: Telemetry, health: Health): void {
+function watchMongo(
+  connection: MongoConnection | null,
+  history: PersonalHistory | null,
+  copies: PersonalCopies | null,
+  telemetry: Telemetry,
+  health: Health,
+): void {
   health.add('mongodb', () => {
     if (connection === null) return { status: 'disabled', detail: 'MONGODB_URI is not set: all data in Postgres' };
     const { isUp, detail } = connection.health();
-    return { status: isUp ? 'healthy' : 'unhealthy', detail };
+    if (!isUp) return { status: 'unhealthy', detail };
+    const faults = [
+      history?.age.complaint('history', history.lag) ?? '',
+      copies?.age.complaint('people and cards', copies.lag) ?? '',
+      copies === null || copies.apart === 0 ? '' : `${copies.apart} rows are set apart, like ${copies.apartName}`,
+    ].filter((fault) => fault !== '');
+    if (faults.length === 0) return { status: 'healthy', detail };
+    return { status: 'unhealthy', detail: [detail, ...faults, seeRunbook('late-copies')].join('; ') };
   });
   const counters: [string, string, () => number][] = [
     ['mongodb_operations_total', 'Operations asked of MongoDB', () => connection?.operations ?? 0],
@@ -107,6 +126,19 @@ function watchMongo(connection: MongoConnection | null, telemetry: Telemetry, he
     ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
   ];
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+}
+
+function watchCopies(copies: PersonalCopies | null, telemetry: Telemetry): void {
+  telemetry.counter('personal_copies_total', 'Rows of people and cards copied to MongoDB', [], (counter) =>
+    counter.inc(copies?.copied ?? 0),
+  );
+  telemetry.counter('personal_copies_rebuilds_total', 'Times that all of them were copied anew', [], (counter) =>
+    counter.inc(copies?.rebuilds ?? 0),
+  );
+  telemetry.gauge('personal_copies_lag', 'Changes and new rows that are not copied yet', [], (gauge) =>
+    gauge.set(copies?.lag ?? 0),
+  );
+  telemetry.gauge('personal_copies_apart', 'Rows that cannot be copied', [], (gauge) => gauge.set(copies?.apart ?? 0));
 }
 
 /** Several databases may share a Redis: the shared level opens once ours has said its name. */

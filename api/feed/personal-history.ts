@@ -23,6 +23,7 @@ import {
 } from '../stores/personal/history-source.js';
 import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';
 import type { Database } from '../stores/postgres.js';
+import { Lag } from './lag.js';
 import { Pace } from './pace.js';
 
 /** A person who has just paid looks at the list: well below a second, and one tiny query each. */
@@ -60,6 +61,8 @@ export class PersonalHistory {
   /** Chains removed because a restored ledger does not have them. */
   removed = 0;
   lag = 0;
+  /** For how long some of these have waited. */
+  readonly age = new Lag();
 
   constructor(history: MongoHistory, database: Database, identity: LedgerIdentity, log: Log) {
     this.#history = history;
@@ -85,13 +88,17 @@ export class PersonalHistory {
   /** Copies what is settled by now. @returns false when another process does it */
   async catchUp(): Promise<boolean> {
     for (;;) {
-      if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) return false;
+      if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) {
+        this.age.reset();
+        return false;
+      }
       const ledger = await this.#identity.read();
-      const saved = await this.#history.positions(ledger);
+      const { positions: saved, rebuild } = await this.#history.positions(ledger);
       if (saved === null) await this.#history.removeOlderForms();
-      const positions = saved ?? {};
+      // A rebuild compares all of it with the ledger, and copies all of it again.
+      const positions = rebuild === null ? (saved ?? {}) : {};
       const settled = await settledPositions(this.#database);
-      this.lag = lagOf(settled, positions);
+      this.#noteLag(settled, positions);
       const moved: Record<string, PartitionPosition> = { ...positions };
       let isBehind = false;
       for (const [partition, newest] of settled) {
@@ -101,10 +108,16 @@ export class PersonalHistory {
         moved[partition] = after;
         if (after.sequence < newest) isBehind = true;
       }
-      await this.#history.savePositions(ledger, moved);
-      this.lag = lagOf(settled, moved);
+      await this.#history.savePositions(ledger, moved, rebuild);
+      this.#noteLag(settled, moved);
       if (!isBehind || this.#isStopping) return true;
     }
+  }
+
+  #noteLag(settled: ReadonlyMap<string, number>, positions: Positions): void {
+    const newest = [...settled.values()].reduce((sum, sequence) => sum + sequence, 0);
+    this.lag = lagOf(settled, positions);
+    this.age.noted(newest, newest - this.lag);
   }
 
   /** @returns the position after the next window; null when a stop came in between */
@@ -222,7 +235,8 @@ export class PersonalHistory {
   }
 }
 
-function lagOf(settled: ReadonlyMap<string, number>, positions: Positions): number {
+/** Settled messages that are not copied yet. */
+export function lagOf(settled: ReadonlyMap<string, number>, positions: Positions): number {
   let lag = 0;
   for (const [partition, newest] of settled) lag += Math.max(0, newest - (positions[partition]?.sequence ?? 0));
   return lag;

@@ -11,6 +11,7 @@ export const runbookSections = [
   'quarantined-records',
   'lapsed-lease',
   'backup-and-restore',
+  'late-copies',
 ] as const;
 
 export type RunbookSection = (typeof runbookSections)[number];

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AnyBulkWriteOperation,
+  BSON,
   type Collection,
   type Db,
   type Document,
@@ -299,6 +300,23 @@ export function duplicatesOf(error: unknown): readonly number[] | null {
   if (!(error instanceof MongoBulkWriteError)) return null;
   const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
   return errors.every(({ code }) => code === duplicateKeyCode) ? errors.map(({ index }) => index) : null;
+}
+
+/**
+ * Why a write of documents was refused, apart from those that a unique id kept out: null when nothing else was. What is no
+ * refusal of a document, like a lost connection, is thrown again.
+ */
+export function refusalsOf(error: unknown): string | null {
+  if (error instanceof MongoBulkWriteError) {
+    const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+    const other = errors.find(({ code }) => code !== duplicateKeyCode);
+    if (other !== undefined) return other.errmsg ?? `error ${other.code}`;
+    if (errors.length > 0) return null;
+  }
+  if (isDuplicateKey(error)) return null;
+  const isOfServer = error instanceof MongoServerError && !isRetryable(error);
+  if (isOfServer || error instanceof BSON.BSONError) return (error as Error).message;
+  throw error;
 }
 
 /** The server is going away or in the middle of an election, or the operation ran into its time limit (50). */

@@ -67,8 +67,11 @@ export type Positions = Readonly<Record<string, PartitionPosition>>;
 /** Where the follower stands with one ledger, beside what it has written: a new MongoDB begins anew. */
 interface PositionDocument extends Document {
   readonly _id: string;
-  readonly partitions: Positions;
+  readonly partitions?: Positions;
   readonly savedAt: Date;
+  /** Name of the rebuild that was asked for last, and of the one that was begun last. */
+  readonly rebuild?: string;
+  readonly rebuilt?: string;
 }
 
 /** What the history has of a chain, as far as it takes to look it up in the ledger. */
@@ -221,19 +224,32 @@ export class MongoHistory implements TransactionStore {
     );
   }
 
-  /** @returns null when nothing was ever copied here from that ledger */
-  async positions(ledger: string): Promise<Positions | null> {
+  /** Null when nothing was ever copied here from that ledger; and what names a rebuild that is still to be done. */
+  async positions(ledger: string): Promise<{ readonly positions: Positions | null; readonly rebuild: string | null }> {
     const found = await this.#connection.run('followerPositions.find', (options) =>
       this.#positions.findOne({ _id: positionPrefix + ledger }, options),
     );
-    return found?.partitions ?? null;
+    const { partitions = null, rebuild = null, rebuilt = null } = found ?? {};
+    return { positions: partitions, rebuild: rebuild === rebuilt ? null : rebuild };
   }
 
-  async savePositions(ledger: string, partitions: Positions): Promise<void> {
+  /** @param rebuilt names a rebuild that these positions begin */
+  async savePositions(ledger: string, partitions: Positions, rebuilt: string | null = null): Promise<void> {
     await this.#connection.run('followerPositions.save', (options) =>
       this.#positions.updateOne(
         { _id: positionPrefix + ledger },
-        { $set: { partitions, savedAt: new Date() } },
+        { $set: { partitions, savedAt: new Date(), ...(rebuilt === null ? {} : { rebuilt }) } },
+        { ...options, upsert: true },
+      ),
+    );
+  }
+
+  /** Asks whichever API follows to compare everything with the ledger and to copy it again. */
+  async askForRebuild(ledger: string, name: string): Promise<void> {
+    await this.#connection.run('followerPositions.rebuild', (options) =>
+      this.#positions.updateOne(
+        { _id: positionPrefix + ledger },
+        { $set: { rebuild: name } },
         { ...options, upsert: true },
       ),
     );
