@@ -11,9 +11,12 @@ import {
   Id,
   IdParams,
   Name,
+  Part,
   page,
   pageQuery,
+  Role,
   type Static,
+  Status,
   Timestamp,
   Type,
   Version,
@@ -24,6 +27,12 @@ import { Member, showMember } from './member-schema.js';
 
 const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp }, { title: 'Company' });
 const CompanyChange = closedChange({ name: Name }, { title: 'CompanyChange' });
+const memberFilters = {
+  role: Type.Optional(Role),
+  status: Type.Optional(Status),
+  name: Type.Optional(Type.String({ ...Part, description: 'a part of the name, in any case' })),
+  email: Type.Optional(Type.String({ ...Part, description: 'a part of the e-mail address, in any case' })),
+};
 const order = new Cursor('company-users', 'integer');
 const tag = 'companies';
 
@@ -74,17 +83,18 @@ export function companyRoutes({ companies }: Services) {
       tag,
       operationId: 'listMembers',
       summary: 'The people of a company, in the order they joined',
-      schemas: { params: IdParams, query: pageQuery({}), responses: { 200: page(Member) } },
+      description:
+        'With a filter, a page may have fewer people than `limit`, even none, while `next` is not null: go on until it is.',
+      schemas: { params: IdParams, query: pageQuery(memberFilters), responses: { 200: page(Member) } },
       handler: async ({ principal, params, query }) => {
         const companyId = ownCompany(principal, params.id);
-        const [afterId] = order.decode(query.cursor) ?? [0];
-        const rows = await companies.members(companyId, afterId, query.limit);
-        return order.page(
-          rows,
-          query.limit,
-          ({ id }) => [id] as const,
-          (row) => showMember(params.id, row),
-        );
+        const { limit, cursor, ...filter } = query;
+        const [afterId] = order.decode(cursor) ?? [0];
+        const { members, next } = await companies.members(companyId, afterId, limit, filter);
+        return {
+          data: members.map((row) => showMember(params.id, row)),
+          next: next === null ? null : order.encode([next]),
+        };
       },
     }),
   ];

@@ -1,6 +1,7 @@
 /** Somebody who works for a company, as the API shows them to those who run it. */
 import { closed, Id, Role, type Static, Status, Timestamp, Type, Version } from '../http/schemas.js';
 import type { MemberRow } from '../stores/companies.js';
+import { Metadata } from './metadata-schema.js';
 
 export const memberFields = {
   id: Id,
@@ -8,6 +9,7 @@ export const memberFields = {
   name: Type.String(),
   role: Role,
   status: Status,
+  metadata: Metadata,
   companyId: Id,
   version: Version,
   createdAt: Timestamp,
@@ -15,6 +17,6 @@ export const memberFields = {
 export const Member = closed(memberFields, { title: 'Member' });
 
 export function showMember(companyId: string, row: MemberRow): Static<typeof Member> {
-  const { publicId, email, name, role, status, version, createdAt } = row;
-  return { id: publicId, email, name, role, status, companyId, version, createdAt };
+  const { publicId, email, name, role, status, metadata, version, createdAt } = row;
+  return { id: publicId, email, name, role, status, metadata, companyId, version, createdAt };
 }

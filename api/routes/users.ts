@@ -9,9 +9,15 @@ import type { Services } from '../services.js';
 import type { CompanyStore, MemberRow } from '../stores/companies.js';
 import { awaitEffect } from './change-answers.js';
 import { Member, memberFields, showMember } from './member-schema.js';
+import { checkMetadata, Metadata } from './metadata-schema.js';
 
 const Change = closedChange(
-  { name: Type.Optional(Name), role: Type.Optional(Role), status: Type.Optional(Status) },
+  {
+    name: Type.Optional(Name),
+    role: Type.Optional(Role),
+    status: Type.Optional(Status),
+    metadata: Type.Optional(Metadata),
+  },
   { title: 'MemberChange' },
 );
 const ChangedMember = closed(
@@ -43,11 +49,12 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
       operationId: 'changeMember',
       errors: [409],
       versioned: true,
-      summary: 'Change name, role or status; a user who is not active is signed out, and their cards decline',
+      summary: 'Change name, role, status or metadata; a user who is not active is signed out, and their cards decline',
       schemas: { params: IdParams, body: Change, responses: { 200: ChangedMember, 202: ChangedMember } },
       handler: async (request, reply) => {
         const { principal, params, body } = request;
         if (body.name !== undefined) checkName('name', body.name);
+        if (body.metadata !== undefined) checkMetadata(body.metadata);
         const expected = versionExpected(request);
         const before = await memberOf(companies, principal, params.id);
         // What is judged here is the version that is changed.

@@ -1,6 +1,8 @@
 /** Companies and the people who work for them. */
 import type { Acting, Principal, Role } from '../http/principal.js';
-import type { Database } from './postgres.js';
+import type { Metadata } from './cards.js';
+import { folded } from './folded.js';
+import type { Database, Sql } from './postgres.js';
 import type { UserStatus } from './users.js';
 
 export interface CompanyRow {
@@ -17,15 +19,35 @@ export interface MemberRow {
   readonly name: string;
   readonly role: Role;
   readonly status: UserStatus;
+  readonly metadata: Metadata;
   readonly version: number;
   readonly createdAt: string;
+}
+
+/** What a list of members is narrowed to. Of texts a part, in any case. */
+export interface MemberFilter {
+  readonly role?: Role | undefined;
+  readonly status?: UserStatus | undefined;
+  readonly name?: string | undefined;
+  readonly email?: string | undefined;
+}
+
+export interface FoundMembers {
+  readonly members: readonly MemberRow[];
+  /** Where the next page begins; null: there are no more. A page may be short of its limit, and yet have a next one. */
+  readonly next: number | null;
 }
 
 export interface MemberChange {
   readonly name?: string | undefined;
   readonly role?: Role | undefined;
   readonly status?: UserStatus | undefined;
+  /** Replaced as a whole. */
+  readonly metadata?: Metadata | undefined;
 }
+
+/** Members that a filtered page looks at, see CardStore.list. */
+const looksMax = 2000;
 
 export class CompanyStore {
   readonly #database: Database;
@@ -57,14 +79,30 @@ export class CompanyStore {
     return row ?? null;
   }
 
-  /** In the order they joined, one more than `limit` so that the caller knows whether there is more. */
-  async members(companyId: number, afterId: number, limit: number): Promise<readonly MemberRow[]> {
-    return this.#database.run(
+  /** In the order they joined. */
+  async members(companyId: number, afterId: number, limit: number, filter: MemberFilter = {}): Promise<FoundMembers> {
+    const { role = null, status = null, name = null, email = null } = filter;
+    const isFiltered = [role, status, name, email].some((value) => value !== null);
+    // One more than is shown says whether there is more.
+    const most = isFiltered ? looksMax : limit + 1;
+    const rows = await this.#database.run(
       'companies.members',
-      (sql) => sql<MemberRow[]>`
-        select id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"
-        from users where company_id = ${companyId} and id > ${afterId} order by id limit ${limit + 1}`,
+      (sql) => sql<(MemberRow & { looks: number; endsWith: number | null })[]>`
+        with looked as materialized (
+          select * from users where company_id = ${companyId} and id > ${afterId} order by id limit ${most}
+        ), found as (
+          select ${memberColumns(sql)} from looked
+          where (${role}::text is null or role = ${role}) and (${status}::text is null or status = ${status})
+            and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`name`)}) > 0)
+            and (${email}::text is null or position(${folded(sql, sql`${email}::text`)} in ${folded(sql, sql`email`)}) > 0)
+          order by id limit ${limit + 1})
+        select found.*, (select count(*)::integer from looked) as looks, (select max(looked.id) from looked) as "endsWith"
+        from (select) one left join found on true order by found.id`,
     );
+    const { looks, endsWith } = rows[0]!;
+    const members = rows.flatMap(({ looks: _, endsWith: _end, ...row }) => (row.id === null ? [] : row));
+    if (members.length > limit) return { members: members.slice(0, limit), next: members[limit - 1]!.id };
+    return { members, next: looks < most ? null : endsWith };
   }
 
   /** Null also when the user is another company's. */
@@ -72,7 +110,7 @@ export class CompanyStore {
     const [row] = await this.#database.run(
       'companies.member',
       (sql) => sql<MemberRow[]>`
-        select id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"
+        select ${memberColumns(sql)}
         from users where public_id = ${publicId} and company_id = ${companyId}`,
     );
     return row ?? null;
@@ -88,7 +126,7 @@ export class CompanyStore {
     change: MemberChange,
     expected: number | null,
   ): Promise<MemberRow | null> {
-    const { name = null, role = null, status = null } = change;
+    const { name = null, role = null, status = null, metadata = null } = change;
     const { companyId } = principal;
     const [row] = await this.#database.write(
       principal,
@@ -100,13 +138,19 @@ export class CompanyStore {
           order by id for update
         )
         update users set name = coalesce(${name}, name), role = coalesce(${role}, role),
-          status = coalesce(${status}, status), version = version + 1
+          status = coalesce(${status}, status),
+          metadata = coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, metadata), version = version + 1
         where public_id = ${publicId} and company_id = ${companyId} and version = coalesce(${expected}::integer, version)
           and ((coalesce(${role}, role) = 'owner' and coalesce(${status}, status) = 'active')
             or exists (select from owners where owners.id <> users.id))
           and ${admitted}
-        returning id, public_id as "publicId", email, name, role, status, version, created_at as "createdAt"`,
+        returning ${memberColumns(sql)}`,
     );
     return row ?? null;
   }
+}
+
+/** Of `users`. */
+function memberColumns(sql: Sql) {
+  return sql`id, public_id as "publicId", email, name, role, status, metadata, version, created_at as "createdAt"`;
 }
