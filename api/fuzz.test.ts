@@ -15,7 +15,7 @@ import { type GeneratedRequest, type Json, RequestArbitraries } from './testing/
 import { createCompany, createPerson } from './testing/tenants.js';
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
-const budgetMs = 40_000;
+const budgetMs = 30_000;
 const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
 /** Of each operation and caller; a slow machine makes fewer. */
 const runs = 20;
