@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { seedDemo } from '../deploy/demo.js';
 import { keyScopes, operatorRoles } from './http/principal.js';
+import { system } from './stores/acting.js';
 import { addOperator } from './stores/operators.js';
 import { type Reply, request, startTestApi, type TestApi } from './testing/api-inside.js';
 import { noLimits } from './testing/no-limits.js';
@@ -104,11 +105,11 @@ async function createWorld(t: Test): Promise<{ api: TestApi; callers: Caller[]; 
     const email = `${role}@example.com`;
     await addOperator(api.sql, { email, name: role, role, passwordHash: 'none', totpSecret: null });
     const { operator } = await operators.byEmail(email);
-    const device = { address: '127.0.0.1', network: '127.0.0.1', userAgent: '' };
+    const device = { address: '127.0.0.1', network: '127.0.0.1', userAgent: '', requestId: '' };
     const renew = () => operators.open(operator!.id, device);
     callers.push({ name: `operator:${role}`, token: await renew(), renew });
     if (role !== 'admin') continue;
-    const added = await apiKeys.add({
+    const added = await apiKeys.add(system('test'), {
       publicId: 'key_fuzz',
       name: 'K',
       scopes: [...keyScopes],
