@@ -137,7 +137,7 @@ t.test('no request made of the OpenAPI document has an answer that the document 
     userId: startingWith('usr_'),
     card: startingWith('card_'),
     account: startingWith('acct_'),
-    currency: ['USD', 'EUR', 'XXX'],
+    currency: ['USD', 'EUR', 'ZZZ'],
     timeZone: ['UTC', 'Europe/Berlin', 'Nowhere/Land'],
   });
   const operations = operationsOf(document);
