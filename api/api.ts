@@ -4,6 +4,7 @@ import { PanKeys } from '../engine/wire/hidden-ids.js';
 import { AuditSealer } from './audit-sealer.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
+import { FailedSignIns } from './auth/failed-sign-ins.js';
 import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
 import { SignInFailures, windowS } from './auth/failures.js';
 import { Invitations } from './auth/invitations.js';
@@ -90,6 +91,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await housekeeping.stop();
         await services.passwordChanges.stop();
         await services.mailer.stop();
+        await services.failedSignIns.flush();
         await services.sealer.stop();
         await services.stopData();
         redis?.close();
@@ -139,12 +141,15 @@ function createServices(config: ApiConfig, log: Log): Services {
   const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', log });
   watchFeed(feed, telemetry, health);
   const data = createDataServices({ config, log, database, redis, telemetry, health, feed });
+  const trail = new AuditTrail(database);
+  const failed = new FailedSignIns(trail, log);
   const signIn = new SignIn({
     users,
     sessions,
     registrations,
     passwords,
     failures,
+    failed,
     tokens,
     access,
     announce: data.invalidations,
@@ -178,7 +183,6 @@ function createServices(config: ApiConfig, log: Log): Services {
   const tenants = new TenantGate(config.tenantBounds);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
   const housekeeping = new Housekeeping(log);
-  const trail = new AuditTrail(database);
   const sealer = new AuditSealer(trail, log);
   watchTrail(sealer, telemetry);
   housekeeping.add('audit trail', () => trail.upkeep());
@@ -218,10 +222,11 @@ function createServices(config: ApiConfig, log: Log): Services {
     rates,
     tenants,
     operators,
-    operatorSignIn: new OperatorSignIn(operators, passwords, failures),
+    operatorSignIn: new OperatorSignIn(operators, passwords, failures, failed),
     apiKeys,
     program,
     trail,
+    failedSignIns: failed,
     sealer,
     passwords,
     signIn,

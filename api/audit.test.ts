@@ -156,6 +156,28 @@ t.test('the list has pages and filters, and is for risk and admin', async (t) =>
   });
 });
 
+t.test('a failed sign-in is an entry, those that repeat it are one more, and no address is in them', async (t) => {
+  const { api, token, operatorId } = await withOperator(t, 'risk');
+  const { email, userId } = await Customer.register(api, 'personal');
+  const login = (body: object) => api.request('POST', '/api/auth/login', { body });
+  for (let time = 0; time < 4; time++) t.equal((await login({ email, password: 'wrong' })).status, 401);
+  t.equal((await login({ email: 'nobody@example.com', password: 'wrong' })).status, 401);
+  await api.request('POST', '/api/operators/login', { body: { email: 'risk@example.com', password: 'wrong' } });
+  await api.api.services.failedSignIns.flush();
+  const failed = await trail(api, token, '&action=user.sign_in_failed');
+  t.match(failed, [
+    { object: { id: userId }, after: /"repeats":3/, outcome: 'refused' },
+    { object: { id: null } },
+    {
+      actor: { kind: 'visitor', id: null, address: '127.0.0.1' },
+      object: { id: userId },
+      after: /invalid_credentials/,
+    },
+  ]);
+  t.match(await trail(api, token, '&action=operator.sign_in_failed'), [{ object: { id: operatorId } }]);
+  t.notMatch(JSON.stringify(await trail(api, token)), /@example/);
+});
+
 t.test('many rows of one statement are one entry', async (t) => {
   const { api, token } = await withOperator(t, 'risk');
   await api.sql`insert into companies (public_id, name) select 'co_' || n, n::text from generate_series(1, 101) n`;

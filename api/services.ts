@@ -4,6 +4,7 @@ import type { PanKeys } from '../engine/wire/hidden-ids.js';
 import type { AuditSealer } from './audit-sealer.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';
+import type { FailedSignIns } from './auth/failed-sign-ins.js';
 import type { Invitations } from './auth/invitations.js';
 import type { OperatorSignIn } from './auth/operator-sign-in.js';
 import type { PasswordChanges } from './auth/password-changes.js';
@@ -52,6 +53,7 @@ export interface Services extends DataServices {
   readonly operatorSignIn: OperatorSignIn;
   readonly apiKeys: ApiKeyStore;
   readonly trail: AuditTrail;
+  readonly failedSignIns: FailedSignIns;
   readonly sealer: AuditSealer;
   readonly program: Program;
   readonly passwords: Passwords;

@@ -6,6 +6,7 @@ import { Secret, TOTP } from 'otpauth';
 import { Problem } from '../http/problem.js';
 import type { OperatorCredentials, OperatorStore } from '../stores/operators.js';
 import type { Device } from '../stores/sessions.js';
+import type { FailedSignIns } from './failed-sign-ins.js';
 import type { SignInFailures } from './failures.js';
 import type { Passwords } from './passwords.js';
 
@@ -23,12 +24,20 @@ export class OperatorSignIn {
   readonly #operators: OperatorStore;
   readonly #passwords: Passwords;
   readonly #failures: SignInFailures;
+  readonly #failed: FailedSignIns;
   readonly #nowMs: () => number;
 
-  constructor(operators: OperatorStore, passwords: Passwords, failures: SignInFailures, nowMs = Date.now) {
+  constructor(
+    operators: OperatorStore,
+    passwords: Passwords,
+    failures: SignInFailures,
+    failed: FailedSignIns,
+    nowMs = Date.now,
+  ) {
     this.#operators = operators;
     this.#passwords = passwords;
     this.#failures = failures;
+    this.#failed = failed;
     this.#nowMs = nowMs;
   }
 
@@ -39,6 +48,24 @@ export class OperatorSignIn {
    */
   async login(email: string, password: string, code: string | null, device: Device): Promise<SignedInOperator> {
     const { account, operator } = await this.#operators.byEmail(email);
+    try {
+      return await this.#login(account, operator, password, code, device);
+    } catch (error) {
+      if (error instanceof Problem && error.status < 500) {
+        const publicId = operator?.publicId ?? null;
+        await this.#failed.note({ kind: 'operator', account, publicId, reason: error.title, device });
+      }
+      throw error;
+    }
+  }
+
+  async #login(
+    account: string,
+    operator: OperatorCredentials | null,
+    password: string,
+    code: string | null,
+    device: Device,
+  ): Promise<SignedInOperator> {
     // Operators and customers may have the same address, and are counted apart.
     const counted = `operator ${account}`;
     const isKnown = () => this.#operators.isKnownNetwork(account, device.network);

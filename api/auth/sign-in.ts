@@ -4,8 +4,9 @@ import { conflict, forbidden, Problem } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Registration, RegistrationStore } from '../stores/registration.js';
 import { type Device, type SessionRow, type SessionStore, visitorFrom } from '../stores/sessions.js';
-import type { UserRow, UserStore } from '../stores/users.js';
+import type { UserRow, UserStore, UserWithHash } from '../stores/users.js';
 import type { Access } from './access.js';
+import type { FailedSignIns } from './failed-sign-ins.js';
 import type { SignInFailures } from './failures.js';
 import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
@@ -29,6 +30,7 @@ export interface SignInParts {
   readonly registrations: RegistrationStore;
   readonly passwords: Passwords;
   readonly failures: SignInFailures;
+  readonly failed: FailedSignIns;
   readonly tokens: Tokens;
   readonly access: Access;
   readonly announce: AccessAnnouncer;
@@ -62,8 +64,21 @@ export class SignIn {
 
   /** Throws 401 with the same words and after the same time, whether the address or the password is wrong. */
   async login(email: string, password: string, device: Device): Promise<SignedIn> {
-    const { users, sessions, passwords, failures } = this.#parts;
+    const { users, failed } = this.#parts;
     const { account, user } = await users.byEmail(email);
+    try {
+      return await this.#login(account, user, password, device);
+    } catch (error) {
+      if (error instanceof Problem && error.status < 500) {
+        const publicId = user?.publicId ?? null;
+        await failed.note({ kind: 'user', account, publicId, reason: error.title, device });
+      }
+      throw error;
+    }
+  }
+
+  async #login(account: string, user: UserWithHash | null, password: string, device: Device): Promise<SignedIn> {
+    const { sessions, passwords, failures } = this.#parts;
     const isRight = await passwords.matches({
       account,
       network: device.network,
