@@ -164,6 +164,7 @@ function answerOf(route: Route, status: number, schema: object, components: Comp
     description: answerDescriptions[status] ?? 'done',
     headers: headersOf(
       ...(isTagged ? (['ETag'] as const) : []),
+      ...(route.access === 'public' ? [] : rateHeaders),
       ...(status === 202 ? (['Location'] as const) : []),
       ...(takesIdempotencyKey(route) ? (['Idempotency-Replayed'] as const) : []),
     ),
@@ -229,6 +230,7 @@ function errorResponses(): Record<string, Json> {
       headers: headersOf(
         ...(isEmpty || status === '412' ? (['ETag'] as const) : []),
         ...(status === '401' ? (['WWW-Authenticate'] as const) : []),
+        ...(status === '429' ? rateHeaders : []),
         ...(status === '409' || status === '429' || status === '503' ? (['Retry-After'] as const) : []),
       ),
       ...(isEmpty
@@ -245,12 +247,17 @@ const headers = {
   ETag: { description: 'names this state of the object', schema: { type: 'string', examples: ['"3"'] } },
   Location: { description: 'where to look', schema: { type: 'string', format: 'uri-reference' } },
   'Retry-After': { description: 'seconds to wait', schema: { type: 'integer', minimum: 0 } },
+  'RateLimit-Limit': { description: 'requests of this caller a minute', schema: { type: 'integer', minimum: 1 } },
+  'RateLimit-Remaining': { description: 'how many are left', schema: { type: 'integer', minimum: 0 } },
+  'RateLimit-Reset': { description: 'seconds until the minute ends', schema: { type: 'integer', minimum: 0 } },
   'WWW-Authenticate': { description: 'the scheme, and what is wrong with the token', schema: { type: 'string' } },
   'Idempotency-Replayed': {
     description: '`true`: the answer of the first request with this key',
     schema: { type: 'string', enum: ['true'] },
   },
 } as const;
+
+const rateHeaders = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'] as const;
 
 function headersOf(...names: (keyof typeof headers)[]): Json {
   return Object.fromEntries(

@@ -154,6 +154,7 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
     route({
       method: 'GET',
       url: '/api/accounts/:id/entries',
+      report: true,
       access: moneyCallers,
       target: 'account',
       tag: 'accounts',

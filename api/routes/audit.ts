@@ -37,6 +37,7 @@ export function auditRoutes({ trail }: Services) {
     route({
       method: 'GET',
       url: '/api/audit',
+      report: true,
       access: ['operator:risk', 'operator:admin'],
       tag: 'operators',
       operationId: 'listAuditEntries',
