@@ -8,7 +8,7 @@ import { auditBooks } from './audit-books.js';
 import { createTestAccounts } from './testing/test-accounts.js';
 import { createTestDatabase } from './testing/test-database.js';
 
-/** Three accounts, one open hold, one purchase that was cleared. */
+/** Three accounts, two open holds, of which one is a single-use card's, and one purchase that was cleared. */
 async function books(t: Test): Promise<postgres.Sql> {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
@@ -17,6 +17,9 @@ async function books(t: Test): Promise<postgres.Sql> {
     await database.close();
   });
   await createTestAccounts(sql, 3, 1000);
+  await sql`
+    insert into cards (public_id, token, account_id, user_id, name, expires, type)
+    values ('card_4', 'card_4', 3, 3, 'Single', '2099-12-31', 'single_use')`;
   await openJournalPosition(sql, 0, 1);
   const clearing = { type: MessageType.clearing, status: ChainStatus.completed, amount: 70, held: -70, posted: 70 };
   await settle(sql, {
@@ -27,6 +30,7 @@ async function books(t: Test): Promise<postgres.Sql> {
       { id: 'b', amount: 70, held: 70, account: 2 },
       { id: 'c', root: 'b', account: 2, ...clearing },
       { id: 'd', amount: 1, approved: false, account: 0, card: 0, user: 0 },
+      { id: 's', amount: 10, held: 10, spend: 10, spendCount: 1, account: 3, card: 4, user: 3, usesCard: true },
     ]),
   });
   return sql;
@@ -36,9 +40,9 @@ t.test('books that balance are reported with their totals', async (t) => {
   const report = await auditBooks(await books(t));
   t.same(report, {
     accounts: 3,
-    postings: 7,
+    postings: 8,
     funds: 3000n,
-    held: 100n,
+    held: 110n,
     posted: 70n,
     findings: [],
     findingCount: 0,
@@ -93,6 +97,16 @@ t.test('whatever was tampered with is found', async (t) => {
       'a closed transaction that still holds',
       "update transactions set status = 3 where id = 'a'",
       /transaction a holds 100 although it is closed/,
+    ],
+    [
+      'a purchase of a single-use card that was forgotten',
+      'delete from card_uses',
+      /card card_4: 0 purchases are counted, its transactions give 1 to 1/,
+    ],
+    [
+      'a purchase that was made up',
+      'update card_uses set uses = 2',
+      /card card_4: 2 purchases are counted, its transactions give 1 to 1/,
     ],
   ];
   for (const [name, tamper, finding] of cases) {

@@ -90,6 +90,19 @@ const checks: readonly string[] = [
    ) as w join accounts a on a.id = w.account_id group by a.id having count(*) > 1`,
   `select format('transaction %s holds %s although it is closed', id, held_amount) as finding from transactions
    where held_amount <> 0 and status <> 1`,
+  // What a card that is not virtual has bought decides what it may buy. A purchase that holds or has lapsed was never
+  // taken back; one that was reversed may have been.
+  `select format('card %s: %s purchases are counted, its transactions give %s to %s', c.public_id, coalesce(u.uses, 0),
+     coalesce(t.fewest, 0), coalesce(t.most, 0)) as finding
+   from (
+     select coalesce(c.spend_of, c.id) as card, count(*) filter (where p.status in (1, 4)) as fewest, count(*) as most
+     from cards c join transactions p on p.card_id = c.id
+     -- Authorizations, force posts and advice that were approved.
+     where c.type <> 'virtual' and p.type in (1, 4, 8) and p.status <> 5
+     group by coalesce(c.spend_of, c.id)
+   ) as t full join card_uses as u on u.card_id = t.card left join cards c on c.id = coalesce(t.card, u.card_id)
+   where coalesce(u.uses, 0) not between coalesce(t.fewest, 0) and coalesce(t.most, 0)
+     and not exists (select from quarantined_records q where q.account_id = c.account_id)`,
   `select format('the outside gave %s, the accounts have %s', -outside, funds) as finding
    from (select
      (select coalesce(sum(external_delta), 0) from transaction_events)

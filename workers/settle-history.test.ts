@@ -8,7 +8,7 @@ import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../engine/core/codes.js';
 import { windowNames } from '../engine/core/limit-names.js';
 import { storedUserLevel } from '../engine/core/spend-key.js';
-import { accountNumbers, Generator, type Step } from '../engine/testing/generator.js';
+import { accountNumbers, cardNumbers, Generator, lineOfCard, type Step } from '../engine/testing/generator.js';
 import { freshSeed } from '../engine/testing/runs.js';
 import { policyDefault } from '../engine/testing/world.js';
 import { openJournalPosition, openSettleConnection, settle } from './settle.js';
@@ -108,6 +108,12 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
       t.fail(`windows of ${level}/${entity}: ${sums}, ${inMemory}`);
   }
   t.ok(windows.length > 5, `${windows.length} rows of windows are the same`);
+  const uses = await sql<{ card: number; count: number; merchant: string }[]>`
+    select card_id::float8 as card, uses as count, merchant_id as merchant from card_uses`;
+  const used = new Map(uses.map(({ card, ...use }) => [card, use]));
+  for (const card of new Set(cardNumbers.map(lineOfCard))) {
+    t.same(used.get(card) ?? null, spend.purchases(card), `purchases of card ${card}`);
+  }
 }
 
 const first = freshSeed();

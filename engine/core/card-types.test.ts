@@ -2,6 +2,7 @@
 import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import { CardType, cardTypeNamed, usedAgain } from './card-types.js';
+import { faultOf } from './profile-check.js';
 
 function table(name: string, text: string): void {
   t.test(name, (t) => {
@@ -179,6 +180,18 @@ t.test('a profile without a type is of a virtual card, and an unknown type is no
   t.equal(cardTypeNamed(undefined), CardType.virtual);
   t.equal(cardTypeNamed('single_use'), CardType.singleUse);
   t.notOk((Object.values(CardType) as number[]).includes(cardTypeNamed('gift')));
+  t.end();
+});
+
+t.test('a card of a type that this release does not know is set apart', (t) => {
+  const profile = { limits: null, expiresDay: 30_000 };
+  for (const type of [undefined, 'virtual', 'merchant_locked', CardType.singleUse]) {
+    t.equal(faultOf('card', { ...profile, ...(type === undefined ? {} : { type }) } as never), '', String(type));
+  }
+  for (const type of ['gift', null, cardTypeNamed('gift')]) {
+    t.equal(faultOf('card', { ...profile, type } as never), 'its type is unknown', String(type));
+  }
+  t.equal(faultOf('card', { ...profile, spendNumber: -1 } as never), 'it spends as no card');
   t.end();
 });
 
