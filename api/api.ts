@@ -34,6 +34,7 @@ import type { Services } from './services.js';
 import { ApiKeyStore } from './stores/api-keys.js';
 import { AuditTrail } from './stores/audit.js';
 import { CompanyStore } from './stores/companies.js';
+import { CustomerStore } from './stores/customers.js';
 import { IdempotencyStore } from './stores/idempotency.js';
 import { InvitationStore } from './stores/invitations.js';
 import { OperatorStore } from './stores/operators.js';
@@ -215,6 +216,7 @@ function createServices(config: ApiConfig, log: Log): Services {
     redis,
     users,
     companies,
+    customers: new CustomerStore(database),
     idempotency,
     tokens,
     access,

@@ -24,6 +24,7 @@ import type { Mailer } from './mail/mailer.js';
 import type { ApiKeyStore } from './stores/api-keys.js';
 import type { AuditTrail } from './stores/audit.js';
 import type { CompanyStore } from './stores/companies.js';
+import type { CustomerStore } from './stores/customers.js';
 import type { IdempotencyStore } from './stores/idempotency.js';
 import type { InvitationStore } from './stores/invitations.js';
 import type { OperatorStore } from './stores/operators.js';
@@ -43,6 +44,7 @@ export interface Services extends DataServices {
   readonly redis: RedisConnection | null;
   readonly users: UserStore;
   readonly companies: CompanyStore;
+  readonly customers: CustomerStore;
   readonly idempotency: IdempotencyStore;
   readonly tokens: Tokens;
   readonly access: Access;

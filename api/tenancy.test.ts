@@ -19,6 +19,7 @@ const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown
   'PATCH /api/companies/:id': () => ({ name: 'Renamed' }),
   'POST /api/companies/:id/invitations': ({ name }) => ({ email: `n@${name}.x`, name: 'N', role: 'member' }),
   'POST /api/auth/password': () => ({ password: 'not the password', newPassword: 'a-password-of-tests' }),
+  'PATCH /api/customers/:id': () => ({ kycStatus: 'verified' }),
   'PATCH /api/users/:id': () => ({ name: 'Renamed' }),
   'POST /api/accounts/:id/deposits': () => ({ amount: 100 }),
   'POST /api/accounts/:id/withdrawals': () => ({ amount: 1 }),
@@ -58,6 +59,8 @@ function objectOf(tenant: Tenant, target: Target): string {
       return `ses_${tenant.name}`;
     case 'key':
       return 'key_none';
+    case 'customer':
+      return tenant.companyId ?? tenant.users[0]!.publicId;
     case 'invitation':
       return `inv_${tenant.name}`;
   }

@@ -19,7 +19,8 @@ export async function seedDemo(sql: postgres.Sql): Promise<void> {
   // One statement: the account exists with its money or not at all.
   await sql`
     with person as (
-      insert into users (public_id, email, name, kind) values ('usr_demo', ${demoEmail}, 'Demo User', 'personal')
+      insert into users (public_id, email, name, kind, kyc_status)
+      values ('usr_demo', ${demoEmail}, 'Demo User', 'personal', 'verified')
       on conflict do nothing
       returning id
     ), account as (

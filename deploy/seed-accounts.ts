@@ -44,8 +44,8 @@ async function addAccounts(sql: postgres.Sql, first: number, last: number, balan
       select lpad(n::text, greatest(6, length(n::text)), '0') as number
       from generate_series(${first}::integer, ${last}::integer) as n
     ), person as (
-      insert into users (public_id, email, name, kind)
-      select 'usr_' || number, 'user' || number || '@load.example', 'Load test ' || number, 'personal'
+      insert into users (public_id, email, name, kind, kyc_status)
+      select 'usr_' || number, 'user' || number || '@load.example', 'Load test ' || number, 'personal', 'verified'
       from wanted
       where not exists (select from accounts where public_id = 'acct_' || number)
       order by number

@@ -14,6 +14,7 @@ const user = (changes: Partial<UserRow> = {}): UserRow => ({
   role: 'admin',
   companyId: 1,
   companyPublicId: 'co_1',
+  kycStatus: 'verified',
   ...changes,
 });
 

@@ -23,7 +23,7 @@ t.test('a personal customer registers, is signed in, and has one account', async
   const api = await startTestApi(t);
   const { token, user } = await register(api, { currency: 'EUR', timeZone: 'Europe/Berlin' });
   t.match(user, { id: /^usr_/, email: 'ada@example.com', name: 'Ada', kind: 'personal' });
-  t.same(Object.keys(user).sort(), ['email', 'id', 'kind', 'name']);
+  t.same(Object.keys(user).sort(), ['email', 'id', 'kind', 'kycStatus', 'name']);
   t.same((await api.request('GET', '/api/me', { token })).json, user);
   t.same(await api.sql`select kind, currency, time_zone, funds::integer, user_id is not null as owned from accounts`, [
     { kind: 'personal', currency: 'EUR', time_zone: 'Europe/Berlin', funds: 0, owned: true },

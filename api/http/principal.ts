@@ -2,6 +2,9 @@
 
 export type Kind = 'personal' | 'business';
 export type Role = 'owner' | 'admin' | 'member';
+/** Whether the identity of a customer was checked. */
+export const kycStatuses = ['pending', 'verified', 'rejected'] as const;
+export type KycStatus = (typeof kycStatuses)[number];
 
 /** A customer's user: a person, or someone who works for a company. */
 export interface Principal {
@@ -32,7 +35,7 @@ export interface Operator {
   readonly sessionId: number;
 }
 
-export const keyScopes = ['funding:write'] as const;
+export const keyScopes = ['funding:write', 'customers:write'] as const;
 export type KeyScope = (typeof keyScopes)[number];
 
 /** A program of the program's own. */
@@ -83,6 +86,13 @@ export const moneyCallers: readonly Caller[] = ['personal', 'owner', 'admin'];
 export const companyManagers: readonly Caller[] = ['owner', 'admin'];
 /** May put money into accounts and take it out, whosever they are. */
 export const fundingCallers: readonly Caller[] = ['operator:admin', 'key:funding:write'];
+/** May say whose identity was checked. */
+export const customerManagers: readonly Caller[] = [
+  'operator:support',
+  'operator:risk',
+  'operator:admin',
+  'key:customers:write',
+];
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -10,7 +10,16 @@ import type { Static, TSchema } from './schemas.js';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** What the `:id` of a path names: the tenancy test puts another tenant's there. */
-export type Target = 'company' | 'user' | 'account' | 'card' | 'transaction' | 'session' | 'key' | 'invitation';
+export type Target =
+  | 'company'
+  | 'user'
+  | 'account'
+  | 'card'
+  | 'transaction'
+  | 'session'
+  | 'key'
+  | 'invitation'
+  | 'customer';
 
 export interface RouteSchemas {
   readonly params?: TSchema;

@@ -2,7 +2,9 @@
  * Building blocks of the API's schemas. Every object is closed: an unknown property of an input is refused by name, an
  * unlisted property of an answer is never written.
  */
+
 import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+import { kycStatuses } from './principal.js';
 
 /** An object without other properties. */
 export function closed<T extends TProperties>(properties: T, options: ObjectOptions = {}): TObject<T> {
@@ -61,6 +63,7 @@ export const Part = { minLength: 1, maxLength: 100, pattern: printable };
 export const Email = Type.String({ format: 'email', minLength: 3, maxLength: 254 });
 export const Kind = oneOf(['personal', 'business'], { title: 'Kind' });
 export const Role = oneOf(['owner', 'admin', 'member'], { title: 'Role' });
+export const KycStatus = oneOf(kycStatuses, { title: 'KycStatus' });
 export const Status = oneOf(['active', 'frozen', 'closed'], { title: 'Status' });
 
 /** Where a list goes on: `next` of the page before. */

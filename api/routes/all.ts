@@ -6,6 +6,7 @@ import { auditRoutes } from './audit.js';
 import { authRoutes } from './auth.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
+import { customerRoutes } from './customers.js';
 import { invitationRoutes } from './invitations.js';
 import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
@@ -27,6 +28,7 @@ export function allRoutes(services: Services): Route[] {
     ...operatorRoutes(services),
     ...keyRoutes(services),
     ...auditRoutes(services),
+    ...customerRoutes(services),
     ...companyRoutes(services),
     ...invitationRoutes(services),
     ...userRoutes(services),

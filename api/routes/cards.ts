@@ -281,7 +281,13 @@ function notReplaced(outcome: Exclude<ReplaceOutcome['outcome'], 'replaced'>): P
       return conflict('account_closed', 'the account of this card is closed');
     case 'holder_closed':
       return conflict('user_closed', 'the cardholder is closed: make a card for somebody else');
+    case 'not_verified':
+      return notVerified();
   }
+}
+
+function notVerified(): Problem {
+  return new Problem(403, 'customer_not_verified', 'there are no new cards unless your identity is verified');
 }
 
 function notAdded(refusal: Exclude<AddOutcome, { outcome: 'added' }>): Problem {
@@ -294,5 +300,7 @@ function notAdded(refusal: Exclude<AddOutcome, { outcome: 'added' }>): Problem {
       return conflict('account_closed', 'this account is closed', { field: 'accountId' });
     case 'too_many':
       return conflict('too_many_cards', `you have ${refusal.max} cards that are not closed: close one first`);
+    case 'not_verified':
+      return notVerified();
   }
 }

@@ -1,5 +1,5 @@
 /** A user as the API shows one. */
-import { closed, Id, Kind, Role, type Static, Type } from '../http/schemas.js';
+import { closed, Id, Kind, KycStatus, Role, type Static, Type } from '../http/schemas.js';
 import type { UserRow } from '../stores/users.js';
 
 export const User = closed(
@@ -10,6 +10,7 @@ export const User = closed(
     kind: Kind,
     companyId: Type.Optional(Id),
     role: Type.Optional(Role),
+    kycStatus: KycStatus,
   },
   { title: 'User' },
 );
@@ -22,5 +23,6 @@ export function showUser(user: UserRow): Static<typeof User> {
     kind: user.kind,
     ...(user.companyPublicId === null ? {} : { companyId: user.companyPublicId }),
     ...(user.role === null ? {} : { role: user.role }),
+    kycStatus: user.kycStatus,
   };
 }

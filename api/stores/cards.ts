@@ -93,7 +93,9 @@ export type AddOutcome =
   /** Closed accounts get no cards. */
   | { readonly outcome: 'account_closed' }
   /** The owner has as many cards as allowed. */
-  | { readonly outcome: 'too_many'; readonly max: number };
+  | { readonly outcome: 'too_many'; readonly max: number }
+  /** The identity of the customer was not checked, or was rejected. */
+  | { readonly outcome: 'not_verified' };
 
 /** Cards of one owner that are not closed. Creations at the same instant may each take the last place. */
 export interface CardCaps {
@@ -129,8 +131,8 @@ export type ChangeOutcome =
 export type ReplaceOutcome =
   /** `published` is the end of the old card. */
   | { readonly outcome: 'replaced'; readonly card: Card; readonly published: Published }
-  /** The card, its account or its cardholder is closed. */
-  | { readonly outcome: 'closed' | 'account_closed' | 'holder_closed' }
+  /** The card, its account or its cardholder is closed, or the customer is not verified. */
+  | { readonly outcome: 'closed' | 'account_closed' | 'holder_closed' | 'not_verified' }
   | { readonly outcome: 'absent' };
 
 export interface CardBook {
@@ -243,10 +245,13 @@ export class CardStore implements CardBook {
     const [row] = await this.#database.write(
       principal,
       'cards.add',
-      (sql, { enter, admitted }) => sql<{ account: string | null; holder: number | null; hasRoom: boolean }[]>`
+      (sql, { enter, admitted }) => sql<
+        { account: string | null; isVerified: boolean | null; holder: number | null; hasRoom: boolean }[]
+      >`
         with ${enter}, account as (
-          select id, status from accounts where public_id = ${card.accountId} and owner_key = ${ownerKey}
-            and ${admitted}
+          select a.id, a.status, coalesce(c.kyc_status, u.kyc_status) as kyc_status
+          from accounts a left join companies c on c.id = a.company_id left join users u on u.id = a.user_id
+          where a.public_id = ${card.accountId} and a.owner_key = ${ownerKey} and ${admitted}
         ), holder as (
           select id from users where public_id = ${card.holderId} and status <> 'closed'
             and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
@@ -257,20 +262,23 @@ export class CardStore implements CardBook {
           insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata)
           select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type}, ${card.expires}::date,
             ${sql.json(card.metadata)}
-          from account, holder, owned where account.status <> 'closed' and owned.cards < ${max}
+          from account, holder, owned
+          where account.status <> 'closed' and account.kyc_status = 'verified' and owned.cards < ${max}
           on conflict (public_id) do nothing
           returning id
         ), limited as (
           insert into limits (level, entity_id, limits)
           select 0, id, ${sql.json(card.limits as never)} from added where ${Object.keys(card.limits).length > 0}::boolean
         )
-        select (select status from account) as account, (select id from holder) as holder, owned.cards < ${max} as "hasRoom"
+        select (select status from account) as account, (select kyc_status = 'verified' from account) as "isVerified",
+          (select id from holder) as holder, owned.cards < ${max} as "hasRoom"
         from owned`,
     );
     if (row === undefined || row.account === null) return { outcome: 'no_account' };
     if (row.holder === null) return { outcome: 'no_holder' };
     const added = await this.find(principal, card.cardId);
     if (added !== null) return { outcome: 'added', card: added };
+    if (row.isVerified !== true) return { outcome: 'not_verified' };
     return row.hasRoom ? { outcome: 'account_closed' } : { outcome: 'too_many', max };
   }
 
@@ -384,15 +392,15 @@ export class CardStore implements CardBook {
     const [row] = await this.#database.write(
       principal,
       'cards.replace',
-      (sql, { enter, admitted }) => sql<
-        (Published & { outcome: 'replaced' | 'closed' | 'account_closed' | 'holder_closed' })[]
-      >`
+      (sql, { enter, admitted }) => sql<(Published & { outcome: Exclude<ReplaceOutcome['outcome'], 'absent'> })[]>`
         with ${enter}, owned as materialized (
-          select c.id, a.status as account_status, u.status as holder_status
+          select c.id, a.status as account_status, u.status as holder_status,
+            coalesce(k.kyc_status, u.kyc_status) as kyc_status
           from cards c join accounts a on a.id = c.account_id join users u on u.id = c.user_id
+            left join companies k on k.id = u.company_id
           where ${owned(sql, scopeOf(principal), cardId)} and ${admitted}
         ), locked as materialized (
-          select o.account_status, o.holder_status, (l.card).*, l.limits
+          select o.account_status, o.holder_status, o.kyc_status, (l.card).*, l.limits
           from owned o cross join lateral lock_card(o.id) l
         ), judged as materialized (
           select locked.*, case
@@ -400,6 +408,7 @@ export class CardStore implements CardBook {
             when status = 'closed' then 'closed'
             when account_status = 'closed' then 'account_closed'
             when holder_status = 'closed' then 'holder_closed'
+            when kyc_status <> 'verified' then 'not_verified'
             else 'replaced'
           end as outcome, replaced_by is null as is_new
           from locked

@@ -166,7 +166,8 @@ export class InvitationStore {
             returning id, public_id, company_id, role, email, name, kind, status
           )
           select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
-            person.role, person.company_id as "companyId", c.public_id as "companyPublicId"
+            person.role, person.company_id as "companyId", c.public_id as "companyPublicId",
+            c.kyc_status as "kycStatus"
           from person join companies c on c.id = person.company_id`,
       );
       return user === undefined ? { outcome: 'unknown' } : { outcome: 'accepted', user };

@@ -43,15 +43,20 @@ export class RegistrationStore {
       by,
       'registration.insert',
       (sql, { enter, admitted }) => sql<UserRow[]>`
-        with ${enter}, company as (
-          insert into companies (public_id, name)
-          select ${companyPublicId}::text, ${companyName}::text where ${companyName}::text is not null
+        with ${enter}, kyc as (
+          -- A demo verifies at once.
+          select case when demo then 'verified' else 'pending' end as status from program
+        ), company as (
+          insert into companies (public_id, name, kyc_status)
+          select ${companyPublicId}::text, ${companyName}::text, kyc.status from kyc
+          where ${companyName}::text is not null and ${admitted}
           returning id, public_id
         ), person as (
-          insert into users (public_id, company_id, role, email, name, kind, password_hash)
-          select ${newId('usr')}, (select id from company), ${role}, lower(${email}), ${name}, ${kind}, ${passwordHash}
+          insert into users (public_id, company_id, role, email, name, kind, password_hash, kyc_status)
+          select ${newId('usr')}, (select id from company), ${role}, lower(${email}), ${name}, ${kind}, ${passwordHash},
+            kyc.status from kyc
           where ${admitted}
-          returning id, public_id, company_id, role, email, name, kind, status
+          returning id, public_id, company_id, role, email, name, kind, status, kyc_status
         ), account as (
           insert into accounts (public_id, kind, company_id, user_id, owner_key, currency, time_zone)
           select ${newId('acct')}, kind, company_id, case when company_id is null then id end,
@@ -59,7 +64,8 @@ export class RegistrationStore {
           from person
         )
         select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
-          person.role, person.company_id as "companyId", company.public_id as "companyPublicId"
+          person.role, person.company_id as "companyId", company.public_id as "companyPublicId",
+          person.kyc_status as "kycStatus"
         from person left join company on company.id = person.company_id`,
     );
     return row!;

@@ -1,5 +1,5 @@
 /** Users as sign-in and authorization see them. */
-import type { Kind, Principal, Role } from '../http/principal.js';
+import type { Kind, KycStatus, Principal, Role } from '../http/principal.js';
 import type { Database, Sql } from './postgres.js';
 
 export type UserStatus = 'active' | 'frozen' | 'closed';
@@ -14,6 +14,8 @@ export interface UserRow {
   readonly role: Role | null;
   readonly companyId: number | null;
   readonly companyPublicId: string | null;
+  /** Of the company, where there is one. */
+  readonly kycStatus: KycStatus;
 }
 
 export interface UserWithHash extends UserRow {
@@ -24,7 +26,8 @@ export interface UserWithHash extends UserRow {
 /** The columns of a UserRow, of `users u left join companies c`. */
 export function userColumns(sql: Sql) {
   return sql`u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
-    u.company_id as "companyId", c.public_id as "companyPublicId"`;
+    u.company_id as "companyId", c.public_id as "companyPublicId",
+    coalesce(c.kyc_status, u.kyc_status) as "kycStatus"`;
 }
 
 export class UserStore {

@@ -29,7 +29,7 @@ export async function createCompany(sql: postgres.Sql, name: string, fundsMinor 
     { id: number; public_id: string; role: (typeof roles)[number]; account: string; card: string }[]
   >`
     with company as (
-      insert into companies (public_id, name) values (${companyId}, ${name}) returning id
+      insert into companies (public_id, name, kyc_status) values (${companyId}, ${name}, 'verified') returning id
     ), person as (
       insert into users (public_id, company_id, role, email, name, kind)
       select ${`usr_${name}`} || '_' || role, company.id, role, role || '@' || ${name} || '.example', role, 'business'
@@ -59,8 +59,8 @@ export async function createCompany(sql: postgres.Sql, name: string, fundsMinor 
 export async function createPerson(sql: postgres.Sql, name: string, fundsMinor = 0): Promise<Tenant> {
   const [row] = await sql<{ id: number; public_id: string }[]>`
     with person as (
-      insert into users (public_id, email, name, kind)
-      values (${`usr_${name}`}, ${`${name}@person.example`}, ${name}, 'personal')
+      insert into users (public_id, email, name, kind, kyc_status)
+      values (${`usr_${name}`}, ${`${name}@person.example`}, ${name}, 'personal', 'verified')
       returning id, public_id
     ), account as (
       insert into accounts (public_id, kind, user_id, owner_key, currency, funds, available)

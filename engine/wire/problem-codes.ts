@@ -22,6 +22,7 @@ const codes = {
   version_changed: 'The object is another version than `If-Match` names. Read it again, then change it.',
   email_taken: 'This e-mail address is registered.',
   wrong_password: 'The password is not the one of this user.',
+  customer_not_verified: 'The identity of the customer is not verified, so there are no new cards.',
   too_many_invitations: 'There are as many open invitations as allowed. Withdraw some first.',
   too_many_users: 'The company has as many users as allowed, with those that are invited.',
   too_many_cards: 'There are as many cards as allowed. Close one first.',
