@@ -1,5 +1,6 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
+import { Seals } from '../engine/redis/seal.js';
 import { PanKeys } from '../engine/wire/hidden-ids.js';
 import { AuditSealer } from './audit-sealer.js';
 import { Access } from './auth/access.js';
@@ -139,9 +140,16 @@ function createServices(config: ApiConfig, log: Log): Services {
     redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
     config.registrationsMax,
   );
-  const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', log });
+  const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
+  telemetry.counter(
+    'redis_refused_total',
+    'Values and messages in Redis that no process of ours wrote',
+    [],
+    (counter) => counter.inc(seals.refused),
+  );
+  const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', seals, log });
   watchFeed(feed, telemetry, health);
-  const data = createDataServices({ config, log, database, redis, telemetry, health, feed });
+  const data = createDataServices({ config, log, database, redis, telemetry, health, feed, seals });
   const trail = new AuditTrail(database);
   const failed = new FailedSignIns(trail, log);
   const signIn = new SignIn({

@@ -5,6 +5,7 @@
 import { Ajv } from 'ajv';
 import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
+import { feedKeysOf } from '../engine/redis/seal.js';
 import { panKeysOf } from '../engine/wire/hidden-ids.js';
 import type { RateLimits } from './http/rate-limits.js';
 import type { RequestLogSettings } from './http/request-log.js';
@@ -30,6 +31,8 @@ export interface ApiConfig {
   readonly jwtSecrets: readonly string[];
   /** Keys of the hashes that stand for identifiers with card numbers, newest first. The engines have the same. */
   readonly panKeys: readonly string[];
+  /** Keys of the codes of what goes through Redis, newest first. The engines have the same. */
+  readonly feedKeys: readonly string[];
   readonly accessTokenS: number;
   readonly refreshTokenDays: number;
   readonly postgres: PostgresConfig;
@@ -124,6 +127,7 @@ const schema = {
     ENGINE_TOKEN: { type: 'string', minLength: 1, maxLength: 200 },
     JWT_SECRET: secrets,
     PAN_KEY: secrets,
+    FEED_KEY: secrets,
     // Access tokens cannot be taken back one by one for longer than this.
     ACCESS_TOKEN_SECONDS: { type: 'integer', minimum: 10, maximum: 3600, default: 900 },
     REFRESH_TOKEN_DAYS: { type: 'integer', minimum: 1, maximum: 365, default: 30 },
@@ -184,6 +188,7 @@ interface Variables {
   ENGINE_TOKEN: string;
   JWT_SECRET: string;
   PAN_KEY?: string;
+  FEED_KEY?: string;
   ACCESS_TOKEN_SECONDS: number;
   REFRESH_TOKEN_DAYS: number;
   POSTGRES_POOL_MAX: number;
@@ -282,6 +287,7 @@ export function readApiConfig(
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
     jwtSecrets: Object.freeze(jwtSecrets),
+    feedKeys: Object.freeze(feedKeysOf(variables.FEED_KEY?.split(',') ?? [], [variables.ENGINE_TOKEN])),
     panKeys: Object.freeze(panKeysOf(variables.PAN_KEY?.split(',') ?? [], variables.ENGINE_TOKEN)),
     accessTokenS: variables.ACCESS_TOKEN_SECONDS,
     refreshTokenDays: variables.REFRESH_TOKEN_DAYS,

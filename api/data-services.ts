@@ -1,5 +1,6 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
 import { seeRunbook } from '../engine/core/runbook.js';
+import type { Seals } from '../engine/redis/seal.js';
 import { Cache } from './cache/cache.js';
 import { CachedAccounts } from './cache/cached-accounts.js';
 import { CachedCards } from './cache/cached-cards.js';
@@ -54,9 +55,19 @@ export interface DataParts {
   readonly telemetry: Telemetry;
   readonly health: Health;
   readonly feed: ChangeFeed;
+  readonly seals: Seals;
 }
 
-export function createDataServices({ config, log, database, redis, telemetry, health, feed }: DataParts): DataServices {
+export function createDataServices({
+  config,
+  log,
+  database,
+  redis,
+  telemetry,
+  health,
+  feed,
+  seals,
+}: DataParts): DataServices {
   const engine = new EngineClient(config.engineUrl, config.engineToken);
   const connection = config.mongodb === null ? null : new MongoConnection(config.mongodb, log);
   const cache = new Cache(config.cache);
@@ -85,7 +96,7 @@ export function createDataServices({ config, log, database, redis, telemetry, he
     invalidations,
     startData: async () => {
       invalidations.start();
-      void shareCache(cache, redis, database, log);
+      void shareCache(cache, redis, database, seals, log);
       await connection?.start();
       follower?.start();
       copies?.start();
@@ -142,12 +153,18 @@ function watchCopies(copies: PersonalCopies | null, telemetry: Telemetry): void 
 }
 
 /** Several databases may share a Redis: the shared level opens once ours has said its name. */
-async function shareCache(cache: Cache, redis: RedisConnection | null, database: Database, log: Log): Promise<void> {
+async function shareCache(
+  cache: Cache,
+  redis: RedisConnection | null,
+  database: Database,
+  seals: Seals,
+  log: Log,
+): Promise<void> {
   if (redis === null) return;
   for (;;) {
     try {
       const [row] = await database.run('cache.space', (sql) => sql<{ id: string }[]>`select cache_space() as id`);
-      return cache.share(new SharedCache(redis, row!.id));
+      return cache.share(new SharedCache(redis, row!.id, seals));
     } catch (error) {
       log.debug({ error: (error as Error).message }, 'the shared cache waits for Postgres');
       await new Promise((resolve) => setTimeout(resolve, shareRetryMs).unref());

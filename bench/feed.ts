@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { OutboxChangeFeed } from '../api/feed/change-feed.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
+import { Seals } from '../engine/redis/seal.js';
 import { answerOf, basic, Client } from '../engine/testing/client.js';
 import { Latency, type LatencySummary } from './load/latency.js';
 import { load, newIdPrefix } from './load/load.js';
@@ -19,7 +20,7 @@ import { uniformTraffic } from './load/uniform.js';
 import { describeMachine } from './machine.js';
 import { scrapeMetrics } from './metrics.js';
 import { isMain, resultFolder, runUntilSignal, sizeFromEnvironment } from './run.js';
-import { loopback, type Stack, startStack } from './stack.js';
+import { benchFeedKey, loopback, type Stack, startStack } from './stack.js';
 
 export interface FeedBenchOptions {
   readonly changesPerSecond: number;
@@ -79,6 +80,7 @@ export async function measureFeed(options: FeedBenchOptions, log: (line: string)
   const feed = new OutboxChangeFeed({
     databaseUrl: stack.databaseUrl,
     redisUrl,
+    seals: new Seals([benchFeedKey]),
     log: quiet,
     observe: (hop, ms) => hops[hop].record(ms * 1000),
   });

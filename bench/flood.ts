@@ -18,6 +18,7 @@ import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
 import { frameChannel, readFrame } from '../engine/core/feed-frame.js';
 import { RedisListener, RedisSpeaker } from '../engine/redis/channel.js';
+import { sealBytes } from '../engine/redis/seal.js';
 import { answerOf, Client } from '../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -206,7 +207,8 @@ class Stage {
         isListening = true;
       },
       heard: (bytes) => {
-        if (this.#frames.length < framesMax && (readFrame(bytes)?.entries.length ?? 0) > 0) this.#frames.push(bytes);
+        if (this.#frames.length < framesMax && (readFrame(bytes.subarray(sealBytes))?.entries.length ?? 0) > 0)
+          this.#frames.push(bytes);
       },
     });
     await until('frames arrive', () => isListening);

@@ -51,6 +51,8 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+/** For a relay of the benchmark's own. */
+export const benchFeedKey = 'feed-key-of-the-benchmark';
 export const loopback = '127.0.0.1';
 /** Above every number of connections used here, so that no answer of a benchmark is a refusal for load. */
 const inFlightMax = 4096;
@@ -180,6 +182,7 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
       PROCESSOR_PASSWORD: credentials.password,
       ENGINE_TOKEN: randomBytes(16).toString('hex'),
       PAN_KEY: randomBytes(16).toString('hex'),
+      FEED_KEY: benchFeedKey,
       MAX_IN_FLIGHT,
       ...env,
     },

@@ -7,6 +7,7 @@ import { cardLifetimeS } from './cache/keys.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from './process/descriptors.js';
+import { feedKeysOf } from './redis/seal.js';
 import { parseRedisUrl } from './redis/url.js';
 import { ConfigError, Variables } from './variables.js';
 import { panKeysOf } from './wire/hidden-ids.js';
@@ -44,6 +45,8 @@ export interface EngineConfig {
   readonly policy: Policy;
   /** Keys of the hashes that stand for identifiers with card numbers, newest first. */
   readonly panKeys: readonly string[];
+  /** Keys of the codes of what goes through Redis, newest first. */
+  readonly feedKeys: readonly string[];
   /** Messages of the native form with unknown fields are refused. */
   readonly strictFields: boolean;
   /** Bounds of one partition's memory, in entries. */
@@ -71,6 +74,7 @@ export function secretWarnings(config: EngineConfig): string[] {
     ['PROCESSOR_PASSWORD', config.processorPassword],
     ['ENGINE_TOKEN', config.engineToken],
     ...config.panKeys.map((key): [string, string] => ['PAN_KEY', key]),
+    ...config.feedKeys.filter((key) => key !== config.engineToken).map((key): [string, string] => ['FEED_KEY', key]),
   ];
   return secrets
     .filter(([, value]) => value.length < secretLengthMin)
@@ -130,6 +134,7 @@ export function readEngineConfig(
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
       marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     }),
+    feedKeys: feedKeysOf(variables.list('FEED_KEY'), [engineToken]),
     panKeys: panKeysOf(variables.list('PAN_KEY'), engineToken),
     strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),

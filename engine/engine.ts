@@ -37,6 +37,7 @@ import { OwnerFinder } from './owner-finder.js';
 import { PartitionHost, type StorageFaults } from './partition-host.js';
 import { ConnectionGate, measureConnections } from './process/connection-gate.js';
 import { checkDatabaseRole } from './process/database-role.js';
+import { Seals } from './redis/seal.js';
 import { partitionOf, Router } from './router.js';
 import { Server } from './server.js';
 import { SetApart } from './set-apart.js';
@@ -84,7 +85,8 @@ export async function startEngine(
   const nowMs = () => clock.nowMs();
   const database = new Database(config.databaseUrl);
   const { databaseUrl, redisUrl, feedStaleMsMax: staleMsMax } = config;
-  const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config);
+  const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
+  const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config, seals);
   const setApart = new SetApart(log);
   const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, setApart, log });
   const progress = createProgress(config.workers);
@@ -187,6 +189,7 @@ export async function startEngine(
     quarantined: settling.quarantine.count,
     feed: feed.state,
     cache: near?.counts ?? null,
+    redisRefused: seals.refused,
   }));
   measureConnections(telemetry, [authGate, opsGate]);
   for (let partition = 0; partition < config.workers; partition++) {

@@ -9,6 +9,7 @@ import type { Messenger } from './feed/messenger.js';
 import { RedisMessenger } from './feed/redis.js';
 import { NearCards } from './near-cards.js';
 import { connectRedis } from './redis/client.js';
+import type { Seals } from './redis/seal.js';
 
 /** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
 const cacheLookMsMax = 10;
@@ -22,13 +23,13 @@ export interface RedisParts {
   messenger(feedId: string, engineId: string): Messenger;
 }
 
-export function redisParts({ redisUrl, cacheCardS, deadlineMs }: EngineConfig): RedisParts {
+export function redisParts({ redisUrl, cacheCardS, deadlineMs }: EngineConfig, seals: Seals): RedisParts {
   return {
     nearCards(space, changeLog) {
       const client = connectRedis(redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
       const lookMsMax = Math.min(cacheLookMsMax, deadlineMs * cacheLookShareMax);
-      return new NearCards(new CardCache(client, { space, lifetimeS: cacheCardS, lookMsMax }), changeLog);
+      return new NearCards(new CardCache(client, { space, lifetimeS: cacheCardS, lookMsMax, seals }), changeLog);
     },
-    messenger: (feedId, engineId) => new RedisMessenger(redisUrl, feedId, engineId),
+    messenger: (feedId, engineId) => new RedisMessenger(redisUrl, feedId, engineId, seals),
   };
 }

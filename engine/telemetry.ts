@@ -271,6 +271,7 @@ export class Telemetry extends Metrics {
     gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
     gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);
     gauge('feed_failures', 'Reads of the outbox that failed', (g) => g.feed.failures);
+    gauge('redis_refused', 'Values and messages in Redis that no process of ours wrote', (g) => g.redisRefused);
     gauge('feed_set_apart', 'Profiles that cannot be applied, and are declined', (g) => g.feed.setApart);
     gauge('feed_snapshots', 'Times that the outbox did not reach back and all was read', (g) => g.feed.snapshots);
   }
@@ -313,4 +314,5 @@ export interface EngineGauges {
   readonly feed: FeedState;
   /** null: there is no Redis. */
   readonly cache: CacheCounts | null;
+  readonly redisRefused: number;
 }

@@ -5,7 +5,7 @@ import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { cardKey } from '../../engine/cache/keys.js';
-import { until } from '../../engine/testing/engine-process.js';
+import { testSeals, until } from '../../engine/testing/engine-process.js';
 import { Database } from '../stores/postgres.js';
 import { RedisConnection } from '../stores/redis.js';
 import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';
@@ -13,6 +13,8 @@ import { Cache } from './cache.js';
 import { Invalidations } from './invalidations.js';
 import { SharedCache } from './shared-cache.js';
 
+const seals = testSeals();
+const isAny = () => true;
 const lifetimes = { userS: 3600, cardS: 900, transactionsS: 300, localS: 300 };
 
 interface Process {
@@ -29,7 +31,7 @@ async function startProcess(t: Test, databaseUrl: string, redisUrl: string | nul
   const cache = new Cache(lifetimes);
   if (redis !== null) {
     await until('Redis is connected', () => redis.isUp);
-    cache.share(new SharedCache(redis, space));
+    cache.share(new SharedCache(redis, space, seals));
   }
   const invalidations = new Invalidations(database, cache, quietLog);
   invalidations.start();
@@ -67,14 +69,14 @@ t.test('each level answers before the next, and one load serves all who wait', a
   const first = await startProcess(t, database.url, redis.url);
   const second = await startProcess(t, database.url, redis.url);
   const store = new Store();
-  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', store.read);
+  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', isAny, store.read);
   const values = await Promise.all([1, 2, 3, 4, 5].map(() => read(first)));
   t.same(values, Array(5).fill({ value: 1 }));
   t.equal(store.loads, 1);
   await until('the shared level has it', async () => {
     const seen = store.loads;
     const { cache } = await startProcess(t, database.url, redis.url);
-    await cache.get('card', 'cards:1', 'card x', store.read);
+    await cache.get('card', 'cards:1', 'card x', isAny, store.read);
     return store.loads === seen;
   });
   const loads = store.loads;
@@ -98,7 +100,7 @@ t.test('without Redis there is one level, and processes hear of each other all t
   const first = await startProcess(t, database.url, null);
   const second = await startProcess(t, database.url, null);
   const store = new Store();
-  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', store.read);
+  const read = ({ cache }: Process) => cache.get('card', 'cards:1', 'card x', isAny, store.read);
   await read(first);
   await read(second);
   await read(second);
@@ -119,19 +121,29 @@ t.test('what was read before a change and arrives after it is not kept', async (
   for (const changer of [slow, quick]) {
     store.value = 1;
     let arrive: (value: { value: number }) => void = () => undefined;
-    const reading = slow.cache.get('card', 'cards:1', 'card x', () => new Promise((resolve) => (arrive = resolve)));
+    const reading = slow.cache.get(
+      'card',
+      'cards:1',
+      'card x',
+      isAny,
+      () => new Promise((resolve) => (arrive = resolve)),
+    );
     await until('it is being read', () => arrive.length === 1);
     await change(changer, store, 2);
     arrive({ value: 1 });
     t.same(await reading, { value: 1 }, 'who asked before the change may get the older one');
     await until('everybody gets the newer one', async () => {
       const values = await Promise.all(
-        [slow, quick].map(({ cache }) => cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read)),
+        [slow, quick].map(({ cache }) => cache.get<{ value: number }>('card', 'cards:1', 'card x', isAny, store.read)),
       );
       return values.every(({ value }) => value === 2);
     });
     const third = await startProcess(t, database.url, redis.url);
-    t.same(await third.cache.get('card', 'cards:1', 'card x', store.read), { value: 2 }, 'Redis has no older one');
+    t.same(
+      await third.cache.get('card', 'cards:1', 'card x', isAny, store.read),
+      { value: 2 },
+      'Redis has no older one',
+    );
     await change(changer, store, 1);
   }
 });
@@ -143,14 +155,14 @@ t.test('a process that dies between its change and the end of it leaves nothing 
   t.teardown(() => redis.stop());
   const { cache, redis: connection } = await startProcess(t, database.url, redis.url);
   const store = new Store();
-  await cache.get('card', 'cards:1', 'card x', store.read);
+  await cache.get('card', 'cards:1', 'card x', isAny, store.read);
   // The dying process tells Redis that it begins, and never says more.
-  await new SharedCache(connection!, 'a').changing('cards:1');
+  await new SharedCache(connection!, 'a', seals).changing('cards:1');
   const third = await startProcess(t, database.url, redis.url);
-  await third.cache.get('card', 'cards:1', 'card x', store.read);
+  await third.cache.get('card', 'cards:1', 'card x', isAny, store.read);
   store.value = 2;
   const fourth = await startProcess(t, database.url, redis.url);
-  t.same(await fourth.cache.get('card', 'cards:1', 'card x', store.read), { value: 2 });
+  t.same(await fourth.cache.get('card', 'cards:1', 'card x', isAny, store.read), { value: 2 });
 });
 
 t.test('Redis goes and comes back: nothing fails, and what it missed is made up for before it is asked', async (t) => {
@@ -161,7 +173,7 @@ t.test('Redis goes and comes back: nothing fails, and what it missed is made up 
   t.teardown(() => redis.stop());
   const process = await startProcess(t, database.url, redis.url);
   const store = new Store();
-  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read);
+  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', isAny, store.read);
   await read();
   redis.pause();
   await change(process, store, 2);
@@ -178,7 +190,7 @@ t.test('Redis goes and comes back: nothing fails, and what it missed is made up 
     const other = await startProcess(t, database.url, redis.url);
     await read();
     const loads = store.loads;
-    t.same(await other.cache.get('card', 'cards:1', 'card x', store.read), { value: store.value });
+    t.same(await other.cache.get('card', 'cards:1', 'card x', isAny, store.read), { value: store.value });
     return store.loads === loads;
   });
 });
@@ -193,7 +205,7 @@ t.test('a process that does not hear of changes keeps nothing of its own', async
   const sql = postgres(url.href, { max: 1, onnotice: () => undefined });
   t.teardown(() => sql.end());
   const store = new Store();
-  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', store.read);
+  const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', isAny, store.read);
   await read();
   await read();
   t.equal(store.loads, 1);

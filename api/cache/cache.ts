@@ -21,6 +21,17 @@ export interface CacheCounts {
   localHits: number;
   sharedHits: number;
   misses: number;
+  /** Of them, those whose value in Redis has another shape: a program of another release wrote it. */
+  malformed: number;
+}
+
+interface Load<T> {
+  readonly kind: CacheKind;
+  readonly group: string;
+  readonly field: string;
+  readonly mark: number;
+  readonly isValid: (value: unknown) => boolean;
+  readonly load: () => Promise<T>;
 }
 
 export class Cache {
@@ -33,7 +44,7 @@ export class Cache {
   #blindUntilMs = Number.NEGATIVE_INFINITY;
   /** Whether changes of other processes are heard. */
   #isListening = false;
-  readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0 };
+  readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0, malformed: 0 };
 
   constructor(config: CacheConfig) {
     this.#config = config;
@@ -62,8 +73,17 @@ export class Cache {
     this.#local.clear();
   }
 
-  /** The value of a field, from the nearest level that has it; one load at a time per field in this process. */
-  async get<T>(kind: CacheKind, group: string, field: string, load: () => Promise<T>): Promise<T> {
+  /**
+   * The value of a field, from the nearest level that has it; one load at a time per field in this process.
+   * @param isValid whether a value from Redis has the shape that it should have; without that it is loaded
+   */
+  async get<T>(
+    kind: CacheKind,
+    group: string,
+    field: string,
+    isValid: (value: unknown) => boolean,
+    load: () => Promise<T>,
+  ): Promise<T> {
     if (this.#isListening) {
       const entry = this.#local.get(group, field);
       if (entry !== undefined) {
@@ -76,7 +96,7 @@ export class Cache {
     const key = `${group}\n${mark}\n${field}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running as Promise<T>;
-    const started = this.#load(kind, group, field, mark, load).finally(() => this.#running.delete(key));
+    const started = this.#load({ kind, group, field, mark, isValid, load }).finally(() => this.#running.delete(key));
     this.#running.set(key, started);
     return started;
   }
@@ -125,11 +145,12 @@ export class Cache {
     return this.#shared!.changed(name);
   }
 
-  async #load<T>(kind: CacheKind, group: string, field: string, mark: number, load: () => Promise<T>): Promise<T> {
+  async #load<T>({ kind, group, field, mark, isValid, load }: Load<T>): Promise<T> {
     const isCurrent = !this.#owed.has(group) && performance.now() >= this.#blindUntilMs;
     const shared = isCurrent ? this.#shared : null;
     const look = await shared?.get(group, field);
-    if (look?.found) {
+    if (look?.found === true && !isValid(look.value)) this.counts.malformed++;
+    else if (look?.found === true) {
       this.counts.sharedHits++;
       this.#keep(kind, group, field, mark, look.value);
       return look.value as T;

@@ -19,6 +19,7 @@ import type {
 import { scopeOf } from '../stores/tenancy.js';
 import type { Cache } from './cache.js';
 import type { Invalidations } from './invalidations.js';
+import { isCard, isFoundCards, orNull } from './shapes.js';
 
 export class CachedCards implements CardBook {
   readonly #inner: CardBook;
@@ -36,13 +37,13 @@ export class CachedCards implements CardBook {
     // First pages are what apps ask for again and again; deeper and filtered ones are read once.
     const isFiltered = Object.values(page.filter ?? {}).some((value) => value !== undefined);
     if (group === null || page.after !== null || isFiltered) return this.#inner.list(principal, page);
-    return this.#cache.get('card', group, `page ${page.limit}`, () => this.#inner.list(principal, page));
+    return this.#cache.get('card', group, `page ${page.limit}`, isFoundCards, () => this.#inner.list(principal, page));
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
     const group = sharedGroupOf(principal);
     if (group === null) return this.#inner.find(principal, cardId);
-    return this.#cache.get('card', group, `card ${cardId}`, () => this.#inner.find(principal, cardId));
+    return this.#cache.get('card', group, `card ${cardId}`, isCardOrNull, () => this.#inner.find(principal, cardId));
   }
 
   async add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome> {
@@ -73,6 +74,8 @@ export class CachedCards implements CardBook {
     return this.#inner.published(principal, cardId);
   }
 }
+
+const isCardOrNull = orNull(isCard);
 
 function groupOf(principal: Principal): string {
   return `cards:${scopeOf(principal).ownerKey}`;

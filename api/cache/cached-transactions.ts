@@ -18,9 +18,12 @@ import type {
   TransactionWithEvents,
 } from '../stores/transactions.js';
 import type { Cache } from './cache.js';
+import { isTransaction, listOf } from './shapes.js';
 
 /** Far below the time that settling takes. */
 const positionMs = 100;
+
+const isTransactionList = listOf(isTransaction);
 
 export class CachedTransactions implements TransactionStore {
   readonly #inner: TransactionStore;
@@ -42,7 +45,7 @@ export class CachedTransactions implements TransactionStore {
     }
     const { ownerKey, onlyUser } = scopeOf(principal);
     const field = `page ${page.limit} ${onlyUser ?? 'all'} ${await this.#settledPosition()}`;
-    return this.#cache.get('transactions', `transactions:${ownerKey}`, field, () =>
+    return this.#cache.get('transactions', `transactions:${ownerKey}`, field, isTransactionList, () =>
       this.#inner.list(principal, filter, page),
     );
   }

@@ -5,9 +5,13 @@
  * A value that was read before a change must not be written after it. So a group has a generation that every change
  * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
  * nothing is written at all: a process that dies between its change and the end of it leaves nothing stale.
+ *
+ * A value is sealed for its group and field (seal.ts) and says how long it is good: a program that writes to Redis can
+ * neither make one up, nor show one owner's to another, nor keep one alive.
  */
 import { pack, unpack } from '../../engine/cache/codec.js';
 import { cardKey, groupKey } from '../../engine/cache/keys.js';
+import type { Seals } from '../../engine/redis/seal.js';
 import type { RedisConnection } from '../stores/redis.js';
 
 /** Longer than a write takes; a process that dies in the middle keeps the group out of the cache for as long. */
@@ -37,10 +41,12 @@ const nothing: SharedLook = { found: false, value: undefined, generation: null }
 export class SharedCache {
   readonly #redis: RedisConnection;
   readonly #space: string;
+  readonly #seals: Seals;
 
   /** @param space names the database whose values these are: others may share the Redis */
-  constructor(redis: RedisConnection, space: string) {
+  constructor(redis: RedisConnection, space: string, seals: Seals) {
     this.#redis = redis;
+    this.#seals = seals;
     this.#space = space;
   }
 
@@ -52,18 +58,18 @@ export class SharedCache {
     }, null);
     if (answers === null) return nothing;
     const [bytes, generation] = answers;
-    // Half a value, or somebody else's: as good as none, and the next one takes its place.
-    const value = bytes === null ? undefined : unpack(bytes);
+    const value = bytes === null ? undefined : this.#open(placeOf(values, field), bytes);
     return { found: value !== undefined, value, generation: generation ?? '' };
   }
 
   /** Keeps a value that was read after `generation` was seen. */
   async set(group: string, field: string, generation: string, value: unknown, lifetimeMs: number): Promise<void> {
-    const bytes = pack(value);
+    const bytes = pack([Date.now() + lifetimeMs, value]);
     if (bytes === null) return;
     const keys = this.#keys(group);
+    const sealed = this.#seals.seal(placeOf(keys[0], field), bytes);
     await this.#redis.ask(
-      (client) => client.eval(fillScript, keys.length, ...keys, generation, field, bytes, lifetimeMs, fieldsMax),
+      (client) => client.eval(fillScript, keys.length, ...keys, generation, field, sealed, lifetimeMs, fieldsMax),
       null,
     );
   }
@@ -99,8 +105,25 @@ export class SharedCache {
     return (await this.#redis.ask<number | null>((client) => client.del(cardKey(this.#space, token)), null)) !== null;
   }
 
+  /**
+   * Undefined for what was not sealed for this group and field, and for what has outlived its time: as good as none, and the
+   * next value takes its place.
+   */
+  #open(place: string, sealed: Buffer): unknown {
+    const bytes = this.#seals.open(place, sealed);
+    const kept = bytes === null ? undefined : unpack(bytes);
+    if (!Array.isArray(kept) || kept.length !== 2) return undefined;
+    const [goodUntilMs, value] = kept as [unknown, unknown];
+    return typeof goodUntilMs === 'number' && Date.now() < goodUntilMs ? value : undefined;
+  }
+
   #keys(group: string): [values: string, generation: string, writing: string] {
     const space = this.#space;
     return [groupKey(space, group, 'values'), groupKey(space, group, 'generation'), groupKey(space, group, 'writing')];
   }
+}
+
+/** Keys of groups have no blank. */
+function placeOf(values: string, field: string): string {
+  return `${values} ${field}`;
 }

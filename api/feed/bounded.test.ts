@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { answerOf } from '../../engine/testing/client.js';
 import { startTestEngine, type TestEngine } from '../../engine/testing/engine-inside.js';
-import { metric, opsGet, until } from '../../engine/testing/engine-process.js';
+import { metric, opsGet, testSeals, until } from '../../engine/testing/engine-process.js';
 import { longestLimits } from '../../engine/testing/longest-limits.js';
 import { OutboxChangeFeed } from './change-feed.js';
 
@@ -36,7 +36,12 @@ async function stage(t: Test, withRedis: boolean, changes: Record<string, string
     cardsPerAccount: cardsOfOne,
     changes: { DEADLINE_MS: '3000', REDIS_URL: redisUrl, ...changes },
   });
-  const feed = new OutboxChangeFeed({ databaseUrl: engine.place.databaseUrl, redisUrl, log: quiet });
+  const feed = new OutboxChangeFeed({
+    databaseUrl: engine.place.databaseUrl,
+    redisUrl,
+    seals: testSeals(),
+    log: quiet,
+  });
   t.teardown(() => feed.stop());
   await feed.start();
   let asked = 0;

@@ -10,6 +10,9 @@ import t, { type Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { appliedChannel, appliedReport } from '../../engine/core/feed-frame.js';
+import { connectRedis } from '../../engine/redis/client.js';
+import { Seals } from '../../engine/redis/seal.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -17,6 +20,7 @@ import {
   metric,
   opsGet,
   startEngineProcess,
+  testSeals,
   until,
 } from '../../engine/testing/engine-process.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
@@ -24,7 +28,7 @@ import { OutboxChangeFeed } from './change-feed.js';
 import type { Change } from './outbox.js';
 
 // Several engines start and stop here.
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const quiet = { info: () => undefined, warn: () => undefined };
 /** Longer than a test machine may be busy: a false in time is what some tests are about, and they say their own. */
@@ -54,7 +58,7 @@ async function stage(t: Test, withRedis: boolean): Promise<Stage> {
   });
   await seedAccounts(sql, { accounts: 20, cardsPerAccount: 2, balanceMinor: 100_000 });
   const secondFeed = async () => {
-    const feed = new OutboxChangeFeed({ databaseUrl: database.url, redisUrl, log: quiet });
+    const feed = new OutboxChangeFeed({ databaseUrl: database.url, redisUrl, seals: testSeals(), log: quiet });
     closers.push(() => feed.stop());
     await feed.start();
     return feed;
@@ -148,12 +152,37 @@ t.test('a feed that is stopped while it starts keeps no connection open', async 
   const feed = new OutboxChangeFeed({
     databaseUrl: database.url,
     redisUrl: `redis://127.0.0.1:${port}`,
+    seals: testSeals(),
     log: quiet,
   });
   await feed.start();
   await feed.stop();
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   t.equal(open.size, 0);
+});
+
+t.test('a report that no engine of ours made does not let a change count as in force', async (t) => {
+  const { feed, engine: start, freeze, redis, sql } = await stage(t, true);
+  const { engine, client } = await start();
+  await until('it approves', async () => (await ask(client, 'card_000001_1')) === 'approved');
+  await until('the relay leads', () => feed.health().isLeader);
+  const [named] = await sql<{ feed: string; engine: string }[]>`
+    select feed_id()::text as feed, id::text as engine from feed_engines`;
+  engine.child.kill('SIGSTOP');
+  t.teardown(() => engine.child.kill('SIGCONT'));
+  const change = await freeze('card_000001_1');
+  const channel = appliedChannel(named!.feed);
+  const report = Buffer.from(appliedReport(named!.engine, 1_000_000, 0));
+  const intruder = connectRedis(redis!.url, { name: 'intruder' });
+  t.teardown(() => intruder.disconnect());
+  await until('the intruder is connected', () => intruder.status === 'ready');
+  const confirmed = feed.effective(change, 2000);
+  for (const bytes of [report, new Seals(['not ours']).seal(channel, report), testSeals().seal('elsewhere', report)]) {
+    await intruder.publish(channel, bytes);
+  }
+  t.equal(await confirmed, false);
+  await intruder.publish(channel, testSeals().seal(channel, report));
+  t.equal(await feed.effective(change, patientMs), true, 'with our seal the same report counts');
 });
 
 t.test('an engine that stands still is waited for until it has stopped by itself', { timeout: 120_000 }, async (t) => {

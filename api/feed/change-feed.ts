@@ -2,6 +2,7 @@
  * Changes of cards, users and accounts on their way from the API to the engines, as one object: the relay, and the answer
  * to "is it in force yet?". Every API process has one; they share the work by a lock in Postgres.
  */
+import type { Seals } from '../../engine/redis/seal.js';
 import type { Log } from '../log.js';
 import { EngineWatch, type Hop, type ObserveHop } from './engines.js';
 import { ListenPublisher } from './listen-publisher.js';
@@ -45,6 +46,8 @@ export interface ChangeFeedOptions {
   readonly databaseUrl: string;
   /** '': hints travel by Postgres LISTEN/NOTIFY. */
   readonly redisUrl: string;
+  /** Of what goes through Redis. */
+  readonly seals: Seals;
   readonly log: Pick<Log, 'info' | 'warn'>;
   /** Hears how long each way of each change took. */
   readonly observe?: ObserveHop;
@@ -99,12 +102,12 @@ export class OutboxChangeFeed implements ChangeFeed {
   }
 
   async #begin(): Promise<void> {
-    const { redisUrl, log } = this.#options;
+    const { redisUrl, seals, log } = this.#options;
     const outbox = this.#outbox;
     if (this.#publisher === null) {
       // Asked in either case: it shows that Postgres is there.
       const feedId = await outbox.feedId();
-      const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId);
+      const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId, seals);
       await publisher.start((engineId, sequence, setApart) => this.#watch.heard(engineId, sequence, setApart));
       this.#publisher = publisher;
     }

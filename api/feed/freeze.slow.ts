@@ -24,6 +24,7 @@ import {
   enginePlace,
   metric,
   startEngineProcess,
+  testSeals,
   until,
 } from '../../engine/testing/engine-process.js';
 import { freshSeed } from '../../engine/testing/runs.js';
@@ -127,7 +128,12 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
   const [named] = await sql<{ id: string }[]>`select feed_id() as id`;
   const bridge = new ChaosBridge(relaysRedis.url, enginesRedis.url, named!.id, random);
   const newFeed = async () => {
-    const feed = new OutboxChangeFeed({ databaseUrl: database.url, redisUrl: relaysRedis.url, log: quiet });
+    const feed = new OutboxChangeFeed({
+      databaseUrl: database.url,
+      redisUrl: relaysRedis.url,
+      seals: testSeals(),
+      log: quiet,
+    });
     await feed.start();
     return feed;
   };

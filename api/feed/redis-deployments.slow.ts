@@ -11,6 +11,7 @@ import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { frameChannel, readFrame } from '../../engine/core/feed-frame.js';
 import { RedisListener } from '../../engine/redis/channel.js';
 import { connectRedis } from '../../engine/redis/client.js';
+import { sealBytes } from '../../engine/redis/seal.js';
 import { metric, until } from '../../engine/testing/engine-process.js';
 import { SharedFailureCounter } from '../auth/failure-counters.js';
 import { RedisConnection } from '../stores/redis.js';
@@ -49,7 +50,7 @@ async function comesByRedis(t: Test, deployment: Deployment, redisUrl: string, w
       isListening = true;
     },
     heard: (bytes) => {
-      entries += readFrame(bytes)?.entries.length ?? 0;
+      entries += readFrame(bytes.subarray(sealBytes))?.entries.length ?? 0;
     },
   });
   try {

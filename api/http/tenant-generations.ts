@@ -55,6 +55,7 @@ export class LocalGenerations implements TenantGenerations {
 }
 
 const prefix = 'tenant-generation:';
+const generationPattern = /^([0-9a-f-]{36}|none)$/;
 /** Far longer than any answer is kept: an expired number only makes kept answers stale. */
 const keptS = 3600;
 
@@ -66,7 +67,10 @@ export class SharedGenerations implements TenantGenerations {
   }
 
   async current(tenant: string): Promise<string | null> {
-    return this.#redis.ask(async (client) => (await client.get(prefix + tenant)) ?? 'none', null);
+    return this.#redis.ask(async (client) => {
+      const generation = (await client.get(prefix + tenant)) ?? 'none';
+      return generationPattern.test(generation) ? generation : null;
+    }, null);
   }
 
   async advance(tenant: string): Promise<void> {

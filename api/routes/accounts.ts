@@ -72,7 +72,9 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
     if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
       throw forbidden('this program funds its accounts itself: ask its support');
     }
-    const account = await (isCustomer(actor) ? accounts.find(scopeOf(actor), accountId) : accounts.findAny(accountId));
+    const account = await (isCustomer(actor)
+      ? accounts.findStored(scopeOf(actor), accountId)
+      : accounts.findAny(accountId));
     if (account === null) throw notFound();
     return account;
   };

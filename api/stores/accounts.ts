@@ -37,8 +37,13 @@ export class AccountStore {
     );
   }
 
-  /** Null also when it is somebody else's. */
-  async find({ ownerKey }: Scope, accountId: string): Promise<AccountRow | null> {
+  /** Null also when another owner has it. */
+  find(scope: Scope, accountId: string): Promise<AccountRow | null> {
+    return this.findStored(scope, accountId);
+  }
+
+  /** As `find`, past every cache: for what moves money. */
+  async findStored({ ownerKey }: Scope, accountId: string): Promise<AccountRow | null> {
     const [row] = await this.#database.run(
       'accounts.find',
       (sql) => sql<AccountRow[]>`

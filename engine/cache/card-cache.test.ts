@@ -4,7 +4,7 @@ import { RedisCluster } from '../../deploy/testing/redis-cluster.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import type { CardPayload } from '../core/feed.js';
 import { connectRedis } from '../redis/client.js';
-import { until } from '../testing/engine-process.js';
+import { testSeals, until } from '../testing/engine-process.js';
 import { CardCache } from './card-cache.js';
 
 /** On a busy machine; an engine waits less. */
@@ -30,7 +30,7 @@ async function open(
   options: { space?: () => string; lookMsMax?: number } = {},
 ): Promise<CardCache> {
   const client = connectRedis(url, { name: 'test', commandTimeoutMs: lookMsMax });
-  const cache = new CardCache(client, { space: () => 'a', lifetimeS: 60, lookMsMax, ...options });
+  const cache = new CardCache(client, { space: () => 'a', lifetimeS: 60, lookMsMax, seals: testSeals(), ...options });
   t.teardown(() => cache.close());
   await cache.connected(20_000);
   return cache;

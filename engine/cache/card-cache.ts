@@ -7,6 +7,7 @@
  */
 import type { CardPayload } from '../core/feed.js';
 import { getMany, type RedisClient, setMany } from '../redis/client.js';
+import type { Seals } from '../redis/seal.js';
 import { Breaker } from './breaker.js';
 import { type CachedCard, packCard, readCard } from './codec.js';
 import { cardKey } from './keys.js';
@@ -18,6 +19,7 @@ export interface CardCacheOptions {
   /** Names the database whose cards these are; '' while that is not known, and the cache is not used. */
   readonly space: () => string;
   readonly lifetimeS: number;
+  readonly seals: Seals;
   /** Longest that a look may take: far below what the one who waits has. */
   readonly lookMsMax: number;
 }
@@ -69,7 +71,8 @@ export class CardCache {
     }
     for (const [index, token] of tokens.entries()) {
       const bytes = values[index] ?? null;
-      const cached = bytes === null ? null : readCard(bytes, token);
+      const opened = bytes === null ? null : this.#options.seals.open(cardKey(this.#options.space(), token), bytes);
+      const cached = opened === null ? null : readCard(opened, token);
       if (cached !== null) {
         this.counts.hits++;
         found.set(token, cached);
@@ -102,7 +105,8 @@ export class CardCache {
     const values: [key: string, value: Buffer][] = [];
     for (const card of cards) {
       const bytes = packCard({ card, asOf });
-      if (bytes !== null) values.push([cardKey(this.#options.space(), card.token), bytes]);
+      const key = cardKey(this.#options.space(), card.token);
+      if (bytes !== null) values.push([key, this.#options.seals.seal(key, bytes)]);
     }
     try {
       await setMany(this.#client, values, this.#options.lifetimeS);

@@ -2,12 +2,12 @@
  * The names of everything that is cached in Redis, by whichever process: one scheme, so that processes share what they
  * mean to share and meet nothing else.
  *
- *   afc:2:<space>:card:<token>            the profile of a card, as the engine takes it (codec.ts)
- *   afc:2:<space>:{<group>}:values …      what the account API shows, a hash per group (api/cache/shared-cache.ts)
+ *   afc:3:<space>:card:<token>            the profile of a card, as the engine takes it (codec.ts)
+ *   afc:3:<space>:{<group>}:values …      what the account API shows, a hash per group (api/cache/shared-cache.ts)
  */
 
 /** Rises with the shape of what is kept: processes of two releases do not read each other's. */
-const shape = 2;
+const shape = 3;
 
 /** Lifetimes, where the environment says nothing else. Nothing that is right depends on them. */
 export const cardLifetimeS = 900;

@@ -1,6 +1,7 @@
 /** Changes and heartbeats by Redis pub/sub: the messenger of an engine with REDIS_URL. */
-import { appliedChannel, appliedReport, frameChannel, readFrame } from '../core/feed-frame.js';
+import { appliedChannel, appliedReport, frameBytesMax, frameChannel, readFrame } from '../core/feed-frame.js';
 import { RedisListener, RedisSpeaker } from '../redis/channel.js';
+import { type Seals, sealBytes } from '../redis/seal.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 
 export class RedisMessenger implements Messenger {
@@ -8,14 +9,16 @@ export class RedisMessenger implements Messenger {
   readonly carriesEntries = true;
   readonly #url: string;
   readonly #engineId: string;
+  readonly #seals: Seals;
   readonly #channel: string;
   readonly #appliedChannel: string;
   readonly #speaker: RedisSpeaker;
   #listener: RedisListener | null = null;
   #receivedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(url: string, feedId: string, engineId: string) {
+  constructor(url: string, feedId: string, engineId: string, seals: Seals) {
     this.#url = url;
+    this.#seals = seals;
     this.#engineId = engineId;
     this.#channel = frameChannel(feedId);
     this.#appliedChannel = appliedChannel(feedId);
@@ -40,7 +43,8 @@ export class RedisMessenger implements Messenger {
   }
 
   applied(sequence: number, setApart: number): Promise<boolean> {
-    return this.#speaker.publish(this.#appliedChannel, appliedReport(this.#engineId, sequence, setApart));
+    const report = Buffer.from(appliedReport(this.#engineId, sequence, setApart));
+    return this.#speaker.publish(this.#appliedChannel, this.#seals.seal(this.#appliedChannel, report));
   }
 
   async stop(): Promise<void> {
@@ -49,7 +53,9 @@ export class RedisMessenger implements Messenger {
   }
 
   #received(bytes: Buffer, events: MessengerEvents): void {
-    const frame = readFrame(bytes);
+    if (bytes.length > frameBytesMax + sealBytes) return;
+    const opened = this.#seals.open(this.#channel, bytes);
+    const frame = opened === null ? null : readFrame(opened);
     if (frame === null) return;
     this.#receivedAtMs = performance.now();
     if (frame.entries.length > 0) events.entries(frame.entries, bytes.length);

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '../../deploy/free-port.js';
 import { processUrl } from '../../deploy/testing/test-database.js';
+import { Seals } from '../redis/seal.js';
 
 export interface EnginePlace {
   readonly databaseUrl: string;
@@ -59,6 +60,9 @@ export function engineEnvironment(
     DATABASE_URL: processUrl(changes['DATABASE_URL'] ?? place.databaseUrl, 'engine'),
   };
 }
+
+/** As engine and API under test have them. */
+export const testSeals = () => new Seals([testToken]);
 
 const readyWaitMs = 60_000;
 const readyLookMs = 10;

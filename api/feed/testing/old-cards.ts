@@ -7,6 +7,7 @@ import { type CachedCard, packCard } from '../../../engine/cache/codec.js';
 import { cardKey } from '../../../engine/cache/keys.js';
 import type { CardPayload } from '../../../engine/core/feed.js';
 import { connectRedis, type RedisClient } from '../../../engine/redis/client.js';
+import { testSeals } from '../../../engine/testing/engine-process.js';
 
 const lifetimeS = 900;
 /** Writers that are held up at a time. */
@@ -39,7 +40,8 @@ export class OldCards {
         from cards c where token = ${token}`;
       const cached: CachedCard = row!;
       await new Promise((resolve) => setTimeout(resolve, delayMs * this.#random()));
-      await this.#client.set(cardKey(await this.#space, token), packCard(cached)!, 'EX', lifetimeS);
+      const key = cardKey(await this.#space, token);
+      await this.#client.set(key, testSeals().seal(key, packCard(cached)!), 'EX', lifetimeS);
       this.written++;
     } catch {
       // Redis is away: that is what the others see to.

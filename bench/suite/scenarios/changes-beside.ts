@@ -1,7 +1,9 @@
 /** People rename and change their cards while the engine decides: rows change, the outbox grows, hints go out. */
 import postgres from 'postgres';
 import { OutboxChangeFeed } from '../../../api/feed/change-feed.js';
+import { Seals } from '../../../engine/redis/seal.js';
 import { Latency } from '../../load/latency.js';
+import { benchFeedKey } from '../../stack.js';
 import { alternate, type Bench, measure, rate, realTraffic, type Scenario } from '../bench.js';
 import type { Sample } from '../figures.js';
 import { sampleOf, withFigures } from '../sample.js';
@@ -46,6 +48,7 @@ async function whileCardsChange(bench: Bench): Promise<Sample> {
   const feed = new OutboxChangeFeed({
     databaseUrl,
     redisUrl: '',
+    seals: new Seals([benchFeedKey]),
     log: { info: () => undefined, warn: () => undefined },
   });
   await feed.start();
