@@ -14,6 +14,7 @@ import { Protocol } from './core/codes.js';
 import type { PartitionStats } from './core/partition-task.js';
 import { createProgress } from './core/progress.js';
 import { Reason } from './core/reasons.js';
+import { seeRunbook } from './core/runbook.js';
 import { Database } from './database.js';
 import { declineKinds } from './decline-kinds.js';
 import { DeclineLog } from './decline-log.js';
@@ -88,7 +89,21 @@ export async function startEngine(
   const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config, seals);
   const setApart = new SetApart(log);
-  const feed = new EngineFeed({ databaseUrl, messenger: redis?.messenger ?? null, staleMsMax, setApart, log });
+  const feed = new EngineFeed({
+    databaseUrl,
+    messenger: redis?.messenger ?? null,
+    staleMsMax,
+    setApart,
+    log,
+    setBack: (newest) => {
+      log.fatal(
+        { newest },
+        'the database was restored from an older copy, and this engine has newer cards in memory, behind which a freeze ' +
+          `would not be in force: stopping; start it again, it reads everything again (${seeRunbook('backup-and-restore')})`,
+      );
+      process.exit(1);
+    },
+  });
   const progress = createProgress(config.workers);
   const journalDirectory = join(config.dataDir, 'journal');
   let journalLock: JournalLock | null = null;

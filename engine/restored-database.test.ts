@@ -2,11 +2,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type postgres from 'postgres';
+import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { seedAccounts } from '../deploy/seed-accounts.js';
+import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { answerOf } from './testing/client.js';
 import { startTestEngine, type TestEngine } from './testing/engine-inside.js';
-import { engineBooks, until } from './testing/engine-process.js';
+import { engineBooks, enginePlace, startEngineProcess, until } from './testing/engine-process.js';
 
 t.setTimeout(120_000);
 
@@ -133,3 +135,27 @@ t.test('a journal is refused by a database of another ledger', async (t) => {
   await first.sql`update ledger_identity set id = ${ledger!['id']}`;
   await first.restart();
 });
+
+t.test(
+  'an engine ends when its database is replaced by an older copy: a freeze would not be in force there',
+  async (t) => {
+    const database = await createTestDatabase();
+    t.teardown(() => database.close());
+    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    t.teardown(() => sql.end());
+    await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 1000 });
+    const place = await enginePlace(database.url, folder(t));
+    const engine = await startEngineProcess(place);
+    t.teardown(() => engine.kill('SIGKILL'));
+    await sql`update cards set status = 'frozen', version = version + 1`;
+    await sql`select feed_number()`;
+    await until('the engine has the change', async () => {
+      const [row] = await sql<{ applied: number }[]>`select max(applied)::float8 as applied from feed_engines`;
+      return row!.applied >= 1;
+    });
+    // As a copy has it that was made before.
+    await sql`update feed_position set newest = newest - 1`;
+    t.equal(await engine.ended, 1);
+    t.match(engine.logged, /restored from an older copy.*start it again.*backup-and-restore/);
+  },
+);

@@ -52,6 +52,7 @@ export class PersonalHistory {
   readonly #additions = new Pace(operationPace);
   readonly #updates = new Pace({ ...operationPace, first: 1 });
   #timer: NodeJS.Timeout | undefined;
+  #leasedUntilMs = 0;
   #running: Promise<void> | null = null;
   #isStopped = true;
   /** A stop was asked for: the work that runs ends at the next step. */
@@ -88,7 +89,7 @@ export class PersonalHistory {
   /** Copies what is settled by now. @returns false when another process does it */
   async catchUp(): Promise<boolean> {
     for (;;) {
-      if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) {
+      if (!(await this.#takeLease())) {
         this.age.reset();
         return false;
       }
@@ -118,6 +119,22 @@ export class PersonalHistory {
     const newest = [...settled.values()].reduce((sum, sequence) => sum + sequence, 0);
     this.lag = lagOf(settled, positions);
     this.age.noted(newest, newest - this.lag);
+  }
+
+  async #takeLease(): Promise<boolean> {
+    const askedAtMs = performance.now();
+    if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) return false;
+    this.#leasedUntilMs = askedAtMs + leaseMs;
+    return true;
+  }
+
+  /**
+   * Before each write: a process that stood still for longer than its lease must not write an older state over what its
+   * successor wrote. MongoDB compares and writes in one step, FerretDB does not.
+   */
+  async #keepLease(): Promise<void> {
+    if (performance.now() < this.#leasedUntilMs - leaseMs / 2) return;
+    if (!(await this.#takeLease())) throw new Error('another process copies the personal history now');
   }
 
   /** @returns the position after the next window; null when a stop came in between */
@@ -152,8 +169,8 @@ export class PersonalHistory {
     }
     const removedBefore = this.removed;
     for (let last = ''; ; ) {
-      if (this.#isStopping || (await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null)
-        return null;
+      if (this.#isStopping) return null;
+      await this.#keepLease();
       const suspects = await this.#history.suspects(ledger, Number(partition), sequence, last, comparedAtOnce);
       const ids = [...new Set(suspects.map(({ transactionId }) => transactionId))];
       const chains = await readChains(this.#database, ledger, partition, { ids });
@@ -201,12 +218,14 @@ export class PersonalHistory {
 
   async #copy(documents: readonly HistoryDocument[]): Promise<void> {
     if (documents.length === 0) return;
+    await this.#keepLease();
     const { value: existing, tookMs } = await this.#history.add(documents);
     this.#additions.took(documents.length, tookMs);
     this.copied += documents.length - existing.length;
     for (let start = 0; start < existing.length && !this.#isStopping; ) {
       const slice = existing.slice(start, start + this.#updates.size);
       start += slice.length;
+      await this.#keepLease();
       const updated = await this.#history.update(slice);
       this.#updates.took(slice.length, updated.tookMs);
       this.copied += slice.length;

@@ -238,6 +238,35 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
   await sameAsLedger(t, scene, 20);
 });
 
+t.test('of several APIs beside one FerretDB one copies at a time, and no state of a chain is lost', async (t) => {
+  const { bench, sql, history } = await sceneOf(t);
+  const identity = new LedgerIdentity(bench.database);
+  const followers = [1, 2, 3].map(() => new PersonalHistory(history, bench.database, identity, quietLog));
+  await settleChains(sql, chainsOf('old', 4));
+  let turns = 0;
+  let isDone = false;
+  const running = followers.map(async (follower) => {
+    while (!isDone) {
+      if (await follower.catchUp()) turns++;
+      // Gives the lease up, so that another one goes on in the middle.
+      await follower.stop();
+      follower.start();
+      await follower.stop();
+    }
+  });
+  for (let clearing = 0; clearing < 120; clearing++) await settleClearing(sql, `old-${clearing % 4}`);
+  isDone = true;
+  await Promise.all(running);
+  const last = new PersonalHistory(history, bench.database, identity, quietLog);
+  t.equal(await last.catchUp(), true);
+  await last.stop();
+  t.ok(turns > 10, `${turns} turns`);
+  for (let chain = 0; chain < 4; chain++) {
+    const found = await history.find(principals[chain % 2]!, `old-${chain}`);
+    t.match(found, { eventCount: 31, status: 'completed' });
+  }
+});
+
 t.test('checkpoints are few, reach back to the beginning, and are never far apart', (t) => {
   let checkpoints: { sequence: number; mark: string }[] = [];
   let sequence = 0;

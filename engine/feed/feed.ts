@@ -35,6 +35,8 @@ export interface FeedOptions {
   readonly staleMsMax: number;
   readonly setApart: SetApart;
   readonly log: Log;
+  /** The database has fewer changes than this engine has applied: what it has in memory is newer, and hides what changes now. */
+  readonly setBack?: (newest: number) => void;
 }
 
 export interface FeedState {
@@ -160,6 +162,7 @@ export class EngineFeed {
         this.#setApplied(sequence);
       },
       log,
+      this.#options.setBack,
     );
     this.#delivery = delivery;
     this.#follower = follower;

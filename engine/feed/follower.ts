@@ -45,6 +45,7 @@ export class Follower {
   readonly #restarted: (sequence: number) => void;
   #received: number;
   #newest: number;
+  readonly #wasSetBack: (newest: number) => void;
   readonly #ahead = new Map<number, { readonly entry: RawEntry; readonly bytes: number }>();
   #aheadBytes = 0;
   #isRepairing = false;
@@ -67,6 +68,7 @@ export class Follower {
     sink: FeedSink,
     restarted: (sequence: number) => void,
     log: Pick<Log, 'warn' | 'error'>,
+    wasSetBack: (newest: number) => void = () => undefined,
   ) {
     this.#received = position;
     this.#newest = position;
@@ -75,6 +77,7 @@ export class Follower {
     this.#sink = sink;
     this.#restarted = restarted;
     this.#log = log;
+    this.#wasSetBack = wasSetBack;
   }
 
   /** Everything up to here has been sent on its way into the lanes. */
@@ -126,7 +129,8 @@ export class Follower {
    * standby that had not got everything, and gives the same numbers again.
    */
   setBack(newest: number): void {
-    this.#log.error({ newest, received: this.#received }, 'the database was set back: start this engine again');
+    this.#log.error({ newest, received: this.#received }, 'the database was set back to an older copy');
+    this.#wasSetBack(newest);
     this.#newest = newest;
     this.#received = -1;
     this.#forgetAllAhead();
