@@ -28,6 +28,12 @@ A field that is not listed is refused.
 Errors are \`application/problem+json\` (RFC 9457): \`title\` is a code for programs, \`type\` leads to
 [what it means](${problemsPath}), \`requestId\` names the request, and \`errors\` has every field at fault.
 
+## Limits
+
+A person sends 600 requests a minute and an API key 6,000, unless this program has set others. Answers to a caller say in
+\`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds) what is left. Beyond the limit, and while too many
+requests of one company or person are under way, the answer is 429 with \`Retry-After\`.
+
 ## Repeat and change safely
 
 Send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day; with another body it is
