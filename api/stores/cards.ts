@@ -184,49 +184,49 @@ export class CardStore implements CardBook {
   }
 
   async list(principal: Principal, { after, limit, filter = {} }: CardPage): Promise<FoundCards> {
-    const { ownerKey, onlyUser } = scopeOf(principal);
-    const { status = null, type = null, account = null, user = null, name = null } = filter;
-    const isFiltered = [status, type, account, user, name].some((value) => value !== null);
+    const scope = scopeOf(principal);
+    const isFiltered = Object.values(filter).some((value) => value !== undefined);
+    if (isFiltered) return this.#search(scope, after, limit, filter);
     // One more than is shown says whether there is more.
-    const most = isFiltered ? looksMax : limit + 1;
-    const rows = await this.#database.run('cards.list', (sql) => {
-      const keyset =
-        after === null ? sql`` : sql`and (c.created_at, c.public_id) < (${after[0]}::timestamptz, ${after[1]})`;
-      const key = sql`c.id, c.public_id, c.created_at, c.account_id, c.status, c.type, c.name`;
-      const byOwner = onlyUser === null && user === null;
-      // A cardholder's by the cardholder, all others account by account: both walk an index in the order of the list.
-      const looked = byOwner
-        ? sql`select c.* from accounts a cross join lateral (
-                select ${key} from cards c where c.account_id = a.id ${keyset}
-                order by c.created_at desc, c.public_id desc limit ${most}
-              ) c where a.owner_key = ${ownerKey} ${account === null ? sql`` : sql`and a.public_id = ${account}`}
-              order by c.created_at desc, c.public_id desc limit ${most}`
-        : sql`select ${key} from cards c
-              where c.user_id = ${onlyUser ?? holderOf(sql, ownerKey, user!)} ${keyset}
-              order by c.created_at desc, c.public_id desc limit ${most}`;
-      return sql<(CardRow & { looks: number; endsAt: string | null; endsWith: string | null })[]>`
-        with looked as materialized (${looked}), found as (
-          select ${columns(sql)}, c.created_at, c.public_id
-          from (select f.id from looked f
-            where (${status}::text is null or f.status = ${status}) and (${type}::text is null or f.type = ${type})
-              and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`f.name`)}) > 0)) f
-          join cards c on c.id = f.id ${joins(sql)}
-          where a.owner_key = ${ownerKey} and (${account}::text is null or a.public_id = ${account})
-            and (${user}::text is null or u.public_id = ${user})
-          order by c.created_at desc, c.public_id desc limit ${limit + 1})
+    const rows = await this.#database.run(
+      'cards.list',
+      (sql) => sql<CardRow[]>`
+        select ${columns(sql)} from (${newest(sql, scope, {}, after, limit + 1, sql`c.*`)}) c ${joins(sql)}
+        where a.owner_key = ${scope.ownerKey} order by c.created_at desc, c.public_id desc`,
+    );
+    return pageOf(rows.map(cardOf), limit, null);
+  }
+
+  /** Looks at so many of the newest cards, and shows those that match. */
+  async #search(scope: Scope, after: CardKey | null, limit: number, filter: CardFilter): Promise<FoundCards> {
+    const { status = null, type = null, account = null, user = null, name = null } = filter;
+    const rows = await this.#database.run(
+      'cards.search',
+      (sql) => sql<(CardRow & { looks: number; endsAt: string | null; endsWith: string | null })[]>`
+        with looked as materialized (
+          ${newest(sql, scope, filter, after, looksMax, sql`c.id, c.public_id, c.created_at, c.account_id, c.user_id, c.status, c.type, c.name`)}
+        ),
+        -- Only what is shown is read whole.
+        matching as materialized (
+          select f.id from looked f
+          where (${status}::text is null or f.status = ${status}) and (${type}::text is null or f.type = ${type})
+            and (${account}::text is null or f.account_id = (select id from accounts where public_id = ${account}))
+            and (${user}::text is null or f.user_id = (select id from users where public_id = ${user}))
+            and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`f.name`)}) > 0)
+          order by f.created_at desc, f.public_id desc limit ${limit + 1}
+        ), found as (
+          select ${columns(sql)}, c.created_at, c.public_id from matching f join cards c on c.id = f.id ${joins(sql)}
+          where a.owner_key = ${scope.ownerKey}
+        )
         select f.*, (select count(*)::integer from looked) as looks, e.created_at as "endsAt", e.public_id as "endsWith"
         from (select) one left join found f on true
-        left join (select * from looked order by created_at, public_id limit 1) e on true
-        order by f.created_at desc, f.public_id desc`;
-    });
+        left join (select created_at, public_id from looked order by created_at, public_id limit 1) e on true
+        order by f.created_at desc, f.public_id desc`,
+    );
     const { looks, endsAt, endsWith } = rows[0]!;
     const cards = rows.flatMap((row) => (row.cardId === null ? [] : cardOf(row)));
-    if (cards.length > limit) {
-      const shown = cards.slice(0, limit);
-      const { createdAt, cardId } = shown.at(-1)!;
-      return { cards: shown, next: [createdAt, cardId] };
-    }
-    return { cards, next: looks < most || endsAt === null || endsWith === null ? null : [endsAt, endsWith] };
+    const isOver = looks < looksMax || endsAt === null || endsWith === null;
+    return pageOf(cards, limit, isOver ? null : [endsAt, endsWith]);
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
@@ -437,6 +437,38 @@ export class CardStore implements CardBook {
 function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
   return sql`c.public_id = ${cardId} and a.owner_key = ${ownerKey}
     ${onlyUser === null ? sql`` : sql`and c.user_id = ${onlyUser}`}`;
+}
+
+/**
+ * The newest cards that the caller may see, as far as the filter narrows the walk: a cardholder's by the cardholder, all
+ * others account by account. Both walk an index in the order of the list.
+ */
+function newest(
+  sql: Sql,
+  { ownerKey, onlyUser }: Scope,
+  { account, user }: CardFilter,
+  after: CardKey | null,
+  most: number,
+  what: ReturnType<Sql>,
+) {
+  const keyset =
+    after === null ? sql`` : sql`and (c.created_at, c.public_id) < (${after[0]}::timestamptz, ${after[1]})`;
+  const order = sql`order by c.created_at desc, c.public_id desc limit ${most}`;
+  if (onlyUser !== null) return sql`select ${what} from cards c where c.user_id = ${onlyUser} ${keyset} ${order}`;
+  if (user !== undefined) {
+    return sql`select ${what} from cards c where c.user_id = ${holderOf(sql, ownerKey, user)} ${keyset} ${order}`;
+  }
+  return sql`select c.* from accounts a
+    cross join lateral (select ${what} from cards c where c.account_id = a.id ${keyset} ${order}) c
+    where a.owner_key = ${ownerKey} ${account === undefined ? sql`` : sql`and a.public_id = ${account}`} ${order}`;
+}
+
+/** @param end where the look ended, if there is more behind it */
+function pageOf(cards: readonly Card[], limit: number, end: CardKey | null): FoundCards {
+  if (cards.length <= limit) return { cards, next: end };
+  const shown = cards.slice(0, limit);
+  const { createdAt, cardId } = shown.at(-1)!;
+  return { cards: shown, next: [createdAt, cardId] };
 }
 
 /** The number of a cardholder of that owner. Another owner's is none: even the place where a page ends would tell of them. */

@@ -89,7 +89,8 @@ export class CompanyStore {
       'companies.members',
       (sql) => sql<(MemberRow & { looks: number; endsWith: number | null })[]>`
         with looked as materialized (
-          select * from users where company_id = ${companyId} and id > ${afterId} order by id limit ${most}
+          select id, public_id, email, name, role, status, metadata, version, created_at
+          from users where company_id = ${companyId} and id > ${afterId} order by id limit ${most}
         ), found as (
           select ${memberColumns(sql)} from looked
           where (${role}::text is null or role = ${role}) and (${status}::text is null or status = ${status})
