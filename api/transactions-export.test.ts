@@ -6,7 +6,7 @@ import t from 'tap';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { csvRow, decimalOf } from './http/csv.js';
 import { startTestApi } from './testing/api-inside.js';
-import { settleChains } from './testing/settled-ledger.js';
+import { settleChains, settleClearing } from './testing/settled-ledger.js';
 import { createCompany } from './testing/tenants.js';
 
 t.setTimeout(120_000);
@@ -137,6 +137,34 @@ t.test('an export has every transaction once, follows the filters, and says wher
     t.ok(lists <= held + 1, 'and none once the client has gone');
     store.list = list;
   });
+});
+
+t.test('the events of a transaction go on where its first ones end', async (t) => {
+  const api = await startTestApi(t);
+  await createTestAccounts(api.sql, 2, 0);
+  const createdAt = '2026-03-01T00:00:00.000Z';
+  await settleChains(api.sql, [
+    { id: 'tx-long', owner: 1, amount: 10, status: 1, createdAt, mcc: 5411, spendDay: 20_513 },
+  ]);
+  await settleClearing(api.sql, 'tx-long', 130);
+  const token = await api.tokenOf(1);
+  const { json } = await api.request('GET', '/api/transactions/tx-long', { token });
+  t.match(json, {
+    eventCount: 131,
+    eventTotals: [{ count: 1 }, { type: 'clearing', count: 130, approvedAmount: 1300 }],
+  });
+  t.match(json.events[0], { type: 'authorization', requestId: 'tx-long' });
+  const seen: { requestId: string }[] = json.events;
+  for (let next = json.nextEvents; next !== null; ) {
+    const page = await api.request('GET', `/api/transactions/tx-long/events?limit=33&cursor=${next}`, { token });
+    t.equal(page.status, 200);
+    seen.push(...page.json.data);
+    next = page.json.next;
+  }
+  t.equal(seen.length, 131);
+  t.equal(new Set(seen.map(({ requestId }) => requestId)).size, 131);
+  const other = await api.request('GET', '/api/transactions/tx-long/events', { token: await api.tokenOf(2) });
+  t.equal(other.status, 404);
 });
 
 t.test('a search of a company with several accounts misses nothing and reads no more than its share', async (t) => {
