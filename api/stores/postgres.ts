@@ -169,6 +169,8 @@ export class Database {
         application_name: this.#name,
         TimeZone: 'UTC',
         statement_timeout: this.#config.statementMs,
+        // Triggers refuse a write of this process that does not begin with the gate (sql/migrations/262).
+        'audit.required': 'on',
         // Our lists walk an index in the order of the list and stop at the page's end. A bitmap reads everything first,
         // which the planner finds cheap for an average customer and which is not for the largest one.
         enable_bitmapscan: 'off',
