@@ -25,6 +25,8 @@ export interface ApiConfig {
   readonly logLevel: string;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: nobody's is. */
   readonly trustedProxies: string | null;
+  /** Origins whose pages may call this API from a browser. */
+  readonly corsOrigins: readonly string[];
   readonly engineUrl: string;
   readonly engineToken: string;
   /** Newest first: the first one signs, all of them verify. */
@@ -96,6 +98,8 @@ export class ConfigError extends Error {
 const port = { type: 'integer', minimum: 1, maximum: 65535 };
 const milliseconds = { type: 'integer', minimum: 1, maximum: 600_000 };
 const seconds = { type: 'integer', minimum: 1, maximum: 86_400 };
+/** Scheme, host and port, as a browser sends them: `https://app.example.com`. */
+const origin = 'https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?';
 /** Newest first, separated by commas. */
 const secrets = { type: 'string', minLength: 1, maxLength: 2000, pattern: '^[^,\\s]+(,[^,\\s]+)*$' };
 const connections = { type: 'integer', minimum: 1, maximum: 1000 };
@@ -116,6 +120,7 @@ const schema = {
     LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
     REQUEST_LOG_LEVEL: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], default: 'info' },
     REQUEST_LOG_SAMPLE: { type: 'number', minimum: 0, maximum: 1, default: 1 },
+    CORS_ORIGINS: { type: 'string', pattern: `^${origin}(,${origin})*$` },
     TRUSTED_PROXIES: { type: 'string', pattern: '^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$' },
     DATABASE_URL: { type: 'string', pattern: '^postgres(ql)?://' },
     REDIS_URL: { type: 'string', pattern: '^rediss?(\\+(sentinel|cluster))?://' },
@@ -177,6 +182,7 @@ interface Variables {
   LOG_LEVEL: string;
   REQUEST_LOG_LEVEL: RequestLogSettings['level'];
   REQUEST_LOG_SAMPLE: number;
+  CORS_ORIGINS?: string;
   TRUSTED_PROXIES?: string;
   DATABASE_URL: string;
   REDIS_URL?: string;
@@ -284,6 +290,7 @@ export function readApiConfig(
     opsConnections: opsConnectionsOf(variables),
     logLevel: variables.LOG_LEVEL,
     trustedProxies: variables.TRUSTED_PROXIES ?? null,
+    corsOrigins: Object.freeze(variables.CORS_ORIGINS?.split(',') ?? []),
     engineUrl: variables.ENGINE_URL.replace(/\/$/, ''),
     engineToken: variables.ENGINE_TOKEN,
     jwtSecrets: Object.freeze(jwtSecrets),

@@ -2,7 +2,10 @@
 import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
 import { boundConnections } from '../engine/process/connection-gate.js';
+import { apiVersion, registerApiVersion } from './http/api-version.js';
 import { answerClientError } from './http/client-errors.js';
+import { registerCors } from './http/cors.js';
+import { registerCursors } from './http/cursor.js';
 import { documentationPaths, registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerShedding } from './http/limits.js';
@@ -12,6 +15,7 @@ import { requestIdOf } from './http/request-ids.js';
 import { callerName, registerRequestLog } from './http/request-log.js';
 import { registerResponseCache } from './http/response-cache.js';
 import { type Route, statusesOf } from './http/route.js';
+import { Seal } from './http/sealed.js';
 import { registerValidation } from './http/validation.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
@@ -53,16 +57,19 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     // Answers already promised are sent; new requests meet a closed port.
     return503OnClosing: false,
     // A URL that cannot be decoded reaches no route and no hook.
-    frameworkErrors: answerError,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply.header('api-version', apiVersion)),
     clientErrorHandler: answerClientError,
   }) as unknown as FastifyInstance;
   const { slowResponseMs, requestLog: settings } = config;
   registerRequestLog(app, { log, settings, slowResponseMs });
+  registerApiVersion(app);
   const routes = allRoutes(services);
   registerProblems(app, methodsOf(routes));
   registerValidation(app);
   measure(app, services);
   rates.register(app);
+  await registerCors(app, config.corsOrigins);
+  registerCursors(app, new Seal('cursor', config.jwtSecrets));
   await registerShedding(app, config.eventLoopDelayMs);
   // These two see answers as they were meant, before compression changes their bytes.
   registerIdempotency(app, idempotency, services.panKeys, log);

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
+import { Seal } from '../http/sealed.js';
 
 /** What a token says. Status and role are looked up: they may change while the token lives. */
 export interface AccessClaims {
@@ -31,6 +32,8 @@ export class Tokens {
   readonly #signer: Key;
   readonly #keys: ReadonlyMap<string, Uint8Array>;
   readonly #lifetimeS: number;
+  /** Which user and session: numbers of the database, which leave it in no readable form. */
+  readonly #subjects: Seal;
   readonly #verified = new LRUCache<string, AccessClaims>({ max: verifiedMax });
 
   /** @param secrets newest first */
@@ -39,12 +42,13 @@ export class Tokens {
     this.#signer = keys[0]!;
     this.#keys = new Map(keys.map(({ id, key }) => [id, key]));
     this.#lifetimeS = lifetimeS;
+    this.#subjects = new Seal('access-token subject', secrets);
   }
 
   async sign(userId: number, sessionId: number): Promise<string> {
-    return new SignJWT({ sid: sessionId })
+    return new SignJWT()
       .setProtectedHeader({ alg: algorithm, kid: this.#signer.id, typ: 'JWT' })
-      .setSubject(String(userId))
+      .setSubject(this.#subjects.seal(subjectOf(userId, sessionId)))
       .setIssuer(issuer)
       .setAudience(audience)
       .setIssuedAt()
@@ -71,14 +75,15 @@ export class Tokens {
         algorithms: [algorithm],
         issuer,
         audience,
-        requiredClaims: ['exp', 'sub', 'sid'],
+        requiredClaims: ['exp', 'sub'],
       });
+      const subject = this.#subjects.open(payload.sub!);
+      if (subject?.length !== subjectBytes) return null;
       const claims: AccessClaims = {
-        userId: Number(payload.sub),
-        sessionId: Number(payload['sid']),
+        userId: subject.readDoubleBE(0),
+        sessionId: subject.readDoubleBE(8),
         expiresAtS: payload.exp!,
       };
-      if (!Number.isSafeInteger(claims.userId) || !Number.isSafeInteger(claims.sessionId)) return null;
       this.#verified.set(token, claims);
       return claims;
     } catch {
@@ -92,6 +97,15 @@ export class Tokens {
     if (key === undefined) throw new Error('unknown key id');
     return key;
   }
+}
+
+const subjectBytes = 16;
+
+function subjectOf(userId: number, sessionId: number): Buffer {
+  const subject = Buffer.alloc(subjectBytes);
+  subject.writeDoubleBE(userId, 0);
+  subject.writeDoubleBE(sessionId, 8);
+  return subject;
 }
 
 /** A secret of any length gives a key of the algorithm's full length; its id tells nothing that a token does not. */

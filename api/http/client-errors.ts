@@ -1,6 +1,7 @@
 /** What a connection sends that is no HTTP request: answered with a problem like every other error, then closed. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { apiVersion } from './api-version.js';
 import { bodyOf, Problem, problemContentType } from './problem.js';
 import { requestIdOf } from './request-ids.js';
 
@@ -28,7 +29,7 @@ export function answerClientError(refusal: Error, socket: Socket): void {
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
       `content-type: ${problemContentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `request-id: ${requestId}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`,
+      `request-id: ${requestId}\r\napi-version: ${apiVersion}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`,
   );
 }
 

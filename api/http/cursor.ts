@@ -3,9 +3,11 @@
  * when they come back, so that a query only ever sees values of the right kind. A cursor says nothing about who may see
  * what: the query that continues has the tenant in its condition like the first one.
  */
+import type { FastifyInstance } from 'fastify';
 import { isInstant } from './instants.js';
 import { invalid } from './problem.js';
 import type { Page } from './schemas.js';
+import type { Seal } from './sealed.js';
 
 /** Kinds of sort keys. Timestamps keep their microseconds. */
 const kinds = {
@@ -69,6 +71,28 @@ export class Cursor<const K extends readonly Kind[]> {
   }
 }
 
+/** Fields of answers that are cursors. */
+const cursorFields = ['next', 'nextEvents'] as const;
+
+/** Cursors leave sealed and come back so: they name sort keys and numbers that are not for clients. */
+export function registerCursors(app: FastifyInstance, seal: Seal): void {
+  app.addHook('preHandler', async (request) => {
+    const query = request.query as { cursor?: string } | undefined;
+    if (query?.cursor === undefined) return;
+    const opened = seal.open(query.cursor);
+    if (opened === null) throw wrongCursor();
+    query.cursor = opened.toString('base64url');
+  });
+  app.addHook('preSerialization', async (_request, _reply, payload: unknown) => {
+    const fields = payload as Record<string, unknown>;
+    for (const name of cursorFields) {
+      const cursor = fields[name];
+      if (typeof cursor === 'string') fields[name] = seal.seal(Buffer.from(cursor, 'base64url'));
+    }
+    return payload;
+  });
+}
+
 function wrongCursor() {
-  return invalid('cursor', 'is not one that this list gave: leave it out to begin anew');
+  return invalid('cursor', 'is not one that this list gave: leave it out to start with the first page');
 }

@@ -70,8 +70,9 @@ t.test('an unchanged answer costs 304, also compressed and kept', async (t) => {
   }
   t.equal((await get(list, { 'if-none-match': '"other"' })).status, 200);
   const company = await get('/api/companies/co_acme');
-  t.equal(company.headers.get('etag'), '"1"', 'an object keeps the tag of its version');
-  t.equal((await get('/api/companies/co_acme', { 'if-none-match': '"1"' })).status, 304);
+  const tag = company.headers.get('etag')!;
+  t.match(tag, /^"1-[\w-]{22}"$/, 'the tag of an object starts with its version');
+  t.equal((await get('/api/companies/co_acme', { 'if-none-match': tag })).status, 304);
 });
 
 t.test('an answer is kept for its own reader, until a write of the tenant', async (t) => {

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { problemsPath } from '../../engine/wire/problem-codes.js';
+import { apiVersion } from './api-version.js';
 import { openApiOf } from './openapi.js';
 import { registerProblemPages } from './problem-pages.js';
 import type { Route } from './route.js';
@@ -16,6 +17,12 @@ other request: \`Authorization: Bearer <token>\` (on this page: **Authorize**). 
 token for new ones at \`POST /api/auth/refresh\`. A refresh token is good once, and for ten seconds more leads to the same
 successor; after that an old one that comes back ends the session. A session ends after 90 days, however often it is
 refreshed. A missing token is answered with \`unauthorized\`, one that has expired with \`invalid_token\`.
+
+## Version
+
+Every answer names the version of the API in \`Api-Version\`, a date. Send the one that you were built for with each request: a
+server that does not have it answers 400 instead of something that you do not expect. Additions (a field, a route, a value of
+an enumeration that grows) come without a new version; a new date comes with everything else.
 
 ## Values
 
@@ -66,7 +73,7 @@ export const documentationPaths = /^\/api\/(openapi\.json|docs(\/.*)?)$/;
 export async function registerDocumentation(app: FastifyInstance, routes: readonly Route[]): Promise<void> {
   const unknown = routes.find(({ tag }) => !tags.some(({ name }) => name === tag));
   if (unknown !== undefined) throw new Error(`describe the tag ${unknown.tag} in documentation.ts`);
-  const document = openApiOf(routes, { title, version: '1', description, tags });
+  const document = openApiOf(routes, { title, version: apiVersion, description, tags });
   await app.register(swagger, { mode: 'static', specification: { document } });
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',

@@ -1,6 +1,7 @@
 /**
- * Optimistic concurrency: an object's version travels as a strong entity tag, and a change that names an older one is
- * refused (RFC 9110, 13.1.1).
+ * Optimistic concurrency: an object's version travels in its entity tag, and a change that names an older one is refused
+ * (RFC 9110, 13.1.1). The tag of a GET goes on with a hash of the whole answer, which may change while the version does
+ * not (what was spent, whether a change is in force): `"3-hMb…"`. `If-Match` compares the version alone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { invalid, Problem } from './problem.js';
@@ -17,7 +18,7 @@ export function sendVersion(reply: FastifyReply, version: number): void {
 export function versionExpected(request: FastifyRequest): number | null {
   const header = request.headers['if-match'];
   if (header === undefined || header.trim() === '*') return null;
-  const match = /^\s*"(\d{1,10})"\s*$/.exec(header);
+  const match = /^\s*(?:W\/)?"(\d{1,10})(?:-[\w-]{1,64})?"\s*$/.exec(header);
   if (match === null || Number(match[1]) > versionMax)
     throw invalid('if-match', 'must be the ETag of an earlier answer, such as "3", or *');
   return Number(match[1]);

@@ -33,8 +33,10 @@ export async function registerShedding(app: FastifyInstance, eventLoopDelayMs: n
 
 /** Headers that tell browsers to be careful, and compression of answers. A body that is encoded, or not in UTF-8, is refused. */
 export async function registerEncoding(app: FastifyInstance): Promise<void> {
-  app.addHook('onRequest', async ({ method, headers }) => {
+  app.addHook('onRequest', async ({ method, headers }, reply) => {
     if (method === 'GET' || method === 'HEAD') return;
+    // What answers a change, a sign-in above all, is no answer for another request.
+    reply.header('cache-control', 'no-store');
     const { 'content-encoding': encoding = '', 'content-type': type = '' } = headers;
     const isJson = /^application\/json/i.test(type);
     if (isIdentityEncoding(encoding) && (!isJson || isJsonMediaType(type))) return;

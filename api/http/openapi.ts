@@ -2,6 +2,7 @@
  * The OpenAPI 3.1 document, made of the declared routes: their schemas by name, every status that each may answer with,
  * and the headers that belong to them.
  */
+import { apiVersion } from './api-version.js';
 import { type Route, statusesOf, takesIdempotencyKey } from './route.js';
 import { ProblemBody } from './schemas.js';
 
@@ -134,7 +135,7 @@ function parametersOf(route: Route, components: Components): Json[] {
       });
     }
   }
-  const headersTaken: (keyof typeof parameters)[] = [];
+  const headersTaken: (keyof typeof parameters)[] = ['ApiVersion'];
   if (takesIdempotencyKey(route)) headersTaken.push('IdempotencyKey');
   if (route.versioned === true) headersTaken.push('IfMatch');
   if (statusesOf(route).has(304)) headersTaken.push('IfNoneMatch');
@@ -244,7 +245,11 @@ function errorResponses(): Record<string, Json> {
 /** Headers of answers. */
 const headers = {
   'Request-Id': { description: 'names the request, for support and in the logs', schema: { type: 'string' } },
-  ETag: { description: 'names this state of the object', schema: { type: 'string', examples: ['"3"'] } },
+  'Api-Version': { description: 'the version of the API', schema: { type: 'string', examples: [apiVersion] } },
+  ETag: {
+    description: 'names this state of the answer; it starts with the version of an object that has one',
+    schema: { type: 'string', examples: ['"3-2jmj7l5rSw0yVb_vlWAYkK"'] },
+  },
   Location: { description: 'where to look', schema: { type: 'string', format: 'uri-reference' } },
   'Retry-After': { description: 'seconds to wait', schema: { type: 'integer', minimum: 0 } },
   'RateLimit-Limit': { description: 'requests of this caller a minute', schema: { type: 'integer', minimum: 1 } },
@@ -261,12 +266,19 @@ const rateHeaders = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'
 
 function headersOf(...names: (keyof typeof headers)[]): Json {
   return Object.fromEntries(
-    (['Request-Id', ...names] as const).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+    (['Request-Id', 'Api-Version', ...names] as const).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
   );
 }
 
 /** Headers of requests. */
 const parameters = {
+  ApiVersion: {
+    name: 'Api-Version',
+    in: 'header',
+    required: false,
+    description: 'the version that you were built for: one that this server does not have is refused with 400',
+    schema: { type: 'string', enum: [apiVersion] },
+  },
   IdempotencyKey: {
     name: 'Idempotency-Key',
     in: 'header',

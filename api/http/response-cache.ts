@@ -77,7 +77,7 @@ export function registerResponseCache(app: FastifyInstance, generations: TenantG
       return payload;
     }
     if (!isTagged(request) || reply.statusCode !== 200 || typeof payload !== 'string') return payload;
-    const etag = String(reply.getHeader('etag') ?? tagOf(payload));
+    const etag = tagOf(payload, reply.getHeader('etag'));
     keep(kept, request.lookup, payload, etag, reply);
     reply.headers({ etag, 'cache-control': 'private, no-cache', vary: 'authorization' });
     if (!matches(request.headers['if-none-match'], etag)) return payload;
@@ -123,9 +123,13 @@ function keep(
   kept.set(lookup.key, { generation: lookup.generation, body, etag, contentType });
 }
 
-/** Weak: compression may change the bytes. */
-function tagOf(body: string): string {
-  return `W/"${createHash('sha1').update(body).digest('base64url').slice(0, 22)}"`;
+/** Covers the whole answer. @param version the tag of the object's version, where it has one */
+function tagOf(body: string, version: unknown): string {
+  const hash = createHash('sha1').update(body).digest('base64url').slice(0, 22);
+  // Weak: compression may change the bytes. That of a version names the object in If-Match, which takes no weak one.
+  if (typeof version !== 'string') return `W/"${hash}"`;
+  // A kept answer has its whole tag already.
+  return /^"\d+"$/.test(version) ? `${version.slice(0, -1)}-${hash}"` : version;
 }
 
 /** RFC 9110, 13.1.2: weak comparison against any of the list. */

@@ -69,6 +69,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   ],
   'hdr-histogram-js': ['bench/load/latency.ts'],
   msgpackr: ['engine/core/feed-frame.ts', 'engine/cache/codec.ts'],
+  '@fastify/cors': ['api/http/cors.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],
