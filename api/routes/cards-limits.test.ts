@@ -58,7 +58,7 @@ for (const kind of ['business', 'personal'] as const) {
       const { id } = await customer.card(accountId);
       const path = `/api/cards/${id}`;
       const shown = await customer.get(path);
-      t.equal(shown.headers.get('etag'), '"1"');
+      t.match(shown.headers.get('etag'), /^"1-/);
       const renamed = await customer.change('PATCH', path, { name: 'New' }, { 'if-match': '"1"' });
       t.match(renamed.json, { name: 'New', version: 2, effective: true });
       t.equal(renamed.headers.get('etag'), '"2"');

@@ -21,7 +21,7 @@ t.test('everybody reads the company, those who run it rename it, one change at a
   const { owner, admin, member } = await fixture(t);
   const read = await member('GET', '/api/companies/co_acme');
   t.match(read.json, { id: 'co_acme', name: 'acme', version: 1, createdAt: /Z$/ });
-  t.equal(read.headers.get('etag'), '"1"');
+  t.match(read.headers.get('etag'), /^"1-/);
   t.equal((await member('PATCH', '/api/companies/co_acme', { name: 'x' })).status, 403);
   t.match((await admin('PATCH', '/api/companies/co_acme', { name: 'Acme Inc.' })).json, {
     name: 'Acme Inc.',
@@ -31,7 +31,7 @@ t.test('everybody reads the company, those who run it rename it, one change at a
   t.match(stale.json, { status: 412, title: 'version_changed' });
   t.equal(stale.headers.get('etag'), '"2"');
   t.equal((await owner('PATCH', '/api/companies/co_acme', { name: 'Third' }, { 'if-match': '"2"' })).status, 200);
-  t.match((await owner('PATCH', '/api/companies/co_acme', { name: 'x' }, { 'if-match': 'W/"3"' })).json, {
+  t.match((await owner('PATCH', '/api/companies/co_acme', { name: 'x' }, { 'if-match': '"three"' })).json, {
     status: 400,
     field: 'if-match',
   });
