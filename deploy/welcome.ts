@@ -9,7 +9,8 @@ import { type DeploySettings, localUrl } from './settings.js';
 type ProcessorSecrets = Pick<DemoSecrets, 'PROCESSOR_USER' | 'PROCESSOR_PASSWORD'>;
 
 function userAndPassword({ PROCESSOR_USER, PROCESSOR_PASSWORD }: ProcessorSecrets): string {
-  return `${PROCESSOR_USER}:${PROCESSOR_PASSWORD}`;
+  // The newest of several.
+  return `${PROCESSOR_USER}:${PROCESSOR_PASSWORD.split(',')[0]}`;
 }
 
 /** One word for a shell, whatever is in it. */

@@ -7,22 +7,32 @@ import { timingSafeEqual } from 'node:crypto';
 const headerLengthMax = 1024;
 
 export class BasicAuth {
-  readonly #expected: Buffer;
-  readonly #given: Buffer;
+  readonly #expected: readonly Buffer[];
+  readonly #given: readonly Buffer[];
 
-  constructor(user: string, password: string) {
-    this.#expected = Buffer.from(Buffer.from(`${user}:${password}`, 'utf8').toString('base64'), 'latin1');
-    this.#given = Buffer.alloc(this.#expected.length);
+  /** @param passwords any of them is right: while a password is rotated there are two */
+  constructor(user: string, passwords: readonly string[]) {
+    this.#expected = passwords.map((password) =>
+      Buffer.from(Buffer.from(`${user}:${password}`, 'utf8').toString('base64'), 'latin1'),
+    );
+    this.#given = this.#expected.map(({ length }) => Buffer.alloc(length));
   }
 
   /** Whether the Authorization header carries the credentials. */
   accepts(header: string): boolean {
     if (header.length > headerLengthMax || !isBasic(header)) return false;
-    // Credentials of another length still cost one whole comparison, so their length is all that timing could tell.
-    this.#given.fill(0);
-    this.#given.write(header.length > schemeLength ? header.slice(schemeLength) : '', 0, 'latin1');
-    const isEqual = timingSafeEqual(this.#given, this.#expected);
-    return isEqual && header.length === schemeLength + this.#expected.length;
+    const credentials = header.length > schemeLength ? header.slice(schemeLength) : '';
+    let isAccepted = false;
+    // All are compared, whichever is right, and credentials of another length cost whole comparisons too.
+    for (let index = 0; index < this.#expected.length; index++) {
+      const expected = this.#expected[index]!;
+      const given = this.#given[index]!;
+      given.fill(0);
+      given.write(credentials, 0, 'latin1');
+      const isEqual = timingSafeEqual(given, expected);
+      if (isEqual && header.length === schemeLength + expected.length) isAccepted = true;
+    }
+    return isAccepted;
   }
 }
 

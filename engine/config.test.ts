@@ -24,6 +24,8 @@ t.test('without PAN_KEY the key follows from ENGINE_TOKEN, the same in every pro
   t.same(keys({}), keys({ PROCESSOR_PASSWORD: 'another-long-password' }));
   t.not(keys({})[0], complete.ENGINE_TOKEN);
   t.not(keys({})[0], keys({ ENGINE_TOKEN: 'another-long-enough-token' })[0]);
+  const rotated = keys({ ENGINE_TOKEN: `another-long-enough-token,${complete.ENGINE_TOKEN}` });
+  t.equal(rotated[1], keys({})[0], 'identifiers from before a rotation are still found');
   t.same(keys({ PAN_KEY: 'newest-key-of-all,old-key-of-all' }), ['newest-key-of-all', 'old-key-of-all']);
 });
 

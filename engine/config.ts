@@ -37,8 +37,9 @@ export interface EngineConfig {
   /** Most requests accepted and not answered. */
   readonly maxInFlight: number;
   readonly processorUser: string;
-  readonly processorPassword: string;
-  readonly engineToken: string;
+  /** Newest first: any of them is taken. */
+  readonly processorPasswords: readonly string[];
+  readonly engineTokens: readonly string[];
   readonly logLevel: string;
   /** A decided answer slower than this is logged with the hop that was slow. */
   readonly slowAuthorizationMs: number;
@@ -71,10 +72,12 @@ const secretLengthMin = 16;
 /** One line for each secret that is too short for anything but a demo on loopback. */
 export function secretWarnings(config: EngineConfig): string[] {
   const secrets: [string, string][] = [
-    ['PROCESSOR_PASSWORD', config.processorPassword],
-    ['ENGINE_TOKEN', config.engineToken],
+    ...config.processorPasswords.map((value): [string, string] => ['PROCESSOR_PASSWORD', value]),
+    ...config.engineTokens.map((value): [string, string] => ['ENGINE_TOKEN', value]),
     ...config.panKeys.map((key): [string, string] => ['PAN_KEY', key]),
-    ...config.feedKeys.filter((key) => key !== config.engineToken).map((key): [string, string] => ['FEED_KEY', key]),
+    ...config.feedKeys
+      .filter((key) => !config.engineTokens.includes(key))
+      .map((key): [string, string] => ['FEED_KEY', key]),
   ];
   return secrets
     .filter(([, value]) => value.length < secretLengthMin)
@@ -104,7 +107,7 @@ export function readEngineConfig(
   }
   const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
   if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
-  const engineToken = variables.text('ENGINE_TOKEN', secret);
+  const engineTokens = variables.secrets('ENGINE_TOKEN', secret.lengthMax);
   const workers = variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1);
   return Object.freeze({
     ...readConnectionBounds(variables, workers, openFilesMax),
@@ -124,8 +127,8 @@ export function readEngineConfig(
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
     processorUser: variables.text('PROCESSOR_USER', { ...secret, pattern: /^[^:]+$/ }),
-    processorPassword: variables.text('PROCESSOR_PASSWORD', secret),
-    engineToken,
+    processorPasswords: variables.secrets('PROCESSOR_PASSWORD', secret.lengthMax),
+    engineTokens,
     logLevel: variables.oneOf('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
     slowAuthorizationMs: variables.positive('SLOW_AUTHORIZATION_MS', 50),
     policy: Object.freeze({
@@ -134,8 +137,8 @@ export function readEngineConfig(
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
       marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
     }),
-    feedKeys: feedKeysOf(variables.list('FEED_KEY'), [engineToken]),
-    panKeys: panKeysOf(variables.list('PAN_KEY'), engineToken),
+    feedKeys: feedKeysOf(variables.list('FEED_KEY'), engineTokens),
+    panKeys: panKeysOf(variables.list('PAN_KEY'), engineTokens),
     strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),

@@ -266,7 +266,7 @@ export async function startEngine(
     host: config.host,
     port: config.authPort,
     codecs,
-    auth: new BasicAuth(config.processorUser, config.processorPassword),
+    auth: new BasicAuth(config.processorUser, config.processorPasswords),
     clock,
     admission,
     gate: authGate,
@@ -304,7 +304,7 @@ export async function startEngine(
     host: config.opsHost,
     port: config.opsPort,
     gate: opsGate,
-    engineToken: config.engineToken,
+    engineTokens: config.engineTokens,
     health,
     metrics: () => telemetry.scrape(),
     admin: {

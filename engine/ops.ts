@@ -14,7 +14,8 @@ export interface OpsOptions {
   readonly host: string;
   readonly port: number;
   readonly gate: ConnectionGate;
-  readonly engineToken: string;
+  /** Any of them is right: while a token is rotated there are two. */
+  readonly engineTokens: readonly string[];
   readonly health: Health;
   metrics(): Promise<{ contentType: string; text: string }>;
   /** What the routes under /admin/ do. */
@@ -29,11 +30,11 @@ const urlLengthMax = 14_000;
 export class Ops {
   readonly #options: OpsOptions;
   readonly #server: HttpServer;
-  readonly #token: Buffer;
+  readonly #tokens: readonly Buffer[];
 
   constructor(options: OpsOptions) {
     this.#options = options;
-    this.#token = Buffer.from(`Bearer ${options.engineToken}`);
+    this.#tokens = options.engineTokens.map((token) => Buffer.from(`Bearer ${token}`));
     this.#server = createServer(timeouts, (request, response) => {
       this.#answer(request, response).catch(() =>
         sendProblem(response, 503, 'unavailable', 'the engine or its database is not there at the moment; ask again'),
@@ -100,10 +101,15 @@ export class Ops {
   }
 
   #isAuthorized(header: string): boolean {
-    const given = Buffer.alloc(this.#token.length);
-    given.write(header.slice(0, this.#token.length + 1));
-    return timingSafeEqual(given, this.#token) && Buffer.byteLength(header) === this.#token.length;
+    // All are compared, whichever is right.
+    return this.#tokens.filter((token) => isEqual(header, token)).length > 0;
   }
+}
+
+function isEqual(header: string, token: Buffer): boolean {
+  const given = Buffer.alloc(token.length);
+  given.write(header.slice(0, token.length + 1));
+  return timingSafeEqual(given, token) && Buffer.byteLength(header) === token.length;
 }
 
 const opsUnauthorizedBody = problemBody(401, 'unauthorized', 'send the engine token as a Bearer token');

@@ -46,6 +46,15 @@ export class Variables {
     return Object.freeze(text === '' ? [] : text.split(','));
   }
 
+  /** Secrets, newest first, separated by commas: at least one. */
+  secrets(name: string, lengthMax: number): readonly string[] {
+    const values = this.text(name, { lengthMax: 2000 }).split(',');
+    if (values.some((value) => value === '' || value.length > lengthMax)) {
+      throw new ConfigError(`${name} must be secrets of 1 to ${lengthMax} characters, separated by commas`);
+    }
+    return Object.freeze(values);
+  }
+
   integer<Fallback>(name: string, { fallback, min, max }: IntegerRule<Fallback>): number | Fallback {
     const value = this.#number(name);
     if (value === undefined) return fallback;

@@ -69,7 +69,7 @@ class ConflictError extends Error {}
 
 /** Serves until the process ends. Resolves when it listens. */
 export async function serveFastify(peer: Peer, options: FrontOptions): Promise<void> {
-  const auth = new BasicAuth(options.user, options.password);
+  const auth = new BasicAuth(options.user, [options.password]);
   const app = Fastify({ bodyLimit: 64 * 1024 });
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
   app.post('/v1/authorizations', async (request, reply) => {

@@ -15,7 +15,7 @@ export interface FrontOptions {
 
 /** Serves until the process ends. Resolves when it listens. */
 export function serveFront(peer: Peer, options: FrontOptions): Promise<void> {
-  const auth = new BasicAuth(options.user, options.password);
+  const auth = new BasicAuth(options.user, [options.password]);
   const app = uWS.App().post('/v1/authorizations', (response, request) => {
     const startedMs = performance.now();
     const isAllowed = auth.accepts(request.getHeader('authorization'));

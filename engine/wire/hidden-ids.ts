@@ -43,11 +43,13 @@ export class PanKeys {
 }
 
 /**
- * The keys of PAN_KEY, newest first. Without it the key is derived from ENGINE_TOKEN, which every engine and API of a
+ * The keys of PAN_KEY, newest first. Without it each token of ENGINE_TOKEN gives a key, which every engine and API of a
  * database has alike: a program whose ids hold no card numbers need not keep one more secret.
  */
-export function panKeysOf(keys: readonly string[], engineToken: string): readonly string[] {
-  return keys.length > 0 ? keys : [createHmac('sha256', engineToken).update('PAN_KEY').digest('hex')];
+export function panKeysOf(keys: readonly string[], engineTokens: readonly string[]): readonly string[] {
+  return keys.length > 0
+    ? keys
+    : engineTokens.map((token) => createHmac('sha256', token).update('PAN_KEY').digest('hex'));
 }
 
 export interface SentIds {
