@@ -1,11 +1,15 @@
-/** `GET /api/me`: the user who asks. */
+/** The user who asks. */
+import { checkName } from '../http/fields.js';
 import { anyCaller } from '../http/principal.js';
 import { invalidToken } from '../http/problem.js';
 import { route } from '../http/route.js';
+import { closedChange, Name } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import { showUser, User } from './user-schema.js';
 
-export function meRoutes({ users }: Services) {
+const MyChange = closedChange({ name: Name }, { title: 'MyChange' });
+
+export function meRoutes({ users, access, invalidations }: Services) {
   return [
     route({
       method: 'GET',
@@ -18,6 +22,22 @@ export function meRoutes({ users }: Services) {
       handler: async ({ principal }) => {
         const user = await users.byNumber(principal.userId);
         if (user === null) throw invalidToken();
+        return showUser(user);
+      },
+    }),
+    route({
+      method: 'PATCH',
+      url: '/api/me',
+      access: anyCaller,
+      tag: 'sign-in',
+      operationId: 'changeMe',
+      summary: 'Change your name',
+      schemas: { body: MyChange, responses: { 200: User } },
+      handler: async ({ principal, body }) => {
+        const user = await users.rename(principal, checkName('name', body.name));
+        if (user === null) throw invalidToken();
+        access.forget(user.id);
+        await invalidations.userChanged(user.id);
         return showUser(user);
       },
     }),

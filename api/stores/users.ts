@@ -1,5 +1,5 @@
 /** Users as sign-in and authorization see them. */
-import type { Kind, KycStatus, Principal, Role } from '../http/principal.js';
+import type { Acting, Kind, KycStatus, Principal, Role } from '../http/principal.js';
 import type { Database, Sql } from './postgres.js';
 
 export type UserStatus = 'active' | 'frozen' | 'closed';
@@ -42,6 +42,21 @@ export class UserStore {
       'users.byNumber',
       (sql) => sql<UserRow[]>`
         select ${userColumns(sql)} from users u left join companies c on c.id = u.company_id where u.id = ${id}`,
+    );
+    return row ?? null;
+  }
+
+  /** Changes the name of the user who asks. @returns null when there is no such user */
+  async rename(principal: Acting<Principal>, name: string): Promise<UserRow | null> {
+    const [row] = await this.#database.write(
+      principal,
+      'users.rename',
+      (sql, { enter, admitted }) => sql<UserRow[]>`
+        with ${enter}, u as (
+          update users set name = ${name}, version = version + 1 where id = ${principal.userId} and ${admitted}
+          returning *
+        )
+        select ${userColumns(sql)} from u left join companies c on c.id = u.company_id`,
     );
     return row ?? null;
   }
