@@ -593,7 +593,8 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
     select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
-      'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
+      'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type,
+      'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json

@@ -151,7 +151,7 @@ for (const kind of ['business', 'personal'] as const) {
   });
 }
 
-t.test('members replace no cards, and nobody those of others', async (t) => {
+t.test('members replace no cards, and no customer those of another', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const bolt = await createCompany(api.sql, 'bolt');

@@ -200,11 +200,11 @@ export class CardStore implements CardBook {
   /** Looks at so many of the newest cards, and shows those that match. */
   async #search(scope: Scope, after: CardKey | null, limit: number, filter: CardFilter): Promise<FoundCards> {
     const { status = null, type = null, account = null, user = null, name = null } = filter;
-    const rows = await this.#database.run(
-      'cards.search',
-      (sql) => sql<(CardRow & { looks: number; endsAt: string | null; endsWith: string | null })[]>`
+    const rows = await this.#database.run('cards.search', (sql) => {
+      const judged = sql`c.id, c.public_id, c.created_at, c.account_id, c.user_id, c.status, c.type, c.name`;
+      return sql<(CardRow & { looks: number; endsAt: string | null; endsWith: string | null })[]>`
         with looked as materialized (
-          ${newest(sql, scope, filter, after, looksMax, sql`c.id, c.public_id, c.created_at, c.account_id, c.user_id, c.status, c.type, c.name`)}
+          ${newest(sql, scope, filter, after, looksMax, judged)}
         ),
         -- Only what is shown is read whole.
         matching as materialized (
@@ -221,8 +221,8 @@ export class CardStore implements CardBook {
         select f.*, (select count(*)::integer from looked) as looks, e.created_at as "endsAt", e.public_id as "endsWith"
         from (select) one left join found f on true
         left join (select created_at, public_id from looked order by created_at, public_id limit 1) e on true
-        order by f.created_at desc, f.public_id desc`,
-    );
+        order by f.created_at desc, f.public_id desc`;
+    });
     const { looks, endsAt, endsWith } = rows[0]!;
     const cards = rows.flatMap((row) => (row.cardId === null ? [] : cardOf(row)));
     const isOver = looks < looksMax || endsAt === null || endsWith === null;
@@ -449,7 +449,7 @@ function newest(
   { account, user }: CardFilter,
   after: CardKey | null,
   most: number,
-  what: ReturnType<Sql>,
+  what: ReturnType<typeof columns>,
 ) {
   const keyset =
     after === null ? sql`` : sql`and (c.created_at, c.public_id) < (${after[0]}::timestamptz, ${after[1]})`;

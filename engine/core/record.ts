@@ -27,7 +27,10 @@ import type { Request, TextSlice } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 
 export const recordFixedBytes = 176;
-/** 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id + a spend number: fits a u16 length. */
+/**
+ * 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id + a spend number: fits a
+ * u16 length.
+ */
 export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + 8;
 
 export const RecordFlag = {
