@@ -28,11 +28,20 @@ export interface TransactionRow {
   readonly updatedAt: string;
 }
 
+/**
+ * A sum that no book bounds, as far as JSON can say it exactly: increments and reversals in turn, or clearings and refunds,
+ * add up to more than the account ever had.
+ */
+function shown(sql: Sql, sum: ReturnType<Sql>) {
+  return sql`least(${sum}, ${Number.MAX_SAFE_INTEGER}::bigint)`;
+}
+
 /** Columns of TransactionRow: transactions as `t`, cards as `c`, accounts as `a`. */
 export function transactionColumns(sql: Sql) {
   return sql`t.id as "transactionId", c.public_id as "cardId", a.public_id as "accountId", t.type, t.status,
-    coalesce(t.currency, a.currency) as currency, t.amount, t.approved_amount as "approvedAmount",
-    t.held_amount as "heldAmount", t.posted_amount as "postedAmount", t.refunded_amount as "refundedAmount", t.reason,
+    coalesce(t.currency, a.currency) as currency, ${shown(sql, sql`t.amount`)} as amount,
+    ${shown(sql, sql`t.approved_amount`)} as "approvedAmount", t.held_amount as "heldAmount",
+    t.posted_amount as "postedAmount", ${shown(sql, sql`t.refunded_amount`)} as "refundedAmount", t.reason,
     t.detail, t.merchant_id as "merchantId", t.merchant_name as "merchantName", t.mcc, t.country, t.channel,
     t.created_at as "createdAt", t.updated_at as "updatedAt"`;
 }

@@ -275,6 +275,9 @@ t.test('both stores', async (t) => {
       t.equal(new Set(seen).size, expected.count);
       t.equal(seen.length, expected.count);
     }
+    // As increments and reversals in turn leave it.
+    await sql`update transactions set amount = 10::bigint ^ 17, approved_amount = 10::bigint ^ 17 where id = ${long.id}`;
+    t.match(await ledger.find(personal(3), long.id), { amount: 2 ** 53 - 1, approvedAmount: 2 ** 53 - 1 });
     t.equal(await ledger.events(personal(1), long.id, { after: null, limit: 200 }), null, 'another customer’s');
     const other = await ledger.events(personal(3), long.id, { after: ['2026-01-01T00:00:00.000Z', 0], limit: 1 });
     t.equal(other, null, 'a transaction of this id that began at another time');
