@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit bench-quick bench-memory bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
+.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-memory bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -34,6 +34,9 @@ seed: build ## add accounts for load tests: ACCOUNTS=1000 CARDS=1 BALANCE=100000
 
 audit: build ## prove that the books of the whole database balance
 	@node --enable-source-maps dist/deploy/audit.js
+
+sbom: build ## write the bill of materials (CycloneDX) of what a deployment runs
+	@node --enable-source-maps dist/deploy/write-sbom.js
 
 bench-quick: build ## measure in under two minutes
 	@node --enable-source-maps dist/bench/quick.js
