@@ -340,7 +340,7 @@ t.test('a rebuild gives back what was removed by hand, alone, twice, and beside 
   await follower.stop();
 });
 
-t.test('documents of an earlier form are replaced, and those of nobody go', async (t) => {
+t.test('documents of an earlier form are replaced, and those without a card go', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, catchUp } = scene;
   await createPerson(sql, 'one');

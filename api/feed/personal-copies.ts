@@ -5,7 +5,7 @@
  * copied. One process at a time works, under a lease in Postgres; nothing waits for it.
  *
  * Where the feed no longer has what comes next, where Postgres took another course than the one that was copied (it was
- * restored), and where somebody asks for it (`npm run rebuild-personal`), a new generation copies everything from the
+ * restored), and on request (`npm run rebuild-personal`), a new generation copies everything from the
  * beginning and then removes what Postgres does not have.
  */
 import { randomUUID } from 'node:crypto';
@@ -116,14 +116,14 @@ export class PersonalCopies {
       const { position: saved, rebuild } = await this.#copies.position(ledger);
       const { sequence } = saved ?? nowhere;
       const source = await readSource(this.#database, sequence, saved?.ahead ?? saved ?? nowhere);
-      const reason = rebuild === null ? reasonToBeginAnew(saved, source) : 'it was asked for';
-      if (reason !== null) await this.#beginAnew(ledger, saved, source, reason, rebuild);
+      const reason = rebuild === null ? reasonToStartOver(saved, source) : 'it was asked for';
+      if (reason !== null) await this.#startOver(ledger, saved, source, reason, rebuild);
       else if (await this.#step(ledger, saved!, source)) return true;
     }
     return true;
   }
 
-  async #beginAnew(
+  async #startOver(
     ledger: string,
     saved: CopyPosition | null,
     source: CopySource,
@@ -136,7 +136,7 @@ export class PersonalCopies {
     await this.#copies.savePosition(ledger, { ...nowhere, generation, sequence, entry, isSweeping: true }, rebuild);
     this.#stretch = null;
     this.rebuilds++;
-    this.#log.info({ reason, generation }, 'people and cards in MongoDB are copied anew');
+    this.#log.info({ reason, generation }, 'people and cards in MongoDB are copied again');
   }
 
   /** @returns whether nothing is left to do now */
@@ -295,7 +295,7 @@ export class PersonalCopies {
 }
 
 /** Null: what was copied is the beginning of what Postgres has. */
-function reasonToBeginAnew(saved: CopyPosition | null, source: CopySource): string | null {
+function reasonToStartOver(saved: CopyPosition | null, source: CopySource): string | null {
   if (saved === null) return 'nothing was copied yet';
   const { sequence, entry, users, cards } = saved.ahead ?? saved;
   if (source.pruned > saved.sequence) return 'the feed no longer has the next changes';

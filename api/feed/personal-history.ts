@@ -55,6 +55,8 @@ export class PersonalHistory {
   #leasedUntilMs = 0;
   #running: Promise<void> | null = null;
   #isStopped = true;
+  /** Partitions whose copies behind the position were compared with the ledger since this process has the lease. */
+  readonly #compared = new Set<string>();
   /** A stop was asked for: the work that runs ends at the next step. */
   #isStopping = false;
   /** Counters and gauges, read by the metrics. */
@@ -91,6 +93,7 @@ export class PersonalHistory {
     for (;;) {
       if (!(await this.#takeLease())) {
         this.age.reset();
+        this.#compared.clear();
         return false;
       }
       const ledger = await this.#identity.read();
@@ -103,7 +106,12 @@ export class PersonalHistory {
       const moved: Record<string, PartitionPosition> = { ...positions };
       let isBehind = false;
       for (const [partition, newest] of settled) {
-        const before = positions[partition] ?? (await this.#goBack(ledger, partition, beginning));
+        let before: PartitionPosition | null = positions[partition] ?? beginning;
+        if (positions[partition] === undefined || !this.#compared.has(partition)) {
+          // The process before may have copied a window and ended before it saved so, and the ledger was restored since.
+          before = await this.#goBack(ledger, partition, before);
+          if (before !== null) this.#compared.add(partition);
+        }
         const after = before === null ? null : await this.#follow(ledger, partition, before, newest);
         if (after === null) continue;
         moved[partition] = after;
@@ -161,7 +169,8 @@ export class PersonalHistory {
     const known = await knownCheckpoints(this.#database, partition, before.checkpoints);
     const checkpoints = before.checkpoints.filter(({ sequence }) => known.has(sequence));
     const sequence = checkpoints[0]?.sequence ?? 0;
-    if (before.sequence > 0) {
+    const [newest] = before.checkpoints;
+    if (newest !== undefined && !known.has(newest.sequence)) {
       this.#log.warn(
         { partition, copiedTo: before.sequence, knownTo: sequence },
         'the ledger was restored from an older copy: comparing the personal history with it',

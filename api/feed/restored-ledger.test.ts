@@ -149,6 +149,24 @@ for (const [name, regrown] of [
   });
 }
 
+t.test('Postgres restored after an API ended between copying a window and saying so', async (t) => {
+  const scene = await sceneOf(t);
+  const { sql, connection, catchUp } = scene;
+  await settleChains(sql, chainsOf('old', 20));
+  await catchUp();
+  await backUp(sql);
+  const positions = connection.collection('followerPositions');
+  const [before] = await positions.find().toArray();
+  await settleChains(sql, chainsOf('phantom', 15));
+  await settleClearing(sql, 'old-3');
+  await catchUp();
+  await positions.replaceOne({ _id: before!._id }, before!);
+  await restore(sql);
+  const follower = await catchUp();
+  t.equal(follower.removed, 15);
+  await sameAsLedger(t, scene, 20);
+});
+
 t.test('Postgres restored under an API that goes on running', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, history } = scene;

@@ -104,7 +104,7 @@ for (const kind of ['company', 'person'] as const) {
       t.match(await cards.add(me, newCard({ holderId: other.publicId })), { outcome: 'no_holder' });
     });
 
-    t.test("somebody else's card does not exist", async (t) => {
+    t.test("another owner's card does not exist", async (t) => {
       const { cardId } = await add();
       t.equal(await cards.find(other, cardId), null);
       t.equal(await cards.published(other, cardId), null);
@@ -221,7 +221,7 @@ t.test('64 changes of one card at once are all answered, and a freeze goes befor
   t.match(replies.at(-1)!.json, { status: 'frozen', effective: true });
 });
 
-t.test('a card that others keep locked answers 429, and nobody else waits for it', async (t) => {
+t.test('a card that others keep locked answers 429, and keeps no other card waiting', async (t) => {
   const api = await startTestApi(t);
   const customer = await Customer.register(api, 'personal');
   const [account] = await api.sql<{ id: string }[]>`select public_id as id from accounts`;

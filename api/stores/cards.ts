@@ -88,7 +88,7 @@ export interface Replacement {
 
 export type AddOutcome =
   | { readonly outcome: 'added'; readonly card: Card }
-  /** Not there, or somebody else's. */
+  /** Not there, or of another owner. */
   | { readonly outcome: 'no_account' | 'no_holder' }
   /** Closed accounts get no cards. */
   | { readonly outcome: 'account_closed' }
@@ -124,7 +124,7 @@ export type ChangeOutcome =
   | { readonly outcome: 'unchanged'; readonly card: Card; readonly published: Published }
   /** Closed is for ever. */
   | { readonly outcome: 'closed' }
-  /** Somebody else changed it since the version that the caller knows. */
+  /** It was changed since the version that the caller knows. */
   | { readonly outcome: 'stale'; readonly version: number }
   | { readonly outcome: 'absent' };
 
@@ -138,12 +138,12 @@ export type ReplaceOutcome =
 export interface CardBook {
   /** Newest first. */
   list(principal: Principal, page: CardPage): Promise<FoundCards>;
-  /** Null also when it is somebody else's. */
+  /** Null also when it is another owner's. */
   find(principal: Principal, cardId: string): Promise<Card | null>;
   /** Adds the card unless there is one of that id; then answers with that. */
   add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome>;
   /**
-   * @param version that the caller knows; null: whichever it is
+   * @param version that the caller knows; null: any
    * @throws Contended when others change the card for too long
    */
   change(
@@ -157,7 +157,7 @@ export interface CardBook {
    * spends in the same windows. Does nothing more where the replacement is there already.
    */
   replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
-  /** The row's number and newest version; null also when it is somebody else's. */
+  /** The row's number and newest version; null also when it is another owner's. */
   published(principal: Principal, cardId: string): Promise<Published | null>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Copies of people and their cards in MongoDB (`personalUsers`, `personalCards`), for whoever reads people's data there:
+ * Copies of people and their cards in MongoDB (`personalUsers`, `personalCards`) for other programs that read there:
  * written by the follower (api/feed/personal-copies.ts) from Postgres and read by no part of ours. An older version of a
  * row never replaces a newer one of the same generation; a later generation, which reads everything again, replaces all.
  */
@@ -37,7 +37,7 @@ export interface CardCopy
 /** Which ledger was copied, and in which generation. */
 export interface CopyStamp {
   readonly ledger: string;
-  /** Rises whenever everything is copied anew. */
+  /** Rises whenever everything is copied again. */
   readonly generation: number;
 }
 
@@ -45,7 +45,7 @@ type CopyDocument = Document & { readonly _id: string };
 
 export interface CopyPosition extends CopyPlace {
   readonly generation: number;
-  /** Everything is being copied anew; what the ledger does not have is still there. */
+  /** Everything is being copied again; what the ledger does not have is still there. */
   readonly isSweeping: boolean;
   /** How far the step may have come that was begun last; null: the step before it was the last. */
   readonly ahead: CopyPlace | null;
@@ -175,7 +175,7 @@ export class MongoCopies {
     );
   }
 
-  /** Asks whichever API follows to copy everything anew. */
+  /** Requests that the API with the lease copies everything again. */
   async askForRebuild(ledger: string, name: string): Promise<void> {
     await this.#connection.run('followerPositions.rebuild', (options) =>
       this.#positions.updateOne(

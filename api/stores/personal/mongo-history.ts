@@ -244,7 +244,7 @@ export class MongoHistory implements TransactionStore {
     );
   }
 
-  /** Asks whichever API follows to compare everything with the ledger and to copy it again. */
+  /** Requests that the API with the lease compares everything with the ledger and copies it again. */
   async askForRebuild(ledger: string, name: string): Promise<void> {
     await this.#connection.run('followerPositions.rebuild', (options) =>
       this.#positions.updateOne(
