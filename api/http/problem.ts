@@ -5,20 +5,13 @@
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
+import type { Fault } from '../../engine/wire/fault-words.js';
 import { pointerOf } from '../../engine/wire/problem.js';
 import { type ProblemCode, problemType } from '../../engine/wire/problem-codes.js';
 import { maskCardData } from '../../engine/wire/redact.js';
 import { ActorRefused, Contended, DatabaseUnavailable } from '../stores/database-errors.js';
 
 export const problemContentType = 'application/problem+json; charset=utf-8';
-
-/** What is wrong with one field. */
-export interface Fault {
-  /** Dotted path within the body, the query or the path; '' is the whole. */
-  readonly field: string;
-  /** Completes the sentence that begins with the field's name. */
-  readonly message: string;
-}
 
 export interface ProblemOptions {
   /** Dotted path of the field at fault, within the body, the query or the path. */

@@ -142,3 +142,46 @@ t.test('no name keeps a card number', async (t) => {
     select name from users union all select name from companies union all select name from cards`;
   t.notMatch(JSON.stringify(kept), '4111');
 });
+
+t.test('every fault of a body is named at once, in words', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  const faults = async (method: string, path: string, body: unknown) => {
+    const { status, json } = await api.request(method, path, { token, body });
+    t.equal(status, 400, path);
+    t.equal(json.field, json.errors[0].field, 'the first one is the field');
+    return json.errors.map(({ detail }: { detail: string }) => detail).sort();
+  };
+  t.same(await faults('POST', '/api/cards', { name: '  ', limits: { mcc: { allow: ['1'], block: [] } }, x: 1 }), [
+    'accountId is missing',
+    'limits.mcc must have allow or block, not both',
+    'limits.mcc.allow.0 must be a string of four digits (ISO 18245)',
+    'name must not be blank',
+    'x is not a field of this request',
+  ]);
+  t.same(await faults('PUT', `/api/cards/${acme.cardId}/limits`, { daily: {}, perAuthorization: '5' }), [
+    'daily must have at least one field',
+    'perAuthorization must be an integer',
+  ]);
+  t.same(await faults('POST', '/api/auth/login', { email: 'ada at example', password: '' }), [
+    'email must be an e-mail address, such as ada@example.com',
+    'password must not be blank',
+  ]);
+  t.same(await faults('PATCH', `/api/cards/${acme.cardId}`, { status: 'lost', name: 5 }), [
+    'name must be a string',
+    'status must be one of active, frozen, closed',
+  ]);
+});
+
+t.test('no name keeps control characters or turns the text around it', async (t) => {
+  const api = await startTestApi(t);
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  const rename = (name: string) => api.request('PATCH', `/api/companies/${acme.companyId}`, { token, body: { name } });
+  for (const character of ['\u0000', '\u001b', '\u0085', '\u009b', '\u200f', '\u202e', '\u2066', '\u061c']) {
+    const { status, json } = await rename(`a${character}b`);
+    t.match({ status, json }, { status: 400, json: { field: 'name', errors: [{ detail: /direction of text/ }] } });
+  }
+  for (const name of ['Zoë O’Neil', 'محمد', 'דוד', 'क्‍ष', '👩‍👩‍👧']) t.equal((await rename(name)).status, 200, name);
+});

@@ -3,10 +3,11 @@
  * query strings and paths are text and may be read as numbers, an unknown field is refused and named, nothing is
  * silently removed.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
+import { faultsOf } from '../../engine/wire/fault-words.js';
 import { isDay, isInstant } from './instants.js';
-import { invalid, type Problem } from './problem.js';
+import { invalidFields } from './problem.js';
 
 /** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
 const email = /^[^\s@\p{Cc}\p{Cs}]{1,64}@[^\s@.\p{Cc}\p{Cs}]+(\.[^\s@.\p{Cc}\p{Cs}]+)+$/u;
@@ -18,7 +19,15 @@ const formats = {
 };
 
 function ajv(coerceTypes: boolean): Ajv {
-  return new Ajv({ coerceTypes, formats, useDefaults: true, removeAdditional: false, allErrors: false, strict: true });
+  return new Ajv({
+    coerceTypes,
+    formats,
+    useDefaults: true,
+    removeAdditional: false,
+    allErrors: true,
+    verbose: true,
+    strict: true,
+  });
 }
 
 /** Installs both validators, and the schema's own words for what is wrong. */
@@ -31,34 +40,7 @@ export function registerValidation(app: FastifyInstance): void {
     const validate = (httpPart === 'body' ? exact : coercing).compile(schema as object) as ValidateFunction;
     return (input: unknown) => {
       if (validate(input)) return { value: input };
-      return { error: problemOf(validate.errors!) };
+      return { error: invalidFields(faultsOf(validate.errors!)) };
     };
   });
 }
-
-/** The first error that names something useful. Never the value: it may be a password. */
-function problemOf(errors: readonly ErrorObject[]): Problem {
-  const error = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? errors[0]!;
-  const at = error.instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~');
-  const inside = (name: string) => (at === '' ? name : `${at}.${name}`);
-  const parameters = error.params as {
-    additionalProperty?: string;
-    missingProperty?: string;
-    allowedValues?: string[];
-  };
-  switch (error.keyword) {
-    case 'additionalProperties':
-      return invalid(inside(parameters.additionalProperty!).slice(0, fieldLengthMax), 'is not a field of this request');
-    case 'required':
-      return invalid(inside(parameters.missingProperty!), 'is missing');
-    case 'enum':
-      return invalid(at, `must be one of ${parameters.allowedValues!.join(', ')}`);
-    case 'minProperties':
-      return invalid(at, 'must have at least one field');
-    default:
-      return invalid(at, error.message ?? 'is not valid');
-  }
-}
-
-/** Longest path of an unknown field that is echoed, in characters. */
-const fieldLengthMax = 128;
