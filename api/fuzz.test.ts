@@ -175,7 +175,7 @@ t.test('no request made of the OpenAPI document has an answer that the document 
       .join(', ')}`,
   );
   t.ok(requests >= operations.length * callers.length, 'every caller tried every operation');
-  for (const status of [200, 201, 204, 400, 401, 403, 404, 409]) t.ok(statuses.has(status), `some answer is ${status}`);
+  for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), `some answer is ${status}`);
 });
 
 function send(api: TestApi, { method }: Operation, caller: Caller, generated: GeneratedRequest): Promise<Reply> {
