@@ -129,15 +129,6 @@ t.test('an API of a database without demo data does not start with SELF_FUNDING'
   await t.rejects(startApi(config, createLog('silent', 'api')), { message: /SELF_FUNDING/ });
 });
 
-t.test('an API that signs in as a superuser does not start where there are no demo data', async (t) => {
-  const api = await startTestApi(t);
-  await api.sql`update program set demo = false`;
-  const config = await configOf(api.databaseUrl);
-  await t.rejects(startApi(config, createLog('silent', 'api')), {
-    message: /is a superuser: give DATABASE_URL a role/,
-  });
-});
-
 async function configOf(databaseUrl: string): Promise<ApiConfig> {
   return readApiConfig({
     DATABASE_URL: databaseUrl,

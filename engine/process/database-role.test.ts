@@ -1,23 +1,18 @@
-/** Which database roles a process accepts. */
+/** Which database roles a process warns about. */
 import postgres from 'postgres';
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { readEngineConfig } from '../config.js';
-import { startEngine } from '../engine.js';
-import { createLog } from '../log.js';
-import { engineEnvironment, enginePlace } from '../testing/engine-process.js';
-import { checkDatabaseRole } from './database-role.js';
+import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
+import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from './database-role.js';
 
-const role = { name: 'afc_api', isSuperuser: false, isOwner: false, isDemo: false };
+const role = { name: 'afc_api', isSuperuser: false, isOwner: false };
 
 t.test('a role of its own is accepted without a warning', async (t) => {
   t.equal(checkDatabaseRole(role), '');
 });
 
-t.test('a superuser stops the start, and is a warning where there are demo data', async (t) => {
+t.test('a superuser is a warning', async (t) => {
   const superuser = { ...role, name: 'postgres', isSuperuser: true, isOwner: true };
-  t.throws(() => checkDatabaseRole(superuser), /^the database role postgres is a superuser: give DATABASE_URL a role/);
-  t.match(checkDatabaseRole({ ...superuser, isDemo: true }), /^the database role postgres is a superuser: give/);
+  t.match(checkDatabaseRole(superuser), /^the database role postgres is a superuser: give DATABASE_URL a role/);
 });
 
 t.test('the owner of the tables is a warning', async (t) => {
@@ -27,13 +22,15 @@ t.test('the owner of the tables is a warning', async (t) => {
   );
 });
 
-t.test('an engine that signs in as a superuser does not start where there are no demo data', async (t) => {
+t.test('the database says which role an engine signed in as', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  await sql`update program set demo = false`;
-  await sql.end();
-  const environment = engineEnvironment(await enginePlace(database.url, t.testdir()));
-  const config = readEngineConfig({ ...environment, DATABASE_URL: database.url, LOG_LEVEL: 'silent' });
-  await t.rejects(startEngine(config, createLog('silent', 'engine')), /is a superuser: give DATABASE_URL a role/);
+  const roleOf = async (url: string) => {
+    const sql = postgres(url, { max: 1, onnotice: () => undefined });
+    const [found] = await sql.unsafe<DatabaseRole[]>(databaseRoleQuery);
+    await sql.end();
+    return checkDatabaseRole(found!);
+  };
+  t.match(await roleOf(database.url), /is a superuser: give DATABASE_URL a role/);
+  t.equal(await roleOf(processUrl(database.url, 'engine')), '');
 });

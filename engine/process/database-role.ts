@@ -7,22 +7,17 @@ export interface DatabaseRole {
   readonly name: string;
   readonly isSuperuser: boolean;
   readonly isOwner: boolean;
-  /** The database has demo data. */
-  readonly isDemo: boolean;
 }
 
 /** Text of the query that answers with one DatabaseRole. */
 export const databaseRoleQuery = `
   select rolname as name, rolsuper as "isSuperuser",
-    pg_has_role(current_user, (select relowner from pg_class where oid = 'accounts'::regclass), 'member') as "isOwner",
-    (select demo from program) as "isDemo"
+    pg_has_role(current_user, (select relowner from pg_class where oid = 'accounts'::regclass), 'member') as "isOwner"
   from pg_roles where rolname = current_user`;
 
-/** @returns a warning for the log, '' for none. Throws where the process must not run with that role. */
-export function checkDatabaseRole({ name, isSuperuser, isOwner, isDemo }: DatabaseRole): string {
+/** @returns a warning for the log, '' for none */
+export function checkDatabaseRole({ name, isSuperuser, isOwner }: DatabaseRole): string {
   if (!isSuperuser && !isOwner) return '';
   const what = isSuperuser ? 'is a superuser' : 'owns the tables';
-  const advice = 'give DATABASE_URL a role of its own for each process (README, "Database roles")';
-  if (isSuperuser && !isDemo) throw new Error(`the database role ${name} ${what}: ${advice}`);
-  return `the database role ${name} ${what}: ${advice}`;
+  return `the database role ${name} ${what}: give DATABASE_URL a role of its own for each process (README, "Database roles")`;
 }
