@@ -161,7 +161,7 @@ t.test('a failed sign-in is an entry, those that repeat it are one more, and no 
   const { email, userId } = await Customer.register(api, 'personal');
   const login = (body: object) => api.request('POST', '/api/auth/login', { body });
   for (let time = 0; time < 4; time++) t.equal((await login({ email, password: 'wrong' })).status, 401);
-  t.equal((await login({ email: 'nobody@example.com', password: 'wrong' })).status, 401);
+  t.equal((await login({ email: 'unknown@example.com', password: 'wrong' })).status, 401);
   await api.request('POST', '/api/operators/login', { body: { email: 'risk@example.com', password: 'wrong' } });
   await api.api.services.failedSignIns.flush();
   const failed = await trail(api, token, '&action=user.sign_in_failed');

@@ -29,7 +29,7 @@ t.test('a person has so many cards that are not closed', async (t) => {
   t.equal((await add('seventh')).status, 409);
 });
 
-t.test('a company has so many cards, whoever adds them', async (t) => {
+t.test('a company has so many cards, whichever user adds them', async (t) => {
   const api = await startTestApi(t, { env: { CARDS_PER_PERSON_MAX: '1', CARDS_PER_COMPANY_MAX: '4' } });
   const acme = await createCompany(api.sql, 'acme');
   const add = async (role: 'owner' | 'admin') =>

@@ -23,7 +23,7 @@ export interface ApiConfig {
   readonly opsPort: number;
   readonly opsConnections: ConnectionBounds;
   readonly logLevel: string;
-  /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: nobody's is. */
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: none is. */
   readonly trustedProxies: string | null;
   /** Origins whose pages may call this API from a browser. */
   readonly corsOrigins: readonly string[];

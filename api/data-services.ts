@@ -143,7 +143,7 @@ function watchCopies(copies: PersonalCopies | null, telemetry: Telemetry): void 
   telemetry.counter('personal_copies_total', 'Rows of people and cards copied to MongoDB', [], (counter) =>
     counter.inc(copies?.copied ?? 0),
   );
-  telemetry.counter('personal_copies_rebuilds_total', 'Times that all of them were copied anew', [], (counter) =>
+  telemetry.counter('personal_copies_rebuilds_total', 'Times that all of them were copied again', [], (counter) =>
     counter.inc(copies?.rebuilds ?? 0),
   );
   telemetry.gauge('personal_copies_lag', 'Changes and new rows that are not copied yet', [], (gauge) =>
@@ -187,7 +187,7 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
     counter.inc(invalidations.heard),
   );
   telemetry.gauge('cache_local_entries', 'Values kept in this process', [], (gauge) => gauge.set(cache.localSize));
-  telemetry.gauge('cache_owed', 'Changes that Redis has not been told of yet', [], (gauge) => gauge.set(cache.owed));
+  telemetry.gauge('cache_owed', 'Changes that Redis does not have yet', [], (gauge) => gauge.set(cache.owed));
   telemetry.gauge('cache_listening', 'Whether changes of other processes are heard', [], (gauge) =>
     gauge.set(invalidations.isListening ? 1 : 0),
   );

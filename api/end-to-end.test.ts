@@ -68,7 +68,7 @@ for (const { name, kind, withMongo } of settings) {
       t.match(next.json, { data: [{ status: 'pending', amount: 1250 }], next: null });
     });
 
-    t.test('what was spent is told by day, card and category', async (t) => {
+    t.test('what was spent is reported by day, card and category', async (t) => {
       const byCard = await customer.get('/api/stats/spending?by=card');
       t.same(byCard.json.data, [{ key: card.id, amount: 2750, count: 2, currency: 'USD' }]);
       t.match((await customer.get('/api/stats/spending?by=mcc')).json.data, [{ key: '5411', amount: 2750, count: 2 }]);

@@ -1,7 +1,7 @@
 /**
  * What breaks around a running API: Postgres, MongoDB, Redis and the engine, gone at the start and in the middle, real
- * servers stopped, killed and made to stand still. Who needs what is gone is told so (503) in good time, everybody else is
- * served, and nobody has to restart anything afterwards.
+ * servers stopped, killed and made to stand still. A request that needs what is gone gets a 503 in good time, every other is
+ * served, and no process has to be restarted afterwards.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -312,7 +312,7 @@ t.test('each goes away in the middle', async (t) => {
     await served(api, person, '/api/accounts');
     const again = await Promise.all(keys.map((key) => person.post(path, { amount: 7 }, key)));
     for (const [index, { status, json }] of again.entries()) {
-      // An answer that could not be kept is not known yet: its key is told to come again, and moves nothing meanwhile.
+      // An answer that could not be kept is not known yet: its key is asked to come again, and moves nothing meanwhile.
       if (status === 409) t.equal(json.title, 'request_in_progress');
       else t.equal(json.id, replies[index]!.json.id);
     }

@@ -1,5 +1,5 @@
 /**
- * Work that nobody waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them; several
+ * Work that no request waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them; several
  * processes doing the same only find less to do.
  */
 import type { Log } from './log.js';

@@ -18,9 +18,9 @@ export function idOf(prefix: IdPrefix, name: string): string {
   return `${prefix}_${lettersOf(createHash('sha256').update(`${prefix}\0${name}`).digest().subarray(0, length))}`;
 }
 
-/** Letters only: a token is typed by nobody, and none may ever look like a card number. */
+/** Letters only: no person types a token, and none may ever look like a card number. */
 const tokenLetters = 24;
-/** 128 bits: who has a token can try to pay, so nobody must guess one. */
+/** 128 bits: who has a token can try to pay, so none may be guessed. */
 const tokenLength = 28;
 
 /** What the authorization port takes as `card`: drawn, never derived from anything. */

@@ -55,7 +55,7 @@ t.test('a token is needed, and only a good one of an active user will do', async
   for (const token of ['', 'x', 'a.b.c', `${await tokenOf(1)}x`]) {
     t.equal((await request('GET', '/api/me', { token })).status, 401);
   }
-  t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'nobody');
+  t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'no such user');
   const token = await tokenOf(1);
   const me = await request('GET', '/api/me', { token });
   t.same(me.json, { id: 'usr_1', email: 'user1@example.com', name: 'User 1', kind: 'personal' });

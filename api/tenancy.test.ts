@@ -250,7 +250,7 @@ t.test('operators and API keys are let in where a route says so, and nowhere els
   }
 });
 
-/** Properties that somebody would try to smuggle in. */
+/** Properties that an attacker would try to smuggle in. */
 const smuggled = [
   'id',
   'ownerKey',

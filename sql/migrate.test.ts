@@ -164,7 +164,7 @@ t.test('a database that is newer than the program is refused', async (t) => {
   await t.rejects(migrate({ databaseUrl: url, folder }), /at migration 900, this program knows \d+: start a newer/);
 });
 
-t.test('who waits too long for another migration is told so', async (t) => {
+t.test('a migration that waits too long for another one fails with that reason', async (t) => {
   const { url, folder, sql } = await emptyDatabase(t);
   const holder = await sql.reserve();
   await holder`select pg_advisory_lock(4155310112)`;

@@ -67,7 +67,7 @@ export class FailedSignIns {
     await this.#try(() => this.#trail.note(visitorFrom(failed.device), eventOf(failed)));
   }
 
-  /** Writes what was counted, and begins anew with the next failure. */
+  /** Writes what was counted, and begins again with the next failure. */
   async flush(): Promise<void> {
     const pairs = [...this.#pairs.values()].filter(({ repeats }) => repeats > 0);
     const beyond = this.#beyond;

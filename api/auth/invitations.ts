@@ -1,5 +1,5 @@
 /**
- * How people join a company: someone who runs it names an address, the address gets a one-time link, and whoever reads
+ * How people join a company: a manager names an address, the address gets a one-time link, and the reader of
  * the address' mail chooses the password. The inviter's answer is the same whatever address it is.
  */
 

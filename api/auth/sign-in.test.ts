@@ -44,7 +44,7 @@ t.test('a business registers with its company, its first user is the owner', asy
 t.test('what a registration needs is named, and nothing is left behind', async (t) => {
   const api = await startTestApi(t);
   const bad: [Record<string, unknown>, string][] = [
-    [{ email: 'nobody' }, 'email'],
+    [{ email: 'no-address' }, 'email'],
     [{ email: 'a@b.c\0' }, 'email'],
     [{ email: 'pay.4111.1111.1111.1111@example.com' }, 'email'],
     [{ name: 'Ada 4111\u00a01111\u20131111 1111' }, 'name'],
@@ -216,7 +216,7 @@ t.test('a wrong password and an unknown address get the same answer', async (t) 
   await register(api);
   await api.sql`insert into users (public_id, email, name, kind) values ('usr_x', 'no-password@example.com', 'x', 'personal')`;
   const texts = new Set<string>();
-  for (const email of [person.email, 'nobody@example.com', 'no-password@example.com']) {
+  for (const email of [person.email, 'unknown@example.com', 'no-password@example.com']) {
     const before = api.api.services.passwords.hashes;
     const reply = await api.request('POST', '/api/auth/login', { body: { email, password: 'not the password' } });
     t.equal(reply.status, 401);
@@ -242,8 +242,8 @@ t.test('too many failures close an account to its guesser and to no other addres
   t.match(locked.headers.get('retry-after'), /^\d+$/);
   t.equal((await login(person.password, '10.0.0.2')).status, 200, 'the owner signs in from elsewhere');
   t.equal((await login('wrong', '10.0.0.9')).status, 401, 'a success forgave the failure before it');
-  for (let tries = 0; tries < pairMax; tries++) await login('wrong', '10.0.0.1', 'nobody@example.com');
-  t.equal((await login('wrong', '10.0.0.1', 'nobody@example.com')).status, 429, 'an unknown address is no different');
+  for (let tries = 0; tries < pairMax; tries++) await login('wrong', '10.0.0.1', 'unknown@example.com');
+  t.equal((await login('wrong', '10.0.0.1', 'unknown@example.com')).status, 429, 'an unknown address is no different');
   for (let place = 0; place < accountMax / pairMax; place++) {
     await Promise.all(Array.from({ length: pairMax }, (_, number) => login(`wrong ${number}`, `10.1.0.${place}`)));
   }
@@ -271,7 +271,7 @@ t.test('parallel guesses from one network count, and lock no other network out',
   t.ok(leftS > 0 && leftS <= 900);
 });
 
-t.test('an inactive user is told so only with the right password', async (t) => {
+t.test('an inactive user learns so only with the right password', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
   await api.sql`update users set status = 'frozen'`;

@@ -89,9 +89,9 @@ t.test('each level answers before the next, and one load serves all who wait', a
   await change(first, store, 2);
   t.same(await read(first), { value: 2 }, 'at once where it was changed');
   await until('the other process hears of it', async () => (await read(second)).value === 2);
-  const stranger = await startProcess(t, database.url, redis.url, 'b');
+  const other = await startProcess(t, database.url, redis.url, 'b');
   store.value = 3;
-  t.same(await read(stranger), { value: 3 }, "another database's values are not met");
+  t.same(await read(other), { value: 3 }, "another database's values are not met");
 });
 
 t.test('without Redis there is one level, and processes hear of each other all the same', async (t) => {
@@ -209,7 +209,7 @@ t.test('a process that does not hear of changes keeps nothing of its own', async
   await read();
   await read();
   t.equal(store.loads, 1);
-  // Its listening connection is cut without a word, and nobody may make a new one.
+  // Its listening connection is cut silently, and no process may make a new one.
   await sql`alter database ${sql(name)} allow_connections false`;
   await sql`
     select pg_terminate_backend(pid) from pg_stat_activity
@@ -225,7 +225,7 @@ t.test('a process that does not hear of changes keeps nothing of its own', async
   t.equal(store.loads, loads + 1);
 });
 
-t.test('a changed card goes from what the engines have cached, whoever changed it', async (t) => {
+t.test('a changed card goes from what the engines have cached, whichever process changed it', async (t) => {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   const redis = await OwnRedis.start();

@@ -1,5 +1,5 @@
 /**
- * The cache of the API in two levels: this process, then Redis, then whoever loads. Values stand in groups (all cards of
+ * The cache of the API in two levels: this process, then Redis, then the loader. Values stand in groups (all cards of
  * an owner, say), and a change forgets its group: here at once, in Redis before and after the change, and in other
  * processes by a message (invalidations.ts) that Postgres sends when the change is committed.
  *
@@ -40,7 +40,7 @@ export class Cache {
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #owed: Owed;
   #shared: SharedCache | null = null;
-  /** Until then Redis may have what nobody remembers to be old. */
+  /** Until then Redis may have values that no process remembers to be old. */
   #blindUntilMs = Number.NEGATIVE_INFINITY;
   /** Whether changes of other processes are heard. */
   #isListening = false;
@@ -92,7 +92,7 @@ export class Cache {
       }
     }
     const mark = this.#local.mark(group);
-    // With the mark: whoever asks after a change must not get what was being read before it.
+    // With the mark: a request after a change must not get what was being read before it.
     const key = `${group}\n${mark}\n${field}`;
     const running = this.#running.get(key);
     if (running !== undefined) return running as Promise<T>;
@@ -116,7 +116,7 @@ export class Cache {
     this.#local.forget(group);
     if (this.#shared === null) return;
     if (!(await this.#shared.changed(group))) this.#owed.add(group);
-    // Again: until now somebody may have read from Redis what was there before.
+    // Again: until now another process may have read from Redis what was there before.
     this.#local.forget(group);
   }
 
@@ -131,7 +131,7 @@ export class Cache {
     if (this.#shared !== null) this.#owed.add(cardPrefix + token);
   }
 
-  /** Changes that Redis has not been told of yet. */
+  /** Changes that Redis does not have yet. */
   get owed(): number {
     return this.#owed.size;
   }
@@ -161,7 +161,7 @@ export class Cache {
     const generation = look?.generation ?? null;
     if (shared !== null && generation !== null) {
       const lifetimeMs = spread(this.#lifetimeS(kind) * 1000);
-      // Nobody waits for it.
+      // No request waits for it.
       void shared.set(group, field, generation, value, lifetimeMs);
     }
     return value;

@@ -1,6 +1,6 @@
 /**
  * How processes hear of each other's changes, and Redis of all of them: Postgres sends the name of the group, and of the
- * card, when the committed change gets its number in the feed (feed_number, so that nobody can forget it; the API itself for
+ * card, when the committed change gets its number in the feed (feed_number, so that no caller can forget it; the API itself for
  * what is not in the feed). Every process listens, forgets what it has itself, and takes out of Redis what API and engines
  * have cached there.
  *
@@ -81,7 +81,7 @@ export class Invalidations {
       await this.#notify(group);
     } catch (error) {
       // Then they do not hear their beats either, and keep nothing.
-      this.#log.debug({ error: (error as Error).message }, 'other processes were not told of a change');
+      this.#log.debug({ error: (error as Error).message }, 'a change could not be announced to other processes');
     }
   }
 
@@ -106,7 +106,7 @@ export class Invalidations {
     this.#heardAccess = listener;
   }
 
-  /** Tells the other processes that a tenant wrote something. Nobody waits for it; what comes meanwhile goes together. */
+  /** Announces to the other processes that a tenant wrote something. No request waits for it; what comes meanwhile goes together. */
   wrote(tenant: string): void {
     if (this.#isStopped || this.#writers.size >= writersMax) return;
     this.#writers.add(tenant);
@@ -129,7 +129,7 @@ export class Invalidations {
         await this.#database.run('cache.notify', notify);
       } catch (error) {
         // What they keep they keep for moments only.
-        this.#log.debug({ error: (error as Error).message }, 'other processes were not told of writes');
+        this.#log.debug({ error: (error as Error).message }, 'writes could not be announced to other processes');
       }
     }
   }

@@ -1,25 +1,25 @@
-/** Every name that is added is told after it was added, however often telling fails, and few are on their way at a time. */
+/** Every name that is added is sent after it was added, however often sending fails, and few are on their way at a time. */
 import fc from 'fast-check';
 import t from 'tap';
 import { until } from '../../engine/testing/engine-process.js';
 import { runs } from '../../engine/testing/runs.js';
 import { Owed } from './owed.js';
 
-t.test('what was added is told later than it was added', async (t) => {
+t.test('what was added is sent later than it was added', async (t) => {
   const name = fc.integer({ min: 0, max: 20 }).map((number) => `cards:${number}`);
   const steps = fc.array(fc.record({ name, turns: fc.nat(3) }), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(steps, fc.array(fc.boolean(), { maxLength: 4 }), async (list, failures) => {
       let clock = 0;
       const addedAt = new Map<string, number>();
-      const toldAt = new Map<string, number>();
+      const sentAt = new Map<string, number>();
       const fails = [...failures];
       const owed = new Owed(
-        async (told) => {
+        async (name) => {
           const beganAt = ++clock;
           await Promise.resolve();
           if (fails.pop() === true) return false;
-          toldAt.set(told, beganAt);
+          sentAt.set(name, beganAt);
           return true;
         },
         () => t.fail('nothing overflows'),
@@ -33,7 +33,7 @@ t.test('what was added is told later than it was added', async (t) => {
         for (let turn = 0; turn < step.turns; turn++) await Promise.resolve();
       }
       await until('nothing is owed', () => owed.size === 0, 20_000, 1);
-      for (const [key, at] of addedAt) if ((toldAt.get(key) ?? 0) < at) t.fail(`${key} was told too early`);
+      for (const [key, at] of addedAt) if ((sentAt.get(key) ?? 0) < at) t.fail(`${key} was sent too early`);
     }),
     runs(50),
   );
@@ -43,10 +43,10 @@ t.test('what was added is told later than it was added', async (t) => {
 t.test('few are on their way at once, and each waits once', async (t) => {
   let flying = 0;
   let flyingMax = 0;
-  let told = 0;
+  let sent = 0;
   const owed = new Owed(
     async () => {
-      told++;
+      sent++;
       flyingMax = Math.max(flyingMax, ++flying);
       await new Promise((resolve) => setImmediate(resolve));
       flying--;
@@ -55,9 +55,9 @@ t.test('few are on their way at once, and each waits once', async (t) => {
     () => t.fail('nothing overflows'),
   );
   for (let round = 0; round < 5; round++) for (let number = 0; number < 10_000; number++) owed.add(`cards:${number}`);
-  await until('all have been told', () => owed.size === 0);
+  await until('all have been sent', () => owed.size === 0);
   t.equal(flyingMax, 64);
-  t.ok(told <= 10_064, `${told} for 50,000 additions of 10,000 names`);
+  t.ok(sent <= 10_064, `${sent} for 50,000 additions of 10,000 names`);
 });
 
 t.test('too many are dropped, and that is said', async (t) => {

@@ -1,17 +1,17 @@
 /**
- * What Redis still has to be told to forget. Changes come in floods (ten thousand in one message from Postgres), and Redis
+ * What Redis still has to forget. Changes come in floods (ten thousand in one message from Postgres), and Redis
  * comes and goes: each name waits once, few are on their way at a time, and what fails is tried again.
  */
 
 /** About 20 MB of names. */
 const namesMaxDefault = 100_000;
-/** On their way at once: Redis is busy, and nobody's question waits behind more than these. */
+/** On their way at once: Redis is busy, and no question waits behind more than these. */
 const flyingMax = 64;
 /** After a failure: Redis is away, or slow. */
 const retryMsDefault = 250;
 
 export class Owed {
-  readonly #tell: (name: string) => Promise<boolean>;
+  readonly #deliver: (name: string) => Promise<boolean>;
   readonly #overflow: () => void;
   readonly #namesMax: number;
   readonly #retryMs: number;
@@ -20,16 +20,16 @@ export class Owed {
   #retry: NodeJS.Timeout | undefined;
 
   /**
-   * @param tell tells Redis; false when it was not told
+   * @param deliver sends it to Redis; false when that failed
    * @param overflow called when there were too many: they have all been dropped
    */
   constructor(
-    tell: (name: string) => Promise<boolean>,
+    deliver: (name: string) => Promise<boolean>,
     overflow: () => void,
     namesMax = namesMaxDefault,
     retryMs = retryMsDefault,
   ) {
-    this.#tell = tell;
+    this.#deliver = deliver;
     this.#overflow = overflow;
     this.#namesMax = namesMax;
     this.#retryMs = retryMs;
@@ -50,7 +50,7 @@ export class Owed {
       this.#overflow();
       return;
     }
-    // Also one that is on its way: Redis may have been told before this change.
+    // Also one that is on its way: Redis may have got it before this change.
     this.#names.add(name);
     this.#send();
   }
@@ -67,13 +67,13 @@ export class Owed {
       if (this.#flying.has(name)) continue;
       this.#names.delete(name);
       this.#flying.add(name);
-      void this.#tell(name).then((isTold) => this.#told(name, isTold));
+      void this.#deliver(name).then((isSent) => this.#sent(name, isSent));
     }
   }
 
-  #told(name: string, isTold: boolean): void {
+  #sent(name: string, isSent: boolean): void {
     this.#flying.delete(name);
-    if (!isTold) {
+    if (!isSent) {
       this.#names.add(name);
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;

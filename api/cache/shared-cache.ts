@@ -18,7 +18,7 @@ import type { RedisConnection } from '../stores/redis.js';
 const writingMs = 10_000;
 /** Generations outlive every value. */
 const generationS = 2 * 86_400;
-/** Pages and cards of one owner; a group that is full begins anew. */
+/** Pages and cards of one owner; a group that is full begins again. */
 const fieldsMax = 500;
 
 const fillScript = `
@@ -90,7 +90,7 @@ export class SharedCache {
     );
   }
 
-  /** The change ended, or somebody else's was heard of. @returns false when Redis was not told */
+  /** The change ended, or another process's became known. @returns false when Redis did not get it */
   async changed(group: string): Promise<boolean> {
     const [values, generation, writing] = this.#keys(group);
     const done = await this.#redis.ask<unknown>(

@@ -126,7 +126,7 @@ for (const withRedis of [false, true]) {
     t.equal(await follower.effective(await freeze('card_000001_1'), patientMs), true);
     t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
     await leader.stop();
-    t.equal(await follower.effective(await freeze('card_000001_1', 'active'), patientMs), true, 'nobody leads');
+    t.equal(await follower.effective(await freeze('card_000001_1', 'active'), patientMs), true, 'no relay leads');
     t.equal(await ask(client, 'card_000001_1'), 'approved');
     await until('the other takes over', () => follower.health().isLeader);
     t.equal(await follower.effective(await freeze('card_000001_1'), patientMs), true);

@@ -6,13 +6,13 @@
 import type { FeedEntry } from '../../engine/core/feed.js';
 import type { Change, RelayOutbox } from './outbox.js';
 
-/** While somebody waits the rows are read this often: engines die, and reports get lost. */
+/** While a change waits the rows are read this often: engines die, and reports get lost. */
 const lookMs = 100;
 /** A change that is not in its row yet is looked for this often. */
 const absentLookMs = 20;
 /** Entries that a look brings along for the relay: more are read by it in pages. */
 const carryMax = 500;
-/** Waiters beyond this many are told "not known" at once. */
+/** Waiters beyond this many get "not known" at once. */
 const waitersMax = 10_000;
 
 /** Ways of a change: until its number is known, and from then until it is in force on every live engine. */
@@ -41,7 +41,7 @@ export class EngineWatch {
   /** Engines that decline something because they cannot apply it. */
   readonly #settingApart = new Set<string>();
   #live: readonly string[] = [];
-  /** The engines were read when everything up to here had a number: nobody else can approve against it. */
+  /** The engines were read when everything up to here had a number: no other engine can approve against it. */
   #liveAsOf = -1;
   #isRound = false;
   #roundAgain = false;
@@ -58,7 +58,7 @@ export class EngineWatch {
     this.#observe = observe;
   }
 
-  /** A look is on its way: it may bring what somebody has just heard of. */
+  /** A look is on its way: it may bring what a caller has just learned. */
   get isLooking(): boolean {
     return this.#isRound;
   }
@@ -153,7 +153,7 @@ export class EngineWatch {
       for (const { id, applied, setApart } of engines) this.heard(id, applied, setApart);
       this.#settle();
     } catch {
-      // Postgres is away: nothing can be confirmed, and the waiters are told so in time.
+      // Postgres is away: nothing can be confirmed, and the waiters learn so in time.
       this.failures++;
     }
   }

@@ -2,7 +2,7 @@
  * A freeze that holds: thousands of freezes, unfreezes and limits, at cards, users and accounts, race with authorizations
  * while Redis is paused, killed, flushed and cut off, messages are lost, repeated and reordered, the way to Postgres is cut,
  * relays come and go, and the engine is stopped, killed and started. All the while cards leave the engine's memory and come
- * back from Redis, where nobody takes out what has changed, others write late what they read long ago, and what was there
+ * back from Redis, where no process takes out what has changed, others write late what they read long ago, and what was there
  * once comes back. Not one question asked after a change was effective is approved against it, and in the end the engine is
  * what the database says.
  *
@@ -172,7 +172,7 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
     await delay(random() < 0.1 ? between(500, 4000) : between(1, 200));
     // A freeze that became effective while the engine stood still is kept until it goes on, late questions in hand.
     while (isEnginePaused) await delay(50);
-    // Before the database is told: from here on an approval may be right.
+    // Before the database has it: from here on an approval may be right.
     subject.isBlocked = false;
     await step(sql, subject, false);
     counts.changes++;
@@ -194,7 +194,7 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
         violations.push(`${id} of ${subject.card}: ${reason} in epoch ${epoch}`);
       } else counts.approved++;
     } catch {
-      // The engine was killed: nobody knows.
+      // The engine was killed: the outcome is unknown.
       counts.lost++;
     } finally {
       outstanding--;

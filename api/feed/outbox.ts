@@ -18,7 +18,7 @@ const payloadBytesMax = profileBytesMax + 16 * 1024;
 /** 'feel' in ASCII: the session lock of the one relay that publishes. */
 const leaderLockKey = 1717921132;
 
-/** A change as whoever made it knows it. */
+/** A change as its maker knows it. */
 export interface Change {
   readonly topic: FeedTopic;
   /** Number of the card, user or account, as decimal text. */
@@ -139,7 +139,7 @@ export class RelayOutbox {
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
   async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
-    // After its end the driver would open a connection that nobody could close any more.
+    // After its end the driver would open a connection that no caller could close any more.
     if (this.#isClosed) throw new Error('the feed is closed');
     await this.#listener.listen(channel, heard, connected);
   }

@@ -128,7 +128,7 @@ async function isFoundAgain(deployment: Deployment, redisUrl: string): Promise<v
   await until('the engine finds a card in Redis', isFound, 120_000, 100);
 }
 
-/** A node hangs until its connection is given up: what it was asked is asked of nobody a second time. */
+/** A node hangs until its connection is given up: what it was asked is not asked a second time. */
 async function isSentOnce(t: Test, redisUrl: string, node: OwnRedis): Promise<void> {
   const client = connectRedis(redisUrl, { name: 'test', commandTimeoutMs: 300 }) as Cluster;
   client.on('error', () => undefined);
@@ -193,7 +193,7 @@ t.test('TLS and a password', { timeout: 300_000 }, async (t) => {
   t.notMatch(deployment.logged, password, 'no password is logged');
 
   await start({ REDIS_URL: right.REDIS_URL });
-  await goesOnWithout(t, deployment, /certificate is not trusted.*NODE_EXTRA_CA_CERTS/, 'with a stranger for a CA');
+  await goesOnWithout(t, deployment, /certificate is not trusted.*NODE_EXTRA_CA_CERTS/, 'with an unknown CA');
   t.notMatch(deployment.logged, password, 'no password is logged');
 
   await start(right);

@@ -49,7 +49,7 @@ export class Relay {
   }
 
   /**
-   * Somebody in this process has given numbers up to `newest`, these entries among them. What comes next after the ones
+   * A caller in this process has given numbers up to `newest`, these entries among them. What comes next after the ones
    * that are published is published at once, without asking for it again.
    */
   numbered(newest: number, entries: readonly FeedEntry[]): void {
@@ -61,7 +61,7 @@ export class Relay {
   }
 
   /**
-   * Somebody, here or elsewhere, has given numbers up to `newest`.
+   * A process, this one or another, has given numbers up to `newest`.
    * @param isLooking a look of this process is on its way, which may bring them: numbered() will say
    */
   heard(newest: number, isLooking: boolean): void {
@@ -112,7 +112,7 @@ export class Relay {
     let lookedAtMs = Number.NEGATIVE_INFINITY;
     let prunedAtMs = performance.now();
     while (!this.#isStopped) {
-      // Whoever woke us has numbered what it is about.
+      // The caller that woke the relay has numbered what it is about.
       this.#isWoken = false;
       if (performance.now() - lookedAtMs >= lookMs) {
         await leadership.number();

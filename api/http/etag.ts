@@ -29,7 +29,7 @@ export function requireVersion(expected: number | null, found: number): void {
   if (expected !== null && expected !== found) throw versionChanged(found);
 }
 
-/** 412: somebody else changed the object since the caller read it. */
+/** 412: another caller changed the object since this one read it. */
 export function versionChanged(found: number): Problem {
   return new Problem(412, 'version_changed', `this is version ${found} by now: read it again, then change it`, {
     headers: { etag: `"${found}"` },

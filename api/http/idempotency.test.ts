@@ -1,4 +1,4 @@
-/** `Idempotency-Key`: one execution, one answer, whoever asks how often and whatever dies in between. */
+/** `Idempotency-Key`: one execution, one answer, however often it is asked and whatever dies in between. */
 import t, { type Test } from 'tap';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
@@ -59,7 +59,7 @@ t.test('of many at once one is executed and all get its answer', async (t) => {
   t.equal(await count(), 1);
 });
 
-t.test('while the first one runs the second one is told to wait', async (t) => {
+t.test('while the first one runs the second one is asked to wait', async (t) => {
   const { api, post, acme } = await fixture(t);
   await post('k1');
   await api.sql`update idempotency_keys set status = null, body = null where owner = ${`user ${acme.user('owner').id}`}`;
@@ -75,7 +75,7 @@ t.test('an execution that died is taken over and finds what it did', async (t) =
   const again = await post('k1');
   t.equal(again.status, 201);
   t.equal(again.text, first.text, 'the same card, not a second one');
-  t.equal(again.headers.get('idempotency-replayed'), null, 'executed anew');
+  t.equal(again.headers.get('idempotency-replayed'), null, 'executed again');
   t.equal(await count(), 1);
 });
 

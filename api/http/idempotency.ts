@@ -94,7 +94,7 @@ async function claimOrAnswer(
   const giveUpAtMs = performance.now() + waitMs;
   for (;;) {
     const claimed: Claimed = await store.claim(owner, key, hash, claim).catch((error: unknown) => {
-      // Its answer may be all that was lost: whoever tries again must not find the key taken by nobody.
+      // Its answer may be all that was lost: a client that tries again must not find the key taken for ever.
       void giveBack(store, owner, key, claim);
       throw error;
     });

@@ -53,7 +53,7 @@ t.test('processes with Redis count together, and each for itself while it is awa
   await one.share();
   await one.share();
   await other.share();
-  t.equal(other.take('k', 100).used, 41, 'nothing is told twice');
+  t.equal(other.take('k', 100).used, 41, 'nothing is counted twice');
   one.take('rare', 1000);
   await one.share();
   t.equal(await connections[0]!.ask((client) => client.exists(`rate:2000:rare`), -1), 0, 'what is far from a limit');

@@ -26,7 +26,7 @@ interface Count {
   /** Counted here. */
   own: number;
   /** Part of `own` that the others know. */
-  told: number;
+  sent: number;
   /** Counted by the others, as last known. */
   others: number;
 }
@@ -64,7 +64,7 @@ export class RateWindows {
     const window = Math.floor(nowMs / windowMs);
     let count = this.#counts.get(key);
     if (count === undefined || count.window !== window) {
-      count = { window, own: 0, told: 0, others: 0 };
+      count = { window, own: 0, sent: 0, others: 0 };
       this.#counts.set(key, count);
     }
     count.own++;
@@ -104,18 +104,18 @@ export class RateWindows {
   async #shareOne(key: string): Promise<void> {
     const count = this.#counts.peek(key);
     if (count === undefined || this.#redis === null) return;
-    const told = count.own;
+    const sent = count.own;
     const name = `rate:${count.window}:${key}`;
     const total = await this.#redis.ask(async (client) => {
       const replies = await client
         .multi()
-        .incrby(name, told - count.told)
+        .incrby(name, sent - count.sent)
         .expire(name, keptS, 'NX')
         .exec();
       return Number(replies?.[0]?.[1]);
     }, null);
     if (total === null || !Number.isFinite(total)) return;
-    count.told = told;
-    count.others = Math.max(0, total - told);
+    count.sent = sent;
+    count.others = Math.max(0, total - sent);
   }
 }

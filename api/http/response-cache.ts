@@ -1,5 +1,5 @@
 /**
- * Answers to GET requests, kept for moments: keyed by who asks (user and role) and by the URL, so that nobody can see
+ * Answers to GET requests, kept for moments: keyed by who asks (user and role) and by the URL, so that no caller can see
  * another's, and valid only within one generation of the tenant, so that a tenant reads its own writes. What changes
  * without a write of the tenant, such as a settled transaction, is seen once the lifetime is over.
  *
@@ -87,7 +87,7 @@ export function registerResponseCache(app: FastifyInstance, generations: TenantG
   });
 }
 
-/** An answer that is kept: declared so, and to somebody we know. */
+/** An answer that is kept: declared so, and to a known caller. */
 function isCacheable(request: FastifyRequest): boolean {
   const { route } = request.routeOptions.config;
   return isTagged(request) && route?.cached !== false;

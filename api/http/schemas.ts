@@ -37,7 +37,7 @@ export const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0
 export const IdParams = closed({ id: Id });
 /** Integer minor units, any sign: a balance. */
 export const Money = Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
-/** Integer minor units above zero: what somebody asks to move. */
+/** Integer minor units above zero: what a caller asks to move. */
 export const Amount = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 export const Timestamp = Type.String({ format: 'date-time' });

@@ -1,5 +1,5 @@
 /**
- * Metrics of the API. Requests are counted into plain arrays, which are read when somebody scrapes. Percentiles per route
+ * Metrics of the API. Requests are counted into plain arrays, which each scrape reads. Percentiles per route
  * are of the last one to two minutes.
  */
 import { Metrics } from '../../engine/process/metrics.js';

@@ -75,7 +75,7 @@ export class SharedGenerations implements TenantGenerations {
 
   async advance(tenant: string): Promise<void> {
     const key = prefix + tenant;
-    // Random, not counted: a number that expired and began anew must not meet an answer of its first life.
+    // Random, not counted: a number that expired and began again must not meet an answer of its first life.
     await this.#redis.ask((client) => client.set(key, crypto.randomUUID(), 'EX', keptS), null);
   }
 }

@@ -27,7 +27,7 @@ for (const kind of ['business', 'personal'] as const) {
     const customer = await Customer.register(api, kind);
     const accountId = await accountOf(api, customer);
 
-    t.test('one key makes one card, and its token is nobody else’s and no number', async (t) => {
+    t.test('one key makes one card, and its token is unique and no number', async (t) => {
       const body = { accountId, name: 'Groceries', limits: { daily: { amount: 5000 }, channels: { block: ['atm'] } } };
       const key = fresh('card');
       const made = await Promise.all([1, 2, 3].map(() => customer.post('/api/cards', body, key)));
@@ -139,9 +139,9 @@ t.test('in a company', async (t) => {
     t.match(await member.get(path), { json: { status: 'active' } });
   });
 
-  t.test('a card goes to nobody outside of it', async (t) => {
-    const stranger = await Customer.register(api, 'business');
-    const reply = await owner.post('/api/cards', { accountId, name: 'x', userId: stranger.userId });
+  t.test('a card goes to no user outside of it', async (t) => {
+    const outsider = await Customer.register(api, 'business');
+    const reply = await owner.post('/api/cards', { accountId, name: 'x', userId: outsider.userId });
     t.match(reply, { status: 404, json: { field: 'userId' } });
     t.equal((await member.post('/api/cards', { accountId, name: 'x' })).status, 403);
   });

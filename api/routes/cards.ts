@@ -260,7 +260,7 @@ export function showCard({ cardId, ...card }: CardRecord): Static<typeof Card> {
   };
 }
 
-/** A lost card is frozen by whoever notices; what was frozen by others is theirs to unfreeze. */
+/** A member may freeze a lost card; only managers unfreeze it. */
 function checkMember(change: Static<typeof CardChange>): void {
   if (change.status === 'frozen' && Object.keys(change).length === 1) return;
   throw forbidden('members may freeze their cards; ask an administrator of your company for everything else');
@@ -280,7 +280,7 @@ function notReplaced(outcome: Exclude<ReplaceOutcome['outcome'], 'replaced'>): P
     case 'account_closed':
       return conflict('account_closed', 'the account of this card is closed');
     case 'holder_closed':
-      return conflict('user_closed', 'the cardholder is closed: make a card for somebody else');
+      return conflict('user_closed', 'the cardholder is closed: make a card for another cardholder');
     case 'not_verified':
       return notVerified();
   }

@@ -1,4 +1,4 @@
-/** Verified customers over HTTP: who says so, and that nobody else gets cards. */
+/** Verified customers over HTTP: which callers verify, and that only verified customers get cards. */
 import t, { type Test } from 'tap';
 import { system } from '../stores/acting.js';
 import { addOperator } from '../stores/operators.js';

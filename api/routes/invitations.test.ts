@@ -109,7 +109,7 @@ t.test('a link ends when it lapses, is replaced or withdrawn, or its inviter may
   t.equal((await accept(last)).status, 200, 'a refusal uses nothing up');
 });
 
-t.test('nobody gives a role above their own', async (t) => {
+t.test('no inviter gives a role above their own', async (t) => {
   const { invite, pending } = await fixture(t);
   t.equal((await invite({ ...eve, role: 'owner' }, 'admin')).status, 403);
   t.equal((await invite(eve, 'member')).status, 403);
@@ -117,7 +117,7 @@ t.test('nobody gives a role above their own', async (t) => {
   t.equal((await invite({ ...eve, role: 'owner' }, 'owner')).status, 202);
 });
 
-t.test('an admin who was demoted meanwhile invites nobody', async (t) => {
+t.test('an admin who was demoted meanwhile invites no one', async (t) => {
   const { api, acme } = await fixture(t);
   const { id } = acme.user('admin');
   await api.sql`update users set role = 'member' where id = ${id}`;
@@ -133,7 +133,7 @@ t.test('invitations are limited by company, mails by address, and tries at links
   const { api, mailbox, invite, accept } = await fixture(t);
   const answers = new Set<string>();
   for (let number = 0; number < mailsMax + 3; number++) answers.add((await invite(eve)).text);
-  t.equal(answers.size, 1, 'the inviter is not told how much mail an address had');
+  t.equal(answers.size, 1, 'the inviter does not learn how much mail an address had');
   await mailbox.mail('eve@guest.example', mailsMax);
   for (let number = mailsMax + 3; number < invitationsMax; number++) {
     t.equal((await invite({ ...eve, email: `e${number}@guest.example` })).status, 202);
@@ -147,7 +147,7 @@ t.test('invitations are limited by company, mails by address, and tries at links
   t.equal((await api.sql`select from users where kind = 'business'`).length, 3);
 });
 
-t.test('without a way to send mail nobody is invited, and the answer says why', async (t) => {
+t.test('without a way to send mail an invitation is refused, and the answer says why', async (t) => {
   const api = await startTestApi(t, { env: { SELF_FUNDING: 'false' } });
   await api.sql`update program set demo = false`;
   const acme = await createCompany(api.sql, 'acme');

@@ -1,4 +1,4 @@
-/** Somebody who works for a company, as the API shows them to those who run it. */
+/** A user of a company, as the API shows them to its managers. */
 import { closed, Id, Role, type Static, Status, Timestamp, Type, Version } from '../http/schemas.js';
 import type { MemberRow } from '../stores/companies.js';
 import { Metadata } from './metadata-schema.js';

@@ -128,7 +128,7 @@ t.test('requests are counted for the address and for the network, known or not',
   t.equal((await reset('afr_more')).status, 429);
 });
 
-t.test('a request for a link and its use are told apart by their fields', async (t) => {
+t.test('a request for a link and its use differ by their fields', async (t) => {
   const { post } = await fixture(t);
   for (const [body, field] of [
     [{}, 'email'],

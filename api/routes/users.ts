@@ -35,7 +35,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
       ...common,
       method: 'GET',
       operationId: 'getMember',
-      summary: 'Somebody who works for the company',
+      summary: 'A user of the company',
       schemas: { params: IdParams, responses: { 200: Member } },
       handler: async ({ principal, params }, reply) => {
         const member = await memberOf(companies, principal, params.id);
@@ -65,7 +65,7 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
         if (before.status === 'closed' && (body.status ?? 'closed') !== 'closed') {
           throw conflict('user_closed', 'a closed user stays closed: invite another address', { field: 'status' });
         }
-        // Of two changes at once the second is told so, whether or not it named a version.
+        // Of two changes at once the second is refused, whether or not it named a version.
         const member = await companies.changeMember(principal, params.id, body, expected ?? before.version);
         if (member === null) throw await whyUnchanged(companies, principal, params.id, expected ?? before.version);
         access.forget(member.id);

@@ -118,7 +118,7 @@ export class CompanyStore {
   }
 
   /**
-   * Changes a member. The last active owner stays one: without an owner nobody could ever make one.
+   * Changes a member. The last active owner stays one: without an owner no user could ever make one.
    * @param expected version that the caller knows; null: any will do
    */
   async changeMember(

@@ -1,4 +1,4 @@
-/** What goes wrong between us and Postgres, told apart by what a caller can do about it. */
+/** What goes wrong between us and Postgres, sorted by what a caller can do about it. */
 
 /** Postgres cannot be reached, does not answer in time, or too many queries wait for it. Trying again is right. */
 export class DatabaseUnavailable extends Error {

@@ -11,7 +11,7 @@ export type Claimed =
   /** The caller executes. `operation` is the same for every execution of this key. */
   | { readonly outcome: 'claimed'; readonly operation: string }
   | { readonly outcome: 'answered'; readonly answer: StoredAnswer }
-  /** Somebody else executes it right now. */
+  /** Another request executes it right now. */
   | { readonly outcome: 'running' }
   /** The key was used with another input. */
   | { readonly outcome: 'mismatch' };

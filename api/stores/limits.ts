@@ -26,7 +26,7 @@ export class LimitsStore {
     this.#database = database;
   }
 
-  /** Null also when it is somebody else's. */
+  /** Null also when it is another owner's. */
   async find(principal: Principal, topic: LimitedTopic, publicId: string): Promise<Limited | null> {
     const [row] = await this.#database.run(
       `${topic}s.limits`,

@@ -66,23 +66,26 @@ t.test('a slow query is logged with its values masked, and counted', async (t) =
   t.notMatch(line, /a secret value/);
 });
 
-t.test('who waits too long for a connection is told so, and the rest is served in order', async (t) => {
-  const { database, sql } = await fixture(t, { POSTGRES_POOL_MAX: '1' });
-  await sql`select pg_advisory_lock(1)`;
-  const holder = database.run('holder', (sql) => sql`select pg_advisory_lock(1)`);
-  const order: string[] = [];
-  const first = database.run('first', (sql) => sql`select 1`).then(() => order.push('first'));
-  const second = database.run('second', (sql) => sql`select 2`).then(() => order.push('second'));
-  await t.rejects(
-    database.run('impatient', (sql) => sql`select 3`, 10),
-    { name: 'DatabaseUnavailable', message: 'no connection was free within 10 ms' },
-  );
-  t.equal(database.waiting, 2);
-  await sql`select pg_advisory_unlock(1)`;
-  await Promise.all([holder, first, second]);
-  t.same(order, ['first', 'second']);
-  t.equal(database.active, 0);
-});
+t.test(
+  'a query that waits too long for a connection fails with that reason, and the rest is served in order',
+  async (t) => {
+    const { database, sql } = await fixture(t, { POSTGRES_POOL_MAX: '1' });
+    await sql`select pg_advisory_lock(1)`;
+    const holder = database.run('holder', (sql) => sql`select pg_advisory_lock(1)`);
+    const order: string[] = [];
+    const first = database.run('first', (sql) => sql`select 1`).then(() => order.push('first'));
+    const second = database.run('second', (sql) => sql`select 2`).then(() => order.push('second'));
+    await t.rejects(
+      database.run('impatient', (sql) => sql`select 3`, 10),
+      { name: 'DatabaseUnavailable', message: 'no connection was free within 10 ms' },
+    );
+    t.equal(database.waiting, 2);
+    await sql`select pg_advisory_unlock(1)`;
+    await Promise.all([holder, first, second]);
+    t.same(order, ['first', 'second']);
+    t.equal(database.active, 0);
+  },
+);
 
 t.test('a statement that runs too long is ended by the server', async (t) => {
   const { database } = await fixture(t, { POSTGRES_STATEMENT_MS: '50' });

@@ -122,7 +122,7 @@ export class Database {
   }
 
   /**
-   * Runs one statement that writes for somebody. The statement begins with the gate, or the database refuses it.
+   * Runs one statement that writes for an actor. The statement begins with the gate, or the database refuses it.
    * @throws ActorRefused when they may not write any more; what `run` throws
    */
   async write<T extends readonly unknown[]>(
@@ -195,7 +195,7 @@ export class Database {
     });
   }
 
-  /** Hands the permit to whoever waits longest, or gives it back. */
+  /** Hands the permit to the caller that waits longest, or gives it back. */
   #release(): void {
     const next = this.#waiting.shift();
     if (next === undefined) {

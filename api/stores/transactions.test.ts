@@ -185,7 +185,7 @@ t.test('both stores', async (t) => {
       t.notOk(all.includes(tombstone.id));
     });
 
-    t.test(`${name} shows a chain to its owner and to nobody else`, async (t) => {
+    t.test(`${name} shows a transaction to its owner alone`, async (t) => {
       const completed = chains.find(({ status, owner }) => status === 2 && owner === 2)!;
       const found = await store.find(personal(2), completed.id);
       t.match(found, {

@@ -148,7 +148,7 @@ export interface TransactionStore {
   ): Promise<TransactionKey | null>;
   /** Newest first. */
   list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]>;
-  /** Null also when it is somebody else's. */
+  /** Null also when it is another owner's. */
   find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null>;
   /** What was spent from `from` until before `to`: approved and not taken back, days in order, else most first. */
   spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]>;

@@ -1,5 +1,5 @@
 /**
- * Fills Redis with cards that are older than they should be: as somebody does who read them from Postgres and was held up
+ * Fills Redis with cards that are older than they should be: as a process does that read them from Postgres and was held up
  * before writing them, and as a Redis does that comes back with what it had earlier.
  */
 import type postgres from 'postgres';

@@ -1,6 +1,6 @@
 /**
  * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their validators
- * and indexes (sql/mongo), health, and errors told apart by what a caller can do about them.
+ * and indexes (sql/mongo), health, and errors sorted by what a caller can do about them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -237,7 +237,7 @@ export class MongoConnection {
     }
   }
 
-  /** A first connection that failed closes the driver's client for good, unless it is told to connect again. */
+  /** A first connection that failed closes the driver's client for good, unless it is asked to connect again. */
   async #connectAndPing(): Promise<void> {
     if (!this.#isConnected) {
       await this.#client.connect();

@@ -64,7 +64,7 @@ export interface PartitionPosition {
 }
 export type Positions = Readonly<Record<string, PartitionPosition>>;
 
-/** Where the follower stands with one ledger, beside what it has written: a new MongoDB begins anew. */
+/** Where the follower stands with one ledger, beside what it has written: a new MongoDB begins again. */
 interface PositionDocument extends Document {
   readonly _id: string;
   readonly partitions?: Positions;
