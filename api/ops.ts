@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { boundConnections, type ConnectionGate } from '../engine/process/connection-gate.js';
+import { apiOpsDocument } from '../engine/wire/openapi.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/wire/problem.js';
 import type { ProblemCode } from '../engine/wire/problem-codes.js';
 import type { Health } from './health.js';
@@ -114,6 +115,8 @@ export class OpsServer {
         const reasons = health.notReady();
         return reasons.length === 0 ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', reasons });
       }
+      case '/openapi.json':
+        return json(200, apiOpsDocument);
       case '/health':
         return this.#health.get();
       default:
@@ -122,7 +125,7 @@ export class OpsServer {
   }
 }
 
-const paths = new Set(['/livez', '/readyz', '/health', '/metrics']);
+const paths = new Set(['/livez', '/readyz', '/health', '/metrics', '/openapi.json']);
 
 /** How long an answer is kept. */
 const keptMs = 1000;

@@ -8,6 +8,7 @@ import type { Health } from './health.js';
 import { type AdminOptions, answerAdmin } from './ops-admin.js';
 import { send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 import { boundConnections, type ConnectionGate } from './process/connection-gate.js';
+import { authorizationDocument, engineOpsDocument } from './wire/openapi.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from './wire/problem.js';
 
 export interface OpsOptions {
@@ -26,6 +27,9 @@ export interface OpsOptions {
 const timeouts = { requestTimeout: 5000, headersTimeout: 5000, connectionsCheckingInterval: 2000 };
 /** 200 ids of 64 characters in a query, with commas; node:http takes 16 KiB of headers in all. */
 const urlLengthMax = 14_000;
+
+const opsDocumentText = JSON.stringify(engineOpsDocument);
+const authorizationDocumentText = JSON.stringify(authorizationDocument);
 
 export class Ops {
   readonly #options: OpsOptions;
@@ -86,6 +90,10 @@ export class Ops {
         const { contentType, text } = await this.#options.metrics();
         return send(response, 200, contentType, text);
       }
+      case '/openapi.json':
+        return send(response, 200, jsonContentType, opsDocumentText);
+      case '/openapi/authorization.json':
+        return send(response, 200, jsonContentType, authorizationDocumentText);
       default:
         break;
     }

@@ -5,6 +5,7 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { until } from '../../engine/testing/engine-process.js';
 import type { Principal } from '../http/principal.js';
 import { LedgerIdentity } from '../stores/personal/history-source.js';
 import type { Document, MongoConnection } from '../stores/personal/mongo-connection.js';
@@ -272,7 +273,11 @@ t.test('of several APIs beside one FerretDB one copies at a time, and no state o
       await follower.stop();
     }
   });
-  for (let clearing = 0; clearing < 120; clearing++) await settleClearing(sql, `old-${clearing % 4}`);
+  for (let clearing = 0; clearing < 120; clearing++) {
+    await settleClearing(sql, `old-${clearing % 4}`);
+    // Turns fall among the clearings, however slow the machine is.
+    await until('a follower has its turn', () => turns >= clearing / 10);
+  }
   isDone = true;
   await Promise.all(running);
   const last = new PersonalHistory(history, bench.database, identity, quietLog);

@@ -131,6 +131,9 @@ function parametersOf(route: Route, components: Components): Json[] {
         // What has a default may be left out.
         required: where === 'path' || (required.includes(name) && !('default' in of)),
         ...(description === undefined ? {} : { description }),
+        ...(where === 'path' && route.target !== undefined && demoIds[route.target] !== undefined
+          ? { example: demoIds[route.target] }
+          : {}),
         schema: components.schemaOf(rest),
       });
     }
@@ -141,6 +144,9 @@ function parametersOf(route: Route, components: Components): Json[] {
   if (statusesOf(route).has(304)) headersTaken.push('IfNoneMatch');
   return [...list, ...headersTaken.map((name) => ({ $ref: `#/components/parameters/${name}` }))];
 }
+
+/** Objects of the demo data, by what the path names. */
+const demoIds: Readonly<Record<string, string>> = { account: 'acct_demo', card: 'card_demo', user: 'usr_demo' };
 
 function responsesOf(route: Route, components: Components): Json {
   const responses: Record<string, Json> = {};

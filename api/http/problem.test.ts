@@ -74,7 +74,7 @@ t.test('bytes that are no request are answered with a problem, too', async (t) =
 t.test('a path answers other methods with those that it takes', async (t) => {
   const api = await startTestApi(t);
   for (const [method, path, allow] of [
-    ['PUT', '/api/me', 'GET, HEAD'],
+    ['PUT', '/api/me', 'GET, PATCH, HEAD'],
     ['DELETE', '/api/cards', 'GET, POST, HEAD'],
     ['POST', '/api/cards/card_1', 'GET, PATCH, HEAD'],
     ['GET', '/api/auth/login', 'POST'],

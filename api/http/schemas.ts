@@ -20,6 +20,8 @@ export interface ObjectOptions {
   /** Name of the schema in the OpenAPI document, such as `Card`: every body and every answer that is an object has one. */
   readonly title?: string;
   readonly description?: string;
+  /** Bodies of requests that work as they are with the demo data, or for a customer who has just registered. */
+  readonly examples?: readonly unknown[];
 }
 
 /** One of these texts. `options.title` names the schema in the OpenAPI document. */

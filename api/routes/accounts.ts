@@ -44,7 +44,7 @@ const Account = closed(
 );
 
 const Movement = closed({ id: Id, amount: Amount, account: Account }, { title: 'Movement' });
-const MovementOrder = closed({ amount: Amount }, { title: 'MovementOrder' });
+const MovementOrder = closed({ amount: Amount }, { title: 'MovementOrder', examples: [{ amount: 1250 }] });
 
 const Entry = closed(
   {

@@ -24,13 +24,24 @@ const Registration = closed(
     currency: Type.Optional(Currency),
     timeZone: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   },
-  { title: 'Registration' },
+  {
+    title: 'Registration',
+    examples: [
+      { email: 'ada@example.com', password: 'a violet otter reads maps', name: 'Ada Lovelace', kind: 'personal' },
+    ],
+  },
 );
 export const SignInAnswer = closed(
   { token: Type.String(), refreshToken: Type.String(), user: User },
   { title: 'SignedIn' },
 );
-const Credentials = closed({ email: Email, password: GivenPassword }, { title: 'Credentials' });
+const Credentials = closed(
+  { email: Email, password: GivenPassword },
+  {
+    title: 'Credentials',
+    examples: [{ email: 'test@example.com', password: 'password123' }],
+  },
+);
 const RefreshBody = closed({ refreshToken: RefreshToken }, { title: 'RefreshToken' });
 
 const common = { method: 'POST', access: 'public', tag: 'sign-in' } as const;

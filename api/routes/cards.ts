@@ -69,13 +69,16 @@ const NewCard = closed(
     metadata: Type.Optional(Metadata),
     userId: Type.Optional(Type.String({ ...Id, description: 'cardholder in your company; default: you' })),
   },
-  { title: 'NewCard' },
+  {
+    title: 'NewCard',
+    examples: [{ accountId: 'acct_demo', name: 'Groceries', limits: { daily: { amount: 20_000 } } }],
+  },
 );
 const CardChange = closedChange(
   { status: Type.Optional(Status), name: Type.Optional(Name), metadata: Type.Optional(Metadata) },
-  { title: 'CardChange' },
+  { title: 'CardChange', examples: [{ status: 'frozen' }] },
 );
-const CardReplacement = closed({ reason: ReplaceReason }, { title: 'CardReplacement' });
+const CardReplacement = closed({ reason: ReplaceReason }, { title: 'CardReplacement', examples: [{ reason: 'lost' }] });
 const ReplacementCard = closed(
   {
     ...cardFields,

@@ -26,7 +26,10 @@ import type { CompanyRow } from '../stores/companies.js';
 import { Member, showMember } from './member-schema.js';
 
 const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp }, { title: 'Company' });
-const CompanyChange = closedChange({ name: Name }, { title: 'CompanyChange' });
+const CompanyChange = closedChange(
+  { name: Name },
+  { title: 'CompanyChange', examples: [{ name: 'Lovelace Engines' }] },
+);
 const memberFilters = {
   role: Type.Optional(Role),
   status: Type.Optional(Status),

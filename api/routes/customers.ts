@@ -31,7 +31,10 @@ const Customer = closed(
   },
   { title: 'Customer' },
 );
-const CustomerChange = closed({ kycStatus: KycStatus }, { title: 'CustomerChange' });
+const CustomerChange = closed(
+  { kycStatus: KycStatus },
+  { title: 'CustomerChange', examples: [{ kycStatus: 'verified' }] },
+);
 const order = new Cursor('customers', 'timestamp', 'text');
 const readers = [...new Set([...anyOperator, ...customerManagers])];
 

@@ -29,7 +29,13 @@ const Invitation = closed(
   { id: Id, email: Type.String(), name: Type.String(), role: Role, createdAt: Timestamp, expiresAt: Timestamp },
   { title: 'Invitation' },
 );
-const NewInvitation = closed({ email: Email, name: Name, role: Role }, { title: 'NewInvitation' });
+const NewInvitation = closed(
+  { email: Email, name: Name, role: Role },
+  {
+    title: 'NewInvitation',
+    examples: [{ email: 'grace@example.com', name: 'Grace Hopper', role: 'member' }],
+  },
+);
 const Acceptance = closed(
   { invitation: Type.String({ minLength: 1, maxLength: 200, description: 'from the link' }), password: NewPassword },
   { title: 'Acceptance' },

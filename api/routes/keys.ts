@@ -39,7 +39,13 @@ const keyFields = {
 };
 const Key = closed(keyFields, { title: 'Key' });
 const NewKey = closed({ ...keyFields, key: Type.String({ description: 'shown this once' }) }, { title: 'NewKey' });
-const KeyOrder = closed({ name: Name, scopes: Scopes, expiresAt: Type.Optional(Timestamp) }, { title: 'KeyOrder' });
+const KeyOrder = closed(
+  { name: Name, scopes: Scopes, expiresAt: Type.Optional(Timestamp) },
+  {
+    title: 'KeyOrder',
+    examples: [{ name: 'Payroll', scopes: ['funding:write'] }],
+  },
+);
 const order = new Cursor('keys', 'integer');
 const common = { access: ['operator:admin'], tag: 'operators' } as const;
 

@@ -50,7 +50,10 @@ export const LimitsBody = closed(
     countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
     channels: allowOrBlock(Channel, 'how the card was read'),
   },
-  { title: 'Limits' },
+  {
+    title: 'Limits',
+    examples: [{ perAuthorization: 5_000, daily: { amount: 20_000, count: 10 }, mcc: { block: ['7995'] } }],
+  },
 );
 
 const Used = closed(

@@ -7,7 +7,7 @@ import { closedChange, Name } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import { showUser, User } from './user-schema.js';
 
-const MyChange = closedChange({ name: Name }, { title: 'MyChange' });
+const MyChange = closedChange({ name: Name }, { title: 'MyChange', examples: [{ name: 'Ada Byron' }] });
 
 export function meRoutes({ users, access, invalidations }: Services) {
   return [

@@ -21,7 +21,7 @@ const OperatorCredentials = closed(
     password: Type.String({ minLength: 1, maxLength: 200 }),
     totp: Type.Optional(Type.String({ pattern: '^[0-9]{6}$', description: 'the code of this half minute' })),
   },
-  { title: 'OperatorCredentials' },
+  { title: 'OperatorCredentials', examples: [{ email: 'operator@example.com', password: 'password123' }] },
 );
 const OperatorSignedIn = closed({ token: Type.String(), operator: OperatorBody }, { title: 'OperatorSignedIn' });
 export const anyOperator = operatorRoles.map((role) => `operator:${role}` as const);

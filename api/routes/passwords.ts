@@ -9,14 +9,20 @@ import { GivenPassword, NewPassword } from './auth.js';
 import { deviceOf } from './device.js';
 import { Pending } from './invitations.js';
 
-const PasswordChange = closed({ password: GivenPassword, newPassword: NewPassword }, { title: 'PasswordChange' });
+const PasswordChange = closed(
+  { password: GivenPassword, newPassword: NewPassword },
+  {
+    title: 'PasswordChange',
+    examples: [{ password: 'password123', newPassword: 'a violet otter reads maps' }],
+  },
+);
 const PasswordReset = closed(
   {
     email: Type.Optional(Email),
     reset: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'from the link' })),
     newPassword: Type.Optional(NewPassword),
   },
-  { title: 'PasswordReset' },
+  { title: 'PasswordReset', examples: [{ email: 'test@example.com' }] },
 );
 
 export function passwordRoutes({ passwordChanges }: Services) {

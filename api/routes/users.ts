@@ -18,7 +18,7 @@ const Change = closedChange(
     status: Type.Optional(Status),
     metadata: Type.Optional(Metadata),
   },
-  { title: 'MemberChange' },
+  { title: 'MemberChange', examples: [{ role: 'admin' }] },
 );
 const ChangedMember = closed(
   {

@@ -14,6 +14,8 @@ export interface FieldError {
   readonly field: string;
   /** What is wrong and what would be right; never repeats the value (it could be a card number). */
   readonly message: string;
+  /** More fields at fault, in the order in which the schema found them. */
+  readonly others?: readonly FieldError[];
 }
 
 /**

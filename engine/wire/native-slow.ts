@@ -26,7 +26,8 @@ const channels = channelNames.slice(Channel.chip);
 
 const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
 
-const schema = {
+/** A message of the native form. */
+export const nativeSchema = {
   type: 'object',
   required: ['id', 'type', 'card'],
   properties: {
@@ -54,7 +55,8 @@ const schema = {
 } as const;
 
 const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
-const descriptions = {
+/** What each field must be, by its path. */
+export const nativeDescriptions = {
   '': 'a JSON object in UTF-8',
   id: text64,
   type: `one of ${typeNames.join(', ')}`,
@@ -73,7 +75,7 @@ const descriptions = {
   at: 'an RFC 3339 date-time, its fraction of at most 12 digits, for example 2026-11-22T18:00:00Z',
 } as const;
 
-const check = compileCheck(schema, descriptions);
+const check = compileCheck(nativeSchema, nativeDescriptions);
 
 /** What the schema lets through. */
 interface Body {
@@ -119,8 +121,8 @@ export interface NativeRules {
   readonly unknownFields: UnknownFields;
 }
 
-const bodyNames = Object.keys(schema.properties);
-const merchantNames = Object.keys(schema.properties.merchant.properties);
+const bodyNames = Object.keys(nativeSchema.properties);
+const merchantNames = Object.keys(nativeSchema.properties.merchant.properties);
 export const merchantParent = 'merchant.';
 
 /** The first member that comes twice, or one that is unknown where that is refused. Counts the unknown ones. */
@@ -158,7 +160,7 @@ export function readSlow(
   request.reset(bytes, Protocol.native);
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
-  if (text === null || parsed === undefined) return fieldError('', descriptions);
+  if (text === null || parsed === undefined) return fieldError('', nativeDescriptions);
   const error = nameError(request, text, parsed, rules) ?? check(parsed);
   if (error !== null) return error;
   const body = parsed as Body;
@@ -169,9 +171,9 @@ export function readSlow(
     if (body.amount === undefined) return missingField('amount');
     if (body.currency === undefined) return missingField('currency');
   }
-  if (body.at !== undefined && !isDateTime(body.at)) return fieldError('at', descriptions);
+  if (body.at !== undefined && !isDateTime(body.at)) return fieldError('at', nativeDescriptions);
   const currency = body.currency === undefined ? 0 : packLetters(body.currency);
-  if (currency !== 0 && exponentOf(currency) < 0) return fieldError('currency', descriptions);
+  if (currency !== 0 && exponentOf(currency) < 0) return fieldError('currency', nativeDescriptions);
   if (isCardNumber(body.card)) return { field: 'card', message: panMessage };
 
   const merchant = body.merchant ?? {};

@@ -4,7 +4,7 @@ import { windowDetail } from '../core/limit-names.js';
 import { Outcome } from '../core/outcome.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import { Request } from '../core/request.js';
-import { answerBytesMax } from './codec.js';
+import { answerBytesMax, type FieldError } from './codec.js';
 import { PanKeys } from './hidden-ids.js';
 import { createNativeCodec, patchResponseTime, readFast, responseTimeBytes } from './native.js';
 import { readSlow } from './native-slow.js';
@@ -544,5 +544,13 @@ t.test('503 bodies carry a decline', (t) => {
   });
   t.match(parse(nativeCodec.unavailableBody(Reason.systemError)), { title: 'system_error', reason: 'system_error' });
   t.match(parse(nativeCodec.unavailableBody(Reason.overloaded, true)), { title: 'shutting_down', approved: false });
+  t.end();
+});
+
+t.test('all faults of a message are named at once', (t) => {
+  const bytes = bytesOf('{"id":"","type":"purchase","card":"c","amount":-1,"channel":"smoke"}');
+  const refusal = nativeCodec.read(new Request(), bytes, 0, bytes.length)!;
+  const { field, others = [] } = refusal as FieldError;
+  t.same([field, ...others.map((other) => other.field)].sort(), ['amount', 'channel', 'id', 'type']);
   t.end();
 });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { answerBytesMax } from '../core/limits.js';
 import * as problem from './problem.js';
 
 const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.from(body).toString());
@@ -36,5 +37,24 @@ t.test('a malformed request is pointed at by dotted path and by JSON pointer', (
     field: '',
     errors: [{ pointer: '' }],
   });
+  t.end();
+});
+
+t.test('every field at fault is named, as many as the answer has room for', (t) => {
+  const others = [
+    { field: 'amount', message: 'is missing' },
+    { field: 'currency', message: 'is missing' },
+  ];
+  t.same(
+    (parse(problem.badRequestBody({ field: 'id', message: 'is missing', others }))['errors'] as object[]).length,
+    3,
+  );
+  const many = Array.from({ length: 19 }, (_, index) => ({
+    field: `field${index}`,
+    message: `must be ${'x'.repeat(150)}`,
+  }));
+  const body = problem.badRequestBody({ field: 'id', message: 'is missing', others: many });
+  t.ok(body.length < answerBytesMax, `${body.length} bytes`);
+  t.ok((parse(body)['errors'] as object[]).length > 1);
   t.end();
 });

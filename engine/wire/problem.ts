@@ -14,18 +14,27 @@ const encode = (value: object): Uint8Array => new Uint8Array(Buffer.from(JSON.st
 /** Longest dotted path that is echoed, in characters; ours are below 60. */
 const fieldLengthMax = 128;
 
-/** The 400 body: names the field as dotted path and as JSON pointer, and says what would be right. */
+/** Room of all faults together, in characters: the whole body fits into the answer of one message. */
+const errorsLengthMax = 1200;
+
+/** The 400 body: names each field at fault as dotted path and as JSON pointer, and says what would be right. */
 export function badRequestBody(error: FieldError): Uint8Array {
-  const field = error.field.slice(0, fieldLengthMax);
-  const detail = field === '' ? `the body ${error.message}` : `${field} ${error.message}`;
-  return encode({
-    type: problemType('invalid_request'),
-    title: 'invalid_request',
-    status: 400,
-    detail,
-    field,
-    errors: [{ field, pointer: pointerOf(field), detail }],
-  });
+  const first = shownFault(error);
+  const errors = [first];
+  let length = JSON.stringify(first).length;
+  for (const other of error.others ?? []) {
+    const shown = shownFault(other);
+    length += JSON.stringify(shown).length;
+    if (length > errorsLengthMax) break;
+    errors.push(shown);
+  }
+  const { field, detail } = first;
+  return encode({ type: problemType('invalid_request'), title: 'invalid_request', status: 400, detail, field, errors });
+}
+
+function shownFault({ field: path, message }: FieldError) {
+  const field = path.slice(0, fieldLengthMax);
+  return { field, pointer: pointerOf(field), detail: field === '' ? `the body ${message}` : `${field} ${message}` };
 }
 
 /** `merchant.mcc` → `/merchant/mcc` (RFC 6901); '' is the whole document. */

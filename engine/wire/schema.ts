@@ -4,13 +4,17 @@
  * come back.
  */
 import { createRequire } from 'node:module';
-import type { Ajv as AjvClass, ValidateFunction } from 'ajv';
+import type { Ajv as AjvClass, ErrorObject, ValidateFunction } from 'ajv';
 import type { FieldError } from './codec.js';
+import { words } from './fault-words.js';
 
 /** Description per dotted path, '' for the body: completes "must be …". */
 export type Descriptions = Readonly<Record<string, string>>;
 
 export type Check = (value: unknown) => FieldError | null;
+
+/** Fields at fault beside the first one. More are no help, and an answer has an end. */
+const othersMax = 19;
 
 /**
  * Pattern of a text that may be kept: no control characters, and no lone surrogates (they have no UTF-8). Ajv compiles
@@ -40,7 +44,7 @@ export function compileCheck(schema: object, descriptions: Descriptions): Check 
   const compile = (): ValidateFunction => {
     if (compiled === undefined) {
       const Ajv = loadSchemaCompiler();
-      compiled = new Ajv({ strict: true, allErrors: false, allowUnionTypes: true }).compile(schema);
+      compiled = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true }).compile(schema);
     }
     return compiled;
   };
@@ -48,14 +52,24 @@ export function compileCheck(schema: object, descriptions: Descriptions): Check 
   return (value) => {
     const validate = compiled ?? compile();
     if (validate(value)) return null;
-    const error = validate.errors![0]!;
-    const parent = error.instancePath.slice(1).replaceAll('/', '.');
-    if (error.keyword === 'required') {
-      const name = String(error.params['missingProperty']);
-      return missingField(parent === '' ? name : `${parent}.${name}`);
+    const faults = new Map<string, FieldError>();
+    for (const error of validate.errors!) {
+      const fault = faultOf(error, descriptions);
+      if (!faults.has(fault.field)) faults.set(fault.field, fault);
+      if (faults.size > othersMax) break;
     }
-    return fieldError(parent, descriptions, error.message ?? 'is not valid');
+    const [first, ...others] = faults.values();
+    return others.length === 0 ? first! : { ...first!, others };
   };
+}
+
+function faultOf(error: ErrorObject, descriptions: Descriptions): FieldError {
+  const parent = error.instancePath.slice(1).replaceAll('/', '.');
+  if (error.keyword === 'required') {
+    const name = String(error.params['missingProperty']);
+    return missingField(parent === '' ? name : `${parent}.${name}`);
+  }
+  return fieldError(parent, descriptions, error.message ?? 'is not valid');
 }
 
 /** Compiles one of the checks that still wait for it, a few dozen milliseconds, so that the first message does not. */
@@ -64,7 +78,7 @@ export function compileNextCheck(): void {
 }
 
 export function missingField(field: string): FieldError {
-  return { field, message: 'is required' };
+  return { field, message: words.missing };
 }
 
 export function fieldError(field: string, descriptions: Descriptions, otherwise = 'is not valid'): FieldError {
