@@ -58,7 +58,14 @@ t.test('a token is needed, and only a good one of an active user will do', async
   t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'no such user');
   const token = await tokenOf(1);
   const me = await request('GET', '/api/me', { token });
-  t.same(me.json, { id: 'usr_1', email: 'user1@example.com', name: 'User 1', kind: 'personal' });
+  t.same(me.json, {
+    id: 'usr_1',
+    email: 'user1@example.com',
+    name: 'User 1',
+    kind: 'personal',
+    kycStatus: 'pending',
+    metadata: {},
+  });
   await sql`update users set status = 'frozen' where id = 1`;
   api.services.access.forget(1);
   t.equal((await request('GET', '/api/me', { token })).status, 401, 'frozen');

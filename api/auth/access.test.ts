@@ -15,6 +15,7 @@ const user = (changes: Partial<UserRow> = {}): UserRow => ({
   companyId: 1,
   companyPublicId: 'co_1',
   kycStatus: 'verified',
+  metadata: {},
   ...changes,
 });
 

@@ -23,7 +23,7 @@ t.test('a personal customer registers, is signed in, and has one account', async
   const api = await startTestApi(t);
   const { token, user } = await register(api, { currency: 'EUR', timeZone: 'Europe/Berlin' });
   t.match(user, { id: /^usr_/, email: 'ada@example.com', name: 'Ada', kind: 'personal' });
-  t.same(Object.keys(user).sort(), ['email', 'id', 'kind', 'kycStatus', 'name']);
+  t.same(Object.keys(user).sort(), ['email', 'id', 'kind', 'kycStatus', 'metadata', 'name']);
   t.same((await api.request('GET', '/api/me', { token })).json, user);
   t.same(await api.sql`select kind, currency, time_zone, funds::integer, user_id is not null as owned from accounts`, [
     { kind: 'personal', currency: 'EUR', time_zone: 'Europe/Berlin', funds: 0, owned: true },
@@ -296,7 +296,8 @@ t.test('a storm of sign-ins by one user costs one hash and keeps a bounded numbe
   }
   t.equal(passwords.hashes, before + 1);
   const [row] = await api.sql`select count(*)::integer as count from sessions`;
-  t.ok(row!['count'] <= 110, `${row!['count']} sessions`);
+  // A hundred are kept; of fifty at once each may count before the others have trimmed.
+  t.ok(row!['count'] <= 150, `${row!['count']} sessions`);
   await api.sql`update users set password_hash = ${await passwords.hash('another password')}`;
   t.equal((await login()).status, 401, 'what was remembered does not outlive the stored hash');
 });

@@ -1,8 +1,8 @@
 /** The audit trail, for operators who look into what happened. Each look is an entry of the trail itself. */
 import { Cursor } from '../http/cursor.js';
-import { invalid } from '../http/problem.js';
+import { periodOf } from '../http/instants.js';
 import { route } from '../http/route.js';
-import { closed, Id, nullable, oneOf, page, pageQuery, type Static, Timestamp, Type } from '../http/schemas.js';
+import { closed, Id, Moment, nullable, oneOf, page, pageQuery, type Static, Timestamp, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import { type AuditEntry, auditActorKinds } from '../stores/audit.js';
 
@@ -48,17 +48,14 @@ export function auditRoutes({ trail }: Services) {
           actor: Type.Optional(Id),
           object: Type.Optional(Id),
           action: Type.Optional(Action),
-          from: Type.Optional(Timestamp),
-          to: Type.Optional(Timestamp),
+          from: Type.Optional(Moment),
+          to: Type.Optional(Moment),
         }),
         responses: { 200: page(Entry) },
       },
       handler: async ({ query }) => {
-        const { limit, cursor, ...filter } = query;
-        const { from, to } = filter;
-        if (from !== undefined && to !== undefined && Date.parse(from) > Date.parse(to)) {
-          throw invalid('from', 'must not lie after to');
-        }
+        const { limit, cursor, ...rest } = query;
+        const filter = { ...rest, ...periodOf(rest) };
         const [beforeId] = order.decode(cursor) ?? [Number.MAX_SAFE_INTEGER];
         return order.page(await trail.list(filter, beforeId, limit), limit, ({ id }) => [id] as const, showEntry);
       },

@@ -1,13 +1,17 @@
 /** The user who asks. */
 import { checkName } from '../http/fields.js';
 import { anyCaller } from '../http/principal.js';
-import { invalidToken } from '../http/problem.js';
+import { forbidden, invalidToken } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { closedChange, Name } from '../http/schemas.js';
+import { closedChange, Name, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
+import { checkMetadata, Metadata } from './metadata-schema.js';
 import { showUser, User } from './user-schema.js';
 
-const MyChange = closedChange({ name: Name }, { title: 'MyChange', examples: [{ name: 'Ada Byron' }] });
+const MyChange = closedChange(
+  { name: Type.Optional(Name), metadata: Type.Optional(Metadata) },
+  { title: 'MyChange', examples: [{ name: 'Ada Byron' }] },
+);
 
 export function meRoutes({ users, access, invalidations }: Services) {
   return [
@@ -31,10 +35,15 @@ export function meRoutes({ users, access, invalidations }: Services) {
       access: anyCaller,
       tag: 'sign-in',
       operationId: 'changeMe',
-      summary: 'Change your name',
+      summary: 'Change your name or metadata; the metadata of people in a company are for its managers to change',
       schemas: { body: MyChange, responses: { 200: User } },
       handler: async ({ principal, body }) => {
-        const user = await users.rename(principal, checkName('name', body.name));
+        if (body.metadata !== undefined) {
+          if (principal.kind !== 'personal') throw forbidden('managers of your company change metadata');
+          checkMetadata(body.metadata);
+        }
+        if (body.name !== undefined) checkName('name', body.name);
+        const user = await users.changeSelf(principal, body);
         if (user === null) throw invalidToken();
         access.forget(user.id);
         await invalidations.userChanged(user.id);

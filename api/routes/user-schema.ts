@@ -1,6 +1,7 @@
 /** A user as the API shows one. */
 import { closed, Id, Kind, KycStatus, Role, type Static, Type } from '../http/schemas.js';
 import type { UserRow } from '../stores/users.js';
+import { Metadata } from './metadata-schema.js';
 
 export const User = closed(
   {
@@ -11,6 +12,7 @@ export const User = closed(
     companyId: Type.Optional(Id),
     role: Type.Optional(Role),
     kycStatus: KycStatus,
+    metadata: Metadata,
   },
   { title: 'User' },
 );
@@ -24,5 +26,6 @@ export function showUser(user: UserRow): Static<typeof User> {
     ...(user.companyPublicId === null ? {} : { companyId: user.companyPublicId }),
     ...(user.role === null ? {} : { role: user.role }),
     kycStatus: user.kycStatus,
+    metadata: user.metadata,
   };
 }

@@ -167,7 +167,7 @@ export class InvitationStore {
           )
           select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
             person.role, person.company_id as "companyId", c.public_id as "companyPublicId",
-            c.kyc_status as "kycStatus"
+            c.kyc_status as "kycStatus", '{}'::jsonb as metadata
           from person join companies c on c.id = person.company_id`,
       );
       return user === undefined ? { outcome: 'unknown' } : { outcome: 'accepted', user };

@@ -1,5 +1,6 @@
 /** Users as sign-in and authorization see them. */
 import type { Acting, Kind, KycStatus, Principal, Role } from '../http/principal.js';
+import type { Metadata } from './cards.js';
 import type { Database, Sql } from './postgres.js';
 
 export type UserStatus = 'active' | 'frozen' | 'closed';
@@ -16,6 +17,12 @@ export interface UserRow {
   readonly companyPublicId: string | null;
   /** Of the company, where there is one. */
   readonly kycStatus: KycStatus;
+  readonly metadata: Metadata;
+}
+
+export interface SelfChange {
+  readonly name?: string | undefined;
+  readonly metadata?: Metadata | undefined;
 }
 
 export interface UserWithHash extends UserRow {
@@ -27,7 +34,7 @@ export interface UserWithHash extends UserRow {
 export function userColumns(sql: Sql) {
   return sql`u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
     u.company_id as "companyId", c.public_id as "companyPublicId",
-    coalesce(c.kyc_status, u.kyc_status) as "kycStatus"`;
+    coalesce(c.kyc_status, u.kyc_status) as "kycStatus", u.metadata`;
 }
 
 export class UserStore {
@@ -46,14 +53,17 @@ export class UserStore {
     return row ?? null;
   }
 
-  /** Changes the name of the user who asks. @returns null when there is no such user */
-  async rename(principal: Acting<Principal>, name: string): Promise<UserRow | null> {
+  /** Changes the user who asks; metadata are replaced as a whole. @returns null when there is no such user */
+  async changeSelf(principal: Acting<Principal>, change: SelfChange): Promise<UserRow | null> {
+    const { name = null, metadata = null } = change;
     const [row] = await this.#database.write(
       principal,
-      'users.rename',
+      'users.changeSelf',
       (sql, { enter, admitted }) => sql<UserRow[]>`
         with ${enter}, u as (
-          update users set name = ${name}, version = version + 1 where id = ${principal.userId} and ${admitted}
+          update users set name = coalesce(${name}, name),
+            metadata = coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, metadata), version = version + 1
+          where id = ${principal.userId} and ${admitted}
           returning *
         )
         select ${userColumns(sql)} from u left join companies c on c.id = u.company_id`,
