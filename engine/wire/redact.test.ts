@@ -137,7 +137,15 @@ t.test('only a card token that is nothing but a card number is one', (t) => {
   ]) {
     t.equal(isCardNumber(text), true, text);
   }
-  for (const text of ['auth4111111111111111', '4111111111111112', '41111111111111119999', 'c0.4546743544545123', '1']) {
+  for (const text of [
+    'auth4111111111111111',
+    '4111111111111112',
+    '41111111111111119999',
+    'c0.4546743544545123',
+    '1',
+    // What holdsPan, which clears nearly every token, takes for no card number must be none here either.
+    '4111*1111.1111.1111',
+  ]) {
     t.equal(isCardNumber(text), false, text);
   }
   t.end();

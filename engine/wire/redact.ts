@@ -232,7 +232,8 @@ export function isCardNumber(token: string): boolean {
   for (const character of token) {
     const value = digitValue(character.codePointAt(0)!);
     if (value >= 0) digits += value;
-    else if (letter.test(character)) return false;
+    // The star is the mask's: it parts digits here as it does in texts.
+    else if (character === '*' || letter.test(character)) return false;
   }
   digits = digits.replace(/^0+/, '');
   for (let length = panDigitsMin; length <= Math.min(panDigitsMax, digits.length); length++) {
