@@ -5,7 +5,7 @@ import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import type { Role } from '../http/principal.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { addColleague } from '../testing/colleague.js';
-import { Customer, fresh } from '../testing/customer.js';
+import { Customer, fresh, pay } from '../testing/customer.js';
 
 async function accountOf(api: TestApi, customer: Customer): Promise<string> {
   const [row] = await api.sql<{ id: string }[]>`
@@ -178,3 +178,21 @@ for (const withMongo of [false, true]) {
     });
   });
 }
+
+t.test('the tag of limits changes with what was spent, and If-Match stays on the version', async (t) => {
+  const api = await startTestApi(t, { engine: true, env: { SELF_FUNDING: 'true' } });
+  const customer = await Customer.register(api, 'personal');
+  const accountId = await accountOf(api, customer);
+  t.equal((await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 1000 })).status, 201);
+  const card = await customer.card(accountId);
+  const path = `/api/cards/${card.id}/limits`;
+  const etag = (await customer.get(path)).headers.get('etag')!;
+  const unchanged = () => api.request('GET', path, { token: customer.token, headers: { 'if-none-match': etag } });
+  t.equal((await unchanged()).status, 304);
+  t.match(await pay(api, card.token, { amount: 10, currency: 'USD' }), { approved: true });
+  const spent = await unchanged();
+  t.match(spent, { status: 200, json: { used: { daily: { amount: 10, count: 1 } } } });
+  t.not(spent.headers.get('etag'), etag);
+  t.match(spent.headers.get('etag'), /^"1-/, 'of the same version');
+  t.equal((await customer.change('PUT', path, { daily: { count: 5 } }, { 'if-match': etag })).status, 200);
+});
