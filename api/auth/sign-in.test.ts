@@ -89,7 +89,9 @@ t.test('an address registers once, whatever its case, also when two try at once'
 const refresh = (api: TestApi, refreshToken: string) =>
   api.request('POST', '/api/auth/refresh', { body: { refreshToken } });
 const endGrace = (api: TestApi) =>
-  api.sql`update sessions set replaced_at = replaced_at - make_interval(secs => ${graceS})`;
+  api.sql`update sessions set replaced_at = replaced_at - make_interval(secs => ${graceS}),
+    replaced_before = (select coalesce(jsonb_object_agg(key, value::timestamptz - make_interval(secs => ${graceS})), '{}')
+      from jsonb_each_text(replaced_before))`;
 
 t.test('an old refresh token ends the session and its access tokens', async (t) => {
   const api = await startTestApi(t);
@@ -117,7 +119,47 @@ t.test('parallel refreshes with one token get the same successor, which goes on'
   const [successor] = [...successors];
   t.equal((await refresh(api, refreshToken)).json.refreshToken, successor, 'a lost answer can be asked for again');
   t.equal((await refresh(api, successor)).status, 200);
-  t.equal((await refresh(api, refreshToken)).status, 401, 'two tokens back there is no grace');
+});
+
+t.test('within its grace a token leads to the newest one, however many have replaced it', async (t) => {
+  const api = await startTestApi(t);
+  const { refreshToken: first } = await register(api);
+  const chain: string[] = [first];
+  for (let turn = 0; turn < 5; turn++) chain.push((await refresh(api, chain.at(-1)!)).json.refreshToken);
+  t.equal(new Set(chain).size, 6);
+  for (const token of chain.slice(0, -1)) t.equal((await refresh(api, token)).json.refreshToken, chain.at(-1));
+  await endGrace(api);
+  const newest = (await refresh(api, chain.at(-1)!)).json.refreshToken;
+  t.match(
+    await api.sql`select replaced_before from sessions`,
+    [{ replaced_before: {} }],
+    'only what has grace is kept',
+  );
+  t.equal((await refresh(api, chain.at(-1)!)).json.refreshToken, newest);
+  t.equal((await refresh(api, first)).status, 401);
+  t.equal((await refresh(api, newest)).status, 401, 'after its grace an old one ends the session');
+});
+
+t.test('each replaced token has a grace of its own', async (t) => {
+  const api = await startTestApi(t);
+  const { refreshToken: first } = await register(api);
+  const second = (await refresh(api, first)).json.refreshToken;
+  const third = (await refresh(api, second)).json.refreshToken;
+  await api.sql`update sessions set replaced_before = (
+    select jsonb_object_agg(key, value::timestamptz - make_interval(secs => ${graceS}))
+    from jsonb_each_text(replaced_before))`;
+  t.equal((await refresh(api, second)).json.refreshToken, third);
+  t.equal((await refresh(api, first)).status, 401);
+  t.equal((await refresh(api, third)).status, 401, 'the session has ended');
+});
+
+t.test('of many replaced tokens the oldest has no grace', async (t) => {
+  const api = await startTestApi(t);
+  const { refreshToken: first } = await register(api);
+  let newest = first;
+  for (let turn = 0; turn < 6; turn++) newest = (await refresh(api, newest)).json.refreshToken;
+  t.equal((await refresh(api, first)).status, 401);
+  t.equal((await refresh(api, newest)).status, 401);
 });
 
 t.test('a session ends after its longest life, however often it is refreshed', async (t) => {

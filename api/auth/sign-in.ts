@@ -92,7 +92,7 @@ export class SignIn {
     return this.open(row, passwordHash!, device);
   }
 
-  /** Throws 401 when the token is not the newest of a living session, or the one before it within its grace. */
+  /** Throws 401 when the token is neither the newest of a living session nor one within its grace. */
   async refresh(refreshToken: string, device: Device): Promise<SignedIn> {
     const { sessions, tokens, access, log } = this.#parts;
     const refreshed = await sessions.refresh(refreshToken, device);

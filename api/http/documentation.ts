@@ -14,8 +14,8 @@ const description = `## Sign in
 
 \`POST /api/auth/login\` with \`{ "email", "password" }\` answers \`{ token, refreshToken, user }\`. Send the token with every
 other request: \`Authorization: Bearer <token>\` (on this page: **Authorize**). Access tokens live minutes; trade the refresh
-token for new ones at \`POST /api/auth/refresh\`. A refresh token is good once, and for ten seconds more leads to the same
-successor; after that an old one that comes back ends the session. A session ends after 90 days, however often it is
+token for new ones at \`POST /api/auth/refresh\`. A refresh token is good once, and for ten seconds more leads to the
+newest one; after that an old one that comes back ends the session. A session ends after 90 days, however often it is
 refreshed. A missing token is answered with \`unauthorized\`, one that has expired with \`invalid_token\`.
 
 ## Version

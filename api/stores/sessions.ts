@@ -20,6 +20,8 @@ const trimMax = 5;
 const sweepRowsMax = 5000;
 /** A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an answer that was lost. */
 export const graceS = 10;
+/** Replaced tokens of a session that are known within their grace. Of more, the oldest counts as one after its grace. */
+const replacedMax = 5;
 /** The longest life of a sign-in, however often it is refreshed. */
 export const sessionDaysMax = 90;
 const userAgentLengthMax = 200;
@@ -103,26 +105,34 @@ export class SessionStore {
   }
 
   /**
-   * Trades a refresh token for the next one of its chain. The one before the newest leads to the newest for `graceS`
-   * seconds; any older one ends the chain, for it was stolen (or its successor was). One statement: of two calls with the
-   * same token the second waits for the first, and gets the same successor.
+   * Trades a refresh token for the next one of its chain. One that was replaced leads to the newest for `graceS` seconds;
+   * after that it ends the chain, for it was stolen (or its successor was). One statement: of two calls with the same
+   * token the second waits for the first, and gets the same successor.
    */
   async refresh(token: string, device: Device): Promise<Refreshed> {
     const { address, network, userAgent } = device;
     const parts = partsOf(token);
     if (parts === null) return { outcome: 'unknown' };
     const given = hashOf(parts.secret);
-    // Not the hash by which the row knows the secret: a copy of the row must not give the successor.
-    const proof = createHash('sha256').update('successor\0').update(parts.secret).digest();
+    const proof = proofOf(parts.secret);
     const [row] = await this.#database.write(visitorFrom(device), 'sessions.refresh', (sql, { enter, admitted }) => {
       const isNewest = sql`secret_hash = ${given}`;
-      const isGood = sql`(secret_hash = ${given}
-        or (previous_hash = ${given} and replaced_at > now() - make_interval(secs => ${graceS})))`;
-      return sql<(UserRow & { sessionId: number; renewed: boolean; secret: Buffer })[]>`
+      const graceStart = sql`now() - make_interval(secs => ${graceS})`;
+      const isGood = sql`(secret_hash = ${given} or (previous_hash = ${given} and replaced_at > ${graceStart})
+        or coalesce((replaced_before ->> ${given.toString('hex')}::text)::timestamptz > ${graceStart}, false))`;
+      return sql<(UserRow & { sessionId: number; renewed: boolean; salt: Buffer; newestHash: Buffer })[]>`
         with ${enter}, session as (
           update sessions set
             previous_hash = case when ${isNewest} then secret_hash else previous_hash end,
             replaced_at = case when ${isNewest} then now() else replaced_at end,
+            replaced_before = case when ${isNewest} then (
+              select coalesce(jsonb_object_agg(hash, since), '{}') from (
+                select * from (
+                  select encode(previous_hash, 'hex') as hash, replaced_at as since
+                  union all select key, value::timestamptz from jsonb_each_text(replaced_before)
+                ) replaced where since > ${graceStart} order by since desc limit ${replacedMax - 1}
+              ) known
+            ) else replaced_before end,
             secret_hash = case when ${isNewest} then sha256(sha256(salt || ${proof}::bytea)) else secret_hash end,
             expires_at = case when ${isNewest}
               then least(now() + make_interval(days => ${this.#lifetimeDays}),
@@ -134,14 +144,17 @@ export class SessionStore {
             ended_at = case when ${isGood} then null else now() end,
             end_reason = case when ${isGood} then null else 'reuse' end
           where key = ${parts.key} and ended_at is null and expires_at > now() and ${admitted}
-          returning id, user_id, ended_at is null as renewed, sha256(salt || ${proof}::bytea) as secret
+          returning id, user_id, ended_at is null as renewed, salt, secret_hash
         )
-        select session.id as "sessionId", session.renewed, session.secret, ${userColumns(sql)}
+        select session.id as "sessionId", session.renewed, session.salt, session.secret_hash as "newestHash",
+          ${userColumns(sql)}
         from session join users u on u.id = session.user_id left join companies c on c.id = u.company_id`;
     });
     if (row === undefined) return { outcome: 'unknown' };
-    const { sessionId, renewed, secret, ...user } = row;
+    const { sessionId, renewed, salt, newestHash, ...user } = row;
     if (!renewed) return { outcome: 'reused', sessionId, userId: user.id };
+    const secret = newestAfter(parts.secret, salt, newestHash);
+    if (secret === null) return { outcome: 'unknown' };
     return { outcome: 'renewed', session: { sessionId, refreshToken: tokenOf(parts.key, secret) }, user };
   }
 
@@ -227,6 +240,21 @@ function partsOf(token: string): { readonly key: Buffer; readonly secret: Buffer
 
 function hashOf(secret: Buffer): Buffer {
   return createHash('sha256').update(secret).digest();
+}
+
+/** Not the hash by which the row knows the secret: a copy of the row must not give the successor. */
+function proofOf(secret: Buffer): Buffer {
+  return createHash('sha256').update('successor\0').update(secret).digest();
+}
+
+/** The newest secret of a chain, from one that was replaced; null: it is not among its next successors. */
+function newestAfter(secret: Buffer, salt: Buffer, newestHash: Buffer): Buffer | null {
+  let next = secret;
+  for (let step = 0; step < replacedMax; step++) {
+    next = createHash('sha256').update(salt).update(proofOf(next)).digest();
+    if (hashOf(next).equals(newestHash)) return next;
+  }
+  return null;
 }
 
 /** Free text from outside, shown to its owner: without control and direction characters, and cut. */
