@@ -40,9 +40,10 @@ export class Access {
     return user === undefined ? this.#lookUp(claims) : this.#permitted(user, claims.sessionId);
   }
 
-  /** Whose token this was when it was verified before; null: it was not, or it has lapsed. */
-  knownUser(token: string): number | null {
-    return this.#tokens.known(token)?.userId ?? null;
+  /** Whose token this is, by its signature alone; null: it is not one of ours, or it has lapsed. Reads nothing. */
+  signedUser(token: string): number | null | Promise<number | null> {
+    const claims = this.#tokens.verify(token);
+    return claims instanceof Promise ? claims.then((signed) => signed?.userId ?? null) : (claims?.userId ?? null);
   }
 
   /** The customer as the database has them now, with the role that they have now. Throws a 401. */

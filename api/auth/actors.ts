@@ -40,12 +40,12 @@ export class Actors implements Authenticator, KnownCallers {
     return this.#access.authenticate(token);
   }
 
-  known(authorization: string | undefined): string | null {
+  known(authorization: string | undefined): string | null | Promise<string | null> {
     const [, token] = bearer.exec(authorization ?? '') ?? [];
     if (token === undefined || token.length > tokenLengthMax) return null;
     if (token.startsWith('af')) return this.#owners.get(token) ?? null;
-    const userId = this.#access.knownUser(token);
-    return userId === null ? null : customerRateKey(userId);
+    const userId = this.#access.signedUser(token);
+    return userId instanceof Promise ? userId.then(customerKey) : customerKey(userId);
   }
 
   async confirm(actor: Actor, authorization: string | undefined): Promise<Actor> {
@@ -62,6 +62,10 @@ export class Actors implements Authenticator, KnownCallers {
   #confirmCustomer(customer: Principal): Promise<Actor> {
     return this.#access.confirm(customer);
   }
+}
+
+function customerKey(userId: number | null): string | null {
+  return userId === null ? null : customerRateKey(userId);
 }
 
 /** The token of a bearer header. Throws a 401. */

@@ -63,12 +63,6 @@ export class Tokens {
     return token.length > tokenLengthMax ? null : this.#verifyNew(token);
   }
 
-  /** The claims of a token that was verified before and has not lapsed, else null. */
-  known(token: string): AccessClaims | null {
-    const claims = this.#verified.get(token);
-    return claims !== undefined && claims.expiresAtS * 1000 > Date.now() ? claims : null;
-  }
-
   async #verifyNew(token: string): Promise<AccessClaims | null> {
     try {
       const { payload } = await jwtVerify(token, ({ kid }) => this.#keyNamed(kid), {

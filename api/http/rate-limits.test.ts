@@ -111,16 +111,33 @@ t.test('sign-ins that succeed are not limited with what else comes from their ad
   const login = () => post('/api/auth/login', { email: 'user1@example.com', password: 'password123' });
   t.equal(await statuses(5, () => api.request('GET', '/api/me', { token: 'x', headers })), '401 401 401 429 429');
   t.equal(await statuses(10, login), Array(10).fill(200).join(' '));
-  const other = { headers: { 'x-forwarded-for': '192.0.2.2' } };
-  let { refreshToken } = (await login()).json;
+  let { token, refreshToken } = (await login()).json;
   const refreshed = async () => {
-    const reply = await api.request('POST', '/api/auth/refresh', { body: { refreshToken }, ...other });
-    ({ refreshToken } = reply.json);
+    const reply = await post('/api/auth/refresh', { refreshToken });
+    ({ token, refreshToken } = reply.json);
     return reply;
   };
   t.equal(await statuses(10, refreshed), Array(10).fill(200).join(' '), 'nor are refreshes');
-  const wrong = () => api.request('POST', '/api/auth/refresh', { body: { refreshToken: 'x'.repeat(43) }, ...other });
-  t.equal(await statuses(5, wrong), '401 401 401 429 429', 'those that fail are');
+  t.equal((await api.request('GET', '/api/me', { token, headers })).status, 200, 'nor is what their tokens ask for');
+  const wrong = () => post('/api/auth/refresh', { refreshToken: 'x'.repeat(64) });
+  t.equal(await statuses(5, wrong), '401 401 401 401 401');
+  const unknown = { email: 'unknown@example.com', password: 'password123' };
+  t.equal((await post('/api/operators/login', unknown)).status, 401);
+  t.equal((await post('/api/auth/logout', { refreshToken })).status, 204);
+  t.equal((await api.request('GET', '/api/me', { token: 'x', headers })).status, 429, 'junk stays out');
+});
+
+t.test('junk from their address keeps out no person with a good token that is new to the process', async (t) => {
+  const limits = { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3', RATE_LIMIT_PERSON_PER_MINUTE: '2' };
+  const { api, get, statuses } = await fixture(t, limits);
+  t.equal(await statuses(4, () => get('/api/me', 'a.b.c')), '401 401 401 429');
+  // Each token is a new one.
+  const signed = async (user: number) => get('/api/me', await api.api.services.tokens.sign(user, 100 + user));
+  t.equal(await statuses(4, (index) => signed(index + 1)), '200 200 200 200');
+  const again = async (index: number) => get('/api/me', await api.api.services.tokens.sign(1, 200 + index));
+  t.equal(await statuses(2, again), '200 429', 'they count for their person');
+  const forged = `${(await api.api.services.tokens.sign(5, 1)).slice(0, -4)}AAAA`;
+  t.equal((await get('/api/me', forged)).status, 429);
 });
 
 t.test('one tenant has so many requests and reports under way, and no other waits for them', async (t) => {

@@ -1,12 +1,14 @@
 /**
- * How many requests a minute are served. They are counted before anything is read, verified or looked up, also those that
- * end in 401 or 404:
+ * How many requests a minute are served. They are counted before anything is read or looked up, also those that end in 401
+ * or 404:
  *
- * - A request whose token was good a moment ago counts for its customer, operator or key, whatever address it comes from.
+ * - A request with an access token of ours, or a key or operator's session that was good a moment ago, counts for its
+ *   customer, operator or key, whatever address it comes from.
  * - Any other request counts for its address (the /64 of IPv6): no token, an unknown token, an unknown path. If its token
  *   turns out to be good, the count moves to the token's owner. A sign-in that succeeds is taken back.
- * - `POST /api/auth/login` has a count of its own for each address: its failures are limited in auth/failures.ts, and people
- *   behind one address must get in beside them.
+ * - Signing in, refreshing and signing out (`ownCounts`) have counts of their own for each address: people behind one address
+ *   must get in and out beside those who send junk. Failed sign-ins are limited in auth/failures.ts; a refresh token cannot
+ *   be guessed.
  * - All requests of an address together have a wide bound.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -29,8 +31,10 @@ export interface RateLimits {
 }
 
 export interface KnownCallers {
-  /** Who a token belonged to when it was last verified, see rateKeyOf; null: not known. Reads nothing. */
-  known(authorization: string | undefined): string | null;
+  /**
+   * Whom a token belongs to, see rateKeyOf, by its signature or by what was last looked up; null: not known. Reads nothing.
+   */
+  known(authorization: string | undefined): string | null | Promise<string | null>;
 }
 
 export interface RateLimitOptions {
@@ -40,8 +44,15 @@ export interface RateLimitOptions {
   readonly redis: RedisConnection | null;
 }
 
-/** Of an address: 300 a second, since 200 successful ones must always pass. */
+/** Of an address, for each of `ownCounts`: 300 a second, since 200 successful sign-ins must always pass. */
 const signInsPerMinute = 18_000;
+/** First letters of the counts. */
+const ownCounts: ReadonlyMap<string, string> = new Map([
+  ['/api/auth/login', 's'],
+  ['/api/auth/refresh', 'r'],
+  ['/api/auth/logout', 'e'],
+  ['/api/operators/login', 'p'],
+]);
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -77,8 +88,9 @@ export class RateLimiter {
   register(app: FastifyInstance): void {
     app.decorateRequest('anonymousCount', null);
     app.addHook('onRequest', (request, reply, done) => {
-      if (!isOperations(request)) this.#arrived(request, reply);
-      done();
+      const counted = isOperations(request) ? undefined : this.#arrived(request, reply);
+      if (counted === undefined) done();
+      else counted.then(() => done(), done);
     });
     app.addHook('onResponse', (request, reply, done) => {
       const { anonymousCount } = request;
@@ -90,15 +102,23 @@ export class RateLimiter {
     app.addHook('onClose', async () => this.#windows.stop());
   }
 
-  #arrived(request: FastifyRequest, reply: FastifyReply): void {
+  /** Waits only for the signature of a token that is new here. Throws 429. */
+  #arrived(request: FastifyRequest, reply: FastifyReply): undefined | Promise<void> {
     const address = addressOf(request.ip);
     const ofAddress = this.#windows.take(`a${address}`, this.#limits.address);
     if (ofAddress.used > ofAddress.limit) this.#refuse(ofAddress, reply);
-    if (isLogin(request)) {
-      this.#admit(this.#windows.take(`s${address}`, signInsPerMinute), reply);
-      return;
+    const own = ownCountOf(request);
+    if (own !== undefined) {
+      this.#admit(this.#windows.take(`${own}${address}`, signInsPerMinute), reply);
+      return undefined;
     }
-    const caller = this.#callers.known(request.headers.authorization);
+    const known = this.#callers.known(request.headers.authorization);
+    if (known instanceof Promise) return known.then((caller) => this.#count(caller, address, request, reply));
+    this.#count(known, address, request, reply);
+    return undefined;
+  }
+
+  #count(caller: string | null, address: string, request: FastifyRequest, reply: FastifyReply): void {
     if (caller === null) {
       request.anonymousCount = `n${address}`;
       this.#admit(this.#windows.take(request.anonymousCount, this.#limits.anonymous), reply);
@@ -137,8 +157,8 @@ export class RateLimiter {
   }
 }
 
-function isLogin(request: FastifyRequest): boolean {
-  return request.routeOptions.url === '/api/auth/login' && request.method === 'POST';
+function ownCountOf({ method, routeOptions: { url } }: FastifyRequest): string | undefined {
+  return method === 'POST' && url !== undefined ? ownCounts.get(url) : undefined;
 }
 
 /** Those who run the API must see it when it matters most. */
