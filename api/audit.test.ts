@@ -73,7 +73,7 @@ t.test('limits, keys and company names are recorded, and secrets are not', async
   t.match(of('user.limits_changed'), { after: '{"daily":{"amount":500}}', object: { id: 'usr_acme_member' } });
   t.match(of('account.limits_changed'), { after: '{"daily":{"amount":500}}', object: { id: 'acct_acme' } });
   t.match(of('company.changed'), { before: '{"name":"acme"}', after: '{"name":"Renamed"}' });
-  t.match(of('key.created'), { actor: { kind: 'operator', id: operatorId }, object: { id: key.id } });
+  t.match(of('key.created'), { before: null, actor: { kind: 'operator', id: operatorId }, object: { id: key.id } });
   t.match(of('key.revoked'), { actor: { kind: 'operator', id: operatorId }, object: { id: key.id } });
   const all = JSON.stringify(entries);
   const [hashed] = await api.sql`select encode(key_hash, 'hex') as hash from api_keys`;

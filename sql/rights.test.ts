@@ -76,7 +76,7 @@ t.test('the API moves no money and rewrites no history', async (t) => {
   t.same([...(await api`update accounts set status = 'frozen' where id = 1 returning status`)], [{ status: 'frozen' }]);
 });
 
-t.test('the engine changes no card, no limit and no person', async (t) => {
+t.test('the engine changes no card, no limit, no person and no history', async (t) => {
   const { admin, engine } = await openSessions(t);
   await createTestAccounts(admin, 1, 100);
   for (const statement of [
@@ -85,6 +85,8 @@ t.test('the engine changes no card, no limit and no person', async (t) => {
     'delete from limits',
     "update users set password_hash = 'x'",
     "update accounts set status = 'active'",
+    'select email, password_hash from users',
+    'update transaction_events set amount = 1',
     'select * from sessions',
     'select * from operators',
     'select * from api_keys',

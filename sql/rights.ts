@@ -25,7 +25,8 @@ const openedAccount =
 export const tableRights: Readonly<Record<string, ProcessRights>> = {
   // Reference data: the API writes it, the engine reads it.
   companies: { engine: none, api: write },
-  users: { engine: read, api: write },
+  // The engine reads no address, no name and no password's hash.
+  users: { engine: ['select(id, company_id, version, status)'], api: write },
   accounts: {
     engine: ['select', 'update(funds, available, held, posted)'],
     api: ['select', openedAccount, 'update(status, time_zone, partial_approval, version)'],
@@ -33,13 +34,14 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   cards: { engine: read, api: write },
   limits: { engine: read, api: writeAndDelete },
   engine_accounts: { engine: read, api: none },
+  engine_users: { engine: read, api: none },
   program: { engine: read, api: read },
   ledger_identity: { engine: read, api: read },
   api_leases: { engine: none, api: writeAndDelete },
 
   // The ledger: the engine's shipper settles into it, the API reads it.
   transactions: { engine: write, api: read },
-  transaction_events: { engine: write, api: read },
+  transaction_events: { engine: ['select', 'insert', 'update(transaction_id)'], api: read },
   ledger_adjustments: { engine: read, api: read },
   spend_windows: { engine: writeAndDelete, api: read },
   card_uses: { engine: writeAndDelete, api: read },

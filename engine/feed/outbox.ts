@@ -159,7 +159,7 @@ export class Outbox implements FeedSource {
       const rows = await this.#ask(
         (sql) => sql<{ key: string; payload: unknown }[]>`
           select t.id::text as key, feed_bounded(${sql(`${topic}_profile`)}(t), ${payloadBytesMax}) as payload
-          from ${sql(`${topic}s`)} t where t.id = any(${keys}::text[]::bigint[])`,
+          from ${sql(topic === 'user' ? 'engine_users' : `${topic}s`)} t where t.id = any(${keys}::text[]::bigint[])`,
       );
       for (const { key, payload } of rows) found.set(`${topic} ${key}`, payload);
     }
