@@ -88,7 +88,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
 /** Which methods a path takes, for answers to the others. */
 function methodsOf(routes: readonly Route[]): (path: string) => string[] {
   const declared = routes.map(({ url, method }) => ({
-    pattern: new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}/?$`),
+    pattern: new RegExp(`^${url.replaceAll(/:\w+/g, '[^/]+')}$`),
     method,
   }));
   return (path) => {

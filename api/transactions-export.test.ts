@@ -58,6 +58,7 @@ t.test('any text comes back from a CSV as it was, and none is a formula', (t) =>
     'a"b',
     'a,b\r\nc',
   ]);
+  t.equal(csvRow(['＝1+1', '﹢1']), "'＝1+1,'﹢1\r\n", 'full-width signs');
   t.equal(csvRow([{ amount: -1250, currency: 'USD' }]), '-12.50\r\n', 'a minus in front of a number is no formula');
   t.equal(decimalOf(1250, 'JPY'), '1250');
   t.equal(decimalOf(5, 'BHD'), '0.005');

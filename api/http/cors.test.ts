@@ -2,6 +2,7 @@
 import t from 'tap';
 import { ConfigError, readApiConfig } from '../config.js';
 import { startTestApi } from '../testing/api-inside.js';
+import { createCompany } from '../testing/tenants.js';
 
 const ours = 'https://app.example.com';
 
@@ -18,6 +19,15 @@ t.test('only pages of the listed origins may read answers', async (t) => {
   for (const origin of ['https://evil.example', 'null', `${ours}.evil.example`, 'http://app.example.com']) {
     t.equal((await get(origin)).headers.get('access-control-allow-origin'), null, origin);
   }
+  const acme = await createCompany(api.sql, 'acme');
+  const token = await api.tokenOf(acme.user('owner').id);
+  const { status, headers } = await api.request('GET', '/api/me', { token, headers: { origin: ours } });
+  t.equal(status, 200);
+  t.match(
+    headers.get('vary'),
+    /origin.*authorization/i,
+    'a cache must not give the answer to a page of another origin',
+  );
 });
 
 t.test('a preflight of a listed origin is answered, and may be kept', async (t) => {

@@ -21,7 +21,9 @@ function csvField(value: CsvValue): string {
   if (value === null) return '';
   // A minus in front of a number is no formula.
   if (typeof value === 'object') return decimalOf(value.amount, value.currency);
-  const safe = formula.test(value) || leadingSpace.test(value) ? `'${value}` : value;
+  // Full-width signs are taken for the plain ones.
+  const plain = value.normalize('NFKC');
+  const safe = formula.test(plain) || leadingSpace.test(plain) ? `'${value}` : value;
   return needsQuotes.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

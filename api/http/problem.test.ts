@@ -83,6 +83,7 @@ t.test('a path answers other methods with those that it takes', async (t) => {
     const { status, headers } = await api.request(method, path);
     t.same([status, headers.get('allow')], [405, allow], `${method} ${path}`);
   }
+  t.equal((await api.request('GET', '/api/me/')).status, 404, 'a path with a slash behind it is another one');
 });
 
 t.test('the answer tells a missing token from one that is good no more', async (t) => {

@@ -79,7 +79,9 @@ export function registerResponseCache(app: FastifyInstance, generations: TenantG
     if (!isTagged(request) || reply.statusCode !== 200 || typeof payload !== 'string') return payload;
     const etag = tagOf(payload, reply.getHeader('etag'));
     keep(kept, request.lookup, payload, etag, reply);
-    reply.headers({ etag, 'cache-control': 'private, no-cache', vary: 'authorization' });
+    // Beside what others vary by: with allowed origins, by the origin.
+    const vary = [reply.getHeader('vary') ?? [], 'authorization'].flat().join(', ');
+    reply.headers({ etag, 'cache-control': 'private, no-cache', vary });
     if (!matches(request.headers['if-none-match'], etag)) return payload;
     counts.notModified++;
     reply.code(304).removeHeader('content-type').removeHeader('content-length');
