@@ -71,6 +71,8 @@ export class Invitations {
         return signIn.open(accepted.user, passwordHash, device);
       case 'taken':
         throw conflict('email_taken', 'this e-mail address has a user already: sign in instead');
+      case 'full':
+        throw this.#tooManyUsers();
       case 'unknown':
         throw unknownInvitation();
     }
@@ -78,12 +80,14 @@ export class Invitations {
 
   async #whyNot({ companyId }: Principal): Promise<Problem> {
     const pending = await this.#parts.invitations.list(companyId!, Number.MAX_SAFE_INTEGER, pendingMax - 1);
-    if (await this.#parts.invitations.isFull(companyId!)) {
-      const { usersMax } = this.#parts.invitations;
-      return conflict('too_many_users', `a company has ${usersMax} users at most, with those that are invited`);
-    }
+    if (await this.#parts.invitations.isFull(companyId!)) return this.#tooManyUsers();
     if (pending.length < pendingMax) return forbidden();
     return conflict('too_many_invitations', `${pendingMax} invitations are open: withdraw some first`);
+  }
+
+  #tooManyUsers(): Problem {
+    const { usersMax } = this.#parts.invitations;
+    return conflict('too_many_users', `a company has ${usersMax} users at most, with those that are invited`);
   }
 }
 

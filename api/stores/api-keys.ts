@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { ApiKey, KeyScope } from '../http/principal.js';
 import type { By } from './acting.js';
+import { withLock } from './database-errors.js';
 import type { Database } from './postgres.js';
 
 const secretBytes = 32;
@@ -49,19 +50,20 @@ export class ApiKeyStore {
     { publicId, name, scopes, expiresAt, createdBy }: NewKey,
   ): Promise<{ row: KeyRow; key: string } | null> {
     const key = this.#prefix + randomBytes(secretBytes).toString('base64url');
-    const [row] = await this.#database.write(
-      by,
-      'keys.add',
-      (sql, { enter, admitted }) => sql<KeyRow[]>`
-        with ${enter}
+    const add = () =>
+      this.#database.write(
+        by,
+        'keys.add',
+        (sql, { enter, admitted }) => sql<KeyRow[]>`
+        with ${enter}, living as materialized (select living_keys_locked() as keys where ${admitted})
         insert into api_keys (public_id, name, key_hash, hint, scopes, expires_at, created_by)
         select ${publicId}, ${name}, ${hashOf(key)}::bytea, ${key.slice(0, hintLength)}, ${[...scopes]}::text[],
           ${expiresAt}::timestamptz, ${createdBy}::bigint
-        where (select count(*) from api_keys where revoked_at is null and (expires_at is null or expires_at > now()))
-          < ${keysMax} and ${admitted}
+        from living where living.keys < ${keysMax}
         returning id, public_id as "publicId", name, hint, scopes, created_at as "createdAt",
           last_used_at as "lastUsedAt", expires_at as "expiresAt"`,
-    );
+      );
+    const [row] = await withLock('others are making keys', add);
     return row === undefined ? null : { row, key };
   }
 

@@ -5,7 +5,7 @@
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
 import type { Acting, Principal } from '../http/principal.js';
-import { Contended, isLockFailure } from './database-errors.js';
+import { withLock } from './database-errors.js';
 import { folded } from './folded.js';
 import { KeyedQueue } from './keyed-queue.js';
 import type { Database, Sql } from './postgres.js';
@@ -97,7 +97,7 @@ export type AddOutcome =
   /** The identity of the customer was not checked, or was rejected. */
   | { readonly outcome: 'not_verified' };
 
-/** Cards of one owner that are not closed. Creations at the same instant may each take the last place. */
+/** Cards of one owner that are not closed. */
 export interface CardCaps {
   readonly company: number;
   readonly person: number;
@@ -170,13 +170,11 @@ type ChangedRow = CardRow & {
 /** Cards that a filtered page looks at: what is rare would otherwise be looked for in all of a tenant's cards at once. */
 const looksMax = 2000;
 
-/** A deadlock is a matter of chance: the second try meets none. */
-const attemptsMax = 2;
-
 export class CardStore implements CardBook {
   readonly #database: Database;
   readonly #caps: CardCaps;
   readonly #changes = new KeyedQueue();
+  readonly #additions = new KeyedQueue();
 
   constructor(database: Database, caps: CardCaps = cardCapsDefault) {
     this.#database = database;
@@ -238,15 +236,22 @@ export class CardStore implements CardBook {
     return row === undefined ? null : cardOf(row);
   }
 
+  /** Additions of one owner wait for each other here, and leave the connections to what is more urgent. */
   async add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome> {
     const { ownerKey } = scopeOf(principal);
+    return this.#additions.run(String(ownerKey), false, () =>
+      withLock(`cards of owner ${ownerKey} are being added by others`, () => this.#add(principal, card, ownerKey)),
+    );
+  }
+
+  async #add(principal: Acting<Principal>, card: NewCard, ownerKey: number): Promise<AddOutcome> {
     const { userId, companyId } = principal;
     const max = companyId === null ? this.#caps.person : this.#caps.company;
     const [row] = await this.#database.write(
       principal,
       'cards.add',
       (sql, { enter, admitted }) => sql<
-        { account: string | null; isVerified: boolean | null; holder: number | null; hasRoom: boolean }[]
+        { account: string | null; isVerified: boolean | null; holder: number | null; hasRoom: boolean | null }[]
       >`
         with ${enter}, account as (
           select a.id, a.status, coalesce(c.kyc_status, u.kyc_status) as kyc_status
@@ -255,15 +260,15 @@ export class CardStore implements CardBook {
         ), holder as (
           select id from users where public_id = ${card.holderId} and status <> 'closed'
             and ${companyId === null ? sql`id = ${userId}` : sql`company_id = ${companyId}`}
-        ), owned as (
-          select count(*) as cards from cards c join accounts a on a.id = c.account_id
-          where a.owner_key = ${ownerKey} and c.status <> 'closed'
+        ), owned as materialized (
+          select open_cards_locked(${ownerKey}::bigint) as cards from account, holder
+          where account.status <> 'closed' and account.kyc_status = 'verified'
         ), added as (
           insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata)
           select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type}, ${card.expires}::date,
             ${sql.json(card.metadata)}
           from account, holder, owned
-          where account.status <> 'closed' and account.kyc_status = 'verified' and owned.cards < ${max}
+          where owned.cards < ${max}
           on conflict (public_id) do nothing
           returning id
         ), limited as (
@@ -271,15 +276,14 @@ export class CardStore implements CardBook {
           select 0, id, ${sql.json(card.limits as never)} from added where ${Object.keys(card.limits).length > 0}::boolean
         )
         select (select status from account) as account, (select kyc_status = 'verified' from account) as "isVerified",
-          (select id from holder) as holder, owned.cards < ${max} as "hasRoom"
-        from owned`,
+          (select id from holder) as holder, (select cards < ${max} from owned) as "hasRoom"`,
     );
     if (row === undefined || row.account === null) return { outcome: 'no_account' };
     if (row.holder === null) return { outcome: 'no_holder' };
     const added = await this.find(principal, card.cardId);
     if (added !== null) return { outcome: 'added', card: added };
     if (row.isVerified !== true) return { outcome: 'not_verified' };
-    return row.hasRoom ? { outcome: 'account_closed' } : { outcome: 'too_many', max };
+    return row.hasRoom === false ? { outcome: 'too_many', max } : { outcome: 'account_closed' };
   }
 
   /** A freeze goes before other changes of the card that wait. */
@@ -303,16 +307,7 @@ export class CardStore implements CardBook {
 
   /** Changes of one card come one after the other, urgent ones first. */
   #inTurn<T>(cardId: string, isUrgent: boolean, change: () => Promise<T>): Promise<T> {
-    return this.#changes.run(cardId, isUrgent, async () => {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await change();
-        } catch (error) {
-          if (!isLockFailure(error)) throw error;
-          if (attempt === attemptsMax) throw new Contended(`card ${cardId} is being changed by others`);
-        }
-      }
-    });
+    return this.#changes.run(cardId, isUrgent, () => withLock(`card ${cardId} is being changed by others`, change));
   }
 
   async published(principal: Principal, cardId: string): Promise<Published | null> {

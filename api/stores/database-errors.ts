@@ -36,8 +36,27 @@ export function isUniqueViolation(error: unknown, name?: string): boolean {
   return code === '23505' && (name === undefined || constraint === name);
 }
 
+/** A deadlock is a matter of chance: the second try meets none. */
+const attemptsMax = 2;
+
+/**
+ * Runs a statement that waits for a lock, and once more when it gave way to others.
+ * @param busy what to say when they keep the lock
+ * @throws Contended when they do
+ */
+export async function withLock<T>(busy: string, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isLockFailure(error)) throw error;
+      if (attempt === attemptsMax) throw new Contended(busy, { cause: error });
+    }
+  }
+}
+
 /** Whether the statement gave way to others that hold the same rows: a lock in time was not to be had, or a deadlock. */
-export function isLockFailure(error: unknown): boolean {
+function isLockFailure(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === '55P03' || code === '40P01';
 }

@@ -1,7 +1,7 @@
 /** Invitations of companies: who invited whom, until the link is used, withdrawn or lapsed. */
 import type { Acting, Principal, Role } from '../http/principal.js';
 import { system } from './acting.js';
-import { isUniqueViolation } from './database-errors.js';
+import { isUniqueViolation, withLock } from './database-errors.js';
 import type { Database, Sql } from './postgres.js';
 import { type Device, visitorFrom } from './sessions.js';
 import type { UserRow } from './users.js';
@@ -49,7 +49,8 @@ export interface OpenInvitation {
 
 export type Accepted =
   | { readonly outcome: 'accepted'; readonly user: UserRow }
-  | { readonly outcome: 'taken' | 'unknown' };
+  /** `full`: the company has as many users as it may have. */
+  | { readonly outcome: 'taken' | 'full' | 'unknown' };
 
 /** Whether the inviter `u` is active and may still give the role. */
 const mayGive = (sql: Sql, role: ReturnType<Sql>) => sql`
@@ -87,22 +88,20 @@ export class InvitationStore {
   async add(principal: Acting<Principal>, invitation: NewInvitation): Promise<Invited | null> {
     const { publicId, email, name, role, tokenHash } = invitation;
     const { companyId, userId } = principal;
-    const [row] = await this.#database.write(
-      principal,
-      'invitations.add',
-      (sql, { enter, admitted }) => sql<Invited[]>`
-        with ${enter}, members as (
-          select count(*) from users where company_id = ${companyId} and status <> 'closed'
-        ), pending as (
-          select count(*) from invitations
-          where company_id = ${companyId} and expires_at > now() and email <> lower(${email})
+    const add = () =>
+      this.#database.write(
+        principal,
+        'invitations.add',
+        (sql, { enter, admitted }) => sql<Invited[]>`
+        with ${enter}, inviter as materialized (
+          select u.id, u.company_id, l.members, l.pending
+          from users u cross join lateral members_locked(u.company_id, lower(${email})) l
+          where ${admitted} and u.id = ${userId} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
         ), added as (
           insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
-          select ${publicId}, u.company_id, lower(${email}), ${name}, ${role}, ${tokenHash}::bytea, u.id,
+          select ${publicId}, company_id, lower(${email}), ${name}, ${role}, ${tokenHash}::bytea, id,
             now() + make_interval(days => ${invitationDays})
-          from users u, members, pending
-          where ${admitted} and u.id = ${userId} and u.company_id = ${companyId} and ${mayGive(sql, sql`${role}::text`)}
-            and pending.count < ${pendingMax} and pending.count + members.count < ${this.#usersMax}
+          from inviter where pending < ${pendingMax} and pending + members < ${this.#usersMax}
           on conflict (company_id, email) do update set name = excluded.name, role = excluded.role,
             token_hash = excluded.token_hash, invited_by = excluded.invited_by, created_at = now(),
             expires_at = excluded.expires_at
@@ -111,7 +110,8 @@ export class InvitationStore {
         select added.email as account, c.name as company,
           exists (select from users where users.email = added.email) as "hasUser"
         from added join companies c on c.id = added.company_id`,
-    );
+      );
+    const [row] = await withLock('others are invited to the company', add);
     return row ?? null;
   }
 
@@ -153,12 +153,17 @@ export class InvitationStore {
   /** Uses a link: the invitation becomes a user, or nothing happens. */
   async accept(tokenHash: Buffer, publicId: string, passwordHash: string, device: Device): Promise<Accepted> {
     try {
-      const [user] = await this.#database.write(
-        visitorFrom(device),
-        'invitations.accept',
-        (sql, { enter, admitted }) => sql<UserRow[]>`
-          with ${enter}, used as (
-            delete from invitations where id = (select i.id from ${living(sql, tokenHash)}) and ${admitted}
+      const accept = () =>
+        this.#database.write(
+          visitorFrom(device),
+          'invitations.accept',
+          (sql, { enter, admitted }) => sql<(UserRow & { hasRoom: boolean })[]>`
+          with ${enter}, invited as materialized (
+            select i.id, l.members < ${this.#usersMax} as has_room
+            from ${living(sql, tokenHash)} cross join lateral members_locked(i.company_id, i.email) l where ${admitted}
+          ), used as (
+            -- The link again: while this waited for the lock, a new one may have taken its place.
+            delete from invitations where id = (select id from invited where has_room) and token_hash = ${tokenHash}
             returning company_id, role, email, name
           ), person as (
             insert into users (public_id, company_id, role, email, name, kind, password_hash)
@@ -167,10 +172,15 @@ export class InvitationStore {
           )
           select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
             person.role, person.company_id as "companyId", c.public_id as "companyPublicId",
-            c.kyc_status as "kycStatus", '{}'::jsonb as metadata
-          from person join companies c on c.id = person.company_id`,
-      );
-      return user === undefined ? { outcome: 'unknown' } : { outcome: 'accepted', user };
+            c.kyc_status as "kycStatus", '{}'::jsonb as metadata, invited.has_room as "hasRoom"
+          from invited left join person on true left join companies c on c.id = person.company_id`,
+        );
+      const [row] = await withLock('others join the company', accept);
+      if (row === undefined) return { outcome: 'unknown' };
+      const { hasRoom, ...user } = row;
+      if (!hasRoom) return { outcome: 'full' };
+      // Used up by another request meanwhile.
+      return user.id === null ? { outcome: 'unknown' } : { outcome: 'accepted', user };
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) return { outcome: 'taken' };
       throw error;
