@@ -90,7 +90,8 @@ const refresh = (api: TestApi, refreshToken: string) =>
   api.request('POST', '/api/auth/refresh', { body: { refreshToken } });
 const endGrace = (api: TestApi) =>
   api.sql`update sessions set replaced_at = replaced_at - make_interval(secs => ${graceS}),
-    replaced_before = (select coalesce(jsonb_object_agg(key, value::timestamptz - make_interval(secs => ${graceS})), '{}')
+    replaced_before = (
+      select coalesce(jsonb_object_agg(key, value::timestamptz - make_interval(secs => ${graceS})), '{}')
       from jsonb_each_text(replaced_before))`;
 
 t.test('an old refresh token ends the session and its access tokens', async (t) => {

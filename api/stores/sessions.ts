@@ -20,7 +20,7 @@ const trimMax = 5;
 const sweepRowsMax = 5000;
 /** A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an answer that was lost. */
 export const graceS = 10;
-/** Replaced tokens of a session that are known within their grace. Of more, the oldest counts as one after its grace. */
+/** Replaced tokens of a session that have their grace. Of more, the oldest counts as one after its grace. */
 const replacedMax = 5;
 /** The longest life of a sign-in, however often it is refreshed. */
 export const sessionDaysMax = 90;
@@ -105,9 +105,9 @@ export class SessionStore {
   }
 
   /**
-   * Trades a refresh token for the next one of its chain. One that was replaced leads to the newest for `graceS` seconds;
-   * after that it ends the chain, for it was stolen (or its successor was). One statement: of two calls with the same
-   * token the second waits for the first, and gets the same successor.
+   * Trades a refresh token for the next one of its chain. One that was replaced leads to the newest for `graceS`
+   * seconds; after that it ends the chain, for it was stolen (or its successor was). One statement: of two calls with
+   * the same token the second waits for the first, and gets the same successor.
    */
   async refresh(token: string, device: Device): Promise<Refreshed> {
     const { address, network, userAgent } = device;
