@@ -104,7 +104,8 @@ t.test('cards that are added at once, by two processes, keep to the cap of a per
   const open = async (accountId: string) =>
     (
       await api.sql`
-        select from cards c join accounts a on a.id = c.account_id where a.public_id = ${accountId} and c.status <> 'closed'`
+        select from cards c join accounts a on a.id = c.account_id
+        where a.public_id = ${accountId} and c.status <> 'closed'`
     ).length;
   for (const [{ users, accountId }, cap] of [[ada, 2] as const, [acme, 4] as const]) {
     const tokens = await Promise.all(users.slice(0, 2).map(({ id }) => api.tokenOf(id)));
