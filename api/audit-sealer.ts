@@ -3,6 +3,7 @@
  * Every API process does it; one at a time finds something to do.
  */
 import type { Log } from './log.js';
+import { Rounds } from './rounds.js';
 import type { AuditTrail } from './stores/audit.js';
 
 const restMs = 1_000;
@@ -14,9 +15,7 @@ const headEveryMs = 3_600_000;
 export class AuditSealer {
   readonly #trail: Pick<AuditTrail, 'seal' | 'head'>;
   readonly #log: Log;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #isStopped = false;
+  readonly #rounds = new Rounds(() => this.run(), restMs);
   #headLoggedMs = Number.NEGATIVE_INFINITY;
   /** Read by the metrics. */
   sealed = 0;
@@ -28,24 +27,17 @@ export class AuditSealer {
   }
 
   start(): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.run().finally(() => {
-        if (!this.#isStopped) this.start();
-      });
-    }, restMs);
-    this.#timer.unref();
+    this.#rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Seals what is committed, a bounded number. */
   async run(): Promise<void> {
     try {
-      for (let batch = 0; batch < batchesMax && !this.#isStopped; batch++) {
+      for (let batch = 0; batch < batchesMax && !this.#rounds.isStopped; batch++) {
         const count = await this.#trail.seal();
         this.sealed += count;
         if (count === 0) break;

@@ -3,6 +3,7 @@
  * processes doing the same only find less to do.
  */
 import type { Log } from './log.js';
+import { Rounds } from './rounds.js';
 
 /** Does one bounded step. @returns how much it found: another step follows at once when it was something */
 export type Chore = () => Promise<number>;
@@ -14,9 +15,7 @@ const stepsMax = 20;
 export class Housekeeping {
   readonly #chores = new Map<string, Chore>();
   readonly #log: Log;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #isStopped = false;
+  readonly #rounds = new Rounds(() => this.run(), restMs);
 
   constructor(log: Log) {
     this.#log = log;
@@ -27,25 +26,18 @@ export class Housekeeping {
   }
 
   start(): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.run().finally(() => {
-        if (!this.#isStopped) this.start();
-      });
-    }, restMs);
-    this.#timer.unref();
+    this.#rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Every chore once, until it finds nothing or has had its turn. */
   async run(): Promise<void> {
     for (const [name, chore] of this.#chores) {
       try {
-        for (let step = 0; step < stepsMax && !this.#isStopped && (await chore()) > 0; step++);
+        for (let step = 0; step < stepsMax && !this.#rounds.isStopped && (await chore()) > 0; step++);
       } catch (error) {
         // The next round tries again; lapsed rows do no harm meanwhile.
         this.#log.warn({ chore: name, error: (error as Error).message }, 'housekeeping failed');
