@@ -1,7 +1,8 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
-import { ConnectionGate, measureConnections } from '../engine/process/connection-gate.js';
-import { Seals } from '../engine/redis/seal.js';
-import { PanKeys } from '../engine/wire/hidden-ids.js';
+
+import { PanKeys } from '../platform/masking/hidden-ids.js';
+import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
+import { Seals } from '../platform/redis/seal.js';
 import { AuditSealer } from './audit-sealer.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';

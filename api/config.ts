@@ -3,10 +3,10 @@
  * start with one line that names the variable and says what would be right, and never shows the value: it may be a secret.
  */
 import { Ajv } from 'ajv';
-import { cardLifetimeS, userLifetimeS } from '../engine/cache/keys.js';
-import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../engine/process/descriptors.js';
-import { feedKeysOf } from '../engine/redis/seal.js';
-import { panKeysOf } from '../engine/wire/hidden-ids.js';
+import { cardLifetimeS, userLifetimeS } from '../platform/cache/keys.js';
+import { panKeysOf } from '../platform/masking/hidden-ids.js';
+import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
+import { feedKeysOf } from '../platform/redis/seal.js';
 import type { RateLimits } from './http/rate-limits.js';
 import type { RequestLogSettings } from './http/request-log.js';
 import type { TenantBounds } from './http/tenant-bounds.js';

@@ -1,6 +1,7 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
-import { seeRunbook } from '../engine/core/runbook.js';
-import type { Seals } from '../engine/redis/seal.js';
+
+import type { Seals } from '../platform/redis/seal.js';
+import { seeRunbook } from '../platform/runbook.js';
 import { Cache } from './cache/cache.js';
 import { CachedAccounts } from './cache/cached-accounts.js';
 import { CachedCards } from './cache/cached-cards.js';

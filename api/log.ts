@@ -3,7 +3,7 @@
  * fields that carry secrets are never written whatever the caller logs.
  */
 import { type Logger, pino } from 'pino';
-import { maskCardData } from '../engine/wire/redact.js';
+import { maskCardData } from '../platform/masking/redact.js';
 
 export type Log = Logger;
 

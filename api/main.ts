@@ -1,5 +1,5 @@
 /** `npm run api`: one process, configured by the environment alone. */
-import { runProcess } from '../engine/process/run-process.js';
+import { runProcess } from '../platform/process/run-process.js';
 import { startApi } from './api.js';
 import { readApiConfig } from './config.js';
 import { createLog } from './log.js';

@@ -5,10 +5,10 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { boundConnections, type ConnectionGate } from '../engine/process/connection-gate.js';
 import { apiOpsDocument } from '../engine/wire/openapi.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/wire/problem.js';
-import type { ProblemCode } from '../engine/wire/problem-codes.js';
+import type { ProblemCode } from '../platform/problems/problem-codes.js';
+import { boundConnections, type ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Health } from './health.js';
 import { portInUse } from './port-in-use.js';
 

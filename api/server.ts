@@ -1,7 +1,7 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
 import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
-import { boundConnections } from '../engine/process/connection-gate.js';
+import { boundConnections } from '../platform/process/connection-gate.js';
 import { apiVersion, registerApiVersion } from './http/api-version.js';
 import { answerClientError } from './http/client-errors.js';
 import { registerCors } from './http/cors.js';

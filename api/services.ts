@@ -1,6 +1,7 @@
 /** What routes are given: made once by api.ts, the composition root. */
-import type { ConnectionGate } from '../engine/process/connection-gate.js';
-import type { PanKeys } from '../engine/wire/hidden-ids.js';
+
+import type { PanKeys } from '../platform/masking/hidden-ids.js';
+import type { ConnectionGate } from '../platform/process/connection-gate.js';
 import type { AuditSealer } from './audit-sealer.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';

@@ -17,8 +17,6 @@ import { tell } from '../deploy/testing/redis-admin.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
 import { frameChannel, readFrame } from '../engine/core/feed-frame.js';
-import { RedisListener, RedisSpeaker } from '../engine/redis/channel.js';
-import { sealBytes } from '../engine/redis/seal.js';
 import { answerOf, Client } from '../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -28,6 +26,8 @@ import {
   until,
 } from '../engine/testing/engine-process.js';
 import { type ProbedMemory, probeEnvironment, probeMemory } from '../engine/testing/probed-memory.js';
+import { RedisListener, RedisSpeaker } from '../platform/redis/channel.js';
+import { sealBytes } from '../platform/redis/seal.js';
 import { readResidentBytes } from './process-stats.js';
 import { isMain, runUntilSignal, sizeFromEnvironment } from './run.js';
 

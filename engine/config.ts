@@ -3,14 +3,14 @@
  * that names the variable and says what would be right.
  */
 import { availableParallelism } from 'node:os';
-import { cardLifetimeS } from './cache/keys.js';
+import { cardLifetimeS } from '../platform/cache/keys.js';
+import { ConfigError, Variables } from '../platform/config/variables.js';
+import { panKeysOf } from '../platform/masking/hidden-ids.js';
+import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
+import { feedKeysOf } from '../platform/redis/seal.js';
+import { parseRedisUrl } from '../platform/redis/url.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
-import { type ConnectionBounds, connectionBounds, descriptorLimit } from './process/descriptors.js';
-import { feedKeysOf } from './redis/seal.js';
-import { parseRedisUrl } from './redis/url.js';
-import { ConfigError, Variables } from './variables.js';
-import { panKeysOf } from './wire/hidden-ids.js';
 
 const dayMs = 86_400_000;
 

@@ -15,7 +15,7 @@ import { ApiProcess } from '../api/testing/api-process.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { seedAccounts } from '../deploy/seed-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
-import { descriptorLimit } from './process/descriptors.js';
+import { descriptorLimit } from '../platform/process/descriptors.js';
 import { answerOf, basic, Client } from './testing/client.js';
 import { killThread } from './testing/dying-storage.js';
 import { startTestEngine } from './testing/engine-inside.js';

@@ -4,6 +4,8 @@
  * statement).
  */
 import postgres from 'postgres';
+import { type DatabaseRole, databaseRoleQuery } from '../platform/process/database-role.js';
+import { knownTypes } from '../platform/process/driver-types.js';
 import { statusNamed } from './core/accounts.js';
 import { cardTypeNamed } from './core/card-types.js';
 import { ChainStatus, MessageType, packLetters } from './core/codes.js';
@@ -38,8 +40,6 @@ import {
   spendRows,
   spendSummaries,
 } from './database-accounts.js';
-import { type DatabaseRole, databaseRoleQuery } from './process/database-role.js';
-import { knownTypes } from './process/driver-types.js';
 
 /** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;

@@ -3,8 +3,9 @@
  * that something can be approved; a database that is away makes the engine unhealthy in that part but not unready, because
  * known cards are decided without it until the feed is stale.
  */
+
+import { seeRunbook } from '../platform/runbook.js';
 import type { EngineConfig } from './config.js';
-import { seeRunbook } from './core/runbook.js';
 import type { Database } from './database.js';
 import type { EngineFeed } from './feed/feed.js';
 import type { JournalRoom } from './journal-room.js';

@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { seeRunbook } from './core/runbook.js';
+import { seeRunbook } from '../platform/runbook.js';
 
 const fileName = 'ledger';
 

@@ -9,7 +9,7 @@
  * message rests here until more is settled, and at its deadline it is refused as `overloaded`.
  */
 
-import type { CachedCard } from './cache/codec.js';
+import type { CachedCard } from '../platform/cache/codec.js';
 import { Reason } from './core/reasons.js';
 import { EntryFlag, EntryStatus } from './core/slab.js';
 import { absentFlag, type Lane, loadsAtOnceMax, type Need, type Reentry, reasonWhenLate, type Waiter } from './lane.js';

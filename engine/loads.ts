@@ -4,7 +4,7 @@
  * was only evicted comes back from Redis alone; where its books have left memory too, the partition misses it again, and the
  * next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may have had more of it.
  */
-import type { CachedCard } from './cache/codec.js';
+import type { CachedCard } from '../platform/cache/codec.js';
 import { statusNamed } from './core/accounts.js';
 import { cardTypeNamed } from './core/card-types.js';
 import type { CardPayload } from './core/feed.js';

@@ -3,7 +3,7 @@
  * number in an error message or a field name we forgot must not reach a disk.
  */
 import { type Logger, pino } from 'pino';
-import { maskCardData } from './wire/redact.js';
+import { maskCardData } from '../platform/masking/redact.js';
 
 export type Log = Logger;
 

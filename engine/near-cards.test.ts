@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
-import { cardKey } from './cache/keys.js';
-import { connectRedis } from './redis/client.js';
+import { cardKey } from '../platform/cache/keys.js';
+import { connectRedis } from '../platform/redis/client.js';
 import { answerOf } from './testing/client.js';
 import { startTestEngine, type TestEngine } from './testing/engine-inside.js';
 import { metric, until } from './testing/engine-process.js';

@@ -2,9 +2,9 @@
  * Cards from the cache in Redis, as far as they are current here: the level between a partition's memory and Postgres.
  * Profiles only: what a card spends from is owned state, and only Postgres and the partition have that.
  */
-import type { CardCache } from './cache/card-cache.js';
-import type { ChangeLog } from './cache/change-log.js';
-import type { CachedCard } from './cache/codec.js';
+import type { CardCache } from '../platform/cache/card-cache.js';
+import type { ChangeLog } from '../platform/cache/change-log.js';
+import type { CachedCard } from '../platform/cache/codec.js';
 import type { CardPayload } from './core/feed.js';
 
 /** A start does without a Redis that takes longer. */

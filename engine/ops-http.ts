@@ -2,8 +2,8 @@
  * Small pieces of HTTP that the ops port's routes share: answers and bounded bodies.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ProblemCode } from '../platform/problems/problem-codes.js';
 import { problemBody, problemContentType } from './wire/problem.js';
-import type { ProblemCode } from './wire/problem-codes.js';
 
 export function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
   if (response.headersSent) return;

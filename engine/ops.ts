@@ -4,10 +4,10 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { boundConnections, type ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Health } from './health.js';
 import { type AdminOptions, answerAdmin } from './ops-admin.js';
 import { send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
-import { boundConnections, type ConnectionGate } from './process/connection-gate.js';
 import { authorizationDocument, engineOpsDocument } from './wire/openapi.js';
 import { jsonContentType, notFoundBody, problemBody, problemContentType } from './wire/problem.js';
 

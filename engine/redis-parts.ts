@@ -2,14 +2,14 @@
  * What an engine has of Redis: cached cards, and the messenger of the feed. Loaded only with REDIS_URL, because the driver and
  * msgpack take a start a twentieth of a second.
  */
-import { CardCache } from './cache/card-cache.js';
-import type { ChangeLog } from './cache/change-log.js';
+import { CardCache } from '../platform/cache/card-cache.js';
+import type { ChangeLog } from '../platform/cache/change-log.js';
+import { connectRedis } from '../platform/redis/client.js';
+import type { Seals } from '../platform/redis/seal.js';
 import type { EngineConfig } from './config.js';
 import type { Messenger } from './feed/messenger.js';
 import { RedisMessenger } from './feed/redis.js';
 import { NearCards } from './near-cards.js';
-import { connectRedis } from './redis/client.js';
-import type { Seals } from './redis/seal.js';
 
 /** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
 const cacheLookMsMax = 10;

@@ -3,6 +3,8 @@
  * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked, and
  * nothing touches a response after its client has gone.
  */
+
+import { addressOf, type ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Admission } from './admission.js';
 import type { BasicAuth } from './basic-auth.js';
 import type { Clock } from './clock.js';
@@ -10,7 +12,6 @@ import { bodyBytesMax } from './core/limits.js';
 import { Reason } from './core/reasons.js';
 import { AnswerFlag, type Slab } from './core/slab.js';
 import type { Lane, Waiter } from './lane.js';
-import { addressOf, type ConnectionGate } from './process/connection-gate.js';
 import type { Telemetry } from './telemetry.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 import type { PortCodec } from './wire/codec.js';

@@ -1,4 +1,7 @@
 /** Metrics of the engine. The hot path adds to plain arrays, which are read by each scrape. */
+
+import { Buckets } from '../platform/process/buckets.js';
+import { Metrics } from '../platform/process/metrics.js';
 import { Protocol } from './core/codes.js';
 import type { MemoryStats } from './core/partition-task.js';
 import { type Progress, syncNsBounds } from './core/progress.js';
@@ -8,8 +11,6 @@ import type { FeedState } from './feed/feed.js';
 import { type LoadSource, loadSources } from './loader.js';
 import type { CallCounts } from './marqeta-watch.js';
 import { type StoreName, stores } from './memory-room.js';
-import { Buckets } from './process/buckets.js';
-import { Metrics } from './process/metrics.js';
 
 /** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
 const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;

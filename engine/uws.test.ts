@@ -1,6 +1,6 @@
 /** What a start says on a platform that the front's library has no build for, or that is past its end of life. */
 import t from 'tap';
-import { runtimeWarning } from './process/runtime.js';
+import { runtimeWarning } from '../platform/process/runtime.js';
 import { loadUws, whyNotLoaded } from './uws.js';
 
 const debian12 = { node: '24.11.0', system: 'linux', processor: 'x64', glibc: '2.36' };

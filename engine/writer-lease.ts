@@ -16,10 +16,10 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
+import { knownTypes } from '../platform/process/driver-types.js';
 import type { WriterFence } from './core/writer-fence.js';
 import { Lease, systemInstant } from './feed/lease.js';
 import type { Log } from './log.js';
-import { knownTypes } from './process/driver-types.js';
 
 /** One engine writes every partition of the ledger. */
 const scope = 'ledger';

@@ -1,5 +1,5 @@
 /** What can go wrong with a journal, each with a stable code and a text that says what to do. No card data in any. */
-import { seeRunbook } from '../engine/core/runbook.js';
+import { seeRunbook } from '../platform/runbook.js';
 
 /**
  * An append could not be proved durable. The writer that threw it refuses everything for ever after: after a failed

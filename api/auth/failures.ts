@@ -8,7 +8,7 @@
  * An e-mail address without an account is counted like any other, so that a refusal tells nothing.
  */
 import { createHash } from 'node:crypto';
-import { maskPansInText } from '../../engine/wire/redact.js';
+import { maskPansInText } from '../../platform/masking/redact.js';
 import { Problem } from '../http/problem.js';
 import { networkOf, wideNetworkOf } from './networks.js';
 

@@ -9,9 +9,9 @@
  * A value is sealed for its group and field (seal.ts) and says how long it is good: a program that writes to Redis can
  * neither make one up, nor show one owner's to another, nor keep one alive.
  */
-import { pack, unpack } from '../../engine/cache/codec.js';
-import { cardKey, groupKey } from '../../engine/cache/keys.js';
-import type { Seals } from '../../engine/redis/seal.js';
+import { pack, unpack } from '../../platform/cache/codec.js';
+import { cardKey, groupKey } from '../../platform/cache/keys.js';
+import type { Seals } from '../../platform/redis/seal.js';
 import type { RedisConnection } from '../stores/redis.js';
 
 /** Longer than a write takes; a process that dies in the middle keeps the group out of the cache for as long. */

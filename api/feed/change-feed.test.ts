@@ -11,8 +11,6 @@ import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { appliedChannel, appliedReport } from '../../engine/core/feed-frame.js';
-import { connectRedis } from '../../engine/redis/client.js';
-import { Seals } from '../../engine/redis/seal.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -24,6 +22,8 @@ import {
   until,
 } from '../../engine/testing/engine-process.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
+import { connectRedis } from '../../platform/redis/client.js';
+import { Seals } from '../../platform/redis/seal.js';
 import { OutboxChangeFeed } from './change-feed.js';
 import type { Change } from './outbox.js';
 

@@ -17,7 +17,6 @@ import t from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import { connectRedis } from '../../engine/redis/client.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -29,6 +28,7 @@ import {
 } from '../../engine/testing/engine-process.js';
 import { freshSeed } from '../../engine/testing/runs.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
+import { connectRedis } from '../../platform/redis/client.js';
 import { OutboxChangeFeed } from './change-feed.js';
 import type { Change } from './outbox.js';
 import { ChaosBridge, honest } from './testing/chaos-bridge.js';

@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { problemsPath } from '../../engine/wire/problem-codes.js';
+import { problemsPath } from '../../platform/problems/problem-codes.js';
 import { apiVersion } from './api-version.js';
 import { openApiOf } from './openapi.js';
 import { registerProblemPages } from './problem-pages.js';

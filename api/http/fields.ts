@@ -1,7 +1,7 @@
 /** Checks of fields that a schema cannot express. */
 import { packLetters } from '../../engine/core/codes.js';
 import { exponentOf } from '../../engine/core/money.js';
-import { maskCardData, textHoldsPan } from '../../engine/wire/redact.js';
+import { maskCardData, textHoldsPan } from '../../platform/masking/redact.js';
 import { invalid } from './problem.js';
 
 /** Throws 400 unless the code is in ISO 4217, with an exponent that the engine counts in. */

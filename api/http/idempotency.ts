@@ -10,8 +10,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { PanKeys } from '../../engine/wire/hidden-ids.js';
-import { maskPansInText } from '../../engine/wire/redact.js';
+import type { PanKeys } from '../../platform/masking/hidden-ids.js';
+import { maskPansInText } from '../../platform/masking/redact.js';
 import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
 import { type Actor, isCustomer } from './principal.js';

@@ -1,6 +1,6 @@
 /** The pages that the `type` of a problem leads to: every error code, and what to do about it. */
 import type { FastifyInstance } from 'fastify';
-import { problemCodes, problemsPath } from '../../engine/wire/problem-codes.js';
+import { problemCodes, problemsPath } from '../../platform/problems/problem-codes.js';
 import { notFound } from './problem.js';
 
 export function registerProblemPages(app: FastifyInstance): void {

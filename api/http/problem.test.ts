@@ -1,7 +1,7 @@
 /** Errors: each a problem with a type that leads to its meaning and the id of the request, wherever it arises. */
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
-import { problemCodes } from '../../engine/wire/problem-codes.js';
+import { problemCodes } from '../../platform/problems/problem-codes.js';
 import { type Reply, startTestApi, type TestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
 

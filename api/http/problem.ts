@@ -4,11 +4,11 @@
  * else that is thrown becomes one here, and never tells more than it should.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isOutOfDescriptors } from '../../engine/process/descriptors.js';
-import type { Fault } from '../../engine/wire/fault-words.js';
 import { pointerOf } from '../../engine/wire/problem.js';
-import { type ProblemCode, problemType } from '../../engine/wire/problem-codes.js';
-import { maskCardData } from '../../engine/wire/redact.js';
+import { maskCardData } from '../../platform/masking/redact.js';
+import type { Fault } from '../../platform/problems/fault-words.js';
+import { type ProblemCode, problemType } from '../../platform/problems/problem-codes.js';
+import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { ActorRefused, Contended, DatabaseUnavailable } from '../stores/database-errors.js';
 
 export const problemContentType = 'application/problem+json; charset=utf-8';
@@ -31,7 +31,7 @@ export class Problem extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /**
-   * @param title stable code for programs; a new one gets its line in engine/wire/problem-codes.ts
+   * @param title stable code for programs; a new one gets its line in platform/problems/problem-codes.ts
    * @param detail one sentence for people: what is wrong and what to do
    */
   constructor(status: number, title: ProblemCode, detail: string, options: ProblemOptions = {}) {

@@ -12,7 +12,7 @@
  * - All requests of an address together have a wide bound.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { addressOf } from '../../engine/process/connection-gate.js';
+import { addressOf } from '../../platform/process/connection-gate.js';
 import type { RedisConnection } from '../stores/redis.js';
 import type { Actor } from './principal.js';
 import { Problem } from './problem.js';

@@ -1,7 +1,7 @@
 /** Ids of requests: the client's own where it sends a usable one, so that its log and ours can be put side by side. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { maskCardData } from '../../engine/wire/redact.js';
+import { maskCardData } from '../../platform/masking/redact.js';
 
 /** Common ids fit: UUIDs, ULIDs, trace contexts. */
 const wellFormed = /^[\w.:-]{1,64}$/;

@@ -4,7 +4,7 @@
  * and slow ones are all logged. Refusals under a flood (429, 503) are logged up to a bound, and counted by the metrics.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { addressOf } from '../../engine/process/connection-gate.js';
+import { addressOf } from '../../platform/process/connection-gate.js';
 import type { Log } from '../log.js';
 import type { Actor } from './principal.js';
 

@@ -5,7 +5,7 @@
  */
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
-import { faultsOf } from '../../engine/wire/fault-words.js';
+import { faultsOf } from '../../platform/problems/fault-words.js';
 import { isDay, isInstant } from './instants.js';
 import { invalidFields } from './problem.js';
 

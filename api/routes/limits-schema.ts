@@ -5,7 +5,7 @@ import { limitsBytesMax } from '../../engine/core/limits.js';
 import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
 import type { Limits } from '../../engine/core/rules.js';
 import { countryOf } from '../../engine/wire/countries.js';
-import { maskCardData } from '../../engine/wire/redact.js';
+import { maskCardData } from '../../platform/masking/redact.js';
 import { invalid } from '../http/problem.js';
 import { Count, closed, nullable, oneOf, printable, Timestamp, type TSchema, Type, Version } from '../http/schemas.js';
 

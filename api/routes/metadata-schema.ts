@@ -1,5 +1,5 @@
 /** Metadata of cards and users: what a program keeps with them, texts by key. */
-import { maskCardData } from '../../engine/wire/redact.js';
+import { maskCardData } from '../../platform/masking/redact.js';
 import { invalid } from '../http/problem.js';
 import { printable, Type } from '../http/schemas.js';
 

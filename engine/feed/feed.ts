@@ -5,7 +5,7 @@
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
  */
-import type { ChangeLog } from '../cache/change-log.js';
+import type { ChangeLog } from '../../platform/cache/change-log.js';
 import type { RawEntry } from '../core/feed.js';
 import type { ComponentHealth } from '../health.js';
 import type { Log } from '../log.js';

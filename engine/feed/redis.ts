@@ -1,7 +1,8 @@
 /** Changes and heartbeats by Redis pub/sub: the messenger of an engine with REDIS_URL. */
+
+import { RedisListener, RedisSpeaker } from '../../platform/redis/channel.js';
+import { type Seals, sealBytes } from '../../platform/redis/seal.js';
 import { appliedChannel, appliedReport, frameBytesMax, frameChannel, readFrame } from '../core/feed-frame.js';
-import { RedisListener, RedisSpeaker } from '../redis/channel.js';
-import { type Seals, sealBytes } from '../redis/seal.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 
 export class RedisMessenger implements Messenger {

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '../../deploy/free-port.js';
 import { processUrl } from '../../deploy/testing/test-database.js';
-import { Seals } from '../redis/seal.js';
+import { Seals } from '../../platform/redis/seal.js';
 
 export interface EnginePlace {
   readonly databaseUrl: string;

@@ -13,26 +13,24 @@ function findRoot(from: string): string {
   return readdirSync(from).includes('package.json') ? from : findRoot(dirname(from));
 }
 
-const folders = ['engine', 'workers', 'api', 'sql', 'bench', 'deploy'];
+const folders = ['engine', 'workers', 'api', 'platform', 'sql', 'bench', 'deploy'];
 
 /** What each folder's shipped files may import of ours, most specific folder first. Tests may import anything. */
 const mayImport: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
   ['engine/core', ['engine/core']],
-  ['engine/wire', ['engine/core', 'engine/wire']],
-  ['engine/redis', ['engine/redis']],
-  ['engine/process', ['engine/process']],
-  ['engine/cache', ['engine/cache', 'engine/core', 'engine/redis']],
+  ['engine/wire', ['engine/core', 'engine/wire', 'platform']],
+  // What every process stands on knows the core's words and nothing else of ours.
+  ['platform', ['platform', 'engine/core']],
   ['engine/testing', ['']],
   ['workers/testing', ['']],
   ['deploy/testing', ['']],
   // The front starts its threads by URL and shares no module with them but core and wire.
-  ['engine', ['engine']],
-  ['workers', ['workers', 'engine/core', 'engine/wire']],
-  // Four folders of the engine are for both processes: how a process starts, stops and is measured, how to reach Redis,
-  // what is cached there, and the masks of card data; sql has the collections of the personal store.
-  ['api', ['api', 'engine/core', 'engine/wire', 'engine/process', 'engine/redis', 'engine/cache', 'sql']],
+  ['engine', ['engine', 'platform']],
+  ['workers', ['workers', 'engine/core', 'engine/wire', 'platform']],
+  // sql has the collections of the personal store.
+  ['api', ['api', 'engine/core', 'engine/wire', 'platform', 'sql']],
   ['sql', ['sql']],
-  ['deploy', ['deploy', 'sql', 'workers']],
+  ['deploy', ['deploy', 'sql', 'workers', 'platform', 'engine/core']],
   ['bench', ['']],
 ];
 
@@ -40,7 +38,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 const importersOf: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['engine/uws.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/pool.ts'],
-  'prom-client': ['engine/process/metrics.ts'],
+  'prom-client': ['platform/process/metrics.ts'],
   pino: ['engine/log.ts', 'api/log.ts'],
   postgrator: ['sql/migrate.ts'],
   'currency-codes': ['engine/core/money.ts'],
@@ -62,13 +60,13 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   mongodb: ['api/stores/personal/mongo-connection.ts'],
   typebox: ['api/http/schemas.ts'],
   ioredis: [
-    'engine/redis/client.ts',
-    'engine/redis/any-node.ts',
-    'engine/redis/channel.ts',
+    'platform/redis/client.ts',
+    'platform/redis/any-node.ts',
+    'platform/redis/channel.ts',
     'bench/peers/redis-lua.ts',
   ],
   'hdr-histogram-js': ['bench/load/latency.ts'],
-  msgpackr: ['engine/core/feed-frame.ts', 'engine/cache/codec.ts'],
+  msgpackr: ['engine/core/feed-frame.ts', 'platform/cache/codec.ts'],
   '@fastify/cors': ['api/http/cors.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
@@ -207,7 +205,7 @@ t.test('plain English: no word in a private sense', (t) => {
     `\\b(?:${['to' + 'ld', 'nobo' + 'dy', 'somebo' + 'dy', 'whoev' + 'er', 'strang' + 'er', 'an' + 'ew'].join('|')})s?\\b`,
     'i',
   );
-  for (const file of all.filter(({ path }) => /^(?:engine|workers|bench|deploy|api|sql)\//.test(path))) {
+  for (const file of all.filter(({ path }) => /^(?:engine|workers|platform|bench|deploy|api|sql)\//.test(path))) {
     const lines = file.text.replaceAll('begin-an' + 'ew', '').split('\n');
     const found = lines.findIndex((line) => dialect.test(line));
     if (found >= 0)

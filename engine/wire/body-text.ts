@@ -1,8 +1,4 @@
-/**
- * First and last steps that the slow readers share: strict decoding of the body, and the kept texts as UTF-8 bytes of
- * their own for Request.source.
- */
-import type { Request, TextSlice } from '../core/request.js';
+/** First steps that the slow readers share: strict decoding of the body, and parsing. */
 
 // fatal: JSON is UTF-8 (RFC 8259), and a replaced byte would let two different ids meet. ignoreBOM keeps a byte order
 // mark in the text, where JSON.parse refuses it as RFC 8259 section 8.1 asks of senders.
@@ -24,21 +20,5 @@ export function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-/** A text and the slice that is to hold it. */
-export type TextEntry = readonly [TextSlice, string | undefined];
-
-/** Makes `texts` the request's source, each in its slice. A buffer of its own: a later message cannot overwrite it. */
-export function keepTexts(request: Request, texts: readonly TextEntry[]): void {
-  const bytes = Buffer.from(texts.map(([, text]) => text ?? '').join(''));
-  request.source = new Uint8Array(bytes);
-  let position = 0;
-  for (const [slice, text] of texts) {
-    if (text === undefined || text === '') continue;
-    slice.start = position;
-    position += Buffer.byteLength(text);
-    slice.end = position;
   }
 }

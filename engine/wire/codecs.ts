@@ -1,6 +1,7 @@
 /** The protocols of an engine, made alike for the front and for each partition. */
+
+import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Codec } from './codec.js';
-import { PanKeys } from './hidden-ids.js';
 import { createLedgerCodec } from './ledger.js';
 import { createMarqetaCodec, type MarqetaCodec } from './marqeta.js';
 import { createNativeCodec, type NativeCodec } from './native.js';

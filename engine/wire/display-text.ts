@@ -1,5 +1,5 @@
 /** Texts that are only ever shown. Nothing in one declines a purchase: what may not be kept is taken out of it. */
-import { maskPansInText } from './redact.js';
+import { maskPansInText } from '../../platform/masking/redact.js';
 
 /** Control characters that part words become a space. */
 const breaks = /[\t\n\v\f\r\u0085\u2028\u2029]/g;

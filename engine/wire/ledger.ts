@@ -7,18 +7,19 @@
  * protocol lets through in an id. A deposit and an authorization may therefore carry the same id and never meet, neither
  * by accident nor by design. The prefix is in the journal and in the books, and never in an answer.
  */
+
+import { keepIds, type PanKeys } from '../../platform/masking/hidden-ids.js';
+import { isCardNumber } from '../../platform/masking/redact.js';
 import { MessageType, Protocol, unpackLetters } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import { idLengthMax, type Request, type TextSlice } from '../core/request.js';
 import { decodeBody, parseJson } from './body-text.js';
 import type { Codec, FieldError } from './codec.js';
-import { keepIds, type PanKeys } from './hidden-ids.js';
 import { repeatedName, wholeText } from './json-text.js';
 import { shownName } from './member-names.js';
 import { panMessage, repeatedMessage } from './native-slow.js';
 import { badRequestBody, jsonContentType, problemBody, problemContentType } from './problem.js';
-import { isCardNumber } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern } from './schema.js';
 import { copyBytes } from './write.js';
 

@@ -3,6 +3,9 @@
  * marqeta.ts does not take, and is the reference that reader is fuzzed against. The amount comes from the text of its
  * number, never from JSON.parse's double.
  */
+
+import { keepIds, type PanKeys } from '../../platform/masking/hidden-ids.js';
+import { isCardNumber, maskCardData, maskPansInText } from '../../platform/masking/redact.js';
 import { Channel, MessageType, Protocol, packLetters } from '../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../core/request.js';
@@ -10,12 +13,10 @@ import { decodeBody, parseJson } from './body-text.js';
 import type { FieldError, Refusal, Unsupported } from './codec.js';
 import { countryOf } from './countries.js';
 import { displayText } from './display-text.js';
-import { keepIds, type PanKeys } from './hidden-ids.js';
 import { memberText, repeatedName, wholeText } from './json-text.js';
 import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
 import { shownName } from './member-names.js';
 import { panMessage, repeatedMessage } from './native-slow.js';
-import { isCardNumber, maskCardData, maskPansInText } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern, missingField } from './schema.js';
 
 const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;

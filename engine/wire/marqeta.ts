@@ -3,6 +3,9 @@
  * kilobytes, of which the decision needs some fifteen fields: the byte reader walks the objects that hold them and skips
  * the rest unparsed. What it does not take, marqeta-slow.ts judges.
  */
+
+import { holdsPanInIds, keepReadIds, type PanKeys } from '../../platform/masking/hidden-ids.js';
+import { holdsPan, isCardNumberInBytes, maskPans } from '../../platform/masking/redact.js';
 import { Channel, MessageType, Protocol } from '../core/codes.js';
 import { isCountDetail } from '../core/limit-names.js';
 import { decimalToMinor, exponentOf, writeDecimal } from '../core/money.js';
@@ -11,7 +14,6 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import { isUnsupported, type PortCodec } from './codec.js';
 import { countryOf } from './countries.js';
-import { holdsPanInIds, keepReadIds, type PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -30,7 +32,6 @@ import { type Method, methods, plainAuthorization } from './marqeta-methods.js';
 import { extraHashOf, methodLengthMax, readSlow } from './marqeta-slow.js';
 import { NamesSeen } from './member-names.js';
 import { badRequestBody, jsonContentType, problemContentType } from './problem.js';
-import { holdsPan, isCardNumberInBytes, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.

@@ -1,7 +1,7 @@
 /**
  * The names of members in a message: one that comes twice refuses the message, one that we do not know is counted.
  */
-import { maskCardData } from './redact.js';
+import { maskCardData } from '../../platform/masking/redact.js';
 
 /** More members than this in one object are not read in place. */
 const namesMax = 64;

@@ -2,6 +2,9 @@
  * The native form read the obvious way: decode, JSON.parse, schema, copy. It gives the verdict on everything the byte
  * reader in native.ts does not take, and it is the reference that reader is fuzzed against.
  */
+
+import { keepIds, type PanKeys } from '../../platform/masking/hidden-ids.js';
+import { isCardNumber, maskPansInText } from '../../platform/masking/redact.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../core/codes.js';
 import { exponentOf } from '../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../core/request.js';
@@ -9,10 +12,8 @@ import { decodeBody, parseJson } from './body-text.js';
 import type { FieldError } from './codec.js';
 import { isDateTime } from './date-time.js';
 import { displayText } from './display-text.js';
-import { keepIds, type PanKeys } from './hidden-ids.js';
 import { memberText, repeatedName, wholeText } from './json-text.js';
 import { nearestName, shownName, type UnknownFields } from './member-names.js';
-import { isCardNumber, maskPansInText } from './redact.js';
 import { compileCheck, fieldError, keptTextPattern, missingField } from './schema.js';
 
 /** Answers a card token that is a card number. */

@@ -2,6 +2,10 @@
  * `POST /v1/authorizations`, our own form. readFast() reads the common shape in place; whatever it does not take,
  * native-slow.ts judges. The answer is assembled from constant pieces.
  */
+
+import { holdsPanInIds, keepReadIds, type PanKeys } from '../../platform/masking/hidden-ids.js';
+import { isCardNumberInBytes, maskPans } from '../../platform/masking/redact.js';
+import { problemType } from '../../platform/problems/problem-codes.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol } from '../core/codes.js';
 import { detailName, detailNone } from '../core/limit-names.js';
 import { exponentOf, writeInteger } from '../core/money.js';
@@ -10,7 +14,6 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../core/request.js';
 import type { PortCodec, Refusal } from './codec.js';
 import { isCommonDateTime } from './date-time.js';
-import { holdsPanInIds, keepReadIds, type PanKeys } from './hidden-ids.js';
 import {
   afterColon,
   ascii,
@@ -37,8 +40,6 @@ import {
   shuttingDownBody,
   systemErrorBody,
 } from './problem.js';
-import { problemType } from './problem-codes.js';
-import { isCardNumberInBytes, maskPans } from './redact.js';
 import { copyBytes, writeEscaped, writeLetters } from './write.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.

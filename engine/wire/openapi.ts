@@ -2,9 +2,10 @@
  * OpenAPI 3.1 documents of the ports that are not the account API's: the authorization port, the engine's ops port and the
  * API's ops port. The message of the native form and the table of reasons come from the code that reads them.
  */
+
+import { problemCodes } from '../../platform/problems/problem-codes.js';
 import { reasonTable } from '../core/reasons.js';
 import { nativeDescriptions, nativeSchema } from './native-slow.js';
-import { problemCodes } from './problem-codes.js';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -2,9 +2,10 @@
  * Error bodies of the authorization port: application/problem+json (RFC 9457). What never varies is built once at load;
  * callers must not write into it.
  */
+
+import { type ProblemCode, problemType } from '../../platform/problems/problem-codes.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import type { FieldError } from './codec.js';
-import { type ProblemCode, problemType } from './problem-codes.js';
 
 export const problemContentType = 'application/problem+json';
 export const jsonContentType = 'application/json';

@@ -5,8 +5,8 @@
  */
 import { createRequire } from 'node:module';
 import type { Ajv as AjvClass, ErrorObject, ValidateFunction } from 'ajv';
+import { words } from '../../platform/problems/fault-words.js';
 import type { FieldError } from './codec.js';
-import { words } from './fault-words.js';
 
 /** Description per dotted path, '' for the body: completes "must be …". */
 export type Descriptions = Readonly<Record<string, string>>;

@@ -3,7 +3,7 @@
  * the feed on, and loses, repeats, reorders and delays them as the test asks. Reports of the engine go the other way the same way.
  */
 import { appliedChannel, frameChannel } from '../../../engine/core/feed-frame.js';
-import { connectRedis, type RedisClient } from '../../../engine/redis/client.js';
+import { connectRedis, type RedisClient } from '../../../platform/redis/client.js';
 
 export interface Odds {
   /** Of 1, each. */

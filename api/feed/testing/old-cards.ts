@@ -3,11 +3,11 @@
  * before writing them, and as a Redis does that comes back with what it had earlier.
  */
 import type postgres from 'postgres';
-import { type CachedCard, packCard } from '../../../engine/cache/codec.js';
-import { cardKey } from '../../../engine/cache/keys.js';
 import type { CardPayload } from '../../../engine/core/feed.js';
-import { connectRedis, type RedisClient } from '../../../engine/redis/client.js';
 import { testSeals } from '../../../engine/testing/engine-process.js';
+import { type CachedCard, packCard } from '../../../platform/cache/codec.js';
+import { cardKey } from '../../../platform/cache/keys.js';
+import { connectRedis, type RedisClient } from '../../../platform/redis/client.js';
 
 const lifetimeS = 900;
 /** Writers that are held up at a time. */

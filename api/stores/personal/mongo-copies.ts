@@ -3,7 +3,7 @@
  * written by the follower (api/feed/personal-copies.ts) from Postgres and read by no part of ours. An older version of a
  * row never replaces a newer one of the same generation; a later generation, which reads everything again, replaces all.
  */
-import { maskCardData } from '../../../engine/wire/redact.js';
+import { maskCardData } from '../../../platform/masking/redact.js';
 import type { Card } from '../cards.js';
 import type { CopyPlace } from './copy-source.js';
 import {

@@ -1,7 +1,7 @@
 /** People rename and change their cards while the engine decides: rows change, the outbox grows, hints go out. */
 import postgres from 'postgres';
 import { OutboxChangeFeed } from '../../../api/feed/change-feed.js';
-import { Seals } from '../../../engine/redis/seal.js';
+import { Seals } from '../../../platform/redis/seal.js';
 import { Latency } from '../../load/latency.js';
 import { benchFeedKey } from '../../stack.js';
 import { alternate, type Bench, measure, rate, realTraffic, type Scenario } from '../bench.js';

@@ -1,6 +1,7 @@
 /** Codecs for tests and micro-benchmarks, with a key that no deployment has. */
+
+import { PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { createCodecs } from '../codecs.js';
-import { PanKeys } from '../hidden-ids.js';
 import { createMarqetaCodec, type MarqetaCodec } from '../marqeta.js';
 
 export const testPanKeys = new PanKeys(['key-of-the-tests']);

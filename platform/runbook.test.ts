@@ -1,7 +1,7 @@
 /** What errors point to is there. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { repositoryRoot } from '../../sql/repository-root.js';
+import { repositoryRoot } from '../sql/repository-root.js';
 import { runbookSections } from './runbook.js';
 
 t.test('every section that an error names stands in the runbook, and so does every link inside it', async (t) => {

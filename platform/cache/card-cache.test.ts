@@ -2,9 +2,9 @@
 import t, { type Test } from 'tap';
 import { RedisCluster } from '../../deploy/testing/redis-cluster.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import type { CardPayload } from '../core/feed.js';
+import type { CardPayload } from '../../engine/core/feed.js';
+import { testSeals, until } from '../../engine/testing/engine-process.js';
 import { connectRedis } from '../redis/client.js';
-import { testSeals, until } from '../testing/engine-process.js';
 import { CardCache } from './card-cache.js';
 
 /** On a busy machine; an engine waits less. */

@@ -4,9 +4,9 @@
  * is too long, torn, or of another shape is as good as none.
  */
 import { Packr } from 'msgpackr';
-import { isCardTypeName } from '../core/card-types.js';
-import type { CardPayload } from '../core/feed.js';
-import { isLimits } from '../core/limits-check.js';
+import { isCardTypeName } from '../../engine/core/card-types.js';
+import type { CardPayload } from '../../engine/core/feed.js';
+import { isLimits } from '../../engine/core/limits-check.js';
 
 /** A card's profile, and how far it is known to be current. */
 export interface CachedCard {

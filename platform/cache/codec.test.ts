@@ -1,7 +1,7 @@
 /** Cached cards: what is written is read, and nothing else is. */
 import fc from 'fast-check';
 import t from 'tap';
-import { runs } from '../testing/runs.js';
+import { runs } from '../../engine/testing/runs.js';
 import { type CachedCard, pack, packCard, readCard, unpack, valueBytesMax } from './codec.js';
 
 const cached: CachedCard = {

@@ -11,7 +11,7 @@
  * Masking twice changes nothing: every such window of digits is masked at once, down to its last four digits, and a
  * masked digit parts the rest. So digits that are still neighbours afterwards were a window before, and not one.
  */
-import type { TextSlice } from '../core/request.js';
+import type { TextSlice } from '../../engine/core/request.js';
 import { lengthsByPrefix, panDigitsMax, panDigitsMin } from './issuers.js';
 
 const digitZero = 0x30;

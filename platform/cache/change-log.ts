@@ -13,7 +13,7 @@
  * Changes that have not come by yet will find the card in memory. What does not pass is read from Postgres: nothing depends
  * on a message to Redis.
  */
-import type { FeedTopic } from '../core/feed.js';
+import type { FeedTopic } from '../../engine/core/feed.js';
 
 /** About 10 MB when full. */
 const changesMaxDefault = 131_072;

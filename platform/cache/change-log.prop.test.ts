@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { runs } from '../testing/runs.js';
+import { runs } from '../../engine/testing/runs.js';
 import { ChangeLog, type PastChange } from './change-log.js';
 
 /** Few keys, so that they meet; and room for fewer of their changes than there are. */

@@ -1,7 +1,7 @@
 /** What a caller may rely on, whatever Redis does. */
 import t from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import { until } from '../testing/engine-process.js';
+import { until } from '../../engine/testing/engine-process.js';
 import { clusterOptions, commonOptions, connectRedis } from './client.js';
 import { ConnectionWatch } from './connection-watch.js';
 import { parseRedisUrl } from './url.js';

@@ -5,7 +5,7 @@
  *
  * What comes out may be of any age; who uses it must know whether it is current (change-log.ts).
  */
-import type { CardPayload } from '../core/feed.js';
+import type { CardPayload } from '../../engine/core/feed.js';
 import { getMany, type RedisClient, setMany } from '../redis/client.js';
 import type { Seals } from '../redis/seal.js';
 import { Breaker } from './breaker.js';

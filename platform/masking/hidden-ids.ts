@@ -5,8 +5,8 @@
  * and not a row of the database, because who has the rows would then have the key too.
  */
 import { createHmac } from 'node:crypto';
-import type { Request, TextSlice } from '../core/request.js';
-import { keepTexts, type TextEntry } from './body-text.js';
+import { keepTexts, type TextEntry } from '../../engine/core/kept-texts.js';
+import type { Request, TextSlice } from '../../engine/core/request.js';
 import { holdsPan, textHoldsPan } from './redact.js';
 
 const prefix = 'hidden_';

@@ -2,9 +2,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { readEngineConfig } from '../config.js';
-import { engineEnvironment, enginePlace, startEngineProcess, until } from '../testing/engine-process.js';
-import { IdleConnections } from '../testing/idle-connections.js';
+import { readEngineConfig } from '../../engine/config.js';
+import { engineEnvironment, enginePlace, startEngineProcess, until } from '../../engine/testing/engine-process.js';
+import { IdleConnections } from '../../engine/testing/idle-connections.js';
 import { addressOf, boundConnections, ConnectionGate } from './connection-gate.js';
 import { connectionBounds } from './descriptors.js';
 
