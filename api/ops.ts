@@ -5,8 +5,8 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { apiOpsDocument } from '../engine/wire/openapi.js';
-import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/wire/problem.js';
+import { apiOpsDocument } from '../engine/transports/http/openapi.js';
+import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/transports/http/problem.js';
 import type { ProblemCode } from '../platform/problems/problem-codes.js';
 import { boundConnections, type ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Health } from './health.js';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createProgress } from '../engine/core/progress.js';
+import { createProgress } from '../engine/exchange/progress.js';
 import { type JournalSizes, type JournalWriter, openJournal } from '../workers/journal.js';
 import { partitionDirectory } from '../workers/segment-files.js';
 import { openJournalPosition, openSettleConnection, settle } from '../workers/settle.js';

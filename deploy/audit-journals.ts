@@ -159,7 +159,7 @@ async function compareRecords(
   return lines;
 }
 
-/** The ledger that the journals were written for (engine/journal-ledger.ts); '' when the folder does not say. */
+/** The ledger that the journals were written for (engine/writer/journal-ledger.ts); '' when the folder does not say. */
 function ledgerOf(root: string): string {
   try {
     return readFileSync(join(root, 'ledger'), 'utf8').trim();
@@ -168,7 +168,7 @@ function ledgerOf(root: string): string {
   }
 }
 
-/** The leases that were asked for under the lock of this journal (engine/journal-lock.ts). */
+/** The leases that were asked for under the lock of this journal (engine/writer/journal-lock.ts). */
 function leasesOf(root: string): readonly string[] {
   try {
     const { leases } = JSON.parse(readFileSync(join(root, 'engine.lock'), 'utf8')) as { leases?: unknown };

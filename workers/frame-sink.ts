@@ -2,8 +2,8 @@
  * Where the journal's frames go: one after the other, each written with one pwrite, made durable with one fdatasync, and
  * only then followed by the next. So the disk never holds a frame behind one that is torn.
  */
-import { ExchangeFailedError, type FrameExchange, type FramePlan } from '../engine/core/frame-exchange.js';
-import type { PartitionProgress } from '../engine/core/progress.js';
+import { ExchangeFailedError, type FrameExchange, type FramePlan } from '../engine/exchange/frame-exchange.js';
+import type { PartitionProgress } from '../engine/exchange/progress.js';
 import { JournalFailedError } from './journal-errors.js';
 import { frameBytesFor, frameHeaderBytes, sealFrame } from './segment.js';
 import type { FileId, Storage } from './storage.js';

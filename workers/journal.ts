@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path';
 import { assert } from '../engine/core/invariant.js';
-import type { JournalRefusal, PartitionProgress } from '../engine/core/progress.js';
+import type { JournalRefusal, PartitionProgress } from '../engine/exchange/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
 import { beginAnewName, JournalEpochError, JournalFailedError, JournalRecordError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';

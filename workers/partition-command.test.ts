@@ -3,10 +3,10 @@ import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
 import type { AccountRow } from '../engine/core/load-message.js';
 import { Reason } from '../engine/core/reasons.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/exchange/slab.js';
+import { commandIdPrefix } from '../engine/protocols/commands/codec.js';
+import { ledgerCodec } from '../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { commandIdPrefix } from '../engine/wire/ledger.js';
-import { ledgerCodec } from '../engine/wire/testing/test-codecs.js';
 import { Partition } from './partition.js';
 import { ForgetfulJournal } from './testing/forgetful-journal.js';
 

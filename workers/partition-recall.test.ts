@@ -1,9 +1,9 @@
 /** A question whose answer was settled long ago, asked right after a restart: found, answered again, and not decided again. */
 import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
-import { EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
+import { EntryFlag, EntryKind, EntryStatus, Slab } from '../engine/exchange/slab.js';
+import { nativeCodec } from '../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { nativeCodec } from '../engine/wire/testing/test-codecs.js';
 import { Partition } from './partition.js';
 import { ForgetfulJournal } from './testing/forgetful-journal.js';
 import { oneCard, tinySize } from './testing/one-card.js';

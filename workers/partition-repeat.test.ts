@@ -2,10 +2,10 @@
 import t from 'tap';
 import { Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
-import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../engine/core/slab.js';
+import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../engine/exchange/slab.js';
+import { marqetaSample, sampleText } from '../engine/protocols/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../engine/testing/world.js';
-import { marqetaSample, sampleText } from '../engine/wire/testing/marqeta-sample.js';
-import { nativeCodec, testMarqetaCodec } from '../engine/wire/testing/test-codecs.js';
 import { replayJournal } from './journal-reader.js';
 import { Partition } from './partition.js';
 import { listJournalFiles, segmentName } from './segment-files.js';

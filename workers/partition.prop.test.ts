@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import t from 'tap';
 import { packLetters } from '../engine/core/codes.js';
 import { levelNames, levels, windowNames } from '../engine/core/limit-names.js';
-import { EntryStatus } from '../engine/core/slab.js';
 import { spendNumber } from '../engine/core/spend-key.js';
 import { zoneNamed } from '../engine/core/window.js';
+import { EntryStatus } from '../engine/exchange/slab.js';
 import { auditAccounts, auditChains, auditPurchases, auditWindows, check, compare } from '../engine/testing/audit.js';
 import {
   accountNumbers,

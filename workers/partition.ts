@@ -45,12 +45,12 @@ import {
 } from '../engine/core/record.js';
 import { type HiddenIds, Request, type TextSlice } from '../engine/core/request.js';
 import { locationSettled, Seen } from '../engine/core/seen.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/core/slab.js';
 import { Spend } from '../engine/core/spend.js';
 import { userSpendNumber } from '../engine/core/spend-key.js';
 import { Users } from '../engine/core/users.js';
-import { type Codec, isUnsupported } from '../engine/wire/codec.js';
-import { unknownAccount } from '../engine/wire/ledger.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../engine/exchange/slab.js';
+import { type Codec, isUnsupported } from '../engine/protocols/codec.js';
+import { unknownAccount } from '../engine/protocols/commands/codec.js';
 import { applyChanges, applyLoad, LoadCounts, type LoadTarget, loadSeen, type Recalled } from './load.js';
 import { LookAhead, messagesAhead } from './look-ahead.js';
 import { sameQuestion } from './same-question.js';

@@ -9,21 +9,9 @@ import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { Protocol } from '../engine/core/codes.js';
 import type { Policy } from '../engine/core/decide.js';
-import { FrameExchange } from '../engine/core/frame-exchange.js';
 import { hash64, hashHigh, hashLow } from '../engine/core/hash.js';
 import { assert } from '../engine/core/invariant.js';
 import type { LoadMessage } from '../engine/core/load-message.js';
-import type {
-  AccountBooks,
-  OpenTask,
-  PartitionResult,
-  PartitionStats,
-  PartitionTask,
-  TailKeys,
-  WindowEntity,
-  WindowUse,
-} from '../engine/core/partition-task.js';
-import { Progress } from '../engine/core/progress.js';
 import {
   followsChain,
   RecordOffset,
@@ -32,9 +20,20 @@ import {
   readUserSpend,
   recordFixedBytes,
 } from '../engine/core/record.js';
-import { Slab, type SlabSize } from '../engine/core/slab.js';
-import { createCodecs, type WireOptions } from '../engine/wire/codecs.js';
-import { compileNextCheck, loadSchemaCompiler } from '../engine/wire/schema.js';
+import { FrameExchange } from '../engine/exchange/frame-exchange.js';
+import type {
+  AccountBooks,
+  OpenTask,
+  PartitionResult,
+  PartitionStats,
+  PartitionTask,
+  TailKeys,
+  WindowEntity,
+} from '../engine/exchange/partition-task.js';
+import { Progress } from '../engine/exchange/progress.js';
+import { Slab, type SlabSize } from '../engine/exchange/slab.js';
+import { compileNextCheck, loadSchemaCompiler } from '../engine/protocols/reading/schema.js';
+import { createCodecs, type WireOptions } from '../engine/protocols/registry.js';
 import { ThreadFrameSink } from './frame-sink.js';
 import { hashRecordId, readIds } from './id-files.js';
 import { type JournalSizes, type JournalWriter, openJournal } from './journal.js';

@@ -20,7 +20,7 @@
  * before. As a header CRC covers the CRC of the records, each frame vouches for everything before it: a frame left over
  * from an earlier use of the file, moved, or repeated cannot follow.
  *
- * The epoch is that of the writer's lease (engine/writer-lease.ts), of a segment that of the engine that made it. It never
+ * The epoch is that of the writer's lease (engine/writer/writer-lease.ts), of a segment that of the engine that made it. It never
  * goes down along the log: a frame of a lower one was written by an engine that another one had replaced.
  *
  * Version 2 brought the epoch. Version 1 has zeros in its place and is read as epoch 0; frames that are added to such a

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
-import { createProgress } from '../engine/core/progress.js';
+import { createProgress } from '../engine/exchange/progress.js';
 import { type JournalSizes, openJournal } from './journal.js';
 import { listJournalFiles, partitionDirectory } from './segment-files.js';
 import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';

@@ -5,8 +5,8 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type postgres from 'postgres';
-import { Progress } from '../engine/core/progress.js';
 import type { WriterFence } from '../engine/core/writer-fence.js';
+import { Progress } from '../engine/exchange/progress.js';
 import type { JournalSizes } from './journal.js';
 import { type Quarantined, settleAround } from './quarantine.js';
 import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';

@@ -1,7 +1,7 @@
 /** The shipper against a Postgres that fails in every way a connection can: each record settles exactly once, in order. */
 import fc from 'fast-check';
 import t from 'tap';
-import { createProgress } from '../engine/core/progress.js';
+import { createProgress } from '../engine/exchange/progress.js';
 import { type JournalSizes, type JournalWriter, journalSizesTiny, openJournal } from './journal.js';
 import { listJournalFiles, segmentName } from './segment-files.js';
 import { type Settle, Shipper, type ShipperOptions } from './shipper.js';

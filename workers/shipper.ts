@@ -6,7 +6,7 @@
  * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
  * journal is read again from there: nothing is skipped, nothing applied twice, whatever broke in between.
  */
-import type { PartitionProgress, Progress } from '../engine/core/progress.js';
+import type { PartitionProgress, Progress } from '../engine/exchange/progress.js';
 import type { JournalSizes } from './journal.js';
 import { partitionDirectory } from './segment-files.js';
 import { SegmentKeeper } from './segment-keeper.js';

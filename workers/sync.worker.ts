@@ -8,8 +8,8 @@
  */
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { FrameExchange, type FramePlan } from '../engine/core/frame-exchange.js';
-import { Progress } from '../engine/core/progress.js';
+import { FrameExchange, type FramePlan } from '../engine/exchange/frame-exchange.js';
+import { Progress } from '../engine/exchange/progress.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { segmentName } from './segment-files.js';
 import { type FileId, isOutOfDescriptors } from './storage.js';

@@ -1,5 +1,5 @@
 /** Instants as clients may name them: those that JavaScript and every database have, and take for the same. */
-import { isDateTime } from '../../engine/wire/date-time.js';
+import { isDateTime } from '../../engine/protocols/reading/date-time.js';
 import { invalid } from './problem.js';
 
 const spelling = /^(\d{4})-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-](\d{2}):\d{2})$/;

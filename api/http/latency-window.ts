@@ -2,8 +2,8 @@
  * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets of
  * which only the last one to two minutes count. Adding allocates nothing.
  */
-import { Buckets } from '../../platform/process/buckets.js';
-import type { Observed } from '../../platform/process/metrics.js';
+import { Buckets } from '../../platform/metrics/buckets.js';
+import type { Observed } from '../../platform/metrics/metrics.js';
 
 /** Upper bounds of the Prometheus buckets. */
 const latencyBoundsMs = [0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] as const;

@@ -4,7 +4,7 @@ import compress from '@fastify/compress';
 import helmet from '@fastify/helmet';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { isIdentityEncoding, isJsonMediaType } from '../../engine/wire/media-type.js';
+import { isIdentityEncoding, isJsonMediaType } from '../../engine/protocols/reading/media-type.js';
 import { Problem, unavailable } from './problem.js';
 import { isOperations } from './rate-limits.js';
 

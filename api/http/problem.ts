@@ -4,7 +4,7 @@
  * else that is thrown becomes one here, and never tells more than it should.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { pointerOf } from '../../engine/wire/problem.js';
+import { pointerOf } from '../../engine/transports/http/problem.js';
 import { maskCardData } from '../../platform/masking/redact.js';
 import type { Fault } from '../../platform/problems/fault-words.js';
 import { type ProblemCode, problemType } from '../../platform/problems/problem-codes.js';

@@ -2,7 +2,7 @@
  * Metrics of the API. Requests are counted into plain arrays, which each scrape reads. Percentiles per route
  * are of the last one to two minutes.
  */
-import { Metrics } from '../../platform/process/metrics.js';
+import { Metrics } from '../../platform/metrics/metrics.js';
 import { LatencyWindow } from './latency-window.js';
 
 const quantiles = [0.5, 0.95, 0.99] as const;

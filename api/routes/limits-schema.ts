@@ -4,7 +4,7 @@ import { windowNames } from '../../engine/core/limit-names.js';
 import { limitsBytesMax } from '../../engine/core/limits.js';
 import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
 import type { Limits } from '../../engine/core/rules.js';
-import { countryOf } from '../../engine/wire/countries.js';
+import { countryOf } from '../../engine/protocols/reading/countries.js';
 import { maskCardData } from '../../platform/masking/redact.js';
 import { invalid } from '../http/problem.js';
 import { Count, closed, nullable, oneOf, printable, Timestamp, type TSchema, Type, Version } from '../http/schemas.js';

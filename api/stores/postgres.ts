@@ -8,7 +8,7 @@
  * microseconds (so that a keyset cursor loses none), dates as YYYY-MM-DD.
  */
 import postgres from 'postgres';
-import { isConnectionError } from '../../platform/process/driver-errors.js';
+import { isConnectionError } from '../../platform/postgres/driver-errors.js';
 import type { PostgresConfig } from '../config.js';
 import type { Log } from '../log.js';
 import { type By, type Gate, gateOf } from './acting.js';

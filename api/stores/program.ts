@@ -1,5 +1,5 @@
 /** What this database is for. */
-import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from '../../platform/process/database-role.js';
+import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
 import type { Log } from '../log.js';
 import { DatabaseUnavailable } from './database-errors.js';
 import type { Database } from './postgres.js';

@@ -4,7 +4,7 @@
  * `node --expose-gc dist/bench/micro/cards.js [cards]`: 1,000,000.
  */
 import { Protocol } from '../../engine/core/codes.js';
-import { Slab } from '../../engine/core/slab.js';
+import { Slab } from '../../engine/exchange/slab.js';
 import { isMain } from '../run.js';
 import { loadMessage, partitionFor, token } from './partition.js';
 

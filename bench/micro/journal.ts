@@ -8,7 +8,7 @@
 import { closeSync, fdatasyncSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { createProgress } from '../../engine/core/progress.js';
+import { createProgress } from '../../engine/exchange/progress.js';
 import { journalSizesDefault, openJournal } from '../../workers/journal.js';
 import { replayJournal } from '../../workers/journal-reader.js';
 import { frameBytesFor } from '../../workers/segment.js';

@@ -9,11 +9,11 @@ import { packLetters } from '../../engine/core/codes.js';
 import { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Request } from '../../engine/core/request.js';
-import { answerBytesMax, type Codec } from '../../engine/wire/codec.js';
-import { readFast } from '../../engine/wire/native.js';
-import { readSlow } from '../../engine/wire/native-slow.js';
-import { marqetaSample, sampleText } from '../../engine/wire/testing/marqeta-sample.js';
-import { nativeCodec, testMarqetaCodec } from '../../engine/wire/testing/test-codecs.js';
+import { answerBytesMax, type Codec } from '../../engine/protocols/codec.js';
+import { readFast } from '../../engine/protocols/native/codec.js';
+import { readSlow } from '../../engine/protocols/native/slow-reader.js';
+import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 
 const messageCount = 256;
 const rounds = Number(process.argv[2] ?? 400);

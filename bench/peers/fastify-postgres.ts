@@ -4,7 +4,7 @@
  */
 import Fastify from 'fastify';
 import type postgres from 'postgres';
-import { BasicAuth } from '../../engine/basic-auth.js';
+import { BasicAuth } from '../../engine/transports/http/basic-auth.js';
 import type { FrontOptions } from './front.js';
 import { connectPeer } from './postgres-schema.js';
 import { answerText, type Outcome, type Peer, type Question, readQuestion } from './question.js';

@@ -1,6 +1,6 @@
 /** The front of every peer that is not Fastify's: the engine's own HTTP library, authentication and bounds. */
 import uWS from 'uWebSockets.js';
-import { BasicAuth } from '../../engine/basic-auth.js';
+import { BasicAuth } from '../../engine/transports/http/basic-auth.js';
 import { answerText, type Peer, readQuestion } from './question.js';
 
 /** The engine's own limit of a body. */

@@ -14,9 +14,16 @@ import { hashNumber } from './hash.js';
 import { assert } from './invariant.js';
 import { Level, windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
-import type { WindowUse } from './partition-task.js';
 import { rowBuffer } from './row-buffer.js';
 import { samePeriod } from './window.js';
+
+/** Use of the five windows, daily to lifetime, in minor units and in authorizations. */
+export interface WindowUse {
+  /** The day asked for, or a later one on which the entity has spent already: windows never run backwards. */
+  readonly day: number;
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
 
 /**
  * A row of 64 bytes, one cache line: the amounts by window in doubles, the day and the counts by window in words. A message

@@ -3,8 +3,8 @@ import t from 'tap';
 import type { FeedEntry } from '../core/feed.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
-import type { Slab } from '../core/slab.js';
-import { Lane, type Waiter } from '../lane.js';
+import type { Slab } from '../exchange/slab.js';
+import { Lane, type Waiter } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { Delivery } from './delivery.js';
 

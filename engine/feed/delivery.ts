@@ -4,10 +4,10 @@
  * is away approves nothing: its changes are kept, and go first when its lane opens. One that has failed needs none.
  */
 import type { FeedEntry } from '../core/feed.js';
-import { packChanges } from '../core/lane-rows.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
-import { EntryKind } from '../core/slab.js';
-import type { Lane, Waiter } from '../lane.js';
+import { packChanges } from '../exchange/lane-rows.js';
+import { EntryKind } from '../exchange/slab.js';
+import type { Lane, Waiter } from '../ledger/lane.js';
 
 /** Lane entries that wait for room. Beyond it nothing more is taken: the outbox keeps it. */
 const waitingMax = 64;

@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { PastChange } from '../../platform/cache/change-log.js';
-import { knownTypes } from '../../platform/process/driver-types.js';
+import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { type FeedTopic, feedTopics, type RawEntry } from '../core/feed.js';
-import { appliedReport } from '../core/feed-frame.js';
 import { profileBytesMax } from '../core/limits.js';
 import { isIdentified } from '../core/profile-check.js';
-import type { Apart } from '../set-apart.js';
+import type { Apart } from '../lookups/set-apart.js';
+import { appliedReport } from './feed-frame.js';
 import type { FeedSource, OutboxPage } from './follower.js';
 import { isDead, processPlace } from './process-place.js';
 

@@ -11,8 +11,8 @@ import type { Test } from 'tap';
 import { auditBooks } from '../../deploy/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { partitionOf } from '../router.js';
-import { marqetaSample } from '../wire/testing/marqeta-sample.js';
+import { partitionOf } from '../ledger/router.js';
+import { marqetaSample } from '../protocols/testing/marqeta-sample.js';
 import { Client, marqetaPath } from './client.js';
 import {
   type EngineProcess,

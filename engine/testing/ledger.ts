@@ -5,7 +5,7 @@
  * Of one chain it asks one thing at a time, so the order of a chain's messages is known. On an account that is not hot
  * it asks one thing at a time too, and then knows what every answer's `available` must be.
  */
-import type { Random } from '../wire/testing/mutate.js';
+import type { Random } from '../protocols/testing/mutate.js';
 import { type NativeAnswer, stableBody } from './client.js';
 
 export interface LedgerAccount {

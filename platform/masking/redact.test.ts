@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { displayText } from '../../engine/wire/display-text.js';
+import { displayText } from '../../engine/protocols/reading/display-text.js';
 import { holdsPan, isCardNumber, maskCardData, maskPans, maskPansInText, textHoldsPan } from './redact.js';
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));

@@ -3,8 +3,8 @@
  * as soon as it is accepted: reading its request would keep the file descriptor that is missing.
  */
 import type { Server, Socket } from 'node:net';
+import type { Metrics } from '../metrics/metrics.js';
 import type { ConnectionBounds } from './descriptors.js';
-import type { Metrics } from './metrics.js';
 
 export interface GateLog {
   warn(fields: object, message: string): void;

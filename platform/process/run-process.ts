@@ -2,8 +2,9 @@
  * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean stop on
  * SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end nothing.
  */
+
+import { isConnectionError, isDriverWriteAfterClose } from '../postgres/driver-errors.js';
 import { isOutOfDescriptors } from './descriptors.js';
-import { isConnectionError, isDriverWriteAfterClose } from './driver-errors.js';
 import { runtimeWarning } from './runtime.js';
 import { sourceStack } from './source-stack.js';
 

@@ -3,7 +3,7 @@
  * pause in between, and reports what it saw. Ends with the frame whose last record is the one asked for.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { FrameExchange, type FramePlan } from '../../engine/core/frame-exchange.js';
+import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
 
 const { buffer, lastSequence } = workerData as { buffer: SharedArrayBuffer; lastSequence: number };
 const exchange = new FrameExchange(buffer);

@@ -1,5 +1,5 @@
 /** What the journal tests share: a journal in memory or on disk, batches of arbitrary records, and reading it all back. */
-import { createProgress, type PartitionProgress } from '../../engine/core/progress.js';
+import { createProgress, type PartitionProgress } from '../../engine/exchange/progress.js';
 import type { FrameSink } from '../frame-sink.js';
 import {
   type JournalOptions,

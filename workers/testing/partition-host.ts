@@ -10,7 +10,6 @@ import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import type { AccountRow, CardRow, ChainRow, LoadMessage, SpendRow, UserRow } from '../../engine/core/load-message.js';
-import type { AccountBooks } from '../../engine/core/partition-task.js';
 import {
   RecordFlag,
   RecordOffset,
@@ -19,13 +18,14 @@ import {
   readUserSpend,
   recordFixedBytes,
 } from '../../engine/core/record.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/core/slab.js';
 import { Spend } from '../../engine/core/spend.js';
 import { spendNumber } from '../../engine/core/spend-key.js';
+import type { AccountBooks } from '../../engine/exchange/partition-task.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { needsAmount } from '../../engine/protocols/native/slow-reader.js';
+import { ledgerCodec, nativeCodec } from '../../engine/protocols/testing/test-codecs.js';
 import type { Step } from '../../engine/testing/generator.js';
 import { accountName, isCommand, type Message } from '../../engine/testing/world.js';
-import { needsAmount } from '../../engine/wire/native-slow.js';
-import { ledgerCodec, nativeCodec } from '../../engine/wire/testing/test-codecs.js';
 import { replayJournal } from '../journal-reader.js';
 import { Partition } from '../partition.js';
 import { type Fixture, journalFixture } from './journal-fixture.js';

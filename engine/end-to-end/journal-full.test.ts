@@ -1,0 +1,67 @@
+/** A journal without room, in a real process: it says so in health, metrics and log, and recovers by itself. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import t from 'tap';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { Client } from '../testing/client.js';
+import { enginePlace, opsGet, startEngineProcess, until } from '../testing/engine-process.js';
+
+t.setTimeout(120_000);
+
+t.test('a full journal is logged twice, unhealthy and not ready until the books have caught up', async (t) => {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 100_000_000 });
+  const dataDir = mkdtempSync(join(tmpdir(), 'journal-full-'));
+  const place = await enginePlace(database.url, dataDir);
+  const engine = await startEngineProcess(place, { JOURNAL_SEGMENTS_MAX: '2', DEADLINE_MS: '3000' });
+  const client = new Client(place.authPort);
+  t.teardown(async () => {
+    client.close();
+    await engine.kill('SIGKILL');
+    await sql.end({ timeout: 1 });
+    await database.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  const wide = '𝄞';
+  let asked = 0;
+  /** About a kilobyte in the journal. */
+  const ask = () =>
+    client.native({
+      id: `full-${++asked}`,
+      type: 'authorization',
+      card: 'card_000001_1',
+      amount: 1,
+      currency: 'USD',
+      merchant: { id: wide.repeat(64), name: wide.repeat(128), mcc: '5411', country: 'US' },
+    });
+  const health = async () => JSON.parse((await opsGet(place, '/health')).text);
+  t.equal((await ask()).status, 200);
+  t.match((await health()).components, { disk: { status: 'healthy' }, journal: { status: 'healthy' } });
+
+  let refused = 0;
+  await sql.begin(async (locked) => {
+    await locked`select * from journal_positions for update`;
+    while (refused < 200 && asked < 100_000) {
+      for (const { status } of await Promise.all(Array.from({ length: 64 }, ask))) if (status === 503) refused++;
+    }
+    t.ok(refused >= 200, `declined after ${asked}`);
+    const ready = await opsGet(place, '/readyz');
+    t.equal(ready.status, 503);
+    t.match(JSON.parse(ready.text).reasons, [/journal of partition 0 has no room \(books lag\): Postgres must/]);
+    t.match((await health()).components.journal, { status: 'unhealthy', detail: /no room \(books lag\)/ });
+    await until('the first decline is logged', () => /without room in the journal: books lag/.test(engine.logged));
+  });
+  await until(
+    'it is ready again, although no message asks',
+    async () => (await opsGet(place, '/readyz')).status === 200,
+  );
+  await until('messages are approved', async () => (await ask()).status === 200);
+  await until('the last decline is logged', () => /"kind":"503 system_error".*kind ended/.test(engine.logged));
+  const count = Number(/"kind":"503 system_error","count":(\d+),"seconds":\d+/.exec(engine.logged)?.[1]);
+  t.ok(count >= refused, `all ${refused} are counted in ${count}`);
+  t.ok(engine.logged.match(/declines of this kind/g)!.length <= 6, 'a few lines, not one for each decline');
+});

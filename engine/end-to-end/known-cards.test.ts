@@ -1,0 +1,40 @@
+/** Known cards are decided with Postgres down, however many partitions there are. */
+import t from 'tap';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { answerOf } from '../testing/client.js';
+import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
+import { metric, until } from '../testing/engine-process.js';
+import { TcpProxy } from '../testing/tcp-proxy.js';
+
+const accounts = [1, 2, 3, 4, 5, 6];
+
+async function reasons(engine: TestEngine, name: string): Promise<string[]> {
+  const replies = accounts.map((account) => {
+    const question = { type: 'authorization', card: `card_00000${account}_1`, amount: 1, currency: 'USD' };
+    return engine.client.native({ id: `${name}-${account}`, ...question });
+  });
+  return (await Promise.all(replies)).map((reply) => answerOf(reply).reason);
+}
+
+const approved = accounts.map(() => 'approved');
+
+for (const WORKERS of ['1', '2', '3']) {
+  t.test(`with ${WORKERS} partitions the cards of a warm start are decided while Postgres is away`, async (t) => {
+    const database = await createTestDatabase();
+    const proxy = await TcpProxy.start(Number(new URL(database.url).port));
+    // The first teardown runs last.
+    t.teardown(async () => {
+      await proxy.close();
+      await database.close();
+    });
+    const changes = { WORKERS, DEADLINE_MS: '2000' };
+    const engine = await startTestEngine(t, { accounts: 6, databaseUrl: proxy.url(database.url), changes });
+    t.same(await reasons(engine, 'before'), approved);
+    await engine.restart();
+    await until('all cards are in memory', async () => (await metric(engine.place, 'card_cache_entries')) >= 6);
+    proxy.cut();
+    t.same(await reasons(engine, 'cut'), approved);
+    proxy.heal();
+    await engine.stop();
+  });
+}

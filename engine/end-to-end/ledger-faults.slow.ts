@@ -1,0 +1,283 @@
+/**
+ * Money in and out when things go wrong: slow and broken disks, a full queue, a database that hangs, several partitions,
+ * a stop. A client that got a 503 asks again with the same id and gets one answer; money moves once.
+ */
+import type postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { auditBooks } from '../../deploy/audit-books.js';
+import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { answerOf } from '../testing/client.js';
+import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
+import { engineBooks, metric, type OpsReply, opsCommand, opsGet, until } from '../testing/engine-process.js';
+
+// The runner has a limit of its own.
+t.setTimeout(0);
+
+type Kind = 'deposits' | 'withdrawals';
+const accountOf = (number: number) => `acct_${String(number).padStart(6, '0')}`;
+const cardOf = (number: number) => `card_${String(number).padStart(6, '0')}_1`;
+const reasonOf = ({ text }: OpsReply) => JSON.parse(text).reason;
+const fundsOf = async (engine: TestEngine, account: string) => (await engineBooks(engine.place, account)).funds;
+
+/** Asks until there is an answer. @returns it, and how often it was 503 */
+async function answered(engine: TestEngine, kind: Kind, account: string, body: object): Promise<[OpsReply, number]> {
+  let reply: OpsReply = { status: 0, text: '' };
+  let refused = -1;
+  await until('the command is answered', async () => {
+    reply = await opsCommand(engine.place, kind, account, body);
+    refused++;
+    return reply.status !== 503;
+  });
+  return [reply, refused];
+}
+
+/** As many as the engine opens (engine/lookups/database.ts). */
+const loaderConnections = 5;
+
+/** Holds a lock on the table while `run` runs: every query that reads it hangs. */
+async function whileLocked(engine: TestEngine, table: string, run: (sql: postgres.Sql) => Promise<void>) {
+  const { sql } = engine;
+  // The engine opens its connections for look-ups after its start, and tries each: behind the lock they would all wait.
+  await until('all connections for look-ups are free', async () => {
+    const [free] = await sql<{ count: number }[]>`
+      select count(*)::integer as count from pg_stat_activity
+      where datname = current_database() and application_name = 'engine loader' and state = 'idle'`;
+    return free!.count === loaderConnections;
+  });
+  const locked = await sql.reserve();
+  await locked.unsafe('begin').simple();
+  await locked.unsafe(`lock table ${table} in access exclusive mode`).simple();
+  try {
+    await run(sql);
+  } finally {
+    await locked.unsafe('rollback').simple();
+    locked.release();
+  }
+}
+
+async function settledOnce(t: Test, engine: TestEngine): Promise<void> {
+  await engine.stop();
+  t.same((await auditBooks(engine.sql)).findings, [], 'the books balance');
+  const twice = await engine.sql`select request_id from transaction_events group by 1 having count(*) > 1`;
+  t.equal(twice.length, 0, 'no command was journaled twice');
+}
+
+t.test('a command that missed its deadline stands: asked again, it is answered, and nothing moved twice', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 2, balanceMinor: 1000, changes: { DEADLINE_MS: '50' } });
+  await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
+  for (const [kind, amount, funds] of [
+    ['deposits', 500, 1501],
+    ['withdrawals', 200, 1301],
+  ] as const) {
+    engine.disk.holdSyncs();
+    const late = opsCommand(engine.place, kind, accountOf(1), { id: kind, amount });
+    await until('the worker stands in its sync', () => engine.disk.syncHeld);
+    const { status, text } = await late;
+    t.match([status, JSON.parse(text).title], [503, 'system_error'], kind);
+    t.notOk('approved' in JSON.parse(text), 'a 503 does not say what became of it');
+    engine.disk.releaseSyncs();
+    const [again] = await answered(engine, kind, accountOf(1), { id: kind, amount });
+    t.match(JSON.parse(again.text), { id: kind, approved: true, amount, account: { funds } });
+    t.equal(await fundsOf(engine, accountOf(1)), funds);
+  }
+  t.equal(await metric(engine.place, 'authorization_late_total'), 0, 'nothing was taken back');
+  await settledOnce(t, engine);
+});
+
+t.test('hurried beyond any deadline, every command is carried out once', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 4, balanceMinor: 1000, changes: { DEADLINE_MS: '1' } });
+  let refusals = 0;
+  let next = 0;
+  const commands = 400;
+  const loop = async () => {
+    while (next < commands) {
+      const number = next++;
+      const kind = number % 4 === 0 ? 'withdrawals' : 'deposits';
+      const [reply, refused] = await answered(engine, kind, accountOf(1 + (number % 2)), {
+        id: `c${number}`,
+        amount: 7,
+      });
+      refusals += refused;
+      if (reasonOf(reply) !== 'approved') t.fail(reply.text);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, loop));
+  t.comment(`${refusals} times 503`);
+  t.equal(await fundsOf(engine, accountOf(1)), 1000 + 7 * (100 - 100));
+  t.equal(await fundsOf(engine, accountOf(2)), 1000 + 7 * 200);
+  await settledOnce(t, engine);
+});
+
+t.test('a full house says so at once, and the same id is good later', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '3000', MAX_IN_FLIGHT: '2' } });
+  await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
+  engine.disk.holdSyncs();
+  const inside = ['a', 'b'].map((id) => opsCommand(engine.place, 'deposits', accountOf(1), { id, amount: 1 }));
+  await until('both are inside', async () => (await metric(engine.place, 'authorization_in_flight')) === 2);
+  const beyond = await opsCommand(engine.place, 'deposits', accountOf(1), { id: 'c', amount: 1 });
+  t.match([beyond.status, JSON.parse(beyond.text).title], [503, 'overloaded']);
+  engine.disk.releaseSyncs();
+  for (const reply of await Promise.all(inside)) t.equal(reasonOf(reply), 'approved');
+  t.equal(reasonOf((await answered(engine, 'deposits', accountOf(1), { id: 'c', amount: 1 }))[0]), 'approved');
+  t.equal(await fundsOf(engine, accountOf(1)), 100_004);
+});
+
+t.test('a disk that fails ends commands too; after a new start each has one answer', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '2000' } });
+  const [kept] = await answered(engine, 'deposits', accountOf(1), { id: 'kept', amount: 10 });
+  engine.disk.failSyncs();
+  for (const id of ['lost?', 'after']) {
+    t.equal((await opsCommand(engine.place, 'deposits', accountOf(1), { id, amount: 100 })).status, 503, id);
+  }
+  engine.disk.heal();
+  await engine.restart();
+  t.same(await opsCommand(engine.place, 'deposits', accountOf(1), { id: 'kept', amount: 10 }), kept);
+  for (const id of ['lost?', 'after']) {
+    const [reply] = await answered(engine, 'deposits', accountOf(1), { id, amount: 100 });
+    t.equal(reasonOf(reply), 'approved', id);
+  }
+  t.equal(await fundsOf(engine, accountOf(1)), 1210, 'on the disk or not: once');
+  await settledOnce(t, engine);
+});
+
+t.test('while the database hangs, known accounts move money and unknown ones get a 503', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '300' } });
+  await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
+  await whileLocked(engine, 'accounts', async () => {
+    const known = await opsCommand(engine.place, 'deposits', accountOf(1), { id: 'known', amount: 10 });
+    t.match([known.status, reasonOf(known)], [200, 'approved']);
+    const unknown = await opsCommand(engine.place, 'deposits', accountOf(2), { id: 'unknown', amount: 10 });
+    t.equal(unknown.status, 503);
+  });
+  const [unknown] = await answered(engine, 'deposits', accountOf(2), { id: 'unknown', amount: 10 });
+  t.equal(reasonOf(unknown), 'approved', 'when it is back');
+  t.equal(await fundsOf(engine, accountOf(2)), 1010);
+  await settledOnce(t, engine);
+});
+
+t.test('an account that many ask about at once is loaded once, and all are answered', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
+  let waiting: Promise<OpsReply>[] = [];
+  await whileLocked(engine, 'limits', async () => {
+    waiting = Array.from({ length: 50 }, (_, index) =>
+      opsCommand(engine.place, 'deposits', accountOf(1), { id: `d${index}`, amount: 1 }),
+    );
+    await until('all of them wait', async () => (await metric(engine.place, 'loader_waiting')) === 50);
+  });
+  for (const reply of await Promise.all(waiting)) t.equal(reasonOf(reply), 'approved');
+  t.equal(await fundsOf(engine, accountOf(1)), 1050);
+});
+
+t.test('a stop answers what is in flight and refuses what comes after', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '3000' } });
+  await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
+  engine.disk.holdSyncs();
+  const inFlight = opsCommand(engine.place, 'deposits', accountOf(1), { id: 'in flight', amount: 1 });
+  await until('the worker stands in its sync', () => engine.disk.syncHeld);
+  const stopped = engine.stop();
+  const after = await opsCommand(engine.place, 'deposits', accountOf(1), { id: 'after', amount: 1 });
+  t.match([after.status, JSON.parse(after.text).title], [503, 'shutting_down']);
+  engine.disk.releaseSyncs();
+  t.equal(reasonOf(await inFlight), 'approved');
+  await stopped;
+  const [row] = await engine.sql`select funds::integer as funds from accounts`;
+  t.equal(row?.['funds'], 100_002, 'and it is settled');
+});
+
+t.test(
+  'with several partitions a command finds its account’s owner, and an id has one answer everywhere',
+  async (t) => {
+    const numbers = [1, 2, 3, 4, 5, 6];
+    const changes = { WORKERS: '2', DEADLINE_MS: '2000' };
+    const engine = await startTestEngine(t, { accounts: numbers.length, balanceMinor: 1000, changes });
+    const deposit = (id: string, number: number) =>
+      opsCommand(engine.place, 'deposits', accountOf(number), { id, amount: 10 * number });
+    const firsts = new Map<number, OpsReply>();
+    for (const number of numbers) {
+      const purchase = { id: `a${number}`, type: 'authorization', card: cardOf(number), amount: 100, currency: 'USD' };
+      t.ok(answerOf(await engine.client.native(purchase)).approved);
+      firsts.set(number, await deposit(`d${number}`, number));
+      t.match(JSON.parse(firsts.get(number)!.text), {
+        approved: true,
+        account: { funds: 1000 + 10 * number, held: 100 },
+      });
+    }
+    t.equal((await deposit('d7', 7)).status, 404, 'no such account');
+    const everything = async () => {
+      for (const asked of numbers) {
+        for (const number of numbers) {
+          const reply = await deposit(`d${asked}`, number);
+          if (number === asked) t.same(reply, firsts.get(number));
+          else t.equal(reply.status, 409, `d${asked} asked of account ${number}`);
+        }
+      }
+      const { text } = await opsGet(engine.place, `/admin/accounts?ids=${numbers.map(accountOf)}`);
+      const { accounts } = JSON.parse(text) as { accounts: { id: string; funds: number; held: number }[] };
+      t.same(
+        accounts.map(({ id, funds, held }) => [id, funds, held]),
+        numbers.map((number) => [accountOf(number), 1000 + 10 * number, 100]),
+        'one question about accounts of both partitions',
+      );
+    };
+    await everything();
+    await engine.restart(changes);
+    await everything();
+    const journals = await engine.sql`select distinct partition from transaction_events where type = 11`;
+    t.equal(journals.length, 2, 'both partitions had some');
+    await settledOnce(t, engine);
+  },
+);
+
+t.test('an id that was refused with one account cannot bring another into the wrong partition', async (t) => {
+  const changes = { WORKERS: '2', DEADLINE_MS: '300' };
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes });
+  // Added behind the warm start, so that no partition has them in memory.
+  await seedAccounts(engine.sql, { accounts: 7, cardsPerAccount: 1, balanceMinor: 1000 });
+  const owners = await engine.sql<{ id: string; owner: number }[]>`
+    select public_id as id, owner_key::integer as owner from accounts order by id offset 1`;
+  const partitionOf = ({ owner }: { owner: number }) => Math.floor(owner / 2) % 2;
+  const own = owners[0]!;
+  const foreign = owners.find((other) => partitionOf(other) !== partitionOf(own))!;
+  const deposit = (id: string, account: string) => opsCommand(engine.place, 'deposits', account, { id, amount: 10 });
+  const card = (account: string) => `${account.replace('acct', 'card')}_1`;
+  const buy = (id: string, account: string) =>
+    engine.client.native({ id, type: 'authorization', card: card(account), amount: 10, currency: 'USD' });
+  // The front learns whose account it is, and the id with it; what the partition needs beyond that does not come.
+  await whileLocked(engine, 'limits', async () => {
+    t.equal((await deposit('x', own.id)).status, 503);
+    t.equal((await buy('x', own.id)).status, 503);
+  });
+  t.equal((await deposit('x', foreign.id)).status, 409, 'the id belongs to its first question');
+  t.equal((await buy('x', foreign.id)).status, 409);
+  t.match(await engineBooks(engine.place, foreign.id), { funds: 1000, held: 0 });
+  const [late] = await answered(engine, 'deposits', own.id, { id: 'x', amount: 10 });
+  t.equal(reasonOf(late), 'approved', 'which may still be asked');
+  t.equal(answerOf(await buy('x', own.id)).reason, 'approved');
+  // The other account has one writer: its own partition, with books that add up.
+  t.equal(reasonOf((await answered(engine, 'deposits', foreign.id, { id: 'y', amount: 5 }))[0]), 'approved');
+  t.equal(answerOf(await buy('y', foreign.id)).reason, 'approved');
+  t.match(await engineBooks(engine.place, foreign.id), { funds: 1005, held: 10, available: 995 });
+  await engine.stop();
+  const rows = await engine.sql<{ partition: number }[]>`
+    select distinct partition from transaction_events where account_id = (
+      select id from accounts where public_id = ${foreign.id})`;
+  t.same(
+    [...rows].map(({ partition }) => partition),
+    [partitionOf(foreign)],
+  );
+  t.same((await auditBooks(engine.sql)).findings, []);
+});
+
+t.test('a freeze that the engine follows ends withdrawals of an account that it knows', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
+  const withdraw = async (id: string) =>
+    reasonOf((await answered(engine, 'withdrawals', accountOf(1), { id, amount: 1 }))[0]);
+  t.equal(await withdraw('before'), 'approved');
+  await engine.sql`update accounts set status = 'frozen'`;
+  let attempts = 0;
+  await until('withdrawals are refused', async () => (await withdraw(`frozen-${attempts++}`)) === 'account_inactive');
+  const [paidIn] = await answered(engine, 'deposits', accountOf(1), { id: 'paid in', amount: 5 });
+  t.equal(reasonOf(paidIn), 'approved', 'a frozen account still takes deposits');
+  await engine.sql`update accounts set status = 'active'`;
+  await until('it is thawed', async () => (await withdraw(`thawed-${attempts++}`)) === 'approved');
+});

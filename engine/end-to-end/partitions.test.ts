@@ -1,0 +1,35 @@
+/** Several partitions behind one front: one question has one answer whichever partition's card it names, also after a restart. */
+import t from 'tap';
+import { answerOf } from '../testing/client.js';
+import { startTestEngine } from '../testing/engine-inside.js';
+
+t.test('an id that one partition answered is a conflict with the card of another, also after a restart', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const ask = (id: string, account: number) =>
+    engine.client.native({ id, type: 'authorization', card: `card_00000${account}_1`, amount: 100, currency: 'USD' });
+  const accounts = [1, 2, 3, 4, 5, 6];
+  for (const account of accounts) t.equal((await ask(`first-${account}`, account)).status, 200);
+  const conflicts = async () => {
+    for (const asked of accounts) {
+      for (const account of accounts) {
+        const reply = await ask(`first-${asked}`, account);
+        if (account === asked) t.ok(answerOf(reply).approved, `first-${asked} gets its answer again`);
+        else t.equal(reply.status, 409, `first-${asked} asked of account ${account} is a conflict`);
+      }
+    }
+  };
+  await conflicts();
+  await engine.restart();
+  await conflicts();
+});
+
+t.test('another number of partitions is refused with the right one, which starts as before', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const ask = () =>
+    engine.client.native({ id: 'q', type: 'authorization', card: 'card_000001_1', amount: 100, currency: 'USD' });
+  const { approved } = answerOf(await ask());
+  t.equal(approved, true);
+  await t.rejects(engine.restart({ WORKERS: '1' }), /start with WORKERS=2/);
+  await engine.restart();
+  t.equal(answerOf(await ask()).approved, true);
+});

@@ -1,0 +1,123 @@
+/**
+ * What the front asks of a partition's thread, besides running slabs.
+ */
+import type { Level } from '../core/limit-names.js';
+import type { LoadMessage } from '../core/load-message.js';
+import type { WindowUse } from '../core/spend.js';
+
+/** A number runs that slab. */
+export type PartitionTask =
+  | number
+  | PrepareTask
+  | ScanTask
+  | OpenTask
+  | RestoreTask
+  | IdsTask
+  | StatsTask
+  | AccountsTask
+  | WindowsTask;
+/** Reads what can be read before it is known what is settled. */
+export interface PrepareTask {
+  readonly kind: 'prepare';
+}
+/** Reads the journal through, and changes nothing. No thread may write it now. */
+export interface ScanTask {
+  readonly kind: 'scan';
+}
+export interface OpenTask {
+  readonly kind: 'open';
+  /** Last sequence that Postgres has settled. */
+  readonly shippedSequence: number;
+  /** The record that Postgres has under that sequence; null: none. */
+  readonly settledRecord: Uint8Array | null;
+  /** Of the writer's lease. */
+  readonly epoch: number;
+}
+export interface RestoreTask {
+  readonly kind: 'restore';
+  readonly message: LoadMessage;
+}
+/** Takes up to `count` ids that were found beside the journal into the table of seen ids; true when none is left. */
+export interface IdsTask {
+  readonly kind: 'ids';
+  readonly count: number;
+}
+export interface StatsTask {
+  readonly kind: 'stats';
+}
+/** The books of accounts as the partition has them, in the order asked; null for one that is not in memory. */
+export interface AccountsTask {
+  readonly kind: 'accounts';
+  readonly numbers: readonly number[];
+}
+export interface AccountBooks {
+  readonly funds: number;
+  readonly available: number;
+  readonly held: number;
+  readonly posted: number;
+}
+
+/** What entities have spent as of a local day, in the order asked; null for one that is not in memory. */
+export interface WindowsTask {
+  readonly kind: 'windows';
+  readonly entities: readonly WindowEntity[];
+}
+export interface WindowEntity {
+  readonly level: Level;
+  readonly number: number;
+  /** Local day of now in the account's zone. */
+  readonly day: number;
+}
+
+/** What a task answers: true or false for a slab, and what the other tasks are named after. */
+export type PartitionResult =
+  | boolean
+  | TailKeys
+  | PartitionStats
+  | readonly (AccountBooks | null)[]
+  | readonly (WindowUse | null)[];
+
+/** What the journal's unsettled tail touches, to be loaded as of the settled position. Ids and numbers are distinct. */
+export interface TailKeys {
+  readonly records: number;
+  readonly accounts: readonly number[];
+  readonly cards: readonly number[];
+  readonly users: readonly number[];
+  /** Numbers of the users' spend rows. */
+  readonly userSpend: readonly number[];
+  readonly chains: readonly string[];
+  /** Of each record in the tail its id's hash, lower and upper half, or zeros; empty with one partition. */
+  readonly idHashes: Uint32Array;
+  /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
+  readonly cut: string;
+  readonly notes: readonly string[];
+  /** The ids of settled messages are known from files beside the journal and need not be read from Postgres. */
+  readonly idsKnown: boolean;
+  /** How long the tail took to read, after the journal was opened. */
+  readonly keysMs: number;
+}
+
+/** One store of a partition's memory. */
+export interface MemoryStats {
+  readonly rows: number;
+  /** Rows that have left since the partition's worker started. */
+  readonly evictions: number;
+  /** How often something found no room, because everything looked at was needed. */
+  readonly full: number;
+}
+
+/** Sizes for metrics and `/health`. */
+export interface PartitionStats {
+  readonly memory: Readonly<Record<'accounts' | 'users' | 'spend' | 'cards' | 'chains', MemoryStats>>;
+  /** Loaded rows that were refused because memory had had newer ones. */
+  readonly outdated: number;
+  readonly accounts: number;
+  readonly cards: number;
+  readonly cardHits: number;
+  readonly cardMisses: number;
+  readonly chains: number;
+  readonly seenIds: number;
+  readonly spendRows: number;
+  /** Messages of the native form that had a field which it does not know, by the field's name. */
+  readonly unknownFields: readonly (readonly [name: string, count: number])[];
+}

@@ -1,0 +1,253 @@
+/**
+ * How far each partition has come: one small block of shared memory, written by the partition's worker, its syncer, the
+ * shipper and the front, and read by all of them (metrics, lag, health). Not a queue and not a lock: numbers only.
+ *
+ * Ordering. Every number has one writer at a time.
+ * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when recovery
+ *   has made the whole journal durable. A thread that loads n may read the journal files up to record n: the bytes, and
+ *   the segment's name, were written before the store (Atomics are sequentially consistent, and the page cache is one
+ *   for all threads). -1 means that the journal is not open yet, so nothing may be read.
+ * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
+ *   a segment gone therefore also finds a shippedSequence at or past its end.
+ * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
+ *   more, so its chain may leave memory and its segment may be retired, as far as Postgres has them.
+ * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
+ *   in the next. They feed metrics and the choice when to ship, never a decision about money.
+ *
+ *   block 0                              one block of 320 bytes per partition
+ *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
+ *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
+ *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
+ *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
+ *                                           failed settles, segments, spares (shipper, own cache line)
+ *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (syncer)
+ */
+import { assert } from '../core/invariant.js';
+
+const headBytes = 64;
+const partitionBytes = 320;
+/** Far above any core count; keeps a wrong argument from asking for gigabytes. */
+export const partitionCountMax = 1024;
+
+/** Upper bounds of the fdatasync histogram in nanoseconds; the last bucket, without a bound, follows them. */
+export const syncNsBounds: readonly number[] = [
+  50e3, 100e3, 150e3, 200e3, 300e3, 400e3, 500e3, 750e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6, 25e6, 50e6, 100e6, 1e9,
+];
+
+const i64 = { durable: 0, shipped: 8 } as const;
+const f64 = {
+  finalSequence: 1,
+  refusal: 2,
+  /** One cell for each of journalRefusals; the first is never used. */
+  refusedBatches: 3,
+  shippedAtMs: 9,
+  settledBatches: 10,
+  settledRecords: 11,
+  settleFailures: 12,
+  segments: 13,
+  spares: 14,
+  batches: 16,
+  records: 17,
+  bytes: 18,
+  syncs: 19,
+  syncNs: 20,
+  buckets: 21,
+} as const;
+assert((f64.buckets + syncNsBounds.length + 1) * 8 <= partitionBytes, 'the progress block is too small for its cells');
+
+/** Why a journal takes no batch for now. '': it takes them. */
+export const journalRefusals = ['', 'disk full', 'books lag', 'no file descriptor'] as const;
+export type JournalRefusal = (typeof journalRefusals)[number];
+assert(f64.refusedBatches + journalRefusals.length <= i64.shipped, 'the refusals do not fit beside durableSequence');
+
+/** The cells of one partition. */
+export class PartitionProgress {
+  readonly #sequences: BigInt64Array;
+  readonly #cells: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer, partition: number) {
+    const offset = headBytes + partition * partitionBytes;
+    this.#sequences = new BigInt64Array(buffer, offset, partitionBytes / 8);
+    this.#cells = new Float64Array(buffer, offset, partitionBytes / 8);
+  }
+
+  /** The last record known to be on disk; 0 when the journal is empty, -1 while it is not open. */
+  get durableSequence(): number {
+    return Number(Atomics.load(this.#sequences, i64.durable));
+  }
+
+  /** The syncer after fdatasync; the worker once, after recovery made the whole journal durable. */
+  publishDurable(sequence: number): void {
+    Atomics.store(this.#sequences, i64.durable, BigInt(sequence));
+  }
+
+  /** Worker only: the journal refused a batch, or ('') takes batches again. */
+  setRefusal(refusal: JournalRefusal): void {
+    const code = journalRefusals.indexOf(refusal);
+    this.#cells[f64.refusal] = code;
+    if (code > 0) this.#cells[f64.refusedBatches + code]! += 1;
+  }
+
+  /** What the journal said to the newest batch. */
+  get refusal(): JournalRefusal {
+    return journalRefusals[this.#cells[f64.refusal]!]!;
+  }
+
+  /** Batches that were declined for this reason. */
+  refusedBatches(refusal: JournalRefusal): number {
+    return this.#cells[f64.refusedBatches + journalRefusals.indexOf(refusal)]!;
+  }
+
+  /** The last record known to be committed in Postgres; -1 until the shipper read its position. */
+  get shippedSequence(): number {
+    return Number(Atomics.load(this.#sequences, i64.shipped));
+  }
+
+  /**
+   * Shipper only, after the commit.
+   * @param atMs the time stamped on the newest shipped batch, wall clock milliseconds; 0 keeps what is there
+   */
+  publishShipped(sequence: number, atMs: number): void {
+    if (atMs > 0) this.#cells[f64.shippedAtMs] = atMs;
+    Atomics.store(this.#sequences, i64.shipped, BigInt(sequence));
+  }
+
+  /** No record up to this one will be taken back any more; without a front, none ever is. */
+  get finalSequence(): number {
+    return this.#cells[f64.finalSequence]!;
+  }
+
+  /** Front only. */
+  publishFinal(sequence: number): void {
+    this.#cells[f64.finalSequence] = sequence;
+  }
+
+  /** Records on disk that Postgres does not have yet; 0 while either side has not started. */
+  get backlogRecords(): number {
+    const shipped = this.shippedSequence;
+    const durable = this.durableSequence;
+    return shipped < 0 || durable < shipped ? 0 : durable - shipped;
+  }
+
+  /** Time stamped on the newest shipped batch, wall clock milliseconds; 0 before the first. */
+  get shippedAtMs(): number {
+    return this.#cells[f64.shippedAtMs]!;
+  }
+
+  /** Worker only: one batch of `records` in `bytes` was synced in `syncNs` nanoseconds. */
+  countBatch(records: number, bytes: number, syncNs: number): void {
+    const cells = this.#cells;
+    cells[f64.batches]! += 1;
+    cells[f64.records]! += records;
+    cells[f64.bytes]! += bytes;
+    cells[f64.syncs]! += 1;
+    cells[f64.syncNs]! += syncNs;
+    let bucket = 0;
+    while (bucket < syncNsBounds.length && syncNs > syncNsBounds[bucket]!) bucket++;
+    cells[f64.buckets + bucket]! += 1;
+  }
+
+  /** Shipper only. */
+  countSettled(records: number): void {
+    this.#cells[f64.settledBatches]! += 1;
+    this.#cells[f64.settledRecords]! += records;
+  }
+
+  /** Shipper only. */
+  countSettleFailure(): void {
+    this.#cells[f64.settleFailures]! += 1;
+  }
+
+  /** Shipper only: files of the partition's journal on disk. */
+  setFiles(segments: number, spares: number): void {
+    this.#cells[f64.segments] = segments;
+    this.#cells[f64.spares] = spares;
+  }
+
+  get batches(): number {
+    return this.#cells[f64.batches]!;
+  }
+  get records(): number {
+    return this.#cells[f64.records]!;
+  }
+  /** Bytes appended, frame headers and padding included. */
+  get bytes(): number {
+    return this.#cells[f64.bytes]!;
+  }
+  get syncs(): number {
+    return this.#cells[f64.syncs]!;
+  }
+  /** Nanoseconds spent in fdatasync, all together. */
+  get syncNs(): number {
+    return this.#cells[f64.syncNs]!;
+  }
+  get settledBatches(): number {
+    return this.#cells[f64.settledBatches]!;
+  }
+  get settledRecords(): number {
+    return this.#cells[f64.settledRecords]!;
+  }
+  get settleFailures(): number {
+    return this.#cells[f64.settleFailures]!;
+  }
+  get segments(): number {
+    return this.#cells[f64.segments]!;
+  }
+  get spares(): number {
+    return this.#cells[f64.spares]!;
+  }
+
+  /** Syncs per bucket of syncNsBounds (not cumulative), the unbounded one last. Allocates: for metrics only. */
+  syncBuckets(): number[] {
+    return Array.from(this.#cells.subarray(f64.buckets, f64.buckets + syncNsBounds.length + 1));
+  }
+}
+
+/** All partitions, and the gauge of the front. */
+export class Progress {
+  readonly partitions: readonly PartitionProgress[];
+  readonly #head: Int32Array;
+
+  /** Attaches to a block that createProgress made, in any thread. */
+  constructor(readonly buffer: SharedArrayBuffer) {
+    const count = (buffer.byteLength - headBytes) / partitionBytes;
+    assert(Number.isInteger(count) && count >= 1, 'this is no progress block');
+    this.#head = new Int32Array(buffer, 0, headBytes / 4);
+    this.partitions = Array.from({ length: count }, (_, partition) => new PartitionProgress(buffer, partition));
+  }
+
+  /** Requests the front has accepted and not answered: the shipper stands back while this is high. */
+  get requestsInFlight(): number {
+    return Atomics.load(this.#head, 0);
+  }
+
+  /** Front only. */
+  setRequestsInFlight(count: number): void {
+    Atomics.store(this.#head, 0, count);
+  }
+
+  /** Messages that wait until more is settled, for memory has no room for what they need: the shipper hurries. */
+  get waitingForRoom(): number {
+    return Atomics.load(this.#head, 1);
+  }
+
+  /** Front only. */
+  setWaitingForRoom(count: number): void {
+    Atomics.store(this.#head, 1, count);
+  }
+}
+
+/** Makes the block of `partitionCount` partitions: journals not open, positions unknown, counters 0. */
+export function createProgress(partitionCount: number): Progress {
+  assert(
+    Number.isInteger(partitionCount) && partitionCount >= 1 && partitionCount <= partitionCountMax,
+    `partitionCount must be 1..${partitionCountMax}`,
+  );
+  const progress = new Progress(new SharedArrayBuffer(headBytes + partitionCount * partitionBytes));
+  for (const partition of progress.partitions) {
+    partition.publishDurable(-1);
+    partition.publishShipped(-1, 0);
+    partition.publishFinal(Number.MAX_SAFE_INTEGER);
+  }
+  return progress;
+}

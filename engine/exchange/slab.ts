@@ -1,0 +1,208 @@
+/**
+ * A slab: one batch on its way between the front and a partition's thread, in shared memory. The only file that knows
+ * its layout.
+ *
+ *   header   count, bytes used, whether it is stale
+ *   columns  one element per entry: arrival, kind, flags, request range, answer range, status, reason
+ *   request  the bodies' bytes, as they arrived
+ *   answer   the answers' bytes, as they leave
+ *
+ * Ownership alternates: the front fills an open slab and hands it over with a Piscina task; until that task returns the
+ * worker alone touches it. The task's message is the fence: neither side needs atomics on the columns. The answers may
+ * leave once the journal is durable up to lastSequence.
+ */
+import { answerBytesMax } from '../core/limits.js';
+
+/** What an entry is. The numbers of requests are those of Protocol. */
+export const EntryKind = {
+  native: 1,
+  marqeta: 2,
+  ledger: 3,
+  /** JSON from the front: cards, chains and records that were missing, or changes that the feed brought. */
+  load: 16,
+  /** An approval missed its deadline: it is taken back. The bytes are its location, an f64. */
+  late: 17,
+  /** A hold's lifetime ended. The bytes are the chain's root id. */
+  expiry: 18,
+} as const;
+
+export const EntryFlag = {
+  /** The loader looked: there is no such card. */
+  cardAbsent: 1,
+  /** The loader looked: the id was never asked. */
+  seenAbsent: 2,
+  /** The loader looked: there is no such original. */
+  originalAbsent: 4,
+  /** The loader looked: there is no such account. */
+  accountAbsent: 8,
+  /** The loader looked: the card or account is another partition's, and only its writer may have it. */
+  foreign: 16,
+  /** Something was loaded for it already, and no client waits for it: it is not sent a third time. */
+  again: 32,
+} as const;
+
+/** Answer statuses below 100 are no HTTP statuses but words between worker and front. */
+export const EntryStatus = {
+  none: 0,
+  /** The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. */
+  needCard: 1,
+  needSeen: 2,
+  needOriginal: 3,
+  needAccount: 4,
+  /** Nothing was decided or journaled: the front answers 503 system_error or overloaded, by `reason`. */
+  unavailable: 5,
+  /** A late approval is taken back: the front answers 503 system_error, and the same id is decided when it is asked again. */
+  takenBack: 6,
+  /** Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have more. */
+  needRoom: 7,
+} as const;
+
+export const AnswerFlag = {
+  approved: 1,
+  /** An approval that the deadline can still take back. */
+  revocable: 2,
+  /** The answer of an earlier question with the same id. */
+  repeated: 4,
+  /** A kind of message that its protocol knows and we do not: declined, and worth a line in the log. */
+  unsupported: 8,
+} as const;
+
+export interface SlabSize {
+  /** Most entries per slab. */
+  readonly entries: number;
+  /** Bytes for request bodies. */
+  readonly requestBytes: number;
+}
+
+const headerInts = 4;
+
+export class Slab {
+  readonly buffer: SharedArrayBuffer;
+  readonly size: SlabSize;
+  readonly #header: Int32Array;
+  /** Wall clock ms, and a sequence: [0] sealed at (the only clock a partition knows), [1] deadline ms, [2] returned at, [3] last sequence. */
+  readonly #times: Float64Array;
+  /** Stamped once, wall clock ms since 1970 with a fraction. */
+  readonly arrivalMs: Float64Array;
+  /** Where the worker journaled the entry's record. */
+  readonly location: Float64Array;
+  readonly kind: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly start: Int32Array;
+  readonly end: Int32Array;
+  readonly answerStart: Int32Array;
+  readonly answerEnd: Int32Array;
+  readonly status: Uint16Array;
+  readonly reason: Uint8Array;
+  readonly answerFlags: Uint8Array;
+  /** Buffers, because they cut strings out of themselves without a copy in between. */
+  readonly request: Buffer;
+  readonly answer: Buffer;
+
+  /** Bytes of shared memory of one slab. Answers get their worst case each: an answer must always fit. */
+  static bytes(size: SlabSize): number {
+    const perEntry = 2 * 8 + 4 * 4 + 2 + 4;
+    return headerInts * 4 + 32 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
+  }
+
+  constructor(size: SlabSize, buffer = new SharedArrayBuffer(Slab.bytes(size))) {
+    this.buffer = buffer;
+    this.size = size;
+    const { entries } = size;
+    let offset = 0;
+    this.#times = new Float64Array(buffer, offset, 4);
+    offset += 32;
+    this.arrivalMs = new Float64Array(buffer, offset, entries);
+    offset += 8 * entries;
+    this.location = new Float64Array(buffer, offset, entries);
+    offset += 8 * entries;
+    this.#header = new Int32Array(buffer, offset, headerInts);
+    offset += 4 * headerInts;
+    this.start = new Int32Array(buffer, offset, entries);
+    offset += 4 * entries;
+    this.end = new Int32Array(buffer, offset, entries);
+    offset += 4 * entries;
+    this.answerStart = new Int32Array(buffer, offset, entries);
+    offset += 4 * entries;
+    this.answerEnd = new Int32Array(buffer, offset, entries);
+    offset += 4 * entries;
+    this.status = new Uint16Array(buffer, offset, entries);
+    offset += 2 * entries;
+    this.kind = new Uint8Array(buffer, offset, entries);
+    offset += entries;
+    this.flags = new Uint8Array(buffer, offset, entries);
+    offset += entries;
+    this.reason = new Uint8Array(buffer, offset, entries);
+    offset += entries;
+    this.answerFlags = new Uint8Array(buffer, offset, entries);
+    offset += entries;
+    this.request = Buffer.from(buffer, offset, size.requestBytes);
+    offset += size.requestBytes;
+    this.answer = Buffer.from(buffer, offset, entries * answerBytesMax);
+  }
+
+  get count(): number {
+    return this.#header[0]!;
+  }
+  get sealedAtMs(): number {
+    return this.#times[0]!;
+  }
+  get deadlineMs(): number {
+    return this.#times[1]!;
+  }
+
+  /** When the front got the slab back, wall clock ms. */
+  get returnedAtMs(): number {
+    return this.#times[2]!;
+  }
+  set returnedAtMs(nowMs: number) {
+    this.#times[2] = nowMs;
+  }
+
+  /** The journal record that must be durable before any answer in here leaves. */
+  get lastSequence(): number {
+    return this.#times[3]!;
+  }
+  set lastSequence(sequence: number) {
+    this.#times[3] = sequence;
+  }
+
+  /** Empties the slab for the next batch. */
+  clear(): void {
+    this.#header[0] = 0;
+    this.#header[1] = 0;
+  }
+
+  /** What is known of cards may be too old: nothing in this batch may be approved, only facts are taken. */
+  get isStale(): boolean {
+    return this.#header[2] !== 0;
+  }
+
+  /** Stamps the batch when the front sends it off. */
+  seal(nowMs: number, deadlineMs: number, isStale = false): void {
+    this.#times[0] = nowMs;
+    this.#times[1] = deadlineMs;
+    this.#header[2] = isStale ? 1 : 0;
+  }
+
+  /** Whether an entry of `length` bytes still fits. */
+  fits(length: number): boolean {
+    return this.#header[0]! < this.size.entries && this.#header[1]! + length <= this.size.requestBytes;
+  }
+
+  /** Adds an entry; the caller has asked fits(). @returns its index */
+  add(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array): number {
+    const index = this.#header[0]!;
+    const start = this.#header[1]!;
+    this.request.set(bytes, start);
+    this.kind[index] = kind;
+    this.flags[index] = flags;
+    this.arrivalMs[index] = arrivalMs;
+    this.start[index] = start;
+    this.end[index] = start + bytes.length;
+    this.status[index] = EntryStatus.none;
+    this.#header[0] = index + 1;
+    this.#header[1] = start + bytes.length;
+    return index;
+  }
+}

@@ -1,0 +1,490 @@
+/** The lane against a worker that the test plays: what it sends, what it answers, what it takes back. */
+import t from 'tap';
+import { Reason } from '../core/reasons.js';
+import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
+import { Lane, type Reentry, type Waiter } from './lane.js';
+
+class TestWaiter implements Waiter {
+  readonly kind = EntryKind.native;
+  reentries = 0;
+  /** '' while it waits. */
+  said = '';
+  isRefused = false;
+
+  constructor(readonly arrivalMs: number) {}
+
+  get isSettled(): boolean {
+    return this.said !== '';
+  }
+  answer(slab: Slab, index: number): void {
+    this.said = `answer ${slab.status[index]}`;
+  }
+  refuse(reason: Reason): void {
+    this.isRefused = true;
+    this.said = `refused ${reason}`;
+  }
+}
+
+interface Run {
+  readonly slab: Slab;
+  done(alive?: boolean): Promise<void>;
+  die(): Promise<void>;
+}
+
+/** A lane, a clock, and the slabs that were sent and not returned. */
+function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
+  const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000, final: 0 };
+  const runs: Run[] = [];
+  const needs: Reentry[] = [];
+  const turns: (() => void)[] = [];
+  const lane: Lane = new Lane(
+    { entries, requestBytes: 4096 },
+    deadlineMs,
+    () => state.nowMs,
+    turns.push.bind(turns),
+    {
+      run: (index) =>
+        new Promise((resolve, reject) => {
+          const settle = async (act: () => void) => {
+            act();
+            // The lane hears of it in a microtask.
+            await new Promise((done) => setImmediate(done));
+          };
+          runs.push({
+            slab: lane.slabs[index]!,
+            done: (alive = true) => settle(() => resolve(alive)),
+            die: () => settle(() => reject(new Error('gone'))),
+          });
+        }),
+      durableSequence: () => state.durable,
+      need: (_need, again) => needs.push(again),
+      batch: () => undefined,
+      failed: (error, isFinal) => {
+        state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
+      },
+      late: () => {
+        state.late++;
+      },
+      final: (sequence) => {
+        state.final = sequence;
+      },
+      isStale: () => state.isStale,
+    },
+    secondSlabMin,
+  );
+  lane.open();
+  /** The end of an event-loop turn. */
+  const turn = () => {
+    for (const send of turns.splice(0)) send();
+  };
+  const ask = (text: string): TestWaiter => {
+    const waiter = new TestWaiter(state.nowMs);
+    if (!lane.claim(EntryKind.native, 0, state.nowMs, Buffer.from(text), waiter)) waiter.refuse(Reason.overloaded);
+    return waiter;
+  };
+  /** The first message is approved, and not on disk. */
+  const approveFirst = async (): Promise<TestWaiter> => {
+    state.durable = 0;
+    const waiter = ask('a');
+    turn();
+    approve(runs[0]!.slab, 0, 1);
+    runs[0]!.slab.lastSequence = 1;
+    await runs[0]!.done();
+    return waiter;
+  };
+  return { state, lane, runs, needs, turn, ask, approveFirst };
+}
+
+const texts = (slab: Slab) =>
+  Array.from({ length: slab.count }, (_, index) =>
+    slab.kind[index] === EntryKind.late
+      ? `late ${slab.request.readDoubleLE(slab.start[index]!)}`
+      : slab.request.toString('utf8', slab.start[index], slab.end[index]),
+  );
+
+function approve(slab: Slab, index: number, location: number): void {
+  slab.status[index] = 200;
+  slab.answerFlags[index] = AnswerFlag.approved | AnswerFlag.revocable;
+  slab.location[index] = location;
+}
+
+t.test('what arrives in one turn leaves together, what arrives meanwhile in the next batch', async (t) => {
+  const { runs, turn, ask } = stage();
+  const waiters = [ask('a'), ask('b')];
+  turn();
+  waiters.push(ask('c'));
+  turn();
+  t.equal(runs.length, 1, 'one batch is under way');
+  t.same(texts(runs[0]!.slab), ['a', 'b']);
+  approve(runs[0]!.slab, 0, 1);
+  approve(runs[0]!.slab, 1, 2);
+  await runs[0]!.done();
+  t.same(texts(runs[1]!.slab), ['c']);
+  approve(runs[1]!.slab, 0, 3);
+  await runs[1]!.done();
+  t.same(
+    waiters.map(({ said }) => said),
+    ['answer 200', 'answer 200', 'answer 200'],
+  );
+});
+
+t.test('what was approved before a machine slept too long is taken back, not answered', async (t) => {
+  const { state, lane, runs, turn, approveFirst } = stage();
+  const waiter = await approveFirst();
+  t.equal(runs[0]!.slab.isStale, false, 'nothing was too old when the batch was sealed');
+  // The steady clock stood still: no deadline has passed.
+  state.isStale = true;
+  state.durable = 1;
+  lane.synced();
+  turn();
+  t.equal(waiter.said, '', 'no approval left');
+  t.same(texts(runs[1]!.slab), ['late 1']);
+});
+
+t.test('few messages wait until the batch ahead of them is on disk, many do not', async (t) => {
+  const { state, lane, runs, turn, ask } = stage({ entries: 8, secondSlabMin: 3 });
+  state.durable = 0;
+  ask('a');
+  turn();
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  ask('b');
+  ask('c');
+  turn();
+  t.equal(runs.length, 1, 'two wait');
+  ask('d');
+  turn();
+  t.same(texts(runs[1]!.slab), ['b', 'c', 'd'], 'three need not');
+  runs[1]!.slab.lastSequence = 4;
+  await runs[1]!.done();
+  ask('e');
+  turn();
+  t.equal(runs.length, 2, 'one waits');
+  state.durable = 4;
+  lane.synced();
+  t.same(texts(runs[2]!.slab), ['e'], 'until what is ahead of it is on disk');
+});
+
+t.test('an answer waits until what it says is on disk, and answers keep their order', async (t) => {
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  const first = await approveFirst();
+  const second = ask('b');
+  turn();
+  t.same(texts(runs[1]!.slab), ['b'], 'decided while the first is synced');
+  approve(runs[1]!.slab, 0, 2);
+  runs[1]!.slab.lastSequence = 2;
+  await runs[1]!.done();
+  t.same([first.said, second.said, lane.isIdle, lane.depth], ['', '', false, 2]);
+  state.durable = 1;
+  lane.synced();
+  t.same([first.said, second.said], ['answer 200', '']);
+  state.durable = 2;
+  lane.synced();
+  t.same([second.said, lane.isIdle], ['answer 200', true]);
+});
+
+t.test('a change is in force once the worker has taken it, whatever the disk does', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  state.durable = 0;
+  const message = ask('a');
+  const change = new TestWaiter(Number.POSITIVE_INFINITY);
+  lane.claim(EntryKind.load, 0, state.nowMs, Buffer.from('change'), change);
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.lastSequence = 1;
+  await runs[0]!.done();
+  t.same([change.said === '', message.said], [false, '']);
+  change.said = 'applied';
+  state.durable = 1;
+  lane.synced();
+  t.same([change.said, message.said], ['applied', 'answer 200'], 'and is reported once');
+});
+
+t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
+  const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
+  state.durable = 0;
+  const waiters: TestWaiter[] = [];
+  for (let sent = 0; sent < 20; sent++) {
+    waiters.push(ask(`a${sent}`));
+    turn();
+    if (runs.length <= sent) break;
+    approve(runs[sent]!.slab, 0, sent);
+    runs[sent]!.slab.lastSequence = sent + 1;
+    await runs[sent]!.done();
+  }
+  t.equal(runs.length, 6, 'what may fly and wait');
+  state.nowMs += 100;
+  lane.expire(state.nowMs);
+  t.ok(
+    waiters.every(({ isRefused }) => isRefused),
+    'each is answered at its deadline',
+  );
+  state.durable = 6;
+  lane.synced();
+  turn();
+  t.equal(state.late, 6);
+  t.equal(texts(runs[6]!.slab).length, 4, 'and taken back once it is known to be on disk');
+});
+
+t.test('a repeat that was decided before the take-back of its approval does not tell the approval', async (t) => {
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  await approveFirst();
+  state.nowMs += 60;
+  const repeat = ask('a');
+  turn();
+  approve(runs[1]!.slab, 0, 1);
+  runs[1]!.slab.answerFlags[0] = AnswerFlag.approved | AnswerFlag.repeated;
+  runs[1]!.slab.lastSequence = 1;
+  await runs[1]!.done();
+  state.nowMs += 60;
+  state.durable = 1;
+  lane.synced();
+  turn();
+  t.equal(repeat.said, '', 'it is asked again');
+  t.same(texts(runs[2]!.slab), ['late 1']);
+  runs[2]!.slab.lastSequence = 2;
+  await runs[2]!.done();
+  turn();
+  t.equal(runs.length, 3, 'nothing passes the take-back');
+  state.durable = 2;
+  lane.synced();
+  turn();
+  t.same(texts(runs[3]!.slab), ['a'], 'behind it');
+});
+
+t.test('who still waits when an approval comes back late is answered 503 once it is taken back', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const waiters = [ask('refused'), ask('waits')];
+  turn();
+  approve(runs[0]!.slab, 0, 1);
+  approve(runs[0]!.slab, 1, 2);
+  waiters[0]!.refuse(Reason.systemError);
+  state.nowMs += 100;
+  await runs[0]!.done();
+  const { slab } = runs[1]!;
+  t.same(texts(slab), ['late 1', 'late 2']);
+  t.equal(waiters[1]!.said, '');
+  for (const index of [0, 1]) {
+    slab.status[index] = EntryStatus.takenBack;
+    slab.reason[index] = Reason.systemError;
+  }
+  await runs[1]!.done();
+  t.equal(waiters[1]!.said, `refused ${Reason.systemError}`);
+  t.equal(lane.isIdle, true);
+});
+
+t.test('a message that waits for a take-back that cannot leave yet is refused at its deadline', async (t) => {
+  const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
+  await approveFirst();
+  const second = ask('b');
+  turn();
+  state.nowMs += 100;
+  state.durable = 2;
+  lane.synced();
+  approve(runs[1]!.slab, 0, 2);
+  runs[1]!.slab.lastSequence = 2;
+  await runs[1]!.done();
+  t.equal(runs.length, 3, 'the take-back of the first is on its way, the second waits for it');
+  t.equal(second.said, '');
+  lane.expire(state.nowMs);
+  t.equal(second.isRefused, true);
+  await runs[2]!.done();
+  turn();
+  t.same(texts(runs[3]!.slab), ['late 2'], 'and is taken back all the same');
+});
+
+t.test('a disk that fails leaves no message waiting', async (t) => {
+  const { state, lane, approveFirst } = stage();
+  const waiter = await approveFirst();
+  lane.journalFailed();
+  t.equal(waiter.isRefused, true);
+  t.match(state.failed, / true$/);
+});
+
+t.test('a full lane refuses at once', async (t) => {
+  const { turn, ask } = stage();
+  const waiters = ['a', 'b', 'c', 'd', 'e'].map(ask);
+  turn();
+  t.same(
+    waiters.map(({ said }) => said),
+    ['', '', '', '', `refused ${Reason.overloaded}`],
+  );
+});
+
+t.test('an approval that comes back late is taken back before anything else is decided', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const late = ask('a');
+  turn();
+  const behind = ask('a again');
+  state.nowMs += 100;
+  lane.expire(state.nowMs);
+  t.equal(late.said, `refused ${Reason.systemError}`, 'answered at its deadline');
+  approve(runs[0]!.slab, 0, 77);
+  await runs[0]!.done();
+  t.equal(state.late, 1);
+  t.same(texts(runs[1]!.slab), ['late 77'], 'the take-back goes first');
+  await runs[1]!.done();
+  t.same(texts(runs[2]!.slab), ['a again']);
+  t.equal(behind.isRefused, true, 'it was late as well');
+});
+
+t.test(
+  'approvals that come back late while others are taken back are taken back after those are answered',
+  async (t) => {
+    const { state, runs, turn, ask } = stage({ entries: 16 });
+    const first = ask('a');
+    turn();
+    // Enough for a second slab behind the first.
+    const second = Array.from({ length: 16 }, (_, index) => ask(`b${index}`));
+    turn();
+    t.equal(runs.length, 2, 'two slabs fly');
+    state.nowMs += 100;
+    approve(runs[0]!.slab, 0, 70);
+    await runs[0]!.done();
+    t.same(texts(runs[2]!.slab), ['late 70'], 'behind the second slab');
+    for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
+    await runs[1]!.done();
+    t.equal(runs.length, 3, 'one slab of take-backs at a time');
+    runs[2]!.slab.status[0] = 200;
+    await runs[2]!.done();
+    t.not(first.said, '', 'the first has its answer');
+    t.equal(texts(runs[3]!.slab).length, 16);
+    for (const index of second.keys()) runs[3]!.slab.status[index] = 200;
+    await runs[3]!.done();
+    t.ok(
+      second.every(({ said }) => said !== ''),
+      'and so have the others',
+    );
+  },
+);
+
+t.test('take-backs that the journal has no room for stay first until they are written', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  ask('a');
+  turn();
+  state.nowMs += 100;
+  approve(runs[0]!.slab, 0, 77);
+  await runs[0]!.done();
+  const repeat = ask('a');
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    t.same(texts(runs[attempt]!.slab), ['late 77'], `attempt ${attempt}`);
+    runs[attempt]!.slab.status[0] = EntryStatus.unavailable;
+    runs[attempt]!.slab.reason[0] = Reason.systemError;
+    await runs[attempt]!.done();
+    turn();
+    t.equal(runs.length, attempt + 1, 'it waits for the clock, it does not spin');
+    t.equal(lane.isIdle, false);
+    lane.expire(state.nowMs);
+    turn();
+  }
+  t.equal(repeat.said, '', 'a repeat cannot find the approval meanwhile');
+  runs[4]!.slab.status[0] = 200;
+  await runs[4]!.done();
+  t.same(texts(runs[5]!.slab), ['a'], 'now it may');
+});
+
+t.test('records count as final once no approval up to them can be taken back any more', async (t) => {
+  const { state, runs, turn, ask } = stage({ entries: 2, secondSlabMin: 1 });
+  const returns = async (index: number, lastSequence: number) => {
+    runs[index]!.slab.lastSequence = lastSequence;
+    await runs[index]!.done();
+  };
+  ask('a');
+  turn();
+  await returns(0, 1);
+  t.equal(state.final, 1);
+  ask('b');
+  turn();
+  ask('c');
+  turn();
+  approve(runs[1]!.slab, 0, 77);
+  state.nowMs += 100;
+  await returns(1, 2);
+  t.same(texts(runs[3]!.slab), ['late 77'], 'its take-back is on its way, behind the slab that had left already');
+  t.equal(state.final, 1);
+  await returns(2, 3);
+  t.equal(state.final, 1, 'the slab behind it does not change that');
+  runs[3]!.slab.status[0] = EntryStatus.unavailable;
+  await returns(3, 3);
+  t.equal(state.final, 1, 'nor does a take-back that the journal had no room for');
+});
+
+t.test('a worker that dies leaves no message waiting, and its late promise changes nothing', async (t) => {
+  const { state, lane, runs, turn, ask } = stage();
+  const waiters = [ask('a')];
+  turn();
+  waiters.push(ask('b'));
+  await runs[0]!.die();
+  t.same(
+    waiters.map(({ said }) => said),
+    [`refused ${Reason.systemError}`, `refused ${Reason.systemError}`],
+  );
+  t.equal(state.failed, 'gone false');
+  t.equal(ask('c').isRefused, true, 'closed');
+  lane.open();
+  const next = ask('d');
+  turn();
+  t.same(texts(runs[1]!.slab), ['d']);
+  await runs[1]!.done(false);
+  t.equal(next.isRefused, true);
+  t.match(state.failed, / true$/, 'a failed journal is final');
+});
+
+t.test('a lapsed hold that finds no room in memory is not asked for again and again', async (t) => {
+  const { state, lane, runs, needs, turn } = stage();
+  lane.claim(EntryKind.expiry, 0, state.nowMs, Buffer.from('hold'), null);
+  let asked = 0;
+  for (let run = 0; run < 10; run++) {
+    turn();
+    if (runs.length === run) break;
+    runs[run]!.slab.status[0] = EntryStatus.needOriginal;
+    await runs[run]!.done();
+    for (const again of needs.splice(0)) {
+      asked++;
+      lane.reenter(again);
+    }
+  }
+  t.equal(asked, 1, 'it comes by again by itself');
+  t.equal(lane.isIdle, true);
+});
+
+t.test('a batch says whether what is known of cards was too old when it left', async (t) => {
+  const { runs, state, turn, ask } = stage();
+  ask('a');
+  turn();
+  t.equal(runs[0]!.slab.isStale, false);
+  await runs[0]!.done();
+  state.isStale = true;
+  ask('b');
+  turn();
+  t.equal(runs[1]!.slab.isStale, true);
+  await runs[1]!.done();
+});
+
+t.test(
+  'no approval leaves once it may not: what was decided before is taken back, a withdrawal is refused',
+  async (t) => {
+    const { lane, runs, state, turn, ask } = stage();
+    const approved = ask('a');
+    const declined = ask('b');
+    const withdrawal = new TestWaiter(state.nowMs);
+    lane.claim(EntryKind.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
+    turn();
+    const { slab } = runs[0]!;
+    slab.status.fill(200, 0, 3);
+    slab.answerFlags.set([AnswerFlag.approved | AnswerFlag.revocable, 0, AnswerFlag.approved]);
+    slab.location[0] = 77;
+    // The process stands still here, well within the deadline, and another engine takes its place.
+    state.isStale = true;
+    await runs[0]!.done();
+    t.equal(declined.said, 'answer 200');
+    t.equal(withdrawal.isRefused, true);
+    t.equal(approved.said, '', 'nothing before its take-back is written');
+    turn();
+    t.equal(runs[1]!.slab.kind[0], EntryKind.late);
+    t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
+    runs[1]!.slab.status[0] = 503;
+    await runs[1]!.done();
+    t.equal(approved.said, 'answer 503');
+  },
+);

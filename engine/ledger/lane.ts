@@ -1,0 +1,479 @@
+/**
+ * The way to one partition and back. Slabs take turns: while the worker decides one, the next waits behind it and
+ * arrivals fill a third; batches grow by themselves under load. A slab that comes back is decided; its answers go out,
+ * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
+ *
+ * Deadlines: a request that waits too long is answered 503 when its deadline passes; if the worker approved it
+ * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
+ * message of that id is looked at, and then answered.
+ */
+import { assert } from '../core/invariant.js';
+import { Reason } from '../core/reasons.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from '../exchange/slab.js';
+
+/** The client that waits for an entry's answer. */
+export interface Waiter {
+  /** Protocol number: the entry's kind. */
+  readonly kind: number;
+  /** Wall clock ms, stamped once. */
+  readonly arrivalMs: number;
+  /** An answer was sent (possibly a refusal at the deadline), or the client has gone. */
+  readonly isSettled: boolean;
+  /** It was answered 503: an approval of it that the worker makes after that must be taken back. */
+  readonly isRefused: boolean;
+  /** How often it lacked something, and was sent again behind what was loaded. */
+  reentries: number;
+  /** The decided answer: `slab.answer[answerStart, answerEnd)` with an HTTP status. The bytes are valid during the call. */
+  answer(slab: Slab, index: number): void;
+  /** No answer could be made: 503 with a decline body. */
+  refuse(reason: Reason): void;
+}
+
+/** Something that is not in the partition's memory. */
+export interface Need {
+  readonly status: number;
+  /** The card token, request id, original id or account's public id: UTF-8. */
+  readonly key: string;
+}
+
+export interface LaneEvents {
+  /** Decides a slab on the worker. Rejects when the worker died. @returns false when the journal failed. */
+  run(slabIndex: number): Promise<boolean>;
+  /** The last journal record that is on disk; synced() is called whenever it has grown. */
+  durableSequence(): number;
+  /** A message needs something loaded; `again` re-enters it. */
+  need(need: Need, again: Reentry): void;
+  /** A batch came back and was answered. For the metrics. */
+  batch(slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
+  /** The worker died; or, final, its journal failed and only a new process may go on. */
+  failed(error: unknown, isFinal: boolean): void;
+  /** A late approval is being taken back. For the metrics. */
+  late(): void;
+  /** No record up to `sequence` will be taken back any more. Called before the answers of its slab leave. */
+  final(sequence: number): void;
+  /**
+   * What is known of cards may be too old to approve by, or another engine may be the writer. Asked twice a batch: when it
+   * leaves, and before its answers do, for the machine may have been suspended in between.
+   */
+  isStale(): boolean;
+}
+
+/** A message on its way in again. */
+export interface Reentry {
+  readonly kind: number;
+  flags: number;
+  readonly arrivalMs: number;
+  readonly bytes: Uint8Array;
+  readonly waiter: Waiter | null;
+}
+
+/**
+ * Slabs on their way at once. With a second one behind it the worker goes on without falling asleep, which on busy cores
+ * costs more than a batch; a third only makes batches smaller and tails longer.
+ */
+const flyingMax = 2;
+/**
+ * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until those are
+ * answered: smaller batches pay more for their wake-ups and their sync than they gain.
+ */
+const secondSlabMinDefault = 16;
+/** Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk sets the pace. */
+const decidedMax = 4;
+/** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
+const slabCount = flyingMax + decidedMax + 2;
+/** The slab that carries take-backs only, ahead of whatever waits. */
+const takeBackSlab = slabCount;
+
+export class Lane {
+  readonly slabs: readonly Slab[];
+  readonly #waiters: (Waiter | null)[][];
+  /** Of each slab, the places of changes that a caller waits for. */
+  readonly #changes: number[][];
+  readonly #events: LaneEvents;
+  readonly #nowMs: () => number;
+  readonly #deadlineMs: number;
+  readonly #secondSlabMin: number;
+  readonly #scheduleSend: (send: () => void) => void;
+  /** Index of the slab that is being filled. */
+  #open = 0;
+  /** Empty ones. */
+  readonly #free = Array.from({ length: slabCount - 1 }, (_, index) => index + 1);
+  /** Slabs on their way, oldest first: the worker returns them in this order. */
+  readonly #flying: number[] = [];
+  /** Decided and not yet answered, oldest first. */
+  readonly #decided: number[] = [];
+  /** How many of them are not known to be on disk. */
+  #unsynced = 0;
+  #sendScheduled = false;
+  #isReady = false;
+  #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
+  /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
+  #lateWaits = false;
+  /** Messages refused at their deadline because memory had no room for what they need. For the metrics, and for the log. */
+  roomRefusals = 0;
+  /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
+  #generation = 0;
+
+  /**
+   * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
+   * @param secondSlabMin messages that a slab needs to leave before the one ahead of it is on disk
+   */
+  constructor(
+    size: SlabSize,
+    deadlineMs: number,
+    nowMs: () => number,
+    schedule: (send: () => void) => void,
+    events: LaneEvents,
+    secondSlabMin = secondSlabMinDefault,
+  ) {
+    this.#secondSlabMin = secondSlabMin;
+    this.slabs = Array.from({ length: slabCount + 1 }, () => new Slab(size));
+    this.#waiters = this.slabs.map(() => new Array<Waiter | null>(size.entries).fill(null));
+    this.#changes = this.slabs.map(() => []);
+    this.#deadlineMs = deadlineMs;
+    this.#nowMs = nowMs;
+    this.#scheduleSend = schedule;
+    this.#events = events;
+  }
+
+  /** Whether the partition takes messages; while its worker restarts, its accounts get explicit declines. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Messages waiting or in flight. */
+  get depth(): number {
+    return this.#away().reduce((depth, index) => depth + this.slabs[index]!.count, this.slabs[this.#open]!.count);
+  }
+
+  get isIdle(): boolean {
+    return this.#away().length === 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+  }
+
+  /** Slabs that left and were not answered. */
+  #away(): number[] {
+    return [...this.#decided, ...this.#flying];
+  }
+
+  /** The worker is there (again). */
+  open(): void {
+    this.#isReady = true;
+  }
+
+  /** Takes a message in. @returns false when the lane is full or closed: the caller refuses at once. */
+  claim(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {
+    if (!this.#isReady) return false;
+    const slab = this.slabs[this.#open]!;
+    if (!slab.fits(bytes.length)) return false;
+    const index = slab.add(kind, flags, arrivalMs, bytes);
+    this.#waiters[this.#open]![index] = waiter;
+    if (kind === EntryKind.load && waiter !== null) this.#changes[this.#open]!.push(index);
+    this.#wake();
+    return true;
+  }
+
+  #wake(): void {
+    if (this.#sendScheduled || !this.#maySend()) return;
+    this.#sendScheduled = true;
+    this.#scheduleSend(this.#sendOpen);
+  }
+
+  #maySend(): boolean {
+    // Nothing passes take-backs: what is decided behind them must know that they are written.
+    if (this.#takesBackNow) return false;
+    if (this.#decided.length + this.#flying.length >= flyingMax + decidedMax) return false;
+    if (this.#flying.length === 0 && this.#unsynced === 0) return true;
+    if (this.#flying.length >= flyingMax) return false;
+    return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= this.#secondSlabMin;
+  }
+
+  get #takesBackNow(): boolean {
+    return this.#flying.includes(takeBackSlab) || this.#decided.includes(takeBackSlab);
+  }
+
+  /** Approvals are being taken back: until that is journaled, a repeat may get an answer that no longer holds. */
+  get #isTakingBack(): boolean {
+    return this.#lateQueue.length > 0 || this.#takesBackNow;
+  }
+
+  readonly #sendOpen = (): void => {
+    this.#sendScheduled = false;
+    if (!this.#maySend() || !this.#isReady || this.#lateWaits) return;
+    if (this.#lateQueue.length > 0) this.#sendLate();
+    else if (this.slabs[this.#open]!.count > 0) {
+      const sent = this.#open;
+      const next = this.#free.pop();
+      assert(next !== undefined, 'a slab is always free');
+      this.#open = next;
+      this.slabs[next]!.clear();
+      this.#send(sent);
+    }
+  };
+
+  #sendLate(): void {
+    const slab = this.slabs[takeBackSlab]!;
+    slab.clear();
+    let count = 0;
+    for (const { record, waiter, arrivalMs } of this.#lateQueue) {
+      if (!slab.fits(record.length)) break;
+      const index = slab.add(EntryKind.late, 0, arrivalMs, record);
+      this.#waiters[takeBackSlab]![index] = waiter;
+      count++;
+    }
+    this.#lateQueue.splice(0, count);
+    this.#send(takeBackSlab);
+  }
+
+  #send(slabIndex: number): void {
+    const slab = this.slabs[slabIndex]!;
+    this.#flying.push(slabIndex);
+    slab.seal(this.#nowMs(), this.#deadlineMs, this.#events.isStale());
+    const generation = this.#generation;
+    this.#events.run(slabIndex).then(
+      (alive) => {
+        if (generation === this.#generation) this.#returned(alive);
+      },
+      (error: unknown) => {
+        if (generation === this.#generation) this.fail(error);
+      },
+    );
+  }
+
+  #returned(alive: boolean): void {
+    if (!alive) {
+      this.journalFailed();
+      return;
+    }
+    const slabIndex = this.#flying.shift()!;
+    this.#decided.push(slabIndex);
+    if (this.#changes[slabIndex]!.length > 0) this.#tellChanges(slabIndex);
+    this.synced();
+  }
+
+  /** What was changed is in force for whatever comes behind it, and has nothing to wait for on the disk. */
+  #tellChanges(slabIndex: number): void {
+    const waiters = this.#waiters[slabIndex]!;
+    for (const index of this.#changes[slabIndex]!.splice(0)) {
+      waiters[index]?.answer(this.slabs[slabIndex]!, index);
+      waiters[index] = null;
+    }
+  }
+
+  /** Answers what is durable. Called whenever more is on disk. */
+  synced(): void {
+    const durable = this.#events.durableSequence();
+    const nowMs = this.#nowMs();
+    let count = 0;
+    while (count < this.#decided.length && this.slabs[this.#decided[count]!]!.lastSequence <= durable) {
+      this.#judge(this.#decided[count++]!, nowMs);
+    }
+    this.#unsynced = this.#decided.length - count;
+    // Take-backs, or the next batch, leave before the answers go out: the worker goes on meanwhile.
+    this.#sendOpen();
+    const tookBack = this.#takesBackNow;
+    for (; count > 0; count--) this.#answer(this.#decided.shift()!, nowMs);
+    // What waited behind take-backs has waited long enough.
+    if (tookBack) this.#sendOpen();
+    this.#wake();
+  }
+
+  #judge(slabIndex: number, nowMs: number): void {
+    const slab = this.slabs[slabIndex]!;
+    const waiters = this.#waiters[slabIndex]!;
+    slab.returnedAtMs = nowMs;
+    if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
+    else {
+      const isStale = this.#events.isStale();
+      this.#queueLate(slab, waiters, nowMs, isStale);
+      if (isStale) this.#refuseCommands(slab, waiters);
+    }
+    // While a take-back waits or is under way, the journal keeps what it is about.
+    const takesBack = this.#lateQueue.length > 0 || (slabIndex !== takeBackSlab && this.#takesBackNow);
+    if (!takesBack) this.#events.final(slab.lastSequence);
+  }
+
+  #answer(slabIndex: number, nowMs: number): void {
+    const slab = this.slabs[slabIndex]!;
+    const waiters = this.#waiters[slabIndex]!;
+    const waitedMs = slab.count === 0 ? 0 : slab.sealedAtMs - slab.arrivalMs[0]!;
+    // A repeat in here may not know of take-backs that came up meanwhile, its own slab's included.
+    const isTakingBack = this.#isTakingBack;
+    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isTakingBack);
+    if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    this.#events.batch(slab, waitedMs, nowMs - slab.sealedAtMs, nowMs);
+  }
+
+  /** Approvals whose deadline has passed, whose waiter was refused meanwhile, or that are stale, are to be taken back. */
+  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number, isStale: boolean): void {
+    for (let index = 0; index < slab.count; index++) {
+      if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;
+      const waiter = waiters[index] ?? null;
+      if (!isStale && slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
+      waiters[index] = null;
+      const record = Buffer.alloc(8);
+      record.writeDoubleLE(slab.location[index]!);
+      this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
+      this.#events.late();
+    }
+  }
+
+  /** Deposits and withdrawals are never taken back: their sender asks again, and receives the one answer then. */
+  #refuseCommands(slab: Slab, waiters: (Waiter | null)[]): void {
+    for (let index = 0; index < slab.count; index++) {
+      if (slab.kind[index] !== EntryKind.ledger || (slab.answerFlags[index]! & AnswerFlag.approved) === 0) continue;
+      const waiter = waiters[index] ?? null;
+      waiters[index] = null;
+      if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);
+    }
+  }
+
+  /**
+   * Take-backs that the journal had no room for stay first in line. Until they are written nothing else is decided: a
+   * repeat of their id would find the approval, and tell it.
+   */
+  #keepTakeBacks(slab: Slab, waiters: (Waiter | null)[]): void {
+    for (let index = slab.count - 1; index >= 0; index--) {
+      if (slab.status[index] !== EntryStatus.unavailable) continue;
+      const waiter = waiters[index] ?? null;
+      waiters[index] = null;
+      const record = Buffer.from(slab.request.subarray(slab.start[index], slab.end[index]));
+      this.#lateQueue.unshift({ record, waiter: null, arrivalMs: slab.arrivalMs[index]! });
+      this.#lateWaits = true;
+      if (waiter !== null && !waiter.isSettled) waiter.refuse(Reason.systemError);
+    }
+  }
+
+  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, isTakingBack: boolean): void {
+    const waiter = waiters[index] ?? null;
+    waiters[index] = null;
+    const status = slab.status[index]!;
+    if (isNeed(status)) {
+      this.#ask(slab, index, status, waiter);
+    } else if (waiter === null || waiter.isSettled) {
+      return;
+    } else if (status === EntryStatus.unavailable || status === EntryStatus.takenBack) {
+      waiter.refuse(slab.reason[index] as Reason);
+    } else if (isTakingBack && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
+      // It may repeat an approval that is just being taken back: ask again behind the take-back.
+      this.reenter(this.#reentry(slab, index, waiter));
+    } else {
+      waiter.answer(slab, index);
+    }
+  }
+
+  #reentry(slab: Slab, index: number, waiter: Waiter | null): Reentry {
+    return {
+      kind: slab.kind[index]!,
+      flags: slab.flags[index]!,
+      arrivalMs: slab.arrivalMs[index]!,
+      // Copied: the slab is filled again while the loader works.
+      bytes: Buffer.from(slab.request.subarray(slab.start[index], slab.end[index])),
+      waiter,
+    };
+  }
+
+  #ask(slab: Slab, index: number, status: number, waiter: Waiter | null): void {
+    if (waiter?.isSettled) return;
+    if (waiter !== null) waiter.reentries++;
+    const again = this.#reentry(slab, index, waiter);
+    if (waiter === null) {
+      // A lapsed hold: where memory had no room for what was loaded, the next look for such holds brings it again.
+      if ((again.flags & EntryFlag.again) !== 0) return;
+      again.flags |= EntryFlag.again;
+    }
+    const key = slab.answer.toString('utf8', slab.answerStart[index], slab.answerEnd[index]);
+    this.#events.need({ status, key }, again);
+  }
+
+  /** Sends a message again, behind what was loaded for it. */
+  reenter(again: Reentry): void {
+    const { waiter } = again;
+    if (waiter?.isSettled) return;
+    if (!this.claim(again.kind, again.flags, again.arrivalMs, again.bytes, waiter)) {
+      waiter?.refuse(this.#isReady ? Reason.overloaded : Reason.systemError);
+    }
+  }
+
+  /** Refuses what waits beyond its deadline. Called by one coarse timer. */
+  expire(nowMs: number): void {
+    if (this.#lateWaits) {
+      this.#lateWaits = false;
+      this.#wake();
+    }
+    for (const slabIndex of [this.#open, ...this.#away()]) {
+      const { count } = this.slabs[slabIndex]!;
+      const waiters = this.#waiters[slabIndex]!;
+      for (let index = 0; index < count; index++) this.#expireOne(waiters[index] ?? null, nowMs);
+    }
+    for (const { waiter } of this.#lateQueue) this.#expireOne(waiter, nowMs);
+  }
+
+  #expireOne(waiter: Waiter | null, nowMs: number): void {
+    if (waiter === null || waiter.isSettled) return;
+    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) this.#refuseLate(waiter);
+  }
+
+  #refuseLate(waiter: Waiter): void {
+    const reason = reasonWhenLate(waiter);
+    if (reason === Reason.overloaded) this.roomRefusals++;
+    waiter.refuse(reason);
+  }
+
+  /** What the disk did with the last frame is unknown: nothing more is answered, until the process is started again. */
+  journalFailed(): void {
+    this.fail(
+      new Error('the journal failed: this partition takes nothing more until the process is started again'),
+      true,
+    );
+  }
+
+  /** The worker is gone: everything that waits is refused, and so is what comes until open(). */
+  fail(error: unknown, isFinal = false): void {
+    this.#isReady = false;
+    this.#generation++;
+    for (const slabIndex of this.#away()) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    this.#flying.length = 0;
+    this.#decided.length = 0;
+    this.#unsynced = 0;
+    this.#lateWaits = false;
+    for (const { waiter } of this.#lateQueue.splice(0))
+      if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);
+    for (const [slabIndex, slab] of this.slabs.entries()) {
+      const waiters = this.#waiters[slabIndex]!;
+      for (let index = 0; index < waiters.length; index++) {
+        const waiter = waiters[index];
+        waiters[index] = null;
+        if (waiter != null && !waiter.isSettled) waiter.refuse(Reason.systemError);
+      }
+      this.#changes[slabIndex]!.length = 0;
+      slab.clear();
+    }
+    this.#events.failed(error, isFinal);
+  }
+}
+
+/** So often what a message lacks is loaded at once. One that lacks something after that finds no room in memory. */
+export const loadsAtOnceMax = 2;
+
+/** The reason in the answer to a message whose deadline passes while it waits. */
+export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason {
+  return reentries > loadsAtOnceMax ? Reason.overloaded : Reason.systemError;
+}
+
+function isNeed(status: number): boolean {
+  return (status >= EntryStatus.needCard && status <= EntryStatus.needAccount) || status === EntryStatus.needRoom;
+}
+
+/** Flag to set on a re-entry when the loader found nothing for `status`. */
+export function absentFlag(status: number): number {
+  switch (status) {
+    case EntryStatus.needCard:
+      return EntryFlag.cardAbsent;
+    case EntryStatus.needSeen:
+      return EntryFlag.seenAbsent;
+    case EntryStatus.needAccount:
+      return EntryFlag.accountAbsent;
+    default:
+      return EntryFlag.originalAbsent;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Deposits and withdrawals on their way in: from the ops port through the same admission, lanes, journal and deadline as
+ * authorizations, and back as one answer.
+ *
+ * A 503 here says that the outcome is not known: unlike a late approval a command is never taken back (isNeverLate), so
+ * the same id, asked again, gets the one answer, carried out meanwhile or not.
+ */
+
+import { Protocol } from '../core/codes.js';
+import { Reason } from '../core/reasons.js';
+import { Request } from '../core/request.js';
+import { AnswerFlag, type Slab } from '../exchange/slab.js';
+import type { Telemetry } from '../ops/telemetry.js';
+import type { Codec, FieldError } from '../protocols/codec.js';
+import {
+  type CommandName,
+  commandContentType,
+  commandRefusalBody,
+  commandRefusalStatus,
+  commandUnavailableBody,
+} from '../protocols/commands/codec.js';
+import { repeatedMessage } from '../protocols/native/slow-reader.js';
+import { decodeBody, parseJson } from '../protocols/reading/body-text.js';
+import { repeatedName, wholeText } from '../protocols/reading/json-text.js';
+import { shownName } from '../protocols/reading/member-names.js';
+import type { Admission } from './admission.js';
+import type { Lane, Waiter } from './lane.js';
+
+export interface CommandAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+export interface LedgerCommandsOptions {
+  readonly admission: Admission;
+  readonly telemetry: Telemetry;
+  readonly codec: Codec;
+  nowMs(): number;
+  /** The lane that owns the account; null when it has to be found out first, and the message goes on by itself. */
+  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+}
+
+export class LedgerCommands {
+  readonly #options: LedgerCommandsOptions;
+  readonly #request = new Request();
+  #isOpen = false;
+
+  constructor(options: LedgerCommandsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes commands from now on: the engine remembers every id that it has answered. */
+  open(): void {
+    this.#isOpen = true;
+  }
+
+  /** Takes no more; what is in flight is answered. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /**
+   * Carries out a command and resolves with its answer, or with a 503, within the deadline. Never rejects.
+   * @param account public id as it stands in the path
+   * @param body as sent: `{ "id", "amount" }`
+   */
+  submit(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer> {
+    return new Promise((resolve) => {
+      const { admission, codec, nowMs, route } = this.#options;
+      const waiter = new CommandWaiter(name, nowMs(), this.#options, resolve);
+      if (!this.#isOpen) return waiter.shuttingDown();
+      const command = commandBytes(name, account, body);
+      const refusal = repeatedField(body) ?? codec.read(this.#request, command, 0, command.length);
+      if (refusal !== null) return waiter.badRequest(refusal);
+      if (!admission.enter()) return waiter.refuse(Reason.overloaded);
+      waiter.isAdmitted = true;
+      const lane = route(codec, command, waiter, waiter.arrivalMs);
+      if (lane === null || lane.claim(waiter.kind, 0, waiter.arrivalMs, command, waiter)) return;
+      waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
+    });
+  }
+}
+
+/** The command as partitions read it; a body that is no JSON object goes as it is, for the reader to refuse. */
+function commandBytes(type: CommandName, account: string, body: Uint8Array): Uint8Array {
+  const text = decodeBody(body, 0, body.length);
+  const parsed = text === null ? undefined : parseJson(text);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return notAnObject;
+  const { id, amount } = parsed as { id?: unknown; amount?: unknown };
+  return Buffer.from(JSON.stringify({ id, amount, type, account }));
+}
+const notAnObject = Buffer.from('[]');
+
+/** A field that comes twice, which commandBytes() would not see. */
+function repeatedField(body: Uint8Array): FieldError | null {
+  const text = decodeBody(body, 0, body.length);
+  if (text === null || parseJson(text) === undefined) return null;
+  const name = repeatedName(text, wholeText(text));
+  return name === null ? null : { field: shownName(name), message: repeatedMessage };
+}
+
+class CommandWaiter implements Waiter {
+  readonly kind = Protocol.ledger;
+  readonly arrivalMs: number;
+  readonly #name: CommandName;
+  readonly #options: LedgerCommandsOptions;
+  readonly #resolve: (answer: CommandAnswer) => void;
+  reentries = 0;
+  isAdmitted = false;
+  isSettled = false;
+  isRefused = false;
+
+  constructor(
+    name: CommandName,
+    arrivalMs: number,
+    options: LedgerCommandsOptions,
+    resolve: (answer: CommandAnswer) => void,
+  ) {
+    this.#name = name;
+    this.arrivalMs = arrivalMs;
+    this.#options = options;
+    this.#resolve = resolve;
+  }
+
+  answer(slab: Slab, index: number): void {
+    const status = slab.status[index]!;
+    // Copied: the slab is filled again while the answer is on its way.
+    this.#settle(status, Buffer.from(slab.answer.subarray(slab.answerStart[index], slab.answerEnd[index])));
+    const { telemetry } = this.#options;
+    if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    if (status === 200 || status === 409) telemetry.command(this.#name, slab.reason[index] as Reason);
+  }
+
+  refuse(reason: Reason): void {
+    this.isRefused = true;
+    this.#settle(503, commandUnavailableBody(reason));
+    this.#options.telemetry.command(this.#name, reason);
+  }
+
+  shuttingDown(): void {
+    this.isRefused = true;
+    this.#settle(503, commandUnavailableBody(Reason.systemError, true));
+  }
+
+  badRequest(refusal: FieldError): void {
+    this.#settle(commandRefusalStatus(refusal), commandRefusalBody(refusal));
+  }
+
+  #settle(status: number, body: Uint8Array): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    if (this.isAdmitted) this.#options.admission.leave();
+    this.#resolve({ status, contentType: commandContentType(status), body });
+  }
+}

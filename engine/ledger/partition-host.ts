@@ -1,0 +1,416 @@
+/**
+ * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and what
+ * happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile messages about its
+ * accounts get explicit declines. A failed journal is final: what the disk did with the last batch is unknown, so nothing
+ * is approved until the process starts again.
+ */
+import { join } from 'node:path';
+import type { EngineConfig } from '../config.js';
+import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
+import type { LoadMessage } from '../core/load-message.js';
+import type {
+  AccountBooks,
+  PartitionResult,
+  PartitionStats,
+  PartitionTask,
+  TailKeys,
+  WindowEntity,
+} from '../exchange/partition-task.js';
+import type { PartitionProgress, Progress } from '../exchange/progress.js';
+import type { Slab } from '../exchange/slab.js';
+import { EntryKind } from '../exchange/slab.js';
+import type { Log } from '../log.js';
+import type { Database } from '../lookups/database.js';
+import { rowsMax } from '../ops/memory-room.js';
+import { StartTimes } from '../ops/start-times.js';
+import { Lane, type Need, type Reentry } from './lane.js';
+import type { LapseClock } from './lapse-clock.js';
+import { LapseSweep } from './lapse-sweep.js';
+import { WorkerPool } from './pool.js';
+import { Syncer } from './syncer.js';
+
+export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
+
+/** What the host needs of the shipper: it must stand still while a journal is opened. */
+export interface ShipperControl {
+  pause(partition: number): Promise<void>;
+  resume(partition: number): void;
+  /** The settled position, from Postgres. */
+  position(partition: number): Promise<number>;
+}
+
+export interface HostEvents {
+  need(host: PartitionHost, need: Need, again: Reentry): void;
+  batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
+  late(): void;
+  isStale(): boolean;
+  /** The partition is about to read what it starts with. */
+  restoring(host: PartitionHost): void;
+  /** @returns what it has read, as a partition takes it over */
+  restored(message: LoadMessage): LoadMessage;
+  /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
+  opened(host: PartitionHost): boolean;
+  /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
+  knows(host: PartitionHost, low: number, high: number, sequence: number): void;
+}
+
+/** Fault tests wrap the worker's storage; a deployment leaves both null. */
+export interface StorageFaults {
+  readonly module: string;
+  readonly control: SharedArrayBuffer;
+}
+
+/** How long to wait before replacing a worker that died again: doubles up to the maximum. */
+const restartDelayMsMin = 50;
+const restartDelayMsMax = 5000;
+/** Longest that a thread may take to load its modules and to take its memory. */
+const threadStartMsMax = 60_000;
+/** Longest that a thread may take to read, open or replay a journal: above what the largest one takes. */
+const journalStepMsMax = 600_000;
+/** Ids taken into memory at once: two milliseconds, after a pause that leaves the worker to the messages. */
+const idsAtOnce = 10_000;
+const idsPauseMs = 5;
+
+export class PartitionHost {
+  readonly partition: number;
+  readonly lane: Lane;
+  readonly progress: PartitionProgress;
+  readonly #config: EngineConfig;
+  readonly #database: Database;
+  readonly #shipper: ShipperControl;
+  readonly #log: Log;
+  readonly #events: HostEvents;
+  readonly #workerData: object;
+  #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
+  #syncer: Syncer | null = null;
+  #prepared: Promise<unknown> | null = null;
+  #scanned: Promise<unknown> | null = null;
+  #state: PartitionState = 'starting';
+  #writerEpoch = 0;
+  #resolveIdsKnown: () => void = () => undefined;
+  /** After the first worker the front knows every id that comes: a worker that is replaced has nothing to add. */
+  #areIdsKnown = false;
+  /** Resolves when the front has every id that is remembered: only then may several partitions share the questions. */
+  readonly idsKnown = new Promise<void>((resolve) => {
+    this.#resolveIdsKnown = resolve;
+  });
+  readonly #lapses: LapseSweep;
+  #restarts = 0;
+  #failure = '';
+  /** Of the last start. */
+  startTimes = new StartTimes(0);
+  /** The id table of settled questions is being filled; bumped to stop a filler whose worker has died. */
+  #epoch = 0;
+  /** Settles when the looks asked for so far have been answered. */
+  #looks: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    partition: number,
+    config: EngineConfig,
+    progress: Progress,
+    database: Database,
+    shipper: ShipperControl,
+    nowMs: () => number,
+    events: HostEvents,
+    log: Log,
+    faults: StorageFaults | null = null,
+  ) {
+    this.partition = partition;
+    this.progress = progress.partitions[partition]!;
+    this.#config = config;
+    this.#database = database;
+    this.#shipper = shipper;
+    this.#events = events;
+    this.#log = log.child({ partition });
+    const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
+    this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
+      run: (slab) => (this.#pool?.run(slab) ?? Promise.reject(new Error('there is no thread'))) as Promise<boolean>,
+      durableSequence: () => this.progress.durableSequence,
+      need: (need, again) => events.need(this, need, again),
+      batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
+      failed: (error, isFinal) => this.#workerFailed(error, isFinal),
+      late: () => events.late(),
+      final: (sequence) => this.progress.publishFinal(sequence),
+      isStale: () => events.isStale(),
+    });
+    const { lane } = this;
+    this.#lapses = new LapseSweep({ partition, database, lane, progress: this.progress, log: this.#log, pause });
+    this.#workerData = {
+      partition,
+      partitionCount: config.workers,
+      journalDirectory: join(config.dataDir, 'journal'),
+      journalSizes: config.journalSizes,
+      progress: progress.buffer,
+      slabSize,
+      slabs: this.lane.slabs.map((slab) => slab.buffer),
+      size: {
+        accounts: rowsMax('accounts', config),
+        users: rowsMax('users', config),
+        cards: rowsMax('cards', config),
+        spendRows: rowsMax('spend', config),
+        chains: rowsMax('chains', config),
+        seenIds: config.seenIdsMax,
+      },
+      policy: config.policy,
+      wire: { panKeys: config.panKeys, strictFields: config.strictFields },
+      storageModule: faults?.module ?? null,
+      storageControl: faults?.control ?? null,
+    };
+  }
+
+  get state(): PartitionState {
+    return this.#state;
+  }
+  /** Why the state is `failed`; '' otherwise. */
+  get failure(): string {
+    return this.#failure;
+  }
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Starts the threads, which write nothing yet: what they need of a second to load runs beside whatever comes first. */
+  prepare(): void {
+    if (this.#pool !== null) return;
+    const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
+      durable: () => this.lane.synced(),
+      trouble: (message, attempt) => {
+        // The first and every power of two.
+        if ((attempt & (attempt - 1)) === 0) {
+          this.#log.warn({ error: message, attempt }, 'the journal waits, and tries again');
+        }
+      },
+      failed: (message) => {
+        this.#log.error({ error: message }, 'the journal could not be written');
+        this.lane.journalFailed();
+      },
+      died: (error) => this.lane.fail(error),
+    });
+    this.#syncer = syncer;
+    this.#pool = new WorkerPool<PartitionTask, PartitionResult>(
+      new URL('../../workers/partition.worker.js', import.meta.url),
+      { ...this.#workerData, exchange: syncer.exchange },
+    );
+    this.#prepared = within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
+    // start() waits for it.
+    this.#prepared.catch(() => undefined);
+  }
+
+  /**
+   * Has the journal read through, beside the steps that come next. No process may write it now: this engine has its lock, and
+   * no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
+   */
+  scan(): void {
+    this.prepare();
+    this.#scanned ??= this.#runStep({ kind: 'scan' });
+    this.#scanned.catch(() => undefined);
+  }
+
+  /**
+   * Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails.
+   * @param writerEpoch of the writer's lease
+   */
+  async start(writerEpoch: number): Promise<void> {
+    this.#writerEpoch = writerEpoch;
+    const times = new StartTimes(performance.now());
+    this.startTimes = times;
+    this.prepare();
+    await this.#shipper.pause(this.partition);
+    this.scan();
+    const shippedSequence = await this.#shipper.position(this.partition);
+    times.ended('position');
+    // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
+    await this.#prepared;
+    const settledRecord = await this.#database.settledRecord(this.partition, shippedSequence);
+    await this.#scanned;
+    const tail = (await this.#runStep({
+      kind: 'open',
+      shippedSequence,
+      settledRecord,
+      epoch: writerEpoch,
+    })) as TailKeys;
+    if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
+    for (const note of tail.notes) this.#log.warn({ note }, 'journal');
+    times.ended('open', { phase: 'keys', ms: tail.keysMs });
+    this.#events.restoring(this);
+    const message = await this.#database.restore({
+      ...tail,
+      partition: this.partition,
+      holdMs: this.#config.policy.holdLongMs,
+    });
+    times.ended('restore');
+    await this.#runStep({ kind: 'restore', message: this.#events.restored(message) });
+    times.ended('replay');
+    // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait forever.
+    if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
+    // What the worker before it approved too late stays: the lane has dropped those take-backs.
+    this.progress.publishFinal(this.progress.durableSequence);
+    this.#state = 'ready';
+    this.lane.open();
+    if (!this.#events.opened(this)) {
+      this.lane.fail(new Error('more changed while the partition was restored than can be kept: restoring it again'));
+      return;
+    }
+    this.#shipper.resume(this.partition);
+    const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
+    this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');
+    this.#tellIds(tail.idHashes, shippedSequence + 1);
+    const epoch = ++this.#epoch;
+    void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, shippedSequence + 1));
+  }
+
+  /** A step of the start, which the thread may take long for, but not for ever. */
+  #runStep(task: PartitionTask & { readonly kind: string }): Promise<PartitionResult> {
+    if (this.#pool === null) return Promise.reject(new Error(`partition is ${this.#state}`));
+    return within(journalStepMsMax, `the partition thread to ${task.kind}`, this.#pool.run(task));
+  }
+
+  /** @param first sequence of the first hash; a record without an id has zeros */
+  #tellIds(hashes: Uint32Array, first: number): void {
+    if (this.#areIdsKnown) return;
+    // The newest first: what took an approval back comes behind the record that has the same id.
+    for (let index = hashes.length - 2; index >= 0; index -= 2) {
+      const [low, high] = [hashes[index]!, hashes[index + 1]!];
+      if (low !== 0 || high !== 0) this.#events.knows(this, low, high, first + index / 2);
+    }
+  }
+
+  #tellSettledIds({ seen }: LoadMessage): void {
+    if (seen === undefined || this.#config.workers === 1 || this.#areIdsKnown) return;
+    const sequences = Buffer.from(seen.sequences, 'base64');
+    const hashes = Buffer.from(seen.hashes, 'base64');
+    for (let offset = 0; offset < hashes.length; offset += 8) {
+      const [low, high] = [hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset)];
+      if (low !== 0 || high !== 0) this.#events.knows(this, low, high, sequences.readDoubleBE(offset));
+    }
+  }
+
+  /** Has the ids that were found beside the journal taken over, a few milliseconds of the worker's time at once. */
+  async #takeIds(epoch: number): Promise<void> {
+    try {
+      while (epoch === this.#epoch && !(await this.#look({ kind: 'ids', count: idsAtOnce }))) await pause(idsPauseMs);
+      this.#areIdsKnown = true;
+      this.#resolveIdsKnown();
+    } catch {
+      // The worker has gone, and the next one begins again.
+    }
+  }
+
+  /** Loads the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
+  async #fillSeen(epoch: number, beforeSequence: number): Promise<void> {
+    let before = beforeSequence;
+    let remembered = 0;
+    while (epoch === this.#epoch && this.#state === 'ready') {
+      try {
+        const chunk = await this.#database.seenBefore(this.partition, before);
+        if (epoch !== this.#epoch) return;
+        remembered += chunk.count;
+        this.#tellSettledIds(chunk.message);
+        const isLast = chunk.count === 0 || chunk.oldestSequence <= 1 || remembered >= this.#config.seenIdsMax;
+        const bytes = Buffer.from(JSON.stringify({ ...chunk.message, seenComplete: isLast }));
+        while (!this.lane.claim(EntryKind.load, 0, Date.now(), bytes, null)) {
+          if (epoch !== this.#epoch || this.#state !== 'ready') return;
+          await pause(5);
+        }
+        if (isLast) {
+          this.#areIdsKnown = true;
+          this.#resolveIdsKnown();
+          return;
+        }
+        before = chunk.oldestSequence;
+      } catch {
+        // Postgres is away: unknown ids go on being looked up (and declined while it is away), and we try again.
+        await pause(500);
+      }
+    }
+  }
+
+  #workerFailed(error: unknown, isFinal: boolean): void {
+    if (this.#state !== 'ready') return;
+    this.#epoch++;
+    const message = error instanceof Error ? error.message : String(error);
+    if (isFinal) {
+      this.#state = 'failed';
+      this.#failure = message;
+      this.#log.fatal({ error: message }, 'partition stopped approving');
+      return;
+    }
+    this.#state = 'restarting';
+    this.#restarts++;
+    this.#log.error({ error: message }, 'worker died; replacing it');
+    void this.#restart(restartDelayMsMin);
+  }
+
+  async #restart(delayMs: number): Promise<void> {
+    await this.#endThreads();
+    await pause(delayMs);
+    if (this.#state !== 'restarting') return;
+    try {
+      await this.start(this.#writerEpoch);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#log.error({ error: message }, 'worker could not be replaced; trying again');
+      void this.#restart(Math.min(delayMs * 2, restartDelayMsMax));
+    }
+  }
+
+  /** Ends the lifetimes that are over. Throws when Postgres does not answer. */
+  async lapse(clock: LapseClock): Promise<void> {
+    if (this.#state === 'ready') await this.#lapses.run(clock);
+  }
+
+  /** Sizes of the partition's memory; null while it is not ready. */
+  async stats(): Promise<PartitionStats | null> {
+    if (this.#state !== 'ready' || this.#pool === null) return null;
+    return (await this.#look({ kind: 'stats' })) as PartitionStats;
+  }
+
+  /** Books of accounts in this partition's memory, null for one that is not there. Throws while the worker is away. */
+  async accounts(numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]> {
+    return (await this.#look({ kind: 'accounts', numbers })) as readonly (AccountBooks | null)[];
+  }
+
+  /** Use of spend windows in this partition's memory, null where there is none. Throws while the worker is away. */
+  async windows(entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]> {
+    return (await this.#look({ kind: 'windows', entities })) as readonly (WindowUse | null)[];
+  }
+
+  /** One look at a time: the pool's queue is short, and a slab that found it full would count as a dead worker. */
+  #look(task: PartitionTask): Promise<PartitionResult> {
+    const turn = this.#looks.then(() => {
+      if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
+      return this.#pool.run(task);
+    });
+    this.#looks = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    this.#epoch++;
+    await this.#endThreads();
+  }
+
+  /** Both are gone when this resolves: nothing writes to the journal any more. */
+  async #endThreads(): Promise<void> {
+    const [pool, syncer] = [this.#pool, this.#syncer];
+    this.#pool = null;
+    this.#syncer = null;
+    this.#prepared = null;
+    this.#scanned = null;
+    await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
+  }
+}
+
+/** Rejects when the work takes longer than `longestMs`. */
+function within<Result>(longestMs: number, what: string, work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${longestMs} ms for ${what}`)), longestMs);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}

@@ -1,0 +1,110 @@
+/**
+ * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
+ * the front reads the card token (of a ledger command, the account) and the id to find it: what it does not know it has
+ * loaded first.
+ *
+ * An id is remembered with its partition, as long as that partition itself remembers it: the same id with a card of
+ * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
+ * before the first message is taken (PartitionHost.idsKnown).
+ */
+import { Protocol } from '../core/codes.js';
+import { hash64, hashHigh, hashLow } from '../core/hash.js';
+import { Request, type TextSlice } from '../core/request.js';
+import type { Codec } from '../protocols/codec.js';
+import { IdDirectory } from './id-directory.js';
+import { OwnerDirectory } from './owner-directory.js';
+import type { PartitionHost } from './partition-host.js';
+
+/** Most cards that the front knows the partition of: 1 GB when full. */
+const cardsMax = 2 ** 26;
+/** Most ids of all partitions together. */
+const idsMax = 2 ** 28;
+/** Accounts that ledger commands named, per partition: as many as a partition finds by their public id. */
+const accountsMax = 65_536;
+
+export class Router {
+  readonly #hosts: readonly PartitionHost[];
+  readonly #request = new Request();
+  readonly #cards: OwnerDirectory;
+  readonly #accounts: OwnerDirectory;
+  readonly #ids: IdDirectory;
+
+  /**
+   * @param idsPerPartition how many ids a partition remembers
+   * @param cardsPerPartition how many cards a partition has room for: the front knows all of them
+   */
+  constructor(hosts: readonly PartitionHost[], idsPerPartition: number, cardsPerPartition: number) {
+    this.#hosts = hosts;
+    const isAlone = hosts.length === 1;
+    this.#ids = new IdDirectory(
+      hosts.length,
+      isAlone ? 1 : Math.min(idsPerPartition, Math.floor(idsMax / hosts.length)),
+    );
+    this.#cards = new OwnerDirectory(isAlone ? 1 : Math.min(cardsMax, hosts.length * cardsPerPartition));
+    this.#accounts = new OwnerDirectory(isAlone ? 1 : hosts.length * accountsMax);
+  }
+
+  /** These cards are on their way into the partition's memory: from now on it can be found without Postgres. */
+  learnCards(tokens: Iterable<string>, partition: number): void {
+    if (this.#hosts.length === 1) return;
+    for (const token of tokens) this.#cards.learn(token, partition);
+  }
+
+  /** A journaled record of the partition has an id with that hash. */
+  learnJournaledId(low: number, high: number, partition: number, sequence: number): void {
+    this.#ids.learnJournaled(low, high, partition, sequence);
+  }
+
+  /** Remembers whose id it is; the caller has looked for it. */
+  #learn(id: TextSlice, partition: number): void {
+    hash64(this.#request.source, id.start, id.end);
+    this.#ids.learn(hashLow, hashHigh, partition);
+  }
+
+  #ownersOf(codec: Codec): OwnerDirectory {
+    return codec.protocol === Protocol.ledger ? this.#accounts : this.#cards;
+  }
+
+  /**
+   * The message's host; or the card token or account that has to be learnt first. A message that cannot be read goes to the first
+   * partition, whose reader says what is wrong with it.
+   */
+  route(codec: Codec, body: Uint8Array): PartitionHost | string {
+    if (this.#hosts.length === 1) return this.#hosts[0]!;
+    // A copy: reading masks card numbers in place, and the partition must read what was sent.
+    const bytes = Buffer.from(body);
+    if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
+    const { id, card, source } = this.#request;
+    hash64(source, id.start, id.end);
+    const asked = this.#ids.find(hashLow, hashHigh);
+    if (asked >= 0) return this.#hosts[asked]!;
+    const partition = this.#ownersOf(codec).find(source, card.start, card.end);
+    if (partition < 0) return text(this.#request, card);
+    this.#learn(id, partition);
+    return this.#hosts[partition]!;
+  }
+
+  /**
+   * The host of a message whose card or account was looked up, and is remembered from now on, as is the id.
+   * @param ownerKey undefined: there is none. The first partition declines a message with an unknown card and keeps the
+   * answer; it refuses an unknown account and remembers nothing, so that the same command may come again
+   */
+  routeFound(codec: Codec, body: Uint8Array, token: string, ownerKey: number | undefined): PartitionHost {
+    if (ownerKey !== undefined) this.#ownersOf(codec).learn(token, partitionOf(ownerKey, this.#hosts.length));
+    const found = this.route(codec, body);
+    if (typeof found !== 'string') return found;
+    // route() has just read the message.
+    if (codec.protocol !== Protocol.ledger) this.#learn(this.#request.id, 0);
+    return this.#hosts[0]!;
+  }
+}
+
+/** The partition that owns an account, by its owner key. */
+export function partitionOf(ownerKey: number, partitionCount: number): number {
+  // Its lowest bit separates people from companies: kept, an even number of partitions would part the two, not the load.
+  return Math.floor(ownerKey / 2) % partitionCount;
+}
+
+function text(request: Request, slice: TextSlice): string {
+  return Buffer.from(request.source.subarray(slice.start, slice.end)).toString('utf8');
+}

@@ -1,0 +1,44 @@
+/** The front's side of the shipper when its thread is gone: every call is answered, and none waits for ever. */
+import t from 'tap';
+import { readEngineConfig } from '../config.js';
+import { createProgress } from '../exchange/progress.js';
+import { createLog } from '../log.js';
+import { ShipperClient } from './shipper-client.js';
+
+const config = readEngineConfig({
+  DATABASE_URL: 'postgres://127.0.0.1:1/none',
+  PROCESSOR_USER: 'processor',
+  PROCESSOR_PASSWORD: 'a-password-of-tests',
+  ENGINE_TOKEN: 'a-token-of-the-tests',
+  PAN_KEY: 'a-key-of-the-tests',
+});
+
+t.test('between the end of a thread and its successor no call waits', async (t) => {
+  const progress = createProgress(1);
+  // No progress block: every thread dies as soon as it has started.
+  const broken = Object.create(progress, { buffer: { value: new SharedArrayBuffer(8) } });
+  let fences = 0;
+  const client = new ShipperClient({
+    config,
+    progress: broken,
+    journalDirectory: t.testdir(),
+    log: createLog('silent', 'test'),
+    openPosition: async () => 0,
+    onQuarantined: () => undefined,
+    endSettlers: async () => {
+      fences++;
+    },
+    fence: () => ({ epoch: 1, holder: '00000000-0000-0000-0000-000000000000' }),
+    fenced: () => undefined,
+  });
+  t.equal(await client.drain(1000), true, 'before the first partition ships there is nothing to settle');
+  await client.pause(0);
+  t.equal(fences, 0, 'and nothing that could still run');
+  client.resume(0);
+  t.equal(await client.drain(1000), false, 'asked while it lived');
+  await client.pause(0);
+  t.equal(fences, 1, 'a thread that is gone ships nothing, but its last statement may still run');
+  client.resume(0);
+  t.equal(await client.drain(1000), false);
+  await client.stop();
+});

@@ -1,0 +1,180 @@
+/**
+ * The front's side of the shipper's thread (workers/ship.worker.ts): pause and resume around the opening of a journal,
+ * drain and stop at the end.
+ */
+import { Worker } from 'node:worker_threads';
+import type { EngineConfig } from '../config.js';
+import type { WriterFence } from '../core/writer-fence.js';
+import type { Progress } from '../exchange/progress.js';
+import type { Log } from '../log.js';
+import type { ShipperControl } from './partition-host.js';
+
+/** The words of workers/ship.worker.ts. */
+type Command =
+  | { readonly kind: 'resume' | 'pause'; readonly partition: number }
+  | { readonly kind: 'drain'; readonly timeoutMs: number }
+  | { readonly kind: 'stop' };
+interface ShipEvent {
+  readonly kind: 'done' | 'trouble' | 'failed' | 'quarantined';
+  readonly id?: number;
+  readonly complete?: boolean;
+  readonly partition?: number;
+  readonly message?: string;
+  readonly code?: string;
+  readonly attempt?: number;
+}
+
+export interface ShipperClientOptions {
+  readonly config: EngineConfig;
+  readonly progress: Progress;
+  readonly journalDirectory: string;
+  readonly log: Log;
+  /** The settled position of a partition, opened when it is new. */
+  openPosition(partition: number): Promise<number>;
+  /** Settling has set a record apart. */
+  onQuarantined(): void;
+  /** Ends settle statements that a thread has left running in Postgres when it died. */
+  endSettlers(): Promise<void>;
+  /** What this engine's statements show; the lease is taken before the first partition ships. */
+  fence(): WriterFence;
+  /** Postgres has refused it: another engine is the writer now. */
+  fenced(): void;
+}
+
+/** The code of WriterFencedError (workers/settle.ts). */
+const fencedCode = 'WRITER_FENCED';
+/** The first messages after a start come first: what the thread loads takes a core from them. */
+const startDelayMs = 250;
+/** A thread that died is replaced after this long: its journal waits, nothing is lost. */
+const restartDelayMs = 500;
+
+export class ShipperClient implements ShipperControl {
+  readonly #options: ShipperClientOptions;
+  readonly #waiting = new Map<number, (complete: boolean) => void>();
+  /** Partitions that ship: they resume when the thread is replaced. */
+  readonly #running = new Set<number>();
+  /** Null before the first partition ships, and after a thread died until it is replaced. */
+  #worker: Worker | null = null;
+  #nextId = 1;
+  #failure = '';
+  #trouble = '';
+  #isStopping = false;
+  /** Some thread may have left something running in Postgres when it died. */
+  #hasShipped = false;
+
+  constructor(options: ShipperClientOptions) {
+    this.#options = options;
+  }
+
+  #start(): void {
+    this.#hasShipped = true;
+    const { config, progress, journalDirectory, log } = this.#options;
+    const worker = new Worker(new URL('../../workers/ship.worker.js', import.meta.url), {
+      workerData: {
+        journalDirectory,
+        journalSizes: config.journalSizes,
+        progress: progress.buffer,
+        databaseUrl: config.databaseUrl,
+        seenIds: config.seenIdsMax,
+        fence: this.#options.fence(),
+      },
+    });
+    this.#worker = worker;
+    worker.on('message', (event: ShipEvent) => this.#received(event));
+    worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
+    worker.on('exit', () => this.#exited());
+    for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
+  }
+
+  /** A thread that is gone ships nothing: a caller that waited for a pause has it, the next thread gets the rest. */
+  #exited(): void {
+    this.#worker = null;
+    for (const done of this.#waiting.values()) done(false);
+    this.#waiting.clear();
+    this.#startIn(restartDelayMs);
+  }
+
+  #startIn(delayMs: number): void {
+    setTimeout(() => {
+      if (this.#worker === null && !this.#isStopping) this.#start();
+    }, delayMs).unref();
+  }
+
+  /** Why settling has stopped for good; '' while it has not. */
+  get failure(): string {
+    return this.#failure;
+  }
+
+  /** What Postgres answered when it failed last; '' when it never did. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
+  position(partition: number): Promise<number> {
+    return this.#options.openPosition(partition);
+  }
+
+  async pause(partition: number): Promise<void> {
+    this.#running.delete(partition);
+    // A thread that is gone stands still; its last statement may not.
+    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.endSettlers();
+  }
+
+  /** No caller needs to wait for it. The first call starts the thread. */
+  resume(partition: number): void {
+    this.#running.add(partition);
+    if (this.#worker === null) this.#startIn(startDelayMs);
+    else void this.#ask({ kind: 'resume', partition });
+  }
+
+  /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
+  drain(timeoutMs: number): Promise<boolean> {
+    if (!this.#hasShipped && this.#running.size > 0) this.#start();
+    return this.#ask({ kind: 'drain', timeoutMs });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#ask({ kind: 'stop' });
+    await this.#worker?.terminate();
+  }
+
+  #ask(command: Command): Promise<boolean> {
+    const worker = this.#worker;
+    // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands still.
+    if (worker === null) return Promise.resolve(!this.#hasShipped);
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      worker.postMessage({ ...command, id });
+    });
+  }
+
+  #received(event: ShipEvent): void {
+    const { log } = this.#options;
+    if (event.kind === 'done') {
+      this.#waiting.get(event.id!)?.(event.complete === true);
+      this.#waiting.delete(event.id!);
+      return;
+    }
+    if (event.kind === 'failed') {
+      this.#failed(event.message ?? 'unknown');
+      if (event.code === fencedCode) this.#options.fenced();
+      return;
+    }
+    if (event.kind === 'quarantined') {
+      log.error({ ...event }, 'Postgres refuses a record: it is quarantined; see npm run quarantine');
+      this.#options.onQuarantined();
+      return;
+    }
+    this.#trouble = event.message ?? '';
+    const attempt = event.attempt ?? 1;
+    // The first and every power of two: an outage of an hour is a dozen lines.
+    if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits, and tries again');
+  }
+
+  #failed(message: string): void {
+    this.#failure = message;
+    this.#options.log.error({ error: message }, 'settling has stopped: the journal keeps what it has until a restart');
+  }
+}

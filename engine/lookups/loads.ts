@@ -1,0 +1,350 @@
+/**
+ * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it spends
+ * from (books and windows, owned state) comes from Postgres, mostly once in the life of a partition's worker. So a card that
+ * was only evicted comes back from Redis alone; where its books have left memory too, the partition misses it again, and the
+ * next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may have had more of it.
+ */
+import type { CachedCard } from '../../platform/cache/codec.js';
+import { statusNamed } from '../core/accounts.js';
+import { cardTypeNamed } from '../core/card-types.js';
+import type { CardPayload } from '../core/feed.js';
+import type { CardRow, LoadMessage } from '../core/load-message.js';
+import { NumberSet } from '../core/number-set.js';
+import { faultOf } from '../core/profile-check.js';
+import { type PackedRows, packLoad } from '../exchange/lane-rows.js';
+import { EntryKind, EntryStatus } from '../exchange/slab.js';
+import type { LoadGuard } from '../feed/load-guard.js';
+import type { Lane, Need } from '../ledger/lane.js';
+import type { Database } from './database.js';
+import type { NearCards } from './near-cards.js';
+import type { SetApart } from './set-apart.js';
+
+/** A load that changes overtake so often is given up: its messages are declined and asked again. */
+const readsMax = 5;
+/** Cards per read of Postgres, and the bytes above which the next read asks for fewer: some 10 ms of this thread. */
+const cardsPerReadMax = 128;
+const cardsPerReadMin = 4;
+const readBytesMax = 1024 * 1024;
+/** What a slab has no room for beside the first stretch of a load waits for the next slab, for a second at most. */
+const roomLookMs = 1;
+const roomLooksMax = 1000;
+
+/** Where something is brought to. */
+export interface Target {
+  readonly lane: Lane;
+  readonly partition: number;
+}
+
+export interface Loaded {
+  readonly message: LoadMessage;
+  readonly found: ReadonlySet<string>;
+  /** Keys that were found but belong to another partition; the message brings nothing of them. */
+  readonly foreign: ReadonlySet<string>;
+}
+
+export interface NearLook {
+  /** On their way into the lane. */
+  readonly brought: ReadonlySet<string>;
+  readonly foreign: ReadonlySet<string>;
+  /** Their profiles are known; what they spend from is not in memory. */
+  readonly known: ReadonlyMap<string, CachedCard>;
+}
+
+/** Cards whose windows, whose user's and whose account's books and windows a partition has been brought. */
+interface Brought {
+  readonly cards: NumberSet;
+  readonly users: NumberSet;
+  readonly accounts: NumberSet;
+}
+
+/** How far loaded rows are on their way. */
+interface Sent {
+  readonly cards: number;
+  readonly isComplete: boolean;
+  /** A change, or a new worker, came while rows waited for room: what is left must be read again. */
+  readonly isOvertaken: boolean;
+}
+
+const noOwners: ReadonlySet<string> = new Set();
+
+export class Loads {
+  readonly #database: Database;
+  readonly #near: NearCards | null;
+  readonly #nowMs: () => number;
+  readonly #partitionOf: (ownerKey: number) => number;
+  readonly #guard: LoadGuard;
+  readonly #learn: (tokens: readonly string[], partition: number) => void;
+  readonly #setApart: Pick<SetApart, 'load'>;
+  #cardsPerRead = cardsPerReadMax;
+  readonly #brought = new Map<number, Brought>();
+  /** How often each partition has opened. */
+  readonly #openings = new Map<number, number>();
+
+  /**
+   * @param near null: there is no Redis
+   * @param partitionOf the partition that owns an owner's accounts: no other may have them in memory
+   * @param learn called with the tokens of cards that a partition is brought: the router must find it by them
+   */
+  constructor(
+    database: Database,
+    near: NearCards | null,
+    nowMs: () => number,
+    partitionOf: (ownerKey: number) => number,
+    guard: LoadGuard,
+    setApart: Pick<SetApart, 'load'>,
+    learn: (tokens: readonly string[], partition: number) => void = () => undefined,
+  ) {
+    this.#setApart = setApart;
+    this.#database = database;
+    this.#near = near;
+    this.#nowMs = nowMs;
+    this.#partitionOf = partitionOf;
+    this.#guard = guard;
+    this.#learn = learn;
+  }
+
+  /** Whether look() may find something. */
+  get hasNear(): boolean {
+    return this.#near?.isUp === true;
+  }
+
+  /** A partition begins with a new worker, and a memory of its own. */
+  opened(partition: number): void {
+    this.#brought.delete(partition);
+    this.#openings.set(partition, this.openingsOf(partition) + 1);
+  }
+
+  /** How often a partition has begun: what was found out before its newest beginning says nothing about its memory now. */
+  openingsOf(partition: number): number {
+    return this.#openings.get(partition) ?? 0;
+  }
+
+  /** Looks for cards in Redis, and brings those that need nothing else. Never rejects. */
+  async look(target: Target, tokens: readonly string[]): Promise<NearLook> {
+    const { partition } = target;
+    const near = this.#near!;
+    const found = await near.look(tokens);
+    const brought = new Set<string>();
+    const foreign = new Set<string>();
+    const known = new Map<string, CachedCard>();
+    const evicted: CachedCard[] = [];
+    for (const [token, cached] of found) {
+      if (!near.isCurrent(cached)) continue;
+      if (this.#partitionOf(cached.card.ownerKey) !== partition) foreign.add(token);
+      else if (this.#hasBooks(partition, cached.card)) evicted.push(cached);
+      else known.set(token, cached);
+    }
+    const openings = this.openingsOf(partition);
+    const areCurrent = () =>
+      openings === this.openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
+    const packed = evicted.length === 0 ? [] : packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
+    // Those that found no room, or were overtaken while they waited for it, are read from Postgres.
+    const { cards } = await this.#send(target, packed, areCurrent);
+    const sent = tokensOf(evicted.slice(0, cards).map(({ card }) => card));
+    for (const token of sent) brought.add(token);
+    this.#learn(sent, partition);
+    return { brought, foreign, known };
+  }
+
+  /** Owner keys of cards, as far as Redis has them. Never rejects. */
+  async lookForOwners(tokens: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const near = this.#near;
+    if (near === null) return new Map();
+    const found = [...(await near.look(tokens))].filter(([, cached]) => near.isCurrent(cached));
+    return new Map(found.map(([token, { card }]) => [token, card.ownerKey]));
+  }
+
+  /** Brings cards from Postgres; of those whose profile is `known`, only what they spend from. */
+  async cards(target: Target, tokens: readonly string[], known: ReadonlyMap<string, CachedCard>): Promise<Loaded> {
+    const found = new Set<string>();
+    const foreign = new Set<string>();
+    for (let start = 0; start < tokens.length; ) {
+      const part = tokens.slice(start, start + this.#cardsPerRead);
+      start += part.length;
+      const read = await this.#cardsAtOnce(
+        target,
+        part,
+        new Map(part.flatMap((token) => (known.has(token) ? [[token, known.get(token)!]] : []))),
+      );
+      for (const token of read.found) found.add(token);
+      for (const token of read.foreign) foreign.add(token);
+    }
+    return { message: {}, found, foreign };
+  }
+
+  async #cardsAtOnce(
+    target: Target,
+    tokens: readonly string[],
+    known: ReadonlyMap<string, CachedCard>,
+  ): Promise<Loaded> {
+    const [books, rest] = await Promise.all([
+      this.#broughtBooks(target, [...known.values()]),
+      this.#broughtCards(
+        target,
+        tokens.filter((token) => !known.has(token)),
+      ),
+    ]);
+    const overtaken = [...known.keys()].filter((token) => !books.has(token));
+    const readAgain = await this.#broughtCards(target, overtaken);
+    const found = new Set([...books, ...rest.found, ...readAgain.found]);
+    return { message: {}, found, foreign: new Set([...rest.foreign, ...readAgain.foreign]) };
+  }
+
+  /** Brings what is no card from Postgres. */
+  async others(target: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+    return this.#bring(target, () => this.#query(target, status, keys));
+  }
+
+  /** Brings cards before the first message about them. Throws when the database does not answer. */
+  async warm(target: Target, tokens: readonly string[]): Promise<void> {
+    const near = this.#near;
+    const found = near === null ? [] : [...(await near.look(tokens))];
+    const isOurs = ({ card }: CachedCard) => this.#partitionOf(card.ownerKey) === target.partition;
+    await this.cards(target, tokens, new Map(found.filter(([, cached]) => isOurs(cached) && near!.isCurrent(cached))));
+  }
+
+  /** @returns tokens of the cards that are on their way; the others were overtaken by a change, or have moved */
+  async #broughtBooks(target: Target, known: readonly CachedCard[]): Promise<ReadonlySet<string>> {
+    if (known.length === 0) return noOwners;
+    const found = new Set<string>();
+    await this.#bring(target, async () => {
+      const { message, owners } = await this.#database.loadBooks(
+        known.map(({ card }) => card),
+        target.partition,
+      );
+      found.clear();
+      // Postgres' word counts: no other partition may ever have these accounts.
+      const isOurs = (accountNumber: number) => {
+        const ownerKey = owners.get(accountNumber);
+        return ownerKey !== undefined && this.#partitionOf(ownerKey) === target.partition;
+      };
+      const current = known.filter((cached) => isOurs(cached.card.accountNumber) && this.#near!.isCurrent(cached));
+      for (const { card } of current) found.add(card.token);
+      return {
+        message: {
+          ...message,
+          accounts: (message.accounts ?? []).filter(({ number }) => isOurs(number)),
+          cards: current.map(({ card }) => rowOf(card)),
+        },
+        found,
+        foreign: noOwners,
+      };
+    });
+    return found;
+  }
+
+  async #broughtCards(target: Target, tokens: readonly string[]): Promise<Loaded> {
+    if (tokens.length === 0) return { message: {}, found: noOwners, foreign: noOwners };
+    return this.#bring(target, async () => {
+      const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
+      const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs, target.partition);
+      const sound = profiles.filter((card) => faultOf('card', card) === '');
+      this.#near?.keep(sound, asOf);
+      return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
+    });
+  }
+
+  async #query({ partition }: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+    const database = this.#database;
+    switch (status) {
+      case EntryStatus.needAccount: {
+        const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
+        const { message, owners } = await database.loadAccounts(keys, isOurs, partition);
+        return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
+      }
+      case EntryStatus.needSeen:
+        return { ...(await database.loadRecords(partition, keys)), foreign: noOwners };
+      default:
+        return { ...(await database.loadChains(partition, keys)), foreign: noOwners };
+    }
+  }
+
+  /** Reads, again where changes came by or the partition opened again meanwhile, and sends what was found on its way. */
+  async #bring(target: Target, query: () => Promise<Loaded>): Promise<Loaded> {
+    const { partition } = target;
+    for (let reads = 1; ; reads++) {
+      const load = this.#guard.begin();
+      const openings = this.openingsOf(partition);
+      try {
+        const read = await query();
+        const loaded = { ...read, message: this.#setApart.load(read.message) };
+        // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
+        // successor has nothing newer in memory to hold against it.
+        const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
+        // Sent here and not later: a change that comes from now on must find it in the lane.
+        const packed = isCurrent() ? packLoad(loaded.message) : null;
+        if (packed !== null) this.#pace(packed);
+        const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
+        if (packed === null || sent?.isOvertaken !== false) {
+          if (reads === readsMax) throw new Error('changes overtake the load');
+          continue;
+        }
+        if (sent.isComplete) {
+          this.#remember(partition, loaded.message);
+          this.#learn(tokensOf(loaded.message.cards ?? []), partition);
+        }
+        return loaded;
+      } finally {
+        this.#guard.end(load);
+      }
+    }
+  }
+
+  /** Long profiles are read a few at a time: what is read takes this thread's time, and every other message waits for it. */
+  #pace(packed: readonly PackedRows[]): void {
+    const bytes = packed.reduce((sum, part) => sum + part.bytes.length, 0);
+    if (bytes > readBytesMax) {
+      this.#cardsPerRead = Math.max(cardsPerReadMin, Math.floor((this.#cardsPerRead * readBytesMax) / bytes));
+    } else if (bytes < readBytesMax / 4) this.#cardsPerRead = Math.min(cardsPerReadMax, this.#cardsPerRead * 2);
+  }
+
+  /**
+   * Sends loaded rows on their way. A lane without room for the first of them refuses the messages behind them too, so
+   * nothing is decided without what was loaded; later ones wait for room, as long as `isCurrent` says that they may.
+   */
+  async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
+    let cards = 0;
+    for (const [index, { bytes, count }] of packed.entries()) {
+      for (let looks = 1; !lane.claim(EntryKind.load, 0, this.#nowMs(), bytes, null); looks++) {
+        if (index === 0 || looks > roomLooksMax) return { cards, isComplete: false, isOvertaken: false };
+        await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+        if (!isCurrent()) return { cards, isComplete: false, isOvertaken: true };
+      }
+      cards += count;
+    }
+    return { cards, isComplete: true, isOvertaken: false };
+  }
+
+  #remember(partition: number, { cards }: LoadMessage): void {
+    if (this.#near === null || cards === undefined) return;
+    let brought = this.#brought.get(partition);
+    if (brought === undefined) {
+      brought = { cards: new NumberSet(), users: new NumberSet(), accounts: new NumberSet() };
+      this.#brought.set(partition, brought);
+    }
+    for (const card of cards) {
+      brought.cards.add(card.number);
+      brought.users.add(card.userNumber);
+      brought.accounts.add(card.accountNumber);
+    }
+  }
+
+  #hasBooks(partition: number, card: CardPayload): boolean {
+    const brought = this.#brought.get(partition);
+    if (brought === undefined) return false;
+    const { cards, users, accounts } = brought;
+    return cards.has(card.number) && users.has(card.userNumber) && accounts.has(card.accountNumber);
+  }
+}
+
+function foreignOf(owners: ReadonlyMap<string, number>, isOurs: (ownerKey: number) => boolean): ReadonlySet<string> {
+  return new Set([...owners].filter(([, ownerKey]) => !isOurs(ownerKey)).map(([key]) => key));
+}
+
+function tokensOf(cards: readonly { readonly token: string }[]): string[] {
+  return cards.map(({ token }) => token);
+}
+
+function rowOf({ ownerKey: _, ...card }: CardPayload): CardRow {
+  return { ...card, status: statusNamed(card.status), type: cardTypeNamed(card.type) };
+}

@@ -1,0 +1,105 @@
+/**
+ * Finds out whose card (or account) it is, for the front of several partitions: it must know the account's owner before it
+ * can choose the partition. One flight per key, many keys per query, bounded, and under the deadline: a database that hangs keeps
+ * no message waiting, and unknown cards do not fill the queue.
+ */
+import { Reason } from '../core/reasons.js';
+import type { Waiter } from '../ledger/lane.js';
+
+/** About 1 ms of Postgres each; two side by side leave connections to the partitions' own loads. */
+const keysPerQueryMax = 128;
+const queriesMax = 2;
+/** Messages that wait for an owner, all together. Beyond it they are declined at once. */
+const waitingMax = 4096;
+
+/** Looks up owner keys; an unknown key is left out. */
+type Owners = (keys: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+
+interface Waiting {
+  readonly waiter: Waiter;
+  /** @param ownerKey undefined: there is no such card or account */
+  readonly found: (ownerKey: number | undefined) => void;
+}
+
+export class OwnerFinder {
+  readonly #owners: Owners;
+  readonly #near: Owners | null;
+  readonly #flights = new Map<string, Waiting[]>();
+  readonly #queue: string[] = [];
+  #queries = 0;
+  #waiting = 0;
+
+  /** @param near asked first: what it leaves out may exist all the same. Never rejects */
+  constructor(owners: Owners, near: Owners | null = null) {
+    this.#owners = owners;
+    this.#near = near;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Calls `found` with the owner of the card or account unless the waiter has been answered meanwhile. */
+  find(key: string, waiter: Waiter, found: (ownerKey: number | undefined) => void): void {
+    if (this.#waiting >= waitingMax) {
+      waiter.refuse(Reason.overloaded);
+      return;
+    }
+    this.#waiting++;
+    const flight = this.#flights.get(key);
+    if (flight !== undefined) {
+      flight.push({ waiter, found });
+      return;
+    }
+    this.#flights.set(key, [{ waiter, found }]);
+    this.#queue.push(key);
+    this.#pump();
+  }
+
+  /** Refuses what waits beyond its deadline. Called by one coarse timer. */
+  expire(nowMs: number, deadlineMs: number): void {
+    if (this.#waiting === 0) return;
+    for (const flight of this.#flights.values()) {
+      for (const { waiter } of flight) {
+        if (!waiter.isSettled && waiter.arrivalMs + deadlineMs <= nowMs) waiter.refuse(Reason.systemError);
+      }
+    }
+  }
+
+  #pump(): void {
+    while (this.#queries < queriesMax && this.#queue.length > 0) {
+      const keys = this.#queue.splice(0, keysPerQueryMax);
+      this.#queries++;
+      void this.#fetch(keys).finally(() => {
+        this.#queries--;
+        this.#pump();
+      });
+    }
+  }
+
+  async #fetch(keys: readonly string[]): Promise<void> {
+    const near = this.#near === null ? new Map<string, number>() : await this.#near(keys);
+    for (const [key, ownerKey] of near) this.#land(key, ownerKey);
+    const rest = keys.filter((key) => !near.has(key));
+    if (rest.length === 0) return;
+    let owners: ReadonlyMap<string, number> | null = null;
+    try {
+      owners = await this.#owners(rest);
+    } catch {
+      // Postgres is away or slow: known cards go on; these are declined, and asked for again when they come again.
+    }
+    for (const key of rest) this.#land(key, owners === null ? null : owners.get(key));
+  }
+
+  /** @param ownerKey undefined: there is none; null: the database did not answer */
+  #land(key: string, ownerKey: number | undefined | null): void {
+    const flight = this.#flights.get(key)!;
+    this.#flights.delete(key);
+    this.#waiting -= flight.length;
+    for (const { waiter, found } of flight) {
+      if (waiter.isSettled) continue;
+      if (ownerKey === null) waiter.refuse(Reason.systemError);
+      else found(ownerKey);
+    }
+  }
+}

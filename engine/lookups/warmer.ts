@@ -1,0 +1,87 @@
+/**
+ * Warm start: a partition that has just started, or whose worker was replaced, gets the cards that were used last before
+ * a message names them. It answers from the first moment; this only saves the first question about a card its look-up, and
+ * yields to look-ups that a message waits for.
+ *
+ * Which cards those are stands in the ledger; behind them come the newest cards, for a database that was just seeded has no
+ * decisions. Their profiles come from Redis, as far as it has them, then from Postgres; what
+ * they spend from comes from Postgres in either case, for only Postgres has it.
+ */
+
+import type { Lane } from '../ledger/lane.js';
+import type { Log } from '../log.js';
+import type { Database } from './database.js';
+import type { Loads } from './loads.js';
+
+/** As many as a look-up takes (loader.ts). */
+const cardsPerLoad = 128;
+/** A few seconds' work; what is used rarely may as well be loaded when it is used. */
+const cardsMax = 50_000;
+/** Nothing that is in memory shall have to leave for a guess. */
+const shareMax = 0.5;
+const pauseMs = 2;
+const busyPauseMs = 20;
+
+export interface WarmPartition {
+  readonly partition: number;
+  readonly state: string;
+  readonly lane: Lane;
+}
+
+export class Warmer {
+  readonly #database: Pick<Database, 'recentCards'>;
+  readonly #loads: Pick<Loads, 'warm'>;
+  readonly #waiting: () => number;
+  readonly #limit: number;
+  readonly #partitionCount: number;
+  readonly #log: Pick<Log, 'info'>;
+
+  /**
+   * @param waiting messages that wait for a look-up
+   * @param cacheMax cards that a partition has room for, with their accounts
+   * @param partitionCount of the engine: an owner's cards belong to one of them
+   */
+  constructor(
+    database: Pick<Database, 'recentCards'>,
+    loads: Pick<Loads, 'warm'>,
+    waiting: () => number,
+    cacheMax: number,
+    partitionCount: number,
+    log: Pick<Log, 'info'>,
+  ) {
+    this.#database = database;
+    this.#loads = loads;
+    this.#waiting = waiting;
+    this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
+    this.#partitionCount = partitionCount;
+    this.#log = log;
+  }
+
+  /** Loads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
+  async warm(host: WarmPartition): Promise<void> {
+    const startedAtMs = performance.now();
+    let loaded = 0;
+    try {
+      const tokens = await this.#database.recentCards(host.partition, this.#partitionCount, this.#limit);
+      while (loaded < tokens.length && host.state === 'ready') {
+        if (this.#waiting() > 0) {
+          await pause(busyPauseMs);
+          continue;
+        }
+        const part = tokens.slice(loaded, loaded + cardsPerLoad);
+        await this.#loads.warm(host, part);
+        loaded += part.length;
+        await pause(pauseMs);
+      }
+    } catch {
+      // Then cards are loaded when they are used, as usual.
+    }
+    if (loaded === 0) return;
+    const ms = Math.round(performance.now() - startedAtMs);
+    this.#log.info({ partition: host.partition, cards: loaded, ms }, 'cards are in memory before they are asked for');
+  }
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}

@@ -1,0 +1,98 @@
+/**
+ * Whether the journals can take more: looks at the disk that holds them (which may be another one than DATA_DIR's) and at
+ * what each partition's writer said last. A writer is only asked when a message comes; so that an engine without room can
+ * become ready again without one, room that was made meanwhile counts once the writer has refused nothing for a while.
+ */
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EngineConfig } from '../config.js';
+import { journalRefusals, type PartitionProgress } from '../exchange/progress.js';
+
+/** What the watch needs of a partition's host. */
+export interface JournalOwner {
+  readonly partition: number;
+  readonly progress: PartitionProgress;
+}
+
+/** Longest wait for a file system, which may be a network's. */
+const statfsMs = 1000;
+/** A refusal this recent counts, whatever room there seems to be: a quota is not seen in the free space. */
+const recentMs = 2000;
+const remedies = {
+  'disk full': 'free space on the disk of DATA_DIR/journal',
+  'books lag': 'Postgres must take over the oldest records',
+  'no file descriptor': 'raise the limit of open files (ulimit -n), or lower AUTH_CONNECTIONS_MAX',
+} as const;
+
+type Sizes = Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
+
+export class JournalRoom {
+  readonly #config: Sizes;
+  readonly #owners: readonly JournalOwner[];
+  readonly #nowMs: () => number;
+  /** Free bytes where each partition's journal stands; null: unknown. */
+  #freeBytes: (number | null)[] = [];
+  readonly #seenBatches: number[] = [];
+  readonly #refusedAtMs: number[] = [];
+
+  /** @param nowMs monotonic milliseconds */
+  constructor(config: Sizes, owners: readonly JournalOwner[], nowMs: () => number = () => performance.now()) {
+    this.#config = config;
+    this.#owners = owners;
+    this.#nowMs = nowMs;
+  }
+
+  /** Looks at the disks. Call it every second. */
+  async look(): Promise<void> {
+    for (const owner of this.#owners) this.#noteRefusals(owner);
+    const journal = join(this.#config.dataDir, 'journal');
+    this.#freeBytes = await Promise.all(
+      this.#owners.map(async ({ partition }) => freeBytesOf(join(journal, `p${partition}`))),
+    );
+  }
+
+  /** The smallest free space of any journal's disk at the last look; null: unknown. */
+  get freeBytes(): number | null {
+    const known = this.#freeBytes.filter((bytes) => bytes !== null);
+    return known.length === 0 ? null : Math.min(...known);
+  }
+
+  /** Why the partition's journal takes nothing now, and what to do; '' when it does. */
+  problemOf(owner: JournalOwner): string {
+    const { refusal } = owner.progress;
+    if (refusal === '') return '';
+    this.#noteRefusals(owner);
+    const isRecent = this.#nowMs() - (this.#refusedAtMs[owner.partition] ?? Number.NEGATIVE_INFINITY) < recentMs;
+    if (!isRecent && this.#hasRoom(owner)) return '';
+    return `the journal of partition ${owner.partition} has no room (${refusal}): ${remedies[refusal]}`;
+  }
+
+  #noteRefusals({ partition, progress }: JournalOwner): void {
+    const batches = journalRefusals.slice(1).reduce((sum, refusal) => sum + progress.refusedBatches(refusal), 0);
+    if (batches === (this.#seenBatches[partition] ?? 0)) return;
+    this.#seenBatches[partition] = batches;
+    this.#refusedAtMs[partition] = this.#nowMs();
+  }
+
+  #hasRoom({ partition, progress }: JournalOwner): boolean {
+    if (progress.spares > 0) return true;
+    const { segmentBytes, segmentsMax } = this.#config.journalSizes;
+    return progress.segments < segmentsMax && (this.#freeBytes[partition] ?? 0) >= segmentBytes;
+  }
+}
+
+/** Null: the folder is not there (yet), or its file system does not answer. */
+async function freeBytesOf(directory: string): Promise<number | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), statfsMs);
+  });
+  try {
+    const stats = statfs(directory).then(({ bavail, bsize }) => bavail * bsize);
+    return await Promise.race([stats, late]);
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The routes under `/admin/` of the ops port: books and spend windows as the engine has them now, and ledger commands.
+ * The caller has proved that it knows the engine's token.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CommandAnswer } from '../ledger/ledger-commands.js';
+import type { AccountView, WindowsView } from '../ledger/ledger-reader.js';
+import type { SpendEntities } from '../lookups/database-accounts.js';
+import type { FieldError } from '../protocols/codec.js';
+import type { CommandName } from '../protocols/commands/codec.js';
+import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
+import { badRequestBody, jsonContentType, notFoundBody, problemContentType } from '../transports/http/problem.js';
+import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
+
+export interface AdminOptions {
+  /** Books of the accounts with those public ids, in that order; unknown ones are left out. */
+  accounts(publicIds: readonly string[]): Promise<readonly AccountView[]>;
+  windows(entities: SpendEntities): Promise<WindowsView>;
+  command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
+}
+
+/** One query and one look per partition serve them all; more would keep a partition's thread from its slabs. */
+const accountIdsMax = 200;
+/** `{ "id", "amount" }` with an id of 64 characters, escaped, and spaces: a few hundred bytes. */
+const commandBytesMax = 4096;
+
+const commandNames: Readonly<Record<string, CommandName>> = { deposits: 'deposit', withdrawals: 'withdrawal' };
+
+export async function answerAdmin(
+  options: AdminOptions,
+  url: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const [path, query] = splitUrl(url);
+  if (path === '/admin/accounts') {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return answerAccounts(options, query, response);
+  }
+  if (path === '/admin/windows') {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return answerWindows(options, query, response);
+  }
+  const match = /^\/admin\/accounts\/([^/]+)(?:\/(deposits|withdrawals))?$/.exec(path);
+  if (match === null) return send(response, 404, problemContentType, notFoundBody);
+  const account = decodedId(match[1]!);
+  if (account === null) return sendProblem(response, 400, 'invalid_request', 'the path is not valid percent-encoding');
+  const name = commandNames[match[2] ?? ''];
+  if (name !== undefined) {
+    if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
+    return answerCommand(options, name, account, request, response);
+  }
+  if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+  const [view] = await lookUp(options, [account]);
+  if (view === undefined) return send(response, 404, problemContentType, notFoundBody);
+  return send(response, 200, jsonContentType, JSON.stringify(view));
+}
+
+function splitUrl(url: string): [path: string, query: URLSearchParams] {
+  const mark = url.indexOf('?');
+  return mark < 0 ? [url, new URLSearchParams()] : [url.slice(0, mark), new URLSearchParams(url.slice(mark + 1))];
+}
+
+function decodedId(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function badRequest(response: ServerResponse, error: FieldError): void {
+  send(response, 400, problemContentType, badRequestBody(error));
+}
+
+/** Postgres takes no NUL in a text, so no account is named with one. */
+async function lookUp(options: AdminOptions, publicIds: readonly string[]): Promise<readonly AccountView[]> {
+  const asked = publicIds.filter((id) => !id.includes('\0'));
+  return asked.length === 0 ? [] : options.accounts(asked);
+}
+
+async function answerAccounts(options: AdminOptions, query: URLSearchParams, response: ServerResponse): Promise<void> {
+  const ids = [...new Set((query.get('ids') ?? '').split(',').filter((id) => id !== ''))];
+  if (ids.length === 0 || ids.length > accountIdsMax) {
+    const message = `must be 1 to ${accountIdsMax} ids of accounts, separated by commas`;
+    return badRequest(response, { field: 'ids', message });
+  }
+  send(response, 200, jsonContentType, JSON.stringify({ accounts: await lookUp(options, ids) }));
+}
+
+async function answerWindows(options: AdminOptions, query: URLSearchParams, response: ServerResponse): Promise<void> {
+  const entities = { card: null, user: null, account: null } as Record<keyof SpendEntities, number | null>;
+  for (const level of ['card', 'user', 'account'] as const) {
+    const text = query.get(level);
+    if (text === null) continue;
+    const number = /^[1-9][0-9]{0,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isSafeInteger(number)) {
+      return badRequest(response, { field: level, message: 'must be an internal number, an integer from 1' });
+    }
+    entities[level] = number;
+  }
+  if (Object.values(entities).every((number) => number === null)) {
+    const detail =
+      'name at least one of card, user and account by its internal number: /admin/windows?card=1&account=1';
+    return sendProblem(response, 400, 'invalid_request', detail);
+  }
+  send(response, 200, jsonContentType, JSON.stringify(await options.windows(entities)));
+}
+
+async function answerCommand(
+  options: AdminOptions,
+  name: CommandName,
+  account: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { 'content-type': contentType = jsonContentType, 'content-encoding': encoding = '' } = request.headers;
+  if (!isJsonMediaType(contentType) || !isIdentityEncoding(encoding)) {
+    return sendProblem(response, 415, 'unsupported_media_type', 'send the body as application/json, not encoded');
+  }
+  const body = await readBody(request, commandBytesMax);
+  if (body === null) {
+    // The rest of the body is still on its way and is not read.
+    response.setHeader('connection', 'close');
+    return sendProblem(response, 413, 'body_too_large', `the body is longer than ${commandBytesMax} bytes`);
+  }
+  const answer = await options.command(name, account, body);
+  if (answer.status === 503) response.setHeader('retry-after', '1');
+  send(response, answer.status, answer.contentType, answer.body);
+}

@@ -1,0 +1,58 @@
+/** When settling counts as standing still. */
+import t from 'tap';
+import { createProgress } from '../exchange/progress.js';
+import { SettleWatch, stallMsMax } from './settle-watch.js';
+
+/** Two partitions, watched from 0 ms on by virtual time. */
+function watched() {
+  const { partitions } = createProgress(2);
+  for (const partition of partitions) {
+    partition.publishDurable(0);
+    partition.publishShipped(0, 0);
+  }
+  const watch = new SettleWatch(partitions, 0);
+  /** Looks once a second until `atMs`. */
+  let nowMs = 0;
+  const until = (atMs: number) => {
+    for (; nowMs <= atMs; nowMs += 1000) watch.look(nowMs);
+    return watch.stalled(atMs);
+  };
+  return { partitions, until };
+}
+
+t.test('an idle engine never stands still', (t) => {
+  const { until } = watched();
+  t.equal(until(10 * stallMsMax), null);
+  t.end();
+});
+
+t.test('work that waits without progress for the bound is a stall, which the first progress ends', (t) => {
+  const { partitions, until } = watched();
+  t.equal(until(5000), null);
+  partitions[1]!.publishDurable(40);
+  t.equal(until(4000 + stallMsMax), null, 'not before the bound');
+  t.match(until(7000 + stallMsMax), { partition: 1, records: 40 });
+  partitions[1]!.publishShipped(1, 0);
+  t.equal(until(9000 + stallMsMax), null);
+  t.match(until(60_000 + 2 * stallMsMax), { partition: 1, records: 39 }, 'progress once is not progress for ever');
+  t.end();
+});
+
+t.test('a backlog that shrinks is progress, however long it is', (t) => {
+  const { partitions, until } = watched();
+  partitions[0]!.publishDurable(1_000_000);
+  for (let second = 0; second < 300; second++) {
+    partitions[0]!.publishShipped(second, 0);
+    t.equal(until(second * 1000), null);
+  }
+  t.end();
+});
+
+t.test('a shipper that never learns where Postgres is stands still too', (t) => {
+  const { partitions } = createProgress(1);
+  partitions[0]!.publishDurable(3);
+  const watch = new SettleWatch(partitions, 0);
+  for (let nowMs = 0; nowMs <= stallMsMax; nowMs += 1000) watch.look(nowMs);
+  t.match(watch.stalled(stallMsMax + 1000), { partition: 0, records: 3 });
+  t.end();
+});

@@ -1,0 +1,50 @@
+/**
+ * Watches whether settling gets on: records wait and Postgres' position has not moved for long, whatever the reason
+ * (Postgres is away, a lock, a shipper that hangs). And what settling has set apart.
+ */
+import type { PartitionProgress } from '../exchange/progress.js';
+import type { Quarantine } from '../lookups/database.js';
+
+/** Work that waits without progress for so long is a fault. Milliseconds. */
+export const stallMsMax = 30_000;
+
+interface Watched {
+  readonly progress: PartitionProgress;
+  shipped: number;
+  /** Since when nothing has moved, although records wait. */
+  sinceMs: number;
+}
+
+export class SettleWatch {
+  readonly #partitions: Watched[];
+  quarantine: Quarantine = { count: 0, oldest: '' };
+
+  /** @param nowMs monotonic milliseconds, as in look() */
+  constructor(partitions: readonly PartitionProgress[], nowMs: number) {
+    this.#partitions = partitions.map((progress) => ({ progress, shipped: -1, sinceMs: nowMs }));
+  }
+
+  /** Called about once a second. */
+  look(nowMs: number): void {
+    for (const watched of this.#partitions) {
+      const { shippedSequence, durableSequence } = watched.progress;
+      // Before the shipper has read its position it is −1: what is durable waits all the same.
+      const waits = durableSequence > Math.max(0, shippedSequence);
+      if (!waits || shippedSequence !== watched.shipped) watched.sinceMs = nowMs;
+      watched.shipped = shippedSequence;
+    }
+  }
+
+  /** The partition that has waited longest, when that is too long. */
+  stalled(nowMs: number): { readonly partition: number; readonly forMs: number; readonly records: number } | null {
+    let longest = 0;
+    for (const [partition, { sinceMs }] of this.#partitions.entries()) {
+      if (sinceMs < this.#partitions[longest]!.sinceMs) longest = partition;
+    }
+    const { sinceMs, progress } = this.#partitions[longest]!;
+    const forMs = nowMs - sinceMs;
+    if (forMs < stallMsMax) return null;
+    const records = progress.durableSequence - Math.max(0, progress.shippedSequence);
+    return { partition: longest, forMs, records };
+  }
+}

@@ -1,0 +1,319 @@
+/** Metrics of the engine. The hot path adds to plain arrays, which are read by each scrape. */
+
+import { Buckets } from '../../platform/metrics/buckets.js';
+import { Metrics } from '../../platform/metrics/metrics.js';
+import { Protocol } from '../core/codes.js';
+import { type Reason, reasonEntry, reasonTable } from '../core/reasons.js';
+import type { MemoryStats } from '../exchange/partition-task.js';
+import { type Progress, syncNsBounds } from '../exchange/progress.js';
+import type { Slab } from '../exchange/slab.js';
+import type { FeedState } from '../feed/feed.js';
+import { type LoadSource, loadSources } from '../lookups/loader.js';
+import type { CallCounts } from './marqeta-watch.js';
+import { type StoreName, stores } from './memory-room.js';
+
+/** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
+const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
+const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
+
+const loadHelp: Readonly<Record<LoadSource, string>> = {
+  redis: 'Time of bringing a card from Redis alone',
+  books: 'Time of bringing a card from Redis, and what it spends from, from Postgres',
+  postgres: 'Time of bringing what was missing from Postgres alone',
+};
+
+/** See called(). */
+const callOutcomes = 5;
+
+/** Hops of an authorization, in order. */
+const hops = ['wait', 'decide', 'answer', 'total'] as const;
+
+export class Telemetry extends Metrics {
+  readonly #decisions = new Float64Array(reasonTable.length);
+  readonly #refusals = new Float64Array(reasonTable.length);
+  /** Ledger commands by `type:reason`. */
+  readonly #commands = new Map<string, number>();
+  /** Calls answered, by protocol and outcome. */
+  readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes);
+  readonly #hops = hops.map(() => new Buckets(boundsMs));
+  readonly #batch = new Buckets(batchBounds);
+  readonly #loads = loadSources.map(() => new Buckets(boundsMs));
+  badRequests = 0;
+  unauthorized = 0;
+  unsupported = 0;
+  aborted = 0;
+  repeated = 0;
+  late = 0;
+
+  constructor(progress: Progress, gauges: () => EngineGauges) {
+    super();
+    this.counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
+      for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
+    });
+    this.counter(
+      'authorization_refusals_total',
+      'Requests answered 503 undecided, by reason',
+      ['reason'],
+      (counter) => {
+        for (const entry of reasonTable) {
+          const count = this.#refusals[entry.number]!;
+          if (count > 0) counter.inc({ reason: entry.name }, count);
+        }
+      },
+    );
+    this.counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) =>
+      counter.inc(this.badRequests),
+    );
+    this.counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
+      counter.inc(this.unauthorized),
+    );
+    this.counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
+      counter.inc(this.unsupported),
+    );
+    this.counter(
+      'authorization_unknown_fields_total',
+      'Messages of the native form with a field that it does not know, by the name of the field',
+      ['field'],
+      (counter) => {
+        for (const [field, count] of gauges().unknownFields) counter.inc({ field }, count);
+      },
+    );
+    this.counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
+      counter.inc(this.aborted),
+    );
+    this.counter('authorization_repeated_total', 'Questions answered from the journal', [], (counter) =>
+      counter.inc(this.repeated),
+    );
+    this.counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
+      counter.inc(this.late),
+    );
+    this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
+      for (const [key, count] of this.#commands) {
+        const [type = '', reason = ''] = key.split(':');
+        counter.inc({ type, reason }, count);
+      }
+    });
+    for (const [index, hop] of hops.entries()) {
+      this.histogram(
+        `authorization_${hop}_seconds`,
+        `Time of the hop "${hop}" (wait: arrival to sealing; decide: the worker, with its sync; answer: back to sent)`,
+        () => [this.#hops[index]!.observed(1000)],
+      );
+    }
+    for (const [index, source] of loadSources.entries()) {
+      this.histogram(`load_${source}_seconds`, loadHelp[source], () => [this.#loads[index]!.observed(1000)]);
+    }
+    this.histogram('authorization_batch_size', 'Messages per batch', () => [this.#batch.observed(1)]);
+    this.#journal(progress);
+    this.#gauges(gauges);
+    this.counter(
+      'card_cache_redis_total',
+      'Cards looked for in Redis: found, of them overtaken by a change or malformed, not there, or looks without an answer',
+      ['result'],
+      (counter) => {
+        const { cache } = gauges();
+        if (cache === null) return;
+        counter.inc({ result: 'hit' }, cache.hits);
+        counter.inc({ result: 'overtaken' }, cache.overtaken);
+        counter.inc({ result: 'malformed' }, cache.malformed);
+        counter.inc({ result: 'miss' }, cache.misses);
+        counter.inc({ result: 'timeout' }, cache.failures);
+      },
+    );
+    this.counter('card_cache_redis_writes_total', 'Cards kept in Redis, or not', ['result'], (counter) => {
+      const { cache } = gauges();
+      if (cache === null) return;
+      counter.inc({ result: 'written' }, cache.written);
+      counter.inc({ result: 'dropped' }, cache.unwritten);
+    });
+  }
+
+  /** A decided answer left. */
+  decided(reason: number, totalMs: number): void {
+    this.#decisions[reason]! += 1;
+    this.#hops[3]!.add(totalMs);
+  }
+
+  /** A 503 left. */
+  refused(reason: number): void {
+    this.#refusals[reason]! += 1;
+  }
+
+  /** A call was answered, whatever with. */
+  called(protocol: number, status: number): void {
+    const outcome = status === 200 ? 0 : status === 402 ? 1 : status === 401 ? 3 : status === 503 ? 4 : 2;
+    this.#calls[protocol * callOutcomes + outcome]! += 1;
+  }
+
+  /** Calls by outcome since the start. A protocol that declines with 200 has its declines among the approved. */
+  callsOf(protocol: number): CallCounts {
+    const [approved, declined, malformed, unauthorized, unavailable] = this.#calls.subarray(
+      protocol * callOutcomes,
+      (protocol + 1) * callOutcomes,
+    ) as unknown as [number, number, number, number, number];
+    return { approved, declined, malformed, unauthorized, unavailable };
+  }
+
+  /** Answers with this reason: decided, and refused with 503. */
+  declined(reason: Reason): { readonly decided: number; readonly refused: number } {
+    return { decided: this.#decisions[reason]!, refused: this.#refusals[reason]! };
+  }
+
+  /** A ledger command was answered. */
+  command(type: string, reason: Reason): void {
+    const key = `${type}:${reasonEntry(reason).name}`;
+    this.#commands.set(key, (this.#commands.get(key) ?? 0) + 1);
+  }
+
+  /** Something that was missing has been looked up. */
+  loaded(source: LoadSource, tookMs: number): void {
+    this.#loads[loadSources.indexOf(source)]!.add(tookMs);
+  }
+
+  /** A batch came back and was answered. */
+  batch(slab: Slab, waitedMs: number, ranMs: number, answeredMs: number): void {
+    this.#hops[0]!.add(waitedMs);
+    this.#hops[1]!.add(ranMs);
+    this.#hops[2]!.add(answeredMs);
+    this.#batch.add(slab.count);
+  }
+
+  #journal(progress: Progress): void {
+    const sum = (pick: (partition: Progress['partitions'][number]) => number) =>
+      progress.partitions.reduce((total, partition) => total + Math.max(0, pick(partition)), 0);
+    const counters: [string, string, () => number][] = [
+      ['journal_records_total', 'Records appended', () => sum((p) => p.records)],
+      ['journal_batches_total', 'Frames appended', () => sum((p) => p.batches)],
+      ['journal_syncs_total', 'fdatasync calls', () => sum((p) => p.syncs)],
+      ['journal_bytes_total', 'Bytes appended', () => sum((p) => p.bytes)],
+      ['shipper_settled_records_total', 'Records settled into Postgres', () => sum((p) => p.settledRecords)],
+      ['shipper_settled_batches_total', 'Settle statements', () => sum((p) => p.settledBatches)],
+      ['shipper_failures_total', 'Settle statements that failed', () => sum((p) => p.settleFailures)],
+    ];
+    for (const [name, help, value] of counters) this.counter(name, help, [], (counter) => counter.inc(value()));
+    this.histogram('journal_sync_seconds', 'Time of one fdatasync', () => {
+      const counts = new Float64Array(syncNsBounds.length + 1);
+      for (const partition of progress.partitions) {
+        for (const [index, count] of partition.syncBuckets().entries()) counts[index]! += count;
+      }
+      return [{ bounds: syncNsBounds.map((bound) => bound / 1e9), counts, sum: sum((p) => p.syncNs) / 1e9 }];
+    });
+    const perPartition: [string, string, (partition: Progress['partitions'][number]) => number][] = [
+      ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],
+      ['journal_segments', 'Segments of the journal on disk', (p) => p.segments],
+      ['journal_spares', 'Zeroed files that wait to become segments', (p) => p.spares],
+      ['shipper_sequence', 'Newest record settled in Postgres', (p) => p.shippedSequence],
+      ['shipper_lag_records', 'Durable records that Postgres does not have yet', (p) => p.backlogRecords],
+    ];
+    for (const [name, help, value] of perPartition) {
+      this.gauge(name, help, ['partition'], (gauge) => {
+        for (const [index, partition] of progress.partitions.entries()) {
+          gauge.set({ partition: String(index) }, value(partition));
+        }
+      });
+    }
+    this.gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
+      const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.shippedAtMs : 0));
+      gauge.set(Math.max(0, ...lags) / 1000);
+    });
+  }
+
+  #gauges(read: () => EngineGauges): void {
+    const gauge = (name: string, help: string, pick: (gauges: EngineGauges) => number) =>
+      this.gauge(name, help, [], (target) => target.set(pick(read())));
+    gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
+    gauge('lane_depth', 'Messages in open and running slabs', (g) => g.laneDepth);
+    gauge('loader_waiting', 'Messages that wait for something to be loaded', (g) => g.loaderWaiting);
+    gauge('loader_failures', 'Looks at Postgres for what was missing that failed', (g) => g.loaderFailures);
+    gauge('partitions_ready', 'Partitions that take messages', (g) => g.partitionsReady);
+    gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
+    gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
+    gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
+    gauge(
+      'card_cache_misses',
+      'Look-ups of cards that had to be loaded, or whose account, user or spend rows had to be',
+      (g) => g.cardMisses,
+    );
+    this.gauge('memory_rows', 'Rows in memory', ['store'], (target) => {
+      for (const { name } of stores) target.set({ store: name }, read().memory(name).rows);
+    });
+    this.gauge('memory_rows_max', 'Rows that memory has room for', ['store'], (target) => {
+      for (const { name } of stores) target.set({ store: name }, read().memory(name).max);
+    });
+    this.counter('memory_evictions_total', 'Rows that left memory, settled and idle', ['store'], (counter) => {
+      for (const { name } of stores) counter.inc({ store: name }, read().memory(name).evictions);
+    });
+    this.counter('memory_full_total', 'Times that a row or message found no room in memory', ['store'], (counter) => {
+      for (const { name } of stores) counter.inc({ store: name }, read().memory(name).full);
+    });
+    gauge('loads_outdated', 'Loaded rows refused because memory had had newer ones; read again', (g) => g.outdated);
+    gauge('messages_waiting_for_room', 'Messages that wait until memory has room for what they need', (g) => g.resting);
+    gauge('messages_without_room', 'Messages refused because memory had no room in time', (g) => g.roomRefusals);
+    gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
+    gauge('accounts_in_memory', 'Accounts in memory', (g) => g.accounts);
+    gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
+    gauge('quarantined_records', 'Records that Postgres refused and that wait for an operator', (g) => g.quarantined);
+    gauge('seen_ids_in_memory', 'Ids of questions in memory', (g) => g.seenIds);
+    this.gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
+      for (const [index, phases] of read().startPhases.entries()) {
+        const partition = index === 0 ? '' : String(index - 1);
+        for (const [phase, ms] of phases) target.set({ phase, partition }, ms);
+      }
+    });
+    gauge(
+      'feed_lag_ms',
+      'Time from the newest change to its being in force, or since changes wait',
+      (g) => g.feed.lagMs,
+    );
+    gauge('feed_sequence', 'Newest change in force', (g) => g.feed.applied);
+    gauge('feed_sequence_newest', 'Newest change known', (g) => g.feed.newest);
+    gauge('feed_queued', 'Changes in memory that are not in force yet', (g) => g.feed.queued);
+    gauge('feed_age_ms', 'Time since cards were last known to be up to date', (g) => g.feed.ageMs);
+    gauge('feed_gaps', 'Changes that the messenger skipped', (g) => g.feed.gaps);
+    gauge('feed_repairs', 'Reads of the outbox for what the messenger did not bring', (g) => g.feed.repairs);
+    gauge('feed_failures', 'Reads of the outbox that failed', (g) => g.feed.failures);
+    gauge('redis_refused', 'Values and messages in Redis that no process of ours wrote', (g) => g.redisRefused);
+    gauge('feed_set_apart', 'Profiles that cannot be applied, and are declined', (g) => g.feed.setApart);
+    gauge('feed_snapshots', 'Times that the outbox did not reach back and all was read', (g) => g.feed.snapshots);
+  }
+}
+
+export interface CacheCounts {
+  readonly hits: number;
+  readonly overtaken: number;
+  readonly malformed: number;
+  readonly misses: number;
+  readonly failures: number;
+  readonly written: number;
+  readonly unwritten: number;
+}
+
+/** Read by each scrape. */
+export interface EngineGauges {
+  readonly inFlight: number;
+  readonly laneDepth: number;
+  readonly loaderWaiting: number;
+  readonly loaderFailures: number;
+  readonly partitionsReady: number;
+  readonly restarts: number;
+  readonly cards: number;
+  readonly cardHits: number;
+  readonly cardMisses: number;
+  readonly chains: number;
+  readonly accounts: number;
+  readonly spendRows: number;
+  /** Messages by the unknown field that they had. */
+  readonly unknownFields: ReadonlyMap<string, number>;
+  readonly seenIds: number;
+  readonly quarantined: number;
+  readonly outdated: number;
+  readonly resting: number;
+  readonly roomRefusals: number;
+  memory(store: StoreName): MemoryStats & { readonly max: number };
+  /** Of the process, then of each partition. */
+  readonly startPhases: readonly ReadonlyMap<string, number>[];
+  readonly feed: FeedState;
+  /** null: there is no Redis. */
+  readonly cache: CacheCounts | null;
+  readonly redisRefused: number;
+}

@@ -1,0 +1,164 @@
+/** Ledger commands as bytes: what is read, what is refused by name, what is answered. */
+import fc from 'fast-check';
+import t from 'tap';
+import { MessageType, Protocol, packLetters } from '../../core/codes.js';
+import { Outcome } from '../../core/outcome.js';
+import { Reason, reasonTable } from '../../core/reasons.js';
+import { idLengthMax, Request } from '../../core/request.js';
+import { runs } from '../../testing/runs.js';
+import { answerBytesMax, type FieldError } from '../codec.js';
+import { fuzzRuns, fuzzSeed, jsonText, Message, Random } from '../testing/mutate.js';
+import { ledgerCodec, nativeCodec, testPanKeys } from '../testing/test-codecs.js';
+import { commandIdPrefix, unknownAccount } from './codec.js';
+
+const good = { id: 'd-1', type: 'deposit', account: 'acct_1', amount: 1250 };
+
+function read(value: unknown): { request: Request; refusal: FieldError | null } {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(JSON.stringify(value) ?? '');
+  const request = new Request();
+  // Somewhere in a slab.
+  const slab = new Uint8Array(new SharedArrayBuffer(bytes.length + 64));
+  slab.set(bytes, 32);
+  return { request, refusal: ledgerCodec.read(request, slab, 32, 32 + bytes.length) };
+}
+
+const text = (request: Request, slice: { start: number; end: number }) =>
+  Buffer.from(request.source.subarray(slice.start, slice.end)).toString();
+
+t.test('a command is read as it was meant, its id in the namespace of commands', (t) => {
+  for (const [type, number] of [
+    ['deposit', MessageType.deposit],
+    ['withdrawal', MessageType.withdrawal],
+  ] as const) {
+    const { request, refusal } = read({ ...good, type });
+    t.equal(refusal, null);
+    t.match(request, { type: number, amountMinor: 1250, currency: 0, protocol: Protocol.ledger });
+    t.equal(text(request, request.id), `${commandIdPrefix}d-1`);
+    t.equal(text(request, request.account), 'acct_1');
+    t.equal(text(request, request.original), '');
+  }
+  t.end();
+});
+
+t.test('no processor can ask under a command’s id', (t) => {
+  const forged = { id: `${commandIdPrefix}d-1`, type: 'authorization', card: 'c', amount: 1, currency: 'USD' };
+  const bytes = Buffer.from(JSON.stringify(forged));
+  t.match(nativeCodec.read(new Request(), bytes, 0, bytes.length), { field: 'id' });
+  t.match(read({ ...good, id: forged.id }).refusal, { field: 'id' }, 'nor a command under a nested one');
+  t.end();
+});
+
+t.test('an id that holds a card number is kept as a hash, and answered as it was sent', (t) => {
+  const { request, refusal } = read({ ...good, id: 'top-up 4111 1111 1111 1111' });
+  t.equal(refusal, null);
+  t.match(text(request, request.id), /^\u0001ledger:hidden_[a-p]{40}$/);
+  const target = new Uint8Array(answerBytesMax);
+  const length = ledgerCodec.writeAnswer(target, 0, request, new Outcome(), request.source, request.id);
+  t.equal(JSON.parse(Buffer.from(target.subarray(0, length)).toString()).id, 'top-up 4111 1111 1111 1111');
+  t.end();
+});
+
+t.test('what is wrong is named', (t) => {
+  const cases: readonly (readonly [change: object, field: string])[] = [
+    [{ id: undefined }, 'id'],
+    [{ id: 1 }, 'id'],
+    [{ id: 'x'.repeat(idLengthMax + 1) }, 'id'],
+    [{ id: '\ud800' }, 'id'],
+    [{ type: undefined }, 'type'],
+    [{ type: 'authorization' }, 'type'],
+    [{ type: 'Deposit' }, 'type'],
+    [{ account: undefined }, 'account'],
+    [{ account: '' }, 'account'],
+    [{ account: 'a\0' }, 'account'],
+    [{ account: '4111 1111 1111 1111' }, 'account'],
+    [{ amount: undefined }, 'amount'],
+    [{ amount: '1' }, 'amount'],
+    [{ amount: 0.5 }, 'amount'],
+    [{ amount: -1 }, 'amount'],
+    [{ amount: 2 ** 53 }, 'amount'],
+  ];
+  for (const [change, field] of cases)
+    t.equal(read({ ...good, ...change }).refusal?.field, field, JSON.stringify(change));
+  t.equal(read('{"id":"d-1","type":"deposit","account":"acct_1","amount":1,"amount":999}').refusal?.field, 'amount');
+  for (const body of ['', '{', '[]', 'null', '1', '"x"', '\ufeff{}']) t.equal(read(body).refusal?.field, '', body);
+  t.equal(read({ ...good, note: 'ignored' }).refusal, null);
+  t.end();
+});
+
+t.test('nothing that is sent makes the reader throw, and what it takes is what JSON.parse says', (t) => {
+  const seed = fuzzSeed();
+  const random = new Random(seed);
+  const message = new Message(4096, ['"amount":7', '"type":"withdrawal"', '"account":"acct_2"', '"id":"x"']);
+  let taken = 0;
+  for (let run = 0; run < fuzzRuns(20_000); run++) {
+    if (run % 3 === 0) message.set(jsonText(random, good, random.oneIn(3)));
+    message.mutate(random);
+    const request = new Request();
+    const refusal = ledgerCodec.read(request, message.bytes, 0, message.length);
+    if (refusal !== null) continue;
+    taken++;
+    const { id, type, account, amount } = JSON.parse(Buffer.from(message.bytes.subarray(0, message.length)).toString());
+    const read = [text(request, request.id), text(request, request.account), request.amountMinor, request.type];
+    const meant = [commandIdPrefix + testPanKeys.keep(id), account, amount + 0, type === 'deposit' ? 11 : 12];
+    if (JSON.stringify(read) !== JSON.stringify(meant)) t.fail(`${read} was meant to be ${meant} (FUZZ_SEED=${seed})`);
+  }
+  t.ok(taken > 0, `seed ${seed}: ${taken} were taken`);
+  t.end();
+});
+
+t.test('an answer has the whole books, fits its place, and is JSON whatever the ids are', (t) => {
+  const minor = fc.integer({ min: -(10 ** 14), max: 10 ** 14 });
+  const id = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 }).filter((value) => [...value].length <= 64);
+  fc.assert(
+    fc.property(id, minor, minor, fc.nat(), fc.constantFrom(...reasonTable), (id, available, posted, held, reason) => {
+      const { request, refusal } = read({ ...good, id });
+      if (refusal !== null) return;
+      const outcome = Object.assign(new Outcome(), {
+        approved: reason.number === Reason.approved,
+        reason: reason.number,
+        amountMinor: 1250,
+        availableMinor: available,
+        heldMinor: held,
+        postedMinor: posted,
+        currency: packLetters('EUR'),
+      });
+      const target = new Uint8Array(answerBytesMax + 16);
+      const length = ledgerCodec.writeAnswer(target, 16, request, outcome, request.source, request.id);
+      const answer = JSON.parse(Buffer.from(target.subarray(16, 16 + length)).toString());
+      if (answer.id !== id || answer.reason !== reason.name) throw new Error(JSON.stringify(answer));
+      if (reason.number === Reason.duplicateConflict) return;
+      const books = { id: 'acct_1', currency: 'EUR', funds: available + held + posted, available, held, posted };
+      if (JSON.stringify(answer.account) !== JSON.stringify(books)) throw new Error(JSON.stringify(answer));
+    }),
+    runs(300),
+  );
+  const longest = '💳'.repeat(idLengthMax);
+  const { request } = read({ ...good, id: longest, account: longest });
+  const target = new Uint8Array(answerBytesMax);
+  t.ok(ledgerCodec.writeAnswer(target, 0, request, new Outcome(), request.source, request.id) < answerBytesMax);
+  t.end();
+});
+
+t.test('an unknown account is a 404, anything else that is refused a 400, and a 503 promises nothing', (t) => {
+  const target = new Uint8Array(answerBytesMax);
+  const bodyOf = (refusal: FieldError) => {
+    const length = ledgerCodec.writeRefusal(target, 0, new Request(), refusal);
+    return JSON.parse(Buffer.from(target.subarray(0, length)).toString());
+  };
+  t.equal(ledgerCodec.refusalStatus(unknownAccount), 404);
+  t.match(bodyOf(unknownAccount), { status: 404, title: 'not_found' });
+  t.equal(ledgerCodec.refusalStatus({ field: 'amount', message: 'is odd' }), 400);
+  t.match(bodyOf({ field: 'amount', message: 'is odd' }), { status: 400, field: 'amount' });
+  for (const [reason, stopping, title] of [
+    [Reason.overloaded, false, 'overloaded'],
+    [Reason.systemError, false, 'system_error'],
+    [Reason.systemError, true, 'shutting_down'],
+  ] as const) {
+    const body = JSON.parse(Buffer.from(ledgerCodec.unavailableBody(reason, stopping)).toString());
+    t.match(body, { status: 503, title });
+    t.notOk('approved' in body, 'it does not say that nothing was moved');
+  }
+  t.equal(ledgerCodec.contentType(200), 'application/json');
+  t.equal(ledgerCodec.contentType(404), 'application/problem+json');
+  t.end();
+});

@@ -1,0 +1,198 @@
+/**
+ * The native form read the obvious way: decode, JSON.parse, schema, copy. It gives the verdict on everything the byte
+ * reader in native.ts does not take, and it is the reference that reader is fuzzed against.
+ */
+
+import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
+import { isCardNumber, maskPansInText } from '../../../platform/masking/redact.js';
+import { Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../../core/codes.js';
+import { exponentOf } from '../../core/money.js';
+import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
+import type { FieldError } from '../codec.js';
+import { decodeBody, parseJson } from '../reading/body-text.js';
+import { isDateTime } from '../reading/date-time.js';
+import { displayText } from '../reading/display-text.js';
+import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
+import { nearestName, shownName, type UnknownFields } from '../reading/member-names.js';
+import { compileCheck, fieldError, keptTextPattern, missingField } from '../reading/schema.js';
+
+/** Answers a card token that is a card number. */
+export const panMessage = 'is a card number, which is never kept; send the token of the card';
+/** Answers a message that has a member twice: which of the two was meant? */
+export const repeatedMessage = 'comes twice in the message; send it once';
+
+/** Names a sender may use: the internal types that follow advice are not among them. */
+const typeNames = messageTypeNames.slice(MessageType.authorization, MessageType.advice + 1);
+const channels = channelNames.slice(Channel.chip);
+
+const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
+
+/** A message of the native form. */
+export const nativeSchema = {
+  type: 'object',
+  required: ['id', 'type', 'card'],
+  properties: {
+    id: token,
+    type: { enum: typeNames },
+    card: token,
+    original: token,
+    amount: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+    currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+    merchant: {
+      type: 'object',
+      properties: {
+        id: token,
+        // Only ever shown: cleaned and cut, never refused for what stands in it.
+        name: { type: ['string', 'null'] },
+        mcc: { type: 'string', pattern: '^[0-9]{4}$' },
+        country: { type: 'string', pattern: '^[A-Z]{2}$' },
+      },
+    },
+    channel: { enum: channels },
+    partialAllowed: { type: 'boolean' },
+    final: { type: 'boolean' },
+    at: { type: 'string' },
+  },
+} as const;
+
+const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
+/** What each field must be, by its path. */
+export const nativeDescriptions = {
+  '': 'a JSON object in UTF-8',
+  id: text64,
+  type: `one of ${typeNames.join(', ')}`,
+  card: text64,
+  original: text64,
+  amount: `an integer of minor units, 0 to ${Number.MAX_SAFE_INTEGER}`,
+  currency: 'a currency of ISO 4217 in upper-case letters, such as USD',
+  merchant: 'an object',
+  'merchant.id': text64,
+  'merchant.name': 'a string',
+  'merchant.mcc': 'a string of four digits (ISO 18245)',
+  'merchant.country': 'an ISO 3166 code of two upper-case letters',
+  channel: `one of ${channels.join(', ')}`,
+  partialAllowed: 'true or false',
+  final: 'true or false',
+  at: 'an RFC 3339 date-time, its fraction of at most 12 digits, for example 2026-11-22T18:00:00Z',
+} as const;
+
+const check = compileCheck(nativeSchema, nativeDescriptions);
+
+/** What the schema lets through. */
+interface Body {
+  readonly id: string;
+  readonly type: string;
+  readonly card: string;
+  readonly original?: string;
+  readonly amount?: number;
+  readonly currency?: string;
+  readonly merchant?: {
+    readonly id?: string;
+    readonly name?: string | null;
+    readonly mcc?: string;
+    readonly country?: string;
+  };
+  readonly channel?: string;
+  readonly partialAllowed?: boolean;
+  readonly final?: boolean;
+  readonly at?: string;
+}
+
+/** Types that ask about or report an amount; the others may leave amount and currency out. */
+export function needsAmount(type: MessageType): boolean {
+  return (
+    type === MessageType.authorization ||
+    type === MessageType.incremental ||
+    type === MessageType.clearing ||
+    type === MessageType.refund ||
+    type === MessageType.advice
+  );
+}
+
+/** Types that make no sense without the authorization they follow. */
+export function needsOriginal(type: MessageType): boolean {
+  return type === MessageType.incremental || type === MessageType.reversal;
+}
+
+/** What both readers of the native form go by. */
+export interface NativeRules {
+  readonly panKeys: PanKeys;
+  /** An unknown field refuses the message. */
+  readonly strictFields: boolean;
+  readonly unknownFields: UnknownFields;
+}
+
+const bodyNames = Object.keys(nativeSchema.properties);
+const merchantNames = Object.keys(nativeSchema.properties.merchant.properties);
+export const merchantParent = 'merchant.';
+
+/** The first member that comes twice, or one that is unknown where that is refused. Counts the unknown ones. */
+function nameError(request: Request, text: string, parsed: unknown, rules: NativeRules): FieldError | null {
+  const merchant = memberText(text, ['merchant']);
+  for (const [parent, range, known] of [
+    ['', wholeText(text), bodyNames],
+    [merchantParent, merchant, merchantNames],
+  ] as const) {
+    if (range === null) continue;
+    const repeated = repeatedName(text, range);
+    if (repeated !== null) return { field: parent + shownName(repeated), message: repeatedMessage };
+    const object = (parent === '' ? parsed : (parsed as { merchant: unknown }).merchant) as object;
+    if (typeof object !== 'object' || object === null || Array.isArray(object)) continue;
+    for (const name of Object.keys(object)) {
+      if (known.includes(name)) continue;
+      request.unknownFields |= rules.unknownFields.bitOfText(parent, name);
+      if (!rules.strictFields) continue;
+      const nearest = nearestName(name, known);
+      const hint = nearest === null ? `known are ${known.join(', ')}` : `did you mean ${parent}${nearest}?`;
+      return { field: parent + shownName(name), message: `is not a field of this message; ${hint}` };
+    }
+  }
+  return null;
+}
+
+/** Codec.read of the native form for any bytes. Leaves `bytes` as they are. */
+export function readSlow(
+  request: Request,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  rules: NativeRules,
+): FieldError | null {
+  request.reset(bytes, Protocol.native);
+  const text = decodeBody(bytes, start, end);
+  const parsed = text === null ? undefined : parseJson(text);
+  if (text === null || parsed === undefined) return fieldError('', nativeDescriptions);
+  const error = nameError(request, text, parsed, rules) ?? check(parsed);
+  if (error !== null) return error;
+  const body = parsed as Body;
+
+  const type = messageTypeNames.indexOf(body.type as (typeof messageTypeNames)[number]) as MessageType;
+  if (needsOriginal(type) && body.original === undefined) return missingField('original');
+  if (needsAmount(type)) {
+    if (body.amount === undefined) return missingField('amount');
+    if (body.currency === undefined) return missingField('currency');
+  }
+  if (body.at !== undefined && !isDateTime(body.at)) return fieldError('at', nativeDescriptions);
+  const currency = body.currency === undefined ? 0 : packLetters(body.currency);
+  if (currency !== 0 && exponentOf(currency) < 0) return fieldError('currency', nativeDescriptions);
+  if (isCardNumber(body.card)) return { field: 'card', message: panMessage };
+
+  const merchant = body.merchant ?? {};
+  request.type = type;
+  // Adding 0 turns −0, which is an integer to JSON, into 0.
+  if (body.amount !== undefined) request.amountMinor = body.amount + 0;
+  request.currency = currency;
+  if (merchant.mcc !== undefined) request.mcc = Number(merchant.mcc);
+  if (merchant.country !== undefined) request.country = packLetters(merchant.country);
+  if (body.channel !== undefined) {
+    request.channel = channelNames.indexOf(body.channel as (typeof channelNames)[number]) as Channel;
+  }
+  request.partialAllowed = body.partialAllowed ?? false;
+  request.final = body.final ?? true;
+  keepIds(request, rules.panKeys, { id: body.id, card: body.card, original: body.original }, [
+    [request.merchantId, merchant.id === undefined ? undefined : maskPansInText(merchant.id)],
+    [request.merchantName, displayText(merchant.name ?? '', merchantNameLengthMax)],
+    [request.at, body.at],
+  ]);
+  return null;
+}

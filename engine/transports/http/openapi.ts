@@ -1,0 +1,353 @@
+/**
+ * OpenAPI 3.1 documents of the ports that are not the account API's: the authorization port, the engine's ops port and the
+ * API's ops port. The message of the native form and the table of reasons come from the code that reads them.
+ */
+
+import { problemCodes } from '../../../platform/problems/problem-codes.js';
+import { reasonTable } from '../../core/reasons.js';
+import { nativeDescriptions, nativeSchema } from '../../protocols/native/slow-reader.js';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const minorUnits = { type: 'integer', description: 'minor units of the currency' };
+const text = { type: 'string' };
+
+/** The fields of the native form, each with the words of its error. */
+function described(properties: Json, prefix = ''): Json {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, of]) => {
+      const path = prefix + name;
+      const schema = of as Json;
+      const description = (nativeDescriptions as Readonly<Record<string, string>>)[path];
+      const inner = schema['properties'] as Json | undefined;
+      return [
+        name,
+        {
+          ...schema,
+          ...('enum' in schema ? { type: 'string' } : {}),
+          ...(inner === undefined ? {} : { properties: described(inner, `${path}.`) }),
+          ...(description === undefined ? {} : { description }),
+        },
+      ];
+    }),
+  );
+}
+
+const problem = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail'],
+  properties: {
+    type: { type: 'string', format: 'uri-reference', description: 'leads to what the code means' },
+    title: { type: 'string', enum: Object.keys(problemCodes), description: 'stable code for programs' },
+    status: { type: 'integer' },
+    detail: { type: 'string', description: 'what is wrong and what to do' },
+    field: { type: 'string', description: 'dotted path of the first field at fault' },
+    errors: {
+      type: 'array',
+      description: 'every field at fault',
+      items: {
+        type: 'object',
+        required: ['field', 'pointer', 'detail'],
+        properties: { field: text, pointer: text, detail: text },
+      },
+    },
+  },
+};
+
+const decision = {
+  type: 'object',
+  required: ['id', 'approved', 'reason', 'responseCode', 'responseTimeMs'],
+  properties: {
+    id: text,
+    approved: { type: 'boolean' },
+    reason: { type: 'string', enum: reasonTable.map(({ name }) => name) },
+    detail: { type: 'string', description: 'which limit, where reason is limit_exceeded' },
+    responseCode: { type: 'string', pattern: '^[0-9A-Z]{2}$', description: 'DE39 of ISO 8583' },
+    authorizationId: text,
+    amount: minorUnits,
+    approvedAmount: minorUnits,
+    available: { ...minorUnits, description: 'what the account has after this message' },
+    currency: text,
+    responseTimeMs: { type: 'number', description: 'the one field in which repeats of an id differ' },
+  },
+};
+
+const books = {
+  type: 'object',
+  required: ['id', 'currency', 'funds', 'available', 'held', 'posted'],
+  properties: {
+    id: text,
+    currency: text,
+    funds: minorUnits,
+    available: minorUnits,
+    held: minorUnits,
+    posted: minorUnits,
+  },
+};
+
+const command = {
+  type: 'object',
+  required: ['id', 'amount'],
+  properties: { id: { type: 'string', minLength: 1, maxLength: 64 }, amount: { type: 'integer', minimum: 1 } },
+};
+
+const health = {
+  type: 'object',
+  required: ['status', 'components'],
+  properties: {
+    status: { type: 'string', enum: ['healthy', 'degraded', 'unhealthy'] },
+    components: {
+      type: 'object',
+      additionalProperties: {
+        type: 'object',
+        required: ['status', 'detail'],
+        properties: { status: { type: 'string', enum: ['healthy', 'unhealthy', 'disabled'] }, detail: text },
+      },
+    },
+  },
+};
+
+const ready = {
+  type: 'object',
+  required: ['status'],
+  properties: {
+    status: { type: 'string', enum: ['ready', 'not ready'] },
+    reasons: { type: 'array', items: text },
+  },
+};
+
+const alive = { type: 'object', required: ['status'], properties: { status: { type: 'string', enum: ['alive'] } } };
+
+const json = (name: string) => ({ content: { 'application/json': { schema: ref(name) } } });
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const error = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: ref('Problem') } },
+});
+
+interface DocumentParts {
+  readonly title: string;
+  readonly description: string;
+  readonly url: string;
+  readonly paths: Json;
+  readonly schemas: Json;
+  readonly security?: { readonly name: string; readonly scheme: 'basic' | 'bearer'; readonly description: string };
+}
+
+function documentOf({ title, description, url, paths, schemas, security }: DocumentParts): Json {
+  return {
+    openapi: '3.1.0',
+    info: { title, version: '1', description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    servers: [{ url, description: 'this port' }],
+    security: security === undefined ? [] : [{ [security.name]: [] }],
+    paths,
+    components: {
+      schemas: { Problem: problem, ...schemas },
+      ...(security === undefined
+        ? {}
+        : {
+            securitySchemes: {
+              [security.name]: { type: 'http', scheme: security.scheme, description: security.description },
+            },
+          }),
+    },
+  };
+}
+
+const portErrors = {
+  400: error('the message is malformed; `errors` names every field at fault'),
+  401: error('no credentials, or wrong ones'),
+  413: error('the body is longer than 64 KiB'),
+  415: error('the body is not JSON in UTF-8'),
+  503: error('no decision was made and none is remembered: ask again with the same id'),
+};
+
+/** The authorization port: what a card processor calls. */
+export const authorizationDocument = documentOf({
+  title: 'Atlanticfrewaycard authorization port',
+  description:
+    'One question, one answer: the same id with the same content gets the first answer again. Approvals and declines are ' +
+    'both answered 200.',
+  url: '/',
+  security: { name: 'processor', scheme: 'basic', description: 'PROCESSOR_USER and one of PROCESSOR_PASSWORD' },
+  schemas: {
+    Message: { ...nativeSchema, properties: described(nativeSchema.properties) },
+    Decision: decision,
+    MarqetaMessage: { type: 'object', description: 'a Gateway JIT Funding request, as Marqeta documents it' },
+    MarqetaAnswer: { type: 'object', description: 'with `jit_funding`, as Marqeta documents it' },
+  },
+  paths: {
+    '/v1/authorizations': {
+      post: {
+        operationId: 'decide',
+        summary: 'Decide one message of the native form',
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': {
+              schema: ref('Message'),
+              examples: {
+                purchase: {
+                  value: {
+                    id: 'demo-1',
+                    type: 'authorization',
+                    card: 'card_demo',
+                    amount: 1250,
+                    currency: 'USD',
+                    merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
+                    channel: 'chip',
+                  },
+                },
+              },
+            },
+          },
+        },
+        responses: {
+          200: { description: 'approved or declined', ...json('Decision') },
+          409: error('this id was asked with other content'),
+          ...portErrors,
+        },
+      },
+    },
+    '/marqeta/jit': {
+      post: {
+        operationId: 'decideMarqeta',
+        summary: 'Decide one Gateway JIT Funding request of Marqeta',
+        requestBody: { required: true, ...json('MarqetaMessage') },
+        responses: {
+          200: { description: 'approved', ...json('MarqetaAnswer') },
+          402: { description: 'declined', ...json('MarqetaAnswer') },
+          ...portErrors,
+        },
+      },
+    },
+  },
+});
+
+const operation = (operationId: string, summary: string, responses: Json) => ({
+  get: { operationId, summary, security: [], responses },
+});
+const notFound = error('there is nothing at this path');
+
+const probes = {
+  '/livez': operation('isAlive', 'Whether the process runs', {
+    200: { description: 'it runs', ...json('Alive') },
+    404: notFound,
+  }),
+  '/readyz': operation('isReady', 'Whether to send requests here', {
+    200: { description: 'ready', ...json('Ready') },
+    404: notFound,
+    503: { description: 'not ready, with the reasons', ...json('Ready') },
+  }),
+  '/health': operation('getHealth', 'Each component, with a detail to act on', {
+    200: { description: 'healthy or degraded', ...json('Health') },
+    404: notFound,
+    503: { description: 'unhealthy', ...json('Health') },
+  }),
+  '/metrics': operation('getMetrics', 'Metrics for Prometheus', {
+    200: { description: 'the metrics', content: { 'text/plain': { schema: text } } },
+    404: notFound,
+  }),
+};
+
+const accountId = { name: 'id', in: 'path', required: true, schema: text };
+const unauthorized = error('no engine token, or a wrong one');
+const unavailable = error('the engine or its database is not there at the moment: ask again');
+
+function movement(operationId: string, summary: string) {
+  return {
+    post: {
+      operationId,
+      summary,
+      parameters: [accountId],
+      requestBody: { required: true, ...json('Command') },
+      responses: {
+        200: { description: 'moved, with the books after it', ...json('Moved') },
+        400: error('the body is malformed'),
+        401: unauthorized,
+        404: error('there is no such account'),
+        409: error('not enough money, a closed account, or the id was used with another amount'),
+        413: error('the body is longer than 4096 bytes'),
+        415: error('the body is not JSON in UTF-8'),
+        503: unavailable,
+      },
+    },
+  };
+}
+
+/** The engine's ops port. */
+export const engineOpsDocument = documentOf({
+  title: 'Atlanticfrewaycard engine ops port',
+  description: 'Health, metrics and administration of one engine, loopback by default.',
+  url: '/',
+  security: { name: 'engine', scheme: 'bearer', description: 'one of ENGINE_TOKEN' },
+  schemas: {
+    Alive: alive,
+    Ready: ready,
+    Health: health,
+    Books: books,
+    BooksList: { type: 'object', required: ['accounts'], properties: { accounts: { type: 'array', items: books } } },
+    Command: command,
+    Moved: { type: 'object', description: 'the answer of the ledger command' },
+    Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
+  },
+  paths: {
+    ...probes,
+    '/admin/accounts': {
+      get: {
+        operationId: 'listBooks',
+        summary: 'Books of accounts as the engine has them now',
+        parameters: [
+          { name: 'ids', in: 'query', required: true, description: '1 to 200 ids, separated by commas', schema: text },
+        ],
+        responses: {
+          200: { description: 'the known ones', ...json('BooksList') },
+          400: error('no ids, or too many'),
+          401: unauthorized,
+          503: unavailable,
+        },
+      },
+    },
+    '/admin/accounts/{id}': {
+      get: {
+        operationId: 'getBooks',
+        summary: 'Books of one account',
+        parameters: [accountId],
+        responses: {
+          200: { description: 'the books', ...json('Books') },
+          401: unauthorized,
+          404: error('there is no such account'),
+          503: unavailable,
+        },
+      },
+    },
+    '/admin/accounts/{id}/deposits': movement('deposit', 'Put money into an account'),
+    '/admin/accounts/{id}/withdrawals': movement('withdraw', 'Take money out of an account'),
+    '/admin/windows': {
+      get: {
+        operationId: 'getWindows',
+        summary: 'Spend windows of a card, a user and an account, by their internal numbers',
+        parameters: ['card', 'user', 'account'].map((name) => ({
+          name,
+          in: 'query',
+          schema: { type: 'integer', minimum: 1 },
+        })),
+        responses: {
+          200: { description: 'the windows', ...json('Windows') },
+          400: error('no number, or a malformed one'),
+          401: unauthorized,
+          503: unavailable,
+        },
+      },
+    },
+  },
+});
+
+/** The account API's ops port. */
+export const apiOpsDocument = documentOf({
+  title: 'Atlanticfrewaycard API ops port',
+  description: 'Health and metrics of one account API, loopback by default.',
+  url: '/',
+  schemas: { Alive: alive, Ready: ready, Health: health },
+  paths: probes,
+});

@@ -1,0 +1,113 @@
+/** The lock on a journal folder: one holder, whatever becomes of it, and a second start that can name it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { JournalLock, journalInUse } from './journal-lock.js';
+
+const child = fileURLToPath(new URL('../testing/lock-child.js', import.meta.url));
+
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'journal-lock-'));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return join(path, 'journal');
+}
+
+const take = (directory: string, lease = 'ours') =>
+  JournalLock.take({ directory, authPort: 1234, opsPort: 1235, lease });
+
+function taken(directory: string, lease = 'ours'): JournalLock {
+  const lock = take(directory, lease);
+  if (!(lock instanceof JournalLock)) throw new Error('the lock is not free');
+  return lock;
+}
+
+t.test('a killed process releases the lock although its threads and children had the chance to keep it', async (t) => {
+  const directory = folder(t);
+  const holder = spawn(process.execPath, [child, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(holder.stdout, 'data')) as [Buffer];
+  const grandchild = Number(line.toString());
+  t.teardown(() => process.kill(grandchild, 'SIGKILL'));
+  const refused = take(directory);
+  t.match(refused, { pid: holder.pid, host: hostname(), authPort: 8080, opsPort: 8081 });
+  t.match(
+    journalInUse(directory, refused as never),
+    new RegExp(
+      `in use by the engine with process ${holder.pid} on .*AUTH_PORT 8080.*: stop that engine, or set another`,
+    ),
+  );
+  holder.kill('SIGSTOP');
+  t.notOk(take(directory) instanceof JournalLock, 'a process that stands still has not ended');
+  holder.kill('SIGKILL');
+  await once(holder, 'close');
+  const lock = taken(directory);
+  t.same(lock.earlierLeases, [`lease-of-${holder.pid}`], 'and its lease is known to have lost its holder');
+  lock.release();
+});
+
+t.test('two in one process exclude each other, and the next one knows every lease that was asked for', (t) => {
+  const directory = folder(t);
+  const first = taken(directory, 'first');
+  t.notOk(take(directory, 'second') instanceof JournalLock);
+  first.release();
+  const third = taken(directory, 'third');
+  t.same(third.earlierLeases, ['first'], 'what was refused asked for none');
+  third.release();
+  for (let start = 0; start < 30; start++) taken(directory, `start ${start}`).release();
+  const last = taken(directory);
+  t.equal(last.earlierLeases.length, 16, 'bounded');
+  t.equal(last.earlierLeases.at(-1), 'start 29');
+  last.release();
+  t.end();
+});
+
+t.test('a copy of the folder is another place', (t) => {
+  const directory = folder(t);
+  const lock = taken(directory);
+  const copy = `${directory}-copy`;
+  mkdirSync(copy);
+  copyFileSync(join(directory, 'engine.lock'), join(copy, 'engine.lock'));
+  const other = taken(copy);
+  t.not(other.place, lock.place);
+  other.release();
+  lock.release();
+  const again = taken(directory);
+  t.equal(again.place, lock.place, 'the same file is the same place');
+  again.release();
+  t.end();
+});
+
+t.test('a lock file with any content is taken, and names no process', (t) => {
+  const directory = folder(t);
+  mkdirSync(directory);
+  for (const content of ['', 'null', '{"pid":1}', '{', '\0'.repeat(100)]) {
+    writeFileSync(join(directory, 'engine.lock'), content);
+    const lock = taken(directory);
+    t.same(lock.earlierLeases, []);
+    lock.release();
+  }
+  t.match(journalInUse('/data/journal', null), /in use by another engine: stop that engine/);
+  t.end();
+});
+
+t.test('without flock perl locks; without both a start says what to install', (t) => {
+  const directory = folder(t);
+  const { PATH } = process.env;
+  t.teardown(() => {
+    process.env['PATH'] = PATH;
+  });
+  const bin = mkdtempSync(join(tmpdir(), 'journal-lock-bin-'));
+  t.teardown(() => rmSync(bin, { recursive: true, force: true }));
+  process.env['PATH'] = bin;
+  t.throws(() => take(directory), { message: /install flock .* or perl/ });
+  writeFileSync(join(bin, 'perl'), '#!/bin/sh\nexec /usr/bin/perl "$@"\n', { mode: 0o755 });
+  const lock = taken(directory);
+  t.notOk(take(directory) instanceof JournalLock);
+  process.env['PATH'] = PATH;
+  t.notOk(take(directory) instanceof JournalLock, 'both take the same lock');
+  lock.release();
+  t.end();
+});
