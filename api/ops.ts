@@ -5,11 +5,11 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { apiOpsDocument } from '../engine/transports/http/openapi.js';
-import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../engine/transports/http/problem.js';
+import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../platform/problems/problem-body.js';
 import type { ProblemCode } from '../platform/problems/problem-codes.js';
 import { boundConnections, type ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Health } from './health.js';
+import { apiOpsDocument } from './ops-openapi.js';
 import { portInUse } from './port-in-use.js';
 
 export interface OpsOptions {

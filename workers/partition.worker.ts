@@ -20,6 +20,7 @@ import {
   readUserSpend,
   recordFixedBytes,
 } from '../engine/core/record.js';
+import type { WindowUse } from '../engine/core/spend.js';
 import { FrameExchange } from '../engine/exchange/frame-exchange.js';
 import type {
   AccountBooks,

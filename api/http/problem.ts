@@ -4,9 +4,9 @@
  * else that is thrown becomes one here, and never tells more than it should.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { pointerOf } from '../../engine/transports/http/problem.js';
 import { maskCardData } from '../../platform/masking/redact.js';
 import type { Fault } from '../../platform/problems/fault-words.js';
+import { pointerOf } from '../../platform/problems/problem-body.js';
 import { type ProblemCode, problemType } from '../../platform/problems/problem-codes.js';
 import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { ActorRefused, Contended, DatabaseUnavailable } from '../stores/database-errors.js';

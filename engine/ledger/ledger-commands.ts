@@ -6,12 +6,13 @@
  * the same id, asked again, gets the one answer, carried out meanwhile or not.
  */
 
+import type { FieldError } from '../../platform/problems/field-error.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { Request } from '../core/request.js';
 import { AnswerFlag, type Slab } from '../exchange/slab.js';
 import type { Telemetry } from '../ops/telemetry.js';
-import type { Codec, FieldError } from '../protocols/codec.js';
+import type { Codec } from '../protocols/codec.js';
 import {
   type CommandName,
   commandContentType,

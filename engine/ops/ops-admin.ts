@@ -2,14 +2,20 @@
  * The routes under `/admin/` of the ops port: books and spend windows as the engine has them now, and ledger commands.
  * The caller has proved that it knows the engine's token.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FieldError } from '../../platform/problems/field-error.js';
+import {
+  badRequestBody,
+  jsonContentType,
+  notFoundBody,
+  problemContentType,
+} from '../../platform/problems/problem-body.js';
 import type { CommandAnswer } from '../ledger/ledger-commands.js';
 import type { AccountView, WindowsView } from '../ledger/ledger-reader.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
-import type { FieldError } from '../protocols/codec.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
-import { badRequestBody, jsonContentType, notFoundBody, problemContentType } from '../transports/http/problem.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
 export interface AdminOptions {

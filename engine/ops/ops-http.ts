@@ -1,9 +1,10 @@
 /**
  * Small pieces of HTTP that the ops port's routes share: answers and bounded bodies.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { problemBody, problemContentType } from '../../platform/problems/problem-body.js';
 import type { ProblemCode } from '../../platform/problems/problem-codes.js';
-import { problemBody, problemContentType } from '../transports/http/problem.js';
 
 export function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
   if (response.headersSent) return;

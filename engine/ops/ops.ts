@@ -2,11 +2,17 @@
  * The ops port: health, metrics and administration, away from the authorization port and loopback by default. Plain
  * node:http: a few requests a second, and a fault here must not touch the front's fast path.
  */
+
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  jsonContentType,
+  notFoundBody,
+  problemBody,
+  problemContentType,
+} from '../../platform/problems/problem-body.js';
 import { boundConnections, type ConnectionGate } from '../../platform/process/connection-gate.js';
 import { authorizationDocument, engineOpsDocument } from '../transports/http/openapi.js';
-import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../transports/http/problem.js';
 import type { Health } from './health.js';
 import { type AdminOptions, answerAdmin } from './ops-admin.js';
 import { send, sendMethodNotAllowed, sendProblem } from './ops-http.js';

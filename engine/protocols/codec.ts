@@ -2,21 +2,13 @@
  * What every protocol gives the engine: a reader of request bytes in place, a writer of answer bytes, and a map from the
  * table of reasons to its own words and HTTP status.
  */
+
+import type { FieldError } from '../../platform/problems/field-error.js';
 import type { Protocol } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Reason } from '../core/reasons.js';
 import type { Request, TextSlice } from '../core/request.js';
 import type { UnknownFields } from './reading/member-names.js';
-
-/** Why a message was refused before any decision: HTTP 400 naming the field. */
-export interface FieldError {
-  /** Dotted path as the sender wrote it, for example `merchant.mcc`; '' when the body as a whole is at fault. */
-  readonly field: string;
-  /** What is wrong and what would be right; never repeats the value (it could be a card number). */
-  readonly message: string;
-  /** More fields at fault, in the order in which the schema found them. */
-  readonly others?: readonly FieldError[];
-}
 
 /**
  * A well-formed message of a kind this program does not decide (a processor's new method). It is declined, not

@@ -1,12 +1,14 @@
 /** Ledger commands as bytes: what is read, what is refused by name, what is answered. */
+
 import fc from 'fast-check';
 import t from 'tap';
+import type { FieldError } from '../../../platform/problems/field-error.js';
 import { MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { Outcome } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, Request } from '../../core/request.js';
 import { runs } from '../../testing/runs.js';
-import { answerBytesMax, type FieldError } from '../codec.js';
+import { answerBytesMax } from '../codec.js';
 import { fuzzRuns, fuzzSeed, jsonText, Message, Random } from '../testing/mutate.js';
 import { ledgerCodec, nativeCodec, testPanKeys } from '../testing/test-codecs.js';
 import { commandIdPrefix, unknownAccount } from './codec.js';

@@ -10,12 +10,18 @@
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumber } from '../../../platform/masking/redact.js';
+import type { FieldError } from '../../../platform/problems/field-error.js';
+import {
+  badRequestBody,
+  jsonContentType,
+  problemBody,
+  problemContentType,
+} from '../../../platform/problems/problem-body.js';
 import { MessageType, Protocol, unpackLetters } from '../../core/codes.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonEntry } from '../../core/reasons.js';
 import { idLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import { badRequestBody, jsonContentType, problemBody, problemContentType } from '../../transports/http/problem.js';
-import type { Codec, FieldError } from '../codec.js';
+import type { Codec } from '../codec.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { repeatedName, wholeText } from '../reading/json-text.js';

@@ -6,13 +6,13 @@
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { holdsPan, isCardNumberInBytes, maskPans } from '../../../platform/masking/redact.js';
+import { badRequestBody, jsonContentType, problemContentType } from '../../../platform/problems/problem-body.js';
 import { Channel, MessageType, Protocol } from '../../core/codes.js';
 import { isCountDetail } from '../../core/limit-names.js';
 import { decimalToMinor, exponentOf, writeDecimal } from '../../core/money.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import { badRequestBody, jsonContentType, problemContentType } from '../../transports/http/problem.js';
 import { isUnsupported, type PortCodec } from '../codec.js';
 import { countryOf } from '../reading/countries.js';
 import {

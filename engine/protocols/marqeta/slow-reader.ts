@@ -6,10 +6,11 @@
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumber, maskCardData, maskPansInText } from '../../../platform/masking/redact.js';
+import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
-import type { FieldError, Refusal, Unsupported } from '../codec.js';
+import type { Refusal, Unsupported } from '../codec.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { countryOf } from '../reading/countries.js';

@@ -1,12 +1,13 @@
 import t from 'tap';
 import { PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { holdsPan } from '../../../platform/masking/redact.js';
+import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { windowDetail } from '../../core/limit-names.js';
 import { Outcome } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { Request } from '../../core/request.js';
-import { answerBytesMax, type FieldError } from '../codec.js';
+import { answerBytesMax } from '../codec.js';
 import { seen, textOf } from '../testing/same-request.js';
 import { nativeCodec, testPanKeys } from '../testing/test-codecs.js';
 import { createNativeCodec, patchResponseTime, readFast, responseTimeBytes } from './codec.js';

@@ -5,6 +5,7 @@
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumberInBytes, maskPans } from '../../../platform/masking/redact.js';
+import { badRequestBody, jsonContentType, problemContentType } from '../../../platform/problems/problem-body.js';
 import { problemType } from '../../../platform/problems/problem-codes.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol } from '../../core/codes.js';
 import { detailName, detailNone } from '../../core/limit-names.js';
@@ -12,14 +13,7 @@ import { exponentOf, writeInteger } from '../../core/money.js';
 import { type Outcome, responseCode } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import {
-  badRequestBody,
-  jsonContentType,
-  overloadedBody,
-  problemContentType,
-  shuttingDownBody,
-  systemErrorBody,
-} from '../../transports/http/problem.js';
+import { overloadedBody, shuttingDownBody, systemErrorBody } from '../../transports/http/problem.js';
 import type { PortCodec, Refusal } from '../codec.js';
 import { isCommonDateTime } from '../reading/date-time.js';
 import {

@@ -5,10 +5,10 @@
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumber, maskPansInText } from '../../../platform/masking/redact.js';
+import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../../core/codes.js';
 import { exponentOf } from '../../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
-import type { FieldError } from '../codec.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { isDateTime } from '../reading/date-time.js';
 import { displayText } from '../reading/display-text.js';

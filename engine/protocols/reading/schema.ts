@@ -3,10 +3,11 @@
  * field says what would be right, so that a sender reads the rule and never sees its own value (a card number, perhaps)
  * come back.
  */
+
 import { createRequire } from 'node:module';
 import type { Ajv as AjvClass, ErrorObject, ValidateFunction } from 'ajv';
 import { words } from '../../../platform/problems/fault-words.js';
-import type { FieldError } from '../codec.js';
+import type { FieldError } from '../../../platform/problems/field-error.js';
 
 /** Description per dotted path, '' for the body: completes "must be …". */
 export type Descriptions = Readonly<Record<string, string>>;

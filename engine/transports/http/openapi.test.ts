@@ -1,10 +1,12 @@
 /** The OpenAPI documents of the ports beside the account API: the rules that they keep, and answers held against them. */
+
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
+import { apiOpsDocument } from '../../../api/ops-openapi.js';
 import { startTestEngine } from '../../testing/engine-inside.js';
 import { opsGet } from '../../testing/engine-process.js';
-import { apiOpsDocument, authorizationDocument, engineOpsDocument } from './openapi.js';
+import { authorizationDocument, engineOpsDocument } from './openapi.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the documents have the shape of the specification
 type Json = any;

@@ -1,16 +1,23 @@
 /**
- * OpenAPI 3.1 documents of the ports that are not the account API's: the authorization port, the engine's ops port and the
- * API's ops port. The message of the native form and the table of reasons come from the code that reads them.
+ * OpenAPI 3.1 documents of the authorization port and of the engine's ops port. The message of the native form and the
+ * table of reasons come from the code that reads them.
  */
-
-import { problemCodes } from '../../../platform/problems/problem-codes.js';
+import {
+  alive,
+  documentOf,
+  error,
+  health,
+  type Json,
+  json,
+  probes,
+  ready,
+  ref,
+  text,
+} from '../../../platform/problems/openapi-parts.js';
 import { reasonTable } from '../../core/reasons.js';
 import { nativeDescriptions, nativeSchema } from '../../protocols/native/slow-reader.js';
 
-type Json = Readonly<Record<string, unknown>>;
-
 const minorUnits = { type: 'integer', description: 'minor units of the currency' };
-const text = { type: 'string' };
 
 /** The fields of the native form, each with the words of its error. */
 function described(properties: Json, prefix = ''): Json {
@@ -32,27 +39,6 @@ function described(properties: Json, prefix = ''): Json {
     }),
   );
 }
-
-const problem = {
-  type: 'object',
-  required: ['type', 'title', 'status', 'detail'],
-  properties: {
-    type: { type: 'string', format: 'uri-reference', description: 'leads to what the code means' },
-    title: { type: 'string', enum: Object.keys(problemCodes), description: 'stable code for programs' },
-    status: { type: 'integer' },
-    detail: { type: 'string', description: 'what is wrong and what to do' },
-    field: { type: 'string', description: 'dotted path of the first field at fault' },
-    errors: {
-      type: 'array',
-      description: 'every field at fault',
-      items: {
-        type: 'object',
-        required: ['field', 'pointer', 'detail'],
-        properties: { field: text, pointer: text, detail: text },
-      },
-    },
-  },
-};
 
 const decision = {
   type: 'object',
@@ -90,69 +76,6 @@ const command = {
   required: ['id', 'amount'],
   properties: { id: { type: 'string', minLength: 1, maxLength: 64 }, amount: { type: 'integer', minimum: 1 } },
 };
-
-const health = {
-  type: 'object',
-  required: ['status', 'components'],
-  properties: {
-    status: { type: 'string', enum: ['healthy', 'degraded', 'unhealthy'] },
-    components: {
-      type: 'object',
-      additionalProperties: {
-        type: 'object',
-        required: ['status', 'detail'],
-        properties: { status: { type: 'string', enum: ['healthy', 'unhealthy', 'disabled'] }, detail: text },
-      },
-    },
-  },
-};
-
-const ready = {
-  type: 'object',
-  required: ['status'],
-  properties: {
-    status: { type: 'string', enum: ['ready', 'not ready'] },
-    reasons: { type: 'array', items: text },
-  },
-};
-
-const alive = { type: 'object', required: ['status'], properties: { status: { type: 'string', enum: ['alive'] } } };
-
-const json = (name: string) => ({ content: { 'application/json': { schema: ref(name) } } });
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
-const error = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: ref('Problem') } },
-});
-
-interface DocumentParts {
-  readonly title: string;
-  readonly description: string;
-  readonly url: string;
-  readonly paths: Json;
-  readonly schemas: Json;
-  readonly security?: { readonly name: string; readonly scheme: 'basic' | 'bearer'; readonly description: string };
-}
-
-function documentOf({ title, description, url, paths, schemas, security }: DocumentParts): Json {
-  return {
-    openapi: '3.1.0',
-    info: { title, version: '1', description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
-    servers: [{ url, description: 'this port' }],
-    security: security === undefined ? [] : [{ [security.name]: [] }],
-    paths,
-    components: {
-      schemas: { Problem: problem, ...schemas },
-      ...(security === undefined
-        ? {}
-        : {
-            securitySchemes: {
-              [security.name]: { type: 'http', scheme: security.scheme, description: security.description },
-            },
-          }),
-    },
-  };
-}
 
 const portErrors = {
   400: error('the message is malformed; `errors` names every field at fault'),
@@ -223,32 +146,6 @@ export const authorizationDocument = documentOf({
     },
   },
 });
-
-const operation = (operationId: string, summary: string, responses: Json) => ({
-  get: { operationId, summary, security: [], responses },
-});
-const notFound = error('there is nothing at this path');
-
-const probes = {
-  '/livez': operation('isAlive', 'Whether the process runs', {
-    200: { description: 'it runs', ...json('Alive') },
-    404: notFound,
-  }),
-  '/readyz': operation('isReady', 'Whether to send requests here', {
-    200: { description: 'ready', ...json('Ready') },
-    404: notFound,
-    503: { description: 'not ready, with the reasons', ...json('Ready') },
-  }),
-  '/health': operation('getHealth', 'Each component, with a detail to act on', {
-    200: { description: 'healthy or degraded', ...json('Health') },
-    404: notFound,
-    503: { description: 'unhealthy', ...json('Health') },
-  }),
-  '/metrics': operation('getMetrics', 'Metrics for Prometheus', {
-    200: { description: 'the metrics', content: { 'text/plain': { schema: text } } },
-    404: notFound,
-  }),
-};
 
 const accountId = { name: 'id', in: 'path', required: true, schema: text };
 const unauthorized = error('no engine token, or a wrong one');
@@ -341,13 +238,4 @@ export const engineOpsDocument = documentOf({
       },
     },
   },
-});
-
-/** The account API's ops port. */
-export const apiOpsDocument = documentOf({
-  title: 'Atlanticfrewaycard API ops port',
-  description: 'Health and metrics of one account API, loopback by default.',
-  url: '/',
-  schemas: { Alive: alive, Ready: ready, Health: health },
-  paths: probes,
 });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { badRequestBody, notFoundBody } from '../../../platform/problems/problem-body.js';
 import { answerBytesMax } from '../../core/limits.js';
 import * as problem from './problem.js';
 
@@ -7,7 +8,7 @@ const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.f
 t.test('every prebuilt body is a problem of its status', (t) => {
   const table = [
     [problem.unauthorizedBody, 401],
-    [problem.notFoundBody, 404],
+    [notFoundBody, 404],
     [problem.methodNotAllowedBody, 405],
     [problem.tooLargeBody, 413],
     [problem.unsupportedMediaTypeBody, 415],
@@ -24,7 +25,7 @@ t.test('every prebuilt body is a problem of its status', (t) => {
 });
 
 t.test('a malformed request is pointed at by dotted path and by JSON pointer', (t) => {
-  t.same(parse(problem.badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
+  t.same(parse(badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
     type: '/api/docs/problems/invalid_request',
     title: 'invalid_request',
     status: 400,
@@ -32,7 +33,7 @@ t.test('a malformed request is pointed at by dotted path and by JSON pointer', (
     field: 'merchant.mcc',
     errors: [{ field: 'merchant.mcc', pointer: '/merchant/mcc', detail: 'merchant.mcc is wrong' }],
   });
-  t.match(parse(problem.badRequestBody({ field: '', message: 'is wrong' })), {
+  t.match(parse(badRequestBody({ field: '', message: 'is wrong' })), {
     detail: 'the body is wrong',
     field: '',
     errors: [{ pointer: '' }],
@@ -45,15 +46,12 @@ t.test('every field at fault is named, as many as the answer has room for', (t) 
     { field: 'amount', message: 'is missing' },
     { field: 'currency', message: 'is missing' },
   ];
-  t.same(
-    (parse(problem.badRequestBody({ field: 'id', message: 'is missing', others }))['errors'] as object[]).length,
-    3,
-  );
+  t.same((parse(badRequestBody({ field: 'id', message: 'is missing', others }))['errors'] as object[]).length, 3);
   const many = Array.from({ length: 19 }, (_, index) => ({
     field: `field${index}`,
     message: `must be ${'x'.repeat(150)}`,
   }));
-  const body = problem.badRequestBody({ field: 'id', message: 'is missing', others: many });
+  const body = badRequestBody({ field: 'id', message: 'is missing', others: many });
   t.ok(body.length < answerBytesMax, `${body.length} bytes`);
   t.ok((parse(body)['errors'] as object[]).length > 1);
   t.end();

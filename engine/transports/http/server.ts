@@ -4,6 +4,7 @@
  * nothing touches a response after its client has gone.
  */
 
+import { jsonContentType, notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
 import { addressOf, type ConnectionGate } from '../../../platform/process/connection-gate.js';
 import type { Clock } from '../../clock.js';
 import { bodyBytesMax } from '../../core/limits.js';
@@ -15,15 +16,7 @@ import type { Telemetry } from '../../ops/telemetry.js';
 import type { PortCodec } from '../../protocols/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import type { BasicAuth } from './basic-auth.js';
-import {
-  jsonContentType,
-  methodNotAllowedBody,
-  notFoundBody,
-  problemContentType,
-  tooLargeBody,
-  unauthorizedBody,
-  unsupportedMediaTypeBody,
-} from './problem.js';
+import { methodNotAllowedBody, tooLargeBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 
 const statusLines: Readonly<Record<number, string>> = {
