@@ -11,12 +11,12 @@ import { join } from 'node:path';
 import type postgres from 'postgres';
 import { hash64, hashAsBigInt, hashHigh, hashLow } from '../engine/core/hash.js';
 import { storedUserLevel } from '../engine/core/spend-key.js';
-import { keepSegmentIds, writeIdFile } from '../workers/id-files.js';
-import { firstSegmentHeader, journalSizesDefault } from '../workers/journal.js';
-import { listJournalFiles, partitionDirectory, segmentName } from '../workers/segment-files.js';
-import { makeSegment } from '../workers/segment-maker.js';
-import { SegmentReader } from '../workers/segment-reader.js';
-import { FileStorage } from '../workers/storage.js';
+import { keepSegmentIds, writeIdFile } from '../workers/journal/id-files.js';
+import { firstSegmentHeader, journalSizesDefault } from '../workers/journal/journal.js';
+import { listJournalFiles, partitionDirectory, segmentName } from '../workers/journal/segment-files.js';
+import { makeSegment } from '../workers/journal/segment-maker.js';
+import { SegmentReader } from '../workers/journal/segment-reader.js';
+import { FileStorage } from '../workers/journal/storage.js';
 import { writeRecords } from '../workers/testing/record-writer.js';
 
 export interface HistoryOptions {

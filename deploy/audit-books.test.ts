@@ -2,7 +2,7 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { ChainStatus, MessageType } from '../engine/core/codes.js';
-import { openJournalPosition, settle } from '../workers/settle.js';
+import { openJournalPosition, settle } from '../workers/settle/settle.js';
 import { writeRecords } from '../workers/testing/record-writer.js';
 import { auditBooks } from './audit-books.js';
 import { createTestAccounts } from './testing/test-accounts.js';

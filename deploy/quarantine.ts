@@ -1,6 +1,6 @@
 /** `npm run quarantine -- list | retry ID | retry all`: records that settling has set apart. */
 import type postgres from 'postgres';
-import { quarantined, retryQuarantined, type WaitingRecord } from '../workers/quarantine.js';
+import { quarantined, retryQuarantined, type WaitingRecord } from '../workers/settle/quarantine.js';
 import { withDatabase } from './database.js';
 import { readSettings, SettingError } from './settings.js';
 

@@ -9,10 +9,10 @@ import { closeSync, fdatasyncSync, fsyncSync, mkdtempSync, openSync, rmSync, wri
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createProgress } from '../../engine/exchange/progress.js';
-import { journalSizesDefault, openJournal } from '../../workers/journal.js';
-import { replayJournal } from '../../workers/journal-reader.js';
-import { frameBytesFor } from '../../workers/segment.js';
-import { FileStorage } from '../../workers/storage.js';
+import { journalSizesDefault, openJournal } from '../../workers/journal/journal.js';
+import { replayJournal } from '../../workers/journal/journal-reader.js';
+import { frameBytesFor } from '../../workers/journal/segment.js';
+import { FileStorage } from '../../workers/journal/storage.js';
 import { isMain } from '../run.js';
 
 const recordBytes = 250;

@@ -8,7 +8,7 @@ import { Protocol } from '../../engine/core/codes.js';
 import type { LoadMessage } from '../../engine/core/load-message.js';
 import { Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
-import { Partition, type PartitionJournal } from '../../workers/partition.js';
+import { Partition, type PartitionJournal } from '../../workers/partition/partition.js';
 import { Random } from '../load/random.js';
 import { isMain } from '../run.js';
 

@@ -10,8 +10,8 @@
 
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../../engine/core/codes.js';
-import { openJournalPosition, openSettleConnection, settle, settleRecordsMax } from '../../workers/settle.js';
-import { SettleFold } from '../../workers/settle-fold.js';
+import { openJournalPosition, openSettleConnection, settle, settleRecordsMax } from '../../workers/settle/settle.js';
+import { SettleFold } from '../../workers/settle/settle-fold.js';
 import { type RecordSketch, writeRecords } from '../../workers/testing/record-writer.js';
 
 const records = Number(process.argv[2] ?? 200_000);

@@ -189,7 +189,7 @@ export class PartitionHost {
     });
     this.#syncer = syncer;
     this.#pool = new WorkerPool<PartitionTask, PartitionResult>(
-      new URL('../../workers/partition.worker.js', import.meta.url),
+      new URL('../../workers/partition/partition.worker.js', import.meta.url),
       { ...this.#workerData, exchange: syncer.exchange },
     );
     this.#prepared = within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));

@@ -1,5 +1,5 @@
 /**
- * The front's side of a partition's syncer thread (workers/sync.worker.ts): hears when more of the journal is durable,
+ * The front's side of a partition's syncer thread (workers/journal/sync.worker.ts): hears when more of the journal is durable,
  * when the disk has failed, and when the thread is gone.
  */
 import { Worker } from 'node:worker_threads';
@@ -16,7 +16,7 @@ export interface SyncerEvents {
   died(error: Error): void;
 }
 
-/** The words of workers/sync.worker.ts. */
+/** The words of workers/journal/sync.worker.ts. */
 type SyncEvent =
   | { readonly kind: 'durable' }
   | { readonly kind: 'trouble'; readonly message: string; readonly attempt: number }
@@ -33,7 +33,7 @@ export class Syncer {
   constructor(frameBytesMax: number, workerData: object, events: SyncerEvents) {
     this.exchange = FrameExchange.create(frameBytesMax);
     const exchange = new FrameExchange(this.exchange);
-    this.#worker = new Worker(new URL('../../workers/sync.worker.js', import.meta.url), {
+    this.#worker = new Worker(new URL('../../workers/journal/sync.worker.js', import.meta.url), {
       workerData: { ...workerData, exchange: this.exchange },
     });
     this.#worker.on('message', (event: SyncEvent) => {

@@ -3,7 +3,7 @@
  * says so, for one partition at a time. Everything else is as in faulty-storage.ts.
  */
 import { workerData } from 'node:worker_threads';
-import type { FileId, Storage } from '../../workers/storage.js';
+import type { FileId, Storage } from '../../workers/journal/storage.js';
 import { FaultControl, FaultyStorage } from '../../workers/testing/faulty-storage.js';
 
 /** Behind the cells of FaultControl. */

@@ -28,7 +28,7 @@ const renewalsPerLease = 6;
 const renewMsMax = 1000;
 const retryMsMax = 250;
 const deadlineMsMax = 3000;
-/** Longer than a settle statement may run (workers/settle.ts). */
+/** Longer than a settle statement may run (workers/settle/settle.ts). */
 const fenceDeadlineMs = 40_000;
 const takeDeadlineMs = 5000;
 const releaseDeadlineMs = 1000;

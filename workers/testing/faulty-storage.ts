@@ -2,7 +2,7 @@
  * A Storage that breaks on command. The command lives in shared memory, so a test switches faults on in a worker thread
  * that is already running: make a FaultControl, pass its buffer as workerData, wrap the real storage there.
  */
-import { type FileId, ShortWriteError, type Storage } from '../storage.js';
+import { type FileId, ShortWriteError, type Storage } from '../journal/storage.js';
 
 const cell = {
   syncSkip: 0,

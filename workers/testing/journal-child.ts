@@ -1,6 +1,6 @@
 /** A process that appends for ever and says each last sequence once it is durable; for journal-kill.test.ts to kill. */
 import { writeSync } from 'node:fs';
-import { FileStorage } from '../storage.js';
+import { FileStorage } from '../journal/storage.js';
 import { append, journalFixture, numbered } from './journal-fixture.js';
 
 const root = process.argv[2];

@@ -1,6 +1,6 @@
 /** What the journal tests share: a journal in memory or on disk, batches of arbitrary records, and reading it all back. */
 import { createProgress, type PartitionProgress } from '../../engine/exchange/progress.js';
-import type { FrameSink } from '../frame-sink.js';
+import type { FrameSink } from '../journal/frame-sink.js';
 import {
   type JournalOptions,
   type JournalSizes,
@@ -8,10 +8,10 @@ import {
   journalSizesTiny,
   type OpenedJournal,
   openJournal,
-} from '../journal.js';
-import { replayJournal } from '../journal-reader.js';
-import { partitionDirectory } from '../segment-files.js';
-import type { Storage } from '../storage.js';
+} from '../journal/journal.js';
+import { replayJournal } from '../journal/journal-reader.js';
+import { partitionDirectory } from '../journal/segment-files.js';
+import type { Storage } from '../journal/storage.js';
 
 export interface Fixture {
   readonly options: JournalOptions;

@@ -5,7 +5,7 @@
  * dirty sectors clean without writing them, which is what Linux does.
  */
 import { basename, dirname } from 'node:path';
-import type { FileId, Storage } from '../storage.js';
+import type { FileId, Storage } from '../journal/storage.js';
 
 const sector = 512;
 

@@ -3,7 +3,7 @@
  * partition's thread and its syncer (FrameExchange), on one thread and in an order that the test chooses.
  */
 import { assert } from '../../engine/core/invariant.js';
-import { type Frame, type FrameSink, type FrameTarget, InlineFrameSink } from '../frame-sink.js';
+import { type Frame, type FrameSink, type FrameTarget, InlineFrameSink } from '../journal/frame-sink.js';
 
 interface Waiting {
   readonly index: 0 | 1;

@@ -1,0 +1,195 @@
+/** The journal against a list of what was acknowledged, under random batches, rolls, restarts, crashes and failing syncs. */
+import fc from 'fast-check';
+import t from 'tap';
+import { append, journalFixture, record } from '../testing/journal-fixture.js';
+import { MemoryStorage } from '../testing/memory-storage.js';
+import { SlowFrameSink } from '../testing/slow-sink.js';
+import type { JournalWriter } from './journal.js';
+import { JournalFailedError } from './journal-errors.js';
+
+const body = fc.oneof(
+  fc.uint8Array({ minLength: 1, maxLength: 300 }),
+  // Long runs of zeros look like sectors that were never written.
+  fc.integer({ min: 1, max: 1500 }).map((length) => new Uint8Array(length)),
+);
+const batch = fc.array(body.map(record), { minLength: 1, maxLength: 6 }).filter((records) => {
+  return records.reduce((sum, bytes) => sum + bytes.length, 0) <= 1900;
+});
+type Step =
+  | { do: 'append'; records: Uint8Array[] }
+  | { do: 'restart' }
+  | { do: 'kill' }
+  | { do: 'lose power'; seed: number }
+  | { do: 'fail sync'; records: Uint8Array[]; seed: number };
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('append' as const), records: batch }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose power' as const), seed: fc.nat() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('fail sync' as const), records: batch, seed: fc.nat() }),
+  },
+);
+
+t.test('whatever happens, every acknowledged record is read back, in order and unchanged', (t) => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const storage = new MemoryStorage();
+      const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 1000 } });
+      let { writer } = fixture.open();
+      /** Acknowledged. A batch whose sync failed may follow it, whole or not at all. */
+      const acked: Uint8Array[] = [];
+      const check = (): void => {
+        const found = fixture.readAll();
+        if (found.length !== fixture.progress.durableSequence) throw new Error('records were skipped');
+        if (Buffer.compare(Buffer.concat(found), Buffer.concat(acked)) !== 0) throw new Error('the records differ');
+      };
+      const reopen = (maybe: Uint8Array[] = []): JournalWriter => {
+        const opened = fixture.open();
+        if (opened.scan.lastSequence === acked.length + maybe.length) acked.push(...maybe);
+        if (opened.scan.lastSequence !== acked.length) throw new Error(`the log ends at ${opened.scan.lastSequence}`);
+        return opened.writer;
+      };
+      for (const each of steps) {
+        if (each.do === 'append') {
+          acked.push(...each.records);
+          if (append(writer, each.records) !== acked.length) throw new Error('the wrong sequence');
+        } else if (each.do === 'restart') {
+          writer.close();
+          writer = reopen();
+        } else if (each.do === 'kill') {
+          storage.kill();
+          writer = reopen();
+        } else if (each.do === 'lose power') {
+          storage.crash(odds(each.seed));
+          writer = reopen();
+        } else {
+          storage.failNextSync = true;
+          try {
+            append(writer, each.records);
+            throw new Error('a failed sync was not noticed');
+          } catch (error) {
+            if (!(error instanceof JournalFailedError)) throw error;
+          }
+          // The process restarts and reads what the page cache shows, then the power goes: what was taken over must stay.
+          storage.kill();
+          writer = reopen(each.records);
+          storage.crash(odds(each.seed));
+          writer = reopen();
+        }
+        check();
+      }
+    }),
+    { numRuns: 150 },
+  );
+  t.end();
+});
+
+t.test('power lost during an append leaves all of the batch or none, and everything before it', (t) => {
+  fc.assert(
+    fc.property(fc.array(batch, { maxLength: 8 }), batch, fc.nat(), fc.nat(), (before, last, seed, name) => {
+      const storage = new MemoryStorage();
+      const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 1000 } });
+      const { writer } = fixture.open();
+      for (const records of before) append(writer, records);
+      const acked = before.flat();
+      // The power goes inside fdatasync: some of the dirty sectors are on the device, some are not.
+      const sync = storage.fdatasync;
+      let countdown = seed % 2;
+      storage.fdatasync = (file) => {
+        if (countdown-- === 0) throw new Error('power');
+        sync.call(storage, file);
+      };
+      try {
+        append(writer, last);
+      } catch {
+        // It is not acknowledged.
+      }
+      storage.fdatasync = sync;
+      storage.crash(odds(seed), (count) => name % count);
+      let opened: ReturnType<typeof fixture.open>;
+      try {
+        opened = fixture.open();
+      } catch (error) {
+        // A frame that itself holds a sector of zeros looks like a damaged one: stopping is right, guessing is not.
+        if (last.flat().some((bytes) => longestZeros(bytes) > 500)) return;
+        throw error;
+      }
+      const found = Buffer.concat(fixture.readAll());
+      const short = Buffer.concat(acked);
+      const long = Buffer.concat([...acked, ...last]);
+      if (!found.equals(short) && !found.equals(long)) throw new Error('neither with nor without the last batch');
+      append(opened.writer, last);
+      if (!Buffer.concat(fixture.readAll()).equals(Buffer.concat([found, ...last]))) throw new Error('cannot go on');
+    }),
+    { numRuns: 600 },
+  );
+  t.end();
+});
+
+t.test(
+  'with a disk that is behind, what comes back is what was appended, up to a whole frame, and all that was durable',
+  (t) => {
+    const turn = fc.oneof(
+      { weight: 3, arbitrary: batch },
+      { weight: 2, arbitrary: fc.constant('disk' as const) },
+      { weight: 1, arbitrary: fc.constant('nothing' as const) },
+    );
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 60 }), fc.nat(), (turns, seed) => {
+        const storage = new MemoryStorage();
+        const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 1000 } });
+        const { progress, sizes } = fixture.options;
+        const sink = new SlowFrameSink({ storage, partition: 0, progress, nowMs: () => 0 }, sizes.frameBytesMax);
+        const { writer } = fixture.open(sink);
+        const appended: Uint8Array[] = [];
+        const locations: number[] = [];
+        const target = new Uint8Array(4096);
+        for (const each of turns) {
+          if (each === 'disk') sink.step();
+          else if (each === 'nothing') {
+            if (!writer.reserve(100)) throw new Error('no room');
+            writer.release();
+          } else {
+            appended.push(...each);
+            append(writer, each);
+            let end = writer.recordsStart;
+            for (const bytes of [...each].reverse()) {
+              end -= bytes.length;
+              locations[appended.lastIndexOf(bytes)] = writer.frameLocation + end;
+            }
+          }
+        }
+        // Wherever a record stands now, open frame, frame on its way, or disk, it is read the same.
+        for (const [index, bytes] of appended.entries()) {
+          const length = writer.read(locations[index]!, target);
+          if (Buffer.compare(target.subarray(0, length), bytes) !== 0) throw new Error(`record ${index + 1} differs`);
+        }
+        const durable = progress.durableSequence;
+        storage.crash(odds(seed));
+        const { lastSequence } = fixture.open().scan;
+        if (lastSequence !== durable) throw new Error(`${durable} were durable, ${lastSequence} came back`);
+        const found = Buffer.concat(fixture.readAll());
+        if (!found.equals(Buffer.concat(appended.slice(0, durable)))) throw new Error('the records differ');
+      }),
+      { numRuns: 300 },
+    );
+    t.end();
+  },
+);
+
+/** A repeatable coin for each sector. */
+function odds(seed: number): (sector: number) => boolean {
+  return (sector) => (Math.imul(seed ^ (sector * 0x9e3779b1), 0x85ebca6b) >>> 16) % 2 === 0;
+}
+
+function longestZeros(bytes: Uint8Array): number {
+  let longest = 0;
+  let run = 0;
+  for (const byte of bytes) {
+    run = byte === 0 ? run + 1 : 0;
+    longest = Math.max(longest, run);
+  }
+  return longest;
+}

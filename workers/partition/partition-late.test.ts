@@ -1,0 +1,233 @@
+/** What is answered 503 is never remembered: late before it was decided, or decided, approved late, and taken back. */
+import t from 'tap';
+import { Protocol } from '../../engine/core/codes.js';
+import type { LoadMessage } from '../../engine/core/load-message.js';
+import { followsChain } from '../../engine/core/record.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
+import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
+import { policyDefault } from '../../engine/testing/world.js';
+import { replayJournal } from '../journal/journal-reader.js';
+import { type Fixture, journalFixture } from '../testing/journal-fixture.js';
+import { MemoryStorage } from '../testing/memory-storage.js';
+import { oneCard, tinySize } from '../testing/one-card.js';
+import { Partition } from './partition.js';
+
+const slab = new Slab({ entries: 4, requestBytes: 16_384 });
+
+interface Said {
+  readonly status: number;
+  readonly text: string;
+  readonly isRepeat: boolean;
+  readonly location: number;
+}
+
+/** A partition with one card, which can be started again from its journal. */
+class Stage {
+  readonly #fixture: Fixture = journalFixture(new MemoryStorage(), '/journal', {
+    sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024 },
+  });
+  partition = this.#start(true);
+
+  /** @param known false: the ids of settled messages are not in memory yet */
+  restart(known: boolean): void {
+    this.partition = this.#start(known);
+  }
+
+  /** Starts from books in which everything is settled. */
+  settled(message: LoadMessage): void {
+    this.partition = this.#start(false, false);
+    this.partition.load(message);
+  }
+
+  #start(known: boolean, replays = true): Partition {
+    const codecs = [];
+    codecs[Protocol.native] = nativeCodec;
+    codecs[Protocol.marqeta] = testMarqetaCodec();
+    const { writer } = this.#fixture.open();
+    const partition = new Partition(tinySize, policyDefault, writer, codecs, () => 0);
+    partition.load({ ...oneCard('card-77', 100_000), seenComplete: known });
+    const { options, progress } = this.#fixture;
+    if (replays) {
+      replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
+        partition.replay(bytes, view, offset, sequence, location),
+      );
+    }
+    return partition;
+  }
+
+  get records(): number {
+    return this.#fixture.progress.durableSequence;
+  }
+
+  newestView(): DataView {
+    const bytes = this.#fixture.readAll(this.records)[0]!;
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** The newest record, as Postgres has it. */
+  newestRecord(id: string): { id: string; sequence: number; record: string } {
+    return {
+      id,
+      sequence: this.records,
+      record: Buffer.from(this.#fixture.readAll(this.records)[0]!).toString('base64'),
+    };
+  }
+
+  run(kind: number, bytes: Uint8Array, { sealedAtMs = 1000, flags = 0 } = {}): Said {
+    slab.clear();
+    slab.add(kind, flags, 1000, bytes);
+    slab.seal(sealedAtMs, 100);
+    this.partition.run(slab);
+    return {
+      status: slab.status[0]!,
+      text: slab.answer.toString('utf8', slab.answerStart[0], slab.answerEnd[0]),
+      isRepeat: (slab.answerFlags[0]! & AnswerFlag.repeated) !== 0,
+      location: slab.location[0]!,
+    };
+  }
+
+  ask(message: object, options = {}): Said {
+    return this.run(EntryKind.native, Buffer.from(JSON.stringify(message)), options);
+  }
+
+  takeBack({ location }: Said): Said {
+    return this.run(EntryKind.late, new Uint8Array(new Float64Array([location]).buffer));
+  }
+
+  get held(): number {
+    return this.partition.books.accounts.held(0);
+  }
+}
+
+const question = { id: 'q', type: 'authorization', card: 'card-77', amount: 10, currency: 'USD' };
+const questions = {
+  marqeta: { kind: EntryKind.marqeta, text: sampleText(marqetaSample()) },
+  native: { kind: EntryKind.native, text: JSON.stringify(question) },
+} as const;
+
+for (const [protocol, { kind, text }] of Object.entries(questions)) {
+  t.test(`${protocol}: an approval that was taken back is decided again, also after a restart, and then kept`, (t) => {
+    for (const restarts of [false, true]) {
+      const stage = new Stage();
+      const ask = () => stage.run(kind, Buffer.from(text));
+      const first = ask();
+      t.equal(first.status, 200);
+      t.equal(stage.takeBack(first).status, EntryStatus.takenBack);
+      t.equal(stage.held, 0);
+      if (restarts) stage.restart(true);
+      const second = ask();
+      t.match(second, { status: 200, isRepeat: false });
+      const { held } = stage;
+      t.ok(held > 0);
+      t.match(ask(), { status: 200, text: second.text, isRepeat: true });
+      stage.restart(true);
+      t.match(ask(), { status: 200, text: second.text, isRepeat: true }, 'the second decision is the answer');
+      t.equal(stage.held, held);
+      // Late a second time: the same again.
+      t.equal(stage.takeBack(second).status, EntryStatus.takenBack);
+      t.equal(stage.held, 0);
+      t.match(ask(), { status: 200, isRepeat: false });
+    }
+    t.end();
+  });
+
+  t.test(`${protocol}: what is too late before it is decided leaves no record`, (t) => {
+    const stage = new Stage();
+    const { status } = stage.run(kind, Buffer.from(text), { sealedAtMs: 1100 });
+    t.equal(status, EntryStatus.unavailable);
+    t.equal(stage.records, 0);
+    t.match(stage.run(kind, Buffer.from(text)), { status: 200, isRepeat: false });
+    t.end();
+  });
+}
+
+t.test('a question that was taken back is declined for a reason of its own when it is asked again', (t) => {
+  const stage = new Stage();
+  stage.takeBack(stage.ask(question));
+  stage.partition.load({
+    changes: { accounts: [], users: [], cards: [{ ...oneCard('card-77', 1).cards![0]!, version: 2, status: 1 }] },
+  });
+  const again = stage.ask(question);
+  t.match(again.text, '"reason":"card_inactive"');
+  t.match(stage.ask(question), { text: again.text, isRepeat: true });
+  t.end();
+});
+
+t.test('facts are taken however late they are, and their answers are kept', (t) => {
+  const stage = new Stage();
+  stage.ask(question);
+  const clearing = { ...question, id: 'c', type: 'clearing', original: 'q' };
+  const first = stage.ask(clearing, { sealedAtMs: 1100 });
+  t.equal(first.status, 200);
+  t.match(stage.ask(clearing), { text: first.text, isRepeat: true });
+  t.end();
+});
+
+t.test('a take-back that Postgres has is no answer either', (t) => {
+  const stage = new Stage();
+  stage.takeBack(stage.ask(question));
+  const record = stage.newestRecord('q');
+  stage.settled({});
+  t.equal(stage.ask(question).status, EntryStatus.needSeen);
+  stage.partition.load({ records: [record] });
+  const again = stage.ask(question);
+  t.match(again, { status: 200, isRepeat: false });
+  t.match(stage.ask(question), { text: again.text, isRepeat: true });
+  // The record of the take-back is still there, and must not hide the newer one.
+  stage.partition.load({ records: [record] });
+  t.match(stage.ask(question, { flags: EntryFlag.seenAbsent }), { text: again.text, isRepeat: true });
+  t.end();
+});
+
+t.test('a reversal of what was taken back spends its id: the question that comes after it is declined', (t) => {
+  for (const restarts of [false, true]) {
+    const stage = new Stage();
+    stage.takeBack(stage.ask(question));
+    if (restarts) stage.restart(true);
+    t.match(
+      stage.ask({ id: 'r', type: 'reversal', card: 'card-77', original: 'q' }).text,
+      '"reason":"original_not_found"',
+    );
+    if (restarts) stage.restart(true);
+    t.match(stage.ask(question).text, '"reason":"original_closed"');
+    t.equal(stage.held, 0);
+  }
+  t.end();
+});
+
+t.test('an authorization that was taken back joins the increment that lives on without it', (t) => {
+  for (const restarts of [false, true]) {
+    const stage = new Stage();
+    const first = stage.ask(question);
+    stage.ask({ ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 });
+    stage.takeBack(first);
+    t.equal(stage.held, 5);
+    if (restarts) stage.restart(true);
+    const again = stage.ask(question);
+    t.match(again, { status: 200, isRepeat: false });
+    t.match(again.text, '"authorizationId":"q"');
+    t.equal(followsChain(stage.newestView(), 0), true, 'a restart loads the chain that it joined');
+    t.equal(stage.held, 15);
+    t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'it counts once');
+    if (restarts) stage.restart(true);
+    stage.takeBack(again);
+    t.equal(stage.held, 5);
+    stage.ask({ id: 'r', type: 'reversal', card: 'card-77', original: 'q' });
+    t.equal(stage.held, 0);
+    t.match(stage.ask(question).text, '"reason":"original_closed"', 'it was reversed');
+    t.equal(stage.held, 0);
+  }
+  t.end();
+});
+
+t.test('an increment that was taken back is asked again', (t) => {
+  const stage = new Stage();
+  stage.ask(question);
+  const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
+  stage.takeBack(stage.ask(increment));
+  t.equal(stage.held, 10);
+  t.match(stage.ask(increment), { status: 200, isRepeat: false });
+  t.equal(stage.held, 15);
+  t.end();
+});

@@ -1,0 +1,36 @@
+/**
+ * Whether a request asks what a journaled one asked. The same id with the same content is a repeat and gets the first
+ * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a sender
+ * that writes its fields in another order still asks the same.
+ */
+import type { Request, TextSlice } from '../../engine/core/request.js';
+
+export function sameQuestion(request: Request, record: Request): boolean {
+  return (
+    request.type === record.type &&
+    request.protocol === record.protocol &&
+    request.amountMinor === record.amountMinor &&
+    request.currency === record.currency &&
+    request.mcc === record.mcc &&
+    request.country === record.country &&
+    request.channel === record.channel &&
+    request.partialAllowed === record.partialAllowed &&
+    request.final === record.final &&
+    request.capture === record.capture &&
+    request.extraHash === record.extraHash &&
+    sameText(request, request.keptCard, record, record.keptCard) &&
+    sameText(request, request.original, record, record.original) &&
+    sameText(request, request.merchantId, record, record.merchantId) &&
+    sameText(request, request.merchantName, record, record.merchantName) &&
+    sameText(request, request.at, record, record.at)
+  );
+}
+
+function sameText(left: Request, leftSlice: TextSlice, right: Request, rightSlice: TextSlice): boolean {
+  const length = leftSlice.end - leftSlice.start;
+  if (rightSlice.end - rightSlice.start !== length) return false;
+  for (let index = 0; index < length; index++) {
+    if (left.source[leftSlice.start + index] !== right.source[rightSlice.start + index]) return false;
+  }
+  return true;
+}

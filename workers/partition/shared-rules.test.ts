@@ -1,0 +1,30 @@
+import t from 'tap';
+import { compileRules } from '../../engine/core/rules.js';
+import { sharedRules } from './shared-rules.js';
+
+t.test('the same limits are the same rules, other limits are others', (t) => {
+  const limits = () => ({ daily: { amount: 5000, count: 3 }, mcc: { block: ['7995'] } });
+  const rules = sharedRules(limits());
+  t.same(rules, compileRules(limits()));
+  t.equal(sharedRules(limits()), rules);
+  t.not(sharedRules({ ...limits(), daily: { amount: 5001, count: 3 } }), rules);
+  t.equal(sharedRules({ ...limits(), daily: { amount: 5001, count: 3 } })?.amounts[0], 5001);
+  t.end();
+});
+
+t.test('limits that limit nothing are none', (t) => {
+  t.equal(sharedRules(null), null);
+  t.equal(sharedRules({}), null);
+  t.end();
+});
+
+t.test('lists too long to be remembered, and more limits than are, are compiled all the same', (t) => {
+  const long = {
+    merchants: { allow: Array.from({ length: 40_000 }, (_, index) => `merchant-number-${index}-of-many`) },
+  };
+  t.equal(sharedRules(long)?.merchants?.members.size, 40_000);
+  for (let amount = 1; amount <= 50_000; amount++) {
+    if (sharedRules({ perAuthorization: amount })?.perAuthorization !== amount) t.fail(`limit ${amount}`);
+  }
+  t.end();
+});

@@ -1,0 +1,716 @@
+/** Settling on a real Postgres: exactly once, all or nothing, and the same books that the engine keeps in memory. */
+import { randomUUID } from 'node:crypto';
+import type postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { auditBooks } from '../../deploy/audit-books.js';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { detailForcePost } from '../../engine/core/limit-names.js';
+import { Reason } from '../../engine/core/reasons.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
+import { openJournalPosition, openSettleConnection, readJournalPosition, settle } from './settle.js';
+
+const day = 20_000;
+/** A ledger command: a deposit, unless the test says otherwise. */
+const command = (sketch: RecordSketch): RecordSketch => ({
+  type: MessageType.deposit,
+  status: ChainStatus.none,
+  opensChain: false,
+  card: 0,
+  user: 0,
+  ...sketch,
+});
+const authorization: RecordSketch = { id: 'a', amount: 100, held: 100, day, spend: 100, spendCount: 1 };
+
+/** A migrated database with accounts 1 … 3 of 1000 each, partition 0 open at 0. */
+async function ledger(test: Test): Promise<postgres.Sql> {
+  const database = await createTestDatabase();
+  const sql = openSettleConnection(database.url);
+  test.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  await createTestAccounts(sql, 3, 1000);
+  await openJournalPosition(sql, 0, 1);
+  return sql;
+}
+
+/** Another connection to the same database. */
+function reconnect({ options }: postgres.Sql): postgres.Sql {
+  const { user, pass, host, port, database } = options;
+  return openSettleConnection(
+    `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`,
+  );
+}
+
+/** Back to the state that ledger() returns. */
+async function empty(sql: postgres.Sql): Promise<void> {
+  await sql.unsafe(`
+    truncate transactions, transaction_events, spend_windows;
+    update accounts set funds = 1000, held = 0, posted = 0, available = 1000;
+    update journal_positions set sequence = 0`);
+}
+
+async function settleAll(sql: postgres.Sql, sketches: readonly RecordSketch[], firstSequence = 1): Promise<number> {
+  const result = await settle(sql, { partition: 0, firstSequence, ...writeRecords(sketches) });
+  if (!result.applied) throw new Error('not applied');
+  return result.sequence;
+}
+
+async function chain(sql: postgres.Sql, id: string): Promise<Record<string, unknown>> {
+  const [row] = await sql`
+    select status, type, reason, amount, approved_amount, held_amount, posted_amount, refunded_amount, forced,
+      newest_spend_day, newest_spend_amount
+    from transactions where id = ${id} order by type = ${MessageType.reversal}, created_at desc limit 1`;
+  return Object.fromEntries(Object.entries(row ?? {}).map(([key, value]) => [key, numeric(value)]));
+}
+
+/** postgres.js returns bigint as text. */
+function numeric(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+}
+
+async function books(sql: postgres.Sql, account = 1): Promise<number[]> {
+  const [row] = await sql`select funds, available, held, posted from accounts where id = ${account}`;
+  return Object.values(row ?? {}).map(Number);
+}
+
+async function eventCount(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from transaction_events`;
+  return row!.count;
+}
+
+t.test('the same stretch settles once, however often it is sent', async (t) => {
+  const sql = await ledger(t);
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  t.same(await settle(sql, batch), { applied: true, sequence: 1 });
+  t.same(await settle(sql, batch), { applied: false, sequence: 0 });
+  t.same(await settle(sql, { ...batch, firstSequence: 3 }), { applied: false, sequence: 2 }, 'nor a later one early');
+  t.equal(await eventCount(sql), 1);
+  t.same(await books(sql), [1000, 900, 100, 0]);
+  t.equal(await readJournalPosition(sql, 0), 1);
+});
+
+t.test('two senders of the same stretch: one applies it', async (t) => {
+  const sql = await ledger(t);
+  const other = reconnect(sql);
+  t.teardown(() => other.end());
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  const results = await Promise.all([settle(sql, batch), settle(other, batch)]);
+  t.same(results.map((result) => result.applied).sort(), [false, true]);
+  t.same(await books(sql), [1000, 900, 100, 0]);
+});
+
+t.test('a statement of a lower epoch, or of another holder of the same epoch, settles nothing', async (t) => {
+  const sql = await ledger(t);
+  const [ours, theirs] = [randomUUID(), randomUUID()];
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  const refused = { code: 'WRITER_FENCED' };
+  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused, 'no epoch is known');
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 4, ${theirs})`;
+  await t.rejects(settle(sql, batch, { epoch: 3, holder: theirs }), refused);
+  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused);
+  t.same([await eventCount(sql), await readJournalPosition(sql, 0)], [0, 0]);
+  t.same(await settle(sql, batch, { epoch: 4, holder: theirs }), { applied: true, sequence: 1 });
+});
+
+t.test(
+  'a take-over waits for the statement under way, and a statement that waits for a take-over is excluded',
+  async (t) => {
+    const sql = await ledger(t);
+    const [other, watch] = [reconnect(sql), reconnect(sql)];
+    t.teardown(() => Promise.all([other.end(), watch.end()]));
+    const fence = { epoch: 1, holder: randomUUID() };
+    await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
+    const waits = (statement: string) =>
+      until(`${statement} waits`, async () => {
+        const rows = await watch`select 1 from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and query like ${`%${statement}%`}`;
+        return rows.length === 1;
+      });
+    const batch = (firstSequence: number, id: string) => ({
+      ...{ partition: 0, firstSequence },
+      ...writeRecords([{ ...authorization, id }]),
+    });
+    const locker = reconnect(sql);
+    t.teardown(() => locker.end());
+    const started = await locker.begin(async (account) => {
+      await account`select from accounts where id = 1 for update`;
+      const settling = settle(sql, batch(1, 'a'), fence);
+      await waits('select settle(');
+      const takingOver = other`update writer_epochs set epoch = 2`.then(() => 'taken over');
+      await waits('update writer_epochs');
+      return [settling, takingOver];
+    });
+    t.same(await Promise.all(started), [{ applied: true, sequence: 1 }, 'taken over']);
+    const behind = await locker.begin(async (successor) => {
+      await successor`update writer_epochs set epoch = 3`;
+      const settling = settle(sql, batch(2, 'b'), { ...fence, epoch: 2 }).catch((error: Error) => error.name);
+      await waits('select settle(');
+      return [settling];
+    });
+    t.same(await Promise.all(behind), ['WriterFencedError']);
+    t.equal(await eventCount(sql), 1);
+  },
+);
+
+t.test('a partition must be opened first, and always with the same number of partitions', async (t) => {
+  const sql = await ledger(t);
+  const batch = { partition: 7, firstSequence: 1, ...writeRecords([authorization]) };
+  await t.rejects(settle(sql, batch), /partition 7 has no journal position/);
+  t.equal(await openJournalPosition(sql, 0, 1), 0);
+  await t.rejects(openJournalPosition(sql, 0, 2), /settled by 1 partitions, not 2/);
+  await t.rejects(readJournalPosition(sql, 7), /no journal position/);
+});
+
+t.test('every kind of message leaves its chain and its account as it should', async (t) => {
+  const clearing = { id: 'c', root: 'a', original: 'a', type: MessageType.clearing, status: ChainStatus.completed };
+  const reversal = { id: 'r', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.reversed };
+  const cases: {
+    name: string;
+    records: RecordSketch[];
+    id?: string;
+    chain: Record<string, unknown>;
+    books: number[];
+  }[] = [
+    {
+      name: 'an authorization holds',
+      records: [authorization],
+      chain: { status: 1, type: 1, amount: 100, approved_amount: 100, held_amount: 100, newest_spend_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a declined authorization holds nothing',
+      records: [{ id: 'a', amount: 100, approved: false }],
+      chain: { status: 5, reason: 3, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a card that was not found leaves a declined row without an owner',
+      records: [{ id: 'a', amount: 5, approved: false, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 }],
+      chain: { status: 5, reason: 5 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an increment adds to what is held and asked',
+      records: [authorization, { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 }],
+      chain: { status: 1, amount: 150, approved_amount: 150, held_amount: 150, newest_spend_amount: 150 },
+      books: [1000, 850, 150, 0],
+    },
+    {
+      name: 'an increment on a later day is the newest part',
+      records: [
+        authorization,
+        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50, day: day + 1 },
+      ],
+      chain: { newest_spend_day: day + 1, newest_spend_amount: 50, held_amount: 150 },
+      books: [1000, 850, 150, 0],
+    },
+    {
+      name: 'a declined increment is an event only',
+      records: [
+        authorization,
+        {
+          id: 'i',
+          root: 'a',
+          type: MessageType.incremental,
+          amount: 5000,
+          approved: false,
+          status: ChainStatus.none,
+        },
+      ],
+      chain: { status: 1, reason: 0, held_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a part of the hold is released',
+      records: [authorization, { ...reversal, status: ChainStatus.open, amount: 40, held: -40, spend: -40 }],
+      chain: { status: 1, held_amount: 60, newest_spend_amount: 60, approved_amount: 100 },
+      books: [1000, 940, 60, 0],
+    },
+    {
+      name: 'all of it is released',
+      records: [authorization, { ...reversal, held: -100, spend: -100, spendCount: -1 }],
+      chain: { status: 3, held_amount: 0, newest_spend_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a part is cleared, the rest stays held and the newest part is never more than that',
+      records: [authorization, { ...clearing, status: ChainStatus.open, amount: 30, held: -30, posted: 30 }],
+      chain: { status: 1, held_amount: 70, posted_amount: 30, newest_spend_amount: 70 },
+      books: [1000, 900, 70, 30],
+    },
+    {
+      name: 'the last clearing completes',
+      records: [authorization, { ...clearing, amount: 80, held: -100, posted: 80, spend: -20 }],
+      chain: { status: 2, held_amount: 0, posted_amount: 80, forced: false },
+      books: [1000, 920, 0, 80],
+    },
+    {
+      name: 'a clearing without an authorization is a forced transaction',
+      records: [
+        {
+          id: 'a',
+          type: MessageType.clearing,
+          status: ChainStatus.completed,
+          detail: detailForcePost,
+          amount: 70,
+          posted: 70,
+          spend: 70,
+          spendCount: 1,
+        },
+      ],
+      chain: { status: 2, type: 4, posted_amount: 70, forced: true, newest_spend_amount: 0 },
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'a refund of a cleared purchase',
+      records: [
+        authorization,
+        { ...clearing, amount: 100, held: -100, posted: 100 },
+        { id: 'f', root: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 },
+      ],
+      chain: { status: 2, posted_amount: 70, refunded_amount: 30 },
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'a refund that stands alone',
+      records: [{ id: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 }],
+      chain: { status: 2, type: 5, posted_amount: -30, refunded_amount: 30 },
+      books: [1000, 1030, 0, -30],
+    },
+    {
+      name: 'a hold that lapses',
+      records: [
+        authorization,
+        { id: 'x', root: 'a', type: MessageType.expiry, status: ChainStatus.expired, amount: 100, held: -100 },
+      ],
+      chain: { status: 4, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an approval that came too late is declined in the end',
+      records: [
+        authorization,
+        {
+          id: 'a',
+          opensChain: false,
+          type: MessageType.late,
+          approved: false,
+          reason: Reason.systemError,
+          status: ChainStatus.declined,
+          amount: 100,
+          held: -100,
+          spend: -100,
+          spendCount: -1,
+        },
+      ],
+      chain: { status: 5, type: 1, reason: 4, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'an increment that came too late is taken back',
+      records: [
+        authorization,
+        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 },
+        {
+          id: 'i',
+          root: 'a',
+          type: MessageType.late,
+          approved: false,
+          reason: Reason.systemError,
+          status: ChainStatus.open,
+          amount: 50,
+          held: -50,
+          spend: -50,
+        },
+      ],
+      chain: { status: 1, reason: 0, amount: 100, approved_amount: 100, held_amount: 100 },
+      books: [1000, 900, 100, 0],
+    },
+    {
+      name: 'a reversal that overtook its authorization shows as reversed',
+      records: [
+        {
+          id: 'r',
+          original: 'a',
+          type: MessageType.reversal,
+          tombstone: true,
+          approved: false,
+          reason: Reason.originalNotFound,
+          status: ChainStatus.none,
+          amount: 100,
+        },
+      ],
+      chain: { status: 3, type: 3, amount: 0, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'its authorization is declined when it arrives, and stays so after another reversal',
+      records: [
+        {
+          id: 'r',
+          original: 'a',
+          type: MessageType.reversal,
+          tombstone: true,
+          approved: false,
+          reason: Reason.originalNotFound,
+          status: ChainStatus.none,
+        },
+        { id: 'a', amount: 100, approved: false, reason: Reason.originalClosed },
+        { id: 'r2', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.tombstone },
+      ],
+      chain: { status: 5, reason: 15, amount: 100, approved_amount: 0, held_amount: 0 },
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a deposit is an event only, of an account without a card',
+      records: [command({ id: '\u0001ledger:d', amount: 500, funds: 500 })],
+      chain: {},
+      books: [1500, 1500, 0, 0],
+    },
+    {
+      name: 'a withdrawal takes from what is available, a refused one moves nothing',
+      records: [
+        authorization,
+        command({ id: '\u0001ledger:w', type: MessageType.withdrawal, amount: 300, funds: -300 }),
+        command({ id: '\u0001ledger:n', type: MessageType.withdrawal, amount: 900, approved: false }),
+      ],
+      chain: { status: 1, held_amount: 100 },
+      books: [700, 600, 100, 0],
+    },
+    {
+      name: 'a deposit with the id of an authorization leaves its chain alone',
+      records: [authorization, command({ id: '\u0001ledger:a', amount: 5, funds: 5 })],
+      chain: { status: 1, type: 1, amount: 100, held_amount: 100 },
+      books: [1005, 905, 100, 0],
+    },
+    {
+      name: 'a balance inquiry is an event only',
+      records: [{ id: 'q', type: MessageType.balanceInquiry, status: ChainStatus.none, opensChain: false }],
+      chain: {},
+      books: [1000, 1000, 0, 0],
+    },
+  ];
+  // One database for all cases, emptied in between: making one takes longer than a case.
+  const sql = await ledger(t);
+  for (const { name, records, chain: expected, books: expectedBooks } of cases) {
+    t.test(name, async (t) => {
+      await empty(sql);
+      await settleAll(sql, records);
+      const row = await chain(sql, 'a');
+      t.match(row, expected, 'in one statement');
+      t.same(Object.keys(row).length > 0, Object.keys(expected).length > 0);
+      t.same(await books(sql), expectedBooks);
+      t.equal(await eventCount(sql), records.length);
+
+      await empty(sql);
+      for (const [index, record] of records.entries()) await settleAll(sql, [record], index + 1);
+      t.same(await chain(sql, 'a'), row, 'the same as one statement for each message');
+      t.same(await books(sql), expectedBooks);
+    });
+  }
+});
+
+/** Rows of an id: the one that what follows the id belongs to comes first. */
+async function occurrences(sql: postgres.Sql, id: string): Promise<(number | null)[][]> {
+  const rows = await sql<Record<string, string | null>[]>`
+    select partition, account_id, type, status, held_amount, posted_amount from transactions where id = ${id}
+    order by partition, occurrence <> 0, created_at`;
+  return rows.map((row) => Object.values(row).map((value) => (value === null ? null : Number(value))));
+}
+
+const { authorization: auth, reversal, clearing, expiry } = MessageType;
+const { open, completed, reversed, expired, declined } = ChainStatus;
+const tombstoneOf = (original: string, id: string): RecordSketch => ({
+  id,
+  original,
+  type: reversal,
+  tombstone: true,
+  approved: false,
+  reason: Reason.originalNotFound,
+  status: ChainStatus.none,
+});
+
+t.test('an id that is opened again gets a row of its own, and nothing is written into another one', async (t) => {
+  const refusal: RecordSketch = { id: 'a', amount: 5000, approved: false };
+  const unknownCard = { ...refusal, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 };
+  const hold = { ...authorization, amount: 70, held: 70, spend: 70 };
+  const clear = {
+    id: 'c',
+    root: 'a',
+    original: 'a',
+    type: clearing,
+    status: completed,
+    amount: 70,
+    held: -70,
+    posted: 70,
+  };
+  const cases: { name: string; records: RecordSketch[]; rows: (number | null)[][]; books: number[] }[] = [
+    {
+      name: 'declined, and approved when it is asked again: what follows belongs to the approval',
+      records: [refusal, hold, clear],
+      rows: [
+        [0, 1, auth, completed, 0, 70],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'approved, and declined when it is asked again: what follows belongs to the approval',
+      records: [hold, refusal, clear],
+      rows: [
+        [0, 1, auth, completed, 0, 70],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'approved twice: what follows belongs to the newer one, and the older hold lapses under its own name',
+      records: [
+        { ...hold, amount: 30, held: 30, spend: 30 },
+        { ...hold, account: 2, card: 2, user: 2 },
+        { id: 'c', root: 'a', original: 'a', type: clearing, status: completed, held: -70, posted: 70, account: 2 },
+        { id: '', root: '\u0002-2:a', type: expiry, status: expired, held: -30 },
+      ],
+      rows: [
+        [0, 2, auth, completed, 0, 70],
+        [0, 1, auth, expired, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'declined three times, each a row',
+      records: [refusal, { ...refusal, account: 2 }, { ...refusal, account: 3 }],
+      rows: [
+        [0, 3, auth, declined, 0, 0],
+        [0, 1, auth, declined, 0, 0],
+        [0, 2, auth, declined, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a reversal of an authorization whose card was unknown then leaves a tombstone beside it',
+      records: [unknownCard, tombstoneOf('a', 'r'), { ...refusal, reason: Reason.originalClosed }],
+      rows: [
+        [0, 1, reversal, reversed, 0, 0],
+        [0, null, auth, declined, 0, 0],
+        [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
+      name: 'a forgotten tombstone gives its id to an authorization',
+      records: [tombstoneOf('a', 'r'), hold],
+      rows: [
+        [0, 1, auth, open, 70, 0],
+        [0, 1, reversal, reversed, 0, 0],
+      ],
+      books: [1000, 930, 70, 0],
+    },
+    {
+      name: 'a clearing that stands alone under the id of an older transaction',
+      records: [hold, { id: 'a', type: clearing, status: completed, amount: 20, posted: 20, account: 2 }],
+      rows: [
+        [0, 2, clearing, completed, 0, 20],
+        [0, 1, auth, open, 70, 0],
+      ],
+      books: [1000, 930, 70, 0],
+    },
+  ];
+  const sql = await ledger(t);
+  for (const { name, records, rows, books: expectedBooks } of cases) {
+    t.test(name, async (t) => {
+      const timed = records.map((record, index) => ({ ...record, atMs: 1_750_000_000_000 + index }));
+      for (const isWhole of [true, false]) {
+        await empty(sql);
+        if (isWhole) await settleAll(sql, timed);
+        else for (const [index, record] of timed.entries()) await settleAll(sql, [record], index + 1);
+        const how = isWhole ? 'in one stretch' : 'one by one';
+        t.same(await occurrences(sql, 'a'), rows, how);
+        t.same(await books(sql), expectedBooks, how);
+        t.same((await auditBooks(sql)).findings, [], how);
+      }
+    });
+  }
+});
+
+t.test('partitions that meet on an id write rows of their own', async (t) => {
+  const sql = await ledger(t);
+  await sql`insert into journal_positions (partition, partition_count) values (1, 2)`;
+  const settleIn = (partition: number, sketches: readonly RecordSketch[], firstSequence = 1) =>
+    settle(sql, { partition, firstSequence, ...writeRecords(sketches) });
+  await settleIn(0, [tombstoneOf('a', 'r')]);
+  await settleIn(1, [{ ...authorization, account: 2, card: 2, user: 2 }]);
+  await settleIn(0, [{ id: 'a', amount: 5, approved: false, reason: Reason.originalClosed }], 2);
+  await settleIn(1, [{ id: 'x', root: 'a', type: clearing, status: completed, held: -100, posted: 80, account: 2 }], 2);
+  t.same(await occurrences(sql, 'a'), [
+    [0, 1, reversal, reversed, 0, 0],
+    [0, 1, auth, declined, 0, 0],
+    [1, 2, auth, completed, 0, 80],
+  ]);
+  t.same((await auditBooks(sql)).findings, []);
+  await t.rejects(sql`update transactions set account_id = 3 where partition = 1`, /cannot become one of account/);
+});
+
+t.test('a transaction keeps its owner, its merchant and its times', async (t) => {
+  const sql = await ledger(t);
+  const merchantName = 'Caf\u00e9 "O\'Neil\\", {NULL}, \u{1f355}\u0000';
+  await settleAll(sql, [
+    {
+      ...authorization,
+      account: 2,
+      card: 3,
+      user: 1,
+      merchantName,
+      merchantId: 'NULL',
+      mcc: 65_535,
+      atMs: 1_750_000_000_123,
+      expiresAtMs: 1_751_000_000_000,
+    },
+    {
+      id: 'i',
+      root: 'a',
+      type: MessageType.incremental,
+      amount: 1,
+      held: 1,
+      account: 2,
+      atMs: 1_750_000_001_456,
+      expiresAtMs: 1,
+    },
+  ]);
+  const [row] = await sql`select * from transactions`;
+  t.match(row, {
+    account_id: '2',
+    card_id: '3',
+    user_id: '1',
+    partition: 0,
+    currency: 'USD',
+    country: 'US',
+    merchant_id: 'NULL',
+    merchant_name: merchantName.replace('\0', '\ufffd'),
+    mcc: null,
+    channel: 1,
+    created_at: new Date(1_750_000_000_123),
+    updated_at: new Date(1_750_000_001_456),
+    expires_at: new Date(1_751_000_000_000),
+  });
+  const [hold] = await sql`select * from holds`;
+  t.match(hold, { id: 'a', held_amount: '101' });
+});
+
+t.test('an event keeps the record byte by byte, and the history of a chain is found', async (t) => {
+  const sql = await ledger(t);
+  const sketches: RecordSketch[] = [
+    authorization,
+    { id: 'other', amount: 1, held: 1, account: 2 },
+    {
+      id: 'c',
+      root: 'a',
+      type: MessageType.clearing,
+      status: ChainStatus.completed,
+      amount: 100,
+      held: -100,
+      posted: 100,
+    },
+  ];
+  const { source, offsets } = writeRecords(sketches);
+  // Framing between the records, as in a journal segment.
+  const framed = Buffer.alloc(source.length + 100, 0xff);
+  const framedOffsets = offsets.map((offset, index) => offset + 20 * (index + 1));
+  for (const [index, offset] of offsets.entries()) {
+    framed.set(source.subarray(offset, offsets[index + 1] ?? source.length), framedOffsets[index]!);
+  }
+  await settle(sql, { partition: 0, firstSequence: 1, source: framed, offsets: framedOffsets });
+  const events = await sql<{ record: Uint8Array; request_id: string }[]>`
+    select record, request_id from transaction_events order by sequence`;
+  for (const [index, event] of events.entries()) {
+    t.same(
+      Buffer.from(event.record),
+      Buffer.from(source.subarray(offsets[index]!, offsets[index + 1] ?? source.length)),
+    );
+  }
+  const history = await sql<{ request_id: string }[]>`select request_id from transaction_history(0, 'a')`;
+  t.same(
+    history.map((event) => event.request_id),
+    ['a', 'c'],
+  );
+  const [sums] = await sql`
+    select count(*)::integer as postings, max(total)::integer as most, min(total)::integer as least
+    from (select sum(amount) as total from postings group by source, partition, sequence) as posting`;
+  t.same({ ...sums }, { postings: 6, most: 0, least: 0 }, 'every posting sums to zero');
+});
+
+t.test(
+  'a command’s posting sums to zero, its owner is the account alone, and its history is its one event',
+  async (t) => {
+    const sql = await ledger(t);
+    const id = '\u0001ledger:d-1';
+    await settleAll(sql, [command({ id, amount: 500, funds: 500 })]);
+    const [event] = await sql`select * from transaction_events`;
+    t.match(event, {
+      ...{ request_id: id, transaction_id: id, type: 11, approved: true, amount: '500', approved_amount: '500' },
+      ...{ account_id: '1', card_id: null, user_id: null, funds_delta: '500' },
+      ...{ available_delta: '500', held_delta: '0', posted_delta: '0', external_delta: '-500' },
+    });
+    const legs = await sql`select ledger, amount from postings where source = 'event' order by ledger`;
+    t.same(
+      legs.map((leg) => ({ ...leg })),
+      [
+        { ledger: 'available', amount: '500' },
+        { ledger: 'external', amount: '-500' },
+      ],
+    );
+    t.equal((await sql`select 1 from transaction_history(0, ${id})`).length, 1);
+    t.equal((await sql`select 1 from transactions`).length, 0);
+    t.equal((await sql`select 1 from spend_windows`).length, 0);
+    t.same((await auditBooks(sql)).findings, []);
+    await t.rejects(settleAll(sql, [command({ id: 'x', account: 99, amount: 1, funds: 1 })], 2), /1 of 1 accounts/);
+  },
+);
+
+t.test('what cannot be true is refused whole, and says where', async (t) => {
+  const sql = await ledger(t);
+  await t.rejects(
+    settleAll(sql, [authorization, { ...authorization, id: 'b', account: 99 }]),
+    /sequences 1 to 2: 1 of 2 accounts/,
+  );
+  const orphan = { id: 'c', root: 'missing', type: MessageType.clearing, posted: 1 };
+  await t.rejects(settleAll(sql, [authorization, orphan]), /never opened: missing/);
+  t.equal(await eventCount(sql), 0);
+  t.equal(await readJournalPosition(sql, 0), 0);
+  t.same(await books(sql), [1000, 1000, 0, 0]);
+});
+
+t.test('a backend that is killed in the middle leaves nothing, and the next try settles it', async (t) => {
+  const sql = await ledger(t);
+  const { user, pass, host, port, database } = sql.options;
+  const url = `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`;
+  const observer = openSettleConnection(url);
+  const blocker = openSettleConnection(url);
+  t.teardown(() => Promise.all([observer.end(), blocker.end()]));
+  // The events are in by the time settle() reaches the account, which another session has locked.
+  await blocker.unsafe('begin').simple();
+  await blocker.unsafe('select 1 from accounts where id = 1 for update').simple();
+  const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  const settling = settleAll(sql, [authorization, { ...authorization, id: 'b', account: 2 }]);
+  const rejected = t.rejects(settling, 'the caller learns that the outcome is unknown');
+  for (;;) {
+    const waiting = await observer`
+      select 1 from pg_stat_activity where pid = ${backend!.pid} and wait_event_type = 'Lock'`;
+    if (waiting.length > 0) break;
+  }
+  await observer`select pg_terminate_backend(${backend!.pid})`;
+  await rejected;
+  await blocker.unsafe('rollback').simple();
+  // postgres.js 3.4.9 answers the first query of the next connection with the error that ended the last one.
+  const position = await readJournalPosition(sql, 0).catch(() => readJournalPosition(sql, 0));
+  t.equal(position, 0, 'the position did not move');
+  t.equal(await eventCount(sql), 0);
+  t.same(await books(sql, 2), [1000, 1000, 0, 0]);
+  t.equal(await settleAll(sql, [authorization, { ...authorization, id: 'b', account: 2 }]), 2);
+  t.same(await books(sql, 1), [1000, 900, 100, 0]);
+  t.same(await books(sql, 2), [1000, 900, 100, 0]);
+});

@@ -1,0 +1,165 @@
+/**
+ * Settles journal records into Postgres: folds a stretch of one partition's journal into columns and hands them to the
+ * SQL function `settle` in one statement, which moves the partition's position with them. A lost connection therefore
+ * leaves all or nothing, and asking again settles nothing twice.
+ *
+ * Folding is exact: what one chain, account or spend window sees several times in a stretch is combined in order, and
+ * what cannot be combined is applied in ordered rounds (see SettleFold).
+ */
+import postgres from 'postgres';
+import type { WriterFence } from '../../engine/core/writer-fence.js';
+import { SettleFold, useTypes } from './settle-fold.js';
+
+/** Consecutive records of one partition's journal. */
+export interface SettleBatch {
+  readonly partition: number;
+  /** Sequence of the first record; a journal starts with 1. The position must stand right before it. */
+  readonly firstSequence: number;
+  /** Bytes that hold the records; what lies between them (framing) is ignored. */
+  readonly source: Uint8Array;
+  /** Where each record starts in `source`, in journal order. */
+  readonly offsets: ArrayLike<number>;
+}
+
+export interface SettleResult {
+  /** False when the position was elsewhere: nothing (more) was written, read the position again. */
+  readonly applied: boolean;
+  /** Sequence of the last record that this call settled; firstSequence − 1 when none. */
+  readonly sequence: number;
+}
+
+/** Another engine is the writer of the ledger: nothing was settled, and nothing of ours will be. */
+export class WriterFencedError extends Error {
+  override readonly name = 'WriterFencedError';
+  readonly code = 'WRITER_FENCED';
+  constructor({ epoch }: WriterFence) {
+    super(`another engine has taken the ledger from this one (epoch ${epoch}): its journal settles no more`);
+  }
+}
+
+/** Most records in one statement: bounds the statement's size and how long it holds its locks. */
+export const settleRecordsMax = 5_000;
+
+/** Longest that one statement may run before the server ends it. */
+const statementTimeoutMs = 30_000;
+const connectTimeoutSeconds = 5;
+
+/**
+ * One connection for settling, with a deadline on every statement. Close it with `.end()`.
+ * After a lost connection postgres.js 3.4.9 answers the first query of the next one with the old error, although the
+ * server has run it: after any error, read the position until that succeeds, then settle from there.
+ */
+export function openSettleConnection(databaseUrl: string): postgres.Sql {
+  return postgres(databaseUrl, {
+    max: 1,
+    connect_timeout: connectTimeoutSeconds,
+    idle_timeout: 60,
+    onnotice: () => undefined,
+    connection: { application_name: 'settle', statement_timeout: statementTimeoutMs },
+    // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is cut
+    // in this moment would end the thread.
+    fetch_types: false,
+  });
+}
+
+/**
+ * Makes sure that the partition has a position. @returns the sequence of its last settled record, 0 when none.
+ * Throws when the database was settled with another number of partitions: accounts would have two writers.
+ */
+export async function openJournalPosition(
+  sql: postgres.Sql,
+  partition: number,
+  partitionCount: number,
+): Promise<number> {
+  const [row] = await sql<{ sequence: string; partition_count: number }[]>`
+    with opened as (
+      insert into journal_positions (partition, partition_count) values (${partition}, ${partitionCount})
+      on conflict (partition) do nothing
+      returning sequence, partition_count
+    )
+    select sequence, partition_count from opened
+    union all
+    select sequence, partition_count from journal_positions where partition = ${partition}
+    limit 1`;
+  // Between the insert that found a row and the select, another session may have committed it: look once more.
+  if (row === undefined) return openJournalPosition(sql, partition, partitionCount);
+  if (row.partition_count !== partitionCount) {
+    throw new Error(
+      `the database was settled by ${row.partition_count} partitions, not ${partitionCount}: the number cannot be changed`,
+    );
+  }
+  return Number(row.sequence);
+}
+
+/** Sequence of the partition's last settled record; 0 when none. Throws when its position was never opened. */
+export async function readJournalPosition(sql: postgres.Sql, partition: number): Promise<number> {
+  const [row] = await sql<
+    { sequence: string }[]
+  >`select sequence from journal_positions where partition = ${partition}`;
+  if (row === undefined) throw new Error(`partition ${partition} has no journal position`);
+  return Number(row.sequence);
+}
+
+/**
+ * Settles the records in journal order, in as few statements as their bounds allow. After an error the last statement's
+ * outcome is unknown (the connection may have broken after the commit): read the position and go on from there.
+ * @param fence of the engine's lease; null for tools that work on a ledger without an engine
+ * @throws WriterFencedError when another engine has the lease
+ */
+export async function settle(
+  sql: postgres.Sql,
+  batch: SettleBatch,
+  fence: WriterFence | null = null,
+): Promise<SettleResult> {
+  let settled = 0;
+  while (settled < batch.offsets.length) {
+    const first = settled;
+    const fold = new SettleFold(batch.source, batch.firstSequence + first);
+    while (settled < batch.offsets.length && fold.count < settleRecordsMax && fold.add(batch.offsets[settled]!)) {
+      settled++;
+    }
+    const from = batch.firstSequence + first - 1;
+    const uses = fold.useColumns();
+    const parameters = [batch.partition, from, from + fold.count, ...fold.columns(), ...(uses ?? [])];
+    const statement = uses === null ? settleStatement : settleUsesStatement;
+    if (!(await applies(sql, statement, parameters, fence))) return { applied: false, sequence: from };
+  }
+  return { applied: true, sequence: batch.firstSequence + settled - 1 };
+}
+
+/** Arrays travel as literals that the fold builds: a driver's generic array encoding costs several times as much. */
+export const arrayParameters = (from: number, types: readonly string[]): string =>
+  types.map((type, index) => `$${index + from}::text::${type}[]`).join(', ');
+const settleCall = `settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${arrayParameters(5, SettleFold.columnTypes)})`;
+const settleStatement = `select ${settleCall} as applied`;
+/** In the same statement, and so with the position; most stretches have no such purchase. */
+export const alsoUses = (call: string, from: number): string =>
+  `select case when ${call} then settle_uses(${arrayParameters(from, useTypes)}) else false end as applied`;
+const settleUsesStatement = alsoUses(settleCall, 5 + SettleFold.columnTypes.length);
+
+/**
+ * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the function
+ * and is held until it has committed: a take-over waits for it. The function is volatile, so its statements see what
+ * committed while the lock was waited for.
+ * @param statement selects `applied`, without a FROM
+ * @throws WriterFencedError when another engine has the lease
+ */
+export async function applies(
+  sql: postgres.Sql,
+  statement: string,
+  parameters: readonly unknown[],
+  fence: WriterFence | null,
+): Promise<boolean> {
+  const count = parameters.length;
+  const text =
+    fence === null
+      ? statement
+      : `with fence as materialized (
+          select from writer_epochs where scope = 'ledger' and epoch = $${count + 1}::bigint
+            and holder = $${count + 2}::text::uuid for share
+        ) ${statement} from fence`;
+  const values = fence === null ? parameters : [...parameters, fence.epoch, fence.holder];
+  const [row] = await sql.unsafe<{ applied: boolean }[]>(text, values as never[], { prepare: true });
+  if (row === undefined && fence !== null) throw new WriterFencedError(fence);
+  return row?.applied === true;
+}

@@ -1,0 +1,158 @@
+/**
+ * Entry point of the shipper's thread (`new Worker`): the one worker with sockets and timers. Partitions begin paused;
+ * the front sends `resume` for each once its worker has restored, and `pause` before it starts that worker again.
+ */
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import type postgres from 'postgres';
+import type { WriterFence } from '../../engine/core/writer-fence.js';
+import { Progress } from '../../engine/exchange/progress.js';
+import type { JournalSizes } from '../journal/journal.js';
+import { FileStorage } from '../journal/storage.js';
+import { type Quarantined, settleAround } from './quarantine.js';
+import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
+import type { ShipperTuning } from './ship-tuning.js';
+import { Shipper } from './shipper.js';
+
+export interface ShipWorkerData {
+  /** Folder that holds the folders of all partitions. */
+  readonly journalDirectory: string;
+  readonly journalSizes: JournalSizes;
+  readonly progress: SharedArrayBuffer;
+  readonly databaseUrl: string;
+  /** How many ids a partition remembers. */
+  readonly seenIds: number;
+  /** Shown with every settle statement. */
+  readonly fence: WriterFence;
+  readonly tuning?: Partial<ShipperTuning>;
+}
+
+/** Every command is answered by one `done` with its `id`. */
+export type ShipCommand =
+  | { readonly kind: 'resume'; readonly id: number; readonly partition: number }
+  | { readonly kind: 'pause'; readonly id: number; readonly partition: number }
+  | { readonly kind: 'drain'; readonly id: number; readonly timeoutMs: number }
+  /** Closes the connections too; the thread then ends by itself. */
+  | { readonly kind: 'stop'; readonly id: number };
+
+export type ShipEvent =
+  | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
+  /** A record was refused for what it says, and set apart. */
+  | ({ readonly kind: 'quarantined' } & Quarantined)
+  /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
+  | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
+  /** The partition ships nothing more until the thread is started again. */
+  | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
+
+/** Above the server's own limit on a statement: only a connection that hangs runs into it. */
+const deadlineMs = 45_000;
+/** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
+const threadPriority = 10;
+
+yieldToTheFront();
+
+const data = workerData as ShipWorkerData;
+const port = parentPort;
+if (port === null) throw new Error('ship.worker.js is started with new Worker, not by itself');
+const send = (event: ShipEvent): void => port.postMessage(event);
+
+/** One connection per partition, so that a slow statement of one does not hold up the others. */
+const connections = new Map<number, postgres.Sql>();
+
+function connection(partition: number): postgres.Sql {
+  const known = connections.get(partition);
+  if (known !== undefined) return known;
+  const opened = openSettleConnection(data.databaseUrl);
+  connections.set(partition, opened);
+  return opened;
+}
+
+/** After the deadline the connection is dropped: its statement may yet commit, which the position check allows for. */
+async function withDeadline<T>(partition: number, run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = connection(partition);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      connections.delete(partition);
+      sql.end({ timeout: 0 }).catch(() => undefined);
+      reject(new Error(`Postgres did not answer within ${deadlineMs} ms`));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([run(sql), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const shipper = new Shipper({
+  storage: new FileStorage(),
+  root: data.journalDirectory,
+  progress: new Progress(data.progress),
+  sizes: data.journalSizes,
+  seenIds: data.seenIds,
+  ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
+  settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
+    withDeadline(partition, async (sql) => {
+      const batch = { partition, firstSequence: fromSequence, source: bytes, offsets };
+      const apart = (record: Quarantined) => send({ kind: 'quarantined', ...record });
+      const { applied } = await settleAround(sql, batch, apart, data.fence);
+      return applied;
+    }),
+  isFinal: (error) => error instanceof WriterFencedError,
+  readPosition: (partition) => withDeadline(partition, (sql) => readJournalPosition(sql, partition)),
+  onTrouble: (partition, error, attempt) => send({ kind: 'trouble', partition, message: text(error), attempt }),
+  onFailed: (partition, error) => {
+    const code = (error as { code?: unknown }).code;
+    send({ kind: 'failed', partition, message: text(error), code: typeof code === 'string' ? code : 'UNKNOWN' });
+  },
+});
+
+async function run(command: ShipCommand): Promise<boolean> {
+  switch (command.kind) {
+    case 'resume':
+      shipper.resume(command.partition);
+      return true;
+    case 'pause':
+      await shipper.pause(command.partition);
+      return true;
+    case 'drain':
+      return shipper.drain(command.timeoutMs);
+    case 'stop':
+      await shipper.stop();
+      await Promise.all([...connections.values()].map((sql) => sql.end({ timeout: 1 })));
+      return true;
+  }
+}
+
+port.on('message', (command: ShipCommand) => {
+  run(command).then(
+    (complete) => {
+      send({ kind: 'done', id: command.id, complete });
+      if (command.kind === 'stop') port.close();
+    },
+    (error: unknown) => {
+      // Nothing above rejects unless there is a bug: end the thread so that the front sees it.
+      throw error;
+    },
+  );
+});
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Settling may wait, a terminal may not: this thread takes the processor only while no other thread wants it. Linux numbers
+ * threads like processes and lets each have its own priority; elsewhere nothing changes.
+ */
+function yieldToTheFront(): void {
+  const thread = new FileStorage().linkTarget('/proc/thread-self');
+  const threadId = Number(thread.split('/').at(-1));
+  if (!Number.isInteger(threadId) || threadId <= 0) return;
+  try {
+    setPriority(threadId, threadPriority);
+  } catch {
+    // A sandbox may forbid it: settling then competes like any other thread.
+  }
+}
