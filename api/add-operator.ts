@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { newTotp } from './auth/operator-sign-in.js';
 import { Passwords } from './auth/passwords.js';
-import { type OperatorRole, operatorRoles } from './http/principal.js';
+import { type OperatorRole, operatorRoles } from './auth/principal.js';
 import { addOperator } from './stores/operators.js';
 
 const passwordBytes = 18;

@@ -2,7 +2,6 @@
 
 import type { PanKeys } from '../platform/masking/hidden-ids.js';
 import type { ConnectionGate } from '../platform/process/connection-gate.js';
-import type { AuditSealer } from './audit-sealer.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';
 import type { FailedSignIns } from './auth/failed-sign-ins.js';
@@ -12,16 +11,17 @@ import type { PasswordChanges } from './auth/password-changes.js';
 import type { Passwords } from './auth/passwords.js';
 import type { SignIn } from './auth/sign-in.js';
 import type { Tokens } from './auth/tokens.js';
+import type { AuditSealer } from './background/audit-sealer.js';
+import type { Housekeeping } from './background/housekeeping.js';
 import type { ApiConfig } from './config.js';
 import type { DataServices } from './data-services.js';
-import type { Health } from './health.js';
-import type { Housekeeping } from './housekeeping.js';
 import type { RateLimiter } from './http/rate-limits.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { TenantGate } from './http/tenant-bounds.js';
 import type { TenantGenerations } from './http/tenant-generations.js';
 import type { Log } from './log.js';
 import type { Mailer } from './mail/mailer.js';
+import type { Health } from './ops/health.js';
 import type { ApiKeyStore } from './stores/api-keys.js';
 import type { AuditTrail } from './stores/audit.js';
 import type { CompanyStore } from './stores/companies.js';

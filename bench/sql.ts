@@ -6,7 +6,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import type { Principal } from '../api/http/principal.js';
+import type { Principal } from '../api/auth/principal.js';
 import { createLog } from '../api/log.js';
 import { AccountStore } from '../api/stores/accounts.js';
 import { CardStore } from '../api/stores/cards.js';

@@ -3,9 +3,9 @@
  * them at most `statusMs` ago. This process forgets a user at once when it changes one itself.
  */
 import { LRUCache } from 'lru-cache';
-import type { Principal } from '../http/principal.js';
 import { invalidToken } from '../http/problem.js';
 import { principalOf, type UserRow, type UserStore } from '../stores/users.js';
+import type { Principal } from './principal.js';
 import type { AccessClaims, Tokens } from './tokens.js';
 
 /** How long another process' change of a user may go unnoticed here: a blocked user is out within this. */

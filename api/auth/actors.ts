@@ -4,14 +4,14 @@
  * is refused at once, by every process.
  */
 import { LRUCache } from 'lru-cache';
-import type { Actor, Principal } from '../http/principal.js';
-import { isCustomer } from '../http/principal.js';
 import { invalidToken, unauthorized } from '../http/problem.js';
 import { customerRateKey, type KnownCallers, rateKeyOf } from '../http/rate-limits.js';
 import type { Authenticator } from '../http/register-routes.js';
 import type { ApiKeyStore } from '../stores/api-keys.js';
 import type { OperatorStore } from '../stores/operators.js';
 import type { Access } from './access.js';
+import type { Actor, Principal } from './principal.js';
+import { isCustomer } from './principal.js';
 
 /** Ours are shorter; a longer one is not worth a hash. */
 const tokenLengthMax = 1024;

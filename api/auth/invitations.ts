@@ -3,7 +3,6 @@
  * the address' mail chooses the password. The inviter's answer is the same whatever address it is.
  */
 
-import type { Acting, Principal, Role } from '../http/principal.js';
 import { conflict, forbidden, invalid, type Problem } from '../http/problem.js';
 import { newId } from '../ids.js';
 import type { Mailer } from '../mail/mailer.js';
@@ -14,6 +13,7 @@ import type { SignInFailures } from './failures.js';
 import { linkTokenHash, newLinkToken } from './one-time-tokens.js';
 import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
+import type { Acting, Principal, Role } from './principal.js';
 import type { SignedIn, SignIn } from './sign-in.js';
 
 export interface InvitationParts {

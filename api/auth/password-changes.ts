@@ -3,7 +3,6 @@
  * also the one that asks: a thief of the old password has nothing any more, and the owner signs in with the new one.
  */
 
-import type { Acting, Principal } from '../http/principal.js';
 import { invalid, Problem, unauthorized } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Mailer } from '../mail/mailer.js';
@@ -15,6 +14,7 @@ import type { SignInFailures } from './failures.js';
 import { linkTokenHash, newLinkToken } from './one-time-tokens.js';
 import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
+import type { Acting, Principal } from './principal.js';
 import type { SignIn } from './sign-in.js';
 
 /** Requests for links that are worked on behind their answers. Beyond it a request is dropped, which its answer does not say. */

@@ -1,5 +1,5 @@
 /** Signing people in and out: what the sign-in routes do, without their HTTP. */
-import type { Acting, Principal } from '../http/principal.js';
+
 import { conflict, forbidden, Problem } from '../http/problem.js';
 import type { Log } from '../log.js';
 import type { Registration, RegistrationStore } from '../stores/registration.js';
@@ -10,6 +10,7 @@ import type { FailedSignIns } from './failed-sign-ins.js';
 import type { SignInFailures } from './failures.js';
 import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
+import type { Acting, Principal } from './principal.js';
 import type { Tokens } from './tokens.js';
 
 export interface SignedIn {

@@ -2,7 +2,7 @@
  * Cards through the cache: one group per owner, which every change of one of their cards forgets. Members of a company
  * see a part of it that is not worth keeping, and go to the store.
  */
-import type { Acting, Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../auth/principal.js';
 import type {
   AddOutcome,
   Card,

@@ -3,7 +3,7 @@
  * position that the ledger had when it was asked for: whatever is settled later is looked up under another name, and the
  * old page is never found again. The position itself is looked at ten times a second at most.
  */
-import type { Principal } from '../http/principal.js';
+import type { Principal } from '../auth/principal.js';
 import { settledPositions } from '../stores/personal/history-source.js';
 import type { Database } from '../stores/postgres.js';
 import { scopeOf } from '../stores/tenancy.js';

@@ -6,7 +6,7 @@ import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { until } from '../../engine/testing/engine-process.js';
-import type { Principal } from '../http/principal.js';
+import type { Principal } from '../auth/principal.js';
 import { LedgerIdentity } from '../stores/personal/history-source.js';
 import type { Document, MongoConnection } from '../stores/personal/mongo-connection.js';
 import { MongoHistory } from '../stores/personal/mongo-history.js';

@@ -13,8 +13,8 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { addressOf } from '../../platform/process/connection-gate.js';
+import type { Actor } from '../auth/principal.js';
 import type { RedisConnection } from '../stores/redis.js';
-import type { Actor } from './principal.js';
 import { Problem } from './problem.js';
 import { RateWindows, type Standing } from './rate-windows.js';
 

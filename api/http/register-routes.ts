@@ -3,8 +3,8 @@
  * then the handler, whose answer is written by its schema.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { type Acting, type Actor, type Caller, callersOf, isCustomer } from '../auth/principal.js';
 import type { AuditEvent } from '../stores/audit.js';
-import { type Acting, type Actor, type Caller, callersOf, isCustomer } from './principal.js';
 import { forbidden } from './problem.js';
 import type { Route } from './route.js';
 import { closed, ProblemBody } from './schemas.js';

@@ -5,8 +5,8 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { addressOf } from '../../platform/process/connection-gate.js';
+import type { Actor } from '../auth/principal.js';
 import type { Log } from '../log.js';
-import type { Actor } from './principal.js';
 
 export interface RequestLogSettings {
   /** Of requests that are neither slow nor failed for a reason of ours. */

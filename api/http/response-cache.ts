@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import type { Principal } from './principal.js';
+import type { Principal } from '../auth/principal.js';
 import type { TenantGenerations } from './tenant-generations.js';
 
 /** Long enough for a page that asks the same thing from several places, too short for anybody to notice. */

@@ -4,7 +4,7 @@
  * is served that was not declared this way.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from './principal.js';
+import type { Caller } from '../auth/principal.js';
 import type { Static, TSchema } from './schemas.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

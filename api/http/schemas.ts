@@ -4,7 +4,7 @@
  */
 
 import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
-import { kycStatuses } from './principal.js';
+import { kycStatuses } from '../auth/principal.js';
 
 /** An object without other properties. */
 export function closed<T extends TProperties>(properties: T, options: ObjectOptions = {}): TObject<T> {

@@ -4,7 +4,7 @@
  * must not take what the others need.
  */
 import type { FastifyReply } from 'fastify';
-import { type Actor, isCustomer } from './principal.js';
+import { type Actor, isCustomer } from '../auth/principal.js';
 import { Problem } from './problem.js';
 import { rateKeyOf } from './rate-limits.js';
 

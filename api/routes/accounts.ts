@@ -1,8 +1,9 @@
 /** Accounts, their live books, and money in and out. Every balance is the engine's of this moment. */
+
+import { type Actor, fundingCallers, isCustomer, moneyCallers } from '../auth/principal.js';
 import type { Books } from '../engine-client.js';
 import { Cursor } from '../http/cursor.js';
 import { operationOf } from '../http/idempotency.js';
-import { type Actor, fundingCallers, isCustomer, moneyCallers } from '../http/principal.js';
 import { conflict, forbidden, notFound, unavailable } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { demoCardToken, demoEmail, demoPassword, seedDemo } from '../../deploy/demo.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
-import type { Role } from '../http/principal.js';
+import type { Role } from '../auth/principal.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { addColleague } from '../testing/colleague.js';
 import { Customer, fresh, pay } from '../testing/customer.js';

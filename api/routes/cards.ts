@@ -1,10 +1,10 @@
 /** Cards: list, create, show, freeze, close, rename. */
 import { cardTypeNames } from '../../engine/core/card-types.js';
+import { anyCaller, moneyCallers } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionExpected } from '../http/etag.js';
 import { checkName } from '../http/fields.js';
 import { operationOf } from '../http/idempotency.js';
-import { anyCaller, moneyCallers } from '../http/principal.js';
 import { conflict, forbidden, notFound, Problem } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -1,6 +1,6 @@
 /** Companies and their people over HTTP: roles, versions, pages, and that a company is never left without an owner. */
 import t, { type Test } from 'tap';
-import type { Caller } from '../http/principal.js';
+import type { Caller } from '../auth/principal.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { addColleague } from '../testing/colleague.js';
 import { createCompany } from '../testing/tenants.js';

@@ -1,8 +1,9 @@
 /** Companies and their people. Owners and admins run a company; members read its name. */
+
+import { companyManagers, type Principal } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
 import { sendVersion, versionChanged, versionExpected } from '../http/etag.js';
 import { checkName } from '../http/fields.js';
-import { companyManagers, type Principal } from '../http/principal.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

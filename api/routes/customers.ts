@@ -1,6 +1,7 @@
 /** Customers as operators and the program's own programs see them: whose identity was checked. */
+
+import { type Acting, type ApiKey, customerManagers, type Operator } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
-import { type Acting, type ApiKey, customerManagers, type Operator } from '../http/principal.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -1,7 +1,7 @@
 /** Inviting people over HTTP with a real mail server: what inviters see, what links are good for, and what bounds both. */
 import t, { type Test } from 'tap';
 import { invitationsMax, linksMax, mailsMax } from '../auth/failures.js';
-import type { Role } from '../http/principal.js';
+import type { Role } from '../auth/principal.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Mailbox } from '../testing/mailbox.js';
 import { createCompany, createPerson } from '../testing/tenants.js';

@@ -1,7 +1,8 @@
 /** Inviting people to a company, and joining it. */
+
+import { companyManagers } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
 import { checkEmail, checkName } from '../http/fields.js';
-import { companyManagers } from '../http/principal.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -1,7 +1,8 @@
 /** API keys: how programs of the program's own call this API. */
+
+import { keyScopes, type Operator } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
 import { checkName } from '../http/fields.js';
-import { keyScopes, type Operator } from '../http/principal.js';
 import { conflict, invalid, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -2,9 +2,9 @@
 import { windowCount, windowNames } from '../../engine/core/limit-names.js';
 import type { Limits } from '../../engine/core/rules.js';
 import { nextPeriodDay, zoneNamed } from '../../engine/core/window.js';
+import { anyCaller, moneyCallers, type Principal } from '../auth/principal.js';
 import type { WindowLevel, WindowUse } from '../engine-client.js';
 import { sendVersion, versionExpected } from '../http/etag.js';
-import { anyCaller, moneyCallers, type Principal } from '../http/principal.js';
 import { forbidden, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { closed, IdParams, type Static, Type, Version } from '../http/schemas.js';

@@ -1,6 +1,7 @@
 /** The user who asks. */
+
+import { anyCaller } from '../auth/principal.js';
 import { checkName } from '../http/fields.js';
-import { anyCaller } from '../http/principal.js';
 import { forbidden, invalidToken } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { closedChange, Name, Type } from '../http/schemas.js';

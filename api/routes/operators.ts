@@ -1,6 +1,6 @@
 /** Operators: the people who run the program, signing in and out. */
 import { tokenOf } from '../auth/actors.js';
-import { type Acting, type Operator, operatorRoles } from '../http/principal.js';
+import { type Acting, type Operator, operatorRoles } from '../auth/principal.js';
 import { route } from '../http/route.js';
 import { closed, Email, Id, NoContent, oneOf, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';

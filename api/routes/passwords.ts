@@ -1,6 +1,7 @@
 /** Changing a password, and setting a new one where the old one is lost. */
+
+import { anyCaller } from '../auth/principal.js';
 import { checkEmail } from '../http/fields.js';
-import { anyCaller } from '../http/principal.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { closed, Email, NoContent, Type } from '../http/schemas.js';

@@ -1,6 +1,7 @@
 /** A user's sign-ins: where each comes from, and ending one that is not theirs any more. */
+
+import { anyCaller } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
-import { anyCaller } from '../http/principal.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

@@ -1,9 +1,9 @@
 /** Transactions as the engine settled them: lists with filters, whole chains, and what was spent. */
 import { Readable } from 'node:stream';
+import { anyCaller, type Principal } from '../auth/principal.js';
 import { csvRow } from '../http/csv.js';
 import { Cursor } from '../http/cursor.js';
 import { checkAmounts, instantOf, periodOf } from '../http/instants.js';
-import { anyCaller, type Principal } from '../http/principal.js';
 import { invalid, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import {

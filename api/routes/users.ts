@@ -1,7 +1,8 @@
 /** The people of a company, one by one. Only owners change owners, and the last active owner stays one. */
+
+import { companyManagers, type Principal } from '../auth/principal.js';
 import { requireVersion, sendVersion, versionExpected } from '../http/etag.js';
 import { checkName } from '../http/fields.js';
-import { companyManagers, type Principal } from '../http/principal.js';
 import { conflict, forbidden, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { closed, closedChange, IdParams, Name, Role, Status, Type } from '../http/schemas.js';

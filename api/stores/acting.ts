@@ -2,7 +2,7 @@
  * Who acts in a writing statement. The database checks them as of now in the statement itself (actor_enter) and records
  * them with what the statement changed (sql/migrations/262).
  */
-import { type Acting, type Actor, isCustomer, type Origin } from '../http/principal.js';
+import { type Acting, type Actor, isCustomer, type Origin } from '../auth/principal.js';
 import type { Sql } from './postgres.js';
 
 /** A request without a sign-in: what it may do is decided by what it sends. */

@@ -1,6 +1,6 @@
 /** API keys: made by operators, shown once, kept as hashes. A key has 256 bits, so a plain hash is enough. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { ApiKey, KeyScope } from '../http/principal.js';
+import type { ApiKey, KeyScope } from '../auth/principal.js';
 import type { By } from './acting.js';
 import { withLock } from './database-errors.js';
 import type { Database } from './postgres.js';

@@ -2,7 +2,7 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { type Acting, callersOf, type Principal } from '../http/principal.js';
+import { type Acting, callersOf, type Principal } from '../auth/principal.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer, fresh } from '../testing/customer.js';
 import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';

@@ -4,7 +4,7 @@
  */
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
-import type { Acting, Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../auth/principal.js';
 import { withLock } from './database-errors.js';
 import { folded } from './folded.js';
 import { KeyedQueue } from './keyed-queue.js';

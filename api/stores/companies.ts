@@ -1,5 +1,5 @@
 /** Companies and the people who work for them. */
-import type { Acting, Principal, Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../auth/principal.js';
 import type { Metadata } from './cards.js';
 import { folded } from './folded.js';
 import type { Database, Sql } from './postgres.js';

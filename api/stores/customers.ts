@@ -2,7 +2,7 @@
  * Customers as the program sees them: people, and companies with everyone who works for them. Operators and API keys say
  * whose identity was checked.
  */
-import type { Acting, ApiKey, Kind, KycStatus, Operator } from '../http/principal.js';
+import type { Acting, ApiKey, Kind, KycStatus, Operator } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
 
 export interface CustomerRow {

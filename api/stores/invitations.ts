@@ -1,5 +1,5 @@
 /** Invitations of companies: who invited whom, until the link is used, withdrawn or lapsed. */
-import type { Acting, Principal, Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../auth/principal.js';
 import { system } from './acting.js';
 import { isUniqueViolation, withLock } from './database-errors.js';
 import type { Database, Sql } from './postgres.js';

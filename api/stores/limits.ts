@@ -1,6 +1,6 @@
 /** Limits of users and accounts, whose truth is in Postgres for everybody. Those of cards stand with the cards. */
 import type { Limits } from '../../engine/core/rules.js';
-import type { Acting, Principal, Role } from '../http/principal.js';
+import type { Acting, Principal, Role } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { scopeOf } from './tenancy.js';
 

@@ -1,7 +1,7 @@
 /** Operators and their sessions: people who run the program. */
 import { createHash, randomBytes } from 'node:crypto';
 import type postgres from 'postgres';
-import type { Acting, Operator } from '../http/principal.js';
+import type { Acting, Operator } from '../auth/principal.js';
 import { newId } from '../ids.js';
 import type { Database, Sql } from './postgres.js';
 import { type Device, visitorFrom } from './sessions.js';

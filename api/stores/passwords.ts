@@ -1,5 +1,5 @@
 /** Password hashes of users, and the links that replace them. A new password ends every session and every link. */
-import type { Acting, Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { type Device, visitorFrom } from './sessions.js';
 

@@ -3,7 +3,7 @@
  * end; every query carries the owner.
  */
 import { MessageType } from '../../engine/core/codes.js';
-import type { Principal } from '../http/principal.js';
+import type { Principal } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { type Scope, scopeOf } from './tenancy.js';
 import {

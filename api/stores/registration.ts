@@ -1,6 +1,6 @@
 /** Opening a customer: company where there is one, user and one account, in one statement: all of it or nothing. */
 
-import type { Kind } from '../http/principal.js';
+import type { Kind } from '../auth/principal.js';
 import { newId } from '../ids.js';
 import type { Visitor } from './acting.js';
 import { isUniqueViolation } from './database-errors.js';

@@ -3,7 +3,7 @@
  * the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Acting, Principal } from '../http/principal.js';
+import type { Acting, Principal } from '../auth/principal.js';
 import { newId } from '../ids.js';
 import type { Visitor } from './acting.js';
 import type { Database } from './postgres.js';

@@ -2,7 +2,7 @@
  * Whose rows a caller may see, as the conditions that every query carries. The owner key is the one of `accounts`: all
  * accounts of a company, or of a person, have the same.
  */
-import type { Principal } from '../http/principal.js';
+import type { Principal } from '../auth/principal.js';
 
 export interface Scope {
   readonly ownerKey: number;

@@ -2,7 +2,7 @@
  * Settled transactions, the same to routes wherever they are read from: Postgres (postgres-transactions.ts) for
  * companies, and for personal customers too where there is no MongoDB; else their history there (mongo-history.ts).
  */
-import type { Principal } from '../http/principal.js';
+import type { Principal } from '../auth/principal.js';
 
 export const transactionStatuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
 /** Messages that open a transaction. */

@@ -1,5 +1,5 @@
 /** Users as sign-in and authorization see them. */
-import type { Acting, Kind, KycStatus, Principal, Role } from '../http/principal.js';
+import type { Acting, Kind, KycStatus, Principal, Role } from '../auth/principal.js';
 import type { Metadata } from './cards.js';
 import type { Database, Sql } from './postgres.js';
 

@@ -1,6 +1,6 @@
 /** Every way in which an actor can lose the right to write, for the test that walks the routes with it. */
 import { randomBytes } from 'node:crypto';
-import { type Actor, isCustomer } from '../http/principal.js';
+import { type Actor, isCustomer } from '../auth/principal.js';
 import type { TestApi } from './api-inside.js';
 
 export interface Bar {

@@ -1,5 +1,5 @@
 /** People of a company for tests that are not about invitations: as an accepted invitation leaves them. */
-import type { Role } from '../http/principal.js';
+import type { Role } from '../auth/principal.js';
 import type { TestApi } from './api-inside.js';
 import { fresh } from './customer.js';
 

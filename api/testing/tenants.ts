@@ -1,6 +1,6 @@
 /** Tenants for tests: a company with one user per role, or a personal customer, each with an account and a card. */
 import type postgres from 'postgres';
-import type { Caller } from '../http/principal.js';
+import type { Caller } from '../auth/principal.js';
 
 export interface TenantUser {
   readonly caller: Caller;

@@ -2,7 +2,7 @@
  * Transactions of personal customers in MongoDB (`personalTransactions`): written by the follower
  * (api/feed/personal-history.ts) from the settled ledger, one document per chain, read here.
  */
-import type { Principal } from '../../http/principal.js';
+import type { Principal } from '../../auth/principal.js';
 import { mccText } from '../transaction-rows.js';
 import {
   type EventTotal,

@@ -3,7 +3,7 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
-import { apiOpsDocument } from '../../../api/ops-openapi.js';
+import { apiOpsDocument } from '../../../api/ops/openapi.js';
 import { startTestEngine } from '../../testing/engine-inside.js';
 import { opsGet } from '../../testing/engine-process.js';
 import { authorizationDocument, engineOpsDocument } from './openapi.js';

@@ -1,9 +1,9 @@
 /** What moved an account's money, against the books that a real engine has settled. */
 import fc from 'fast-check';
 import t from 'tap';
-import { until } from '../engine/testing/engine-process.js';
-import { startTestApi } from './testing/api-inside.js';
-import { Customer, fresh, pay } from './testing/customer.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { Customer, fresh, pay } from '../testing/customer.js';
 
 t.setTimeout(120_000);
 

@@ -1,9 +1,9 @@
 /** A customer's way through the whole product, with a real engine: both kinds of customer, both personal stores. */
 import t from 'tap';
-import { createTestMongo } from '../deploy/testing/test-mongo.js';
-import { until } from '../engine/testing/engine-process.js';
-import { startTestApi } from './testing/api-inside.js';
-import { Customer, fresh, pay } from './testing/customer.js';
+import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { Customer, fresh, pay } from '../testing/customer.js';
 
 const settings = [
   { name: 'a company', kind: 'business', withMongo: false },

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { startTestApi, type TestApi } from './testing/api-inside.js';
-import { createCompany } from './testing/tenants.js';
+import { startTestApi, type TestApi } from '../testing/api-inside.js';
+import { createCompany } from '../testing/tenants.js';
 
 async function company(t: Test): Promise<{ api: TestApi; owner: string; admin: string }> {
   const api = await startTestApi(t);

@@ -3,8 +3,8 @@
  * step succeeds, whatever the rate: only failures are limited.
  */
 import t from 'tap';
-import { startTestApi } from './testing/api-inside.js';
-import { createPerson } from './testing/tenants.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { createPerson } from '../testing/tenants.js';
 
 t.test('a hundred iterations of one user at once all succeed', async (t) => {
   const api = await startTestApi(t);

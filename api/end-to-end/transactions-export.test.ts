@@ -3,11 +3,11 @@ import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
-import { createTestAccounts } from '../deploy/testing/test-accounts.js';
-import { csvRow, decimalOf } from './http/csv.js';
-import { startTestApi } from './testing/api-inside.js';
-import { settleChains, settleClearing } from './testing/settled-ledger.js';
-import { createCompany } from './testing/tenants.js';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { csvRow, decimalOf } from '../http/csv.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { createCompany } from '../testing/tenants.js';
 
 t.setTimeout(120_000);
 

@@ -1,9 +1,9 @@
 /** The audit trail: what each change, sign-in and look leaves there, and what it keeps to itself. */
 import t, { type Test } from 'tap';
-import { addOperator } from './stores/operators.js';
-import { startTestApi, type TestApi } from './testing/api-inside.js';
-import { Customer } from './testing/customer.js';
-import { createCompany } from './testing/tenants.js';
+import { addOperator } from '../stores/operators.js';
+import { startTestApi, type TestApi } from '../testing/api-inside.js';
+import { Customer } from '../testing/customer.js';
+import { createCompany } from '../testing/tenants.js';
 
 const password = 'correct horse battery';
 

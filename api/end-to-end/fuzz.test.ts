@@ -6,14 +6,14 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { seedDemo } from '../deploy/demo.js';
-import { keyScopes, operatorRoles } from './http/principal.js';
-import { system } from './stores/acting.js';
-import { addOperator } from './stores/operators.js';
-import { type Reply, request, startTestApi, type TestApi } from './testing/api-inside.js';
-import { noLimits } from './testing/no-limits.js';
-import { type GeneratedRequest, type Json, RequestArbitraries } from './testing/request-arbitraries.js';
-import { createCompany, createPerson } from './testing/tenants.js';
+import { seedDemo } from '../../deploy/demo.js';
+import { keyScopes, operatorRoles } from '../auth/principal.js';
+import { system } from '../stores/acting.js';
+import { addOperator } from '../stores/operators.js';
+import { type Reply, request, startTestApi, type TestApi } from '../testing/api-inside.js';
+import { noLimits } from '../testing/no-limits.js';
+import { type GeneratedRequest, type Json, RequestArbitraries } from '../testing/request-arbitraries.js';
+import { createCompany, createPerson } from '../testing/tenants.js';
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
 const budgetMs = 30_000;

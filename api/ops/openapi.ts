@@ -1,4 +1,4 @@
-import { alive, documentOf, health, probes, ready } from '../platform/problems/openapi-parts.js';
+import { alive, documentOf, health, probes, ready } from '../../platform/problems/openapi-parts.js';
 
 /** The account API's ops port. */
 export const apiOpsDocument = documentOf({

@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { findFreePort } from '../deploy/free-port.js';
-import { createTestDatabase } from '../deploy/testing/test-database.js';
-import { createTestMongo } from '../deploy/testing/test-mongo.js';
-import { enginePlace, startEngineProcess, until } from '../engine/testing/engine-process.js';
-import { request, startTestApi } from './testing/api-inside.js';
-import { ApiProcess } from './testing/api-process.js';
-import { type ApiUnderTest, Customer, pay } from './testing/customer.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { enginePlace, startEngineProcess, until } from '../../engine/testing/engine-process.js';
+import { request, startTestApi } from '../testing/api-inside.js';
+import { ApiProcess } from '../testing/api-process.js';
+import { type ApiUnderTest, Customer, pay } from '../testing/customer.js';
 
 interface CardDocument {
   readonly _id: string;

@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { createTestAccounts } from '../deploy/testing/test-accounts.js';
-import { until } from '../engine/testing/engine-process.js';
-import { IdleConnections } from '../engine/testing/idle-connections.js';
-import { ConnectionGate } from '../platform/process/connection-gate.js';
-import { startApi } from './api.js';
-import { readApiConfig } from './config.js';
+import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { IdleConnections } from '../../engine/testing/idle-connections.js';
+import { ConnectionGate } from '../../platform/process/connection-gate.js';
+import { startApi } from '../api.js';
+import { readApiConfig } from '../config.js';
+import { createLog } from '../log.js';
+import { request, startTestApi } from '../testing/api-inside.js';
 import { Health } from './health.js';
-import { createLog } from './log.js';
 import { OpsServer } from './ops.js';
-import { request, startTestApi } from './testing/api-inside.js';
 
 const connectionsMax = 64;
 

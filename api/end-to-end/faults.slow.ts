@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { embeddedRoles, type RoleUrls } from '../deploy/database-roles.js';
-import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
-import { findFreePort } from '../deploy/free-port.js';
-import { MongoServer } from '../deploy/testing/mongo-server.js';
-import { markAsDemo } from '../deploy/testing/test-database.js';
-import { OwnRedis } from '../deploy/testing/test-redis.js';
-import { type EnginePlace, EngineProcess, enginePlace, until } from '../engine/testing/engine-process.js';
-import { migrate } from '../sql/migrate.js';
-import { type Reply, request } from './testing/api-inside.js';
-import { ApiProcess } from './testing/api-process.js';
-import { type ApiUnderTest, Customer, fresh, pay } from './testing/customer.js';
+import { embeddedRoles, type RoleUrls } from '../../deploy/database-roles.js';
+import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { MongoServer } from '../../deploy/testing/mongo-server.js';
+import { markAsDemo } from '../../deploy/testing/test-database.js';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { type EnginePlace, EngineProcess, enginePlace, until } from '../../engine/testing/engine-process.js';
+import { migrate } from '../../sql/migrate.js';
+import { type Reply, request } from '../testing/api-inside.js';
+import { ApiProcess } from '../testing/api-process.js';
+import { type ApiUnderTest, Customer, fresh, pay } from '../testing/customer.js';
 
 // The runner has a limit of its own.
 t.setTimeout(0);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { seedDemo } from '../deploy/demo.js';
-import { repositoryRoot } from '../deploy/repository-root.js';
-import { startTestApi } from './testing/api-inside.js';
-import { typesOf } from './testing/typed-client-types.js';
+import { seedDemo } from '../../deploy/demo.js';
+import { repositoryRoot } from '../../deploy/repository-root.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { typesOf } from '../testing/typed-client-types.js';
 
 const root = repositoryRoot();
 const compilerOptions = {

@@ -1,15 +1,15 @@
 /** Operators and API keys: signing in, what they may do, and that only they put money into accounts. */
 import t, { type Test } from 'tap';
-import { findFreePort } from '../deploy/free-port.js';
-import { processUrl } from '../deploy/testing/test-database.js';
-import { startApi } from './api.js';
-import { pairMax } from './auth/failures.js';
-import { newTotp, totpCode } from './auth/operator-sign-in.js';
-import { type ApiConfig, readApiConfig } from './config.js';
-import { createLog } from './log.js';
-import { addOperator } from './stores/operators.js';
-import { startTestApi, type TestApi, type TestApiOptions } from './testing/api-inside.js';
-import { Customer } from './testing/customer.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
+import { startApi } from '../api.js';
+import { pairMax } from '../auth/failures.js';
+import { newTotp, totpCode } from '../auth/operator-sign-in.js';
+import { type ApiConfig, readApiConfig } from '../config.js';
+import { createLog } from '../log.js';
+import { addOperator } from '../stores/operators.js';
+import { startTestApi, type TestApi, type TestApiOptions } from '../testing/api-inside.js';
+import { Customer } from '../testing/customer.js';
 
 const password = 'correct horse battery';
 const email = 'Grace@Example.com';

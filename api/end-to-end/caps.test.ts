@@ -1,13 +1,13 @@
 /** How many cards and users one customer may have. */
 import type postgres from 'postgres';
 import t from 'tap';
-import { until } from '../engine/testing/engine-process.js';
-import { keysMax } from './stores/api-keys.js';
-import { addOperator } from './stores/operators.js';
-import { type Reply, startTestApi, type TestApi } from './testing/api-inside.js';
-import { addColleague } from './testing/colleague.js';
-import { Mailbox } from './testing/mailbox.js';
-import { createCompany, createPerson } from './testing/tenants.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { keysMax } from '../stores/api-keys.js';
+import { addOperator } from '../stores/operators.js';
+import { type Reply, startTestApi, type TestApi } from '../testing/api-inside.js';
+import { addColleague } from '../testing/colleague.js';
+import { Mailbox } from '../testing/mailbox.js';
+import { createCompany, createPerson } from '../testing/tenants.js';
 
 /** How many answers have each status. */
 function tally(replies: readonly Reply[]): Record<number, number> {

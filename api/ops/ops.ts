@@ -5,12 +5,17 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { jsonContentType, notFoundBody, problemBody, problemContentType } from '../platform/problems/problem-body.js';
-import type { ProblemCode } from '../platform/problems/problem-codes.js';
-import { boundConnections, type ConnectionGate } from '../platform/process/connection-gate.js';
+import {
+  jsonContentType,
+  notFoundBody,
+  problemBody,
+  problemContentType,
+} from '../../platform/problems/problem-body.js';
+import type { ProblemCode } from '../../platform/problems/problem-codes.js';
+import { boundConnections, type ConnectionGate } from '../../platform/process/connection-gate.js';
+import { portInUse } from '../port-in-use.js';
 import type { Health } from './health.js';
-import { apiOpsDocument } from './ops-openapi.js';
-import { portInUse } from './port-in-use.js';
+import { apiOpsDocument } from './openapi.js';
 
 export interface OpsOptions {
   readonly host: string;

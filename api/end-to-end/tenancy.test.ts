@@ -5,14 +5,14 @@
  */
 import { Ajv } from 'ajv';
 import t, { type Test } from 'tap';
-import { type Caller, callersOf, keyScopes, operatorRoles } from './http/principal.js';
-import type { Route, Target } from './http/route.js';
-import { allRoutes } from './routes/all.js';
-import { system } from './stores/acting.js';
-import { addOperator } from './stores/operators.js';
-import { type Reply, startTestApi, type TestApi } from './testing/api-inside.js';
-import { barsOf } from './testing/bars.js';
-import { createCompany, createPerson, type Tenant } from './testing/tenants.js';
+import { type Caller, callersOf, keyScopes, operatorRoles } from '../auth/principal.js';
+import type { Route, Target } from '../http/route.js';
+import { allRoutes } from '../routes/all.js';
+import { system } from '../stores/acting.js';
+import { addOperator } from '../stores/operators.js';
+import { type Reply, startTestApi, type TestApi } from '../testing/api-inside.js';
+import { barsOf } from '../testing/bars.js';
+import { createCompany, createPerson, type Tenant } from '../testing/tenants.js';
 
 /** A valid body for every route that takes one. Functions refer to objects of a tenant. */
 const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown>>> = {

@@ -1,16 +1,16 @@
 /** A program that can write to Redis, but has none of our keys: what it puts there changes nothing. */
 import t, { type Test } from 'tap';
-import { OwnRedis } from '../deploy/testing/test-redis.js';
-import type { CardPayload } from '../engine/core/feed.js';
-import { frameChannel, packFrame } from '../engine/feed/feed-frame.js';
-import { metric, testSeals, until } from '../engine/testing/engine-process.js';
-import { pack, packCard } from '../platform/cache/codec.js';
-import { cardKey, groupKey } from '../platform/cache/keys.js';
-import { connectRedis, type RedisClient } from '../platform/redis/client.js';
-import { Seals } from '../platform/redis/seal.js';
-import { startTestApi } from './testing/api-inside.js';
-import { Customer, pay } from './testing/customer.js';
-import { Deployment } from './testing/deployment.js';
+import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import type { CardPayload } from '../../engine/core/feed.js';
+import { frameChannel, packFrame } from '../../engine/feed/feed-frame.js';
+import { metric, testSeals, until } from '../../engine/testing/engine-process.js';
+import { pack, packCard } from '../../platform/cache/codec.js';
+import { cardKey, groupKey } from '../../platform/cache/keys.js';
+import { connectRedis, type RedisClient } from '../../platform/redis/client.js';
+import { Seals } from '../../platform/redis/seal.js';
+import { startTestApi } from '../testing/api-inside.js';
+import { Customer, pay } from '../testing/customer.js';
+import { Deployment } from '../testing/deployment.js';
 
 t.setTimeout(300_000);
 
