@@ -33,7 +33,7 @@ seed: build ## add accounts for load tests: ACCOUNTS=1000 CARDS=1 BALANCE=100000
 	@node --enable-source-maps dist/deploy/seed.js
 
 audit: build ## prove that the books of the whole database balance
-	@node --enable-source-maps dist/deploy/audit.js
+	@node --enable-source-maps dist/deploy/audit/audit.js
 
 sbom: build ## write the bill of materials (CycloneDX) of what a deployment runs
 	@node --enable-source-maps dist/deploy/write-sbom.js

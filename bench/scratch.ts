@@ -35,7 +35,7 @@ export async function scratchFolder(prefix: string, ends: Ends): Promise<string>
   return folder;
 }
 
-/** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres-place.ts). */
+/** Removes the folder, and the cluster that had to be kept elsewhere (see deploy/postgres/postgres-place.ts). */
 async function removeData(folder: string): Promise<void> {
   const outside = (await readFile(join(folder, 'postgres.location'), 'utf8').catch(() => '')).trim();
   if (basename(outside).startsWith('atlanticfrewaycard-')) await rm(outside, { recursive: true, force: true });

@@ -11,9 +11,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
-import { findPostgresBinaries } from './postgres-binaries.js';
-import { choosePostgresPlace, type PostgresPlace } from './postgres-place.js';
-import { backgroundPrefix, keepInBackground } from './postgres-priority.js';
+import { findPostgresBinaries } from './postgres/postgres-binaries.js';
+import { choosePostgresPlace, type PostgresPlace } from './postgres/postgres-place.js';
+import { backgroundPrefix, keepInBackground } from './postgres/postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
 import { processCommand, processIdentity } from './process-identity.js';
 

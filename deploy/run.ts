@@ -13,7 +13,7 @@ import { type DatabaseRoles, embeddedRoles, type RoleUrls, rolesBeside } from '.
 import { seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { tryLockFile } from './lock-file.js';
-import { PostgresKeeper } from './postgres-keeper.js';
+import { PostgresKeeper } from './postgres/postgres-keeper.js';
 import { type DemoSecrets, demoSecrets } from './secrets.js';
 import { type Service, Services } from './services.js';
 import { type DeploySettings, localUrl, readSettings } from './settings.js';

@@ -1,7 +1,7 @@
 /** Seeding accounts and the demo: fixed names, and nothing twice. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from './audit-books.js';
+import { auditBooks } from './audit/audit-books.js';
 import { seedDemo } from './demo.js';
 import { seedAccounts } from './seed-accounts.js';
 import { createTestDatabase } from './testing/test-database.js';

@@ -27,7 +27,7 @@ t.test('an audit where there are no books refuses, and makes none', async (t) =>
   const folder = t.testdir({});
   const missing = join(folder, 'missing');
   for (const dataDir of [folder, missing]) {
-    const { status, text } = run('audit', { DATA_DIR: dataDir });
+    const { status, text } = run('audit/audit', { DATA_DIR: dataDir });
     t.equal(status, 1);
     t.match(text, /^there is no database in .*: set DATA_DIR to the folder of make run, or DATABASE_URL\n$/);
     t.match(run('quarantine', { DATA_DIR: dataDir }, 'list'), { status: 1, text: /^there is no database/ });
@@ -40,10 +40,10 @@ t.test('an audit of an empty database refuses, and leaves it empty', async (t) =
   const { url, close } = await createTestDatabase();
   t.teardown(close);
   const empty = url.replace(/\/[^/]*$/, '/template1');
-  const { status, text } = run('audit', { DATABASE_URL: empty });
+  const { status, text } = run('audit/audit', { DATABASE_URL: empty });
   t.equal(status, 1);
   t.match(text, /^the database has no books/);
-  t.match(run('audit', { DATABASE_URL: url }), { status: 0, text: /the books balance: 0 accounts/ });
+  t.match(run('audit/audit', { DATABASE_URL: url }), { status: 0, text: /the books balance: 0 accounts/ });
 });
 
 t.test('make seed adds accounts to a given database, and no user who can sign in', async (t) => {

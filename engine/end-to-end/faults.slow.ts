@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { embeddedRoles } from '../../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';

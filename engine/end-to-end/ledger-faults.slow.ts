@@ -4,7 +4,7 @@
  */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';

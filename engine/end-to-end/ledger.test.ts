@@ -1,6 +1,6 @@
 /** Money in and out through the ops port: real server, real worker, real Postgres. */
 import t from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, opsCommand, opsGet, testToken, until } from '../testing/engine-process.js';

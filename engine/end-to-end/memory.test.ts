@@ -1,6 +1,6 @@
 /** More accounts than memory has room for: everything is decided all the same, and where room is short it is named. */
 import t from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { answerOf, type Reply } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';

@@ -1,7 +1,7 @@
 /** An engine whose Postgres refuses a record goes on, says so, and is whole again once the record is retried. */
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { Client, stableBody } from '../testing/client.js';

@@ -3,7 +3,7 @@
  * partition that decides it, so whatever comes is decided, settled, and the same in Postgres as in the engine.
  */
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { partitionOf } from '../ledger/router.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine, type TestEngineOptions } from '../testing/engine-inside.js';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import type { Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { partitionOf } from '../ledger/router.js';

@@ -1,7 +1,7 @@
 /** Records that Postgres refuses are set apart, everything else settles, and they are settled once they are accepted. */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../../engine/core/codes.js';

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { auditBooks } from '../../deploy/audit-books.js';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { ChainStatus, MessageType } from '../../engine/core/codes.js';

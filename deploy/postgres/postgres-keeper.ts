@@ -3,9 +3,9 @@
  * few times. The engine and the API find it by themselves, so its port must stay.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EmbeddedPostgres } from './embedded-postgres.js';
-import { processIdentity } from './process-identity.js';
-import { Restarts, type RestartTimes, restartTimesDefault } from './restarts.js';
+import type { EmbeddedPostgres } from '../embedded-postgres.js';
+import { processIdentity } from '../process-identity.js';
+import { Restarts, type RestartTimes, restartTimesDefault } from '../restarts.js';
 
 const lookEveryMs = 500;
 

@@ -4,11 +4,11 @@
  * proves nothing.
  */
 import { join } from 'node:path';
+import { withDatabase } from '../database.js';
+import { readSettings, SettingError } from '../settings.js';
 import { auditBooks } from './audit-books.js';
 import { auditJournals } from './audit-journals.js';
 import { auditTrail } from './audit-trail.js';
-import { withDatabase } from './database.js';
-import { readSettings, SettingError } from './settings.js';
 
 try {
   const settings = readSettings();

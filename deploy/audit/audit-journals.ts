@@ -6,10 +6,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type postgres from 'postgres';
-import { replayJournal } from '../workers/journal/journal-reader.js';
-import { listJournalFiles, partitionDirectory, segmentName } from '../workers/journal/segment-files.js';
-import { SegmentReader } from '../workers/journal/segment-reader.js';
-import { FileStorage } from '../workers/journal/storage.js';
+import { replayJournal } from '../../workers/journal/journal-reader.js';
+import { listJournalFiles, partitionDirectory, segmentName } from '../../workers/journal/segment-files.js';
+import { SegmentReader } from '../../workers/journal/segment-reader.js';
+import { FileStorage } from '../../workers/journal/storage.js';
 
 export interface JournalAudit {
   /** What is wrong, one line each. */

@@ -1,12 +1,12 @@
 /** The audit finds what was tampered with, and nothing in books that balance. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { ChainStatus, MessageType } from '../engine/core/codes.js';
-import { openJournalPosition, settle } from '../workers/settle/settle.js';
-import { writeRecords } from '../workers/testing/record-writer.js';
+import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { openJournalPosition, settle } from '../../workers/settle/settle.js';
+import { writeRecords } from '../../workers/testing/record-writer.js';
+import { createTestAccounts } from '../testing/test-accounts.js';
+import { createTestDatabase } from '../testing/test-database.js';
 import { auditBooks } from './audit-books.js';
-import { createTestAccounts } from './testing/test-accounts.js';
-import { createTestDatabase } from './testing/test-database.js';
 
 /** Three accounts, two open holds, of which one is a single-use card's, and one purchase that was cleared. */
 async function books(t: Test): Promise<postgres.Sql> {

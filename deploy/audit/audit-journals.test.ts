@@ -4,16 +4,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { createProgress } from '../engine/exchange/progress.js';
-import { type JournalSizes, type JournalWriter, openJournal } from '../workers/journal/journal.js';
-import { partitionDirectory } from '../workers/journal/segment-files.js';
-import { FileStorage } from '../workers/journal/storage.js';
-import { openJournalPosition, openSettleConnection, settle } from '../workers/settle/settle.js';
-import { writeRecords } from '../workers/testing/record-writer.js';
+import { createProgress } from '../../engine/exchange/progress.js';
+import { type JournalSizes, type JournalWriter, openJournal } from '../../workers/journal/journal.js';
+import { partitionDirectory } from '../../workers/journal/segment-files.js';
+import { FileStorage } from '../../workers/journal/storage.js';
+import { openJournalPosition, openSettleConnection, settle } from '../../workers/settle/settle.js';
+import { writeRecords } from '../../workers/testing/record-writer.js';
+import { createTestAccounts } from '../testing/test-accounts.js';
+import { createTestDatabase } from '../testing/test-database.js';
 import { auditBooks } from './audit-books.js';
 import { auditJournals } from './audit-journals.js';
-import { createTestAccounts } from './testing/test-accounts.js';
-import { createTestDatabase } from './testing/test-database.js';
 
 const sizes: JournalSizes = { segmentBytes: 16_384, frameBytesMax: 8192, segmentsMax: 64 };
 

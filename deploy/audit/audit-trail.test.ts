@@ -1,8 +1,8 @@
 /** The audit of the trail names what was changed, and finds nothing in a trail that is whole. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { createTestDatabase } from '../testing/test-database.js';
 import { auditTrail } from './audit-trail.js';
-import { createTestDatabase } from './testing/test-database.js';
 
 /** Eleven companies, of which the last is not sealed. */
 async function trailOfTen(t: Test): Promise<postgres.Sql> {
