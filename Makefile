@@ -44,7 +44,7 @@ bench-quick: build ## measure in under two minutes
 bench-memory: build ## make CARDS=1000000 cards known to an engine and print its memory
 	@node --enable-source-maps dist/bench/memory.js $(CARDS)
 
-bench-readme: build ## write the README's table from the newest result of bench-quick
+bench-readme: build ## write the newest result of bench-quick into README.md and docs/benchmarks.md
 	@node --enable-source-maps dist/bench/quick.js --readme
 
 bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for

@@ -4,7 +4,7 @@
  * Prints tables, writes bench/results/<date>-<commit>/quick.json; exit code 1, with the reason, when any answer was wrong or missing.
  *
  *   node dist/bench/quick.js             run; quick.slow.ts runs it in small
- *   node dist/bench/quick.js --readme    write the newest result's tables into README.md, run nothing
+ *   node dist/bench/quick.js --readme    write the newest result into README.md and docs/benchmarks.md
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { newIdPrefix } from './load/load.js';
 import { faultsOf } from './load/result.js';
 import { describeMachine, isMemoryFileSystem } from './machine.js';
 import { type MemoryResult, measureMemory } from './memory.js';
-import { type QuickResult, renderQuick, updateReadme } from './report.js';
+import { type QuickResult, renderQuick, updateDocuments } from './report.js';
 import { alone, median, otherCoresMax, type RoundTiming, runShape, type Shape, type ShapeResult } from './rounds.js';
 import { isMain, resultFolder, runUntilSignal } from './run.js';
 import { loopback, type Stack, startStack } from './stack.js';
@@ -157,7 +157,7 @@ export function quickFaults(result: Pick<QuickResult, 'shapes'>): string[] {
 
 async function main(signal: AbortSignal): Promise<number> {
   if (process.argv.includes('--readme')) {
-    process.stdout.write(`README.md shows ${await updateReadme()}\n`);
+    process.stdout.write(`README.md and docs/benchmarks.md show ${await updateDocuments()}\n`);
     return 0;
   }
   const result = await benchQuick(fullRun, signal, (line) => void process.stdout.write(line));

@@ -1,4 +1,7 @@
-/** Turns a result of quick.ts into Markdown: the same text for the terminal and for the README, never typed by hand. */
+/**
+ * Turns a result of quick.ts into Markdown, never typed by hand: all of it for the terminal and docs/benchmarks.md, the
+ * first table for the README.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../deploy/repository-root.js';
@@ -65,17 +68,24 @@ const insideColumns: readonly Column[] = [
 ];
 
 export function renderQuick(result: QuickResult): string {
+  return paragraphs(speedTable(result), table(result.shapes, insideColumns, null), ...notes(result));
+}
+
+/** How fast, and on what: the part that the README shows. */
+export function renderSpeed(result: QuickResult): string {
+  return paragraphs(speedTable(result), measuredOn(result.machine));
+}
+
+function paragraphs(...parts: readonly string[]): string {
+  return parts.join('\n\n').concat('\n');
+}
+
+function speedTable({ shapes }: QuickResult): string {
   const share = (shape: ShapeResult, server: string) =>
     server === 'echo'
       ? ''
       : `**${shape.ratioMedian.toFixed(2)}** (${shape.rounds.map((round) => round.ratio.toFixed(2)).join(' ')})`;
-  return [
-    table(result.shapes, speedColumns, { title: 'share of echo', cell: share }),
-    table(result.shapes, insideColumns, null),
-    ...notes(result),
-  ]
-    .join('\n\n')
-    .concat('\n');
+  return table(shapes, speedColumns, { title: 'share of echo', cell: share });
 }
 
 /** One row per shape and server: the median of each column over the rounds, and what `last` adds. */
@@ -126,12 +136,17 @@ function notes({ machine, shapes, wrk, memory, warnings }: QuickResult): string[
     );
   }
   if (memory !== null) lines.push(`Memory: ${describeMemory(memory)}.`);
-  lines.push(
-    `${machine.cpu}, ${machine.coreCount} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.kernel}, Node.js ${machine.node}; ` +
-      `load average before ${machine.loadAverage.toFixed(2)}; ${machine.date.slice(0, 16).replace('T', ' ')} UTC, commit ${machine.commit}.`,
-    ...warnings.map((warning) => `Warning: ${warning}.`),
-  );
+  lines.push(measuredOn(machine), ...warnings.map((warning) => `Warning: ${warning}.`));
   return lines;
+}
+
+function measuredOn(machine: Machine): string {
+  const memory = `${Math.round(machine.memoryBytes / 2 ** 30)} GiB`;
+  const date = `${machine.date.slice(0, 16).replace('T', ' ')} UTC`;
+  return (
+    `${machine.cpu}, ${machine.coreCount} cores, ${memory}, ${machine.kernel}, Node.js ${machine.node}; ` +
+    `load average before ${machine.loadAverage.toFixed(2)}; ${date}, commit ${machine.commit}.`
+  );
 }
 
 function settling(shapes: readonly ShapeResult[]): string {
@@ -153,18 +168,23 @@ export function replaceBetweenMarkers(text: string, replacement: string): string
   return `${text.slice(0, start + markerStart.length)}\n${replacement.trim()}\n${text.slice(end)}`;
 }
 
-/** Writes the table of the newest result into README.md. @returns the folder of that result. */
-export async function updateReadme(): Promise<string> {
+/** Writes the newest result into docs/benchmarks.md and its first table into README.md. @returns that result's folder. */
+export async function updateDocuments(): Promise<string> {
   const folders = (await readdir(resultsRoot()).catch(() => [])).sort().reverse();
   for (const folder of folders) {
     const text = await readFile(join(resultsRoot(), folder, 'quick.json'), 'utf8').catch(() => null);
     if (text === null) continue;
-    const readme = join(repositoryRoot(), 'README.md');
-    const table = renderQuick(JSON.parse(text) as QuickResult);
-    await writeFile(readme, replaceBetweenMarkers(await readFile(readme, 'utf8'), table));
+    const result = JSON.parse(text) as QuickResult;
+    await replaceIn('README.md', renderSpeed(result));
+    await replaceIn('docs/benchmarks.md', renderQuick(result));
     return folder;
   }
   throw new Error('there is no result yet: run `make bench-quick` first');
+}
+
+async function replaceIn(document: string, replacement: string): Promise<void> {
+  const path = join(repositoryRoot(), document);
+  await writeFile(path, replaceBetweenMarkers(await readFile(path, 'utf8'), replacement));
 }
 
 function row(...cells: readonly string[]): string {
