@@ -1,0 +1,79 @@
+/** The documents say what the code says: files, functions and names that they mention exist. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { repositoryRoot } from './repository-root.js';
+
+const root = repositoryRoot();
+
+/** Documents whose words in code font are held to the sources. */
+const documents = [
+  'docs/glossary.md',
+  'docs/architecture.md',
+  'docs/journal-format.md',
+  'docs/feed-protocol.md',
+  'docs/runbook.md',
+  'docs/benchmarks.md',
+  ...markdownIn('docs/adr'),
+].filter((path) => existsSync(join(root, path)));
+
+/** Words of other programs, and of packages that we chose against. */
+const foreignWords = new Set(['keepalive_timeout', 'pg_basebackup', 'pg_restore']);
+
+function markdownIn(folder: string): string[] {
+  const path = join(root, folder);
+  if (!existsSync(path)) return [];
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `${folder}/${name}`);
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+/** The text without blocks of code, which show commands and bytes. */
+function proseOf(path: string): string {
+  return read(path).replace(/^```[\s\S]*?^```/gm, '');
+}
+
+const sources = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' })
+  .split('\n')
+  .filter((path) => /\.(ts|sql|json|yaml)$|^Makefile$/.test(path) && path !== 'package-lock.json')
+  .filter((path) => existsSync(join(root, path)));
+
+t.test('every file and folder that a document names exists', (t) => {
+  for (const document of documents) {
+    for (const [, path = ''] of proseOf(document).matchAll(
+      /`((?:engine|workers|api|platform|sql|bench|deploy|docs)\/[\w./-]*)`/g,
+    )) {
+      if (!existsSync(join(root, path))) t.fail(`${document} names ${path}, which does not exist`);
+    }
+  }
+  t.ok(documents.length > 0, 'there are documents');
+  t.end();
+});
+
+t.test('a function that a document names behind a file is in that file', (t) => {
+  for (const document of documents) {
+    for (const [, path = '', name = ''] of proseOf(document).matchAll(/`([\w/.-]+\.(?:ts|sql))`\s+`(\w+)\(\)`/g)) {
+      const isThere = existsSync(join(root, path)) && new RegExp(`\\b${name}\\s*[(<]`).test(read(path));
+      if (!isThere) t.fail(`${document} names ${name}() of ${path}, which is not there`);
+    }
+  }
+  t.pass('walked');
+  t.end();
+});
+
+t.test('every name in code font is a name in the sources', (t) => {
+  const words = new Set(sources.flatMap((path) => read(path).match(/[A-Za-z_]\w+/g) ?? []));
+  for (const document of documents) {
+    // Names with an inner capital or an underscore: no plain word has one.
+    for (const [, name = ''] of proseOf(document).matchAll(/`#?(\w*(?:_\w|[a-z][A-Z])\w*)(?:\(\))?`/g)) {
+      if (!words.has(name) && !foreignWords.has(name)) t.fail(`${document} names ${name}, which no source has`);
+    }
+  }
+  t.pass('walked');
+  t.end();
+});
