@@ -195,12 +195,12 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
 }
 
 function watchHistory(follower: PersonalHistory | null, telemetry: Telemetry): void {
-  telemetry.counter('personal_history_copied_total', 'Chains copied to the history in MongoDB', [], (counter) =>
+  telemetry.counter('personal_history_copied_total', 'Transactions copied to the history in MongoDB', [], (counter) =>
     counter.inc(follower?.copied ?? 0),
   );
   telemetry.counter(
     'personal_history_removed_total',
-    'Chains removed from the history in MongoDB because a restored ledger does not have them',
+    'Transactions removed from the history in MongoDB because a restored ledger does not have them',
     [],
     (counter) => counter.inc(follower?.removed ?? 0),
   );

@@ -78,7 +78,7 @@ async function dropIndexes(sql: postgres.Sql): Promise<string[]> {
   return rows.map(({ definition }) => definition);
 }
 
-/** Messages, chains, books, windows and the position in one statement. @returns the hashes of the ids, low and high in turn */
+/** Messages, transactions, books, windows and the position in one statement. @returns the hashes of the ids, low and high in turn */
 async function writePart(
   { sql, count, accountCount }: HistoryOptions,
   before: number,

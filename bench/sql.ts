@@ -148,7 +148,7 @@ function queriesOf(database: Database, staffCount: number, people: number): Quer
       ask: async (index) => (await cards.list(some(index), first)).cards.length,
     },
     {
-      name: 'one transaction with its chain',
+      name: 'one transaction with its transaction',
       kind: 'simple',
       ask: async (index) => {
         const [row] = await transactions.list(person(index), {}, { after: null, limit: 1 });

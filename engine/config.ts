@@ -53,7 +53,7 @@ export interface EngineConfig {
   /** Bounds of one partition's memory, in entries. */
   readonly accountsMax: number;
   readonly cardsMax: number;
-  readonly chainsMax: number;
+  readonly transactionsMax: number;
   readonly seenIdsMax: number;
   /** Seen alike by the partition's writer and the shipper: both must mean the same files. */
   readonly journalSizes: {
@@ -142,7 +142,7 @@ export function readEngineConfig(
     strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),
-    chainsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),
+    transactionsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),
     seenIdsMax,
     journalSizes: Object.freeze({
       segmentBytes: variables.integer('JOURNAL_SEGMENT_BYTES', { fallback: 2 ** 26, min: 2 ** 23, max: 2 ** 30 }),

@@ -191,7 +191,7 @@ export async function startEngine(
     cards: sum((of) => of.cards),
     cardHits: sum((of) => of.cardHits),
     cardMisses: sum((of) => of.cardMisses),
-    chains: sum((of) => of.chains),
+    transactions: sum((of) => of.transactions),
     accounts: sum((of) => of.accounts),
     spendRows: sum((of) => of.spendRows),
     seenIds: sum((of) => of.seenIds),

@@ -6,7 +6,7 @@ import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { csvRow, decimalOf } from '../http/csv.js';
 import { startTestApi } from '../testing/api-inside.js';
-import { settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { settleClearing, settleTransactions } from '../testing/settled-ledger.js';
 import { createCompany } from '../testing/tenants.js';
 
 t.setTimeout(120_000);
@@ -69,7 +69,7 @@ t.test('an export has every transaction once, follows the filters, and says wher
   const api = await startTestApi(t);
   await createTestAccounts(api.sql, 2, 0);
   const count = 1300;
-  await settleChains(
+  await settleTransactions(
     api.sql,
     Array.from({ length: count }, (_, index) => ({
       id: `tx-${index}`,
@@ -144,7 +144,7 @@ t.test('the events of a transaction go on where its first ones end', async (t) =
   const api = await startTestApi(t);
   await createTestAccounts(api.sql, 2, 0);
   const createdAt = '2026-03-01T00:00:00.000Z';
-  await settleChains(api.sql, [
+  await settleTransactions(api.sql, [
     { id: 'tx-long', owner: 1, amount: 10, status: 1, createdAt, mcc: 5411, spendDay: 20_513 },
   ]);
   await settleClearing(api.sql, 'tx-long', 130);

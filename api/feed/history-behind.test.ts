@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';
-import { settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { settleClearing, settleTransactions } from '../testing/settled-ledger.js';
 
 t.setTimeout(300_000);
 
@@ -24,7 +24,7 @@ t.test('300 authorizations by one customer keep neither lists nor freezes waitin
   });
   const history = client.db().collection('personalTransactions');
   const api = await startTestApi(t, { env: { MONGODB_URI: mongo.uri } });
-  // The first account, card and user have number 1, as settleChains() takes them.
+  // The first account, card and user have number 1, as settleTransactions() takes them.
   const customer = await Customer.register(api, 'personal');
   const [account] = await api.sql<{ id: string }[]>`select public_id as id from accounts`;
   const card = await customer.card(account!.id);
@@ -65,7 +65,7 @@ t.test('300 authorizations by one customer keep neither lists nor freezes waitin
     t.equal(components['mongodb']!.status, 'healthy');
   };
 
-  await settleChains(
+  await settleTransactions(
     api.sql,
     Array.from({ length: count }, (_, n) => ({
       id: `tx-${n}`,

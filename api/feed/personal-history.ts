@@ -1,6 +1,6 @@
 /**
  * Follows the settled ledger into the history of personal customers in MongoDB: window by window in the order of each
- * partition's journal, each chain as it stands now. First the chains, then the position: a crash between the two repeats
+ * partition's journal, each transaction as it stands now. First the transactions, then the position: a crash between the two repeats
  * the window, which changes nothing. One process at a time works, under a lease in Postgres.
  *
  * Beside the position the follower keeps what some of the messages were that it copied. When the ledger has another message
@@ -18,7 +18,7 @@ import {
   knownCheckpoints,
   type LedgerIdentity,
   nextWindow,
-  readChains,
+  readTransactions,
   settledPositions,
 } from '../stores/personal/history-source.js';
 import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';
@@ -36,7 +36,7 @@ const leaseMs = 10_000;
 const windowPace = { first: 200, max: 2_000, targetMs: 2_000 };
 /** One operation: a request that comes meanwhile waits for it at most. */
 const operationPace = { first: 10, max: 200, targetMs: 10 };
-/** Chains compared with a restored ledger at a time. */
+/** Transactions compared with a restored ledger at a time. */
 const comparedAtOnce = 100;
 const beginning: PartitionPosition = { sequence: 0, checkpoints: [] };
 /** A stop waits for the operation that runs, which a store that stands still never ends. */
@@ -61,7 +61,7 @@ export class PersonalHistory {
   #isStopping = false;
   /** Counters and gauges, read by the metrics. */
   copied = 0;
-  /** Chains removed because a restored ledger does not have them. */
+  /** Transactions removed because a restored ledger does not have them. */
   removed = 0;
   lag = 0;
   /** For how long some of these have waited. */
@@ -182,12 +182,12 @@ export class PersonalHistory {
       await this.#keepLease();
       const suspects = await this.#history.suspects(ledger, Number(partition), sequence, last, comparedAtOnce);
       const ids = [...new Set(suspects.map(({ transactionId }) => transactionId))];
-      const chains = await readChains(this.#database, ledger, partition, { ids });
-      const real = new Set(chains.map(({ _id }) => _id));
+      const transactions = await readTransactions(this.#database, ledger, partition, { ids });
+      const real = new Set(transactions.map(({ _id }) => _id));
       const asked = new Set(suspects.map(({ _id }) => _id));
       const phantoms = suspects.filter(({ _id }) => !real.has(_id)).map(({ _id }) => _id);
       await this.#history.correct(
-        chains.filter(({ _id }) => asked.has(_id)),
+        transactions.filter(({ _id }) => asked.has(_id)),
         phantoms,
       );
       this.removed += phantoms.length;
@@ -211,11 +211,11 @@ export class PersonalHistory {
     const { sequence, checkpoints } = before;
     const window = await nextWindow(this.#database, partition, sequence, checkpoints[0] ?? null, this.#windows.size);
     if (window === null) return this.#goBack(ledger, partition, before);
-    const { last, chains } = window;
-    for (let start = 0; start < chains.length && !this.#isStopping; ) {
-      const names = chains.slice(start, start + this.#additions.size);
+    const { last, transactions } = window;
+    for (let start = 0; start < transactions.length && !this.#isStopping; ) {
+      const names = transactions.slice(start, start + this.#additions.size);
       start += names.length;
-      await this.#copy(await readChains(this.#database, ledger, partition, { names }));
+      await this.#copy(await readTransactions(this.#database, ledger, partition, { names }));
     }
     // A window counts when all of it is copied.
     if (this.#isStopping) return null;

@@ -13,7 +13,7 @@ import { MongoHistory } from '../stores/personal/mongo-history.js';
 import { PostgresTransactions } from '../stores/postgres-transactions.js';
 import type { TransactionStore } from '../stores/transactions.js';
 import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
-import { type SettledChain, settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
 import { PersonalHistory, thinned } from './personal-history.js';
 
 t.setTimeout(300_000);
@@ -29,7 +29,7 @@ const principals: Principal[] = owners.map((number) => ({
   sessionId: 0,
 }));
 
-function chainsOf(name: string, count: number): SettledChain[] {
+function transactionsOf(name: string, count: number): SettledTransaction[] {
   return Array.from({ length: count }, (_, index) => ({
     id: `${name}-${index}`,
     owner: 1 + (index % 2),
@@ -130,17 +130,17 @@ for (const [name, regrown] of [
   t.test(`${name}: the history loses the phantoms and has what is missing`, async (t) => {
     const scene = await sceneOf(t);
     const { sql, catchUp } = scene;
-    await settleChains(sql, chainsOf('old', 20));
+    await settleTransactions(sql, transactionsOf('old', 20));
     await catchUp();
     await backUp(sql);
     // What the backup has not: 15 purchases, and two clearings of earlier ones.
-    await settleChains(sql, chainsOf('phantom', 15));
+    await settleTransactions(sql, transactionsOf('phantom', 15));
     await settleClearing(sql, 'old-3');
     await settleClearing(sql, 'old-19');
     await catchUp();
     await sameAsLedger(t, scene, 35);
     await restore(sql);
-    await settleChains(sql, chainsOf('new', regrown));
+    await settleTransactions(sql, transactionsOf('new', regrown));
     const follower = await catchUp();
     await sameAsLedger(t, scene, 20 + regrown);
     t.equal(follower.removed, 15);
@@ -153,12 +153,12 @@ for (const [name, regrown] of [
 t.test('Postgres restored after an API ended between copying a window and saying so', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
-  await settleChains(sql, chainsOf('old', 20));
+  await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
   await backUp(sql);
   const positions = connection.collection('followerPositions');
   const [before] = await positions.find().toArray();
-  await settleChains(sql, chainsOf('phantom', 15));
+  await settleTransactions(sql, transactionsOf('phantom', 15));
   await settleClearing(sql, 'old-3');
   await catchUp();
   await positions.replaceOne({ _id: before!._id }, before!);
@@ -174,13 +174,13 @@ t.test('Postgres restored under an API that goes on running', async (t) => {
   const identity = new LedgerIdentity(bench.database);
   const follower = new PersonalHistory(history, bench.database, identity, quietLog);
   t.teardown(() => follower.stop());
-  await settleChains(sql, chainsOf('old', 20));
+  await settleTransactions(sql, transactionsOf('old', 20));
   await follower.catchUp();
   await backUp(sql);
-  await settleChains(sql, chainsOf('phantom', 15));
+  await settleTransactions(sql, transactionsOf('phantom', 15));
   await follower.catchUp();
   await restore(sql);
-  await settleChains(sql, chainsOf('new', 40));
+  await settleTransactions(sql, transactionsOf('new', 40));
   await follower.catchUp();
   await sameAsLedger(t, scene, 60);
 });
@@ -188,10 +188,10 @@ t.test('Postgres restored under an API that goes on running', async (t) => {
 t.test('MongoDB restored from an older copy: what was copied since is copied again', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
-  await settleChains(sql, chainsOf('old', 20));
+  await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
   const copy = await backUpMongo(connection);
-  await settleChains(sql, chainsOf('new', 15));
+  await settleTransactions(sql, transactionsOf('new', 15));
   await settleClearing(sql, 'old-3');
   await catchUp();
   await restoreMongo(connection, copy);
@@ -202,17 +202,17 @@ t.test('MongoDB restored from an older copy: what was copied since is copied aga
 t.test('both restored from copies of different times', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
-  await settleChains(sql, chainsOf('old', 20));
+  await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
   await backUp(sql);
-  await settleChains(sql, chainsOf('phantom', 10));
+  await settleTransactions(sql, transactionsOf('phantom', 10));
   await catchUp();
   const copy = await backUpMongo(connection);
-  await settleChains(sql, chainsOf('later', 10));
+  await settleTransactions(sql, transactionsOf('later', 10));
   await catchUp();
   await restore(sql);
   await restoreMongo(connection, copy);
-  await settleChains(sql, chainsOf('new', 25));
+  await settleTransactions(sql, transactionsOf('new', 25));
   await catchUp();
   await sameAsLedger(t, scene, 45);
 });
@@ -220,7 +220,7 @@ t.test('both restored from copies of different times', async (t) => {
 t.test('an empty MongoDB, and one without its positions, are filled from the beginning', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
-  await settleChains(sql, chainsOf('old', 20));
+  await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
   await connection.collection('followerPositions').deleteMany({});
   await connection.collection('personalTransactions').deleteMany({});
@@ -244,8 +244,8 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
   t.teardown(() => sql.end());
   await createTestAccounts(sql, 2, 0);
   await sql`update ledger_identity set id = gen_random_uuid()`;
-  await settleChains(scene.sql, chainsOf('one', 20));
-  await settleChains(sql, chainsOf('two', 30));
+  await settleTransactions(scene.sql, transactionsOf('one', 20));
+  await settleTransactions(sql, transactionsOf('two', 30));
   await scene.catchUp();
   const identity = new LedgerIdentity(other.database);
   const history = new MongoHistory(other.connection, () => identity.read());
@@ -257,11 +257,11 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
   await sameAsLedger(t, scene, 20);
 });
 
-t.test('of several APIs beside one FerretDB one copies at a time, and no state of a chain is lost', async (t) => {
+t.test('of several APIs beside one FerretDB one copies at a time, and no state of a transaction is lost', async (t) => {
   const { bench, sql, history } = await sceneOf(t);
   const identity = new LedgerIdentity(bench.database);
   const followers = [1, 2, 3].map(() => new PersonalHistory(history, bench.database, identity, quietLog));
-  await settleChains(sql, chainsOf('old', 4));
+  await settleTransactions(sql, transactionsOf('old', 4));
   let turns = 0;
   let isDone = false;
   const running = followers.map(async (follower) => {
@@ -284,8 +284,8 @@ t.test('of several APIs beside one FerretDB one copies at a time, and no state o
   t.equal(await last.catchUp(), true);
   await last.stop();
   t.ok(turns > 10, `${turns} turns`);
-  for (let chain = 0; chain < 4; chain++) {
-    const found = await history.find(principals[chain % 2]!, `old-${chain}`);
+  for (let transaction = 0; transaction < 4; transaction++) {
+    const found = await history.find(principals[transaction % 2]!, `old-${transaction}`);
     t.match(found, { eventCount: 31, status: 'completed' });
   }
 });

@@ -1,4 +1,4 @@
-/** Transactions as the engine settled them: lists with filters, whole chains, and what was spent. */
+/** Transactions as the engine settled them: lists with filters, whole transactions, and what was spent. */
 import { Readable } from 'node:stream';
 import { anyCaller, type Principal } from '../auth/principal.js';
 import { csvRow } from '../http/csv.js';

@@ -9,7 +9,7 @@ import { MessageType, messageTypeNames } from '../../engine/core/codes.js';
 import type { Principal } from '../auth/principal.js';
 import { PersonalHistory } from '../feed/personal-history.js';
 import { createStoreBench, quietLog } from '../testing/personal-stores.js';
-import { type SettledChain, settleChains, settleClearing } from '../testing/settled-ledger.js';
+import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
 import { LedgerIdentity } from './personal/history-source.js';
 import { MongoHistory } from './personal/mongo-history.js';
 import { PostgresTransactions } from './postgres-transactions.js';
@@ -34,7 +34,7 @@ function personal(number: number): Principal {
 }
 
 /** 2026-03-01 and on; every third pair shares its instant. */
-const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
+const transactions: SettledTransaction[] = Array.from({ length: 80 }, (_, index) => ({
   id: `tx-${String(index * 37).padStart(5, '0')}`,
   owner: 1 + (index % 2),
   amount: 100 + ((index * 7919) % 5000),
@@ -47,8 +47,8 @@ const chains: SettledChain[] = Array.from({ length: 80 }, (_, index) => ({
 }));
 
 /** A refund without an original: the engine gives it no day of its own. 23:00 UTC is the next day in Auckland. */
-const lonelyRefund: SettledChain = {
-  ...chains[0]!,
+const lonelyRefund: SettledTransaction = {
+  ...transactions[0]!,
   id: 'tx-refund',
   owner: 3,
   amount: 700,
@@ -59,7 +59,13 @@ const lonelyRefund: SettledChain = {
 };
 
 /** A reversal of an authorization that never came: a row of the engine's, and nothing that happened to a customer. */
-const tombstone: SettledChain = { ...chains[2]!, id: 'tx-never', amount: 0, status: 3, type: MessageType.reversal };
+const tombstone: SettledTransaction = {
+  ...transactions[2]!,
+  id: 'tx-never',
+  amount: 0,
+  status: 3,
+  type: MessageType.reversal,
+};
 
 /** All of a filter's transactions, by pages of `limit`. */
 async function walk(store: TransactionStore, principal: Principal, filter: TransactionFilter, limit: number) {
@@ -79,15 +85,20 @@ async function walk(store: TransactionStore, principal: Principal, filter: Trans
 
 function obvious(owner: number, filter: TransactionFilter): string[] {
   const { card, account, status, type, reason, merchant, from, to, min, max } = filter;
-  return chains
-    .filter((chain) => chain.owner === owner)
-    .filter((chain) => card === undefined || card === `card_${chain.owner}`)
-    .filter((chain) => status === undefined || transactionStatuses[chain.status - 1] === status)
+  return transactions
+    .filter((transaction) => transaction.owner === owner)
+    .filter((transaction) => card === undefined || card === `card_${transaction.owner}`)
+    .filter((transaction) => status === undefined || transactionStatuses[transaction.status - 1] === status)
     .filter(({ createdAt }) => (from === undefined || createdAt >= from) && (to === undefined || createdAt < to))
-    .filter((chain) => account === undefined || account === `acct_${chain.owner}`)
-    .filter((chain) => type === undefined || chain.type === MessageType[type])
-    .filter((chain) => reason === undefined || reason === (chain.status === 5 ? 'insufficient_funds' : 'approved'))
-    .filter((chain) => merchant === undefined || chain.merchant?.toLowerCase().includes(merchant.toLowerCase()))
+    .filter((transaction) => account === undefined || account === `acct_${transaction.owner}`)
+    .filter((transaction) => type === undefined || transaction.type === MessageType[type])
+    .filter(
+      (transaction) =>
+        reason === undefined || reason === (transaction.status === 5 ? 'insufficient_funds' : 'approved'),
+    )
+    .filter(
+      (transaction) => merchant === undefined || transaction.merchant?.toLowerCase().includes(merchant.toLowerCase()),
+    )
     .filter(({ amount }) => (min === undefined || amount >= min) && (max === undefined || amount <= max))
     .sort((a, b) => (a.createdAt === b.createdAt ? (a.id < b.id ? 1 : -1) : a.createdAt < b.createdAt ? 1 : -1))
     .map(({ id }) => id);
@@ -102,15 +113,15 @@ t.test('both stores', async (t) => {
   t.teardown(() => sql.end());
   await createTestAccounts(sql, 3, 0);
   await sql`update accounts set time_zone = 'Pacific/Auckland' where id = 3`;
-  await settleChains(sql, chains.slice(0, 50));
+  await settleTransactions(sql, transactions.slice(0, 50));
   const identity = new LedgerIdentity(bench.database);
   const history = new MongoHistory(bench.connection, () => identity.read());
   const follower = new PersonalHistory(history, bench.database, identity, quietLog);
   t.equal(await follower.catchUp(), true);
   t.equal(follower.lag, 0);
-  await settleChains(sql, [tombstone, ...chains.slice(50), lonelyRefund]);
+  await settleTransactions(sql, [tombstone, ...transactions.slice(50), lonelyRefund]);
   await follower.catchUp();
-  t.equal(follower.copied, 81, 'each chain once');
+  t.equal(follower.copied, 81, 'each transaction once');
 
   const ledger = new PostgresTransactions(bench.database);
   const stores: [string, TransactionStore][] = [
@@ -186,7 +197,7 @@ t.test('both stores', async (t) => {
     });
 
     t.test(`${name} shows a transaction to its owner alone`, async (t) => {
-      const completed = chains.find(({ status, owner }) => status === 2 && owner === 2)!;
+      const completed = transactions.find(({ status, owner }) => status === 2 && owner === 2)!;
       const found = await store.find(personal(2), completed.id);
       t.match(found, {
         transactionId: completed.id,
@@ -212,7 +223,7 @@ t.test('both stores', async (t) => {
       t.equal(Date.parse(found!.createdAt), Date.parse(completed.createdAt));
       t.equal(await store.find(personal(1), completed.id), null);
       t.equal(await store.find(personal(1), 'tx-none'), null);
-      const declined = chains.find(({ status, owner }) => status === 5 && owner === 1)!;
+      const declined = transactions.find(({ status, owner }) => status === 5 && owner === 1)!;
       t.match(await store.find(personal(1), declined.id), { status: 'declined', reason: 'insufficient_funds' });
     });
 
@@ -227,10 +238,10 @@ t.test('both stores', async (t) => {
     t.test(`${name} adds up what was spent`, async (t) => {
       const from = '2026-03-01T00:00:00.000Z';
       const to = '2026-03-01T10:00:00.000Z';
-      const counted = chains.filter(
+      const counted = transactions.filter(
         ({ owner, status, createdAt }) => owner === 1 && status <= 2 && createdAt >= from && createdAt < to,
       );
-      const total = (list: SettledChain[]) => list.reduce((sum, { amount }) => sum + amount, 0);
+      const total = (list: SettledTransaction[]) => list.reduce((sum, { amount }) => sum + amount, 0);
       t.same(await store.spending(personal(1), 'card', from, to), [
         { key: 'card_1', currency: 'USD', amount: total(counted), count: counted.length },
       ]);
@@ -250,9 +261,9 @@ t.test('both stores', async (t) => {
     });
   }
 
-  t.test('a chain of any length keeps its opening, its totals and every event, a page at a time', async (t) => {
-    const long: SettledChain = { ...chains[0]!, id: 'tx-long', owner: 3, status: 1, amount: 40 };
-    await settleChains(sql, [long]);
+  t.test('a transaction of any length keeps its opening, its totals and every event, a page at a time', async (t) => {
+    const long: SettledTransaction = { ...transactions[0]!, id: 'tx-long', owner: 3, status: 1, amount: 40 };
+    await settleTransactions(sql, [long]);
     await settleClearing(sql, long.id, 700);
     t.equal(await follower.catchUp(), true);
     const expected = { count: 701, totals: [1, 700] };
@@ -285,7 +296,7 @@ t.test('both stores', async (t) => {
       .connection!.collection('personalTransactions')
       .find({ transactionId: long.id })
       .toArray();
-    t.equal(document!['events'].length, eventsShown, 'a document does not grow with its chain');
+    t.equal(document!['events'].length, eventsShown, 'a document does not grow with its transaction');
     t.ok(JSON.stringify(document).length < 20_000);
   });
 
@@ -300,7 +311,7 @@ t.test('both stores', async (t) => {
     t.equal(await crashed.catchUp(), true);
     t.same(await walk(history, personal(1), {}, 200), before);
     t.same(await history.find(personal(1), before[0]!), one);
-    // A slower process that read the chain earlier.
+    // A slower process that read the transaction earlier.
     const stored = await bench.connection
       .collection('personalTransactions')
       .findOne({ userId: 'usr_1', status: 'completed' });

@@ -39,7 +39,7 @@ export interface Transaction {
   readonly updatedAt: string;
 }
 
-/** One message of a chain. */
+/** One message of a transaction. */
 export interface TransactionEvent {
   readonly type: string;
   readonly amount: number | null;
@@ -50,7 +50,7 @@ export interface TransactionEvent {
   readonly requestId: string;
 }
 
-/** What the messages of one type of a chain come to. */
+/** What the messages of one type of a transaction come to. */
 export interface EventTotal {
   readonly type: string;
   readonly count: number;
@@ -61,12 +61,12 @@ export interface EventTotal {
 export interface TransactionWithEvents extends Transaction {
   /** Oldest first, from the opening message on, at most eventsShown. */
   readonly events: readonly TransactionEvent[];
-  /** Of the whole chain. */
+  /** Of the whole transaction. */
   readonly eventCount: number;
   readonly eventTotals: readonly EventTotal[];
 }
 
-/** A chain has a handful of messages; neither an answer nor a document grows with one that has thousands. */
+/** A transaction has a handful of messages; neither an answer nor a document grows with one that has thousands. */
 export const eventsShown = 50;
 
 /** Behind how many of its events a page of a transaction begins. An id may be opened again, so its beginning is named. */

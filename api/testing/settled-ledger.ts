@@ -1,7 +1,7 @@
-/** A settled ledger for tests of reading it: chains and their messages, written as settle() would, without an engine. */
+/** A settled ledger for tests of reading it: transactions and their messages, written as settle() would, without an engine. */
 import type postgres from 'postgres';
 
-export interface SettledChain {
+export interface SettledTransaction {
   readonly id: string;
   /** Number of account, card and user alike: see createTestAccounts. */
   readonly owner: number;
@@ -17,47 +17,58 @@ export interface SettledChain {
   readonly merchant?: string;
 }
 
-/** Writes chains of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
-export async function settleChains(sql: postgres.Sql, chains: readonly SettledChain[]): Promise<void> {
+/** Writes transactions of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
+export async function settleTransactions(
+  sql: postgres.Sql,
+  transactions: readonly SettledTransaction[],
+): Promise<void> {
   const [row] = await sql<{ last: string }[]>`select coalesce(max(sequence), 0) as last from transaction_events`;
   let sequence = Number(row!.last);
-  for (const chain of chains) {
-    const isHeld = chain.status === 1;
-    const isPosted = chain.status === 2;
-    const approved = chain.status === 5 ? 0 : chain.amount;
+  for (const transaction of transactions) {
+    const isHeld = transaction.status === 1;
+    const isPosted = transaction.status === 2;
+    const approved = transaction.status === 5 ? 0 : transaction.amount;
     await sql`insert into transactions ${sql({
-      id: chain.id,
-      account_id: chain.owner,
-      card_id: chain.owner,
-      user_id: chain.owner,
-      amount: chain.amount,
+      id: transaction.id,
+      account_id: transaction.owner,
+      card_id: transaction.owner,
+      user_id: transaction.owner,
+      amount: transaction.amount,
       approved_amount: approved,
-      held_amount: isHeld ? chain.amount : 0,
-      posted_amount: isPosted ? chain.amount : 0,
+      held_amount: isHeld ? transaction.amount : 0,
+      posted_amount: isPosted ? transaction.amount : 0,
       refunded_amount: 0,
       newest_spend_amount: 0,
-      created_at: chain.createdAt,
-      updated_at: chain.createdAt,
+      created_at: transaction.createdAt,
+      updated_at: transaction.createdAt,
       partition: 0,
-      spend_day: chain.spendDay,
-      newest_spend_day: chain.spendDay,
-      type: chain.type ?? 1,
-      status: chain.status,
-      reason: chain.status === 5 ? 3 : 0,
+      spend_day: transaction.spendDay,
+      newest_spend_day: transaction.spendDay,
+      type: transaction.type ?? 1,
+      status: transaction.status,
+      reason: transaction.status === 5 ? 3 : 0,
       detail: 0,
-      mcc: chain.mcc,
+      mcc: transaction.mcc,
       channel: 1,
       forced: false,
       currency: 'USD',
       country: 'US',
       merchant_id: 'm-1',
-      merchant_name: chain.merchant ?? 'Corner Store',
+      merchant_name: transaction.merchant ?? 'Corner Store',
     })}`;
     sequence++;
-    await addEvent(sql, chain, sequence, chain.id, chain.type ?? 1, approved, chain.status === 5 ? 3 : 0);
+    await addEvent(
+      sql,
+      transaction,
+      sequence,
+      transaction.id,
+      transaction.type ?? 1,
+      approved,
+      transaction.status === 5 ? 3 : 0,
+    );
     if (isPosted) {
       sequence++;
-      await addEvent(sql, chain, sequence, `${chain.id}-clearing`, 4, approved, 0);
+      await addEvent(sql, transaction, sequence, `${transaction.id}-clearing`, 4, approved, 0);
     }
   }
   await sql`
@@ -65,23 +76,28 @@ export async function settleChains(sql: postgres.Sql, chains: readonly SettledCh
     on conflict (partition) do update set sequence = excluded.sequence`;
 }
 
-/** Posts all that a chain of settleChains() holds, with `count` messages of its amount. */
+/** Posts all that a transaction of settleTransactions() holds, with `count` messages of its amount. */
 export async function settleClearing(sql: postgres.Sql, id: string, count = 1): Promise<void> {
   const [row] = await sql<{ owner: string; amount: string; last: string }[]>`
     update transactions set posted_amount = amount, held_amount = 0, status = 2 where id = ${id}
     returning account_id as owner, amount, (select max(sequence) from transaction_events) as last`;
-  const chain = { id, owner: Number(row!.owner), amount: Number(row!.amount), createdAt: '2026-04-01T00:00:00.000Z' };
+  const transaction = {
+    id,
+    owner: Number(row!.owner),
+    amount: Number(row!.amount),
+    createdAt: '2026-04-01T00:00:00.000Z',
+  };
   let sequence = Number(row!.last);
   for (let number = 0; number < count; number++) {
     sequence++;
-    await addEvent(sql, chain, sequence, `${id}-clearing-${sequence}`, 4, chain.amount, 0);
+    await addEvent(sql, transaction, sequence, `${id}-clearing-${sequence}`, 4, transaction.amount, 0);
   }
   await sql`update journal_positions set sequence = ${sequence}`;
 }
 
 async function addEvent(
   sql: postgres.Sql,
-  chain: Pick<SettledChain, 'id' | 'owner' | 'amount' | 'createdAt'>,
+  transaction: Pick<SettledTransaction, 'id' | 'owner' | 'amount' | 'createdAt'>,
   sequence: number,
   requestId: string,
   type: number,
@@ -90,23 +106,23 @@ async function addEvent(
 ): Promise<void> {
   await sql`insert into transaction_events ${sql({
     sequence,
-    account_id: chain.owner,
-    card_id: chain.owner,
-    user_id: chain.owner,
-    amount: chain.amount,
+    account_id: transaction.owner,
+    card_id: transaction.owner,
+    user_id: transaction.owner,
+    amount: transaction.amount,
     approved_amount: approved,
     available_delta: 0,
     held_delta: 0,
     posted_delta: 0,
     external_delta: 0,
-    at: chain.createdAt,
+    at: transaction.createdAt,
     partition: 0,
     type,
     protocol: 1,
     reason,
     detail: 0,
     approved: reason === 0,
-    transaction_id: chain.id,
+    transaction_id: transaction.id,
     request_id: requestId,
     record: Buffer.alloc(0),
   })}`;

@@ -160,7 +160,7 @@ t.test('another answer to a question that was asked before is wrong', async (t) 
   t.ok(result.wrongCount > 10 && result.wrongCount <= result.kindCounts['repeat']!, `${result.wrongCount} wrong`);
 });
 
-t.test('a decline of an affordable amount is counted apart, and its chain stays open', async (t) => {
+t.test('a decline of an affordable amount is counted apart, and its transaction stays open', async (t) => {
   let refused = 0;
   const result = await against(honestLedger(), (body, question) => {
     if (question.type !== 'clearing' || ++refused > 50) return body;

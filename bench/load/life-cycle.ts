@@ -7,7 +7,6 @@
  * All from the seed, except which authorization a follow-up speaks of: that is the oldest one that was answered.
  */
 import type { AnswerView } from './answer.js';
-import { ChainBook } from './chain-book.js';
 import { Decision, DecisionReader } from './decision.js';
 import { cardDigits, idOfThread, sequenceDigitCount, writeDigits } from './ids.js';
 import { type Merchant, makeMerchants } from './merchants.js';
@@ -22,6 +21,7 @@ import {
   type TrafficPlan,
   Verdict,
 } from './traffic.js';
+import { TransactionBook } from './transaction-book.js';
 
 export interface LifeCycleOptions {
   readonly path: string;
@@ -91,7 +91,7 @@ const amountMinorMax = 2_000_000;
 /** Spread of amounts around the shop's median, as the deviation of the logarithm. */
 const amountSpread = 0.7;
 /** Enough that a follow-up comes a few seconds after its authorization at 10,000 a second. */
-const chainCountMax = 2 ** 16;
+const transactionCountMax = 2 ** 16;
 /** Questions that can be asked again. */
 const askedCountMax = 1024;
 const requestBytesMax = 1024;
@@ -107,7 +107,7 @@ interface Asked {
 
 interface LifeCycleExchange extends Exchange {
   readonly bytes: Buffer;
-  readonly chain: { sequence: number; card: number; amountMinor: number };
+  readonly transaction: { sequence: number; card: number; amountMinor: number };
   sequence: number;
   card: number;
   amountMinor: number;
@@ -128,8 +128,8 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
   readonly #merchants: readonly Merchant[];
   readonly #merchantSkew = new Skew(merchantCount, merchantSkew);
   readonly #reader = new DecisionReader();
-  readonly #open = new ChainBook(chainCountMax);
-  readonly #cleared = new ChainBook(chainCountMax);
+  readonly #open = new TransactionBook(transactionCountMax);
+  readonly #cleared = new TransactionBook(transactionCountMax);
   readonly #asked: Asked[] = [];
   /** Kind per thousandth of the traffic. */
   readonly #deck: Uint8Array;
@@ -164,8 +164,8 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
     bytes.set(this.#head);
     bytes.write('000\r\n\r\n', this.#head.length);
     const tail = this.#merchants[0]!.tails[0]!;
-    const chain = { sequence: 0, card: 0, amountMinor: 0 };
-    return { kind: 0, bytes, chain, sequence: 0, card: 0, amountMinor: 0, tail, answerHash: 0 };
+    const transaction = { sequence: 0, card: 0, amountMinor: 0 };
+    return { kind: 0, bytes, transaction, sequence: 0, card: 0, amountMinor: 0, tail, answerHash: 0 };
   }
 
   compose(exchange: LifeCycleExchange): Uint8Array {
@@ -180,7 +180,7 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
   /** Fills in who and how much. @returns the kind, which is a plain authorization when there is nothing to follow up. */
   #prepare(exchange: LifeCycleExchange, merchant: Merchant): KindName {
     const kind = kinds[exchange.kind]!;
-    const { chain } = exchange;
+    const { transaction } = exchange;
     const random = this.#random;
     switch (kind) {
       case 'repeat': {
@@ -193,10 +193,10 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
       case 'clearing':
       case 'reversal':
       case 'refund':
-        if (!(kind === 'refund' ? this.#cleared : this.#open).take(chain)) break;
+        if (!(kind === 'refund' ? this.#cleared : this.#open).take(transaction)) break;
         exchange.sequence = this.#sequence++;
-        exchange.card = chain.card;
-        exchange.amountMinor = kind === 'incremental' ? 1 + random.below(500) : chain.amountMinor;
+        exchange.card = transaction.card;
+        exchange.amountMinor = kind === 'incremental' ? 1 + random.below(500) : transaction.amountMinor;
         return kind;
       case 'verification':
       case 'balance_inquiry':
@@ -217,7 +217,7 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
     exchange.amountMinor = amountMinor;
   }
 
-  #write({ bytes, chain, sequence, card, amountMinor, tail }: LifeCycleExchange, kind: KindName): Uint8Array {
+  #write({ bytes, transaction, sequence, card, amountMinor, tail }: LifeCycleExchange, kind: KindName): Uint8Array {
     const lengthAt = this.#head.length;
     const bodyAt = lengthAt + 7;
     let at = put(bytes, bodyAt, this.#idStart);
@@ -234,7 +234,7 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
     }
     if (hasOriginal(kind)) {
       at = put(bytes, at, this.#toOriginal);
-      writeDigits(bytes, at, sequenceDigitCount, chain.sequence);
+      writeDigits(bytes, at, sequenceDigitCount, transaction.sequence);
       at += sequenceDigitCount;
       bytes[at++] = 34;
     }
@@ -258,7 +258,7 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
     if (kind === 'unaffordable') return decision === Decision.declined ? Verdict.right : Verdict.wrong;
     if (kind === 'repeat') return answerHash(answer) === exchange.answerHash ? Verdict.right : Verdict.wrong;
     if (decision === Decision.declined) return this.#notDone(exchange, Verdict.declined);
-    const { chain, sequence, card, amountMinor, tail } = exchange;
+    const { transaction, sequence, card, amountMinor, tail } = exchange;
     if (kind === 'authorization') {
       this.#open.add(exchange);
       // One in eight, so that hashing costs little.
@@ -268,18 +268,18 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
         else this.#asked[(sequence >> 3) & (askedCountMax - 1)] = asked;
       }
     } else if (kind === 'incremental') {
-      chain.amountMinor += amountMinor;
-      this.#open.add(chain);
+      transaction.amountMinor += amountMinor;
+      this.#open.add(transaction);
     } else if (kind === 'clearing') {
-      this.#cleared.add(chain);
+      this.#cleared.add(transaction);
     }
     return Verdict.right;
   }
 
-  /** The chain that it spoke of is as it was before. */
+  /** The transaction that it spoke of is as it was before. */
   #notDone(exchange: LifeCycleExchange, verdict: Verdict): Verdict {
     const kind = kinds[exchange.kind]!;
-    if (hasOriginal(kind)) (kind === 'refund' ? this.#cleared : this.#open).add(exchange.chain);
+    if (hasOriginal(kind)) (kind === 'refund' ? this.#cleared : this.#open).add(exchange.transaction);
     return verdict;
   }
 }

@@ -51,7 +51,7 @@ export function partitionFor(cardCount: number): Partition {
     users: Math.max(2 ** 16, cardCount),
     cards: Math.max(2 ** 16, cardCount),
     spendRows: Math.max(2 ** 18, 4 * cardCount),
-    chains: 2 ** 18,
+    transactions: 2 ** 18,
     seenIds: 2 ** 20,
   };
   const policy = {
@@ -60,7 +60,7 @@ export function partitionFor(cardCount: number): Partition {
     refundRestoresWindows: false,
     marqetaPartialApproval: false,
   };
-  // Everything counts as settled at once, so that the oldest chains make room for ever.
+  // Everything counts as settled at once, so that the oldest transactions make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);
   partition.load({ seenComplete: true });
   return partition;

@@ -9,7 +9,7 @@
  */
 
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { openJournalPosition, openSettleConnection, settle, settleRecordsMax } from '../../workers/settle/settle.js';
 import { SettleFold } from '../../workers/settle/settle-fold.js';
 import { type RecordSketch, writeRecords } from '../../workers/testing/record-writer.js';
@@ -69,10 +69,10 @@ function sketches(start: number, count: number): RecordSketch[] {
   for (let number = start; number < start + count; number++) {
     // The clearing of a message half a batch earlier, so that both cases occur: same stretch, and an earlier one.
     const isClearing = number % 2 === 1;
-    const chain = isClearing ? Math.max(0, number - 1 - Math.floor(batchSize / 4) * 2) : number;
-    const account = (chain % accountCount) + 1;
+    const transaction = isClearing ? Math.max(0, number - 1 - Math.floor(batchSize / 4) * 2) : number;
+    const account = (transaction % accountCount) + 1;
     const owner = { account, card: account, user: account, day: 20_000 + Math.floor(number / 100_000) };
-    const id = `auth-${chain.toString().padStart(12, '0')}-5f3a`;
+    const id = `auth-${transaction.toString().padStart(12, '0')}-5f3a`;
     const opened = !isClearing || number - 1 >= Math.floor(batchSize / 4) * 2;
     if (!isClearing)
       list.push({ id, amount: 100, held: 100, spend: 100, spendCount: 1, expiresAtMs: 1.76e12, ...owner });
@@ -80,14 +80,14 @@ function sketches(start: number, count: number): RecordSketch[] {
       list.push({
         id: `inquiry-${number}`,
         type: MessageType.balanceInquiry,
-        status: ChainStatus.none,
-        opensChain: false,
+        status: TransactionStatus.none,
+        opensTransaction: false,
         ...owner,
       });
     else {
       const clearing = {
         type: MessageType.clearing,
-        status: ChainStatus.completed,
+        status: TransactionStatus.completed,
         amount: 100,
         held: -100,
         posted: 100,

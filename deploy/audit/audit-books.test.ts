@@ -1,7 +1,7 @@
 /** The audit finds what was tampered with, and nothing in books that balance. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { openJournalPosition, settle } from '../../workers/settle/settle.js';
 import { writeRecords } from '../../workers/testing/record-writer.js';
 import { createTestAccounts } from '../testing/test-accounts.js';
@@ -21,7 +21,13 @@ async function books(t: Test): Promise<postgres.Sql> {
     insert into cards (public_id, token, account_id, user_id, name, expires, type)
     values ('card_4', 'card_4', 3, 3, 'Single', '2099-12-31', 'single_use')`;
   await openJournalPosition(sql, 0, 1);
-  const clearing = { type: MessageType.clearing, status: ChainStatus.completed, amount: 70, held: -70, posted: 70 };
+  const clearing = {
+    type: MessageType.clearing,
+    status: TransactionStatus.completed,
+    amount: 70,
+    held: -70,
+    posted: 70,
+  };
   await settle(sql, {
     partition: 0,
     firstSequence: 1,

@@ -2,7 +2,7 @@
  * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of the
  * journal go through the same lines, so what a restart rebuilds is what was.
  */
-import { ChainStatus, MessageType } from './codes.js';
+import { MessageType, TransactionStatus } from './codes.js';
 import type { Books } from './decide.js';
 import { assert } from './invariant.js';
 import { Level, levels } from './limit-names.js';
@@ -22,9 +22,9 @@ export interface Parties {
 
 /**
  * @param account slot of the account, −1 when the card is unknown (then there are no books to move)
- * @param chain slot of the chain that the message follows, or of one that is over and whose name it opens again; −1 when
+ * @param transaction slot of the transaction that the message follows, or of one that is over and whose name it opens again; −1 when
  *   there is neither
- * @param parties whose spend windows count: the chain's own for a follow-up
+ * @param parties whose spend windows count: the transaction's own for a follow-up
  * @param sequence journal sequence of the message's record
  */
 export function applyOutcome(
@@ -32,12 +32,12 @@ export function applyOutcome(
   request: Request,
   outcome: Outcome,
   account: number,
-  chain: number,
+  transaction: number,
   parties: Readonly<Parties>,
   sequence: number,
 ): void {
   if (account < 0) return;
-  const { accounts, chains } = books;
+  const { accounts, transactions } = books;
   const currency = accounts.currency(account);
   accounts.journaled(account, sequence);
   if (outcome.fundsDelta !== 0 || outcome.heldDelta !== 0 || outcome.postedDelta !== 0) {
@@ -53,11 +53,11 @@ export function applyOutcome(
     for (const level of levels) books.spend.journaled(level, numberOf(parties, level, currency), sequence);
   }
   if (outcome.usesCard) useCard(books, request, outcome, parties.cardSpend);
-  if (outcome.opensChain) {
+  if (outcome.opensTransaction) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
     if (!outcome.approved) return;
-    if (chain >= 0) chains.forget(chain);
-    chains.open(
+    if (transaction >= 0) transactions.forget(transaction);
+    transactions.open(
       request.source,
       request.id.start,
       request.id.end,
@@ -66,7 +66,7 @@ export function applyOutcome(
         cardNumber: parties.cardNumber,
         cardSpend: parties.cardSpend,
         userNumber: parties.userNumber,
-        status: outcome.chainStatus,
+        status: outcome.transactionStatus,
         held: outcome.heldDelta,
         posted: outcome.postedDelta,
         refunded: request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
@@ -78,8 +78,8 @@ export function applyOutcome(
       sequence,
     );
   } else if (outcome.tombstone) {
-    if (chain >= 0) chains.forget(chain);
-    chains.open(
+    if (transaction >= 0) transactions.forget(transaction);
+    transactions.open(
       request.source,
       request.original.start,
       request.original.end,
@@ -88,7 +88,7 @@ export function applyOutcome(
         cardNumber: parties.cardNumber,
         cardSpend: parties.cardSpend,
         userNumber: parties.userNumber,
-        status: ChainStatus.tombstone,
+        status: TransactionStatus.tombstone,
         held: 0,
         posted: 0,
         refunded: 0,
@@ -99,10 +99,10 @@ export function applyOutcome(
       },
       sequence,
     );
-  } else if (chain >= 0 && outcome.chainStatus !== ChainStatus.none) {
-    chains.move(
-      chain,
-      outcome.chainStatus,
+  } else if (transaction >= 0 && outcome.transactionStatus !== TransactionStatus.none) {
+    transactions.move(
+      transaction,
+      outcome.transactionStatus,
       outcome.heldDelta,
       outcome.postedDelta,
       request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
@@ -115,8 +115,13 @@ export function applyOutcome(
 }
 
 /** Behind the spending, whose row it stands beside. */
-function useCard({ spend }: Books, { type, source, merchantId }: Request, { opensChain }: Outcome, card: number): void {
-  const delta = useDelta(type, opensChain);
+function useCard(
+  { spend }: Books,
+  { type, source, merchantId }: Request,
+  { opensTransaction }: Outcome,
+  card: number,
+): void {
+  const delta = useDelta(type, opensTransaction);
   if (delta !== 0) spend.countPurchase(card, delta, textOf(source, merchantId));
 }
 

@@ -15,7 +15,7 @@ export const MessageType = {
   expiry: 9,
   /** Internal: an approval that missed its deadline is taken back; its id counts as never answered. */
   late: 10,
-  /** Ledger commands: money that enters or leaves an account, without a card and without a chain. */
+  /** Ledger commands: money that enters or leaves an account, without a card and without a transaction. */
   deposit: 11,
   withdrawal: 12,
 } as const;
@@ -93,10 +93,10 @@ export function unpackLetters(packed: number): string {
 }
 
 /**
- * Where a chain (an authorization and everything that followed it) stands after a message. `none`: the message touched
- * no chain (a decline of a follow-up, a balance inquiry).
+ * Where a transaction (an authorization and everything that followed it) stands after a message. `none`: the message touched
+ * no transaction (a decline of a follow-up, a balance inquiry).
  */
-export const ChainStatus = {
+export const TransactionStatus = {
   none: 0,
   /** A hold is open, or a clearing that was not the last one came. */
   open: 1,
@@ -108,4 +108,4 @@ export const ChainStatus = {
   /** A reversal overtook its authorization: the id is spent before it arrived. */
   tombstone: 6,
 } as const;
-export type ChainStatus = (typeof ChainStatus)[keyof typeof ChainStatus];
+export type TransactionStatus = (typeof TransactionStatus)[keyof typeof TransactionStatus];

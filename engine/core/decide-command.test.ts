@@ -83,8 +83,8 @@ table(
   used account A daily       -> 0/0
   used account A lifetime    -> 0/0
   used card C daily          -> 0/0
-  chain d1                   -> none
-  chain w1                   -> none
+  transaction d1             -> none
+  transaction w1             -> none
   `,
 );
 

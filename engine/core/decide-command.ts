@@ -1,7 +1,7 @@
 /**
  * The decision on ledger commands: money in and out of an account on its owner's order. Pure, like decide(): the same
  * books and command give the same outcome. A command names an account and no card, so cards, users, limits and spend
- * windows have no say, and it opens no chain.
+ * windows have no say, and it opens no transaction.
  *
  * What a status means: an active account takes and gives. A frozen one still takes deposits (a freeze keeps money in; what
  * is on its way must have a place to arrive) and pays no withdrawals. A closed one does neither.

@@ -1,11 +1,18 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { auditAccounts, auditChains, auditWindows, chainInMemory, check, compare } from '../testing/audit.js';
+import {
+  auditAccounts,
+  auditTransactions,
+  auditWindows,
+  check,
+  compare,
+  transactionInMemory,
+} from '../testing/audit.js';
 import { accountNumbers, cardNumbers, currencyOf, Generator, type Step, userNumbers } from '../testing/generator.js';
 import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
 import { accountName, dayMs, isCommand, policyDefault, World } from '../testing/world.js';
-import { ChainStatus } from './codes.js';
+import { TransactionStatus } from './codes.js';
 import type { Policy } from './decide.js';
 import { Level, levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
@@ -43,16 +50,22 @@ function configure(target: World | Model, step: Step): boolean {
 
 /** Everything that the books say, as text. */
 function dump(world: World, ids: readonly string[], day: number): string {
-  const { accounts, chains } = world.books;
+  const { accounts, transactions } = world.books;
   const lines: unknown[] = [];
   for (const number of accountNumbers) {
     const slot = accounts.find(number);
     lines.push([accounts.available(slot), accounts.held(slot), accounts.posted(slot), accounts.funds(slot)]);
   }
   for (const id of ids) {
-    const slot = world.chain(id);
+    const slot = world.transaction(id);
     if (slot < 0) continue;
-    lines.push([id, chains.status(slot), chains.held(slot), chains.posted(slot), chains.newestAmount(slot)]);
+    lines.push([
+      id,
+      transactions.status(slot),
+      transactions.held(slot),
+      transactions.posted(slot),
+      transactions.newestAmount(slot),
+    ]);
   }
   for (const level of levels) {
     for (const number of [...accountNumbers, ...userNumbers, ...cardNumbers]) {
@@ -87,8 +100,11 @@ t.test('the laws of the books hold after every message of any history', (t) => {
           const { approved } = world.send(step.message);
           const index = accountNumbers.findIndex((number) => accountName(number) === step.message.card);
           if (approved) funds[index]! += step.message.type === 'deposit' ? step.message.amount! : -step.message.amount!;
-          const { heldDelta, postedDelta, spendAmountDelta, opensChain } = world.outcome;
-          check(![heldDelta, postedDelta, spendAmountDelta].some(Boolean) && !opensChain, 'a command moves funds only');
+          const { heldDelta, postedDelta, spendAmountDelta, opensTransaction } = world.outcome;
+          check(
+            ![heldDelta, postedDelta, spendAmountDelta].some(Boolean) && !opensTransaction,
+            'a command moves funds only',
+          );
         } else if (step.kind === 'message') {
           ids.add(step.message.id);
           // A tombstone has the name of a message that has not come yet.
@@ -117,14 +133,14 @@ t.test('the laws of the books hold after every message of any history', (t) => {
 });
 
 function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly number[]): void {
-  const { accounts, chains } = world.books;
+  const { accounts, transactions } = world.books;
   for (const [index, number] of accountNumbers.entries()) {
     const slot = accounts.find(number);
     const ours = [...ids]
-      .map((id) => world.chain(id))
-      .filter((chain) => chain >= 0 && chains.account(chain) === number);
-    const held = ours.reduce((sum, chain) => sum + chains.held(chain), 0);
-    const posted = ours.reduce((sum, chain) => sum + chains.posted(chain), 0);
+      .map((id) => world.transaction(id))
+      .filter((transaction) => transaction >= 0 && transactions.account(transaction) === number);
+    const held = ours.reduce((sum, transaction) => sum + transactions.held(transaction), 0);
+    const posted = ours.reduce((sum, transaction) => sum + transactions.posted(transaction), 0);
     check(accounts.funds(slot) === funds[index], 'commands move funds, and nothing else does');
     check(
       accounts.funds(slot) === accounts.available(slot) + accounts.held(slot) + accounts.posted(slot),
@@ -132,9 +148,9 @@ function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly numb
     );
     check(accounts.held(slot) === held, 'held is the sum of the open holds');
     check(accounts.posted(slot) === posted, 'posted is the sum of what was cleared less what was refunded');
-    for (const chain of ours) {
-      const isOpen = chains.status(chain) === ChainStatus.open;
-      check(isOpen || chains.held(chain) === 0, 'only an open chain holds');
+    for (const transaction of ours) {
+      const isOpen = transactions.status(transaction) === TransactionStatus.open;
+      check(isOpen || transactions.held(transaction) === 0, 'only an open transaction holds');
     }
   }
 }
@@ -219,7 +235,7 @@ t.test('every answer, balance, hold and window is what the obvious model says', 
         }
         auditAccounts(world.books, model, `after step ${index}`);
       }
-      auditChains((id) => chainInMemory(world.books, id), model);
+      auditTransactions((id) => transactionInMemory(world.books, id), model);
       auditWindows(world.books, model, generator.nowMs);
     }),
     runs(120),
@@ -249,7 +265,7 @@ t.test('windows are exact however much is purchased and refunded in turn', (t) =
         const id = `m${index}`;
         const original = (follows || type === 'reversal') && type !== 'authorization' ? opened : undefined;
         world.send({ id, type, card: 'C', amount, ...(original === undefined ? {} : { original }) });
-        if (outcome.approved && outcome.opensChain) opened = id;
+        if (outcome.approved && outcome.opensTransaction) opened = id;
         add(outcome.olderSpendAmountDelta);
         add(outcome.spendAmountDelta);
         const day = Math.floor(world.nowMs / dayMs);

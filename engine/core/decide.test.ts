@@ -35,9 +35,9 @@ table(
   account A funds=10000
   card C of A U
   a1 authorization C 1250 currency=USD   -> approved 00 1250 8750/1250/0
-  chain a1                               -> open 1250/0 refunded=0
+  transaction a1                         -> open 1250/0 refunded=0
   c1 clearing C 1250 original=a1         -> approved 00 1250 8750/0/1250
-  chain a1                               -> completed 0/1250 refunded=0
+  transaction a1                         -> completed 0/1250 refunded=0
   `,
 );
 
@@ -47,14 +47,14 @@ table(
   account A funds=1000
   card C of A U
   a1 authorization C 1001  -> insufficient_funds 51 0 1000/0/0
-  chain a1                 -> none
+  transaction a1           -> none
   a2 authorization C 1000  -> approved 00 1000 0/1000/0
   a3 authorization C 1     -> insufficient_funds 51 0 0/1000/0
   `,
 );
 
 table(
-  'an increment adds to the hold, the id of a later message names the same chain',
+  'an increment adds to the hold, the id of a later message names the same transaction',
   `
   account A funds=1000
   card C of A U
@@ -62,7 +62,7 @@ table(
   i1 incremental C 300 original=a1    -> approved 00 300 200/800/0
   i2 incremental C 201 original=a1    -> insufficient_funds 51 0 200/800/0
   i3 incremental C 200 original=i1    -> approved 00 200 0/1000/0
-  chain a1                            -> open 1000/0 refunded=0
+  transaction a1                      -> open 1000/0 refunded=0
   c1 clearing C 900 original=i3       -> approved 00 900 100/0/900
   i4 incremental C 10 original=a1     -> original_closed 84 0 100/0/900
   i5 incremental C 10 original=zz     -> original_not_found 25 0 100/0/900
@@ -87,12 +87,12 @@ table(
   card C of A U
   a1 authorization C 500           -> approved 00 500 500/500/0
   r1 reversal C 200 original=a1    -> approved 00 200 700/300/0
-  chain a1                         -> open 300/0 refunded=0
+  transaction a1                   -> open 300/0 refunded=0
   r2 reversal C original=a1        -> approved 00 300 1000/0/0
-  chain a1                         -> reversed 0/0 refunded=0
+  transaction a1                   -> reversed 0/0 refunded=0
   r3 reversal C original=a1        -> approved 00 0 1000/0/0
   r4 reversal C 200 original=a1    -> approved 00 0 1000/0/0
-  chain a1                         -> reversed 0/0 refunded=0
+  transaction a1                   -> reversed 0/0 refunded=0
   `,
 );
 
@@ -103,19 +103,19 @@ table(
   card C of A U
   a1 authorization C 500           -> approved 00 500 500/500/0
   r1 reversal C 900 original=a1    -> approved 00 500 1000/0/0
-  chain a1                         -> reversed 0/0 refunded=0
+  transaction a1                   -> reversed 0/0 refunded=0
   `,
 );
 
 table(
-  'a reversal after a partial clearing completes the chain; posted money is for a refund',
+  'a reversal after a partial clearing completes the transaction; posted money is for a refund',
   `
   account A funds=1000
   card C of A U
   a1 authorization C 500              -> approved 00 500 500/500/0
   c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
   r1 reversal C original=a1           -> approved 00 400 900/0/100
-  chain a1                            -> completed 0/100 refunded=0
+  transaction a1                      -> completed 0/100 refunded=0
   r2 reversal C original=a1           -> original_closed 84 0 900/0/100
   f1 refund C 100 original=a1         -> approved 00 100 1000/0/0
   `,
@@ -127,9 +127,9 @@ table(
   account A funds=1000
   card C of A U
   r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
-  chain a1                     -> tombstone 0/0 refunded=0
+  transaction a1               -> tombstone 0/0 refunded=0
   a1 authorization C 500       -> original_closed 84 0 1000/0/0
-  chain a1                     -> tombstone 0/0 refunded=0
+  transaction a1               -> tombstone 0/0 refunded=0
   r2 reversal C original=a2    -> original_not_found 25 0 1000/0/0
   a2 advice C 500              -> original_closed 84 0 1000/0/0
   i1 incremental C 1 original=a2 -> original_closed 84 0 1000/0/0
@@ -143,7 +143,7 @@ table(
   card C of A U
   a1 authorization C 5000      -> insufficient_funds 51 0 1000/0/0
   r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
-  chain a1                     -> none
+  transaction a1               -> none
   `,
 );
 
@@ -156,7 +156,7 @@ table(
   r1 reversal C 50 original=i1      -> original_not_found 25 0 500/500/0
   i1 incremental C 50 original=a1   -> original_closed 84 0 500/500/0
   i2 incremental C 50 original=a1   -> approved 00 50 450/550/0
-  chain a1                          -> open 550/0 refunded=0
+  transaction a1                    -> open 550/0 refunded=0
   `,
 );
 
@@ -168,9 +168,9 @@ table(
   a1 authorization C 500              -> approved 00 500 500/500/0
   c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
   c2 clearing C 150 original=a1 more  -> approved 00 150 500/250/250
-  chain a1                            -> open 250/250 refunded=0
+  transaction a1                      -> open 250/250 refunded=0
   c3 clearing C 50 original=a1        -> approved 00 50 700/0/300
-  chain a1                            -> completed 0/300 refunded=0
+  transaction a1                      -> completed 0/300 refunded=0
   c4 clearing C 20 original=a1        -> approved(force_post) 00 20 680/0/320
   `,
 );
@@ -182,11 +182,11 @@ table(
   card C of A U
   a1 authorization C 500              -> approved 00 500 500/500/0
   c1 clearing C 620 original=a1 more  -> approved 00 620 380/0/620
-  chain a1                            -> open 0/620 refunded=0
+  transaction a1                      -> open 0/620 refunded=0
   used card C daily                   -> 620/1
   i1 incremental C 100 original=a1    -> approved 00 100 280/100/620
   c2 clearing C 100 original=a1       -> approved 00 100 280/0/720
-  chain a1                            -> completed 0/720 refunded=0
+  transaction a1                      -> completed 0/720 refunded=0
   used card C daily                   -> 720/1
   `,
 );
@@ -198,11 +198,11 @@ table(
   card C of A U
   a1 authorization C 500              -> approved 00 500 500/500/0
   c1 clearing C 0 original=a1         -> approved 00 0 1000/0/0
-  chain a1                            -> reversed 0/0 refunded=0
+  transaction a1                      -> reversed 0/0 refunded=0
   used card C daily                   -> 0/0
   a2 authorization C 500              -> approved 00 500 500/500/0
   c2 clearing C 0 original=a2 more    -> approved 00 0 500/500/0
-  chain a2                            -> open 500/0 refunded=0
+  transaction a2                      -> open 500/0 refunded=0
   `,
 );
 
@@ -212,7 +212,7 @@ table(
   account A funds=1000
   card C of A U
   c1 clearing C 1500                  -> approved(force_post) 00 1500 -500/0/1500
-  chain c1                            -> completed 0/1500 refunded=0
+  transaction c1                      -> completed 0/1500 refunded=0
   used card C daily                   -> 1500/1
   a1 authorization C 1                -> insufficient_funds 51 0 -500/0/1500
   a2 authorization C 1 partial        -> insufficient_funds 51 0 -500/0/1500
@@ -229,7 +229,7 @@ table(
   card C of A U
   a1 authorization C 5000             -> insufficient_funds 51 0 1000/0/0
   c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
-  chain c1                            -> completed 0/300 refunded=0
+  transaction c1                      -> completed 0/300 refunded=0
   `,
 );
 
@@ -242,13 +242,13 @@ table(
   card D of B V
   r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
   c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
-  chain c1                            -> completed 0/300 refunded=0
+  transaction c1                      -> completed 0/300 refunded=0
   f1 refund C 100 original=a1         -> approved(force_post) 00 100 800/0/200
-  chain f1                            -> completed 0/-100 refunded=100
-  chain a1                            -> tombstone 0/0 refunded=0
+  transaction f1                      -> completed 0/-100 refunded=100
+  transaction a1                      -> tombstone 0/0 refunded=0
   a1 authorization D 50               -> original_closed 84 0 1000/0/0
   f2 refund C 100 original=a1         -> approved(force_post) 00 100 900/0/100
-  chain a1                            -> tombstone 0/0 refunded=0
+  transaction a1                      -> tombstone 0/0 refunded=0
   `,
 );
 
@@ -273,12 +273,12 @@ table(
   expire a1                           -> nothing
   at 2026-11-09T10:00:00Z
   expire a1                           -> approved 00 400 1000/0/0
-  chain a1                            -> expired 0/0 refunded=0
+  transaction a1                      -> expired 0/0 refunded=0
   expire a1                           -> nothing
   used card C lifetime                -> 0/0
   r1 reversal C original=a1           -> approved 00 0 1000/0/0
   c1 clearing C 400 original=a1       -> approved(force_post) 00 400 600/0/400
-  chain a1                            -> completed 0/400 refunded=0
+  transaction a1                      -> completed 0/400 refunded=0
   used card C lifetime                -> 400/1
   c2 clearing C 5 original=a1         -> approved(force_post) 00 5 595/0/405
   used card C lifetime                -> 405/1
@@ -286,7 +286,7 @@ table(
 );
 
 table(
-  'what a partial clearing left of a hold lapses too, and completes the chain',
+  'what a partial clearing left of a hold lapses too, and completes the transaction',
   `
   account A funds=1000
   card C of A U
@@ -295,7 +295,7 @@ table(
   c1 clearing C 100 original=a1 more  -> approved 00 100 600/300/100
   at +7d
   expire a1                           -> approved 00 300 900/0/100
-  chain a1                            -> completed 0/100 refunded=0
+  transaction a1                      -> completed 0/100 refunded=0
   used card C lifetime                -> 100/1
   `,
 );
@@ -314,10 +314,10 @@ table(
   expire a1                           -> nothing
   at +7d
   expire a1                           -> approved 00 0 600/0/400
-  chain a1                            -> completed 0/400 refunded=0
+  transaction a1                      -> completed 0/400 refunded=0
   expire a1                           -> nothing
   expire a2                           -> approved 00 0 600/0/400
-  chain a2                            -> completed 0/0 refunded=100
+  transaction a2                      -> completed 0/0 refunded=100
   used card C lifetime                -> 500/2
   `,
 );
@@ -390,14 +390,14 @@ table(
   card C of A U
   a1 authorization C 400              -> approved 00 400 600/400/0
   f1 refund C 50 original=a1          -> approved(force_post) 00 50 650/400/-50
-  chain a1                            -> open 400/-50 refunded=50
+  transaction a1                      -> open 400/-50 refunded=50
   c1 clearing C 400 original=a1       -> approved 00 400 650/0/350
   f2 refund C 30 original=a1          -> approved 00 30 680/0/320
-  chain a1                            -> completed 0/320 refunded=80
+  transaction a1                      -> completed 0/320 refunded=80
   f3 refund C 20                      -> approved 00 20 700/0/300
-  chain f3                            -> completed 0/-20 refunded=20
+  transaction f3                      -> completed 0/-20 refunded=20
   f4 refund C 5 original=absent       -> approved(force_post) 00 5 705/0/295
-  chain f4                            -> completed 0/-5 refunded=5
+  transaction f4                      -> completed 0/-5 refunded=5
   f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
   f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
   `,
@@ -411,8 +411,8 @@ table(
   v1 verification C 0                 -> approved 85 0 1000/0/0
   v2 verification C                   -> approved 85 0 1000/0/0
   b1 balance_inquiry C                -> approved 00 0 1000/0/0
-  chain v1                            -> none
-  chain b1                            -> none
+  transaction v1                      -> none
+  transaction b1                      -> none
   used card C lifetime                -> 0/0
   v3 verification C 1                 -> amount_invalid 13 0 1000/0/0
   b2 balance_inquiry C 1              -> amount_invalid 13 0 1000/0/0
@@ -428,7 +428,7 @@ table(
   card C of A U status=frozen expires=2020-01-01 mcc.block=5411 perAuthorization=1
   a1 authorization C 100 mcc=5411     -> card_inactive 62 0 1000/0/0
   v1 advice C 1200 mcc=5411           -> approved 00 1200 -200/1200/0
-  chain v1                            -> open 1200/0 refunded=0
+  transaction v1                      -> open 1200/0 refunded=0
   used account A daily                -> 1200/1
   c1 clearing C 1200 original=v1      -> approved 00 1200 -200/0/1200
   f1 refund C 300 original=v1         -> approved 00 300 100/0/900
@@ -445,14 +445,14 @@ table(
   card C of A U
   a1 authorization C 100              -> approved 00 100 9900/100/0
   v1 advice C 4500 original=a1        -> approved 00 4500 5500/4500/0
-  chain a1                            -> open 4500/0 refunded=0
-  chain v1                            -> none
+  transaction a1                      -> open 4500/0 refunded=0
+  transaction v1                      -> none
   used card C daily                   -> 4500/1
   v2 advice C 4000 original=v1        -> approved 00 4000 6000/4000/0
   used card C daily                   -> 4000/1
   v3 advice C 4000 original=a1        -> approved 00 4000 6000/4000/0
   c1 clearing C 4000 original=v1      -> approved 00 4000 6000/0/4000
-  chain a1                            -> completed 0/4000 refunded=0
+  transaction a1                      -> completed 0/4000 refunded=0
   v4 advice C 4000 original=a1        -> approved 00 4000 6000/0/4000
   `,
 );
@@ -478,18 +478,18 @@ table(
   card D of B V
   a1 authorization C 100              -> approved 00 100 900/100/0
   v1 advice C 10 original=absent      -> approved 00 10 890/110/0
-  chain v1                            -> open 10/0 refunded=0
+  transaction v1                      -> open 10/0 refunded=0
   v2 advice D 20 original=a1          -> approved 00 20 980/20/0
-  chain v2                            -> open 20/0 refunded=0
+  transaction v2                      -> open 20/0 refunded=0
   r1 reversal C original=a1           -> approved 00 100 990/10/0
   v3 advice C 30 original=a1          -> approved 00 30 960/40/0
-  chain v3                            -> open 30/0 refunded=0
+  transaction v3                      -> open 30/0 refunded=0
   r2 reversal C original=a9           -> original_not_found 25 0 960/40/0
   v4 advice C 40 original=a9          -> approved 00 40 920/80/0
   r3 reversal C original=v9           -> original_not_found 25 0 920/80/0
   v9 advice C 50 original=v1          -> original_closed 84 0 920/80/0
   v5 advice C 5 original=v1 currency=EUR -> currency_mismatch 12 0 920/80/0
-  chain v5                            -> none
+  transaction v5                      -> none
   `,
 );
 
@@ -499,7 +499,7 @@ table(
   account A funds=1000 partial
   card C of A U
   a1 authorization C 400 capture         -> approved 00 400 600/0/400
-  chain a1                               -> completed 0/400 refunded=0
+  transaction a1                         -> completed 0/400 refunded=0
   used card C daily                      -> 400/1
   expire a1                              -> nothing
   r1 reversal C original=a1              -> original_closed 84 0 600/0/400
@@ -521,7 +521,7 @@ table(
   a3 authorization D 100 partial      -> approved 00 100 200/100/0
   i1 incremental D 500 original=a3 partial -> insufficient_funds 51 0 200/100/0
   a4 authorization D 500 partial      -> approved 10 200 0/300/0
-  chain a4                            -> open 200/0 refunded=0
+  transaction a4                      -> open 200/0 refunded=0
   used card D daily                   -> 300/2
   a5 authorization D 500 partial      -> insufficient_funds 51 0 0/300/0
   c1 clearing D 200 original=a4       -> approved 00 200 0/100/200
@@ -539,7 +539,7 @@ table(
 );
 
 table(
-  "another account's chain does not exist for a card, but its name is taken",
+  "another account's transaction does not exist for a card, but its name is taken",
   `
   account A funds=1000
   account B funds=1000
@@ -550,8 +550,8 @@ table(
   i1 incremental D 10 original=a1     -> original_not_found 25 0 1000/0/0
   c1 clearing D 10 original=a1        -> approved(force_post) 00 10 990/0/10
   f1 refund D 10 original=a1          -> approved(force_post) 00 10 1000/0/0
-  chain a1                            -> open 400/0 refunded=0
-  chain c1                            -> completed 0/10 refunded=0
+  transaction a1                      -> open 400/0 refunded=0
+  transaction c1                      -> completed 0/10 refunded=0
   `,
 );
 
@@ -612,14 +612,14 @@ table(
   card C of A U
   a1 authorization C 400              -> approved 00 400 600/400/0
   late a1                             -> system_error 96 0 1000/0/0
-  chain a1                            -> declined 0/0 refunded=0
+  transaction a1                      -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
   i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
   c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
-  chain c1                            -> completed 0/70 refunded=0
+  transaction c1                      -> completed 0/70 refunded=0
   f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
-  chain f1                            -> completed 0/-20 refunded=20
-  chain a1                            -> declined 0/0 refunded=0
+  transaction f1                      -> completed 0/-20 refunded=20
+  transaction a1                      -> declined 0/0 refunded=0
   `,
 );
 
@@ -635,7 +635,7 @@ table(
   a3 authorization C 100              -> approved 00 100 200/800/0
   late a3                             -> system_error 96 0 300/700/0
   a3 authorization C 100              -> approved 00 100 200/800/0
-  chain a3                            -> open 100/0 refunded=0
+  transaction a3                      -> open 100/0 refunded=0
   used card C daily                   -> 800/2
   c3 clearing C 100 original=a3       -> approved 00 100 200/700/100
   `,
@@ -649,7 +649,7 @@ table(
   a1 authorization C 400              -> approved 00 400 600/400/0
   late a1                             -> system_error 96 0 1000/0/0
   r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
-  chain a1                            -> tombstone 0/0 refunded=0
+  transaction a1                      -> tombstone 0/0 refunded=0
   a1 authorization C 400              -> original_closed 84 0 1000/0/0
   a2 authorization C 400              -> approved 00 400 600/400/0
   r2 reversal C original=a2           -> approved 00 400 1000/0/0
@@ -677,11 +677,11 @@ table(
   i3 incremental C 50 original=a3     -> approved 00 50 750/250/0
   late a3                             -> system_error 96 0 850/150/0
   a3 authorization C 100              -> approved 00 100 750/250/0
-  chain a3                            -> open 150/0 refunded=0
+  transaction a3                      -> open 150/0 refunded=0
   used card C daily                   -> 250/3
   late a3                             -> system_error 96 0 850/150/0
   late i3                             -> system_error 96 0 900/100/0
-  chain a3                            -> declined 0/0 refunded=0
+  transaction a3                      -> declined 0/0 refunded=0
   used card C daily                   -> 100/2
   `,
 );
@@ -694,29 +694,29 @@ table(
   a1 authorization C 400              -> approved 00 400 600/400/0
   i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
   late i1                             -> system_error 96 0 600/400/0
-  chain a1                            -> open 400/0 refunded=0
+  transaction a1                      -> open 400/0 refunded=0
   used card C daily                   -> 400/1
   `,
 );
 
 table(
-  'a late authorization leaves the increment that followed it, and a chain to hold it',
+  'a late authorization leaves the increment that followed it, and a transaction to hold it',
   `
   account A funds=1000
   card C of A U
   a1 authorization C 400              -> approved 00 400 600/400/0
   i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
   late a1                             -> system_error 96 0 950/50/0
-  chain a1                            -> open 50/0 refunded=0
+  transaction a1                      -> open 50/0 refunded=0
   used card C daily                   -> 50/1
   late i1                             -> system_error 96 0 1000/0/0
-  chain a1                            -> declined 0/0 refunded=0
+  transaction a1                      -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
   a2 authorization C 400              -> approved 00 400 600/400/0
   i2 incremental C 50 original=a2     -> approved 00 50 550/450/0
   late i2                             -> system_error 96 0 600/400/0
   late a2                             -> system_error 96 0 1000/0/0
-  chain a2                            -> declined 0/0 refunded=0
+  transaction a2                      -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
   `,
 );
@@ -730,7 +730,7 @@ table(
   i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
   r1 reversal C 400 original=a1       -> approved 00 400 950/50/0
   late i1                             -> system_error 96 0 1000/0/0
-  chain a1                            -> reversed 0/0 refunded=0
+  transaction a1                      -> reversed 0/0 refunded=0
   used card C daily                   -> 0/0
   i2 incremental C 5 original=a1      -> original_closed 84 0 1000/0/0
   `,
@@ -744,12 +744,12 @@ table(
   a1 authorization C 400              -> approved 00 400 600/400/0
   c1 clearing C 150 original=a1 more  -> approved 00 150 600/250/150
   late a1                             -> system_error 96 0 850/0/150
-  chain a1                            -> open 0/150 refunded=0
+  transaction a1                      -> open 0/150 refunded=0
   used card C daily                   -> 150/1
   a2 authorization C 400              -> approved 00 400 450/400/150
   c2 clearing C 400 original=a2       -> approved 00 400 450/0/550
   late a2                             -> system_error 96 0 450/0/550
-  chain a2                            -> completed 0/400 refunded=0
+  transaction a2                      -> completed 0/400 refunded=0
   used card C daily                   -> 550/2
   `,
 );
@@ -762,13 +762,13 @@ table(
   a1 authorization C 400              -> approved 00 400 600/400/0
   r1 reversal C 100 original=a1       -> approved 00 100 700/300/0
   late a1                             -> system_error 96 0 1000/0/0
-  chain a1                            -> declined 0/0 refunded=0
+  transaction a1                      -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
   a2 authorization C 400              -> approved 00 400 600/400/0
   a3 authorization C 10               -> approved 00 10 590/410/0
   r2 reversal C original=a2           -> approved 00 400 990/10/0
   late a2                             -> system_error 96 0 990/10/0
-  chain a2                            -> reversed 0/0 refunded=0
+  transaction a2                      -> reversed 0/0 refunded=0
   used card C daily                   -> 10/1
   `,
 );
@@ -780,7 +780,7 @@ table(
   card C of A U
   a1 authorization C 1400 capture partial -> approved 10 1000 0/0/1000
   late a1                             -> system_error 96 0 1000/0/0
-  chain a1                            -> declined 0/0 refunded=0
+  transaction a1                      -> declined 0/0 refunded=0
   used card C daily                   -> 0/0
   `,
 );
@@ -1111,7 +1111,7 @@ table(
   r1 reversal X original=a1           -> card_not_found 14 0 -
   c1 clearing X 10                    -> card_not_found 14 0 -
   v1 verification X                   -> card_not_found 14 0 -
-  chain a1                            -> none
+  transaction a1                      -> none
   `,
 );
 
@@ -1129,11 +1129,11 @@ interface Fault {
   readonly detail?: string;
   /** Makes the scenario refuse for that reason. */
   readonly cause: (scenario: Scenario) => void;
-  /** Fault that cannot be there at the same time: a chain cannot be missing and closed. */
+  /** Fault that cannot be there at the same time: a transaction cannot be missing and closed. */
   readonly excludes?: readonly Reason[];
 }
 
-/** One way to be refused per row of the table, in its order. `open` and `grave` are chains that the scenario finds. */
+/** One way to be refused per row of the table, in its order. `open` and `grave` are transactions that the scenario finds. */
 const faults: readonly Fault[] = [
   { reason: Reason.cardNotFound, cause: (s) => (s.message = { ...s.message, card: 'missing' }) },
   { reason: Reason.cardInactive, cause: (s) => (s.card = { ...s.card, status: Status.frozen }) },
@@ -1179,7 +1179,7 @@ function limit(scenario: Scenario, limits: NonNullable<CardConfig['limits']>): v
   scenario.card = { ...scenario.card, limits: { ...scenario.card.limits, ...limits } };
 }
 
-/** Decides the scenario in a world with an open chain `open`, a tombstone `grave`, and the faults given. */
+/** Decides the scenario in a world with an open transaction `open`, a tombstone `grave`, and the faults given. */
 function decideWith(...active: readonly Fault[]): { reason: string; detail: string } {
   const scenario: Scenario = {
     account: { number: 1, currency: 'USD', funds: 1000 },
@@ -1220,7 +1220,7 @@ t.test('the faults are the rows of the table, in its order', (t) => {
   t.equal(decideWith().reason, 'approved');
   for (const fault of faults) {
     const name = reasonEntry(fault.reason).name;
-    // A tombstone and a taken id are two sides of one coin: on its own, the conflict is about a living chain.
+    // A tombstone and a taken id are two sides of one coin: on its own, the conflict is about a living transaction.
     const { reason, detail } = decideWith(fault);
     t.equal(reason, name);
     t.equal(detail, fault.detail ?? '', name);
@@ -1267,13 +1267,13 @@ t.test(
       for (const type of ['authorization', 'advice'] as const) {
         const answer = world.decide({ id: 'a1', type, card, amount: 100 });
         t.equal(answer.reason, card === 'missing' ? 'card_not_found' : 'duplicate_conflict');
-        t.equal(world.outcome.opensChain, false, 'the name is not given a second time');
-        t.equal(world.outcome.chainStatus, 0, 'the chain that has the name is left alone');
+        t.equal(world.outcome.opensTransaction, false, 'the name is not given a second time');
+        t.equal(world.outcome.transactionStatus, 0, 'the transaction that has the name is left alone');
       }
     }
     world.setCard({ token: 'C', number: 1, account: 1, user: 1, status: Status.frozen });
     t.equal(world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 }).reason, 'card_inactive');
-    t.equal(world.outcome.opensChain, false);
+    t.equal(world.outcome.opensTransaction, false);
     t.end();
   },
 );
@@ -1287,7 +1287,7 @@ t.test('a decline without looking holds nothing and is a transaction of its own'
   t.equal(outcome.reason, Reason.overloaded);
   t.equal(outcome.amountMinor, 500);
   t.equal(outcome.heldDelta, 0);
-  t.equal(outcome.opensChain, true);
+  t.equal(outcome.opensTransaction, true);
   t.end();
 });
 
@@ -1388,7 +1388,7 @@ t.test('taking back what was taken back already moves nothing', (t) => {
   world.late('a1');
   const first = Object.assign(new Outcome(), world.outcome);
   const second = new Outcome();
-  decideLate(world.books, world.books.accounts.find(1), world.chain('a1'), first, false, second);
+  decideLate(world.books, world.books.accounts.find(1), world.transaction('a1'), first, false, second);
   t.equal(second.heldDelta, 0);
   t.equal(second.spendAmountDelta, 0);
   t.equal(second.availableMinor, 1000);

@@ -8,8 +8,7 @@
  */
 import { type Accounts, Status } from './accounts.js';
 import { CardType } from './card-types.js';
-import type { Chains } from './chains.js';
-import { ChainStatus, Channel, MessageType, Protocol } from './codes.js';
+import { Channel, MessageType, Protocol, TransactionStatus } from './codes.js';
 import { unreachable } from './invariant.js';
 import {
   detailForcePost,
@@ -26,6 +25,7 @@ import { amountMinorMax, fundsMinorMax, Request, textOf, windowMinorMax } from '
 import { type ListRule, listRefuses, type Rules, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import { userSpendNumber } from './spend-key.js';
+import type { Transactions } from './transactions.js';
 import type { Users } from './users.js';
 
 /** The owned state of one partition. */
@@ -33,7 +33,7 @@ export interface Books {
   readonly accounts: Accounts;
   readonly users: Users;
   readonly spend: Spend;
-  readonly chains: Chains;
+  readonly transactions: Transactions;
 }
 
 /** What a program may choose. Durations in milliseconds. */
@@ -51,22 +51,22 @@ export interface Policy {
   readonly marqetaPartialApproval: boolean;
 }
 
-/** No chain in memory or in the books. */
-export const chainAbsent = -1;
+/** No transaction in memory or in the books. */
+export const transactionAbsent = -1;
 
 /** One question with all it is judged by. Reused by its partition: set the fields, call decide. */
 export class Question {
   card: CardProfile | null = null;
   /**
-   * The chain that the message is about: for an authorization the one that already carries its id (a tombstone), for the
-   * others the one that `original` names; chainAbsent when there is none. An advice has either, its own id first.
+   * The transaction that the message is about: for an authorization the one that already carries its id (a tombstone), for the
+   * others the one that `original` names; transactionAbsent when there is none. An advice has either, its own id first.
    */
-  chain = chainAbsent;
-  /** `original` named the chain, not the message's own id. */
+  transaction = transactionAbsent;
+  /** `original` named the transaction, not the message's own id. */
   namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
-  /** The chain's first message was approved too late and taken back, so the message that `original` names was never answered. */
+  /** The transaction's first message was approved too late and taken back, so the message that `original` names was never answered. */
   originalTakenBack = false;
   /** The message's id was asked before, approved too late, and taken back: it was never answered. */
   takenBack = false;
@@ -95,10 +95,10 @@ class Context {
   userRules: Rules | null = null;
   accountRules: Rules | null = null;
   account = 0;
-  chain = chainAbsent;
-  /** Of an advice: the chain is its original's, whose hold it replaces. */
+  transaction = transactionAbsent;
+  /** Of an advice: the transaction is its original's, whose hold it replaces. */
   replacesHold = false;
-  /** Of an authorization that was taken back: its chain lives on through what followed it, and takes its hold again. */
+  /** Of an authorization that was taken back: its transaction lives on through what followed it, and takes its hold again. */
   rejoins = false;
   /** Local day of the message. */
   day = 0;
@@ -157,7 +157,8 @@ const checks: readonly Check[] = [
   {
     reason: Reason.originalNotFound,
     types: bits(T.incremental, T.reversal),
-    refuses: (c) => c.chain === chainAbsent || c.books.chains.status(c.chain) === ChainStatus.declined,
+    refuses: (c) =>
+      c.transaction === transactionAbsent || c.books.transactions.status(c.transaction) === TransactionStatus.declined,
   },
   {
     reason: Reason.originalClosed,
@@ -166,9 +167,9 @@ const checks: readonly Check[] = [
   },
   {
     reason: Reason.duplicateConflict,
-    // The id names a chain although its question is forgotten: it was asked longer ago than ids are remembered.
+    // The id names a transaction although its question is forgotten: it was asked longer ago than ids are remembered.
     types: bits(T.authorization, T.advice),
-    refuses: (c) => c.chain !== chainAbsent && !c.replacesHold && !c.rejoins,
+    refuses: (c) => c.transaction !== transactionAbsent && !c.replacesHold && !c.rejoins,
   },
   { reason: Reason.mccBlocked, types: merchants, refuses: mccBlocked },
   { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
@@ -209,7 +210,7 @@ export class Decider {
     const account = card.account;
     context.card = card;
     context.account = account;
-    context.chain = question.chain;
+    context.transaction = question.transaction;
     context.nowMs = question.nowMs;
     context.idIsSpent = idIsSpent(books, question);
     context.day = accounts.zone(account).dayOf(question.nowMs);
@@ -218,22 +219,23 @@ export class Decider {
     context.cardRules = card.rules;
     context.userRules = books.users.rules(card.user);
     context.accountRules = accounts.rules(account);
-    // A chain of another account is not this card's: for this card it does not exist. An increment must come from the
+    // A transaction of another account is not this card's: for this card it does not exist. An increment must come from the
     // card that was authorized or from its replacement, whose limits it counts in; later facts may come from any card
-    // of the account. An authorization is the exception: its own id names the chain, and two chains must never have one
+    // of the account. An authorization is the exception: its own id names the transaction, and two transactions must never have one
     // name.
     if (
-      context.chain >= 0 &&
+      context.transaction >= 0 &&
       question.namedByOriginal &&
-      (books.chains.account(context.chain) !== accounts.number(account) ||
-        (request.type === T.incremental && books.chains.cardSpend(context.chain) !== card.spendNumber))
+      (books.transactions.account(context.transaction) !== accounts.number(account) ||
+        (request.type === T.incremental && books.transactions.cardSpend(context.transaction) !== card.spendNumber))
     ) {
-      context.chain = chainAbsent;
+      context.transaction = transactionAbsent;
     }
     context.rejoins = rejoins(context, question);
-    if (isOver(books, question)) context.chain = chainAbsent;
+    if (isOver(books, question)) context.transaction = transactionAbsent;
     context.replacesHold = request.type === T.advice && question.namedByOriginal && hasHoldToReplace(context);
-    if (request.type === T.advice && question.namedByOriginal && !context.replacesHold) context.chain = chainAbsent;
+    if (request.type === T.advice && question.namedByOriginal && !context.replacesHold)
+      context.transaction = transactionAbsent;
     // The amount in question is in the currency that was asked: where that is not the account's, the decline says both.
     if (outcome.currency === 0) outcome.currency = accounts.currency(account);
     outcome.availableMinor = accounts.available(account);
@@ -249,7 +251,7 @@ export class Decider {
         outcome.tombstone =
           check.reason === Reason.originalNotFound &&
           request.type === T.reversal &&
-          (question.originalTakenBack || (question.chain === chainAbsent && !question.originalKnown));
+          (question.originalTakenBack || (question.transaction === transactionAbsent && !question.originalKnown));
         return;
       }
     }
@@ -291,29 +293,45 @@ export function declineOutright(request: Request, outcome: Outcome, reason: Reas
 
 /** Whether the id of an authorization names a transaction already. A tombstone is none: nothing was ever shown of it. */
 function idIsTaken(books: Books, question: Question): boolean {
-  const { chain, namedByOriginal } = question;
-  if (chain === chainAbsent || namedByOriginal || isOver(books, question)) return false;
-  return books.chains.status(chain) !== ChainStatus.tombstone;
+  const { transaction, namedByOriginal } = question;
+  if (transaction === transactionAbsent || namedByOriginal || isOver(books, question)) return false;
+  return books.transactions.status(transaction) !== TransactionStatus.tombstone;
 }
 
-/** Whether the chain with the message's own id gives that id up: nothing came of it. */
-function isOver({ chains }: Books, { chain, namedByOriginal }: Question): boolean {
-  return chain !== chainAbsent && !namedByOriginal && chains.status(chain) === ChainStatus.declined;
+/** Whether the transaction with the message's own id gives that id up: nothing came of it. */
+function isOver({ transactions }: Books, { transaction, namedByOriginal }: Question): boolean {
+  return (
+    transaction !== transactionAbsent &&
+    !namedByOriginal &&
+    transactions.status(transaction) === TransactionStatus.declined
+  );
 }
 
 /** Whether a reversal has spent the id: of an increment before it came, of an authorization before it was taken back. */
-function idIsSpent({ chains }: Books, { chain, namedByOriginal, takenBack, isReversed }: Question): boolean {
+function idIsSpent(
+  { transactions }: Books,
+  { transaction, namedByOriginal, takenBack, isReversed }: Question,
+): boolean {
   if (isReversed) return true;
-  return takenBack && chain !== chainAbsent && !namedByOriginal && chains.status(chain) === ChainStatus.reversed;
+  return (
+    takenBack &&
+    transaction !== transactionAbsent &&
+    !namedByOriginal &&
+    transactions.status(transaction) === TransactionStatus.reversed
+  );
 }
 
 /** An authorization that was taken back and is asked again, while an increment of it is held: it must be the same card's. */
-function rejoins({ books, request, card, account }: Context, { chain, namedByOriginal, takenBack }: Question): boolean {
-  if (!takenBack || chain === chainAbsent || namedByOriginal) return false;
+function rejoins(
+  { books, request, card, account }: Context,
+  { transaction, namedByOriginal, takenBack }: Question,
+): boolean {
+  if (!takenBack || transaction === transactionAbsent || namedByOriginal) return false;
   if (request.type !== T.authorization || request.capture) return false;
-  const { chains, accounts } = books;
-  const isOurs = chains.account(chain) === accounts.number(account) && chains.card(chain) === card.number;
-  return isOurs && chains.status(chain) === ChainStatus.open;
+  const { transactions, accounts } = books;
+  const isOurs =
+    transactions.account(transaction) === accounts.number(account) && transactions.card(transaction) === card.number;
+  return isOurs && transactions.status(transaction) === TransactionStatus.open;
 }
 
 /**
@@ -322,8 +340,8 @@ function rejoins({ books, request, card, account }: Context, { chain, namedByOri
  */
 function declined(request: Request, outcome: Outcome, idTaken: boolean): void {
   if (idTaken || (request.type !== T.authorization && request.type !== T.advice)) return;
-  outcome.chainStatus = ChainStatus.declined;
-  outcome.opensChain = true;
+  outcome.transactionStatus = TransactionStatus.declined;
+  outcome.opensTransaction = true;
 }
 
 function amountInvalid(context: Context): boolean {
@@ -373,26 +391,26 @@ function addedTo(accounts: Accounts, { request, account }: Context): number {
 }
 
 /** What the hold comes to that an advice replaces. */
-function heldBefore({ books, chain, replacesHold }: Context): number {
-  return replacesHold ? books.chains.held(chain) : 0;
+function heldBefore({ books, transaction, replacesHold }: Context): number {
+  return replacesHold ? books.transactions.held(transaction) : 0;
 }
 
 /** What a clearing takes from a hold, which has counted in the windows since it was taken. */
 function heldToClear(context: Context): number {
-  return cameToNothing(context) ? 0 : context.books.chains.held(context.chain);
+  return cameToNothing(context) ? 0 : context.books.transactions.held(context.transaction);
 }
 
 /**
  * Whether a window would come to more than can be counted exactly. Refunds keep the books within their bounds and give
  * the windows nothing back, so purchases and refunds in turn would pass 2^53. The lifetime window has the most.
  */
-function overfillsWindow({ books, card, account, chain, userSpend }: Context, addedMinor: number): boolean {
+function overfillsWindow({ books, card, account, transaction, userSpend }: Context, addedMinor: number): boolean {
   if (addedMinor <= 0) return false;
-  const { accounts, chains, spend } = books;
-  const follows = chain !== chainAbsent;
-  const user = follows ? userSpendNumber(chains.user(chain), accounts.currency(account)) : userSpend;
+  const { accounts, transactions, spend } = books;
+  const follows = transaction !== transactionAbsent;
+  const user = follows ? userSpendNumber(transactions.user(transaction), accounts.currency(account)) : userSpend;
   return (
-    lifetimeOf(spend, Levels.card, follows ? chains.cardSpend(chain) : card.spendNumber) + addedMinor >
+    lifetimeOf(spend, Levels.card, follows ? transactions.cardSpend(transaction) : card.spendNumber) + addedMinor >
       windowMinorMax ||
     lifetimeOf(spend, Levels.user, user) + addedMinor > windowMinorMax ||
     lifetimeOf(spend, Levels.account, accounts.number(account)) + addedMinor > windowMinorMax
@@ -409,10 +427,10 @@ function lifetimeOf(spend: Spend, level: Level, number: number): number {
  * good, so the advice came late and holds nothing. What was reversed, has lapsed or was declined is over: the advice
  * reports a purchase all the same, and opens its own.
  */
-function hasHoldToReplace({ books, chain, request }: Context): boolean {
-  if (chain === chainAbsent || request.capture) return false;
-  const status = books.chains.status(chain);
-  return status === ChainStatus.open || status === ChainStatus.completed;
+function hasHoldToReplace({ books, transaction, request }: Context): boolean {
+  if (transaction === transactionAbsent || request.capture) return false;
+  const status = books.transactions.status(transaction);
+  return status === TransactionStatus.open || status === TransactionStatus.completed;
 }
 
 /** Where funds are far below zero (refunds were paid out), holds and posted money within their bounds may still add up to more. */
@@ -421,17 +439,17 @@ function owesTooMuch({ books, account, request }: Context): boolean {
 }
 
 function originalClosed(context: Context): boolean {
-  if (context.chain === chainAbsent) return false;
-  const status = context.books.chains.status(context.chain);
+  if (context.transaction === transactionAbsent) return false;
+  const status = context.books.transactions.status(context.transaction);
   switch (context.request.type) {
     case T.authorization:
     case T.advice:
-      return (status === ChainStatus.tombstone && !context.replacesHold) || context.idIsSpent;
+      return (status === TransactionStatus.tombstone && !context.replacesHold) || context.idIsSpent;
     case T.incremental:
-      return status !== ChainStatus.open || context.idIsSpent;
+      return status !== TransactionStatus.open || context.idIsSpent;
     case T.reversal:
       // Reversed or expired already: a second reversal is acknowledged and changes nothing. Posted money is for a refund.
-      return status === ChainStatus.completed;
+      return status === TransactionStatus.completed;
     default:
       return false;
   }
@@ -501,10 +519,12 @@ function anyListRefuses<V>(
 }
 
 function perAuthorizationExceeded(context: Context): boolean {
-  const { request, books, outcome, chain } = context;
+  const { request, books, outcome, transaction } = context;
   // An increment is judged by the whole that the authorization grows to.
   const before =
-    request.type === T.incremental || context.rejoins ? books.chains.held(chain) + books.chains.posted(chain) : 0;
+    request.type === T.incremental || context.rejoins
+      ? books.transactions.held(transaction) + books.transactions.posted(transaction)
+      : 0;
   const total = before + request.amountMinor;
   const level = firstLevel(context, (rules) => total > rules.perAuthorization);
   if (level < 0) return false;
@@ -607,15 +627,15 @@ function effects(context: Context): void {
 function authorize(context: Context, amountMinor: number): void {
   const { outcome, request, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
-  outcome.opensChain = true;
+  outcome.opensTransaction = true;
   outcome.usesCard = context.card.type !== CardType.virtual;
   if (request.capture) {
     // A single-message purchase: authorized and posted at once, no clearing will follow.
     outcome.postedDelta = amountMinor;
-    outcome.chainStatus = ChainStatus.completed;
+    outcome.transactionStatus = TransactionStatus.completed;
   } else {
     outcome.heldDelta = amountMinor;
-    outcome.chainStatus = ChainStatus.open;
+    outcome.transactionStatus = TransactionStatus.open;
     outcome.expiresAtMs = lapsesAtMs(context);
   }
   outcome.spendDay = spendDay;
@@ -625,13 +645,13 @@ function authorize(context: Context, amountMinor: number): void {
 
 /** The shop says what the purchase comes to: that is held from now on, instead of what was authorized. */
 function replaceHold(context: Context): void {
-  const { outcome, request, books, chain, spendDay } = context;
-  const status = books.chains.status(chain);
+  const { outcome, request, books, transaction, spendDay } = context;
+  const status = books.transactions.status(transaction);
   outcome.approvedAmountMinor = request.amountMinor;
-  outcome.chainStatus = status;
-  if (status !== ChainStatus.open) return;
-  outcome.expiresAtMs = Math.max(books.chains.expiresAtMs(chain), lapsesAtMs(context));
-  const added = request.amountMinor - books.chains.held(chain);
+  outcome.transactionStatus = status;
+  if (status !== TransactionStatus.open) return;
+  outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
+  const added = request.amountMinor - books.transactions.held(transaction);
   if (added < 0) release(context, 0 - added, false);
   else {
     outcome.heldDelta = added;
@@ -646,46 +666,50 @@ function lapsesAtMs({ request, policy, nowMs }: Context): number {
 }
 
 function increase(context: Context, amountMinor: number): void {
-  const { outcome, books, chain, spendDay } = context;
+  const { outcome, books, transaction, spendDay } = context;
   outcome.approvedAmountMinor = amountMinor;
   outcome.usesCard = context.card.type !== CardType.virtual;
   outcome.heldDelta = amountMinor;
-  outcome.chainStatus = ChainStatus.open;
+  outcome.transactionStatus = TransactionStatus.open;
   // The whole hold lives on with its newest part. An increment need not repeat the category of a long stay.
-  outcome.expiresAtMs = Math.max(books.chains.expiresAtMs(chain), lapsesAtMs(context));
+  outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
   outcome.spendDay = spendDay;
   outcome.spendAmountDelta = amountMinor;
 }
 
 function reverse(context: Context): void {
-  const { outcome, request, books, chain } = context;
-  const { chains } = books;
-  const held = chains.held(chain);
+  const { outcome, request, books, transaction } = context;
+  const { transactions } = books;
+  const held = transactions.held(transaction);
   // Asking for more than is left releases what is left: reversals cannot be refused.
   const released = request.amountMinor < 0 ? held : Math.min(request.amountMinor, held);
   outcome.amountMinor = request.amountMinor < 0 ? released : request.amountMinor;
   outcome.approvedAmountMinor = released;
-  const status = chains.status(chain);
-  outcome.chainStatus =
-    status === ChainStatus.open && released === held ? closedStatus(context, ChainStatus.reversed) : status;
-  release(context, released, outcome.chainStatus === ChainStatus.reversed && status === ChainStatus.open);
+  const status = transactions.status(transaction);
+  outcome.transactionStatus =
+    status === TransactionStatus.open && released === held ? closedStatus(context, TransactionStatus.reversed) : status;
+  release(
+    context,
+    released,
+    outcome.transactionStatus === TransactionStatus.reversed && status === TransactionStatus.open,
+  );
 }
 
-function closedStatus(context: Context, whenNothingPosted: ChainStatus): ChainStatus {
-  return context.books.chains.posted(context.chain) > 0 ? ChainStatus.completed : whenNothingPosted;
+function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {
+  return context.books.transactions.posted(context.transaction) > 0 ? TransactionStatus.completed : whenNothingPosted;
 }
 
 /** Frees part of a hold and gives the windows back what it had taken, the newest part first. */
 function release(context: Context, amountMinor: number, givesBackCount: boolean): void {
-  const { outcome, books, chain } = context;
-  const { chains } = books;
+  const { outcome, books, transaction } = context;
+  const { transactions } = books;
   // 0 − x, here and below: a plain minus would make −0 of nothing, and the journal would keep it.
   outcome.heldDelta = 0 - amountMinor;
-  const newest = Math.min(amountMinor, chains.newestAmount(chain));
-  outcome.spendDay = chains.newestDay(chain);
+  const newest = Math.min(amountMinor, transactions.newestAmount(transaction));
+  outcome.spendDay = transactions.newestDay(transaction);
   outcome.spendAmountDelta = 0 - newest;
   const older = amountMinor - newest;
-  outcome.olderSpendDay = chains.firstDay(chain);
+  outcome.olderSpendDay = transactions.firstDay(transaction);
   outcome.olderSpendAmountDelta = 0 - older;
   // Nothing came of it: it does not count as an authorization any more, on the day it was counted.
   outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
@@ -696,71 +720,71 @@ function release(context: Context, amountMinor: number, givesBackCount: boolean)
  * all the same is then a transaction of its own. A tombstone must never carry any: its authorization, which may yet
  * arrive with a card of another account, takes over the tombstone's row to be shown as declined.
  */
-function cameToNothing({ books, chain }: Context): boolean {
-  if (chain === chainAbsent) return true;
-  const status = books.chains.status(chain);
-  return status === ChainStatus.declined || status === ChainStatus.tombstone;
+function cameToNothing({ books, transaction }: Context): boolean {
+  if (transaction === transactionAbsent) return true;
+  const status = books.transactions.status(transaction);
+  return status === TransactionStatus.declined || status === TransactionStatus.tombstone;
 }
 
 function clear(context: Context): void {
-  const { outcome, request, books, chain, spendDay } = context;
+  const { outcome, request, books, transaction, spendDay } = context;
   const posted = request.amountMinor;
   outcome.approvedAmountMinor = posted;
   outcome.postedDelta = posted;
   if (cameToNothing(context)) {
     // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.
     outcome.detail = detailForcePost;
-    outcome.opensChain = true;
+    outcome.opensTransaction = true;
     outcome.usesCard = context.card.type !== CardType.virtual;
-    outcome.chainStatus = ChainStatus.completed;
+    outcome.transactionStatus = TransactionStatus.completed;
     outcome.spendDay = spendDay;
     outcome.spendAmountDelta = posted;
     outcome.spendCountDelta = 1;
     return;
   }
-  const held = books.chains.held(chain);
+  const held = books.transactions.held(transaction);
   const fromHold = Math.min(posted, held);
   const rest = request.final ? held - fromHold : 0;
   const beyondHold = posted - fromHold;
-  const status = books.chains.status(chain);
-  const stillOpen = status === ChainStatus.open && !request.final;
+  const status = books.transactions.status(transaction);
+  const stillOpen = status === TransactionStatus.open && !request.final;
   // A clearing of nothing that ends a hold nothing was posted from is a reversal by another name.
-  outcome.chainStatus = stillOpen
-    ? ChainStatus.open
-    : posted > 0 || books.chains.posted(chain) > 0 || status === ChainStatus.completed
-      ? ChainStatus.completed
-      : ChainStatus.reversed;
-  release(context, rest, outcome.chainStatus === ChainStatus.reversed && status === ChainStatus.open);
+  outcome.transactionStatus = stillOpen
+    ? TransactionStatus.open
+    : posted > 0 || books.transactions.posted(transaction) > 0 || status === TransactionStatus.completed
+      ? TransactionStatus.completed
+      : TransactionStatus.reversed;
+  release(context, rest, outcome.transactionStatus === TransactionStatus.reversed && status === TransactionStatus.open);
   outcome.heldDelta = 0 - (fromHold + rest);
   if (beyondHold > 0) {
     // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
     outcome.spendDay = spendDay;
     outcome.spendAmountDelta = beyondHold;
     // The count was given back when the hold lapsed or was reversed: something came of it after all.
-    const counted = status === ChainStatus.open || status === ChainStatus.completed;
+    const counted = status === TransactionStatus.open || status === TransactionStatus.completed;
     outcome.spendCountDelta = counted ? 0 : 1;
-    if (status !== ChainStatus.open) outcome.detail = detailForcePost;
+    if (status !== TransactionStatus.open) outcome.detail = detailForcePost;
   }
 }
 
 function refund(context: Context): void {
-  const { outcome, request, books, chain, policy } = context;
+  const { outcome, request, books, transaction, policy } = context;
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.postedDelta = -request.amountMinor;
   const isAlone = cameToNothing(context);
   // More than was posted: it cannot be refused, and a person should look at it. Without an original there is nothing
   // to compare it with.
-  const posted = isAlone ? 0 : Math.max(0, books.chains.posted(chain));
+  const posted = isAlone ? 0 : Math.max(0, books.transactions.posted(transaction));
   if (request.original.end > request.original.start && request.amountMinor > posted) outcome.detail = detailForcePost;
   if (isAlone) {
-    outcome.opensChain = true;
-    outcome.chainStatus = ChainStatus.completed;
+    outcome.opensTransaction = true;
+    outcome.transactionStatus = TransactionStatus.completed;
     return;
   }
-  outcome.chainStatus = books.chains.status(chain);
+  outcome.transactionStatus = books.transactions.status(transaction);
   if (policy.refundRestoresWindows) {
     // No more than was posted: what is credited beyond it was never taken, and a hold gives back its own part.
-    outcome.olderSpendDay = books.chains.firstDay(chain);
+    outcome.olderSpendDay = books.transactions.firstDay(transaction);
     outcome.olderSpendAmountDelta = 0 - Math.min(request.amountMinor, posted);
   }
 }
@@ -769,41 +793,46 @@ function refund(context: Context): void {
  * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
  * the same batch).
  * @param approval the outcome that was journaled
- * @param openingTakenBack the message that opened the chain was taken back as well, or is just being taken back
+ * @param openingTakenBack the message that opened the transaction was taken back as well, or is just being taken back
  */
 export function decideLate(
   books: Books,
   account: number,
-  chain: number,
+  transaction: number,
   approval: Readonly<Outcome>,
   openingTakenBack: boolean,
   outcome: Outcome,
 ): void {
-  const { chains, accounts } = books;
+  const { transactions, accounts } = books;
   outcome.reset();
   outcome.reason = Reason.systemError;
   outcome.currency = approval.currency;
   outcome.amountMinor = approval.amountMinor;
   // What was taken back already (or never approved) has nothing left to take: its deltas point the other way.
-  if (chain !== chainAbsent && approval.approved) {
-    const status = chains.status(chain);
-    const released = Math.min(approval.heldDelta, chains.held(chain));
-    const unposted = Math.min(approval.postedDelta, Math.max(0, chains.posted(chain)));
+  if (transaction !== transactionAbsent && approval.approved) {
+    const status = transactions.status(transaction);
+    const released = Math.min(approval.heldDelta, transactions.held(transaction));
+    const unposted = Math.min(approval.postedDelta, Math.max(0, transactions.posted(transaction)));
     const taken = released + unposted;
     outcome.heldDelta = 0 - released;
     outcome.postedDelta = 0 - unposted;
     outcome.spendDay = approval.spendDay;
     outcome.spendAmountDelta = 0 - taken;
-    // When the chain was reversed in between, there is nothing to take, and the count was given back already. When another
-    // increment or a clearing lives on, so does the chain, and it counts.
-    const isEmpty = taken > 0 && released === chains.held(chain) && unposted === chains.posted(chain);
+    // When the transaction was reversed in between, there is nothing to take, and the count was given back already. When another
+    // increment or a clearing lives on, so does the transaction, and it counts.
+    const isEmpty =
+      taken > 0 && released === transactions.held(transaction) && unposted === transactions.posted(transaction);
     if (isEmpty) {
-      outcome.olderSpendDay = chains.firstDay(chain);
+      outcome.olderSpendDay = transactions.firstDay(transaction);
       outcome.olderSpendCountDelta = -1;
     }
-    const nothingCameOfIt = approval.opensChain || openingTakenBack;
-    outcome.chainStatus = isEmpty ? (nothingCameOfIt ? ChainStatus.declined : ChainStatus.reversed) : status;
-    outcome.usesCard = approval.usesCard && isUnused(chains, chain, approval, outcome, openingTakenBack);
+    const nothingCameOfIt = approval.opensTransaction || openingTakenBack;
+    outcome.transactionStatus = isEmpty
+      ? nothingCameOfIt
+        ? TransactionStatus.declined
+        : TransactionStatus.reversed
+      : status;
+    outcome.usesCard = approval.usesCard && isUnused(transactions, transaction, approval, outcome, openingTakenBack);
   }
   outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
   outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
@@ -814,16 +843,16 @@ export function decideLate(
  * the transaction holds, has posted or has refunded money. The reversal of it may have come before the take-back.
  */
 function isUnused(
-  chains: Chains,
-  chain: number,
+  transactions: Transactions,
+  transaction: number,
   approval: Readonly<Outcome>,
   { heldDelta, postedDelta }: Outcome,
   openingTakenBack: boolean,
 ): boolean {
-  const left = chains.held(chain) + heldDelta !== 0 || chains.posted(chain) + postedDelta !== 0;
-  if (left || chains.refunded(chain) !== 0) return false;
+  const left = transactions.held(transaction) + heldDelta !== 0 || transactions.posted(transaction) + postedDelta !== 0;
+  if (left || transactions.refunded(transaction) !== 0) return false;
   // Where the opening was taken back earlier, an increment has kept the purchase alive until now.
-  return approval.opensChain || (openingTakenBack && (heldDelta !== 0 || postedDelta !== 0));
+  return approval.opensTransaction || (openingTakenBack && (heldDelta !== 0 || postedDelta !== 0));
 }
 
 /**
@@ -831,23 +860,23 @@ function isUnused(
  * the last one has left nothing to hold.
  * @returns false when its time has not come, or it is closed
  */
-export function decideExpiry(books: Books, chain: number, nowMs: number, outcome: Outcome): boolean {
-  const { chains } = books;
+export function decideExpiry(books: Books, transaction: number, nowMs: number, outcome: Outcome): boolean {
+  const { transactions } = books;
   outcome.reset();
-  const held = chains.held(chain);
-  const isClosed = held === 0 && chains.status(chain) !== ChainStatus.open;
-  if (isClosed || chains.expiresAtMs(chain) > nowMs) return false;
+  const held = transactions.held(transaction);
+  const isClosed = held === 0 && transactions.status(transaction) !== TransactionStatus.open;
+  if (isClosed || transactions.expiresAtMs(transaction) > nowMs) return false;
   outcome.approved = true;
   outcome.reason = Reason.approved;
   outcome.amountMinor = held;
   outcome.approvedAmountMinor = held;
-  const cameOfIt = chains.posted(chain) > 0 || chains.refunded(chain) > 0;
-  outcome.chainStatus = cameOfIt ? ChainStatus.completed : ChainStatus.expired;
+  const cameOfIt = transactions.posted(transaction) > 0 || transactions.refunded(transaction) > 0;
+  outcome.transactionStatus = cameOfIt ? TransactionStatus.completed : TransactionStatus.expired;
   outcome.heldDelta = 0 - held;
-  const newest = Math.min(held, chains.newestAmount(chain));
-  outcome.spendDay = chains.newestDay(chain);
+  const newest = Math.min(held, transactions.newestAmount(transaction));
+  outcome.spendDay = transactions.newestDay(transaction);
   outcome.spendAmountDelta = 0 - newest;
-  outcome.olderSpendDay = chains.firstDay(chain);
+  outcome.olderSpendDay = transactions.firstDay(transaction);
   outcome.olderSpendAmountDelta = 0 - (held - newest);
   outcome.olderSpendCountDelta = cameOfIt ? 0 : -1;
   return true;

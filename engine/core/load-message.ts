@@ -3,7 +3,7 @@
  */
 import type { Status } from './accounts.js';
 import type { CardType, CardUse } from './card-types.js';
-import type { ChainStatus } from './codes.js';
+import type { TransactionStatus } from './codes.js';
 import type { Level } from './limit-names.js';
 import type { Limits } from './rules.js';
 
@@ -18,11 +18,11 @@ export interface LoadMessage {
   readonly users?: readonly UserRow[];
   readonly cards?: readonly CardRow[];
   readonly spend?: readonly SpendRow[];
-  /** Entities of the cards and chains here that Postgres has no spend row of: they have never spent. */
+  /** Entities of the cards and transactions here that Postgres has no spend row of: they have never spent. */
   readonly unspent?: readonly SpendEntity[];
-  readonly chains?: readonly ChainRow[];
-  /** Only at a start: taken over after the journal's tail, whose own chains come first where there is little room. */
-  readonly tombstones?: readonly ChainRow[];
+  readonly transactions?: readonly TransactionRow[];
+  /** Only at a start: taken over after the journal's tail, whose own transactions come first where there is little room. */
+  readonly tombstones?: readonly TransactionRow[];
   /** Records of settled questions, base64, by the id they answer. */
   readonly records?: readonly RecordRow[];
   /** Hashes of settled ids, newest first. */
@@ -100,17 +100,17 @@ export interface SpendRow extends SpendEntity {
   readonly use?: CardUse | null;
 }
 
-export interface ChainRow {
+export interface TransactionRow {
   /** Its name: see transaction_name() in the database. */
   readonly id: string;
-  /** The id that was asked for, when it is a later message's and not the chain's own; else the same as `id`. */
+  /** The id that was asked for, when it is a later message's and not the transaction's own; else the same as `id`. */
   readonly askedId: string;
   readonly accountNumber: number;
   readonly cardNumber: number;
   /** Keys the card's spend windows; absent: the card's number. */
   readonly cardSpend?: number;
   readonly userNumber: number;
-  readonly status: ChainStatus;
+  readonly status: TransactionStatus;
   readonly held: number;
   readonly posted: number;
   readonly refunded: number;

@@ -4,7 +4,7 @@
  * so the same codec renders the same bytes.
  */
 
-import { ChainStatus, MessageType } from './codes.js';
+import { MessageType, TransactionStatus } from './codes.js';
 import { detailNone, isCountDetail } from './limit-names.js';
 import { Reason, reasonEntry } from './reasons.js';
 
@@ -32,7 +32,7 @@ export class Outcome {
   heldDelta = 0;
   postedDelta = 0;
   fundsDelta = 0;
-  /** Spend windows: what to add on the newest day of the chain, and on its first day (give-back of older parts). */
+  /** Spend windows: what to add on the newest day of the transaction, and on its first day (give-back of older parts). */
   spendDay = 0;
   spendAmountDelta = 0;
   spendCountDelta = 0;
@@ -41,14 +41,14 @@ export class Outcome {
   olderSpendCountDelta = 0;
   /** When the hold lapses, wall clock milliseconds; 0 when the message neither opens nor renews one. */
   expiresAtMs = 0;
-  /** The chain's status after this message, see ChainStatus. */
-  chainStatus: ChainStatus = ChainStatus.none;
-  /** The message is the first of its chain: its id names the transaction. */
-  opensChain = false;
+  /** The transaction's status after this message, see TransactionStatus. */
+  transactionStatus: TransactionStatus = TransactionStatus.none;
+  /** The message is the first of its transaction: its id names the transaction. */
+  opensTransaction = false;
   /** A reversal came before its authorization: the original's id is spent. */
   tombstone = false;
   /**
-   * The message counts as a purchase of a card that is not virtual: one more where it opens a chain, one fewer where it takes
+   * The message counts as a purchase of a card that is not virtual: one more where it opens a transaction, one fewer where it takes
    * an approval back, and the same purchase going on for everything else.
    */
   usesCard = false;
@@ -74,8 +74,8 @@ export class Outcome {
     this.olderSpendAmountDelta = 0;
     this.olderSpendCountDelta = 0;
     this.expiresAtMs = 0;
-    this.chainStatus = ChainStatus.none;
-    this.opensChain = false;
+    this.transactionStatus = TransactionStatus.none;
+    this.opensTransaction = false;
     this.tombstone = false;
     this.usesCard = false;
   }

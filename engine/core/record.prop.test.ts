@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { runs } from '../testing/runs.js';
-import { ChainStatus, Channel, isLedgerCommand, MessageType, Protocol } from './codes.js';
+import { Channel, isLedgerCommand, MessageType, Protocol, TransactionStatus } from './codes.js';
 import { detailForcePost } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { reasonTable } from './reasons.js';
@@ -74,8 +74,8 @@ const plainOutcome = fc.record({
   olderSpendAmountDelta: minor,
   olderSpendCountDelta: count,
   expiresAtMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
-  chainStatus: fc.constantFrom(...Object.values(ChainStatus)),
-  opensChain: fc.boolean(),
+  transactionStatus: fc.constantFrom(...Object.values(TransactionStatus)),
+  opensTransaction: fc.boolean(),
   tombstone: fc.boolean(),
   usesCard: fc.boolean(),
 });
@@ -230,7 +230,7 @@ t.test('the fixed fields do not overlap and end where the texts begin', (t) => {
     protocol: 1,
     channel: 1,
     detail: 1,
-    chainStatus: 1,
+    transactionStatus: 1,
     currency: 2,
     country: 2,
     mcc: 2,

@@ -5,7 +5,7 @@
  * within the record, whose start need not be aligned (DataView).
  *
  *   0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
- *   8 u8 detail    9 u8 chain status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
+ *   8 u8 detail    9 u8 transaction status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
  *  16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
  *  40 f64 approved amount             48 f64 available after      56 f64 held after
  *  64 f64 held delta   72 f64 posted delta   80 f64 funds delta
@@ -19,7 +19,7 @@
  *     card's place)
  * then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
  */
-import { type ChainStatus, type Channel, isLedgerCommand, MessageType, type Protocol } from './codes.js';
+import { type Channel, isLedgerCommand, MessageType, type Protocol, type TransactionStatus } from './codes.js';
 import { assert } from './invariant.js';
 import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
@@ -38,8 +38,8 @@ export const RecordFlag = {
   partial: 2,
   partialAllowed: 4,
   final: 8,
-  /** The message opened the chain that its root id names. */
-  opensChain: 16,
+  /** The message opened the transaction that its root id names. */
+  opensTransaction: 16,
   /** A reversal that came before its authorization left a tombstone for the original. */
   tombstone: 32,
   /** Authorized and posted by one message. */
@@ -65,7 +65,7 @@ export const RecordOffset = {
   protocol: 6,
   channel: 7,
   detail: 8,
-  chainStatus: 9,
+  transactionStatus: 9,
   currency: 10,
   country: 12,
   mcc: 14,
@@ -116,7 +116,7 @@ export interface RecordOwner {
 /**
  * Writes the record of `request` and `outcome` at `offset`.
  * @param arrivalMs wall clock milliseconds since 1970, stamped on arrival
- * @param rootSource bytes that hold the chain's root id at `rootId`; an empty slice when the message is its own root
+ * @param rootSource bytes that hold the transaction's root id at `rootId`; an empty slice when the message is its own root
  * @returns the record's length in bytes
  */
 export function writeRecord(
@@ -140,7 +140,7 @@ export function writeRecord(
       (request.partialAllowed ? RecordFlag.partialAllowed : 0) |
       (request.final ? RecordFlag.final : 0) |
       (request.capture ? RecordFlag.capture : 0) |
-      (outcome.opensChain ? RecordFlag.opensChain : 0) |
+      (outcome.opensTransaction ? RecordFlag.opensTransaction : 0) |
       (outcome.tombstone ? RecordFlag.tombstone : 0) |
       (outcome.usesCard ? RecordFlag.usesCard : 0) |
       (spendsAsOther ? RecordFlag.spendsAsOther : 0) |
@@ -150,7 +150,7 @@ export function writeRecord(
   view.setUint8(offset + O.protocol, request.protocol);
   view.setUint8(offset + O.channel, request.channel);
   view.setUint8(offset + O.detail, outcome.detail);
-  view.setUint8(offset + O.chainStatus, outcome.chainStatus);
+  view.setUint8(offset + O.transactionStatus, outcome.transactionStatus);
   view.setUint16(offset + O.currency, outcome.currency, true);
   view.setUint16(offset + O.country, request.country, true);
   view.setUint16(offset + O.mcc, request.mcc < 0 ? mccAbsent : request.mcc, true);
@@ -254,15 +254,15 @@ export function isWholeRecord(view: DataView, offset: number, length: number): b
 }
 
 /**
- * Whether the record moves a chain that an earlier one opened, whatever its type: an authorization that was taken back may
- * join its chain again.
+ * Whether the record moves a transaction that an earlier one opened, whatever its type: an authorization that was taken back may
+ * join its transaction again.
  */
-export function followsChain(view: DataView, offset: number): boolean {
-  const opensChain = (view.getUint16(offset + O.flags, true) & RecordFlag.opensChain) !== 0;
-  return !opensChain && view.getUint8(offset + O.chainStatus) !== 0;
+export function followsTransaction(view: DataView, offset: number): boolean {
+  const opensTransaction = (view.getUint16(offset + O.flags, true) & RecordFlag.opensTransaction) !== 0;
+  return !opensTransaction && view.getUint8(offset + O.transactionStatus) !== 0;
 }
 
-/** Where the chain's root id stands in the record: its own text, or the id when the message is its own root. */
+/** Where the transaction's root id stands in the record: its own text, or the id when the message is its own root. */
 export function readRecordRoot(view: DataView, offset: number, slice: TextSlice): void {
   const rootLength = view.getUint16(offset + O.rootLength, true);
   if (rootLength === 0) {
@@ -289,13 +289,13 @@ export function readCardSpend(view: DataView, offset: number): number {
 export function readUseDelta(view: DataView, offset: number): number {
   const flags = view.getUint16(offset + O.flags, true);
   if ((flags & RecordFlag.usesCard) === 0) return 0;
-  return useDelta(view.getUint8(offset + O.type) as MessageType, (flags & RecordFlag.opensChain) !== 0);
+  return useDelta(view.getUint8(offset + O.type) as MessageType, (flags & RecordFlag.opensTransaction) !== 0);
 }
 
 /** Of a message whose outcome says `usesCard`. */
-export function useDelta(type: MessageType, opensChain: boolean): number {
+export function useDelta(type: MessageType, opensTransaction: boolean): number {
   if (type === MessageType.late) return -1;
-  return opensChain ? 1 : 0;
+  return opensTransaction ? 1 : 0;
 }
 
 /** Reads the answer and the effects of a record. */
@@ -303,12 +303,12 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   const flags = view.getUint16(offset + O.flags, true);
   outcome.approved = (flags & RecordFlag.approved) !== 0;
   outcome.partial = (flags & RecordFlag.partial) !== 0;
-  outcome.opensChain = (flags & RecordFlag.opensChain) !== 0;
+  outcome.opensTransaction = (flags & RecordFlag.opensTransaction) !== 0;
   outcome.tombstone = (flags & RecordFlag.tombstone) !== 0;
   outcome.usesCard = (flags & RecordFlag.usesCard) !== 0;
   outcome.reason = view.getUint8(offset + O.reason) as Reason;
   outcome.detail = view.getUint8(offset + O.detail);
-  outcome.chainStatus = view.getUint8(offset + O.chainStatus) as ChainStatus;
+  outcome.transactionStatus = view.getUint8(offset + O.transactionStatus) as TransactionStatus;
   outcome.currency = view.getUint16(offset + O.currency, true);
   outcome.amountMinor = view.getFloat64(offset + O.answerAmount, true);
   outcome.approvedAmountMinor = view.getFloat64(offset + O.approvedAmount, true);
@@ -337,6 +337,6 @@ export function readUserSpend(view: DataView, offset: number): number {
   const flags = view.getUint16(offset + O.flags, true);
   const isApproved = (flags & (RecordFlag.approved | RecordFlag.tombstone)) !== 0;
   // A take-back is no approval, and follows one.
-  if (user === 0 || !(isApproved || followsChain(view, offset))) return 0;
+  if (user === 0 || !(isApproved || followsTransaction(view, offset))) return 0;
   return userSpendNumber(user, view.getUint16(offset + O.currency, true));
 }

@@ -60,7 +60,7 @@ t.test('every window is the sum of what was spent in it and not given back', (t)
         const days = model.days();
         let entry: Entry = { day, amount, count: 1 };
         if (giveBack && days.length > 0) {
-          // No more than that day has, as a chain that remembers what it took.
+          // No more than that day has, as a transaction that remembers what it took.
           const taken = model.ofDay(days[from % days.length]!);
           entry = { day: taken.day, amount: -Math.min(amount, taken.amount), count: taken.count > 0 ? -1 : 0 };
         }

@@ -56,7 +56,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   });
   await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor: fundsMinor });
   const place = await enginePlace(database.url, dataDir);
-  // Less memory than the traffic needs: accounts, cards and chains are evicted and loaded again all the time.
+  // Less memory than the traffic needs: accounts, cards and transactions are evicted and loaded again all the time.
   const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
   const start = () => new EngineProcess(place, { WORKERS: String(workers), ...bounds });
 

@@ -23,7 +23,7 @@ t.test('a hold lapses, is settled as expired, and stays so after a restart; lodg
       select id, status, held_amount::int as held from transactions order by id`;
     return JSON.stringify([...rows]);
   };
-  // 4 expired, 1 pending (ChainStatus).
+  // 4 expired, 1 pending (TransactionStatus).
   const expected = JSON.stringify([
     { id: 'grocer', status: 4, held: 0 },
     { id: 'hotel', status: 1, held: 40 },

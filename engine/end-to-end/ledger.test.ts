@@ -263,9 +263,9 @@ t.test('after a restart the answers, the books and the windows are the same, set
 t.test('the books balance in Postgres', async (t) => {
   await main.stop();
   t.same((await auditBooks(sql)).findings, []);
-  const [chains] = await sql<{ count: number }[]>`
+  const [transactions] = await sql<{ count: number }[]>`
     select count(*)::integer from transactions where id like ${'\u0001%'}`;
-  t.equal(chains!.count, 0, 'a command opens no chain');
+  t.equal(transactions!.count, 0, 'a command opens no transaction');
   const [event] = await sql`
     select type, card_id, user_id, available_delta, held_delta, posted_delta, external_delta, transaction_id = request_id
       as is_alone from transaction_events where request_id = ${'\u0001ledger:command-1'}`;

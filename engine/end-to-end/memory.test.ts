@@ -79,7 +79,7 @@ async function holdSettling(engine: TestEngine): Promise<() => Promise<void>> {
 const rows = 32;
 for (const { variable, store } of [
   { variable: 'ACCOUNTS_MAX', store: 'accounts' },
-  { variable: 'HOLDS_MAX', store: 'chains' },
+  { variable: 'HOLDS_MAX', store: 'transactions' },
 ]) {
   t.test(`a full memory names ${variable}, and goes on once Postgres has taken over what is in it`, async (t) => {
     const count = rows + 2 * askersMax;

@@ -1,4 +1,4 @@
-/** What Postgres gives back to an engine that starts: tombstones, chains that later messages follow, spent windows. */
+/** What Postgres gives back to an engine that starts: tombstones, transactions that later messages follow, spent windows. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -7,7 +7,7 @@ import { killThread } from '../testing/dying-storage.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
 
-t.test('after a restart a chain goes on, a tombstone still stands, and a spent limit stays spent', async (t) => {
+t.test('after a restart a transaction goes on, a tombstone still stands, and a spent limit stays spent', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
   await engine.sql`insert into limits (level, entity_id, limits)
     select 0, id, ${engine.sql.json({ daily: { amount: 1000 } })} from cards where token = 'card_000001_2'`;
@@ -25,7 +25,7 @@ t.test('after a restart a chain goes on, a tombstone still stands, and a spent l
   const over = await ask({ id: 'limited-2', type: 'authorization', card: limited, amount: 101 });
   t.match(over, { reason: 'limit_exceeded', detail: 'card.daily.amount' });
   t.ok((await ask({ id: 'more', type: 'incremental', card, original: 'stay', amount: 50 })).approved);
-  // By the id of the increment: it leads to the same chain.
+  // By the id of the increment: it leads to the same transaction.
   const cleared = await ask({ id: 'c1', type: 'clearing', card, original: 'more', amount: 540 });
   t.match(cleared, { approved: true, authorizationId: 'stay' });
   const after = await engineBooks(engine.place, 'acct_000001');

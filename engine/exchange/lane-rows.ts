@@ -48,11 +48,11 @@ export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
 }
 
 /**
- * Loaded rows, as messages of the same shape that each stand alone: a card or chain comes together with its account, its
+ * Loaded rows, as messages of the same shape that each stand alone: a card or transaction comes together with its account, its
  * user, and what was spent of each, for what is loaded with it says all that is known of it. Nearly always that is one message.
  */
 export function packLoad(message: LoadMessage): PackedRows[] {
-  const { accounts: _a, users: _u, spend: _s, cards: _c, chains: _h, records: _r, ...said } = message;
+  const { accounts: _a, users: _u, spend: _s, cards: _c, transactions: _h, records: _r, ...said } = message;
   const words = JSON.stringify(said).slice(1, -1);
   const packed: PackedRows[] = [];
   const texts = new Map<unknown, string>();
@@ -90,11 +90,11 @@ export function packLoad(message: LoadMessage): PackedRows[] {
   return packed;
 }
 
-const loadedLists = ['accounts', 'users', 'spend', 'cards', 'chains', 'records'] as const;
+const loadedLists = ['accounts', 'users', 'spend', 'cards', 'transactions', 'records'] as const;
 type LoadedList = (typeof loadedLists)[number];
 type LoadedRow = readonly [list: LoadedList, row: unknown];
 
-/** Rows that belong together: of each card and chain, and each row that belongs to none; one that comes twice counts once. */
+/** Rows that belong together: of each card and transaction, and each row that belongs to none; one that comes twice counts once. */
 function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
   const accounts = new Map((message.accounts ?? []).map((row) => [row.number, row]));
   const users = new Map((message.users ?? []).map((row) => [row.number, row]));
@@ -123,8 +123,8 @@ function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
   };
   for (const row of message.cards ?? [])
     yield together(['cards', row], row.spendNumber ?? row.number, row.userNumber, row.accountNumber);
-  for (const row of message.chains ?? []) {
-    yield together(['chains', row], row.cardSpend ?? row.cardNumber, row.userNumber, row.accountNumber);
+  for (const row of message.transactions ?? []) {
+    yield together(['transactions', row], row.cardSpend ?? row.cardNumber, row.userNumber, row.accountNumber);
   }
   for (const row of alone.values()) yield [row];
   for (const row of message.records ?? []) yield [['records', row]];

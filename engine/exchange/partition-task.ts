@@ -85,7 +85,7 @@ export interface TailKeys {
   readonly users: readonly number[];
   /** Numbers of the users' spend rows. */
   readonly userSpend: readonly number[];
-  readonly chains: readonly string[];
+  readonly transactions: readonly string[];
   /** Of each record in the tail its id's hash, lower and upper half, or zeros; empty with one partition. */
   readonly idHashes: Uint32Array;
   /** Where a half-written last frame was cut, for the log; '' when the journal ended cleanly. */
@@ -108,14 +108,14 @@ export interface MemoryStats {
 
 /** Sizes for metrics and `/health`. */
 export interface PartitionStats {
-  readonly memory: Readonly<Record<'accounts' | 'users' | 'spend' | 'cards' | 'chains', MemoryStats>>;
+  readonly memory: Readonly<Record<'accounts' | 'users' | 'spend' | 'cards' | 'transactions', MemoryStats>>;
   /** Loaded rows that were refused because memory had had newer ones. */
   readonly outdated: number;
   readonly accounts: number;
   readonly cards: number;
   readonly cardHits: number;
   readonly cardMisses: number;
-  readonly chains: number;
+  readonly transactions: number;
   readonly seenIds: number;
   readonly spendRows: number;
   /** Messages of the native form that had a field which it does not know, by the field's name. */

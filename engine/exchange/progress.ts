@@ -10,7 +10,7 @@
  * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
  *   a segment gone therefore also finds a shippedSequence at or past its end.
  * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
- *   more, so its chain may leave memory and its segment may be retired, as far as Postgres has them.
+ *   more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to ship, never a decision about money.
  *

@@ -18,11 +18,11 @@ export const EntryKind = {
   native: 1,
   marqeta: 2,
   ledger: 3,
-  /** JSON from the front: cards, chains and records that were missing, or changes that the feed brought. */
+  /** JSON from the front: cards, transactions and records that were missing, or changes that the feed brought. */
   load: 16,
   /** An approval missed its deadline: it is taken back. The bytes are its location, an f64. */
   late: 17,
-  /** A hold's lifetime ended. The bytes are the chain's root id. */
+  /** A hold's lifetime ended. The bytes are the transaction's root id. */
   expiry: 18,
 } as const;
 

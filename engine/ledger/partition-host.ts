@@ -149,7 +149,7 @@ export class PartitionHost {
         users: rowsMax('users', config),
         cards: rowsMax('cards', config),
         spendRows: rowsMax('spend', config),
-        chains: rowsMax('chains', config),
+        transactions: rowsMax('transactions', config),
         seenIds: config.seenIdsMax,
       },
       policy: config.policy,

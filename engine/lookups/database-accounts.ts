@@ -86,7 +86,7 @@ export async function loadAccounts(
   return { message: { settled: rows[0]?.settled ?? 0, accounts }, owners };
 }
 
-/** Whose spending counts for a card or a chain. */
+/** Whose spending counts for a card or a transaction. */
 export interface Spenders {
   readonly cardNumber: number;
   /** Keys the card's spend windows; absent: its number. */

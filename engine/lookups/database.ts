@@ -8,17 +8,17 @@ import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/da
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { statusNamed } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
-import { ChainStatus, MessageType, packLetters } from '../core/codes.js';
+import { MessageType, packLetters, TransactionStatus } from '../core/codes.js';
 import type { CardPayload } from '../core/feed.js';
 import { levels } from '../core/limit-names.js';
 import type {
   AccountRow,
   CardRow,
-  ChainRow,
   LoadMessage,
   RecordRow,
   SpendEntity,
   SpendRow,
+  TransactionRow,
   UserRow,
 } from '../core/load-message.js';
 import { readRecordRoot } from '../core/record.js';
@@ -333,9 +333,9 @@ export class Database {
     return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs, partition));
   }
 
-  /** A partition's chains by their name, or by the id of a later message of theirs, with the books of their accounts. */
-  loadChains(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
-    return this.#lookUp((sql) => loadChains(sql, partition, ids));
+  /** A partition's transactions by their name, or by the id of a later message of theirs, with the books of their accounts. */
+  loadTransactions(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+    return this.#lookUp((sql) => loadTransactions(sql, partition, ids));
   }
 
   /** Journal records of a partition's settled questions, by request id: of one that was asked again, the newest. */
@@ -361,7 +361,7 @@ export class Database {
     readonly cards: readonly number[];
     readonly users: readonly number[];
     readonly userSpend: readonly number[];
-    readonly chains: readonly string[];
+    readonly transactions: readonly string[];
     readonly partition: number;
     readonly holdMs: number;
   }): Promise<LoadMessage> {
@@ -378,10 +378,11 @@ export class Database {
       spend.push(...(await readSpend(sql, rows)));
     }
     for (const part of parts(keys.accounts)) spend.push(...(await readSpend(sql, spendRows(sql, [], [], part))));
-    const chains: ChainRow[] = [];
-    for (const part of parts(keys.chains)) chains.push(...(await chainRows(sql, keys.partition, part)));
+    const transactions: TransactionRow[] = [];
+    for (const part of parts(keys.transactions))
+      transactions.push(...(await transactionRows(sql, keys.partition, part)));
     const tombstones = await tombstoneRows(sql, keys.partition, keys.holdMs);
-    return { accounts, users, spend, chains, tombstones };
+    return { accounts, users, spend, transactions, tombstones };
   }
 
   /** Hashes of settled ids below `beforeSequence`, newest first. */
@@ -467,7 +468,7 @@ export class Database {
     );
     const { databaseMs, page, quarantined } = row!;
     // They have no row that is up to date, and come with the first page.
-    const apart = quarantined.map((record) => chainName(Buffer.from(record, 'base64')));
+    const apart = quarantined.map((record) => transactionName(Buffer.from(record, 'base64')));
     return {
       databaseMs,
       names: [...apart, ...page.map(({ name }) => name)],
@@ -484,7 +485,7 @@ export class Database {
     );
     if (row === undefined) return { count: 0, oldest: '' };
     const { count, partition, sequence, error, record } = row;
-    return { count, oldest: `${partition}/${sequence} (${chainName(record)}): ${error}` };
+    return { count, oldest: `${partition}/${sequence} (${transactionName(record)}): ${error}` };
   }
 
   /** Accounts with those public ids, with their owners and settled books; unknown ones are left out. */
@@ -551,38 +552,42 @@ async function readSpend(sql: postgres.Sql, from: postgres.PendingQuery<postgres
   return rows.map((row) => row.json);
 }
 
-/** The name of the chain that a record opens or follows. */
-function chainName(record: Buffer): string {
+/** The name of the transaction that a record opens or follows. */
+function transactionName(record: Buffer): string {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const root = { start: 0, end: 0 };
   readRecordRoot(view, 0, root);
   return record.toString('utf8', root.start, root.end);
 }
 
-/** A chain that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
-function chainStatus(status: number, type: number): ChainStatus {
-  return type === MessageType.reversal ? ChainStatus.tombstone : (status as ChainStatus);
+/** A transaction that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
+function transactionStatus(status: number, type: number): TransactionStatus {
+  return type === MessageType.reversal ? TransactionStatus.tombstone : (status as TransactionStatus);
 }
 
-type ChainJson = Omit<ChainRow, 'status'> & { readonly status: number; readonly type: number };
+type TransactionJson = Omit<TransactionRow, 'status'> & { readonly status: number; readonly type: number };
 
-function chainRow({ type, ...json }: ChainJson): ChainRow {
-  return { ...json, status: chainStatus(json.status, type) };
+function transactionRow({ type, ...json }: TransactionJson): TransactionRow {
+  return { ...json, status: transactionStatus(json.status, type) };
 }
 
 /**
- * Chains of one partition: an id means nothing beyond it. A chain that gave its id up to a later one is found by its name
+ * Transactions of one partition: an id means nothing beyond it. A transaction that gave its id up to a later one is found by its name
  * only, which the look for lapsed holds knows.
  */
-async function chainRows(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<ChainRow[]> {
+async function transactionRows(
+  sql: postgres.Sql,
+  partition: number,
+  ids: readonly string[],
+): Promise<TransactionRow[]> {
   if (ids.length === 0) return [];
-  const rows = await sql<{ json: ChainJson }[]>`
+  const rows = await sql<{ json: TransactionJson }[]>`
     with asked as (select unnest(${ids as string[]}::text[]) as asked_id),
     direct as (
       select a.asked_id, a.asked_id as name from asked a
       join transactions t on t.id = name_id(a.asked_id) and t.partition = ${partition}
         and t.occurrence = name_occurrence(a.asked_id)),
-    -- The id of a later message leads to its chain.
+    -- The id of a later message leads to its transaction.
     indirect as (
       select asked_id, name from (
         select distinct on (a.asked_id) a.asked_id, e.transaction_id as name, e.approved
@@ -611,14 +616,14 @@ async function chainRows(sql: postgres.Sql, partition: number, ids: readonly str
       select chain_state from quarantined_records
       where partition = ${partition} and chain = name_key(k.name) order by sequence desc limit 1) q
     where q.chain_state ->> 'accountNumber' is not null`;
-  return rows.map((row) => chainRow(row.json));
+  return rows.map((row) => transactionRow(row.json));
 }
 
-async function loadChains(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+async function loadTransactions(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<LoadedKeys> {
   // First: what is read behind it has all that is settled here, or more.
   const [position] = await sql<{ settled: number }[]>`select ${settledOf(sql, partition)}`;
-  const chains = await chainRows(sql, partition, ids);
-  const numbers = (pick: (row: ChainRow) => number) => [...new Set(chains.map(pick))];
+  const transactions = await transactionRows(sql, partition, ids);
+  const numbers = (pick: (row: TransactionRow) => number) => [...new Set(transactions.map(pick))];
   const [accounts, users, rows] = await Promise.all([
     accountRows(
       sql,
@@ -639,15 +644,15 @@ async function loadChains(sql: postgres.Sql, partition: number, ids: readonly st
     ),
   ]);
   const { settled } = position!;
-  const { spend, unspent } = spendOf(chains, accounts, rows);
+  const { spend, unspent } = spendOf(transactions, accounts, rows);
   return {
-    message: { settled, accounts, users, spend, unspent, chains },
-    found: new Set(chains.map((row) => row.askedId)),
+    message: { settled, accounts, users, spend, unspent, transactions },
+    found: new Set(transactions.map((row) => row.askedId)),
   };
 }
 
-async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: number): Promise<ChainRow[]> {
-  const rows = await sql<{ json: ChainJson }[]>`
+async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: number): Promise<TransactionRow[]> {
+  const rows = await sql<{ json: TransactionJson }[]>`
     select json_build_object('id', t.id, 'askedId', t.id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
       'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', 0, 'posted', 0, 'refunded', 0,
       'firstDay', 0, 'newestDay', 0, 'newestAmount', 0, 'expiresAtMs', 0) as json
@@ -655,5 +660,5 @@ async function tombstoneRows(sql: postgres.Sql, partition: number, holdMs: numbe
     where t.type = ${MessageType.reversal} and t.partition = ${partition} and t.occurrence = 0
       and t.created_at > ${new Date(Date.now() - holdMs)}
     order by t.created_at desc limit ${tombstonesMax}`;
-  return rows.map((row) => chainRow(row.json));
+  return rows.map((row) => transactionRow(row.json));
 }

@@ -255,7 +255,7 @@ export class Loads {
       case EntryStatus.needSeen:
         return { ...(await database.loadRecords(partition, keys)), foreign: noOwners };
       default:
-        return { ...(await database.loadChains(partition, keys)), foreign: noOwners };
+        return { ...(await database.loadTransactions(partition, keys)), foreign: noOwners };
     }
   }
 

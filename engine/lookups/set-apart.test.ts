@@ -4,11 +4,11 @@ import t from 'tap';
 import { applyChanges } from '../../workers/partition/load.js';
 import { Accounts, Status } from '../core/accounts.js';
 import { Cards } from '../core/cards.js';
-import { Chains } from '../core/chains.js';
 import type { RawEntry } from '../core/feed.js';
 import { laneEntryBytesMax, limitsBytesMax } from '../core/limits.js';
 import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/load-message.js';
 import { Spend } from '../core/spend.js';
+import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';
 import { packChanges } from '../exchange/lane-rows.js';
 import { runs } from '../testing/runs.js';
@@ -92,13 +92,18 @@ t.test(
     t.same(taken.cards?.[0], row);
     t.match(taken.cards?.[1], { number: 2, status: Status.closed });
     t.equal(apart.count, 4);
-    t.same(apart.load({ chains: [] }), { chains: [] });
+    t.same(apart.load({ transactions: [] }), { transactions: [] });
   },
 );
 
 t.test('whatever stands in the outbox, partitions can take what comes of it', async (t) => {
   const { apart } = setApart();
-  const books = { accounts: new Accounts(4), users: new Users(4), spend: new Spend(4), chains: new Chains(4) };
+  const books = {
+    accounts: new Accounts(4),
+    users: new Users(4),
+    spend: new Spend(4),
+    transactions: new Transactions(4),
+  };
   const cards = new Cards(4);
   books.accounts.open(1, 0, 1, 0, 0);
   books.users.open(1);

@@ -14,16 +14,18 @@ export const stores = [
   { name: 'users', variable: 'ACCOUNTS_MAX', rows: 2 },
   { name: 'spend', variable: 'ACCOUNTS_MAX', rows: 4 },
   { name: 'cards', variable: 'CARDS_MAX', rows: 1 },
-  { name: 'chains', variable: 'HOLDS_MAX', rows: 1 },
+  { name: 'transactions', variable: 'HOLDS_MAX', rows: 1 },
 ] as const;
 export type StoreName = (typeof stores)[number]['name'];
 
-type Bounds = Pick<EngineConfig, 'accountsMax' | 'cardsMax' | 'chainsMax'>;
+type Bounds = Pick<EngineConfig, 'accountsMax' | 'cardsMax' | 'transactionsMax'>;
 
 /** Rows that one partition has room for. */
 export function rowsMax(store: StoreName, bounds: Bounds): number {
   const { variable, rows } = stores.find(({ name }) => name === store)!;
-  const bound = { ACCOUNTS_MAX: bounds.accountsMax, CARDS_MAX: bounds.cardsMax, HOLDS_MAX: bounds.chainsMax }[variable];
+  const bound = { ACCOUNTS_MAX: bounds.accountsMax, CARDS_MAX: bounds.cardsMax, HOLDS_MAX: bounds.transactionsMax }[
+    variable
+  ];
   return bound * rows;
 }
 

@@ -249,7 +249,7 @@ export class Telemetry extends Metrics {
     gauge('loads_outdated', 'Loaded rows refused because memory had had newer ones; read again', (g) => g.outdated);
     gauge('messages_waiting_for_room', 'Messages that wait until memory has room for what they need', (g) => g.resting);
     gauge('messages_without_room', 'Messages refused because memory had no room in time', (g) => g.roomRefusals);
-    gauge('chains_in_memory', 'Authorizations in memory', (g) => g.chains);
+    gauge('transactions_in_memory', 'Authorizations in memory', (g) => g.transactions);
     gauge('accounts_in_memory', 'Accounts in memory', (g) => g.accounts);
     gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
     gauge('quarantined_records', 'Records that Postgres refused and that wait for an operator', (g) => g.quarantined);
@@ -299,7 +299,7 @@ export interface EngineGauges {
   readonly cards: number;
   readonly cardHits: number;
   readonly cardMisses: number;
-  readonly chains: number;
+  readonly transactions: number;
   readonly accounts: number;
   readonly spendRows: number;
   /** Messages by the unknown field that they had. */

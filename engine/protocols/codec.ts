@@ -40,7 +40,7 @@ export interface Codec {
   read(request: Request, bytes: Uint8Array, start: number, end: number): Refusal | null;
   /**
    * Writes the answer's body at `target[offset…]`.
-   * @param authorizationId the root of the chain: slice `rootId` of `rootSource`; an empty slice writes null
+   * @param authorizationId the root of the transaction: slice `rootId` of `rootSource`; an empty slice writes null
    * @returns number of bytes written, at most answerBytesMax.
    */
   writeAnswer(

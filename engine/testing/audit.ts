@@ -1,5 +1,5 @@
 /** Compares the engine's books with the obvious model's, to the last window. Throws what differs. */
-import { ChainStatus, packLetters } from '../core/codes.js';
+import { packLetters, TransactionStatus } from '../core/codes.js';
 import type { Books } from '../core/decide.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
 import { spendNumber } from '../core/spend-key.js';
@@ -28,38 +28,38 @@ export function auditAccounts(books: Books, model: Model, when: string): void {
   }
 }
 
-/** What the engine says of a chain. */
-export interface ChainSeen {
-  readonly status: ChainStatus;
+/** What the engine says of a transaction. */
+export interface TransactionSeen {
+  readonly status: TransactionStatus;
   readonly held: number;
   readonly posted: number;
   readonly refunded: number;
 }
 
-/** A chain in memory, null when it is not. */
-export function chainInMemory(books: Books, id: string): ChainSeen | null {
-  const { chains } = books;
+/** A transaction in memory, null when it is not. */
+export function transactionInMemory(books: Books, id: string): TransactionSeen | null {
+  const { transactions } = books;
   const bytes = Buffer.from(id);
-  const slot = chains.find(bytes, 0, bytes.length);
+  const slot = transactions.find(bytes, 0, bytes.length);
   if (slot < 0) return null;
   return {
-    status: chains.status(slot),
-    held: chains.held(slot),
-    posted: chains.posted(slot),
-    refunded: chains.refunded(slot),
+    status: transactions.status(slot),
+    held: transactions.held(slot),
+    posted: transactions.posted(slot),
+    refunded: transactions.refunded(slot),
   };
 }
 
-export function auditChains(find: (id: string) => ChainSeen | null, model: Model): void {
+export function auditTransactions(find: (id: string) => TransactionSeen | null, model: Model): void {
   for (const transaction of model.transactions) {
-    const chain = find(transaction.id);
-    check(chain !== null, `the engine has no chain ${transaction.id}`);
+    const seen = find(transaction.id);
+    check(seen !== null, `the engine has no transaction ${transaction.id}`);
     const held = transaction.parts.reduce((sum, part) => sum + part.held, 0n);
     compare(
-      `chain ${transaction.id}`,
-      [chain.status, chain.held, chain.posted, chain.refunded],
+      `transaction ${transaction.id}`,
+      [seen.status, seen.held, seen.posted, seen.refunded],
       [
-        ChainStatus[transaction.status],
+        TransactionStatus[transaction.status],
         Number(held),
         Number(transaction.cleared - transaction.refunded),
         Number(transaction.refunded),

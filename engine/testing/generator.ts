@@ -26,7 +26,7 @@ export type Step =
   | { readonly kind: 'message'; readonly message: Message }
   /** An id that was used before: with the same content a repeat, with other content a conflict. */
   | { readonly kind: 'again'; readonly message: Message }
-  /** The hold of that chain may have lapsed. */
+  /** The hold of that transaction may have lapsed. */
   | { readonly kind: 'expire'; readonly id: string }
   /** That question missed its deadline: its approval, if it was one, is taken back. */
   | { readonly kind: 'late'; readonly id: string };

@@ -2,7 +2,7 @@
  * The books of a careful client: what it asked, what the answers were, and what follows for every account. It
  * believes nothing but acknowledged answers, so every later answer of the engine must agree with it.
  *
- * Of one chain it asks one thing at a time, so the order of a chain's messages is known. On an account that is not hot
+ * Of one transaction it asks one thing at a time, so the order of a transaction's messages is known. On an account that is not hot
  * it asks one thing at a time too, and then knows what every answer's `available` must be.
  */
 import type { Random } from '../protocols/testing/mutate.js';
@@ -18,10 +18,10 @@ export interface LedgerAccount {
   held: number;
   posted: number;
   isBusy: boolean;
-  readonly chains: Chain[];
+  readonly transactions: Transaction[];
 }
 
-interface Chain {
+interface Transaction {
   readonly id: string;
   readonly card: string;
   held: number;
@@ -66,7 +66,7 @@ export interface Asked {
   readonly message: Message;
   readonly text: string;
   readonly account: LedgerAccount;
-  readonly chain: Chain | null;
+  readonly transaction: Transaction | null;
   /** The acknowledged answer without its response time; '' while the outcome is unknown. */
   answer: string;
 }
@@ -79,7 +79,7 @@ export class Ledger {
   #count = 0;
   /** What was acknowledged, in order. */
   readonly acknowledged: Asked[] = [];
-  /** Asked, outcome unknown: to be asked again before anything else of that chain. */
+  /** Asked, outcome unknown: to be asked again before anything else of that transaction. */
   readonly unknown = new Set<Asked>();
   approved = 0;
   declined = 0;
@@ -98,7 +98,7 @@ export class Ledger {
         held: 0,
         posted: 0,
         isBusy: false,
-        chains: [],
+        transactions: [],
       };
     });
   }
@@ -122,20 +122,20 @@ export class Ledger {
     if (roll < 58) return this.#plain(account, { type: 'clearing', card, amount: 1 + random.below(50) });
     // A reversal that overtakes its authorization: nothing may ever be held under that id.
     if (roll < 60) return this.#plain(account, { type: 'reversal', card, original: `${this.#nextId()}-never` });
-    const open = account.chains.filter((chain) => !chain.isBusy);
+    const open = account.transactions.filter((transaction) => !transaction.isBusy);
     if (open.length === 0) return null;
-    const chain = random.pick(open);
-    if (roll < 62) return this.#follow(account, chain, { type: 'advice', amount: 1 + random.below(600) });
-    if (roll < 70) return this.#follow(account, chain, { type: 'incremental', amount: 1 + random.below(300) });
+    const transaction = random.pick(open);
+    if (roll < 62) return this.#follow(account, transaction, { type: 'advice', amount: 1 + random.below(600) });
+    if (roll < 70) return this.#follow(account, transaction, { type: 'incremental', amount: 1 + random.below(300) });
     if (roll < 80) {
       const part = random.oneIn(2) ? { amount: 1 + random.below(400) } : {};
-      return this.#follow(account, chain, { type: 'reversal', ...part });
+      return this.#follow(account, transaction, { type: 'reversal', ...part });
     }
     if (roll < 95) {
-      const wanted = random.oneIn(3) ? random.below(1200) : Math.max(1, chain.held - random.below(3));
-      return this.#follow(account, chain, { type: 'clearing', amount: wanted, final: !random.oneIn(3) });
+      const wanted = random.oneIn(3) ? random.below(1200) : Math.max(1, transaction.held - random.below(3));
+      return this.#follow(account, transaction, { type: 'clearing', amount: wanted, final: !random.oneIn(3) });
     }
-    return this.#follow(account, chain, { type: 'refund', amount: 1 + random.below(200) });
+    return this.#follow(account, transaction, { type: 'refund', amount: 1 + random.below(200) });
   }
 
   /** An earlier message, to be asked again. */
@@ -171,21 +171,31 @@ export class Ledger {
     return this.#asked(account, null, { ...message, id: this.#nextId() });
   }
 
-  #follow(account: LedgerAccount, chain: Chain, message: Omit<Message, 'id' | 'card' | 'original'>): Asked {
-    return this.#asked(account, chain, { ...message, id: this.#nextId(), card: chain.card, original: chain.id });
+  #follow(account: LedgerAccount, transaction: Transaction, message: Omit<Message, 'id' | 'card' | 'original'>): Asked {
+    return this.#asked(account, transaction, {
+      ...message,
+      id: this.#nextId(),
+      card: transaction.card,
+      original: transaction.id,
+    });
   }
 
-  #asked(account: LedgerAccount, chain: Chain | null, message: Message, command: CommandKind | null = null): Asked {
+  #asked(
+    account: LedgerAccount,
+    transaction: Transaction | null,
+    message: Message,
+    command: CommandKind | null = null,
+  ): Asked {
     const whole = {
       ...message,
       ...(message.amount === undefined ? {} : { currency: 'USD' }),
       merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
     };
-    if (chain !== null) chain.isBusy = true;
+    if (transaction !== null) transaction.isBusy = true;
     if (!account.isHot) account.isBusy = true;
     const { id, amount } = message;
     const text = JSON.stringify(command === null ? whole : { id, amount });
-    const asked = { command, message: whole, text, account, chain, answer: '' };
+    const asked = { command, message: whole, text, account, transaction, answer: '' };
     this.unknown.add(asked);
     return asked;
   }
@@ -200,8 +210,8 @@ export class Ledger {
     asked.answer = stableBody(body);
     this.unknown.delete(asked);
     this.acknowledged.push(asked);
-    const { account, chain, message } = asked;
-    if (chain !== null) chain.isBusy = false;
+    const { account, transaction, message } = asked;
+    if (transaction !== null) transaction.isBusy = false;
     account.isBusy = false;
     if (answer.id !== message.id) return `asked ${message.id}, answered ${answer.id}`;
     if (answer.approved) this.approved++;
@@ -241,23 +251,23 @@ export class Ledger {
     return '';
   }
 
-  #book({ account, chain, message }: Asked, answer: NativeAnswer): void {
+  #book({ account, transaction, message }: Asked, answer: NativeAnswer): void {
     let held = 0;
     let posted = 0;
     switch (message.type) {
       case 'authorization':
-        account.chains.push(chain!);
+        account.transactions.push(transaction!);
         held = answer.approvedAmount;
         break;
       case 'advice':
         // Of a known original it replaces the hold; where that is over, the advice opened its own.
-        if (message.original === undefined) account.chains.push(chain!);
+        if (message.original === undefined) account.transactions.push(transaction!);
         else if (answer.authorizationId !== message.original) {
           account.held += answer.approvedAmount;
           return;
         }
         // What was cleared for good is not held once more.
-        held = chain?.isOver === true ? 0 : answer.approvedAmount - (chain?.held ?? 0);
+        held = transaction?.isOver === true ? 0 : answer.approvedAmount - (transaction?.held ?? 0);
         break;
       case 'incremental':
         held = answer.approvedAmount;
@@ -266,7 +276,7 @@ export class Ledger {
         held = -answer.approvedAmount;
         break;
       case 'clearing': {
-        const before = chain?.held ?? 0;
+        const before = transaction?.held ?? 0;
         const fromHold = Math.min(answer.approvedAmount, before);
         posted = answer.approvedAmount;
         held = message.final === false ? -fromHold : -before;
@@ -276,10 +286,10 @@ export class Ledger {
         posted = -answer.approvedAmount;
         break;
     }
-    if (chain !== null) {
-      chain.held += held;
+    if (transaction !== null) {
+      transaction.held += held;
       const isLast = message.type === 'clearing' && message.final !== false;
-      if (isLast || (message.type === 'reversal' && chain.held === 0)) chain.isOver = true;
+      if (isLast || (message.type === 'reversal' && transaction.held === 0)) transaction.isOver = true;
     }
     account.held += held;
     account.posted += posted;

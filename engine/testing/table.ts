@@ -12,7 +12,7 @@
  *   d1 deposit A 500                           -> approved 00 500 9250/1250/0     names an account, as withdrawals do
  *   late a1                                    -> system_error 96 0 10000/0/0
  *   expire a1                                  -> nothing
- *   chain a1                                   -> open 1250/0 refunded=0
+ *   transaction a1                                   -> open 1250/0 refunded=0
  *   used card C daily                          -> 1250/1
  *   used user U daily JPY                      -> 1250/1    in dollars where no currency is named
  *
@@ -22,7 +22,7 @@
  */
 import { Status } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
-import { ChainStatus } from '../core/codes.js';
+import { TransactionStatus } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
 import type { Limits } from '../core/rules.js';
@@ -109,8 +109,8 @@ class Runner {
         const answer = name === 'late' ? this.#world.late(words[0]!) : this.#world.expire(words[0]!);
         return answer === null ? 'nothing' : this.#answer(answer, words[0]!);
       }
-      case 'chain':
-        return this.#chain(words[0]!);
+      case 'transaction':
+        return this.#transaction(words[0]!);
       case 'used':
         return this.#used(words[0]!, words[1]!, words[2]!, words[3] ?? 'USD');
       default:
@@ -212,12 +212,12 @@ class Runner {
     return `${answer.reason}${detail} ${answer.responseCode} ${answer.approvedAmount} ${books}`;
   }
 
-  #chain(root: string): string {
-    const { chains } = this.#world.books;
-    const slot = this.#world.chain(root);
+  #transaction(root: string): string {
+    const { transactions } = this.#world.books;
+    const slot = this.#world.transaction(root);
     if (slot < 0) return 'none';
-    const status = Object.entries(ChainStatus).find(([, number]) => number === chains.status(slot))![0];
-    return `${status} ${chains.held(slot)}/${chains.posted(slot)} refunded=${chains.refunded(slot)}`;
+    const status = Object.entries(TransactionStatus).find(([, number]) => number === transactions.status(slot))![0];
+    return `${status} ${transactions.held(slot)}/${transactions.posted(slot)} refunded=${transactions.refunded(slot)}`;
   }
 
   #used(levelName: string, name: string, windowName: string, currency: string): string {

@@ -6,17 +6,24 @@
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
 import { CardType } from '../core/card-types.js';
-import { Chains } from '../core/chains.js';
 import {
-  ChainStatus,
   channelNames,
   isNeverLate,
   MessageType,
   messageTypeNames,
   Protocol,
   packLetters,
+  TransactionStatus,
 } from '../core/codes.js';
-import { type Books, chainAbsent, Decider, decideExpiry, decideLate, type Policy, Question } from '../core/decide.js';
+import {
+  type Books,
+  Decider,
+  decideExpiry,
+  decideLate,
+  type Policy,
+  Question,
+  transactionAbsent,
+} from '../core/decide.js';
 import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
 import { detailName, type Level } from '../core/limit-names.js';
@@ -27,6 +34,7 @@ import { Request, type TextSlice } from '../core/request.js';
 import { compileRules, type Limits } from '../core/rules.js';
 import { Spend } from '../core/spend.js';
 import { spendNumber } from '../core/spend-key.js';
+import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';
 
 export type TypeName = (typeof messageTypeNames)[number];
@@ -120,7 +128,7 @@ export class World {
     accounts: new Accounts(64),
     users: new Users(64),
     spend: new Spend(1024),
-    chains: new Chains(16_384),
+    transactions: new Transactions(16_384),
   };
   readonly request = new Request();
   readonly outcome = new Outcome();
@@ -130,7 +138,7 @@ export class World {
   sequence = 0;
   readonly #decider: Decider;
   readonly #cards = new Map<string, CardProfile>();
-  /** Every id that was answered, with the id of its chain's first message; '' when it belongs to none. */
+  /** Every id that was answered, with the id of its transaction's first message; '' when it belongs to none. */
   readonly #roots = new Map<string, string>();
   readonly #approvals = new Map<string, { readonly outcome: Outcome; readonly parties: Parties }>();
   /** Ids whose approval was taken back, and that were not answered since. */
@@ -188,17 +196,17 @@ export class World {
       return answerOf(this.outcome, this.request.type);
     }
     this.question.card = this.#cards.get(message.card) ?? null;
-    this.question.chain = this.#resolve(message);
+    this.question.transaction = this.#resolve(message);
     this.question.namedByOriginal = this.#isNamedByOriginal(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
     this.question.takenBack = this.#takenBack.has(message.id);
-    const named = message.original === undefined ? -1 : this.chain(message.original);
+    const named = message.original === undefined ? -1 : this.transaction(message.original);
     this.question.originalTakenBack =
       named >= 0 &&
-      this.books.chains.status(named) === ChainStatus.declined &&
+      this.books.transactions.status(named) === TransactionStatus.declined &&
       this.#takenBack.has(message.original ?? '');
-    const own = message.type === 'incremental' ? this.chain(message.id) : -1;
-    this.question.isReversed = own >= 0 && this.books.chains.status(own) === ChainStatus.tombstone;
+    const own = message.type === 'incremental' ? this.transaction(message.id) : -1;
+    this.question.isReversed = own >= 0 && this.books.transactions.status(own) === TransactionStatus.tombstone;
     this.question.nowMs = this.nowMs;
     this.#decider.decide(this.question, this.request);
     return answerOf(this.outcome, this.request.type);
@@ -212,31 +220,31 @@ export class World {
     if (isCommand(message)) {
       const account = this.#accountOf(message);
       const accountNumber = this.books.accounts.number(account);
-      this.#apply(account, chainAbsent, { accountNumber, cardNumber: 0, cardSpend: 0, userNumber: 0 });
+      this.#apply(account, transactionAbsent, { accountNumber, cardNumber: 0, cardSpend: 0, userNumber: 0 });
       this.#roots.set(keyOf(message), '');
       return answer;
     }
     const { card } = question;
-    const opens = outcome.opensChain || outcome.tombstone;
+    const opens = outcome.opensTransaction || outcome.tombstone;
     const parties = { accountNumber: 0, cardNumber: 0, cardSpend: 0, userNumber: 0 };
-    let chain = chainAbsent;
-    let before = chainAbsent;
+    let transaction = transactionAbsent;
+    let before = transactionAbsent;
     if (card !== null) {
-      const { accounts, users, chains } = this.books;
+      const { accounts, users, transactions } = this.books;
       parties.accountNumber = accounts.number(card.account);
-      const isOurs = question.chain >= 0 && chains.account(question.chain) === parties.accountNumber;
-      if (isOurs && !opens) chain = question.chain;
+      const isOurs = question.transaction >= 0 && transactions.account(question.transaction) === parties.accountNumber;
+      if (isOurs && !opens) transaction = question.transaction;
       // One that had the name before, and is over.
-      else if (outcome.tombstone) before = question.chain;
-      else if (outcome.opensChain) before = this.chain(message.id);
-      parties.cardNumber = chain >= 0 ? chains.card(chain) : card.number;
-      parties.cardSpend = chain >= 0 ? chains.cardSpend(chain) : card.spendNumber;
-      parties.userNumber = chain >= 0 ? chains.user(chain) : users.number(card.user);
+      else if (outcome.tombstone) before = question.transaction;
+      else if (outcome.opensTransaction) before = this.transaction(message.id);
+      parties.cardNumber = transaction >= 0 ? transactions.card(transaction) : card.number;
+      parties.cardSpend = transaction >= 0 ? transactions.cardSpend(transaction) : card.spendNumber;
+      parties.userNumber = transaction >= 0 ? transactions.user(transaction) : users.number(card.user);
     }
-    this.#apply(card === null ? -1 : card.account, opens ? before : chain, parties);
-    const follows = chain >= 0 && outcome.chainStatus !== 0;
+    this.#apply(card === null ? -1 : card.account, opens ? before : transaction, parties);
+    const follows = transaction >= 0 && outcome.transactionStatus !== 0;
     this.#takenBack.delete(message.id);
-    this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensChain ? message.id : '');
+    this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensTransaction ? message.id : '');
     if (outcome.approved && !isNeverLate(this.request.type)) {
       this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
     }
@@ -251,10 +259,10 @@ export class World {
     fillRequest(this.request, { id, type: 'late', card: '' });
     const account = this.books.accounts.find(approval.parties.accountNumber);
     const root = this.#roots.get(id)!;
-    const chain = approval.outcome.chainStatus === 0 ? chainAbsent : this.chain(root);
+    const transaction = approval.outcome.transactionStatus === 0 ? transactionAbsent : this.transaction(root);
     const openingTakenBack = root === id || this.#takenBack.has(root);
-    decideLate(this.books, account, chain, approval.outcome, openingTakenBack, this.outcome);
-    this.#apply(account, chain, approval.parties);
+    decideLate(this.books, account, transaction, approval.outcome, openingTakenBack, this.outcome);
+    this.#apply(account, transaction, approval.parties);
     this.#roots.delete(id);
     this.#takenBack.add(id);
     return answerOf(this.outcome, MessageType.late);
@@ -262,26 +270,26 @@ export class World {
 
   /** Lets the hold lapse if its time has come. @returns null when there was nothing to release */
   expire(root: string): Answer | null {
-    const { chains, accounts } = this.books;
-    const chain = this.chain(root);
+    const { transactions, accounts } = this.books;
+    const transaction = this.transaction(root);
     const { outcome } = this;
-    if (chain < 0 || !decideExpiry(this.books, chain, this.nowMs, outcome)) return null;
+    if (transaction < 0 || !decideExpiry(this.books, transaction, this.nowMs, outcome)) return null;
     fillRequest(this.request, { id: '', type: 'expiry', card: '' });
-    const account = accounts.find(chains.account(chain));
+    const account = accounts.find(transactions.account(transaction));
     outcome.availableMinor = accounts.available(account) - outcome.heldDelta;
-    this.#apply(account, chain, {
-      accountNumber: chains.account(chain),
-      cardNumber: chains.card(chain),
-      cardSpend: chains.cardSpend(chain),
-      userNumber: chains.user(chain),
+    this.#apply(account, transaction, {
+      accountNumber: transactions.account(transaction),
+      cardNumber: transactions.card(transaction),
+      cardSpend: transactions.cardSpend(transaction),
+      userNumber: transactions.user(transaction),
     });
     return answerOf(outcome, MessageType.expiry);
   }
 
-  /** Slot of the chain with that root id, or −1. */
-  chain(root: string): number {
+  /** Slot of the transaction with that root id, or −1. */
+  transaction(root: string): number {
     const bytes = Buffer.from(root);
-    return this.books.chains.find(bytes, 0, bytes.length);
+    return this.books.transactions.find(bytes, 0, bytes.length);
   }
 
   /** Amount and count of a spend window as of today, of card, user or account number; of a user in that currency. */
@@ -304,35 +312,35 @@ export class World {
     return account;
   }
 
-  #apply(account: number, chain: number, parties: Parties): void {
-    applyOutcome(this.books, this.request, this.outcome, account, chain, parties, ++this.sequence);
+  #apply(account: number, transaction: number, parties: Parties): void {
+    applyOutcome(this.books, this.request, this.outcome, account, transaction, parties, ++this.sequence);
   }
 
   #rootOf(message: Message): string {
     const { original } = message;
-    // An authorization follows a chain of its own name only: one that lives on after the approval was taken back.
+    // An authorization follows a transaction of its own name only: one that lives on after the approval was taken back.
     if (message.type === 'authorization') return message.id;
     if (original === undefined) return '';
-    return this.chain(original) >= 0 ? original : this.#roots.get(original)!;
+    return this.transaction(original) >= 0 ? original : this.#roots.get(original)!;
   }
 
   /** An advice has the transaction of its own id, where there is one; else the one that it names. */
   #isNamedByOriginal(message: Message): boolean {
     if (message.type === 'authorization') return false;
     if (message.type !== 'advice') return true;
-    const own = this.chain(message.id);
-    const isOver = own < 0 || this.books.chains.status(own) === ChainStatus.declined;
+    const own = this.transaction(message.id);
+    const isOver = own < 0 || this.books.transactions.status(own) === TransactionStatus.declined;
     return message.original !== undefined && isOver;
   }
 
   #resolve(message: Message): number {
-    if (!this.#isNamedByOriginal(message)) return this.chain(message.id);
+    if (!this.#isNamedByOriginal(message)) return this.transaction(message.id);
     const { original } = message;
-    if (original === undefined) return chainAbsent;
-    const direct = this.chain(original);
+    if (original === undefined) return transactionAbsent;
+    const direct = this.transaction(original);
     if (direct >= 0) return direct;
     const root = this.#roots.get(original);
-    return root === undefined || root === '' ? chainAbsent : this.chain(root);
+    return root === undefined || root === '' ? transactionAbsent : this.transaction(root);
   }
 }
 

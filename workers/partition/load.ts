@@ -1,5 +1,5 @@
 /**
- * What the loader brings from Postgres: cards with their users and accounts, chains, and records of settled questions.
+ * What the loader brings from Postgres: cards with their users and accounts, transactions, and records of settled questions.
  * JSON between the front and its own worker threads. Owned state that is in memory already is newer and stays.
  */
 import type { LRUCache } from 'lru-cache';
@@ -62,7 +62,7 @@ export class LoadCounts {
   /** Rows that found their store full of what Postgres does not have yet: the message that wanted them waits. */
   fullAccounts = 0;
   fullSpend = 0;
-  fullChains = 0;
+  fullTransactions = 0;
   /** Rows that were read before Postgres had what memory had of them: they are read again. */
   outdated = 0;
 }
@@ -81,7 +81,7 @@ export interface LoadTarget {
 /** Takes over what was loaded. What finds no place, or is out of date, is left out: its message asks again. */
 export function applyLoad(message: LoadMessage, target: LoadTarget, evictableSequence: number): void {
   const { books, cards, recalled, roots, accountNumbers, counts } = target;
-  const { accounts, users, chains } = books;
+  const { accounts, users, transactions } = books;
   const settled = message.settled ?? Number.POSITIVE_INFINITY;
   for (const row of message.accounts ?? []) {
     if (row.publicId !== undefined) accountNumbers.set(byteKey(row.publicId), row.number);
@@ -117,13 +117,13 @@ export function applyLoad(message: LoadMessage, target: LoadTarget, evictableSeq
     cards.describe(slot, number, version, status, expiresDay, sharedRules(limits), type, spendNumber);
     cards.assign(slot, account, user, row.accountNumber, row.userNumber);
   }
-  for (const row of message.chains ?? []) {
+  for (const row of message.transactions ?? []) {
     const id = Buffer.from(row.id, 'utf8');
     if (row.askedId !== row.id) roots.set(byteKey(row.askedId), row.id);
-    if (chains.find(id, 0, id.length) >= 0) continue;
-    if (chains.isOutdated(id, 0, id.length, settled)) counts.outdated++;
-    else if (!chains.makeRoom(evictableSequence)) counts.fullChains++;
-    else chains.open(id, 0, id.length, row, 0);
+    if (transactions.find(id, 0, id.length) >= 0) continue;
+    if (transactions.isOutdated(id, 0, id.length, settled)) counts.outdated++;
+    else if (!transactions.makeRoom(evictableSequence)) counts.fullTransactions++;
+    else transactions.open(id, 0, id.length, row, 0);
   }
   for (const { id, sequence, record } of message.records ?? []) {
     recalled.set(byteKey(id), { sequence, bytes: Buffer.from(record, 'base64') });

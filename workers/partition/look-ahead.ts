@@ -69,7 +69,7 @@ export class LookAhead {
 
   #touch(count: number): void {
     const requests = this.#requests;
-    const { accounts, users, spend, chains } = this.#books;
+    const { accounts, users, spend, transactions } = this.#books;
     const cards = this.#cards;
     const seen = this.#seen;
     const slots = this.#slots;
@@ -83,7 +83,7 @@ export class LookAhead {
     }
     for (let index = 0; index < count; index++) {
       const idHash = this.#idHashes[index]!;
-      sum += seen.glance(idHash) + chains.glance(idHash) + cards.glance(this.#cardHashes[index]!);
+      sum += seen.glance(idHash) + transactions.glance(idHash) + cards.glance(this.#cardHashes[index]!);
     }
     for (let index = 0; index < count; index++) {
       const slot = cards.candidate(this.#cardHashes[index]!);

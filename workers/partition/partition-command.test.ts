@@ -19,7 +19,7 @@ function stage(accounts = 16) {
   const journal = new ForgetfulJournal();
   const codecs = [];
   codecs[Protocol.ledger] = ledgerCodec;
-  const size = { accounts, users: 16, cards: 16, spendRows: 64, chains: 16, seenIds: 16 };
+  const size = { accounts, users: 16, cards: 16, spendRows: 64, transactions: 16, seenIds: 16 };
   const partition = new Partition(size, policyDefault, journal, codecs, () => 0);
   partition.load({ seenComplete: true });
   const ask = (command: object, options: { flags?: number; deadlineMs?: number; isStale?: boolean } = {}) => {

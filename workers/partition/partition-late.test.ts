@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { LoadMessage } from '../../engine/core/load-message.js';
-import { followsChain } from '../../engine/core/record.js';
+import { followsTransaction } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
@@ -207,7 +207,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
     const again = stage.ask(question);
     t.match(again, { status: 200, isRepeat: false });
     t.match(again.text, '"authorizationId":"q"');
-    t.equal(followsChain(stage.newestView(), 0), true, 'a restart loads the chain that it joined');
+    t.equal(followsTransaction(stage.newestView(), 0), true, 'a restart loads the transaction that it joined');
     t.equal(stage.held, 15);
     t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'it counts once');
     if (restarts) stage.restart(true);

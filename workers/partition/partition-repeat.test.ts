@@ -26,7 +26,7 @@ function stage(fundsMinor: number) {
     codecs[Protocol.native] = nativeCodec;
     codecs[Protocol.marqeta] = testMarqetaCodec();
     const { writer } = fixture.open();
-    const size = { ...tinySize, chains: 4096, seenIds: 4096 };
+    const size = { ...tinySize, transactions: 4096, seenIds: 4096 };
     const partition = new Partition(size, { ...policyDefault, ...changes }, writer, codecs, () => 0);
     partition.load({ ...load, accounts: [account], seenComplete: true });
     const { options, progress } = fixture;

@@ -7,8 +7,8 @@ import { zoneNamed } from '../../engine/core/window.js';
 import { EntryStatus } from '../../engine/exchange/slab.js';
 import {
   auditAccounts,
-  auditChains,
   auditPurchases,
+  auditTransactions,
   auditWindows,
   check,
   compare,
@@ -27,7 +27,7 @@ import {
 import { isFact, Model, type ModelAnswer } from '../../engine/testing/model.js';
 import { runs } from '../../engine/testing/runs.js';
 import { isCommand, keyOf, type Message, policyDefault } from '../../engine/testing/world.js';
-import { asSent, type Handled, PartitionHost } from '../testing/partition-host.js';
+import { asSent, type Handled, PartitionHost } from '../testing/test-partition.js';
 
 /** What the auditor remembers beside the model: first answers, byte for byte. */
 class Auditor {
@@ -156,7 +156,7 @@ class Auditor {
 
   allBooks(host: PartitionHost, nowMs: number): void {
     this.books(host, 'at the end');
-    auditChains((id) => host.chain(id), this.model);
+    auditTransactions((id) => host.transaction(id), this.model);
     auditWindows(host.partition.books, this.model, nowMs);
   }
 }
@@ -200,11 +200,11 @@ function runHistory(seed: number, length: number): Auditor {
   return auditor;
 }
 
-/** The same with room for a handful of chains, which come and go between memory and the books. */
-function runCramped(seed: number, length: number, chains: number): void {
+/** The same with room for a handful of transactions, which come and go between memory and the books. */
+function runCramped(seed: number, length: number, transactions: number): void {
   const generator = new Generator(seed, { repeats: true, overtakes: false, startMs: Date.UTC(2026, 2, 27, 20) });
   const { random } = generator;
-  const host = new PartitionHost(policyDefault, chains);
+  const host = new PartitionHost(policyDefault, transactions);
   const auditor = new Auditor();
   for (const handled of host.run(generator.setup(), generator.nowMs, false)) auditor.take(handled);
   for (let done = 0; done < length; ) {
@@ -226,7 +226,7 @@ interface Room {
   readonly users: number;
   readonly cards: number;
   readonly spendRows: number;
-  readonly chains: number;
+  readonly transactions: number;
 }
 
 /** The same with less memory than one account's customers need: rows come and go, loads come late, power fails. */
@@ -236,7 +236,7 @@ function runTight(seed: number, length: number, room: Room) {
   const late = new Random(seed + 1);
   let isAlone = false;
   const isDelayed = () => !isAlone && late.chance(0.3);
-  const host = new PartitionHost(policyDefault, room.chains, null, { ...room, isDelayed });
+  const host = new PartitionHost(policyDefault, room.transactions, null, { ...room, isDelayed });
   const auditor = new Auditor();
   const zones = new Map<number, string>();
   const take = (handled: readonly Handled[]) => {
@@ -296,7 +296,7 @@ function runTight(seed: number, length: number, room: Room) {
     }
   }
   audit('at the end');
-  auditChains((id) => host.chain(id), auditor.model);
+  auditTransactions((id) => host.transaction(id), auditor.model);
   auditPurchases((card) => host.purchases(card), auditor.model);
   const owners = [
     cardNumbers.map((number) => [lineOfCard(number), accountOfCard(number)] as const),
@@ -331,10 +331,10 @@ t.test('a partition answers, keeps its books and comes back from any power cut a
   t.end();
 });
 
-t.test('chains that leave memory for the books and come back lose nothing', (t) => {
+t.test('transactions that leave memory for the books and come back lose nothing', (t) => {
   fc.assert(
-    fc.property(history, fc.integer({ min: 1, max: 20 }), ([seed, length], chains) => {
-      runCramped(seed, length, chains);
+    fc.property(history, fc.integer({ min: 1, max: 20 }), ([seed, length], transactions) => {
+      runCramped(seed, length, transactions);
     }),
     runs(30),
   );
@@ -349,7 +349,7 @@ t.test(
       users: fc.integer({ min: 1, max: 4 }),
       cards: fc.integer({ min: 1, max: 7 }),
       spendRows: fc.integer({ min: 10, max: 16 }),
-      chains: fc.integer({ min: 2, max: 40 }),
+      transactions: fc.integer({ min: 2, max: 40 }),
     });
     fc.assert(
       fc.property(history, room, ([seed, length], room) => {
@@ -362,7 +362,7 @@ t.test(
 );
 
 t.test('in tight memory everything leaves now and then, and loads are refused for their age', (t) => {
-  const seen = runTight(7, 1500, { accounts: 2, users: 2, cards: 3, spendRows: 8, chains: 20 });
+  const seen = runTight(7, 1500, { accounts: 2, users: 2, cards: 3, spendRows: 8, transactions: 20 });
   for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
   t.end();
 });

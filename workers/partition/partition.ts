@@ -11,17 +11,16 @@ import { LRUCache } from 'lru-cache';
 import { Accounts } from '../../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../../engine/core/apply.js';
 import { Card, Cards } from '../../engine/core/cards.js';
-import { Chains } from '../../engine/core/chains.js';
-import { ChainStatus, isLedgerCommand, isNeverLate, MessageType } from '../../engine/core/codes.js';
+import { isLedgerCommand, isNeverLate, MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import {
   type Books,
-  chainAbsent,
   Decider,
   decideExpiry,
   decideLate,
   declineOutright,
   type Policy,
   Question,
+  transactionAbsent,
 } from '../../engine/core/decide.js';
 import { decideCommand } from '../../engine/core/decide-command.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
@@ -32,7 +31,7 @@ import { Outcome } from '../../engine/core/outcome.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { Reason } from '../../engine/core/reasons.js';
 import {
-  followsChain,
+  followsTransaction,
   isWholeRecord,
   RecordOffset,
   readCardSpend,
@@ -47,6 +46,7 @@ import { type HiddenIds, Request, type TextSlice } from '../../engine/core/reque
 import { locationSettled, Seen } from '../../engine/core/seen.js';
 import { Spend } from '../../engine/core/spend.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';
+import { Transactions } from '../../engine/core/transactions.js';
 import { Users } from '../../engine/core/users.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
 import { type Codec, isUnsupported } from '../../engine/protocols/codec.js';
@@ -84,7 +84,7 @@ export interface PartitionSize {
   readonly users: number;
   readonly cards: number;
   readonly spendRows: number;
-  readonly chains: number;
+  readonly transactions: number;
   /** A power of two. */
   readonly seenIds: number;
 }
@@ -95,7 +95,7 @@ const recalledRecordsMax = 4096;
 const accountIdsMax = 65_536;
 /** The hash that stands for an identifier may be longer than the identifier, see hidden-ids.ts. */
 const hiddenIdBytes = 64;
-/** A record holds its fixed part, texts from the body or their hashes, a root id that may come from the chain, and a number. */
+/** A record holds its fixed part, texts from the body or their hashes, a root id that may come from the transaction, and a number. */
 const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * hiddenIdBytes;
 
 // What #findRecord says besides a slot.
@@ -119,7 +119,7 @@ export class PartitionMemory {
       accounts: new Accounts(size.accounts),
       users: new Users(size.users),
       spend: new Spend(size.spendRows),
-      chains: new Chains(size.chains),
+      transactions: new Transactions(size.transactions),
     };
     this.seen = new Seen(size.seenIds);
     this.cards = new Cards(size.cards);
@@ -154,7 +154,7 @@ export class Partition {
   readonly #recordRequest = new Request();
   readonly #recordOutcome = new Outcome();
   readonly #recalled = new LRUCache<string, Recalled>({ max: recalledRecordsMax });
-  /** Root ids of chains that were asked for by the id of a later message. */
+  /** Root ids of transactions that were asked for by the id of a later message. */
   readonly #roots = new LRUCache<string, string>({ max: recalledRecordsMax });
   /** Numbers of accounts by public id. */
   readonly #accountNumbers = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
@@ -379,29 +379,34 @@ export class Partition {
       this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
       return;
     }
-    const chain = this.#findChain(request, (flags & EntryFlag.originalAbsent) !== 0);
-    if (chain === needsLoading) {
+    const transaction = this.#findTransaction(request, (flags & EntryFlag.originalAbsent) !== 0);
+    if (transaction === needsLoading) {
       this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
       return;
     }
-    if (chain === unreadable) {
+    if (transaction === unreadable) {
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
-    if (chain >= 0 && card !== null && request.original.end > request.original.start && !this.#knowsParties(chain)) {
+    if (
+      transaction >= 0 &&
+      card !== null &&
+      request.original.end > request.original.start &&
+      !this.#knowsParties(transaction)
+    ) {
       if ((flags & EntryFlag.originalAbsent) !== 0) slab.status[index] = EntryStatus.needRoom;
       else this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
       return;
     }
     if (card !== null && books.spend.free < levels.length) {
-      this.#setParties(card, chain);
+      this.#setParties(card, transaction);
       if (!this.#makeSpendRoom() || !this.#hasBooks()) {
         slab.status[index] = EntryStatus.needRoom;
         return;
       }
     }
-    if (!books.chains.makeRoom(this.#evictable)) {
-      this.counts.fullChains++;
+    if (!books.transactions.makeRoom(this.#evictable)) {
+      this.counts.fullTransactions++;
       slab.status[index] = EntryStatus.needRoom;
       return;
     }
@@ -409,7 +414,12 @@ export class Partition {
     const outcome = this.#outcome;
     if (!isNeverLate(request.type) && slab.isStale) {
       // What is known of cards may be too old: declined, holds nothing, and the answer is remembered like any other.
-      declineOutright(request, outcome, Reason.systemError, chain !== chainAbsent && !this.#namedByOriginal);
+      declineOutright(
+        request,
+        outcome,
+        Reason.systemError,
+        transaction !== transactionAbsent && !this.#namedByOriginal,
+      );
       if (card !== null) {
         if (outcome.currency === 0) outcome.currency = books.accounts.currency(card.account);
         outcome.availableMinor = books.accounts.available(card.account);
@@ -417,7 +427,7 @@ export class Partition {
       }
     } else {
       this.#question.card = card;
-      this.#question.chain = chain;
+      this.#question.transaction = transaction;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.namedByOriginal = this.#namedByOriginal;
       this.#question.originalTakenBack = this.#originalTakenBack;
@@ -425,11 +435,11 @@ export class Partition {
       this.#question.isReversed = request.type === MessageType.incremental && this.#isTombstone(request);
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question, request);
-      if (outcome.opensChain && this.#namesForgotten(request)) this.#conflict(card);
+      if (outcome.opensTransaction && this.#namesForgotten(request)) this.#conflict(card);
     }
-    this.#setParties(card, outcome.opensChain || outcome.tombstone ? chainAbsent : chain);
+    this.#setParties(card, outcome.opensTransaction || outcome.tombstone ? transactionAbsent : transaction);
     if (takenBack !== recalled) this.#replaces = takenBack;
-    this.#commit(slab, index, card === null ? -1 : card.account, chain);
+    this.#commit(slab, index, card === null ? -1 : card.account, transaction);
     this.#replaces = notFound;
     if (card !== null && outcome.spendCountDelta !== 0) this.#noteSpend();
     this.#write(slab, index, codec, request, outcome);
@@ -455,10 +465,10 @@ export class Partition {
 
   #isKnownId({ start, end }: TextSlice): boolean {
     const { source } = this.#request;
-    return this.seen.find(source, start, end) >= 0 || this.books.chains.find(source, start, end) >= 0;
+    return this.seen.find(source, start, end) >= 0 || this.books.transactions.find(source, start, end) >= 0;
   }
 
-  /** A deposit or withdrawal: names its account, opens no chain, spends in no window. */
+  /** A deposit or withdrawal: names its account, opens no transaction, spends in no window. */
   #command(slab: Slab, index: number, codec: Codec, isAbsent: boolean): void {
     const request = this.#request;
     const { accounts } = this.books;
@@ -482,29 +492,29 @@ export class Partition {
     }
     accounts.touch(account);
     decideCommand(accounts, account, request, this.#outcome);
-    this.#setParties(null, chainAbsent);
+    this.#setParties(null, transactionAbsent);
     this.#parties.accountNumber = accounts.number(account);
     this.#owner.profileVersion = accounts.version(account);
     this.#root.start = 0;
     this.#root.end = 0;
-    this.#commit(slab, index, account, chainAbsent);
+    this.#commit(slab, index, account, transactionAbsent);
     this.#write(slab, index, codec, request, this.#outcome);
   }
 
   /**
    * Whether a clearing or refund that is to stand alone (it names no original, or one of another account) has the id of a
-   * chain: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked up by their own id anyway.)
+   * transaction: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked up by their own id anyway.)
    */
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
-    return this.books.chains.find(request.source, request.id.start, request.id.end) >= 0;
+    return this.books.transactions.find(request.source, request.id.start, request.id.end) >= 0;
   }
 
   /** Whether the message's own id is the name of a tombstone: its reversal overtook it. */
   #isTombstone({ source, id }: Request): boolean {
-    const { chains } = this.books;
-    const slot = chains.find(source, id.start, id.end);
-    return slot >= 0 && chains.status(slot) === ChainStatus.tombstone;
+    const { transactions } = this.books;
+    const slot = transactions.find(source, id.start, id.end);
+    return slot >= 0 && transactions.status(slot) === TransactionStatus.tombstone;
   }
 
   /** Declines #request because its id is taken; nothing of what was decided has been applied yet. */
@@ -531,11 +541,11 @@ export class Partition {
 
   /** Bytes that #root points into: the slab, or the record that named the root. */
   #rootSource: Uint8Array = this.#recordBytes;
-  /** `original` names a message that was answered, although no chain came of it. */
+  /** `original` names a message that was answered, although no transaction came of it. */
   #originalKnown = false;
-  /** The message that `original` names was taken back and never answered, and nothing came of its chain. */
+  /** The message that `original` names was taken back and never answered, and nothing came of its transaction. */
   #originalTakenBack = false;
-  /** #findChain looked for the chain of `original`, not for one with the message's own id. */
+  /** #findTransaction looked for the transaction of `original`, not for one with the message's own id. */
   #namedByOriginal = false;
 
   /** Passes on where the spend rows of #card, its user and its account stand: three look-ups less. */
@@ -612,12 +622,13 @@ export class Partition {
     return missing;
   }
 
-  /** Whether what the chain's own card and user have spent is known, where it is a chain of #card's account. */
-  #knowsParties(chain: number): boolean {
-    const { accounts, chains, spend } = this.books;
-    if (spend.departures.isEmpty || chains.account(chain) !== accounts.number(this.#card.account)) return true;
-    const userSpend = userSpendNumber(chains.user(chain), accounts.currency(this.#card.account));
-    return spend.isKnown(Level.card, chains.cardSpend(chain)) && spend.isKnown(Level.user, userSpend);
+  /** Whether what the transaction's own card and user have spent is known, where it is a transaction of #card's account. */
+  #knowsParties(transaction: number): boolean {
+    const { accounts, transactions, spend } = this.books;
+    if (spend.departures.isEmpty || transactions.account(transaction) !== accounts.number(this.#card.account))
+      return true;
+    const userSpend = userSpendNumber(transactions.user(transaction), accounts.currency(this.#card.account));
+    return spend.isKnown(Level.card, transactions.cardSpend(transaction)) && spend.isKnown(Level.user, userSpend);
   }
 
   /** Notes them for the next message, when the last one opened them. */
@@ -650,72 +661,72 @@ export class Partition {
   }
 
   /**
-   * The chain that the request is about, and its root id in #root: for an authorization one that already has its id,
+   * The transaction that the request is about, and its root id in #root: for an authorization one that already has its id,
    * for the others the one that `original` names, be it by the id of the first message or of a later one.
    */
-  #findChain(request: Request, absent: boolean): number {
+  #findTransaction(request: Request, absent: boolean): number {
     this.#root.start = 0;
     this.#root.end = 0;
     this.#rootSource = request.source;
     this.#originalKnown = false;
     this.#originalTakenBack = false;
     this.#namedByOriginal = false;
-    const { chains } = this.books;
+    const { transactions } = this.books;
     const { original } = request;
     switch (request.type) {
       case MessageType.authorization:
-        return chains.find(request.source, request.id.start, request.id.end);
+        return transactions.find(request.source, request.id.start, request.id.end);
       case MessageType.advice: {
-        const own = chains.find(request.source, request.id.start, request.id.end);
-        const isOver = own < 0 || chains.status(own) === ChainStatus.declined;
+        const own = transactions.find(request.source, request.id.start, request.id.end);
+        const isOver = own < 0 || transactions.status(own) === TransactionStatus.declined;
         if (!isOver || original.end === original.start) return own;
         break;
       }
       case MessageType.verification:
       case MessageType.balanceInquiry:
-        return chainAbsent;
+        return transactionAbsent;
       default:
         break;
     }
     this.#namedByOriginal = true;
-    if (original.end === original.start) return chainAbsent;
-    const direct = chains.find(request.source, original.start, original.end);
+    if (original.end === original.start) return transactionAbsent;
+    const direct = transactions.find(request.source, original.start, original.end);
     if (direct >= 0) {
       this.#root.start = original.start;
       this.#root.end = original.end;
-      if (chains.status(direct) === ChainStatus.declined) {
+      if (transactions.status(direct) === TransactionStatus.declined) {
         this.#originalTakenBack = this.#isTakenBack(request.source, original);
       }
       return direct;
     }
-    // Perhaps it names a later message of its chain: that message's record knows the root.
+    // Perhaps it names a later message of its transaction: that message's record knows the root.
     const record = this.#findRecord(request.source, original, absent);
     if (record === unreadable) return unreadable;
     if (record >= 0) {
       this.#originalKnown = true;
       readRecordOutcome(this.#recordView, 0, this.#recordOutcome);
       // What was declined opened nothing and added nothing that a later message could follow.
-      if (!this.#recordOutcome.approved) return chainAbsent;
+      if (!this.#recordOutcome.approved) return transactionAbsent;
       this.#rootSource = this.#recordBytes;
       readRecordRoot(this.#recordView, 0, this.#root);
-      const chain = chains.find(this.#recordBytes, this.#root.start, this.#root.end);
-      if (chain >= 0) return chain;
+      const transaction = transactions.find(this.#recordBytes, this.#root.start, this.#root.end);
+      if (transaction >= 0) return transaction;
       this.#root.end = this.#root.start;
     }
     // A follow-up that was taken back added nothing. A transaction whose opening was taken back may live on through what
     // followed it: the books know.
-    if (this.#takenBack !== notFound && this.#takenBackFollows) return chainAbsent;
+    if (this.#takenBack !== notFound && this.#takenBackFollows) return transactionAbsent;
     const rootId = this.#roots.get(byteText(request.source, original));
     if (rootId !== undefined) {
       const bytes = Buffer.from(rootId, 'utf8');
-      const chain = chains.find(bytes, 0, bytes.length);
-      if (chain >= 0) {
+      const transaction = transactions.find(bytes, 0, bytes.length);
+      if (transaction >= 0) {
         this.#rootSource = bytes;
         this.#root.end = bytes.length;
-        return chain;
+        return transaction;
       }
     }
-    return absent ? chainAbsent : needsLoading;
+    return absent ? transactionAbsent : needsLoading;
   }
 
   /**
@@ -808,27 +819,28 @@ export class Partition {
 
   // --- the books ----------------------------------------------------------------------------------------------------
 
-  #setParties(card: CardProfile | null, chain: number): void {
+  #setParties(card: CardProfile | null, transaction: number): void {
     const parties = this.#parties;
-    const { accounts, users, chains } = this.books;
+    const { accounts, users, transactions } = this.books;
     parties.accountNumber = card === null ? 0 : accounts.number(card.account);
-    const follows = card !== null && chain >= 0 && chains.account(chain) === parties.accountNumber;
-    parties.cardNumber = follows ? chains.card(chain) : card === null ? 0 : card.number;
-    parties.cardSpend = follows ? chains.cardSpend(chain) : card === null ? 0 : card.spendNumber;
-    parties.userNumber = follows ? chains.user(chain) : card === null ? 0 : users.number(card.user);
+    const follows = card !== null && transaction >= 0 && transactions.account(transaction) === parties.accountNumber;
+    parties.cardNumber = follows ? transactions.card(transaction) : card === null ? 0 : card.number;
+    parties.cardSpend = follows ? transactions.cardSpend(transaction) : card === null ? 0 : card.spendNumber;
+    parties.userNumber = follows ? transactions.user(transaction) : card === null ? 0 : users.number(card.user);
     this.#owner.profileVersion = card === null ? 0 : card.version;
   }
 
   /** Journals the outcome of #request and applies it to the books. */
-  #commit(slab: Slab, index: number, account: number, chain: number): void {
+  #commit(slab: Slab, index: number, account: number, transaction: number): void {
     const journal = this.#journal;
     const request = this.#request;
     const outcome = this.#outcome;
     const parties = this.#parties;
     const sequence = journal.nextSequence + this.#count;
-    // Another account's chain does not exist for this card; a message that opens a chain is its own root.
-    const isOurs = chain >= 0 && account >= 0 && this.books.chains.account(chain) === parties.accountNumber;
-    if (outcome.opensChain || !isOurs) {
+    // Another account's transaction does not exist for this card; a message that opens a transaction is its own root.
+    const isOurs =
+      transaction >= 0 && account >= 0 && this.books.transactions.account(transaction) === parties.accountNumber;
+    if (outcome.opensTransaction || !isOurs) {
       this.#root.start = 0;
       this.#root.end = 0;
     }
@@ -852,8 +864,8 @@ export class Partition {
     );
     this.#end += length;
     this.#count++;
-    const opens = outcome.opensChain || outcome.tombstone;
-    const moved = opens ? this.#chainBefore(chain) : isOurs ? chain : chainAbsent;
+    const opens = outcome.opensTransaction || outcome.tombstone;
+    const moved = opens ? this.#transactionBefore(transaction) : isOurs ? transaction : transactionAbsent;
     applyOutcome(this.books, request, outcome, account, moved, parties, sequence);
     if (request.id.end > request.id.start) {
       hash64(request.source, request.id.start, request.id.end);
@@ -861,11 +873,11 @@ export class Partition {
     }
   }
 
-  /** Of an outcome that opens a chain, the one that had its name and is over: it leaves. */
-  #chainBefore(chain: number): number {
+  /** Of an outcome that opens a transaction, the one that had its name and is over: it leaves. */
+  #transactionBefore(transaction: number): number {
     const { type, source, id } = this.#request;
-    if (this.#outcome.tombstone || !this.#namedByOriginal) return chain;
-    return type === MessageType.advice ? this.books.chains.find(source, id.start, id.end) : chainAbsent;
+    if (this.#outcome.tombstone || !this.#namedByOriginal) return transaction;
+    return type === MessageType.advice ? this.books.transactions.find(source, id.start, id.end) : transactionAbsent;
   }
 
   /** Slot in Seen of the record that the next commit replaces as the answer of its id; −1 for none. */
@@ -884,7 +896,7 @@ export class Partition {
     const isFollowUp = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
     let openingTakenBack = !isFollowUp;
     if (isFollowUp) {
-      // The look at the chain's first message reads over the record in hand.
+      // The look at the transaction's first message reads over the record in hand.
       readRecordRoot(this.#recordView, 0, this.#root);
       const root = this.#recordBytes.slice(this.#root.start, this.#root.end);
       openingTakenBack = this.#isTakenBack(root, { start: 0, end: root.length });
@@ -900,23 +912,23 @@ export class Partition {
     const accountNumber = this.#recordView.getFloat64(RecordOffset.accountNumber, true);
     const account = this.books.accounts.find(accountNumber);
     assert(account >= 0, 'the account of an approval that may be taken back is in memory');
-    const chain =
-      approval.chainStatus === ChainStatus.none
-        ? chainAbsent
-        : this.books.chains.find(this.#recordBytes, this.#root.start, this.#root.end);
+    const transaction =
+      approval.transactionStatus === TransactionStatus.none
+        ? transactionAbsent
+        : this.books.transactions.find(this.#recordBytes, this.#root.start, this.#root.end);
     this.#parties.accountNumber = accountNumber;
     this.#parties.cardNumber = this.#recordView.getFloat64(RecordOffset.cardNumber, true);
     this.#parties.cardSpend = readCardSpend(this.#recordView, 0);
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
-    decideLate(this.books, account, chain, approval, openingTakenBack, this.#outcome);
+    decideLate(this.books, account, transaction, approval, openingTakenBack, this.#outcome);
     if (!isFollowUp) this.#root.end = this.#root.start;
     request.askedType = request.type;
     request.type = MessageType.late;
     this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
     while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location)
       this.#replaces = this.seen.findNext();
-    this.#commit(slab, index, account, chain);
+    this.#commit(slab, index, account, transaction);
     this.#replaces = notFound;
     slab.status[index] = EntryStatus.takenBack;
     slab.reason[index] = Reason.systemError;
@@ -937,33 +949,33 @@ export class Partition {
   }
 
   #expire(slab: Slab, index: number): void {
-    const { chains, accounts, spend } = this.books;
+    const { transactions, accounts, spend } = this.books;
     slab.status[index] = EntryStatus.none;
     const id = { start: slab.start[index]!, end: slab.end[index]! };
-    const chain = chains.find(slab.request, id.start, id.end);
-    if (chain < 0) {
+    const transaction = transactions.find(slab.request, id.start, id.end);
+    if (transaction < 0) {
       if ((slab.flags[index]! & EntryFlag.originalAbsent) === 0) {
         this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
       }
       return;
     }
-    const account = accounts.find(chains.account(chain));
+    const account = accounts.find(transactions.account(transaction));
     const isKnown =
       account >= 0 &&
-      spend.isKnown(Level.card, chains.cardSpend(chain)) &&
-      spend.isKnown(Level.user, userSpendNumber(chains.user(chain), accounts.currency(account))) &&
-      spend.isKnown(Level.account, chains.account(chain));
+      spend.isKnown(Level.card, transactions.cardSpend(transaction)) &&
+      spend.isKnown(Level.user, userSpendNumber(transactions.user(transaction), accounts.currency(account))) &&
+      spend.isKnown(Level.account, transactions.account(transaction));
     if (!isKnown) {
       this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
       return;
     }
-    this.#parties.accountNumber = chains.account(chain);
-    this.#parties.cardNumber = chains.card(chain);
-    this.#parties.cardSpend = chains.cardSpend(chain);
-    this.#parties.userNumber = chains.user(chain);
+    this.#parties.accountNumber = transactions.account(transaction);
+    this.#parties.cardNumber = transactions.card(transaction);
+    this.#parties.cardSpend = transactions.cardSpend(transaction);
+    this.#parties.userNumber = transactions.user(transaction);
     // Without room the next look for lapsed holds brings it again.
     if (!this.#makeSpendRoom()) return;
-    if (!decideExpiry(this.books, chain, slab.arrivalMs[index]!, this.#outcome)) return;
+    if (!decideExpiry(this.books, transaction, slab.arrivalMs[index]!, this.#outcome)) return;
     this.#request = this.#internal;
     const request = this.#request;
     request.reset(slab.request, 0);
@@ -976,13 +988,13 @@ export class Partition {
     outcome.currency = accounts.currency(account);
     outcome.availableMinor = accounts.available(account) - outcome.heldDelta;
     outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
-    this.#commit(slab, index, account, chain);
+    this.#commit(slab, index, account, transaction);
   }
 
   // --- replay -------------------------------------------------------------------------------------------------------
 
   /**
-   * Applies a journaled record again, after a restart. The accounts, spend windows and chains that it touches have been
+   * Applies a journaled record again, after a restart. The accounts, spend windows and transactions that it touches have been
    * loaded as of the sequence before the first replayed one.
    */
   replay(bytes: Uint8Array, view: DataView, offset: number, sequence: number, location: number): void {
@@ -1000,17 +1012,17 @@ export class Partition {
     this.#parties.cardSpend = readCardSpend(view, offset);
     this.#parties.userNumber = view.getFloat64(offset + RecordOffset.userNumber, true);
     if (outcome.tombstone) this.#forgetOlder(bytes, request.original);
-    else if (outcome.opensChain && outcome.approved) this.#forgetOlder(bytes, request.id);
+    else if (outcome.opensTransaction && outcome.approved) this.#forgetOlder(bytes, request.id);
     // Nothing may be evicted while the tail is replayed: what it touches was loaded for it.
-    const opens = (outcome.opensChain && outcome.approved) || outcome.tombstone;
+    const opens = (outcome.opensTransaction && outcome.approved) || outcome.tombstone;
     assert(
-      !opens || this.books.chains.makeRoom(-1),
-      'the journal tail holds more chains than fit into memory: start with a larger HOLDS_MAX',
+      !opens || this.books.transactions.makeRoom(-1),
+      'the journal tail holds more transactions than fit into memory: start with a larger HOLDS_MAX',
     );
-    const chain = followsChain(view, offset)
-      ? this.books.chains.find(bytes, this.#root.start, this.#root.end)
-      : chainAbsent;
-    applyOutcome(this.books, request, outcome, account, chain, this.#parties, sequence);
+    const transaction = followsTransaction(view, offset)
+      ? this.books.transactions.find(bytes, this.#root.start, this.#root.end)
+      : transactionAbsent;
+    applyOutcome(this.books, request, outcome, account, transaction, this.#parties, sequence);
     if (request.id.end > request.id.start) {
       // Of an id that comes twice, the later record is the answer: a take-back, or the decision after one.
       const earlier = this.seen.find(bytes, request.id.start, request.id.end);
@@ -1020,13 +1032,13 @@ export class Partition {
   }
 
   /**
-   * What was loaded for the tail is as it was before the tail. A chain whose id the tail opens again was over, or not in
+   * What was loaded for the tail is as it was before the tail. A transaction whose id the tail opens again was over, or not in
    * memory, when that was decided, so it is not what the tail's follow-ups are about.
    */
   #forgetOlder(bytes: Uint8Array, id: TextSlice): void {
-    const { chains } = this.books;
-    const older = chains.find(bytes, id.start, id.end);
-    if (older >= 0) chains.forget(older);
+    const { transactions } = this.books;
+    const older = transactions.find(bytes, id.start, id.end);
+    if (older >= 0) transactions.forget(older);
   }
 }
 

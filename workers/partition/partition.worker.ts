@@ -13,7 +13,7 @@ import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import type { LoadMessage } from '../../engine/core/load-message.js';
 import {
-  followsChain,
+  followsTransaction,
   RecordOffset,
   readCardSpend,
   readRecordRoot,
@@ -77,7 +77,7 @@ const place = {
 
 const { native, marqeta, ledger } = createCodecs(data.wire);
 
-/** Part of the chain store that tombstones may take at a start. */
+/** Part of the transaction store that tombstones may take at a start. */
 const tombstoneShare = 0.25;
 
 let journal: JournalWriter | null = null;
@@ -134,7 +134,7 @@ function open({ shippedSequence, settledRecord, epoch }: OpenTask): TailKeys {
   const cards = new Set<number>();
   const users = new Set<number>();
   const userSpend = new Set<number>();
-  const chains = new Set<string>();
+  const transactions = new Set<string>();
   const ids: number[] = [];
   const root = { start: 0, end: 0 };
   const records = replayJournal(place, tail.from, tail.to, (bytes, view, offset) => {
@@ -154,9 +154,9 @@ function open({ shippedSequence, settledRecord, epoch }: OpenTask): TailKeys {
       const spend = readUserSpend(view, offset);
       if (spend !== 0) userSpend.add(spend);
     }
-    if (!followsChain(view, offset)) return;
+    if (!followsTransaction(view, offset)) return;
     readRecordRoot(view, offset, root);
-    chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString('utf8'));
+    transactions.add(Buffer.from(bytes.subarray(root.start, root.end)).toString('utf8'));
   });
   return {
     records,
@@ -164,7 +164,7 @@ function open({ shippedSequence, settledRecord, epoch }: OpenTask): TailKeys {
     cards: [...cards],
     users: [...users],
     userSpend: [...userSpend],
-    chains: [...chains],
+    transactions: [...transactions],
     idHashes: Uint32Array.from(ids),
     cut:
       opened.scan.torn === undefined
@@ -249,9 +249,9 @@ function restore(message: LoadMessage): boolean {
   replayJournal(place, tail.from, tail.to, (bytes, view, offset, sequence, location) => {
     built.replay(bytes, view, offset, sequence, location);
   });
-  // The newest ones, as long as they leave room for chains that are alive.
-  const tombstonesMax = Math.floor(data.size.chains * tombstoneShare);
-  built.load({ chains: message.tombstones?.slice(0, tombstonesMax) ?? [] });
+  // The newest ones, as long as they leave room for transactions that are alive.
+  const tombstonesMax = Math.floor(data.size.transactions * tombstoneShare);
+  built.load({ transactions: message.tombstones?.slice(0, tombstonesMax) ?? [] });
   partition = built;
   return true;
 }
@@ -281,7 +281,7 @@ function stats(): PartitionStats {
   assert(partition !== null, 'stats come after restore');
   // Once a second, and never in the way of a start.
   compileNextCheck();
-  const { accounts, users, spend, chains } = partition.books;
+  const { accounts, users, spend, transactions } = partition.books;
   const { cards, counts } = partition;
   return {
     memory: {
@@ -289,14 +289,18 @@ function stats(): PartitionStats {
       users: { rows: users.size, evictions: users.evictions, full: 0 },
       spend: { rows: spend.size, evictions: spend.departures.count, full: counts.fullSpend },
       cards: { rows: cards.size, evictions: cards.evictions, full: 0 },
-      chains: { rows: chains.size, evictions: chains.departures.count, full: counts.fullChains },
+      transactions: {
+        rows: transactions.size,
+        evictions: transactions.departures.count,
+        full: counts.fullTransactions,
+      },
     },
     outdated: counts.outdated,
     accounts: partition.books.accounts.size,
     cards: partition.cards.size,
     cardHits: partition.cardHits,
     cardMisses: partition.cardMisses,
-    chains: partition.books.chains.size,
+    transactions: partition.books.transactions.size,
     seenIds: partition.seen.size,
     spendRows: partition.books.spend.size,
     unknownFields: partition.unknownFieldCounts(native),

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { type Quarantined, quarantined, retryQuarantined, settleAround } from './quarantine.js';
 import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';
@@ -55,7 +55,7 @@ const clearing = (id: string, root: string, amount: number): RecordSketch => ({
   root,
   original: root,
   type: MessageType.clearing,
-  status: ChainStatus.completed,
+  status: TransactionStatus.completed,
   amount,
   held: -amount,
   posted: amount,
@@ -68,7 +68,7 @@ t.test('a refused record is set apart with all that follows it, and everything e
   const records: RecordSketch[] = [];
   for (let index = 0; index < 60; index++) records.push(auth(`a${index}`, 1, { account: 2, card: 2, user: 2 }));
   records.splice(17, 0, auth('bad', 100, poison));
-  records.splice(40, 0, { ...clearing('bad-clearing', 'bad', 60), status: ChainStatus.open });
+  records.splice(40, 0, { ...clearing('bad-clearing', 'bad', 60), status: TransactionStatus.open });
   records.push({ id: 'bad-declined', amount: 5000, approved: false, merchantName: 'poison' });
   t.equal(await settle(records), records.length);
   t.equal(await readJournalPosition(sql, 0), records.length);

@@ -17,7 +17,7 @@ import {
   type SettleResult,
   settle,
 } from './settle.js';
-import { applyFollowUp, type MovedChain, SettleFold } from './settle-fold.js';
+import { applyFollowUp, type MovedTransaction, SettleFold } from './settle-fold.js';
 
 export interface Quarantined {
   readonly partition: number;
@@ -115,8 +115,8 @@ async function quarantine(
   return { applied: true, sequence };
 }
 
-/** As `transactions` has it and the engine loads it (ChainRow), in one JSON object. */
-interface ChainState {
+/** As `transactions` has it and the engine loads it (TransactionRow), in one JSON object. */
+interface TransactionState {
   readonly accountNumber: number | null;
   readonly cardNumber: number | null;
   readonly cardSpend: number | null;
@@ -132,16 +132,16 @@ interface ChainState {
   readonly expiresAtMs: number;
 }
 
-/** The chain after the record, whose effect on `transactions` waits with it. Null: there is no such chain. */
+/** The transaction after the record, whose effect on `transactions` waits with it. Null: there is no such transaction. */
 async function stateAfter(
   sql: postgres.Sql,
   partition: number,
   name: string,
   fold: SettleFold,
-): Promise<ChainState | null> {
+): Promise<TransactionState | null> {
   const { opened, followUp } = fold.single;
   const before = await stateBefore(sql, partition, name);
-  // A refusal takes nothing from a chain that can be followed.
+  // A refusal takes nothing from a transaction that can be followed.
   if (opened !== undefined && !(opened.isRefusal && before !== null)) {
     return {
       accountNumber: opened.accountNumber || null,
@@ -160,7 +160,7 @@ async function stateAfter(
     };
   }
   if (before === null || followUp === undefined) return before;
-  const moved: MovedChain = {
+  const moved: MovedTransaction = {
     ...before,
     newestSpendDay: before.newestDay,
     newestSpendAmount: before.newestAmount,
@@ -171,7 +171,7 @@ async function stateAfter(
   return { ...before, status, held, posted, refunded, newestDay, newestAmount, expiresAtMs: moved.expiresAtMs };
 }
 
-async function stateBefore(sql: postgres.Sql, partition: number, name: string): Promise<ChainState | null> {
+async function stateBefore(sql: postgres.Sql, partition: number, name: string): Promise<TransactionState | null> {
   try {
     const [row] = await sql<{ state: string | null }[]>`
       select state::text from (
@@ -186,7 +186,7 @@ async function stateBefore(sql: postgres.Sql, partition: number, name: string): 
         from transactions t left join cards c on c.id = t.card_id
         where t.id = name_id(${name}::text) and t.partition = ${partition} and t.occurrence = name_occurrence(${name}::text)
       ) known order by place limit 1`;
-    return row?.state == null ? null : (JSON.parse(row.state) as ChainState);
+    return row?.state == null ? null : (JSON.parse(row.state) as TransactionState);
   } catch (error) {
     // A name that this database cannot hold has no row in it.
     if (isDataError(error)) return null;

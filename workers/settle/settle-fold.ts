@@ -1,8 +1,8 @@
 /**
  * Folds journal records, in order, into the columns of the SQL function `settle`:
  *  - every record becomes one event;
- *  - a chain that the stretch opens becomes one row, with its follow-ups folded in;
- *  - a follow-up of an older chain becomes one row of round 0, the next one of the same chain one of round 1, and so on;
+ *  - a transaction that the stretch opens becomes one row, with its follow-ups folded in;
+ *  - a follow-up of an older transaction becomes one row of round 0, the next one of the same transaction one of round 1, and so on;
  *  - money is summed per account;
  *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next round;
  *  - purchases of cards that are not virtual are counted per card, up to a take-back, which starts the card's next round.
@@ -11,7 +11,7 @@
  * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id and
  * a declined one is set apart, named by its sequence; settle() does the same with rows of earlier stretches.
  */
-import { ChainStatus, MessageType, unpackLetters } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus, unpackLetters } from '../../engine/core/codes.js';
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { detailForcePost, Level, levels } from '../../engine/core/limit-names.js';
 import { Reason } from '../../engine/core/reasons.js';
@@ -30,8 +30,8 @@ import { ArrayColumns, databaseText } from './array-columns.js';
 /** Rounds cost a query each; more than one is rare, more than these are not worth waiting for. */
 const roundsMax = 8;
 
-/** A chain that this stretch opens, as it stands after the records so far. Column names of `transactions`. */
-export interface OpenedChain {
+/** A transaction that this stretch opens, as it stands after the records so far. Column names of `transactions`. */
+export interface OpenedTransaction {
   readonly id: string;
   readonly sequence: number;
   /** Opened by a refusal: nothing can follow it. */
@@ -68,8 +68,8 @@ export interface OpenedChain {
 }
 
 /** What follow-ups change. */
-export type MovedChain = Pick<
-  OpenedChain,
+export type MovedTransaction = Pick<
+  OpenedTransaction,
   | 'status'
   | 'amount'
   | 'approvedAmount'
@@ -84,7 +84,7 @@ export type MovedChain = Pick<
   | 'updatedAtMs'
 >;
 
-/** One follow-up of a chain that an earlier stretch opened. */
+/** One follow-up of a transaction that an earlier stretch opened. */
 export interface FollowUp {
   readonly id: string;
   /** 0: unchanged. */
@@ -171,11 +171,11 @@ export class SettleFold {
   readonly #events = new ArrayColumns(eventTypes.length);
   readonly #firstSequence: number;
   /** By id. */
-  readonly #opened = new Map<string, OpenedChain>();
+  readonly #opened = new Map<string, OpenedTransaction>();
   /** Openings that another one of the same id has set apart. */
-  readonly #apart: OpenedChain[] = [];
+  readonly #apart: OpenedTransaction[] = [];
   readonly #followUpRounds: FollowUp[][] = [];
-  /** Chain id → rounds used. */
+  /** Transaction id → rounds used. */
   readonly #followed = new Map<string, number>();
   readonly #books = new Map<number, Books>();
   readonly #spendRounds: SpendRun[][] = [];
@@ -205,16 +205,16 @@ export class SettleFold {
     const flags = view.getUint16(offset + O.flags, true);
     const idEnd = offset + recordFixedBytes + view.getUint16(offset + O.idLength, true);
     const requestId = this.#text(offset + recordFixedBytes, idEnd);
-    const chainId = this.#chainId(offset, flags, requestId, idEnd);
-    if (!this.#fits(offset, flags, chainId)) return false;
+    const transactionId = this.#transactionId(offset, flags, requestId, idEnd);
+    if (!this.#fits(offset, flags, transactionId)) return false;
 
     const length = view.getUint16(offset + O.length, true);
     if (this.#count === 0) this.#bytesStart = offset;
     this.#bytesEnd = offset + length;
     const sequence = this.#firstSequence + this.#count++;
-    const isApart = this.#isApart(flags, chainId);
-    this.#addEvent(offset, flags, requestId, idEnd, isApart ? nameOf(chainId, sequence) : chainId);
-    this.#addChain(offset, flags, requestId, chainId, sequence, isApart);
+    const isApart = this.#isApart(flags, transactionId);
+    this.#addEvent(offset, flags, requestId, idEnd, isApart ? nameOf(transactionId, sequence) : transactionId);
+    this.#addTransaction(offset, flags, requestId, transactionId, sequence, isApart);
     this.#addBooks(offset);
     this.#addSpend(offset);
     this.#addUse(offset);
@@ -246,8 +246,8 @@ export class SettleFold {
   /** Where the columns of accounts and of windows begin in columns(). */
   static readonly accountsFrom = 1 + eventTypes.length + openedTypes.length + 1 + followUpTypes.length;
 
-  /** Of one record: the chain that it opens, or what it changes of one; both undefined when it belongs to none. */
-  get single(): { readonly opened: OpenedChain | undefined; readonly followUp: FollowUp | undefined } {
+  /** Of one record: the transaction that it opens, or what it changes of one; both undefined when it belongs to none. */
+  get single(): { readonly opened: OpenedTransaction | undefined; readonly followUp: FollowUp | undefined } {
     const [opened] = this.#opened.values();
     return { opened, followUp: this.#followUpRounds[0]?.[0] };
   }
@@ -256,28 +256,28 @@ export class SettleFold {
     return databaseText(this.#source.toString('utf8', start, end));
   }
 
-  /** A tombstone stands for the authorization that it names; every other record names its chain. */
-  #chainId(offset: number, flags: number, requestId: string, idEnd: number): string {
+  /** A tombstone stands for the authorization that it names; every other record names its transaction. */
+  #transactionId(offset: number, flags: number, requestId: string, idEnd: number): string {
     if ((flags & RecordFlag.tombstone) !== 0) {
       const start = idEnd + this.#view.getUint16(offset + O.cardLength, true);
       const end = start + this.#view.getUint16(offset + O.originalLength, true);
       if (end > start) return this.#text(start, end);
     }
-    // What opens a chain names it, whatever it was thought to follow (a clearing of another account's authorization).
-    if ((flags & RecordFlag.opensChain) !== 0) return requestId;
+    // What opens a transaction names it, whatever it was thought to follow (a clearing of another account's authorization).
+    if ((flags & RecordFlag.opensTransaction) !== 0) return requestId;
     // Not by where the root stands: an expiry has no other text, so its root stands where others have their id.
     if (this.#view.getUint16(offset + O.rootLength, true) === 0) return requestId;
     readRecordRoot(this.#view, offset, this.#root);
     return this.#text(this.#root.start, this.#root.end);
   }
 
-  #fits(offset: number, flags: number, chainId: string): boolean {
+  #fits(offset: number, flags: number, transactionId: string): boolean {
     if (this.#count === 0) return true;
     if (opens(flags) && !isRefusal(flags)) {
       // Openings are written before follow-ups, so those of the older transaction must be written first; and what the older
       // one was is for settle() to see.
-      if (this.#followed.has(chainId) || this.#opened.get(chainId)?.isRefusal === false) return false;
-    } else if (!opens(flags) && (this.#followed.get(chainId) ?? 0) >= roundsMax) return false;
+      if (this.#followed.has(transactionId) || this.#opened.get(transactionId)?.isRefusal === false) return false;
+    } else if (!opens(flags) && (this.#followed.get(transactionId) ?? 0) >= roundsMax) return false;
     for (const level of levels) {
       // One record adds on two days at most.
       const entity = this.#spend.get(entityNumber(this.#view, offset, level) * 4 + level);
@@ -287,12 +287,12 @@ export class SettleFold {
   }
 
   /** A refusal takes nothing from a transaction that can be followed. */
-  #isApart(flags: number, chainId: string): boolean {
+  #isApart(flags: number, transactionId: string): boolean {
     if (!isRefusal(flags)) return false;
-    return this.#followed.has(chainId) || this.#opened.get(chainId)?.isRefusal === false;
+    return this.#followed.has(transactionId) || this.#opened.get(transactionId)?.isRefusal === false;
   }
 
-  #addEvent(offset: number, flags: number, requestId: string, idEnd: number, chainId: string): void {
+  #addEvent(offset: number, flags: number, requestId: string, idEnd: number, transactionId: string): void {
     const view = this.#view;
     const fundsDelta = view.getFloat64(offset + O.fundsDelta, true);
     const heldDelta = view.getFloat64(offset + O.heldDelta, true);
@@ -320,41 +320,41 @@ export class SettleFold {
       .add(view.getUint8(offset + O.reason))
       .add(view.getUint8(offset + O.detail))
       .add((flags & RecordFlag.approved) !== 0)
-      .addTextOrNull(chainId === requestId ? '' : chainId)
+      .addTextOrNull(transactionId === requestId ? '' : transactionId)
       .addText(requestId)
       .endRow();
   }
 
-  #addChain(
+  #addTransaction(
     offset: number,
     flags: number,
     requestId: string,
-    chainId: string,
+    transactionId: string,
     sequence: number,
     isApart: boolean,
   ): void {
-    const chainStatus = this.#view.getUint8(offset + O.chainStatus);
+    const transactionStatus = this.#view.getUint8(offset + O.transactionStatus);
     if (opens(flags)) {
-      const chain = this.#open(offset, flags, chainId, sequence);
+      const transaction = this.#open(offset, flags, transactionId, sequence);
       if (isApart) {
-        chain.occurrence = sequence;
-        this.#apart.push(chain);
+        transaction.occurrence = sequence;
+        this.#apart.push(transaction);
         return;
       }
-      this.#setApart(chainId);
-      this.#opened.set(chainId, chain);
+      this.#setApart(transactionId);
+      this.#opened.set(transactionId, transaction);
       return;
     }
     // A refused follow-up, a verification, a balance inquiry.
-    if (chainStatus === ChainStatus.none) return;
-    const followUp = this.#followUp(offset, chainId, requestId, chainStatus);
-    const opened = this.#opened.get(chainId);
+    if (transactionStatus === TransactionStatus.none) return;
+    const followUp = this.#followUp(offset, transactionId, requestId, transactionStatus);
+    const opened = this.#opened.get(transactionId);
     if (opened !== undefined) {
       applyFollowUp(opened, followUp);
       return;
     }
-    const round = this.#followed.get(chainId) ?? 0;
-    this.#followed.set(chainId, round + 1);
+    const round = this.#followed.get(transactionId) ?? 0;
+    this.#followed.set(transactionId, round + 1);
     let rows = this.#followUpRounds[round];
     if (rows === undefined) {
       rows = [];
@@ -372,7 +372,7 @@ export class SettleFold {
     this.#events.replaceText(transactionColumn, refusal.sequence - this.#firstSequence, nameOf(id, refusal.sequence));
   }
 
-  #open(offset: number, flags: number, id: string, sequence: number): OpenedChain {
+  #open(offset: number, flags: number, id: string, sequence: number): OpenedTransaction {
     const view = this.#view;
     const isTombstone = (flags & RecordFlag.tombstone) !== 0;
     const type = view.getUint8(offset + O.type);
@@ -406,7 +406,9 @@ export class SettleFold {
       newestSpendDay: spendDay,
       // A tombstone keeps the reversal that opened it: so an engine that starts can distinguish it from a reversed authorization.
       type,
-      status: isTombstone ? ChainStatus.reversed : publicStatus(view.getUint8(offset + O.chainStatus), flags),
+      status: isTombstone
+        ? TransactionStatus.reversed
+        : publicStatus(view.getUint8(offset + O.transactionStatus), flags),
       reason: view.getUint8(offset + O.reason),
       detail,
       mcc: mcc === mccAbsent ? -1 : mcc,
@@ -419,17 +421,17 @@ export class SettleFold {
     };
   }
 
-  #followUp(offset: number, id: string, requestId: string, chainStatus: number): FollowUp {
+  #followUp(offset: number, id: string, requestId: string, transactionStatus: number): FollowUp {
     const view = this.#view;
     const type = view.getUint8(offset + O.type);
     const approvedAmount = view.getFloat64(offset + O.approvedAmount, true);
     const held = view.getFloat64(offset + O.heldDelta, true);
-    // A late increment is taken back; a late opening is not, unless the chain is declined with it.
+    // A late increment is taken back; a late opening is not, unless the transaction is declined with it.
     const takesBack = type === MessageType.late && id !== requestId;
     return {
       id,
       // Another reversal of what never came: the row shows a reversal, or by now the declined authorization.
-      status: chainStatus === ChainStatus.tombstone ? 0 : chainStatus,
+      status: transactionStatus === TransactionStatus.tombstone ? 0 : transactionStatus,
       amount:
         type === MessageType.incremental
           ? approvedAmount
@@ -541,36 +543,36 @@ export class SettleFold {
 
   #openedColumns(): string[] {
     const columns = new ArrayColumns(openedTypes.length);
-    for (const chain of [...this.#opened.values(), ...this.#apart]) {
+    for (const transaction of [...this.#opened.values(), ...this.#apart]) {
       columns
-        .addText(nameOf(chain.id, chain.occurrence))
-        .addPositive(chain.accountNumber)
-        .addPositive(chain.cardNumber)
-        .addPositive(chain.userNumber)
-        .add(chain.amount)
-        .add(chain.approvedAmount)
-        .add(chain.held)
-        .add(chain.posted)
-        .add(chain.refunded)
-        .add(chain.newestSpendAmount)
-        .addPositive(chain.expiresAtMs)
-        .add(chain.createdAtMs)
-        .add(chain.updatedAtMs)
-        .add(chain.spendDay)
-        .add(chain.newestSpendDay)
-        .add(chain.type)
-        .add(chain.status)
-        .add(chain.reason)
-        .add(chain.detail);
-      if (chain.mcc < 0) columns.addNull();
-      else columns.add(chain.mcc);
+        .addText(nameOf(transaction.id, transaction.occurrence))
+        .addPositive(transaction.accountNumber)
+        .addPositive(transaction.cardNumber)
+        .addPositive(transaction.userNumber)
+        .add(transaction.amount)
+        .add(transaction.approvedAmount)
+        .add(transaction.held)
+        .add(transaction.posted)
+        .add(transaction.refunded)
+        .add(transaction.newestSpendAmount)
+        .addPositive(transaction.expiresAtMs)
+        .add(transaction.createdAtMs)
+        .add(transaction.updatedAtMs)
+        .add(transaction.spendDay)
+        .add(transaction.newestSpendDay)
+        .add(transaction.type)
+        .add(transaction.status)
+        .add(transaction.reason)
+        .add(transaction.detail);
+      if (transaction.mcc < 0) columns.addNull();
+      else columns.add(transaction.mcc);
       columns
-        .add(chain.channel)
-        .add(chain.forced)
-        .addTextOrNull(letters(chain.currency))
-        .addTextOrNull(letters(chain.country))
-        .addTextOrNull(chain.merchantId)
-        .addTextOrNull(chain.merchantName)
+        .add(transaction.channel)
+        .add(transaction.forced)
+        .addTextOrNull(letters(transaction.currency))
+        .addTextOrNull(letters(transaction.country))
+        .addTextOrNull(transaction.merchantId)
+        .addTextOrNull(transaction.merchantName)
         .endRow();
     }
     return columns.literals();
@@ -635,36 +637,36 @@ function roundEnds(rounds: readonly (readonly unknown[])[]): string {
     .join(',')}}`;
 }
 
-/** The same change that settle() makes to a stored chain (and the engine in Chains.move), on one still in the fold. */
-export function applyFollowUp(chain: MovedChain, row: FollowUp): void {
-  if (row.status !== 0) chain.status = row.status;
-  chain.amount += row.amount;
-  chain.approvedAmount += row.amount;
-  if (row.status === ChainStatus.declined) {
-    chain.reason = Reason.systemError;
-    chain.approvedAmount = 0;
+/** The same change that settle() makes to a stored transaction (and the engine in Transactions.move), on one still in the fold. */
+export function applyFollowUp(transaction: MovedTransaction, row: FollowUp): void {
+  if (row.status !== 0) transaction.status = row.status;
+  transaction.amount += row.amount;
+  transaction.approvedAmount += row.amount;
+  if (row.status === TransactionStatus.declined) {
+    transaction.reason = Reason.systemError;
+    transaction.approvedAmount = 0;
   }
-  chain.held += row.held;
-  chain.posted += row.posted;
-  chain.refunded += row.refunded;
-  if (row.spend > 0 && row.day > chain.newestSpendDay) {
-    chain.newestSpendDay = row.day;
-    chain.newestSpendAmount = row.spend;
-  } else if (row.spend > 0 || row.day === chain.newestSpendDay) {
-    chain.newestSpendAmount += row.spend;
+  transaction.held += row.held;
+  transaction.posted += row.posted;
+  transaction.refunded += row.refunded;
+  if (row.spend > 0 && row.day > transaction.newestSpendDay) {
+    transaction.newestSpendDay = row.day;
+    transaction.newestSpendAmount = row.spend;
+  } else if (row.spend > 0 || row.day === transaction.newestSpendDay) {
+    transaction.newestSpendAmount += row.spend;
   }
-  chain.newestSpendAmount = Math.max(0, Math.min(chain.newestSpendAmount, chain.held));
-  chain.forced ||= row.forced;
-  if (chain.expiresAtMs > 0) chain.expiresAtMs = Math.max(chain.expiresAtMs, row.expiresAtMs);
-  chain.updatedAtMs = row.atMs;
+  transaction.newestSpendAmount = Math.max(0, Math.min(transaction.newestSpendAmount, transaction.held));
+  transaction.forced ||= row.forced;
+  if (transaction.expiresAtMs > 0) transaction.expiresAtMs = Math.max(transaction.expiresAtMs, row.expiresAtMs);
+  transaction.updatedAtMs = row.atMs;
 }
 
 function opens(flags: number): boolean {
-  return (flags & (RecordFlag.opensChain | RecordFlag.tombstone)) !== 0;
+  return (flags & (RecordFlag.opensTransaction | RecordFlag.tombstone)) !== 0;
 }
 
 function isRefusal(flags: number): boolean {
-  return (flags & RecordFlag.opensChain) !== 0 && (flags & RecordFlag.approved) === 0;
+  return (flags & RecordFlag.opensTransaction) !== 0 && (flags & RecordFlag.approved) === 0;
 }
 
 /** As transaction_name() in the database: the name of a row within its partition. */
@@ -673,10 +675,10 @@ function nameOf(id: string, occurrence: number): string {
 }
 
 /** Statuses as `transactions` has them: a tombstone shows as reversed, and what opened nothing was declined. */
-function publicStatus(chainStatus: number, flags: number): number {
-  if (chainStatus === ChainStatus.tombstone) return ChainStatus.reversed;
-  if (chainStatus !== ChainStatus.none) return chainStatus;
-  return (flags & RecordFlag.approved) !== 0 ? ChainStatus.completed : ChainStatus.declined;
+function publicStatus(transactionStatus: number, flags: number): number {
+  if (transactionStatus === TransactionStatus.tombstone) return TransactionStatus.reversed;
+  if (transactionStatus !== TransactionStatus.none) return transactionStatus;
+  return (flags & RecordFlag.approved) !== 0 ? TransactionStatus.completed : TransactionStatus.declined;
 }
 
 /** 0: there is none. What moves a window is in the account's currency. */

@@ -5,13 +5,13 @@
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
 import { storedUserLevel } from '../../engine/core/spend-key.js';
 import { accountNumbers, cardNumbers, Generator, lineOfCard, type Step } from '../../engine/testing/generator.js';
 import { freshSeed } from '../../engine/testing/runs.js';
 import { policyDefault } from '../../engine/testing/world.js';
-import { PartitionHost } from '../testing/partition-host.js';
+import { PartitionHost } from '../testing/test-partition.js';
 import { openJournalPosition, openSettleConnection, settle } from './settle.js';
 
 const historyCount = 4;
@@ -71,23 +71,23 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
     from transactions where occurrence = 0`;
   let compared = 0;
   for (const row of rows) {
-    const chain = host.chain(row.id);
-    if (chain === null) {
-      if (row.status !== ChainStatus.declined) t.fail(`${row.id} is not in memory`);
+    const transaction = host.transaction(row.id);
+    if (transaction === null) {
+      if (row.status !== TransactionStatus.declined) t.fail(`${row.id} is not in memory`);
       continue;
     }
     compared++;
     const isTombstone = row.type === MessageType.reversal;
-    const status = isTombstone ? ChainStatus.tombstone : row.status;
-    const isOpen = status === ChainStatus.open;
+    const status = isTombstone ? TransactionStatus.tombstone : row.status;
+    const isOpen = status === TransactionStatus.open;
     const [said, expected] = [
       JSON.stringify([status, ...row.sums, isOpen ? Math.round(row.expires) : 0]),
       JSON.stringify([
-        chain.status,
-        chain.held,
-        chain.posted,
-        chain.refunded,
-        isOpen ? Math.round(chain.expiresAtMs) : 0,
+        transaction.status,
+        transaction.held,
+        transaction.posted,
+        transaction.refunded,
+        isOpen ? Math.round(transaction.expiresAtMs) : 0,
       ]),
     ];
     if (said !== expected) t.fail(`transaction ${row.id}: Postgres ${said}, memory ${expected}`);

@@ -1,15 +1,15 @@
 /**
- * Settled chains and spend windows against the engine's own memory: random messages, cut into random stretches, must
- * leave in Postgres what Chains and Spend hold. FUZZ_SEED repeats a run.
+ * Settled transactions and spend windows against the engine's own memory: random messages, cut into random stretches, must
+ * leave in Postgres what Transactions and Spend hold. FUZZ_SEED repeats a run.
  */
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { Chains } from '../../engine/core/chains.js';
-import { ChainStatus, MessageType, packLetters } from '../../engine/core/codes.js';
+import { MessageType, packLetters, TransactionStatus } from '../../engine/core/codes.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import { Spend } from '../../engine/core/spend.js';
 import { spendNumber, storedUserLevel } from '../../engine/core/spend-key.js';
+import { Transactions } from '../../engine/core/transactions.js';
 import { dayOfCivil } from '../../engine/core/window.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { openJournalPosition, openSettleConnection, settle } from './settle.js';
@@ -63,7 +63,7 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
   await createTestAccounts(sql, accountCount, 0);
   await openJournalPosition(sql, 0, 1);
   const spend = new Spend(1000);
-  const chains = new Chains(10_000);
+  const transactions = new Transactions(10_000);
   const encoder = new TextEncoder();
   // Around the turn of a year that is also the middle of a week, and the end of a month.
   const firstDay = dayOfCivil(2025, 12, 28);
@@ -83,8 +83,8 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       sketches.push({
         id: `\u0001ledger:${number}`,
         type: isDeposit ? MessageType.deposit : MessageType.withdrawal,
-        status: ChainStatus.none,
-        opensChain: false,
+        status: TransactionStatus.none,
+        opensTransaction: false,
         amount,
         funds: isDeposit ? amount : -amount,
         account,
@@ -117,13 +117,13 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
         spend.add(level, numberOf(owner, level), spendDay, effects.spend, effects.spendCount, number);
     }
     const opens = ids.length === 0 || random(3) === 0;
-    const root = opens ? `chain-${number}` : ids[Math.max(0, ids.length - 1 - random(6))]!;
+    const root = opens ? `transaction-${number}` : ids[Math.max(0, ids.length - 1 - random(6))]!;
     const bytes = encoder.encode(root);
     if (opens) {
       const held = random(500);
       ids.push(root);
       sketches.push({ id: root, amount: held, held, ...owner, ...effects });
-      chains.open(
+      transactions.open(
         bytes,
         0,
         bytes.length,
@@ -131,7 +131,7 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
           accountNumber: account,
           cardNumber: account,
           userNumber: owner.user,
-          status: ChainStatus.open,
+          status: TransactionStatus.open,
           held,
           posted: 0,
           refunded: 0,
@@ -144,10 +144,10 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       );
       continue;
     }
-    const slot = chains.find(bytes, 0, bytes.length);
-    const held = random(2) === 0 ? random(100) : -random(chains.held(slot) + 1);
+    const slot = transactions.find(bytes, 0, bytes.length);
+    const held = random(2) === 0 ? random(100) : -random(transactions.held(slot) + 1);
     const posted = random(200) - 50;
-    const status = (1 + random(4)) as ChainStatus;
+    const status = (1 + random(4)) as TransactionStatus;
     const type = random(4) === 0 ? MessageType.refund : MessageType.clearing;
     const approvedAmount = random(100);
     sketches.push({
@@ -159,13 +159,13 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       posted,
       approvedAmount,
       ...owner,
-      account: chains.account(slot),
+      account: transactions.account(slot),
       ...effects,
     });
     // The windows count for the sketch's parties: keep them equal to what was added above.
     const last = sketches[sketches.length - 1]!;
     sketches[sketches.length - 1] = { ...last, account };
-    chains.move(
+    transactions.move(
       slot,
       status,
       held,
@@ -177,7 +177,7 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
       number,
     );
   }
-  // Account books may go below zero held in this test: only chains and windows are compared.
+  // Account books may go below zero held in this test: only transactions and windows are compared.
   await sql`alter table accounts drop constraint accounts_held_check`;
 
   for (let start = 0; start < recordCount; ) {
@@ -198,7 +198,7 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
   t.equal(rows.length, ids.length);
   for (const row of rows) {
     const bytes = encoder.encode(row.id);
-    const slot = chains.find(bytes, 0, bytes.length);
+    const slot = transactions.find(bytes, 0, bytes.length);
     t.same(
       [
         row.status,
@@ -209,14 +209,14 @@ t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
         row.newest_spend_amount,
       ].map(Number),
       [
-        chains.status(slot),
-        chains.held(slot),
-        chains.posted(slot),
-        chains.refunded(slot),
-        chains.newestDay(slot),
-        chains.newestAmount(slot),
+        transactions.status(slot),
+        transactions.held(slot),
+        transactions.posted(slot),
+        transactions.refunded(slot),
+        transactions.newestDay(slot),
+        transactions.newestAmount(slot),
       ],
-      `chain ${row.id}`,
+      `transaction ${row.id}`,
     );
   }
   const windows = await sql<Row[]>`select * from spend_windows`;

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { type CardUse, usedAgain } from '../../engine/core/card-types.js';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Random } from '../../engine/testing/generator.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
@@ -35,8 +35,8 @@ const purchase = (id: string, cardSpend: number, merchantId: string): RecordSket
 });
 const takeBack = (id: string, cardSpend: number, merchantId: string): RecordSketch => ({
   ...purchase(id, cardSpend, merchantId),
-  ...{ type: MessageType.late, approved: false, reason: Reason.systemError, status: ChainStatus.declined },
-  ...{ opensChain: false, held: -1, spend: -1, spendCount: 0, olderSpendCount: -1 },
+  ...{ type: MessageType.late, approved: false, reason: Reason.systemError, status: TransactionStatus.declined },
+  ...{ opensTransaction: false, held: -1, spend: -1, spendCount: 0, olderSpendCount: -1 },
 });
 
 t.test('any purchases and take-backs leave the counts and merchants that memory has', async (t) => {

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { ChainStatus, MessageType } from '../../engine/core/codes.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { detailForcePost } from '../../engine/core/limit-names.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { until } from '../../engine/testing/engine-process.js';
@@ -16,8 +16,8 @@ const day = 20_000;
 /** A ledger command: a deposit, unless the test says otherwise. */
 const command = (sketch: RecordSketch): RecordSketch => ({
   type: MessageType.deposit,
-  status: ChainStatus.none,
-  opensChain: false,
+  status: TransactionStatus.none,
+  opensTransaction: false,
   card: 0,
   user: 0,
   ...sketch,
@@ -59,7 +59,7 @@ async function settleAll(sql: postgres.Sql, sketches: readonly RecordSketch[], f
   return result.sequence;
 }
 
-async function chain(sql: postgres.Sql, id: string): Promise<Record<string, unknown>> {
+async function transaction(sql: postgres.Sql, id: string): Promise<Record<string, unknown>> {
   const [row] = await sql`
     select status, type, reason, amount, approved_amount, held_amount, posted_amount, refunded_amount, forced,
       newest_spend_day, newest_spend_amount
@@ -165,38 +165,57 @@ t.test('a partition must be opened first, and always with the same number of par
   await t.rejects(readJournalPosition(sql, 7), /no journal position/);
 });
 
-t.test('every kind of message leaves its chain and its account as it should', async (t) => {
-  const clearing = { id: 'c', root: 'a', original: 'a', type: MessageType.clearing, status: ChainStatus.completed };
-  const reversal = { id: 'r', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.reversed };
+t.test('every kind of message leaves its transaction and its account as it should', async (t) => {
+  const clearing = {
+    id: 'c',
+    root: 'a',
+    original: 'a',
+    type: MessageType.clearing,
+    status: TransactionStatus.completed,
+  };
+  const reversal = {
+    id: 'r',
+    root: 'a',
+    original: 'a',
+    type: MessageType.reversal,
+    status: TransactionStatus.reversed,
+  };
   const cases: {
     name: string;
     records: RecordSketch[];
     id?: string;
-    chain: Record<string, unknown>;
+    transaction: Record<string, unknown>;
     books: number[];
   }[] = [
     {
       name: 'an authorization holds',
       records: [authorization],
-      chain: { status: 1, type: 1, amount: 100, approved_amount: 100, held_amount: 100, newest_spend_amount: 100 },
+      transaction: {
+        status: 1,
+        type: 1,
+        amount: 100,
+        approved_amount: 100,
+        held_amount: 100,
+        newest_spend_amount: 100,
+      },
       books: [1000, 900, 100, 0],
     },
     {
       name: 'a declined authorization holds nothing',
       records: [{ id: 'a', amount: 100, approved: false }],
-      chain: { status: 5, reason: 3, amount: 100, approved_amount: 0, held_amount: 0 },
+      transaction: { status: 5, reason: 3, amount: 100, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'a card that was not found leaves a declined row without an owner',
       records: [{ id: 'a', amount: 5, approved: false, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 }],
-      chain: { status: 5, reason: 5 },
+      transaction: { status: 5, reason: 5 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'an increment adds to what is held and asked',
       records: [authorization, { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 }],
-      chain: { status: 1, amount: 150, approved_amount: 150, held_amount: 150, newest_spend_amount: 150 },
+      transaction: { status: 1, amount: 150, approved_amount: 150, held_amount: 150, newest_spend_amount: 150 },
       books: [1000, 850, 150, 0],
     },
     {
@@ -205,7 +224,7 @@ t.test('every kind of message leaves its chain and its account as it should', as
         authorization,
         { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50, day: day + 1 },
       ],
-      chain: { newest_spend_day: day + 1, newest_spend_amount: 50, held_amount: 150 },
+      transaction: { newest_spend_day: day + 1, newest_spend_amount: 50, held_amount: 150 },
       books: [1000, 850, 150, 0],
     },
     {
@@ -218,34 +237,34 @@ t.test('every kind of message leaves its chain and its account as it should', as
           type: MessageType.incremental,
           amount: 5000,
           approved: false,
-          status: ChainStatus.none,
+          status: TransactionStatus.none,
         },
       ],
-      chain: { status: 1, reason: 0, held_amount: 100 },
+      transaction: { status: 1, reason: 0, held_amount: 100 },
       books: [1000, 900, 100, 0],
     },
     {
       name: 'a part of the hold is released',
-      records: [authorization, { ...reversal, status: ChainStatus.open, amount: 40, held: -40, spend: -40 }],
-      chain: { status: 1, held_amount: 60, newest_spend_amount: 60, approved_amount: 100 },
+      records: [authorization, { ...reversal, status: TransactionStatus.open, amount: 40, held: -40, spend: -40 }],
+      transaction: { status: 1, held_amount: 60, newest_spend_amount: 60, approved_amount: 100 },
       books: [1000, 940, 60, 0],
     },
     {
       name: 'all of it is released',
       records: [authorization, { ...reversal, held: -100, spend: -100, spendCount: -1 }],
-      chain: { status: 3, held_amount: 0, newest_spend_amount: 0 },
+      transaction: { status: 3, held_amount: 0, newest_spend_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'a part is cleared, the rest stays held and the newest part is never more than that',
-      records: [authorization, { ...clearing, status: ChainStatus.open, amount: 30, held: -30, posted: 30 }],
-      chain: { status: 1, held_amount: 70, posted_amount: 30, newest_spend_amount: 70 },
+      records: [authorization, { ...clearing, status: TransactionStatus.open, amount: 30, held: -30, posted: 30 }],
+      transaction: { status: 1, held_amount: 70, posted_amount: 30, newest_spend_amount: 70 },
       books: [1000, 900, 70, 30],
     },
     {
       name: 'the last clearing completes',
       records: [authorization, { ...clearing, amount: 80, held: -100, posted: 80, spend: -20 }],
-      chain: { status: 2, held_amount: 0, posted_amount: 80, forced: false },
+      transaction: { status: 2, held_amount: 0, posted_amount: 80, forced: false },
       books: [1000, 920, 0, 80],
     },
     {
@@ -254,7 +273,7 @@ t.test('every kind of message leaves its chain and its account as it should', as
         {
           id: 'a',
           type: MessageType.clearing,
-          status: ChainStatus.completed,
+          status: TransactionStatus.completed,
           detail: detailForcePost,
           amount: 70,
           posted: 70,
@@ -262,7 +281,7 @@ t.test('every kind of message leaves its chain and its account as it should', as
           spendCount: 1,
         },
       ],
-      chain: { status: 2, type: 4, posted_amount: 70, forced: true, newest_spend_amount: 0 },
+      transaction: { status: 2, type: 4, posted_amount: 70, forced: true, newest_spend_amount: 0 },
       books: [1000, 930, 0, 70],
     },
     {
@@ -270,24 +289,24 @@ t.test('every kind of message leaves its chain and its account as it should', as
       records: [
         authorization,
         { ...clearing, amount: 100, held: -100, posted: 100 },
-        { id: 'f', root: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 },
+        { id: 'f', root: 'a', type: MessageType.refund, status: TransactionStatus.completed, amount: 30, posted: -30 },
       ],
-      chain: { status: 2, posted_amount: 70, refunded_amount: 30 },
+      transaction: { status: 2, posted_amount: 70, refunded_amount: 30 },
       books: [1000, 930, 0, 70],
     },
     {
       name: 'a refund that stands alone',
-      records: [{ id: 'a', type: MessageType.refund, status: ChainStatus.completed, amount: 30, posted: -30 }],
-      chain: { status: 2, type: 5, posted_amount: -30, refunded_amount: 30 },
+      records: [{ id: 'a', type: MessageType.refund, status: TransactionStatus.completed, amount: 30, posted: -30 }],
+      transaction: { status: 2, type: 5, posted_amount: -30, refunded_amount: 30 },
       books: [1000, 1030, 0, -30],
     },
     {
       name: 'a hold that lapses',
       records: [
         authorization,
-        { id: 'x', root: 'a', type: MessageType.expiry, status: ChainStatus.expired, amount: 100, held: -100 },
+        { id: 'x', root: 'a', type: MessageType.expiry, status: TransactionStatus.expired, amount: 100, held: -100 },
       ],
-      chain: { status: 4, held_amount: 0 },
+      transaction: { status: 4, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
@@ -296,18 +315,18 @@ t.test('every kind of message leaves its chain and its account as it should', as
         authorization,
         {
           id: 'a',
-          opensChain: false,
+          opensTransaction: false,
           type: MessageType.late,
           approved: false,
           reason: Reason.systemError,
-          status: ChainStatus.declined,
+          status: TransactionStatus.declined,
           amount: 100,
           held: -100,
           spend: -100,
           spendCount: -1,
         },
       ],
-      chain: { status: 5, type: 1, reason: 4, amount: 100, approved_amount: 0, held_amount: 0 },
+      transaction: { status: 5, type: 1, reason: 4, amount: 100, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
@@ -321,13 +340,13 @@ t.test('every kind of message leaves its chain and its account as it should', as
           type: MessageType.late,
           approved: false,
           reason: Reason.systemError,
-          status: ChainStatus.open,
+          status: TransactionStatus.open,
           amount: 50,
           held: -50,
           spend: -50,
         },
       ],
-      chain: { status: 1, reason: 0, amount: 100, approved_amount: 100, held_amount: 100 },
+      transaction: { status: 1, reason: 0, amount: 100, approved_amount: 100, held_amount: 100 },
       books: [1000, 900, 100, 0],
     },
     {
@@ -340,11 +359,11 @@ t.test('every kind of message leaves its chain and its account as it should', as
           tombstone: true,
           approved: false,
           reason: Reason.originalNotFound,
-          status: ChainStatus.none,
+          status: TransactionStatus.none,
           amount: 100,
         },
       ],
-      chain: { status: 3, type: 3, amount: 0, approved_amount: 0, held_amount: 0 },
+      transaction: { status: 3, type: 3, amount: 0, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
@@ -357,18 +376,18 @@ t.test('every kind of message leaves its chain and its account as it should', as
           tombstone: true,
           approved: false,
           reason: Reason.originalNotFound,
-          status: ChainStatus.none,
+          status: TransactionStatus.none,
         },
         { id: 'a', amount: 100, approved: false, reason: Reason.originalClosed },
-        { id: 'r2', root: 'a', original: 'a', type: MessageType.reversal, status: ChainStatus.tombstone },
+        { id: 'r2', root: 'a', original: 'a', type: MessageType.reversal, status: TransactionStatus.tombstone },
       ],
-      chain: { status: 5, reason: 15, amount: 100, approved_amount: 0, held_amount: 0 },
+      transaction: { status: 5, reason: 15, amount: 100, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'a deposit is an event only, of an account without a card',
       records: [command({ id: '\u0001ledger:d', amount: 500, funds: 500 })],
-      chain: {},
+      transaction: {},
       books: [1500, 1500, 0, 0],
     },
     {
@@ -378,29 +397,29 @@ t.test('every kind of message leaves its chain and its account as it should', as
         command({ id: '\u0001ledger:w', type: MessageType.withdrawal, amount: 300, funds: -300 }),
         command({ id: '\u0001ledger:n', type: MessageType.withdrawal, amount: 900, approved: false }),
       ],
-      chain: { status: 1, held_amount: 100 },
+      transaction: { status: 1, held_amount: 100 },
       books: [700, 600, 100, 0],
     },
     {
-      name: 'a deposit with the id of an authorization leaves its chain alone',
+      name: 'a deposit with the id of an authorization leaves its transaction alone',
       records: [authorization, command({ id: '\u0001ledger:a', amount: 5, funds: 5 })],
-      chain: { status: 1, type: 1, amount: 100, held_amount: 100 },
+      transaction: { status: 1, type: 1, amount: 100, held_amount: 100 },
       books: [1005, 905, 100, 0],
     },
     {
       name: 'a balance inquiry is an event only',
-      records: [{ id: 'q', type: MessageType.balanceInquiry, status: ChainStatus.none, opensChain: false }],
-      chain: {},
+      records: [{ id: 'q', type: MessageType.balanceInquiry, status: TransactionStatus.none, opensTransaction: false }],
+      transaction: {},
       books: [1000, 1000, 0, 0],
     },
   ];
   // One database for all cases, emptied in between: making one takes longer than a case.
   const sql = await ledger(t);
-  for (const { name, records, chain: expected, books: expectedBooks } of cases) {
+  for (const { name, records, transaction: expected, books: expectedBooks } of cases) {
     t.test(name, async (t) => {
       await empty(sql);
       await settleAll(sql, records);
-      const row = await chain(sql, 'a');
+      const row = await transaction(sql, 'a');
       t.match(row, expected, 'in one statement');
       t.same(Object.keys(row).length > 0, Object.keys(expected).length > 0);
       t.same(await books(sql), expectedBooks);
@@ -408,7 +427,7 @@ t.test('every kind of message leaves its chain and its account as it should', as
 
       await empty(sql);
       for (const [index, record] of records.entries()) await settleAll(sql, [record], index + 1);
-      t.same(await chain(sql, 'a'), row, 'the same as one statement for each message');
+      t.same(await transaction(sql, 'a'), row, 'the same as one statement for each message');
       t.same(await books(sql), expectedBooks);
     });
   }
@@ -423,7 +442,7 @@ async function occurrences(sql: postgres.Sql, id: string): Promise<(number | nul
 }
 
 const { authorization: auth, reversal, clearing, expiry } = MessageType;
-const { open, completed, reversed, expired, declined } = ChainStatus;
+const { open, completed, reversed, expired, declined } = TransactionStatus;
 const tombstoneOf = (original: string, id: string): RecordSketch => ({
   id,
   original,
@@ -431,7 +450,7 @@ const tombstoneOf = (original: string, id: string): RecordSketch => ({
   tombstone: true,
   approved: false,
   reason: Reason.originalNotFound,
-  status: ChainStatus.none,
+  status: TransactionStatus.none,
 });
 
 t.test('an id that is opened again gets a row of its own, and nothing is written into another one', async (t) => {
@@ -601,7 +620,7 @@ t.test('a transaction keeps its owner, its merchant and its times', async (t) =>
   t.match(hold, { id: 'a', held_amount: '101' });
 });
 
-t.test('an event keeps the record byte by byte, and the history of a chain is found', async (t) => {
+t.test('an event keeps the record byte by byte, and the history of a transaction is found', async (t) => {
   const sql = await ledger(t);
   const sketches: RecordSketch[] = [
     authorization,
@@ -610,7 +629,7 @@ t.test('an event keeps the record byte by byte, and the history of a chain is fo
       id: 'c',
       root: 'a',
       type: MessageType.clearing,
-      status: ChainStatus.completed,
+      status: TransactionStatus.completed,
       amount: 100,
       held: -100,
       posted: 100,

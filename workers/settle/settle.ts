@@ -3,7 +3,7 @@
  * SQL function `settle` in one statement, which moves the partition's position with them. A lost connection therefore
  * leaves all or nothing, and asking again settles nothing twice.
  *
- * Folding is exact: what one chain, account or spend window sees several times in a stretch is combined in order, and
+ * Folding is exact: what one transaction, account or spend window sees several times in a stretch is combined in order, and
  * what cannot be combined is applied in ordered rounds (see SettleFold).
  */
 import postgres from 'postgres';

@@ -7,7 +7,7 @@ export const tinySize: PartitionSize = {
   users: 16,
   cards: 16,
   spendRows: 64,
-  chains: 16,
+  transactions: 16,
   seenIds: 16,
 };
 

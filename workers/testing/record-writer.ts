@@ -1,23 +1,23 @@
 /** Journal records for tests and benchmarks of settling: what happened, in few words, written by the engine's own code. */
-import { ChainStatus, MessageType, packLetters } from '../../engine/core/codes.js';
+import { MessageType, packLetters, TransactionStatus } from '../../engine/core/codes.js';
 import { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { recordBytesMax, writeRecord } from '../../engine/core/record.js';
 import { Request } from '../../engine/core/request.js';
 
-/** A message and its effects; everything has a default: an approved authorization of 0 on a chain of its own. */
+/** A message and its effects; everything has a default: an approved authorization of 0 on a transaction of its own. */
 export interface RecordSketch {
   readonly id: string;
-  /** The chain's root id; absent: its own. */
+  /** The transaction's root id; absent: its own. */
   readonly root?: string;
   readonly original?: string;
   readonly type?: MessageType;
   readonly approved?: boolean;
   readonly reason?: Reason;
   readonly detail?: number;
-  readonly status?: ChainStatus;
-  /** Default: a message without `root` opens its own chain. */
-  readonly opensChain?: boolean;
+  readonly status?: TransactionStatus;
+  /** Default: a message without `root` opens its own transaction. */
+  readonly opensTransaction?: boolean;
   readonly tombstone?: boolean;
   readonly amount?: number;
   readonly answerAmount?: number;
@@ -86,7 +86,8 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
     outcome.approved = sketch.approved ?? true;
     outcome.reason = sketch.reason ?? (outcome.approved ? Reason.approved : Reason.insufficientFunds);
     outcome.detail = sketch.detail ?? 0;
-    outcome.chainStatus = sketch.status ?? (outcome.approved ? ChainStatus.open : ChainStatus.declined);
+    outcome.transactionStatus =
+      sketch.status ?? (outcome.approved ? TransactionStatus.open : TransactionStatus.declined);
     outcome.currency = request.currency;
     outcome.amountMinor = sketch.answerAmount ?? sketch.amount ?? 0;
     outcome.approvedAmountMinor = sketch.approvedAmount ?? (outcome.approved ? outcome.amountMinor : 0);
@@ -107,7 +108,7 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
       userNumber: sketch.user ?? 1,
       profileVersion: 1,
     };
-    outcome.opensChain = sketch.opensChain ?? (sketch.root === undefined && sketch.tombstone !== true);
+    outcome.opensTransaction = sketch.opensTransaction ?? (sketch.root === undefined && sketch.tombstone !== true);
     outcome.tombstone = sketch.tombstone ?? false;
     outcome.usesCard = sketch.usesCard ?? false;
     offsets.push(position);

@@ -1,4 +1,4 @@
-/** The settled ledger as the follower reads it: where the journals stand, and chains of personal customers as they are. */
+/** The settled ledger as the follower reads it: where the journals stand, and transactions of personal customers as they are. */
 import { MessageType } from '../../../engine/core/codes.js';
 import type { Database, Sql } from '../postgres.js';
 import {
@@ -25,8 +25,8 @@ export interface Checkpoint {
 export interface SettledWindow {
   /** Last message looked at; null: there is none after the position. */
   readonly last: Checkpoint | null;
-  /** Names of the chains of personal customers that these messages belong to. */
-  readonly chains: readonly string[];
+  /** Names of the transactions of personal customers that these messages belong to. */
+  readonly transactions: readonly string[];
 }
 
 /** How long an answer is good for: a database is rarely replaced by another one under a running API. */
@@ -106,7 +106,7 @@ export async function nextWindow(
   // In one statement: the database may be replaced between two.
   const [row] = await database.run(
     'transaction_events.follow',
-    (sql) => sql<{ isKnown: boolean; last: number | null; mark: string | null; chains: string[] }[]>`
+    (sql) => sql<{ isKnown: boolean; last: number | null; mark: string | null; transactions: string[] }[]>`
       with messages as (
         select e.sequence, e.transaction_id, e.user_id from transaction_events e
         where e.partition = ${Number(partition)} and e.sequence > ${sequence}
@@ -117,7 +117,7 @@ export async function nextWindow(
       )
       select (select n.sequence from newest n) as last, (select n.mark from newest n) as mark, array(
         select distinct m.transaction_id from messages m join users u on u.id = m.user_id where u.kind = 'personal'
-      ) as chains, ${
+      ) as transactions, ${
         checkpoint === null
           ? sql`true`
           : sql`exists (
@@ -128,8 +128,8 @@ export async function nextWindow(
       } as "isKnown"`,
   );
   if (row === undefined || !row.isKnown) return null;
-  const { last, mark, chains } = row;
-  return { last: last === null || mark === null ? null : { sequence: last, mark }, chains };
+  const { last, mark, transactions } = row;
+  return { last: last === null || mark === null ? null : { sequence: last, mark }, transactions };
 }
 
 /** Of transaction_events as `e`: differs wherever another message was settled. The transaction's name may change later. */
@@ -137,7 +137,7 @@ function markOf(sql: Sql) {
   return sql`md5(e.request_id || ' ' || extract(epoch from e.at)::text || ' ' || md5(e.record))`;
 }
 
-type ChainRow = TransactionRow & {
+type WholeRow = TransactionRow & {
   readonly userId: string;
   readonly spendDay: number;
   readonly events: readonly EventRow[];
@@ -147,11 +147,11 @@ type ChainRow = TransactionRow & {
   readonly createdAtMs: number;
 };
 
-/** What to read: chains by their names within the partition, or all that ever had one of these ids. */
+/** What to read: transactions by their names within the partition, or all that ever had one of these ids. */
 export type Wanted = { readonly names: readonly string[] } | { readonly ids: readonly string[] };
 
-/** A partition's chains as they stand now, ready to be kept. */
-export async function readChains(
+/** A partition's transactions as they stand now, ready to be kept. */
+export async function readTransactions(
   database: Database,
   ledger: string,
   partition: string,
@@ -162,7 +162,7 @@ export async function readChains(
   if (texts.length === 0) return [];
   const rows = await database.run(
     'transactions.follow',
-    (sql) => sql<ChainRow[]>`
+    (sql) => sql<WholeRow[]>`
       select ${transactionColumns(sql)}, u.public_id as "userId", ${spendDayColumn(sql)} as "spendDay", h.events, s.totals,
         h."eventCount", h."lastSequence", extract(epoch from t.created_at)::float8 * 1000 as "createdAtMs"
       from unnest(${texts as string[]}::text[]) n (name)
@@ -196,7 +196,7 @@ export async function readChains(
   return rows.map(({ userId, spendDay, events, totals, eventCount, lastSequence, createdAtMs, ...row }) => {
     const { createdAt, updatedAt, ...rest } = transactionOf(row);
     return {
-      // An id alone may be another partition's too, or an earlier transaction's; a chain's name changes when its id is
+      // An id alone may be another partition's too, or an earlier transaction's; a transaction's name changes when its id is
       // opened again, its partition and its beginning never do.
       _id: `${ledger}/${partition}/${createdAtMs}/${row.transactionId}`,
       ledger,

@@ -1,6 +1,6 @@
 /**
  * Transactions of personal customers in MongoDB (`personalTransactions`): written by the follower
- * (api/feed/personal-history.ts) from the settled ledger, one document per chain, read here.
+ * (api/feed/personal-history.ts) from the settled ledger, one document per transaction, read here.
  */
 import type { Principal } from '../../auth/principal.js';
 import { mccText } from '../transaction-rows.js';
@@ -27,9 +27,9 @@ import {
   type MongoConnection,
 } from './mongo-connection.js';
 
-/** A chain as it stood after `eventCount` messages. */
+/** A transaction as it stood after `eventCount` messages. */
 export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt' | 'updatedAt'> {
-  /** Ledger, partition, time of the opening and id: see readChains(). */
+  /** Ledger, partition, time of the opening and id: see readTransactions(). */
   readonly _id: string;
   /** Id of the ledger that it was copied from. */
   readonly ledger: string;
@@ -43,10 +43,10 @@ export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt'
   readonly spentAmount: number;
   /** Local day of the account, days since 1970-01-01: servers without $dateTrunc group by it too. */
   readonly spendDay: number;
-  /** The first of them: a document must not grow with its chain (MongoDB: 16 MB). The ledger has all. */
+  /** The first of them: a document must not grow with its transaction (MongoDB: 16 MB). The ledger has all. */
   readonly events: readonly TransactionEvent[];
   readonly eventTotals: readonly EventTotal[];
-  /** Only grows: tells a newer state of the chain from an older one. */
+  /** Only grows: tells a newer state of the transaction from an older one. */
   readonly eventCount: number;
 }
 
@@ -74,7 +74,7 @@ interface PositionDocument extends Document {
   readonly rebuilt?: string;
 }
 
-/** What the history has of a chain, as far as it takes to look it up in the ledger. */
+/** What the history has of a transaction, as far as it takes to look it up in the ledger. */
 export type Suspect = Pick<HistoryDocument, '_id' | 'transactionId'>;
 
 /** The third form: with ledger, journal places and totals. Documents of the earlier forms are copied again. */
@@ -185,9 +185,9 @@ export class MongoHistory implements TransactionStore {
   }
 
   /**
-   * Adds the chains that are new. Most are, and adding is cheap for every server, where an upsert may read the whole
+   * Adds the transactions that are new. Most are, and adding is cheap for every server, where an upsert may read the whole
    * collection (FerretDB 1.24 does).
-   * @returns the chains that are there already
+   * @returns the transactions that are there already
    */
   async add(documents: readonly HistoryDocument[]): Promise<Measured<readonly HistoryDocument[]>> {
     return this.#connection.runBehind('personalTransactions.add', async () => {
@@ -202,7 +202,7 @@ export class MongoHistory implements TransactionStore {
     });
   }
 
-  /** Writes chains; an older state never replaces a newer one, so that repeating is harmless. */
+  /** Writes transactions; an older state never replaces a newer one, so that repeating is harmless. */
   async update(documents: readonly HistoryDocument[]): Promise<Measured<void>> {
     const operations: AnyBulkWriteOperation<HistoryDocument>[] = documents.map(({ _id, ...rest }) => ({
       updateOne: { filter: { _id, eventCount: { $lte: rest.eventCount } }, update: { $set: rest }, upsert: true },
@@ -211,7 +211,7 @@ export class MongoHistory implements TransactionStore {
       try {
         await this.#transactions.bulkWrite(operations, { ordered: false });
       } catch (error) {
-        // The upsert of a chain that is there in a newer state.
+        // The upsert of a transaction that is there in a newer state.
         if (duplicatesOf(error) === null) throw error;
       }
     });
@@ -256,7 +256,7 @@ export class MongoHistory implements TransactionStore {
   }
 
   /**
-   * Chains of a partition that were copied after a place in its journal, by id, at most `limit` of them.
+   * Transactions of a partition that were copied after a place in its journal, by id, at most `limit` of them.
    * @param after the last id of the page before; '' for the first
    */
   async suspects(
@@ -277,7 +277,7 @@ export class MongoHistory implements TransactionStore {
     return value;
   }
 
-  /** Makes chains what the ledger says, whatever they were, and removes those that it does not have. */
+  /** Makes transactions what the ledger says, whatever they were, and removes those that it does not have. */
   async correct(documents: readonly HistoryDocument[], phantoms: readonly string[]): Promise<void> {
     const operations: AnyBulkWriteOperation<HistoryDocument>[] = documents.map(({ _id, ...rest }) => ({
       updateOne: { filter: { _id }, update: { $set: rest } },

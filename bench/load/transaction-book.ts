@@ -1,10 +1,10 @@
 /**
- * The authorizations that a sending thread may still follow up, oldest first: a chain is taken out while a message about
+ * The authorizations that a sending thread may still follow up, oldest first: a transaction is taken out while a message about
  * it is under way, so that every answer can be foretold. Bounded: when full, the oldest is forgotten and simply stays open.
  */
 
 /** What is known of one authorization; reused by take(). */
-export interface Chain {
+export interface Transaction {
   /** Running number of the authorization's id. */
   sequence: number;
   card: number;
@@ -12,7 +12,7 @@ export interface Chain {
   amountMinor: number;
 }
 
-export class ChainBook {
+export class TransactionBook {
   readonly #sequences: Int32Array;
   readonly #cards: Int32Array;
   readonly #amounts: Int32Array;
@@ -28,7 +28,7 @@ export class ChainBook {
     this.#mask = capacity - 1;
   }
 
-  add({ sequence, card, amountMinor }: Readonly<Chain>): void {
+  add({ sequence, card, amountMinor }: Readonly<Transaction>): void {
     const at = (this.#head + this.length) & this.#mask;
     if (this.length > this.#mask) this.#head = (this.#head + 1) & this.#mask;
     else this.length++;
@@ -38,7 +38,7 @@ export class ChainBook {
   }
 
   /** Takes the oldest out. @returns false when there is none. */
-  take(into: Chain): boolean {
+  take(into: Transaction): boolean {
     if (this.length === 0) return false;
     into.sequence = this.#sequences[this.#head]!;
     into.card = this.#cards[this.#head]!;

@@ -1,9 +1,9 @@
 /**
- * Chains: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by the id
- * of its first message. Owned state: a chain leaves memory only when the books in Postgres have everything about it
+ * Transactions: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by the id
+ * of its first message. Owned state: a transaction leaves memory only when the books in Postgres have everything about it
  * (its last sequence is shipped); it is loaded again when a later message names it.
  */
-import { ChainStatus } from './codes.js';
+import { TransactionStatus } from './codes.js';
 import { Departures } from './departures.js';
 import { hash64, hashLow } from './hash.js';
 import { assert } from './invariant.js';
@@ -11,7 +11,7 @@ import { rowBuffer } from './row-buffer.js';
 import { SlotTable } from './slot-table.js';
 
 /**
- * A row has all of a chain end to end, in doubles first; what a find reads stands together behind them. A message opens
+ * A row has all of a transaction end to end, in doubles first; what a find reads stands together behind them. A message opens
  * one row or moves one, at random: in arrays by column that would be a dozen cache misses.
  */
 const rowBytes = 160;
@@ -39,15 +39,15 @@ const idBytesInline = rowBytes - idByte;
 /** How many slots one message may look at for a place: keeps the worst case of a full store short. */
 const evictionLooksMax = 64;
 
-/** A chain as settled in Postgres, or as read back by a test. */
-export interface ChainState {
+/** A transaction as settled in Postgres, or as read back by a test. */
+export interface TransactionState {
   readonly accountNumber: number;
-  /** Whose spend windows the chain counts in. */
+  /** Whose spend windows the transaction counts in. */
   readonly cardNumber: number;
   /** Keys the card's; absent: its number. */
   readonly cardSpend?: number;
   readonly userNumber: number;
-  readonly status: ChainStatus;
+  readonly status: TransactionStatus;
   readonly held: number;
   readonly posted: number;
   readonly refunded: number;
@@ -58,7 +58,7 @@ export interface ChainState {
   readonly expiresAtMs: number;
 }
 
-export class Chains {
+export class Transactions {
   readonly capacity: number;
   readonly #table: SlotTable;
   readonly #cells: Float64Array;
@@ -72,12 +72,12 @@ export class Chains {
   /** Slots below it were used at least once; at capacity the hand goes round and evicts. */
   #used = 0;
   #hand = 0;
-  /** Settled chain whose place the next open() takes; −1 for none. */
+  /** Settled transaction whose place the next open() takes; −1 for none. */
   #victim = -1;
   /** Place that forget() left; −1 for none. */
   #free = -1;
 
-  /** @param capacity most chains in memory */
+  /** @param capacity most transactions in memory */
   constructor(capacity: number) {
     this.capacity = capacity;
     const { buffer, byteOffset } = rowBuffer(capacity, rowBytes);
@@ -85,7 +85,7 @@ export class Chains {
     this.#words = new Int32Array(buffer, byteOffset);
     this.#halves = new Uint16Array(buffer, byteOffset);
     this.#bytes = new Uint8Array(buffer, byteOffset);
-    // Once full, every message that opens a chain takes one out.
+    // Once full, every message that opens a transaction takes one out.
     this.#table = new SlotTable(capacity, (slot) => this.#words[slot * words + Word.hash]!, true);
   }
 
@@ -93,7 +93,7 @@ export class Chains {
     return this.#size;
   }
 
-  /** Slot of the chain whose first message has the id `bytes[start, end)`, or −1. */
+  /** Slot of the transaction whose first message has the id `bytes[start, end)`, or −1. */
   find(bytes: Uint8Array, start: number, end: number): number {
     hash64(bytes, start, end);
     let slot = this.#table.find(hashLow);
@@ -101,7 +101,7 @@ export class Chains {
     return slot;
   }
 
-  /** Whether the chain as settled up to `settled` lacks something that memory had of it, where it is not any more. */
+  /** Whether the transaction as settled up to `settled` lacks something that memory had of it, where it is not any more. */
   isOutdated(bytes: Uint8Array, start: number, end: number, settled: number): boolean {
     hash64(bytes, start, end);
     return this.departures.isOutdated(hashLow, settled);
@@ -124,11 +124,11 @@ export class Chains {
   }
 
   /**
-   * Makes sure that the next open() finds a place, by choosing a chain that is settled (its last sequence is at or below
+   * Makes sure that the next open() finds a place, by choosing a transaction that is settled (its last sequence is at or below
    * `shippedSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
-   * may be the very chain that the message is about, and what is moved is not settled any more. A tombstone is the last
+   * may be the very transaction that the message is about, and what is moved is not settled any more. A tombstone is the last
    * choice: no lookup asks the books whether a new authorization has one.
-   * @returns false when every chain looked at still waits for the books: the caller declines.
+   * @returns false when every transaction looked at still waits for the books: the caller declines.
    */
   makeRoom(shippedSequence: number): boolean {
     if (this.#used < this.capacity) return true;
@@ -138,7 +138,7 @@ export class Chains {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
       if (this.#sequence(slot) > shippedSequence) continue;
-      if (this.status(slot) === ChainStatus.tombstone) {
+      if (this.status(slot) === TransactionStatus.tombstone) {
         tombstone = slot;
         continue;
       }
@@ -149,9 +149,9 @@ export class Chains {
     return tombstone >= 0;
   }
 
-  /** Takes a chain out; the next open() takes its place. */
+  /** Takes a transaction out; the next open() takes its place. */
   forget(slot: number): void {
-    assert(this.#free < 0, 'a chain takes the place of one that was forgotten at once');
+    assert(this.#free < 0, 'a transaction takes the place of one that was forgotten at once');
     this.#evict(slot);
     this.#free = slot;
   }
@@ -163,8 +163,8 @@ export class Chains {
     if (this.#halves[slot * halves + idLengthHalf]! > idBytesInline) this.#longIds.delete(slot);
   }
 
-  /** Opens a chain named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
-  open(bytes: Uint8Array, start: number, end: number, state: ChainState, sequence: number): number {
+  /** Opens a transaction named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
+  open(bytes: Uint8Array, start: number, end: number, state: TransactionState, sequence: number): number {
     let slot = this.#used;
     if (this.#free >= 0) {
       slot = this.#free;
@@ -206,12 +206,12 @@ export class Chains {
   }
 
   /**
-   * Applies the effects of one message to its chain.
+   * Applies the effects of one message to its transaction.
    * @param expiresAtMs when what is held lapses from now on; 0 when the message does not change that
    */
   move(
     slot: number,
-    status: ChainStatus,
+    status: TransactionStatus,
     heldDelta: number,
     postedDelta: number,
     refundedDelta: number,
@@ -238,7 +238,7 @@ export class Chains {
     // What was cleared is not given back any more, so the newest part never exceeds what is still held.
     numbers[base + Cell.newestAmount] = Math.max(0, Math.min(newestAmount, this.held(slot)));
     numbers[base + sequenceCell] = sequence;
-    assert(this.held(slot) >= 0, 'a chain must not hold less than nothing');
+    assert(this.held(slot) >= 0, 'a transaction must not hold less than nothing');
   }
 
   #sequence(slot: number): number {
@@ -256,8 +256,8 @@ export class Chains {
   user(slot: number): number {
     return this.#cells[slot * cells + Cell.user]!;
   }
-  status(slot: number): ChainStatus {
-    return this.#bytes[slot * rowBytes + statusByte] as ChainStatus;
+  status(slot: number): TransactionStatus {
+    return this.#bytes[slot * rowBytes + statusByte] as TransactionStatus;
   }
   held(slot: number): number {
     return this.#cells[slot * cells + Cell.held]!;

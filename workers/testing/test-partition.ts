@@ -4,12 +4,19 @@
  * that was not synced, the journal is replayed, and the traffic goes on.
  */
 import { CardType, type CardUse } from '../../engine/core/card-types.js';
-import { ChainStatus, MessageType, messageTypeNames, Protocol, packLetters } from '../../engine/core/codes.js';
+import { MessageType, messageTypeNames, Protocol, packLetters, TransactionStatus } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
-import type { AccountRow, CardRow, ChainRow, LoadMessage, SpendRow, UserRow } from '../../engine/core/load-message.js';
+import type {
+  AccountRow,
+  CardRow,
+  LoadMessage,
+  SpendRow,
+  TransactionRow,
+  UserRow,
+} from '../../engine/core/load-message.js';
 import {
   RecordFlag,
   RecordOffset,
@@ -90,11 +97,11 @@ export class PartitionHost {
   readonly #configuration = new Map<string, LoadMessage>();
   /** Where the records of revocable answers stand. */
   readonly #locations = new Map<string, number>();
-  /** Chains as the books have them: what a partition may evict it must find here again. */
-  readonly #settled = new Map<string, ChainRow>();
-  /** Ids that were sent, and the chain that the answer named. */
+  /** Transactions as the books have them: what a partition may evict it must find here again. */
+  readonly #settled = new Map<string, TransactionRow>();
+  /** Ids that were sent, and the transaction that the answer named. */
   readonly #roots = new Map<string, string>();
-  readonly #chains: number;
+  readonly #transactions: number;
   #shipped = 0;
   #waiting: Waiting[] = [];
   #version = 0;
@@ -110,20 +117,20 @@ export class PartitionHost {
   partition: Partition;
 
   /**
-   * @param chains how many chains fit into memory; with few of them, ship() now and then
+   * @param transactions how many transactions fit into memory; with few of them, ship() now and then
    * @param framesTaken asked after each slab: how many frames reach the disk before the next one
-   * @param cramped null: everything but chains fits into memory, and is never loaded
+   * @param cramped null: everything but transactions fits into memory, and is never loaded
    */
   constructor(
     policy: Policy,
-    chains = 1024,
+    transactions = 1024,
     framesTaken: (() => number) | null = null,
     cramped: Cramped | null = null,
   ) {
     this.#cramped = cramped;
     this.#framesTaken = framesTaken;
     this.#policy = policy;
-    this.#chains = chains;
+    this.#transactions = transactions;
     this.#fixture = journalFixture(this.#storage, '/journal', {
       sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024, segmentsMax: 64 },
     });
@@ -156,11 +163,11 @@ export class PartitionHost {
     };
   }
 
-  /** The books take over everything that was journaled: from now on any chain may leave memory. */
+  /** The books take over everything that was journaled: from now on any transaction may leave memory. */
   ship(): void {
     this.#sink?.drain();
     for (const id of this.#roots.keys()) {
-      const row = this.#chainInMemory(id);
+      const row = this.#transactionInMemory(id);
       if (row !== null) this.#settled.set(id, row);
     }
     for (const row of this.#accounts.values()) {
@@ -190,9 +197,9 @@ export class PartitionHost {
     return { source: Buffer.concat(records), offsets };
   }
 
-  /** The chain with that id, in memory or settled; null when there is none. */
-  chain(id: string): ChainRow | null {
-    return this.#chainInMemory(id) ?? this.#settled.get(id) ?? null;
+  /** The transaction with that id, in memory or settled; null when there is none. */
+  transaction(id: string): TransactionRow | null {
+    return this.#transactionInMemory(id) ?? this.#settled.get(id) ?? null;
   }
 
   /** Books of an account, in memory or settled. */
@@ -254,26 +261,26 @@ export class PartitionHost {
     this.ship();
   }
 
-  #chainInMemory(id: string): ChainRow | null {
-    const { chains } = this.partition.books;
+  #transactionInMemory(id: string): TransactionRow | null {
+    const { transactions } = this.partition.books;
     const bytes = Buffer.from(id);
-    const slot = chains.find(bytes, 0, bytes.length);
+    const slot = transactions.find(bytes, 0, bytes.length);
     if (slot < 0) return null;
     return {
       id,
       askedId: id,
-      accountNumber: chains.account(slot),
-      cardNumber: chains.card(slot),
-      cardSpend: chains.cardSpend(slot),
-      userNumber: chains.user(slot),
-      status: chains.status(slot),
-      held: chains.held(slot),
-      posted: chains.posted(slot),
-      refunded: chains.refunded(slot),
-      firstDay: chains.firstDay(slot),
-      newestDay: chains.newestDay(slot),
-      newestAmount: chains.newestAmount(slot),
-      expiresAtMs: chains.expiresAtMs(slot),
+      accountNumber: transactions.account(slot),
+      cardNumber: transactions.card(slot),
+      cardSpend: transactions.cardSpend(slot),
+      userNumber: transactions.user(slot),
+      status: transactions.status(slot),
+      held: transactions.held(slot),
+      posted: transactions.posted(slot),
+      refunded: transactions.refunded(slot),
+      firstDay: transactions.firstDay(slot),
+      newestDay: transactions.newestDay(slot),
+      newestAmount: transactions.newestAmount(slot),
+      expiresAtMs: transactions.expiresAtMs(slot),
     };
   }
 
@@ -288,7 +295,7 @@ export class PartitionHost {
     codecs[Protocol.native] = nativeCodec;
     codecs[Protocol.ledger] = ledgerCodec;
     const room = this.#cramped ?? { accounts: 16, users: 16, cards: 64, spendRows: 256 };
-    const size = { ...room, chains: this.#chains, seenIds: 4096 };
+    const size = { ...room, transactions: this.#transactions, seenIds: 4096 };
     const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
     if (this.#cramped !== null) return this.#restoreCramped(partition);
     for (const message of this.#configuration.values()) partition.load(message);
@@ -306,7 +313,7 @@ export class PartitionHost {
     const root = { start: 0, end: 0 };
     const numbers = () => new Set<number>();
     const touched = { accounts: numbers(), users: numbers(), userSpend: numbers(), cards: numbers() };
-    const chains = new Set<string>();
+    const transactions = new Set<string>();
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) => {
       const idLength = view.getUint16(offset + RecordOffset.idLength, true);
       const start = offset + recordFixedBytes;
@@ -323,15 +330,15 @@ export class PartitionHost {
       touched.users.add(view.getFloat64(offset + RecordOffset.userNumber, true));
       touched.userSpend.add(readUserSpend(view, offset));
       const type = view.getUint8(offset + RecordOffset.type);
-      const opensChain = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensChain) !== 0;
+      const opensTransaction = (view.getUint16(offset + RecordOffset.flags, true) & RecordFlag.opensTransaction) !== 0;
       if (
         type === MessageType.authorization ||
-        opensChain ||
-        view.getUint8(offset + RecordOffset.chainStatus) === ChainStatus.none
+        opensTransaction ||
+        view.getUint8(offset + RecordOffset.transactionStatus) === TransactionStatus.none
       )
         return;
       readRecordRoot(view, offset, root);
-      chains.add(Buffer.from(bytes.subarray(root.start, root.end)).toString());
+      transactions.add(Buffer.from(bytes.subarray(root.start, root.end)).toString());
     });
     partition.restore({
       accounts: [...touched.accounts].flatMap((number) => this.#accounts.get(number) ?? []),
@@ -341,7 +348,7 @@ export class PartitionHost {
         ...[...touched.userSpend].map((number) => [Level.user, number] as const),
         ...[...touched.accounts].map((number) => [Level.account, number] as const),
       ].flatMap(([level, number]) => this.#settledSpend.get(`${level} ${number}`) ?? []),
-      chains: [...chains].flatMap((id) => this.#settled.get(id) ?? []),
+      transactions: [...transactions].flatMap((id) => this.#settled.get(id) ?? []),
       seenComplete: true,
     });
     replayJournal(options, this.#shipped + 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
@@ -486,7 +493,7 @@ export class PartitionHost {
   }
 
   #loadOf(status: number, asked: string): LoadMessage | null {
-    return status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledChain(status, asked);
+    return status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
   }
 
   /** From the books, which stand where the last ship() left them. */
@@ -496,9 +503,9 @@ export class PartitionHost {
       return row === undefined ? null : { settled: this.#shipped, accounts: [{ ...row, publicId: asked }] };
     }
     if (status === EntryStatus.needOriginal) {
-      const chain = this.#settledChain(status, asked)?.chains?.[0];
-      if (chain === undefined) return null;
-      return { ...this.#booksOf(chain), chains: [chain] };
+      const transaction = this.#settledTransaction(status, asked)?.transactions?.[0];
+      if (transaction === undefined) return null;
+      return { ...this.#booksOf(transaction), transactions: [transaction] };
     }
     const card = status === EntryStatus.needCard ? this.#cards.get(asked) : undefined;
     if (card === undefined) return null;
@@ -530,9 +537,9 @@ export class PartitionHost {
     };
   }
 
-  #settledChain(status: number, asked: string): LoadMessage | null {
+  #settledTransaction(status: number, asked: string): LoadMessage | null {
     const row = status === EntryStatus.needOriginal ? this.#settled.get(this.#roots.get(asked) ?? asked) : undefined;
-    return row === undefined ? null : { chains: [{ ...row, askedId: asked }] };
+    return row === undefined ? null : { transactions: [{ ...row, askedId: asked }] };
   }
 
   /** Its reference data, and funds that are out of date by now: what is in memory is newer and must stay. */
