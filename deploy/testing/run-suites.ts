@@ -1,45 +1,58 @@
 /**
- * Runs the test suites with tap and says how many tests passed and failed: `npm test` for the quick ones, then the files
- * named `*.slow.js`, one at a time. Stops the tests' servers at the end. Argument `slow`: only the slow ones.
+ * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`. Prints each file's duration, the
+ * slowest files, every failure again at the end, and how many tests passed and failed. Stops the tests' servers.
+ * Argument `slow`: only the slow suites.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { repositoryRoot } from '../repository-root.js';
-import { readTapTotals, type TapTotals } from './tap-totals.js';
+import { failureText, TapReader, type TapTotals, type TestFailure, type TestFile } from './tap-results.js';
 
 const root = repositoryRoot();
 const results = join(root, '.tap');
+const slowestShown = 20;
+/** More failures than these have one cause, and the TAP files hold them all. */
+const failuresShown = 25;
 
-process.exitCode = runSuites(process.argv[2] === 'slow');
+interface SuiteResult {
+  readonly status: number;
+  readonly totals: TapTotals;
+  readonly files: readonly TestFile[];
+}
 
-function runSuites(slowOnly: boolean): number {
-  const totals: TapTotals[] = [];
+process.exitCode = await runSuites(process.argv[2] === 'slow');
+
+async function runSuites(slowOnly: boolean): Promise<number> {
+  const startedAtMs = performance.now();
+  const suites: SuiteResult[] = [];
   let status = 0;
   try {
     // Built before tap's clocks run: the first build takes longer than a test file may.
     status ||= script('prepare-services.js');
-    if (!slowOnly) {
-      const output = join(results, 'quick.tap');
-      status ||= run('npm', ['test', '--silent', '--', `--output-file=${output}`], output, totals);
-    }
-    const slow = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.slow.js'))
-      .map((path) => join('dist', path));
-    if (slow.length > 0) {
-      const output = join(results, 'slow.tap');
-      const options = ['--jobs=1', '--timeout=900', `--output-file=${output}`];
-      status ||= run('npx', ['tap', ...options, ...slow], output, totals);
+    if (status === 0) {
+      if (!slowOnly) suites.push(await runSuite('quick', []));
+      const slow = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.slow.js'))
+        .map((path) => join('dist', path));
+      // Also after a failure: one run names everything that is broken.
+      suites.push(await runSuite('slow', ['--jobs=1', '--timeout=900', ...slow]));
     }
   } finally {
     // Also after a failure: nothing may be left running.
     for (const keeper of ['test-database-reaper.js', 'test-mongo-keeper.js']) script(keeper, '--now');
   }
-  const passed = totals.reduce((sum, total) => sum + total.passed, 0);
-  const failed = totals.reduce((sum, total) => sum + total.failed, 0);
+  const files = suites.flatMap((suite) => suite.files);
+  printDurations(files, performance.now() - startedAtMs);
+  printFailures(files.flatMap((file) => file.failures));
+  const passed = suites.reduce((sum, { totals }) => sum + totals.passed, 0);
+  const failed = suites.reduce((sum, { totals }) => sum + totals.failed, 0);
   console.log(`${passed} passed, ${failed} failed`);
   // tap's own verdict counts too: a file that crashed may not have counted anything.
-  return status !== 0 || failed > 0 || passed === 0 ? 1 : 0;
+  const isBad = status !== 0 || suites.some((suite) => suite.status !== 0);
+  return isBad || failed > 0 || passed === 0 ? 1 : 0;
 }
 
 function script(name: string, ...args: readonly string[]): number {
@@ -47,15 +60,42 @@ function script(name: string, ...args: readonly string[]): number {
   return spawnSync(process.execPath, [path, ...args], { stdio: 'inherit' }).status ?? 1;
 }
 
-function run(command: string, args: readonly string[], output: string, totals: TapTotals[]): number {
+/** Runs tap with these arguments; keeps its whole output in `.tap/<name>.tap`. */
+async function runSuite(name: string, args: readonly string[]): Promise<SuiteResult> {
   mkdirSync(results, { recursive: true });
-  rmSync(output, { force: true });
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
-  try {
-    totals.push(readTapTotals(readFileSync(output, 'utf8')));
-  } catch (error) {
-    console.error(`no results from ${command}: ${error instanceof Error ? error.message : error}`);
-    return 1;
+  const kept = createWriteStream(join(results, `${name}.tap`));
+  const reader = new TapReader((file) => {
+    console.log(`${file.failures.length === 0 ? 'ok    ' : 'FAILED'} ${seconds(file.durationMs)} ${file.file}`);
+    for (const failure of file.failures) console.log(failureText(failure));
+  });
+  const tap = spawn('npx', ['tap', '--reporter=tap', ...args], { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] });
+  const ended = once(tap, 'close') as Promise<[code: number | null]>;
+  for await (const line of createInterface({ input: tap.stdout })) {
+    kept.write(`${line}\n`);
+    reader.read(line);
   }
-  return status ?? 1;
+  kept.end();
+  const [code] = await ended;
+  try {
+    return { status: code ?? 1, totals: reader.end(), files: reader.files };
+  } catch (error) {
+    console.error(`no results of the ${name} suites: ${error instanceof Error ? error.message : error}`);
+    return { status: 1, totals: { passed: 0, failed: 0 }, files: reader.files };
+  }
+}
+
+function printDurations(files: readonly TestFile[], totalMs: number): void {
+  const slowest = files.toSorted((one, other) => other.durationMs - one.durationMs).slice(0, slowestShown);
+  console.log(`\nThe slowest of ${files.length} test files:`);
+  for (const { file, durationMs } of slowest) console.log(`${seconds(durationMs)} ${file}`);
+  console.log(`${seconds(totalMs)} in all\n`);
+}
+
+function printFailures(failures: readonly TestFailure[]): void {
+  for (const failure of failures.slice(0, failuresShown)) console.log(`FAILED ${failureText(failure)}\n`);
+  if (failures.length > failuresShown) console.log(`and ${failures.length - failuresShown} more failures: see .tap/\n`);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1).padStart(6)} s`;
 }
