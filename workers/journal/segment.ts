@@ -58,7 +58,9 @@ export const FrameFlag = {
   sparse: 1,
 } as const;
 
-const S = {
+/** Byte offsets in a segment's header. docs/journal-format.md has them too, and a test compares the two. */
+export const SegmentOffset = {
+  magic: 0,
   version: 8,
   partition: 12,
   partitionCount: 16,
@@ -70,7 +72,9 @@ const S = {
   epoch: 44,
   crc: 508,
 } as const;
-const F = {
+const S = SegmentOffset;
+/** Byte offsets in a frame's header. */
+export const FrameOffset = {
   magic: 0,
   bytes: 4,
   recordCount: 8,
@@ -87,6 +91,7 @@ const F = {
   headerCrc: 56,
   closeMagic: 60,
 } as const;
+const F = FrameOffset;
 
 export interface SegmentHeader {
   readonly partition: number;
