@@ -1,7 +1,7 @@
 /**
  * The database roles of a deployment: the owner of the tables, who migrates, and one role each for the engine and the API,
  * with the rights of sql/rights.ts alone. None of them is a superuser. For `make run` and tests; elsewhere a person makes
- * them (README).
+ * them (docs/security.md).
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

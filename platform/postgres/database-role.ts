@@ -19,5 +19,5 @@ export const databaseRoleQuery = `
 export function checkDatabaseRole({ name, isSuperuser, isOwner }: DatabaseRole): string {
   if (!isSuperuser && !isOwner) return '';
   const what = isSuperuser ? 'is a superuser' : 'owns the tables';
-  return `the database role ${name} ${what}: give DATABASE_URL a role of its own for each process (README, "Database roles")`;
+  return `the database role ${name} ${what}: give DATABASE_URL a role of its own for each process (docs/security.md#database-roles)`;
 }
