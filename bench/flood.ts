@@ -134,7 +134,6 @@ class Stage {
       ...probeEnvironment(files.engine),
       CARDS_MAX: '1048576',
       ACCOUNTS_MAX: '1048576',
-      DEADLINE_MS: '3000',
     });
     const api = new ApiProcess(await findFreePort(), {
       API_OPS_PORT: String(await findFreePort()),

@@ -90,7 +90,7 @@ class Surroundings {
   }
 
   async startEngine(): Promise<void> {
-    this.engine = new EngineProcess(this.place, { DEADLINE_MS: '3000', REDIS_URL: this.redis.url });
+    this.engine = new EngineProcess(this.place, { REDIS_URL: this.redis.url });
     if (!(await this.engine.ready())) throw new Error(`the engine ended while starting: ${this.engine.logged}`);
   }
 

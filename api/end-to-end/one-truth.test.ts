@@ -128,7 +128,7 @@ t.test('Postgres restored from an older copy: API, engine and copy agree on what
       await tx.unsafe(`insert into ${table} overriding system value select * from backup_${table}`);
     }
   });
-  const engine = await startEngineProcess(place, { DEADLINE_MS: '3000' });
+  const engine = await startEngineProcess(place);
   t.teardown(() => engine.kill('SIGTERM'));
   const { api } = await startApi();
   const again = new Customer(api, customer.token, customer.userId, customer.email);

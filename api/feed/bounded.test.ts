@@ -34,7 +34,7 @@ async function stage(t: Test, withRedis: boolean, changes: Record<string, string
   const engine = await startTestEngine(t, {
     accounts: 2,
     cardsPerAccount: cardsOfOne,
-    changes: { DEADLINE_MS: '3000', REDIS_URL: redisUrl, ...changes },
+    changes: { REDIS_URL: redisUrl, ...changes },
   });
   const feed = new OutboxChangeFeed({
     databaseUrl: engine.place.databaseUrl,

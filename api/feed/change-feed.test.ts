@@ -72,7 +72,7 @@ async function stage(t: Test, withRedis: boolean): Promise<Stage> {
     async engine(changes = {}) {
       const dataDir = mkdtempSync(join(tmpdir(), 'change-feed-'));
       const place = await enginePlace(database.url, dataDir);
-      const engine = await startEngineProcess(place, { REDIS_URL: redisUrl, DEADLINE_MS: '3000', ...changes });
+      const engine = await startEngineProcess(place, { REDIS_URL: redisUrl, ...changes });
       const client = new Client(place.authPort);
       closers.push(async () => {
         client.close();

@@ -110,7 +110,7 @@ async function startTestEngine(t: Test, databaseUrl: string): Promise<EnginePlac
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const place = await enginePlace(databaseUrl, folder);
   // What is decided is of interest here, not how fast: a busy machine must not turn approvals into declines.
-  const engine = await startEngineProcess(place, { DEADLINE_MS: '3000' });
+  const engine = await startEngineProcess(place);
   t.teardown(() => engine.kill('SIGTERM'));
   return place;
 }

@@ -91,7 +91,7 @@ export class Deployment {
   async startEngine(env: Environment): Promise<void> {
     await this.#engineProcess?.kill('SIGTERM');
     // Effects are of interest here, not how fast they come.
-    this.#engineProcess = await startEngineProcess(this.engine, { DEADLINE_MS: '3000', ...env });
+    this.#engineProcess = await startEngineProcess(this.engine, { ...env });
   }
 
   async startApi(env: Environment): Promise<void> {

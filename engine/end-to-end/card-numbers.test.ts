@@ -30,7 +30,7 @@ function assertNothingKept(t: Test, text: string): void {
 }
 
 t.test('ids that hold card numbers work through a whole transaction, over restarts and a new key', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '2000', PAN_KEY: 'first-key' } });
+  const engine = await startTestEngine(t, { accounts: 2, changes: { PAN_KEY: 'first-key' } });
   const { client, place } = engine;
   const card = 'card_000001_1';
   const stable = async (message: object) => {
@@ -79,7 +79,7 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
 });
 
 t.test('a message that waits for a lookup is the same question when it is asked again', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const message = {
     ...{ id: 'cold', type: 'authorization', card: 'card_000001_1', amount: 5, currency: 'USD' },
     merchant: { id: '4419834459135033 942472608929', name: 'SHOP 4419834459135033 942472608929' },

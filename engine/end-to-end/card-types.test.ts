@@ -14,7 +14,7 @@ async function addCard(engine: TestEngine, token: string, type: string, spendOf:
 }
 
 async function start(t: Parameters<typeof startTestEngine>[0]) {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '3000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   let asked = 0;
   const pay = async (card: string, merchant?: string, more: object = {}) => {
     const message = { id: `a${++asked}`, type: 'authorization', card, amount: 1, currency: 'USD', ...more };

@@ -40,6 +40,9 @@ const withTwo = Math.floor(killsWanted / 4);
 t.test('one partition: what was acknowledged survives every kill', (t) => crash(t, 1, killsWanted - withTwo));
 t.test('two partitions: what was acknowledged survives every kill', (t) => crash(t, 2, withTwo));
 
+/** Short, so that approvals are revoked as well: some answers come too late. */
+const deadlineMs = '100';
+
 async function crash(t: Test, workers: number, kills: number): Promise<void> {
   // However many kills were asked for; the runner has a limit of its own.
   t.setTimeout(0);
@@ -58,7 +61,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   const place = await enginePlace(database.url, dataDir);
   // Less memory than the traffic needs: accounts, cards and transactions are evicted and loaded again all the time.
   const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
-  const start = () => new EngineProcess(place, { WORKERS: String(workers), ...bounds });
+  const start = () => new EngineProcess(place, { WORKERS: String(workers), DEADLINE_MS: deadlineMs, ...bounds });
 
   const run = new Run(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);
   let duringRecovery = 0;

@@ -6,7 +6,7 @@ import { engineBooks, until } from '../testing/engine-process.js';
 
 t.test('a hold lapses, is settled as expired, and stays so after a restart; lodging holds live on', async (t) => {
   // A tenth of a second for most merchants, a day for lodging and car rental.
-  const changes = { HOLD_DAYS: String(0.1 / 86_400), HOLD_DAYS_LONG: '1', DEADLINE_MS: '2000' };
+  const changes = { HOLD_DAYS: String(0.1 / 86_400), HOLD_DAYS_LONG: '1' };
   const engine = await startTestEngine(t, { accounts: 1, changes });
   const ask = async (id: string, amount: number, mcc: string) => {
     const message = { id, type: 'authorization', card: 'card_000001_1', amount, currency: 'USD', merchant: { mcc } };
@@ -35,7 +35,7 @@ t.test('a hold lapses, is settled as expired, and stays so after a restart; lodg
 });
 
 t.test('any number of lifetimes that end at once is over soon, in pages; what holds nothing closes too', async (t) => {
-  const changes = { HOLD_DAYS: String(6 / 86_400), DEADLINE_MS: '3000' };
+  const changes = { HOLD_DAYS: String(6 / 86_400) };
   const engine = await startTestEngine(t, { accounts: 1, changes });
   const card = 'card_000001_1';
   const count = 1250;

@@ -88,7 +88,7 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'engine-fuzz-'));
   const place = await enginePlace(database.url, dataDir);
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: fundsMinor });
-  const engine = new EngineProcess(place, { LOG_LEVEL: 'warn', SLOW_AUTHORIZATION_MS: '100000' });
+  const engine = new EngineProcess(place, { LOG_LEVEL: 'warn', SLOW_AUTHORIZATION_MS: '100000', DEADLINE_MS: '100' });
   const client = new Client(place.authPort);
   const ops = new Client(place.opsPort);
   t.teardown(async () => {

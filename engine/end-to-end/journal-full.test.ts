@@ -17,7 +17,7 @@ t.test('a full journal is logged twice, unhealthy and not ready until the books 
   await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 100_000_000 });
   const dataDir = mkdtempSync(join(tmpdir(), 'journal-full-'));
   const place = await enginePlace(database.url, dataDir);
-  const engine = await startEngineProcess(place, { JOURNAL_SEGMENTS_MAX: '2', DEADLINE_MS: '3000' });
+  const engine = await startEngineProcess(place, { JOURNAL_SEGMENTS_MAX: '2' });
   const client = new Client(place.authPort);
   t.teardown(async () => {
     client.close();

@@ -27,7 +27,7 @@ for (const WORKERS of ['1', '2', '3']) {
       await proxy.close();
       await database.close();
     });
-    const changes = { WORKERS, DEADLINE_MS: '2000' };
+    const changes = { WORKERS };
     const engine = await startTestEngine(t, { accounts: 6, databaseUrl: proxy.url(database.url), changes });
     t.same(await reasons(engine, 'before'), approved);
     await engine.restart();

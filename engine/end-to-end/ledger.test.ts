@@ -6,7 +6,7 @@ import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, opsCommand, opsGet, testToken, until } from '../testing/engine-process.js';
 
 // One engine for most tests. A long deadline: a busy machine must not refuse what is tested here.
-const main = await startTestEngine(t, { accounts: 40, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
+const main = await startTestEngine(t, { accounts: 40, balanceMinor: 1000 });
 const { client, place, sql } = main;
 
 let accountsUsed = 0;

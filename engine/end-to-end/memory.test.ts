@@ -38,7 +38,7 @@ for (const WORKERS of ['1', '2']) {
   t.test(`ten times the accounts that fit are decided, round after round, with ${WORKERS} partitions`, async (t) => {
     const perPartition = 32;
     const count = 10 * perPartition * Number(WORKERS);
-    const changes = { WORKERS, ACCOUNTS_MAX: String(perPartition), DEADLINE_MS: '3000' };
+    const changes = { WORKERS, ACCOUNTS_MAX: String(perPartition) };
     const engine = await startTestEngine(t, { accounts: count, cardsPerAccount: 1, balanceMinor: 25, changes });
     // A busy machine may take seconds to settle for the first time: a 503 is asked again.
     const asked = { amount: 10, attemptsMax: 10 };

@@ -4,7 +4,7 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 
 t.test('an id that one partition answered is a conflict with the card of another, also after a restart', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2' } });
   const ask = (id: string, account: number) =>
     engine.client.native({ id, type: 'authorization', card: `card_00000${account}_1`, amount: 100, currency: 'USD' });
   const accounts = [1, 2, 3, 4, 5, 6];
@@ -24,7 +24,7 @@ t.test('an id that one partition answered is a conflict with the card of another
 });
 
 t.test('another number of partitions is refused with the right one, which starts as before', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2' } });
   const ask = () =>
     engine.client.native({ id: 'q', type: 'authorization', card: 'card_000001_1', amount: 100, currency: 'USD' });
   const { approved } = answerOf(await ask());

@@ -7,7 +7,7 @@ import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
 
 t.test('a record that Postgres refuses stops nothing, survives a restart, and is retried by a command', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 2 });
   const { sql, client, place } = engine;
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
   const ask = async (id: string, account: number, more: object = {}) => {
@@ -80,7 +80,7 @@ t.test('a record that Postgres refuses stops nothing, survives a restart, and is
 });
 
 t.test('money that even the account refuses is counted after a restart, until the record is retried', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000 });
   const { sql, client, place } = engine;
   await sql`alter table accounts add constraint no_spending check (available >= 500)`;
   const ask = async (id: string, amount: number) =>

@@ -38,7 +38,7 @@ t.test('ids of settled messages survive kills, in files beside the journal or in
   });
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: 1_000_000_000 });
   const place = await enginePlace(database.url, dataDir);
-  const start = () => startEngineProcess(place, { DEADLINE_MS: '3000' });
+  const start = () => startEngineProcess(place);
   const journal = join(dataDir, 'journal', 'p0');
   const idFiles = () => readdirSync(journal).filter((name) => name.startsWith('ids-'));
   const answers = new Map<number, string>();

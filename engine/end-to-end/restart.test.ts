@@ -8,7 +8,7 @@ import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
 
 t.test('after a restart a transaction goes on, a tombstone still stands, and a spent limit stays spent', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   await engine.sql`insert into limits (level, entity_id, limits)
     select 0, id, ${engine.sql.json({ daily: { amount: 1000 } })} from cards where token = 'card_000001_2'`;
   const ask = async (message: object) => answerOf(await engine.client.native({ currency: 'USD', ...message }));
@@ -34,7 +34,7 @@ t.test('after a restart a transaction goes on, a tombstone still stands, and a s
 });
 
 t.test('the windows of a user count per currency, also after a restart', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const { sql } = engine;
   const [row] = await sql<{ user: number; yen: number }[]>`
     with opened as (
@@ -86,7 +86,7 @@ t.test('the windows of a user count per currency, also after a restart', async (
 });
 
 t.test('a partition whose syncer ends while it starts does not stay without one', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   await engine.stop();
   killThread(engine.disk, 0, 'syncerStart');
   // The start fails, or, where the news comes later, a replacement makes up for it.
@@ -96,7 +96,7 @@ t.test('a partition whose syncer ends while it starts does not stay without one'
 });
 
 t.test('in the place of a lost journal an engine begins behind what Postgres has, once that is said', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (id: string) => {
     const message = { id, type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
     return answerOf(await engine.client.native(message));

@@ -70,7 +70,7 @@ function folder(t: Test): string {
 }
 
 t.test('a database restored from an older copy regains what the journal still has', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const { sql } = engine;
   await purchases(engine, 'before', 5);
   await settled(sql, 5);
@@ -89,7 +89,7 @@ t.test('a database restored from an older copy regains what the journal still ha
 
 t.test('a journal is refused by a database that went on with another one since', async (t) => {
   const dataDir = folder(t);
-  const engine = await startTestEngine(t, { accounts: 1, dataDir, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1, dataDir });
   const { sql } = engine;
   await purchases(engine, 'before', 5);
   await settled(sql, 5);

@@ -9,8 +9,8 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine, type TestEngineOptions } from '../testing/engine-inside.js';
 import { engineBooks, until } from '../testing/engine-process.js';
 
-const deadline = { DEADLINE_MS: '2000' };
-const twoPartitions = { ...deadline, WORKERS: '2' };
+const onePartition = { WORKERS: '1' };
+const twoPartitions = { WORKERS: '2' };
 
 interface Asked {
   readonly id: string;
@@ -76,7 +76,7 @@ async function oneOfEach({ sql }: TestEngine): Promise<readonly [number, number]
 const cardOf = (account: number) => `card_00000${account}_1`;
 
 t.test('an id that was forgotten and is asked again for the same account is a new question', async (t) => {
-  const changes = { ...deadline, SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
+  const changes = { SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
   const { ask, isSettled, push, engine } = await start(t, { accounts: 2, changes });
   const card = cardOf(1);
   t.equal((await ask({ id: 'Z', type: 'authorization', card, amount: 10_000_000 })).reason, 'insufficient_funds');
@@ -99,7 +99,7 @@ t.test('an id that was forgotten and is asked again for the same account is a ne
 });
 
 t.test('a hold whose id was opened again lapses all the same', async (t) => {
-  const changes = { ...deadline, SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
+  const changes = { SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
   const { ask, isSettled, push, engine } = await start(t, { accounts: 2, changes });
   for (const amount of [500, 70]) {
     t.equal((await ask({ id: 'H', type: 'authorization', card: cardOf(1), amount })).approved, true);
@@ -111,10 +111,10 @@ t.test('a hold whose id was opened again lapses all the same', async (t) => {
 });
 
 t.test('a reversal of an authorization whose card was unknown then is settled, also right after a start', async (t) => {
-  for (const changes of [deadline, twoPartitions]) {
+  for (const changes of [onePartition, twoPartitions]) {
     t.test(`WORKERS=${'WORKERS' in changes ? 2 : 1}`, async (t) => {
       const { ask, isSettled, engine } = await start(t, { accounts: 6, changes });
-      const accounts = changes === deadline ? ([1] as const) : await oneOfEach(engine);
+      const accounts = changes === onePartition ? ([1] as const) : await oneOfEach(engine);
       for (const account of accounts) {
         const [card, id] = [`tok_${account}`, `X-${account}`];
         t.equal((await ask({ id, type: 'authorization', card, amount: 100 })).reason, 'card_not_found');

@@ -9,7 +9,7 @@ import { engineBooks, until, untilSettled } from '../testing/engine-process.js';
 t.setTimeout(120_000);
 
 t.test('an advice replaces the hold of its original, in the rows and over a restart', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (message: object) =>
     answerOf(await engine.client.native({ card: 'card_000001_1', currency: 'USD', ...message }));
   const settled = () => untilSettled(engine.place);
@@ -37,7 +37,7 @@ t.test('an advice replaces the hold of its original, in the rows and over a rest
 t.test(
   'another currency is declined in the amount and currency that were asked, and an unknown one is a 400',
   async (t) => {
-    const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+    const engine = await startTestEngine(t, { accounts: 1 });
     const card = 'card_000001_1';
     const foreign = { id: 'eur', type: 'authorization', card, amount: 10_000, currency: 'EUR' };
     t.match(answerOf(await engine.client.native(foreign)), {
@@ -69,7 +69,7 @@ t.test(
 );
 
 t.test('a refund above what was posted is approved and flagged', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (message: object) =>
     answerOf(await engine.client.native({ card: 'card_000001_1', currency: 'USD', ...message }));
   await ask({ id: 'a', type: 'authorization', amount: 100 });

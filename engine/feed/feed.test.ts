@@ -4,9 +4,6 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
 import { metric, opsGet, until } from '../testing/engine-process.js';
 
-/** On a busy machine an answer may take long; what is late is declined, and this is not about that. */
-const patient = { changes: { DEADLINE_MS: '3000' } };
-
 let asked = 0;
 
 async function ask(engine: TestEngine, card: string, amount = 1): Promise<string> {
@@ -19,7 +16,7 @@ const says = (engine: TestEngine, card: string, reason: string, amount = 1) =>
   until(`${card} answers ${reason}`, async () => (await ask(engine, card, amount)) === reason);
 
 t.test('a card that is known is frozen and unfrozen by an update of its row', async (t) => {
-  const engine = await startTestEngine(t, patient);
+  const engine = await startTestEngine(t);
   const { sql } = engine;
   const card = 'card_000001_1';
   t.equal(await ask(engine, card), 'approved');
@@ -31,7 +28,7 @@ t.test('a card that is known is frozen and unfrozen by an update of its row', as
 });
 
 t.test('users, accounts and limits at every level are followed', async (t) => {
-  const engine = await startTestEngine(t, { changes: { ...patient.changes, WORKERS: '2' } });
+  const engine = await startTestEngine(t, { changes: { WORKERS: '2' } });
   const { sql } = engine;
   const card = 'card_000002_1';
   t.equal(await ask(engine, card, 50), 'approved');
@@ -53,7 +50,7 @@ t.test('users, accounts and limits at every level are followed', async (t) => {
 });
 
 t.test('expiry, time zone and partial approval are followed; the name decides nothing', async (t) => {
-  const engine = await startTestEngine(t, patient);
+  const engine = await startTestEngine(t);
   const { sql } = engine;
   const card = 'card_000005_1';
   t.equal(await ask(engine, card), 'approved');
@@ -88,7 +85,7 @@ t.test('expiry, time zone and partial approval are followed; the name decides no
 });
 
 t.test('the engine says how far changes are in force', async (t) => {
-  const engine = await startTestEngine(t, patient);
+  const engine = await startTestEngine(t);
   await ask(engine, 'card_000001_1');
   await engine.sql`update cards set status = 'frozen' where token = 'card_000001_1'`;
   await until('it is in force', async () => (await metric(engine.place, 'feed_sequence')) === 1);
@@ -108,7 +105,7 @@ t.test('the engine says how far changes are in force', async (t) => {
 });
 
 t.test('what changed while the outbox was emptied is read from the rows', async (t) => {
-  const engine = await startTestEngine(t, patient);
+  const engine = await startTestEngine(t);
   const { sql } = engine;
   await ask(engine, 'card_000003_1');
   await sql.begin(async (tx) => {

@@ -23,7 +23,6 @@ for (const how of ['cut', 'stall'] as const) {
     const engine = await startEngineProcess(place, {
       FEED_STALE_MS_MAX: '3000',
       LEASE_MS: '60000',
-      DEADLINE_MS: '3000',
     });
     const client = new Client(place.authPort);
     t.teardown(async () => {

@@ -40,7 +40,7 @@ async function start(t: Test, changes: Readonly<Record<string, string>> = {}): P
   const engine = await startTestEngine(t, {
     accounts,
     databaseUrl: postgres.url(database.url),
-    changes: { REDIS_URL: redis.url, DEADLINE_MS: '3000', CARDS_MAX: String(cardsMax), ...changes },
+    changes: { REDIS_URL: redis.url, CARDS_MAX: String(cardsMax), ...changes },
   });
   let asked = 0;
   // Without an amount nothing is spent.

@@ -5,10 +5,8 @@ import { startTestEngine } from '../testing/engine-inside.js';
 import { metric, until } from '../testing/engine-process.js';
 import { Warmer } from './warmer.js';
 
-const patient = { changes: { DEADLINE_MS: '3000' } };
-
 t.test('a restarted engine knows the cards of the last questions, as they are now', async (t) => {
-  const engine = await startTestEngine(t, patient);
+  const engine = await startTestEngine(t);
   const ask = async (id: string, card: string) =>
     answerOf(await engine.client.native({ id, type: 'authorization', card, amount: 1, currency: 'USD' })).reason;
   for (let account = 1; account <= 5; account++) {
@@ -60,7 +58,7 @@ t.test('without a database it does nothing', async (t) => {
 
 t.test('a freshly seeded database is warmed too, each card in its own partition', async (t) => {
   const engine = await startTestEngine(t, {
-    changes: { ...patient.changes, WORKERS: '2' },
+    changes: { WORKERS: '2' },
     accounts: 9,
     cardsPerAccount: 2,
   });

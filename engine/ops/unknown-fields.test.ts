@@ -8,7 +8,7 @@ import { UnknownFieldCounts } from './unknown-fields.js';
 t.setTimeout(120_000);
 
 t.test('unknown fields are counted by message and name, once for each message', async (t) => {
-  const { client, place } = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
+  const { client, place } = await startTestEngine(t, { accounts: 1 });
   const message = { id: 'a', type: 'authorization', card: 'card_000001_1', amount: 5, currency: 'USD' };
   // The card is not in memory, so the first message is read twice.
   t.ok(answerOf(await client.native({ ...message, merchnt: { mcc: '7995' } })).approved);

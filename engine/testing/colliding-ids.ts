@@ -130,7 +130,6 @@ export class CollidingIds {
     const days = String(3 / 86_400);
     this.#engine = await startEngineProcess(this.#place, {
       WORKERS: String(this.#workers),
-      DEADLINE_MS: '3000',
       SEEN_IDS_MAX: '16',
       HOLDS_MAX: '64',
       HOLD_DAYS: days,

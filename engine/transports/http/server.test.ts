@@ -20,7 +20,7 @@ import { startTestEngine, type TestEngine } from '../../testing/engine-inside.js
 import { engineBooks, opsGet, testPassword, testToken, testUser, until } from '../../testing/engine-process.js';
 
 // One engine for most tests. A long deadline: a busy machine must not decline what is tested here.
-const main = await startTestEngine(t, { accounts: 60, changes: { DEADLINE_MS: '3000', CARDS_MAX: '32' } });
+const main = await startTestEngine(t, { accounts: 60, changes: { CARDS_MAX: '32' } });
 const { client, place, disk } = main;
 
 let accountsUsed = 0;
@@ -610,7 +610,7 @@ t.test('many reads of accounts at once disturb no authorization, not even behind
 });
 
 t.test('a full house declines at once, and those inside keep their answer', async (t) => {
-  const small = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '3000', MAX_IN_FLIGHT: '4' } });
+  const small = await startTestEngine(t, { accounts: 2, changes: { MAX_IN_FLIGHT: '4' } });
   t.equal((await small.client.native(authorization('card_000001_1'))).status, 200);
   small.disk.holdSyncs();
   const inside = Array.from({ length: 4 }, () => small.client.native(authorization('card_000001_1', { amount: 1 })));
@@ -630,7 +630,7 @@ t.test('a full house declines at once, and those inside keep their answer', asyn
 });
 
 t.test('a stop answers what is in flight and declines what comes after', async (t) => {
-  const stopping = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '3000' } });
+  const stopping = await startTestEngine(t, { accounts: 2 });
   t.equal((await stopping.client.native(authorization('card_000001_1'))).status, 200);
   const open = new Connection(stopping.place.authPort);
   t.equal((await open.ask({ body: JSON.stringify(authorization('card_000001_1')) })).status, 200);
