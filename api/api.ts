@@ -121,7 +121,8 @@ async function sayWhereMailsGo({ config, mailer, log }: Services): Promise<void>
   }
 }
 
-function createServices(config: ApiConfig, log: Log): Services {
+/** All parts of the API, not connected to anything yet. */
+export function createServices(config: ApiConfig, log: Log): Services {
   const database = new Database(config.postgres, log);
   const redis = config.redisUrl === null ? null : new RedisConnection(config.redisUrl, log);
   const telemetry = new Telemetry();

@@ -106,7 +106,8 @@ const connections = { type: 'integer', minimum: 1, maximum: 1000 };
 
 const bound = { type: 'integer', minimum: 1, maximum: 100_000_000 };
 
-const schema = {
+/** The rules of all variables; docs/configuration.md shows them. */
+export const schema = {
   type: 'object',
   required: ['DATABASE_URL', 'JWT_SECRET', 'ENGINE_TOKEN'],
   properties: {

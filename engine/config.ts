@@ -88,13 +88,14 @@ export function secretWarnings(config: EngineConfig): string[] {
  * Reads the engine's configuration. Throws ConfigError with one line for a person.
  * @param cores processor cores of this machine: one stays with the front
  * @param openFilesMax file descriptors that this process may have
+ * @param variables reads the environment; docs/configuration.md comes from one that notes each variable's rule
  */
 export function readEngineConfig(
   environment: Readonly<Record<string, string | undefined>>,
   cores = availableParallelism(),
   openFilesMax = descriptorLimit(),
+  variables = new Variables(environment),
 ): EngineConfig {
-  const variables = new Variables(environment);
   const port = { min: 1, max: 65_535 };
   if (variables.oneOf('JOURNAL', ['local', 'postgres']) === 'postgres') {
     throw new ConfigError('JOURNAL=postgres is not built yet: use JOURNAL=local, one engine per database');

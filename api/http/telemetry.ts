@@ -55,7 +55,7 @@ export class Telemetry extends Metrics {
         for (const [outcome, count] of Object.entries(this.responseCache)) counter.inc({ outcome }, count);
       },
     );
-    this.histogram('api_request_seconds', 'Time from the arrival of a request to its answer, by route', () =>
+    this.histogram('api_request_seconds', 'Time from the arrival of a request to its answer, by route', ['route'], () =>
       [...this.#routes].map(([route, { latency }]) => ({ ...latency.observed(), labels: { route } })),
     );
   }

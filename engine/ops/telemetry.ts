@@ -97,13 +97,14 @@ export class Telemetry extends Metrics {
       this.histogram(
         `authorization_${hop}_seconds`,
         `Time of the hop "${hop}" (wait: arrival to sealing; decide: the worker, with its sync; answer: back to sent)`,
+        [],
         () => [this.#hops[index]!.observed(1000)],
       );
     }
     for (const [index, source] of loadSources.entries()) {
-      this.histogram(`load_${source}_seconds`, loadHelp[source], () => [this.#loads[index]!.observed(1000)]);
+      this.histogram(`load_${source}_seconds`, loadHelp[source], [], () => [this.#loads[index]!.observed(1000)]);
     }
-    this.histogram('authorization_batch_size', 'Messages per batch', () => [this.#batch.observed(1)]);
+    this.histogram('authorization_batch_size', 'Messages per batch', [], () => [this.#batch.observed(1)]);
     this.#journal(progress);
     this.#gauges(gauges);
     this.counter(
@@ -191,7 +192,7 @@ export class Telemetry extends Metrics {
       ['shipper_failures_total', 'Settle statements that failed', () => sum((p) => p.settleFailures)],
     ];
     for (const [name, help, value] of counters) this.counter(name, help, [], (counter) => counter.inc(value()));
-    this.histogram('journal_sync_seconds', 'Time of one fdatasync', () => {
+    this.histogram('journal_sync_seconds', 'Time of one fdatasync', [], () => {
       const counts = new Float64Array(syncNsBounds.length + 1);
       for (const partition of progress.partitions) {
         for (const [index, count] of partition.syncBuckets().entries()) counts[index]! += count;

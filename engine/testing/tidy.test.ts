@@ -27,6 +27,8 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine/testing', ['']],
   ['workers/testing', ['']],
   ['deploy/testing', ['']],
+  // Generated documents show what all processes have.
+  ['deploy/docs', ['']],
   // The front starts its threads by URL and shares with them the core, the exchange and the protocols alone.
   ['engine', ['engine', 'platform']],
   ['workers', ['workers', 'engine/core', 'engine/exchange', 'engine/protocols', 'platform']],

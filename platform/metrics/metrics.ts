@@ -76,7 +76,7 @@ export class Metrics {
   }
 
   /** prom-client counts its own histograms value by value; ours are counted already, so they are shown as one. */
-  histogram(name: string, help: string, read: () => Iterable<Observed>): void {
+  histogram(name: string, help: string, labelNames: string[], read: () => Iterable<Observed>): void {
     const get = async () => {
       const values: { metricName: string; labels: Record<string, string | number>; value: number }[] = [];
       for (const { labels = {}, bounds, counts, sum } of read()) {
@@ -91,7 +91,7 @@ export class Metrics {
       }
       return { name, help, type: 'histogram', aggregator: 'sum', values };
     };
-    const metric = { name, help, type: 'histogram', aggregator: 'sum', get, reset: () => undefined };
+    const metric = { name, help, labelNames, type: 'histogram', aggregator: 'sum', get, reset: () => undefined };
     this.#describe((_library, registry) => registry.registerMetric(metric as unknown as Metric));
   }
 }

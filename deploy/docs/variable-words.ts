@@ -1,0 +1,499 @@
+/**
+ * What docs/configuration.md says of each variable beside its rule, which the code has. A test compares the names with
+ * those that the code reads.
+ */
+
+export interface VariableWords {
+  readonly unit?: string;
+  /** Where the code has no constant: what happens without the variable. */
+  readonly default?: string;
+  /** Readers beside the engine and the account API. */
+  readonly tools?: string;
+  readonly does: string;
+  readonly low?: string;
+  readonly high?: string;
+  /** Metrics that show the effect. */
+  readonly seen?: readonly string[];
+  /** `fixed`: for the life of the database. `same`: alike in all engines and APIs of a database. */
+  readonly kind?: 'fixed' | 'same';
+}
+
+export interface VariableGroup {
+  readonly title: string;
+  readonly variables: Readonly<Record<string, VariableWords>>;
+}
+
+const perPartition = 'entries';
+const fromToken = 'from `ENGINE_TOKEN`';
+
+export const variableGroups: readonly VariableGroup[] = [
+  {
+    title: 'Databases and secrets',
+    variables: {
+      DATABASE_URL: {
+        tools: 'all tools',
+        does:
+          'URL of the PostgreSQL database, with the role of the process. Each process has a role of its own ' +
+          '([security](security.md#database-roles)). `make run`, `make seed` and `make audit` use the embedded ' +
+          'PostgreSQL without it.',
+      },
+      PROCESSOR_USER: {
+        tools: '`make run`',
+        does: 'User name of the card processor in Basic authentication, without a colon.',
+      },
+      PROCESSOR_PASSWORD: {
+        tools: '`make run`',
+        does:
+          'Password of the card processor. Takes several, newest first, separated by commas; any of them is right. ' +
+          'A start warns of one with fewer than 16 characters.',
+        seen: ['authorization_unauthorized_total'],
+      },
+      ENGINE_TOKEN: {
+        kind: 'same',
+        tools: '`make run`',
+        does:
+          'Bearer token of the `/admin` routes on the ops port of the engine. Takes several, newest first; the ' +
+          'engine takes any of them, an API sends the newest. To rotate it, put the new one in front at the ' +
+          'engines, then at the APIs, then take the old one out. Set `PAN_KEY` before that.',
+        seen: ['engine_failed_requests_total'],
+      },
+      JWT_SECRET: {
+        kind: 'same',
+        tools: '`make run`',
+        does:
+          'Keys of access tokens, each of at least 32 bytes, newest first, separated by commas. The first one ' +
+          'signs, all verify. To rotate them, put a new one in front, and take the old one out after ' +
+          '`ACCESS_TOKEN_SECONDS`.',
+      },
+      PAN_KEY: {
+        kind: 'same',
+        tools: '`make run`',
+        default: fromToken,
+        does:
+          'Key of the hashes that stand for identifiers with card numbers. Set it before `ENGINE_TOKEN` changes: ' +
+          'an id from before is decided as a new message otherwise. To rotate it, put a new one in front, and take ' +
+          'the old one out when no client sends ids from before.',
+      },
+      FEED_KEY: {
+        kind: 'same',
+        default: fromToken,
+        does:
+          'Key of the codes (HMAC) of everything that goes through Redis: changes, reports of the engines, cached ' +
+          'values. A value without a valid code is not used. To rotate it, put a new one in front; until every ' +
+          'process has it, changes come from the outbox.',
+        seen: ['redis_refused', 'redis_refused_total'],
+      },
+      REDIS_URL: {
+        kind: 'same',
+        default: 'none: changes travel by LISTEN/NOTIFY',
+        does:
+          'Redis for the hints of the feed and for cached values: `redis://`, `rediss://` (TLS; ' +
+          '`NODE_EXTRA_CA_CERTS` names an authority of your own), ' +
+          '`redis+sentinel://:password@h1:26379,h2:26379/mymaster`, or `redis+cluster://:password@h1,h2`; name ' +
+          'several nodes. Several APIs share their counts of requests and failed sign-ins through it.',
+        seen: ['card_cache_redis_total', 'redis_failures_total'],
+      },
+      MONGODB_URI: {
+        default: 'none: the history of people is in PostgreSQL',
+        does: 'MongoDB for the history of personal customers, and for copies of people and cards.',
+        seen: ['personal_history_lag_records', 'personal_copies_lag'],
+      },
+    },
+  },
+  {
+    title: 'Ports and addresses',
+    variables: {
+      HOST: { tools: '`make run`', does: 'Address where the authorization port and the account API listen.' },
+      AUTH_PORT: { tools: '`make run`', does: 'The authorization port.' },
+      OPS_HOST: {
+        tools: '`make run`',
+        does: 'Address of the ops ports of engine and API. Keep it on loopback or in the monitoring network.',
+      },
+      OPS_PORT: { tools: '`make run`', does: 'The ops port of the engine: health, metrics, admin.' },
+      API_PORT: { tools: '`make run`', does: 'The account API.' },
+      API_OPS_PORT: {
+        tools: '`make run`',
+        does: 'The ops port of an API. Each API of a machine needs its own; 0 takes any free one.',
+      },
+      ENGINE_URL: { tools: '`make run`', does: 'The ops port of the engine, as an API reaches it.' },
+      PUBLIC_URL: {
+        default: '`HOST` and `API_PORT`; required with `SMTP_URL`',
+        does: 'Where people reach this API: the links in mails begin with it.',
+      },
+      CORS_ORIGINS: {
+        default: 'none',
+        does:
+          'Origins whose pages may call the API from a browser, separated by commas, such as ' +
+          '`https://app.example.com,http://localhost:5173`. A preflight is kept for two hours and counts as a request.',
+      },
+      TRUSTED_PROXIES: {
+        default: 'none',
+        does:
+          'Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For` is believed. Rate ' +
+          'limits are per address, so set it behind a proxy.',
+        low: 'behind a proxy that is not listed, all clients share one address and its limits.',
+        high: 'a client in a listed network can name any address.',
+      },
+    },
+  },
+  {
+    title: 'Durability',
+    variables: {
+      DATA_DIR: {
+        tools: '`make run`, `make seed`, `make audit`',
+        does:
+          'Folder of the journal and of the ids of settled messages. Keep it on a durable disk: the journal holds ' +
+          'the decisions that PostgreSQL does not have yet.',
+      },
+      JOURNAL: { does: '`postgres` (many engines on one database) is refused: it is not built yet.' },
+      WORKERS: {
+        kind: 'fixed',
+        default: 'cores − 1, at least 1',
+        does:
+          'Partitions, each with a worker thread and a syncer thread. The first start on a database fixes the ' +
+          'number, and every later one must have the same.',
+        low: 'one worker decides everything, and cores stay idle.',
+        high: 'workers share cores with the front, and each message is read once more to find its partition.',
+        seen: ['partitions_ready'],
+      },
+      JOURNAL_SEGMENT_BYTES: {
+        unit: 'bytes',
+        does: 'Size of one file of the journal. Each is zeroed before it is used.',
+        low: 'the journal changes files often.',
+        high: 'room on the disk comes back late, and `/health` warns below four free segments.',
+        seen: ['journal_segments', 'journal_spares'],
+      },
+      JOURNAL_SEGMENTS_MAX: {
+        unit: 'files',
+        does: 'Most segments of a partition: the bound of unsettled work while PostgreSQL is away.',
+        low: 'a short outage of PostgreSQL ends in declines (*books lag*).',
+        high: 'the journal can fill the disk; `/health` warns at seven eighths.',
+        seen: ['journal_segments', 'shipper_lag_records'],
+      },
+    },
+  },
+  {
+    title: 'Time and deadlines',
+    variables: {
+      DEADLINE_MS: {
+        unit: 'ms',
+        does:
+          'Time from arrival to answer. What is not decided by then is answered 503, and a later approval is ' +
+          'revoked. A lookup in Redis gets a quarter of it, at most 10 ms.',
+        low: 'one slow sync is answered 503.',
+        high: 'the processor gives up first, and a hold stays that no terminal knows of.',
+        seen: ['authorization_late_total', 'authorization_refusals_total'],
+      },
+      FEED_STALE_MS_MAX: {
+        unit: 'ms',
+        does:
+          'An engine that was last known to be up to date longer ago than this declines what it should decide. ' +
+          'Reversals, clearings, refunds and advice go on. The writer lease lasts a little longer than this.',
+        low: 'a short outage of PostgreSQL declines everything.',
+        high: 'after a crash, changes answer `effective: false` for longer. A successor on another journal waits longer.',
+        seen: ['feed_age_ms'],
+      },
+      LEASE_MS: {
+        unit: 'ms',
+        does:
+          'Least time of the writer lease: another engine waits for one that ended without releasing it. With a ' +
+          'local journal the lease is always longer than `FEED_STALE_MS_MAX`, by a quarter of it, at most 2,000 ms.',
+      },
+      HOLD_DAYS: {
+        unit: 'days',
+        does: 'How long a hold lives without a clearing.',
+        low: 'a late clearing becomes a force post.',
+        high: 'money of purchases that never clear is held longer.',
+      },
+      HOLD_DAYS_LONG: { unit: 'days', does: 'The same for lodging and car rental.' },
+      ACCESS_TOKEN_SECONDS: {
+        unit: 's',
+        does: 'How long an access token is good.',
+        low: 'clients refresh more often.',
+        high: 'a stolen token works longer at an API that did not hear of its end.',
+      },
+      REFRESH_TOKEN_DAYS: {
+        unit: 'days',
+        does: 'How long a refresh token is good. A session ends after 90 days anyway.',
+      },
+    },
+  },
+  {
+    title: 'Rules of the program',
+    variables: {
+      STRICT_FIELDS: {
+        tools: '`make run` sets true',
+        does:
+          'A message of the native form with an unknown field is a 400 that names the nearest known one. Otherwise ' +
+          'unknown fields are counted.',
+        seen: ['authorization_unknown_fields_total'],
+      },
+      REFUND_RESTORES_WINDOWS: { does: 'A refund gives its amount back to the spend windows.' },
+      MARQETA_PARTIAL_APPROVAL: {
+        does:
+          'The program has partial approval enabled at Marqeta. Set it only then: a smaller amount turns an ' +
+          'approval into a decline otherwise.',
+      },
+      SELF_FUNDING: {
+        tools: '`make run` sets true for its demo',
+        does: 'Customers move their own money in and out. Refused unless the database has demo data.',
+      },
+      CARDS_PER_COMPANY_MAX: { unit: 'cards', does: 'Cards of a company that are not closed.' },
+      CARDS_PER_PERSON_MAX: { unit: 'cards', does: 'Cards of a personal customer that are not closed.' },
+      USERS_PER_COMPANY_MAX: { unit: 'users', does: 'Users of a company, with those that are invited.' },
+    },
+  },
+  {
+    title: 'Memory of the engine',
+    variables: {
+      ACCOUNTS_MAX: {
+        unit: perPartition,
+        does:
+          'Accounts in memory of each partition; users: twice as many, spend rows: four times. Memory is taken as ' +
+          'it is used. Rows that are settled and idle leave a full store and are looked up again.',
+        low: 'many messages wait for PostgreSQL.',
+        high: 'about 75 bytes an account and 88 a spend row.',
+        seen: ['memory_rows', 'memory_evictions_total', 'memory_full_total'],
+      },
+      CARDS_MAX: {
+        unit: perPartition,
+        does: 'Cards in memory of each partition.',
+        low: 'many messages wait for Redis or PostgreSQL.',
+        seen: ['card_cache_hits', 'card_cache_misses'],
+      },
+      HOLDS_MAX: {
+        unit: perPartition,
+        does: 'Transactions in memory of each partition.',
+        low: 'messages wait for the shipper, and are refused as `overloaded` at their deadline.',
+        seen: ['transactions_in_memory', 'memory_full_total'],
+      },
+      SEEN_IDS_MAX: {
+        unit: 'ids',
+        does: 'A power of two: how many of the newest messages of each partition have ids that count as repeats.',
+        low: 'an id that the processor repeats later is decided as a new message.',
+        high: 'more memory for each id.',
+        seen: ['seen_ids_in_memory', 'authorization_repeated_total'],
+      },
+      MAX_IN_FLIGHT: {
+        unit: 'requests',
+        does: 'Requests that are accepted and not answered. One more is answered 503 `overloaded` at once.',
+        low: 'a burst is refused although it could be decided in time.',
+        high: 'requests wait until their deadline instead of being refused at once.',
+        seen: ['authorization_in_flight'],
+      },
+    },
+  },
+  {
+    title: 'Connections',
+    variables: {
+      AUTH_CONNECTIONS_MAX: {
+        default: 'what the limit of open files leaves, at most 65536',
+        does: 'Connections of the authorization port. More are closed at once. A start says which limit to raise.',
+        seen: ['connections_open', 'connections_refused_total'],
+      },
+      AUTH_CONNECTIONS_PER_ADDRESS_MAX: {
+        default: 'three quarters of the former',
+        does:
+          'Of one IPv4 address or IPv6 /64 network. Only connections younger than 13 s count for their address: one ' +
+          'without a request is closed before that, and one with wrong credentials at once.',
+        seen: ['connections_refused_total'],
+      },
+      OPS_CONNECTIONS_MAX: {
+        default: 'a sixteenth of the limit of open files, 32 to 1024',
+        does: "Connections of the engine's ops port. An API takes up to 64.",
+        seen: ['connections_refused_total'],
+      },
+      OPS_CONNECTIONS_PER_ADDRESS_MAX: {
+        default: 'three quarters of the former',
+        does: 'Of one address.',
+        seen: ['connections_refused_total'],
+      },
+      API_CONNECTIONS_MAX: {
+        default: 'what the limit of open files leaves, at most 65536',
+        does: 'Connections of the account API. More are closed at once. One without a request is closed after 10 s.',
+        seen: ['connections_refused_total'],
+      },
+      API_CONNECTIONS_PER_ADDRESS_MAX: {
+        default: 'three quarters of the former; no bound with `TRUSTED_PROXIES`',
+        does: 'Of one address.',
+        seen: ['connections_refused_total'],
+      },
+      API_OPS_CONNECTIONS_MAX: {
+        does: 'Connections of the ops port of an API. One more closes the oldest one, so a scrape is always served.',
+        seen: ['connections_refused_total'],
+      },
+    },
+  },
+  {
+    title: 'Pools of the account API',
+    variables: {
+      POSTGRES_POOL_MAX: {
+        unit: 'connections',
+        does: 'Connections to PostgreSQL.',
+        low: 'requests wait for a connection, 2 s at most.',
+        high: 'the server runs out of connections when there are many APIs.',
+        seen: ['postgres_connections_busy', 'postgres_queries_waiting'],
+      },
+      POSTGRES_IDLE_SECONDS: { unit: 's', does: 'An idle connection is closed after this time.' },
+      POSTGRES_CONNECT_SECONDS: { unit: 's', does: 'Longest time to connect.' },
+      POSTGRES_ACQUIRE_MS: {
+        unit: 'ms',
+        does: 'Longest wait for a connection of work beside the requests. A request waits 2 s at most.',
+      },
+      POSTGRES_STATEMENT_MS: {
+        unit: 'ms',
+        does: 'Longest time of one statement, set at the server. The API gives up 1 s later.',
+        seen: ['postgres_failed_queries_total'],
+      },
+      MONGODB_POOL_MAX: { unit: 'connections', does: 'Connections to MongoDB.' },
+      MONGODB_POOL_MIN: { unit: 'connections', does: 'Connections that are kept; at most `MONGODB_POOL_MAX`.' },
+      MONGODB_IDLE_MS: { unit: 'ms', does: 'An idle connection is closed after this time.' },
+      MONGODB_SERVER_SELECTION_MS: {
+        unit: 'ms',
+        does: 'Longest time to find a server and to connect; never more than 3,000.',
+      },
+      MONGODB_SOCKET_MS: { unit: 'ms', does: 'A connection without traffic for this long counts as broken.' },
+    },
+  },
+  {
+    title: 'Caches',
+    variables: {
+      CACHE_USER_SECONDS: { unit: 's', does: 'How long users and accounts stay in the shared level (Redis).' },
+      CACHE_CARD_SECONDS: {
+        unit: 's',
+        does: "How long cards stay in Redis: an API's values, and the profiles of the engine.",
+        low: 'cards that left memory come back from PostgreSQL.',
+        seen: ['card_cache_redis_total', 'cache_reads_total'],
+      },
+      CACHE_TRANSACTIONS_SECONDS: { unit: 's', does: 'How long lists of transactions stay in the shared level.' },
+      CACHE_LOCAL_SECONDS: {
+        unit: 's',
+        does: 'How long a value stays in the process; never longer than its kind in the shared level.',
+        seen: ['cache_local_entries', 'cache_reads_total'],
+      },
+    },
+  },
+  {
+    title: 'Limits of the account API',
+    variables: {
+      RATE_LIMIT_PERSON_PER_MINUTE: {
+        unit: 'requests',
+        does: 'Of a customer or an operator, whatever address they come from. More get 429 with `Retry-After`.',
+        seen: ['requests_refused_total'],
+      },
+      RATE_LIMIT_KEY_PER_MINUTE: { unit: 'requests', does: 'Of an API key.', seen: ['requests_refused_total'] },
+      RATE_LIMIT_ANONYMOUS_PER_MINUTE: {
+        unit: 'requests',
+        does: 'Of one IPv4 address or IPv6 /64 network without a good token.',
+        seen: ['requests_refused_total'],
+      },
+      RATE_LIMIT_ADDRESS_PER_MINUTE: {
+        unit: 'requests',
+        does:
+          'Of one address, all together. Sign-ins of users, sign-ins of operators, refreshes and sign-outs have ' +
+          '18,000 each of their own.',
+        seen: ['requests_refused_total'],
+      },
+      REGISTRATIONS_PER_15_MINUTES: {
+        unit: 'customers',
+        does: 'Customers that one network may register.',
+        low: 'an office behind one address cannot register its people.',
+        seen: ['sign_in_refused_total'],
+      },
+      TENANT_REQUESTS_MAX: {
+        unit: 'requests',
+        does: 'Of one company, person or key that are under way at once.',
+        seen: ['requests_refused_total'],
+      },
+      TENANT_REPORTS_MAX: {
+        unit: 'requests',
+        does: 'Among them lists of transactions, exports and spending.',
+        seen: ['requests_refused_total'],
+      },
+      BODY_BYTES_MAX: { unit: 'bytes', does: 'Longest body of a request; a longer one is a 413.' },
+      EVENT_LOOP_DELAY_MS: {
+        unit: 'ms',
+        does: 'When everything waits longer than this for its turn, new requests are answered 503 `overloaded`.',
+        low: 'short pauses refuse requests.',
+        high: 'all requests get slow before any is refused.',
+      },
+    },
+  },
+  {
+    title: 'Mail',
+    variables: {
+      SMTP_URL: {
+        default: 'none: invitations and resets answer 503; a demo writes its mails to the log',
+        does:
+          'Server for mails, `smtp://user:password@host:587` or `smtps://`. TLS is required unless the host is this ' +
+          'machine.',
+        seen: ['mails_sent_total', 'mails_failed_total', 'mails_waiting'],
+      },
+      MAIL_FROM: { default: 'none; required with `SMTP_URL`', does: 'Sender of mails.' },
+    },
+  },
+  {
+    title: 'Logs',
+    variables: {
+      LOG_LEVEL: { does: 'Least level of lines in the log. With `debug`, a failed start prints its stack.' },
+      SLOW_AUTHORIZATION_MS: {
+        unit: 'ms',
+        does: 'A decided answer slower than this is logged, with the hop that was slow.',
+      },
+      SLOW_QUERY_MS: {
+        unit: 'ms',
+        does: 'A query slower than this is logged, its parameters masked.',
+        seen: ['postgres_slow_queries_total'],
+      },
+      SLOW_RESPONSE_MS: {
+        unit: 'ms',
+        does: 'A response of the API slower than this is an alert in the log.',
+        seen: ['api_slow_responses_total'],
+      },
+      REQUEST_LOG_LEVEL: { does: "Level of a request's line. Failed and slow requests have `warn` or `error`." },
+      REQUEST_LOG_SAMPLE: {
+        unit: 'share',
+        does:
+          'Share of the successful requests that are logged. Failed and slow ones are all logged; of 429 and 503 ' +
+          'up to 50 a second.',
+      },
+    },
+  },
+  {
+    title: 'Tools',
+    variables: {
+      DEMO: {
+        default: 'true with the embedded PostgreSQL, false with `DATABASE_URL`',
+        tools: '`make run`',
+        does: '`true` or `false`: puts demo data and their sign-ins into the database.',
+      },
+      DATABASE_ENGINE_URL: {
+        default: '`DATABASE_URL`',
+        tools: '`make run`',
+        does: 'The `DATABASE_URL` that the engine is started with.',
+      },
+      DATABASE_API_URL: {
+        default: '`DATABASE_URL`',
+        tools: '`make run`',
+        does: 'The `DATABASE_URL` that the API is started with.',
+      },
+      DATABASE_ENGINE_ROLE: {
+        default: '`afc_engine`',
+        tools: '`npm run migrate`',
+        does: 'Role that a migration gives the rights of an engine.',
+      },
+      DATABASE_API_ROLE: {
+        default: '`afc_api`',
+        tools: '`npm run migrate`',
+        does: 'Role that a migration gives the rights of an API.',
+      },
+      ACCOUNTS: { default: '`1000`', tools: '`make seed`', does: 'Accounts to add, up to 100,000,000.' },
+      CARDS: {
+        default: '`1`',
+        tools: '`make seed`',
+        does: 'Cards of each account, up to 1,000.',
+      },
+      BALANCE: { default: '`1000000`', tools: '`make seed`', does: 'Balance of each account in minor units.' },
+    },
+  },
+];
