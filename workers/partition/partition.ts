@@ -398,9 +398,10 @@ export class Partition {
       else this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
       return;
     }
-    if (card !== null && books.spend.free < levels.length) {
-      this.#setParties(card, transaction);
-      if (!this.#makeSpendRoom() || !this.#hasBooks()) {
+    if (card !== null && books.spend.free < 2 * levels.length) {
+      const missing = this.#spendRowsToOpen(card, transaction);
+      const hasRoom = this.#makeSpendRoom(missing) && this.#spendRowsToOpen(card, transaction) === missing;
+      if (!hasRoom || !this.#hasBooks()) {
         slab.status[index] = EntryStatus.needRoom;
         return;
       }
@@ -439,6 +440,9 @@ export class Partition {
     }
     this.#setParties(card, outcome.opensTransaction || outcome.tombstone ? transactionAbsent : transaction);
     if (takenBack !== recalled) this.#replaces = takenBack;
+    // The name is a transaction's own from here on: where an earlier message of that id led to, counts no more.
+    if (takenBack !== notFound) this.#roots.delete(byteText(request.source, request.id));
+    if (outcome.tombstone) this.#roots.delete(byteText(request.source, request.original));
     this.#commit(slab, index, card === null ? -1 : card.account, transaction);
     this.#replaces = notFound;
     if (card !== null && outcome.spendCountDelta !== 0) this.#noteSpend();
@@ -597,20 +601,26 @@ export class Partition {
     );
   }
 
-  /**
-   * Makes room for the rows that #parties will spend in for the first time.
-   * @returns false when there is none, or when what left for it is what they need
-   */
-  #makeSpendRoom(): boolean {
-    const { spend } = this.books;
-    const missing = this.#missingSpendRows();
-    if (!spend.makeRoom(missing, this.#evictable)) {
-      this.counts.fullSpend++;
-      return false;
-    }
-    return this.#missingSpendRows() === missing;
+  /** Makes room for so many new spend rows. What leaves for them may be a row that is needed: the caller counts again. */
+  #makeSpendRoom(missing: number): boolean {
+    const hasRoom = this.books.spend.makeRoom(missing, this.#evictable);
+    if (!hasRoom) this.counts.fullSpend++;
+    return hasRoom;
   }
 
+  /**
+   * How many spend rows the message may open at most: as part of its transaction, and as one that stands alone. Which of
+   * the two it is, is known once it is decided, and then there must be room.
+   */
+  #spendRowsToOpen(card: CardProfile, transaction: number): number {
+    this.#setParties(card, transactionAbsent);
+    const alone = this.#missingSpendRows();
+    if (transaction < 0) return alone;
+    this.#setParties(card, transaction);
+    return alone + this.#missingSpendRows();
+  }
+
+  /** How many of the rows in which #parties spend are not in memory. */
   #missingSpendRows(): number {
     const { accounts, spend } = this.books;
     const { cardSpend, userNumber, accountNumber } = this.#parties;
@@ -713,10 +723,13 @@ export class Partition {
       if (transaction >= 0) return transaction;
       this.#root.end = this.#root.start;
     }
-    // A follow-up that was taken back added nothing. A transaction whose opening was taken back may live on through what
-    // followed it: the books know.
-    if (this.#takenBack !== notFound && this.#takenBackFollows) return transactionAbsent;
     const rootId = this.#roots.get(byteText(request.source, original));
+    if (this.#takenBack !== notFound && this.#takenBackFollows) {
+      // A follow-up that was taken back added nothing. Only a tombstone may have its id, and may have left memory: then
+      // the books know. (A transaction whose opening was taken back may live on through what followed it.)
+      if (absent || rootId !== undefined || transactions.departures.isEmpty) return transactionAbsent;
+      return needsLoading;
+    }
     if (rootId !== undefined) {
       const bytes = Buffer.from(rootId, 'utf8');
       const transaction = transactions.find(bytes, 0, bytes.length);
@@ -974,7 +987,8 @@ export class Partition {
     this.#parties.cardSpend = transactions.cardSpend(transaction);
     this.#parties.userNumber = transactions.user(transaction);
     // Without room the next look for lapsed holds brings it again.
-    if (!this.#makeSpendRoom()) return;
+    const missing = this.#missingSpendRows();
+    if (!this.#makeSpendRoom(missing) || this.#missingSpendRows() !== missing) return;
     if (!decideExpiry(this.books, transaction, slab.arrivalMs[index]!, this.#outcome)) return;
     this.#request = this.#internal;
     const request = this.#request;

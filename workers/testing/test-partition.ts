@@ -538,7 +538,9 @@ export class PartitionHost {
   }
 
   #settledTransaction(status: number, asked: string): LoadMessage | null {
-    const row = status === EntryStatus.needOriginal ? this.#settled.get(this.#roots.get(asked) ?? asked) : undefined;
+    if (status !== EntryStatus.needOriginal) return null;
+    // As in Postgres: a transaction of that name comes before the one that a later message of that id belongs to.
+    const row = this.#settled.get(asked) ?? this.#settled.get(this.#roots.get(asked) ?? asked);
     return row === undefined ? null : { transactions: [{ ...row, askedId: asked }] };
   }
 
