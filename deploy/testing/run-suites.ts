@@ -1,9 +1,10 @@
 /**
  * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`. Prints each file's duration, the
  * slowest files, every failure again at the end, and how many tests passed and failed. Stops the tests' servers.
- * Argument `slow`: only the slow suites.
+ * Argument `slow`: only the slow suites. TEST_SEED repeats a run's random choices.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { repositoryRoot } from '../repository-root.js';
 import { failureText, TapReader, type TapTotals, type TestFailure, type TestFile } from './tap-results.js';
 
+const { TEST_SEED = String(randomInt(2 ** 31)) } = process.env;
 const root = repositoryRoot();
 const results = join(root, '.tap');
 const slowestShown = 20;
@@ -27,6 +29,7 @@ process.exitCode = await runSuites(process.argv[2] === 'slow');
 
 async function runSuites(slowOnly: boolean): Promise<number> {
   const startedAtMs = performance.now();
+  console.log(`TEST_SEED=${TEST_SEED}`);
   const suites: SuiteResult[] = [];
   let status = 0;
   try {
@@ -68,7 +71,11 @@ async function runSuite(name: string, args: readonly string[]): Promise<SuiteRes
     console.log(`${file.failures.length === 0 ? 'ok    ' : 'FAILED'} ${seconds(file.durationMs)} ${file.file}`);
     for (const failure of file.failures) console.log(failureText(failure));
   });
-  const tap = spawn('npx', ['tap', '--reporter=tap', ...args], { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] });
+  const tap = spawn('npx', ['tap', '--reporter=tap', ...args], {
+    cwd: root,
+    env: { ...process.env, TEST_SEED },
+    stdio: ['inherit', 'pipe', 'inherit'],
+  });
   const ended = once(tap, 'close') as Promise<[code: number | null]>;
   for await (const line of createInterface({ input: tap.stdout })) {
     kept.write(`${line}\n`);
@@ -93,6 +100,7 @@ function printDurations(files: readonly TestFile[], totalMs: number): void {
 
 function printFailures(failures: readonly TestFailure[]): void {
   for (const failure of failures.slice(0, failuresShown)) console.log(`FAILED ${failureText(failure)}\n`);
+  if (failures.length > 0) console.log(`TEST_SEED=${TEST_SEED} makes the same random choices again\n`);
   if (failures.length > failuresShown) console.log(`and ${failures.length - failuresShown} more failures: see .tap/\n`);
 }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { runs } from '../testing/runs.js';
 import { DecimalError, decimalToMinor, writeDecimal } from './money.js';
 
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 5000);
 const exponents = fc.integer({ min: 0, max: 4 });
 
 /** The obvious way: all digits as one big integer, scaled by a power of ten. */
@@ -37,7 +37,7 @@ t.test('any JSON number is read as big integers read it', (t) => {
         );
       },
     ),
-    { numRuns },
+    runs(5000),
   );
   t.pass();
   t.end();
@@ -50,7 +50,7 @@ t.test('what is written is read back', (t) => {
       const length = writeDecimal(target, 0, minor, exponent);
       return decimalToMinor(target, 0, length, exponent) === minor;
     }),
-    { numRuns },
+    runs(5000),
   );
   t.pass();
   t.end();
@@ -71,7 +71,7 @@ t.test('any bytes are a number to both, or to neither', (t) => {
         (decimalToMinor(bytes, 0, bytes.length, 2) !== DecimalError.malformed) === (isNumber && !text.includes(' '))
       );
     }),
-    { numRuns },
+    runs(5000),
   );
   t.pass();
   t.end();

@@ -193,7 +193,7 @@ t.test('the test can fail: a lease that is taken a little too early lets two app
     fc.property(world, ([steps, rates, databaseRate]) => {
       return simulate(steps, rates, databaseRate, { factor: 0.8, addedMs: 0 }).doubles === 0;
     }),
-    { numRuns: 20_000, endOnFailure: true },
+    { ...runs(20_000), endOnFailure: true },
   );
   t.equal(early.failed, true);
   t.end();

@@ -13,6 +13,7 @@ import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { auditJournals } from '../../deploy/audit/audit-journals.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { Random } from '../protocols/testing/mutate.js';
 import { answerOf, Client, stableBody } from '../testing/client.js';
 import {
   type EnginePlace,
@@ -22,6 +23,7 @@ import {
   startEngineProcess,
   until,
 } from '../testing/engine-process.js';
+import { testSeed } from '../testing/runs.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
 
 const accounts = 30;
@@ -223,6 +225,7 @@ t.test('on one journal the second engine is refused while the first one stands s
 });
 
 for (const pauseMs of [0, 300, 1400, 2500, 5000]) {
+  const random = new Random(testSeed + pauseMs);
   t.test(
     `an engine that stands still for ${pauseMs} ms while another takes the lease spends nothing twice`,
     async (t) => {
@@ -237,9 +240,9 @@ for (const pauseMs of [0, 300, 1400, 2500, 5000]) {
       load(second, 'two');
       const resumed = delay(pauseMs).then(() => one.child.kill('SIGCONT'));
       // The successor stands still as well, at some point of its start.
-      await delay(Math.random() * 3000);
+      await delay(random.below(3000));
       two.child.kill('SIGSTOP');
-      await delay(Math.random() * 2 * waitMs);
+      await delay(random.below(2 * waitMs));
       two.child.kill('SIGCONT');
       await resumed;
       await until('one of the two has the ledger for good', () => !one.isAlive || !two.isAlive, 60_000);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { displayText } from '../../engine/protocols/reading/display-text.js';
+import { runs } from '../../engine/testing/runs.js';
 import { holdsPan, isCardNumber, maskCardData, maskPans, maskPansInText, textHoldsPan } from './redact.js';
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
@@ -200,7 +201,7 @@ t.test('masking twice changes nothing, and leaves no card number', (t) => {
       if (maskPansInText(text) !== once) throw new Error(`bytes ${once}, text ${maskPansInText(text)}`);
       return !maskPans(bytes, 0, bytes.length) && !holds(once);
     }),
-    { numRuns: 5000 },
+    runs(5000),
   );
   fc.assert(
     fc.property(unicode, (text) => {
@@ -213,7 +214,7 @@ t.test('masking twice changes nothing, and leaves no card number', (t) => {
         displayText(shown, 128) === shown
       );
     }),
-    { numRuns: 5000 },
+    runs(5000),
   );
   t.end();
 });

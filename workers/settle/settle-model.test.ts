@@ -1,6 +1,6 @@
 /**
  * Settled transactions and spend windows against the engine's own memory: random messages, cut into random stretches, must
- * leave in Postgres what Transactions and Spend hold. FUZZ_SEED repeats a run.
+ * leave in Postgres what Transactions and Spend hold. TEST_SEED repeats a run.
  */
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
@@ -11,6 +11,7 @@ import { Spend } from '../../engine/core/spend.js';
 import { spendNumber, storedUserLevel } from '../../engine/core/spend-key.js';
 import { Transactions } from '../../engine/core/transactions.js';
 import { dayOfCivil } from '../../engine/core/window.js';
+import { testSeed } from '../../engine/testing/runs.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { openJournalPosition, openSettleConnection, settle } from './settle.js';
 
@@ -37,9 +38,6 @@ interface Owner {
   readonly currency: string;
 }
 
-const { FUZZ_SEED: seedGiven } = process.env;
-const seed = Number(seedGiven ?? Math.floor(Math.random() * 2 ** 31));
-
 /** Park and Miller: small, and the same sequence everywhere. */
 function randomOf(seed: number): (below: number) => number {
   let state = (seed % 2_147_483_646) + 1;
@@ -49,8 +47,8 @@ function randomOf(seed: number): (below: number) => number {
   };
 }
 
-t.test(`memory and database agree (FUZZ_SEED=${seed})`, async (t) => {
-  const random = randomOf(seed);
+t.test('memory and database agree', async (t) => {
+  const random = randomOf(testSeed);
   const database = await createTestDatabase();
   const sql = openSettleConnection(database.url);
   t.teardown(async () => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { createProgress } from '../../engine/exchange/progress.js';
+import { runs } from '../../engine/testing/runs.js';
 import { type JournalSizes, type JournalWriter, journalSizesTiny, openJournal } from '../journal/journal.js';
 import { listJournalFiles, segmentName } from '../journal/segment-files.js';
 import type { Storage } from '../journal/storage.js';
@@ -128,7 +129,7 @@ t.test('every record settles exactly once and in order, whatever the connection 
         if (postgres.largest > recordsMax) throw new Error('a batch is too large');
       },
     ),
-    { numRuns: 60 },
+    runs(60),
   );
 });
 
@@ -164,7 +165,7 @@ t.test('without a file descriptor settling waits, and then goes on where it was'
       await shipper.stop();
       if (failures.length > 0) throw failures[0];
     }),
-    { numRuns: 60 },
+    runs(60),
   );
   t.pass('each record settled once');
 });

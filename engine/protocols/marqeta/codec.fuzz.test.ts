@@ -1,11 +1,9 @@
-/**
- * Differential fuzzing of the JIT Funding readers, as in native.fuzz.test.ts. FUZZ_RUNS sets the number of messages,
- * FUZZ_SEED repeats a run.
- */
+/** Differential fuzzing of the JIT Funding readers, as in native/codec.fuzz.test.ts. */
 import t from 'tap';
 import { Request } from '../../core/request.js';
+import { runs, testSeed } from '../../testing/runs.js';
 import { marqetaSample } from '../testing/marqeta-sample.js';
-import { fuzzRuns, fuzzSeed, jsonText, Message, NumberText, Random } from '../testing/mutate.js';
+import { jsonText, Message, NumberText, Random } from '../testing/mutate.js';
 import { difference, sameRefusal } from '../testing/same-request.js';
 import { testMarqetaCodec, testPanKeys } from '../testing/test-codecs.js';
 import { methods } from './methods.js';
@@ -75,9 +73,8 @@ t.test('plain messages take the fast path', (t) => {
 });
 
 t.test('both readers agree on every mutated message', (t) => {
-  const seed = fuzzSeed();
-  const runs = fuzzRuns(100_000);
-  const random = new Random(seed);
+  const { numRuns } = runs(100_000);
+  const random = new Random(testSeed);
   const codec = testMarqetaCodec();
   const message = new Message(32_768, pieces);
   const slab = new Uint8Array(new SharedArrayBuffer(65_536));
@@ -85,7 +82,7 @@ t.test('both readers agree on every mutated message', (t) => {
   const slow = new Request();
   let accepted = 0;
   let inPlace = 0;
-  for (let run = 0; run < runs; run++) {
+  for (let run = 0; run < numRuns; run++) {
     if (run % 3 === 0) message.set(jsonText(random, valid(random), random.oneIn(4)));
     for (let edits = random.oneIn(3) ? 1 : 0; edits >= 0; edits--) message.mutate(random);
     const start = random.below(64);
@@ -98,14 +95,14 @@ t.test('both readers agree on every mutated message', (t) => {
     const different = sameRefusal(verdict, slowVerdict) ? (filled ? difference(fast, slow) : null) : 'verdict';
     if (different !== null) {
       const text = Buffer.from(message.bytes.subarray(0, message.length)).toString('latin1');
-      t.fail(`${different} differs`, { seed, run, text, verdict, slowVerdict });
+      t.fail(`${different} differs`, { run, text, verdict, slowVerdict });
       break;
     }
     if (verdict === null) accepted++;
     if (verdict === null && fast.source === slab) inPlace++;
   }
-  t.comment(`seed ${seed}: ${runs} messages, ${accepted} accepted, ${inPlace} of them in place`);
-  t.ok(accepted > runs / 20, 'enough messages survive their mutations to compare requests');
+  t.comment(`${numRuns} messages, ${accepted} accepted, ${inPlace} of them in place`);
+  t.ok(accepted > numRuns / 20, 'enough messages survive their mutations to compare requests');
   t.ok(inPlace > accepted / 4, 'enough of them by the byte reader');
   t.end();
 });

@@ -1,6 +1,6 @@
 /**
  * Test support: a seeded generator and the mutations that turn a valid message into nearly anything. Both protocols'
- * differential fuzz tests use it; a failing run is repeated with its printed FUZZ_SEED.
+ * differential fuzz tests use it.
  */
 
 /** A small fast generator (mulberry32): all randomness of a run comes from one 32-bit seed. */
@@ -273,18 +273,6 @@ export class Message {
     while (end < this.length && this.bytes[end] !== 0x2c && this.bytes[end] !== 0x7d) end++;
     return [start, end];
   }
-}
-
-/** Number of fuzz messages of a run: FUZZ_RUNS, or a count that takes seconds. */
-export function fuzzRuns(otherwise: number): number {
-  const text = process.env['FUZZ_RUNS'];
-  return text === undefined ? otherwise : Number(text);
-}
-
-/** FUZZ_SEED, or a fresh one; print it. */
-export function fuzzSeed(): number {
-  const text = process.env['FUZZ_SEED'];
-  return text === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(text);
 }
 
 /** JSON text of an object with its members in random order and, sometimes, whitespace where JSON allows it. */
