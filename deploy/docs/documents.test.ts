@@ -2,10 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { reasonTable } from '../../engine/core/reasons.js';
 import { repositoryRoot } from '../repository-root.js';
 import { apiRules, engineRules } from './configuration.js';
 import { generatedDocuments } from './documents.js';
 import { apiMetrics, engineMetrics } from './metrics.js';
+import { reasonWords } from './reason-words.js';
 import { variableGroups } from './variable-words.js';
 
 const read = (path: string) => readFileSync(join(repositoryRoot(), path), 'utf8');
@@ -38,6 +40,10 @@ function variablesIn(text: string): string[] {
     [...text.matchAll(pattern)].flatMap(([, names]) => names!.match(/\b[A-Z][A-Z_]+\b/g) ?? []),
   );
 }
+
+t.test('every reason has its words', async (t) => {
+  t.same(Object.keys(reasonWords).sort(), reasonTable.map(({ name }) => name).sort());
+});
 
 t.test('every metric that a variable names exists', async (t) => {
   const metrics = new Set([...(await engineMetrics()), ...(await apiMetrics())].map(({ name }) => name));

@@ -16,6 +16,7 @@ import {
 } from '../../../platform/problems/openapi-parts.js';
 import { reasonTable } from '../../core/reasons.js';
 import { nativeDescriptions, nativeSchema } from '../../protocols/native/slow-reader.js';
+import { purchase } from '../../protocols/samples.js';
 
 const minorUnits = { type: 'integer', description: 'minor units of the currency' };
 
@@ -110,17 +111,7 @@ export const authorizationDocument = documentOf({
             'application/json': {
               schema: ref('Message'),
               examples: {
-                purchase: {
-                  value: {
-                    id: 'demo-1',
-                    type: 'authorization',
-                    card: 'card_demo',
-                    amount: 1250,
-                    currency: 'USD',
-                    merchant: { id: 'm-1', name: 'Corner Store', mcc: '5411', country: 'US' },
-                    channel: 'chip',
-                  },
-                },
+                purchase: { value: purchase.message },
               },
             },
           },
