@@ -21,13 +21,13 @@ import type { AccountStore } from './stores/accounts.js';
 import { type CardBook, CardStore } from './stores/cards.js';
 import { Entries } from './stores/entries.js';
 import { LimitsStore } from './stores/limits.js';
-import { LedgerIdentity } from './stores/personal/history-source.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
 import { MongoCopies } from './stores/personal/mongo-copies.js';
 import { MongoHistory } from './stores/personal/mongo-history.js';
 import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
 import type { RedisConnection } from './stores/redis.js';
+import { LedgerIdentity } from './stores/settled-ledger.js';
 import { Transactions } from './stores/transactions.js';
 
 /** How often Postgres is asked for its name until it answers. */

@@ -4,8 +4,8 @@
  * old page is never found again. The position itself is looked at ten times a second at most.
  */
 import type { Principal } from '../auth/principal.js';
-import { settledPositions } from '../stores/personal/history-source.js';
 import type { Database } from '../stores/postgres.js';
+import { settledPositions } from '../stores/settled-ledger.js';
 import { scopeOf } from '../stores/tenancy.js';
 import type {
   Spending,

@@ -5,9 +5,9 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { until } from '../../engine/testing/engine-process.js';
-import { LedgerIdentity } from '../stores/personal/history-source.js';
 import type { Document } from '../stores/personal/mongo-connection.js';
 import { MongoCopies } from '../stores/personal/mongo-copies.js';
+import { LedgerIdentity } from '../stores/settled-ledger.js';
 import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
 import { createCompany, createPerson } from '../testing/tenants.js';
 import { PersonalCopies } from './personal-copies.js';

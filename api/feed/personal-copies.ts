@@ -13,15 +13,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
 import { releaseLease, takeLease } from '../stores/leases.js';
 import {
+  type CopyKind,
   type CopySource,
+  copyKinds,
   type RowChoice,
   type RowPlace,
   readRows,
   readSource,
 } from '../stores/personal/copy-source.js';
-import type { LedgerIdentity } from '../stores/personal/history-source.js';
-import { type CopyKind, type CopyPosition, copyKinds, type MongoCopies } from '../stores/personal/mongo-copies.js';
+import type { CopyPosition, MongoCopies } from '../stores/personal/mongo-copies.js';
 import type { Database } from '../stores/postgres.js';
+import type { LedgerIdentity } from '../stores/settled-ledger.js';
 import { Lag } from './lag.js';
 import { Pace } from './pace.js';
 

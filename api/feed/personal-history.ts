@@ -13,16 +13,16 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
 import { releaseLease, takeLease } from '../stores/leases.js';
+import { readTransactions } from '../stores/personal/history-source.js';
+import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';
+import type { Database } from '../stores/postgres.js';
 import {
   type Checkpoint,
   knownCheckpoints,
   type LedgerIdentity,
   nextWindow,
-  readTransactions,
   settledPositions,
-} from '../stores/personal/history-source.js';
-import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';
-import type { Database } from '../stores/postgres.js';
+} from '../stores/settled-ledger.js';
 import { Lag } from './lag.js';
 import { Pace } from './pace.js';
 

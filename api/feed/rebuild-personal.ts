@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../log.js';
-import { LedgerIdentity, settledPositions } from '../stores/personal/history-source.js';
 import type { MongoConnection } from '../stores/personal/mongo-connection.js';
 import { MongoCopies } from '../stores/personal/mongo-copies.js';
 import { MongoHistory } from '../stores/personal/mongo-history.js';
 import type { Database } from '../stores/postgres.js';
+import { LedgerIdentity, settledPositions } from '../stores/settled-ledger.js';
 import { PersonalCopies } from './personal-copies.js';
 import { lagOf, PersonalHistory } from './personal-history.js';
 

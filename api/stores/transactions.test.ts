@@ -10,9 +10,9 @@ import type { Principal } from '../auth/principal.js';
 import { PersonalHistory } from '../feed/personal-history.js';
 import { createStoreBench, quietLog } from '../testing/personal-stores.js';
 import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
-import { LedgerIdentity } from './personal/history-source.js';
 import { MongoHistory } from './personal/mongo-history.js';
 import { PostgresTransactions } from './postgres-transactions.js';
+import { LedgerIdentity } from './settled-ledger.js';
 import {
   eventsShown,
   type TransactionFilter,

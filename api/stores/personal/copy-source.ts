@@ -1,9 +1,27 @@
 /** People and their cards as the follower of their copies reads them in Postgres, and where the feed of changes stands. */
 import type { CardTypeName } from '../../../engine/core/card-types.js';
 import type { Limits } from '../../../engine/core/rules.js';
-import type { CardStatus } from '../cards.js';
+import type { Card, CardStatus } from '../cards.js';
 import type { Database, Sql } from '../postgres.js';
-import type { CardCopy, CopyKind, PersonCopy } from './mongo-copies.js';
+
+export const copyKinds = ['personalUsers', 'personalCards'] as const;
+export type CopyKind = (typeof copyKinds)[number];
+
+export interface PersonCopy {
+  readonly _id: string;
+  readonly userId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly version: number;
+  readonly createdAt: Date;
+}
+
+/** What the engines obey, and the name. */
+export interface CardCopy
+  extends Pick<Card, 'userId' | 'accountId' | 'token' | 'name' | 'type' | 'status' | 'expires' | 'limits' | 'version'> {
+  readonly _id: string;
+  readonly createdAt: Date;
+}
 
 /** How far the copies follow Postgres. The marks tell whether Postgres took another course since. */
 export interface CopyPlace {

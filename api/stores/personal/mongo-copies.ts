@@ -4,8 +4,7 @@
  * row never replaces a newer one of the same generation; a later generation, which reads everything again, replaces all.
  */
 import { maskCardData } from '../../../platform/masking/redact.js';
-import type { Card } from '../cards.js';
-import type { CopyPlace } from './copy-source.js';
+import type { CardCopy, CopyKind, CopyPlace, PersonCopy } from './copy-source.js';
 import {
   type AnyBulkWriteOperation,
   type Collection,
@@ -14,25 +13,6 @@ import {
   type MongoConnection,
   refusalsOf,
 } from './mongo-connection.js';
-
-export const copyKinds = ['personalUsers', 'personalCards'] as const;
-export type CopyKind = (typeof copyKinds)[number];
-
-export interface PersonCopy {
-  readonly _id: string;
-  readonly userId: string;
-  readonly email: string;
-  readonly name: string;
-  readonly version: number;
-  readonly createdAt: Date;
-}
-
-/** What the engines obey, and the name. */
-export interface CardCopy
-  extends Pick<Card, 'userId' | 'accountId' | 'token' | 'name' | 'type' | 'status' | 'expires' | 'limits' | 'version'> {
-  readonly _id: string;
-  readonly createdAt: Date;
-}
 
 /** Which ledger was copied, and in which generation. */
 export interface CopyStamp {

@@ -3,6 +3,7 @@
  * (api/feed/personal-history.ts) from the settled ledger, one document per transaction, read here.
  */
 import type { Principal } from '../../auth/principal.js';
+import type { Checkpoint } from '../settled-ledger.js';
 import { mccText } from '../transaction-rows.js';
 import {
   type EventTotal,
@@ -17,7 +18,6 @@ import {
   type TransactionStore,
   type TransactionWithEvents,
 } from '../transactions.js';
-import type { Checkpoint } from './history-source.js';
 import {
   type AnyBulkWriteOperation,
   type Collection,
