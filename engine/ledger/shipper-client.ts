@@ -1,5 +1,5 @@
 /**
- * The front's side of the shipper's thread (workers/settle/ship.worker.ts): pause and resume around the opening of a journal,
+ * The front's side of the shipper's thread (workers/settle/shipper.worker.ts): pause and resume around the opening of a journal,
  * drain and stop at the end.
  */
 import { Worker } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import type { Progress } from '../exchange/progress.js';
 import type { Log } from '../log.js';
 import type { ShipperControl } from './partition-host.js';
 
-/** The words of workers/settle/ship.worker.ts. */
+/** The words of workers/settle/shipper.worker.ts. */
 type Command =
   | { readonly kind: 'resume' | 'pause'; readonly partition: number }
   | { readonly kind: 'drain'; readonly timeoutMs: number }
@@ -69,7 +69,7 @@ export class ShipperClient implements ShipperControl {
   #start(): void {
     this.#hasShipped = true;
     const { config, progress, journalDirectory, log } = this.#options;
-    const worker = new Worker(new URL('../../workers/settle/ship.worker.js', import.meta.url), {
+    const worker = new Worker(new URL('../../workers/settle/shipper.worker.js', import.meta.url), {
       workerData: {
         journalDirectory,
         journalSizes: config.journalSizes,

@@ -1,6 +1,6 @@
 /**
  * Carries the journals into Postgres: reads each partition's frames behind the worker, checks them, and settles them in
- * large batches. Runs in a thread of its own (ship.worker.ts), one loop per partition; everything outside is injected.
+ * large batches. Runs in a thread of its own (shipper.worker.ts), one loop per partition; everything outside is injected.
  *
  * Exactly once. A settle names the stretch from, to; Postgres applies it only when its position is from − 1, and moves
  * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
@@ -11,8 +11,8 @@ import type { JournalSizes } from '../journal/journal.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
 import { isOutOfDescriptors, type Storage } from '../journal/storage.js';
-import { BatchReader, ShipBatch } from './ship-batch.js';
-import { type ShipperTuning, shipperTuningDefault } from './ship-tuning.js';
+import { BatchReader, ShipBatch } from './settle-batch.js';
+import { type ShipperTuning, shipperTuningDefault } from './shipper-tuning.js';
 
 /**
  * Settles records `fromSequence` to `toSequence` in one go.

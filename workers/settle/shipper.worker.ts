@@ -11,7 +11,7 @@ import type { JournalSizes } from '../journal/journal.js';
 import { FileStorage } from '../journal/storage.js';
 import { type Quarantined, settleAround } from './quarantine.js';
 import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
-import type { ShipperTuning } from './ship-tuning.js';
+import type { ShipperTuning } from './shipper-tuning.js';
 import { Shipper } from './shipper.js';
 
 export interface ShipWorkerData {
@@ -53,7 +53,7 @@ yieldToTheFront();
 
 const data = workerData as ShipWorkerData;
 const port = parentPort;
-if (port === null) throw new Error('ship.worker.js is started with new Worker, not by itself');
+if (port === null) throw new Error('shipper.worker.js is started with new Worker, not by itself');
 const send = (event: ShipEvent): void => port.postMessage(event);
 
 /** One connection per partition, so that a slow statement of one does not hold up the others. */

@@ -14,7 +14,7 @@ import { listJournalFiles, partitionDirectory } from '../journal/segment-files.j
 import { FileStorage } from '../journal/storage.js';
 import { writeRecords } from '../testing/record-writer.js';
 import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';
-import type { ShipCommand, ShipEvent, ShipWorkerData } from './ship.worker.js';
+import type { ShipCommand, ShipEvent, ShipWorkerData } from './shipper.worker.js';
 
 const sizes: JournalSizes = { segmentBytes: 131_072, frameBytesMax: 32_768, segmentsMax: 64 };
 const batches = 120;
@@ -56,7 +56,7 @@ t.test(
       databaseUrl: database.url,
       tuning: { recordsMax: 100, delayMs: 1 },
     };
-    const worker = new Worker(new URL('./ship.worker.js', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./shipper.worker.js', import.meta.url), { workerData });
     const events: ShipEvent[] = [];
     worker.on('message', (event: ShipEvent) => events.push(event));
     const ask = async (command: ShipCommand): Promise<boolean> => {
