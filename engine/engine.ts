@@ -156,7 +156,7 @@ export async function startEngine(
     config.maxInFlight,
     config.accountsMax,
     (source, tookMs) => telemetry.loaded(source, tookMs),
-    (partition) => progress.partitions[partition]!.shippedSequence,
+    (partition) => progress.partitions[partition]!.settledSequence,
   );
   const warmer = new Warmer(
     database,

@@ -43,7 +43,7 @@ export function measureJournal(root: string, batch: Uint8Array, count: number, d
   const storage = new FileStorage();
   const progress = createProgress(1).partitions[0]!;
   const place = { storage, directory: join(root, 'p0'), partition: 0, partitionCount: 1 };
-  const { writer } = openJournal({ ...place, sizes: journalSizesDefault, progress, shippedSequence: 0, epoch: 1 });
+  const { writer } = openJournal({ ...place, sizes: journalSizesDefault, progress, settledSequence: 0, epoch: 1 });
   const times: number[] = [];
   const startMs = performance.now();
   let nowMs = startMs;

@@ -34,7 +34,7 @@ async function stage(t: Test) {
   writeFileSync(join(root, 'engine.lock'), JSON.stringify({ pid: 1, leases: [randomUUID(), holder] }));
   const { writer } = openJournal({
     ...{ storage: new FileStorage(), directory: partitionDirectory(root, 0), partition: 0, partitionCount: 1, sizes },
-    ...{ progress: createProgress(1).partitions[0]!, shippedSequence: 0, epoch: 2 },
+    ...{ progress: createProgress(1).partitions[0]!, settledSequence: 0, epoch: 2 },
   });
   t.teardown(() => writer.close());
   const records = (count: number, prefix = 'a', from = writer.nextSequence) =>

@@ -45,7 +45,7 @@ t.test('a transaction leaves memory only after the books have all of it', (t) =>
       const transactions = new Transactions(capacity);
       const model = new Map<string, { held: number; account: number; sequence: number }>();
       let sequence = 0;
-      let shipped = 0;
+      let settled = 0;
       const find = (id: string): number => {
         const bytes = Buffer.from(`>${id}`);
         return transactions.find(bytes, 1, bytes.length);
@@ -53,12 +53,12 @@ t.test('a transaction leaves memory only after the books have all of it', (t) =>
       for (const { id: index, amount, lag } of steps) {
         const id = ids[index]!;
         sequence++;
-        shipped = Math.max(shipped, sequence - 1 - lag);
+        settled = Math.max(settled, sequence - 1 - lag);
         // As a partition does it: find, make room whatever comes, then move or open.
         const slot = find(id);
         const full =
-          model.size === capacity && ![...model.values()].some((transaction) => transaction.sequence <= shipped);
-        if (transactions.makeRoom(shipped) === full) return false;
+          model.size === capacity && ![...model.values()].some((transaction) => transaction.sequence <= settled);
+        if (transactions.makeRoom(settled) === full) return false;
         if (full) continue;
         if (slot >= 0) {
           const transaction = model.get(id)!;
@@ -73,7 +73,7 @@ t.test('a transaction leaves memory only after the books have all of it', (t) =>
         for (const [name, transaction] of [...model]) {
           const found = find(name);
           if (found < 0) {
-            if (transaction.sequence > shipped) return false;
+            if (transaction.sequence > settled) return false;
             model.delete(name);
           } else if (
             transactions.held(found) !== transaction.held ||

@@ -1,7 +1,7 @@
 /**
  * Transactions: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by the id
  * of its first message. Owned state: a transaction leaves memory only when the books in Postgres have everything about it
- * (its last sequence is shipped); it is loaded again when a later message names it.
+ * (its last sequence is settled); it is loaded again when a later message names it.
  */
 import { TransactionStatus } from './codes.js';
 import { Departures } from './departures.js';
@@ -125,19 +125,19 @@ export class Transactions {
 
   /**
    * Makes sure that the next open() finds a place, by choosing a transaction that is settled (its last sequence is at or below
-   * `shippedSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
+   * `evictableSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
    * may be the very transaction that the message is about, and what is moved is not settled any more. A tombstone is the last
    * choice: no lookup asks the books whether a new authorization has one.
    * @returns false when every transaction looked at still waits for the books: the caller declines.
    */
-  makeRoom(shippedSequence: number): boolean {
+  makeRoom(evictableSequence: number): boolean {
     if (this.#used < this.capacity) return true;
-    if (this.#victim >= 0 && this.#sequence(this.#victim) <= shippedSequence) return true;
+    if (this.#victim >= 0 && this.#sequence(this.#victim) <= evictableSequence) return true;
     let tombstone = -1;
     for (let looks = 0; looks < evictionLooksMax; looks++) {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
-      if (this.#sequence(slot) > shippedSequence) continue;
+      if (this.#sequence(slot) > evictableSequence) continue;
       if (this.status(slot) === TransactionStatus.tombstone) {
         tombstone = slot;
         continue;

@@ -27,7 +27,7 @@ export interface ScanTask {
 export interface OpenTask {
   readonly kind: 'open';
   /** Last sequence that Postgres has settled. */
-  readonly shippedSequence: number;
+  readonly settledSequence: number;
   /** The record that Postgres has under that sequence; null: none. */
   readonly settledRecord: Uint8Array | null;
   /** Of the writer's lease. */

@@ -7,18 +7,18 @@
  *   has made the whole journal durable. A thread that loads n may read the journal files up to record n: the bytes, and
  *   the segment's name, were written before the store (Atomics are sequentially consistent, and the page cache is one
  *   for all threads). -1 means that the journal is not open yet, so nothing may be read.
- * - shippedSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
- *   a segment gone therefore also finds a shippedSequence at or past its end.
+ * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
+ *   a segment gone therefore also finds a settledSequence at or past its end.
  * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
  *   more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
- *   in the next. They feed metrics and the choice when to ship, never a decision about money.
+ *   in the next. They feed metrics and the choice when to settle, never a decision about money.
  *
  *   block 0                              one block of 320 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
  *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
  *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
- *                                        64 i64 shippedSequence, f64 shipped at ms, settled batches, settled records,
+ *                                        64 i64 settledSequence, f64 settled at ms, settled batches, settled records,
  *                                           failed settles, segments, spares (shipper, own cache line)
  *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (syncer)
  */
@@ -34,13 +34,13 @@ export const syncNsBounds: readonly number[] = [
   50e3, 100e3, 150e3, 200e3, 300e3, 400e3, 500e3, 750e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6, 25e6, 50e6, 100e6, 1e9,
 ];
 
-const i64 = { durable: 0, shipped: 8 } as const;
+const i64 = { durable: 0, settled: 8 } as const;
 const f64 = {
   finalSequence: 1,
   refusal: 2,
   /** One cell for each of journalRefusals; the first is never used. */
   refusedBatches: 3,
-  shippedAtMs: 9,
+  settledAtMs: 9,
   settledBatches: 10,
   settledRecords: 11,
   settleFailures: 12,
@@ -58,7 +58,7 @@ assert((f64.buckets + syncNsBounds.length + 1) * 8 <= partitionBytes, 'the progr
 /** Why a journal takes no batch for now. '': it takes them. */
 export const journalRefusals = ['', 'disk full', 'books lag', 'no file descriptor'] as const;
 export type JournalRefusal = (typeof journalRefusals)[number];
-assert(f64.refusedBatches + journalRefusals.length <= i64.shipped, 'the refusals do not fit beside durableSequence');
+assert(f64.refusedBatches + journalRefusals.length <= i64.settled, 'the refusals do not fit beside durableSequence');
 
 /** The cells of one partition. */
 export class PartitionProgress {
@@ -99,17 +99,17 @@ export class PartitionProgress {
   }
 
   /** The last record known to be committed in Postgres; -1 until the shipper read its position. */
-  get shippedSequence(): number {
-    return Number(Atomics.load(this.#sequences, i64.shipped));
+  get settledSequence(): number {
+    return Number(Atomics.load(this.#sequences, i64.settled));
   }
 
   /**
    * Shipper only, after the commit.
-   * @param atMs the time stamped on the newest shipped batch, wall clock milliseconds; 0 keeps what is there
+   * @param atMs the time stamped on the newest settled batch, wall clock milliseconds; 0 keeps what is there
    */
-  publishShipped(sequence: number, atMs: number): void {
-    if (atMs > 0) this.#cells[f64.shippedAtMs] = atMs;
-    Atomics.store(this.#sequences, i64.shipped, BigInt(sequence));
+  publishSettled(sequence: number, atMs: number): void {
+    if (atMs > 0) this.#cells[f64.settledAtMs] = atMs;
+    Atomics.store(this.#sequences, i64.settled, BigInt(sequence));
   }
 
   /** No record up to this one will be taken back any more; without a front, none ever is. */
@@ -124,14 +124,14 @@ export class PartitionProgress {
 
   /** Records on disk that Postgres does not have yet; 0 while either side has not started. */
   get backlogRecords(): number {
-    const shipped = this.shippedSequence;
+    const settled = this.settledSequence;
     const durable = this.durableSequence;
-    return shipped < 0 || durable < shipped ? 0 : durable - shipped;
+    return settled < 0 || durable < settled ? 0 : durable - settled;
   }
 
-  /** Time stamped on the newest shipped batch, wall clock milliseconds; 0 before the first. */
-  get shippedAtMs(): number {
-    return this.#cells[f64.shippedAtMs]!;
+  /** Time stamped on the newest settled batch, wall clock milliseconds; 0 before the first. */
+  get settledAtMs(): number {
+    return this.#cells[f64.settledAtMs]!;
   }
 
   /** Worker only: one batch of `records` in `bytes` was synced in `syncNs` nanoseconds. */
@@ -246,7 +246,7 @@ export function createProgress(partitionCount: number): Progress {
   const progress = new Progress(new SharedArrayBuffer(headBytes + partitionCount * partitionBytes));
   for (const partition of progress.partitions) {
     partition.publishDurable(-1);
-    partition.publishShipped(-1, 0);
+    partition.publishSettled(-1, 0);
     partition.publishFinal(Number.MAX_SAFE_INTEGER);
   }
   return progress;

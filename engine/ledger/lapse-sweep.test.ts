@@ -12,7 +12,7 @@ const clock = new LapseClock(
 
 function stage(due: number) {
   const state = { isReady: true, room: Number.MAX_SAFE_INTEGER, pauses: 0, looks: 0, databaseMs: 2000 };
-  const progress = { durableSequence: 0, shippedSequence: 0 };
+  const progress = { durableSequence: 0, settledSequence: 0 };
   const sent: string[] = [];
   const times = new Set<number>();
   const logged: object[] = [];
@@ -63,10 +63,10 @@ t.test('the next sweep waits until Postgres has what the last one sent', async (
   await sweep.run(clock);
   progress.durableSequence = 3;
   await sweep.run(clock);
-  progress.shippedSequence = 2;
+  progress.settledSequence = 2;
   await sweep.run(clock);
   t.equal(state.looks, 1);
-  progress.shippedSequence = 3;
+  progress.settledSequence = 3;
   await sweep.run(clock);
   t.equal(state.looks, 2);
 });

@@ -18,7 +18,7 @@ export interface LapseSweepParts {
   readonly partition: number;
   readonly database: Pick<Database, 'lapsed'>;
   readonly lane: Pick<Lane, 'claim' | 'isReady'>;
-  readonly progress: Pick<PartitionProgress, 'durableSequence' | 'shippedSequence'>;
+  readonly progress: Pick<PartitionProgress, 'durableSequence' | 'settledSequence'>;
   readonly log: Pick<Log, 'info'>;
   readonly pause: (delayMs: number) => Promise<void>;
 }
@@ -46,7 +46,7 @@ export class LapseSweep {
       this.#settledFrom = progress.durableSequence;
       this.#hasSent = false;
     }
-    if (progress.shippedSequence < this.#settledFrom) return;
+    if (progress.settledSequence < this.#settledFrom) return;
     this.#isRunning = true;
     try {
       await this.#sweep(clock, nowMs);

@@ -218,15 +218,15 @@ export class PartitionHost {
     this.prepare();
     await this.#shipper.pause(this.partition);
     this.scan();
-    const shippedSequence = await this.#shipper.position(this.partition);
+    const settledSequence = await this.#shipper.position(this.partition);
     times.ended('position');
     // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
     await this.#prepared;
-    const settledRecord = await this.#database.settledRecord(this.partition, shippedSequence);
+    const settledRecord = await this.#database.settledRecord(this.partition, settledSequence);
     await this.#scanned;
     const tail = (await this.#runStep({
       kind: 'open',
-      shippedSequence,
+      settledSequence,
       settledRecord,
       epoch: writerEpoch,
     })) as TailKeys;
@@ -254,10 +254,10 @@ export class PartitionHost {
     }
     this.#shipper.resume(this.partition);
     const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
-    this.#log.info({ replayed: tail.records, shippedSequence, idsFrom, ...times.summary() }, 'partition ready');
-    this.#tellIds(tail.idHashes, shippedSequence + 1);
+    this.#log.info({ replayed: tail.records, settledSequence, idsFrom, ...times.summary() }, 'partition ready');
+    this.#tellIds(tail.idHashes, settledSequence + 1);
     const epoch = ++this.#epoch;
-    void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, shippedSequence + 1));
+    void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, settledSequence + 1));
   }
 
   /** A step of the start, which the thread may take long for, but not for ever. */

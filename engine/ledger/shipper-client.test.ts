@@ -31,13 +31,13 @@ t.test('between the end of a thread and its successor no call waits', async (t) 
     fence: () => ({ epoch: 1, holder: '00000000-0000-0000-0000-000000000000' }),
     fenced: () => undefined,
   });
-  t.equal(await client.drain(1000), true, 'before the first partition ships there is nothing to settle');
+  t.equal(await client.drain(1000), true, 'before the first partition settles there is nothing to settle');
   await client.pause(0);
   t.equal(fences, 0, 'and nothing that could still run');
   client.resume(0);
   t.equal(await client.drain(1000), false, 'asked while it lived');
   await client.pause(0);
-  t.equal(fences, 1, 'a thread that is gone ships nothing, but its last statement may still run');
+  t.equal(fences, 1, 'a thread that is gone settles nothing, but its last statement may still run');
   client.resume(0);
   t.equal(await client.drain(1000), false);
   await client.stop();

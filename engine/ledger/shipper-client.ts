@@ -14,7 +14,7 @@ type Command =
   | { readonly kind: 'resume' | 'pause'; readonly partition: number }
   | { readonly kind: 'drain'; readonly timeoutMs: number }
   | { readonly kind: 'stop' };
-interface ShipEvent {
+interface ShipperEvent {
   readonly kind: 'done' | 'trouble' | 'failed' | 'quarantined';
   readonly id?: number;
   readonly complete?: boolean;
@@ -35,7 +35,7 @@ export interface ShipperClientOptions {
   onQuarantined(): void;
   /** Ends settle statements that a thread has left running in Postgres when it died. */
   endSettlers(): Promise<void>;
-  /** What this engine's statements show; the lease is taken before the first partition ships. */
+  /** What this engine's statements show; the lease is taken before the first partition settles. */
   fence(): WriterFence;
   /** Postgres has refused it: another engine is the writer now. */
   fenced(): void;
@@ -51,23 +51,23 @@ const restartDelayMs = 500;
 export class ShipperClient implements ShipperControl {
   readonly #options: ShipperClientOptions;
   readonly #waiting = new Map<number, (complete: boolean) => void>();
-  /** Partitions that ship: they resume when the thread is replaced. */
+  /** Partitions that settle: they resume when the thread is replaced. */
   readonly #running = new Set<number>();
-  /** Null before the first partition ships, and after a thread died until it is replaced. */
+  /** Null before the first partition settles, and after a thread died until it is replaced. */
   #worker: Worker | null = null;
   #nextId = 1;
   #failure = '';
   #trouble = '';
   #isStopping = false;
   /** Some thread may have left something running in Postgres when it died. */
-  #hasShipped = false;
+  #hasStarted = false;
 
   constructor(options: ShipperClientOptions) {
     this.#options = options;
   }
 
   #start(): void {
-    this.#hasShipped = true;
+    this.#hasStarted = true;
     const { config, progress, journalDirectory, log } = this.#options;
     const worker = new Worker(new URL('../../workers/settle/shipper.worker.js', import.meta.url), {
       workerData: {
@@ -80,13 +80,13 @@ export class ShipperClient implements ShipperControl {
       },
     });
     this.#worker = worker;
-    worker.on('message', (event: ShipEvent) => this.#received(event));
+    worker.on('message', (event: ShipperEvent) => this.#received(event));
     worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
     worker.on('exit', () => this.#exited());
     for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
   }
 
-  /** A thread that is gone ships nothing: a caller that waited for a pause has it, the next thread gets the rest. */
+  /** A thread that is gone settles nothing: a caller that waited for a pause has it, the next thread gets the rest. */
   #exited(): void {
     this.#worker = null;
     for (const done of this.#waiting.values()) done(false);
@@ -129,7 +129,7 @@ export class ShipperClient implements ShipperControl {
 
   /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
   drain(timeoutMs: number): Promise<boolean> {
-    if (!this.#hasShipped && this.#running.size > 0) this.#start();
+    if (!this.#hasStarted && this.#running.size > 0) this.#start();
     return this.#ask({ kind: 'drain', timeoutMs });
   }
 
@@ -142,7 +142,7 @@ export class ShipperClient implements ShipperControl {
   #ask(command: Command): Promise<boolean> {
     const worker = this.#worker;
     // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands still.
-    if (worker === null) return Promise.resolve(!this.#hasShipped);
+    if (worker === null) return Promise.resolve(!this.#hasStarted);
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
@@ -150,7 +150,7 @@ export class ShipperClient implements ShipperControl {
     });
   }
 
-  #received(event: ShipEvent): void {
+  #received(event: ShipperEvent): void {
     const { log } = this.#options;
     if (event.kind === 'done') {
       this.#waiting.get(event.id!)?.(event.complete === true);

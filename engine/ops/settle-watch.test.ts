@@ -8,7 +8,7 @@ function watched() {
   const { partitions } = createProgress(2);
   for (const partition of partitions) {
     partition.publishDurable(0);
-    partition.publishShipped(0, 0);
+    partition.publishSettled(0, 0);
   }
   const watch = new SettleWatch(partitions, 0);
   /** Looks once a second until `atMs`. */
@@ -32,7 +32,7 @@ t.test('work that waits without progress for the bound is a stall, which the fir
   partitions[1]!.publishDurable(40);
   t.equal(until(4000 + stallMsMax), null, 'not before the bound');
   t.match(until(7000 + stallMsMax), { partition: 1, records: 40 });
-  partitions[1]!.publishShipped(1, 0);
+  partitions[1]!.publishSettled(1, 0);
   t.equal(until(9000 + stallMsMax), null);
   t.match(until(60_000 + 2 * stallMsMax), { partition: 1, records: 39 }, 'progress once is not progress for ever');
   t.end();
@@ -42,7 +42,7 @@ t.test('a backlog that shrinks is progress, however long it is', (t) => {
   const { partitions, until } = watched();
   partitions[0]!.publishDurable(1_000_000);
   for (let second = 0; second < 300; second++) {
-    partitions[0]!.publishShipped(second, 0);
+    partitions[0]!.publishSettled(second, 0);
     t.equal(until(second * 1000), null);
   }
   t.end();

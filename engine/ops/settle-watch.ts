@@ -10,7 +10,7 @@ export const stallMsMax = 30_000;
 
 interface Watched {
   readonly progress: PartitionProgress;
-  shipped: number;
+  settled: number;
   /** Since when nothing has moved, although records wait. */
   sinceMs: number;
 }
@@ -21,17 +21,17 @@ export class SettleWatch {
 
   /** @param nowMs monotonic milliseconds, as in look() */
   constructor(partitions: readonly PartitionProgress[], nowMs: number) {
-    this.#partitions = partitions.map((progress) => ({ progress, shipped: -1, sinceMs: nowMs }));
+    this.#partitions = partitions.map((progress) => ({ progress, settled: -1, sinceMs: nowMs }));
   }
 
   /** Called about once a second. */
   look(nowMs: number): void {
     for (const watched of this.#partitions) {
-      const { shippedSequence, durableSequence } = watched.progress;
+      const { settledSequence, durableSequence } = watched.progress;
       // Before the shipper has read its position it is −1: what is durable waits all the same.
-      const waits = durableSequence > Math.max(0, shippedSequence);
-      if (!waits || shippedSequence !== watched.shipped) watched.sinceMs = nowMs;
-      watched.shipped = shippedSequence;
+      const waits = durableSequence > Math.max(0, settledSequence);
+      if (!waits || settledSequence !== watched.settled) watched.sinceMs = nowMs;
+      watched.settled = settledSequence;
     }
   }
 
@@ -44,7 +44,7 @@ export class SettleWatch {
     const { sinceMs, progress } = this.#partitions[longest]!;
     const forMs = nowMs - sinceMs;
     if (forMs < stallMsMax) return null;
-    const records = progress.durableSequence - Math.max(0, progress.shippedSequence);
+    const records = progress.durableSequence - Math.max(0, progress.settledSequence);
     return { partition: longest, forMs, records };
   }
 }

@@ -203,7 +203,7 @@ export class Telemetry extends Metrics {
       ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],
       ['journal_segments', 'Segments of the journal on disk', (p) => p.segments],
       ['journal_spares', 'Zeroed files that wait to become segments', (p) => p.spares],
-      ['shipper_sequence', 'Newest record settled in Postgres', (p) => p.shippedSequence],
+      ['shipper_sequence', 'Newest record settled in Postgres', (p) => p.settledSequence],
       ['shipper_lag_records', 'Durable records that Postgres does not have yet', (p) => p.backlogRecords],
     ];
     for (const [name, help, value] of perPartition) {
@@ -214,7 +214,7 @@ export class Telemetry extends Metrics {
       });
     }
     this.gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
-      const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.shippedAtMs : 0));
+      const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.settledAtMs : 0));
       gauge.set(Math.max(0, ...lags) / 1000);
     });
   }

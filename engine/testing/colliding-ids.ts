@@ -217,11 +217,11 @@ export class CollidingIds {
   async #difference(): Promise<string> {
     const text = await metrics(this.#place);
     for (let partition = 0; partition < this.#workers; partition++) {
-      const [durable, shipped] = ['journal_sequence', 'shipper_sequence'].map((name) =>
+      const [durable, settled] = ['journal_sequence', 'shipper_sequence'].map((name) =>
         new RegExp(`^${name}\\{partition="${partition}"\\} (\\S+)$`, 'm').exec(text)?.at(1),
       );
-      if (durable === undefined || durable !== shipped)
-        return `partition ${partition}: ${durable} are ${shipped} settled`;
+      if (durable === undefined || durable !== settled)
+        return `partition ${partition}: ${durable} are ${settled} settled`;
     }
     const rows = await this.#sql<{ id: string; held: number; posted: number; available: number }[]>`
       select public_id as id, held::float8, posted::float8, available::float8 from accounts`;

@@ -53,7 +53,7 @@ t.test('a segment that goes leaves the ids of its records, read from its own byt
   writer.close();
   const { segments } = listJournalFiles(storage, directory);
   t.ok(segments.length > 2, 'several segments');
-  const scan = openJournal({ ...fixture.options, shippedSequence: 40 });
+  const scan = openJournal({ ...fixture.options, settledSequence: 40 });
   scan.writer.close();
   for (const [index, number] of segments.entries()) {
     const next = segments[index + 1];

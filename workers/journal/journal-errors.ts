@@ -20,7 +20,7 @@ export class JournalFailedError extends Error {
 /** A file of this name in a folder without segments: an operator lets the journal begin again behind what Postgres has. */
 export const beginAnewName = 'begin-anew';
 
-/** The journal on disk is not what was written. It is never used: no record of it is replayed, shipped or added to. */
+/** The journal on disk is not what was written. It is never used: no record of it is replayed, settled or added to. */
 export class JournalCorruptError extends Error {
   override readonly name = 'JournalCorruptError';
   readonly code = 'JOURNAL_CORRUPT';
@@ -40,7 +40,7 @@ export class JournalCorruptError extends Error {
       `the journal is damaged: ${file} at byte ${offset}, where record ${sequence} should begin: ${detail}. ` +
         'Nothing of this journal was used. Copy the folder before anything else. Then put an undamaged copy of it back; ' +
         `or, accepting that approvals which Postgres does not have yet are forgotten (record ${sequence} and later of ` +
-        `this partition, and any before it that were not shipped), put an empty folder with an empty file ${beginAnewName} in its place: ` +
+        `this partition, and any before it that were not settled), put an empty folder with an empty file ${beginAnewName} in its place: ` +
         seeRunbook('damaged-journal'),
     );
   }
@@ -54,15 +54,15 @@ export class JournalPositionError extends Error {
     partition: number,
     readonly firstSequence: number,
     readonly lastSequence: number,
-    readonly shippedSequence: number,
+    readonly settledSequence: number,
   ) {
     super(
       `partition ${partition}: the journal holds ${
         lastSequence < firstSequence
           ? `no record yet and goes on at ${firstSequence}`
           : `records ${firstSequence} to ${lastSequence}`
-      }, but Postgres says that record ${shippedSequence} was the last one settled. ` +
-        (lastSequence < shippedSequence
+      }, but Postgres says that record ${settledSequence} was the last one settled. ` +
+        (lastSequence < settledSequence
           ? 'The journal is older than the database. Set DATA_DIR to the folder that this database was used with. If that ' +
             `journal was deleted and there is no copy of it, an empty file ${beginAnewName} in DATA_DIR/journal/p${partition} ` +
             `lets it begin again, without what Postgres did not have yet: ${seeRunbook('deleted-journal')}`

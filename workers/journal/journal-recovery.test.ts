@@ -199,20 +199,20 @@ t.test('a shortened file is damage', (t) => {
 
 t.test('a journal that Postgres does not reach, or is ahead of, is refused by name of both', (t) => {
   const { fixture, lastSequence, storage } = smallLog();
-  t.throws(() => openJournal({ ...fixture.options, shippedSequence: lastSequence + 1 }), {
+  t.throws(() => openJournal({ ...fixture.options, settledSequence: lastSequence + 1 }), {
     code: 'JOURNAL_POSITION',
     message: /records 1 to 60, but Postgres says that record 61 .* journal is older/,
   });
   storage.remove(`${directory}/${segmentName(1)}`);
-  t.throws(() => openJournal({ ...fixture.options, shippedSequence: 3 }), JournalPositionError);
-  const empty = journalFixture(new MemoryStorage(), '/journal', { shippedSequence: 5 });
+  t.throws(() => openJournal({ ...fixture.options, settledSequence: 3 }), JournalPositionError);
+  const empty = journalFixture(new MemoryStorage(), '/journal', { settledSequence: 5 });
   t.throws(() => empty.open(), { message: /no record yet.*record 5 was the last/ });
   t.end();
 });
 
 t.test('in the place of a damaged journal one may begin behind what Postgres has, if that is said', (t) => {
   const storage = new MemoryStorage();
-  const fixture = journalFixture(storage, '/journal', { shippedSequence: 40 });
+  const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
   t.throws(() => fixture.open(), JournalPositionError, 'a folder that is merely empty is a lost journal');
   storage.close(storage.create(`${fixture.options.directory}/begin-anew`));
   t.match(new JournalCorruptError('f', 0, 41, 'x').message, /an empty file begin-anew/);
@@ -227,7 +227,7 @@ t.test('in the place of a damaged journal one may begin behind what Postgres has
 
 t.test('a start that died behind its first segment leaves no permission to begin again', (t) => {
   const storage = new MemoryStorage();
-  const fixture = journalFixture(storage, '/journal', { shippedSequence: 40 });
+  const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
   const permission = `${fixture.options.directory}/begin-anew`;
   storage.makeDirectory(fixture.options.directory);
   storage.close(storage.create(permission));

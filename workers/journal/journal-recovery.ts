@@ -204,9 +204,9 @@ function laterFrame(reader: SegmentReader): number {
  * Throws when the journal and Postgres cannot be joined: there must be no gap between what is settled and what is in
  * the journal, and the journal must not end before what is settled.
  */
-export function assertPosition(place: JournalPlace, first: number, last: number, shippedSequence: number): void {
-  if (last < shippedSequence || first > shippedSequence + 1) {
-    throw new JournalPositionError(place.partition, first, last, shippedSequence);
+export function assertPosition(place: JournalPlace, first: number, last: number, settledSequence: number): void {
+  if (last < settledSequence || first > settledSequence + 1) {
+    throw new JournalPositionError(place.partition, first, last, settledSequence);
   }
 }
 

@@ -64,7 +64,7 @@ export interface JournalOptions extends JournalPlace {
   readonly sizes: JournalSizes;
   readonly progress: PartitionProgress;
   /** The last record that Postgres has settled, from journal_positions; 0 when it has none. */
-  readonly shippedSequence: number;
+  readonly settledSequence: number;
   /** Of the writer's lease: every frame carries it. */
   readonly epoch: number;
   /** Monotonic milliseconds; for pacing retries and timing syncs only. */
@@ -79,7 +79,7 @@ export interface JournalOptions extends JournalPlace {
 
 export interface OpenedJournal {
   readonly writer: JournalWriter;
-  /** What was found; replay shippedSequence + 1 … lastSequence (replayJournal) before the first reserve. */
+  /** What was found; replay settledSequence + 1 … lastSequence (replayJournal) before the first reserve. */
   readonly scan: JournalScan;
 }
 
@@ -90,7 +90,7 @@ export interface OpenedJournal {
  * come
  */
 export function openJournal(options: JournalOptions): OpenedJournal {
-  const { storage, directory, sizes, shippedSequence } = options;
+  const { storage, directory, sizes, settledSequence } = options;
   assertSegmentSizes(sizes);
   assert(sizes.segmentsMax >= 2, 'segmentsMax must leave room for a sealed segment and an open one');
   storage.makeDirectory(directory);
@@ -99,8 +99,8 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
   // An empty folder is a new journal only for a partition that never settled anything, or where an operator has said so.
   const beginAgain = join(directory, beginAnewName);
-  const before = found === undefined && storage.exists(beginAgain) ? shippedSequence : 0;
-  assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, shippedSequence);
+  const before = found === undefined && storage.exists(beginAgain) ? settledSequence : 0;
+  assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, settledSequence);
   if (found !== undefined && found.epoch > options.epoch) {
     throw new JournalEpochError(options.partition, found.epoch, options.epoch);
   }
@@ -136,11 +136,11 @@ export function openJournal(options: JournalOptions): OpenedJournal {
 
 /** The newest record that Postgres has must be the journal's own, where the journal still has it. */
 function assertSettled(options: JournalOptions, { firstSequence }: JournalScan): void {
-  const { shippedSequence, settledRecord = null, partition } = options;
-  if (settledRecord === null || shippedSequence < firstSequence) return;
-  replayJournal(options, shippedSequence, shippedSequence, (bytes, view, offset) => {
+  const { settledSequence, settledRecord = null, partition } = options;
+  if (settledRecord === null || settledSequence < firstSequence) return;
+  replayJournal(options, settledSequence, settledSequence, (bytes, view, offset) => {
     const record = bytes.subarray(offset, offset + view.getUint16(offset, true));
-    if (Buffer.compare(record, settledRecord) !== 0) throw new JournalRecordError(partition, shippedSequence);
+    if (Buffer.compare(record, settledRecord) !== 0) throw new JournalRecordError(partition, settledSequence);
   });
 }
 

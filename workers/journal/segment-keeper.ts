@@ -45,18 +45,18 @@ export class SegmentKeeper {
   }
 
   /**
-   * Retires every sealed segment whose records all are at or before `shippedSequence`, oldest first. Publish that
+   * Retires every sealed segment whose records all are at or before `settledSequence`, oldest first. Publish that
    * sequence before: a reader that misses a segment then knows that Postgres has its records. Of none of them may an
    * approval still be taken back (see finalSequence).
    */
-  retire(shippedSequence: number): void {
+  retire(settledSequence: number): void {
     const { storage, directory } = this.#options;
     const { segments, spares } = listJournalFiles(storage, directory);
     let kept = segments.length;
     for (const [index, number] of segments.entries()) {
       const next = segments[index + 1];
       // The last one is being written. A segment ends where the next begins.
-      if (next === undefined || this.#firstSequence(next) > shippedSequence + 1) break;
+      if (next === undefined || this.#firstSequence(next) > settledSequence + 1) break;
       const path = join(directory, segmentName(number));
       this.#keepIds(number, this.#firstSequence(next));
       if (this.#making === undefined && spares.length < this.#options.spareCount && this.#hasOurSize(path)) {

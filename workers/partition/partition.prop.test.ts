@@ -216,7 +216,7 @@ function runCramped(seed: number, length: number, transactions: number): void {
     }
     for (const handled of host.run(steps, generator.nowMs, false)) auditor.take(handled);
     auditor.books(host, `after step ${done}`);
-    if (random.chance(0.5)) host.ship();
+    if (random.chance(0.5)) host.settle();
   }
   auditor.allBooks(host, generator.nowMs);
 }
@@ -273,14 +273,14 @@ function runTight(seed: number, length: number, room: Room) {
     }
     run();
     audit(`after step ${done}`);
-    if (random.chance(0.4)) host.ship();
+    if (random.chance(0.4)) host.settle();
     if (random.chance(0.1)) {
       host.restart();
       audit(`after the power cut behind step ${done}`);
     }
     if (random.chance(0.3)) {
       // Once the books have everything, there is room for any message that comes alone.
-      host.settle();
+      host.settleFinally();
       const step = generator.next();
       if (step.kind === 'message') {
         isAlone = true;

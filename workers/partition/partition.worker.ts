@@ -122,14 +122,14 @@ function runSlab(index: number): boolean {
   }
 }
 
-function open({ shippedSequence, settledRecord, epoch }: OpenTask): TailKeys {
+function open({ settledSequence, settledRecord, epoch }: OpenTask): TailKeys {
   const sizes = data.journalSizes;
-  const opened = openJournal({ ...place, sizes, progress, shippedSequence, settledRecord, epoch, sink, scanned });
+  const opened = openJournal({ ...place, sizes, progress, settledSequence, settledRecord, epoch, sink, scanned });
   scanned = undefined;
   journal = opened.writer;
   const openedAtMs = performance.now();
-  tail = { from: shippedSequence + 1, to: journal.lastSequence };
-  settledIds = findSettledIds(opened.scan.firstSequence, shippedSequence);
+  tail = { from: settledSequence + 1, to: journal.lastSequence };
+  settledIds = findSettledIds(opened.scan.firstSequence, settledSequence);
   const accounts = new Set<number>();
   const cards = new Set<number>();
   const users = new Set<number>();
@@ -203,7 +203,7 @@ function oldestRemembered(newest: number): number {
  * of the others from the journal. Null when some are not there, and with several partitions, whose front needs
  * all of them.
  */
-function findSettledIds(firstInJournal: number, shippedSequence: number): SettledIds | null {
+function findSettledIds(firstInJournal: number, settledSequence: number): SettledIds | null {
   if (data.partitionCount > 1) return null;
   const before = firstInJournal - 1;
   let ids = settledIds;
@@ -211,10 +211,10 @@ function findSettledIds(firstInJournal: number, shippedSequence: number): Settle
     ids = new SettledIds(before === 0 ? [] : readIds(storage, place.directory, place, oldestRemembered, before));
   }
   const isComplete =
-    before === 0 || (ids.lastSequence === before && ids.firstSequence <= oldestRemembered(shippedSequence));
+    before === 0 || (ids.lastSequence === before && ids.firstSequence <= oldestRemembered(settledSequence));
   if (!isComplete) return null;
-  const hashes = new Uint32Array(Math.max(0, shippedSequence - before) * 2);
-  replayJournal(place, firstInJournal, shippedSequence, (bytes, view, offset, sequence) =>
+  const hashes = new Uint32Array(Math.max(0, settledSequence - before) * 2);
+  replayJournal(place, firstInJournal, settledSequence, (bytes, view, offset, sequence) =>
     hashRecordId(bytes, view, offset, hashes, sequence - firstInJournal),
   );
   ids.add({ firstSequence: firstInJournal, hashes });
@@ -233,7 +233,7 @@ function takeIds(count: number): boolean {
 
 /** Settled is not enough: an approval may yet be taken back, and its hold must be found then. */
 function evictableSequence(): number {
-  return Math.min(progress.shippedSequence, progress.finalSequence);
+  return Math.min(progress.settledSequence, progress.finalSequence);
 }
 
 function restore(message: LoadMessage): boolean {

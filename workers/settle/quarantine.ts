@@ -12,8 +12,8 @@ import {
   alsoUses,
   applies,
   arrayParameters,
+  type RecordStretch,
   readJournalPosition,
-  type SettleBatch,
   type SettleResult,
   settle,
 } from './settle.js';
@@ -44,7 +44,7 @@ export function isDataError(error: unknown): error is postgres.PostgresError {
  */
 export async function settleAround(
   sql: postgres.Sql,
-  batch: SettleBatch,
+  batch: RecordStretch,
   onQuarantined: (record: Quarantined) => void,
   fence: WriterFence | null = null,
 ): Promise<SettleResult> {
@@ -58,7 +58,7 @@ export async function settleAround(
 
 async function isolate(
   sql: postgres.Sql,
-  batch: SettleBatch,
+  batch: RecordStretch,
   error: postgres.PostgresError,
   onQuarantined: (record: Quarantined) => void,
   fence: WriterFence | null,
@@ -77,7 +77,7 @@ async function isolate(
 }
 
 /** Null when the batch does not reach there. */
-function slice(batch: SettleBatch, from: number, to: number): SettleBatch | null {
+function slice(batch: RecordStretch, from: number, to: number): RecordStretch | null {
   if (from < 0 || from > batch.offsets.length) return null;
   const offsets = Array.prototype.slice.call(batch.offsets, from, to) as number[];
   return { ...batch, firstSequence: batch.firstSequence + from, offsets };
@@ -85,7 +85,7 @@ function slice(batch: SettleBatch, from: number, to: number): SettleBatch | null
 
 async function quarantine(
   sql: postgres.Sql,
-  batch: SettleBatch,
+  batch: RecordStretch,
   error: postgres.PostgresError,
   onQuarantined: (record: Quarantined) => void,
   fence: WriterFence | null,

@@ -2,7 +2,7 @@
 import { JournalReader, type JournalReaderOptions } from '../journal/journal-reader.js';
 
 /** Consecutive records, end to end. The memory is made once and used again when they are settled. */
-export class ShipBatch {
+export class SettleBatch {
   readonly bytes: Uint8Array;
   readonly offsets: Uint32Array;
   firstSequence = 0;
@@ -46,7 +46,7 @@ export class BatchReader {
   }
 
   /** Copies durable records from `first` on into the batch, whole or parts of frames, until a bound or the end. */
-  fill(batch: ShipBatch, first: number, durableSequence: number): void {
+  fill(batch: SettleBatch, first: number, durableSequence: number): void {
     batch.firstSequence = first;
     batch.recordCount = 0;
     batch.byteCount = 0;

@@ -11,7 +11,7 @@ import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { SettleFold, useTypes } from './settle-fold.js';
 
 /** Consecutive records of one partition's journal. */
-export interface SettleBatch {
+export interface RecordStretch {
   readonly partition: number;
   /** Sequence of the first record; a journal starts with 1. The position must stand right before it. */
   readonly firstSequence: number;
@@ -108,7 +108,7 @@ export async function readJournalPosition(sql: postgres.Sql, partition: number):
  */
 export async function settle(
   sql: postgres.Sql,
-  batch: SettleBatch,
+  batch: RecordStretch,
   fence: WriterFence | null = null,
 ): Promise<SettleResult> {
   let settled = 0;

@@ -1,4 +1,4 @@
-/** When the shipper ships, how much at once, and how it yields to the front. */
+/** When the shipper settles, how much at once, and how it yields to the front. */
 export interface ShipperTuning {
   /**
    * Most records and bytes of a batch: a statement keeps one of our cores busy from its first record to its last, some 40 ms
@@ -25,7 +25,7 @@ export interface ShipperTuning {
   readonly restShare: number;
   /** Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work. */
   readonly restMsMax: number;
-  /** At this backlog the shipper ships at full speed, busy or not. */
+  /** At this backlog the shipper settles at full speed, busy or not. */
   readonly backlogRecordsMax: number;
   /** Wait after the first failure; doubled up to the second. Milliseconds. */
   readonly retryMsMin: number;

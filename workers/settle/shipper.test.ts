@@ -85,7 +85,7 @@ function world(more: Partial<ShipperOptions> = {}, sizes: Partial<JournalSizes> 
   };
   const open = (): JournalWriter => {
     const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes };
-    return openJournal({ ...place, progress: progress.partitions[0]!, shippedSequence: postgres.position, epoch: 1 })
+    return openJournal({ ...place, progress: progress.partitions[0]!, settledSequence: postgres.position, epoch: 1 })
       .writer;
   };
   return { storage, postgres, options, shipper: new Shipper(options), failures, open };
@@ -223,10 +223,10 @@ t.test('settled segments go, spares stand ready, and the worker rolls into them'
   t.same(listJournalFiles(storage, directory).spares.length, 2);
   const progress = options.progress.partitions[0]!;
   t.same([progress.segments, progress.spares], [1, 2]);
-  t.equal(progress.shippedSequence, 300);
+  t.equal(progress.settledSequence, 300);
   t.equal(progress.backlogRecords, 0);
   t.equal(progress.settledRecords, 300);
-  t.equal(progress.shippedAtMs, 1000);
+  t.equal(progress.settledAtMs, 1000);
   t.equal(postgres.applied.length, 300);
   t.ok([...seen].some((name) => name.startsWith('spare-')));
   await shipper.stop();
@@ -399,7 +399,7 @@ t.test('while requests are in flight less than a batch waits for company, a whol
   await shipper.stop();
 });
 
-t.test('a damaged journal is not shipped and is reported', async (t) => {
+t.test('a damaged journal is not settled and is reported', async (t) => {
   const { storage, postgres, shipper, open, failures } = world();
   const writer = open();
   for (let sequence = 1; sequence <= 5; sequence++) append(writer, [numbered(sequence)]);
@@ -418,11 +418,11 @@ t.test('a position outside the journal is refused by name of both', async (t) =>
   postgres.position = 9;
   shipper.resume(0);
   t.equal(await shipper.drain(60_000), false);
-  t.match(failures, [{ code: 'JOURNAL_POSITION', shippedSequence: 9, lastSequence: 2 }]);
+  t.match(failures, [{ code: 'JOURNAL_POSITION', settledSequence: 9, lastSequence: 2 }]);
   await shipper.stop();
 });
 
-t.test('nothing is shipped before it is durable', async (t) => {
+t.test('nothing is settled before it is durable', async (t) => {
   const control = new FaultControl();
   const { postgres, shipper, open } = world({ storage: new FaultyStorage(new MemoryStorage(), control) });
   const writer = open();

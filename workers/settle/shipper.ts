@@ -11,7 +11,7 @@ import type { JournalSizes } from '../journal/journal.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
 import { isOutOfDescriptors, type Storage } from '../journal/storage.js';
-import { BatchReader, ShipBatch } from './settle-batch.js';
+import { BatchReader, SettleBatch } from './settle-batch.js';
 import { type ShipperTuning, shipperTuningDefault } from './shipper-tuning.js';
 
 /**
@@ -47,7 +47,7 @@ export interface ShipperOptions {
   readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
   /** An error of Postgres that no later attempt can mend. */
   readonly isFinal?: (error: unknown) => boolean;
-  /** A partition ships nothing more: its journal cannot be read or does not fit the position. */
+  /** A partition settles nothing more: its journal cannot be read or does not fit the position. */
   readonly onFailed?: (partition: number, error: unknown) => void;
   readonly schedule?: Schedule;
   /** Monotonic milliseconds. */
@@ -76,8 +76,8 @@ export class Shipper {
   }
 
   /**
-   * Ships without waiting for company until Postgres has what is durable now.
-   * @returns false when that took longer than `timeoutMs` or a partition cannot ship
+   * Settles without waiting for company until Postgres has what is durable now.
+   * @returns false when that took longer than `timeoutMs` or a partition cannot settle
    */
   async drain(timeoutMs: number): Promise<boolean> {
     let cancel = (): void => undefined;
@@ -112,8 +112,8 @@ class PartitionShipper {
   readonly #schedule: Schedule;
 
   /** One that Postgres works on, and one that is sent behind it: folding and sending take a tenth of the time. */
-  #batch: ShipBatch;
-  #spareBatch: ShipBatch;
+  #batch: SettleBatch;
+  #spareBatch: SettleBatch;
 
   /** Last record known to be settled. */
   #position = positionUnknown;
@@ -153,8 +153,8 @@ class PartitionShipper {
       onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
     });
     const { recordsMax, bytesMax } = this.#tuning;
-    this.#batch = new ShipBatch(recordsMax, bytesMax);
-    this.#spareBatch = new ShipBatch(recordsMax, bytesMax);
+    this.#batch = new SettleBatch(recordsMax, bytesMax);
+    this.#spareBatch = new SettleBatch(recordsMax, bytesMax);
   }
 
   resume(): void {
@@ -190,7 +190,7 @@ class PartitionShipper {
   }
 
   async #run(): Promise<void> {
-    const loops = [this.#ship(), this.#keepSpares()];
+    const loops = [this.#settleAll(), this.#keepSpares()];
     await Promise.all(loops.map((loop) => loop.catch((error: unknown) => this.#fail(error))));
     this.#reader.close();
     this.#position = positionUnknown;
@@ -208,7 +208,7 @@ class PartitionShipper {
     this.#options.onFailed?.(this.#partition, error);
   }
 
-  async #ship(): Promise<void> {
+  async #settleAll(): Promise<void> {
     while (!this.#halt) {
       const delayMs = await this.#tryStep();
       this.#answerWaiters();
@@ -292,7 +292,7 @@ class PartitionShipper {
   }
 
   /** Sends the next full batch while Postgres has `batch` to work on, when there is a hurry. */
-  async #sendBehind(batch: ShipBatch): Promise<ShipBatch | undefined> {
+  async #sendBehind(batch: SettleBatch): Promise<SettleBatch | undefined> {
     if (!batch.isFull || !this.#hurries()) return undefined;
     try {
       return this.#send(batch.lastSequence + 1);
@@ -325,7 +325,7 @@ class PartitionShipper {
     }
     this.#reader.seek(position + 1, this.#progress.durableSequence);
     this.#position = position;
-    this.#progress.publishShipped(position, 0);
+    this.#progress.publishSettled(position, 0);
     this.#retire();
     return true;
   }
@@ -357,7 +357,7 @@ class PartitionShipper {
   }
 
   /** Gathers the records from `firstSequence` on and hands them to Postgres; there must be one. */
-  #send(firstSequence: number): ShipBatch {
+  #send(firstSequence: number): SettleBatch {
     const batch = this.#spareBatch;
     this.#spareBatch = this.#batch;
     this.#batch = batch;
@@ -371,7 +371,7 @@ class PartitionShipper {
     return batch;
   }
 
-  async #settled(batch: ShipBatch): Promise<boolean> {
+  async #settled(batch: SettleBatch): Promise<boolean> {
     try {
       const applied = await batch.outcome;
       if (!applied) throw new Error(`Postgres does not stand before record ${batch.firstSequence}`);
@@ -384,7 +384,7 @@ class PartitionShipper {
     }
     this.#attempt = 0;
     this.#position = batch.lastSequence;
-    this.#progress.publishShipped(batch.lastSequence, batch.atMs);
+    this.#progress.publishSettled(batch.lastSequence, batch.atMs);
     this.#progress.countSettled(batch.recordCount);
     return true;
   }

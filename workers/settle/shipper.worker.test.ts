@@ -14,7 +14,7 @@ import { listJournalFiles, partitionDirectory } from '../journal/segment-files.j
 import { FileStorage } from '../journal/storage.js';
 import { writeRecords } from '../testing/record-writer.js';
 import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';
-import type { ShipCommand, ShipEvent, ShipWorkerData } from './shipper.worker.js';
+import type { ShipperCommand, ShipperEvent, ShipperWorkerData } from './shipper.worker.js';
 
 const sizes: JournalSizes = { segmentBytes: 131_072, frameBytesMax: 32_768, segmentsMax: 64 };
 const batches = 120;
@@ -44,10 +44,10 @@ t.test(
       ...place,
       sizes,
       progress: progress.partitions[0]!,
-      shippedSequence: 0,
+      settledSequence: 0,
       epoch: 1,
     });
-    const workerData: ShipWorkerData = {
+    const workerData: ShipperWorkerData = {
       journalDirectory: root,
       journalSizes: sizes,
       progress: progress.buffer,
@@ -57,9 +57,9 @@ t.test(
       tuning: { recordsMax: 100, delayMs: 1 },
     };
     const worker = new Worker(new URL('./shipper.worker.js', import.meta.url), { workerData });
-    const events: ShipEvent[] = [];
-    worker.on('message', (event: ShipEvent) => events.push(event));
-    const ask = async (command: ShipCommand): Promise<boolean> => {
+    const events: ShipperEvent[] = [];
+    worker.on('message', (event: ShipperEvent) => events.push(event));
+    const ask = async (command: ShipperCommand): Promise<boolean> => {
       worker.postMessage(command);
       for (;;) {
         const done = events.find((event) => event.kind === 'done' && event.id === command.id);
@@ -103,7 +103,7 @@ t.test(
     t.same([count?.['events'], count?.['sequences']], [batches * batchRecords, batches * batchRecords]);
     const [held] = await sql`select sum(held)::integer as held from accounts`;
     t.equal(held?.['held'], batches * batchRecords * 5);
-    t.equal(progress.partitions[0]!.shippedSequence, batches * batchRecords);
+    t.equal(progress.partitions[0]!.settledSequence, batches * batchRecords);
     t.ok(listJournalFiles(storage, directory).segments.length <= 2, 'what was settled is gone');
     t.same(
       events.filter((event) => event.kind === 'failed'),

@@ -11,10 +11,10 @@ import type { JournalSizes } from '../journal/journal.js';
 import { FileStorage } from '../journal/storage.js';
 import { type Quarantined, settleAround } from './quarantine.js';
 import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
-import type { ShipperTuning } from './shipper-tuning.js';
 import { Shipper } from './shipper.js';
+import type { ShipperTuning } from './shipper-tuning.js';
 
-export interface ShipWorkerData {
+export interface ShipperWorkerData {
   /** Folder that holds the folders of all partitions. */
   readonly journalDirectory: string;
   readonly journalSizes: JournalSizes;
@@ -28,20 +28,20 @@ export interface ShipWorkerData {
 }
 
 /** Every command is answered by one `done` with its `id`. */
-export type ShipCommand =
+export type ShipperCommand =
   | { readonly kind: 'resume'; readonly id: number; readonly partition: number }
   | { readonly kind: 'pause'; readonly id: number; readonly partition: number }
   | { readonly kind: 'drain'; readonly id: number; readonly timeoutMs: number }
   /** Closes the connections too; the thread then ends by itself. */
   | { readonly kind: 'stop'; readonly id: number };
 
-export type ShipEvent =
+export type ShipperEvent =
   | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
   /** A record was refused for what it says, and set apart. */
   | ({ readonly kind: 'quarantined' } & Quarantined)
   /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
   | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
-  /** The partition ships nothing more until the thread is started again. */
+  /** The partition settles nothing more until the thread is started again. */
   | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
 
 /** Above the server's own limit on a statement: only a connection that hangs runs into it. */
@@ -51,10 +51,10 @@ const threadPriority = 10;
 
 yieldToTheFront();
 
-const data = workerData as ShipWorkerData;
+const data = workerData as ShipperWorkerData;
 const port = parentPort;
 if (port === null) throw new Error('shipper.worker.js is started with new Worker, not by itself');
-const send = (event: ShipEvent): void => port.postMessage(event);
+const send = (event: ShipperEvent): void => port.postMessage(event);
 
 /** One connection per partition, so that a slow statement of one does not hold up the others. */
 const connections = new Map<number, postgres.Sql>();
@@ -108,7 +108,7 @@ const shipper = new Shipper({
   },
 });
 
-async function run(command: ShipCommand): Promise<boolean> {
+async function run(command: ShipperCommand): Promise<boolean> {
   switch (command.kind) {
     case 'resume':
       shipper.resume(command.partition);
@@ -125,7 +125,7 @@ async function run(command: ShipCommand): Promise<boolean> {
   }
 }
 
-port.on('message', (command: ShipCommand) => {
+port.on('message', (command: ShipperCommand) => {
   run(command).then(
     (complete) => {
       send({ kind: 'done', id: command.id, complete });

@@ -25,7 +25,7 @@ export interface Fixture {
 export function journalFixture(
   storage: Storage,
   root = '/journal',
-  more: Partial<Pick<JournalOptions, 'partition' | 'partitionCount' | 'shippedSequence' | 'epoch' | 'nowMs'>> & {
+  more: Partial<Pick<JournalOptions, 'partition' | 'partitionCount' | 'settledSequence' | 'epoch' | 'nowMs'>> & {
     sizes?: Partial<JournalSizes>;
   } = {},
 ): Fixture {
@@ -36,7 +36,7 @@ export function journalFixture(
     storage,
     directory: partitionDirectory(root, partition),
     partitionCount: 1,
-    shippedSequence: 0,
+    settledSequence: 0,
     epoch: 1,
     ...more,
     partition,

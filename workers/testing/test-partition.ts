@@ -66,7 +66,7 @@ interface Waiting {
   readonly loads?: number;
 }
 
-/** Room for less than the traffic needs: what is not in memory is loaded from the books, as of the last ship(). */
+/** Room for less than the traffic needs: what is not in memory is loaded from the books, as of the last settle(). */
 export interface Cramped {
   readonly accounts: number;
   readonly users: number;
@@ -98,11 +98,11 @@ export class PartitionHost {
   /** Where the records of revocable answers stand. */
   readonly #locations = new Map<string, number>();
   /** Transactions as the books have them: what a partition may evict it must find here again. */
-  readonly #settled = new Map<string, TransactionRow>();
+  readonly #settledTransactions = new Map<string, TransactionRow>();
   /** Ids that were sent, and the transaction that the answer named. */
   readonly #roots = new Map<string, string>();
   readonly #transactions: number;
-  #shipped = 0;
+  #settledSequence = 0;
   #waiting: Waiting[] = [];
   #version = 0;
   /** How many frames the disk takes after each slab; null: the disk is never behind. */
@@ -117,7 +117,7 @@ export class PartitionHost {
   partition: Partition;
 
   /**
-   * @param transactions how many transactions fit into memory; with few of them, ship() now and then
+   * @param transactions how many transactions fit into memory; with few of them, settle() now and then
    * @param framesTaken asked after each slab: how many frames reach the disk before the next one
    * @param cramped null: everything but transactions fits into memory, and is never loaded
    */
@@ -164,11 +164,11 @@ export class PartitionHost {
   }
 
   /** The books take over everything that was journaled: from now on any transaction may leave memory. */
-  ship(): void {
+  settle(): void {
     this.#sink?.drain();
     for (const id of this.#roots.keys()) {
       const row = this.#transactionInMemory(id);
-      if (row !== null) this.#settled.set(id, row);
+      if (row !== null) this.#settledTransactions.set(id, row);
     }
     for (const row of this.#accounts.values()) {
       const books = this.#booksInMemory(row.number);
@@ -182,7 +182,7 @@ export class PartitionHost {
       const use = level === Level.card ? spend.purchases(number) : null;
       if (windows !== null) this.#settledSpend.set(`${level} ${number}`, { level, number, ...windows, use });
     }
-    this.#shipped = this.#fixture.progress.durableSequence;
+    this.#settledSequence = this.#fixture.progress.durableSequence;
   }
 
   /** All records so far, one behind the other, and where each begins. */
@@ -199,7 +199,7 @@ export class PartitionHost {
 
   /** The transaction with that id, in memory or settled; null when there is none. */
   transaction(id: string): TransactionRow | null {
-    return this.#transactionInMemory(id) ?? this.#settled.get(id) ?? null;
+    return this.#transactionInMemory(id) ?? this.#settledTransactions.get(id) ?? null;
   }
 
   /** Books of an account, in memory or settled. */
@@ -256,9 +256,9 @@ export class PartitionHost {
   }
 
   /** The same, so late that nothing can be taken back any more: anything may leave memory. */
-  settle(): void {
+  settleFinally(): void {
     this.#locations.clear();
-    this.ship();
+    this.settle();
   }
 
   #transactionInMemory(id: string): TransactionRow | null {
@@ -296,7 +296,7 @@ export class PartitionHost {
     codecs[Protocol.ledger] = ledgerCodec;
     const room = this.#cramped ?? { accounts: 16, users: 16, cards: 64, spendRows: 256 };
     const size = { ...room, transactions: this.#transactions, seenIds: 4096 };
-    const partition = new Partition(size, this.#policy, writer, codecs, () => this.#shipped);
+    const partition = new Partition(size, this.#policy, writer, codecs, () => this.#settledSequence);
     if (this.#cramped !== null) return this.#restoreCramped(partition);
     for (const message of this.#configuration.values()) partition.load(message);
     partition.load({ seenComplete: true });
@@ -317,7 +317,7 @@ export class PartitionHost {
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) => {
       const idLength = view.getUint16(offset + RecordOffset.idLength, true);
       const start = offset + recordFixedBytes;
-      if (sequence <= this.#shipped) {
+      if (sequence <= this.#settledSequence) {
         if (idLength === 0) return;
         // A record that takes another back has its id.
         const earlier = partition.seen.find(bytes, start, start + idLength);
@@ -348,11 +348,14 @@ export class PartitionHost {
         ...[...touched.userSpend].map((number) => [Level.user, number] as const),
         ...[...touched.accounts].map((number) => [Level.account, number] as const),
       ].flatMap(([level, number]) => this.#settledSpend.get(`${level} ${number}`) ?? []),
-      transactions: [...transactions].flatMap((id) => this.#settled.get(id) ?? []),
+      transactions: [...transactions].flatMap((id) => this.#settledTransactions.get(id) ?? []),
       seenComplete: true,
     });
-    replayJournal(options, this.#shipped + 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
-      partition.replay(bytes, view, offset, sequence, location),
+    replayJournal(
+      options,
+      this.#settledSequence + 1,
+      progress.durableSequence,
+      (bytes, view, offset, sequence, location) => partition.replay(bytes, view, offset, sequence, location),
     );
     return partition;
   }
@@ -496,11 +499,11 @@ export class PartitionHost {
     return status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
   }
 
-  /** From the books, which stand where the last ship() left them. */
+  /** From the books, which stand where the last settle() left them. */
   #crampedLoadOf(status: number, asked: string): LoadMessage | null {
     if (status === EntryStatus.needAccount) {
       const row = [...this.#accounts.values()].find(({ number }) => accountName(number) === asked);
-      return row === undefined ? null : { settled: this.#shipped, accounts: [{ ...row, publicId: asked }] };
+      return row === undefined ? null : { settled: this.#settledSequence, accounts: [{ ...row, publicId: asked }] };
     }
     if (status === EntryStatus.needOriginal) {
       const transaction = this.#settledTransaction(status, asked)?.transactions?.[0];
@@ -519,7 +522,7 @@ export class PartitionHost {
       return { level, number, key: `${level} ${number}` };
     });
     return {
-      settled: this.#shipped,
+      settled: this.#settledSequence,
       accounts: [this.#accounts.get(spender.accountNumber)!],
       users: [this.#users.get(spender.userNumber)!],
       spend: entities.flatMap(({ key }) => this.#settledSpend.get(key) ?? []),
@@ -540,7 +543,7 @@ export class PartitionHost {
   #settledTransaction(status: number, asked: string): LoadMessage | null {
     if (status !== EntryStatus.needOriginal) return null;
     // As in Postgres: a transaction of that name comes before the one that a later message of that id belongs to.
-    const row = this.#settled.get(asked) ?? this.#settled.get(this.#roots.get(asked) ?? asked);
+    const row = this.#settledTransactions.get(asked) ?? this.#settledTransactions.get(this.#roots.get(asked) ?? asked);
     return row === undefined ? null : { transactions: [{ ...row, askedId: asked }] };
   }
 

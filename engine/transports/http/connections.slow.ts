@@ -232,8 +232,8 @@ t.test('without any file descriptor engine and API go on, and are whole again on
   t.ok(engine.isAlive && api.isAlive, `both go on: ${engine.logged} ${api.logged}`);
 
   for (const pid of pids) openFiles(pid, openFilesMax, openFilesMax);
-  const shipped = () => metric(engine.place, 'shipper_lag_records{partition="0"}');
-  await until('what waited is settled', async () => (await shipped()) === 0, 30_000);
+  const settled = () => metric(engine.place, 'shipper_lag_records{partition="0"}');
+  await until('what waited is settled', async () => (await settled()) === 0, 30_000);
   t.ok(answerOf(await client.native(authorization())).approved);
   await until('the engine is healthy', async () => (await opsGet(engine.place, '/health')).status === 200, 30_000);
   await until('the API is ready', async () => (await fetch(`${api.url}/readyz`)).status === 200, 30_000);
