@@ -97,7 +97,7 @@ function kindOf(type: number | null): EntryKind {
     case MessageType.refund:
       return 'refund';
     // An approval that was posted at once and taken back.
-    case MessageType.late:
+    case MessageType.revocation:
       return 'correction';
     default:
       return 'posting';

@@ -14,7 +14,7 @@ export const MessageType = {
   /** Internal: a hold whose lifetime ended is released. */
   expiry: 9,
   /** Internal: an approval that missed its deadline is taken back; its id counts as never answered. */
-  late: 10,
+  revocation: 10,
   /** Ledger commands: money that enters or leaves an account, without a card and without a transaction. */
   deposit: 11,
   withdrawal: 12,
@@ -58,7 +58,7 @@ export function isLedgerCommand(type: MessageType): boolean {
  * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit already,
  * and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the one answer.
  */
-export function isNeverLate(type: MessageType): boolean {
+export function isNeverRevoked(type: MessageType): boolean {
   return isFact(type) || isLedgerCommand(type);
 }
 

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import { accountName, World } from '../testing/world.js';
-import { decideLate } from './decide.js';
+import { decideRevocation } from './decide.js';
 import { Outcome } from './outcome.js';
 import { amountMinorMax, fundsMinorMax } from './request.js';
 
@@ -152,7 +152,7 @@ t.test('an outcome says what is posted only for a command, and a take-back of on
   t.equal(world.late('d'), null, 'it is no approval that could be late');
   const outcome = new Outcome();
   // No caller asks for it; if one did, the money would stay where it is.
-  decideLate(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), false, outcome);
+  decideRevocation(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), false, outcome);
   t.equal(outcome.fundsDelta, 0);
   t.end();
 });

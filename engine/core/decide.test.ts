@@ -13,7 +13,7 @@ import {
 import { Status } from './accounts.js';
 import { CardType } from './card-types.js';
 import { channelNames, unpackLetters } from './codes.js';
-import { checkOrder, decideLate, declineOutright } from './decide.js';
+import { checkOrder, decideRevocation, declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { Reason, reasonEntry, reasonTable } from './reasons.js';
@@ -1388,7 +1388,7 @@ t.test('taking back what was taken back already moves nothing', (t) => {
   world.late('a1');
   const first = Object.assign(new Outcome(), world.outcome);
   const second = new Outcome();
-  decideLate(world.books, world.books.accounts.find(1), world.transaction('a1'), first, false, second);
+  decideRevocation(world.books, world.books.accounts.find(1), world.transaction('a1'), first, false, second);
   t.equal(second.heldDelta, 0);
   t.equal(second.spendAmountDelta, 0);
   t.equal(second.availableMinor, 1000);

@@ -67,9 +67,9 @@ export class Question {
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
   /** The transaction's first message was approved too late and taken back, so the message that `original` names was never answered. */
-  originalTakenBack = false;
+  originalRevoked = false;
   /** The message's id was asked before, approved too late, and taken back: it was never answered. */
-  takenBack = false;
+  revoked = false;
   /** Of an increment: a reversal of it came before it. */
   isReversed = false;
   /** Stamped once on arrival, wall clock milliseconds since 1970. */
@@ -251,7 +251,7 @@ export class Decider {
         outcome.tombstone =
           check.reason === Reason.originalNotFound &&
           request.type === T.reversal &&
-          (question.originalTakenBack || (question.transaction === transactionAbsent && !question.originalKnown));
+          (question.originalRevoked || (question.transaction === transactionAbsent && !question.originalKnown));
         return;
       }
     }
@@ -308,13 +308,10 @@ function isOver({ transactions }: Books, { transaction, namedByOriginal }: Quest
 }
 
 /** Whether a reversal has spent the id: of an increment before it came, of an authorization before it was taken back. */
-function idIsSpent(
-  { transactions }: Books,
-  { transaction, namedByOriginal, takenBack, isReversed }: Question,
-): boolean {
+function idIsSpent({ transactions }: Books, { transaction, namedByOriginal, revoked, isReversed }: Question): boolean {
   if (isReversed) return true;
   return (
-    takenBack &&
+    revoked &&
     transaction !== transactionAbsent &&
     !namedByOriginal &&
     transactions.status(transaction) === TransactionStatus.reversed
@@ -324,9 +321,9 @@ function idIsSpent(
 /** An authorization that was taken back and is asked again, while an increment of it is held: it must be the same card's. */
 function rejoins(
   { books, request, card, account }: Context,
-  { transaction, namedByOriginal, takenBack }: Question,
+  { transaction, namedByOriginal, revoked }: Question,
 ): boolean {
-  if (!takenBack || transaction === transactionAbsent || namedByOriginal) return false;
+  if (!revoked || transaction === transactionAbsent || namedByOriginal) return false;
   if (request.type !== T.authorization || request.capture) return false;
   const { transactions, accounts } = books;
   const isOurs =
@@ -376,7 +373,7 @@ function amountInvalid(context: Context): boolean {
     case T.balanceInquiry:
       return amountMinor > 0;
     case T.expiry:
-    case T.late:
+    case T.revocation:
     case T.deposit:
     case T.withdrawal:
       return false;
@@ -614,7 +611,7 @@ function effects(context: Context): void {
     case T.balanceInquiry:
       break;
     case T.expiry:
-    case T.late:
+    case T.revocation:
     // Ledger commands are decided in decide-command.ts.
     case T.deposit:
     case T.withdrawal:
@@ -793,14 +790,14 @@ function refund(context: Context): void {
  * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
  * the same batch).
  * @param approval the outcome that was journaled
- * @param openingTakenBack the message that opened the transaction was taken back as well, or is just being taken back
+ * @param openingRevoked the message that opened the transaction was taken back as well, or is just being taken back
  */
-export function decideLate(
+export function decideRevocation(
   books: Books,
   account: number,
   transaction: number,
   approval: Readonly<Outcome>,
-  openingTakenBack: boolean,
+  openingRevoked: boolean,
   outcome: Outcome,
 ): void {
   const { transactions, accounts } = books;
@@ -826,13 +823,13 @@ export function decideLate(
       outcome.olderSpendDay = transactions.firstDay(transaction);
       outcome.olderSpendCountDelta = -1;
     }
-    const nothingCameOfIt = approval.opensTransaction || openingTakenBack;
+    const nothingCameOfIt = approval.opensTransaction || openingRevoked;
     outcome.transactionStatus = isEmpty
       ? nothingCameOfIt
         ? TransactionStatus.declined
         : TransactionStatus.reversed
       : status;
-    outcome.usesCard = approval.usesCard && isUnused(transactions, transaction, approval, outcome, openingTakenBack);
+    outcome.usesCard = approval.usesCard && isUnused(transactions, transaction, approval, outcome, openingRevoked);
   }
   outcome.availableMinor = accounts.available(account) - outcome.heldDelta - outcome.postedDelta;
   outcome.heldMinor = accounts.held(account) + outcome.heldDelta;
@@ -847,12 +844,12 @@ function isUnused(
   transaction: number,
   approval: Readonly<Outcome>,
   { heldDelta, postedDelta }: Outcome,
-  openingTakenBack: boolean,
+  openingRevoked: boolean,
 ): boolean {
   const left = transactions.held(transaction) + heldDelta !== 0 || transactions.posted(transaction) + postedDelta !== 0;
   if (left || transactions.refunded(transaction) !== 0) return false;
   // Where the opening was taken back earlier, an increment has kept the purchase alive until now.
-  return approval.opensTransaction || (openingTakenBack && (heldDelta !== 0 || postedDelta !== 0));
+  return approval.opensTransaction || (openingRevoked && (heldDelta !== 0 || postedDelta !== 0));
 }
 
 /**

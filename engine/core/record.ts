@@ -294,7 +294,7 @@ export function readUseDelta(view: DataView, offset: number): number {
 
 /** Of a message whose outcome says `usesCard`. */
 export function useDelta(type: MessageType, opensTransaction: boolean): number {
-  if (type === MessageType.late) return -1;
+  if (type === MessageType.revocation) return -1;
   return opensTransaction ? 1 : 0;
 }
 

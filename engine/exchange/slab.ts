@@ -19,23 +19,23 @@ export const EntryKind = {
   marqeta: 2,
   ledger: 3,
   /** JSON from the front: cards, transactions and records that were missing, or changes that the feed brought. */
-  load: 16,
-  /** An approval missed its deadline: it is taken back. The bytes are its location, an f64. */
-  late: 17,
+  rows: 16,
+  /** An approval that missed its deadline is revoked. The bytes are its location, an f64. */
+  revocation: 17,
   /** A hold's lifetime ended. The bytes are the transaction's root id. */
   expiry: 18,
 } as const;
 
 export const EntryFlag = {
-  /** The loader looked: there is no such card. */
+  /** Looked up: there is no such card. */
   cardAbsent: 1,
-  /** The loader looked: the id was never asked. */
+  /** Looked up: the id was never asked. */
   seenAbsent: 2,
-  /** The loader looked: there is no such original. */
+  /** Looked up: there is no such original. */
   originalAbsent: 4,
-  /** The loader looked: there is no such account. */
+  /** Looked up: there is no such account. */
   accountAbsent: 8,
-  /** The loader looked: the card or account is another partition's, and only its writer may have it. */
+  /** Looked up: the card or account is another partition's, and only its writer may have it. */
   foreign: 16,
   /** Something was loaded for it already, and no client waits for it: it is not sent a third time. */
   again: 32,
@@ -45,21 +45,21 @@ export const EntryFlag = {
 export const EntryStatus = {
   none: 0,
   /** The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. */
-  needCard: 1,
-  needSeen: 2,
-  needOriginal: 3,
-  needAccount: 4,
+  lookupCard: 1,
+  lookupSeen: 2,
+  lookupOriginal: 3,
+  lookupAccount: 4,
   /** Nothing was decided or journaled: the front answers 503 system_error or overloaded, by `reason`. */
   unavailable: 5,
-  /** A late approval is taken back: the front answers 503 system_error, and the same id is decided when it is asked again. */
-  takenBack: 6,
+  /** The approval is revoked: the front answers 503 system_error, and a repeat of the id is decided. */
+  revoked: 6,
   /** Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have more. */
-  needRoom: 7,
+  noRoom: 7,
 } as const;
 
 export const AnswerFlag = {
   approved: 1,
-  /** An approval that the deadline can still take back. */
+  /** An approval that may still be revoked. */
   revocable: 2,
   /** The answer of an earlier question with the same id. */
   repeated: 4,

@@ -156,7 +156,7 @@ export class Delivery {
       () => this.#done(part),
       () => this.#send(part),
     );
-    if (!lane.claim(EntryKind.load, 0, this.#nowMs(), part.bytes, waiter)) this.#waiting.push(part);
+    if (!lane.claim(EntryKind.rows, 0, this.#nowMs(), part.bytes, waiter)) this.#waiting.push(part);
   }
 
   /** The partition approves nothing until it has this, so that no change needs to wait for it. */
@@ -191,7 +191,7 @@ export class Delivery {
 
 /** Hears that the slab with the change came back, or that its worker died. */
 class ChangeWaiter implements Waiter {
-  readonly kind = EntryKind.load;
+  readonly kind = EntryKind.rows;
   /** Never too late: the lane refuses no change because of its age. */
   readonly arrivalMs = Number.POSITIVE_INFINITY;
   readonly isRefused = false;

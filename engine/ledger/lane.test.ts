@@ -97,7 +97,7 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
 
 const texts = (slab: Slab) =>
   Array.from({ length: slab.count }, (_, index) =>
-    slab.kind[index] === EntryKind.late
+    slab.kind[index] === EntryKind.revocation
       ? `late ${slab.request.readDoubleLE(slab.start[index]!)}`
       : slab.request.toString('utf8', slab.start[index], slab.end[index]),
   );
@@ -188,7 +188,7 @@ t.test('a change is in force once the worker has taken it, whatever the disk doe
   state.durable = 0;
   const message = ask('a');
   const change = new TestWaiter(Number.POSITIVE_INFINITY);
-  lane.claim(EntryKind.load, 0, state.nowMs, Buffer.from('change'), change);
+  lane.claim(EntryKind.rows, 0, state.nowMs, Buffer.from('change'), change);
   turn();
   approve(runs[0]!.slab, 0, 1);
   runs[0]!.slab.lastSequence = 1;
@@ -265,7 +265,7 @@ t.test('who still waits when an approval comes back late is answered 503 once it
   t.same(texts(slab), ['late 1', 'late 2']);
   t.equal(waiters[1]!.said, '');
   for (const index of [0, 1]) {
-    slab.status[index] = EntryStatus.takenBack;
+    slab.status[index] = EntryStatus.revoked;
     slab.reason[index] = Reason.systemError;
   }
   await runs[1]!.done();
@@ -437,7 +437,7 @@ t.test('a lapsed hold that finds no room in memory is not asked for again and ag
   for (let run = 0; run < 10; run++) {
     turn();
     if (runs.length === run) break;
-    runs[run]!.slab.status[0] = EntryStatus.needOriginal;
+    runs[run]!.slab.status[0] = EntryStatus.lookupOriginal;
     await runs[run]!.done();
     for (const again of needs.splice(0)) {
       asked++;
@@ -481,7 +481,7 @@ t.test(
     t.equal(withdrawal.isRefused, true);
     t.equal(approved.said, '', 'nothing before its take-back is written');
     turn();
-    t.equal(runs[1]!.slab.kind[0], EntryKind.late);
+    t.equal(runs[1]!.slab.kind[0], EntryKind.revocation);
     t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
     runs[1]!.slab.status[0] = 503;
     await runs[1]!.done();

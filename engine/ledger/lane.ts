@@ -167,7 +167,7 @@ export class Lane {
     if (!slab.fits(bytes.length)) return false;
     const index = slab.add(kind, flags, arrivalMs, bytes);
     this.#waiters[this.#open]![index] = waiter;
-    if (kind === EntryKind.load && waiter !== null) this.#changes[this.#open]!.push(index);
+    if (kind === EntryKind.rows && waiter !== null) this.#changes[this.#open]!.push(index);
     this.#wake();
     return true;
   }
@@ -216,7 +216,7 @@ export class Lane {
     let count = 0;
     for (const { record, waiter, arrivalMs } of this.#lateQueue) {
       if (!slab.fits(record.length)) break;
-      const index = slab.add(EntryKind.late, 0, arrivalMs, record);
+      const index = slab.add(EntryKind.revocation, 0, arrivalMs, record);
       this.#waiters[takeBackSlab]![index] = waiter;
       count++;
     }
@@ -351,7 +351,7 @@ export class Lane {
       this.#ask(slab, index, status, waiter);
     } else if (waiter === null || waiter.isSettled) {
       return;
-    } else if (status === EntryStatus.unavailable || status === EntryStatus.takenBack) {
+    } else if (status === EntryStatus.unavailable || status === EntryStatus.revoked) {
       waiter.refuse(slab.reason[index] as Reason);
     } else if (isTakingBack && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
       // It may repeat an approval that is just being taken back: ask again behind the take-back.
@@ -461,17 +461,17 @@ export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason
 }
 
 function isNeed(status: number): boolean {
-  return (status >= EntryStatus.needCard && status <= EntryStatus.needAccount) || status === EntryStatus.needRoom;
+  return (status >= EntryStatus.lookupCard && status <= EntryStatus.lookupAccount) || status === EntryStatus.noRoom;
 }
 
 /** Flag to set on a re-entry when the loader found nothing for `status`. */
 export function absentFlag(status: number): number {
   switch (status) {
-    case EntryStatus.needCard:
+    case EntryStatus.lookupCard:
       return EntryFlag.cardAbsent;
-    case EntryStatus.needSeen:
+    case EntryStatus.lookupSeen:
       return EntryFlag.seenAbsent;
-    case EntryStatus.needAccount:
+    case EntryStatus.lookupAccount:
       return EntryFlag.accountAbsent;
     default:
       return EntryFlag.originalAbsent;

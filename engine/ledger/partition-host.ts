@@ -309,7 +309,7 @@ export class PartitionHost {
         this.#tellSettledIds(chunk.message);
         const isLast = chunk.count === 0 || chunk.oldestSequence <= 1 || remembered >= this.#config.seenIdsMax;
         const bytes = Buffer.from(JSON.stringify({ ...chunk.message, seenComplete: isLast }));
-        while (!this.lane.claim(EntryKind.load, 0, Date.now(), bytes, null)) {
+        while (!this.lane.claim(EntryKind.rows, 0, Date.now(), bytes, null)) {
           if (epoch !== this.#epoch || this.#state !== 'ready') return;
           await pause(5);
         }

@@ -31,7 +31,7 @@ t.test('what was not there is asked for again at once when the partition has a n
   );
   const ask = async () => {
     const again: Reentry = { kind: EntryKind.native, flags: 0, arrivalMs: nowMs, bytes: Buffer.alloc(0), waiter: null };
-    loader.load(lane, 0, { status: EntryStatus.needSeen, key: 'id' }, again);
+    loader.load(lane, 0, { status: EntryStatus.lookupSeen, key: 'id' }, again);
     await new Promise((resolve) => setImmediate(resolve));
     return reentered.pop();
   };
@@ -81,7 +81,7 @@ function stage() {
     return { said, again: { kind: 1, flags: 0, arrivalMs: state.nowMs, bytes: Buffer.alloc(0), waiter } };
   };
   /** The partition lacks the card (again). */
-  const lack = async (again: Reentry, status: number = EntryStatus.needCard) => {
+  const lack = async (again: Reentry, status: number = EntryStatus.lookupCard) => {
     again.waiter!.reentries++;
     loader.load(lane, 0, { status, key: 'card' }, again);
     await new Promise((resolve) => setImmediate(resolve));
@@ -113,7 +113,7 @@ t.test('a card that never finds room is looked up a few times and then refused a
 t.test('a message without room comes again as soon as more is settled', async (t) => {
   const { state, loader, reentered, ask, lack, tick } = stage();
   const { said, again } = ask();
-  await lack(again, EntryStatus.needRoom);
+  await lack(again, EntryStatus.noRoom);
   await tick(5);
   t.equal(reentered.length, 0);
   state.settled = 10;
@@ -124,7 +124,7 @@ t.test('a message without room comes again as soon as more is settled', async (t
 t.test('more messages than may rest are refused at once', async (t) => {
   const { loader, ask, lack } = stage();
   const all = Array.from({ length: 600 }, ask);
-  for (const { again } of all) await lack(again, EntryStatus.needRoom);
+  for (const { again } of all) await lack(again, EntryStatus.noRoom);
   t.equal(loader.resting, 512);
   t.same(
     all.filter(({ said }) => said.length > 0).map(({ said }) => said),

@@ -152,7 +152,7 @@ export class Loader {
   /** Loads what `need` names and sends `again` in behind it. */
   load(lane: Lane, partition: number, need: Need, again: Reentry): void {
     const lacked = again.waiter?.reentries ?? 0;
-    if (need.status !== EntryStatus.needRoom && lacked <= loadsAtOnceMax) {
+    if (need.status !== EntryStatus.noRoom && lacked <= loadsAtOnceMax) {
       this.#load(lane, partition, need, again);
     } else if (this.#resting.length < restingMax) {
       const settled = this.#settledOf(partition);
@@ -178,7 +178,7 @@ export class Loader {
       if (again.arrivalMs + deadlineMs <= nowMs) this.#refuseRoom(again.waiter);
       else if (nowMs - sinceMs < restOf(again.waiter) && this.#settledOf(partition) === settled)
         this.#resting.push(one);
-      else if (need.status === EntryStatus.needRoom) lane.reenter(again);
+      else if (need.status === EntryStatus.noRoom) lane.reenter(again);
       else this.#load(lane, partition, need, again);
     }
   }
@@ -195,7 +195,7 @@ export class Loader {
     const flight = this.#flights.get(id);
     // A card whose profile was brought and that is lacked again: its books have left memory, and Redis does not have them.
     const isNew = (again.waiter?.reentries ?? 0) <= 1;
-    const isNear = need.status === EntryStatus.needCard && isNew && this.#loads.hasNear && this.#near.hasRoom(1);
+    const isNear = need.status === EntryStatus.lookupCard && isNew && this.#loads.hasNear && this.#near.hasRoom(1);
     const queue = flight?.queue ?? (isNear ? this.#near : this.#far);
     if (!queue.hasRoom(1)) {
       again.waiter?.refuse(Reason.overloaded);
@@ -275,7 +275,7 @@ export class Loader {
     const keys = this.#keysOf(ids);
     const { status } = first.need;
     try {
-      const { found, foreign } = await (status === EntryStatus.needCard
+      const { found, foreign } = await (status === EntryStatus.lookupCard
         ? this.#loads.cards(first, keys, this.#knownOf(ids))
         : this.#loads.others(first, status, keys));
       for (const [index, id] of ids.entries()) {

@@ -247,12 +247,12 @@ export class Loads {
   async #query({ partition }: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
     const database = this.#database;
     switch (status) {
-      case EntryStatus.needAccount: {
+      case EntryStatus.lookupAccount: {
         const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
         const { message, owners } = await database.loadAccounts(keys, isOurs, partition);
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
-      case EntryStatus.needSeen:
+      case EntryStatus.lookupSeen:
         return { ...(await database.loadRecords(partition, keys)), foreign: noOwners };
       default:
         return { ...(await database.loadTransactions(partition, keys)), foreign: noOwners };
@@ -305,7 +305,7 @@ export class Loads {
   async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
     let cards = 0;
     for (const [index, { bytes, count }] of packed.entries()) {
-      for (let looks = 1; !lane.claim(EntryKind.load, 0, this.#nowMs(), bytes, null); looks++) {
+      for (let looks = 1; !lane.claim(EntryKind.rows, 0, this.#nowMs(), bytes, null); looks++) {
         if (index === 0 || looks > roomLooksMax) return { cards, isComplete: false, isOvertaken: false };
         await new Promise((resolve) => setTimeout(resolve, roomLookMs));
         if (!isCurrent()) return { cards, isComplete: false, isOvertaken: true };

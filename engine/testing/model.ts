@@ -114,7 +114,7 @@ export class Model {
   readonly #purchases = new Map<number, { readonly count: number; readonly merchant: string }>();
   readonly #answered = new Map<string, Answered>();
   /** Ids whose approval was taken back, and that were not answered since. */
-  readonly #takenBack = new Set<string>();
+  readonly #revoked = new Set<string>();
 
   constructor(policy: ModelPolicy) {
     this.#policy = policy;
@@ -252,17 +252,17 @@ export class Model {
       this.#unhold(transaction, released, took.day);
       transaction.cleared -= unposted;
       const empty = released + unposted > 0n && heldOf(transaction) === 0n && postedOf(transaction) === 0n;
-      const isOpeningTakenBack = took.opened || this.#takenBack.has(transaction.id);
-      if (empty) transaction.status = isOpeningTakenBack ? 'declined' : 'reversed';
+      const isOpeningRevoked = took.opened || this.#revoked.has(transaction.id);
+      if (empty) transaction.status = isOpeningRevoked ? 'declined' : 'reversed';
       if (empty) this.#spend(transaction.card, transaction.firstDay, 0n, -1);
       const isGone = heldOf(transaction) === 0n && postedOf(transaction) === 0n && transaction.refunded === 0n;
       const started = took.opened && !took.rejoined;
-      if (isGone && (started || (isOpeningTakenBack && released + unposted > 0n))) this.#undoPurchase(transaction.card);
+      if (isGone && (started || (isOpeningRevoked && released + unposted > 0n))) this.#undoPurchase(transaction.card);
       this.#spend(transaction.card, took.day, -(released + unposted), 0);
     }
     const card = this.#cards.get(message.card)!;
     this.#answered.delete(id);
-    this.#takenBack.add(id);
+    this.#revoked.add(id);
     return refusal('system_error', message, this.available(card.account));
   }
 
@@ -306,7 +306,7 @@ export class Model {
   #isUnknown(message: Message): boolean {
     const original = message.original!;
     const transaction = this.#transaction(original);
-    const cameToNothing = transaction?.status === 'declined' && this.#takenBack.has(original);
+    const cameToNothing = transaction?.status === 'declined' && this.#revoked.has(original);
     return (transaction === undefined || cameToNothing) && !this.#answered.has(original);
   }
 
@@ -314,7 +314,7 @@ export class Model {
   #rejoins(message: Message, card: CardConfig, about: Transaction): boolean {
     const isSame = message.type === 'authorization' && message.capture !== true && about.id === message.id;
     const isOurs = about.card.number === card.number && about.account === card.account;
-    return isSame && isOurs && about.status === 'open' && this.#takenBack.has(message.id);
+    return isSame && isOurs && about.status === 'open' && this.#revoked.has(message.id);
   }
 
   // --- refusals -------------------------------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ export class Model {
       if (type === 'reversal' && about.status === 'completed') return ['original_closed'];
     }
     if (isOpening(message) && about !== null && about.id === message.id && !this.#rejoins(message, card, about)) {
-      const isReversed = about.status === 'reversed' && this.#takenBack.has(message.id);
+      const isReversed = about.status === 'reversed' && this.#revoked.has(message.id);
       return [about.status === 'tombstone' || isReversed ? 'original_closed' : 'duplicate_conflict'];
     }
     if (asks && type !== 'balance_inquiry') {
@@ -615,7 +615,7 @@ export class Model {
     transaction: Transaction | null,
     took: Answered['took'] = null,
   ): ModelAnswer {
-    this.#takenBack.delete(keyOf(message));
+    this.#revoked.delete(keyOf(message));
     this.#answered.set(keyOf(message), { message, answer, transaction, took });
     return answer;
   }

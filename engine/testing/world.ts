@@ -8,7 +8,7 @@ import { applyOutcome, type Parties } from '../core/apply.js';
 import { CardType } from '../core/card-types.js';
 import {
   channelNames,
-  isNeverLate,
+  isNeverRevoked,
   MessageType,
   messageTypeNames,
   Protocol,
@@ -19,7 +19,7 @@ import {
   type Books,
   Decider,
   decideExpiry,
-  decideLate,
+  decideRevocation,
   type Policy,
   Question,
   transactionAbsent,
@@ -142,7 +142,7 @@ export class World {
   readonly #roots = new Map<string, string>();
   readonly #approvals = new Map<string, { readonly outcome: Outcome; readonly parties: Parties }>();
   /** Ids whose approval was taken back, and that were not answered since. */
-  readonly #takenBack = new Set<string>();
+  readonly #revoked = new Set<string>();
   #version = 0;
 
   constructor(policy: Policy = policyDefault) {
@@ -199,12 +199,12 @@ export class World {
     this.question.transaction = this.#resolve(message);
     this.question.namedByOriginal = this.#isNamedByOriginal(message);
     this.question.originalKnown = message.original !== undefined && this.#roots.has(message.original);
-    this.question.takenBack = this.#takenBack.has(message.id);
+    this.question.revoked = this.#revoked.has(message.id);
     const named = message.original === undefined ? -1 : this.transaction(message.original);
-    this.question.originalTakenBack =
+    this.question.originalRevoked =
       named >= 0 &&
       this.books.transactions.status(named) === TransactionStatus.declined &&
-      this.#takenBack.has(message.original ?? '');
+      this.#revoked.has(message.original ?? '');
     const own = message.type === 'incremental' ? this.transaction(message.id) : -1;
     this.question.isReversed = own >= 0 && this.books.transactions.status(own) === TransactionStatus.tombstone;
     this.question.nowMs = this.nowMs;
@@ -243,9 +243,9 @@ export class World {
     }
     this.#apply(card === null ? -1 : card.account, opens ? before : transaction, parties);
     const follows = transaction >= 0 && outcome.transactionStatus !== 0;
-    this.#takenBack.delete(message.id);
+    this.#revoked.delete(message.id);
     this.#roots.set(message.id, follows ? this.#rootOf(message) : outcome.opensTransaction ? message.id : '');
-    if (outcome.approved && !isNeverLate(this.request.type)) {
+    if (outcome.approved && !isNeverRevoked(this.request.type)) {
       this.#approvals.set(message.id, { outcome: Object.assign(new Outcome(), outcome), parties });
     }
     return answer;
@@ -260,12 +260,12 @@ export class World {
     const account = this.books.accounts.find(approval.parties.accountNumber);
     const root = this.#roots.get(id)!;
     const transaction = approval.outcome.transactionStatus === 0 ? transactionAbsent : this.transaction(root);
-    const openingTakenBack = root === id || this.#takenBack.has(root);
-    decideLate(this.books, account, transaction, approval.outcome, openingTakenBack, this.outcome);
+    const openingRevoked = root === id || this.#revoked.has(root);
+    decideRevocation(this.books, account, transaction, approval.outcome, openingRevoked, this.outcome);
     this.#apply(account, transaction, approval.parties);
     this.#roots.delete(id);
-    this.#takenBack.add(id);
-    return answerOf(this.outcome, MessageType.late);
+    this.#revoked.add(id);
+    return answerOf(this.outcome, MessageType.revocation);
   }
 
   /** Lets the hold lapse if its time has come. @returns null when there was nothing to release */

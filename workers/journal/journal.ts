@@ -261,12 +261,12 @@ export class JournalWriter {
   /**
    * Makes sure that a batch of up to `bytesMax` bytes of records can be appended, rolling to the next segment when this
    * one is too full. Call before deciding; append() or release() follows when it returned true.
-   * @param takesBack the batch takes late approvals back: it may pass the bound by one segment, because the segments that
+   * @param revokes the batch takes late approvals back: it may pass the bound by one segment, because the segments that
    *   hold those approvals stay until it is written
    * @returns false when no segment can be made now (see `refusal`); the journal is as before and may be asked again
    * @throws JournalFailedError once the journal has failed
    */
-  reserve(bytesMax: number, takesBack = false): boolean {
+  reserve(bytesMax: number, revokes = false): boolean {
     if (this.#failed !== undefined) throw this.#failed;
     assert(bytesMax > 0 && bytesMax <= this.recordBytesMax, 'a batch is larger than the frame buffer');
     this.#begin();
@@ -275,7 +275,7 @@ export class JournalWriter {
       this.#step(() => this.#sink.release(this.#open, this.#recordCount > 0));
       this.#step(() => this.#sink.drain());
       if (this.#recordCount > 0) this.#turnOver();
-      if (!this.#fits(bytesMax) && !this.#roll(takesBack ? 1 : 0)) return false;
+      if (!this.#fits(bytesMax) && !this.#roll(revokes ? 1 : 0)) return false;
       this.#begin();
     }
     this.#reservedBytes = frameBytesFor(this.#recordsEnd - frameHeaderBytes + bytesMax);

@@ -57,7 +57,7 @@ export class LookAhead {
       const kind = slab.kind[entry]!;
       const request = this.#requests[index]!;
       // A codec clears the request before it reads into it.
-      if (kind < EntryKind.load) {
+      if (kind < EntryKind.rows) {
         this.#refusals[index] = this.#codecs[kind]!.read(request, slab.request, slab.start[entry]!, slab.end[entry]!);
       } else {
         request.reset(slab.request, 0);

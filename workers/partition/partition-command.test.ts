@@ -47,14 +47,14 @@ const deposit = { id: 'd', type: 'deposit' };
 
 t.test('an account that is not in memory is asked for by its public id, and then the command is decided', (t) => {
   const { partition, journal, ask, recall } = stage();
-  t.match(ask(deposit), { status: EntryStatus.needAccount, text: 'acct_1' });
+  t.match(ask(deposit), { status: EntryStatus.lookupAccount, text: 'acct_1' });
   t.equal(journal.nextSequence, 1, 'nothing is journaled');
   partition.load({ accounts: [row(1)] });
   const first = ask(deposit);
   t.match([first.status, JSON.parse(first.text).account.funds], [200, 1010]);
   t.equal(first.flags, AnswerFlag.approved, 'approved, and nothing that a deadline could take back');
   t.equal(journal.nextSequence, 2);
-  t.match(ask(deposit), { status: EntryStatus.needSeen, text: `${commandIdPrefix}d` });
+  t.match(ask(deposit), { status: EntryStatus.lookupSeen, text: `${commandIdPrefix}d` });
   recall('d');
   const again = ask(deposit);
   t.match([again.status, again.text], [200, first.text]);
@@ -115,7 +115,7 @@ t.test('by knowledge that may be too old nothing is moved or refused; what was a
 t.test('a full store takes no more accounts: the command stays unanswered, and the others go on', (t) => {
   const { partition, ask } = stage(1);
   partition.load({ accounts: [row(1), row(2)] });
-  t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.needAccount });
+  t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.lookupAccount });
   t.match(ask(deposit), { status: 200 });
   t.end();
 });

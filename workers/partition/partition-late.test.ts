@@ -91,8 +91,8 @@ class Stage {
     return this.run(EntryKind.native, Buffer.from(JSON.stringify(message)), options);
   }
 
-  takeBack({ location }: Said): Said {
-    return this.run(EntryKind.late, new Uint8Array(new Float64Array([location]).buffer));
+  revoke({ location }: Said): Said {
+    return this.run(EntryKind.revocation, new Uint8Array(new Float64Array([location]).buffer));
   }
 
   get held(): number {
@@ -113,7 +113,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
       const ask = () => stage.run(kind, Buffer.from(text));
       const first = ask();
       t.equal(first.status, 200);
-      t.equal(stage.takeBack(first).status, EntryStatus.takenBack);
+      t.equal(stage.revoke(first).status, EntryStatus.revoked);
       t.equal(stage.held, 0);
       if (restarts) stage.restart(true);
       const second = ask();
@@ -125,7 +125,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
       t.match(ask(), { status: 200, text: second.text, isRepeat: true }, 'the second decision is the answer');
       t.equal(stage.held, held);
       // Late a second time: the same again.
-      t.equal(stage.takeBack(second).status, EntryStatus.takenBack);
+      t.equal(stage.revoke(second).status, EntryStatus.revoked);
       t.equal(stage.held, 0);
       t.match(ask(), { status: 200, isRepeat: false });
     }
@@ -144,7 +144,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
 
 t.test('a question that was taken back is declined for a reason of its own when it is asked again', (t) => {
   const stage = new Stage();
-  stage.takeBack(stage.ask(question));
+  stage.revoke(stage.ask(question));
   stage.partition.load({
     changes: { accounts: [], users: [], cards: [{ ...oneCard('card-77', 1).cards![0]!, version: 2, status: 1 }] },
   });
@@ -166,10 +166,10 @@ t.test('facts are taken however late they are, and their answers are kept', (t) 
 
 t.test('a take-back that Postgres has is no answer either', (t) => {
   const stage = new Stage();
-  stage.takeBack(stage.ask(question));
+  stage.revoke(stage.ask(question));
   const record = stage.newestRecord('q');
   stage.settled({});
-  t.equal(stage.ask(question).status, EntryStatus.needSeen);
+  t.equal(stage.ask(question).status, EntryStatus.lookupSeen);
   stage.partition.load({ records: [record] });
   const again = stage.ask(question);
   t.match(again, { status: 200, isRepeat: false });
@@ -183,7 +183,7 @@ t.test('a take-back that Postgres has is no answer either', (t) => {
 t.test('a reversal of what was taken back spends its id: the question that comes after it is declined', (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
-    stage.takeBack(stage.ask(question));
+    stage.revoke(stage.ask(question));
     if (restarts) stage.restart(true);
     t.match(
       stage.ask({ id: 'r', type: 'reversal', card: 'card-77', original: 'q' }).text,
@@ -201,7 +201,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
     const stage = new Stage();
     const first = stage.ask(question);
     stage.ask({ ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 });
-    stage.takeBack(first);
+    stage.revoke(first);
     t.equal(stage.held, 5);
     if (restarts) stage.restart(true);
     const again = stage.ask(question);
@@ -211,7 +211,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
     t.equal(stage.held, 15);
     t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'it counts once');
     if (restarts) stage.restart(true);
-    stage.takeBack(again);
+    stage.revoke(again);
     t.equal(stage.held, 5);
     stage.ask({ id: 'r', type: 'reversal', card: 'card-77', original: 'q' });
     t.equal(stage.held, 0);
@@ -225,7 +225,7 @@ t.test('an increment that was taken back is asked again', (t) => {
   const stage = new Stage();
   stage.ask(question);
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
-  stage.takeBack(stage.ask(increment));
+  stage.revoke(stage.ask(increment));
   t.equal(stage.held, 10);
   t.match(stage.ask(increment), { status: 200, isRepeat: false });
   t.equal(stage.held, 15);

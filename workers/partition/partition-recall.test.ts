@@ -34,7 +34,7 @@ t.test('until all settled ids are known an unknown one is looked up, and what is
   const record = Buffer.from(before.journal.frame.subarray(0, before.journal.view.getUint16(0, true)));
 
   const { partition, journal } = partitionWithCard();
-  t.same(ask(partition, 0), { status: EntryStatus.needSeen, text: 'q' });
+  t.same(ask(partition, 0), { status: EntryStatus.lookupSeen, text: 'q' });
   partition.load({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
   t.same(ask(partition, 0), first, 'the loader brought it: the first answer again');
   t.equal(journal.nextSequence, 1, 'and not decided again');

@@ -33,7 +33,7 @@ import { asSent, type Handled, PartitionHost } from '../testing/test-partition.j
 class Auditor {
   readonly model = new Model(policyDefault);
   readonly #bodies = new Map<string, string>();
-  readonly #takenBack = new Set<string>();
+  readonly #revoked = new Set<string>();
   /** How often each thing happened, so that a test can tell that it did. */
   readonly seen = {
     ...{ repeats: 0, conflicts: 0, late: 0, decidedAnew: 0, tooLate: 0, expired: 0, approved: 0 },
@@ -73,10 +73,10 @@ class Auditor {
 
   #late(id: string, status: number): void {
     check(this.model.late(id) !== null, `the engine took back ${id}, which was not approved`);
-    compare(`late ${id}`, status, EntryStatus.takenBack);
+    compare(`late ${id}`, status, EntryStatus.revoked);
     // It was never answered: the same id is asked again.
     this.#bodies.delete(id);
-    this.#takenBack.add(id);
+    this.#revoked.add(id);
     this.seen.late++;
   }
 
@@ -120,7 +120,7 @@ class Auditor {
     if (expected.reason === 'duplicate_conflict') {
       compare(`conflict about ${message.id}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
       // Another question's id, or one that was taken back and whose transaction goes on as something else.
-      check(isKnown || this.#takenBack.delete(message.id), `${message.id} is no duplicate`);
+      check(isKnown || this.#revoked.delete(message.id), `${message.id} is no duplicate`);
       if (!isKnown) this.#bodies.set(message.id, body);
       this.seen.conflicts++;
       return;
@@ -134,7 +134,7 @@ class Auditor {
     }
     this.#bodies.set(message.id, body);
     if (expected.approved) this.seen.approved++;
-    if (this.#takenBack.delete(message.id)) this.seen.decidedAnew++;
+    if (this.#revoked.delete(message.id)) this.seen.decidedAnew++;
     check(!wasTooLate || isFact(message), `${message.id} was decided although it was too late`);
     const { transaction } = this.model.answers.get(message.id)!;
     if (transaction !== null) {

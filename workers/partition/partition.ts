@@ -11,12 +11,12 @@ import { LRUCache } from 'lru-cache';
 import { Accounts } from '../../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../../engine/core/apply.js';
 import { Card, Cards } from '../../engine/core/cards.js';
-import { isLedgerCommand, isNeverLate, MessageType, TransactionStatus } from '../../engine/core/codes.js';
+import { isLedgerCommand, isNeverRevoked, MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import {
   type Books,
   Decider,
   decideExpiry,
-  decideLate,
+  decideRevocation,
   declineOutright,
   type Policy,
   Question,
@@ -70,7 +70,7 @@ export interface PartitionJournal {
    * Makes room for a frame with `bytes` of records. False: no room on disk or too much unsettled; nothing was lost.
    * A batch that takes approvals back gets room where others get none.
    */
-  reserve(bytes: number, takesBack?: boolean): boolean;
+  reserve(bytes: number, revokes?: boolean): boolean;
   /** Adds the batch to what is written next. Throws when the disk has failed; then the journal takes nothing any more. */
   append(end: number, count: number, atMs: number): number;
   /** Instead of append(), when the batch left no record. */
@@ -207,17 +207,17 @@ export class Partition {
     this.#count = 0;
     this.#answerEnd = 0;
     const recordBytes = this.#recordBytesAtMost(slab);
-    const takesBack = slab.count > 0 && slab.kind[0] === EntryKind.late;
-    const writable = recordBytes === 0 || journal.reserve(recordBytes, takesBack);
+    const revokes = slab.count > 0 && slab.kind[0] === EntryKind.revocation;
+    const writable = recordBytes === 0 || journal.reserve(recordBytes, revokes);
     this.#end = journal.recordsStart;
     for (let index = 0; index < slab.count; index++) {
       if (index % messagesAhead === 0) this.#lookAhead.read(slab, index);
       slab.answerStart[index] = this.#answerEnd;
       slab.answerFlags[index] = 0;
       const kind = slab.kind[index]!;
-      if (kind === EntryKind.load) this.#load(slab, index);
+      if (kind === EntryKind.rows) this.#load(slab, index);
       else if (!writable) this.#unavailable(slab, index, Reason.systemError);
-      else if (kind === EntryKind.late) this.#takeBack(slab, index);
+      else if (kind === EntryKind.revocation) this.#revoke(slab, index);
       else if (kind === EntryKind.expiry) this.#expire(slab, index);
       else {
         this.#answer(slab, index, this.#codecs[kind]!);
@@ -240,10 +240,10 @@ export class Partition {
   #recordBytesAtMost(slab: Slab): number {
     let bytes = 0;
     for (let index = 0; index < slab.count; index++) {
-      if (slab.kind[index] === EntryKind.load) continue;
+      if (slab.kind[index] === EntryKind.rows) continue;
       const body = slab.end[index]! - slab.start[index]!;
       // An internal entry is an id, but its record repeats the question it is about.
-      const isRequest = slab.kind[index]! < EntryKind.load;
+      const isRequest = slab.kind[index]! < EntryKind.rows;
       bytes += isRequest ? Math.min(recordBytesMax, recordOverheadBytes + body) : recordBytesMax;
     }
     return bytes;
@@ -338,10 +338,10 @@ export class Partition {
     if (request.hidden !== null) this.#chooseKeptForms(request.hidden);
     const flags = slab.flags[index]!;
     const repeated = this.#findRecord(request.source, request.id, (flags & EntryFlag.seenAbsent) !== 0);
-    const takenBack = this.#takenBack;
+    const revoked = this.#revoked;
     const isUnsure =
       repeated === notFound &&
-      takenBack === notFound &&
+      revoked === notFound &&
       !this.#seenIsComplete &&
       (flags & EntryFlag.seenAbsent) === 0 &&
       this.#mayBeSettled(request.id, request.source);
@@ -350,7 +350,7 @@ export class Partition {
       return;
     }
     if (repeated === needsLoading || isUnsure) {
-      this.#need(slab, index, EntryStatus.needSeen, request.source, request.id);
+      this.#need(slab, index, EntryStatus.lookupSeen, request.source, request.id);
       return;
     }
     if (repeated !== notFound) {
@@ -369,19 +369,19 @@ export class Partition {
     }
 
     // Facts have happened, however late they are.
-    if (!isNeverLate(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
+    if (!isNeverRevoked(request.type) && slab.arrivalMs[index]! + slab.deadlineMs <= slab.sealedAtMs) {
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
     const { books } = this;
     const card = this.#findCard(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
-      this.#need(slab, index, EntryStatus.needCard, request.source, request.card);
+      this.#need(slab, index, EntryStatus.lookupCard, request.source, request.card);
       return;
     }
     const transaction = this.#findTransaction(request, (flags & EntryFlag.originalAbsent) !== 0);
     if (transaction === needsLoading) {
-      this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      this.#need(slab, index, EntryStatus.lookupOriginal, request.source, request.original);
       return;
     }
     if (transaction === unreadable) {
@@ -394,26 +394,26 @@ export class Partition {
       request.original.end > request.original.start &&
       !this.#knowsParties(transaction)
     ) {
-      if ((flags & EntryFlag.originalAbsent) !== 0) slab.status[index] = EntryStatus.needRoom;
-      else this.#need(slab, index, EntryStatus.needOriginal, request.source, request.original);
+      if ((flags & EntryFlag.originalAbsent) !== 0) slab.status[index] = EntryStatus.noRoom;
+      else this.#need(slab, index, EntryStatus.lookupOriginal, request.source, request.original);
       return;
     }
     if (card !== null && books.spend.free < 2 * levels.length) {
       const missing = this.#spendRowsToOpen(card, transaction);
       const hasRoom = this.#makeSpendRoom(missing) && this.#spendRowsToOpen(card, transaction) === missing;
       if (!hasRoom || !this.#hasBooks()) {
-        slab.status[index] = EntryStatus.needRoom;
+        slab.status[index] = EntryStatus.noRoom;
         return;
       }
     }
     if (!books.transactions.makeRoom(this.#evictable)) {
       this.counts.fullTransactions++;
-      slab.status[index] = EntryStatus.needRoom;
+      slab.status[index] = EntryStatus.noRoom;
       return;
     }
 
     const outcome = this.#outcome;
-    if (!isNeverLate(request.type) && slab.isStale) {
+    if (!isNeverRevoked(request.type) && slab.isStale) {
       // What is known of cards may be too old: declined, holds nothing, and the answer is remembered like any other.
       declineOutright(
         request,
@@ -431,23 +431,23 @@ export class Partition {
       this.#question.transaction = transaction;
       this.#question.originalKnown = this.#originalKnown;
       this.#question.namedByOriginal = this.#namedByOriginal;
-      this.#question.originalTakenBack = this.#originalTakenBack;
-      this.#question.takenBack = takenBack !== notFound;
+      this.#question.originalRevoked = this.#originalRevoked;
+      this.#question.revoked = revoked !== notFound;
       this.#question.isReversed = request.type === MessageType.incremental && this.#isTombstone(request);
       this.#question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(this.#question, request);
       if (outcome.opensTransaction && this.#namesForgotten(request)) this.#conflict(card);
     }
     this.#setParties(card, outcome.opensTransaction || outcome.tombstone ? transactionAbsent : transaction);
-    if (takenBack !== recalled) this.#replaces = takenBack;
+    if (revoked !== recalled) this.#replaces = revoked;
     // The name is a transaction's own from here on: where an earlier message of that id led to, counts no more.
-    if (takenBack !== notFound) this.#roots.delete(byteText(request.source, request.id));
+    if (revoked !== notFound) this.#roots.delete(byteText(request.source, request.id));
     if (outcome.tombstone) this.#roots.delete(byteText(request.source, request.original));
     this.#commit(slab, index, card === null ? -1 : card.account, transaction);
     this.#replaces = notFound;
     if (card !== null && outcome.spendCountDelta !== 0) this.#noteSpend();
     this.#write(slab, index, codec, request, outcome);
-    if (outcome.approved && !isNeverLate(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
+    if (outcome.approved && !isNeverRevoked(request.type)) slab.answerFlags[index]! |= AnswerFlag.revocable;
   }
 
   /**
@@ -480,7 +480,7 @@ export class Partition {
     const account = number === undefined ? -1 : accounts.find(number);
     if (account < 0) {
       if (!isAbsent) {
-        this.#need(slab, index, EntryStatus.needAccount, request.source, request.account);
+        this.#need(slab, index, EntryStatus.lookupAccount, request.source, request.account);
         return;
       }
       slab.status[index] = codec.refusalStatus(unknownAccount);
@@ -548,7 +548,7 @@ export class Partition {
   /** `original` names a message that was answered, although no transaction came of it. */
   #originalKnown = false;
   /** The message that `original` names was taken back and never answered, and nothing came of its transaction. */
-  #originalTakenBack = false;
+  #originalRevoked = false;
   /** #findTransaction looked for the transaction of `original`, not for one with the message's own id. */
   #namedByOriginal = false;
 
@@ -679,7 +679,7 @@ export class Partition {
     this.#root.end = 0;
     this.#rootSource = request.source;
     this.#originalKnown = false;
-    this.#originalTakenBack = false;
+    this.#originalRevoked = false;
     this.#namedByOriginal = false;
     const { transactions } = this.books;
     const { original } = request;
@@ -705,7 +705,7 @@ export class Partition {
       this.#root.start = original.start;
       this.#root.end = original.end;
       if (transactions.status(direct) === TransactionStatus.declined) {
-        this.#originalTakenBack = this.#isTakenBack(request.source, original);
+        this.#originalRevoked = this.#isRevoked(request.source, original);
       }
       return direct;
     }
@@ -724,7 +724,7 @@ export class Partition {
       this.#root.end = this.#root.start;
     }
     const rootId = this.#roots.get(byteText(request.source, original));
-    if (this.#takenBack !== notFound && this.#takenBackFollows) {
+    if (this.#revoked !== notFound && this.#revokedFollows) {
       // A follow-up that was taken back added nothing. Only a tombstone may have its id, and may have left memory: then
       // the books know. (A transaction whose opening was taken back may live on through what followed it.)
       if (absent || rootId !== undefined || transactions.departures.isEmpty) return transactionAbsent;
@@ -744,35 +744,35 @@ export class Partition {
 
   /**
    * Finds the record of the question with that id and reads it into #recordBytes. One that was taken back was never
-   * answered, so it is not found: then #takenBack says where the record of the take-back stands.
+   * answered, so it is not found: then #revoked says where the record of the take-back stands.
    * @param absent the loader has looked for what is not in memory: do not ask again
    * @returns the slot in Seen, recalled, notFound, needsLoading, or unreadable
    */
   #findRecord(source: Uint8Array, id: TextSlice, absent: boolean): number {
-    this.#takenBack = notFound;
+    this.#revoked = notFound;
     let slot = this.seen.find(source, id.start, id.end);
     while (slot >= 0) {
       const length = this.#readRecord(slot, source, id, absent);
       if (length < 0) return unreadable;
       if (length === 0 && !absent) return needsLoading;
-      if (length > 0 && this.#recordIsNamed(source, id) && !this.#noteTakeBack(slot)) return slot;
+      if (length > 0 && this.#recordIsNamed(source, id) && !this.#noteRevocation(slot)) return slot;
       slot = this.seen.findNext();
     }
     // Right after a start the settled ids are still on their way into the table: one that was looked up stands here.
-    const isElsewhere = !this.#seenIsComplete && this.#takenBack === notFound;
-    if (isElsewhere && this.#recall(source, id, anySequence) > 0 && !this.#noteTakeBack(recalled)) return recalled;
+    const isElsewhere = !this.#seenIsComplete && this.#revoked === notFound;
+    if (isElsewhere && this.#recall(source, id, anySequence) > 0 && !this.#noteRevocation(recalled)) return recalled;
     return notFound;
   }
 
   /** Where the last #findRecord met the record of a take-back: a slot in Seen, recalled, or notFound. */
-  #takenBack = notFound;
+  #revoked = notFound;
   /** What was taken back followed another message. */
-  #takenBackFollows = false;
+  #revokedFollows = false;
 
-  #noteTakeBack(found: number): boolean {
-    if (this.#recordView.getUint8(RecordOffset.type) !== MessageType.late) return false;
-    this.#takenBack = found;
-    this.#takenBackFollows = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
+  #noteRevocation(found: number): boolean {
+    if (this.#recordView.getUint8(RecordOffset.type) !== MessageType.revocation) return false;
+    this.#revoked = found;
+    this.#revokedFollows = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
     return true;
   }
 
@@ -899,7 +899,7 @@ export class Partition {
   // --- internal messages --------------------------------------------------------------------------------------------
 
   /** An approval that missed its deadline is taken back by a record of its own: its id was never answered. */
-  #takeBack(slab: Slab, index: number): void {
+  #revoke(slab: Slab, index: number): void {
     const location = slab.request.readDoubleLE(slab.start[index]!);
     if (!this.#readApproval(location)) {
       // The lane keeps it first in line, and sends it again.
@@ -907,12 +907,12 @@ export class Partition {
       return;
     }
     const isFollowUp = this.#recordView.getUint16(RecordOffset.rootLength, true) > 0;
-    let openingTakenBack = !isFollowUp;
+    let openingRevoked = !isFollowUp;
     if (isFollowUp) {
       // The look at the transaction's first message reads over the record in hand.
       readRecordRoot(this.#recordView, 0, this.#root);
       const root = this.#recordBytes.slice(this.#root.start, this.#root.end);
-      openingTakenBack = this.#isTakenBack(root, { start: 0, end: root.length });
+      openingRevoked = this.#isRevoked(root, { start: 0, end: root.length });
       assert(this.#readApproval(location), 'a record that was read a moment ago can be read again');
     }
     this.#request = this.#internal;
@@ -934,16 +934,16 @@ export class Partition {
     this.#parties.cardSpend = readCardSpend(this.#recordView, 0);
     this.#parties.userNumber = this.#recordView.getFloat64(RecordOffset.userNumber, true);
     this.#owner.profileVersion = this.#recordView.getUint32(RecordOffset.profileVersion, true);
-    decideLate(this.books, account, transaction, approval, openingTakenBack, this.#outcome);
+    decideRevocation(this.books, account, transaction, approval, openingRevoked, this.#outcome);
     if (!isFollowUp) this.#root.end = this.#root.start;
     request.askedType = request.type;
-    request.type = MessageType.late;
+    request.type = MessageType.revocation;
     this.#replaces = this.seen.find(request.source, request.id.start, request.id.end);
     while (this.#replaces >= 0 && this.seen.location(this.#replaces) !== location)
       this.#replaces = this.seen.findNext();
     this.#commit(slab, index, account, transaction);
     this.#replaces = notFound;
-    slab.status[index] = EntryStatus.takenBack;
+    slab.status[index] = EntryStatus.revoked;
     slab.reason[index] = Reason.systemError;
   }
 
@@ -957,8 +957,8 @@ export class Partition {
   }
 
   /** Whether the newest record of that id took its approval back. Reads over #recordBytes. */
-  #isTakenBack(source: Uint8Array, id: TextSlice): boolean {
-    return this.#findRecord(source, id, true) === notFound && this.#takenBack !== notFound;
+  #isRevoked(source: Uint8Array, id: TextSlice): boolean {
+    return this.#findRecord(source, id, true) === notFound && this.#revoked !== notFound;
   }
 
   #expire(slab: Slab, index: number): void {
@@ -968,7 +968,7 @@ export class Partition {
     const transaction = transactions.find(slab.request, id.start, id.end);
     if (transaction < 0) {
       if ((slab.flags[index]! & EntryFlag.originalAbsent) === 0) {
-        this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+        this.#need(slab, index, EntryStatus.lookupOriginal, slab.request, id);
       }
       return;
     }
@@ -979,7 +979,7 @@ export class Partition {
       spend.isKnown(Level.user, userSpendNumber(transactions.user(transaction), accounts.currency(account))) &&
       spend.isKnown(Level.account, transactions.account(transaction));
     if (!isKnown) {
-      this.#need(slab, index, EntryStatus.needOriginal, slab.request, id);
+      this.#need(slab, index, EntryStatus.lookupOriginal, slab.request, id);
       return;
     }
     this.#parties.accountNumber = transactions.account(transaction);

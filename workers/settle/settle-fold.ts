@@ -427,7 +427,7 @@ export class SettleFold {
     const approvedAmount = view.getFloat64(offset + O.approvedAmount, true);
     const held = view.getFloat64(offset + O.heldDelta, true);
     // A late increment is taken back; a late opening is not, unless the transaction is declined with it.
-    const takesBack = type === MessageType.late && id !== requestId;
+    const revokes = type === MessageType.revocation && id !== requestId;
     return {
       id,
       // Another reversal of what never came: the row shows a reversal, or by now the declined authorization.
@@ -437,7 +437,7 @@ export class SettleFold {
           ? approvedAmount
           : type === MessageType.advice
             ? held // It replaces what was authorized.
-            : takesBack
+            : revokes
               ? 0 - view.getFloat64(offset + O.answerAmount, true)
               : 0,
       held,

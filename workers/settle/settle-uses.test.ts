@@ -33,9 +33,9 @@ const purchase = (id: string, cardSpend: number, merchantId: string): RecordSket
   ...{ id, card: cardSpend + 100, cardSpend, merchantId, usesCard: true },
   ...{ amount: 1, held: 1, spend: 1, spendCount: 1 },
 });
-const takeBack = (id: string, cardSpend: number, merchantId: string): RecordSketch => ({
+const revoke = (id: string, cardSpend: number, merchantId: string): RecordSketch => ({
   ...purchase(id, cardSpend, merchantId),
-  ...{ type: MessageType.late, approved: false, reason: Reason.systemError, status: TransactionStatus.declined },
+  ...{ type: MessageType.revocation, approved: false, reason: Reason.systemError, status: TransactionStatus.declined },
   ...{ opensTransaction: false, held: -1, spend: -1, spendCount: 0, olderSpendCount: -1 },
 });
 
@@ -54,7 +54,7 @@ t.test('any purchases and take-backs leave the counts and merchants that memory 
       const id = undone?.id ?? `a${stretch}-${index}`;
       known.set(card, usedAgain(known.get(card) ?? null, undone === undefined ? 1 : -1, merchant));
       if (undone === undefined) open.push({ id, card, merchant });
-      sketches.push(undone === undefined ? purchase(id, card, merchant) : takeBack(id, card, merchant));
+      sketches.push(undone === undefined ? purchase(id, card, merchant) : revoke(id, card, merchant));
     }
     const batch = { partition: 0, firstSequence: settled + 1, ...writeRecords(sketches) };
     t.ok((await settle(sql, batch)).applied);

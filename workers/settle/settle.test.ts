@@ -316,7 +316,7 @@ t.test('every kind of message leaves its transaction and its account as it shoul
         {
           id: 'a',
           opensTransaction: false,
-          type: MessageType.late,
+          type: MessageType.revocation,
           approved: false,
           reason: Reason.systemError,
           status: TransactionStatus.declined,
@@ -337,7 +337,7 @@ t.test('every kind of message leaves its transaction and its account as it shoul
         {
           id: 'i',
           root: 'a',
-          type: MessageType.late,
+          type: MessageType.revocation,
           approved: false,
           reason: Reason.systemError,
           status: TransactionStatus.open,

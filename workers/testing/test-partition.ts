@@ -368,18 +368,18 @@ export class PartitionHost {
   run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
     // A take-back follows right after the slab with the approval, the one before or this one: later ones there are none.
-    handled.push(...this.#takeBack(steps, nowMs));
+    handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
     this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 10, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
     }
-    handled.push(...this.#takeBack(steps, nowMs));
+    handled.push(...this.#revoke(steps, nowMs));
     return handled;
   }
 
-  #takeBack(steps: readonly Step[], nowMs: number): Handled[] {
+  #revoke(steps: readonly Step[], nowMs: number): Handled[] {
     const late = steps.filter((step) => step.kind === 'late' && this.#locations.has(step.id));
     if (late.length === 0) return [];
     this.#waiting = late.map((step) => ({ step, flags: 0 }));
@@ -392,9 +392,9 @@ export class PartitionHost {
     slab.clear();
     const cramped = this.#cramped;
     // Take-backs travel alone.
-    const takesBack = this.#waiting.some(({ step }) => step.kind === 'late');
-    if (!takesBack && cramped?.isDelayed() === true && this.#oldLoads.length > 0) {
-      slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldLoads.shift()!))));
+    const revokes = this.#waiting.some(({ step }) => step.kind === 'late');
+    if (!revokes && cramped?.isDelayed() === true && this.#oldLoads.length > 0) {
+      slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldLoads.shift()!))));
       entries.push(null);
     }
     for (const waiting of this.#waiting) {
@@ -402,7 +402,7 @@ export class PartitionHost {
       if (entry === null) continue;
       if (waiting.load !== undefined) {
         if (this.#oldLoads.length < oldLoadsMax) this.#oldLoads.push(waiting.load);
-        slab.add(EntryKind.load, 0, nowMs, Buffer.from(JSON.stringify(waiting.load)));
+        slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(waiting.load)));
         entries.push(null);
       }
       slab.add(entry.kind, waiting.flags, nowMs, entry.bytes);
@@ -429,11 +429,11 @@ export class PartitionHost {
         const location = this.#locations.get(step.id);
         if (location === undefined) return null;
         this.#locations.delete(step.id);
-        return { kind: EntryKind.late, bytes: new Uint8Array(new Float64Array([location]).buffer) };
+        return { kind: EntryKind.revocation, bytes: new Uint8Array(new Float64Array([location]).buffer) };
       }
       default: {
         const message = this.#configure(step);
-        return { kind: EntryKind.load, bytes: Buffer.from(JSON.stringify(message)) };
+        return { kind: EntryKind.rows, bytes: Buffer.from(JSON.stringify(message)) };
       }
     }
   }
@@ -472,7 +472,7 @@ export class PartitionHost {
     // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
     const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
     const loads = waiting.loads ?? 0;
-    if (status === EntryStatus.needRoom) {
+    if (status === EntryStatus.noRoom) {
       if (loads >= loadsMax) return [full];
       this.#waiting.push({ ...waiting, loads: loads + 1 });
       return [];
@@ -496,21 +496,21 @@ export class PartitionHost {
   }
 
   #loadOf(status: number, asked: string): LoadMessage | null {
-    return status === EntryStatus.needAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
+    return status === EntryStatus.lookupAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
   }
 
   /** From the books, which stand where the last settle() left them. */
   #crampedLoadOf(status: number, asked: string): LoadMessage | null {
-    if (status === EntryStatus.needAccount) {
+    if (status === EntryStatus.lookupAccount) {
       const row = [...this.#accounts.values()].find(({ number }) => accountName(number) === asked);
       return row === undefined ? null : { settled: this.#settledSequence, accounts: [{ ...row, publicId: asked }] };
     }
-    if (status === EntryStatus.needOriginal) {
+    if (status === EntryStatus.lookupOriginal) {
       const transaction = this.#settledTransaction(status, asked)?.transactions?.[0];
       if (transaction === undefined) return null;
       return { ...this.#booksOf(transaction), transactions: [transaction] };
     }
-    const card = status === EntryStatus.needCard ? this.#cards.get(asked) : undefined;
+    const card = status === EntryStatus.lookupCard ? this.#cards.get(asked) : undefined;
     if (card === undefined) return null;
     const spender = { ...card, cardNumber: card.number, cardSpend: card.spendNumber ?? card.number };
     return { ...this.#booksOf(spender), cards: [card] };
@@ -541,7 +541,7 @@ export class PartitionHost {
   }
 
   #settledTransaction(status: number, asked: string): LoadMessage | null {
-    if (status !== EntryStatus.needOriginal) return null;
+    if (status !== EntryStatus.lookupOriginal) return null;
     // As in Postgres: a transaction of that name comes before the one that a later message of that id belongs to.
     const row = this.#settledTransactions.get(asked) ?? this.#settledTransactions.get(this.#roots.get(asked) ?? asked);
     return row === undefined ? null : { transactions: [{ ...row, askedId: asked }] };
@@ -573,10 +573,10 @@ function booksOf({ funds, held, posted }: AccountRow) {
 }
 
 const needs: Readonly<Record<number, number>> = {
-  [EntryStatus.needCard]: EntryFlag.cardAbsent,
-  [EntryStatus.needSeen]: EntryFlag.seenAbsent,
-  [EntryStatus.needOriginal]: EntryFlag.originalAbsent,
-  [EntryStatus.needAccount]: EntryFlag.accountAbsent,
+  [EntryStatus.lookupCard]: EntryFlag.cardAbsent,
+  [EntryStatus.lookupSeen]: EntryFlag.seenAbsent,
+  [EntryStatus.lookupOriginal]: EntryFlag.originalAbsent,
+  [EntryStatus.lookupAccount]: EntryFlag.accountAbsent,
 };
 
 function commandOf({ id, type, card: account, amount }: Message): object {
