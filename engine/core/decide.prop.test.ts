@@ -11,7 +11,7 @@ import {
 import { accountNumbers, cardNumbers, currencyOf, Generator, type Step, userNumbers } from '../testing/generator.js';
 import { Model } from '../testing/model.js';
 import { runs } from '../testing/runs.js';
-import { accountName, dayMs, isCommand, policyDefault, World } from '../testing/world.js';
+import { accountName, dayMs, isCommand, type Message, policyDefault, World } from '../testing/world.js';
 import { TransactionStatus } from './codes.js';
 import type { Policy } from './decide.js';
 import { Level, levelNames, levels, windowNames } from './limit-names.js';
@@ -114,7 +114,7 @@ t.test('the laws of the books hold after every message of any history', (t) => {
           const spends = step.message.type === 'authorization' || step.message.type === 'incremental';
           if (answer.approved && spends) {
             check(world.books.accounts.available(account) >= 0, 'an approval took available below zero');
-            checkLimits(world, limits, step.message.amount!);
+            checkLimits(world, limits, step.message);
           }
           if (!answer.approved) {
             const { heldDelta, postedDelta, fundsDelta, spendAmountDelta, spendCountDelta } = world.outcome;
@@ -155,9 +155,17 @@ function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly numb
   }
 }
 
+/** What an approval was asked to bring its authorization to: an increment may follow clearings and refunds. */
+function wholeOf({ outcome, question, books: { transactions } }: World, { amount }: Message): number {
+  if (outcome.opensTransaction) return amount!;
+  const slot = question.transaction;
+  return transactions.held(slot) + transactions.posted(slot) + amount! - outcome.approvedAmountMinor;
+}
+
 /** After an approval no limit that was in force is exceeded, at any level, in any window. */
-function checkLimits(world: World, limits: LimitsInForce, amount: number): void {
+function checkLimits(world: World, limits: LimitsInForce, message: Message): void {
   const { card } = world.question;
+  const whole = wholeOf(world, message);
   const { accounts, users } = world.books;
   const account = accounts.number(card!.account);
   const day = accounts.zone(card!.account).dayOf(world.nowMs);
@@ -166,7 +174,7 @@ function checkLimits(world: World, limits: LimitsInForce, amount: number): void 
     const owner = level === Level.card ? card!.number : numbers[level]!;
     const rules = compileRules(limits.of(levelNames[level], owner));
     if (rules === null) continue;
-    check(amount <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
+    check(whole <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
     for (const [window, name] of windowNames.entries()) {
       const spent = world.spent(level, numbers[level]!, currencyOf(account), window, day);
       const isCounted = world.outcome.spendCountDelta > 0;
