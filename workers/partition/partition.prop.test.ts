@@ -364,12 +364,15 @@ t.test(
 t.test('a tombstone that left memory closes the name of a follow-up that was taken back', (t) => {
   // Found by the property above: the engine did not look the name up and declined with original_not_found.
   runCramped(6, 89, 2);
+  runTight(1_701_622_877, 138, { accounts: 2, users: 1, cards: 1, spendRows: 10, transactions: 6 });
   t.end();
 });
 
 t.test('a follow-up that stands alone after all finds room for its own spend rows', (t) => {
   // Found by the property above: room was made for the rows of the transaction that it named.
   runTight(-13, 59, { accounts: 1, users: 1, cards: 1, spendRows: 10, transactions: 2 });
+  // And not for more rows than it can need: otherwise what is needed makes way for them.
+  runTight(223_058_381, 121, { accounts: 2, users: 1, cards: 1, spendRows: 12, transactions: 3 });
   t.end();
 });
 

@@ -609,27 +609,34 @@ export class Partition {
   }
 
   /**
-   * How many spend rows the message may open at most: as part of its transaction, and as one that stands alone. Which of
-   * the two it is, is known once it is decided, and then there must be room.
+   * How many spend rows the message may open: as part of its transaction, or as one that stands alone. Which of the two it
+   * is, is known once it is decided, and then there must be room.
    */
   #spendRowsToOpen(card: CardProfile, transaction: number): number {
     this.#setParties(card, transactionAbsent);
     const alone = this.#missingSpendRows();
-    if (transaction < 0) return alone;
+    const { cardSpend, userNumber } = this.#parties;
     this.#setParties(card, transaction);
-    return alone + this.#missingSpendRows();
+    const others =
+      (this.#parties.cardSpend === cardSpend ? 0 : this.#missingCardRow()) +
+      (this.#parties.userNumber === userNumber ? 0 : this.#missingUserRow());
+    return alone + others;
   }
 
   /** How many of the rows in which #parties spend are not in memory. */
   #missingSpendRows(): number {
+    const account = this.books.spend.find(Level.account, this.#parties.accountNumber) < 0 ? 1 : 0;
+    return account + this.#missingCardRow() + this.#missingUserRow();
+  }
+
+  #missingCardRow(): number {
+    return this.books.spend.find(Level.card, this.#parties.cardSpend) < 0 ? 1 : 0;
+  }
+
+  #missingUserRow(): number {
     const { accounts, spend } = this.books;
-    const { cardSpend, userNumber, accountNumber } = this.#parties;
-    const currency = accounts.currency(accounts.find(accountNumber));
-    let missing = 0;
-    if (spend.find(Level.card, cardSpend) < 0) missing++;
-    if (spend.find(Level.user, userSpendNumber(userNumber, currency)) < 0) missing++;
-    if (spend.find(Level.account, accountNumber) < 0) missing++;
-    return missing;
+    const currency = accounts.currency(accounts.find(this.#parties.accountNumber));
+    return spend.find(Level.user, userSpendNumber(this.#parties.userNumber, currency)) < 0 ? 1 : 0;
   }
 
   /** Whether what the transaction's own card and user have spent is known, where it is a transaction of #card's account. */
@@ -725,10 +732,9 @@ export class Partition {
     }
     const rootId = this.#roots.get(byteText(request.source, original));
     if (this.#revoked !== notFound && this.#revokedFollows) {
-      // A follow-up that was taken back added nothing. Only a tombstone may have its id, and may have left memory: then
-      // the books know. (A transaction whose opening was taken back may live on through what followed it.)
-      if (absent || rootId !== undefined || transactions.departures.isEmpty) return transactionAbsent;
-      return needsLoading;
+      // A follow-up that was revoked added nothing. A tombstone of its id may have left memory: the books know. (A
+      // transaction whose opening was revoked may live on through what followed it.)
+      return absent || rootId !== undefined ? transactionAbsent : needsLoading;
     }
     if (rootId !== undefined) {
       const bytes = Buffer.from(rootId, 'utf8');
