@@ -16,7 +16,7 @@ import { seedAccounts } from '../deploy/seed-accounts.js';
 import { tell } from '../deploy/testing/redis-admin.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
-import { frameChannel, readFrame } from '../engine/feed/feed-frame.js';
+import { frameChannel, readFrame } from '../engine/feed/feed-packet.js';
 import { answerOf, Client } from '../engine/testing/client.js';
 import {
   type EngineProcess,

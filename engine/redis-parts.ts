@@ -9,7 +9,7 @@ import type { Seals } from '../platform/redis/seal.js';
 import type { EngineConfig } from './config.js';
 import type { Messenger } from './feed/messenger.js';
 import { RedisMessenger } from './feed/redis.js';
-import { NearCards } from './lookups/near-cards.js';
+import { NearCards } from './lookups/redis-cards.js';
 
 /** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
 const cacheLookMsMax = 10;

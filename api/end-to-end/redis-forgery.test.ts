@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import type { CardPayload } from '../../engine/core/feed.js';
-import { frameChannel, packFrame } from '../../engine/feed/feed-frame.js';
+import { frameChannel, packFrame } from '../../engine/feed/feed-packet.js';
 import { metric, testSeals, until } from '../../engine/testing/engine-process.js';
 import { pack, packCard } from '../../platform/cache/codec.js';
 import { cardKey, groupKey } from '../../platform/cache/keys.js';

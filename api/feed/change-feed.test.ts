@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import { appliedChannel, appliedReport } from '../../engine/feed/feed-frame.js';
+import { appliedChannel, appliedReport } from '../../engine/feed/feed-packet.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
   type EngineProcess,

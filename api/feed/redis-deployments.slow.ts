@@ -8,7 +8,7 @@ import { createTestCertificates } from '../../deploy/testing/certificates.js';
 import { RedisCluster } from '../../deploy/testing/redis-cluster.js';
 import { RedisSentinel } from '../../deploy/testing/redis-sentinel.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import { frameChannel, readFrame } from '../../engine/feed/feed-frame.js';
+import { frameChannel, readFrame } from '../../engine/feed/feed-packet.js';
 import { metric, until } from '../../engine/testing/engine-process.js';
 import { RedisListener } from '../../platform/redis/channel.js';
 import { connectRedis } from '../../platform/redis/client.js';

@@ -1,6 +1,6 @@
 /** The relay's voice on Redis pub/sub, with REDIS_URL. */
 import type { FeedEntry } from '../../engine/core/feed.js';
-import { appliedChannel, frameChannel, packFrames } from '../../engine/feed/feed-frame.js';
+import { appliedChannel, frameChannel, packFrames } from '../../engine/feed/feed-packet.js';
 import { RedisListener, RedisSpeaker } from '../../platform/redis/channel.js';
 import type { Seals } from '../../platform/redis/seal.js';
 import { type Heard, hearReport, type Publisher } from './publisher.js';

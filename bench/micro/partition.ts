@@ -5,7 +5,7 @@
  * [cards …]`.
  */
 import { Protocol } from '../../engine/core/codes.js';
-import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import { Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { Partition, type PartitionJournal } from '../../workers/partition/partition.js';

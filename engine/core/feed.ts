@@ -4,7 +4,7 @@
  */
 import { statusNamed } from './accounts.js';
 import { cardTypeNamed } from './card-types.js';
-import type { ChangedAccount, ChangedCard, UserRow } from './load-message.js';
+import type { ChangedAccount, ChangedCard, UserRow } from './partition-rows.js';
 import type { Limits } from './rules.js';
 
 export const feedTopics = ['card', 'user', 'account'] as const;

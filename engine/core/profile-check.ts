@@ -6,7 +6,7 @@ import { cardTypeNames, isCardTypeName } from './card-types.js';
 import { isSafeCount, type Profile } from './feed.js';
 import { limitsBytesMax, tokenBytesMax } from './limits.js';
 import { isLimits } from './limits-check.js';
-import type { AccountRow } from './load-message.js';
+import type { AccountRow } from './partition-rows.js';
 import type { Limits } from './rules.js';
 import { isZoneName } from './window.js';
 

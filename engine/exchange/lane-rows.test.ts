@@ -3,7 +3,7 @@ import t from 'tap';
 import { packLetters } from '../core/codes.js';
 import type { FeedEntry } from '../core/feed.js';
 import { laneEntryBytesMax, limitsBytesMax, profileBytesMax, tokenBytesMax } from '../core/limits.js';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 import { userSpendNumber } from '../core/spend-key.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { packChanges, packLoad } from './lane-rows.js';

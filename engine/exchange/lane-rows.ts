@@ -7,7 +7,7 @@ import { packLetters } from '../core/codes.js';
 import { changedRow, type FeedEntry, type FeedTopic } from '../core/feed.js';
 import { Level, levels } from '../core/limit-names.js';
 import { laneEntryBytesMax } from '../core/limits.js';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 import { userSpendNumber } from '../core/spend-key.js';
 
 /** Changes per lane entry, however short they are: a millisecond of the partition. */

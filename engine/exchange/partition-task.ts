@@ -2,7 +2,7 @@
  * What the front asks of a partition's thread, besides running slabs.
  */
 import type { Level } from '../core/limit-names.js';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
 
 /** A number runs that slab. */

@@ -14,7 +14,7 @@ import { type ChangedPartition, Delivery } from './delivery.js';
 import { Follower } from './follower.js';
 import { Lease, systemInstant } from './lease.js';
 import { ListenMessenger } from './listen.js';
-import type { LoadGuard } from './load-guard.js';
+import type { LoadGuard } from './lookup-guard.js';
 import type { Messenger } from './messenger.js';
 import { Outbox } from './outbox.js';
 

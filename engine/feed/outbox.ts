@@ -10,7 +10,7 @@ import { type FeedTopic, feedTopics, type RawEntry } from '../core/feed.js';
 import { profileBytesMax } from '../core/limits.js';
 import { isIdentified } from '../core/profile-check.js';
 import type { Apart } from '../lookups/set-apart.js';
-import { appliedReport } from './feed-frame.js';
+import { appliedReport } from './feed-packet.js';
 import type { FeedSource, OutboxPage } from './follower.js';
 import { isDead, processPlace } from './process-place.js';
 

@@ -2,7 +2,7 @@
 
 import { RedisListener, RedisSpeaker } from '../../platform/redis/channel.js';
 import { type Seals, sealBytes } from '../../platform/redis/seal.js';
-import { appliedChannel, appliedReport, frameBytesMax, frameChannel, readFrame } from './feed-frame.js';
+import { appliedChannel, appliedReport, frameBytesMax, frameChannel, readFrame } from './feed-packet.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 
 export class RedisMessenger implements Messenger {

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import type { EngineConfig } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
 import type {
   AccountBooks,

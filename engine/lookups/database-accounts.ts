@@ -7,7 +7,7 @@ import { statusNamed } from '../core/accounts.js';
 import { packLetters } from '../core/codes.js';
 import type { CardPayload } from '../core/feed.js';
 import { Level } from '../core/limit-names.js';
-import type { AccountRow, LoadMessage, SpendEntity, SpendRow, UserRow } from '../core/load-message.js';
+import type { AccountRow, LoadMessage, SpendEntity, SpendRow, UserRow } from '../core/partition-rows.js';
 import { storedUserLevel, userSpendNumber } from '../core/spend-key.js';
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */

@@ -20,7 +20,7 @@ import type {
   SpendRow,
   TransactionRow,
   UserRow,
-} from '../core/load-message.js';
+} from '../core/partition-rows.js';
 import { readRecordRoot } from '../core/record.js';
 import { storedUserLevel, userSpendNumber } from '../core/spend-key.js';
 import type { WriterFence } from '../core/writer-fence.js';
@@ -48,7 +48,7 @@ const restoreTimeoutMs = 60_000;
 /** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
 const lookupDeadlineMs = 2000;
 const connectTimeoutS = 2;
-/** The loader's looks run side by side (loader.ts); more connections would only queue inside Postgres. */
+/** The loader's looks run side by side (lookups.ts); more connections would only queue inside Postgres. */
 const connectionsMax = 5;
 /** Ids per restore query: bounds the size of one statement and of its answer. */
 const restoreKeysMax = 10_000;

@@ -6,7 +6,7 @@ import { Accounts, Status } from '../core/accounts.js';
 import { Cards } from '../core/cards.js';
 import type { RawEntry } from '../core/feed.js';
 import { laneEntryBytesMax, limitsBytesMax } from '../core/limits.js';
-import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/load-message.js';
+import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
 import { Spend } from '../core/spend.js';
 import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';

@@ -7,7 +7,7 @@
  */
 import { Status } from '../core/accounts.js';
 import type { FeedEntry, FeedTopic, RawEntry } from '../core/feed.js';
-import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/load-message.js';
+import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
 import { booksFault, faultOf, isIdentified } from '../core/profile-check.js';
 import type { Log } from '../log.js';
 

@@ -11,9 +11,9 @@
 import type { Lane } from '../ledger/lane.js';
 import type { Log } from '../log.js';
 import type { Database } from './database.js';
-import type { Loads } from './loads.js';
+import type { Loads } from './lookup-reads.js';
 
-/** As many as a look-up takes (loader.ts). */
+/** As many as a look-up takes (lookups.ts). */
 const cardsPerLoad = 128;
 /** A few seconds' work; what is used rarely may as well be loaded when it is used. */
 const cardsMax = 50_000;

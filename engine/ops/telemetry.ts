@@ -8,7 +8,7 @@ import type { MemoryStats } from '../exchange/partition-task.js';
 import { type Progress, syncNsBounds } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import type { FeedState } from '../feed/feed.js';
-import { type LoadSource, loadSources } from '../lookups/loader.js';
+import { type LoadSource, loadSources } from '../lookups/lookups.js';
 import type { CallCounts } from './marqeta-watch.js';
 import { type StoreName, stores } from './memory-room.js';
 

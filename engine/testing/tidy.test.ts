@@ -33,7 +33,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine', ['engine', 'platform']],
   ['workers', ['workers', 'engine/core', 'engine/exchange', 'engine/protocols', 'platform']],
   // sql has the collections of the personal store.
-  ['api', ['api', 'engine/core', 'engine/protocols/reading', 'engine/feed/feed-frame.ts', 'platform', 'sql']],
+  ['api', ['api', 'engine/core', 'engine/protocols/reading', 'engine/feed/feed-packet.ts', 'platform', 'sql']],
   ['sql', ['sql']],
   ['deploy', ['deploy', 'sql', 'workers', 'platform', 'engine/core']],
   ['bench', ['']],
@@ -71,7 +71,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'bench/peers/redis-lua.ts',
   ],
   'hdr-histogram-js': ['bench/load/latency.ts'],
-  msgpackr: ['engine/feed/feed-frame.ts', 'platform/cache/codec.ts'],
+  msgpackr: ['engine/feed/feed-packet.ts', 'platform/cache/codec.ts'],
   '@fastify/cors': ['api/http/cors.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],

@@ -7,7 +7,7 @@ import type { Cards } from '../../engine/core/cards.js';
 import { packLetters } from '../../engine/core/codes.js';
 import type { Books } from '../../engine/core/decide.js';
 import type { Level } from '../../engine/core/limit-names.js';
-import type { ChangedRows, LoadMessage, SeenRows, SpendRow } from '../../engine/core/load-message.js';
+import type { ChangedRows, LoadMessage, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
 import type { Seen } from '../../engine/core/seen.js';
 import { sharedRules } from './shared-rules.js';
 

@@ -1,7 +1,7 @@
 /** Deposits and withdrawals in one partition: what is journaled, what is not, and what stays undecided. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
-import type { AccountRow } from '../../engine/core/load-message.js';
+import type { AccountRow } from '../../engine/core/partition-rows.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { commandIdPrefix } from '../../engine/protocols/commands/codec.js';

@@ -1,7 +1,7 @@
 /** What is answered 503 is never remembered: late before it was decided, or decided, approved late, and taken back. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
-import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import { followsTransaction } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';

@@ -26,8 +26,8 @@ import { decideCommand } from '../../engine/core/decide-command.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
-import type { LoadMessage } from '../../engine/core/load-message.js';
 import { Outcome } from '../../engine/core/outcome.js';
+import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { Reason } from '../../engine/core/reasons.js';
 import {

@@ -11,7 +11,7 @@ import { Protocol } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
-import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import {
   followsTransaction,
   RecordOffset,

@@ -1,5 +1,5 @@
 /** The smallest partition that decides: one account, one user, one card, nothing spent. */
-import type { LoadMessage } from '../../engine/core/load-message.js';
+import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import type { PartitionSize } from '../partition/partition.js';
 
 export const tinySize: PartitionSize = {

@@ -16,7 +16,7 @@ import type {
   SpendRow,
   TransactionRow,
   UserRow,
-} from '../../engine/core/load-message.js';
+} from '../../engine/core/partition-rows.js';
 import {
   RecordFlag,
   RecordOffset,

@@ -8,15 +8,15 @@ import type { CachedCard } from '../../platform/cache/codec.js';
 import { statusNamed } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
 import type { CardPayload } from '../core/feed.js';
-import type { CardRow, LoadMessage } from '../core/load-message.js';
 import { NumberSet } from '../core/number-set.js';
+import type { CardRow, LoadMessage } from '../core/partition-rows.js';
 import { faultOf } from '../core/profile-check.js';
 import { type PackedRows, packLoad } from '../exchange/lane-rows.js';
 import { EntryKind, EntryStatus } from '../exchange/slab.js';
-import type { LoadGuard } from '../feed/load-guard.js';
+import type { LoadGuard } from '../feed/lookup-guard.js';
 import type { Lane, Need } from '../ledger/lane.js';
 import type { Database } from './database.js';
-import type { NearCards } from './near-cards.js';
+import type { NearCards } from './redis-cards.js';
 import type { SetApart } from './set-apart.js';
 
 /** A load that changes overtake so often is given up: its messages are declined and asked again. */

@@ -1,8 +1,8 @@
 /** Loads that began before a change may bring what was before it. */
 import t from 'tap';
 import { Status } from '../core/accounts.js';
-import type { LoadMessage } from '../core/load-message.js';
-import { LoadGuard } from './load-guard.js';
+import type { LoadMessage } from '../core/partition-rows.js';
+import { LoadGuard } from './lookup-guard.js';
 
 const cardAt = (number: number, version: number): LoadMessage => ({
   cards: [

@@ -7,7 +7,7 @@
  * on their way while a change comes by are in question, and while there are none nothing is kept.
  */
 import type { FeedTopic } from '../core/feed.js';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 
 /** Changes kept while a load is on its way. Beyond it (a repair of many) every load on its way is read again. */
 const floorsMax = 65_536;

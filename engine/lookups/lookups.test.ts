@@ -3,8 +3,8 @@ import t from 'tap';
 import { Reason } from '../core/reasons.js';
 import { EntryFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
 import type { Lane, Reentry, Waiter } from '../ledger/lane.js';
-import { Loader } from './loader.js';
-import type { Loaded, Loads } from './loads.js';
+import type { Loaded, Loads } from './lookup-reads.js';
+import { Loader } from './lookups.js';
 
 t.test('what was not there is asked for again at once when the partition has a new worker', async (t) => {
   const settled = new Set<string>();

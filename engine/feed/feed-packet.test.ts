@@ -4,7 +4,7 @@ import t from 'tap';
 import type { FeedEntry } from '../core/feed.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { runs } from '../testing/runs.js';
-import { frameBytesMax, frameEntriesMax, packFrame, packFrames, readFrame } from './feed-frame.js';
+import { frameBytesMax, frameEntriesMax, packFrame, packFrames, readFrame } from './feed-packet.js';
 
 const entry: FeedEntry = {
   sequence: 3,

@@ -1,12 +1,12 @@
 /** What is read for a partition is as new as its memory: a worker that was replaced meanwhile is never brought older books. */
 import t from 'tap';
-import type { LoadMessage } from '../core/load-message.js';
+import type { LoadMessage } from '../core/partition-rows.js';
 import type { Limits } from '../core/rules.js';
-import { LoadGuard } from '../feed/load-guard.js';
+import { LoadGuard } from '../feed/lookup-guard.js';
 import type { Lane } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import type { Database, LoadedCards } from './database.js';
-import { Loads } from './loads.js';
+import { Loads } from './lookup-reads.js';
 
 function cards(funds: number): LoadedCards {
   const common = { number: 1, version: 1, status: 0, limits: null } as const;

@@ -21,7 +21,7 @@ import {
   reasonWhenLate,
   type Waiter,
 } from '../ledger/lane.js';
-import type { Loads } from './loads.js';
+import type { Loads } from './lookup-reads.js';
 
 /** Keys per look: about 1 ms of Postgres, well inside the deadline. */
 const keysPerLookMax = 128;
