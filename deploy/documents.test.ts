@@ -15,6 +15,15 @@ const documents = [
   'docs/feed-protocol.md',
   'docs/runbook.md',
   'docs/benchmarks.md',
+  'docs/messages.md',
+  'docs/limits.md',
+  'docs/dependencies.md',
+  'docs/account-api.md',
+  'docs/security.md',
+  'docs/audit.md',
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   ...markdownIn('docs/adr'),
 ].filter((path) => existsSync(join(root, path)));
 

@@ -101,15 +101,22 @@ function example(): string {
 const block = (text: string, language = 'json') => `\`\`\`${language}\n${text}\n\`\`\``;
 
 /** Members side by side, as far as a line goes. */
-function json(value: object): string {
-  const members = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}: ${spaced(member)}`);
+function json(value: unknown, indent = ''): string {
+  const line = spaced(value);
+  if (indent.length + line.length <= lineLengthMax || typeof value !== 'object' || value === null) return line;
+  const inner = `${indent}  `;
+  const members = Array.isArray(value)
+    ? value.map((member) => json(member, inner))
+    : Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}: ${json(member, inner)}`);
   const lines: string[] = [];
   for (const member of members) {
     const last = lines.length - 1;
-    if (last >= 0 && lines[last]!.length + member.length < lineLengthMax) lines[last] += `, ${member}`;
+    const isShort = last >= 0 && inner.length + lines[last]!.length + member.length < lineLengthMax;
+    if (isShort && !`${lines[last]}${member}`.includes('\n')) lines[last] += `, ${member}`;
     else lines.push(member);
   }
-  return `{ ${lines.join(',\n  ')} }`;
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  return `${open} ${lines.join(`,\n${inner}`)} ${close}`;
 }
 
 function spaced(value: unknown): string {
