@@ -1,5 +1,6 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 
+import type { Log } from '../platform/log.js';
 import { PanKeys } from '../platform/masking/hidden-ids.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { Seals } from '../platform/redis/seal.js';
@@ -23,7 +24,6 @@ import { RateLimiter } from './http/rate-limits.js';
 import { Telemetry } from './http/telemetry.js';
 import { TenantGate } from './http/tenant-bounds.js';
 import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
-import type { Log } from './log.js';
 import { LogMailer } from './mail/log-mailer.js';
 import type { Mailer } from './mail/mailer.js';
 import { Mails } from './mail/mails.js';

@@ -1,5 +1,6 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
 
+import type { Log } from '../platform/log.js';
 import type { Seals } from '../platform/redis/seal.js';
 import { seeRunbook } from '../platform/runbook.js';
 import { Cache } from './cache/cache.js';
@@ -14,7 +15,6 @@ import type { ChangeFeed } from './feed/change-feed.js';
 import { PersonalCopies } from './feed/personal-copies.js';
 import { PersonalHistory } from './feed/personal-history.js';
 import type { Telemetry } from './http/telemetry.js';
-import type { Log } from './log.js';
 import type { Health } from './ops/health.js';
 import type { Effectiveness } from './routes/change-answers.js';
 import type { AccountStore } from './stores/accounts.js';

@@ -1,7 +1,8 @@
 /** `npm run rebuild-personal`: copies people, cards and history from DATABASE_URL to MONGODB_URI again. */
+
+import { createLog } from '../platform/log.js';
 import { ConfigError, readStoresConfig } from './config.js';
 import { rebuildPersonal } from './feed/rebuild-personal.js';
-import { createLog } from './log.js';
 import { DatabaseUnavailable } from './stores/database-errors.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
 import { Database } from './stores/postgres.js';

@@ -1,5 +1,6 @@
 /** What routes are given: made once by api.ts, the composition root. */
 
+import type { Log } from '../platform/log.js';
 import type { PanKeys } from '../platform/masking/hidden-ids.js';
 import type { ConnectionGate } from '../platform/process/connection-gate.js';
 import type { Access } from './auth/access.js';
@@ -19,7 +20,6 @@ import type { RateLimiter } from './http/rate-limits.js';
 import type { Telemetry } from './http/telemetry.js';
 import type { TenantGate } from './http/tenant-bounds.js';
 import type { TenantGenerations } from './http/tenant-generations.js';
-import type { Log } from './log.js';
 import type { Mailer } from './mail/mailer.js';
 import type { Health } from './ops/health.js';
 import type { ApiKeyStore } from './stores/api-keys.js';

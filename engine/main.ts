@@ -1,9 +1,9 @@
 /** `npm run engine`: one process, configured by the environment alone. */
 
+import { createLog } from '../platform/log.js';
 import { runProcess } from '../platform/process/run-process.js';
 import { readEngineConfig, secretWarnings } from './config.js';
 import { startEngine } from './engine.js';
-import { createLog } from './log.js';
 
 await runProcess({
   name: 'engine',

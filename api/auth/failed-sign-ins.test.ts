@@ -1,6 +1,6 @@
 /** Failed sign-ins in the audit trail: what a flood of them writes. */
 import t from 'tap';
-import { createLog } from '../log.js';
+import { createLog } from '../../platform/log.js';
 import type { By } from '../stores/acting.js';
 import type { AuditEvent } from '../stores/audit.js';
 import { FailedSignIns, pairsMax, windowMs } from './failed-sign-ins.js';

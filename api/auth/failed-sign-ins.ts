@@ -5,7 +5,7 @@
  * counts of the minute, never a first entry.
  */
 import { createHash } from 'node:crypto';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import { system } from '../stores/acting.js';
 import type { AuditEvent, AuditTrail } from '../stores/audit.js';
 import { type Device, visitorFrom } from '../stores/sessions.js';

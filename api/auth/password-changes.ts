@@ -3,8 +3,8 @@
  * also the one that asks: a thief of the old password has nothing any more, and the owner signs in with the new one.
  */
 
+import type { Log } from '../../platform/log.js';
 import { invalid, Problem, unauthorized } from '../http/problem.js';
-import type { Log } from '../log.js';
 import type { Mailer } from '../mail/mailer.js';
 import type { Mails } from '../mail/mails.js';
 import { type ChangedPassword, type PasswordStore, resetMinutes } from '../stores/passwords.js';

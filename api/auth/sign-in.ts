@@ -1,7 +1,7 @@
 /** Signing people in and out: what the sign-in routes do, without their HTTP. */
 
+import type { Log } from '../../platform/log.js';
 import { conflict, forbidden, Problem } from '../http/problem.js';
-import type { Log } from '../log.js';
 import type { Registration, RegistrationStore } from '../stores/registration.js';
 import { type Device, type SessionRow, type SessionStore, visitorFrom } from '../stores/sessions.js';
 import type { UserRow, UserStore, UserWithHash } from '../stores/users.js';

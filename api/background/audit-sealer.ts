@@ -2,7 +2,7 @@
  * Seals the audit trail beside the requests: about a second after an entry is committed it has its place and its hash.
  * Every API process does it; one at a time finds something to do.
  */
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import type { AuditTrail } from '../stores/audit.js';
 import { Rounds } from './rounds.js';
 

@@ -2,7 +2,7 @@
  * Work that no request waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them; several
  * processes doing the same only find less to do.
  */
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import { Rounds } from './rounds.js';
 
 /** Does one bounded step. @returns how much it found: another step follows at once when it was something */

@@ -8,7 +8,7 @@
  * own, it would have heard everything else.
  */
 import { randomInt } from 'node:crypto';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import type { Database, Sql } from '../stores/postgres.js';
 import type { Cache } from './cache.js';
 

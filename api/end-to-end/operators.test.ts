@@ -2,11 +2,11 @@
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
 import { processUrl } from '../../deploy/testing/test-database.js';
+import { createLog } from '../../platform/log.js';
 import { startApi } from '../api.js';
 import { pairMax } from '../auth/failures.js';
 import { newTotp, totpCode } from '../auth/operator-sign-in.js';
 import { type ApiConfig, readApiConfig } from '../config.js';
-import { createLog } from '../log.js';
 import { addOperator } from '../stores/operators.js';
 import { startTestApi, type TestApi, type TestApiOptions } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';

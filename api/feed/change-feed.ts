@@ -2,8 +2,9 @@
  * Changes of cards, users and accounts on their way from the API to the engines, as one object: the relay, and the answer
  * to "is it in force yet?". Every API process has one; they share the work by a lock in Postgres.
  */
+
+import type { Log } from '../../platform/log.js';
 import type { Seals } from '../../platform/redis/seal.js';
-import type { Log } from '../log.js';
 import { EngineWatch, type Hop, type ObserveHop } from './engines.js';
 import { ListenPublisher } from './listen-publisher.js';
 import { type Change, RelayOutbox } from './outbox.js';

@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import { releaseLease, takeLease } from '../stores/leases.js';
 import {
   type CopyKind,

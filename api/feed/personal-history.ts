@@ -11,7 +11,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import { releaseLease, takeLease } from '../stores/leases.js';
 import { readTransactions } from '../stores/personal/history-source.js';
 import type { HistoryDocument, MongoHistory, PartitionPosition, Positions } from '../stores/personal/mongo-history.js';

@@ -1,7 +1,7 @@
 /** Copies everything to MongoDB again: people, cards and history, beside APIs that run or without one. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import type { MongoConnection } from '../stores/personal/mongo-connection.js';
 import { MongoCopies } from '../stores/personal/mongo-copies.js';
 import { MongoHistory } from '../stores/personal/mongo-history.js';

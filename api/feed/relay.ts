@@ -4,7 +4,7 @@
  * the engines see the gap.
  */
 import type { FeedEntry } from '../../engine/core/feed.js';
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 import type { Leadership, RelayOutbox } from './outbox.js';
 import type { Publisher } from './publisher.js';
 

@@ -10,10 +10,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../../platform/log.js';
 import type { PanKeys } from '../../platform/masking/hidden-ids.js';
 import { maskPansInText } from '../../platform/masking/redact.js';
 import { type Actor, isCustomer } from '../auth/principal.js';
-import type { Log } from '../log.js';
 import type { Claimed, IdempotencyStore, StoredAnswer } from '../stores/idempotency.js';
 import { conflict, invalid } from './problem.js';
 import { takesIdempotencyKey } from './route.js';

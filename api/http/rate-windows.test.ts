@@ -2,7 +2,7 @@
 import t from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { until } from '../../engine/testing/engine-process.js';
-import { createLog } from '../log.js';
+import { createLog } from '../../platform/log.js';
 import { RedisConnection } from '../stores/redis.js';
 import { RateWindows } from './rate-windows.js';
 

@@ -4,9 +4,9 @@
  * and slow ones are all logged. Refusals under a flood (429, 503) are logged up to a bound, and counted by the metrics.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../../platform/log.js';
 import { addressOf } from '../../platform/process/connection-gate.js';
 import type { Actor } from '../auth/principal.js';
-import type { Log } from '../log.js';
 
 export interface RequestLogSettings {
   /** Of requests that are neither slow nor failed for a reason of ours. */

@@ -2,8 +2,9 @@
  * Mails of a demo: written to the log, where a person who tries the product finds the links. Any other database refuses,
  * because a link in a log is a password in a log.
  */
+
+import type { Log } from '../../platform/log.js';
 import { Problem } from '../http/problem.js';
-import type { Log } from '../log.js';
 import type { Mail, MailCounts, Mailer } from './mailer.js';
 
 export class LogMailer implements Mailer {

@@ -4,8 +4,8 @@
  * memory: after a crash people ask for their link once more. Logs name neither addresses nor texts.
  */
 import { createTransport } from 'nodemailer';
+import type { Log } from '../../platform/log.js';
 import { unavailable } from '../http/problem.js';
-import type { Log } from '../log.js';
 import type { Mail, MailCounts, Mailer } from './mailer.js';
 
 export interface SmtpConfig {

@@ -8,9 +8,9 @@
  * microseconds (so that a keyset cursor loses none), dates as YYYY-MM-DD.
  */
 import postgres from 'postgres';
+import type { Log } from '../../platform/log.js';
 import { isConnectionError } from '../../platform/postgres/driver-errors.js';
 import type { PostgresConfig } from '../config.js';
-import type { Log } from '../log.js';
 import { type By, type Gate, gateOf } from './acting.js';
 import { DatabaseUnavailable, refusalOf } from './database-errors.js';
 

@@ -1,6 +1,7 @@
 /** What this database is for. */
+
+import type { Log } from '../../platform/log.js';
 import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
-import type { Log } from '../log.js';
 import { DatabaseUnavailable } from './database-errors.js';
 import type { Database } from './postgres.js';
 

@@ -2,9 +2,10 @@
  * The connection to Redis. Redis makes things faster and counts across
  * processes; nothing depends on it: a command that fails or is late is an answer ("not there"), given fast.
  */
+
+import type { Log } from '../../platform/log.js';
 import { connectRedis, type RedisClient } from '../../platform/redis/client.js';
 import { ConnectionWatch, describeFailure } from '../../platform/redis/connection-watch.js';
-import type { Log } from '../log.js';
 
 export type { RedisClient };
 

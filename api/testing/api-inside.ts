@@ -16,9 +16,9 @@ import {
   testPanKey,
   testToken,
 } from '../../engine/testing/engine-process.js';
+import { createLog } from '../../platform/log.js';
 import { type Api, startApi } from '../api.js';
 import { readApiConfig } from '../config.js';
-import { createLog } from '../log.js';
 import { noLimits } from './no-limits.js';
 
 export interface TestApiOptions {

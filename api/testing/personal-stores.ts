@@ -1,8 +1,8 @@
 /** A MongoDB-protocol server beside a migrated database, for suites of what is copied from one to the other. */
 import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { createLog } from '../../platform/log.js';
 import type { MongodbConfig, PostgresConfig } from '../config.js';
-import { createLog } from '../log.js';
 import { MongoConnection } from '../stores/personal/mongo-connection.js';
 import { Database } from '../stores/postgres.js';
 

@@ -1,9 +1,9 @@
 /** Writes docs/metrics.md from the metrics that the engine and the account API register. Nothing is connected to. */
 import { createServices } from '../../api/api.js';
 import { readApiConfig } from '../../api/config.js';
-import { createLog } from '../../api/log.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import { Telemetry } from '../../engine/ops/telemetry.js';
+import { createLog } from '../../platform/log.js';
 import type { Metrics } from '../../platform/metrics/metrics.js';
 import { measureConnections } from '../../platform/process/connection-gate.js';
 import { code, generatedNote, sentence, table, wrap } from './markdown.js';

@@ -6,8 +6,8 @@
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
  */
 import type { ChangeLog } from '../../platform/cache/change-log.js';
+import type { Log } from '../../platform/log.js';
 import type { RawEntry } from '../core/feed.js';
-import type { Log } from '../log.js';
 import type { SetApart } from '../lookups/set-apart.js';
 import type { ComponentHealth } from '../ops/health.js';
 import { type ChangedPartition, Delivery } from './delivery.js';

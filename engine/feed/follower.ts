@@ -3,8 +3,9 @@
  * one, and repairs it from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that come twice,
  * late or out of order change nothing.
  */
+
+import type { Log } from '../../platform/log.js';
 import type { RawEntry } from '../core/feed.js';
-import type { Log } from '../log.js';
 
 /** Entries that came ahead of missing ones, and their bytes. What finds no room is read with the repair. */
 const aheadMax = 4096;

@@ -2,7 +2,7 @@
  * The time by which transactions lapse. A lapse cannot be undone, so no clock is believed alone: a wall clock that jumps
  * ahead must stay there for a while, and the database's clock must be there too. Lapsing too late does no harm.
  */
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 
 /** Clocks of two machines, and a clock that NTP sets right, differ by less. */
 const toleranceMs = 60_000;

@@ -3,9 +3,10 @@
  * and each goes into the lane like a message: a page at a time, with a pause, so that any number of them leaves the lane
  * to the messages. The partition decides whether something is due, because Postgres may be behind it.
  */
+
+import type { Log } from '../../platform/log.js';
 import type { PartitionProgress } from '../exchange/progress.js';
 import { EntryKind } from '../exchange/slab.js';
-import type { Log } from '../log.js';
 import type { Database, LapsePlace } from '../lookups/database.js';
 import type { Lane } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';

@@ -5,6 +5,7 @@
  * is approved until the process starts again.
  */
 import { join } from 'node:path';
+import type { Log } from '../../platform/log.js';
 import type { EngineConfig } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import type { LoadMessage } from '../core/partition-rows.js';
@@ -20,7 +21,6 @@ import type {
 import type { PartitionProgress, Progress } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import { EntryKind } from '../exchange/slab.js';
-import type { Log } from '../log.js';
 import type { Database } from '../lookups/database.js';
 import { rowsMax } from '../ops/memory-room.js';
 import { StartTimes } from '../ops/start-times.js';

@@ -1,8 +1,8 @@
 /** The front's side of the shipper when its thread is gone: every call is answered, and none waits for ever. */
 import t from 'tap';
+import { createLog } from '../../platform/log.js';
 import { readEngineConfig } from '../config.js';
 import { createProgress } from '../exchange/progress.js';
-import { createLog } from '../log.js';
 import { ShipperClient } from './shipper-client.js';
 
 const config = readEngineConfig({

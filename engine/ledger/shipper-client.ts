@@ -3,10 +3,10 @@
  * drain and stop at the end.
  */
 import { Worker } from 'node:worker_threads';
+import type { Log } from '../../platform/log.js';
 import type { EngineConfig } from '../config.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import type { Progress } from '../exchange/progress.js';
-import type { Log } from '../log.js';
 import type { ShipperControl } from './partition-host.js';
 
 /** The words of workers/settle/shipper.worker.ts. */

@@ -5,11 +5,12 @@
  *
  * All profiles on their way to a partition pass here: the feed's, those of loads, and those that a restart restores.
  */
+
+import type { Log } from '../../platform/log.js';
 import { Status } from '../core/accounts.js';
 import type { FeedEntry, FeedTopic, RawEntry } from '../core/feed.js';
 import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
 import { booksFault, faultOf, isIdentified } from '../core/profile-check.js';
-import type { Log } from '../log.js';
 
 /** Beyond this many they are declined and counted, but neither named nor reported to the account API. */
 const namedMax = 10_000;

@@ -8,8 +8,8 @@
  * they spend from comes from Postgres in either case, for only Postgres has it.
  */
 
+import type { Log } from '../../platform/log.js';
 import type { Lane } from '../ledger/lane.js';
-import type { Log } from '../log.js';
 import type { Database } from './database.js';
 import type { Loads } from './lookup-reads.js';
 

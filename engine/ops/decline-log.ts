@@ -2,7 +2,7 @@
  * Says in the log when declines of a kind begin and when they have ended, with their number: one line each, however many
  * there were. The counters are read once a second, so the hot path pays nothing for it.
  */
-import type { Log } from '../log.js';
+import type { Log } from '../../platform/log.js';
 
 export interface DeclineKind {
   readonly name: string;

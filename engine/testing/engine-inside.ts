@@ -9,10 +9,10 @@ import postgres from 'postgres';
 import type { Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { createLog } from '../../platform/log.js';
 import { FaultControl } from '../../workers/testing/faulty-storage.js';
 import { readEngineConfig } from '../config.js';
 import { type Engine, startEngine } from '../engine.js';
-import { createLog } from '../log.js';
 import { Client } from './client.js';
 import { type EnginePlace, engineEnvironment, enginePlace } from './engine-process.js';
 

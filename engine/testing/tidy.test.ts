@@ -44,7 +44,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['engine/transports/http/uws.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/ledger/pool.ts'],
   'prom-client': ['platform/metrics/metrics.ts'],
-  pino: ['engine/log.ts', 'api/log.ts'],
+  pino: ['platform/log.ts'],
   postgrator: ['sql/migrate.ts'],
   'currency-codes': ['engine/core/money.ts'],
   'cli-progress': ['deploy/seed.ts', 'deploy/seed-accounts.ts'],

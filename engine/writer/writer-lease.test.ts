@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { createLog } from '../log.js';
+import { createLog } from '../../platform/log.js';
 import { until } from '../testing/engine-process.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
 import { WriterLease } from './writer-lease.js';

@@ -16,10 +16,10 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
+import type { Log } from '../../platform/log.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import { Lease, systemInstant } from '../feed/lease.js';
-import type { Log } from '../log.js';
 
 /** One engine writes every partition of the ledger. */
 const scope = 'ledger';

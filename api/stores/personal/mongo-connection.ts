@@ -15,9 +15,9 @@ import {
   MongoNetworkError,
   MongoServerError,
 } from 'mongodb';
+import type { Log } from '../../../platform/log.js';
 import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sql/mongo-schemas.js';
 import type { MongodbConfig } from '../../config.js';
-import type { Log } from '../../log.js';
 import { DatabaseUnavailable } from '../database-errors.js';
 import type { DatabaseHealth } from '../postgres.js';
 

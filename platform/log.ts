@@ -1,9 +1,10 @@
 /**
- * Structured logs of the API, and its only importer of pino. Every line passes the card-data mask once more, and the
- * fields that carry secrets are never written whatever the caller logs.
+ * Structured logs of every process, and the only importer of pino. Every line passes the card-data mask once more: a
+ * card number in an error message must not reach a disk. Fields that carry secrets are never written, whatever the
+ * caller logs.
  */
 import { type Logger, pino } from 'pino';
-import { maskCardData } from '../platform/masking/redact.js';
+import { maskCardData } from './masking/redact.js';
 
 export type Log = Logger;
 
