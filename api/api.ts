@@ -186,6 +186,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
     mailer,
     mails,
     log,
+    failed,
   });
   const operators = new OperatorStore(database);
   const apiKeys = new ApiKeyStore(database, config.selfFunding);

@@ -1,5 +1,5 @@
 /**
- * Failed sign-ins in the audit trail, bounded: a flood of guesses must neither fill the disk nor slow sign-in. The first
+ * Failed sign-ins, wrong old passwords and requests for reset links in the audit trail, bounded: a flood of guesses must neither fill the disk nor slow sign-in. The first
  * failure of an account from a network is an entry at once; what follows within a minute is counted, and becomes one entry
  * at the minute's end. Beyond a number of such pairs the rest of the minute is one count. A crash loses at most the
  * counts of the minute, never a first entry.
@@ -20,7 +20,9 @@ export interface FailedSignIn {
   readonly account: string;
   /** Null: there is no such account. */
   readonly publicId: string | null;
-  /** Title of the refusal. */
+  /** What was tried; a sign-in without it. */
+  readonly event?: 'sign_in_failed' | 'password_change_failed' | 'password_reset_requested';
+  /** Title of the refusal; of a request for a link `accepted`, whether the address is known or not. */
   readonly reason: string;
   readonly device: Device;
 }
@@ -53,7 +55,7 @@ export class FailedSignIns {
       this.#timer = setTimeout(() => void this.flush(), windowMs);
       this.#timer.unref();
     }
-    const key = `${failed.kind} ${failed.account} ${failed.device.network} ${failed.reason}`;
+    const key = `${failed.kind} ${failed.event} ${failed.account} ${failed.device.network} ${failed.reason}`;
     const pair = this.#pairs.get(key);
     if (pair !== undefined) {
       pair.repeats++;
@@ -106,9 +108,13 @@ export class FailedSignIns {
   }
 }
 
-function eventOf({ kind, account, publicId, reason }: FailedSignIn, more: Record<string, unknown> = {}): AuditEvent {
+function eventOf(
+  { kind, event = 'sign_in_failed', account, publicId, reason }: FailedSignIn,
+  more: Record<string, unknown> = {},
+): AuditEvent {
   // An address is a person's: a digest is enough to see that two guesses were at the same one.
   const digest = createHash('sha256').update(account).digest('base64url').slice(0, 22);
   const after = { reason, account: digest, ...more };
-  return { action: `${kind}.sign_in_failed`, objectKind: kind, objectId: publicId, after, outcome: 'refused' };
+  const outcome = event === 'password_reset_requested' ? 'asked' : 'refused';
+  return { action: `${kind}.${event}`, objectKind: kind, objectId: publicId, after, outcome };
 }

@@ -10,6 +10,7 @@ import type { Mails } from '../mail/mails.js';
 import { type ChangedPassword, type PasswordStore, resetMinutes } from '../stores/passwords.js';
 import type { Device, SessionStore } from '../stores/sessions.js';
 import type { UserStore } from '../stores/users.js';
+import type { FailedSignIns } from './failed-sign-ins.js';
 import type { SignInFailures } from './failures.js';
 import { linkTokenHash, newLinkToken } from './one-time-tokens.js';
 import { checkNewPassword } from './password-rules.js';
@@ -30,6 +31,8 @@ export interface PasswordChangeParts {
   readonly mailer: Mailer;
   readonly mails: Mails;
   readonly log: Log;
+  /** Where tries are put on record. */
+  readonly failed: Pick<FailedSignIns, 'note'>;
 }
 
 export class PasswordChanges {
@@ -44,7 +47,7 @@ export class PasswordChanges {
 
   /** A wrong old password counts like a failed sign-in: a stolen session must not be a place to guess at. */
   async change(principal: Acting<Principal>, password: string, newPassword: string, device: Device): Promise<void> {
-    const { store, sessions, failures, passwords } = this.#parts;
+    const { store, sessions, failures, passwords, failed } = this.#parts;
     const owner = await store.owner(principal.userId);
     if (owner === null) throw unauthorized();
     const { email, passwordHash: stored } = owner;
@@ -55,7 +58,12 @@ export class PasswordChanges {
       password,
       count: () => failures.guess(email, device.address, () => sessions.isKnownNetwork(email, device.network)),
     });
-    if (!isRight) throw new Problem(403, 'wrong_password', 'the password is wrong', { field: 'password' });
+    if (!isRight) {
+      const { publicId } = principal;
+      const event = 'password_change_failed';
+      await failed.note({ kind: 'user', event, account: email, publicId, reason: 'wrong_password', device });
+      throw new Problem(403, 'wrong_password', 'the password is wrong', { field: 'password' });
+    }
     checkNewPassword('newPassword', newPassword, [email, owner.name]);
     if (newPassword.normalize('NFKC') === password.normalize('NFKC')) throw invalid('newPassword', 'is the old one');
     const changed = await store.change(principal, stored, await passwords.hash(newPassword));
@@ -74,7 +82,7 @@ export class PasswordChanges {
       this.dropped++;
       return;
     }
-    const request = this.#sendLink(email).finally(() => this.#requests.delete(request));
+    const request = this.#sendLink(email, device).finally(() => this.#requests.delete(request));
     this.#requests.add(request);
   }
 
@@ -98,10 +106,13 @@ export class PasswordChanges {
   }
 
   /** Never rejects. */
-  async #sendLink(email: string): Promise<void> {
-    const { store, users, failures, mailer, mails, log } = this.#parts;
+  async #sendLink(email: string, device: Device): Promise<void> {
+    const { store, users, failures, mailer, mails, log, failed } = this.#parts;
     try {
-      const { account } = await users.byEmail(email);
+      const { account, user } = await users.byEmail(email);
+      const publicId = user?.publicId ?? null;
+      const event = 'password_reset_requested';
+      await failed.note({ kind: 'user', event, account, publicId, reason: 'accepted', device });
       if (!(await failures.mailTo(account))) return;
       const token = newLinkToken('afr');
       const address = await store.addLink(account, linkTokenHash(token));

@@ -1,5 +1,7 @@
 /** The audit trail: what each change, sign-in and look leaves there, and what it keeps to itself. */
+
 import t, { type Test } from 'tap';
+import { until } from '../../engine/testing/engine-process.js';
 import { addOperator } from '../stores/operators.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';
@@ -158,7 +160,8 @@ t.test('the list has pages and filters, and is for risk and admin', async (t) =>
 
 t.test('a failed sign-in is an entry, those that repeat it are one more, and no address is in them', async (t) => {
   const { api, token, operatorId } = await withOperator(t, 'risk');
-  const { email, userId } = await Customer.register(api, 'personal');
+  const customer = await Customer.register(api, 'personal');
+  const { email, userId } = customer;
   const login = (body: object) => api.request('POST', '/api/auth/login', { body });
   for (let time = 0; time < 4; time++) t.equal((await login({ email, password: 'wrong' })).status, 401);
   t.equal((await login({ email: 'unknown@example.com', password: 'wrong' })).status, 401);
@@ -175,6 +178,17 @@ t.test('a failed sign-in is an entry, those that repeat it are one more, and no 
     },
   ]);
   t.match(await trail(api, token, '&action=operator.sign_in_failed'), [{ object: { id: operatorId } }]);
+  const { token: session } = customer;
+  const body = { password: 'a wrong old one', newPassword: 'a long new password 7' };
+  t.equal((await api.request('POST', '/api/auth/password', { token: session, body })).status, 403);
+  t.match(await trail(api, token, '&action=user.password_change_failed'), [
+    { object: { id: userId }, after: /wrong_password/, outcome: 'refused' },
+  ]);
+  await api.request('POST', '/api/auth/password/reset', { body: { email } });
+  await until(
+    'the request for a link is in the trail',
+    async () => (await trail(api, token, '&action=user.password_reset_requested')).length === 1,
+  );
   t.notMatch(JSON.stringify(await trail(api, token)), /@example/);
 });
 
