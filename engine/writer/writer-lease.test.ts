@@ -1,5 +1,6 @@
 /** The lease of the ledger on a real Postgres: who may take it when, and what ends a holder. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
@@ -103,13 +104,13 @@ t.test('the lock of its journal proves that a holder is gone; nothing less does'
   await first.lease.take({ place: 'boot 1:2', earlierLeases: [] });
   // As a killed process leaves it.
   const holder = first.holder;
-  const wait = async (proof: { place: string; earlierLeases: string[] }) => {
+  const wait = async (proof: { place: string; earlierLeases: string[] }, forMs = 400) => {
     const other = lease();
     const taken = other.lease.take(proof).then(
       () => 'taken',
       () => 'stopped',
     );
-    const first = await Promise.race([taken, new Promise((resolve) => setTimeout(resolve, 400, 'waits'))]);
+    const first = await Promise.race([taken, delay(forMs, 'waits', { ref: false })]);
     await other.lease.stop();
     await taken;
     return first;
@@ -117,7 +118,7 @@ t.test('the lock of its journal proves that a holder is gone; nothing less does'
   t.equal(await wait({ place: 'boot 1:3', earlierLeases: [holder] }), 'waits', 'a copy of the folder');
   t.equal(await wait({ place: '', earlierLeases: [holder] }), 'waits', 'a system that names no place');
   t.equal(await wait({ place: 'boot 1:2', earlierLeases: [randomUUID()] }), 'waits', 'a lease of another journal');
-  t.equal(await wait({ place: 'boot 1:2', earlierLeases: [randomUUID(), holder] }), 'taken');
+  t.equal(await wait({ place: 'boot 1:2', earlierLeases: [randomUUID(), holder] }, 20_000), 'taken');
   await until('the first hears of it', () => first.losses.length > 0);
   const [row] = await sql<{ released: boolean }[]>`select renewed_at is null as released from writer_leases`;
   t.equal(row!.released, true, 'its own stop releases nothing of its successor');
@@ -132,7 +133,7 @@ t.test('a holder whose connection is forgotten on the way renews over a new one'
   const { epoch } = holder.fence;
   // The client is reset, the server hears nothing: its old session lives on.
   proxy.forget();
-  await new Promise((resolve) => setTimeout(resolve, 4500));
+  await delay(4500);
   t.same([holder.isLapsed, losses, holder.fence.epoch], [false, [], epoch]);
 });
 
