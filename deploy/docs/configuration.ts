@@ -6,7 +6,7 @@ import { schema } from '../../api/config.js';
 import { readEngineConfig } from '../../engine/config.js';
 import { type IntegerRule, type TextRule, Variables } from '../../platform/config/variables.js';
 import { code, generatedNote, sentence, table, wrap } from './markdown.js';
-import { type VariableWords, variableGroups } from './variable-words.js';
+import { completeSets, type VariableWords, variableGroups } from './variable-words.js';
 
 /** What a reader does with a variable. */
 export interface Rule {
@@ -191,5 +191,9 @@ export function configurationDocument(): string {
     '## Index',
     table(['variable', 'default', 'read by', 'kind'], index),
     ...groups.flatMap(({ title, variables }) => [`## ${title}`, ...variables.map(entry)]),
+    '## Complete sets',
+    'Whole environments; `…` stands for a secret of your own. Engine and APIs share the values that are marked ' +
+      '**same**.',
+    ...completeSets.flatMap(({ title, lines }) => [`### ${title}`, `\`\`\`sh\n${lines.trim()}\n\`\`\``]),
   ].join('\n\n')}\n`;
 }

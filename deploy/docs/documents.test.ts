@@ -2,13 +2,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { readApiConfig } from '../../api/config.js';
+import { readEngineConfig } from '../../engine/config.js';
 import { reasonTable } from '../../engine/core/reasons.js';
 import { repositoryRoot } from '../repository-root.js';
 import { apiRules, engineRules } from './configuration.js';
 import { generatedDocuments } from './documents.js';
 import { apiMetrics, engineMetrics } from './metrics.js';
 import { reasonWords } from './reason-words.js';
-import { variableGroups } from './variable-words.js';
+import { completeSets, variableGroups } from './variable-words.js';
 
 const read = (path: string) => readFileSync(join(repositoryRoot(), path), 'utf8');
 const words = Object.assign(
@@ -49,5 +51,20 @@ t.test('every metric that a variable names exists', async (t) => {
   const metrics = new Set([...(await engineMetrics()), ...(await apiMetrics())].map(({ name }) => name));
   for (const [name, { seen = [] }] of Object.entries(words)) {
     for (const metric of seen) t.ok(metrics.has(metric), `${name}: ${metric}`);
+  }
+});
+
+t.test('the complete sets start their processes', async (t) => {
+  for (const { title, process, lines } of completeSets) {
+    const environment = Object.fromEntries(
+      lines
+        .trim()
+        .replaceAll('…', 'a-secret-of-at-least-thirty-two-bytes')
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    if (process === 'engine') readEngineConfig(environment, 2, 2 ** 16);
+    else readApiConfig(environment, 2 ** 16);
+    for (const name of Object.keys(environment)) t.ok(name in words, `${title}: ${name}`);
   }
 });

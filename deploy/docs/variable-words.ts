@@ -25,6 +25,7 @@ export interface VariableGroup {
 
 const perPartition = 'entries';
 const fromToken = 'from `ENGINE_TOKEN`';
+const raisedByDemo = '`make run` raises it in its demo';
 
 export const variableGroups: readonly VariableGroup[] = [
   {
@@ -190,7 +191,7 @@ export const variableGroups: readonly VariableGroup[] = [
           'An engine that was last known to be up to date longer ago than this declines what it should decide. ' +
           'Reversals, clearings, refunds and advice go on. The writer lease lasts a little longer than this.',
         low: 'a short outage of PostgreSQL declines everything.',
-        high: 'after a crash, changes answer `effective: false` for longer. A successor on another journal waits longer.',
+        high: 'after a crash, changes answer `effective: false` for longer, and a successor may wait longer.',
         seen: ['feed_age_ms'],
       },
       LEASE_MS: {
@@ -264,7 +265,7 @@ export const variableGroups: readonly VariableGroup[] = [
       HOLDS_MAX: {
         unit: perPartition,
         does: 'Transactions in memory of each partition.',
-        low: 'messages wait for the shipper, and are refused as `overloaded` at their deadline.',
+        low: 'messages wait for lookups, or for the shipper, and are refused as `overloaded` at their deadline.',
         seen: ['transactions_in_memory', 'memory_full_total'],
       },
       SEEN_IDS_MAX: {
@@ -338,7 +339,7 @@ export const variableGroups: readonly VariableGroup[] = [
       POSTGRES_CONNECT_SECONDS: { unit: 's', does: 'Longest time to connect.' },
       POSTGRES_ACQUIRE_MS: {
         unit: 'ms',
-        does: 'Longest wait for a connection of work beside the requests. A request waits 2 s at most.',
+        does: 'Bounds every wait for a connection. A request waits 2 s at most, whatever this says.',
       },
       POSTGRES_STATEMENT_MS: {
         unit: 'ms',
@@ -358,7 +359,7 @@ export const variableGroups: readonly VariableGroup[] = [
   {
     title: 'Caches',
     variables: {
-      CACHE_USER_SECONDS: { unit: 's', does: 'How long users and accounts stay in the shared level (Redis).' },
+      CACHE_USER_SECONDS: { unit: 's', does: 'How long accounts stay in the shared level (Redis).' },
       CACHE_CARD_SECONDS: {
         unit: 's',
         does: "How long cards stay in Redis: an API's values, and the profiles of the engine.",
@@ -378,17 +379,25 @@ export const variableGroups: readonly VariableGroup[] = [
     variables: {
       RATE_LIMIT_PERSON_PER_MINUTE: {
         unit: 'requests',
+        tools: raisedByDemo,
         does: 'Of a customer or an operator, whatever address they come from. More get 429 with `Retry-After`.',
         seen: ['requests_refused_total'],
       },
-      RATE_LIMIT_KEY_PER_MINUTE: { unit: 'requests', does: 'Of an API key.', seen: ['requests_refused_total'] },
+      RATE_LIMIT_KEY_PER_MINUTE: {
+        unit: 'requests',
+        tools: raisedByDemo,
+        does: 'Of an API key.',
+        seen: ['requests_refused_total'],
+      },
       RATE_LIMIT_ANONYMOUS_PER_MINUTE: {
         unit: 'requests',
+        tools: raisedByDemo,
         does: 'Of one IPv4 address or IPv6 /64 network without a good token.',
         seen: ['requests_refused_total'],
       },
       RATE_LIMIT_ADDRESS_PER_MINUTE: {
         unit: 'requests',
+        tools: raisedByDemo,
         does:
           'Of one address, all together. Sign-ins of users, sign-ins of operators, refreshes and sign-outs have ' +
           '18,000 each of their own.',
@@ -402,11 +411,13 @@ export const variableGroups: readonly VariableGroup[] = [
       },
       TENANT_REQUESTS_MAX: {
         unit: 'requests',
+        tools: raisedByDemo,
         does: 'Of one company, person or key that are under way at once.',
         seen: ['requests_refused_total'],
       },
       TENANT_REPORTS_MAX: {
         unit: 'requests',
+        tools: raisedByDemo,
         does: 'Among them lists of transactions, exports and spending.',
         seen: ['requests_refused_total'],
       },
@@ -450,7 +461,9 @@ export const variableGroups: readonly VariableGroup[] = [
         does: 'A response of the API slower than this is an alert in the log.',
         seen: ['api_slow_responses_total'],
       },
-      REQUEST_LOG_LEVEL: { does: "Level of a request's line. Failed and slow requests have `warn` or `error`." },
+      REQUEST_LOG_LEVEL: {
+        does: "Level of a request's line. Slow requests and answers from 500 on have `warn` or `error`.",
+      },
       REQUEST_LOG_SAMPLE: {
         unit: 'share',
         does:
@@ -495,5 +508,65 @@ export const variableGroups: readonly VariableGroup[] = [
       },
       BALANCE: { default: '`1000000`', tools: '`make seed`', does: 'Balance of each account in minor units.' },
     },
+  },
+];
+
+/** Whole environments, which a test gives to the processes' readers. `…` stands for a secret or a name of your own. */
+export const completeSets: readonly {
+  readonly title: string;
+  readonly process: 'engine' | 'api';
+  readonly lines: string;
+}[] = [
+  {
+    title: 'An engine, all defaults',
+    process: 'engine',
+    lines: `
+DATABASE_URL=postgres://afc_engine:…@db.internal/atlanticfrewaycard?sslmode=verify-full
+PROCESSOR_USER=…
+PROCESSOR_PASSWORD=…
+ENGINE_TOKEN=…
+PAN_KEY=…
+DATA_DIR=/var/lib/atlanticfrewaycard`,
+  },
+  {
+    title: 'An API, all defaults',
+    process: 'api',
+    lines: `
+DATABASE_URL=postgres://afc_api:…@db.internal/atlanticfrewaycard?sslmode=verify-full
+ENGINE_TOKEN=…
+JWT_SECRET=…
+PAN_KEY=…`,
+  },
+  {
+    title: 'An engine for APIs on other machines, with Redis',
+    process: 'engine',
+    lines: `
+DATABASE_URL=postgres://afc_engine:…@db.internal/atlanticfrewaycard?sslmode=verify-full
+PROCESSOR_USER=…
+PROCESSOR_PASSWORD=…
+ENGINE_TOKEN=…
+PAN_KEY=…
+FEED_KEY=…
+REDIS_URL=rediss://:…@redis.internal
+OPS_HOST=10.0.0.5
+DATA_DIR=/var/lib/atlanticfrewaycard`,
+  },
+  {
+    title: 'One of several APIs behind a proxy, with Redis, MongoDB and mail',
+    process: 'api',
+    lines: `
+DATABASE_URL=postgres://afc_api:…@db.internal/atlanticfrewaycard?sslmode=verify-full
+ENGINE_TOKEN=…
+JWT_SECRET=…
+PAN_KEY=…
+FEED_KEY=…
+REDIS_URL=rediss://:…@redis.internal
+MONGODB_URI=mongodb://api:…@mongo.internal/history?tls=true
+HOST=0.0.0.0
+TRUSTED_PROXIES=10.0.0.0/24
+ENGINE_URL=http://10.0.0.5:8081
+SMTP_URL=smtps://api:…@mail.internal
+MAIL_FROM=cards@example.com
+PUBLIC_URL=https://cards.example.com`,
   },
 ];
