@@ -11,6 +11,7 @@ import { feedKeysOf } from '../platform/redis/seal.js';
 import { parseRedisUrl } from '../platform/redis/url.js';
 import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
+import type { JournalSizes } from './exchange/journal-sizes.js';
 
 const dayMs = 86_400_000;
 
@@ -55,13 +56,7 @@ export interface EngineConfig {
   readonly cardsMax: number;
   readonly transactionsMax: number;
   readonly seenIdsMax: number;
-  /** Seen alike by the partition's writer and the shipper: both must mean the same files. */
-  readonly journalSizes: {
-    readonly segmentBytes: number;
-    readonly frameBytesMax: number;
-    /** Most segments on disk per partition. */
-    readonly segmentsMax: number;
-  };
+  readonly journalSizes: JournalSizes;
 }
 
 const secret = { lengthMax: 200 };

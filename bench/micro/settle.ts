@@ -10,8 +10,9 @@
 
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
-import { openJournalPosition, openSettleConnection, settle, settleRecordsMax } from '../../workers/settle/settle.js';
+import { openSettleConnection, settle, settleRecordsMax } from '../../workers/settle/settle.js';
 import { SettleFold } from '../../workers/settle/settle-fold.js';
+import { openFirstPosition } from '../../workers/testing/open-position.js';
 import { type RecordSketch, writeRecords } from '../../workers/testing/record-writer.js';
 
 const records = Number(process.argv[2] ?? 200_000);
@@ -27,7 +28,7 @@ try {
     insert into accounts (public_id, kind, user_id, owner_key, currency, funds, available)
       select 'a' || n, 'personal', n, n * 2, 'USD', 1000000000, 1000000000 from generate_series(1, ${accountCount}) n order by n;
     create table control (sequence bigint primary key, record bytea not null)`);
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   let foldMs = 0;
   let settleMs = 0;
   let controlMs = 0;

@@ -2,7 +2,8 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
-import { openJournalPosition, settle } from '../../workers/settle/settle.js';
+import { settle } from '../../workers/settle/settle.js';
+import { openFirstPosition } from '../../workers/testing/open-position.js';
 import { writeRecords } from '../../workers/testing/record-writer.js';
 import { createTestAccounts } from '../testing/test-accounts.js';
 import { createTestDatabase } from '../testing/test-database.js';
@@ -20,7 +21,7 @@ async function books(t: Test): Promise<postgres.Sql> {
   await sql`
     insert into cards (public_id, token, account_id, user_id, name, expires, type)
     values ('card_4', 'card_4', 3, 3, 'Single', '2099-12-31', 'single_use')`;
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   const clearing = {
     type: MessageType.clearing,
     status: TransactionStatus.completed,

@@ -1,9 +1,34 @@
-/**
- * What the front asks of a partition's thread, besides running slabs.
- */
+/** What the front (engine/ledger/partition-host.ts) and a partition (workers/partition/partition.worker.ts) exchange. */
+import type { Policy } from '../core/decide.js';
 import type { Level } from '../core/limit-names.js';
 import type { LoadMessage } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
+import type { JournalSizes } from './journal-sizes.js';
+import type { SlabSize } from './slab.js';
+import type { SyncerWorkerData } from './syncer-messages.js';
+
+/** What the thread is started with; `exchange` holds the frames that it shares with the syncer's thread. */
+export interface PartitionWorkerData extends SyncerWorkerData {
+  readonly partitionCount: number;
+  readonly journalSizes: JournalSizes;
+  readonly slabSize: SlabSize;
+  readonly slabs: readonly SharedArrayBuffer[];
+  readonly size: PartitionSize;
+  readonly policy: Policy;
+  /** How messages are read, see engine/protocols/registry.ts. */
+  readonly wire: { readonly panKeys: readonly string[]; readonly strictFields: boolean };
+}
+
+/** Rows of each store. */
+export interface PartitionSize {
+  readonly accounts: number;
+  readonly users: number;
+  readonly cards: number;
+  readonly spendRows: number;
+  readonly transactions: number;
+  /** A power of two. */
+  readonly seenIds: number;
+}
 
 /** A number runs that slab. */
 export type PartitionTask =

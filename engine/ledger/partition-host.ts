@@ -15,6 +15,7 @@ import type {
   PartitionResult,
   PartitionStats,
   PartitionTask,
+  PartitionWorkerData,
   TailKeys,
   WindowEntity,
 } from '../exchange/partition-task.js';
@@ -81,7 +82,7 @@ export class PartitionHost {
   readonly #shipper: ShipperControl;
   readonly #log: Log;
   readonly #events: HostEvents;
-  readonly #workerData: object;
+  readonly #workerData: Omit<PartitionWorkerData, 'exchange'>;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
   #prepared: Promise<unknown> | null = null;

@@ -7,22 +7,14 @@ import type { Log } from '../../platform/log.js';
 import type { EngineConfig } from '../config.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import type { Progress } from '../exchange/progress.js';
+import {
+  fencedCode,
+  type ShipperCommand,
+  type ShipperEvent,
+  type ShipperOrder,
+  type ShipperWorkerData,
+} from '../exchange/shipper-messages.js';
 import type { ShipperControl } from './partition-host.js';
-
-/** The words of workers/settle/shipper.worker.ts. */
-type Command =
-  | { readonly kind: 'resume' | 'pause'; readonly partition: number }
-  | { readonly kind: 'drain'; readonly timeoutMs: number }
-  | { readonly kind: 'stop' };
-interface ShipperEvent {
-  readonly kind: 'done' | 'trouble' | 'failed' | 'quarantined';
-  readonly id?: number;
-  readonly complete?: boolean;
-  readonly partition?: number;
-  readonly message?: string;
-  readonly code?: string;
-  readonly attempt?: number;
-}
 
 export interface ShipperClientOptions {
   readonly config: EngineConfig;
@@ -41,8 +33,6 @@ export interface ShipperClientOptions {
   fenced(): void;
 }
 
-/** The code of WriterFencedError (workers/settle/settle.ts). */
-const fencedCode = 'WRITER_FENCED';
 /** The first messages after a start come first: what the thread loads takes a core from them. */
 const startDelayMs = 250;
 /** A thread that died is replaced after this long: its journal waits, nothing is lost. */
@@ -69,16 +59,15 @@ export class ShipperClient implements ShipperControl {
   #start(): void {
     this.#hasStarted = true;
     const { config, progress, journalDirectory, log } = this.#options;
-    const worker = new Worker(new URL('../../workers/settle/shipper.worker.js', import.meta.url), {
-      workerData: {
-        journalDirectory,
-        journalSizes: config.journalSizes,
-        progress: progress.buffer,
-        databaseUrl: config.databaseUrl,
-        seenIds: config.seenIdsMax,
-        fence: this.#options.fence(),
-      },
-    });
+    const workerData: ShipperWorkerData = {
+      journalDirectory,
+      journalSizes: config.journalSizes,
+      progress: progress.buffer,
+      databaseUrl: config.databaseUrl,
+      seenIds: config.seenIdsMax,
+      fence: this.#options.fence(),
+    };
+    const worker = new Worker(new URL('../../workers/settle/shipper.worker.js', import.meta.url), { workerData });
     this.#worker = worker;
     worker.on('message', (event: ShipperEvent) => this.#received(event));
     worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
@@ -139,26 +128,27 @@ export class ShipperClient implements ShipperControl {
     await this.#worker?.terminate();
   }
 
-  #ask(command: Command): Promise<boolean> {
+  #ask(order: ShipperOrder): Promise<boolean> {
     const worker = this.#worker;
     // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands still.
     if (worker === null) return Promise.resolve(!this.#hasStarted);
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      worker.postMessage({ ...command, id });
+      const command: ShipperCommand = { ...order, id };
+      worker.postMessage(command);
     });
   }
 
   #received(event: ShipperEvent): void {
     const { log } = this.#options;
     if (event.kind === 'done') {
-      this.#waiting.get(event.id!)?.(event.complete === true);
-      this.#waiting.delete(event.id!);
+      this.#waiting.get(event.id)?.(event.complete);
+      this.#waiting.delete(event.id);
       return;
     }
     if (event.kind === 'failed') {
-      this.#failed(event.message ?? 'unknown');
+      this.#failed(event.message);
       if (event.code === fencedCode) this.#options.fenced();
       return;
     }
@@ -167,8 +157,8 @@ export class ShipperClient implements ShipperControl {
       this.#options.onQuarantined();
       return;
     }
-    this.#trouble = event.message ?? '';
-    const attempt = event.attempt ?? 1;
+    const { message, attempt } = event;
+    this.#trouble = message;
     // The first and every power of two: an outage of an hour is a dozen lines.
     if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits, and tries again');
   }

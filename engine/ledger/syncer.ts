@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { FrameExchange } from '../exchange/frame-exchange.js';
+import type { SyncerEvent, SyncerWorkerData } from '../exchange/syncer-messages.js';
 
 export interface SyncerEvents {
   /** More is durable: progress.durableSequence says up to where. */
@@ -16,12 +17,6 @@ export interface SyncerEvents {
   died(error: Error): void;
 }
 
-/** The words of workers/journal/sync.worker.ts. */
-type SyncEvent =
-  | { readonly kind: 'durable' }
-  | { readonly kind: 'trouble'; readonly message: string; readonly attempt: number }
-  | { readonly kind: 'failed'; readonly message: string };
-
 export class Syncer {
   /** Shared with the partition's thread. */
   readonly exchange: SharedArrayBuffer;
@@ -29,14 +24,13 @@ export class Syncer {
   #isStopping = false;
   #hasEnded = false;
 
-  /** @param workerData what the thread needs besides the exchange, see SyncWorkerData */
-  constructor(frameBytesMax: number, workerData: object, events: SyncerEvents) {
+  /** @param data what the thread needs besides the exchange */
+  constructor(frameBytesMax: number, data: Omit<SyncerWorkerData, 'exchange'>, events: SyncerEvents) {
     this.exchange = FrameExchange.create(frameBytesMax);
     const exchange = new FrameExchange(this.exchange);
-    this.#worker = new Worker(new URL('../../workers/journal/sync.worker.js', import.meta.url), {
-      workerData: { ...workerData, exchange: this.exchange },
-    });
-    this.#worker.on('message', (event: SyncEvent) => {
+    const workerData: SyncerWorkerData = { ...data, exchange: this.exchange };
+    this.#worker = new Worker(new URL('../../workers/journal/sync.worker.js', import.meta.url), { workerData });
+    this.#worker.on('message', (event: SyncerEvent) => {
       if (this.#isStopping) return;
       if (event.kind === 'failed') events.failed(event.message);
       else if (event.kind === 'trouble') events.trouble(event.message, event.attempt);

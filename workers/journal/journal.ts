@@ -12,6 +12,7 @@
  */
 import { join } from 'node:path';
 import { assert } from '../../engine/core/invariant.js';
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import type { JournalRefusal, PartitionProgress } from '../../engine/exchange/progress.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
 import { beginAnewName, JournalEpochError, JournalFailedError, JournalRecordError } from './journal-errors.js';
@@ -27,7 +28,6 @@ import {
   locationOffset,
   locationSegment,
   type SegmentHeader,
-  type SegmentSizes,
   segmentBytesDefault,
   segmentHeaderBytes,
 } from './segment.js';
@@ -36,11 +36,6 @@ import { makeSegment } from './segment-maker.js';
 import { type FileId, isDiskFull, isOutOfDescriptors } from './storage.js';
 
 export { frameHeaderBytes } from './segment.js';
-
-export interface JournalSizes extends SegmentSizes {
-  /** Most files of a partition's journal on disk, spares included; with segmentBytes the bound on its size. */
-  readonly segmentsMax: number;
-}
 
 /** 64 × 64 MiB: 4 GiB per partition, about a quarter of an hour of full load while Postgres is away. */
 export const journalSizesDefault: JournalSizes = {
@@ -146,7 +141,7 @@ function assertSettled(options: JournalOptions, { firstSequence }: JournalScan):
 
 /** Header of a segment that follows nothing. */
 export function firstSegmentHeader(
-  place: JournalPlace & { readonly sizes: SegmentSizes; readonly epoch: number },
+  place: JournalPlace & { readonly sizes: Omit<JournalSizes, 'segmentsMax'>; readonly epoch: number },
   number: number,
   firstSequence: number,
 ): SegmentHeader {

@@ -4,8 +4,8 @@
  * in the way of the worker's fdatasync on the same device.
  */
 import { join } from 'node:path';
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { keepSegmentIds, removeOldIds } from './id-files.js';
-import type { JournalSizes } from './journal.js';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js';
 import { listJournalFiles, makingName, removeMaking, segmentName, spareName } from './segment-files.js';
 import { type FileId, isOutOfDescriptors, type Storage } from './storage.js';

@@ -34,6 +34,7 @@
  */
 import { crc32c } from '@node-rs/crc32';
 import { assert } from '../../engine/core/invariant.js';
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 
 /** The smallest unit that a device writes whole. Larger ones are whole multiples, so this is the safe choice. */
 export const sectorBytes = 512;
@@ -369,18 +370,13 @@ export function locationOffset(location: number): number {
 }
 
 /** Sizes of segments and frames, checked together. */
-export interface SegmentSizes {
-  readonly segmentBytes: number;
-  readonly frameBytesMax: number;
-}
-
 /** 64 MiB: a few seconds of full load, so rolls are rare; zeroing one takes a fraction of a second. */
 export const segmentBytesDefault = 64 * 1024 * 1024;
 /** Room for 1,024 records of the greatest length with change to spare; typical batches take a tenth. */
 export const frameBytesMaxDefault = 4 * 1024 * 1024;
 
 /** Throws when the sizes cannot work together. */
-export function assertSegmentSizes(sizes: SegmentSizes): void {
+export function assertSegmentSizes(sizes: Omit<JournalSizes, 'segmentsMax'>): void {
   assert(
     sizes.frameBytesMax % frameAlignBytes === 0 && sizes.frameBytesMax >= frameBytesLeast,
     'frameBytesMax must be a multiple of 64',

@@ -10,28 +10,13 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
 import { Progress } from '../../engine/exchange/progress.js';
+import type { SyncerEvent, SyncerWorkerData } from '../../engine/exchange/syncer-messages.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { segmentName } from './segment-files.js';
 import { type FileId, isOutOfDescriptors } from './storage.js';
 import { openStorage } from './storage-module.js';
 
-export interface SyncWorkerData {
-  readonly partition: number;
-  readonly journalDirectory: string;
-  readonly progress: SharedArrayBuffer;
-  readonly exchange: SharedArrayBuffer;
-  /** See PartitionWorkerData. */
-  readonly storageModule: string | null;
-  readonly storageControl: SharedArrayBuffer | null;
-}
-
-/** What the thread says: more is durable, it cannot open the segment yet (`attempt` counts), or nothing will be durable any more. */
-export type SyncEvent =
-  | { readonly kind: 'durable' }
-  | { readonly kind: 'trouble'; readonly message: string; readonly attempt: number }
-  | { readonly kind: 'failed'; readonly message: string };
-
-const data = workerData as SyncWorkerData;
+const data = workerData as SyncerWorkerData;
 const exchange = new FrameExchange(data.exchange);
 const directory = join(data.journalDirectory, `p${data.partition}`);
 const target: FrameTarget = {
@@ -50,7 +35,7 @@ const plan: FramePlan = {
   atMs: 0,
   epoch: 0,
 };
-const durable: SyncEvent = { kind: 'durable' };
+const durable: SyncerEvent = { kind: 'durable' };
 
 /** Longest pause between two tries to open a segment without a free file descriptor. */
 const openRetryMsMax = 50;
@@ -81,7 +66,7 @@ function openSegment(path: string): FileId {
   }
 }
 
-function say(event: SyncEvent): void {
+function say(event: SyncerEvent): void {
   parentPort?.postMessage(event);
 }
 

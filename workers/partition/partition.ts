@@ -48,6 +48,7 @@ import { Spend } from '../../engine/core/spend.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';
 import { Transactions } from '../../engine/core/transactions.js';
 import { Users } from '../../engine/core/users.js';
+import type { PartitionSize } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
 import { type Codec, isUnsupported } from '../../engine/protocols/codec.js';
 import { unknownAccount } from '../../engine/protocols/commands/codec.js';
@@ -77,16 +78,6 @@ export interface PartitionJournal {
   release(): void;
   /** Reads the record at a location into `target`. @returns its length, 0 when its segment has gone, −1 when it cannot be read now */
   read(location: number, target: Uint8Array): number;
-}
-
-export interface PartitionSize {
-  readonly accounts: number;
-  readonly users: number;
-  readonly cards: number;
-  readonly spendRows: number;
-  readonly transactions: number;
-  /** A power of two. */
-  readonly seenIds: number;
 }
 
 /** Answers of earlier questions fetched from Postgres, waiting for their repeat to come by again. */

@@ -8,7 +8,6 @@
 import { join } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { Protocol } from '../../engine/core/codes.js';
-import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import type { LoadMessage } from '../../engine/core/partition-rows.js';
@@ -28,40 +27,23 @@ import type {
   PartitionResult,
   PartitionStats,
   PartitionTask,
+  PartitionWorkerData,
   TailKeys,
   WindowEntity,
 } from '../../engine/exchange/partition-task.js';
 import { Progress } from '../../engine/exchange/progress.js';
-import { Slab, type SlabSize } from '../../engine/exchange/slab.js';
+import { Slab } from '../../engine/exchange/slab.js';
 import { compileNextCheck, loadSchemaCompiler } from '../../engine/protocols/reading/schema.js';
-import { createCodecs, type WireOptions } from '../../engine/protocols/registry.js';
+import { createCodecs } from '../../engine/protocols/registry.js';
 import { ThreadFrameSink } from '../journal/frame-sink.js';
 import { hashRecordId, readIds } from '../journal/id-files.js';
-import { type JournalSizes, type JournalWriter, openJournal } from '../journal/journal.js';
+import { type JournalWriter, openJournal } from '../journal/journal.js';
 import { JournalFailedError } from '../journal/journal-errors.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { type JournalScan, scanJournal } from '../journal/journal-recovery.js';
 import { openStorage } from '../journal/storage-module.js';
-import { Partition, PartitionMemory, type PartitionSize } from './partition.js';
+import { Partition, PartitionMemory } from './partition.js';
 import { SettledIds } from './settled-ids.js';
-
-export interface PartitionWorkerData {
-  readonly partition: number;
-  readonly partitionCount: number;
-  readonly journalDirectory: string;
-  readonly journalSizes: JournalSizes;
-  readonly progress: SharedArrayBuffer;
-  readonly slabSize: SlabSize;
-  readonly slabs: readonly SharedArrayBuffer[];
-  /** Frames shared with the syncer's thread, see FrameExchange. */
-  readonly exchange: SharedArrayBuffer;
-  readonly size: PartitionSize;
-  readonly policy: Policy;
-  readonly wire: WireOptions;
-  /** Module whose default export wraps the storage: fault tests only. */
-  readonly storageModule: string | null;
-  readonly storageControl: SharedArrayBuffer | null;
-}
 
 const data = workerData as PartitionWorkerData;
 const progress = new Progress(data.progress).partitions[data.partition]!;

@@ -5,9 +5,11 @@ import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
+import type { Quarantined } from '../../engine/exchange/shipper-messages.js';
+import { openFirstPosition } from '../testing/open-position.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
-import { type Quarantined, quarantined, retryQuarantined, settleAround } from './quarantine.js';
-import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';
+import { quarantined, retryQuarantined, settleAround } from './quarantine.js';
+import { openSettleConnection, readJournalPosition } from './settle.js';
 
 interface Ledger {
   readonly sql: postgres.Sql;
@@ -23,7 +25,7 @@ async function ledger(test: Test): Promise<Ledger> {
     await database.close();
   });
   await createTestAccounts(sql, 3, 1000);
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   const apart: Quarantined[] = [];
   return {
     sql,

@@ -7,6 +7,7 @@ import postgres from 'postgres';
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { RecordOffset, recordFixedBytes } from '../../engine/core/record.js';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
+import type { Quarantined } from '../../engine/exchange/shipper-messages.js';
 import { databaseText } from './array-columns.js';
 import {
   alsoUses,
@@ -18,14 +19,6 @@ import {
   settle,
 } from './settle.js';
 import { applyFollowUp, type MovedTransaction, SettleFold } from './settle-fold.js';
-
-export interface Quarantined {
-  readonly partition: number;
-  readonly sequence: number;
-  /** Id of the request; '' of an internal message. */
-  readonly id: string;
-  readonly error: string;
-}
 
 /** Longest error kept: a line for a person. */
 const errorMax = 300;

@@ -11,8 +11,9 @@ import { storedUserLevel } from '../../engine/core/spend-key.js';
 import { accountNumbers, cardNumbers, Generator, lineOfCard, type Step } from '../../engine/testing/generator.js';
 import { testSeed } from '../../engine/testing/runs.js';
 import { policyDefault } from '../../engine/testing/world.js';
+import { openFirstPosition } from '../testing/open-position.js';
 import { PartitionHost } from '../testing/test-partition.js';
-import { openJournalPosition, openSettleConnection, settle } from './settle.js';
+import { openSettleConnection, settle } from './settle.js';
 
 const historyCount = 4;
 const stepCount = 250;
@@ -45,7 +46,7 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
   for (const [index, amount] of funds.entries()) {
     await sql`update accounts set funds = ${amount}, available = ${amount} where id = ${index + 1}`;
   }
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   const { source, offsets } = host.journal();
   for (let from = 0; from < offsets.length; ) {
     const part = offsets.slice(from, from + 1 + random.below(random.chance(0.5) ? 3 : 80));

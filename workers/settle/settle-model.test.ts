@@ -12,8 +12,9 @@ import { spendNumber, storedUserLevel } from '../../engine/core/spend-key.js';
 import { Transactions } from '../../engine/core/transactions.js';
 import { dayOfCivil } from '../../engine/core/window.js';
 import { testSeed } from '../../engine/testing/runs.js';
+import { openFirstPosition } from '../testing/open-position.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
-import { openJournalPosition, openSettleConnection, settle } from './settle.js';
+import { openSettleConnection, settle } from './settle.js';
 
 /** Columns of the two tables that are compared; bigints come as text. */
 interface Row {
@@ -59,7 +60,7 @@ t.test('memory and database agree', async (t) => {
   // Users have accounts of both.
   const currencies = ['USD', 'USD', 'JPY', 'JPY'];
   await createTestAccounts(sql, accountCount, 0);
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   const spend = new Spend(1000);
   const transactions = new Transactions(10_000);
   const encoder = new TextEncoder();

@@ -7,9 +7,10 @@ import { type CardUse, usedAgain } from '../../engine/core/card-types.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Random } from '../../engine/testing/generator.js';
+import { openFirstPosition } from '../testing/open-position.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { settleAround } from './quarantine.js';
-import { openJournalPosition, openSettleConnection, settle } from './settle.js';
+import { openSettleConnection, settle } from './settle.js';
 
 async function ledger(test: Test): Promise<postgres.Sql> {
   const database = await createTestDatabase();
@@ -19,7 +20,7 @@ async function ledger(test: Test): Promise<postgres.Sql> {
     await database.close();
   });
   await createTestAccounts(sql, 3, 1000);
-  await openJournalPosition(sql, 0, 1);
+  await openFirstPosition(sql);
   return sql;
 }
 

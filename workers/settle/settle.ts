@@ -8,6 +8,7 @@
  */
 import postgres from 'postgres';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
+import { fencedCode } from '../../engine/exchange/shipper-messages.js';
 import { SettleFold, useTypes } from './settle-fold.js';
 
 /** Consecutive records of one partition's journal. */
@@ -31,7 +32,7 @@ export interface SettleResult {
 /** Another engine is the writer of the ledger: nothing was settled, and nothing of ours will be. */
 export class WriterFencedError extends Error {
   override readonly name = 'WriterFencedError';
-  readonly code = 'WRITER_FENCED';
+  readonly code = fencedCode;
   constructor({ epoch }: WriterFence) {
     super(`another engine has taken the ledger from this one (epoch ${epoch}): its journal settles no more`);
   }
@@ -60,35 +61,6 @@ export function openSettleConnection(databaseUrl: string): postgres.Sql {
     // in this moment would end the thread.
     fetch_types: false,
   });
-}
-
-/**
- * Makes sure that the partition has a position. @returns the sequence of its last settled record, 0 when none.
- * Throws when the database was settled with another number of partitions: accounts would have two writers.
- */
-export async function openJournalPosition(
-  sql: postgres.Sql,
-  partition: number,
-  partitionCount: number,
-): Promise<number> {
-  const [row] = await sql<{ sequence: string; partition_count: number }[]>`
-    with opened as (
-      insert into journal_positions (partition, partition_count) values (${partition}, ${partitionCount})
-      on conflict (partition) do nothing
-      returning sequence, partition_count
-    )
-    select sequence, partition_count from opened
-    union all
-    select sequence, partition_count from journal_positions where partition = ${partition}
-    limit 1`;
-  // Between the insert that found a row and the select, another session may have committed it: look once more.
-  if (row === undefined) return openJournalPosition(sql, partition, partitionCount);
-  if (row.partition_count !== partitionCount) {
-    throw new Error(
-      `the database was settled by ${row.partition_count} partitions, not ${partitionCount}: the number cannot be changed`,
-    );
-  }
-  return Number(row.sequence);
 }
 
 /** Sequence of the partition's last settled record; 0 when none. Throws when its position was never opened. */

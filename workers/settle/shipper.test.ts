@@ -1,9 +1,10 @@
 /** The shipper against a Postgres that fails in every way a connection can: each record settles exactly once, in order. */
 import fc from 'fast-check';
 import t from 'tap';
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import { runs } from '../../engine/testing/runs.js';
-import { type JournalSizes, type JournalWriter, journalSizesTiny, openJournal } from '../journal/journal.js';
+import { type JournalWriter, journalSizesTiny, openJournal } from '../journal/journal.js';
 import { listJournalFiles, segmentName } from '../journal/segment-files.js';
 import type { Storage } from '../journal/storage.js';
 import { FaultControl, FaultyStorage } from '../testing/faulty-storage.js';

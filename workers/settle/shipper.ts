@@ -6,8 +6,8 @@
  * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
  * journal is read again from there: nothing is skipped, nothing applied twice, whatever broke in between.
  */
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import type { PartitionProgress, Progress } from '../../engine/exchange/progress.js';
-import type { JournalSizes } from '../journal/journal.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
 import { isOutOfDescriptors, type Storage } from '../journal/storage.js';

@@ -8,13 +8,16 @@ import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
-import { type JournalSizes, openJournal } from '../journal/journal.js';
+import type { ShipperCommand, ShipperEvent } from '../../engine/exchange/shipper-messages.js';
+import { openJournal } from '../journal/journal.js';
 import { listJournalFiles, partitionDirectory } from '../journal/segment-files.js';
 import { FileStorage } from '../journal/storage.js';
+import { openFirstPosition } from '../testing/open-position.js';
 import { writeRecords } from '../testing/record-writer.js';
-import { openJournalPosition, openSettleConnection, readJournalPosition } from './settle.js';
-import type { ShipperCommand, ShipperEvent, ShipperWorkerData } from './shipper.worker.js';
+import { openSettleConnection, readJournalPosition } from './settle.js';
+import type { TunedWorkerData } from './shipper.worker.js';
 
 const sizes: JournalSizes = { segmentBytes: 131_072, frameBytesMax: 32_768, segmentsMax: 64 };
 const batches = 120;
@@ -32,7 +35,7 @@ t.test(
       rmSync(root, { recursive: true, force: true });
     });
     await createTestAccounts(sql, 3, 1_000_000);
-    await openJournalPosition(sql, 0, 1);
+    await openFirstPosition(sql);
     const holder = randomUUID();
     await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
 
@@ -47,7 +50,7 @@ t.test(
       settledSequence: 0,
       epoch: 1,
     });
-    const workerData: ShipperWorkerData = {
+    const workerData: TunedWorkerData = {
       journalDirectory: root,
       journalSizes: sizes,
       progress: progress.buffer,

@@ -5,44 +5,18 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type postgres from 'postgres';
-import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { Progress } from '../../engine/exchange/progress.js';
-import type { JournalSizes } from '../journal/journal.js';
+import type {
+  Quarantined,
+  ShipperCommand,
+  ShipperEvent,
+  ShipperWorkerData,
+} from '../../engine/exchange/shipper-messages.js';
 import { FileStorage } from '../journal/storage.js';
-import { type Quarantined, settleAround } from './quarantine.js';
+import { settleAround } from './quarantine.js';
 import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
 import { Shipper } from './shipper.js';
 import type { ShipperTuning } from './shipper-tuning.js';
-
-export interface ShipperWorkerData {
-  /** Folder that holds the folders of all partitions. */
-  readonly journalDirectory: string;
-  readonly journalSizes: JournalSizes;
-  readonly progress: SharedArrayBuffer;
-  readonly databaseUrl: string;
-  /** How many ids a partition remembers. */
-  readonly seenIds: number;
-  /** Shown with every settle statement. */
-  readonly fence: WriterFence;
-  readonly tuning?: Partial<ShipperTuning>;
-}
-
-/** Every command is answered by one `done` with its `id`. */
-export type ShipperCommand =
-  | { readonly kind: 'resume'; readonly id: number; readonly partition: number }
-  | { readonly kind: 'pause'; readonly id: number; readonly partition: number }
-  | { readonly kind: 'drain'; readonly id: number; readonly timeoutMs: number }
-  /** Closes the connections too; the thread then ends by itself. */
-  | { readonly kind: 'stop'; readonly id: number };
-
-export type ShipperEvent =
-  | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
-  /** A record was refused for what it says, and set apart. */
-  | ({ readonly kind: 'quarantined' } & Quarantined)
-  /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
-  | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
-  /** The partition settles nothing more until the thread is started again. */
-  | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
 
 /** Above the server's own limit on a statement: only a connection that hangs runs into it. */
 const deadlineMs = 45_000;
@@ -51,7 +25,12 @@ const threadPriority = 10;
 
 yieldToTheFront();
 
-const data = workerData as ShipperWorkerData;
+/** Tests settle small batches at once. */
+export interface TunedWorkerData extends ShipperWorkerData {
+  readonly tuning?: Partial<ShipperTuning>;
+}
+
+const data = workerData as TunedWorkerData;
 const port = parentPort;
 if (port === null) throw new Error('shipper.worker.js is started with new Worker, not by itself');
 const send = (event: ShipperEvent): void => port.postMessage(event);

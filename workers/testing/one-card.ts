@@ -1,6 +1,6 @@
 /** The smallest partition that decides: one account, one user, one card, nothing spent. */
 import type { LoadMessage } from '../../engine/core/partition-rows.js';
-import type { PartitionSize } from '../partition/partition.js';
+import type { PartitionSize } from '../../engine/exchange/partition-task.js';
 
 export const tinySize: PartitionSize = {
   accounts: 16,

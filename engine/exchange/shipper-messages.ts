@@ -1,0 +1,45 @@
+/** What the front (engine/ledger/shipper-client.ts) and the shipper (workers/settle/shipper.worker.ts) exchange. */
+import type { WriterFence } from '../core/writer-fence.js';
+import type { JournalSizes } from './journal-sizes.js';
+
+/** What the thread is started with. */
+export interface ShipperWorkerData {
+  /** Folder that holds the folders of all partitions. */
+  readonly journalDirectory: string;
+  readonly journalSizes: JournalSizes;
+  readonly progress: SharedArrayBuffer;
+  readonly databaseUrl: string;
+  /** How many ids a partition remembers. */
+  readonly seenIds: number;
+  /** Shown with every settle statement. */
+  readonly fence: WriterFence;
+}
+
+export type ShipperOrder =
+  | { readonly kind: 'resume' | 'pause'; readonly partition: number }
+  | { readonly kind: 'drain'; readonly timeoutMs: number }
+  /** Closes the connections too; the thread then ends by itself. */
+  | { readonly kind: 'stop' };
+
+/** Every command is answered by one `done` with its `id`. */
+export type ShipperCommand = ShipperOrder & { readonly id: number };
+
+export interface Quarantined {
+  readonly partition: number;
+  readonly sequence: number;
+  /** Id of the request; '' of an internal message. */
+  readonly id: string;
+  readonly error: string;
+}
+
+export type ShipperEvent =
+  | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
+  /** A record was refused for what it says, and set apart. */
+  | ({ readonly kind: 'quarantined' } & Quarantined)
+  /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
+  | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
+  /** The partition settles nothing more until the thread is started again. */
+  | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
+
+/** The code of a failure because another engine is the writer of the ledger now. */
+export const fencedCode = 'WRITER_FENCED';
