@@ -92,3 +92,21 @@ t.test('every name in code font is a name in the sources', (t) => {
   t.pass('walked');
   t.end();
 });
+
+t.test('what the runbook quotes from logs, errors and health is in the sources', (t) => {
+  // Long texts are put together from several literals.
+  const texts = sources
+    .filter((path) => path.endsWith('.ts') && !/\.(test|slow)\.ts$/.test(path))
+    .map((path) => read(path).replace(/['`]\s*\+\s*['`]/g, ''))
+    .join('\n');
+  const prose = proseOf('docs/runbook.md').replace(/`[^`]*`/g, '');
+  const quotes = [...prose.matchAll(/(?<!\*)\*([^*]+)\*(?!\*)/g)].map(([, quote]) => quote!);
+  t.ok(quotes.length > 10, 'the runbook quotes');
+  for (const quote of quotes) {
+    // An ellipsis or a number stands for what differs.
+    for (const part of quote.replace(/\s+/g, ' ').split(/ ?…,? ?| N |: /)) {
+      if (!texts.includes(part.trim())) t.fail(`the runbook quotes "${part.trim()}", which no source has`);
+    }
+  }
+  t.end();
+});
