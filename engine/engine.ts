@@ -44,9 +44,10 @@ import { SettleWatch } from './ops/settle-watch.js';
 import { StartTimes } from './ops/start-times.js';
 import { Telemetry } from './ops/telemetry.js';
 import { UnknownFieldCounts } from './ops/unknown-fields.js';
-import type { Codec, PortCodec } from './protocols/codec.js';
+import type { Codec } from './protocols/codec.js';
 import { compileNextCheck, loadSchemaCompiler } from './protocols/reading/schema.js';
 import { createCodecs } from './protocols/registry.js';
+import { marqetaForm, nativeForm } from './transports/http/answers.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
 import { Server } from './transports/http/server.js';
 import { assertLedger } from './writer/journal-ledger.js';
@@ -259,13 +260,15 @@ export async function startEngine(
   const health = new Health(parts);
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health, memory, roomRefusals }), log);
   const { native, marqeta, ledger } = createCodecs(config);
-  const codecs: readonly PortCodec[] = [native, marqeta];
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const server = new Server({
     host: config.host,
     port: config.authPort,
-    codecs,
+    routes: [
+      { path: '/v1/authorizations', codec: native, form: nativeForm },
+      { path: '/marqeta/jit', codec: marqeta, form: marqetaForm },
+    ],
     auth: new BasicAuth(config.processorUser, config.processorPasswords),
     clock,
     admission,

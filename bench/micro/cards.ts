@@ -4,7 +4,7 @@
  * `node --expose-gc dist/bench/micro/cards.js [cards]`: 1,000,000.
  */
 import { Protocol } from '../../engine/core/codes.js';
-import { Slab } from '../../engine/exchange/slab.js';
+import { EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { isMain } from '../run.js';
 import { loadMessage, partitionFor, token } from './partition.js';
 
@@ -38,7 +38,8 @@ export function measureCards(cardCount: number): CardMemory {
     slab.seal(Date.now(), 1000);
     partition.run(slab);
     for (let entry = 0; entry < slab.count; entry++) {
-      if (slab.status[entry] !== 200) throw new Error(`the balance of ${token(first + entry)} was not answered`);
+      if (slab.status[entry] !== EntryStatus.decided)
+        throw new Error(`the balance of ${token(first + entry)} was not answered`);
     }
     if (first === 1) residentBefore = residentBytes();
   }

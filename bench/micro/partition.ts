@@ -6,7 +6,7 @@
  */
 import { Protocol } from '../../engine/core/codes.js';
 import type { LoadMessage } from '../../engine/core/partition-rows.js';
-import { Slab } from '../../engine/exchange/slab.js';
+import { EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { Partition, type PartitionJournal } from '../../workers/partition/partition.js';
 import { Random } from '../load/random.js';
@@ -124,7 +124,7 @@ export function measurePartition(batches: number, entries: number, cardCount = 1
     partition.run(slab);
     if (batch >= warmUpBatches) batchNs.push(Number(process.hrtime.bigint() - startedAt));
     for (let entry = 0; entry < entries; entry++)
-      if (slab.status[entry] === 200 && slab.answerFlags[entry]! & 1) approvedCount++;
+      if (slab.status[entry] === EntryStatus.decided && slab.answerFlags[entry]! & 1) approvedCount++;
   }
   if (approvedCount !== id) throw new Error(`${id - approvedCount} messages were not approved`);
   return batchNs.sort((a, b) => a - b)[batches >> 1]! / entries;

@@ -41,7 +41,10 @@ export const EntryFlag = {
   again: 32,
 } as const;
 
-/** Answer statuses below 100 are no HTTP statuses but words between worker and front. */
+/**
+ * What became of an entry: a decision, a lookup that is needed first, or nothing. The front's transport puts it into its
+ * own words, an HTTP status for example.
+ */
 export const EntryStatus = {
   none: 0,
   /** The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. */
@@ -49,12 +52,18 @@ export const EntryStatus = {
   lookupSeen: 2,
   lookupOriginal: 3,
   lookupAccount: 4,
-  /** Nothing was decided or journaled: the front answers 503 system_error or overloaded, by `reason`. */
+  /** Nothing was decided or journaled; `reason` says why: system_error or overloaded. */
   unavailable: 5,
-  /** The approval is revoked: the front answers 503 system_error, and a repeat of the id is decided. */
+  /** The approval is revoked: its client gets system_error, and a repeat of the id is decided. */
   revoked: 6,
   /** Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have more. */
   noRoom: 7,
+  /** The answer bytes are the answer in the protocol's words; `reason` and the flags say the same to the front. */
+  decided: 8,
+  /** The message cannot be read: the answer bytes are the fault, see protocols/refusal.ts. */
+  malformed: 9,
+  /** A ledger command names no account. Nothing is remembered, so the same command may come again. */
+  unknownAccount: 10,
 } as const;
 
 export const AnswerFlag = {
@@ -92,7 +101,7 @@ export class Slab {
   readonly end: Int32Array;
   readonly answerStart: Int32Array;
   readonly answerEnd: Int32Array;
-  readonly status: Uint16Array;
+  readonly status: Uint8Array;
   readonly reason: Uint8Array;
   readonly answerFlags: Uint8Array;
   /** Buffers, because they cut strings out of themselves without a copy in between. */
@@ -101,7 +110,7 @@ export class Slab {
 
   /** Bytes of shared memory of one slab. Answers get their worst case each: an answer must always fit. */
   static bytes(size: SlabSize): number {
-    const perEntry = 2 * 8 + 4 * 4 + 2 + 4;
+    const perEntry = 2 * 8 + 4 * 4 + 5;
     return headerInts * 4 + 32 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
   }
 
@@ -126,8 +135,8 @@ export class Slab {
     offset += 4 * entries;
     this.answerEnd = new Int32Array(buffer, offset, entries);
     offset += 4 * entries;
-    this.status = new Uint16Array(buffer, offset, entries);
-    offset += 2 * entries;
+    this.status = new Uint8Array(buffer, offset, entries);
+    offset += entries;
     this.kind = new Uint8Array(buffer, offset, entries);
     offset += entries;
     this.flags = new Uint8Array(buffer, offset, entries);

@@ -102,8 +102,10 @@ const texts = (slab: Slab) =>
       : slab.request.toString('utf8', slab.start[index], slab.end[index]),
   );
 
+const answered = `answer ${EntryStatus.decided}`;
+
 function approve(slab: Slab, index: number, location: number): void {
-  slab.status[index] = 200;
+  slab.status[index] = EntryStatus.decided;
   slab.answerFlags[index] = AnswerFlag.approved | AnswerFlag.revocable;
   slab.location[index] = location;
 }
@@ -124,7 +126,7 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
   await runs[1]!.done();
   t.same(
     waiters.map(({ said }) => said),
-    ['answer 200', 'answer 200', 'answer 200'],
+    [answered, answered, answered],
   );
 });
 
@@ -177,10 +179,10 @@ t.test('an answer waits until what it says is on disk, and answers keep their or
   t.same([first.said, second.said, lane.isIdle, lane.depth], ['', '', false, 2]);
   state.durable = 1;
   lane.synced();
-  t.same([first.said, second.said], ['answer 200', '']);
+  t.same([first.said, second.said], [answered, '']);
   state.durable = 2;
   lane.synced();
-  t.same([second.said, lane.isIdle], ['answer 200', true]);
+  t.same([second.said, lane.isIdle], [answered, true]);
 });
 
 t.test('a change is in force once the worker has taken it, whatever the disk does', async (t) => {
@@ -197,7 +199,7 @@ t.test('a change is in force once the worker has taken it, whatever the disk doe
   change.said = 'applied';
   state.durable = 1;
   lane.synced();
-  t.same([change.said, message.said], ['applied', 'answer 200'], 'and is reported once');
+  t.same([change.said, message.said], ['applied', answered], 'and is reported once');
 });
 
 t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
@@ -345,11 +347,11 @@ t.test(
     for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
     await runs[1]!.done();
     t.equal(runs.length, 3, 'one slab of take-backs at a time');
-    runs[2]!.slab.status[0] = 200;
+    runs[2]!.slab.status[0] = EntryStatus.decided;
     await runs[2]!.done();
     t.not(first.said, '', 'the first has its answer');
     t.equal(texts(runs[3]!.slab).length, 16);
-    for (const index of second.keys()) runs[3]!.slab.status[index] = 200;
+    for (const index of second.keys()) runs[3]!.slab.status[index] = EntryStatus.decided;
     await runs[3]!.done();
     t.ok(
       second.every(({ said }) => said !== ''),
@@ -378,7 +380,7 @@ t.test('take-backs that the journal has no room for stay first until they are wr
     turn();
   }
   t.equal(repeat.said, '', 'a repeat cannot find the approval meanwhile');
-  runs[4]!.slab.status[0] = 200;
+  runs[4]!.slab.status[0] = EntryStatus.decided;
   await runs[4]!.done();
   t.same(texts(runs[5]!.slab), ['a'], 'now it may');
 });
@@ -471,20 +473,21 @@ t.test(
     lane.claim(EntryKind.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
     turn();
     const { slab } = runs[0]!;
-    slab.status.fill(200, 0, 3);
+    slab.status.fill(EntryStatus.decided, 0, 3);
     slab.answerFlags.set([AnswerFlag.approved | AnswerFlag.revocable, 0, AnswerFlag.approved]);
     slab.location[0] = 77;
     // The process stands still here, well within the deadline, and another engine takes its place.
     state.isStale = true;
     await runs[0]!.done();
-    t.equal(declined.said, 'answer 200');
+    t.equal(declined.said, answered);
     t.equal(withdrawal.isRefused, true);
     t.equal(approved.said, '', 'nothing before its take-back is written');
     turn();
     t.equal(runs[1]!.slab.kind[0], EntryKind.revocation);
     t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
-    runs[1]!.slab.status[0] = 503;
+    runs[1]!.slab.status[0] = EntryStatus.revoked;
+    runs[1]!.slab.reason[0] = Reason.systemError;
     await runs[1]!.done();
-    t.equal(approved.said, 'answer 503');
+    t.equal(approved.said, `refused ${Reason.systemError}`);
   },
 );

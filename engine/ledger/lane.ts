@@ -23,7 +23,7 @@ export interface Waiter {
   readonly isRefused: boolean;
   /** How often it lacked something, and was sent again behind what was loaded. */
   reentries: number;
-  /** The decided answer: `slab.answer[answerStart, answerEnd)` with an HTTP status. The bytes are valid during the call. */
+  /** The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during the call. */
   answer(slab: Slab, index: number): void;
   /** No answer could be made: 503 with a decline body. */
   refuse(reason: Reason): void;

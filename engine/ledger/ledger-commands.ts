@@ -10,27 +10,26 @@ import type { FieldError } from '../../platform/problems/field-error.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { Request } from '../core/request.js';
-import { AnswerFlag, type Slab } from '../exchange/slab.js';
+import { AnswerFlag, EntryStatus, type Slab } from '../exchange/slab.js';
 import type { Telemetry } from '../ops/telemetry.js';
-import type { Codec } from '../protocols/codec.js';
-import {
-  type CommandName,
-  commandContentType,
-  commandRefusalBody,
-  commandRefusalStatus,
-  commandUnavailableBody,
-} from '../protocols/commands/codec.js';
+import { answerBytesMax, type Codec } from '../protocols/codec.js';
+import type { CommandName } from '../protocols/commands/codec.js';
 import { repeatedMessage } from '../protocols/native/slow-reader.js';
 import { decodeBody, parseJson } from '../protocols/reading/body-text.js';
 import { repeatedName, wholeText } from '../protocols/reading/json-text.js';
 import { shownName } from '../protocols/reading/member-names.js';
+import { writeFault } from '../protocols/refusal.js';
 import type { Admission } from './admission.js';
 import type { Lane, Waiter } from './lane.js';
 
+/** What became of a command: a decision, a fault of the command, an unknown account, or nothing (unavailable). */
 export interface CommandAnswer {
+  /** One of EntryStatus. */
   readonly status: number;
-  readonly contentType: string;
-  readonly body: Uint8Array;
+  readonly reason: Reason;
+  /** The decision in the words of the command's codec, or the fault, see refusal.ts. */
+  readonly bytes: Uint8Array;
+  readonly isShuttingDown: boolean;
 }
 
 export interface LedgerCommandsOptions {
@@ -73,7 +72,7 @@ export class LedgerCommands {
       if (!this.#isOpen) return waiter.shuttingDown();
       const command = commandBytes(name, account, body);
       const refusal = repeatedField(body) ?? codec.read(this.#request, command, 0, command.length);
-      if (refusal !== null) return waiter.badRequest(refusal);
+      if (refusal !== null) return waiter.malformed(refusal);
       if (!admission.enter()) return waiter.refuse(Reason.overloaded);
       waiter.isAdmitted = true;
       const lane = route(codec, command, waiter, waiter.arrivalMs);
@@ -101,6 +100,8 @@ function repeatedField(body: Uint8Array): FieldError | null {
   return name === null ? null : { field: shownName(name), message: repeatedMessage };
 }
 
+const noBytes: Uint8Array = new Uint8Array(0);
+
 class CommandWaiter implements Waiter {
   readonly kind = Protocol.ledger;
   readonly arrivalMs: number;
@@ -126,32 +127,36 @@ class CommandWaiter implements Waiter {
 
   answer(slab: Slab, index: number): void {
     const status = slab.status[index]!;
+    const reason = slab.reason[index] as Reason;
     // Copied: the slab is filled again while the answer is on its way.
-    this.#settle(status, Buffer.from(slab.answer.subarray(slab.answerStart[index], slab.answerEnd[index])));
+    this.#settle(status, reason, Buffer.from(slab.answer.subarray(slab.answerStart[index], slab.answerEnd[index])));
     const { telemetry } = this.#options;
     if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
-    if (status === 200 || status === 409) telemetry.command(this.#name, slab.reason[index] as Reason);
+    if (status === EntryStatus.decided) telemetry.command(this.#name, reason);
   }
 
   refuse(reason: Reason): void {
     this.isRefused = true;
-    this.#settle(503, commandUnavailableBody(reason));
+    this.#settle(EntryStatus.unavailable, reason);
     this.#options.telemetry.command(this.#name, reason);
   }
 
   shuttingDown(): void {
     this.isRefused = true;
-    this.#settle(503, commandUnavailableBody(Reason.systemError, true));
+    this.#settle(EntryStatus.unavailable, Reason.systemError, noBytes, true);
   }
 
-  badRequest(refusal: FieldError): void {
-    this.#settle(commandRefusalStatus(refusal), commandRefusalBody(refusal));
+  malformed(fault: FieldError): void {
+    // An id that cannot be an account's names none.
+    const status = fault.field === 'account' ? EntryStatus.unknownAccount : EntryStatus.malformed;
+    const bytes = new Uint8Array(answerBytesMax);
+    this.#settle(status, Reason.systemError, bytes.subarray(0, writeFault(bytes, 0, fault)));
   }
 
-  #settle(status: number, body: Uint8Array): void {
+  #settle(status: number, reason: Reason, bytes = noBytes, isShuttingDown = false): void {
     if (this.isSettled) return;
     this.isSettled = true;
     if (this.isAdmitted) this.#options.admission.leave();
-    this.#resolve({ status, contentType: commandContentType(status), body });
+    this.#resolve({ status, reason, bytes, isShuttingDown });
   }
 }

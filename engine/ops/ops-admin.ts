@@ -11,11 +11,13 @@ import {
   notFoundBody,
   problemContentType,
 } from '../../platform/problems/problem-body.js';
+import { EntryStatus } from '../exchange/slab.js';
 import type { CommandAnswer } from '../ledger/ledger-commands.js';
 import type { AccountView, WindowsView } from '../ledger/ledger-reader.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
+import { commandForm, HttpAnswer } from '../transports/http/answers.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
 export interface AdminOptions {
@@ -130,7 +132,11 @@ async function answerCommand(
     response.setHeader('connection', 'close');
     return sendProblem(response, 413, 'body_too_large', `the body is longer than ${commandBytesMax} bytes`);
   }
-  const answer = await options.command(name, account, body);
-  if (answer.status === 503) response.setHeader('retry-after', '1');
+  const { status, reason, bytes, isShuttingDown } = await options.command(name, account, body);
+  const answer = new HttpAnswer();
+  if (status === EntryStatus.unavailable) {
+    answer.setUnavailable(commandForm, reason, isShuttingDown);
+    response.setHeader('retry-after', '1');
+  } else answer.set(commandForm, status, 0, reason, bytes);
   send(response, answer.status, answer.contentType, answer.body);
 }

@@ -1,31 +1,13 @@
 /**
- * What every protocol gives the engine: a reader of request bytes in place, a writer of answer bytes, and a map from the
- * table of reasons to its own words and HTTP status.
+ * What every protocol gives the engine: a reader of request bytes in place, and a writer of answer bytes. A codec knows no
+ * transport: which HTTP status an answer has is decided in engine/transports/http.
  */
 
-import type { FieldError } from '../../platform/problems/field-error.js';
 import type { Protocol } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
-import type { Reason } from '../core/reasons.js';
 import type { Request, TextSlice } from '../core/request.js';
 import type { UnknownFields } from './reading/member-names.js';
-
-/**
- * A well-formed message of a kind this program does not decide (a processor's new method). It is declined, not
- * refused: the sender's grammar is right and a terminal is waiting. The request is filled as far as the answer echoes it.
- */
-export interface Unsupported extends FieldError {
-  readonly unsupported: true;
-  /** The kind as sent, card data masked and bounded: safe to log. */
-  readonly kind: string;
-}
-
-/** Everything `read` can say instead of "here is your request". */
-export type Refusal = FieldError | Unsupported;
-
-export function isUnsupported(refusal: Refusal): refusal is Unsupported {
-  return 'unsupported' in refusal;
-}
+import type { Refusal } from './refusal.js';
 
 export interface Codec {
   readonly protocol: Protocol;
@@ -51,34 +33,17 @@ export interface Codec {
     rootSource: Uint8Array,
     rootId: TextSlice,
   ): number;
-  /** HTTP status of a decided answer. */
-  status(outcome: Outcome): number;
   /**
-   * Writes the body for what `read` returned, for the same request.
+   * Writes the decline of a message for which `read` returned Unsupported; absent where it never does.
    * @returns number of bytes written, at most answerBytesMax.
    */
-  writeRefusal(target: Uint8Array, offset: number, request: Request, refusal: Refusal): number;
-  /** HTTP status of what `read` returned: 400, or a decline for an unsupported kind. */
-  refusalStatus(refusal: Refusal): number;
-  /** Content-Type of a body sent with `status`. */
-  contentType(status: number): string;
+  writeUnsupported?(target: Uint8Array, offset: number, request: Request): number;
   /**
-   * Puts the measured time into an answer just before it is sent; does nothing where the protocol has no such field.
+   * Puts the measured time into a decided answer just before it is sent; absent where the protocol has no such field.
    * @param bodyEnd one past the last byte of the body
-   * @param status the HTTP status it is sent with
    * @param micros from arrival to sending, microseconds
    */
-  stampResponseTime(target: Uint8Array, bodyEnd: number, status: number, micros: number): void;
-  /**
-   * The prebuilt decline body of a 503, when no decision could be made. Shared: never write into it.
-   * @param shuttingDown says so instead of naming the reason, in protocols that have words for it
-   */
-  unavailableBody(reason: Reason, shuttingDown?: boolean): Uint8Array;
-}
-
-/** A protocol of the authorization port. */
-export interface PortCodec extends Codec {
-  readonly path: string;
+  stampResponseTime?(target: Uint8Array, bodyEnd: number, micros: number): void;
 }
 
 export { answerBytesMax } from '../core/limits.js';

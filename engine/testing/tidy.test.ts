@@ -20,8 +20,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine/core', ['engine/core']],
   // Shared memory and messages between the front and its threads.
   ['engine/exchange', ['engine/core', 'engine/exchange']],
-  // Unavailable answers of the native form still come from the HTTP transport's problem.ts.
-  ['engine/protocols', ['engine/core', 'engine/protocols', 'engine/transports/http/problem.ts', 'platform']],
+  ['engine/protocols', ['engine/core', 'engine/protocols', 'platform']],
   // What every process stands on knows the core's words and nothing else of ours.
   ['platform', ['platform', 'engine/core']],
   ['engine/testing', ['']],

@@ -12,7 +12,8 @@ import { hash64, hashLow } from '../../engine/core/hash.js';
 import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';
 import { EntryKind, type Slab } from '../../engine/exchange/slab.js';
-import type { Codec, Refusal } from '../../engine/protocols/codec.js';
+import type { Codec } from '../../engine/protocols/codec.js';
+import type { Refusal } from '../../engine/protocols/refusal.js';
 
 /** As many as the processor can wait for at once, and few enough that the first is still near when its turn comes. */
 export const messagesAhead = 8;

@@ -51,13 +51,13 @@ t.test('an account that is not in memory is asked for by its public id, and then
   t.equal(journal.nextSequence, 1, 'nothing is journaled');
   partition.load({ accounts: [row(1)] });
   const first = ask(deposit);
-  t.match([first.status, JSON.parse(first.text).account.funds], [200, 1010]);
+  t.match([first.status, JSON.parse(first.text).account.funds], [EntryStatus.decided, 1010]);
   t.equal(first.flags, AnswerFlag.approved, 'approved, and nothing that a deadline could take back');
   t.equal(journal.nextSequence, 2);
   t.match(ask(deposit), { status: EntryStatus.lookupSeen, text: `${commandIdPrefix}d` });
   recall('d');
   const again = ask(deposit);
-  t.match([again.status, again.text], [200, first.text]);
+  t.match([again.status, again.text], [EntryStatus.decided, first.text]);
   t.equal(again.flags & AnswerFlag.repeated, AnswerFlag.repeated);
   t.equal(journal.nextSequence, 2, 'a repeat is not journaled again');
   t.end();
@@ -74,19 +74,22 @@ t.test('loading the account again does not put its books back', (t) => {
 
 t.test('an unknown account is a 404, is not journaled, and the id stays free', (t) => {
   const { partition, journal, ask } = stage();
-  t.match(ask(deposit, { flags: EntryFlag.accountAbsent }), { status: 404 });
+  t.match(ask(deposit, { flags: EntryFlag.accountAbsent }), { status: EntryStatus.unknownAccount });
   t.equal(journal.nextSequence, 1);
   partition.load({ accounts: [row(1)] });
-  t.match(ask(deposit), { status: 200 });
+  t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();
 });
 
 t.test('an account of another partition is not looked at: the id belongs to its first question', (t) => {
   const { partition, journal, ask } = stage();
-  t.match(ask(deposit, { flags: EntryFlag.foreign }), { status: 409, reason: Reason.duplicateConflict });
+  t.match(ask(deposit, { flags: EntryFlag.foreign }), {
+    status: EntryStatus.decided,
+    reason: Reason.duplicateConflict,
+  });
   t.equal(journal.nextSequence, 1);
   partition.load({ accounts: [row(1)] });
-  t.match(ask(deposit), { status: 200 });
+  t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();
 });
 
@@ -116,6 +119,6 @@ t.test('a full store takes no more accounts: the command stays unanswered, and t
   const { partition, ask } = stage(1);
   partition.load({ accounts: [row(1), row(2)] });
   t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.lookupAccount });
-  t.match(ask(deposit), { status: 200 });
+  t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();
 });

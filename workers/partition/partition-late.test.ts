@@ -112,22 +112,26 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
       const stage = new Stage();
       const ask = () => stage.run(kind, Buffer.from(text));
       const first = ask();
-      t.equal(first.status, 200);
+      t.equal(first.status, EntryStatus.decided);
       t.equal(stage.revoke(first).status, EntryStatus.revoked);
       t.equal(stage.held, 0);
       if (restarts) stage.restart(true);
       const second = ask();
-      t.match(second, { status: 200, isRepeat: false });
+      t.match(second, { status: EntryStatus.decided, isRepeat: false });
       const { held } = stage;
       t.ok(held > 0);
-      t.match(ask(), { status: 200, text: second.text, isRepeat: true });
+      t.match(ask(), { status: EntryStatus.decided, text: second.text, isRepeat: true });
       stage.restart(true);
-      t.match(ask(), { status: 200, text: second.text, isRepeat: true }, 'the second decision is the answer');
+      t.match(
+        ask(),
+        { status: EntryStatus.decided, text: second.text, isRepeat: true },
+        'the second decision is the answer',
+      );
       t.equal(stage.held, held);
       // Late a second time: the same again.
       t.equal(stage.revoke(second).status, EntryStatus.revoked);
       t.equal(stage.held, 0);
-      t.match(ask(), { status: 200, isRepeat: false });
+      t.match(ask(), { status: EntryStatus.decided, isRepeat: false });
     }
     t.end();
   });
@@ -137,7 +141,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
     const { status } = stage.run(kind, Buffer.from(text), { sealedAtMs: 1100 });
     t.equal(status, EntryStatus.unavailable);
     t.equal(stage.records, 0);
-    t.match(stage.run(kind, Buffer.from(text)), { status: 200, isRepeat: false });
+    t.match(stage.run(kind, Buffer.from(text)), { status: EntryStatus.decided, isRepeat: false });
     t.end();
   });
 }
@@ -159,7 +163,7 @@ t.test('facts are taken however late they are, and their answers are kept', (t) 
   stage.ask(question);
   const clearing = { ...question, id: 'c', type: 'clearing', original: 'q' };
   const first = stage.ask(clearing, { sealedAtMs: 1100 });
-  t.equal(first.status, 200);
+  t.equal(first.status, EntryStatus.decided);
   t.match(stage.ask(clearing), { text: first.text, isRepeat: true });
   t.end();
 });
@@ -172,7 +176,7 @@ t.test('a take-back that Postgres has is no answer either', (t) => {
   t.equal(stage.ask(question).status, EntryStatus.lookupSeen);
   stage.partition.load({ records: [record] });
   const again = stage.ask(question);
-  t.match(again, { status: 200, isRepeat: false });
+  t.match(again, { status: EntryStatus.decided, isRepeat: false });
   t.match(stage.ask(question), { text: again.text, isRepeat: true });
   // The record of the take-back is still there, and must not hide the newer one.
   stage.partition.load({ records: [record] });
@@ -205,7 +209,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
     t.equal(stage.held, 5);
     if (restarts) stage.restart(true);
     const again = stage.ask(question);
-    t.match(again, { status: 200, isRepeat: false });
+    t.match(again, { status: EntryStatus.decided, isRepeat: false });
     t.match(again.text, '"authorizationId":"q"');
     t.equal(followsTransaction(stage.newestView(), 0), true, 'a restart loads the transaction that it joined');
     t.equal(stage.held, 15);
@@ -227,7 +231,7 @@ t.test('an increment that was taken back is asked again', (t) => {
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
   stage.revoke(stage.ask(increment));
   t.equal(stage.held, 10);
-  t.match(stage.ask(increment), { status: 200, isRepeat: false });
+  t.match(stage.ask(increment), { status: EntryStatus.decided, isRepeat: false });
   t.equal(stage.held, 15);
   t.end();
 });

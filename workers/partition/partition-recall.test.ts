@@ -30,7 +30,7 @@ function ask(partition: Partition, flags: number): { status: number; text: strin
 t.test('until all settled ids are known an unknown one is looked up, and what is found is the answer', (t) => {
   const before = partitionWithCard();
   const first = ask(before.partition, EntryFlag.seenAbsent);
-  t.equal(first.status, 200);
+  t.equal(first.status, EntryStatus.decided);
   const record = Buffer.from(before.journal.frame.subarray(0, before.journal.view.getUint16(0, true)));
 
   const { partition, journal } = partitionWithCard();

@@ -60,14 +60,14 @@ class Auditor {
         break;
       default:
         // Refused: nothing was decided.
-        if (status === 503) break;
+        if (status === EntryStatus.noRoom) break;
         if (isCommand(step.message)) {
           this.#command(asSent(step.message), handled);
           break;
         }
         if (status === EntryStatus.unavailable && wasTooLate) this.seen.tooLate++;
         // The form can refuse: then nothing was decided and the id stays free.
-        if (status === 200 || status === 409) this.#message(asSent(step.message), handled);
+        if (status === EntryStatus.decided) this.#message(asSent(step.message), handled);
     }
   }
 
@@ -84,7 +84,7 @@ class Auditor {
     const key = keyOf(message);
     const isKnown = this.model.answers.has(key);
     check(!isRevocable, 'a command is never taken back');
-    if (status === 404) {
+    if (status === EntryStatus.unknownAccount) {
       check(!isKnown && this.model.accountNamed(message.card) === undefined, `${message.card} is an account`);
       this.seen.unknownAccounts++;
       return;
@@ -92,7 +92,7 @@ class Auditor {
     const expected = this.model.send(message, 0);
     if (expected.reason === 'duplicate_conflict') {
       check(isKnown, `${key} is no duplicate`);
-      compare(`conflict about ${key}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
+      compare(`conflict about ${key}`, [status, JSON.parse(body).reason], [EntryStatus.decided, 'duplicate_conflict']);
       this.seen.conflicts++;
       return;
     }
@@ -118,7 +118,11 @@ class Auditor {
     const isKnown = this.model.answers.has(message.id);
     const expected = this.model.send(message, arrivalMs, wasTooLate);
     if (expected.reason === 'duplicate_conflict') {
-      compare(`conflict about ${message.id}`, [status, JSON.parse(body).reason], [409, 'duplicate_conflict']);
+      compare(
+        `conflict about ${message.id}`,
+        [status, JSON.parse(body).reason],
+        [EntryStatus.decided, 'duplicate_conflict'],
+      );
       // Another question's id, or one that was taken back and whose transaction goes on as something else.
       check(isKnown || this.#revoked.delete(message.id), `${message.id} is no duplicate`);
       if (!isKnown) this.#bodies.set(message.id, body);
@@ -260,7 +264,7 @@ function runTight(seed: number, length: number, room: Room) {
     let steps: Step[] = [];
     const run = () => {
       const handled = host.run(steps, generator.nowMs, false);
-      refused += handled.filter(({ status }) => status === 503).length;
+      refused += handled.filter(({ status }) => status === EntryStatus.noRoom).length;
       take(handled);
       steps = [];
     };
@@ -286,7 +290,7 @@ function runTight(seed: number, length: number, room: Room) {
         isAlone = true;
         const [alone] = host.run([step], generator.nowMs, false);
         isAlone = false;
-        check(alone!.status !== 503, `${JSON.stringify(step.message)} found no room`);
+        check(alone!.status !== EntryStatus.noRoom, `${JSON.stringify(step.message)} found no room`);
         decidedAlone++;
         take([alone!]);
       } else if (step.kind !== 'again' || auditor.model.answers.has(step.message.id)) {

@@ -50,8 +50,8 @@ import { Transactions } from '../../engine/core/transactions.js';
 import { Users } from '../../engine/core/users.js';
 import type { PartitionSize } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
-import { type Codec, isUnsupported } from '../../engine/protocols/codec.js';
-import { unknownAccount } from '../../engine/protocols/commands/codec.js';
+import type { Codec } from '../../engine/protocols/codec.js';
+import { isUnsupported, type Refusal, writeFault } from '../../engine/protocols/refusal.js';
 import { applyChanges, applyLoad, LoadCounts, type LoadTarget, loadSeen, type Recalled } from './load.js';
 import { LookAhead, messagesAhead } from './look-ahead.js';
 import { sameQuestion } from './same-question.js';
@@ -242,7 +242,7 @@ export class Partition {
 
   /** Counts what the message had besides the known fields, once it is answered. */
   #countUnknownFields(status: number): void {
-    if (status <= EntryStatus.unavailable) return;
+    if (status < EntryStatus.decided) return;
     const { unknownFields } = this.#request;
     for (let bit = 0; bit < 31; bit++) if ((unknownFields & (1 << bit)) !== 0) this.#unknownFields[bit]! += 1;
   }
@@ -320,10 +320,7 @@ export class Partition {
     const refusal = this.#lookAhead.refusal(index);
     this.#request = request;
     if (refusal !== null) {
-      slab.status[index] = codec.refusalStatus(refusal);
-      slab.reason[index] = Reason.systemError;
-      if (isUnsupported(refusal)) slab.answerFlags[index] = AnswerFlag.unsupported;
-      this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, refusal);
+      this.#refuse(slab, index, codec, refusal);
       return;
     }
     if (request.hidden !== null) this.#chooseKeptForms(request.hidden);
@@ -458,6 +455,20 @@ export class Partition {
     newest.end = known.end;
   }
 
+  /** Answers a message that cannot be read with its fault, and one of an unsupported kind with a decline. */
+  #refuse(slab: Slab, index: number, codec: Codec, refusal: Refusal): void {
+    const { answer } = slab;
+    slab.reason[index] = Reason.systemError;
+    if (isUnsupported(refusal)) {
+      slab.status[index] = EntryStatus.decided;
+      slab.answerFlags[index] = AnswerFlag.unsupported;
+      this.#answerEnd += codec.writeUnsupported!(answer, this.#answerEnd, this.#request);
+    } else {
+      slab.status[index] = EntryStatus.malformed;
+      this.#answerEnd += writeFault(answer, this.#answerEnd, refusal);
+    }
+  }
+
   #isKnownId({ start, end }: TextSlice): boolean {
     const { source } = this.#request;
     return this.seen.find(source, start, end) >= 0 || this.books.transactions.find(source, start, end) >= 0;
@@ -474,9 +485,8 @@ export class Partition {
         this.#need(slab, index, EntryStatus.lookupAccount, request.source, request.account);
         return;
       }
-      slab.status[index] = codec.refusalStatus(unknownAccount);
+      slab.status[index] = EntryStatus.unknownAccount;
       slab.reason[index] = Reason.systemError;
-      this.#answerEnd += codec.writeRefusal(slab.answer, this.#answerEnd, request, unknownAccount);
       return;
     }
     if (slab.isStale) {
@@ -524,7 +534,7 @@ export class Partition {
   }
 
   #write(slab: Slab, index: number, codec: Codec, request: Request, outcome: Outcome): void {
-    slab.status[index] = codec.status(outcome);
+    slab.status[index] = EntryStatus.decided;
     slab.reason[index] = outcome.reason;
     if (outcome.approved) slab.answerFlags[index]! |= AnswerFlag.approved;
     // Without a root of its own the message is one, and its id stands in its own bytes, wherever a root was looked for.

@@ -47,7 +47,7 @@ const expiresNever = 1_000_000;
 export interface Handled {
   readonly step: Step;
   readonly arrivalMs: number;
-  /** HTTP status; 0 for steps that are not answered. */
+  /** One of EntryStatus; 0 for steps that are not answered, noRoom where the front declines because memory is full. */
   readonly status: number;
   /** The answer's bytes as they leave; '' when there are none. */
   readonly body: string;
@@ -470,7 +470,8 @@ export class PartitionHost {
     const status = slab.status[index]!;
     const absent = needs[status];
     // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
-    const full = { step, arrivalMs, status: 503, body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
+    const nothing = { body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
+    const full = { step, arrivalMs, status: EntryStatus.noRoom, ...nothing };
     const loads = waiting.loads ?? 0;
     if (status === EntryStatus.noRoom) {
       if (loads >= loadsMax) return [full];

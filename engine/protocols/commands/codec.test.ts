@@ -11,7 +11,7 @@ import { runs, testSeed } from '../../testing/runs.js';
 import { answerBytesMax } from '../codec.js';
 import { jsonText, Message, Random } from '../testing/mutate.js';
 import { ledgerCodec, nativeCodec, testPanKeys } from '../testing/test-codecs.js';
-import { commandIdPrefix, unknownAccount } from './codec.js';
+import { commandIdPrefix } from './codec.js';
 
 const good = { id: 'd-1', type: 'deposit', account: 'acct_1', amount: 1250 };
 
@@ -138,29 +138,5 @@ t.test('an answer has the whole books, fits its place, and is JSON whatever the 
   const { request } = read({ ...good, id: longest, account: longest });
   const target = new Uint8Array(answerBytesMax);
   t.ok(ledgerCodec.writeAnswer(target, 0, request, new Outcome(), request.source, request.id) < answerBytesMax);
-  t.end();
-});
-
-t.test('an unknown account is a 404, anything else that is refused a 400, and a 503 promises nothing', (t) => {
-  const target = new Uint8Array(answerBytesMax);
-  const bodyOf = (refusal: FieldError) => {
-    const length = ledgerCodec.writeRefusal(target, 0, new Request(), refusal);
-    return JSON.parse(Buffer.from(target.subarray(0, length)).toString());
-  };
-  t.equal(ledgerCodec.refusalStatus(unknownAccount), 404);
-  t.match(bodyOf(unknownAccount), { status: 404, title: 'not_found' });
-  t.equal(ledgerCodec.refusalStatus({ field: 'amount', message: 'is odd' }), 400);
-  t.match(bodyOf({ field: 'amount', message: 'is odd' }), { status: 400, field: 'amount' });
-  for (const [reason, stopping, title] of [
-    [Reason.overloaded, false, 'overloaded'],
-    [Reason.systemError, false, 'system_error'],
-    [Reason.systemError, true, 'shutting_down'],
-  ] as const) {
-    const body = JSON.parse(Buffer.from(ledgerCodec.unavailableBody(reason, stopping)).toString());
-    t.match(body, { status: 503, title });
-    t.notOk('approved' in body, 'it does not say that nothing was moved');
-  }
-  t.equal(ledgerCodec.contentType(200), 'application/json');
-  t.equal(ledgerCodec.contentType(404), 'application/problem+json');
   t.end();
 });

@@ -11,12 +11,6 @@
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumber } from '../../../platform/masking/redact.js';
 import type { FieldError } from '../../../platform/problems/field-error.js';
-import {
-  badRequestBody,
-  jsonContentType,
-  problemBody,
-  problemContentType,
-} from '../../../platform/problems/problem-body.js';
 import { MessageType, Protocol, unpackLetters } from '../../core/codes.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonEntry } from '../../core/reasons.js';
@@ -55,9 +49,6 @@ const descriptions = {
 } as const;
 const check = compileCheck(schema, descriptions);
 
-/** The account that a command names does not exist: nothing was decided, so nothing is remembered. */
-export const unknownAccount: FieldError = { field: 'account', message: 'names no account' };
-
 function read(request: Request, bytes: Uint8Array, start: number, end: number, panKeys: PanKeys): FieldError | null {
   request.reset(bytes, Protocol.ledger);
   const text = decodeBody(bytes, start, end);
@@ -85,12 +76,13 @@ function writeAnswer(target: Uint8Array, offset: number, request: Request, outco
     request.hidden === null
       ? textOf(request, request.id).slice(commandIdPrefix.length)
       : textOf(request, request.sentId);
-  if (outcome.reason === Reason.duplicateConflict) return write(target, offset, conflictBody(id));
+  const reason = reasonEntry(outcome.reason).name;
+  if (outcome.reason === Reason.duplicateConflict) return write(target, offset, { id, approved: false, reason });
   const { availableMinor: available, heldMinor: held, postedMinor: posted } = outcome;
   const answer = {
     id,
     approved: outcome.approved,
-    reason: reasonEntry(outcome.reason).name,
+    reason,
     amount: outcome.amountMinor,
     account: {
       id: textOf(request, request.account),
@@ -101,59 +93,17 @@ function writeAnswer(target: Uint8Array, offset: number, request: Request, outco
       posted,
     },
   };
-  return write(target, offset, Buffer.from(JSON.stringify(answer)));
+  return write(target, offset, answer);
 }
 
-function write(target: Uint8Array, offset: number, body: Uint8Array): number {
-  return copyBytes(target, offset, body) - offset;
-}
-
-function conflictBody(id: string): Uint8Array {
-  const detail = 'this id was used before: same id, other content; nothing was moved';
-  return problemBody(409, 'duplicate_conflict', detail, { id, approved: false, reason: 'duplicate_conflict' });
-}
-
-const notFoundBody = problemBody(404, 'not_found', 'there is no account with this id');
-// A 503 is no decline here: the command may have been carried out already, or be about to.
-const again = 'ask again with the same id: it is carried out once at most, and answered the same';
-const overloadedBody = problemBody(503, 'overloaded', `too many requests are waiting; ${again}`);
-const shuttingDownBody = problemBody(503, 'shutting_down', `this engine is starting or stopping; ${again}`);
-const systemErrorBody = problemBody(503, 'system_error', `no answer in time; ${again}`);
-
-/** The answer to a refused command; an id that could not even be an account's names none. */
-export function commandRefusalBody(refusal: FieldError): Uint8Array {
-  return isUnknownAccount(refusal) ? notFoundBody : badRequestBody(refusal);
-}
-
-export function commandRefusalStatus(refusal: FieldError): number {
-  return isUnknownAccount(refusal) ? 404 : 400;
-}
-
-function isUnknownAccount({ field }: FieldError): boolean {
-  return field === unknownAccount.field;
+function write(target: Uint8Array, offset: number, answer: object): number {
+  return copyBytes(target, offset, Buffer.from(JSON.stringify(answer))) - offset;
 }
 
 export function createLedgerCodec(panKeys: PanKeys): Codec {
-  return { ...ledgerWords, read: (request, bytes, start, end) => read(request, bytes, start, end, panKeys) };
+  return {
+    protocol: Protocol.ledger,
+    read: (request, bytes, start, end) => read(request, bytes, start, end, panKeys),
+    writeAnswer,
+  };
 }
-
-/** The prebuilt 503 body, see Codec.unavailableBody. */
-export function commandUnavailableBody(reason: Reason, shuttingDown = false): Uint8Array {
-  if (shuttingDown) return shuttingDownBody;
-  return reason === Reason.overloaded ? overloadedBody : systemErrorBody;
-}
-
-export function commandContentType(status: number): string {
-  return status === 200 ? jsonContentType : problemContentType;
-}
-
-const ledgerWords: Omit<Codec, 'read'> = {
-  protocol: Protocol.ledger,
-  writeAnswer,
-  status: (outcome) => (outcome.reason === Reason.duplicateConflict ? 409 : 200),
-  writeRefusal: (target, offset, _request, refusal) => write(target, offset, commandRefusalBody(refusal)),
-  refusalStatus: commandRefusalStatus,
-  contentType: commandContentType,
-  stampResponseTime: () => undefined,
-  unavailableBody: commandUnavailableBody,
-};

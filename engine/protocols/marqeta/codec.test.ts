@@ -4,7 +4,8 @@ import { windowDetail } from '../../core/limit-names.js';
 import { Outcome } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { Request } from '../../core/request.js';
-import { answerBytesMax, isUnsupported, type Refusal } from '../codec.js';
+import { answerBytesMax } from '../codec.js';
+import { isUnsupported, type Refusal } from '../refusal.js';
 import { marqetaSample, sampleText } from '../testing/marqeta-sample.js';
 import { NumberText } from '../testing/mutate.js';
 import { seen, textOf } from '../testing/same-request.js';
@@ -120,10 +121,8 @@ t.test('an unknown method is declined with its echo, not refused', (t) => {
     t.ok(refusal !== null && isUnsupported(refusal));
     if (refusal === null || !isUnsupported(refusal)) continue;
     t.notMatch(refusal.kind, /\d{13}/);
-    t.equal(codec.refusalStatus(refusal), 402);
-    t.equal(codec.contentType(402), 'application/json');
     const target = new Uint8Array(answerBytesMax);
-    const length = codec.writeRefusal(target, 0, request, refusal);
+    const length = codec.writeUnsupported!(target, 0, request);
     t.same(JSON.parse(Buffer.from(target.subarray(0, length)).toString()), {
       jit_funding: {
         token: '7d1e4c2a-0000-4000-8000-00000000b001',
@@ -347,7 +346,7 @@ t.test('every malformed member is named by its path', (t) => {
     for (const value of values) {
       const { refusal } = read(withPath(path, value));
       t.equal(refusal?.field, path, `${path} = ${JSON.stringify(value)}`);
-      if (refusal !== null) t.equal(codec.refusalStatus(refusal), 400);
+      if (refusal !== null) t.notOk(isUnsupported(refusal), 'it is refused, not declined');
     }
   }
   const text = sampleText(marqetaSample());
@@ -380,7 +379,6 @@ t.test('the hash of the question covers method and users, and keeps their border
 function answer(outcome: Outcome, request: Request): string {
   const target = new Uint8Array(answerBytesMax + 2).fill(0x58);
   const length = codec.writeAnswer(target, 1, request, outcome, request.source, request.id);
-  codec.stampResponseTime(target, 1 + length, codec.status(outcome), 812);
   t.ok(length <= answerBytesMax);
   t.equal(target[0], 0x58);
   t.equal(target[1 + length], 0x58);
@@ -398,7 +396,6 @@ t.test('answers have exactly these bytes', (t) => {
   outcome.approvedAmountMinor = 8420;
   outcome.currency = packLetters('USD');
   t.equal(answer(outcome, request), `${echo}84.20}}`);
-  t.equal(codec.status(outcome), 200);
   outcome.partial = true;
   outcome.approvedAmountMinor = 5;
   t.equal(answer(outcome, request), `${echo}0.05}}`);
@@ -406,7 +403,6 @@ t.test('answers have exactly these bytes', (t) => {
   outcome.reset();
   outcome.reason = Reason.limitExceeded;
   outcome.detail = windowDetail(0, 1, 'amount');
-  t.equal(codec.status(outcome), 402);
   t.equal(answer(outcome, request), `${echo}84.20,"decline_reason":"AMOUNT_LIMIT_EXCEEDED"}}`);
   outcome.detail = windowDetail(0, 1, 'count');
   t.equal(answer(outcome, request), `${echo}84.20,"decline_reason":"TRANSACTION_COUNT_LIMIT_EXCEEDED"}}`);
@@ -470,13 +466,6 @@ t.test('the longest texts stay within the bound', (t) => {
   const outcome = new Outcome();
   outcome.reason = Reason.merchantBlocked;
   t.equal(JSON.parse(answer(outcome, request)).jit_funding.token, long);
-  t.end();
-});
-
-t.test('without a decision the body still declines', (t) => {
-  t.same(JSON.parse(Buffer.from(codec.unavailableBody(Reason.overloaded)).toString()), {
-    jit_funding: { decline_reason: 'TRANSACTION_NOT_PERMITTED' },
-  });
   t.end();
 });
 

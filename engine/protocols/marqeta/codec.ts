@@ -6,14 +6,13 @@
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { holdsPan, isCardNumberInBytes, maskPans } from '../../../platform/masking/redact.js';
-import { badRequestBody, jsonContentType, problemContentType } from '../../../platform/problems/problem-body.js';
 import { Channel, MessageType, Protocol } from '../../core/codes.js';
 import { isCountDetail } from '../../core/limit-names.js';
 import { decimalToMinor, exponentOf, writeDecimal } from '../../core/money.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import { isUnsupported, type PortCodec } from '../codec.js';
+import type { Codec } from '../codec.js';
 import { countryOf } from '../reading/countries.js';
 import {
   afterColon,
@@ -447,9 +446,7 @@ function writeBalances(target: Uint8Array, offset: number, outcome: Outcome): nu
   return copyBytes(target, at, piece.balanceEnd);
 }
 
-const unavailable = new Uint8Array(Buffer.from('{"jit_funding":{"decline_reason":"TRANSACTION_NOT_PERMITTED"}}'));
-
-export interface MarqetaCodec extends PortCodec {
+export interface MarqetaCodec extends Codec {
   /** The byte reader alone, for tests and benchmarks. False: it is not sure, and the request is half filled. */
   readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean;
 }
@@ -458,21 +455,14 @@ export function createMarqetaCodec(panKeys: PanKeys): MarqetaCodec {
   const reader = new FastReader(panKeys);
   return {
     protocol: Protocol.marqeta,
-    path: '/marqeta/jit',
     readFast: (request, bytes, start, end) => reader.read(request, bytes, start, end),
     read: (request, bytes, start, end) =>
       reader.read(request, bytes, start, end) ? null : readSlow(request, bytes, start, end, panKeys),
     writeAnswer,
-    status: (outcome) => (outcome.approved ? 200 : 402),
-    writeRefusal(target, offset, request, refusal) {
-      if (!isUnsupported(refusal)) return copyBytes(target, offset, badRequestBody(refusal)) - offset;
+    writeUnsupported(target, offset, request) {
       let at = writeEcho(target, offset, request, request.amountMinor);
       at = copyBytes(target, at, piece.declineUnsupported);
       return copyBytes(target, at, piece.end) - offset;
     },
-    refusalStatus: (refusal) => (isUnsupported(refusal) ? 402 : 400),
-    contentType: (status) => (status === 400 ? problemContentType : jsonContentType),
-    stampResponseTime() {},
-    unavailableBody: () => unavailable,
   };
 }

@@ -10,7 +10,6 @@ import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../../core/money.js';
 import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
-import type { Refusal, Unsupported } from '../codec.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { countryOf } from '../reading/countries.js';
@@ -18,6 +17,7 @@ import { displayText } from '../reading/display-text.js';
 import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
 import { shownName } from '../reading/member-names.js';
 import { compileCheck, fieldError, keptTextPattern, missingField } from '../reading/schema.js';
+import type { Refusal, Unsupported } from '../refusal.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
 
 const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;

@@ -5,16 +5,13 @@
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumberInBytes, maskPans } from '../../../platform/masking/redact.js';
-import { badRequestBody, jsonContentType, problemContentType } from '../../../platform/problems/problem-body.js';
-import { problemType } from '../../../platform/problems/problem-codes.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol } from '../../core/codes.js';
 import { detailName, detailNone } from '../../core/limit-names.js';
 import { exponentOf, writeInteger } from '../../core/money.js';
 import { type Outcome, responseCode } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import { overloadedBody, shuttingDownBody, systemErrorBody } from '../../transports/http/problem.js';
-import type { PortCodec, Refusal } from '../codec.js';
+import type { Codec } from '../codec.js';
 import { isCommonDateTime } from '../reading/date-time.js';
 import {
   afterColon,
@@ -34,6 +31,7 @@ import {
 } from '../reading/json-scan.js';
 import { NamesSeen, UnknownFields } from '../reading/member-names.js';
 import { copyBytes, writeEscaped, writeLetters } from '../reading/write.js';
+import type { Refusal } from '../refusal.js';
 import { merchantParent, type NativeRules, needsAmount, needsOriginal, readSlow } from './slow-reader.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
@@ -365,13 +363,7 @@ const piece = {
   currency: ascii(',"currency":"'),
   currencyNull: ascii(',"currency":null,"responseTimeMs":0         }'),
   end: ascii('","responseTimeMs":0         }'),
-  conflict: ascii(
-    `{"type":"${problemType('duplicate_conflict')}","title":"duplicate_conflict","status":409,` +
-      '"detail":"this id was used before: same id, other content; nothing was held","id":"',
-  ),
-  conflictEnd: ascii(
-    `","approved":false,"reason":"duplicate_conflict","responseCode":"${reasonTable[Reason.duplicateConflict]!.responseCode}"}`,
-  ),
+  conflictEnd: ascii(`,"responseCode":"${reasonTable[Reason.duplicateConflict]!.responseCode}"}`),
 } as const;
 
 /** `,"detail":"card.daily.amount"` by detail number, made when first needed: the table of details is append-only. */
@@ -444,10 +436,12 @@ function sameText(a: Uint8Array, aSlice: TextSlice, b: Uint8Array, bSlice: TextS
   return true;
 }
 
+/** A conflict has no amounts: the message is not the one that the id was given for. */
 function writeConflict(target: Uint8Array, offset: number, request: Request): number {
-  let at = copyBytes(target, offset, piece.conflict);
+  let at = copyBytes(target, offset, piece.id);
   const { sentId } = request;
   at = writeEscaped(target, at, request.source, sentId.start, sentId.end);
+  at = copyBytes(target, at, piece.declined[Reason.duplicateConflict]!);
   return copyBytes(target, at, piece.conflictEnd) - offset;
 }
 
@@ -457,34 +451,20 @@ export interface NativeOptions {
   readonly strictFields?: boolean;
 }
 
-export interface NativeCodec extends PortCodec {
+export interface NativeCodec extends Codec {
   readonly rules: NativeRules;
 }
 
 export function createNativeCodec({ panKeys, strictFields = false }: NativeOptions): NativeCodec {
   const rules: NativeRules = { panKeys, strictFields, unknownFields: new UnknownFields() };
   return {
-    ...nativeWords,
+    protocol: Protocol.native,
     rules,
     unknownFields: rules.unknownFields,
     read: (request, bytes, start, end): Refusal | null =>
       readFast(request, bytes, start, end, rules) ? null : readSlow(request, bytes, start, end, rules),
+    writeAnswer,
+    // A conflict is answered without its time.
+    stampResponseTime: patchResponseTime,
   };
 }
-
-const nativeWords: Omit<PortCodec, 'read'> = {
-  protocol: Protocol.native,
-  path: '/v1/authorizations',
-  writeAnswer,
-  status: (outcome) => (outcome.reason === Reason.duplicateConflict ? 409 : 200),
-  writeRefusal: (target, offset, _request, refusal) => copyBytes(target, offset, badRequestBody(refusal)) - offset,
-  refusalStatus: () => 400,
-  contentType: (status) => (status === 200 ? jsonContentType : problemContentType),
-  stampResponseTime(target, bodyEnd, status, micros) {
-    if (status === 200) patchResponseTime(target, bodyEnd, micros);
-  },
-  unavailableBody(reason, shuttingDown = false) {
-    if (shuttingDown) return shuttingDownBody;
-    return reason === Reason.overloaded ? overloadedBody : systemErrorBody;
-  },
-};

@@ -1,6 +1,6 @@
 /** Test support: compares two readings of one message by what they mean, wherever their texts stand. */
 import type { Request, TextSlice } from '../../core/request.js';
-import type { Refusal } from '../codec.js';
+import type { Refusal } from '../refusal.js';
 
 const scalars = [
   'type',

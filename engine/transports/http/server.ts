@@ -13,8 +13,9 @@ import { AnswerFlag, type Slab } from '../../exchange/slab.js';
 import type { Admission } from '../../ledger/admission.js';
 import type { Lane, Waiter } from '../../ledger/lane.js';
 import type { Telemetry } from '../../ops/telemetry.js';
-import type { PortCodec } from '../../protocols/codec.js';
+import type { Codec } from '../../protocols/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
+import { HttpAnswer, type HttpForm } from './answers.js';
 import type { BasicAuth } from './basic-auth.js';
 import { methodNotAllowedBody, tooLargeBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
@@ -32,17 +33,24 @@ const statusLines: Readonly<Record<number, string>> = {
   503: '503 Service Unavailable',
 };
 
+/** A protocol of this port. */
+export interface Route {
+  readonly path: string;
+  readonly codec: Codec;
+  readonly form: HttpForm;
+}
+
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly codecs: readonly PortCodec[];
+  readonly routes: readonly Route[];
   readonly auth: BasicAuth;
   readonly clock: Clock;
   readonly admission: Admission;
   readonly gate: ConnectionGate;
   readonly telemetry: Telemetry;
   /** The lane that owns the message's account. */
-  route(codec: PortCodec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
   readonly slowMs: number;
@@ -65,9 +73,9 @@ export class Server {
     this.#app = this.#uws.App();
     this.#app.filter((res, change) => this.#connection(res, change as number));
     this.#sweep = setInterval(() => this.#forgetOldNewcomers(), sweepMs).unref();
-    for (const codec of options.codecs) {
-      this.#app.post(codec.path, (res, req) => this.#receive(codec, res, req));
-      this.#app.any(codec.path, (res) => {
+    for (const route of options.routes) {
+      this.#app.post(route.path, (res, req) => this.#receive(route, res, req));
+      this.#app.any(route.path, (res) => {
         res.writeStatus(statusLines[405]!).writeHeader('allow', 'POST');
         res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody, true);
       });
@@ -143,11 +151,11 @@ export class Server {
     }
   }
 
-  #receive(codec: PortCodec, res: HttpResponse, req: HttpRequest): void {
+  #receive(route: Route, res: HttpResponse, req: HttpRequest): void {
     const { auth, telemetry } = this.#options;
     if (!auth.accepts(req.getHeader('authorization'))) {
       telemetry.unauthorized++;
-      telemetry.called(codec.protocol, 401);
+      telemetry.called(route.codec.protocol, 401);
       res.writeStatus(statusLines[401]!).writeHeader('www-authenticate', 'Basic realm="authorization port"');
       // A connection that has not proved who it is must not stay: see #connection.
       res.writeHeader('content-type', problemContentType).end(unauthorizedBody, true);
@@ -161,7 +169,7 @@ export class Server {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
-    const exchange = new Exchange(codec, res, this.#options);
+    const exchange = new Exchange(route, res, this.#options);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
   }
@@ -250,8 +258,9 @@ function problem(res: HttpResponse, status: number, body: Uint8Array, closes = f
 
 /** One question on its way: owns its response until it is answered or its client has gone. */
 class Exchange implements Waiter {
-  readonly codec: PortCodec;
+  readonly codec: Codec;
   readonly kind: number;
+  readonly #form: HttpForm;
   readonly #options: ServerOptions;
   #res: HttpResponse | null;
   arrivalMs = 0;
@@ -261,8 +270,9 @@ class Exchange implements Waiter {
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
-  constructor(codec: PortCodec, res: HttpResponse, options: ServerOptions) {
+  constructor({ codec, form }: Route, res: HttpResponse, options: ServerOptions) {
     this.codec = codec;
+    this.#form = form;
     this.kind = codec.protocol;
     this.#res = res;
     this.#options = options;
@@ -277,43 +287,44 @@ class Exchange implements Waiter {
     if (res === null) return;
     const { telemetry, clock, slowMs, slow } = this.#options;
     const totalMs = clock.nowMs() - this.arrivalMs;
-    const status = slab.status[index]!;
+    const start = slab.answerStart[index]!;
     const end = slab.answerEnd[index]!;
-    this.codec.stampResponseTime(slab.answer, end, status, Math.round(totalMs * 1000));
-    corked.send(res, status, this.codec.contentType(status), slab.answer.subarray(slab.answerStart[index], end), false);
     const flags = slab.answerFlags[index]!;
-    telemetry.called(this.kind, status);
-    if (status === 400) telemetry.badRequests++;
+    http.set(this.#form, slab.status[index]!, flags, slab.reason[index]!, slab.answer.subarray(start, end));
+    if (http.status === 200) this.codec.stampResponseTime?.(slab.answer, end, Math.round(totalMs * 1000));
+    corked.send(res, http, false);
+    telemetry.called(this.kind, http.status);
+    if (http.status === 400) telemetry.badRequests++;
     else if ((flags & AnswerFlag.unsupported) !== 0) {
       telemetry.unsupported++;
-      this.#options.unsupported(slab.answer.toString('utf8', slab.answerStart[index], end));
+      this.#options.unsupported(slab.answer.toString('utf8', start, end));
     } else telemetry.decided(slab.reason[index]!, totalMs);
     if ((flags & AnswerFlag.repeated) !== 0) telemetry.repeated++;
     if (totalMs > slowMs) slow(totalMs, slab.sealedAtMs - this.arrivalMs, slab.returnedAtMs - slab.sealedAtMs);
   }
 
   refuse(reason: Reason): void {
-    this.isRefused = true;
-    this.#unavailable(this.codec.unavailableBody(reason));
-    this.#options.telemetry.refused(reason);
+    this.#unavailable(reason, false);
   }
 
   shuttingDown(): void {
-    this.isRefused = true;
-    this.#unavailable(this.codec.unavailableBody(Reason.systemError, true));
-    this.#options.telemetry.refused(Reason.systemError);
+    this.#unavailable(Reason.systemError, true);
   }
 
-  #unavailable(body: Uint8Array): void {
+  #unavailable(reason: Reason, isShuttingDown: boolean): void {
+    const { telemetry } = this.#options;
+    this.isRefused = true;
+    telemetry.refused(reason);
     const res = this.#release();
     if (res === null) return;
-    this.#options.telemetry.called(this.kind, 503);
-    corked.send(res, 503, this.codec.contentType(503), body, false);
+    telemetry.called(this.kind, 503);
+    http.setUnavailable(this.#form, reason, isShuttingDown);
+    corked.send(res, http, false);
   }
 
   tooLarge(): void {
     const res = this.#release();
-    if (res !== null) corked.send(res, 413, problemContentType, tooLargeBody, true);
+    if (res !== null) corked.send(res, tooLarge, true);
   }
 
   /** The client has gone. What the worker decides stands: the processor asks again with the same id, or reverses. */
@@ -332,25 +343,23 @@ class Exchange implements Waiter {
 /** One send per answer, and one function for all of them: a closure each would be garbage at 50,000 a second. */
 class CorkedSend {
   #res!: HttpResponse;
-  #status = 200;
-  #contentType = '';
-  #body: Uint8Array = emptyBody;
+  #answer!: Pick<HttpAnswer, 'status' | 'contentType' | 'body'>;
   #closes = false;
 
-  send(res: HttpResponse, status: number, contentType: string, body: Uint8Array, closes: boolean): void {
+  send(res: HttpResponse, answer: Pick<HttpAnswer, 'status' | 'contentType' | 'body'>, closes: boolean): void {
     this.#res = res;
-    this.#status = status;
-    this.#contentType = contentType;
-    this.#body = body;
+    this.#answer = answer;
     this.#closes = closes;
     res.cork(this.#write);
   }
 
   readonly #write = (): void => {
-    if (this.#status !== 200) this.#res.writeStatus(statusLines[this.#status] ?? '500 Internal Server Error');
-    this.#res
-      .writeHeader('content-type', contentTypeAnd(this.#contentType, this.#closes))
-      .end(this.#body, this.#closes);
+    const { status, contentType, body } = this.#answer;
+    if (status !== 200) this.#res.writeStatus(statusLines[status] ?? '500 Internal Server Error');
+    this.#res.writeHeader('content-type', contentTypeAnd(contentType, this.#closes)).end(body, this.#closes);
   };
 }
 const corked = new CorkedSend();
+/** The answer that is being sent. */
+const http = new HttpAnswer();
+const tooLarge = { status: 413, contentType: problemContentType, body: tooLargeBody };
