@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { processUrl } from '../../deploy/testing/test-database.js';
+import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
 import { createLog } from '../../platform/log.js';
 import { startApi } from '../api.js';
 import { pairMax } from '../auth/failures.js';
@@ -128,6 +128,14 @@ t.test('where customers do not fund themselves, operators do', async (t) => {
   t.match((await deposit()).json, { amount: 700, account: { funds: 700 } });
   t.match((await deposit()).json, { account: { funds: 700 } }, 'the same key moves it once');
   t.match((await api.request('POST', '/api/accounts/acct_none/deposits', { token, body: { amount: 1 } })).status, 404);
+});
+
+t.test("an API does not start with the engine's database role, and says which one it needs", async (t) => {
+  const database = await createTestDatabase();
+  t.teardown(() => database.close());
+  const config = await configOf(processUrl(database.url, 'engine'));
+  const starting = startApi(config, createLog('silent', 'api'));
+  await t.rejects(starting, { message: /^the database role \S+ lacks the account API's rights: give DATABASE_URL/ });
 });
 
 t.test('an API of a database without demo data does not start with SELF_FUNDING', async (t) => {

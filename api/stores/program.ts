@@ -37,6 +37,12 @@ export class Program {
 
   async #checkRole(): Promise<void> {
     const [role] = await this.#database.run('program.role', (sql) => sql.unsafe<DatabaseRole[]>(databaseRoleQuery));
+    if (!role!.mayServeApi) {
+      throw new Error(
+        `the database role ${role!.name} lacks the account API's rights: give DATABASE_URL the role afc_api, or run ` +
+          'npm run migrate where the rights are older than this version (docs/security.md#database-roles)',
+      );
+    }
     const warning = checkDatabaseRole(role!);
     if (warning !== '') this.#log.warn(warning);
   }
