@@ -99,12 +99,12 @@ export function createDataServices({
       invalidations.start();
       void shareCache(cache, redis, database, seals, log);
       await connection?.start();
-      follower?.start();
+      follower?.tail.start();
       copies?.start();
       await feed.start();
     },
     stopData: async () => {
-      await Promise.all([follower?.stop(), copies?.stop()]);
+      await Promise.all([follower?.tail.stop(), copies?.stop()]);
       await feed.stop();
       await invalidations.stop();
       cache.stop();
@@ -125,7 +125,7 @@ function watchMongo(
     const { isUp, detail } = connection.health();
     if (!isUp) return { status: 'unhealthy', detail };
     const faults = [
-      history?.age.complaint('history', history.lag) ?? '',
+      history?.tail.age.complaint('history', history.tail.lag) ?? '',
       copies?.age.complaint('people and cards', copies.lag) ?? '',
       copies === null || copies.apart === 0 ? '' : `${copies.apart} rows are set apart, like ${copies.apartName}`,
     ].filter((fault) => fault !== '');
@@ -205,7 +205,7 @@ function watchHistory(follower: PersonalHistory | null, telemetry: Telemetry): v
     (counter) => counter.inc(follower?.removed ?? 0),
   );
   telemetry.gauge('personal_history_lag_records', 'Settled messages that are not in the history yet', [], (gauge) =>
-    gauge.set(follower?.lag ?? 0),
+    gauge.set(follower?.tail.lag ?? 0),
   );
 }
 

@@ -9,13 +9,15 @@ import { Rounds } from './rounds.js';
 const restMs = 1_000;
 /** Batches in a row before others have their turn at the connections. */
 const batchesMax = 20;
-/** The log is a copy of the head outside the database: a trail that was cut, with a head to match, does not match it. */
+/**
+ * The log is a copy of the head outside the database: a trail that was cut, with a head to match, does not match it.
+ */
 const headEveryMs = 3_600_000;
 
 export class AuditSealer {
   readonly #trail: Pick<AuditTrail, 'seal' | 'head'>;
   readonly #log: Log;
-  readonly #rounds = new Rounds(() => this.run(), restMs);
+  readonly #rounds = new Rounds(() => this.run().then(() => restMs));
   #headLoggedMs = Number.NEGATIVE_INFINITY;
   /** Read by the metrics. */
   sealed = 0;
@@ -27,7 +29,7 @@ export class AuditSealer {
   }
 
   start(): void {
-    this.#rounds.start();
+    this.#rounds.start(restMs);
   }
 
   stop(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Work that no request waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them; several
- * processes doing the same only find less to do.
+ * Work that no request waits for: deleting what has lapsed. Bounded steps, one at a time, with a rest between them;
+ * several processes doing the same only find less to do.
  */
 import type { Log } from '../../platform/log.js';
 import { Rounds } from './rounds.js';
@@ -15,7 +15,7 @@ const stepsMax = 20;
 export class Housekeeping {
   readonly #chores = new Map<string, Chore>();
   readonly #log: Log;
-  readonly #rounds = new Rounds(() => this.run(), restMs);
+  readonly #rounds = new Rounds(() => this.run().then(() => restMs));
 
   constructor(log: Log) {
     this.#log = log;
@@ -26,7 +26,7 @@ export class Housekeeping {
   }
 
   start(): void {
-    this.#rounds.start();
+    this.#rounds.start(restMs);
   }
 
   stop(): Promise<void> {

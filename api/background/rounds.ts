@@ -1,15 +1,13 @@
 /** Work beside the requests, a round at a time with a rest between rounds. It never keeps a process alive. */
 export class Rounds {
-  readonly #round: () => Promise<void>;
-  readonly #restMs: number;
+  readonly #round: () => Promise<number>;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  /** @param round must not reject: it handles its own errors */
-  constructor(round: () => Promise<void>, restMs: number) {
+  /** @param round returns how long to rest, in ms; must not reject: it handles its own errors */
+  constructor(round: () => Promise<number>) {
     this.#round = round;
-    this.#restMs = restMs;
   }
 
   /** A round that runs ends at its next step. */
@@ -17,13 +15,9 @@ export class Rounds {
     return this.#isStopped;
   }
 
-  start(): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.#round().finally(() => {
-        if (!this.#isStopped) this.start();
-      });
-    }, this.#restMs);
-    this.#timer.unref();
+  start(waitMs: number): void {
+    this.#isStopped = false;
+    this.#schedule(waitMs);
   }
 
   /** Resolves when the round that runs has ended. */
@@ -31,5 +25,13 @@ export class Rounds {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#running;
+  }
+
+  #schedule(waitMs: number): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#round().then((restMs) => this.#schedule(restMs));
+    }, waitMs);
+    this.#timer.unref();
   }
 }

@@ -1,10 +1,10 @@
 /**
- * A freeze that holds: thousands of freezes, unfreezes and limits, at cards, users and accounts, race with authorizations
- * while Redis is paused, killed, flushed and cut off, messages are lost, repeated and reordered, the way to Postgres is cut,
- * relays come and go, and the engine is stopped, killed and started. All the while cards leave the engine's memory and come
- * back from Redis, where no process takes out what has changed, others write late what they read long ago, and what was there
- * once comes back. Not one question asked after a change was effective is approved against it, and in the end the engine is
- * what the database says.
+ * A freeze that holds: thousands of freezes, unfreezes and limits, at cards, users and accounts, race with
+ * authorizations while Redis is paused, killed, flushed and cut off, messages are lost, repeated and reordered, the
+ * way to Postgres is cut, relays come and go, and the engine is stopped, killed and started. All the while cards
+ * leave the engine's memory and come back from Redis, where no process takes out what has changed, others write late
+ * what they read long ago, and what was there once comes back. Not one question asked after a change was effective is
+ * approved against it, and in the end the engine is what the database says.
  *
  * FEED_SECONDS runs it longer; TEST_SEED chooses the same faults again.
  */

@@ -48,7 +48,10 @@ async function settle(sql: postgres.Sql, cardId: string, prefix: string, count: 
   );
 }
 
-/** Clears what settle() authorized under that prefix: the history has these transactions already, and must change them. */
+/**
+ * Clears what settle() authorized under that prefix: the history has these transactions already, and must change
+ * them.
+ */
 async function clear(sql: postgres.Sql, prefix: string): Promise<void> {
   await sql.unsafe(
     `with last as (select max(sequence) as sequence from transaction_events where partition = 0),

@@ -1,6 +1,6 @@
 /**
- * While the history of a customer with many transactions is copied to a MongoDB-protocol server that is slow (the tests'
- * FerretDB), lists are answered and freezes are in force.
+ * While the history of a customer with many transactions is copied to a MongoDB-protocol server that is slow (the
+ * tests' FerretDB), lists are answered and freezes are in force.
  */
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';

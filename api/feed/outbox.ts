@@ -1,6 +1,7 @@
 /**
- * What the API's end of the feed asks of Postgres, on connections of its own: a change must be confirmed in milliseconds
- * however busy the pool of the routes is. Every question has a deadline, after which the connections are given up.
+ * What the API's end of the feed asks of Postgres, on connections of its own: a change must be confirmed in
+ * milliseconds however busy the pool of the routes is. Every question has a deadline, after which the connections are
+ * given up.
  */
 import postgres from 'postgres';
 import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';
@@ -126,7 +127,10 @@ export class RelayOutbox {
     }
   }
 
-  /** Whether changes that every engine has applied are in force as they were asked: not set apart, or declined as asked. */
+  /**
+   * Whether changes that every engine has applied are in force as they were asked: not set apart, or declined as
+   * asked.
+   */
   async inForce(changes: readonly Change[]): Promise<readonly boolean[]> {
     const topics = changes.map(({ topic }) => topic);
     const keys = changes.map(({ key }) => key);

@@ -1,6 +1,6 @@
 /**
- * How much background work goes into one step: as much as the store did in `targetMs` the last time. Grows by doubling and
- * shrinks at once, so that a store that becomes slow is given small steps from the next one on.
+ * How much background work goes into one step: as much as the store did in `targetMs` the last time. Grows by
+ * doubling and shrinks at once, so that a store that becomes slow is given small steps from the next one on.
  */
 export interface PaceOptions {
   readonly first: number;

@@ -1,6 +1,6 @@
 /**
- * People and cards in MongoDB follow Postgres, whatever is restored, removed or refused: in the end there is what Postgres
- * has, nothing more and nothing less.
+ * People and cards in MongoDB follow Postgres, whatever is restored, removed or refused: in the end there is what
+ * Postgres has, nothing more and nothing less.
  */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';

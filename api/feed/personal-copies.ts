@@ -1,17 +1,16 @@
 /**
- * Follows people and their cards from Postgres into MongoDB: changed rows by the feed, new ones by their numbers. A row is
- * copied as it stands now, so repeating is harmless. A step says first how far it will go, then copies, then says that it is
- * done: a crash in between repeats the step, and a Postgres that was restored meanwhile is noticed by what the step may have
- * copied. One process at a time works, under a lease in Postgres; nothing waits for it.
+ * Follows people and their cards from Postgres into MongoDB: changed rows by the feed, new ones by their numbers. A
+ * row is copied as it stands now, so repeating is harmless. A step says first how far it will go, then copies, then
+ * says that it is done: a crash in between repeats the step, and a Postgres that was restored meanwhile is noticed by
+ * what the step may have copied. One process at a time works, under a lease in Postgres; nothing waits for it.
  *
  * Where the feed no longer has what comes next, where Postgres took another course than the one that was copied (it was
  * restored), and on request (`npm run rebuild-personal`), a new generation copies everything from the
  * beginning and then removes what Postgres does not have.
  */
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Log } from '../../platform/log.js';
-import { releaseLease, takeLease } from '../stores/leases.js';
+
 import {
   type CopyKind,
   type CopySource,
@@ -24,14 +23,10 @@ import {
 import type { CopyPosition, MongoCopies } from '../stores/personal/mongo-copies.js';
 import type { Database } from '../stores/postgres.js';
 import type { LedgerIdentity } from '../stores/settled-ledger.js';
-import { Lag } from './lag.js';
+import { LeasedFollower } from './leased-follower.js';
 import { Pace } from './pace.js';
 
-const lookEveryMs = 500;
-/** After a failure: the databases' own watchers look every second. */
-const retryMs = 1_000;
-const leaseScope = 'personal copies';
-const leaseMs = 10_000;
+const everyMs = 500;
 /** Rows read at a time: limits of a card have 72 KB at most. */
 const rowsAtOnce = 100;
 /** One operation: a request that comes meanwhile waits for it at most. */
@@ -39,8 +34,6 @@ const operationPace = { first: 10, max: rowsAtOnce, targetMs: 10 };
 /** Rows that were set apart are tried again this often, this many at a time. */
 const apartEveryMs = 60_000;
 const apartAtOnce = 100;
-/** A stop waits for the operation that runs, which a store that stands still never ends. */
-const stopWaitMs = 1_000;
 
 const nowhere: CopyPosition = {
   generation: 0,
@@ -52,7 +45,9 @@ const nowhere: CopyPosition = {
   ahead: null,
 };
 
-/** New rows up to here may be copied once every transaction below `runningTo` has ended: none can add one among them. */
+/**
+ * New rows up to here may be copied once every transaction below `runningTo` has ended: none can add one among them.
+ */
 interface Stretch {
   readonly users: RowPlace;
   readonly cards: RowPlace;
@@ -60,69 +55,43 @@ interface Stretch {
   readonly generation: number;
 }
 
-export class PersonalCopies {
+export class PersonalCopies extends LeasedFollower {
   readonly #copies: MongoCopies;
   readonly #database: Database;
   readonly #identity: LedgerIdentity;
   readonly #log: Log;
-  readonly #holder = randomUUID();
   readonly #pace = new Pace(operationPace);
   #stretch: Stretch | null = null;
   #apartTriedAtMs = performance.now();
   #isApartCounted = false;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | null = null;
-  #isStopped = true;
-  /** A stop was asked for: the work that runs ends at the next step. */
-  #isStopping = false;
   /** Counters and gauges, read by the metrics. */
   copied = 0;
   rebuilds = 0;
   apart = 0;
   /** One of them; '' while there is none. */
   apartName = '';
-  /** Changes and new rows that are not copied yet, and for how long some have waited. */
-  lag = 0;
-  readonly age = new Lag();
 
   constructor(copies: MongoCopies, database: Database, identity: LedgerIdentity, log: Log) {
+    super(database, log, 'personal copies', everyMs);
     this.#copies = copies;
     this.#database = database;
     this.#identity = identity;
     this.#log = log;
   }
 
-  start(): void {
-    this.#isStopped = false;
-    this.#isStopping = false;
-    this.#schedule(0);
+  protected override async step(): Promise<boolean> {
+    const ledger = await this.#identity.read();
+    const { position: saved, rebuild } = await this.#copies.positions.find(ledger);
+    const { sequence } = saved ?? nowhere;
+    const source = await readSource(this.#database, sequence, saved?.ahead ?? saved ?? nowhere);
+    const reason = rebuild === null ? reasonToStartOver(saved, source) : 'it was asked for';
+    if (reason === null) return this.#copyNext(ledger, saved!, source);
+    await this.#startOver(ledger, saved, source, reason, rebuild);
+    return false;
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#isStopping = true;
-    clearTimeout(this.#timer);
-    await Promise.race([this.#running, delay(stopWaitMs, undefined, { ref: false })]);
-    await releaseLease(this.#database, leaseScope, this.#holder).catch(() => undefined);
-  }
-
-  /** Copies what Postgres has by now. @returns false when another process does it */
-  async catchUp(): Promise<boolean> {
-    while (!this.#isStopping) {
-      if ((await takeLease(this.#database, leaseScope, this.#holder, leaseMs)) !== null) {
-        this.#stretch = null;
-        this.age.reset();
-        return false;
-      }
-      const ledger = await this.#identity.read();
-      const { position: saved, rebuild } = await this.#copies.position(ledger);
-      const { sequence } = saved ?? nowhere;
-      const source = await readSource(this.#database, sequence, saved?.ahead ?? saved ?? nowhere);
-      const reason = rebuild === null ? reasonToStartOver(saved, source) : 'it was asked for';
-      if (reason !== null) await this.#startOver(ledger, saved, source, reason, rebuild);
-      else if (await this.#step(ledger, saved!, source)) return true;
-    }
-    return true;
+  protected override forget(): void {
+    this.#stretch = null;
   }
 
   async #startOver(
@@ -135,14 +104,15 @@ export class PersonalCopies {
     // Later than every generation before, also of one whose position was lost.
     const generation = Math.max((saved?.generation ?? 0) + 1, Date.now());
     const { newest: sequence, newestEntry: entry } = source;
-    await this.#copies.savePosition(ledger, { ...nowhere, generation, sequence, entry, isSweeping: true }, rebuild);
+    const position = { ...nowhere, generation, sequence, entry, isSweeping: true };
+    await this.#copies.positions.save(ledger, position, rebuild);
     this.#stretch = null;
     this.rebuilds++;
     this.#log.info({ reason, generation }, 'people and cards in MongoDB are copied again');
   }
 
   /** @returns whether nothing is left to do now */
-  async #step(ledger: string, saved: CopyPosition, source: CopySource): Promise<boolean> {
+  async #copyNext(ledger: string, saved: CopyPosition, source: CopySource): Promise<boolean> {
     const { entries, endedTo } = source;
     const last = entries.at(-1);
     const open = this.#stretch !== null && endedTo >= this.#stretch.runningTo ? this.#stretch : null;
@@ -150,23 +120,23 @@ export class PersonalCopies {
     if (last !== undefined || open !== null) {
       const { sequence, mark: entry } = last ?? { sequence: saved.sequence, mark: saved.entry };
       const ahead = { sequence, entry, users: open?.users ?? saved.users, cards: open?.cards ?? saved.cards };
-      await this.#copies.savePosition(ledger, { ...saved, ahead });
+      await this.#copies.positions.save(ledger, { ...saved, ahead });
     }
     for (const kind of copyKinds) {
       const topic = kind === 'personalUsers' ? 'user' : 'card';
       const changed = entries.filter((entry) => entry.topic === topic).map(({ number }) => number);
       const numbers = [...new Set(changed)];
-      for (let start = 0; start < numbers.length && !this.#isStopping; start += rowsAtOnce) {
+      for (let start = 0; start < numbers.length && !this.isStopping; start += rowsAtOnce) {
         await this.#copy(ledger, position, kind, { numbers: numbers.slice(start, start + rowsAtOnce) });
       }
     }
     const stretchBefore = this.#stretch;
     if (last !== undefined) position = { ...position, sequence: last.sequence, entry: last.mark };
     position = await this.#copyNew(ledger, position, source);
-    if (this.#isStopping) return true;
+    if (this.isStopping) return true;
     await this.#retryApart(ledger, position);
     const isMoved = last !== undefined || open !== null || saved.ahead !== null;
-    if (isMoved) await this.#copies.savePosition(ledger, position);
+    if (isMoved) await this.#copies.positions.save(ledger, position);
     const rowsLeft = source.lastUser.number - position.users.number + source.lastCard.number - position.cards.number;
     this.lag = source.newest - position.sequence + rowsLeft;
     const newest = source.newest + source.lastUser.number + source.lastCard.number;
@@ -200,7 +170,7 @@ export class PersonalCopies {
       if (rows.length === rowsAtOnce) return position;
     }
     this.#stretch = null;
-    if (!position.isSweeping || this.#isStopping) return position;
+    if (!position.isSweeping || this.isStopping) return position;
     for (const kind of copyKinds) {
       const removed = await this.#copies.removeOlder(kind, { ledger, generation: position.generation });
       if (removed > 0) this.#log.info({ kind, removed }, 'copies in MongoDB that Postgres does not have were removed');
@@ -218,7 +188,7 @@ export class PersonalCopies {
     const rows = await readRows(this.#database, kind, choice);
     const people = rows.filter(({ copy }) => copy !== null);
     for (let start = 0; start < people.length; ) {
-      if (this.#isStopping) return [];
+      if (this.isStopping) return [];
       const slice = people.slice(start, start + this.#pace.size);
       start += slice.length;
       const stamp = { ledger, generation };
@@ -262,7 +232,7 @@ export class PersonalCopies {
       const rows = await this.#copy(ledger, position, kind, { numbers: mine.map(({ number }) => number) });
       const found = new Set(rows.map(({ id }) => id));
       const gone = mine.filter(({ id }) => !found.has(id)).map(({ id }) => id);
-      if (gone.length > 0 && !this.#isStopping) await this.#copies.clearApart(kind, gone);
+      if (gone.length > 0 && !this.isStopping) await this.#copies.clearApart(kind, gone);
     }
     await this.#countApart(ledger);
   }
@@ -272,27 +242,6 @@ export class PersonalCopies {
     const [first] = this.apart === 0 ? [] : await this.#copies.apart(ledger, 1);
     this.apartName = first === undefined ? '' : `${first.kind} ${first.id}`;
     this.#isApartCounted = true;
-  }
-
-  #schedule(waitMs: number): void {
-    if (this.#isStopped) return;
-    this.#timer = setTimeout(() => {
-      this.#running = this.#look().then((nextMs) => {
-        this.#running = null;
-        this.#schedule(nextMs);
-      });
-    }, waitMs);
-    this.#timer.unref();
-  }
-
-  async #look(): Promise<number> {
-    try {
-      return (await this.catchUp()) ? lookEveryMs : retryMs;
-    } catch (error) {
-      // Their own watchers say loudly when a database is away.
-      this.#log.debug({ error: (error as Error).message }, 'people and cards could not be copied');
-      return retryMs;
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What the relay says to the engines, and what it hears from them: by Postgres LISTEN/NOTIFY (listen-publisher.ts) or
- * Redis (redis-publisher.ts). Nothing said is relied on: engines repair what they miss, and a report that is lost is read
- * from the engine's row.
+ * Redis (redis-publisher.ts). Nothing said is relied on: engines repair what they miss, and a report that is lost is
+ * read from the engine's row.
  */
 import type { FeedEntry } from '../../engine/core/feed.js';
 

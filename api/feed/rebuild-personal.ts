@@ -7,14 +7,16 @@ import { MongoCopies } from '../stores/personal/mongo-copies.js';
 import { MongoHistory } from '../stores/personal/mongo-history.js';
 import type { Database } from '../stores/postgres.js';
 import { LedgerIdentity, settledPositions } from '../stores/settled-ledger.js';
+import { lagOf } from './ledger-tail.js';
 import { PersonalCopies } from './personal-copies.js';
-import { lagOf, PersonalHistory } from './personal-history.js';
+import { PersonalHistory } from './personal-history.js';
 
 const lookEveryMs = 200;
 const reportEveryMs = 5_000;
 
 /**
- * Asks for a rebuild, and does it unless an API has the lease and does it. Asking again begins again, which is harmless.
+ * Asks for a rebuild, and does it unless an API has the lease and does it. Asking again begins again, which is
+ * harmless.
  * @param say hears how far it is
  * @returns how many rows could not be copied
  */
@@ -29,21 +31,18 @@ export async function rebuildPersonal(
   const copies = new MongoCopies(connection);
   const history = new MongoHistory(connection, () => identity.read());
   const name = randomUUID();
-  await copies.askForRebuild(ledger, name);
-  await history.askForRebuild(ledger, name);
+  await copies.positions.requestRebuild(ledger, name);
+  await history.positions.requestRebuild(ledger, name);
   const followers = [
     new PersonalCopies(copies, database, identity, log),
-    new PersonalHistory(history, database, identity, log),
+    new PersonalHistory(history, database, identity, log).tail,
   ];
   let saidAtMs = performance.now();
   try {
     for (;;) {
       for (const follower of followers) await follower.catchUp();
-      const [{ position, rebuild: copiesAsked }, { positions, rebuild: historyAsked }, settled] = await Promise.all([
-        copies.position(ledger),
-        history.positions(ledger),
-        settledPositions(database),
-      ]);
+      const [{ position, rebuild: copiesAsked }, { position: positions, rebuild: historyAsked }, settled] =
+        await Promise.all([copies.positions.find(ledger), history.positions.find(ledger), settledPositions(database)]);
       const lag = lagOf(settled, positions ?? {});
       const isCopied = copiesAsked === null && position !== null && !position.isSweeping;
       if (isCopied && historyAsked === null && lag === 0) return await copies.countApart(ledger);

@@ -14,7 +14,8 @@ import { LedgerIdentity } from '../stores/settled-ledger.js';
 import type { TransactionStore } from '../stores/transactions.js';
 import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
 import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
-import { PersonalHistory, thinned } from './personal-history.js';
+import { thinned } from './ledger-tail.js';
+import { PersonalHistory } from './personal-history.js';
 
 t.setTimeout(300_000);
 
@@ -97,9 +98,9 @@ async function sceneOf(t: Test): Promise<Scene> {
   const history = new MongoHistory(connection, () => identity.read());
   const catchUp = async () => {
     const follower = new PersonalHistory(history, bench.database, identity, quietLog);
-    t.equal(await follower.catchUp(), true);
-    t.equal(follower.lag, 0);
-    await follower.stop();
+    t.equal(await follower.tail.catchUp(), true);
+    t.equal(follower.tail.lag, 0);
+    await follower.tail.stop();
     return follower;
   };
   return { bench, sql, history, connection, catchUp };
@@ -173,15 +174,15 @@ t.test('Postgres restored under an API that goes on running', async (t) => {
   const { bench, sql, history } = scene;
   const identity = new LedgerIdentity(bench.database);
   const follower = new PersonalHistory(history, bench.database, identity, quietLog);
-  t.teardown(() => follower.stop());
+  t.teardown(() => follower.tail.stop());
   await settleTransactions(sql, transactionsOf('old', 20));
-  await follower.catchUp();
+  await follower.tail.catchUp();
   await backUp(sql);
   await settleTransactions(sql, transactionsOf('phantom', 15));
-  await follower.catchUp();
+  await follower.tail.catchUp();
   await restore(sql);
   await settleTransactions(sql, transactionsOf('new', 40));
-  await follower.catchUp();
+  await follower.tail.catchUp();
   await sameAsLedger(t, scene, 60);
 });
 
@@ -250,8 +251,8 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
   const identity = new LedgerIdentity(other.database);
   const history = new MongoHistory(other.connection, () => identity.read());
   const follower = new PersonalHistory(history, other.database, identity, quietLog);
-  await follower.catchUp();
-  await follower.stop();
+  await follower.tail.catchUp();
+  await follower.tail.stop();
   t.same(await everything(history), await everything(new PostgresTransactions(other.database)));
   await scene.catchUp();
   await sameAsLedger(t, scene, 20);
@@ -260,17 +261,15 @@ t.test('two ledgers beside one MongoDB neither see nor remove each other’s his
 t.test('of several APIs beside one FerretDB one copies at a time, and no state of a transaction is lost', async (t) => {
   const { bench, sql, history } = await sceneOf(t);
   const identity = new LedgerIdentity(bench.database);
-  const followers = [1, 2, 3].map(() => new PersonalHistory(history, bench.database, identity, quietLog));
   await settleTransactions(sql, transactionsOf('old', 4));
   let turns = 0;
   let isDone = false;
-  const running = followers.map(async (follower) => {
+  const running = [1, 2, 3].map(async () => {
     while (!isDone) {
-      if (await follower.catchUp()) turns++;
+      const { tail } = new PersonalHistory(history, bench.database, identity, quietLog);
+      if (await tail.catchUp()) turns++;
       // Gives the lease up, so that another one goes on in the middle.
-      await follower.stop();
-      follower.start();
-      await follower.stop();
+      await tail.stop();
     }
   });
   for (let clearing = 0; clearing < 120; clearing++) {
@@ -281,8 +280,8 @@ t.test('of several APIs beside one FerretDB one copies at a time, and no state o
   isDone = true;
   await Promise.all(running);
   const last = new PersonalHistory(history, bench.database, identity, quietLog);
-  t.equal(await last.catchUp(), true);
-  await last.stop();
+  t.equal(await last.tail.catchUp(), true);
+  await last.tail.stop();
   t.ok(turns > 10, `${turns} turns`);
   for (let transaction = 0; transaction < 4; transaction++) {
     const found = await history.find(principals[transaction % 2]!, `old-${transaction}`);

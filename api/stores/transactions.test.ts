@@ -117,10 +117,10 @@ t.test('both stores', async (t) => {
   const identity = new LedgerIdentity(bench.database);
   const history = new MongoHistory(bench.connection, () => identity.read());
   const follower = new PersonalHistory(history, bench.database, identity, quietLog);
-  t.equal(await follower.catchUp(), true);
-  t.equal(follower.lag, 0);
+  t.equal(await follower.tail.catchUp(), true);
+  t.equal(follower.tail.lag, 0);
   await settleTransactions(sql, [tombstone, ...transactions.slice(50), lonelyRefund]);
-  await follower.catchUp();
+  await follower.tail.catchUp();
   t.equal(follower.copied, 81, 'each transaction once');
 
   const ledger = new PostgresTransactions(bench.database);
@@ -265,7 +265,7 @@ t.test('both stores', async (t) => {
     const long: SettledTransaction = { ...transactions[0]!, id: 'tx-long', owner: 3, status: 1, amount: 40 };
     await settleTransactions(sql, [long]);
     await settleClearing(sql, long.id, 700);
-    t.equal(await follower.catchUp(), true);
+    t.equal(await follower.tail.catchUp(), true);
     const expected = { count: 701, totals: [1, 700] };
     for (const [name, store] of stores) {
       const found = await store.find(personal(3), long.id);
@@ -304,11 +304,11 @@ t.test('both stores', async (t) => {
     const before = await walk(history, personal(1), {}, 200);
     const one = await history.find(personal(1), before[0]!);
     const crashed = new PersonalHistory(history, bench.database, identity, quietLog);
-    t.equal(await crashed.catchUp(), false, 'the lease is taken');
-    await follower.stop();
+    t.equal(await crashed.tail.catchUp(), false, 'the lease is taken');
+    await follower.tail.stop();
     const raw = bench.connection.collection('followerPositions');
     await raw.updateOne({}, { $set: { partitions: { 0: { sequence: 3, checkpoints: [] } } } });
-    t.equal(await crashed.catchUp(), true);
+    t.equal(await crashed.tail.catchUp(), true);
     t.same(await walk(history, personal(1), {}, 200), before);
     t.same(await history.find(personal(1), before[0]!), one);
     // A slower process that read the transaction earlier.
@@ -318,6 +318,6 @@ t.test('both stores', async (t) => {
     const { _id, ...rest } = stored!;
     await history.update([{ ...rest, _id: String(_id), status: 'pending', eventCount: 1 } as never]);
     t.match(await history.find(personal(1), String(rest['transactionId'])), { status: 'completed' });
-    await crashed.stop();
+    await crashed.tail.stop();
   });
 });

@@ -1,4 +1,7 @@
-/** People and their cards as the follower of their copies reads them in Postgres, and where the feed of changes stands. */
+/**
+ * People and their cards as the follower of their copies reads them in Postgres, and where the feed of changes
+ * stands.
+ */
 import type { CardTypeName } from '../../../engine/core/card-types.js';
 import type { Limits } from '../../../engine/core/rules.js';
 import type { Card, CardStatus } from '../cards.js';

@@ -1,6 +1,6 @@
 /**
- * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their validators
- * and indexes (sql/mongo), health, and errors sorted by what a caller can do about them.
+ * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their
+ * validators and indexes (sql/mongo), health, and errors sorted by what a caller can do about them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -32,8 +32,9 @@ const watchEveryMs = 1_000;
 const slowMs = 100;
 
 /**
- * A background operation waits until no request has used the store for this long: a freeze is several operations with work
- * in between. It waits ten times as long as the last one took at most, so that a fast store keeps up beside steady traffic.
+ * A background operation waits until no request has used the store for this long: a freeze is several operations with
+ * work in between. It waits ten times as long as the last one took at most, so that a fast store keeps up beside
+ * steady traffic.
  */
 const quietMs = 15;
 const giveWayFactor = 10;
@@ -88,7 +89,8 @@ export class MongoConnection {
       waitQueueTimeoutMS: operationMs,
       socketTimeoutMS: config.socketMs,
       retryReads: true,
-      // A write that was cut off may have happened: who asked looks at the version, the driver must not repeat it blindly.
+      // A write that was cut off may have happened: who asked looks at the version, the driver must not repeat it
+      // blindly.
       retryWrites: false,
       writeConcern: { w: 'majority' },
     });
@@ -142,8 +144,9 @@ export class MongoConnection {
   }
 
   /**
-   * Runs one operation that no request waits for: after those that requests wait for, one at a time, and with rests. It has
-   * no deadline of ours: a store that is late with one must not be given a second one beside it. The socket's limit ends it.
+   * Runs one operation that no request waits for: after those that requests wait for, one at a time, and with rests.
+   * It has no deadline of ours: a store that is late with one must not be given a second one beside it. The socket's
+   * limit ends it.
    * @throws DatabaseUnavailable when MongoDB is away
    */
   async runBehind<T>(name: string, operation: () => Promise<T>): Promise<Measured<T>> {
@@ -303,8 +306,8 @@ export function duplicatesOf(error: unknown): readonly number[] | null {
 }
 
 /**
- * Why a write of documents was refused, apart from those that a unique id kept out: null when nothing else was. What is no
- * refusal of a document, like a lost connection, is thrown again.
+ * Why a write of documents was refused, apart from those that a unique id kept out: null when nothing else was. What
+ * is no refusal of a document, like a lost connection, is thrown again.
  */
 export function refusalsOf(error: unknown): string | null {
   if (error instanceof MongoBulkWriteError) {

@@ -1,7 +1,8 @@
 /**
  * Copies of people and their cards in MongoDB (`personalUsers`, `personalCards`) for other programs that read there:
- * written by the follower (api/feed/personal-copies.ts) from Postgres and read by no part of ours. An older version of a
- * row never replaces a newer one of the same generation; a later generation, which reads everything again, replaces all.
+ * written by the follower (api/feed/personal-copies.ts) from Postgres and read by no part of ours. An older version
+ * of a row never replaces a newer one of the same generation; a later generation, which reads everything again,
+ * replaces all.
  */
 import { maskCardData } from '../../../platform/masking/redact.js';
 import type { CardCopy, CopyKind, CopyPlace, PersonCopy } from './copy-source.js';
@@ -13,6 +14,7 @@ import {
   type MongoConnection,
   refusalsOf,
 } from './mongo-connection.js';
+import { MongoPositions } from './mongo-positions.js';
 
 /** Which ledger was copied, and in which generation. */
 export interface CopyStamp {
@@ -29,13 +31,6 @@ export interface CopyPosition extends CopyPlace {
   readonly isSweeping: boolean;
   /** How far the step may have come that was begun last; null: the step before it was the last. */
   readonly ahead: CopyPlace | null;
-}
-
-interface PositionDocument extends Document {
-  readonly _id: string;
-  readonly position?: CopyPosition;
-  readonly rebuild?: string;
-  readonly rebuilt?: string;
 }
 
 /** A row that could not be copied, kept until it can be. */
@@ -56,13 +51,12 @@ interface ApartDocument extends Document {
   readonly triedAt: Date;
 }
 
-const positionPrefix = 'personalCopies/';
 const reasonLengthMax = 300;
 
 export class MongoCopies {
   readonly #connection: MongoConnection;
   readonly #copies: Readonly<Record<CopyKind, Collection<CopyDocument>>>;
-  readonly #positions: Collection<PositionDocument>;
+  readonly positions: MongoPositions<CopyPosition>;
   readonly #apart: Collection<ApartDocument>;
 
   constructor(connection: MongoConnection) {
@@ -71,7 +65,7 @@ export class MongoCopies {
       personalUsers: connection.collection('personalUsers'),
       personalCards: connection.collection('personalCards'),
     };
-    this.#positions = connection.collection('followerPositions');
+    this.positions = new MongoPositions(connection, 'personalCopies/', 'position');
     this.#apart = connection.collection('personalCopiesApart');
   }
 
@@ -133,37 +127,6 @@ export class MongoCopies {
       }),
     );
     return value.deletedCount;
-  }
-
-  /** Where the copies of that ledger stand (null: nothing was copied), and what names a rebuild that is still to be done. */
-  async position(ledger: string): Promise<{ readonly position: CopyPosition | null; readonly rebuild: string | null }> {
-    const found = await this.#connection.run('followerPositions.find', (options) =>
-      this.#positions.findOne({ _id: positionPrefix + ledger }, options),
-    );
-    const { position = null, rebuild = null, rebuilt = null } = found ?? {};
-    return { position, rebuild: rebuild === rebuilt ? null : rebuild };
-  }
-
-  /** @param rebuilt names a rebuild that begins with this position */
-  async savePosition(ledger: string, position: CopyPosition, rebuilt: string | null = null): Promise<void> {
-    await this.#connection.run('followerPositions.save', (options) =>
-      this.#positions.updateOne(
-        { _id: positionPrefix + ledger },
-        { $set: { position, savedAt: new Date(), ...(rebuilt === null ? {} : { rebuilt }) } },
-        { ...options, upsert: true },
-      ),
-    );
-  }
-
-  /** Requests that the API with the lease copies everything again. */
-  async askForRebuild(ledger: string, name: string): Promise<void> {
-    await this.#connection.run('followerPositions.rebuild', (options) =>
-      this.#positions.updateOne(
-        { _id: positionPrefix + ledger },
-        { $set: { rebuild: name } },
-        { ...options, upsert: true },
-      ),
-    );
   }
 
   /** @returns whether the row was not set apart before */

@@ -3,7 +3,7 @@
  * (api/feed/personal-history.ts) from the settled ledger, one document per transaction, read here.
  */
 import type { Principal } from '../../auth/principal.js';
-import type { Checkpoint } from '../settled-ledger.js';
+import type { Positions } from '../settled-ledger.js';
 import { mccText } from '../transaction-rows.js';
 import {
   type EventTotal,
@@ -26,6 +26,7 @@ import {
   type Measured,
   type MongoConnection,
 } from './mongo-connection.js';
+import { MongoPositions } from './mongo-positions.js';
 
 /** A transaction as it stood after `eventCount` messages. */
 export interface HistoryDocument extends Document, Omit<Transaction, 'createdAt' | 'updatedAt'> {
@@ -55,25 +56,6 @@ interface Sum {
   readonly sum: number;
 }
 
-/** How far a partition's journal is copied. */
-export interface PartitionPosition {
-  /** Last sequence copied. */
-  readonly sequence: number;
-  /** Messages that were copied, newest first, ever further apart: where a restored ledger took another course. */
-  readonly checkpoints: readonly Checkpoint[];
-}
-export type Positions = Readonly<Record<string, PartitionPosition>>;
-
-/** Where the follower stands with one ledger, beside what it has written: a new MongoDB begins again. */
-interface PositionDocument extends Document {
-  readonly _id: string;
-  readonly partitions?: Positions;
-  readonly savedAt: Date;
-  /** Name of the rebuild that was asked for last, and of the one that was begun last. */
-  readonly rebuild?: string;
-  readonly rebuilt?: string;
-}
-
 /** What the history has of a transaction, as far as it takes to look it up in the ledger. */
 export type Suspect = Pick<HistoryDocument, '_id' | 'transactionId'>;
 
@@ -85,8 +67,7 @@ const dayMs = 86_400_000;
 export class MongoHistory implements TransactionStore {
   readonly #connection: MongoConnection;
   readonly #transactions: Collection<HistoryDocument>;
-  readonly #positions: Collection<PositionDocument>;
-
+  readonly positions: MongoPositions<Positions>;
   readonly #ledgerOf: () => Promise<string>;
 
   /** @param ledgerOf says which ledger the database is: see LedgerIdentity */
@@ -94,7 +75,7 @@ export class MongoHistory implements TransactionStore {
     this.#connection = connection;
     this.#ledgerOf = ledgerOf;
     this.#transactions = connection.collection('personalTransactions');
-    this.#positions = connection.collection('followerPositions');
+    this.positions = new MongoPositions(connection, positionPrefix, 'partitions');
   }
 
   async list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]> {
@@ -185,8 +166,8 @@ export class MongoHistory implements TransactionStore {
   }
 
   /**
-   * Adds the transactions that are new. Most are, and adding is cheap for every server, where an upsert may read the whole
-   * collection (FerretDB 1.24 does).
+   * Adds the transactions that are new. Most are, and adding is cheap for every server, where an upsert may read the
+   * whole collection (FerretDB 1.24 does).
    * @returns the transactions that are there already
    */
   async add(documents: readonly HistoryDocument[]): Promise<Measured<readonly HistoryDocument[]>> {
@@ -221,37 +202,6 @@ export class MongoHistory implements TransactionStore {
   async removeOlderForms(): Promise<void> {
     await this.#connection.runBehind('personalTransactions.removeOlderForms', () =>
       this.#transactions.deleteMany(isOfOlderForm),
-    );
-  }
-
-  /** Null when nothing was ever copied here from that ledger; and what names a rebuild that is still to be done. */
-  async positions(ledger: string): Promise<{ readonly positions: Positions | null; readonly rebuild: string | null }> {
-    const found = await this.#connection.run('followerPositions.find', (options) =>
-      this.#positions.findOne({ _id: positionPrefix + ledger }, options),
-    );
-    const { partitions = null, rebuild = null, rebuilt = null } = found ?? {};
-    return { positions: partitions, rebuild: rebuild === rebuilt ? null : rebuild };
-  }
-
-  /** @param rebuilt names a rebuild that these positions begin */
-  async savePositions(ledger: string, partitions: Positions, rebuilt: string | null = null): Promise<void> {
-    await this.#connection.run('followerPositions.save', (options) =>
-      this.#positions.updateOne(
-        { _id: positionPrefix + ledger },
-        { $set: { partitions, savedAt: new Date(), ...(rebuilt === null ? {} : { rebuilt }) } },
-        { ...options, upsert: true },
-      ),
-    );
-  }
-
-  /** Requests that the API with the lease compares everything with the ledger and copies it again. */
-  async askForRebuild(ledger: string, name: string): Promise<void> {
-    await this.#connection.run('followerPositions.rebuild', (options) =>
-      this.#positions.updateOne(
-        { _id: positionPrefix + ledger },
-        { $set: { rebuild: name } },
-        { ...options, upsert: true },
-      ),
     );
   }
 
