@@ -320,18 +320,18 @@ function watchFeed(feed: ChangeFeed, telemetry: Telemetry, health: Health): void
   telemetry.gauge('feed_engines', 'Engines that may approve, at the last look', [], (gauge) =>
     gauge.set(feed.health().engines.length),
   );
-  telemetry.counter('feed_waits_total', 'Changes that were waited for, by the way they took', ['hop'], (counter) => {
+  telemetry.counter('feed_waits_total', 'Changes that a request waited for, by hop', ['hop'], (counter) => {
     for (const [hop, { count }] of Object.entries(feed.hops)) counter.inc({ hop }, count);
   });
   telemetry.counter(
     'feed_wait_seconds_total',
-    'How long: until their number was known, and from then until they were in force',
+    'Time of these waits: until the place in the feed was known, and from then until the change was in force',
     ['hop'],
     (counter) => {
       for (const [hop, { sumMs }] of Object.entries(feed.hops)) counter.inc({ hop }, sumMs / 1000);
     },
   );
-  telemetry.gauge('feed_relay_leader', 'Whether this process relays changes to the engines', [], (gauge) =>
+  telemetry.gauge('feed_relay_leader', '1 while this process relays changes to the engines, else 0', [], (gauge) =>
     gauge.set(feed.health().isLeader ? 1 : 0),
   );
 }

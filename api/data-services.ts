@@ -133,7 +133,7 @@ function watchMongo(
     return { status: 'unhealthy', detail: [detail, ...faults, seeRunbook('late-copies')].join('; ') };
   });
   const counters: [string, string, () => number][] = [
-    ['mongodb_operations_total', 'Operations asked of MongoDB', () => connection?.operations ?? 0],
+    ['mongodb_operations_total', 'Operations sent to MongoDB', () => connection?.operations ?? 0],
     ['mongodb_slow_operations_total', 'Operations slower than 100 ms', () => connection?.slowOperations ?? 0],
     ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
   ];
@@ -184,13 +184,16 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
       counter.inc({ level: 'store' }, cache.counts.misses);
     },
   );
-  telemetry.counter('cache_messages_total', 'Changes heard of from Postgres', [], (counter) =>
+  telemetry.counter('cache_messages_total', 'Notifications of changes that Postgres sent', [], (counter) =>
     counter.inc(invalidations.heard),
   );
   telemetry.gauge('cache_local_entries', 'Values kept in this process', [], (gauge) => gauge.set(cache.localSize));
   telemetry.gauge('cache_owed', 'Changes that Redis does not have yet', [], (gauge) => gauge.set(cache.owed));
-  telemetry.gauge('cache_listening', 'Whether changes of other processes are heard', [], (gauge) =>
-    gauge.set(invalidations.isListening ? 1 : 0),
+  telemetry.gauge(
+    'cache_listening',
+    '1 while this process receives the changes of other processes, else 0',
+    [],
+    (gauge) => gauge.set(invalidations.isListening ? 1 : 0),
   );
 }
 
@@ -214,8 +217,8 @@ function watchEngine(engine: EngineClient, telemetry: Telemetry, health: Health)
     const { isUp, detail } = await engine.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
-  telemetry.counter('engine_requests_total', 'Questions to the engine', [], (counter) => counter.inc(engine.requests));
-  telemetry.counter('engine_failed_requests_total', 'Of these, not answered', [], (counter) =>
+  telemetry.counter('engine_requests_total', 'Requests to the engine', [], (counter) => counter.inc(engine.requests));
+  telemetry.counter('engine_failed_requests_total', 'Requests to the engine that it did not answer', [], (counter) =>
     counter.inc(engine.failures),
   );
 }

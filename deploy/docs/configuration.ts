@@ -181,7 +181,7 @@ export function configurationDocument(): string {
     generatedNote,
     wrap(
       'For operators: every variable of the environment, with its default, its range, and what happens when it is ' +
-        'too low or too high. What to do when something is wrong stands in the [runbook](runbook.md).',
+        'too low or too high. What to do when something is wrong is in the [runbook](runbook.md).',
     ),
     wrap(
       'A process reads its variables once, at its start: a change needs a restart. An empty variable counts as not ' +
@@ -192,8 +192,7 @@ export function configurationDocument(): string {
     table(['variable', 'default', 'read by', 'kind'], index),
     ...groups.flatMap(({ title, variables }) => [`## ${title}`, ...variables.map(entry)]),
     '## Complete sets',
-    'Whole environments; `…` stands for a secret of your own. Engine and APIs share the values that are marked ' +
-      '**same**.',
+    'Whole environments; `…` is a secret of your own. Engine and APIs share the values that are marked ' + '**same**.',
     ...completeSets.flatMap(({ title, lines }) => [`### ${title}`, `\`\`\`sh\n${lines.trim()}\n\`\`\``]),
   ].join('\n\n')}\n`;
 }

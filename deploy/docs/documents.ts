@@ -1,4 +1,4 @@
-/** The generated documents: their paths in the repository, and what should stand in them. */
+/** The generated documents: their paths in the repository, and their content. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../repository-root.js';

@@ -13,7 +13,7 @@ import { reasonWords } from './reason-words.js';
 /** Of a block of JSON. */
 const lineLengthMax = 105;
 
-/** Replaces what stands between `<!-- generated:name -->` and its end. */
+/** Replaces everything between `<!-- generated:name -->` and its end. */
 export function replaceSection(text: string, name: string, content: string): string {
   const [start, end] = [`<!-- generated:${name} -->`, `<!-- /generated:${name} -->`];
   const [from, to] = [text.indexOf(start), text.indexOf(end)];

@@ -61,7 +61,7 @@ export async function metricsDocument(): Promise<string> {
     generatedNote,
     wrap(
       'For operators: the metrics at `/metrics` of both ops ports, in the format of Prometheus. What to do about ' +
-        'them stands in the [runbook](runbook.md). Counters begin at zero with each start of the process. A ' +
+        'them is in the [runbook](runbook.md). Counters begin at zero with each start of the process. A ' +
         'histogram has the series `_bucket` (label `le`), `_sum` and `_count`. Both processes also have what ' +
         'prom-client measures of a Node.js process: `process_*` and `nodejs_*`.',
     ),

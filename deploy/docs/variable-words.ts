@@ -71,7 +71,7 @@ export const variableGroups: readonly VariableGroup[] = [
         tools: '`make run`',
         default: fromToken,
         does:
-          'Key of the hashes that stand for identifiers with card numbers. Set it before `ENGINE_TOKEN` changes: ' +
+          'Key of the hashes that replace identifiers with card numbers. Set it before `ENGINE_TOKEN` changes: ' +
           'an id from before is decided as a new message otherwise. To rotate it, put a new one in front, and take ' +
           'the old one out when no client sends ids from before.',
       },
@@ -511,7 +511,7 @@ export const variableGroups: readonly VariableGroup[] = [
   },
 ];
 
-/** Whole environments, which a test gives to the processes' readers. `…` stands for a secret or a name of your own. */
+/** Whole environments, which a test gives to the processes' readers. `…` is a secret or a name of your own. */
 export const completeSets: readonly {
   readonly title: string;
   readonly process: 'engine' | 'api';

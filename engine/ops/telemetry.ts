@@ -17,9 +17,9 @@ const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 2
 const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
 
 const loadHelp: Readonly<Record<LoadSource, string>> = {
-  redis: 'Time of bringing a card from Redis alone',
-  books: 'Time of bringing a card from Redis, and what it spends from, from Postgres',
-  postgres: 'Time of bringing what was missing from Postgres alone',
+  redis: 'Time of a lookup in Redis alone: a card',
+  books: 'Time of a lookup of a card in Redis and of its books in Postgres',
+  postgres: 'Time of a lookup in Postgres alone',
 };
 
 /** See called(). */
@@ -27,6 +27,12 @@ const callOutcomes = 5;
 
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
+const hopHelp: Readonly<Record<(typeof hops)[number], string>> = {
+  wait: 'Time from the arrival of the first message of a slab to its sealing',
+  decide: 'Time from the sealing of a slab until its answers may leave: the worker and the sync',
+  answer: 'Time that the front takes to send the answers of a slab',
+  total: 'Time from the arrival of a message to its decided answer',
+};
 
 export class Telemetry extends Metrics {
   readonly #decisions = new Float64Array(reasonTable.length);
@@ -52,7 +58,7 @@ export class Telemetry extends Metrics {
     });
     this.counter(
       'authorization_refusals_total',
-      'Requests answered 503 undecided, by reason',
+      'Requests answered 503 without a decision, by reason',
       ['reason'],
       (counter) => {
         for (const entry of reasonTable) {
@@ -67,24 +73,30 @@ export class Telemetry extends Metrics {
     this.counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
       counter.inc(this.unauthorized),
     );
-    this.counter('authorization_unsupported_total', 'Messages of kinds that are not served, declined', [], (counter) =>
-      counter.inc(this.unsupported),
+    this.counter(
+      'authorization_unsupported_total',
+      'Messages declined because their kind is not served',
+      [],
+      (counter) => counter.inc(this.unsupported),
     );
     this.counter(
       'authorization_unknown_fields_total',
-      'Messages of the native form with a field that it does not know, by the name of the field',
+      'Messages of the native form with an unknown field, by the name of the field',
       ['field'],
       (counter) => {
         for (const [field, count] of gauges().unknownFields) counter.inc({ field }, count);
       },
     );
-    this.counter('authorization_aborted_total', 'Clients that left before their answer', [], (counter) =>
-      counter.inc(this.aborted),
+    this.counter(
+      'authorization_aborted_total',
+      'Clients that closed the connection before their answer',
+      [],
+      (counter) => counter.inc(this.aborted),
     );
-    this.counter('authorization_repeated_total', 'Questions answered from the journal', [], (counter) =>
+    this.counter('authorization_repeated_total', 'Repeats, answered with the first answer', [], (counter) =>
       counter.inc(this.repeated),
     );
-    this.counter('authorization_late_total', 'Approvals taken back because their deadline had passed', [], (counter) =>
+    this.counter('authorization_late_total', 'Approvals revoked because their deadline had passed', [], (counter) =>
       counter.inc(this.late),
     );
     this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
@@ -94,22 +106,17 @@ export class Telemetry extends Metrics {
       }
     });
     for (const [index, hop] of hops.entries()) {
-      this.histogram(
-        `authorization_${hop}_seconds`,
-        `Time of the hop "${hop}" (wait: arrival to sealing; decide: the worker, with its sync; answer: back to sent)`,
-        [],
-        () => [this.#hops[index]!.observed(1000)],
-      );
+      this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [this.#hops[index]!.observed(1000)]);
     }
     for (const [index, source] of loadSources.entries()) {
       this.histogram(`load_${source}_seconds`, loadHelp[source], [], () => [this.#loads[index]!.observed(1000)]);
     }
-    this.histogram('authorization_batch_size', 'Messages per batch', [], () => [this.#batch.observed(1)]);
+    this.histogram('authorization_batch_size', 'Messages per slab', [], () => [this.#batch.observed(1)]);
     this.#journal(progress);
     this.#gauges(gauges);
     this.counter(
       'card_cache_redis_total',
-      'Cards looked for in Redis: found, of them overtaken by a change or malformed, not there, or looks without an answer',
+      'Lookups of cards in Redis: hit (of these overtaken by a change, or malformed), miss, or timeout',
       ['result'],
       (counter) => {
         const { cache } = gauges();
@@ -121,7 +128,7 @@ export class Telemetry extends Metrics {
         counter.inc({ result: 'timeout' }, cache.failures);
       },
     );
-    this.counter('card_cache_redis_writes_total', 'Cards kept in Redis, or not', ['result'], (counter) => {
+    this.counter('card_cache_redis_writes_total', 'Cards written to Redis, or dropped', ['result'], (counter) => {
       const { cache } = gauges();
       if (cache === null) return;
       counter.inc({ result: 'written' }, cache.written);
@@ -188,7 +195,7 @@ export class Telemetry extends Metrics {
       ['journal_syncs_total', 'fdatasync calls', () => sum((p) => p.syncs)],
       ['journal_bytes_total', 'Bytes appended', () => sum((p) => p.bytes)],
       ['shipper_settled_records_total', 'Records settled into Postgres', () => sum((p) => p.settledRecords)],
-      ['shipper_settled_batches_total', 'Settle statements', () => sum((p) => p.settledBatches)],
+      ['shipper_settled_batches_total', 'Settle statements that were committed', () => sum((p) => p.settledBatches)],
       ['shipper_failures_total', 'Settle statements that failed', () => sum((p) => p.settleFailures)],
     ];
     for (const [name, help, value] of counters) this.counter(name, help, [], (counter) => counter.inc(value()));
@@ -213,26 +220,31 @@ export class Telemetry extends Metrics {
         }
       });
     }
-    this.gauge('shipper_lag_seconds', 'Age of the newest settled batch while records wait', [], (gauge) => {
-      const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.settledAtMs : 0));
-      gauge.set(Math.max(0, ...lags) / 1000);
-    });
+    this.gauge(
+      'shipper_lag_seconds',
+      'Age of the newest settled batch while records wait; 0 when none waits',
+      [],
+      (gauge) => {
+        const lags = progress.partitions.map((p) => (p.backlogRecords > 0 ? Date.now() - p.settledAtMs : 0));
+        gauge.set(Math.max(0, ...lags) / 1000);
+      },
+    );
   }
 
   #gauges(read: () => EngineGauges): void {
     const gauge = (name: string, help: string, pick: (gauges: EngineGauges) => number) =>
       this.gauge(name, help, [], (target) => target.set(pick(read())));
     gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
-    gauge('lane_depth', 'Messages in open and running slabs', (g) => g.laneDepth);
-    gauge('loader_waiting', 'Messages that wait for something to be loaded', (g) => g.loaderWaiting);
-    gauge('loader_failures', 'Looks at Postgres for what was missing that failed', (g) => g.loaderFailures);
+    gauge('lane_depth', 'Messages in the open slabs and in those on their way', (g) => g.laneDepth);
+    gauge('loader_waiting', 'Messages that wait for a lookup', (g) => g.loaderWaiting);
+    gauge('loader_failures', 'Lookups in Postgres that failed', (g) => g.loaderFailures);
     gauge('partitions_ready', 'Partitions that take messages', (g) => g.partitionsReady);
     gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
     gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
-    gauge('card_cache_hits', 'Look-ups of cards that were in memory', (g) => g.cardHits);
+    gauge('card_cache_hits', 'Messages whose card was in memory', (g) => g.cardHits);
     gauge(
       'card_cache_misses',
-      'Look-ups of cards that had to be loaded, or whose account, user or spend rows had to be',
+      'Messages whose card was not in memory, or its account, user or spend rows',
       (g) => g.cardMisses,
     );
     this.gauge('memory_rows', 'Rows in memory', ['store'], (target) => {
@@ -247,14 +259,14 @@ export class Telemetry extends Metrics {
     this.counter('memory_full_total', 'Times that a row or message found no room in memory', ['store'], (counter) => {
       for (const { name } of stores) counter.inc({ store: name }, read().memory(name).full);
     });
-    gauge('loads_outdated', 'Loaded rows refused because memory had had newer ones; read again', (g) => g.outdated);
+    gauge('loads_outdated', 'Rows of lookups that were older than memory, and were read again', (g) => g.outdated);
     gauge('messages_waiting_for_room', 'Messages that wait until memory has room for what they need', (g) => g.resting);
     gauge('messages_without_room', 'Messages refused because memory had no room in time', (g) => g.roomRefusals);
-    gauge('transactions_in_memory', 'Authorizations in memory', (g) => g.transactions);
+    gauge('transactions_in_memory', 'Transactions in memory', (g) => g.transactions);
     gauge('accounts_in_memory', 'Accounts in memory', (g) => g.accounts);
     gauge('spend_rows_in_memory', 'Cards, users and accounts whose spending is in memory', (g) => g.spendRows);
     gauge('quarantined_records', 'Records that Postgres refused and that wait for an operator', (g) => g.quarantined);
-    gauge('seen_ids_in_memory', 'Ids of questions in memory', (g) => g.seenIds);
+    gauge('seen_ids_in_memory', 'Ids of messages in memory', (g) => g.seenIds);
     this.gauge('start_phase_ms', 'Time of each phase of the last start', ['phase', 'partition'], (target) => {
       for (const [index, phases] of read().startPhases.entries()) {
         const partition = index === 0 ? '' : String(index - 1);
