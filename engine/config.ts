@@ -9,9 +9,9 @@ import { panKeysOf } from '../platform/masking/hidden-ids.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
 import { feedKeysOf } from '../platform/redis/seal.js';
 import { parseRedisUrl } from '../platform/redis/url.js';
-import type { Policy } from './core/decide.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { JournalSizes } from './exchange/journal-sizes.js';
+import type { Policy } from './core/question.js';
 
 const dayMs = 86_400_000;
 

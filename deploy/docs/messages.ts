@@ -1,7 +1,7 @@
 /** Writes the tables and samples of docs/messages.md, and the example of the README, into their marked places. */
 
+import { checkOrder } from '../../engine/core/checks.js';
 import { messageTypeNames } from '../../engine/core/codes.js';
-import { checkOrder } from '../../engine/core/decide.js';
 import { type ReasonEntry, reasonTable } from '../../engine/core/reasons.js';
 import { methods } from '../../engine/protocols/marqeta/methods.js';
 import { nativeDescriptions, nativeSchema } from '../../engine/protocols/native/slow-reader.js';

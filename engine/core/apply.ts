@@ -2,8 +2,9 @@
  * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of the
  * journal go through the same lines, so what a restart rebuilds is what was.
  */
+
+import type { Books } from './books.js';
 import { MessageType, TransactionStatus } from './codes.js';
-import type { Books } from './decide.js';
 import { assert } from './invariant.js';
 import { Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';

@@ -2,9 +2,9 @@
 import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import { accountName, World } from '../testing/world.js';
-import { decideRevocation } from './decide.js';
 import { Outcome } from './outcome.js';
 import { amountMinorMax, fundsMinorMax } from './request.js';
+import { decideRevocation } from './revoke-and-expire.js';
 
 function table(name: string, text: string): void {
   t.test(name, (t) => {

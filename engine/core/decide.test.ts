@@ -12,12 +12,14 @@ import {
 } from '../testing/world.js';
 import { Status } from './accounts.js';
 import { CardType } from './card-types.js';
+import { checkOrder } from './checks.js';
 import { channelNames, unpackLetters } from './codes.js';
-import { checkOrder, decideRevocation, declineOutright } from './decide.js';
+import { declineOutright } from './decide.js';
 import { levelNames, levels, windowNames } from './limit-names.js';
 import { Outcome } from './outcome.js';
 import { Reason, reasonEntry, reasonTable } from './reasons.js';
 import { amountMinorMax, fundsMinorMax, Request, windowMinorMax } from './request.js';
+import { decideRevocation } from './revoke-and-expire.js';
 
 /** The language of the tables is described in engine/testing/table.ts. */
 function table(name: string, text: string): void {

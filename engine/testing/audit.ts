@@ -1,6 +1,7 @@
 /** Compares the engine's books with the obvious model's, to the last window. Throws what differs. */
+
+import type { Books } from '../core/books.js';
 import { packLetters, TransactionStatus } from '../core/codes.js';
-import type { Books } from '../core/decide.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
 import { spendNumber } from '../core/spend-key.js';
 import { accountNumbers, accountOfCard, cardNumbers, currencyOf, lineOfCard, purses } from './generator.js';

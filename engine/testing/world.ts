@@ -5,6 +5,7 @@
  */
 import { Accounts, type Status } from '../core/accounts.js';
 import { applyOutcome, type Parties } from '../core/apply.js';
+import { type Books, transactionAbsent } from '../core/books.js';
 import { CardType } from '../core/card-types.js';
 import {
   channelNames,
@@ -15,22 +16,16 @@ import {
   packLetters,
   TransactionStatus,
 } from '../core/codes.js';
-import {
-  type Books,
-  Decider,
-  decideExpiry,
-  decideRevocation,
-  type Policy,
-  Question,
-  transactionAbsent,
-} from '../core/decide.js';
+import { Decider } from '../core/decide.js';
 import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
 import { detailName, type Level } from '../core/limit-names.js';
 import { Outcome, responseCode } from '../core/outcome.js';
 import type { CardProfile } from '../core/profile.js';
+import { type Policy, Question } from '../core/question.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import { Request, type TextSlice } from '../core/request.js';
+import { decideExpiry, decideRevocation } from '../core/revoke-and-expire.js';
 import { compileRules, type Limits } from '../core/rules.js';
 import { Spend } from '../core/spend.js';
 import { spendNumber } from '../core/spend-key.js';

@@ -3,9 +3,9 @@
  * JSON between the front and its own worker threads. Owned state that is in memory already is newer and stays.
  */
 import type { LRUCache } from 'lru-cache';
+import type { Books } from '../../engine/core/books.js';
 import type { Cards } from '../../engine/core/cards.js';
 import { packLetters } from '../../engine/core/codes.js';
-import type { Books } from '../../engine/core/decide.js';
 import type { Level } from '../../engine/core/limit-names.js';
 import type { ChangedRows, LoadMessage, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
 import type { Seen } from '../../engine/core/seen.js';

@@ -6,8 +6,9 @@
  *
  * Only a hint: nothing is decided by what is read here, and what changes meanwhile is read again.
  */
+
+import type { Books } from '../../engine/core/books.js';
 import type { Cards } from '../../engine/core/cards.js';
-import type { Books } from '../../engine/core/decide.js';
 import { hash64, hashLow } from '../../engine/core/hash.js';
 import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';

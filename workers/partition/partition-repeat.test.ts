@@ -1,7 +1,7 @@
 /** A repeat gets its first answer although what surrounds it has changed: the program's settings, the journal's files. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
-import type { Policy } from '../../engine/core/decide.js';
+import type { Policy } from '../../engine/core/question.js';
 import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';

@@ -10,18 +10,10 @@
 import { LRUCache } from 'lru-cache';
 import { Accounts } from '../../engine/core/accounts.js';
 import { applyOutcome, type Parties } from '../../engine/core/apply.js';
+import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import { Card, Cards } from '../../engine/core/cards.js';
 import { isLedgerCommand, isNeverRevoked, MessageType, TransactionStatus } from '../../engine/core/codes.js';
-import {
-  type Books,
-  Decider,
-  decideExpiry,
-  decideRevocation,
-  declineOutright,
-  type Policy,
-  Question,
-  transactionAbsent,
-} from '../../engine/core/decide.js';
+import { Decider, declineOutright } from '../../engine/core/decide.js';
 import { decideCommand } from '../../engine/core/decide-command.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
@@ -29,6 +21,7 @@ import { Level, levels } from '../../engine/core/limit-names.js';
 import { Outcome } from '../../engine/core/outcome.js';
 import type { LoadMessage } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
+import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
 import {
   followsTransaction,
@@ -43,6 +36,7 @@ import {
   writeRecord,
 } from '../../engine/core/record.js';
 import { type HiddenIds, Request, type TextSlice } from '../../engine/core/request.js';
+import { decideExpiry, decideRevocation } from '../../engine/core/revoke-and-expire.js';
 import { locationSettled, Seen } from '../../engine/core/seen.js';
 import { Spend } from '../../engine/core/spend.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';

@@ -5,7 +5,6 @@
  */
 import { CardType, type CardUse } from '../../engine/core/card-types.js';
 import { MessageType, messageTypeNames, Protocol, packLetters, TransactionStatus } from '../../engine/core/codes.js';
-import type { Policy } from '../../engine/core/decide.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
@@ -17,6 +16,7 @@ import type {
   TransactionRow,
   UserRow,
 } from '../../engine/core/partition-rows.js';
+import type { Policy } from '../../engine/core/question.js';
 import {
   RecordFlag,
   RecordOffset,

@@ -1,0 +1,57 @@
+/** The limits of card, user and account: of one authorization, and of a day, week, month, year and lifetime. */
+import { MessageType as T } from './codes.js';
+import type { Context } from './decision-context.js';
+import { type Level, Level as Levels, perAuthorizationDetail, windowCount, windowDetail } from './limit-names.js';
+import { type Rules, unlimited } from './rules.js';
+
+export function perAuthorizationExceeded(context: Context): boolean {
+  const { request, books, outcome, transaction } = context;
+  // An increment is judged by the whole that the authorization grows to.
+  const before =
+    request.type === T.incremental || context.rejoins
+      ? books.transactions.held(transaction) + books.transactions.posted(transaction)
+      : 0;
+  const total = before + request.amountMinor;
+  const level = firstLevel(context, (rules) => total > rules.perAuthorization);
+  if (level < 0) return false;
+  outcome.detail = perAuthorizationDetail(level as Level);
+  return true;
+}
+
+function firstLevel(context: Context, exceeds: (rules: Rules) => boolean): number {
+  if (context.cardRules !== null && exceeds(context.cardRules)) return Levels.card;
+  if (context.userRules !== null && exceeds(context.userRules)) return Levels.user;
+  if (context.accountRules !== null && exceeds(context.accountRules)) return Levels.account;
+  return -1;
+}
+
+export function windowExceeded(context: Context): boolean {
+  const { card, books, account, userSpend } = context;
+  return (
+    levelExceeded(context, context.cardRules, Levels.card, card.spendNumber) ||
+    levelExceeded(context, context.userRules, Levels.user, userSpend) ||
+    levelExceeded(context, context.accountRules, Levels.account, books.accounts.number(account))
+  );
+}
+
+function levelExceeded(context: Context, rules: Rules | null, level: Level, number: number): boolean {
+  if (rules === null || !rules.hasWindows) return false;
+  const { request, books, outcome, spendDay: day } = context;
+  const slot = books.spend.find(level, number);
+  const countDelta = request.type === T.incremental || context.rejoins ? 0 : 1;
+  for (let index = 0; index < windowCount; index++) {
+    const amountMax = rules.amounts[index]!;
+    const spent = slot < 0 ? 0 : books.spend.amount(slot, index, day);
+    if (amountMax !== unlimited && spent + request.amountMinor > amountMax) {
+      outcome.detail = windowDetail(level, index, 'amount');
+      return true;
+    }
+    const countMax = rules.counts[index]!;
+    const count = slot < 0 ? 0 : books.spend.count(slot, index, day);
+    if (countMax !== unlimited && countDelta > 0 && count + countDelta > countMax) {
+      outcome.detail = windowDetail(level, index, 'count');
+      return true;
+    }
+  }
+  return false;
+}

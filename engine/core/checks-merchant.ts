@@ -1,0 +1,62 @@
+/** The lists of merchants, categories, countries and channels of card, user and account, and the lock to one merchant. */
+import { CardType } from './card-types.js';
+import { Channel, MessageType as T } from './codes.js';
+import type { Context } from './decision-context.js';
+import { textOf } from './request.js';
+import { type ListRule, listRefuses, type Rules } from './rules.js';
+
+export function mccBlocked(context: Context): boolean {
+  const { mcc } = context.request;
+  return anyListRefuses(context, mccRule, mcc, mcc < 0);
+}
+
+export function merchantBlocked(context: Context): boolean {
+  const { card, cardRules, userRules, accountRules, request } = context;
+  if (card.type === CardType.merchantLocked && lockRefuses(context)) return true;
+  // The merchant's id becomes a string only where a list wants one.
+  if (!cardRules?.merchants && !userRules?.merchants && !accountRules?.merchants) return false;
+  const merchantId = textOf(request.source, request.merchantId);
+  return anyListRefuses(context, merchantRule, merchantId, merchantId === '');
+}
+
+/**
+ * A merchant-locked card buys from the merchant of its first purchase only. A purchase that names no merchant could lock the
+ * card to none, so it is refused as an allow list refuses it; a first verification may do without.
+ */
+function lockRefuses({ books, card, request }: Context): boolean {
+  const merchant = textOf(request.source, request.merchantId);
+  const lockedTo = books.spend.purchases(card.spendNumber)?.merchant ?? '';
+  if (merchant !== '') return lockedTo !== '' && merchant !== lockedTo;
+  return request.type === T.authorization || (request.type === T.verification && lockedTo !== '');
+}
+
+export function countryBlocked(context: Context): boolean {
+  const { country } = context.request;
+  return anyListRefuses(context, countryRule, country, country === 0);
+}
+
+export function channelBlocked(context: Context): boolean {
+  const { channel } = context.request;
+  return anyListRefuses(context, channelRule, channel, channel === Channel.absent);
+}
+
+const mccRule = (rules: Rules) => rules.mcc;
+const merchantRule = (rules: Rules) => rules.merchants;
+const countryRule = (rules: Rules) => rules.countries;
+const channelRule = (rules: Rules) => rules.channels;
+
+function anyListRefuses<V>(
+  context: Context,
+  pick: (rules: Rules) => ListRule<V> | null,
+  value: V,
+  absent: boolean,
+): boolean {
+  const { cardRules, userRules, accountRules, request } = context;
+  // An increment repeats the purchase that the lists allowed; what it leaves out was said by the authorization.
+  if (absent && request.type === T.incremental) return false;
+  return (
+    (cardRules !== null && listRefuses(pick(cardRules), value, absent)) ||
+    (userRules !== null && listRefuses(pick(userRules), value, absent)) ||
+    (accountRules !== null && listRefuses(pick(accountRules), value, absent))
+  );
+}

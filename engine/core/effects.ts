@@ -1,0 +1,204 @@
+/** What an approval does to the books. */
+import { CardType } from './card-types.js';
+import { MessageType as T, TransactionStatus } from './codes.js';
+import { type Context, cameToNothing } from './decision-context.js';
+import { unreachable } from './invariant.js';
+import { detailForcePost } from './limit-names.js';
+
+export function effects(context: Context): void {
+  const { request, outcome } = context;
+  switch (request.type) {
+    case T.authorization: {
+      const amount = outcome.partial ? context.books.accounts.available(context.account) : request.amountMinor;
+      if (context.rejoins) increase(context, amount);
+      else authorize(context, amount);
+      break;
+    }
+    case T.advice:
+      if (context.replacesHold) replaceHold(context);
+      else authorize(context, request.amountMinor);
+      break;
+    case T.incremental:
+      increase(context, request.amountMinor);
+      break;
+    case T.reversal:
+      reverse(context);
+      break;
+    case T.clearing:
+      clear(context);
+      break;
+    case T.refund:
+      refund(context);
+      break;
+    case T.verification:
+    case T.balanceInquiry:
+      break;
+    case T.expiry:
+    case T.revocation:
+    // Ledger commands are decided in decide-command.ts.
+    case T.deposit:
+    case T.withdrawal:
+      break;
+    default:
+      unreachable(request.type);
+  }
+}
+
+function authorize(context: Context, amountMinor: number): void {
+  const { outcome, request, spendDay } = context;
+  outcome.approvedAmountMinor = amountMinor;
+  outcome.opensTransaction = true;
+  outcome.usesCard = context.card.type !== CardType.virtual;
+  if (request.capture) {
+    // A single-message purchase: authorized and posted at once, no clearing will follow.
+    outcome.postedDelta = amountMinor;
+    outcome.transactionStatus = TransactionStatus.completed;
+  } else {
+    outcome.heldDelta = amountMinor;
+    outcome.transactionStatus = TransactionStatus.open;
+    outcome.expiresAtMs = lapsesAtMs(context);
+  }
+  outcome.spendDay = spendDay;
+  outcome.spendAmountDelta = amountMinor;
+  outcome.spendCountDelta = 1;
+}
+
+/** The shop says what the purchase comes to: that is held from now on, instead of what was authorized. */
+function replaceHold(context: Context): void {
+  const { outcome, request, books, transaction, spendDay } = context;
+  const status = books.transactions.status(transaction);
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.transactionStatus = status;
+  if (status !== TransactionStatus.open) return;
+  outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
+  const added = request.amountMinor - books.transactions.held(transaction);
+  if (added < 0) release(context, 0 - added, false);
+  else {
+    outcome.heldDelta = added;
+    outcome.spendDay = spendDay;
+    outcome.spendAmountDelta = added;
+  }
+}
+
+/** When a hold that is taken or grows now lapses. */
+function lapsesAtMs({ request, policy, nowMs }: Context): number {
+  return nowMs + (isLongStay(request.mcc) ? policy.holdLongMs : policy.holdMs);
+}
+
+/** Lodging (3501–3999, 7011) and car rental (3351–3500, 7512, 7513, 7519): stays whose final amount comes late. */
+function isLongStay(mcc: number): boolean {
+  return (mcc >= 3351 && mcc <= 3999) || mcc === 7011 || mcc === 7512 || mcc === 7513 || mcc === 7519;
+}
+
+function increase(context: Context, amountMinor: number): void {
+  const { outcome, books, transaction, spendDay } = context;
+  outcome.approvedAmountMinor = amountMinor;
+  outcome.usesCard = context.card.type !== CardType.virtual;
+  outcome.heldDelta = amountMinor;
+  outcome.transactionStatus = TransactionStatus.open;
+  // The whole hold lives on with its newest part. An increment need not repeat the category of a long stay.
+  outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
+  outcome.spendDay = spendDay;
+  outcome.spendAmountDelta = amountMinor;
+}
+
+function reverse(context: Context): void {
+  const { outcome, request, books, transaction } = context;
+  const { transactions } = books;
+  const held = transactions.held(transaction);
+  // Asking for more than is left releases what is left: reversals cannot be refused.
+  const released = request.amountMinor < 0 ? held : Math.min(request.amountMinor, held);
+  outcome.amountMinor = request.amountMinor < 0 ? released : request.amountMinor;
+  outcome.approvedAmountMinor = released;
+  const status = transactions.status(transaction);
+  outcome.transactionStatus =
+    status === TransactionStatus.open && released === held ? closedStatus(context, TransactionStatus.reversed) : status;
+  release(
+    context,
+    released,
+    outcome.transactionStatus === TransactionStatus.reversed && status === TransactionStatus.open,
+  );
+}
+
+function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {
+  return context.books.transactions.posted(context.transaction) > 0 ? TransactionStatus.completed : whenNothingPosted;
+}
+
+/** Frees part of a hold and gives the windows back what it had taken, the newest part first. */
+function release(context: Context, amountMinor: number, givesBackCount: boolean): void {
+  const { outcome, books, transaction } = context;
+  const { transactions } = books;
+  // 0 − x, here and below: a plain minus would make −0 of nothing, and the journal would keep it.
+  outcome.heldDelta = 0 - amountMinor;
+  const newest = Math.min(amountMinor, transactions.newestAmount(transaction));
+  outcome.spendDay = transactions.newestDay(transaction);
+  outcome.spendAmountDelta = 0 - newest;
+  const older = amountMinor - newest;
+  outcome.olderSpendDay = transactions.firstDay(transaction);
+  outcome.olderSpendAmountDelta = 0 - older;
+  // Nothing came of it: it does not count as an authorization any more, on the day it was counted.
+  outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
+}
+
+function clear(context: Context): void {
+  const { outcome, request, books, transaction, spendDay } = context;
+  const posted = request.amountMinor;
+  outcome.approvedAmountMinor = posted;
+  outcome.postedDelta = posted;
+  if (cameToNothing(context)) {
+    // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.
+    outcome.detail = detailForcePost;
+    outcome.opensTransaction = true;
+    outcome.usesCard = context.card.type !== CardType.virtual;
+    outcome.transactionStatus = TransactionStatus.completed;
+    outcome.spendDay = spendDay;
+    outcome.spendAmountDelta = posted;
+    outcome.spendCountDelta = 1;
+    return;
+  }
+  const held = books.transactions.held(transaction);
+  const fromHold = Math.min(posted, held);
+  const rest = request.final ? held - fromHold : 0;
+  const beyondHold = posted - fromHold;
+  const status = books.transactions.status(transaction);
+  const stillOpen = status === TransactionStatus.open && !request.final;
+  // A clearing of nothing that ends a hold nothing was posted from is a reversal by another name.
+  outcome.transactionStatus = stillOpen
+    ? TransactionStatus.open
+    : posted > 0 || books.transactions.posted(transaction) > 0 || status === TransactionStatus.completed
+      ? TransactionStatus.completed
+      : TransactionStatus.reversed;
+  release(context, rest, outcome.transactionStatus === TransactionStatus.reversed && status === TransactionStatus.open);
+  outcome.heldDelta = 0 - (fromHold + rest);
+  if (beyondHold > 0) {
+    // More than the hold is owed all the same, and was spent today. Nothing was left over to give back: rest is 0 here.
+    outcome.spendDay = spendDay;
+    outcome.spendAmountDelta = beyondHold;
+    // The count was given back when the hold lapsed or was reversed: something came of it after all.
+    const counted = status === TransactionStatus.open || status === TransactionStatus.completed;
+    outcome.spendCountDelta = counted ? 0 : 1;
+    if (status !== TransactionStatus.open) outcome.detail = detailForcePost;
+  }
+}
+
+function refund(context: Context): void {
+  const { outcome, request, books, transaction, policy } = context;
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.postedDelta = -request.amountMinor;
+  const isAlone = cameToNothing(context);
+  // More than was posted: it cannot be refused, and a person should look at it. Without an original there is nothing
+  // to compare it with.
+  const posted = isAlone ? 0 : Math.max(0, books.transactions.posted(transaction));
+  if (request.original.end > request.original.start && request.amountMinor > posted) outcome.detail = detailForcePost;
+  if (isAlone) {
+    outcome.opensTransaction = true;
+    outcome.transactionStatus = TransactionStatus.completed;
+    return;
+  }
+  outcome.transactionStatus = books.transactions.status(transaction);
+  if (policy.refundRestoresWindows) {
+    // No more than was posted: what is credited beyond it was never taken, and a hold gives back its own part.
+    outcome.olderSpendDay = books.transactions.firstDay(transaction);
+    outcome.olderSpendAmountDelta = 0 - Math.min(request.amountMinor, posted);
+  }
+}
