@@ -2,7 +2,7 @@
 import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import { CardType, cardTypeNamed, usedAgain } from './card-types.js';
-import { faultOf } from './profile-check.js';
+import { faultOf } from './profile-shape.js';
 
 function table(name: string, text: string): void {
   t.test(name, (t) => {

@@ -12,7 +12,7 @@ export type CardType = (typeof CardType)[keyof typeof CardType];
 export const cardTypeNames = ['virtual', 'single_use', 'merchant_locked'] as const;
 export type CardTypeName = (typeof cardTypeNames)[number];
 
-/** Of a name that this release does not know: profile-check.ts sets its card apart. */
+/** Of a name that this release does not know: profile-shape.ts sets its card apart. */
 const unknownType = 3 as CardType;
 
 export function isCardTypeName(name: unknown): name is CardTypeName {

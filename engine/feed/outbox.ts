@@ -8,7 +8,7 @@ import type { PastChange } from '../../platform/cache/change-log.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { type FeedTopic, feedTopics, type RawEntry } from '../core/feed.js';
 import { profileBytesMax } from '../core/limits.js';
-import { isIdentified } from '../core/profile-check.js';
+import { isIdentified } from '../core/profile-shape.js';
 import type { Apart } from '../lookups/set-apart.js';
 import { appliedReport } from './feed-packet.js';
 import type { FeedSource, OutboxPage } from './follower.js';

@@ -10,7 +10,7 @@ import { cardTypeNamed } from '../core/card-types.js';
 import type { CardPayload } from '../core/feed.js';
 import { NumberSet } from '../core/number-set.js';
 import type { CardRow, LoadMessage } from '../core/partition-rows.js';
-import { faultOf } from '../core/profile-check.js';
+import { faultOf } from '../core/profile-shape.js';
 import { type PackedRows, packLoad } from '../exchange/lane-rows.js';
 import { EntryKind, EntryStatus } from '../exchange/slab.js';
 import type { LoadGuard } from '../feed/lookup-guard.js';

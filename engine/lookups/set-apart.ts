@@ -1,5 +1,5 @@
 /**
- * Profiles that cannot be applied (core/profile-check.ts says why): each is named here, counted, logged once and reported to
+ * Profiles that cannot be applied (core/profile-shape.ts says why): each is named here, counted, logged once and reported to
  * the account API, and its card, user or account is declined, while everything else goes on. A later version that can be
  * applied ends it.
  *
@@ -10,7 +10,7 @@ import type { Log } from '../../platform/log.js';
 import { Status } from '../core/accounts.js';
 import type { FeedEntry, FeedTopic, RawEntry } from '../core/feed.js';
 import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
-import { booksFault, faultOf, isIdentified } from '../core/profile-check.js';
+import { booksFault, faultOf, isIdentified } from '../core/profile-shape.js';
 
 /** Beyond this many they are declined and counted, but neither named nor reported to the account API. */
 const namedMax = 10_000;

@@ -6,7 +6,7 @@
 import { Packr } from 'msgpackr';
 import { isCardTypeName } from '../../engine/core/card-types.js';
 import type { CardPayload } from '../../engine/core/feed.js';
-import { isLimits } from '../../engine/core/limits-check.js';
+import { isLimits } from '../../engine/core/limits-shape.js';
 
 /** A card's profile, and how far it is known to be current. */
 export interface CachedCard {

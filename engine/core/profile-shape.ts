@@ -5,7 +5,7 @@
 import { cardTypeNames, isCardTypeName } from './card-types.js';
 import { isSafeCount, type Profile } from './feed.js';
 import { limitsBytesMax, tokenBytesMax } from './limits.js';
-import { isLimits } from './limits-check.js';
+import { isLimits } from './limits-shape.js';
 import type { AccountRow } from './partition-rows.js';
 import type { Limits } from './rules.js';
 import { isZoneName } from './window.js';
