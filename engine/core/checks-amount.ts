@@ -87,7 +87,7 @@ function lifetimeOf(spend: Spend, level: Level, number: number): number {
   return slot < 0 ? 0 : spend.lifetimeAmount(slot);
 }
 
-/** Where funds are far below zero (refunds were paid out), holds and posted money within their bounds may still add up to more. */
+/** Where funds are far below zero (refunds were paid out), holds and posted money may still add up to too much. */
 function owesTooMuch({ books, account, request }: Context): boolean {
   return books.accounts.available(account) - request.amountMinor < -2 * fundsMinorMax;
 }

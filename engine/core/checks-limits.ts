@@ -12,19 +12,23 @@ export function perAuthorizationExceeded(context: Context): boolean {
       ? books.transactions.held(transaction) + books.transactions.posted(transaction)
       : 0;
   const total = before + request.amountMinor;
-  const level = firstLevel(context, (rules) => total > rules.perAuthorization);
-  if (level < 0) return false;
-  outcome.detail = perAuthorizationDetail(level as Level);
+  const level = isAbove(total, context.cardRules)
+    ? Levels.card
+    : isAbove(total, context.userRules)
+      ? Levels.user
+      : isAbove(total, context.accountRules)
+        ? Levels.account
+        : null;
+  if (level === null) return false;
+  outcome.detail = perAuthorizationDetail(level);
   return true;
 }
 
-function firstLevel(context: Context, exceeds: (rules: Rules) => boolean): number {
-  if (context.cardRules !== null && exceeds(context.cardRules)) return Levels.card;
-  if (context.userRules !== null && exceeds(context.userRules)) return Levels.user;
-  if (context.accountRules !== null && exceeds(context.accountRules)) return Levels.account;
-  return -1;
+function isAbove(total: number, rules: Rules | null): boolean {
+  return rules !== null && total > rules.perAuthorization;
 }
 
+/** The limits of a day, week, month, year and lifetime, each of an amount and of a count. */
 export function windowExceeded(context: Context): boolean {
   const { card, books, account, userSpend } = context;
   return (

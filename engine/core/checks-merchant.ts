@@ -1,29 +1,31 @@
-/** The lists of merchants, categories, countries and channels of card, user and account, and the lock to one merchant. */
+/**
+ * Lists of merchants, categories, countries and channels of card, user and account, and a card's lock to one merchant.
+ */
 import { CardType } from './card-types.js';
 import { Channel, MessageType as T } from './codes.js';
 import type { Context } from './decision-context.js';
 import { textOf } from './request.js';
-import { type ListRule, listRefuses, type Rules } from './rules.js';
+import { type ListRule, listDeclines, type Rules } from './rules.js';
 
 export function mccBlocked(context: Context): boolean {
   const { mcc } = context.request;
-  return anyListRefuses(context, mccRule, mcc, mcc < 0);
+  return anyListDeclines(context, mccRule, mcc, mcc < 0);
 }
 
 export function merchantBlocked(context: Context): boolean {
   const { card, cardRules, userRules, accountRules, request } = context;
-  if (card.type === CardType.merchantLocked && lockRefuses(context)) return true;
+  if (card.type === CardType.merchantLocked && lockDeclines(context)) return true;
   // The merchant's id becomes a string only where a list wants one.
   if (!cardRules?.merchants && !userRules?.merchants && !accountRules?.merchants) return false;
   const merchantId = textOf(request.source, request.merchantId);
-  return anyListRefuses(context, merchantRule, merchantId, merchantId === '');
+  return anyListDeclines(context, merchantRule, merchantId, merchantId === '');
 }
 
 /**
- * A merchant-locked card buys from the merchant of its first purchase only. A purchase that names no merchant could lock the
- * card to none, so it is refused as an allow list refuses it; a first verification may do without.
+ * A merchant-locked card buys from the merchant of its first purchase only. A purchase that names no merchant could
+ * lock the card to none, so it is declined as an allow list declines it. A first verification may name none.
  */
-function lockRefuses({ books, card, request }: Context): boolean {
+function lockDeclines({ books, card, request }: Context): boolean {
   const merchant = textOf(request.source, request.merchantId);
   const lockedTo = books.spend.purchases(card.spendNumber)?.merchant ?? '';
   if (merchant !== '') return lockedTo !== '' && merchant !== lockedTo;
@@ -32,12 +34,12 @@ function lockRefuses({ books, card, request }: Context): boolean {
 
 export function countryBlocked(context: Context): boolean {
   const { country } = context.request;
-  return anyListRefuses(context, countryRule, country, country === 0);
+  return anyListDeclines(context, countryRule, country, country === 0);
 }
 
 export function channelBlocked(context: Context): boolean {
   const { channel } = context.request;
-  return anyListRefuses(context, channelRule, channel, channel === Channel.absent);
+  return anyListDeclines(context, channelRule, channel, channel === Channel.absent);
 }
 
 const mccRule = (rules: Rules) => rules.mcc;
@@ -45,7 +47,7 @@ const merchantRule = (rules: Rules) => rules.merchants;
 const countryRule = (rules: Rules) => rules.countries;
 const channelRule = (rules: Rules) => rules.channels;
 
-function anyListRefuses<V>(
+function anyListDeclines<V>(
   context: Context,
   pick: (rules: Rules) => ListRule<V> | null,
   value: V,
@@ -55,8 +57,8 @@ function anyListRefuses<V>(
   // An increment repeats the purchase that the lists allowed; what it leaves out was said by the authorization.
   if (absent && request.type === T.incremental) return false;
   return (
-    (cardRules !== null && listRefuses(pick(cardRules), value, absent)) ||
-    (userRules !== null && listRefuses(pick(userRules), value, absent)) ||
-    (accountRules !== null && listRefuses(pick(accountRules), value, absent))
+    (cardRules !== null && listDeclines(pick(cardRules), value, absent)) ||
+    (userRules !== null && listDeclines(pick(userRules), value, absent)) ||
+    (accountRules !== null && listDeclines(pick(accountRules), value, absent))
   );
 }

@@ -1,5 +1,6 @@
 /**
- * `checks` is the one ordered table of declines: the first check that declines names the reason. After it nothing can fail.
+ * `checks` is the one ordered table of declines: the first check that declines names the reason, and after the last one
+ * nothing can fail.
  */
 import { Status } from './accounts.js';
 import { transactionAbsent } from './books.js';
@@ -16,7 +17,7 @@ type Check = {
   readonly reason: Reason;
   /** Bits of the message types that are checked: 1 << MessageType. */
   readonly types: number;
-  readonly refuses: (context: Context) => boolean;
+  readonly declines: (context: Context) => boolean;
 };
 
 function bits(...types: MessageType[]): number {
@@ -25,57 +26,57 @@ function bits(...types: MessageType[]): number {
   return mask;
 }
 const T = MessageType;
-/** The messages that ask: everything else reports what has happened already and is not refused for the card's state. */
+/** The messages that ask. Every other one reports what has happened already, whatever the card's state is now. */
 const questions = bits(T.authorization, T.incremental, T.verification, T.balanceInquiry);
 const spending = bits(T.authorization, T.incremental);
 const merchants = bits(T.authorization, T.incremental, T.verification);
 const everything = 0xffff_ffff;
 
-/** Refusals in order of precedence. card_not_found comes first and stands in decide(): without a card there is nothing to check. */
+/** In order of precedence. card_not_found comes first, in decide(): without a card there is nothing to check. */
 export const checks: readonly Check[] = [
-  { reason: Reason.cardInactive, types: questions, refuses: (c) => c.card.status !== Status.active },
-  { reason: Reason.cardExpired, types: questions, refuses: (c) => c.day > c.card.expiresDay },
+  { reason: Reason.cardInactive, types: questions, declines: (c) => c.card.status !== Status.active },
+  { reason: Reason.cardExpired, types: questions, declines: (c) => c.day > c.card.expiresDay },
   {
     reason: Reason.userInactive,
     types: questions,
-    refuses: (c) => c.books.users.status(c.card.user) !== Status.active,
+    declines: (c) => c.books.users.status(c.card.user) !== Status.active,
   },
   {
     reason: Reason.accountInactive,
     types: questions,
-    refuses: (c) => c.books.accounts.status(c.account) !== Status.active,
+    declines: (c) => c.books.accounts.status(c.account) !== Status.active,
   },
   {
     reason: Reason.currencyMismatch,
     types: everything,
-    refuses: (c) => c.request.currency !== 0 && c.request.currency !== c.books.accounts.currency(c.account),
+    declines: (c) => c.request.currency !== 0 && c.request.currency !== c.books.accounts.currency(c.account),
   },
-  { reason: Reason.amountInvalid, types: everything, refuses: amountInvalid },
+  { reason: Reason.amountInvalid, types: everything, declines: amountInvalid },
   {
     reason: Reason.originalNotFound,
     types: bits(T.incremental, T.reversal),
-    refuses: (c) =>
+    declines: (c) =>
       c.transaction === transactionAbsent || c.books.transactions.status(c.transaction) === TransactionStatus.declined,
   },
   {
     reason: Reason.originalClosed,
     types: bits(T.authorization, T.advice, T.incremental, T.reversal),
-    refuses: originalClosed,
+    declines: originalClosed,
   },
   {
     reason: Reason.duplicateConflict,
     // The id names a transaction although its question is forgotten: it was asked longer ago than ids are remembered.
     types: bits(T.authorization, T.advice),
-    refuses: (c) => c.transaction !== transactionAbsent && !c.replacesHold && !c.rejoins,
+    declines: (c) => c.transaction !== transactionAbsent && !c.replacesHold && !c.rejoins,
   },
-  { reason: Reason.mccBlocked, types: merchants, refuses: mccBlocked },
-  { reason: Reason.merchantBlocked, types: merchants, refuses: merchantBlocked },
-  { reason: Reason.countryBlocked, types: merchants, refuses: countryBlocked },
-  { reason: Reason.channelBlocked, types: merchants, refuses: channelBlocked },
-  { reason: Reason.limitExceeded, types: bits(T.authorization, T.verification), refuses: alreadyUsed },
-  { reason: Reason.limitExceeded, types: spending, refuses: perAuthorizationExceeded },
-  { reason: Reason.limitExceeded, types: spending, refuses: windowExceeded },
-  { reason: Reason.insufficientFunds, types: spending, refuses: fundsInsufficient },
+  { reason: Reason.mccBlocked, types: merchants, declines: mccBlocked },
+  { reason: Reason.merchantBlocked, types: merchants, declines: merchantBlocked },
+  { reason: Reason.countryBlocked, types: merchants, declines: countryBlocked },
+  { reason: Reason.channelBlocked, types: merchants, declines: channelBlocked },
+  { reason: Reason.limitExceeded, types: bits(T.authorization, T.verification), declines: alreadyUsed },
+  { reason: Reason.limitExceeded, types: spending, declines: perAuthorizationExceeded },
+  { reason: Reason.limitExceeded, types: spending, declines: windowExceeded },
+  { reason: Reason.insufficientFunds, types: spending, declines: fundsInsufficient },
 ];
 
 /** The reasons in the order in which they are checked, for documentation and for the tests that walk the table. */
@@ -91,14 +92,14 @@ function originalClosed(context: Context): boolean {
     case T.incremental:
       return status !== TransactionStatus.open || context.idIsSpent;
     case T.reversal:
-      // Reversed or expired already: a second reversal is acknowledged and changes nothing. Posted money is for a refund.
+      // A second reversal, or one after the expiry, is acknowledged and changes nothing. Posted money is for a refund.
       return status === TransactionStatus.completed;
     default:
       return false;
   }
 }
 
-/** A single-use card that made its purchase makes no other, whatever became of the first: the number is known by now. */
+/** A single-use card makes one purchase, whatever became of it: the merchant knows the number by now. */
 function alreadyUsed({ books, card, outcome, rejoins }: Context): boolean {
   if (card.type !== CardType.singleUse || rejoins || books.spend.purchases(card.spendNumber) === null) return false;
   outcome.detail = windowDetail(Levels.card, windowCount - 1, 'count');
@@ -109,7 +110,7 @@ function fundsInsufficient(context: Context): boolean {
   const { request, books, account, outcome, policy } = context;
   const available = books.accounts.available(account);
   if (available >= request.amountMinor) return false;
-  // All sides allow less: the terminal asked for it, the program and the account permit it. Only a purchase can be partial.
+  // A smaller amount needs the consent of the terminal, the program and the account. Only a purchase can be partial.
   const partial =
     request.partialAllowed &&
     (request.protocol !== Protocol.marqeta || policy.marqetaPartialApproval) &&

@@ -3,8 +3,8 @@
  * I/O, no randomness, no await. The same profile, state, request and instant give the same outcome, so any decision can
  * be recomputed from the journal.
  *
- * `checks` is the one ordered table of refusals: the first that refuses names the reason. After it nothing can fail;
- * `effects` says what an approval does to the books.
+ * checks.ts holds the ordered table of declines: the first check that declines names the reason. After it nothing can
+ * fail. effects.ts says what an approval does to the books.
  */
 import { type Books, transactionAbsent } from './books.js';
 import { checks } from './checks.js';
@@ -13,6 +13,7 @@ import { Context } from './decision-context.js';
 import { effects } from './effects.js';
 import { Level as Levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
+import type { CardProfile } from './profile.js';
 import type { Policy, Question } from './question.js';
 import { Reason } from './reasons.js';
 import type { Request } from './request.js';
@@ -35,41 +36,14 @@ export class Decider {
     outcome.currency = request.currency;
     outcome.amountMinor = Math.max(0, request.amountMinor);
     if (question.card === null) {
-      refuse(outcome, Reason.cardNotFound);
+      decline(outcome, Reason.cardNotFound);
       declined(request, outcome, idIsTaken(books, question));
       return;
     }
+    describe(context, question, question.card);
+    follow(context, question);
+    const { account } = context;
     const { accounts } = books;
-    const card = question.card;
-    const account = card.account;
-    context.card = card;
-    context.account = account;
-    context.transaction = question.transaction;
-    context.nowMs = question.nowMs;
-    context.idIsSpent = idIsSpent(books, question);
-    context.day = accounts.zone(account).dayOf(question.nowMs);
-    context.userSpend = userSpendNumber(books.users.number(card.user), accounts.currency(account));
-    context.spendDay = spendDayOf(context);
-    context.cardRules = card.rules;
-    context.userRules = books.users.rules(card.user);
-    context.accountRules = accounts.rules(account);
-    // A transaction of another account is not this card's: for this card it does not exist. An increment must come from the
-    // card that was authorized or from its replacement, whose limits it counts in; later facts may come from any card
-    // of the account. An authorization is the exception: its own id names the transaction, and two transactions must never have one
-    // name.
-    if (
-      context.transaction >= 0 &&
-      question.namedByOriginal &&
-      (books.transactions.account(context.transaction) !== accounts.number(account) ||
-        (request.type === T.incremental && books.transactions.cardSpend(context.transaction) !== card.spendNumber))
-    ) {
-      context.transaction = transactionAbsent;
-    }
-    context.rejoins = rejoins(context, question);
-    if (isOver(books, question)) context.transaction = transactionAbsent;
-    context.replacesHold = request.type === T.advice && question.namedByOriginal && hasHoldToReplace(context);
-    if (request.type === T.advice && question.namedByOriginal && !context.replacesHold)
-      context.transaction = transactionAbsent;
     // The amount in question is in the currency that was asked: where that is not the account's, the decline says both.
     if (outcome.currency === 0) outcome.currency = accounts.currency(account);
     outcome.availableMinor = accounts.available(account);
@@ -78,8 +52,8 @@ export class Decider {
     const type = 1 << request.type;
     for (let index = 0; index < checks.length; index++) {
       const check = checks[index]!;
-      if ((check.types & type) !== 0 && check.refuses(context)) {
-        refuse(outcome, check.reason);
+      if ((check.types & type) !== 0 && check.declines(context)) {
+        decline(outcome, check.reason);
         declined(request, outcome, context.replacesHold || idIsTaken(books, question));
         // A reversal that overtook its authorization spends the id, so that the hold cannot come after its release.
         outcome.tombstone =
@@ -90,7 +64,7 @@ export class Decider {
       }
     }
 
-    // From here on nothing can be refused.
+    // From here on nothing can be declined.
     outcome.approved = true;
     outcome.reason = Reason.approved;
     effects(context);
@@ -99,10 +73,50 @@ export class Decider {
   }
 }
 
+/** Fills in whose money, rules and days the message is decided by. */
+function describe(context: Context, { nowMs }: Question, card: CardProfile): void {
+  const { accounts, users } = context.books;
+  const { account, user } = card;
+  context.nowMs = nowMs;
+  context.card = card;
+  context.account = account;
+  context.day = accounts.zone(account).dayOf(nowMs);
+  context.userSpend = userSpendNumber(users.number(user), accounts.currency(account));
+  context.spendDay = spendDayOf(context);
+  context.cardRules = card.rules;
+  context.userRules = users.rules(user);
+  context.accountRules = accounts.rules(account);
+}
+
+/** Fills in which transaction the message belongs to, and how. */
+function follow(context: Context, question: Question): void {
+  const { books, request } = context;
+  const isNamed = question.namedByOriginal;
+  context.transaction = isNamed && isForeign(context, question) ? transactionAbsent : question.transaction;
+  context.idIsSpent = idIsSpent(books, question);
+  context.rejoins = rejoins(context, question);
+  if (isOver(books, question)) context.transaction = transactionAbsent;
+  const isAdviceOnOriginal = request.type === T.advice && isNamed;
+  context.replacesHold = isAdviceOnOriginal && hasHoldToReplace(context);
+  if (isAdviceOnOriginal && !context.replacesHold) context.transaction = transactionAbsent;
+}
+
 /**
- * A window never runs backwards: where the card, its user or its account has spent on a later day already (the user has a
- * card in another time zone, the account was moved to one, the clock was set back), this message spends on that day too.
- * On the earlier day it would count in no daily window at all.
+ * Whether `original` names a transaction that does not exist for this card. Any card of the account may send a fact. An
+ * increment must come from the authorized card or its replacement, because it counts in that card's limits. A message
+ * under the transaction's own id is never foreign, because two transactions must not share a name.
+ */
+function isForeign({ books, request, card, account }: Context, { transaction }: Question): boolean {
+  const { transactions, accounts } = books;
+  if (transaction < 0) return false;
+  if (transactions.account(transaction) !== accounts.number(account)) return true;
+  return request.type === T.incremental && transactions.cardSpend(transaction) !== card.spendNumber;
+}
+
+/**
+ * A window never runs backwards: where the card, its user or its account has spent on a later day already, this message
+ * spends on that day too. On the earlier day it would count in no daily window at all. A later day comes from a card of
+ * the same user in another time zone, from an account that was moved to one, or from a clock that was set back.
  */
 function spendDayOf({ books, card, userSpend, day }: Context): number {
   const { spend } = books;
@@ -111,12 +125,12 @@ function spendDayOf({ books, card, userSpend, day }: Context): number {
   return spend.latestDay(Levels.account, books.accounts.number(card.account), userDay);
 }
 
-function refuse(outcome: Outcome, reason: Reason): void {
+function decline(outcome: Outcome, reason: Reason): void {
   outcome.approved = false;
   outcome.reason = reason;
 }
 
-/** Declined before anything was looked at (late, no room): holds nothing, and is journaled like every answer. */
+/** Declines without looking at anything (late, no room): holds nothing, and is journaled like every answer. */
 export function declineOutright(request: Request, outcome: Outcome, reason: Reason, idTaken = false): void {
   outcome.reset();
   outcome.reason = reason;
@@ -125,7 +139,7 @@ export function declineOutright(request: Request, outcome: Outcome, reason: Reas
   declined(request, outcome, idTaken);
 }
 
-/** Whether the id of an authorization names a transaction already. A tombstone is none: nothing was ever shown of it. */
+/** Whether the id of an authorization names a transaction already. A tombstone is none: no history ever showed it. */
 function idIsTaken(books: Books, question: Question): boolean {
   const { transaction, namedByOriginal } = question;
   if (transaction === transactionAbsent || namedByOriginal || isOver(books, question)) return false;
@@ -141,7 +155,7 @@ function isOver({ transactions }: Books, { transaction, namedByOriginal }: Quest
   );
 }
 
-/** Whether a reversal has spent the id: of an increment before it came, of an authorization before it was taken back. */
+/** Whether a reversal has spent the id: of an increment before it came, of an authorization before its revocation. */
 function idIsSpent({ transactions }: Books, { transaction, namedByOriginal, revoked, isReversed }: Question): boolean {
   if (isReversed) return true;
   return (
@@ -152,7 +166,7 @@ function idIsSpent({ transactions }: Books, { transaction, namedByOriginal, revo
   );
 }
 
-/** An authorization that was taken back and is asked again, while an increment of it is held: it must be the same card's. */
+/** Whether a revoked authorization comes again, for the same card, while an increment of it is held. */
 function rejoins(
   { books, request, card, account }: Context,
   { transaction, namedByOriginal, revoked }: Question,
@@ -177,8 +191,8 @@ function hasHoldToReplace({ books, transaction, request }: Context): boolean {
 }
 
 /**
- * A declined authorization is a transaction of its own, for people to see; a declined follow-up is an event only, and so
- * is an authorization under the id of an older transaction, which must not be overwritten.
+ * A declined authorization is a transaction of its own, for people to see. A declined follow-up is an event only. So is
+ * an authorization under the id of an older transaction, which must not be overwritten.
  */
 function declined(request: Request, outcome: Outcome, idTaken: boolean): void {
   if (idTaken || (request.type !== T.authorization && request.type !== T.advice)) return;

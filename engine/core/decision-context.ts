@@ -24,7 +24,7 @@ export class Context {
   transaction = transactionAbsent;
   /** Of an advice: the transaction is its original's, whose hold it replaces. */
   replacesHold = false;
-  /** Of an authorization that was taken back: its transaction lives on through what followed it, and takes its hold again. */
+  /** Of a revoked authorization: its transaction lives on through what followed it, and takes its hold again. */
   rejoins = false;
   /** Local day of the message. */
   day = 0;

@@ -6,17 +6,17 @@ import type { CardProfile } from './profile.js';
 export class Question {
   card: CardProfile | null = null;
   /**
-   * The transaction that the message is about: for an authorization the one that already carries its id (a tombstone), for the
-   * others the one that `original` names; transactionAbsent when there is none. An advice has either, its own id first.
+   * The transaction that the message is about, or transactionAbsent: for an authorization the one that already carries
+   * its id (a tombstone), for the others the one that `original` names. An advice has either, its own id first.
    */
   transaction = transactionAbsent;
   /** `original` named the transaction, not the message's own id. */
   namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
-  /** The transaction's first message was approved too late and taken back, so the message that `original` names was never answered. */
+  /** The transaction's first message was approved late and revoked: what `original` names was never answered. */
   originalRevoked = false;
-  /** The message's id was asked before, approved too late, and taken back: it was never answered. */
+  /** The message's id was asked before, approved late, and revoked: it was never answered. */
   revoked = false;
   /** Of an increment: a reversal of it came before it. */
   isReversed = false;

@@ -1,4 +1,4 @@
-/** The two decisions without a message: an approval that missed its deadline is revoked, and a hold whose time is over lapses. */
+/** The two decisions without a message: revoking an approval that missed its deadline, and expiring a transaction. */
 import { type Books, transactionAbsent } from './books.js';
 import { TransactionStatus } from './codes.js';
 import type { Outcome } from './outcome.js';
@@ -6,10 +6,9 @@ import { Reason } from './reasons.js';
 import type { Transactions } from './transactions.js';
 
 /**
- * Takes back an approval that missed its deadline, as far as nothing has happened to it since (a clearing or reversal in
- * the same batch).
+ * Revokes an approval that missed its deadline, as far as no clearing or reversal of the same batch used it up.
  * @param approval the outcome that was journaled
- * @param openingRevoked the message that opened the transaction was taken back as well, or is just being taken back
+ * @param openingRevoked the message that opened the transaction was revoked as well, or is being revoked by this call
  */
 export function decideRevocation(
   books: Books,
@@ -24,7 +23,7 @@ export function decideRevocation(
   outcome.reason = Reason.systemError;
   outcome.currency = approval.currency;
   outcome.amountMinor = approval.amountMinor;
-  // What was taken back already (or never approved) has nothing left to take: its deltas point the other way.
+  // A revoked or declined message has nothing left to take: its deltas point the other way.
   if (transaction !== transactionAbsent && approval.approved) {
     const status = transactions.status(transaction);
     const released = Math.min(approval.heldDelta, transactions.held(transaction));
@@ -34,8 +33,8 @@ export function decideRevocation(
     outcome.postedDelta = 0 - unposted;
     outcome.spendDay = approval.spendDay;
     outcome.spendAmountDelta = 0 - taken;
-    // When the transaction was reversed in between, there is nothing to take, and the count was given back already. When another
-    // increment or a clearing lives on, so does the transaction, and it counts.
+    // A reversal in between leaves nothing to take, and has given the count back. Where another increment or a clearing
+    // lives on, so does the transaction, and it counts.
     const isEmpty =
       taken > 0 && released === transactions.held(transaction) && unposted === transactions.posted(transaction);
     if (isEmpty) {
@@ -55,8 +54,8 @@ export function decideRevocation(
 }
 
 /**
- * Whether a take-back leaves nothing of a purchase that a card was used for: it was never answered, and no later message of
- * the transaction holds, has posted or has refunded money. The reversal of it may have come before the take-back.
+ * Whether a revocation leaves nothing of a purchase that a card was used for: it was never answered, and no later
+ * message of the transaction holds, has posted or has refunded money. Its reversal may precede the revocation.
  */
 function isUnused(
   transactions: Transactions,
@@ -67,13 +66,13 @@ function isUnused(
 ): boolean {
   const left = transactions.held(transaction) + heldDelta !== 0 || transactions.posted(transaction) + postedDelta !== 0;
   if (left || transactions.refunded(transaction) !== 0) return false;
-  // Where the opening was taken back earlier, an increment has kept the purchase alive until now.
+  // Where the opening was revoked earlier, an increment has kept the purchase alive until now.
   return approval.opensTransaction || (openingRevoked && (heldDelta !== 0 || postedDelta !== 0));
 }
 
 /**
- * A transaction whose lifetime ended: what it still holds is released, and it closes, also where a clearing that was not
- * the last one has left nothing to hold.
+ * Expires a transaction: releases what it still holds and closes it, also where a clearing that was not the last one
+ * has left nothing to hold.
  * @returns false when its time has not come, or it is closed
  */
 export function decideExpiry(books: Books, transaction: number, nowMs: number, outcome: Outcome): boolean {

@@ -3,7 +3,7 @@ import t from 'tap';
 import { runs } from '../testing/runs.js';
 import { channelNames, packLetters } from './codes.js';
 import { windowNames } from './limit-names.js';
-import { type AllowOrBlock, compileRules, type Limits, listRefuses, unlimited } from './rules.js';
+import { type AllowOrBlock, compileRules, type Limits, listDeclines, unlimited } from './rules.js';
 
 const amount = fc.integer({ min: 0, max: 1_000_000 });
 const mcc = fc.integer({ min: 0, max: 30 }).map((number) => String(number).padStart(4, '0'));
@@ -55,10 +55,10 @@ t.test('a compiled list refuses what the list as written refuses', (t) => {
       (limits, mcc, merchant, country, channel) => {
         const rules = compileRules(limits);
         const refuses = [
-          listRefuses(rules?.mcc ?? null, mcc === null ? -1 : Number(mcc), mcc === null),
-          listRefuses(rules?.merchants ?? null, merchant ?? '', merchant === null),
-          listRefuses(rules?.countries ?? null, packLetters(country ?? ''), country === null),
-          listRefuses(rules?.channels ?? null, channelNames.indexOf(channel ?? ''), channel === null),
+          listDeclines(rules?.mcc ?? null, mcc === null ? -1 : Number(mcc), mcc === null),
+          listDeclines(rules?.merchants ?? null, merchant ?? '', merchant === null),
+          listDeclines(rules?.countries ?? null, packLetters(country ?? ''), country === null),
+          listDeclines(rules?.channels ?? null, channelNames.indexOf(channel ?? ''), channel === null),
         ];
         const expected = [
           obviousRefusal(limits.mcc, mcc),

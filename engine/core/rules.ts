@@ -90,7 +90,7 @@ function compileList<T>(list: AllowOrBlock | undefined, convert: (text: string) 
  * Whether a list refuses `value`. An absent value (`absent` true) passes a block list and fails an allow list: what is
  * not named cannot be on it.
  */
-export function listRefuses<T>(rule: ListRule<T> | null, value: T, absent: boolean): boolean {
+export function listDeclines<T>(rule: ListRule<T> | null, value: T, absent: boolean): boolean {
   if (rule === null) return false;
   if (absent) return !rule.block;
   return rule.members.has(value) === rule.block;
