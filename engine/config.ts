@@ -10,8 +10,8 @@ import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../pla
 import { feedKeysOf } from '../platform/redis/seal.js';
 import { parseRedisUrl } from '../platform/redis/url.js';
 import { journalFrameBytesMax } from './core/limits.js';
-import type { JournalSizes } from './exchange/journal-sizes.js';
 import type { Policy } from './core/question.js';
+import type { JournalSizes } from './exchange/journal-sizes.js';
 
 const dayMs = 86_400_000;
 

@@ -1,7 +1,8 @@
 /** What the front (engine/ledger/partition-host.ts) and a partition (workers/partition/partition.worker.ts) exchange. */
-import type { Policy } from '../core/decide.js';
+
 import type { Level } from '../core/limit-names.js';
 import type { LoadMessage } from '../core/partition-rows.js';
+import type { Policy } from '../core/question.js';
 import type { WindowUse } from '../core/spend.js';
 import type { JournalSizes } from './journal-sizes.js';
 import type { SlabSize } from './slab.js';

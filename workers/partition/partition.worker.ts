@@ -11,7 +11,6 @@ import { Protocol } from '../../engine/core/codes.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import type { LoadMessage } from '../../engine/core/partition-rows.js';
-import type { Policy } from '../../engine/core/question.js';
 import {
   followsTransaction,
   RecordOffset,
