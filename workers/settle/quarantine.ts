@@ -18,7 +18,8 @@ import {
   type SettleResult,
   settle,
 } from './settle.js';
-import { applyFollowUp, type MovedTransaction, SettleFold } from './settle-fold.js';
+import { SettleFold } from './settle-fold.js';
+import { applyFollowUp, type MovedTransaction } from './transaction-fold.js';
 
 /** Longest error kept: a line for a person. */
 const errorMax = 300;

@@ -9,7 +9,8 @@
 import postgres from 'postgres';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { fencedCode } from '../../engine/exchange/shipper-messages.js';
-import { SettleFold, useTypes } from './settle-fold.js';
+import { SettleFold } from './settle-fold.js';
+import { useTypes } from './spend-fold.js';
 
 /** Consecutive records of one partition's journal. */
 export interface RecordStretch {
