@@ -1,15 +1,15 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
 import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
+import { answerClientErrors, type ClientAnswer, type ClientProblem } from '../platform/problems/client-errors.js';
 import { boundConnections } from '../platform/process/connection-gate.js';
 import { apiVersion, registerApiVersion } from './http/api-version.js';
-import { answerClientError } from './http/client-errors.js';
 import { registerCors } from './http/cors.js';
 import { registerCursors } from './http/cursor.js';
 import { documentationPaths, registerDocumentation } from './http/documentation.js';
 import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerShedding } from './http/limits.js';
-import { answerError, registerProblems } from './http/problem.js';
+import { answerError, bodyOf, Problem, registerProblems } from './http/problem.js';
 import { registerRoutes } from './http/register-routes.js';
 import { requestIdOf } from './http/request-ids.js';
 import { callerName, registerRequestLog } from './http/request-log.js';
@@ -58,7 +58,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     return503OnClosing: false,
     // A URL that cannot be decoded reaches no route and no hook.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply.header('api-version', apiVersion)),
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: answerClientErrors(answerOfClientError),
   }) as unknown as FastifyInstance;
   const { slowResponseMs, requestLog: settings } = config;
   registerRequestLog(app, { log, settings, slowResponseMs });
@@ -109,4 +109,10 @@ function measure(app: FastifyInstance, { telemetry, config }: Services): void {
     telemetry.answered(`${request.method} ${path}`, reply.statusCode, tookMs);
     if (tookMs > config.slowResponseMs) telemetry.slowResponses++;
   });
+}
+
+function answerOfClientError({ status, code, detail }: ClientProblem): ClientAnswer {
+  const requestId = requestIdOf({});
+  const headers = { 'request-id': requestId, 'api-version': apiVersion };
+  return { body: bodyOf(new Problem(status, code, detail), requestId), headers };
 }

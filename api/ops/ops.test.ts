@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
+import { answerToBytes } from '../../engine/testing/client.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { IdleConnections } from '../../engine/testing/idle-connections.js';
 import { createLog } from '../../platform/log.js';
@@ -134,6 +135,14 @@ t.test('a client that sends requests ahead of its answers is closed', async (t) 
   socket.resume();
   await once(socket, 'close');
   t.equal((await ops('/livez')).status, 200);
+});
+
+t.test('what is no HTTP request, or too long, is answered with a problem and closed', async (t) => {
+  const { api } = await startTestApi(t);
+  const say = (bytes: string) => answerToBytes(Number(new URL(api.opsUrl).port), bytes);
+  t.match(await say('FETCH / HTTP/1.1\r\nhost: x\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"title":"invalid_request"/);
+  const long = `GET /livez HTTP/1.1\r\nhost: x\r\nlong: ${'x'.repeat(20_000)}\r\n\r\n`;
+  t.match(await say(long), /^HTTP\/1\.1 431 [\s\S]*"title":"headers_too_large"/);
 });
 
 t.test('a port that is in use stops the start, and the setting is named', async (t) => {

@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { answerClientErrors } from '../../platform/problems/client-errors.js';
 import {
   jsonContentType,
   notFoundBody,
@@ -59,6 +60,7 @@ export class OpsServer {
       return { status: 200, contentType, body: Buffer.from(text) };
     });
     this.#server = createServer(timeouts, (request, response) => this.#enqueue(request, response));
+    this.#server.on('clientError', answerClientErrors());
     // The newest connection may be the scrape's.
     boundConnections(this.#server, options.gate, 'close-oldest');
   }

@@ -5,6 +5,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { answerClientErrors } from '../../platform/problems/client-errors.js';
 import {
   jsonContentType,
   notFoundBody,
@@ -50,6 +51,7 @@ export class Ops {
         sendProblem(response, 503, 'unavailable', 'the engine or its database is not there at the moment; ask again'),
       );
     });
+    this.#server.on('clientError', answerClientErrors());
     boundConnections(this.#server, options.gate);
   }
 

@@ -183,3 +183,12 @@ export interface NativeAnswer {
 export function answerOf(reply: Reply): NativeAnswer {
   return JSON.parse(reply.body) as NativeAnswer;
 }
+
+/** Sends bytes on a connection of their own. @returns all that comes back until the server closes it */
+export async function answerToBytes(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.end(bytes);
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  return answer;
+}

@@ -4,6 +4,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
 import { apiOpsDocument } from '../../../api/ops/openapi.js';
+import { answerToBytes } from '../../testing/client.js';
 import { startTestEngine } from '../../testing/engine-inside.js';
 import { opsGet } from '../../testing/engine-process.js';
 import { authorizationDocument, engineOpsDocument } from './openapi.js';
@@ -47,4 +48,8 @@ t.test('the ops port serves both documents, and real answers are as they say', a
     t.ok(served.paths['/v1/authorizations'].post.responses[status]);
     holds(name, JSON.parse(answer.body.toString()));
   }
+  // Also what is no HTTP request.
+  const odd = await answerToBytes(engine.place.opsPort, 'FETCH / HTTP/1.1\r\nhost: x\r\n\r\n');
+  t.match(odd, /^HTTP\/1\.1 400 /);
+  holds('Problem', JSON.parse(odd.slice(odd.indexOf('\r\n\r\n'))));
 });
