@@ -44,6 +44,18 @@ t.test('every relative link and every anchor leads somewhere', async (t) => {
   }
 });
 
+t.test('every source file that a comment names exists', async (t) => {
+  const sources = execFileSync('git', ['ls-files', '*.ts'], { cwd: root }).toString().split('\n').filter(Boolean);
+  const isThere = (name: string) => sources.some((path) => path === name || path.endsWith(`/${name}`));
+  for (const path of sources.filter((path) => existsSync(join(root, path)))) {
+    const comments = readFileSync(join(root, path), 'utf8').match(/\/\*\*?[\s\S]*?\*\/|\/\/ .*$/gm) ?? [];
+    for (const [, name = ''] of comments.join('\n').matchAll(/(?<![\w/.@-])((?:[\w-]+\/)*[\w.-]+\.ts)\b/g)) {
+      if (!isThere(name)) t.fail(`${path} names ${name}`);
+    }
+  }
+  t.pass('walked');
+});
+
 t.test('every command that a document names exists', async (t) => {
   const targets = new Set(readFileSync(join(root, 'Makefile'), 'utf8').match(/^[a-z-]+(?=:)/gm));
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };

@@ -1,6 +1,6 @@
 /**
  * A JIT Funding request read the obvious way: decode, JSON.parse, schema, copy. It judges what the byte reader in
- * marqeta.ts does not take, and is the reference that reader is fuzzed against. The amount comes from the text of its
+ * codec.ts does not take, and is the reference that reader is fuzzed against. The amount comes from the text of its
  * number, never from JSON.parse's double.
  */
 

@@ -1,6 +1,6 @@
 /**
  * `POST /v1/authorizations`, our own form. readFast() reads the common shape in place; whatever it does not take,
- * native-slow.ts judges. The answer is assembled from constant pieces.
+ * slow-reader.ts judges. The answer is assembled from constant pieces.
  */
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';

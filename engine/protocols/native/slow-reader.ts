@@ -1,6 +1,6 @@
 /**
  * The native form read the obvious way: decode, JSON.parse, schema, copy. It gives the verdict on everything the byte
- * reader in native.ts does not take, and it is the reference that reader is fuzzed against.
+ * reader in codec.ts does not take, and it is the reference that reader is fuzzed against.
  */
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
