@@ -1,6 +1,7 @@
 /** The environment: what it must say, what it may leave out, and that a mistake is named without telling a secret. */
 import t from 'tap';
-import { ConfigError, readApiConfig } from './config.js';
+import { ConfigError } from '../platform/config/variables.js';
+import { readApiConfig } from './config.js';
 
 const complete = {
   DATABASE_URL: 'postgres://127.0.0.1/books',

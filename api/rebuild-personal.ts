@@ -1,7 +1,8 @@
 /** `npm run rebuild-personal`: copies people, cards and history from DATABASE_URL to MONGODB_URI again. */
 
+import { ConfigError } from '../platform/config/variables.js';
 import { createLog } from '../platform/log.js';
-import { ConfigError, readStoresConfig } from './config.js';
+import { readStoresConfig } from './config.js';
 import { rebuildPersonal } from './feed/rebuild-personal.js';
 import { DatabaseUnavailable } from './stores/database-errors.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { cardLifetimeS } from '../platform/cache/keys.js';
-import { ConfigError, Variables } from '../platform/config/variables.js';
+import { ConfigError, logLevels, Variables } from '../platform/config/variables.js';
 import { panKeysOf } from '../platform/masking/hidden-ids.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
 import { feedKeysOf } from '../platform/redis/seal.js';
@@ -125,7 +125,7 @@ export function readEngineConfig(
     processorUser: variables.text('PROCESSOR_USER', { ...secret, pattern: /^[^:]+$/ }),
     processorPasswords: variables.secrets('PROCESSOR_PASSWORD', secret.lengthMax),
     engineTokens,
-    logLevel: variables.oneOf('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
+    logLevel: variables.oneOf('LOG_LEVEL', logLevels),
     slowAuthorizationMs: variables.positive('SLOW_AUTHORIZATION_MS', 50),
     policy: Object.freeze({
       holdMs: variables.positive('HOLD_DAYS', 7, 365) * dayMs,

@@ -1,6 +1,7 @@
 /** Pages of other origins, and the version of the API. */
 import t from 'tap';
-import { ConfigError, readApiConfig } from '../config.js';
+import { ConfigError } from '../../platform/config/variables.js';
+import { readApiConfig } from '../config.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
 

@@ -2,7 +2,7 @@
  * Writes docs/configuration.md. Names, defaults and ranges come from the code that reads the variables; the rest from
  * variable-words.ts.
  */
-import { schema } from '../../api/config.js';
+import { readApiConfig } from '../../api/config.js';
 import { readEngineConfig } from '../../engine/config.js';
 import { type IntegerRule, type TextRule, Variables } from '../../platform/config/variables.js';
 import { code, generatedNote, sentence, table, wrap } from './markdown.js';
@@ -32,9 +32,9 @@ class NotedVariables extends Variables {
     return super.text(name, rule);
   }
 
-  override list(name: string): readonly string[] {
-    this.#note(name, 'a list');
-    return super.list(name);
+  override list(name: string, isRequired = false): readonly string[] {
+    this.#note(name, 'a list', undefined, isRequired);
+    return super.list(name, isRequired);
   }
 
   override secrets(name: string, lengthMax: number): readonly string[] {
@@ -50,6 +50,11 @@ class NotedVariables extends Variables {
   override positive(name: string, fallback: number, max?: number): number {
     this.#note(name, max === undefined ? 'above 0' : `above 0, up to ${max}`, fallback);
     return super.positive(name, fallback, max);
+  }
+
+  override share(name: string, fallback: number): number {
+    this.#note(name, '0 to 1', fallback);
+    return super.share(name, fallback);
   }
 
   override oneOf<const Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice {
@@ -73,38 +78,16 @@ export function engineRules(): ReadonlyMap<string, Rule> {
   return variables.rules;
 }
 
-interface Property {
-  readonly type?: string;
-  readonly enum?: readonly string[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly maxLength?: number;
-  readonly pattern?: string;
-  readonly default?: string | number | boolean;
-}
-
 /** The variables of the account API. */
 export function apiRules(): ReadonlyMap<string, Rule> {
-  const required: readonly string[] = schema.required;
-  return new Map(
-    Object.entries(schema.properties as Readonly<Record<string, Property>>).map(([name, property]) => [
-      name,
-      {
-        fallback: property.default === undefined ? undefined : String(property.default),
-        isRequired: required.includes(name),
-        range: rangeOf(property),
-      },
-    ]),
-  );
-}
-
-function rangeOf(property: Property): string {
-  if (property.pattern === schema.properties.JWT_SECRET.pattern) return 'a list';
-  const { type, enum: choices, minimum, maximum, maxLength } = property;
-  if (choices !== undefined) return choices.map(code).join(', ');
-  if (type === 'boolean') return '`false`, `true`';
-  if (minimum !== undefined) return `${minimum} to ${maximum}`;
-  return maxLength === undefined ? 'a text' : `up to ${maxLength} characters`;
+  const given = {
+    DATABASE_URL: 'postgres://127.0.0.1/books',
+    JWT_SECRET: 'a-long-enough-secret-for-access-tokens',
+    ENGINE_TOKEN: 'a-long-enough-token',
+  };
+  const variables = new NotedVariables(given);
+  readApiConfig(given, 2 ** 20, variables);
+  return variables.rules;
 }
 
 interface Variable {
@@ -120,14 +103,8 @@ const processes = ({ engine, api, words: { tools } }: Variable) =>
 /** Of both processes, where they differ. */
 function ofRules({ engine, api }: Variable, pick: (rule: Rule) => string): string {
   const [ofEngine, ofApi] = [engine && pick(engine), api && pick(api)];
-  if (ofEngine === undefined || ofApi === undefined || isSame(ofEngine, ofApi)) return ofApi ?? ofEngine ?? '';
+  if (ofEngine === undefined || ofApi === undefined || ofEngine === ofApi) return ofApi ?? ofEngine ?? '';
   return ofApi === 'a list' ? ofEngine : `${ofEngine}; API: ${ofApi}`;
-}
-
-/** Choices in any order. */
-function isSame(one: string, other: string): boolean {
-  const sorted = (range: string) => range.split(', ').sort().join();
-  return sorted(one) === sorted(other);
 }
 
 function defaultOf(variable: Variable): string {

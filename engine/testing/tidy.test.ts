@@ -80,7 +80,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   otpauth: ['api/auth/operator-sign-in.ts'],
   'i18n-iso-countries/index.js': ['engine/protocols/reading/countries.ts'],
   '@node-rs/crc32': ['workers/journal/id-files.ts', 'workers/journal/segment.ts'],
-  ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts', 'api/config.ts'],
+  ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
 

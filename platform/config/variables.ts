@@ -7,6 +7,9 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** The levels of pino; the first one is the default. */
+export const logLevels = ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent'] as const;
+
 export interface TextRule {
   /** Undefined: the variable must be set. */
   readonly fallback?: string;
@@ -40,9 +43,10 @@ export class Variables {
     return given;
   }
 
-  /** A secret with its predecessors, newest first, separated by commas; empty where it is not set. */
-  list(name: string): readonly string[] {
-    const text = this.text(name, { lengthMax: 2000, fallback: '', pattern: /^([^,\s]+(,[^,\s]+)*)?$/ });
+  /** A secret with its predecessors, newest first, separated by commas; empty where it is not set and may be. */
+  list(name: string, isRequired = false): readonly string[] {
+    const rule = { lengthMax: 2000, pattern: /^[^,\s]+(,[^,\s]+)*$/ };
+    const text = this.text(name, isRequired ? rule : { ...rule, fallback: '' });
     return Object.freeze(text === '' ? [] : text.split(','));
   }
 
@@ -68,6 +72,14 @@ export class Variables {
     if (value === undefined) return fallback;
     if (value > 0 && value <= max) return value;
     throw new ConfigError(`${name} must be a number above 0, at most ${max}`);
+  }
+
+  /** From 0 to 1, with any fraction. */
+  share(name: string, fallback: number): number {
+    const value = this.#number(name);
+    if (value === undefined) return fallback;
+    if (value >= 0 && value <= 1) return value;
+    throw new ConfigError(`${name} must be a number from 0 to 1`);
   }
 
   isTrue(name: string): boolean {
