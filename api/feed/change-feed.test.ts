@@ -17,6 +17,7 @@ import {
   enginePlace,
   metric,
   opsGet,
+  shortLease,
   startEngineProcess,
   testSeals,
   until,
@@ -205,10 +206,10 @@ t.test('an engine that stands still is waited for until it has stopped by itself
 
 t.test('an engine that was killed is not waited for once its successor is there', { timeout: 60_000 }, async (t) => {
   const { feed, engine: start, freeze } = await stage(t, false);
-  const { engine } = await start();
+  const { engine } = await start(shortLease);
   await engine.kill('SIGKILL');
   t.equal(await feed.effective(await freeze('card_000001_1'), 300), false, 'it might only be slow');
-  const { client } = await start();
+  const { client } = await start(shortLease);
   t.equal(await feed.effective(await freeze('card_000002_1'), patientMs), true);
   t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
   t.equal(await ask(client, 'card_000002_1'), 'card_inactive');

@@ -62,7 +62,7 @@ t.test('what cards have bought is known after a restart, settled or not, and to 
   await held`lock table spend_windows in exclusive mode`;
   t.equal(await pay('single-late', 'm-1'), 'approved');
   t.equal(await pay('locked-late', 'm-1'), 'approved');
-  await engine.restart();
+  await engine.restartUnsettled();
   const check = async (when: string) => {
     for (const name of ['early', 'late']) {
       t.equal(await pay(`single-${name}`, 'm-1'), 'card.lifetime.count', when);

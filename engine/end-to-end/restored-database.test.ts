@@ -8,7 +8,7 @@ import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
-import { engineBooks, enginePlace, startEngineProcess, until } from '../testing/engine-process.js';
+import { engineBooks, enginePlace, shortLease, startEngineProcess, until } from '../testing/engine-process.js';
 
 t.setTimeout(120_000);
 
@@ -89,7 +89,7 @@ t.test('a database restored from an older copy regains what the journal still ha
 
 t.test('a journal is refused by a database that went on with another one since', async (t) => {
   const dataDir = folder(t);
-  const engine = await startTestEngine(t, { accounts: 1, dataDir });
+  const engine = await startTestEngine(t, { accounts: 1, dataDir, changes: shortLease });
   const { sql } = engine;
   await purchases(engine, 'before', 5);
   await settled(sql, 5);

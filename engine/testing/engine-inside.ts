@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import type { Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
@@ -26,6 +27,11 @@ export interface TestEngine {
   readonly disk: FaultControl;
   /** Stops the engine that runs, if any, and starts one on the same place. */
   restart(changes?: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Restarts it while a lock that the test holds keeps settling waiting: ends the statement that waits, as its time limit
+   * of 30 seconds would.
+   */
+  restartUnsettled(): Promise<void>;
   /** Stops it; resolves when it is down. */
   stop(): Promise<void>;
 }
@@ -76,6 +82,19 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
     const log = createLog(config.logLevel, 'engine');
     running = await startEngine(config, log, { module: dyingStorage, control: disk.buffer });
   };
+  const restartUnsettled = async () => {
+    let isBack = false;
+    const restarting = restart().finally(() => {
+      isBack = true;
+    });
+    while (!isBack) {
+      await sql`
+        select pg_cancel_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'settle' and wait_event_type = 'Lock'`;
+      await delay(20);
+    }
+    await restarting;
+  };
   await restart();
-  return { place, sql, client, disk, restart, stop };
+  return { place, sql, client, disk, restart, restartUnsettled, stop };
 }

@@ -41,6 +41,12 @@ const testDefaults: Readonly<Record<string, string>> = {
   DEADLINE_MS: '3000',
 };
 
+/**
+ * For tests in which a successor waits for the lease of an engine that did not give it back: that lease lasts a little
+ * longer than a feed may be stale, by default half a minute.
+ */
+export const shortLease = { FEED_STALE_MS_MAX: '5000' };
+
 /** The whole environment of an engine under test: nothing of ours leaks into it. */
 export function engineEnvironment(
   place: EnginePlace,
