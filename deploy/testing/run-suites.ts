@@ -1,7 +1,7 @@
 /**
- * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`. Prints each file's duration, the
- * slowest files, every failure again at the end, and how many tests passed and failed. Stops the tests' servers.
- * Argument `slow`: only the slow suites. TEST_SEED repeats a run's random choices.
+ * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`, two at a time, and alone those that
+ * measure. Prints each file's duration, the slowest files, every failure again at the end, and how many tests passed and
+ * failed. Stops the tests' servers. Argument `slow`: only the slow suites. TEST_SEED repeats a run's random choices.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -15,6 +15,9 @@ import { failureText, TapReader, type TapTotals, type TestFailure, type TestFile
 const { TEST_SEED = String(randomInt(2 ** 31)) } = process.env;
 const root = repositoryRoot();
 const results = join(root, '.tap');
+const slowTimeout = '--timeout=900';
+/** Slow suites that measure, or whose leases and time limits are shorter than another suite may hold the cores up. */
+const aloneSuites = ['bench/', 'api/feed/freeze', 'engine/writer/writer', 'engine/transports/http/connections'];
 const slowestShown = 20;
 /** More failures than these have one cause, and the TAP files hold them all. */
 const failuresShown = 25;
@@ -37,11 +40,11 @@ async function runSuites(slowOnly: boolean): Promise<number> {
     status ||= script('prepare-services.js');
     if (status === 0) {
       if (!slowOnly) suites.push(await runSuite('quick', []));
-      const slow = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
-        .filter((path) => path.endsWith('.slow.js'))
-        .map((path) => join('dist', path));
       // Also after a failure: one run names everything that is broken.
-      suites.push(await runSuite('slow', ['--jobs=1', '--timeout=900', ...slow]));
+      const isAlone = (path: string) => aloneSuites.some((name) => path.includes(name));
+      const slow = slowSuites();
+      suites.push(await runSuite('slow', ['--jobs=2', slowTimeout, ...slow.filter((path) => !isAlone(path))]));
+      suites.push(await runSuite('alone', ['--jobs=1', slowTimeout, ...slow.filter(isAlone)]));
     }
   } finally {
     // Also after a failure: nothing may be left running.
@@ -56,6 +59,13 @@ async function runSuites(slowOnly: boolean): Promise<number> {
   // tap's own verdict counts too: a file that crashed may not have counted anything.
   const isBad = status !== 0 || suites.some((suite) => suite.status !== 0);
   return isBad || failed > 0 || passed === 0 ? 1 : 0;
+}
+
+function slowSuites(): string[] {
+  return readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.slow.js'))
+    .map((path) => join('dist', path))
+    .sort();
 }
 
 function script(name: string, ...args: readonly string[]): number {
