@@ -8,7 +8,7 @@ import type { RateLimits } from './http/rate-limits.js';
 import type { RequestLogSettings } from './http/request-log.js';
 import type { TenantBounds } from './http/tenant-bounds.js';
 import type { SmtpConfig } from './mail/smtp-mailer.js';
-import { type CardCaps, cardCapsDefault } from './stores/cards.js';
+import { type CardCaps, cardCapsDefault } from './stores/card-caps.js';
 
 export interface ApiConfig {
   readonly host: string;

@@ -3,7 +3,7 @@
  * them with what the statement changed (sql/migrations/262).
  */
 import { type Acting, type Actor, isCustomer, type Origin } from '../auth/principal.js';
-import type { Sql } from './postgres.js';
+import type { Sql } from './sql.js';
 
 /** A request without a sign-in: what it may do is decided by what it sends. */
 export interface Visitor {

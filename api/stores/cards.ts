@@ -5,6 +5,7 @@
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
 import type { Acting, Principal } from '../auth/principal.js';
+import { type CardCaps, cardCapsDefault } from './card-caps.js';
 import { withLock } from './database-errors.js';
 import { folded } from './folded.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -96,14 +97,6 @@ export type AddOutcome =
   | { readonly outcome: 'too_many'; readonly max: number }
   /** The identity of the customer was not checked, or was rejected. */
   | { readonly outcome: 'not_verified' };
-
-/** Cards of one owner that are not closed. */
-export interface CardCaps {
-  readonly company: number;
-  readonly person: number;
-}
-
-export const cardCapsDefault: CardCaps = { company: 10_000, person: 100 };
 
 /** Limits and metadata are replaced as a whole; `{}` limits nothing. */
 export interface CardChange {

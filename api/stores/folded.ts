@@ -1,5 +1,5 @@
 /** Texts as they are compared where case does not count. */
-import type { Sql } from './postgres.js';
+import type { Sql } from './sql.js';
 
 /** In lower case by Unicode's rules, whatever the database's locale: that of the embedded one knows A to Z alone. */
 export function folded(sql: Sql, text: ReturnType<Sql>) {

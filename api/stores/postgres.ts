@@ -13,9 +13,9 @@ import { isConnectionError } from '../../platform/postgres/driver-errors.js';
 import type { PostgresConfig } from '../config.js';
 import { type By, type Gate, gateOf } from './acting.js';
 import { DatabaseUnavailable, refusalOf } from './database-errors.js';
+import type { Sql } from './sql.js';
 
-/** Fragment and query builder. */
-export type Sql = postgres.Sql<{ bigint: number; timestamp: string; date: string }>;
+export type { Sql } from './sql.js';
 
 /** A person waits for the answer: fail while they still do. Background work passes a longer wait. */
 export const requestAcquireMs = 2000;

@@ -9,7 +9,7 @@ import type { ChangeLog } from '../../platform/cache/change-log.js';
 import type { Log } from '../../platform/log.js';
 import type { RawEntry } from '../core/feed.js';
 import type { SetApart } from '../lookups/set-apart.js';
-import type { ComponentHealth } from '../ops/health.js';
+import type { ComponentHealth } from '../ops/component-health.js';
 import { type ChangedPartition, Delivery } from './delivery.js';
 import { Follower } from './follower.js';
 import { Lease, systemInstant } from './lease.js';

@@ -11,15 +11,11 @@ import type { PartitionHost } from '../ledger/partition-host.js';
 import type { ShipperClient } from '../ledger/shipper-client.js';
 import type { Database } from '../lookups/database.js';
 import type { SetApart } from '../lookups/set-apart.js';
+import { type ComponentHealth, disabled, healthy, unhealthy } from './component-health.js';
 import type { JournalRoom } from './journal-room.js';
 import type { MarqetaWatch } from './marqeta-watch.js';
 import type { MemoryRoom } from './memory-room.js';
 import type { SettleWatch } from './settle-watch.js';
-
-export interface ComponentHealth {
-  readonly status: 'healthy' | 'unhealthy' | 'disabled';
-  readonly detail: string;
-}
 
 export interface HealthReport {
   readonly status: 'healthy' | 'degraded' | 'unhealthy';
@@ -201,14 +197,4 @@ export class Health {
     const lag = hosts.reduce((sum, host) => sum + host.progress.backlogRecords, 0);
     return healthy(`${lag} records wait to be settled`);
   }
-}
-
-function healthy(detail: string): ComponentHealth {
-  return { status: 'healthy', detail };
-}
-function unhealthy(detail: string): ComponentHealth {
-  return { status: 'unhealthy', detail };
-}
-function disabled(detail: string): ComponentHealth {
-  return { status: 'disabled', detail };
 }

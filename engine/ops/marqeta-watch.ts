@@ -2,7 +2,7 @@
  * How Marqeta's calls fare, for `/health`. The engine cannot ask Marqeta anything: it knows when Marqeta called
  * last, how often, and what the answers were. The counters are read once a second.
  */
-import type { ComponentHealth } from './health.js';
+import type { ComponentHealth } from './component-health.js';
 
 /** Calls by what became of them, since the start. */
 export interface CallCounts {
