@@ -185,7 +185,7 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
     },
   );
   telemetry.counter('cache_messages_total', 'Notifications of changes that Postgres sent', [], (counter) =>
-    counter.inc(invalidations.heard),
+    counter.inc(invalidations.received),
   );
   telemetry.gauge('cache_local_entries', 'Values kept in this process', [], (gauge) => gauge.set(cache.localSize));
   telemetry.gauge('cache_owed', 'Changes that Redis does not have yet', [], (gauge) => gauge.set(cache.owed));

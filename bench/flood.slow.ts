@@ -19,7 +19,7 @@ t.test('240,000 changes by Redis leave nothing behind in engine and API', async 
   );
   t.ok(result.changes >= 200_000);
   t.ok(result.cuts >= floods, 'Redis cut the engine off');
-  t.ok(result.framesRepeated > 1000, 'frames were repeated');
+  t.ok(result.packetsRepeated > 1000, 'packets were repeated');
   isFlat(t, result);
 });
 

@@ -1,6 +1,6 @@
 /**
  * Memory under a flood: 20,000 cards are changed four times each, as fast as Postgres takes it, while the engine stands
- * still and is cut off by Redis for not reading, Redis itself hangs, and frames of the feed are repeated. Three times the
+ * still and is cut off by Redis for not reading, Redis itself hangs, and packets of the feed are repeated. Three times the
  * same: what engine and API keep after each, garbage collected, and what they took meanwhile.
  *
  * `make bench-flood CARDS=20000 CHANGES=4` (of each): by Redis and by LISTEN/NOTIFY, in three minutes.
@@ -16,7 +16,7 @@ import { seedAccounts } from '../deploy/seed-accounts.js';
 import { tell } from '../deploy/testing/redis-admin.js';
 import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { OwnRedis } from '../deploy/testing/test-redis.js';
-import { frameChannel, readFrame } from '../engine/feed/feed-packet.js';
+import { packetChannel, readPacket } from '../engine/feed/feed-packet.js';
 import { answerOf, Client } from '../engine/testing/client.js';
 import {
   type EngineProcess,
@@ -26,7 +26,7 @@ import {
   until,
 } from '../engine/testing/engine-process.js';
 import { type ProbedMemory, probeEnvironment, probeMemory } from '../engine/testing/probed-memory.js';
-import { RedisListener, RedisSpeaker } from '../platform/redis/channel.js';
+import { ChannelPublisher, RedisListener } from '../platform/redis/channel.js';
 import { sealBytes } from '../platform/redis/seal.js';
 import { readResidentBytes } from './process-stats.js';
 import { isMain, runUntilSignal, sizeFromEnvironment } from './run.js';
@@ -53,7 +53,7 @@ export interface FloodResult {
   readonly changesPerSecond: number;
   /** Times that Redis cut the engine off for not reading. */
   readonly cuts: number;
-  readonly framesRepeated: number;
+  readonly packetsRepeated: number;
   /** Most changes that the engine had in memory and not yet in force, as seen ten times a second. */
   readonly queuedMax: number;
   readonly engine: FloodMemory;
@@ -64,8 +64,8 @@ export interface FloodResult {
 const chunk = 5000;
 /** Subscribers that have so much unread are cut off: a thirtieth of what Redis allows by default. */
 const unreadBytesMax = 1024 * 1024;
-/** Frames that are kept to be repeated. */
-const framesMax = 100;
+/** Packets that are kept to be repeated. */
+const packetsMax = 100;
 const repeats = 50;
 /** Sent before Redis has answered the first of them. */
 const unansweredMax = 100;
@@ -100,10 +100,10 @@ class Stage {
   readonly #engine: EngineProcess;
   readonly #api: ApiProcess;
   readonly #files: { readonly engine: string; readonly api: string };
-  readonly #speaker: RedisSpeaker | null;
+  readonly #publisher: ChannelPublisher | null;
   readonly #channel: string;
-  readonly #frames: Buffer[] = [];
-  #framesRepeated = 0;
+  readonly #packets: Buffer[] = [];
+  #packetsRepeated = 0;
   #cuts = 0;
   #queuedMax = 0;
   #isEngineStill = false;
@@ -122,7 +122,7 @@ class Stage {
     this.#api = api;
     this.#files = files;
     this.#channel = channel;
-    this.#speaker = redis === null ? null : new RedisSpeaker(redis.url, 'flood');
+    this.#publisher = redis === null ? null : new ChannelPublisher(redis.url, 'flood');
   }
 
   static async start(databaseUrl: string, folder: string, redis: OwnRedis | null, sql: postgres.Sql): Promise<Stage> {
@@ -144,7 +144,7 @@ class Stage {
     });
     await api.ready();
     const [named] = await sql<{ id: string }[]>`select feed_id() as id`;
-    return new Stage(sql, redis, engine, api, files, frameChannel(named!.id));
+    return new Stage(sql, redis, engine, api, files, packetChannel(named!.id));
   }
 
   async run({ cards, changesOfEach, floods }: FloodOptions, log: (line: string) => void): Promise<FloodResult> {
@@ -168,7 +168,7 @@ class Stage {
       changes,
       changesPerSecond: Math.round(changes / seconds),
       cuts: this.#cuts,
-      framesRepeated: this.#framesRepeated,
+      packetsRepeated: this.#packetsRepeated,
       queuedMax: this.#queuedMax,
       engine: { kept: kept.engine, peakBytes: peaks.engine },
       api: { kept: kept.api, peakBytes: peaks.api },
@@ -176,7 +176,7 @@ class Stage {
   }
 
   async stop(): Promise<void> {
-    this.#speaker?.stop();
+    this.#publisher?.stop();
     await this.#api.stop();
     await this.#engine.kill('SIGKILL');
   }
@@ -196,7 +196,7 @@ class Stage {
     client.close();
   }
 
-  /** Frames as the relay sends them, to be repeated later. */
+  /** Packets as the relay sends them, to be repeated later. */
   async #record(redis: OwnRedis, cards: number): Promise<void> {
     let isListening = false;
     const listener = new RedisListener(redis.url, {
@@ -205,20 +205,20 @@ class Stage {
       connected: () => {
         isListening = true;
       },
-      heard: (bytes) => {
-        if (this.#frames.length < framesMax && (readFrame(bytes.subarray(sealBytes))?.entries.length ?? 0) > 0)
-          this.#frames.push(bytes);
+      received: (bytes) => {
+        if (this.#packets.length < packetsMax && (readPacket(bytes.subarray(sealBytes))?.entries.length ?? 0) > 0)
+          this.#packets.push(bytes);
       },
     });
-    await until('frames arrive', () => isListening);
+    await until('packets arrive', () => isListening);
     await until('the relay leads', async () =>
       (await (await fetch(`${this.#api.opsUrl}/metrics`)).text()).includes('feed_relay_leader 1'),
     );
     await until(
-      'there are frames to repeat',
+      'there are packets to repeat',
       async () => {
         await this.#change(1, Math.min(cards, 500));
-        return this.#frames.length >= framesMax;
+        return this.#packets.length >= packetsMax;
       },
       healMs,
     );
@@ -266,17 +266,17 @@ class Stage {
   async #repeat(times: number): Promise<boolean> {
     let isSent = true;
     for (let time = 0; time < times; time++) {
-      for (let start = 0; start < this.#frames.length; start += unansweredMax) {
-        const frames = this.#frames.slice(start, start + unansweredMax);
-        const sent = await Promise.all(frames.map((frame) => this.#speaker!.publish(this.#channel, frame)));
-        this.#framesRepeated += sent.filter((wasSent) => wasSent).length;
+      for (let start = 0; start < this.#packets.length; start += unansweredMax) {
+        const packets = this.#packets.slice(start, start + unansweredMax);
+        const sent = await Promise.all(packets.map((packet) => this.#publisher!.publish(this.#channel, packet)));
+        this.#packetsRepeated += sent.filter((wasSent) => wasSent).length;
         isSent &&= sent.every((wasSent) => wasSent);
       }
     }
     return isSent;
   }
 
-  /** Repeats frames until Redis has had enough of an engine that does not read them. */
+  /** Repeats packets until Redis has had enough of an engine that does not read them. */
   async #cutOff(redis: OwnRedis): Promise<void> {
     const isCutOff = async () => {
       await this.#repeat(5);
@@ -356,7 +356,7 @@ export function formatFlood(result: FloodResult): string {
   }
   lines.push(
     '',
-    `${result.changes} changes, ${result.changesPerSecond}/s; cut off by Redis ${result.cuts} times; ${result.framesRepeated} frames repeated; at most ${result.queuedMax} changes in memory and not in force.`,
+    `${result.changes} changes, ${result.changesPerSecond}/s; cut off by Redis ${result.cuts} times; ${result.packetsRepeated} packets repeated; at most ${result.queuedMax} changes in memory and not in force.`,
   );
   return lines.join('\n');
 }

@@ -124,8 +124,8 @@ t.test(
   'a session that numbers changes names the owners whose kept answers they made stale, and the cards, each once',
   async (t) => {
     const sql = await database(t, 2);
-    const heard: string[] = [];
-    await sql.listen('cache', (name) => heard.push(name));
+    const received: string[] = [];
+    await sql.listen('cache', (name) => received.push(name));
     await sql`update cards set status = 'frozen' where id in (1, 2)`;
     await sql`update cards set name = 'New' where id = 1`;
     await sql`update accounts set status = 'frozen' where id = 3`;
@@ -133,10 +133,10 @@ t.test(
     await sql`select feed_number()`;
     // Heard in order: what a later transaction says comes last.
     await sql`select pg_notify('cache', 'end')`;
-    while (heard.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
+    while (received.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
     const tokens = await sql<{ token: string }[]>`select token from cards where id in (1, 2) order by id`;
     const cards = tokens.map(({ token }) => `card ${token}`);
-    t.same(heard.slice(0, -1).sort(), ['accounts:6', ...cards, 'cards:2', 'cards:4']);
+    t.same(received.slice(0, -1).sort(), ['accounts:6', ...cards, 'cards:2', 'cards:4']);
   },
 );
 

@@ -35,7 +35,7 @@ async function startProcess(t: Test, databaseUrl: string, redisUrl: string | nul
   }
   const invalidations = new Invalidations(database, cache, quietLog);
   invalidations.start();
-  await until('messages are heard', () => invalidations.isListening);
+  await until('messages arrive', () => invalidations.isListening);
   t.teardown(async () => {
     await invalidations.stop();
     redis?.close();

@@ -3,7 +3,7 @@
  * an owner, say), and a change forgets its group: here at once, in Redis before and after the change, and in other
  * processes by a message (invalidations.ts) that Postgres sends when the change is committed.
  *
- * Nothing depends on it. Without Redis there is one level; while messages cannot be heard, this process keeps nothing of
+ * Nothing depends on it. Without Redis there is one level; while no messages arrive, this process keeps nothing of
  * its own.
  */
 import type { CacheConfig } from '../config.js';
@@ -42,7 +42,7 @@ export class Cache {
   #shared: SharedCache | null = null;
   /** Until then Redis may have values that no process remembers to be old. */
   #blindUntilMs = Number.NEGATIVE_INFINITY;
-  /** Whether changes of other processes are heard. */
+  /** Whether changes of other processes arrive. */
   #isListening = false;
   readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0, malformed: 0 };
 
@@ -67,7 +67,7 @@ export class Cache {
     this.#shared = shared;
   }
 
-  /** Messages are heard from now on, or not: what was missed in between is unknown, so nothing is left. */
+  /** Messages arrive from now on, or not: what was missed in between is unknown, so nothing is left. */
   listening(isListening: boolean): void {
     this.#isListening = isListening;
     this.#local.clear();
@@ -120,14 +120,14 @@ export class Cache {
     this.#local.forget(group);
   }
 
-  /** A change of something in the group was heard of. */
-  heard(group: string): void {
+  /** Another process has changed something in the group. */
+  groupChanged(group: string): void {
     this.#local.forget(group);
     if (this.#shared !== null) this.#owed.add(group);
   }
 
   /** A card has changed, whose profile is cached for the engines. */
-  heardCard(token: string): void {
+  cardChanged(token: string): void {
     if (this.#shared !== null) this.#owed.add(cardPrefix + token);
   }
 

@@ -5,7 +5,7 @@
  * have cached there.
  *
  * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
- * own, it would have heard everything else.
+ * own, it would have received everything else.
  */
 import { randomInt } from 'node:crypto';
 import type { Log } from '../../platform/log.js';
@@ -40,16 +40,16 @@ export class Invalidations {
   readonly #beat = `beat ${this.#sender}`;
   readonly #writers = new Set<string>();
   #telling: Promise<void> | null = null;
-  #heardWriter: (tenant: string) => void = () => undefined;
-  #heardAccess: AccessListener = { sessionEnded: () => undefined, userChanged: () => undefined };
+  #onWriter: (tenant: string) => void = () => undefined;
+  #accessListener: AccessListener = { sessionEnded: () => undefined, userChanged: () => undefined };
   #close: (() => Promise<void>) | null = null;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | null = null;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #receivedAtMs = Number.NEGATIVE_INFINITY;
   #isListening = false;
   #isStopped = true;
   /** Counter, read by the metrics. */
-  heard = 0;
+  received = 0;
 
   constructor(database: Database, cache: Cache, log: Log) {
     this.#database = database;
@@ -103,7 +103,7 @@ export class Invalidations {
 
   /** @param listener called for changes at any process, this one included */
   onAccess(listener: AccessListener): void {
-    this.#heardAccess = listener;
+    this.#accessListener = listener;
   }
 
   /** Announces to the other processes that a tenant wrote something. No request waits for it; what comes meanwhile goes together. */
@@ -115,9 +115,9 @@ export class Invalidations {
     });
   }
 
-  /** @param heard called for each tenant that wrote something at another process */
-  onWrite(heard: (tenant: string) => void): void {
-    this.#heardWriter = heard;
+  /** @param onWriter called for each tenant that wrote something at another process */
+  onWrite(onWriter: (tenant: string) => void): void {
+    this.#onWriter = onWriter;
   }
 
   async #tellOfWriters(): Promise<void> {
@@ -147,7 +147,7 @@ export class Invalidations {
 
   async #look(): Promise<void> {
     try {
-      if (this.#isListening && performance.now() - this.#heardAtMs > deafAfterMs) {
+      if (this.#isListening && performance.now() - this.#receivedAtMs > deafAfterMs) {
         this.#isListening = false;
         this.#cache.listening(false);
         await this.#disconnect();
@@ -162,25 +162,25 @@ export class Invalidations {
 
   #hear(text: string): void {
     if (text === this.#beat) {
-      this.#heardAtMs = performance.now();
+      this.#receivedAtMs = performance.now();
       if (this.#isListening || this.#isStopped) return;
       this.#isListening = true;
       this.#cache.listening(true);
       return;
     }
     const [, tenant, sender] = tenantPattern.exec(text) ?? [];
-    if (tenant !== undefined && sender !== this.#sender) this.#heardWriter(tenant);
+    if (tenant !== undefined && sender !== this.#sender) this.#onWriter(tenant);
     const [, sessionId] = sessionPattern.exec(text) ?? [];
-    if (sessionId !== undefined) this.#heardAccess.sessionEnded(Number(sessionId));
+    if (sessionId !== undefined) this.#accessListener.sessionEnded(Number(sessionId));
     const [, sessionIds = ''] = sessionsPattern.exec(text) ?? [];
-    for (const id of sessionIds.match(/\d+/g) ?? []) this.#heardAccess.sessionEnded(Number(id));
+    for (const id of sessionIds.match(/\d+/g) ?? []) this.#accessListener.sessionEnded(Number(id));
     const [, userId] = userPattern.exec(text) ?? [];
-    if (userId !== undefined) this.#heardAccess.userChanged(Number(userId));
+    if (userId !== undefined) this.#accessListener.userChanged(Number(userId));
     const [, token] = cardPattern.exec(text) ?? [];
-    if (token !== undefined) this.#cache.heardCard(token);
+    if (token !== undefined) this.#cache.cardChanged(token);
     if (!groupPattern.test(text)) return;
-    this.heard++;
-    this.#cache.heard(text);
+    this.received++;
+    this.#cache.groupChanged(text);
   }
 
   async #notify(text: string): Promise<void> {

@@ -122,13 +122,13 @@ t.test('without Redis, an answer that is kept goes when its tenant wrote somethi
   t.equal((await request(second.url, 'PATCH', path, { token, body: { name: 'Acme & Sons' } })).status, 200);
   // A generation has no lifetime that could have ended: this is the message.
   await until(
-    'the first process has heard of the write',
+    'the first process has received the write',
     async () => (await generations.current(tenants[0]!)) !== before,
   );
   t.match((await first.request('GET', path, { token })).json, { name: 'Acme & Sons' });
   t.equal(await generations.current(tenants[1]!), untouched, 'what others have is kept');
 
-  const heard = await generations.current(tenants[0]!);
+  const known = await generations.current(tenants[0]!);
   await first.request('PATCH', path, { token, body: { name: 'Acme' } });
-  t.not(await generations.current(tenants[0]!), heard, 'at once where it was written');
+  t.not(await generations.current(tenants[0]!), known, 'at once where it was written');
 });

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import type { CardPayload } from '../../engine/core/feed.js';
-import { frameChannel, packFrame } from '../../engine/feed/feed-packet.js';
+import { packetChannel, writePacket } from '../../engine/feed/feed-packet.js';
 import { metric, testSeals, until } from '../../engine/testing/engine-process.js';
 import { pack, packCard } from '../../platform/cache/codec.js';
 import { cardKey, groupKey } from '../../platform/cache/keys.js';
@@ -44,16 +44,16 @@ t.test('a forged change and a forged profile do not thaw a card', async (t) => {
   const { profile, newest, feed, space } = row!;
   const active = { ...profile, status: 'active', version: profile.version + 10 };
 
-  const channel = frameChannel(feed);
-  const frame = packFrame({
+  const channel = packetChannel(feed);
+  const packet = writePacket({
     newest: newest + 1,
     entries: [{ topic: 'card', sequence: newest + 1, atMs: Date.now(), payload: active }],
   });
-  const changed = testSeals().seal(channel, frame);
+  const changed = testSeals().seal(channel, packet);
   changed[changed.length - 1]! ^= 1;
-  const frames = [frame, strangeSeals.seal(channel, frame), testSeals().seal('another channel', frame), changed];
-  for (const bytes of frames) await redis.client.publish(channel, bytes);
-  await until('they are counted', async () => (await metric(deployment.engine, 'redis_refused')) >= frames.length);
+  const packets = [packet, strangeSeals.seal(channel, packet), testSeals().seal('another channel', packet), changed];
+  for (const bytes of packets) await redis.client.publish(channel, bytes);
+  await until('they are counted', async () => (await metric(deployment.engine, 'redis_refused')) >= packets.length);
   t.equal((await pay(deployment, card.token)).reason, 'card_inactive');
   t.equal(await metric(deployment.engine, 'feed_sequence'), newest, 'the feed is where it was');
 
@@ -73,7 +73,7 @@ t.test('a forged change and a forged profile do not thaw a card', async (t) => {
   t.match(deployment.logged, /no process with our FEED_KEY wrote/);
   // The same bytes with our seal are obeyed: it is the seal that was missing.
   await until('a change of ours is obeyed', async () => {
-    await redis.client.publish(channel, testSeals().seal(channel, frame));
+    await redis.client.publish(channel, testSeals().seal(channel, packet));
     return (await pay(deployment, card.token)).approved;
   });
 });

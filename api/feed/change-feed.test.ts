@@ -232,7 +232,7 @@ t.test(
     const late = await freeze('card_000001_1');
     t.equal(await feed.effective(late, patientMs), true);
     // As recovery leaves it when the commits of the changes were on disk, and that of the number was not. Numbered
-    // again, the change that the engine has not heard of comes first: under the number of the one that it has.
+    // again, the change that the engine does not know comes first: under the number of the one that it has.
     await crash`select pg_advisory_xact_lock(1717921124)`;
     await crash`update outbox set sequence = null`;
     await crash`update feed_position set newest = 0`;

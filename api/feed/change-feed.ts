@@ -109,7 +109,7 @@ export class OutboxChangeFeed implements ChangeFeed {
       // Asked in either case: it shows that Postgres is there.
       const feedId = await outbox.feedId();
       const publisher = redisUrl === '' ? new ListenPublisher(outbox) : new RedisPublisher(redisUrl, feedId, seals);
-      await publisher.start((engineId, sequence, setApart) => this.#watch.heard(engineId, sequence, setApart));
+      await publisher.start((engineId, sequence, setApart) => this.#watch.reported(engineId, sequence, setApart));
       this.#publisher = publisher;
     }
     const publisher = this.#publisher;
@@ -118,7 +118,7 @@ export class OutboxChangeFeed implements ChangeFeed {
     if (publisher.carriesEntries) {
       await outbox.listen(
         'feed',
-        (newest) => relay.heard(Number(newest), this.#watch.isLooking),
+        (newest) => relay.announced(Number(newest), this.#watch.isLooking),
         () => relay.kick(),
       );
     }

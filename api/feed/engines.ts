@@ -89,7 +89,7 @@ export class EngineWatch {
   }
 
   /** An engine says how far it is. */
-  heard(engineId: string, sequence: number, setApart = 0): void {
+  reported(engineId: string, sequence: number, setApart = 0): void {
     const known = this.#applied.get(engineId) ?? 0;
     // What was read earlier may be said later.
     if (sequence >= known) {
@@ -150,7 +150,7 @@ export class EngineWatch {
       for (const id of this.#settingApart) if (!ids.has(id)) this.#settingApart.delete(id);
       this.#live = [...ids];
       this.#liveAsOf = newest;
-      for (const { id, applied, setApart } of engines) this.heard(id, applied, setApart);
+      for (const { id, applied, setApart } of engines) this.reported(id, applied, setApart);
       this.#settle();
     } catch {
       // Postgres is away: nothing can be confirmed, and the waiters learn so in time.

@@ -1,7 +1,7 @@
 /** The relay's voice without Redis: numbering already notifies (feed_number), so only heartbeats are left to say. */
 import type { FeedEntry } from '../../engine/core/feed.js';
 import type { RelayOutbox } from './outbox.js';
-import { type Heard, hearReport, type Publisher } from './publisher.js';
+import { type Publisher, type Reported, readReport } from './publisher.js';
 
 export class ListenPublisher implements Publisher {
   readonly name = 'postgres';
@@ -17,10 +17,10 @@ export class ListenPublisher implements Publisher {
     return this.#failure;
   }
 
-  async start(heard: Heard): Promise<void> {
+  async start(reported: Reported): Promise<void> {
     await this.#outbox.listen(
       'feed_applied',
-      (text) => hearReport(text, heard),
+      (text) => readReport(text, reported),
       () => undefined,
     );
   }

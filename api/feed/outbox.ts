@@ -142,10 +142,10 @@ export class RelayOutbox {
   }
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
-  async listen(channel: string, heard: (text: string) => void, connected: () => void): Promise<void> {
+  async listen(channel: string, received: (text: string) => void, connected: () => void): Promise<void> {
     // After its end the driver would open a connection that no caller could close any more.
     if (this.#isClosed) throw new Error('the feed is closed');
-    await this.#listener.listen(channel, heard, connected);
+    await this.#listener.listen(channel, received, connected);
   }
 
   /** Says the newest number on the database's own channel. */

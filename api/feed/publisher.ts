@@ -6,7 +6,7 @@
 import type { FeedEntry } from '../../engine/core/feed.js';
 
 /** An engine says that it has applied every change up to `sequence`, and how many profiles it has set apart. */
-export type Heard = (engineId: string, sequence: number, setApart: number) => void;
+export type Reported = (engineId: string, sequence: number, setApart: number) => void;
 
 export interface Publisher {
   readonly name: 'redis' | 'postgres';
@@ -14,14 +14,14 @@ export interface Publisher {
   readonly carriesEntries: boolean;
   /** '' when it works. */
   readonly failure: string;
-  start(heard: Heard): Promise<void>;
+  start(reported: Reported): Promise<void>;
   /** Entries and the newest number; a heartbeat when there are none. @returns false when they could not be sent */
   publish(entries: readonly FeedEntry[], newest: number): Promise<boolean>;
   stop(): Promise<void>;
 }
 
 /** Reads "engine sequence", or "engine sequence set-apart". */
-export function hearReport(text: string, heard: Heard): void {
+export function readReport(text: string, reported: Reported): void {
   const [, engineId, sequence, setApart = '0'] = /^([0-9a-f-]{36}) (\d{1,15})(?: (\d{1,15}))?$/.exec(text) ?? [];
-  if (engineId !== undefined) heard(engineId, Number(sequence), Number(setApart));
+  if (engineId !== undefined) reported(engineId, Number(sequence), Number(setApart));
 }

@@ -8,7 +8,7 @@ import { createTestCertificates } from '../../deploy/testing/certificates.js';
 import { RedisCluster } from '../../deploy/testing/redis-cluster.js';
 import { RedisSentinel } from '../../deploy/testing/redis-sentinel.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
-import { frameChannel, readFrame } from '../../engine/feed/feed-packet.js';
+import { packetChannel, readPacket } from '../../engine/feed/feed-packet.js';
 import { metric, until } from '../../engine/testing/engine-process.js';
 import { RedisListener } from '../../platform/redis/channel.js';
 import { connectRedis } from '../../platform/redis/client.js';
@@ -45,12 +45,12 @@ async function comesByRedis(t: Test, deployment: Deployment, redisUrl: string, w
   let isListening = false;
   const listener = new RedisListener(redisUrl, {
     name: 'test',
-    channel: frameChannel(named!.id),
+    channel: packetChannel(named!.id),
     connected: () => {
       isListening = true;
     },
-    heard: (bytes) => {
-      entries += readFrame(bytes.subarray(sealBytes))?.entries.length ?? 0;
+    received: (bytes) => {
+      entries += readPacket(bytes.subarray(sealBytes))?.entries.length ?? 0;
     },
   });
   try {

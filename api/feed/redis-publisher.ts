@@ -1,9 +1,9 @@
 /** The relay's voice on Redis pub/sub, with REDIS_URL. */
 import type { FeedEntry } from '../../engine/core/feed.js';
-import { appliedChannel, frameChannel, packFrames } from '../../engine/feed/feed-packet.js';
-import { RedisListener, RedisSpeaker } from '../../platform/redis/channel.js';
+import { appliedChannel, packetChannel, writePackets } from '../../engine/feed/feed-packet.js';
+import { ChannelPublisher, RedisListener } from '../../platform/redis/channel.js';
 import type { Seals } from '../../platform/redis/seal.js';
-import { type Heard, hearReport, type Publisher } from './publisher.js';
+import { type Publisher, type Reported, readReport } from './publisher.js';
 
 /** Far longer than a report is: what is longer is not worth a look. */
 const reportBytesMax = 256;
@@ -15,47 +15,47 @@ export class RedisPublisher implements Publisher {
   readonly #seals: Seals;
   readonly #channel: string;
   readonly #appliedChannel: string;
-  readonly #speaker: RedisSpeaker;
+  readonly #publisher: ChannelPublisher;
   #reports: RedisListener | null = null;
 
   constructor(url: string, feedId: string, seals: Seals) {
     this.#url = url;
     this.#seals = seals;
-    this.#channel = frameChannel(feedId);
+    this.#channel = packetChannel(feedId);
     this.#appliedChannel = appliedChannel(feedId);
-    this.#speaker = new RedisSpeaker(url, 'api-feed');
+    this.#publisher = new ChannelPublisher(url, 'api-feed');
   }
 
   get failure(): string {
-    return this.#speaker.failure || (this.#reports?.failure ?? 'not connected yet');
+    return this.#publisher.failure || (this.#reports?.failure ?? 'not connected yet');
   }
 
-  async start(heard: Heard): Promise<void> {
+  async start(reported: Reported): Promise<void> {
     this.#reports = new RedisListener(this.#url, {
       name: 'api-feed-reports',
       channel: this.#appliedChannel,
       // What was missed meanwhile is read from the engines' rows.
       connected: () => undefined,
-      heard: (bytes) => this.#heard(bytes, heard),
+      received: (bytes) => this.#received(bytes, reported),
     });
   }
 
   async publish(entries: readonly FeedEntry[], newest: number): Promise<boolean> {
-    for (const frame of packFrames(newest, entries)) {
-      if (!(await this.#speaker.publish(this.#channel, this.#seals.seal(this.#channel, frame)))) return false;
+    for (const packet of writePackets(newest, entries)) {
+      if (!(await this.#publisher.publish(this.#channel, this.#seals.seal(this.#channel, packet)))) return false;
     }
     return true;
   }
 
   /** A forged report would let a change count as in force where it is not. */
-  #heard(bytes: Buffer, heard: Heard): void {
+  #received(bytes: Buffer, reported: Reported): void {
     if (bytes.length > reportBytesMax) return;
     const report = this.#seals.open(this.#appliedChannel, bytes);
-    if (report !== null) hearReport(Buffer.from(report).toString('latin1'), heard);
+    if (report !== null) readReport(Buffer.from(report).toString('latin1'), reported);
   }
 
   async stop(): Promise<void> {
     this.#reports?.stop();
-    this.#speaker.stop();
+    this.#publisher.stop();
   }
 }

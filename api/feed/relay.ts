@@ -30,8 +30,8 @@ export class Relay {
   #wake: () => void = () => undefined;
   #isWoken = false;
   #published = 0;
-  /** Newest number that anybody spoke of. */
-  #heard = 0;
+  /** Newest number that any process has announced. */
+  #announced = 0;
   failures = 0;
 
   constructor(outbox: RelayOutbox, publisher: Publisher, log: Pick<Log, 'info' | 'warn'>) {
@@ -57,15 +57,15 @@ export class Relay {
       this.#published = entries.at(-1)!.sequence;
       void this.#publisher.publish(entries, newest);
     }
-    if (Math.max(newest, this.#heard) > this.#published) this.kick();
+    if (Math.max(newest, this.#announced) > this.#published) this.kick();
   }
 
   /**
    * A process, this one or another, has given numbers up to `newest`.
    * @param isLooking a look of this process is on its way, which may bring them: numbered() will say
    */
-  heard(newest: number, isLooking: boolean): void {
-    this.#heard = Math.max(this.#heard, newest);
+  announced(newest: number, isLooking: boolean): void {
+    this.#announced = Math.max(this.#announced, newest);
     if (newest > this.#published && !isLooking) this.kick();
   }
 
@@ -105,8 +105,8 @@ export class Relay {
     const { newest } = await leadership.next(Number.MAX_SAFE_INTEGER, 1);
     this.#isLeader = true;
     this.#published = newest;
-    // What was heard of before may be of a database that was set back since.
-    this.#heard = newest;
+    // A number that was announced before may be of a database that was set back since.
+    this.#announced = newest;
     this.#log.info({ newest, by: this.#publisher.name }, 'this process relays changes to the engines');
     let beatAtMs = 0;
     let lookedAtMs = Number.NEGATIVE_INFINITY;

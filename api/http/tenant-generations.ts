@@ -15,7 +15,7 @@ export interface TenantGenerations {
 /** How processes tell each other that a tenant wrote something. */
 export interface WriteMessages {
   wrote(tenant: string): void;
-  onWrite(heard: (tenant: string) => void): void;
+  onWrite(onWriter: (tenant: string) => void): void;
 }
 
 /** Tenants that wrote lately. */

@@ -143,7 +143,7 @@ export class Database {
    * listen again after a lost connection and says nothing when that fails.
    * @returns what ends it
    */
-  async listen(channel: string, heard: (text: string) => void): Promise<() => Promise<void>> {
+  async listen(channel: string, received: (text: string) => void): Promise<() => Promise<void>> {
     const sql = postgres(this.#config.url, {
       max: 1,
       connect_timeout: this.#config.connectS,
@@ -151,7 +151,7 @@ export class Database {
       connection: { application_name: `${this.#name} listener` },
     });
     try {
-      await sql.listen(channel, heard);
+      await sql.listen(channel, received);
     } catch (error) {
       await sql.end({ timeout: 0 });
       throw error;

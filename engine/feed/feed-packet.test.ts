@@ -1,10 +1,10 @@
-/** Frames of the feed: what is written is read, and nothing else is. */
+/** Packets of the feed: what is written is read, and nothing else is. */
 import fc from 'fast-check';
 import t from 'tap';
 import type { FeedEntry } from '../core/feed.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { runs } from '../testing/runs.js';
-import { frameBytesMax, frameEntriesMax, packFrame, packFrames, readFrame } from './feed-packet.js';
+import { packetBytesMax, packetEntriesMax, readPacket, writePacket, writePackets } from './feed-packet.js';
 
 const entry: FeedEntry = {
   sequence: 3,
@@ -23,37 +23,37 @@ const entry: FeedEntry = {
   },
 };
 
-t.test('a frame is read as it was written', async (t) => {
-  t.same(readFrame(packFrame({ newest: 3, entries: [entry] })), { newest: 3, entries: [entry] });
-  t.same(readFrame(packFrame({ newest: 0, entries: [] })), { newest: 0, entries: [] });
+t.test('a packet is read as it was written', async (t) => {
+  t.same(readPacket(writePacket({ newest: 3, entries: [entry] })), { newest: 3, entries: [entry] });
+  t.same(readPacket(writePacket({ newest: 0, entries: [] })), { newest: 0, entries: [] });
 });
 
-t.test('600 entries with the longest limits come in frames that can all be read', async (t) => {
+t.test('600 entries with the longest limits come in packets that can all be read', async (t) => {
   const limits = longestLimits();
   const entries = Array.from({ length: 600 }, (_, index) => {
     return { ...entry, sequence: index + 1, payload: { ...entry.payload, limits } } as FeedEntry;
   });
-  const frames = packFrames(600, entries);
-  for (const frame of frames) t.ok(frame.length <= frameBytesMax, `${frame.length} bytes`);
-  const read = frames.map((frame) => readFrame(frame)!);
+  const packets = writePackets(600, entries);
+  for (const packet of packets) t.ok(packet.length <= packetBytesMax, `${packet.length} bytes`);
+  const read = packets.map((packet) => readPacket(packet)!);
   t.same(
-    read.flatMap((frame) => frame.entries.map(({ sequence }) => sequence)),
+    read.flatMap((packet) => packet.entries.map(({ sequence }) => sequence)),
     entries.map(({ sequence }) => sequence),
   );
-  t.ok(read.every(({ newest, entries }) => newest === 600 && entries.length <= frameEntriesMax));
-  t.same(packFrames(7, []).map(readFrame), [{ newest: 7, entries: [] }], 'no entries are a heartbeat');
+  t.ok(read.every(({ newest, entries }) => newest === 600 && entries.length <= packetEntriesMax));
+  t.same(writePackets(7, []).map(readPacket), [{ newest: 7, entries: [] }], 'no entries are a heartbeat');
 });
 
-t.test('an entry that no frame can hold is left out, and its neighbours are not', async (t) => {
-  const long = { ...entry, sequence: 2, payload: { ...entry.payload, token: 'x'.repeat(frameBytesMax) } } as FeedEntry;
-  const frames = packFrames(3, [{ ...entry, sequence: 1 }, long, { ...entry, sequence: 3 }]);
+t.test('an entry that no packet can hold is left out, and its neighbours are not', async (t) => {
+  const long = { ...entry, sequence: 2, payload: { ...entry.payload, token: 'x'.repeat(packetBytesMax) } } as FeedEntry;
+  const packets = writePackets(3, [{ ...entry, sequence: 1 }, long, { ...entry, sequence: 3 }]);
   t.same(
-    frames.flatMap((frame) => readFrame(frame)!.entries.map(({ sequence }) => sequence)),
+    packets.flatMap((packet) => readPacket(packet)!.entries.map(({ sequence }) => sequence)),
     [1, 3],
   );
 });
 
-t.test('what is no frame is dropped', async (t) => {
+t.test('what is no packet is dropped', async (t) => {
   const wrong: unknown[] = [
     null,
     1,
@@ -67,18 +67,18 @@ t.test('what is no frame is dropped', async (t) => {
     { newest: 1, entries: [{ ...entry, payload: { ...entry.payload, token: 5 } }] },
     { newest: 1, entries: [{ ...entry, payload: { ...entry.payload, ownerKey: undefined } }] },
   ];
-  for (const frame of wrong) t.equal(readFrame(packFrame(frame as never)), null, JSON.stringify(frame));
-  t.equal(readFrame(Buffer.alloc(frameBytesMax + 1)), null);
+  for (const packet of wrong) t.equal(readPacket(writePacket(packet as never)), null, JSON.stringify(packet));
+  t.equal(readPacket(Buffer.alloc(packetBytesMax + 1)), null);
 });
 
 t.test('any bytes at all are no reason to throw', async (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      readFrame(bytes);
+      readPacket(bytes);
     }),
     runs(2000),
   );
-  const frame = packFrame({ newest: 3, entries: [entry] });
-  for (let end = 0; end < frame.length; end++) readFrame(frame.subarray(0, end));
+  const packet = writePacket({ newest: 3, entries: [entry] });
+  for (let end = 0; end < packet.length; end++) readPacket(packet.subarray(0, end));
   t.pass('read');
 });

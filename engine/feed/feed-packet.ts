@@ -1,6 +1,6 @@
 /**
- * Frames of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a frame
- * is checked before it is used: a frame that does not look right is dropped, and the gap that it leaves is repaired from
+ * Packets of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a packet
+ * is checked before it is used: a packet that does not look right is dropped, and the gap that it leaves is repaired from
  * the outbox.
  */
 import { Packr } from 'msgpackr';
@@ -8,22 +8,22 @@ import { type FeedEntry, feedTopics } from '../core/feed.js';
 import { assert } from '../core/invariant.js';
 import { profileBytesMax } from '../core/limits.js';
 
-export interface FeedFrame {
-  /** The relay's newest number: a frame without entries is a heartbeat. */
+export interface FeedPacket {
+  /** The relay's newest number: a packet without entries is a heartbeat. */
   readonly newest: number;
   readonly entries: readonly FeedEntry[];
 }
 
-/** Longest frame that is read, and so the longest that the relay writes. */
-export const frameBytesMax = 1024 * 1024;
-export const frameEntriesMax = 100;
-assert(frameBytesMax >= 2 * profileBytesMax, 'one change always fits a frame');
+/** Longest packet that is read, and so the longest that the relay writes. */
+export const packetBytesMax = 1024 * 1024;
+export const packetEntriesMax = 100;
+assert(packetBytesMax >= 2 * profileBytesMax, 'one change always fits a packet');
 
-// No records: they would tie a frame to the ones before it, and frames get lost.
+// No records: they would tie a packet to the ones before it, and packets get lost.
 const packr = new Packr({ useRecords: false });
 
-/** Where frames go, and where engines answer. */
-export const frameChannel = (feedId: string) => `afc:{${feedId}}:feed`;
+/** Where packets go, and where engines answer. */
+export const packetChannel = (feedId: string) => `afc:{${feedId}}:feed`;
 export const appliedChannel = (feedId: string) => `afc:{${feedId}}:applied`;
 
 /** What an engine says of itself. Without set-apart profiles it is as releases before them said and read it. */
@@ -31,38 +31,38 @@ export function appliedReport(engineId: string, sequence: number, setApart: numb
   return setApart === 0 ? `${engineId} ${sequence}` : `${engineId} ${sequence} ${setApart}`;
 }
 
-export function packFrame(frame: FeedFrame): Buffer {
-  return packr.pack(frame);
+export function writePacket(packet: FeedPacket): Buffer {
+  return packr.pack(packet);
 }
 
 /**
- * The frames that carry these entries, each within both bounds. An entry that is longer than a whole frame is left out:
+ * The packets that carry these entries, each within both bounds. An entry that is longer than a whole packet is left out:
  * the engines see the gap and read it from the outbox.
  */
-export function packFrames(newest: number, entries: readonly FeedEntry[]): Buffer[] {
-  if (entries.length > frameEntriesMax) return halves(newest, entries);
-  const frame = packFrame({ newest, entries });
-  if (frame.length <= frameBytesMax) return [frame];
+export function writePackets(newest: number, entries: readonly FeedEntry[]): Buffer[] {
+  if (entries.length > packetEntriesMax) return halves(newest, entries);
+  const packet = writePacket({ newest, entries });
+  if (packet.length <= packetBytesMax) return [packet];
   return entries.length > 1 ? halves(newest, entries) : [];
 }
 
 function halves(newest: number, entries: readonly FeedEntry[]): Buffer[] {
   const middle = Math.ceil(entries.length / 2);
-  return [...packFrames(newest, entries.slice(0, middle)), ...packFrames(newest, entries.slice(middle))];
+  return [...writePackets(newest, entries.slice(0, middle)), ...writePackets(newest, entries.slice(middle))];
 }
 
-/** null when it is no frame. */
-export function readFrame(bytes: Uint8Array): FeedFrame | null {
-  if (bytes.length > frameBytesMax) return null;
-  let frame: FeedFrame | null;
+/** null when it is no packet. */
+export function readPacket(bytes: Uint8Array): FeedPacket | null {
+  if (bytes.length > packetBytesMax) return null;
+  let packet: FeedPacket | null;
   try {
-    frame = packr.unpack(bytes) as FeedFrame | null;
+    packet = packr.unpack(bytes) as FeedPacket | null;
   } catch {
     return null;
   }
-  if (typeof frame !== 'object' || frame === null) return null;
-  if (!isCount(frame.newest) || !Array.isArray(frame.entries)) return null;
-  return frame.entries.every(isEntry) ? frame : null;
+  if (typeof packet !== 'object' || packet === null) return null;
+  if (!isCount(packet.newest) || !Array.isArray(packet.entries)) return null;
+  return packet.entries.every(isEntry) ? packet : null;
 }
 
 function isCount(value: unknown): value is number {

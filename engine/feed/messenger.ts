@@ -5,7 +5,7 @@
 import type { RawEntry } from '../core/feed.js';
 
 export interface MessengerEvents {
-  /** Entries as they were published, with the bytes of their frame. */
+  /** Entries as they were published, with the bytes of their packet. */
   entries(list: readonly RawEntry[], bytes: number): void;
   /** The relay's newest number. */
   announced(newest: number): void;

@@ -1,8 +1,8 @@
 /** Changes and heartbeats by Redis pub/sub: the messenger of an engine with REDIS_URL. */
 
-import { RedisListener, RedisSpeaker } from '../../platform/redis/channel.js';
+import { ChannelPublisher, RedisListener } from '../../platform/redis/channel.js';
 import { type Seals, sealBytes } from '../../platform/redis/seal.js';
-import { appliedChannel, appliedReport, frameBytesMax, frameChannel, readFrame } from './feed-packet.js';
+import { appliedChannel, appliedReport, packetBytesMax, packetChannel, readPacket } from './feed-packet.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 
 export class RedisMessenger implements Messenger {
@@ -13,7 +13,7 @@ export class RedisMessenger implements Messenger {
   readonly #seals: Seals;
   readonly #channel: string;
   readonly #appliedChannel: string;
-  readonly #speaker: RedisSpeaker;
+  readonly #publisher: ChannelPublisher;
   #listener: RedisListener | null = null;
   #receivedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -21,9 +21,9 @@ export class RedisMessenger implements Messenger {
     this.#url = url;
     this.#seals = seals;
     this.#engineId = engineId;
-    this.#channel = frameChannel(feedId);
+    this.#channel = packetChannel(feedId);
     this.#appliedChannel = appliedChannel(feedId);
-    this.#speaker = new RedisSpeaker(url, 'engine-applied');
+    this.#publisher = new ChannelPublisher(url, 'engine-applied');
   }
 
   get isUp(): boolean {
@@ -31,7 +31,7 @@ export class RedisMessenger implements Messenger {
   }
 
   get failure(): string {
-    return (this.#listener?.failure ?? 'not connected yet') || this.#speaker.failure;
+    return (this.#listener?.failure ?? 'not connected yet') || this.#publisher.failure;
   }
 
   start(events: MessengerEvents): void {
@@ -39,27 +39,27 @@ export class RedisMessenger implements Messenger {
       name: 'engine-feed',
       channel: this.#channel,
       connected: () => events.connected(),
-      heard: (bytes) => this.#received(bytes, events),
+      received: (bytes) => this.#received(bytes, events),
     });
   }
 
   applied(sequence: number, setApart: number): Promise<boolean> {
     const report = Buffer.from(appliedReport(this.#engineId, sequence, setApart));
-    return this.#speaker.publish(this.#appliedChannel, this.#seals.seal(this.#appliedChannel, report));
+    return this.#publisher.publish(this.#appliedChannel, this.#seals.seal(this.#appliedChannel, report));
   }
 
   async stop(): Promise<void> {
     this.#listener?.stop();
-    this.#speaker.stop();
+    this.#publisher.stop();
   }
 
   #received(bytes: Buffer, events: MessengerEvents): void {
-    if (bytes.length > frameBytesMax + sealBytes) return;
+    if (bytes.length > packetBytesMax + sealBytes) return;
     const opened = this.#seals.open(this.#channel, bytes);
-    const frame = opened === null ? null : readFrame(opened);
-    if (frame === null) return;
+    const packet = opened === null ? null : readPacket(opened);
+    if (packet === null) return;
     this.#receivedAtMs = performance.now();
-    if (frame.entries.length > 0) events.entries(frame.entries, bytes.length);
-    events.announced(frame.newest);
+    if (packet.entries.length > 0) events.entries(packet.entries, bytes.length);
+    events.announced(packet.newest);
   }
 }

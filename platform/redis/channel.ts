@@ -13,7 +13,7 @@ export interface ListenerOptions {
   /** Shown by CLIENT LIST, which knows no blanks. */
   readonly name: string;
   readonly channel: string;
-  heard(message: Buffer): void;
+  received(message: Buffer): void;
   /** It hears (again). */
   connected(): void;
 }
@@ -25,7 +25,7 @@ export class RedisListener {
   #isListening = false;
 
   /** Connects and goes on connecting until it is stopped. */
-  constructor(url: string, { name, channel, heard, connected }: ListenerOptions) {
+  constructor(url: string, { name, channel, received, connected }: ListenerOptions) {
     const client = connectForMessages(url, { name });
     this.#client = client;
     this.#watch = new ConnectionWatch(client);
@@ -48,7 +48,7 @@ export class RedisListener {
       this.#isListening = false;
       clearInterval(this.#pings);
     });
-    client.on('messageBuffer', (_channel: Buffer, message: Buffer) => heard(message));
+    client.on('messageBuffer', (_channel: Buffer, message: Buffer) => received(message));
   }
 
   /** '' while it hears. */
@@ -62,7 +62,7 @@ export class RedisListener {
   }
 }
 
-export class RedisSpeaker {
+export class ChannelPublisher {
   readonly #client: Redis;
   readonly #watch: ConnectionWatch;
 

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { feedKeysOf, Seals, sealBytes } from './seal.js';
 
-const bytes = Buffer.from('a frame');
+const bytes = Buffer.from('a packet');
 
 t.test('what was sealed for a place opens there, and nowhere else', async (t) => {
   const seals = new Seals(['key']);

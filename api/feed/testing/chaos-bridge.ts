@@ -2,7 +2,7 @@
  * Between two Redis servers, the one where the relay publishes and the one where the engine listens: passes the messages of
  * the feed on, and loses, repeats, reorders and delays them as the test asks. Reports of the engine go the other way the same way.
  */
-import { appliedChannel, frameChannel } from '../../../engine/feed/feed-packet.js';
+import { appliedChannel, packetChannel } from '../../../engine/feed/feed-packet.js';
 import { connectRedis, type RedisClient } from '../../../platform/redis/client.js';
 
 export interface Odds {
@@ -29,7 +29,7 @@ export class ChaosBridge {
 
   constructor(relaysUrl: string, enginesUrl: string, feedId: string, random: () => number) {
     this.#random = random;
-    this.#carry(relaysUrl, enginesUrl, frameChannel(feedId));
+    this.#carry(relaysUrl, enginesUrl, packetChannel(feedId));
     this.#carry(enginesUrl, relaysUrl, appliedChannel(feedId));
   }
 
