@@ -18,7 +18,7 @@ import { Reason } from './core/reasons.js';
 import type { PartitionStats } from './exchange/partition-task.js';
 import { createProgress } from './exchange/progress.js';
 import { EngineFeed } from './feed/feed.js';
-import { LoadGuard } from './feed/lookup-guard.js';
+import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
 import type { Lane, Waiter } from './ledger/lane.js';
 import { LapseClock } from './ledger/lapse-clock.js';
@@ -28,8 +28,8 @@ import { PartitionHost, type StorageFaults } from './ledger/partition-host.js';
 import { partitionOf, Router } from './ledger/router.js';
 import { ShipperClient } from './ledger/shipper-client.js';
 import { Database } from './lookups/database.js';
-import { Loads } from './lookups/lookup-reads.js';
-import { Loader } from './lookups/lookups.js';
+import { LookupReads } from './lookups/lookup-reads.js';
+import { Lookups } from './lookups/lookups.js';
 import { OwnerFinder } from './lookups/owner-finder.js';
 import { SetApart } from './lookups/set-apart.js';
 import { Warmer } from './lookups/warmer.js';
@@ -145,38 +145,44 @@ export async function startEngine(
   });
   const settling = new SettleWatch(progress.partitions, performance.now());
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
-  const guard = new LoadGuard();
+  const guard = new LookupGuard();
   const changeLog = redis === null ? null : new ChangeLog();
-  const near = changeLog === null ? null : redis!.nearCards(() => feed.cacheSpace, changeLog);
-  const loads = new Loads(database, near, nowMs, partitionOfOwner, guard, setApart, (tokens, partition) =>
-    router.learnCards(tokens, partition),
+  const redisCards = changeLog === null ? null : redis!.redisCards(() => feed.cacheSpace, changeLog);
+  const lookupReads = new LookupReads(
+    database,
+    redisCards,
+    nowMs,
+    partitionOfOwner,
+    guard,
+    setApart,
+    (tokens, partition) => router.learnCards(tokens, partition),
   );
-  const loader = new Loader(
-    loads,
+  const lookups = new Lookups(
+    lookupReads,
     nowMs,
     config.maxInFlight,
     config.accountsMax,
-    (source, tookMs) => telemetry.loaded(source, tookMs),
+    (source, tookMs) => telemetry.lookedUp(source, tookMs),
     (partition) => progress.partitions[partition]!.settledSequence,
   );
   const warmer = new Warmer(
     database,
-    loads,
-    () => loader.waiting,
+    lookupReads,
+    () => lookups.waiting,
     Math.min(config.cardsMax, config.accountsMax),
     config.workers,
     log,
   );
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),
-    near === null ? null : (tokens) => loads.lookForOwners(tokens),
+    redisCards === null ? null : (tokens) => lookupReads.lookForOwners(tokens),
   );
   const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
   const admission = new Admission(config.maxInFlight);
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   const hosts: PartitionHost[] = [];
-  const roomRefusals = () => hosts.reduce((sum, { lane }) => sum + lane.roomRefusals, loader.roomRefusals);
+  const roomRefusals = () => hosts.reduce((sum, { lane }) => sum + lane.roomRefusals, lookups.roomRefusals);
   let stats: PartitionStats[] = [];
   const unknownFields = new UnknownFieldCounts((field) =>
     log.warn({ field }, 'a message has a field that the native form does not know; STRICT_FIELDS=true refuses it'),
@@ -185,8 +191,8 @@ export async function startEngine(
   const telemetry = new Telemetry(progress, () => ({
     inFlight: admission.count,
     laneDepth: hosts.reduce((depth, host) => depth + host.lane.depth, 0),
-    loaderWaiting: loader.waiting + cardOwners.waiting + accountOwners.waiting,
-    loaderFailures: loader.failures,
+    lookupsWaiting: lookups.waiting + cardOwners.waiting + accountOwners.waiting,
+    lookupFailures: lookups.failures,
     partitionsReady: hosts.filter((host) => host.state === 'ready').length,
     restarts: hosts.reduce((restarts, host) => restarts + host.restarts, 0),
     cards: sum((of) => of.cards),
@@ -198,13 +204,13 @@ export async function startEngine(
     seenIds: sum((of) => of.seenIds),
     unknownFields: unknownFields.counts,
     outdated: sum((of) => of.outdated),
-    resting: loader.resting,
+    resting: lookups.resting,
     roomRefusals: roomRefusals(),
     memory: (store) => memory.figures(store),
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     quarantined: settling.quarantine.count,
     feed: feed.state,
-    cache: near?.counts ?? null,
+    cache: redisCards?.counts ?? null,
     redisRefused: seals.refused,
   }));
   measureConnections(telemetry, [authGate, opsGate]);
@@ -218,7 +224,7 @@ export async function startEngine(
         shipper,
         nowMs,
         {
-          need: (host, need, again) => loader.load(host.lane, host.partition, need, again),
+          lookUp: (host, lookup, again) => lookups.lookUp(host.lane, host.partition, lookup, again),
           batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
             telemetry.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
           knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
@@ -227,11 +233,11 @@ export async function startEngine(
           },
           isStale: () => feed.isStale || writer.isLapsed,
           restoring: (host) => feed.restoring(host),
-          restored: (message) => setApart.load(message),
+          restored: (message) => setApart.soundRows(message),
           opened: (host) => {
-            loads.opened(host.partition);
+            lookupReads.opened(host.partition);
             if (!feed.opened(host)) return false;
-            void Promise.all([feed.recalled, near?.connected()]).then(() => warmer.warm(host));
+            void Promise.all([feed.recalled, redisCards?.connected()]).then(() => warmer.warm(host));
             return true;
           },
         },
@@ -322,11 +328,11 @@ export async function startEngine(
     setInterval(() => {
       const now = nowMs();
       for (const host of hosts) host.lane.expire(now);
-      loader.expire(now, config.deadlineMs);
+      lookups.expire(now, config.deadlineMs);
       cardOwners.expire(now, config.deadlineMs);
       accountOwners.expire(now, config.deadlineMs);
       progress.setRequestsInFlight(admission.recentPeak());
-      progress.setWaitingForRoom(loader.resting);
+      progress.setWaitingForRoom(lookups.resting);
     }, deadlineTickMs),
     setInterval(() => {
       for (const host of hosts) {
@@ -369,7 +375,7 @@ export async function startEngine(
     await Promise.all(hosts.map((host) => host.stop()));
     // Behind the last decision: from here on no client waits for this engine.
     await feed.stop();
-    near?.close();
+    redisCards?.close();
     await shipper.stop();
     await writer.stop();
     await database.close();

@@ -9,7 +9,7 @@ import type { Seals } from '../platform/redis/seal.js';
 import type { EngineConfig } from './config.js';
 import type { Messenger } from './feed/messenger.js';
 import { RedisMessenger } from './feed/redis.js';
-import { NearCards } from './lookups/redis-cards.js';
+import { RedisCards } from './lookups/redis-cards.js';
 
 /** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
 const cacheLookMsMax = 10;
@@ -19,16 +19,16 @@ const cacheCommandMs = 250;
 
 export interface RedisParts {
   /** @param space names the database whose cards these are */
-  nearCards(space: () => string, changeLog: ChangeLog): NearCards;
+  redisCards(space: () => string, changeLog: ChangeLog): RedisCards;
   messenger(feedId: string, engineId: string): Messenger;
 }
 
 export function redisParts({ redisUrl, cacheCardS, deadlineMs }: EngineConfig, seals: Seals): RedisParts {
   return {
-    nearCards(space, changeLog) {
+    redisCards(space, changeLog) {
       const client = connectRedis(redisUrl, { name: 'engine-cache', commandTimeoutMs: cacheCommandMs });
       const lookMsMax = Math.min(cacheLookMsMax, deadlineMs * cacheLookShareMax);
-      return new NearCards(new CardCache(client, { space, lifetimeS: cacheCardS, lookMsMax, seals }), changeLog);
+      return new RedisCards(new CardCache(client, { space, lifetimeS: cacheCardS, lookMsMax, seals }), changeLog);
     },
     messenger: (feedId, engineId) => new RedisMessenger(redisUrl, feedId, engineId, seals),
   };

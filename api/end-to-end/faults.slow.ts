@@ -287,7 +287,7 @@ t.test('each goes away in the middle', async (t) => {
       for (let round = 0; round < 25; round++) {
         await sql`
           select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name in ('api', 'engine loader') and pid <> pg_backend_pid()`.catch(() => undefined);
+          where application_name in ('api', 'engine lookups') and pid <> pg_backend_pid()`.catch(() => undefined);
         await delay(30);
       }
     })();

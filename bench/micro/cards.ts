@@ -1,14 +1,14 @@
 /**
- * What a known card costs in a partition's memory, without the process around it: loads cards as the loader brings them,
+ * What a known card costs in a partition's memory, without the process around it: loads cards as a lookup brings them,
  * each with an account and a user of its own, asks for the balance of each, and compares the resident memory.
  * `node --expose-gc dist/bench/micro/cards.js [cards]`: 1,000,000.
  */
 import { Protocol } from '../../engine/core/codes.js';
 import { EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { isMain } from '../run.js';
-import { loadMessage, partitionFor, token } from './partition.js';
+import { cardRows, partitionFor, token } from './partition.js';
 
-/** Few enough that what is measured is the cards and not the load messages. */
+/** Few enough that what is measured is the cards and not the messages. */
 const cardsPerBatch = 1000;
 
 export interface CardMemory {
@@ -26,7 +26,7 @@ export function measureCards(cardCount: number): CardMemory {
   let residentBefore = residentBytes();
   for (let first = 1; first <= cardCount; first += cardsPerBatch) {
     const last = Math.min(cardCount, first + cardsPerBatch - 1);
-    const message = loadMessage(first, last);
+    const message = cardRows(first, last);
     const startedAt = process.hrtime.bigint();
     partition.load(message);
     loadNs += Number(process.hrtime.bigint() - startedAt);

@@ -5,7 +5,7 @@
  * [cards …]`.
  */
 import { Protocol } from '../../engine/core/codes.js';
-import type { LoadMessage } from '../../engine/core/partition-rows.js';
+import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { Partition, type PartitionJournal } from '../../workers/partition/partition.js';
@@ -15,8 +15,8 @@ import { isMain } from '../run.js';
 const dayMs = 86_400_000;
 /** A hot card, as many as fit into the processor's caches, and far more than fit. */
 const cardCounts = [1, 10_000, 1_000_000];
-/** Cards per load message: bounds what the loading itself takes. */
-const cardsPerLoad = 1000;
+/** Cards per message: bounds the time that taking them over needs. */
+const cardsPerMessage = 1000;
 
 /** A journal that keeps nothing: the disk is measured in journal.ts. */
 class NoJournal implements PartitionJournal {
@@ -66,8 +66,8 @@ export function partitionFor(cardCount: number): Partition {
   return partition;
 }
 
-/** What the loader brings of the cards from `first` to `last`. */
-export function loadMessage(first: number, last: number): LoadMessage {
+/** The rows that a lookup brings of the cards from `first` to `last`. */
+export function cardRows(first: number, last: number): PartitionRows {
   const numbers = Array.from({ length: last - first + 1 }, (_, index) => first + index);
   const common = { version: 1, status: 0 as const, limits: null };
   return {
@@ -103,8 +103,8 @@ export function token(number: number): string {
  */
 export function measurePartition(batches: number, entries: number, cardCount = 10_000): number {
   const partition = partitionFor(cardCount);
-  for (let first = 1; first <= cardCount; first += cardsPerLoad) {
-    partition.load(loadMessage(first, Math.min(cardCount, first + cardsPerLoad - 1)));
+  for (let first = 1; first <= cardCount; first += cardsPerMessage) {
+    partition.load(cardRows(first, Math.min(cardCount, first + cardsPerMessage - 1)));
   }
   const slab = new Slab({ entries: 2048, requestBytes: 4 * 1024 * 1024 });
   const random = new Random(1, 0);

@@ -25,7 +25,7 @@ export const tokenBytesMax = 256;
 /** Longest profile on its way to a partition: its limits, its token (six bytes for each in the worst spelling), fixed words. */
 export const profileBytesMax = limitsBytesMax + 6 * tokenBytesMax + 1024;
 
-/** What one lane entry carries of changes and loaded rows: about a millisecond of the partition, a small part of a slab. */
+/** What one lane entry carries of changes and rows of lookups: about a millisecond of the partition, a small part of a slab. */
 export const laneEntryBytesMax = 128 * 1024;
 
 /** Largest journal frame: a slab full of the longest records. */

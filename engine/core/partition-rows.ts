@@ -1,5 +1,5 @@
 /**
- * What the loader brings from Postgres into a partition: the words between the front and its own worker threads.
+ * Rows that the front sends into a partition: from lookups, from a restart, and from the feed.
  */
 import type { Status } from './accounts.js';
 import type { CardType, CardUse } from './card-types.js';
@@ -8,7 +8,7 @@ import type { Level } from './limit-names.js';
 import type { Limits } from './rules.js';
 
 /** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
-export interface LoadMessage {
+export interface PartitionRows {
   /**
    * Everything up to this sequence of the partition's journal is in the rows: read with them, or before. Absent at a start,
    * when nothing has left memory yet.
@@ -27,7 +27,7 @@ export interface LoadMessage {
   readonly records?: readonly RecordRow[];
   /** Hashes of settled ids, newest first. */
   readonly seen?: SeenRows;
-  /** Everything that is to be remembered has been loaded: an unknown id is new. */
+  /** Everything that is to be remembered is in memory: an unknown id is new. */
   readonly seenComplete?: boolean;
   /** From the feed: replaces what is in memory and older, and opens nothing. */
   readonly changes?: ChangedRows;

@@ -22,7 +22,7 @@ export function faultOf(topic: Profile['topic'], profile: Partial<Profile['paylo
   return '';
 }
 
-/** A profile has the type's name, a loaded row its number. */
+/** A profile has the type's name, a row of a lookup its number. */
 function isTypeOrAbsent(type: unknown): boolean {
   return type === undefined || isCardTypeName(type) || isCardTypeName(cardTypeNames[type as number]);
 }

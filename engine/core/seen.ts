@@ -8,7 +8,7 @@ import { hash64, hashHigh, hashLow } from './hash.js';
 import { assert } from './invariant.js';
 import { SlotTable } from './slot-table.js';
 
-/** The record is settled in Postgres and no longer in the journal: the loader fetches it. */
+/** The record is settled in Postgres and no longer in the journal: a lookup fetches it. */
 export const locationSettled = -1;
 
 export class Seen {

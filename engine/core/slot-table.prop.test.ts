@@ -5,7 +5,7 @@ import { InvariantError } from './invariant.js';
 import { SlotTable } from './slot-table.js';
 
 const capacity = 1000;
-/** Hashes that crowd: few places at both ends of a segment, few segments that must be split again and again, few tags. */
+/** Hashes that crowd: few places at both ends of a page, few pages that must be split again and again, few tags. */
 const crowded = fc
   .tuple(
     fc.constantFrom(0, 1, 2, 7, 0xfe, 0xff),
@@ -27,7 +27,7 @@ function found(table: SlotTable, hashes: ReadonlyMap<number, number>, wanted: nu
   return slots.sort((a, b) => a - b).join();
 }
 
-t.test('finds all slots of a hash after any additions and removals, however many times segments split', (t) => {
+t.test('finds all slots of a hash after any additions and removals, however many times pages split', (t) => {
   fc.assert(
     fc.property(fc.boolean(), fc.array(step, { maxLength: 1500, size: 'max' }), (keepsHashes, steps) => {
       const hashes = new Map<number, number>();

@@ -1,6 +1,6 @@
 /**
  * Finds the dense slots of rows by a 32-bit hash of their keys. Extendible hashing (Fagin, Nievergelt, Pippenger, Strong,
- * 1979): a directory of segments, each a small table with linear probing that splits in two by itself when it fills. So
+ * 1979): a directory of pages, each a small table with linear probing that splits in two by itself when it fills. So
  * memory follows use, and no message ever waits until a table of millions has been moved, as it would in one that doubles.
  *
  * An entry is a slot, and in the bits that slots leave over a tag: more bits of the hash. The tag rejects nearly every
@@ -8,17 +8,17 @@
  * candidate by the key in the row, and asks for the next candidate when the key differs.
  *
  * Where slots come and go with every message, an entry may keep its whole hash instead, at twice the memory: then nothing
- * but the segment is read to take one out.
+ * but the page is read to take one out.
  */
 import { assert } from './invariant.js';
 
-/** Entries per segment: 1 KiB. What splits at once is a few microseconds' work. */
-const segmentBits = 8;
-const segmentEntries = 1 << segmentBits;
-const positionMask = segmentEntries - 1;
-/** A segment splits when it has so many: at three quarters, runs are still short. */
-const segmentLoadMax = 192;
-/** How much deeper than even hashes need a segment may lie: more bits help little against keys made to have one hash. */
+/** Entries per page: 1 KiB. What splits at once is a few microseconds' work. */
+const pageBits = 8;
+const pageEntries = 1 << pageBits;
+const positionMask = pageEntries - 1;
+/** A page splits when it has so many: at three quarters, runs are still short. */
+const pageLoadMax = 192;
+/** How much deeper than even hashes need a page may lie: more bits help little against keys made to have one hash. */
 const depthSpare = 4;
 
 export class SlotTable {
@@ -27,17 +27,17 @@ export class SlotTable {
   readonly #slotMask: number;
   /** Words per entry, as a shift: 1 has the hash in a second word. */
   readonly #entryShift: 0 | 1;
-  /** Segments end to end. A word of 0: free. */
+  /** Pages end to end. A word of 0: free. */
   #words: Int32Array;
   #depths: Uint8Array;
   #counts: Uint16Array;
-  #segmentCount = 1;
-  /** Segments by the bits of the hash above those for the position; as many as distinguish the deepest one. */
+  #pageCount = 1;
+  /** Pages by the bits of the hash above those for the position; as many as distinguish the deepest one. */
   #directory = new Int32Array(1);
   #directoryMask = 0;
   readonly #split: Int32Array;
   readonly #depthMax: number;
-  /** Slots by hash that a segment had no room for and could not be split for: only where an attacker chose the keys. */
+  /** Slots by hash that a page had no room for and could not be split for: only where an attacker chose the keys. */
   readonly #crowded = new Map<number, number[]>();
   // The find in progress.
   #hash = 0;
@@ -47,26 +47,26 @@ export class SlotTable {
 
   /**
    * @param capacity most slots
-   * @param hashOf the hash under which a slot was added: asked on removal, and without kept hashes when a segment splits
+   * @param hashOf the hash under which a slot was added: asked on removal, and without kept hashes when a page splits
    */
   constructor(capacity: number, hashOf: (slot: number) => number, keepsHashes = false) {
     assert(capacity > 0 && capacity <= 2 ** 28, 'capacity must be 1 … 2^28');
     this.#hashOf = hashOf;
     this.#slotMask = 2 ** Math.ceil(Math.log2(capacity + 1)) - 1;
     this.#entryShift = keepsHashes ? 1 : 0;
-    // Just after they have split, segments are half of their load; pages that are not touched take no memory.
-    const segmentsMax = Math.ceil(capacity / (segmentLoadMax / 2)) + 1;
-    this.#depthMax = Math.min(32 - segmentBits, Math.ceil(Math.log2(segmentsMax)) + depthSpare);
-    this.#words = new Int32Array((segmentsMax * segmentEntries) << this.#entryShift);
-    this.#split = new Int32Array(segmentEntries << this.#entryShift);
-    this.#depths = new Uint8Array(segmentsMax);
-    this.#counts = new Uint16Array(segmentsMax);
+    // Just after they have split, pages are half full; memory that is not touched is not taken.
+    const pagesMax = Math.ceil(capacity / (pageLoadMax / 2)) + 1;
+    this.#depthMax = Math.min(32 - pageBits, Math.ceil(Math.log2(pagesMax)) + depthSpare);
+    this.#words = new Int32Array((pagesMax * pageEntries) << this.#entryShift);
+    this.#split = new Int32Array(pageEntries << this.#entryShift);
+    this.#depths = new Uint8Array(pagesMax);
+    this.#counts = new Uint16Array(pagesMax);
   }
 
   /** First candidate for that hash, or −1. */
   find(hash: number): number {
     this.#hash = hash | 0;
-    this.#base = this.#segmentOf(hash) << segmentBits;
+    this.#base = this.#pageOf(hash) << pageBits;
     this.#position = hash & positionMask;
     this.#crowdedIndex = 0;
     return this.#scan();
@@ -74,7 +74,7 @@ export class SlotTable {
 
   /** Reads where a find of that hash begins: see LookAhead. */
   glance(hash: number): number {
-    return this.#words[((this.#segmentOf(hash) << segmentBits) | (hash & positionMask)) << this.#entryShift]!;
+    return this.#words[((this.#pageOf(hash) << pageBits) | (hash & positionMask)) << this.#entryShift]!;
   }
 
   /** The next candidate after the one found last, or −1. */
@@ -103,7 +103,7 @@ export class SlotTable {
     }
   }
 
-  /** @param position the free entry at which the segment's candidates ended: the next find stops there again */
+  /** @param position the free entry at which the page's candidates ended: the next find stops there again */
   #nextCrowded(position: number): number {
     this.#position = position - 1;
     return this.#crowded.get(this.#hash)?.[this.#crowdedIndex++] ?? -1;
@@ -111,17 +111,17 @@ export class SlotTable {
 
   /** Enters a slot that is not in the table. */
   add(slot: number, hash: number): void {
-    let segment = this.#segmentOf(hash);
-    while (this.#counts[segment] === segmentLoadMax) {
-      if (!this.#splitSegment(segment, hash)) {
+    let page = this.#pageOf(hash);
+    while (this.#counts[page] === pageLoadMax) {
+      if (!this.#splitPage(page, hash)) {
         const slots = this.#crowded.get(hash | 0);
         if (slots === undefined) this.#crowded.set(hash | 0, [slot]);
         else slots.push(slot);
         return;
       }
-      segment = this.#segmentOf(hash);
+      page = this.#pageOf(hash);
     }
-    this.#place(segment, (hash & ~this.#slotMask) | (slot + 1), hash);
+    this.#place(page, (hash & ~this.#slotMask) | (slot + 1), hash);
   }
 
   /** Takes a slot out, by backward shift: no tombstones, so finds stay short for ever. Throws when it is not in. */
@@ -129,8 +129,8 @@ export class SlotTable {
     const words = this.#words;
     const shift = this.#entryShift;
     const hash = this.#hashOf(slot);
-    const segment = this.#segmentOf(hash);
-    const base = segment << segmentBits;
+    const page = this.#pageOf(hash);
+    const base = page << pageBits;
     const wanted = (hash & ~this.#slotMask) | (slot + 1);
     let hole = hash & positionMask;
     while (words[(base + hole) << shift] !== wanted) {
@@ -140,7 +140,7 @@ export class SlotTable {
       }
       hole = (hole + 1) & positionMask;
     }
-    this.#counts[segment]!--;
+    this.#counts[page]!--;
     for (let probe = (hole + 1) & positionMask; ; probe = (probe + 1) & positionMask) {
       const at = (base + probe) << shift;
       if (words[at] === 0) break;
@@ -162,8 +162,8 @@ export class SlotTable {
     else slots.splice(index, 1);
   }
 
-  #segmentOf(hash: number): number {
-    return this.#directory[(hash >>> segmentBits) & this.#directoryMask]!;
+  #pageOf(hash: number): number {
+    return this.#directory[(hash >>> pageBits) & this.#directoryMask]!;
   }
 
   /** Hash of the entry whose first word stands there. */
@@ -171,44 +171,44 @@ export class SlotTable {
     return this.#entryShift === 1 ? words[at + 1]! : this.#hashOf((words[at]! & this.#slotMask) - 1);
   }
 
-  #place(segment: number, entry: number, hash: number): void {
+  #place(page: number, entry: number, hash: number): void {
     const words = this.#words;
     const shift = this.#entryShift;
-    const base = segment << segmentBits;
+    const base = page << pageBits;
     let position = hash & positionMask;
     while (words[(base + position) << shift] !== 0) position = (position + 1) & positionMask;
     const at = (base + position) << shift;
     words[at] = entry;
     if (shift === 1) words[at + 1] = hash;
-    this.#counts[segment]!++;
+    this.#counts[page]!++;
   }
 
   /**
-   * Parts the entries of a segment by one more bit of their hashes.
+   * Parts the entries of a page by one more bit of their hashes.
    * @param hash one that leads to it
    * @returns false when that would not help
    */
-  #splitSegment(segment: number, hash: number): boolean {
-    const depth = this.#depths[segment]!;
+  #splitPage(page: number, hash: number): boolean {
+    const depth = this.#depths[page]!;
     if (depth === this.#depthMax) return false;
     if (1 << depth > this.#directoryMask) this.#doubleDirectory();
-    const other = this.#newSegment();
-    this.#depths[segment] = depth + 1;
+    const other = this.#newPage();
+    this.#depths[page] = depth + 1;
     this.#depths[other] = depth + 1;
     const bit = 1 << depth;
-    const prefix = ((hash >>> segmentBits) & (bit - 1)) | bit;
+    const prefix = ((hash >>> pageBits) & (bit - 1)) | bit;
     for (let index = prefix; index <= this.#directoryMask; index += 2 * bit) this.#directory[index] = other;
 
     const shift = this.#entryShift;
-    const first = (segment << segmentBits) << shift;
-    const end = first + (segmentEntries << shift);
+    const first = (page << pageBits) << shift;
+    const end = first + (pageEntries << shift);
     this.#split.set(this.#words.subarray(first, end));
     this.#words.fill(0, first, end);
-    this.#counts[segment] = 0;
+    this.#counts[page] = 0;
     for (let at = 0; at < this.#split.length; at += 1 << shift) {
       if (this.#split[at] === 0) continue;
       const itsHash = this.#hashAt(this.#split, at);
-      this.#place(this.#segmentOf(itsHash), this.#split[at]!, itsHash);
+      this.#place(this.#pageOf(itsHash), this.#split[at]!, itsHash);
     }
     return true;
   }
@@ -221,12 +221,12 @@ export class SlotTable {
     this.#directoryMask = this.#directory.length - 1;
   }
 
-  #newSegment(): number {
-    const segment = this.#segmentCount++;
-    if (segment === this.#depths.length) {
+  #newPage(): number {
+    const page = this.#pageCount++;
+    if (page === this.#depths.length) {
       // Hashes that are less even than was reckoned with.
-      const depths = new Uint8Array(segment * 2);
-      const counts = new Uint16Array(segment * 2);
+      const depths = new Uint8Array(page * 2);
+      const counts = new Uint16Array(page * 2);
       const words = new Int32Array(this.#words.length * 2);
       depths.set(this.#depths);
       counts.set(this.#counts);
@@ -235,6 +235,6 @@ export class SlotTable {
       this.#counts = counts;
       this.#words = words;
     }
-    return segment;
+    return page;
   }
 }

@@ -32,7 +32,7 @@ async function answered(engine: TestEngine, kind: Kind, account: string, body: o
 }
 
 /** As many as the engine opens (engine/lookups/database.ts). */
-const loaderConnections = 5;
+const lookupConnections = 5;
 
 /** Holds a lock on the table while `run` runs: every query that reads it hangs. */
 async function whileLocked(engine: TestEngine, table: string, run: (sql: postgres.Sql) => Promise<void>) {
@@ -41,8 +41,8 @@ async function whileLocked(engine: TestEngine, table: string, run: (sql: postgre
   await until('all connections for look-ups are free', async () => {
     const [free] = await sql<{ count: number }[]>`
       select count(*)::integer as count from pg_stat_activity
-      where datname = current_database() and application_name = 'engine loader' and state = 'idle'`;
-    return free!.count === loaderConnections;
+      where datname = current_database() and application_name = 'engine lookups' and state = 'idle'`;
+    return free!.count === lookupConnections;
   });
   const locked = await sql.reserve();
   await locked.unsafe('begin').simple();

@@ -3,10 +3,10 @@ import t from 'tap';
 import { packLetters } from '../core/codes.js';
 import type { FeedEntry } from '../core/feed.js';
 import { laneEntryBytesMax, limitsBytesMax, profileBytesMax, tokenBytesMax } from '../core/limits.js';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 import { userSpendNumber } from '../core/spend-key.js';
 import { longestLimits } from '../testing/longest-limits.js';
-import { packChanges, packLoad } from './lane-rows.js';
+import { packChanges, packRows } from './lane-rows.js';
 
 const limits = longestLimits();
 
@@ -58,7 +58,7 @@ t.test('small changes share a lane entry', async (t) => {
   );
 });
 
-t.test('128 cards with the longest limits at every level are loaded in messages that each stand alone', async (t) => {
+t.test('128 cards with the longest limits at every level come in messages that each stand alone', async (t) => {
   const numbers = Array.from({ length: 128 }, (_, index) => index + 1);
   const common = { version: 1, status: 0, limits } as const;
   const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
@@ -66,7 +66,7 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
   // Two cards each share a user, four an account; the last account has no card.
   const userOf = (number: number) => Math.ceil(number / 2);
   const accountOf = (number: number) => Math.ceil(number / 4);
-  const message: LoadMessage = {
+  const message: PartitionRows = {
     accounts: numbers.slice(0, 33).map((number) => ({ ...common, ...books, number })),
     users: numbers.slice(0, 64).map((number) => ({ ...common, number })),
     cards: numbers.map((number) => ({
@@ -85,12 +85,12 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
     settled: 12_345,
     unspent: [{ level: 2, number: 7 }],
   };
-  const packed = packLoad(message);
+  const packed = packRows(message);
   t.equal(
     packed.reduce((sum, { count }) => sum + count, 0),
     128,
   );
-  const parts = packed.map(({ bytes }) => JSON.parse(bytes.toString()) as Required<LoadMessage>);
+  const parts = packed.map(({ bytes }) => JSON.parse(bytes.toString()) as Required<PartitionRows>);
   t.ok(packed.every(({ bytes }) => bytes.length <= Math.max(laneEntryBytesMax, 4 * profileBytesMax)));
   t.ok(parts.length > 60);
   t.same(
@@ -117,10 +117,10 @@ t.test('128 cards with the longest limits at every level are loaded in messages 
   }
 });
 
-t.test('a load that fits is one message, as it is', async (t) => {
-  const message: LoadMessage = { cards: [], spend: [], seenComplete: true };
+t.test('a lookup that fits is one message, as it is', async (t) => {
+  const message: PartitionRows = { cards: [], spend: [], seenComplete: true };
   t.same(
-    packLoad(message).map(({ bytes, count }) => [JSON.parse(bytes.toString()), count]),
+    packRows(message).map(({ bytes, count }) => [JSON.parse(bytes.toString()), count]),
     [[message, 0]],
   );
 });

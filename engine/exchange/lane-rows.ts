@@ -7,7 +7,7 @@ import { packLetters } from '../core/codes.js';
 import { changedRow, type FeedEntry, type FeedTopic } from '../core/feed.js';
 import { Level, levels } from '../core/limit-names.js';
 import { laneEntryBytesMax } from '../core/limits.js';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 import { userSpendNumber } from '../core/spend-key.js';
 
 /** Changes per lane entry, however short they are: a millisecond of the partition. */
@@ -17,7 +17,7 @@ const wordsBytes = 128;
 
 export interface PackedRows {
   readonly bytes: Buffer;
-  /** Changes, or loaded cards. */
+  /** Changes, or cards. */
   readonly count: number;
 }
 
@@ -48,18 +48,18 @@ export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
 }
 
 /**
- * Loaded rows, as messages of the same shape that each stand alone: a card or transaction comes together with its account, its
- * user, and what was spent of each, for what is loaded with it says all that is known of it. Nearly always that is one message.
+ * Rows of a lookup, as messages of the same shape that each stand alone: a card or transaction comes together with its account, its
+ * user, and what was spent of each, for what comes with it says all that is known of it. Nearly always that is one message.
  */
-export function packLoad(message: LoadMessage): PackedRows[] {
+export function packRows(message: PartitionRows): PackedRows[] {
   const { accounts: _a, users: _u, spend: _s, cards: _c, transactions: _h, records: _r, ...said } = message;
   const words = JSON.stringify(said).slice(1, -1);
   const packed: PackedRows[] = [];
   const texts = new Map<unknown, string>();
-  let part = new Map<LoadedList, Set<unknown>>();
+  let part = new Map<RowList, Set<unknown>>();
   let size = 0;
   const begin = () => {
-    part = new Map(loadedLists.filter((list) => message[list] !== undefined).map((list) => [list, new Set<unknown>()]));
+    part = new Map(rowLists.filter((list) => message[list] !== undefined).map((list) => [list, new Set<unknown>()]));
     size = 0;
   };
   const close = () => {
@@ -90,20 +90,20 @@ export function packLoad(message: LoadMessage): PackedRows[] {
   return packed;
 }
 
-const loadedLists = ['accounts', 'users', 'spend', 'cards', 'transactions', 'records'] as const;
-type LoadedList = (typeof loadedLists)[number];
-type LoadedRow = readonly [list: LoadedList, row: unknown];
+const rowLists = ['accounts', 'users', 'spend', 'cards', 'transactions', 'records'] as const;
+type RowList = (typeof rowLists)[number];
+type ListedRow = readonly [list: RowList, row: unknown];
 
 /** Rows that belong together: of each card and transaction, and each row that belongs to none; one that comes twice counts once. */
-function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
+function* unitsOf(message: PartitionRows): Generator<readonly ListedRow[]> {
   const accounts = new Map((message.accounts ?? []).map((row) => [row.number, row]));
   const users = new Map((message.users ?? []).map((row) => [row.number, row]));
   const spend = new Map((message.spend ?? []).map((row) => [row.number * levels.length + row.level, row]));
-  const alone = new Map<unknown, LoadedRow>();
+  const alone = new Map<unknown, ListedRow>();
   for (const row of accounts.values()) alone.set(row, ['accounts', row]);
   for (const row of users.values()) alone.set(row, ['users', row]);
   for (const row of spend.values()) alone.set(row, ['spend', row]);
-  const together = (row: LoadedRow, card: number, user: number, account: number): readonly LoadedRow[] => {
+  const together = (row: ListedRow, card: number, user: number, account: number): readonly ListedRow[] => {
     const accountRow = accounts.get(account);
     const userSpend = accountRow === undefined ? 0 : userSpendNumber(user, packLetters(accountRow.currency));
     const spent = [
@@ -111,10 +111,10 @@ function* unitsOf(message: LoadMessage): Generator<readonly LoadedRow[]> {
       userSpend * levels.length + Level.user,
       account * levels.length + Level.account,
     ];
-    const rows: LoadedRow[] = [
+    const rows: ListedRow[] = [
       ['accounts', accountRow],
       ['users', users.get(user)],
-      ...spent.map((key): LoadedRow => ['spend', spend.get(key)]),
+      ...spent.map((key): ListedRow => ['spend', spend.get(key)]),
       row,
     ];
     const found = rows.filter(([, one]) => one !== undefined);

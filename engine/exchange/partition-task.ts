@@ -1,7 +1,7 @@
 /** What the front (engine/ledger/partition-host.ts) and a partition (workers/partition/partition.worker.ts) exchange. */
 
 import type { Level } from '../core/limit-names.js';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 import type { Policy } from '../core/question.js';
 import type { WindowUse } from '../core/spend.js';
 import type { JournalSizes } from './journal-sizes.js';
@@ -61,7 +61,7 @@ export interface OpenTask {
 }
 export interface RestoreTask {
   readonly kind: 'restore';
-  readonly message: LoadMessage;
+  readonly message: PartitionRows;
 }
 /** Takes up to `count` ids that were found beside the journal into the table of seen ids; true when none is left. */
 export interface IdsTask {
@@ -103,7 +103,7 @@ export type PartitionResult =
   | readonly (AccountBooks | null)[]
   | readonly (WindowUse | null)[];
 
-/** What the journal's unsettled tail touches, to be loaded as of the settled position. Ids and numbers are distinct. */
+/** What the journal's unsettled tail touches, to be read as of the settled position. Ids and numbers are distinct. */
 export interface TailKeys {
   readonly records: number;
   readonly accounts: readonly number[];

@@ -37,7 +37,7 @@ export const EntryFlag = {
   accountAbsent: 8,
   /** Looked up: the card or account is another partition's, and only its writer may have it. */
   foreign: 16,
-  /** Something was loaded for it already, and no client waits for it: it is not sent a third time. */
+  /** Something was looked up for it already, and no client waits for it: it is not sent a third time. */
   again: 32,
 } as const;
 

@@ -118,7 +118,7 @@ t.test('600 changes at every maximum reach a real lane at once, and all are in f
       return true;
     },
     durableSequence: () => Number.MAX_SAFE_INTEGER,
-    need: () => undefined,
+    lookUp: () => undefined,
     batch: () => undefined,
     failed: () => undefined,
     late: () => undefined,

@@ -14,7 +14,7 @@ import { type ChangedPartition, Delivery } from './delivery.js';
 import { Follower } from './follower.js';
 import { Lease, systemInstant } from './lease.js';
 import { ListenMessenger } from './listen.js';
-import type { LoadGuard } from './lookup-guard.js';
+import type { LookupGuard } from './lookup-guard.js';
 import type { Messenger } from './messenger.js';
 import { Outbox } from './outbox.js';
 
@@ -117,7 +117,7 @@ export class EngineFeed {
   start(
     partitions: readonly ChangedPartition[],
     partitionOf: (ownerKey: number) => number,
-    guard: LoadGuard,
+    guard: LookupGuard,
     changeLog: ChangeLog | null,
     nowMs: () => number,
   ): void {
@@ -139,7 +139,7 @@ export class EngineFeed {
       deliver(raw: readonly RawEntry[]) {
         const entries = setApart.entries(raw);
         before(raw[0]?.sequence ?? 0);
-        // Before the lanes: a load that comes back from here on knows that it may be too old.
+        // Before the lanes: a lookup that comes back from here on knows that it may be too old.
         for (const { sequence, topic, payload } of entries) {
           guard.changed(topic, payload.number, payload.version);
           if (sequence === 0) changeLog?.suspend();

@@ -1,10 +1,10 @@
-/** Loads that began before a change may bring what was before it. */
+/** Lookups that began before a change may bring what was before it. */
 import t from 'tap';
 import { Status } from '../core/accounts.js';
-import type { LoadMessage } from '../core/partition-rows.js';
-import { LoadGuard } from './lookup-guard.js';
+import type { PartitionRows } from '../core/partition-rows.js';
+import { LookupGuard } from './lookup-guard.js';
 
-const cardAt = (number: number, version: number): LoadMessage => ({
+const cardAt = (number: number, version: number): PartitionRows => ({
   cards: [
     {
       token: `t${number}`,
@@ -18,24 +18,24 @@ const cardAt = (number: number, version: number): LoadMessage => ({
     },
   ],
 });
-const userAt = (number: number, version: number): LoadMessage => ({
+const userAt = (number: number, version: number): PartitionRows => ({
   users: [{ number, version, status: Status.active, limits: null }],
 });
 
-t.test('a load that was on its way while a change came by must bring that version', async (t) => {
-  const guard = new LoadGuard();
-  const load = guard.begin();
+t.test('a lookup that was on its way while a change came by must bring that version', async (t) => {
+  const guard = new LookupGuard();
+  const lookup = guard.begin();
   guard.changed('card', 7, 3);
-  t.equal(guard.isStale(load, cardAt(7, 2)), true);
-  t.equal(guard.isStale(load, cardAt(7, 3)), false);
-  t.equal(guard.isStale(load, cardAt(8, 1)), false, 'another card');
-  t.equal(guard.isStale(load, userAt(7, 1)), false, 'a user of the same number');
+  t.equal(guard.isStale(lookup, cardAt(7, 2)), true);
+  t.equal(guard.isStale(lookup, cardAt(7, 3)), false);
+  t.equal(guard.isStale(lookup, cardAt(8, 1)), false, 'another card');
+  t.equal(guard.isStale(lookup, userAt(7, 1)), false, 'a user of the same number');
   guard.changed('user', 7, 2);
-  t.equal(guard.isStale(load, userAt(7, 1)), true);
+  t.equal(guard.isStale(lookup, userAt(7, 1)), true);
 });
 
-t.test('a change is kept as long as a load that began before it is on its way', async (t) => {
-  const guard = new LoadGuard();
+t.test('a change is kept as long as a lookup that began before it is on its way', async (t) => {
+  const guard = new LookupGuard();
   const [first, second] = [guard.begin(), guard.begin()];
   guard.changed('card', 7, 3);
   const third = guard.begin();
@@ -50,16 +50,16 @@ t.test('a change is kept as long as a load that began before it is on its way', 
 });
 
 t.test('nothing is kept while nothing is on its way', async (t) => {
-  const guard = new LoadGuard();
+  const guard = new LookupGuard();
   guard.changed('card', 7, 3);
   t.equal(guard.isStale(guard.begin(), cardAt(7, 1)), false);
 });
 
-t.test('a flood of changes has every load on its way read again, and forgets itself', async (t) => {
-  const guard = new LoadGuard();
-  const load = guard.begin();
+t.test('a flood of changes has every lookup on its way read again, and forgets itself', async (t) => {
+  const guard = new LookupGuard();
+  const lookup = guard.begin();
   for (let number = 0; number < 70_000; number++) guard.changed('card', number, 2);
-  t.equal(guard.isStale(load, cardAt(1_000_000, 1)), true);
-  guard.end(load);
+  t.equal(guard.isStale(lookup, cardAt(1_000_000, 1)), true);
+  guard.end(lookup);
   t.equal(guard.isStale(guard.begin(), cardAt(1, 1)), false);
 });

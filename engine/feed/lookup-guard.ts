@@ -1,40 +1,40 @@
 /**
- * Recognizes loads that may have read rows as they were before a change that has already been applied. Such a load would bring the
+ * Recognizes lookups that may have read rows as they were before a change that has already been applied. Such a lookup would bring the
  * old profile into a partition that had nothing newer to hold against it (the card was not in memory, or was evicted), and
  * no further change would ever come to put it right: it has to be read again.
  *
- * A change is committed before the feed brings it, so a load that begins after it was noted reads it. Only loads that are
+ * A change is committed before the feed brings it, so a lookup that begins after it was noted reads it. Only lookups that are
  * on their way while a change comes by are in question, and while there are none nothing is kept.
  */
 import type { FeedTopic } from '../core/feed.js';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 
-/** Changes kept while a load is on its way. Beyond it (a repair of many) every load on its way is read again. */
+/** Changes kept while a lookup is on its way. Beyond it (a repair of many) every lookup on its way is read again. */
 const floorsMax = 65_536;
 
 interface Floor {
   readonly version: number;
-  /** Loads below this number began before the change came by. */
+  /** Lookups below this number began before the change came by. */
   readonly below: number;
 }
 
-export class LoadGuard {
+export class LookupGuard {
   readonly #floors = new Map<string, Floor>();
   /** In the order of their beginning. */
-  readonly #loads = new Set<number>();
+  readonly #lookups = new Set<number>();
   #next = 1;
   #rereadBelow = 0;
 
-  /** A load is about to be sent to Postgres. @returns its number */
+  /** A lookup is about to be sent to Postgres. @returns its number */
   begin(): number {
-    this.#loads.add(this.#next);
+    this.#lookups.add(this.#next);
     return this.#next++;
   }
 
-  /** The load is over, one way or the other: what it brought stands in the lane, ahead of the changes that come now. */
-  end(load: number): void {
-    this.#loads.delete(load);
-    const oldest = this.#loads.values().next().value ?? Number.POSITIVE_INFINITY;
+  /** The lookup is over, one way or the other: what it brought stands in the lane, ahead of the changes that come now. */
+  end(lookup: number): void {
+    this.#lookups.delete(lookup);
+    const oldest = this.#lookups.values().next().value ?? Number.POSITIVE_INFINITY;
     for (const [key, { below }] of this.#floors) {
       if (below > oldest) return;
       this.#floors.delete(key);
@@ -43,7 +43,7 @@ export class LoadGuard {
 
   /** A change goes past, on its way to the lanes. */
   changed(topic: FeedTopic, number: number, version: number): void {
-    if (this.#loads.size === 0) return;
+    if (this.#lookups.size === 0) return;
     if (this.#floors.size >= floorsMax) {
       this.#floors.clear();
       this.#rereadBelow = this.#next;
@@ -56,9 +56,9 @@ export class LoadGuard {
     this.#floors.set(key, { version: Math.max(version, known?.version ?? 0), below: this.#next });
   }
 
-  /** Whether the load has to be read again. */
-  isStale(load: number, message: LoadMessage): boolean {
-    if (load < this.#rereadBelow) return true;
+  /** Whether the lookup has to be read again. */
+  isStale(lookup: number, message: PartitionRows): boolean {
+    if (lookup < this.#rereadBelow) return true;
     if (this.#floors.size === 0) return false;
     const isOlder = (topic: FeedTopic) => (row: { readonly number: number; readonly version: number }) =>
       row.version < (this.#floors.get(`${topic}${row.number}`)?.version ?? 0);

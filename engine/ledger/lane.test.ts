@@ -57,7 +57,7 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
           });
         }),
       durableSequence: () => state.durable,
-      need: (_need, again) => needs.push(again),
+      lookUp: (_lookup, again) => needs.push(again),
       batch: () => undefined,
       failed: (error, isFinal) => {
         state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;

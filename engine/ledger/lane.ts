@@ -21,7 +21,7 @@ export interface Waiter {
   readonly isSettled: boolean;
   /** It was answered 503: an approval of it that the worker makes after that must be taken back. */
   readonly isRefused: boolean;
-  /** How often it lacked something, and was sent again behind what was loaded. */
+  /** How often it lacked something, and was sent again behind what was looked up. */
   reentries: number;
   /** The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during the call. */
   answer(slab: Slab, index: number): void;
@@ -29,8 +29,8 @@ export interface Waiter {
   refuse(reason: Reason): void;
 }
 
-/** Something that is not in the partition's memory. */
-export interface Need {
+/** What a message needs and the partition does not have in memory. */
+export interface Lookup {
   readonly status: number;
   /** The card token, request id, original id or account's public id: UTF-8. */
   readonly key: string;
@@ -41,8 +41,8 @@ export interface LaneEvents {
   run(slabIndex: number): Promise<boolean>;
   /** The last journal record that is on disk; synced() is called whenever it has grown. */
   durableSequence(): number;
-  /** A message needs something loaded; `again` re-enters it. */
-  need(need: Need, again: Reentry): void;
+  /** A message lacks something; `again` re-enters it. */
+  lookUp(lookup: Lookup, again: Reentry): void;
   /** A batch came back and was answered. For the metrics. */
   batch(slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   /** The worker died; or, final, its journal failed and only a new process may go on. */
@@ -347,7 +347,7 @@ export class Lane {
     const waiter = waiters[index] ?? null;
     waiters[index] = null;
     const status = slab.status[index]!;
-    if (isNeed(status)) {
+    if (needsLookup(status)) {
       this.#ask(slab, index, status, waiter);
     } else if (waiter === null || waiter.isSettled) {
       return;
@@ -366,7 +366,7 @@ export class Lane {
       kind: slab.kind[index]!,
       flags: slab.flags[index]!,
       arrivalMs: slab.arrivalMs[index]!,
-      // Copied: the slab is filled again while the loader works.
+      // Copied: the slab is filled again while the lookup runs.
       bytes: Buffer.from(slab.request.subarray(slab.start[index], slab.end[index])),
       waiter,
     };
@@ -377,15 +377,15 @@ export class Lane {
     if (waiter !== null) waiter.reentries++;
     const again = this.#reentry(slab, index, waiter);
     if (waiter === null) {
-      // A lapsed hold: where memory had no room for what was loaded, the next look for such holds brings it again.
+      // A lapsed hold: where memory had no room for what was looked up, the next look for such holds brings it again.
       if ((again.flags & EntryFlag.again) !== 0) return;
       again.flags |= EntryFlag.again;
     }
     const key = slab.answer.toString('utf8', slab.answerStart[index], slab.answerEnd[index]);
-    this.#events.need({ status, key }, again);
+    this.#events.lookUp({ status, key }, again);
   }
 
-  /** Sends a message again, behind what was loaded for it. */
+  /** Sends a message again, behind what was looked up for it. */
   reenter(again: Reentry): void {
     const { waiter } = again;
     if (waiter?.isSettled) return;
@@ -452,19 +452,19 @@ export class Lane {
   }
 }
 
-/** So often what a message lacks is loaded at once. One that lacks something after that finds no room in memory. */
-export const loadsAtOnceMax = 2;
+/** So often what a message lacks is looked up at once. One that lacks something after that finds no room in memory. */
+export const lookupsAtOnceMax = 2;
 
 /** The reason in the answer to a message whose deadline passes while it waits. */
 export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason {
-  return reentries > loadsAtOnceMax ? Reason.overloaded : Reason.systemError;
+  return reentries > lookupsAtOnceMax ? Reason.overloaded : Reason.systemError;
 }
 
-function isNeed(status: number): boolean {
+function needsLookup(status: number): boolean {
   return (status >= EntryStatus.lookupCard && status <= EntryStatus.lookupAccount) || status === EntryStatus.noRoom;
 }
 
-/** Flag to set on a re-entry when the loader found nothing for `status`. */
+/** Flag to set on a re-entry when the lookup found nothing for `status`. */
 export function absentFlag(status: number): number {
   switch (status) {
     case EntryStatus.lookupCard:

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Log } from '../../platform/log.js';
 import type { EngineConfig } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
 import type {
   AccountBooks,
@@ -25,7 +25,7 @@ import { EntryKind } from '../exchange/slab.js';
 import type { Database } from '../lookups/database.js';
 import { rowsMax } from '../ops/memory-room.js';
 import { StartTimes } from '../ops/start-times.js';
-import { Lane, type Need, type Reentry } from './lane.js';
+import { Lane, type Lookup, type Reentry } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
 import { WorkerPool } from './pool.js';
@@ -42,14 +42,14 @@ export interface ShipperControl {
 }
 
 export interface HostEvents {
-  need(host: PartitionHost, need: Need, again: Reentry): void;
+  lookUp(host: PartitionHost, lookup: Lookup, again: Reentry): void;
   batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   late(): void;
   isStale(): boolean;
   /** The partition is about to read what it starts with. */
   restoring(host: PartitionHost): void;
   /** @returns what it has read, as a partition takes it over */
-  restored(message: LoadMessage): LoadMessage;
+  restored(message: PartitionRows): PartitionRows;
   /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
   opened(host: PartitionHost): boolean;
   /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
@@ -128,7 +128,7 @@ export class PartitionHost {
     this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
       run: (slab) => (this.#pool?.run(slab) ?? Promise.reject(new Error('there is no thread'))) as Promise<boolean>,
       durableSequence: () => this.progress.durableSequence,
-      need: (need, again) => events.need(this, need, again),
+      lookUp: (lookup, again) => events.lookUp(this, lookup, again),
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
       failed: (error, isFinal) => this.#workerFailed(error, isFinal),
       late: () => events.late(),
@@ -277,7 +277,7 @@ export class PartitionHost {
     }
   }
 
-  #tellSettledIds({ seen }: LoadMessage): void {
+  #tellSettledIds({ seen }: PartitionRows): void {
     if (seen === undefined || this.#config.workers === 1 || this.#areIdsKnown) return;
     const sequences = Buffer.from(seen.sequences, 'base64');
     const hashes = Buffer.from(seen.hashes, 'base64');
@@ -298,7 +298,7 @@ export class PartitionHost {
     }
   }
 
-  /** Loads the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
+  /** Brings the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
   async #fillSeen(epoch: number, beforeSequence: number): Promise<void> {
     let before = beforeSequence;
     let remembered = 0;

@@ -1,7 +1,7 @@
 /**
  * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
  * the front reads the card token (of a ledger command, the account) and the id to find it: what it does not know it has
- * loaded first.
+ * looked up first.
  *
  * An id is remembered with its partition, as long as that partition itself remembers it: the same id with a card of
  * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled

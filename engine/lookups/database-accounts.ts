@@ -7,7 +7,7 @@ import { statusNamed } from '../core/accounts.js';
 import { packLetters } from '../core/codes.js';
 import type { CardPayload } from '../core/feed.js';
 import { Level } from '../core/limit-names.js';
-import type { AccountRow, LoadMessage, SpendEntity, SpendRow, UserRow } from '../core/partition-rows.js';
+import type { AccountRow, PartitionRows, SpendEntity, SpendRow, UserRow } from '../core/partition-rows.js';
 import { storedUserLevel, userSpendNumber } from '../core/spend-key.js';
 
 /** A row of spend_windows as SpendRow, or null where a left join found none. */
@@ -52,19 +52,19 @@ export async function accountOwners(
 
 /**
  * The newest sequence of a partition's journal that is settled, as a column: of the same instant as the rows beside it. What
- * a partition may take over is judged by it (LoadMessage.settled).
+ * a partition may take over is judged by it (PartitionRows.settled).
  */
 export function settledOf(sql: postgres.Sql, partition: number): postgres.PendingQuery<postgres.Row[]> {
   return sql`coalesce((select sequence::float8 from journal_positions where partition = ${partition}), 0) as settled`;
 }
 
 /** What a partition needs to decide ledger commands on accounts named by public id. */
-export async function loadAccounts(
+export async function readAccounts(
   sql: postgres.Sql,
   publicIds: readonly string[],
   isOurs: (ownerKey: number) => boolean,
   partition: number,
-): Promise<{ readonly message: LoadMessage; readonly owners: ReadonlyMap<string, number> }> {
+): Promise<{ readonly message: PartitionRows; readonly owners: ReadonlyMap<string, number> }> {
   const rows = await sql<
     {
       settled: number;
@@ -140,18 +140,18 @@ export function spendRows(
     where s.level = ${Level.account} and s.entity_id = any(${accounts as number[]}::bigint[])`;
 }
 
-export interface LoadedBooks {
-  readonly message: LoadMessage;
+export interface BooksRead {
+  readonly message: PartitionRows;
   /** Owner keys of the accounts that were found. */
   readonly owners: ReadonlyMap<number, number>;
 }
 
 /** Accounts with their books, users, and what was spent in the windows of each: all that a card's profile does not have. */
-export async function loadBooks(
+export async function readBooks(
   sql: postgres.Sql,
   cards: readonly CardPayload[],
   partition: number,
-): Promise<LoadedBooks> {
+): Promise<BooksRead> {
   const numbers = (pick: (card: CardPayload) => number) => [...new Set(cards.map(pick))];
   const cardNumbers = numbers(({ number, spendNumber = number }) => spendNumber);
   const userNumbers = numbers((card) => card.userNumber);

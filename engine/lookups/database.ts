@@ -1,5 +1,5 @@
 /**
- * What the front asks of Postgres: loading what a partition misses, restoring
+ * What the front asks of Postgres: lookups of what a partition misses, restoring
  * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in one
  * statement).
  */
@@ -14,7 +14,7 @@ import { levels } from '../core/limit-names.js';
 import type {
   AccountRow,
   CardRow,
-  LoadMessage,
+  PartitionRows,
   RecordRow,
   SpendEntity,
   SpendRow,
@@ -28,10 +28,10 @@ import {
   type AccountSummary,
   accountOwners,
   accountSummaries,
+  type BooksRead,
   cardOwners,
-  type LoadedBooks,
-  loadAccounts,
-  loadBooks,
+  readAccounts,
+  readBooks,
   type SpendEntities,
   type SpendSummary,
   settledOf,
@@ -48,7 +48,7 @@ const restoreTimeoutMs = 60_000;
 /** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
 const lookupDeadlineMs = 2000;
 const connectTimeoutS = 2;
-/** The loader's looks run side by side (lookups.ts); more connections would only queue inside Postgres. */
+/** Lookups run side by side (lookups.ts); more connections would only queue inside Postgres. */
 const connectionsMax = 5;
 /** Ids per restore query: bounds the size of one statement and of its answer. */
 const restoreKeysMax = 10_000;
@@ -70,20 +70,20 @@ interface CardJson {
   readonly spend: readonly (SpendRow | null)[];
 }
 
-export interface LoadedOwned {
-  readonly message: LoadMessage;
+export interface OwnedRows {
+  readonly message: PartitionRows;
   /** Tokens (public ids of accounts) that were found, with the owner key that decides the partition. */
   readonly owners: ReadonlyMap<string, number>;
 }
 
-export interface LoadedCards extends LoadedOwned {
+export interface CardsRead extends OwnedRows {
   /** The profiles alone, and the place in the feed up to which all changes are in them. */
   readonly profiles: readonly CardPayload[];
   readonly asOf: number;
 }
 
-export interface LoadedKeys {
-  readonly message: LoadMessage;
+export interface KeysRead {
+  readonly message: PartitionRows;
   readonly found: ReadonlySet<string>;
 }
 
@@ -93,9 +93,9 @@ export interface Quarantine {
   readonly oldest: string;
 }
 
-/** A stretch of remembered ids for Partition.load, newest first. */
+/** A stretch of remembered ids for a partition, newest first. */
 export interface SeenChunk {
-  readonly message: LoadMessage;
+  readonly message: PartitionRows;
   readonly count: number;
   readonly oldestSequence: number;
 }
@@ -129,7 +129,7 @@ export class Database {
   }
 
   #connectLookups(): postgres.Sql {
-    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine loader', planOnce);
+    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce);
   }
 
   /**
@@ -167,8 +167,8 @@ export class Database {
    */
   async warmUp(connectionCount = connectionsMax): Promise<void> {
     const all = Array.from({ length: connectionCount }, async () => {
-      await this.loadCards([''], () => false, 0);
-      await this.loadRecords(0, ['']);
+      await this.readCards([''], () => false, 0);
+      await this.readRecords(0, ['']);
     });
     await Promise.all(all).catch(() => undefined);
   }
@@ -252,11 +252,11 @@ export class Database {
    * @param isOurs by owner key: whether the asking partition owns the account; of others only the owner is returned
    * @param partition the asking one
    */
-  async loadCards(
+  async readCards(
     tokens: readonly string[],
     isOurs: (ownerKey: number) => boolean,
     partition: number,
-  ): Promise<LoadedCards> {
+  ): Promise<CardsRead> {
     const rows = await this.#lookUp(
       // Rows and newest place are of one instant: what has that place, or a lower one, is in the rows.
       (sql) => sql<{ json: CardJson; asOf: number; settled: number }[]>`
@@ -315,8 +315,8 @@ export class Database {
   }
 
   /** What cards whose profiles are known spend from. */
-  loadBooks(cards: readonly CardPayload[], partition: number): Promise<LoadedBooks> {
-    return this.#lookUp((sql) => loadBooks(sql, cards, partition));
+  readBooks(cards: readonly CardPayload[], partition: number): Promise<BooksRead> {
+    return this.#lookUp((sql) => readBooks(sql, cards, partition));
   }
 
   /** Owner keys by card token, or by public id of an account; unknown ones are left out. */
@@ -324,22 +324,22 @@ export class Database {
     return this.#lookUp((sql) => (kind === 'card' ? cardOwners(sql, keys) : accountOwners(sql, keys)));
   }
 
-  /** Accounts by public id, as loadCards: for ledger commands. */
-  loadAccounts(
+  /** Accounts by public id, as readCards: for ledger commands. */
+  readAccounts(
     publicIds: readonly string[],
     isOurs: (ownerKey: number) => boolean,
     partition: number,
-  ): Promise<LoadedOwned> {
-    return this.#lookUp((sql) => loadAccounts(sql, publicIds, isOurs, partition));
+  ): Promise<OwnedRows> {
+    return this.#lookUp((sql) => readAccounts(sql, publicIds, isOurs, partition));
   }
 
   /** A partition's transactions by their name, or by the id of a later message of theirs, with the books of their accounts. */
-  loadTransactions(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
-    return this.#lookUp((sql) => loadTransactions(sql, partition, ids));
+  readTransactions(partition: number, ids: readonly string[]): Promise<KeysRead> {
+    return this.#lookUp((sql) => readTransactions(sql, partition, ids));
   }
 
   /** Journal records of a partition's settled questions, by request id: of one that was asked again, the newest. */
-  async loadRecords(partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+  async readRecords(partition: number, ids: readonly string[]): Promise<KeysRead> {
     const records = await this.#lookUp(
       (sql) => sql<RecordRow[]>`
       select distinct on (id) id, sequence::float8 as sequence, encode(record, 'base64') as record
@@ -364,7 +364,7 @@ export class Database {
     readonly transactions: readonly string[];
     readonly partition: number;
     readonly holdMs: number;
-  }): Promise<LoadMessage> {
+  }): Promise<PartitionRows> {
     const sql = this.#restoreSql;
     const accounts: AccountRow[] = [];
     for (const part of parts(keys.accounts)) accounts.push(...(await accountRows(sql, part)));
@@ -619,7 +619,7 @@ async function transactionRows(
   return rows.map((row) => transactionRow(row.json));
 }
 
-async function loadTransactions(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<LoadedKeys> {
+async function readTransactions(sql: postgres.Sql, partition: number, ids: readonly string[]): Promise<KeysRead> {
   // First: what is read behind it has all that is settled here, or more.
   const [position] = await sql<{ settled: number }[]>`select ${settledOf(sql, partition)}`;
   const transactions = await transactionRows(sql, partition, ids);

@@ -1,16 +1,16 @@
 /** What is read for a partition is as new as its memory: a worker that was replaced meanwhile is never brought older books. */
 import t from 'tap';
-import type { LoadMessage } from '../core/partition-rows.js';
+import type { PartitionRows } from '../core/partition-rows.js';
 import type { Limits } from '../core/rules.js';
-import { LoadGuard } from '../feed/lookup-guard.js';
+import { LookupGuard } from '../feed/lookup-guard.js';
 import type { Lane } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
-import type { Database, LoadedCards } from './database.js';
-import { Loads } from './lookup-reads.js';
+import type { CardsRead, Database } from './database.js';
+import { LookupReads } from './lookup-reads.js';
 
-function cards(funds: number): LoadedCards {
+function cards(funds: number): CardsRead {
   const common = { number: 1, version: 1, status: 0, limits: null } as const;
-  const message: LoadMessage = {
+  const message: PartitionRows = {
     accounts: [{ ...common, currency: 'USD', timeZone: 'UTC', partialApproval: false, funds, held: 0, posted: 0 }],
     users: [common],
     cards: [{ ...common, token: 'card', expiresDay: 1, accountNumber: 1, userNumber: 1 }],
@@ -19,33 +19,33 @@ function cards(funds: number): LoadedCards {
 }
 
 t.test('books that were read before a partition opened again are read again', async (t) => {
-  const answers: ((loaded: LoadedCards) => void)[] = [];
-  const database = { loadCards: () => new Promise<LoadedCards>((resolve) => answers.push(resolve)) };
-  const delivered: LoadMessage[] = [];
+  const answers: ((read: CardsRead) => void)[] = [];
+  const database = { readCards: () => new Promise<CardsRead>((resolve) => answers.push(resolve)) };
+  const delivered: PartitionRows[] = [];
   const lane = {
     claim: (_kind: number, _flags: number, _atMs: number, bytes: Uint8Array) => {
-      delivered.push(JSON.parse(Buffer.from(bytes).toString()) as LoadMessage);
+      delivered.push(JSON.parse(Buffer.from(bytes).toString()) as PartitionRows);
       return true;
     },
   };
-  const loads = new Loads(
+  const lookupReads = new LookupReads(
     database as unknown as Database,
     null,
     () => 0,
     () => 0,
-    new LoadGuard(),
-    { load: (message) => message },
+    new LookupGuard(),
+    { soundRows: (message) => message },
   );
   const target = { lane: lane as unknown as Lane, partition: 0 };
-  loads.opened(0);
-  const loading = loads.cards(target, ['card'], new Map());
+  lookupReads.opened(0);
+  const looking = lookupReads.cards(target, ['card'], new Map());
   // Meanwhile the worker dies, what the old one had decided is settled, and its successor opens without the account.
-  loads.opened(0);
+  lookupReads.opened(0);
   answers.shift()!(cards(1000));
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(delivered.length, 0, 'what was read before is out of date');
   answers.shift()!(cards(400));
-  t.same([...(await loading).found], ['card']);
+  t.same([...(await looking).found], ['card']);
   t.same(
     delivered.map(({ accounts }) => accounts![0]!.funds),
     [400],
@@ -56,7 +56,7 @@ t.test('where cards have long limits, fewer are read at a time, until they are s
   let limits: Limits | null = longestLimits();
   const reads: number[] = [];
   const database = {
-    loadCards: async (tokens: readonly string[]): Promise<LoadedCards> => {
+    readCards: async (tokens: readonly string[]): Promise<CardsRead> => {
       reads.push(tokens.length);
       const [card] = cards(1).message.cards!;
       const rows = tokens.map((token, index) => ({ ...card!, token, number: index + 1, limits }));
@@ -65,18 +65,18 @@ t.test('where cards have long limits, fewer are read at a time, until they are s
     },
   };
   const lane = { claim: () => true };
-  const loads = new Loads(
+  const lookupReads = new LookupReads(
     database as unknown as Database,
     null,
     () => 0,
     () => 0,
-    new LoadGuard(),
-    { load: (message) => message },
+    new LookupGuard(),
+    { soundRows: (message) => message },
   );
   const tokens = Array.from({ length: 128 }, (_, index) => `card_${index}`);
   const read = async () => {
     reads.length = 0;
-    const { found } = await loads.cards({ lane: lane as unknown as Lane, partition: 0 }, tokens, new Map());
+    const { found } = await lookupReads.cards({ lane: lane as unknown as Lane, partition: 0 }, tokens, new Map());
     t.same([...found], tokens);
     return Math.max(...reads);
   };

@@ -9,23 +9,23 @@ import { statusNamed } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
 import type { CardPayload } from '../core/feed.js';
 import { NumberSet } from '../core/number-set.js';
-import type { CardRow, LoadMessage } from '../core/partition-rows.js';
+import type { CardRow, PartitionRows } from '../core/partition-rows.js';
 import { faultOf } from '../core/profile-shape.js';
-import { type PackedRows, packLoad } from '../exchange/lane-rows.js';
+import { type PackedRows, packRows } from '../exchange/lane-rows.js';
 import { EntryKind, EntryStatus } from '../exchange/slab.js';
-import type { LoadGuard } from '../feed/lookup-guard.js';
-import type { Lane, Need } from '../ledger/lane.js';
+import type { LookupGuard } from '../feed/lookup-guard.js';
+import type { Lane, Lookup } from '../ledger/lane.js';
 import type { Database } from './database.js';
-import type { NearCards } from './redis-cards.js';
+import type { RedisCards } from './redis-cards.js';
 import type { SetApart } from './set-apart.js';
 
-/** A load that changes overtake so often is given up: its messages are declined and asked again. */
+/** A lookup that changes overtake so often is given up: its messages are declined and asked again. */
 const readsMax = 5;
 /** Cards per read of Postgres, and the bytes above which the next read asks for fewer: some 10 ms of this thread. */
 const cardsPerReadMax = 128;
 const cardsPerReadMin = 4;
 const readBytesMax = 1024 * 1024;
-/** What a slab has no room for beside the first stretch of a load waits for the next slab, for a second at most. */
+/** What a slab has no room for beside the first stretch of a lookup waits for the next slab, for a second at most. */
 const roomLookMs = 1;
 const roomLooksMax = 1000;
 
@@ -35,14 +35,14 @@ export interface Target {
   readonly partition: number;
 }
 
-export interface Loaded {
-  readonly message: LoadMessage;
+export interface LookedUp {
+  readonly message: PartitionRows;
   readonly found: ReadonlySet<string>;
   /** Keys that were found but belong to another partition; the message brings nothing of them. */
   readonly foreign: ReadonlySet<string>;
 }
 
-export interface NearLook {
+export interface RedisLook {
   /** On their way into the lane. */
   readonly brought: ReadonlySet<string>;
   readonly foreign: ReadonlySet<string>;
@@ -57,7 +57,7 @@ interface Brought {
   readonly accounts: NumberSet;
 }
 
-/** How far loaded rows are on their way. */
+/** How far rows are on their way. */
 interface Sent {
   readonly cards: number;
   readonly isComplete: boolean;
@@ -67,36 +67,36 @@ interface Sent {
 
 const noOwners: ReadonlySet<string> = new Set();
 
-export class Loads {
+export class LookupReads {
   readonly #database: Database;
-  readonly #near: NearCards | null;
+  readonly #redis: RedisCards | null;
   readonly #nowMs: () => number;
   readonly #partitionOf: (ownerKey: number) => number;
-  readonly #guard: LoadGuard;
+  readonly #guard: LookupGuard;
   readonly #learn: (tokens: readonly string[], partition: number) => void;
-  readonly #setApart: Pick<SetApart, 'load'>;
+  readonly #setApart: Pick<SetApart, 'soundRows'>;
   #cardsPerRead = cardsPerReadMax;
   readonly #brought = new Map<number, Brought>();
   /** How often each partition has opened. */
   readonly #openings = new Map<number, number>();
 
   /**
-   * @param near null: there is no Redis
+   * @param redis null: there is no Redis
    * @param partitionOf the partition that owns an owner's accounts: no other may have them in memory
    * @param learn called with the tokens of cards that a partition is brought: the router must find it by them
    */
   constructor(
     database: Database,
-    near: NearCards | null,
+    redis: RedisCards | null,
     nowMs: () => number,
     partitionOf: (ownerKey: number) => number,
-    guard: LoadGuard,
-    setApart: Pick<SetApart, 'load'>,
+    guard: LookupGuard,
+    setApart: Pick<SetApart, 'soundRows'>,
     learn: (tokens: readonly string[], partition: number) => void = () => undefined,
   ) {
     this.#setApart = setApart;
     this.#database = database;
-    this.#near = near;
+    this.#redis = redis;
     this.#nowMs = nowMs;
     this.#partitionOf = partitionOf;
     this.#guard = guard;
@@ -104,8 +104,8 @@ export class Loads {
   }
 
   /** Whether look() may find something. */
-  get hasNear(): boolean {
-    return this.#near?.isUp === true;
+  get hasRedis(): boolean {
+    return this.#redis?.isUp === true;
   }
 
   /** A partition begins with a new worker, and a memory of its own. */
@@ -120,24 +120,24 @@ export class Loads {
   }
 
   /** Looks for cards in Redis, and brings those that need nothing else. Never rejects. */
-  async look(target: Target, tokens: readonly string[]): Promise<NearLook> {
+  async look(target: Target, tokens: readonly string[]): Promise<RedisLook> {
     const { partition } = target;
-    const near = this.#near!;
-    const found = await near.look(tokens);
+    const redis = this.#redis!;
+    const found = await redis.look(tokens);
     const brought = new Set<string>();
     const foreign = new Set<string>();
     const known = new Map<string, CachedCard>();
     const evicted: CachedCard[] = [];
     for (const [token, cached] of found) {
-      if (!near.isCurrent(cached)) continue;
+      if (!redis.isCurrent(cached)) continue;
       if (this.#partitionOf(cached.card.ownerKey) !== partition) foreign.add(token);
       else if (this.#hasBooks(partition, cached.card)) evicted.push(cached);
       else known.set(token, cached);
     }
     const openings = this.openingsOf(partition);
     const areCurrent = () =>
-      openings === this.openingsOf(partition) && evicted.every((cached) => near.isCurrent(cached));
-    const packed = evicted.length === 0 ? [] : packLoad({ cards: evicted.map(({ card }) => rowOf(card)) });
+      openings === this.openingsOf(partition) && evicted.every((cached) => redis.isCurrent(cached));
+    const packed = evicted.length === 0 ? [] : packRows({ cards: evicted.map(({ card }) => rowOf(card)) });
     // Those that found no room, or were overtaken while they waited for it, are read from Postgres.
     const { cards } = await this.#send(target, packed, areCurrent);
     const sent = tokensOf(evicted.slice(0, cards).map(({ card }) => card));
@@ -148,14 +148,14 @@ export class Loads {
 
   /** Owner keys of cards, as far as Redis has them. Never rejects. */
   async lookForOwners(tokens: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const near = this.#near;
-    if (near === null) return new Map();
-    const found = [...(await near.look(tokens))].filter(([, cached]) => near.isCurrent(cached));
+    const redis = this.#redis;
+    if (redis === null) return new Map();
+    const found = [...(await redis.look(tokens))].filter(([, cached]) => redis.isCurrent(cached));
     return new Map(found.map(([token, { card }]) => [token, card.ownerKey]));
   }
 
   /** Brings cards from Postgres; of those whose profile is `known`, only what they spend from. */
-  async cards(target: Target, tokens: readonly string[], known: ReadonlyMap<string, CachedCard>): Promise<Loaded> {
+  async cards(target: Target, tokens: readonly string[], known: ReadonlyMap<string, CachedCard>): Promise<LookedUp> {
     const found = new Set<string>();
     const foreign = new Set<string>();
     for (let start = 0; start < tokens.length; ) {
@@ -176,7 +176,7 @@ export class Loads {
     target: Target,
     tokens: readonly string[],
     known: ReadonlyMap<string, CachedCard>,
-  ): Promise<Loaded> {
+  ): Promise<LookedUp> {
     const [books, rest] = await Promise.all([
       this.#broughtBooks(target, [...known.values()]),
       this.#broughtCards(
@@ -191,16 +191,16 @@ export class Loads {
   }
 
   /** Brings what is no card from Postgres. */
-  async others(target: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+  async others(target: Target, status: Lookup['status'], keys: readonly string[]): Promise<LookedUp> {
     return this.#bring(target, () => this.#query(target, status, keys));
   }
 
   /** Brings cards before the first message about them. Throws when the database does not answer. */
   async warm(target: Target, tokens: readonly string[]): Promise<void> {
-    const near = this.#near;
-    const found = near === null ? [] : [...(await near.look(tokens))];
+    const redis = this.#redis;
+    const found = redis === null ? [] : [...(await redis.look(tokens))];
     const isOurs = ({ card }: CachedCard) => this.#partitionOf(card.ownerKey) === target.partition;
-    await this.cards(target, tokens, new Map(found.filter(([, cached]) => isOurs(cached) && near!.isCurrent(cached))));
+    await this.cards(target, tokens, new Map(found.filter(([, cached]) => isOurs(cached) && redis!.isCurrent(cached))));
   }
 
   /** @returns tokens of the cards that are on their way; the others were overtaken by a change, or have moved */
@@ -208,7 +208,7 @@ export class Loads {
     if (known.length === 0) return noOwners;
     const found = new Set<string>();
     await this.#bring(target, async () => {
-      const { message, owners } = await this.#database.loadBooks(
+      const { message, owners } = await this.#database.readBooks(
         known.map(({ card }) => card),
         target.partition,
       );
@@ -218,7 +218,7 @@ export class Loads {
         const ownerKey = owners.get(accountNumber);
         return ownerKey !== undefined && this.#partitionOf(ownerKey) === target.partition;
       };
-      const current = known.filter((cached) => isOurs(cached.card.accountNumber) && this.#near!.isCurrent(cached));
+      const current = known.filter((cached) => isOurs(cached.card.accountNumber) && this.#redis!.isCurrent(cached));
       for (const { card } of current) found.add(card.token);
       return {
         message: {
@@ -233,59 +233,59 @@ export class Loads {
     return found;
   }
 
-  async #broughtCards(target: Target, tokens: readonly string[]): Promise<Loaded> {
+  async #broughtCards(target: Target, tokens: readonly string[]): Promise<LookedUp> {
     if (tokens.length === 0) return { message: {}, found: noOwners, foreign: noOwners };
     return this.#bring(target, async () => {
       const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === target.partition;
-      const { message, owners, profiles, asOf } = await this.#database.loadCards(tokens, isOurs, target.partition);
+      const { message, owners, profiles, asOf } = await this.#database.readCards(tokens, isOurs, target.partition);
       const sound = profiles.filter((card) => faultOf('card', card) === '');
-      this.#near?.keep(sound, asOf);
+      this.#redis?.keep(sound, asOf);
       return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
     });
   }
 
-  async #query({ partition }: Target, status: Need['status'], keys: readonly string[]): Promise<Loaded> {
+  async #query({ partition }: Target, status: Lookup['status'], keys: readonly string[]): Promise<LookedUp> {
     const database = this.#database;
     switch (status) {
       case EntryStatus.lookupAccount: {
         const isOurs = (ownerKey: number) => this.#partitionOf(ownerKey) === partition;
-        const { message, owners } = await database.loadAccounts(keys, isOurs, partition);
+        const { message, owners } = await database.readAccounts(keys, isOurs, partition);
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
       case EntryStatus.lookupSeen:
-        return { ...(await database.loadRecords(partition, keys)), foreign: noOwners };
+        return { ...(await database.readRecords(partition, keys)), foreign: noOwners };
       default:
-        return { ...(await database.loadTransactions(partition, keys)), foreign: noOwners };
+        return { ...(await database.readTransactions(partition, keys)), foreign: noOwners };
     }
   }
 
   /** Reads, again where changes came by or the partition opened again meanwhile, and sends what was found on its way. */
-  async #bring(target: Target, query: () => Promise<Loaded>): Promise<Loaded> {
+  async #bring(target: Target, query: () => Promise<LookedUp>): Promise<LookedUp> {
     const { partition } = target;
     for (let reads = 1; ; reads++) {
-      const load = this.#guard.begin();
+      const lookup = this.#guard.begin();
       const openings = this.openingsOf(partition);
       try {
         const read = await query();
-        const loaded = { ...read, message: this.#setApart.load(read.message) };
+        const sound = { ...read, message: this.#setApart.soundRows(read.message) };
         // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
         // successor has nothing newer in memory to hold against it.
-        const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(load, loaded.message);
+        const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(lookup, sound.message);
         // Sent here and not later: a change that comes from now on must find it in the lane.
-        const packed = isCurrent() ? packLoad(loaded.message) : null;
+        const packed = isCurrent() ? packRows(sound.message) : null;
         if (packed !== null) this.#pace(packed);
         const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
         if (packed === null || sent?.isOvertaken !== false) {
-          if (reads === readsMax) throw new Error('changes overtake the load');
+          if (reads === readsMax) throw new Error('changes overtake the lookup');
           continue;
         }
         if (sent.isComplete) {
-          this.#remember(partition, loaded.message);
-          this.#learn(tokensOf(loaded.message.cards ?? []), partition);
+          this.#remember(partition, sound.message);
+          this.#learn(tokensOf(sound.message.cards ?? []), partition);
         }
-        return loaded;
+        return sound;
       } finally {
-        this.#guard.end(load);
+        this.#guard.end(lookup);
       }
     }
   }
@@ -299,8 +299,8 @@ export class Loads {
   }
 
   /**
-   * Sends loaded rows on their way. A lane without room for the first of them refuses the messages behind them too, so
-   * nothing is decided without what was loaded; later ones wait for room, as long as `isCurrent` says that they may.
+   * Sends rows on their way. A lane without room for the first of them refuses the messages behind them too, so
+   * nothing is decided without what was looked up; later ones wait for room, as long as `isCurrent` says that they may.
    */
   async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
     let cards = 0;
@@ -315,8 +315,8 @@ export class Loads {
     return { cards, isComplete: true, isOvertaken: false };
   }
 
-  #remember(partition: number, { cards }: LoadMessage): void {
-    if (this.#near === null || cards === undefined) return;
+  #remember(partition: number, { cards }: PartitionRows): void {
+    if (this.#redis === null || cards === undefined) return;
     let brought = this.#brought.get(partition);
     if (brought === undefined) {
       brought = { cards: new NumberSet(), users: new NumberSet(), accounts: new NumberSet() };

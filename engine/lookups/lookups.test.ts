@@ -1,28 +1,28 @@
-/** What the loader remembers not to be there, and what it does where memory has no room for what is. */
+/** What the lookups remembers not to be there, and what it does where memory has no room for what is. */
 import t from 'tap';
 import { Reason } from '../core/reasons.js';
 import { EntryFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
 import type { Lane, Reentry, Waiter } from '../ledger/lane.js';
-import type { Loaded, Loads } from './lookup-reads.js';
-import { Loader } from './lookups.js';
+import type { LookedUp, LookupReads } from './lookup-reads.js';
+import { Lookups } from './lookups.js';
 
 t.test('what was not there is asked for again at once when the partition has a new worker', async (t) => {
   const settled = new Set<string>();
   let openings = 1;
   let nowMs = 0;
   const asked: string[][] = [];
-  const loads = {
+  const reads = {
     hasNear: false,
     openingsOf: () => openings,
-    async others(_target: unknown, _status: number, keys: readonly string[]): Promise<Loaded> {
+    async others(_target: unknown, _status: number, keys: readonly string[]): Promise<LookedUp> {
       asked.push([...keys]);
       return { message: {}, found: new Set(keys.filter((key) => settled.has(key))), foreign: new Set() };
     },
   };
   const reentered: number[] = [];
   const lane = { reenter: ({ flags }: Reentry) => reentered.push(flags) } as unknown as Lane;
-  const loader = new Loader(
-    loads as unknown as Loads,
+  const lookups = new Lookups(
+    reads as unknown as LookupReads,
     () => nowMs,
     100,
     1024,
@@ -31,7 +31,7 @@ t.test('what was not there is asked for again at once when the partition has a n
   );
   const ask = async () => {
     const again: Reentry = { kind: EntryKind.native, flags: 0, arrivalMs: nowMs, bytes: Buffer.alloc(0), waiter: null };
-    loader.load(lane, 0, { status: EntryStatus.lookupSeen, key: 'id' }, again);
+    lookups.lookUp(lane, 0, { status: EntryStatus.lookupSeen, key: 'id' }, again);
     await new Promise((resolve) => setImmediate(resolve));
     return reentered.pop();
   };
@@ -52,7 +52,7 @@ function stage() {
   const state = { nowMs: 1000, settled: 0, looks: 0 };
   const reentered: Reentry[] = [];
   const lane = { reenter: (again: Reentry) => void reentered.push(again) } as unknown as Lane;
-  const loads = {
+  const reads = {
     hasNear: false,
     openingsOf: () => 1,
     async cards(_target: unknown, tokens: readonly string[]) {
@@ -60,8 +60,8 @@ function stage() {
       return { message: {}, found: new Set(tokens), foreign: new Set() };
     },
   };
-  const loader = new Loader(
-    loads as unknown as Loads,
+  const lookups = new Lookups(
+    reads as unknown as LookupReads,
     () => state.nowMs,
     4096,
     1024,
@@ -83,49 +83,49 @@ function stage() {
   /** The partition lacks the card (again). */
   const lack = async (again: Reentry, status: number = EntryStatus.lookupCard) => {
     again.waiter!.reentries++;
-    loader.load(lane, 0, { status, key: 'card' }, again);
+    lookups.lookUp(lane, 0, { status, key: 'card' }, again);
     await new Promise((resolve) => setImmediate(resolve));
   };
   const tick = async (ms: number) => {
     state.nowMs += ms;
-    loader.expire(state.nowMs, deadlineMs);
+    lookups.expire(state.nowMs, deadlineMs);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { state, loader, reentered, ask, lack, tick };
+  return { state, lookups, reentered, ask, lack, tick };
 }
 
 t.test('a card that never finds room is looked up a few times and then refused as overloaded', async (t) => {
-  const { state, loader, reentered, ask, lack, tick } = stage();
+  const { state, lookups, reentered, ask, lack, tick } = stage();
   const { said, again } = ask();
   await lack(again);
   await lack(again);
-  t.same([state.looks, reentered.length, loader.resting], [2, 2, 0], 'twice at once');
+  t.same([state.looks, reentered.length, lookups.resting], [2, 2, 0], 'twice at once');
   while (said.length === 0) {
     await lack(again);
-    t.equal(loader.resting, 1, 'then it rests');
-    while (loader.resting > 0 && said.length === 0) await tick(5);
+    t.equal(lookups.resting, 1, 'then it rests');
+    while (lookups.resting > 0 && said.length === 0) await tick(5);
   }
   t.same(said, [Reason.overloaded]);
-  t.equal(loader.roomRefusals, 1);
+  t.equal(lookups.roomRefusals, 1);
   t.ok(state.looks < 10, `${state.looks} looks in all`);
 });
 
 t.test('a message without room comes again as soon as more is settled', async (t) => {
-  const { state, loader, reentered, ask, lack, tick } = stage();
+  const { state, lookups, reentered, ask, lack, tick } = stage();
   const { said, again } = ask();
   await lack(again, EntryStatus.noRoom);
   await tick(5);
   t.equal(reentered.length, 0);
   state.settled = 10;
   await tick(5);
-  t.same([reentered.length, loader.resting, said.length], [1, 0, 0]);
+  t.same([reentered.length, lookups.resting, said.length], [1, 0, 0]);
 });
 
 t.test('more messages than may rest are refused at once', async (t) => {
-  const { loader, ask, lack } = stage();
+  const { lookups, ask, lack } = stage();
   const all = Array.from({ length: 600 }, ask);
   for (const { again } of all) await lack(again, EntryStatus.noRoom);
-  t.equal(loader.resting, 512);
+  t.equal(lookups.resting, 512);
   t.same(
     all.filter(({ said }) => said.length > 0).map(({ said }) => said),
     Array.from({ length: 88 }, () => [Reason.overloaded]),

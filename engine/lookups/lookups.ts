@@ -5,7 +5,7 @@
  * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted, which
  * come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never come here.
  *
- * Where memory is full of what Postgres does not have yet, or what was loaded has left again before its message came, the
+ * Where memory is full of what Postgres does not have yet, or what a lookup brought has left again before its message came, the
  * message rests here until more is settled, and at its deadline it is refused as `overloaded`.
  */
 
@@ -15,28 +15,28 @@ import { EntryFlag, EntryStatus } from '../exchange/slab.js';
 import {
   absentFlag,
   type Lane,
-  loadsAtOnceMax,
-  type Need,
+  type Lookup,
+  lookupsAtOnceMax,
   type Reentry,
   reasonWhenLate,
   type Waiter,
 } from '../ledger/lane.js';
-import type { Loads } from './lookup-reads.js';
+import type { LookupReads } from './lookup-reads.js';
 
 /** Keys per look: about 1 ms of Postgres, well inside the deadline. */
 const keysPerLookMax = 128;
 const accountsPerLookShareMax = 1 / 32;
 /** Looks side by side: at Redis, whose bound is in milliseconds; at Postgres, where the connections bound them too. */
-const nearLooksMax = 4;
+const redisLooksMax = 4;
 const booksLooksMax = 2;
-const farLooksMax = 3;
+const postgresLooksMax = 3;
 /** Messages waiting in one queue. Beyond it they are declined at once. */
 const waitingMax = 8192;
 /** Of the requests that the front admits at a time: unknown cards may not fill the queue while Postgres stands still. */
-const farShareMax = 0.5;
+const postgresShareMax = 0.5;
 const booksShareMax = 0.25;
 /** Lookups beyond this limit go straight to Postgres. */
-const nearShareMax = 0.2;
+const redisShareMax = 0.2;
 /** A key that was not there is not asked for again within this time: short, because a new card must soon work. */
 const negativeMs = 250;
 const negativeKeysMax = 16_384;
@@ -51,7 +51,7 @@ const restMsMax = 200;
 interface Resting {
   readonly lane: Lane;
   readonly partition: number;
-  readonly need: Need;
+  readonly lookup: Lookup;
   readonly again: Reentry;
   readonly sinceMs: number;
   /** What was settled when it began to rest. */
@@ -61,7 +61,7 @@ interface Resting {
 interface Flight {
   readonly lane: Lane;
   readonly partition: number;
-  readonly need: Need;
+  readonly lookup: Lookup;
   readonly waiting: Reentry[];
   readonly beganMs: number;
   queue: Queue;
@@ -70,12 +70,12 @@ interface Flight {
 }
 
 /** What answered a look-up: Redis alone, Redis and Postgres, or Postgres alone. */
-export const loadSources = ['redis', 'books', 'postgres'] as const;
-export type LoadSource = (typeof loadSources)[number];
+export const lookupSources = ['redis', 'books', 'postgres'] as const;
+export type LookupSource = (typeof lookupSources)[number];
 
 /** Flights that wait for one source. */
 class Queue {
-  readonly source: LoadSource;
+  readonly source: LookupSource;
   readonly ids: string[] = [];
   readonly #looksMax: number;
   readonly #waitingMax: number;
@@ -83,7 +83,7 @@ class Queue {
   /** Messages that wait, of all flights here: those on their way, too. */
   waiting = 0;
 
-  constructor(source: LoadSource, looksMax: number, waitingShareMax: number, maxInFlight: number) {
+  constructor(source: LookupSource, looksMax: number, waitingShareMax: number, maxInFlight: number) {
     this.source = source;
     this.#looksMax = looksMax;
     this.#waitingMax = Math.min(waitingMax, Math.max(1, Math.floor(maxInFlight * waitingShareMax)));
@@ -98,15 +98,15 @@ class Queue {
   }
 }
 
-export class Loader {
-  readonly #loads: Loads;
+export class Lookups {
+  readonly #reads: LookupReads;
   readonly #nowMs: () => number;
-  readonly #loaded: (source: LoadSource, tookMs: number) => void;
+  readonly #answered: (source: LookupSource, tookMs: number) => void;
   readonly #flights = new Map<string, Flight>();
-  readonly #near: Queue;
+  readonly #redis: Queue;
   /** For cards whose profile Redis had. */
   readonly #books: Queue;
-  readonly #far: Queue;
+  readonly #postgres: Queue;
   readonly #negative = new Map<string, number>();
   readonly #settledOf: (partition: number) => number;
   readonly #keysPerLookMax: number;
@@ -119,29 +119,29 @@ export class Loader {
   /**
    * @param accountsMax how many accounts a partition has room for: one look brings few of them, or they would drive each
    * other out
-   * @param loaded hears what answered a look-up, and how long that took with the wait before it; for the metrics
+   * @param answered called with what answered a look-up, and how long that took with the wait before it; for the metrics
    * @param settledOf the newest record of a partition that Postgres has
    */
   constructor(
-    loads: Loads,
+    reads: LookupReads,
     nowMs: () => number,
     maxInFlight: number,
     accountsMax: number,
-    loaded: (source: LoadSource, tookMs: number) => void,
+    answered: (source: LookupSource, tookMs: number) => void,
     settledOf: (partition: number) => number,
   ) {
-    this.#loads = loads;
+    this.#reads = reads;
     this.#nowMs = nowMs;
-    this.#loaded = loaded;
+    this.#answered = answered;
     this.#settledOf = settledOf;
     this.#keysPerLookMax = Math.max(1, Math.min(keysPerLookMax, Math.floor(accountsMax * accountsPerLookShareMax)));
-    this.#near = new Queue('redis', nearLooksMax, nearShareMax, maxInFlight);
+    this.#redis = new Queue('redis', redisLooksMax, redisShareMax, maxInFlight);
     this.#books = new Queue('books', booksLooksMax, booksShareMax, maxInFlight);
-    this.#far = new Queue('postgres', farLooksMax, farShareMax, maxInFlight);
+    this.#postgres = new Queue('postgres', postgresLooksMax, postgresShareMax, maxInFlight);
   }
 
   get waiting(): number {
-    return this.#near.waiting + this.#books.waiting + this.#far.waiting + this.#resting.length;
+    return this.#redis.waiting + this.#books.waiting + this.#postgres.waiting + this.#resting.length;
   }
 
   /** Messages that wait for room in memory. */
@@ -149,15 +149,15 @@ export class Loader {
     return this.#resting.length;
   }
 
-  /** Loads what `need` names and sends `again` in behind it. */
-  load(lane: Lane, partition: number, need: Need, again: Reentry): void {
+  /** Looks up what `lookup` names and sends `again` in behind it. */
+  lookUp(lane: Lane, partition: number, lookup: Lookup, again: Reentry): void {
     const lacked = again.waiter?.reentries ?? 0;
-    if (need.status !== EntryStatus.noRoom && lacked <= loadsAtOnceMax) {
-      this.#load(lane, partition, need, again);
+    if (lookup.status !== EntryStatus.noRoom && lacked <= lookupsAtOnceMax) {
+      this.#lookUp(lane, partition, lookup, again);
     } else if (this.#resting.length < restingMax) {
       const settled = this.#settledOf(partition);
-      if (again.waiter !== null) again.waiter.reentries = Math.max(lacked, loadsAtOnceMax + 1);
-      this.#resting.push({ lane, partition, need, again, sinceMs: this.#nowMs(), settled });
+      if (again.waiter !== null) again.waiter.reentries = Math.max(lacked, lookupsAtOnceMax + 1);
+      this.#resting.push({ lane, partition, lookup, again, sinceMs: this.#nowMs(), settled });
     } else this.#refuseRoom(again.waiter);
   }
 
@@ -173,30 +173,31 @@ export class Loader {
     const resting = this.#resting;
     this.#resting = [];
     for (const one of resting) {
-      const { lane, partition, need, again, sinceMs, settled } = one;
+      const { lane, partition, lookup, again, sinceMs, settled } = one;
       if (again.waiter?.isSettled === true) continue;
       if (again.arrivalMs + deadlineMs <= nowMs) this.#refuseRoom(again.waiter);
       else if (nowMs - sinceMs < restOf(again.waiter) && this.#settledOf(partition) === settled)
         this.#resting.push(one);
-      else if (need.status === EntryStatus.noRoom) lane.reenter(again);
-      else this.#load(lane, partition, need, again);
+      else if (lookup.status === EntryStatus.noRoom) lane.reenter(again);
+      else this.#lookUp(lane, partition, lookup, again);
     }
   }
 
-  #load(lane: Lane, partition: number, need: Need, again: Reentry): void {
+  #lookUp(lane: Lane, partition: number, lookup: Lookup, again: Reentry): void {
     // Of its newest worker: what the one before it decided may have been settled since, and is in no memory any more.
-    const id = `${partition}:${this.#loads.openingsOf(partition)}:${need.status}:${need.key}`;
+    const id = `${partition}:${this.#reads.openingsOf(partition)}:${lookup.status}:${lookup.key}`;
     const absentUntilMs = this.#negative.get(id);
     if (absentUntilMs !== undefined && absentUntilMs > this.#nowMs()) {
-      again.flags |= absentFlag(need.status);
+      again.flags |= absentFlag(lookup.status);
       lane.reenter(again);
       return;
     }
     const flight = this.#flights.get(id);
     // A card whose profile was brought and that is lacked again: its books have left memory, and Redis does not have them.
     const isNew = (again.waiter?.reentries ?? 0) <= 1;
-    const isNear = need.status === EntryStatus.lookupCard && isNew && this.#loads.hasNear && this.#near.hasRoom(1);
-    const queue = flight?.queue ?? (isNear ? this.#near : this.#far);
+    const asksRedis =
+      lookup.status === EntryStatus.lookupCard && isNew && this.#reads.hasRedis && this.#redis.hasRoom(1);
+    const queue = flight?.queue ?? (asksRedis ? this.#redis : this.#postgres);
     if (!queue.hasRoom(1)) {
       again.waiter?.refuse(Reason.overloaded);
       return;
@@ -206,12 +207,12 @@ export class Loader {
       flight.waiting.push(again);
       return;
     }
-    this.#flights.set(id, { lane, partition, need, waiting: [again], beganMs: this.#nowMs(), queue, known: null });
+    this.#flights.set(id, { lane, partition, lookup, waiting: [again], beganMs: this.#nowMs(), queue, known: null });
     queue.ids.push(id);
     this.#pump(queue);
   }
 
-  /** Refuses what waits beyond its deadline; the load itself goes on and helps the next one. */
+  /** Refuses what waits beyond its deadline; the lookup itself goes on and helps the next one. */
   expire(nowMs: number, deadlineMs: number): void {
     if (this.waiting === 0) return;
     this.#rouse(nowMs, deadlineMs);
@@ -227,16 +228,16 @@ export class Loader {
 
   #pump(queue: Queue): void {
     while (queue.isDue) {
-      // One look serves one kind of need of one lane: take those from the head on.
+      // One look serves one kind of lookup of one lane: take those from the head on.
       const first = this.#flights.get(queue.ids[0]!)!;
       const ids: string[] = [];
       while (ids.length < this.#keysPerLookMax && queue.ids.length > 0) {
         const flight = this.#flights.get(queue.ids[0]!)!;
-        if (flight.lane !== first.lane || flight.need.status !== first.need.status) break;
+        if (flight.lane !== first.lane || flight.lookup.status !== first.lookup.status) break;
         ids.push(queue.ids.shift()!);
       }
       queue.looks++;
-      const looking = queue === this.#near ? this.#lookNear(first, ids) : this.#fetch(first, ids);
+      const looking = queue === this.#redis ? this.#lookInRedis(first, ids) : this.#fetch(first, ids);
       void looking.finally(() => {
         queue.looks--;
         this.#pump(queue);
@@ -244,22 +245,22 @@ export class Loader {
     }
   }
 
-  async #lookNear(first: Flight, ids: readonly string[]): Promise<void> {
-    const { brought, foreign, known } = await this.#loads.look(first, this.#keysOf(ids));
+  async #lookInRedis(first: Flight, ids: readonly string[]): Promise<void> {
+    const { brought, foreign, known } = await this.#reads.look(first, this.#keysOf(ids));
     for (const id of ids) {
       const flight = this.#flights.get(id)!;
-      const { key } = flight.need;
+      const { key } = flight.lookup;
       if (brought.has(key) || foreign.has(key)) this.#land(id, true, foreign.has(key));
       else this.#goOn(id, flight, known.get(key) ?? null);
     }
     this.#pump(this.#books);
-    this.#pump(this.#far);
+    this.#pump(this.#postgres);
   }
 
   /** Redis was not enough: Postgres is asked. Where too many wait for it already, these are refused. */
   #goOn(id: string, flight: Flight, known: CachedCard | null): void {
     const messages = flight.waiting.length;
-    const queue = known === null ? this.#far : this.#books;
+    const queue = known === null ? this.#postgres : this.#books;
     if (!queue.hasRoom(messages)) {
       this.#refuse(id, Reason.overloaded);
       return;
@@ -273,11 +274,11 @@ export class Loader {
 
   async #fetch(first: Flight, ids: readonly string[]): Promise<void> {
     const keys = this.#keysOf(ids);
-    const { status } = first.need;
+    const { status } = first.lookup;
     try {
       const { found, foreign } = await (status === EntryStatus.lookupCard
-        ? this.#loads.cards(first, keys, this.#knownOf(ids))
-        : this.#loads.others(first, status, keys));
+        ? this.#reads.cards(first, keys, this.#knownOf(ids))
+        : this.#reads.others(first, status, keys));
       for (const [index, id] of ids.entries()) {
         const key = keys[index]!;
         if (!found.has(key)) this.#rememberAbsent(id);
@@ -291,23 +292,23 @@ export class Loader {
   }
 
   #keysOf(ids: readonly string[]): string[] {
-    return ids.map((id) => this.#flights.get(id)!.need.key);
+    return ids.map((id) => this.#flights.get(id)!.lookup.key);
   }
 
   #knownOf(ids: readonly string[]): ReadonlyMap<string, CachedCard> {
     const known = new Map<string, CachedCard>();
     for (const id of ids) {
       const flight = this.#flights.get(id)!;
-      if (flight.known !== null) known.set(flight.need.key, flight.known);
+      if (flight.known !== null) known.set(flight.lookup.key, flight.known);
     }
     return known;
   }
 
   #land(id: string, isFound: boolean, isForeign: boolean): void {
-    const { lane, need, waiting, beganMs, queue } = this.#take(id);
-    this.#loaded(queue.source, this.#nowMs() - beganMs);
+    const { lane, lookup, waiting, beganMs, queue } = this.#take(id);
+    this.#answered(queue.source, this.#nowMs() - beganMs);
     for (const again of waiting) {
-      if (!isFound) again.flags |= absentFlag(need.status);
+      if (!isFound) again.flags |= absentFlag(lookup.status);
       else if (isForeign) again.flags |= EntryFlag.foreign;
       lane.reenter(again);
     }
@@ -336,5 +337,5 @@ export class Loader {
 }
 
 function restOf(waiter: Waiter | null): number {
-  return Math.min(restMsMax, restMs * Math.max(1, (waiter?.reentries ?? 0) - loadsAtOnceMax));
+  return Math.min(restMsMax, restMs * Math.max(1, (waiter?.reentries ?? 0) - lookupsAtOnceMax));
 }

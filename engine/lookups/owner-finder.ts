@@ -6,7 +6,7 @@
 import { Reason } from '../core/reasons.js';
 import type { Waiter } from '../ledger/lane.js';
 
-/** About 1 ms of Postgres each; two side by side leave connections to the partitions' own loads. */
+/** About 1 ms of Postgres each; two side by side leave connections to the partitions' own lookups. */
 const keysPerQueryMax = 128;
 const queriesMax = 2;
 /** Messages that wait for an owner, all together. Beyond it they are declined at once. */
@@ -23,16 +23,16 @@ interface Waiting {
 
 export class OwnerFinder {
   readonly #owners: Owners;
-  readonly #near: Owners | null;
+  readonly #cached: Owners | null;
   readonly #flights = new Map<string, Waiting[]>();
   readonly #queue: string[] = [];
   #queries = 0;
   #waiting = 0;
 
-  /** @param near asked first: what it leaves out may exist all the same. Never rejects */
-  constructor(owners: Owners, near: Owners | null = null) {
+  /** @param cached asked first: what it leaves out may exist all the same. Never rejects */
+  constructor(owners: Owners, cached: Owners | null = null) {
     this.#owners = owners;
-    this.#near = near;
+    this.#cached = cached;
   }
 
   get waiting(): number {
@@ -78,9 +78,9 @@ export class OwnerFinder {
   }
 
   async #fetch(keys: readonly string[]): Promise<void> {
-    const near = this.#near === null ? new Map<string, number>() : await this.#near(keys);
-    for (const [key, ownerKey] of near) this.#land(key, ownerKey);
-    const rest = keys.filter((key) => !near.has(key));
+    const cached = this.#cached === null ? new Map<string, number>() : await this.#cached(keys);
+    for (const [key, ownerKey] of cached) this.#land(key, ownerKey);
+    const rest = keys.filter((key) => !cached.has(key));
     if (rest.length === 0) return;
     let owners: ReadonlyMap<string, number> | null = null;
     try {

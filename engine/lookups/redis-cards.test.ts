@@ -45,7 +45,7 @@ async function start(t: Test, changes: Readonly<Record<string, string>> = {}): P
   let asked = 0;
   // Without an amount nothing is spent.
   const ask = async (card: string, amount = 0) => {
-    const id = `near-${process.pid}-${++asked}`;
+    const id = `card-${process.pid}-${++asked}`;
     const question = amount === 0 ? { type: 'balance_inquiry' } : { type: 'authorization', amount, currency: 'USD' };
     return answerOf(await engine.client.native({ id, card, ...question })).reason;
   };
@@ -76,7 +76,7 @@ async function touchAll({ ask }: Place): Promise<void> {
   for (let account = 1; account <= accounts; account++) await ask(card(account));
 }
 
-/** What was loaded before the engine had found its Redis is kept when it is loaded again. */
+/** Cards that were looked up before the engine had found its Redis are kept there when they are looked up again. */
 async function untilAllAreKept(place: Place): Promise<void> {
   const { client, key } = place;
   const keys = await Promise.all(Array.from({ length: accounts }, (_, index) => key(card(index + 1))));

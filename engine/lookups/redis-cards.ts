@@ -10,7 +10,7 @@ import type { CardPayload } from '../core/feed.js';
 /** A start does without a Redis that takes longer. */
 const connectMsMax = 500;
 
-export class NearCards {
+export class RedisCards {
   readonly #cache: CardCache;
   readonly #log: ChangeLog;
   /** Found, but a change had overtaken them. For the metrics, as are the cache's own counts. */

@@ -6,7 +6,7 @@ import { Accounts, Status } from '../core/accounts.js';
 import { Cards } from '../core/cards.js';
 import type { RawEntry } from '../core/feed.js';
 import { laneEntryBytesMax, limitsBytesMax } from '../core/limits.js';
-import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
+import type { AccountRow, CardRow, PartitionRows, UserRow } from '../core/partition-rows.js';
 import { Spend } from '../core/spend.js';
 import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';
@@ -71,7 +71,7 @@ t.test('an entry that does not say whose it is goes nowhere, and is named by its
 });
 
 t.test(
-  'loaded rows are judged alike; an account whose books cannot be reckoned with is not loaded at all',
+  'rows of lookups are judged alike; an account whose books cannot be reckoned with is not taken over at all',
   async (t) => {
     const { apart } = setApart();
     const common = { version: 1, status: Status.active, limits: null } as const;
@@ -84,15 +84,15 @@ t.test(
     const users: UserRow[] = [{ ...common, number: 1, limits: [] as never }];
     const row = { ...common, token: 'card_1', number: 1, expiresDay: 1, accountNumber: 1, userNumber: 1 };
     const cards: CardRow[] = [row, { ...row, token: 'card_2', number: 2, expiresDay: null as never }];
-    const message: LoadMessage = { accounts, users, cards, spend: [] };
-    const taken = apart.load(message);
+    const message: PartitionRows = { accounts, users, cards, spend: [] };
+    const taken = apart.soundRows(message);
     t.same(taken.accounts?.[0], accounts[0]);
     t.match(taken.accounts?.slice(1), [{ number: 3, status: Status.closed, limits: null, funds: 1 }]);
     t.match(taken.users, [{ number: 1, status: Status.closed }]);
     t.same(taken.cards?.[0], row);
     t.match(taken.cards?.[1], { number: 2, status: Status.closed });
     t.equal(apart.count, 4);
-    t.same(apart.load({ transactions: [] }), { transactions: [] });
+    t.same(apart.soundRows({ transactions: [] }), { transactions: [] });
   },
 );
 

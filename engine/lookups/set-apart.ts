@@ -3,13 +3,13 @@
  * the account API, and its card, user or account is declined, while everything else goes on. A later version that can be
  * applied ends it.
  *
- * All profiles on their way to a partition pass here: the feed's, those of loads, and those that a restart restores.
+ * All profiles on their way to a partition pass here: the feed's, those of lookups, and those that a restart restores.
  */
 
 import type { Log } from '../../platform/log.js';
 import { Status } from '../core/accounts.js';
 import type { FeedEntry, FeedTopic, RawEntry } from '../core/feed.js';
-import type { AccountRow, CardRow, LoadMessage, UserRow } from '../core/partition-rows.js';
+import type { AccountRow, CardRow, PartitionRows, UserRow } from '../core/partition-rows.js';
 import { booksFault, faultOf, isIdentified } from '../core/profile-shape.js';
 
 /** Beyond this many they are declined and counted, but neither named nor reported to the account API. */
@@ -90,7 +90,7 @@ export class SetApart {
   }
 
   /** Rows as partitions take them. Without accounts whose books cannot be taken over, their cards are declined. */
-  load(message: LoadMessage): LoadMessage {
+  soundRows(message: PartitionRows): PartitionRows {
     const accounts = this.#rows('account', message.accounts);
     const users = this.#rows('user', message.users);
     const cards = this.#rows('card', message.cards);

@@ -24,13 +24,13 @@ t.test('a restarted engine knows the cards of the last questions, as they are no
 });
 
 t.test('it yields to look-ups that a message waits for, and ends with its partition', async (t) => {
-  const loads: number[] = [];
+  const reads: number[] = [];
   const tokens = Array.from({ length: 300 }, (_, index) => `card-${index}`);
   let waiting = 3;
   const loadsOfTest = {
     async warm(_target: unknown, part: readonly string[]) {
-      loads.push(part.length);
-      if (loads.length === 2) host.state = 'restarting';
+      reads.push(part.length);
+      if (reads.length === 2) host.state = 'restarting';
     },
   };
   const host = { partition: 0, state: 'ready', lane: null as never };
@@ -39,10 +39,10 @@ t.test('it yields to look-ups that a message waits for, and ends with its partit
   });
   const warming = warmer.warm(host);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  t.same(loads, []);
+  t.same(reads, []);
   waiting = 0;
   await warming;
-  t.same(loads, [128, 128]);
+  t.same(reads, [128, 128]);
 });
 
 t.test('without a database it does nothing', async (t) => {

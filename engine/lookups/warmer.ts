@@ -11,13 +11,13 @@
 import type { Log } from '../../platform/log.js';
 import type { Lane } from '../ledger/lane.js';
 import type { Database } from './database.js';
-import type { Loads } from './lookup-reads.js';
+import type { LookupReads } from './lookup-reads.js';
 
 /** As many as a look-up takes (lookups.ts). */
-const cardsPerLoad = 128;
-/** A few seconds' work; what is used rarely may as well be loaded when it is used. */
+const cardsPerRead = 128;
+/** A few seconds' work; what is used rarely may as well be looked up when it is used. */
 const cardsMax = 50_000;
-/** Nothing that is in memory shall have to leave for a guess. */
+/** Prefetching must not evict cards that are in use. */
 const shareMax = 0.5;
 const pauseMs = 2;
 const busyPauseMs = 20;
@@ -30,7 +30,7 @@ export interface WarmPartition {
 
 export class Warmer {
   readonly #database: Pick<Database, 'recentCards'>;
-  readonly #loads: Pick<Loads, 'warm'>;
+  readonly #reads: Pick<LookupReads, 'warm'>;
   readonly #waiting: () => number;
   readonly #limit: number;
   readonly #partitionCount: number;
@@ -43,42 +43,42 @@ export class Warmer {
    */
   constructor(
     database: Pick<Database, 'recentCards'>,
-    loads: Pick<Loads, 'warm'>,
+    reads: Pick<LookupReads, 'warm'>,
     waiting: () => number,
     cacheMax: number,
     partitionCount: number,
     log: Pick<Log, 'info'>,
   ) {
     this.#database = database;
-    this.#loads = loads;
+    this.#reads = reads;
     this.#waiting = waiting;
     this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
     this.#partitionCount = partitionCount;
     this.#log = log;
   }
 
-  /** Loads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
+  /** Reads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
   async warm(host: WarmPartition): Promise<void> {
     const startedAtMs = performance.now();
-    let loaded = 0;
+    let read = 0;
     try {
       const tokens = await this.#database.recentCards(host.partition, this.#partitionCount, this.#limit);
-      while (loaded < tokens.length && host.state === 'ready') {
+      while (read < tokens.length && host.state === 'ready') {
         if (this.#waiting() > 0) {
           await pause(busyPauseMs);
           continue;
         }
-        const part = tokens.slice(loaded, loaded + cardsPerLoad);
-        await this.#loads.warm(host, part);
-        loaded += part.length;
+        const part = tokens.slice(read, read + cardsPerRead);
+        await this.#reads.warm(host, part);
+        read += part.length;
         await pause(pauseMs);
       }
     } catch {
-      // Then cards are loaded when they are used, as usual.
+      // Cards are then looked up when a message names them.
     }
-    if (loaded === 0) return;
+    if (read === 0) return;
     const ms = Math.round(performance.now() - startedAtMs);
-    this.#log.info({ partition: host.partition, cards: loaded, ms }, 'cards are in memory before they are asked for');
+    this.#log.info({ partition: host.partition, cards: read, ms }, 'cards are in memory before they are asked for');
   }
 }
 

@@ -29,7 +29,7 @@ export function declineKinds({ telemetry, hosts, room, health, memory, roomRefus
     {
       name: '503 overloaded: no room in memory',
       count: roomRefusals,
-      cause: () => memory.problem() || 'what was loaded left memory before its message came: memory is too small',
+      cause: () => memory.problem() || 'what a lookup brought left memory before its message came: memory is too small',
     },
   ];
   for (const reason of [Reason.systemError, Reason.overloaded] as const) {

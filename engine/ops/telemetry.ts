@@ -8,7 +8,7 @@ import type { MemoryStats } from '../exchange/partition-task.js';
 import { type Progress, syncNsBounds } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import type { FeedState } from '../feed/feed.js';
-import { type LoadSource, loadSources } from '../lookups/lookups.js';
+import { type LookupSource, lookupSources } from '../lookups/lookups.js';
 import type { CallCounts } from './marqeta-watch.js';
 import { type StoreName, stores } from './memory-room.js';
 
@@ -16,7 +16,7 @@ import { type StoreName, stores } from './memory-room.js';
 const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
 const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
 
-const loadHelp: Readonly<Record<LoadSource, string>> = {
+const lookupHelp: Readonly<Record<LookupSource, string>> = {
   redis: 'Time of a lookup in Redis alone: a card',
   books: 'Time of a lookup of a card in Redis and of its books in Postgres',
   postgres: 'Time of a lookup in Postgres alone',
@@ -43,7 +43,7 @@ export class Telemetry extends Metrics {
   readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes);
   readonly #hops = hops.map(() => new Buckets(boundsMs));
   readonly #batch = new Buckets(batchBounds);
-  readonly #loads = loadSources.map(() => new Buckets(boundsMs));
+  readonly #lookups = lookupSources.map(() => new Buckets(boundsMs));
   badRequests = 0;
   unauthorized = 0;
   unsupported = 0;
@@ -108,8 +108,8 @@ export class Telemetry extends Metrics {
     for (const [index, hop] of hops.entries()) {
       this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [this.#hops[index]!.observed(1000)]);
     }
-    for (const [index, source] of loadSources.entries()) {
-      this.histogram(`load_${source}_seconds`, loadHelp[source], [], () => [this.#loads[index]!.observed(1000)]);
+    for (const [index, source] of lookupSources.entries()) {
+      this.histogram(`load_${source}_seconds`, lookupHelp[source], [], () => [this.#lookups[index]!.observed(1000)]);
     }
     this.histogram('authorization_batch_size', 'Messages per slab', [], () => [this.#batch.observed(1)]);
     this.#journal(progress);
@@ -174,8 +174,8 @@ export class Telemetry extends Metrics {
   }
 
   /** Something that was missing has been looked up. */
-  loaded(source: LoadSource, tookMs: number): void {
-    this.#loads[loadSources.indexOf(source)]!.add(tookMs);
+  lookedUp(source: LookupSource, tookMs: number): void {
+    this.#lookups[lookupSources.indexOf(source)]!.add(tookMs);
   }
 
   /** A batch came back and was answered. */
@@ -236,8 +236,8 @@ export class Telemetry extends Metrics {
       this.gauge(name, help, [], (target) => target.set(pick(read())));
     gauge('authorization_in_flight', 'Requests accepted and not answered', (g) => g.inFlight);
     gauge('lane_depth', 'Messages in the open slabs and in those on their way', (g) => g.laneDepth);
-    gauge('loader_waiting', 'Messages that wait for a lookup', (g) => g.loaderWaiting);
-    gauge('loader_failures', 'Lookups in Postgres that failed', (g) => g.loaderFailures);
+    gauge('loader_waiting', 'Messages that wait for a lookup', (g) => g.lookupsWaiting);
+    gauge('loader_failures', 'Lookups in Postgres that failed', (g) => g.lookupFailures);
     gauge('partitions_ready', 'Partitions that take messages', (g) => g.partitionsReady);
     gauge('worker_restarts', 'Workers replaced since the start', (g) => g.restarts);
     gauge('card_cache_entries', 'Cards in memory', (g) => g.cards);
@@ -305,8 +305,8 @@ export interface CacheCounts {
 export interface EngineGauges {
   readonly inFlight: number;
   readonly laneDepth: number;
-  readonly loaderWaiting: number;
-  readonly loaderFailures: number;
+  readonly lookupsWaiting: number;
+  readonly lookupFailures: number;
   readonly partitionsReady: number;
   readonly restarts: number;
   readonly cards: number;

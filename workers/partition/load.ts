@@ -7,7 +7,7 @@ import type { Books } from '../../engine/core/books.js';
 import type { Cards } from '../../engine/core/cards.js';
 import { packLetters } from '../../engine/core/codes.js';
 import type { Level } from '../../engine/core/limit-names.js';
-import type { ChangedRows, LoadMessage, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
+import type { ChangedRows, PartitionRows, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
 import type { Seen } from '../../engine/core/seen.js';
 import { sharedRules } from './shared-rules.js';
 
@@ -37,7 +37,7 @@ function slotOf(cards: Cards, token: Uint8Array): number {
 
 /**
  * Takes over what changed, where it is in memory and older. What is not in memory is read when a message needs it;
- * LoadGuard.changed makes the front read a row again that changed while a lookup of it was on its way.
+ * LookupGuard.changed makes the front read a row again that changed while a lookup of it was on its way.
  */
 export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): void {
   const { accounts, users } = books;
@@ -79,7 +79,7 @@ export interface LoadTarget {
 }
 
 /** Takes over what was loaded. What finds no place, or is out of date, is left out: its message asks again. */
-export function applyLoad(message: LoadMessage, target: LoadTarget, evictableSequence: number): void {
+export function applyLoad(message: PartitionRows, target: LoadTarget, evictableSequence: number): void {
   const { books, cards, recalled, roots, accountNumbers, counts } = target;
   const { accounts, users, transactions } = books;
   const settled = message.settled ?? Number.POSITIVE_INFINITY;
@@ -131,7 +131,7 @@ export function applyLoad(message: LoadMessage, target: LoadTarget, evictableSeq
 }
 
 function loadSpend(
-  { spend: rows = [], unspent = [] }: LoadMessage,
+  { spend: rows = [], unspent = [] }: PartitionRows,
   { spend }: Books,
   settled: number,
   evictableSequence: number,

@@ -1,7 +1,7 @@
 /** What is answered 503 is never remembered: late before it was decided, or decided, approved late, and taken back. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
-import type { LoadMessage } from '../../engine/core/partition-rows.js';
+import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { followsTransaction } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
@@ -35,7 +35,7 @@ class Stage {
   }
 
   /** Starts from books in which everything is settled. */
-  settled(message: LoadMessage): void {
+  settled(message: PartitionRows): void {
     this.partition = this.#start(false, false);
     this.partition.load(message);
   }

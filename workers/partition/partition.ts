@@ -19,7 +19,7 @@ import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import { Outcome } from '../../engine/core/outcome.js';
-import type { LoadMessage } from '../../engine/core/partition-rows.js';
+import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
@@ -262,12 +262,12 @@ export class Partition {
 
   #load(slab: Slab, index: number): void {
     // The front is our own process: these bytes come from our loader, not from outside.
-    this.load(JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as LoadMessage);
+    this.load(JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as PartitionRows);
     slab.status[index] = EntryStatus.none;
   }
 
   /** Takes over, before the replay, what the journal's tail touches: all of it must fit. */
-  restore(message: LoadMessage): void {
+  restore(message: PartitionRows): void {
     this.load(message);
     const { fullAccounts, fullSpend } = this.counts;
     assert(
@@ -277,7 +277,7 @@ export class Partition {
   }
 
   /** Takes over what the loader brought. */
-  load(message: LoadMessage): void {
+  load(message: PartitionRows): void {
     const { books, cards } = this;
     applyLoad(message, this.#loadTarget, this.#evictable);
     if (message.changes !== undefined) applyChanges(message.changes, books, cards);

@@ -10,7 +10,7 @@ import { workerData } from 'node:worker_threads';
 import { Protocol } from '../../engine/core/codes.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
 import { assert } from '../../engine/core/invariant.js';
-import type { LoadMessage } from '../../engine/core/partition-rows.js';
+import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import {
   followsTransaction,
   RecordOffset,
@@ -218,7 +218,7 @@ function evictableSequence(): number {
   return Math.min(progress.settledSequence, progress.finalSequence);
 }
 
-function restore(message: LoadMessage): boolean {
+function restore(message: PartitionRows): boolean {
   assert(journal !== null, 'restore comes after open');
   const codecs = [];
   codecs[Protocol.native] = native;

@@ -1,5 +1,5 @@
 /** The smallest partition that decides: one account, one user, one card, nothing spent. */
-import type { LoadMessage } from '../../engine/core/partition-rows.js';
+import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import type { PartitionSize } from '../../engine/exchange/partition-task.js';
 
 export const tinySize: PartitionSize = {
@@ -12,7 +12,7 @@ export const tinySize: PartitionSize = {
 };
 
 /** @param fundsMinor of its account, in cents */
-export function oneCard(token: string, fundsMinor: number): LoadMessage {
+export function oneCard(token: string, fundsMinor: number): PartitionRows {
   const common = { number: 1, version: 1, status: 0, limits: null } as const;
   return {
     accounts: [

@@ -11,7 +11,7 @@ import { Level, levels } from '../../engine/core/limit-names.js';
 import type {
   AccountRow,
   CardRow,
-  LoadMessage,
+  PartitionRows,
   SpendRow,
   TransactionRow,
   UserRow,
@@ -61,7 +61,7 @@ interface Waiting {
   readonly step: Step;
   readonly flags: number;
   /** What it asked for, to be loaded before it. */
-  readonly load?: LoadMessage;
+  readonly load?: PartitionRows;
   /** How often that was loaded. */
   readonly loads?: number;
 }
@@ -94,7 +94,7 @@ export class PartitionHost {
   readonly #storage = new MemoryStorage();
   readonly #fixture: Fixture;
   readonly #slab = new Slab({ entries: 32, requestBytes: 32 * 1024 });
-  readonly #configuration = new Map<string, LoadMessage>();
+  readonly #configuration = new Map<string, PartitionRows>();
   /** Where the records of revocable answers stand. */
   readonly #locations = new Map<string, number>();
   /** Transactions as the books have them: what a partition may evict it must find here again. */
@@ -113,7 +113,7 @@ export class PartitionHost {
   readonly #users = new Map<number, UserRow>();
   readonly #cards = new Map<string, CardRow>();
   readonly #settledSpend = new Map<string, SpendRow>();
-  #oldLoads: LoadMessage[] = [];
+  #oldLoads: PartitionRows[] = [];
   partition: Partition;
 
   /**
@@ -438,11 +438,11 @@ export class PartitionHost {
     }
   }
 
-  #configure(step: Extract<Step, { kind: 'account' | 'user' | 'card' }>): LoadMessage {
+  #configure(step: Extract<Step, { kind: 'account' | 'user' | 'card' }>): PartitionRows {
     const version = ++this.#version;
     const common = { number: step.config.number, version, status: step.config.status ?? 0 };
     const limits = step.config.limits ?? null;
-    let message: LoadMessage;
+    let message: PartitionRows;
     if (step.kind === 'account') {
       const { currency, funds, timeZone = 'UTC', partialApproval = false } = step.config;
       const row = { ...common, currency, timeZone, partialApproval, limits, funds, held: 0, posted: 0 };
@@ -496,12 +496,12 @@ export class PartitionHost {
     return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
   }
 
-  #loadOf(status: number, asked: string): LoadMessage | null {
+  #loadOf(status: number, asked: string): PartitionRows | null {
     return status === EntryStatus.lookupAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
   }
 
   /** From the books, which stand where the last settle() left them. */
-  #crampedLoadOf(status: number, asked: string): LoadMessage | null {
+  #crampedLoadOf(status: number, asked: string): PartitionRows | null {
     if (status === EntryStatus.lookupAccount) {
       const row = [...this.#accounts.values()].find(({ number }) => accountName(number) === asked);
       return row === undefined ? null : { settled: this.#settledSequence, accounts: [{ ...row, publicId: asked }] };
@@ -517,7 +517,7 @@ export class PartitionHost {
     return { ...this.#booksOf(spender), cards: [card] };
   }
 
-  #booksOf(spender: Spender): LoadMessage {
+  #booksOf(spender: Spender): PartitionRows {
     const entities = levels.map((level) => {
       const number = this.#spendNumber(level, spender);
       return { level, number, key: `${level} ${number}` };
@@ -531,8 +531,8 @@ export class PartitionHost {
     };
   }
 
-  /** The load with reference data as it is now: that an older one is read again is the front's part (LoadGuard). */
-  #described(load: LoadMessage): LoadMessage {
+  /** The load with reference data as it is now: that an older one is read again is the front's part (LookupGuard). */
+  #described(load: PartitionRows): PartitionRows {
     return {
       ...load,
       accounts: (load.accounts ?? []).map((row) => ({ ...this.#accounts.get(row.number)!, ...booksOf(row) })),
@@ -541,7 +541,7 @@ export class PartitionHost {
     };
   }
 
-  #settledTransaction(status: number, asked: string): LoadMessage | null {
+  #settledTransaction(status: number, asked: string): PartitionRows | null {
     if (status !== EntryStatus.lookupOriginal) return null;
     // As in Postgres: a transaction of that name comes before the one that a later message of that id belongs to.
     const row = this.#settledTransactions.get(asked) ?? this.#settledTransactions.get(this.#roots.get(asked) ?? asked);
@@ -549,7 +549,7 @@ export class PartitionHost {
   }
 
   /** Its reference data, and funds that are out of date by now: what is in memory is newer and must stay. */
-  #accountNamed(name: string): LoadMessage | null {
+  #accountNamed(name: string): PartitionRows | null {
     for (const { accounts = [] } of this.#configuration.values()) {
       for (const row of accounts) {
         if (accountName(row.number) === name) return { accounts: [{ ...row, publicId: name }] };
