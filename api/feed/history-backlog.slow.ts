@@ -142,6 +142,6 @@ t.test('a freeze is in force while history waits, and history goes on', async (t
   await freezeOften(`${await metric('personal_history_lag_records')} records wait`);
   const lag = await metric('personal_history_lag_records');
   t.ok(lag > 0, 'records waited all the time');
-  await until('history goes on', async () => (await metric('personal_history_copied_total')) > before, 60_000);
+  await until('history goes on', async () => (await metric('personal_history_copied_total')) > before, 300_000);
   t.comment(`${(await metric('personal_history_copied_total')) - before} copied meanwhile, ${lag} wait`);
 });

@@ -17,7 +17,13 @@ const root = repositoryRoot();
 const results = join(root, '.tap');
 const slowTimeout = '--timeout=900';
 /** Slow suites that measure, or whose leases and time limits are shorter than another suite may hold the cores up. */
-const aloneSuites = ['bench/', 'api/feed/freeze', 'engine/writer/writer', 'engine/transports/http/connections'];
+const aloneSuites = [
+  'bench/',
+  'api/feed/freeze',
+  'api/feed/history-backlog',
+  'engine/writer/writer',
+  'engine/transports/http/connections',
+];
 const slowestShown = 20;
 /** More failures than these have one cause, and the TAP files hold them all. */
 const failuresShown = 25;
