@@ -33,7 +33,7 @@ class HeldUsers implements Pick<UserStore, 'byNumber'> {
 async function setUp() {
   const tokens = new Tokens(['a-secret-of-the-tests-with-enough-letters'], 900);
   const users = new HeldUsers();
-  const access = new Access(tokens, users as unknown as UserStore, 900);
+  const access = new Access(tokens, users, 900);
   const token = await tokens.sign(7, 1);
   // Known from here on, so that requests differ in nothing but their lookups.
   await tokens.verify(token);

@@ -17,14 +17,14 @@ const endedMax = 20_000;
 
 export class Access {
   readonly #tokens: Tokens;
-  readonly #store: UserStore;
+  readonly #store: Pick<UserStore, 'byNumber'>;
   readonly #users: LRUCache<number, UserRow>;
   /** Lookups under way by user: one serves all requests that arrive meanwhile. Bounded by the requests that wait. */
   readonly #flights = new Map<number, Promise<UserRow | null>>();
   /** Sessions that ended here, for as long as an access token of them may live. Other processes learn it by that. */
   readonly #ended: LRUCache<number, true>;
 
-  constructor(tokens: Tokens, users: UserStore, accessTokenS: number) {
+  constructor(tokens: Tokens, users: Pick<UserStore, 'byNumber'>, accessTokenS: number) {
     this.#ended = new LRUCache({ max: endedMax, ttl: accessTokenS * 1000 });
     this.#tokens = tokens;
     this.#store = users;

@@ -1,20 +1,21 @@
 /** Declines in the log: two lines a spell, however many there are. */
 import t from 'tap';
+import { createLog } from '../../platform/log.js';
 import { DeclineLog } from './decline-log.js';
 
 t.test('the first and the last decline of a kind are logged with their number', async (t) => {
   const counts = { disk: 0, late: 7 };
   const lines: object[] = [];
-  const log = {
-    error: (fields: object, message: string) => void lines.push({ ...fields, message }),
-    warn: (fields: object, message: string) => void lines.push({ ...fields, message }),
-  };
+  const log = createLog('warn', 'test', (line) => {
+    const { kind, count, seconds, cause, msg } = JSON.parse(line);
+    lines.push(JSON.parse(JSON.stringify({ kind, count, seconds, cause, message: msg })));
+  });
   const declines = new DeclineLog(
     [
       { name: 'disk', count: () => counts.disk, cause: () => 'it is full' },
       { name: 'late', count: () => counts.late, cause: () => '' },
     ],
-    log as unknown as ConstructorParameters<typeof DeclineLog>[1],
+    log,
   );
   declines.look(0);
   t.match(lines, [{ kind: 'late', count: 7 }], 'what came before the first look counts');
