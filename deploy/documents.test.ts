@@ -125,3 +125,17 @@ t.test('the documents use no word in a private sense, and the glossary stays sho
   t.ok(read('docs/glossary.md').split('\n').length <= 121, 'the glossary has at most 120 lines');
   t.end();
 });
+
+t.test('every decision is in the list, and has each part of the template', (t) => {
+  const list = read('docs/adr/README.md');
+  for (const path of markdownIn('docs/adr').filter((path) => !path.endsWith('README.md'))) {
+    const text = read(path);
+    const number = /(\d{4})-[^/]+\.md$/.exec(path)?.[1];
+    t.match(text, new RegExp(`^# ${number} `), `${path} begins with its number`);
+    t.ok(list.includes(`(${path.slice('docs/adr/'.length)})`), `${path} is in the list`);
+    for (const part of ['Context', 'Options', 'Decision', 'Consequences', 'Reopen when', 'Guarded by']) {
+      t.ok(text.includes(`\n## ${part}\n`), `${path} has the part ${part}`);
+    }
+  }
+  t.end();
+});
