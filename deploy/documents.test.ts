@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { writePacket } from '../engine/feed/feed-packet.js';
 import { repositoryRoot } from './repository-root.js';
 
 const root = repositoryRoot();
@@ -123,6 +124,13 @@ t.test('the documents use no word in a private sense, and the glossary stays sho
     t.equal(found?.[0], undefined, `${document}: name the component, with an active verb`);
   }
   t.ok(read('docs/glossary.md').split('\n').length <= 121, 'the glossary has at most 120 lines');
+  t.end();
+});
+
+t.test('the heartbeat in the feed protocol is the one that the code writes', (t) => {
+  const shown = /```hex\n([\da-f ]+)\n```/.exec(read('docs/feed-protocol.md'))?.[1];
+  const heartbeat = writePacket({ newest: 41, entries: [] });
+  t.equal(shown, heartbeat.toString('hex').replace(/(..)(?=.)/g, '$1 '));
   t.end();
 });
 
