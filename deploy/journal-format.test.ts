@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { MessageType, packLetters, TransactionStatus } from '../engine/core/codes.js';
+import { MessageType, Protocol, packLetters, TransactionStatus } from '../engine/core/codes.js';
 import { Outcome } from '../engine/core/outcome.js';
 import { Reason } from '../engine/core/reasons.js';
 import { RecordFlag, RecordOffset, recordFixedBytes, writeRecord } from '../engine/core/record.js';
@@ -71,7 +71,7 @@ function exampleFrame(): Uint8Array {
     '{"id":"demo-1","type":"authorization","card":"card_demo","amount":1250,"currency":"USD",' +
       '"merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}',
   );
-  const { native } = createCodecs({ panKeys: ['a key of the example'], strictFields: true });
+  const native = createCodecs({ panKeys: ['a key of the example'], strictFields: true })[Protocol.native]!;
   if (native.read(request, body, 0, body.length) !== null) throw new Error('the example is no message');
   const outcome = new Outcome();
   outcome.approved = true;

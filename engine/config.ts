@@ -9,6 +9,7 @@ import { panKeysOf } from '../platform/masking/hidden-ids.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
 import { feedKeysOf } from '../platform/redis/seal.js';
 import { parseRedisUrl } from '../platform/redis/url.js';
+import { Protocol } from './core/codes.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { Policy } from './core/question.js';
 import type { JournalSizes } from './exchange/journal-sizes.js';
@@ -131,7 +132,7 @@ export function readEngineConfig(
       holdMs: variables.positive('HOLD_DAYS', 7, 365) * dayMs,
       holdLongMs: variables.positive('HOLD_DAYS_LONG', 30, 365) * dayMs,
       refundRestoresWindows: variables.isTrue('REFUND_RESTORES_WINDOWS'),
-      marqetaPartialApproval: variables.isTrue('MARQETA_PARTIAL_APPROVAL'),
+      wholeAmountsOnly: variables.isTrue('MARQETA_PARTIAL_APPROVAL') ? [] : [Protocol.marqeta],
     }),
     feedKeys: feedKeysOf(variables.list('FEED_KEY'), engineTokens),
     panKeys: panKeysOf(variables.list('PAN_KEY'), engineTokens),

@@ -47,8 +47,8 @@ import { UnknownFieldCounts } from './ops/unknown-fields.js';
 import type { Codec } from './protocols/codec.js';
 import { compileNextCheck, loadSchemaCompiler } from './protocols/reading/schema.js';
 import { createCodecs } from './protocols/registry.js';
-import { marqetaForm, nativeForm } from './transports/http/answers.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
+import { routesOf } from './transports/http/routes.js';
 import { Server } from './transports/http/server.js';
 import { assertLedger } from './writer/journal-ledger.js';
 import { JournalLock, type JournalLockOptions, journalInUse } from './writer/journal-lock.js';
@@ -265,16 +265,13 @@ export async function startEngine(
   };
   const health = new Health(parts);
   const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health, memory, roomRefusals }), log);
-  const { native, marqeta, ledger } = createCodecs(config);
+  const codecs = createCodecs(config);
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const server = new Server({
     host: config.host,
     port: config.authPort,
-    routes: [
-      { path: '/v1/authorizations', codec: native, form: nativeForm },
-      { path: '/marqeta/jit', codec: marqeta, form: marqetaForm },
-    ],
+    routes: routesOf(codecs),
     auth: new BasicAuth(config.processorUser, config.processorPasswords),
     clock,
     admission,
@@ -307,7 +304,7 @@ export async function startEngine(
     return null;
   }
 
-  const commands = new LedgerCommands({ admission, telemetry, codec: ledger, nowMs, route });
+  const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, route });
   const reader = new LedgerReader(database, hosts, nowMs);
   const ops = new Ops({
     host: config.opsHost,

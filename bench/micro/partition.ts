@@ -58,7 +58,7 @@ export function partitionFor(cardCount: number): Partition {
     holdMs: 7 * dayMs,
     holdLongMs: 30 * dayMs,
     refundRestoresWindows: false,
-    marqetaPartialApproval: false,
+    wholeAmountsOnly: [Protocol.marqeta],
   };
   // Everything counts as settled at once, so that the oldest transactions make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);

@@ -2,8 +2,9 @@
 
 import { checkOrder } from '../../engine/core/checks.js';
 import { messageTypeNames } from '../../engine/core/codes.js';
-import { type ReasonEntry, reasonTable } from '../../engine/core/reasons.js';
+import { Reason, type ReasonEntry, reasonTable } from '../../engine/core/reasons.js';
 import { methods } from '../../engine/protocols/marqeta/methods.js';
+import { declineReasons } from '../../engine/protocols/marqeta/reasons.js';
 import { nativeDescriptions, nativeSchema } from '../../engine/protocols/native/slow-reader.js';
 import { purchase, type Sample, samples } from '../../engine/protocols/samples.js';
 import { problemCodes } from '../../platform/problems/problem-codes.js';
@@ -50,12 +51,12 @@ function fields(): string {
 function reasons(): string {
   const checked = [...new Set(checkOrder)].map((number) => reasonTable[number]!);
   const others = reasonTable.filter((entry) => !checked.includes(entry));
-  const row = ({ name, responseCode, marqeta }: ReasonEntry) => {
+  const row = ({ number, name, responseCode }: ReasonEntry) => {
     const { when, wayOut } = reasonWords[name]!;
     return [
       code(name),
       responseCode,
-      marqeta === null ? '' : code(marqeta),
+      number === Reason.approved ? '' : code(declineReasons[number]!),
       sentence(when),
       wayOut && sentence(wayOut),
     ];

@@ -8,7 +8,7 @@ import { CardType } from './card-types.js';
 import { amountInvalid } from './checks-amount.js';
 import { perAuthorizationExceeded, windowExceeded } from './checks-limits.js';
 import { channelBlocked, countryBlocked, mccBlocked, merchantBlocked } from './checks-merchant.js';
-import { MessageType, Protocol, TransactionStatus } from './codes.js';
+import { MessageType, TransactionStatus } from './codes.js';
 import type { Context } from './decision-context.js';
 import { Level as Levels, windowCount, windowDetail } from './limit-names.js';
 import { Reason } from './reasons.js';
@@ -113,7 +113,7 @@ function fundsInsufficient(context: Context): boolean {
   // A smaller amount needs the consent of the terminal, the program and the account. Only a purchase can be partial.
   const partial =
     request.partialAllowed &&
-    (request.protocol !== Protocol.marqeta || policy.marqetaPartialApproval) &&
+    !policy.wholeAmountsOnly.includes(request.protocol) &&
     request.type === T.authorization &&
     available > 0 &&
     books.accounts.partialApproval(account);

@@ -1,5 +1,7 @@
 /** What a decision is made from besides the books: the message's circumstances, and what the program chose. */
+
 import { transactionAbsent } from './books.js';
+import type { Protocol } from './codes.js';
 import type { CardProfile } from './profile.js';
 
 /** One question with all it is judged by. Reused by its partition: set the fields, call decide. */
@@ -33,8 +35,8 @@ export interface Policy {
   /** A refund gives back what it credits to the spend windows. */
   readonly refundRestoresWindows: boolean;
   /**
-   * The program has partial approval enabled at Marqeta: to one without it a smaller amount turns the approval into a
-   * decline. The question keeps what the terminal can do, so that a repeat stays one when this changes.
+   * Protocols whose program takes no partial approval: there a smaller amount turns the approval into a decline. The
+   * question keeps what the terminal can do, so that a repeat stays one when this changes.
    */
-  readonly marqetaPartialApproval: boolean;
+  readonly wholeAmountsOnly: readonly Protocol[];
 }

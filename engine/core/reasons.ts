@@ -4,7 +4,7 @@
  * Numbers are journaled: append only, retire but never reuse. The order of the numbers says nothing about precedence;
  * precedence is the order of the checks in decide.ts.
  *
- * `responseCode` is ISO 8583:1987 DE39. `marqeta` is the `decline_reason` of a Gateway JIT Funding answer.
+ * `responseCode` is ISO 8583:1987 DE39. A protocol's own words for a reason stand in its folder.
  */
 import { InvariantError } from './invariant.js';
 
@@ -29,7 +29,8 @@ export const Reason = {
   duplicateConflict: 17,
   overloaded: 18,
 } as const;
-export type Reason = (typeof Reason)[keyof typeof Reason];
+export type ReasonName = keyof typeof Reason;
+export type Reason = (typeof Reason)[ReasonName];
 
 export interface ReasonEntry {
   readonly number: Reason;
@@ -37,50 +38,44 @@ export interface ReasonEntry {
   readonly name: string;
   /** ISO 8583:1987 DE39, two characters. Partial approval (10), verification (85) and count limits (65): see responseCode(). */
   readonly responseCode: string;
-  /** `jit_funding.decline_reason`; null where nothing is declined. */
-  readonly marqeta: string | null;
 }
 
 export const reasonTable: readonly ReasonEntry[] = [
-  { number: Reason.approved, name: 'approved', responseCode: '00', marqeta: null },
-  { number: Reason.cardInactive, name: 'card_inactive', responseCode: '62', marqeta: 'CARD_NOT_ACTIVE' },
-  { number: Reason.limitExceeded, name: 'limit_exceeded', responseCode: '61', marqeta: 'AMOUNT_LIMIT_EXCEEDED' },
-  { number: Reason.insufficientFunds, name: 'insufficient_funds', responseCode: '51', marqeta: 'INSUFFICIENT_FUNDS' },
-  { number: Reason.systemError, name: 'system_error', responseCode: '96', marqeta: 'TRANSACTION_NOT_PERMITTED' },
-  { number: Reason.cardNotFound, name: 'card_not_found', responseCode: '14', marqeta: 'INVALID_CARD' },
-  { number: Reason.cardExpired, name: 'card_expired', responseCode: '54', marqeta: 'EXPIRED_CARD' },
-  { number: Reason.accountInactive, name: 'account_inactive', responseCode: '62', marqeta: 'BLOCKED_BY_ISSUER' },
-  { number: Reason.userInactive, name: 'user_inactive', responseCode: '62', marqeta: 'CARDHOLDER_NOT_ACTIVE' },
-  { number: Reason.mccBlocked, name: 'mcc_blocked', responseCode: '57', marqeta: 'INVALID_MERCHANT' },
+  { number: Reason.approved, name: 'approved', responseCode: '00' },
+  { number: Reason.cardInactive, name: 'card_inactive', responseCode: '62' },
+  { number: Reason.limitExceeded, name: 'limit_exceeded', responseCode: '61' },
+  { number: Reason.insufficientFunds, name: 'insufficient_funds', responseCode: '51' },
+  { number: Reason.systemError, name: 'system_error', responseCode: '96' },
+  { number: Reason.cardNotFound, name: 'card_not_found', responseCode: '14' },
+  { number: Reason.cardExpired, name: 'card_expired', responseCode: '54' },
+  { number: Reason.accountInactive, name: 'account_inactive', responseCode: '62' },
+  { number: Reason.userInactive, name: 'user_inactive', responseCode: '62' },
+  { number: Reason.mccBlocked, name: 'mcc_blocked', responseCode: '57' },
   {
     number: Reason.merchantBlocked,
     name: 'merchant_blocked',
     responseCode: '57',
-    marqeta: 'BLOCKED_MERCHANT_BY_CARDHOLDER',
   },
-  { number: Reason.countryBlocked, name: 'country_blocked', responseCode: '57', marqeta: 'TRANSACTION_NOT_PERMITTED' },
-  { number: Reason.channelBlocked, name: 'channel_blocked', responseCode: '57', marqeta: 'TRANSACTION_NOT_PERMITTED' },
+  { number: Reason.countryBlocked, name: 'country_blocked', responseCode: '57' },
+  { number: Reason.channelBlocked, name: 'channel_blocked', responseCode: '57' },
   {
     number: Reason.currencyMismatch,
     name: 'currency_mismatch',
     responseCode: '12',
-    marqeta: 'TRANSACTION_NOT_PERMITTED',
   },
   {
     number: Reason.originalNotFound,
     name: 'original_not_found',
     responseCode: '25',
-    marqeta: 'TRANSACTION_NOT_PERMITTED',
   },
-  { number: Reason.originalClosed, name: 'original_closed', responseCode: '84', marqeta: 'TRANSACTION_NOT_PERMITTED' },
-  { number: Reason.amountInvalid, name: 'amount_invalid', responseCode: '13', marqeta: 'INVALID_AMOUNT' },
+  { number: Reason.originalClosed, name: 'original_closed', responseCode: '84' },
+  { number: Reason.amountInvalid, name: 'amount_invalid', responseCode: '13' },
   {
     number: Reason.duplicateConflict,
     name: 'duplicate_conflict',
     responseCode: '94',
-    marqeta: 'DUPLICATE_TRANSACTION',
   },
-  { number: Reason.overloaded, name: 'overloaded', responseCode: '91', marqeta: 'TRANSACTION_NOT_PERMITTED' },
+  { number: Reason.overloaded, name: 'overloaded', responseCode: '91' },
 ];
 
 // The table is indexed by number: a gap or a swapped row would answer with the wrong reason.

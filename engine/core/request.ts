@@ -21,6 +21,8 @@ export interface TextSlice {
 export const idLengthMax = 64;
 /** Longest merchant name in characters; ISO 8583 DE43 has 40, processors send up to 100 or so. */
 export const merchantNameLengthMax = 128;
+/** Most texts that an answer echoes beside those of every protocol. */
+const echoesMax = 3;
 /** Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
 export const amountMinorMax = 1_000_000_000_000_00;
 /**
@@ -74,14 +76,15 @@ export class Request {
   /** The merchant's own time as sent (RFC 3339); kept for the record, never used to decide. */
   readonly at: TextSlice = { start: 0, end: 0 };
   /**
-   * Hash of fields that only the protocol knows but that belong to the question (Marqeta: method, user tokens), so that
+   * Hash of fields that only the protocol knows but that belong to the question, so that
    * the same id with other content is a conflict. Unsigned 32 bits; 0 for the native form.
    */
   extraHash = 0;
-  /** Marqeta: echoed from the same request that is being answered, so they need no place in the journal. */
-  readonly method: TextSlice = { start: 0, end: 0 };
-  readonly userToken: TextSlice = { start: 0, end: 0 };
-  readonly actingUserToken: TextSlice = { start: 0, end: 0 };
+  /**
+   * Texts that only the protocol knows, and that its answer echoes from the same request: they need no place in the
+   * journal. Each protocol numbers its own.
+   */
+  readonly echoes: readonly TextSlice[] = Array.from({ length: echoesMax }, () => ({ start: 0, end: 0 }));
   /** Null: id, card and original are kept as they were sent, as nearly always. */
   hidden: HiddenIds | null = null;
   /** Fields that the protocol does not know, one bit each: see UnknownFields. */
@@ -141,9 +144,7 @@ export class Request {
     clear(this.merchantId);
     clear(this.merchantName);
     clear(this.at);
-    clear(this.method);
-    clear(this.userToken);
-    clear(this.actingUserToken);
+    for (let index = 0; index < echoesMax; index++) clear(this.echoes[index]!);
   }
 }
 

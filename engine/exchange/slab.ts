@@ -13,11 +13,8 @@
  */
 import { answerBytesMax } from '../core/limits.js';
 
-/** What an entry is. The numbers of requests are those of Protocol. */
+/** What an entry is: a message of the protocol with that number, below 16, or one of these. */
 export const EntryKind = {
-  native: 1,
-  marqeta: 2,
-  ledger: 3,
   /** JSON from the front: cards, transactions and records that were missing, or changes that the feed brought. */
   rows: 16,
   /** An approval that missed its deadline is revoked. The bytes are its location, an f64. */

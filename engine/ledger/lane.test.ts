@@ -1,11 +1,12 @@
 /** The lane against a worker that the test plays: what it sends, what it answers, what it takes back. */
 import t from 'tap';
+import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
 import { Lane, type Reentry, type Waiter } from './lane.js';
 
 class TestWaiter implements Waiter {
-  readonly kind = EntryKind.native;
+  readonly kind = Protocol.native;
   reentries = 0;
   /** '' while it waits. */
   said = '';
@@ -79,7 +80,7 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
   };
   const ask = (text: string): TestWaiter => {
     const waiter = new TestWaiter(state.nowMs);
-    if (!lane.claim(EntryKind.native, 0, state.nowMs, Buffer.from(text), waiter)) waiter.refuse(Reason.overloaded);
+    if (!lane.claim(Protocol.native, 0, state.nowMs, Buffer.from(text), waiter)) waiter.refuse(Reason.overloaded);
     return waiter;
   };
   /** The first message is approved, and not on disk. */
@@ -470,7 +471,7 @@ t.test(
     const approved = ask('a');
     const declined = ask('b');
     const withdrawal = new TestWaiter(state.nowMs);
-    lane.claim(EntryKind.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
+    lane.claim(Protocol.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
     turn();
     const { slab } = runs[0]!;
     slab.status.fill(EntryStatus.decided, 0, 3);

@@ -7,6 +7,7 @@
  * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
  * message of that id is looked at, and then answered.
  */
+import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from '../exchange/slab.js';
@@ -320,7 +321,7 @@ export class Lane {
   /** Deposits and withdrawals are never taken back: their sender asks again, and receives the one answer then. */
   #refuseCommands(slab: Slab, waiters: (Waiter | null)[]): void {
     for (let index = 0; index < slab.count; index++) {
-      if (slab.kind[index] !== EntryKind.ledger || (slab.answerFlags[index]! & AnswerFlag.approved) === 0) continue;
+      if (slab.kind[index] !== Protocol.ledger || (slab.answerFlags[index]! & AnswerFlag.approved) === 0) continue;
       const waiter = waiters[index] ?? null;
       waiters[index] = null;
       if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);

@@ -1,7 +1,8 @@
 /** What the lookups remembers not to be there, and what it does where memory has no room for what is. */
 import t from 'tap';
+import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
-import { EntryFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
+import { EntryFlag, EntryStatus } from '../exchange/slab.js';
 import type { Lane, Reentry, Waiter } from '../ledger/lane.js';
 import type { LookedUp, LookupReads } from './lookup-reads.js';
 import { Lookups } from './lookups.js';
@@ -30,7 +31,7 @@ t.test('what was not there is asked for again at once when the partition has a n
     () => 0,
   );
   const ask = async () => {
-    const again: Reentry = { kind: EntryKind.native, flags: 0, arrivalMs: nowMs, bytes: Buffer.alloc(0), waiter: null };
+    const again: Reentry = { kind: Protocol.native, flags: 0, arrivalMs: nowMs, bytes: Buffer.alloc(0), waiter: null };
     lookups.lookUp(lane, 0, { status: EntryStatus.lookupSeen, key: 'id' }, again);
     await new Promise((resolve) => setImmediate(resolve));
     return reentered.pop();

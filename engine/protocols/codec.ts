@@ -3,11 +3,19 @@
  * transport: which HTTP status an answer has is decided in engine/transports/http.
  */
 
+import type { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Protocol } from '../core/codes.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Request, TextSlice } from '../core/request.js';
 import type { UnknownFields } from './reading/member-names.js';
 import type { Refusal } from './refusal.js';
+
+/** What codecs are made with. */
+export interface CodecOptions {
+  readonly panKeys: PanKeys;
+  /** An unknown field of the native form refuses the message, instead of being counted. */
+  readonly strictFields: boolean;
+}
 
 export interface Codec {
   readonly protocol: Protocol;

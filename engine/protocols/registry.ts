@@ -1,29 +1,35 @@
-/** The protocols of an engine, made alike for the front and for each partition. */
+/**
+ * The protocols that this program speaks. Both threads make their codecs from this table: the front to route messages,
+ * a partition to read and answer them. A protocol's numbers stand in core/codes.ts, because they are journaled.
+ */
 
 import { PanKeys } from '../../platform/masking/hidden-ids.js';
-import type { Codec } from './codec.js';
+import type { Codec, CodecOptions } from './codec.js';
 import { createLedgerCodec } from './commands/codec.js';
-import { createMarqetaCodec, type MarqetaCodec } from './marqeta/codec.js';
-import { createNativeCodec, type NativeCodec } from './native/codec.js';
+import { createMarqetaCodec } from './marqeta/codec.js';
+import { createNativeCodec } from './native/codec.js';
+
+const makers: readonly ((options: CodecOptions) => Codec)[] = [
+  createNativeCodec,
+  createMarqetaCodec,
+  createLedgerCodec,
+];
 
 export interface WireOptions {
   /** Newest first, see PanKeys. */
   readonly panKeys: readonly string[];
-  /** An unknown field of the native form refuses the message, instead of being counted. */
   readonly strictFields: boolean;
 }
 
-export interface Codecs {
-  readonly native: NativeCodec;
-  readonly marqeta: MarqetaCodec;
-  readonly ledger: Codec;
-}
+/** Indexed by Protocol. */
+export type Codecs = readonly (Codec | undefined)[];
 
-export function createCodecs({ panKeys: keys, strictFields }: WireOptions): Codecs {
-  const panKeys = new PanKeys(keys);
-  return {
-    native: createNativeCodec({ panKeys, strictFields }),
-    marqeta: createMarqetaCodec(panKeys),
-    ledger: createLedgerCodec(panKeys),
-  };
+export function createCodecs({ panKeys, strictFields }: WireOptions): Codecs {
+  const codecs: (Codec | undefined)[] = [];
+  const options = { panKeys: new PanKeys(panKeys), strictFields };
+  for (const make of makers) {
+    const codec = make(options);
+    codecs[codec.protocol] = codec;
+  }
+  return codecs;
 }

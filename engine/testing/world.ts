@@ -113,7 +113,7 @@ export const policyDefault: Policy = {
   holdMs: 7 * dayMs,
   holdLongMs: 30 * dayMs,
   refundRestoresWindows: false,
-  marqetaPartialApproval: false,
+  wholeAmountsOnly: [Protocol.marqeta],
 };
 
 const expiresNever = 1_000_000;

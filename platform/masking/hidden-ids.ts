@@ -101,10 +101,10 @@ export function holdsPanInIds({ source, id, card, original }: Request): boolean 
 
 /** The same as keepIds() for a message that was read in place, its other texts masked: without parsing it once more. */
 export function keepReadIds(request: Request, keys: PanKeys): void {
-  const { source, id, card, original, merchantId, merchantName, at, method, userToken, actingUserToken } = request;
+  const { source, id, card, original, merchantId, merchantName, at, echoes } = request;
   const text = ({ start, end }: TextSlice): string =>
     Buffer.from(source.buffer, source.byteOffset + start, end - start).toString('latin1');
-  const others = [merchantId, merchantName, at, method, userToken, actingUserToken];
+  const others = [merchantId, merchantName, at, ...echoes];
   const sent = { id: text(id), card: text(card), original: text(original) || undefined };
   keepIds(
     request,

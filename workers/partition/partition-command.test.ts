@@ -3,7 +3,7 @@ import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { AccountRow } from '../../engine/core/partition-rows.js';
 import { Reason } from '../../engine/core/reasons.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { commandIdPrefix } from '../../engine/protocols/commands/codec.js';
 import { ledgerCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
@@ -25,7 +25,7 @@ function stage(accounts = 16) {
   const ask = (command: object, options: { flags?: number; deadlineMs?: number; isStale?: boolean } = {}) => {
     const { flags = 0, deadlineMs = 100, isStale = false } = options;
     const slab = new Slab({ entries: 4, requestBytes: 4096 });
-    slab.add(EntryKind.ledger, flags, 1000, Buffer.from(JSON.stringify({ account: 'acct_1', amount: 10, ...command })));
+    slab.add(Protocol.ledger, flags, 1000, Buffer.from(JSON.stringify({ account: 'acct_1', amount: 10, ...command })));
     slab.seal(1000, deadlineMs, isStale);
     partition.run(slab);
     return {

@@ -88,7 +88,7 @@ class Stage {
   }
 
   ask(message: object, options = {}): Said {
-    return this.run(EntryKind.native, Buffer.from(JSON.stringify(message)), options);
+    return this.run(Protocol.native, Buffer.from(JSON.stringify(message)), options);
   }
 
   revoke({ location }: Said): Said {
@@ -102,8 +102,8 @@ class Stage {
 
 const question = { id: 'q', type: 'authorization', card: 'card-77', amount: 10, currency: 'USD' };
 const questions = {
-  marqeta: { kind: EntryKind.marqeta, text: sampleText(marqetaSample()) },
-  native: { kind: EntryKind.native, text: JSON.stringify(question) },
+  marqeta: { kind: Protocol.marqeta, text: sampleText(marqetaSample()) },
+  native: { kind: Protocol.native, text: JSON.stringify(question) },
 } as const;
 
 for (const [protocol, { kind, text }] of Object.entries(questions)) {

@@ -1,7 +1,7 @@
 /** A question whose answer was settled long ago, asked right after a restart: found, answered again, and not decided again. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
-import { EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { EntryFlag, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
 import { ForgetfulJournal } from '../testing/forgetful-journal.js';
@@ -21,7 +21,7 @@ const question = Buffer.from('{"id":"q","type":"authorization","card":"card","am
 
 function ask(partition: Partition, flags: number): { status: number; text: string } {
   const slab = new Slab({ entries: 4, requestBytes: 4096 });
-  slab.add(EntryKind.native, flags, 1000, question);
+  slab.add(Protocol.native, flags, 1000, question);
   slab.seal(1000, 100);
   partition.run(slab);
   return { status: slab.status[0]!, text: slab.answer.toString('utf8', slab.answerStart[0], slab.answerEnd[0]) };

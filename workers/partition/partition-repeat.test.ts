@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/question.js';
-import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
@@ -55,9 +55,9 @@ t.test('a repeat stays one when partial approval is switched on or off, and the 
   for (const before of [false, true]) {
     const { start } = stage(1000);
     const text = sampleText(marqetaSample());
-    const first = ask(start({ marqetaPartialApproval: before }), EntryKind.marqeta, text);
+    const first = ask(start({ wholeAmountsOnly: before ? [] : [Protocol.marqeta] }), Protocol.marqeta, text);
     t.equal(first.isApproved, before, 'less than was asked only where the program takes it');
-    const again = ask(start({ marqetaPartialApproval: !before }), EntryKind.marqeta, text);
+    const again = ask(start({ wholeAmountsOnly: before ? [Protocol.marqeta] : [] }), Protocol.marqeta, text);
     t.match(again, { ...first, isRepeat: true });
   }
   t.end();
@@ -69,14 +69,14 @@ t.test('a repeat whose segment was recycled is looked up, whatever stands in the
   const message = (number: number) =>
     JSON.stringify({ id: `q-${number}`, type: 'authorization', card: 'card-77', amount: 1, currency: 'USD' });
   let count = 0;
-  while (listJournalFiles(storage, directory).segments.length < 2) ask(partition, EntryKind.native, message(count++));
-  t.match(ask(partition, EntryKind.native, message(0)), { status: EntryStatus.decided, isRepeat: true });
+  while (listJournalFiles(storage, directory).segments.length < 2) ask(partition, Protocol.native, message(count++));
+  t.match(ask(partition, Protocol.native, message(0)), { status: EntryStatus.decided, isRepeat: true });
   // The file gets another name, is zeroed and filled with other records: the partition still has it open.
   storage.rename(`${directory}/${segmentName(1)}`, `${directory}/spare`);
   const bytes = storage.bytesOf(`${directory}/spare`);
   bytes.copyWithin(777, 512, 40_000);
   for (let number = 0; number < count - 1; number += 7) {
-    const said = ask(partition, EntryKind.native, message(number));
+    const said = ask(partition, Protocol.native, message(number));
     t.same([said.status, said.text], [EntryStatus.lookupSeen, `q-${number}`]);
   }
   t.end();

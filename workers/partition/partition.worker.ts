@@ -57,7 +57,7 @@ const place = {
   partitionCount: data.partitionCount,
 };
 
-const { native, marqeta, ledger } = createCodecs(data.wire);
+const codecs = createCodecs(data.wire);
 
 /** Part of the transaction store that tombstones may take at a start. */
 const tombstoneShare = 0.25;
@@ -220,10 +220,6 @@ function evictableSequence(): number {
 
 function restore(message: PartitionRows): boolean {
   assert(journal !== null, 'restore comes after open');
-  const codecs = [];
-  codecs[Protocol.native] = native;
-  codecs[Protocol.marqeta] = marqeta;
-  codecs[Protocol.ledger] = ledger;
   const built = new Partition(data.size, data.policy, journal, codecs, evictableSequence, memory);
   memory = undefined;
   built.restore(message);
@@ -285,6 +281,6 @@ function stats(): PartitionStats {
     transactions: partition.books.transactions.size,
     seenIds: partition.seen.size,
     spendRows: partition.books.spend.size,
-    unknownFields: partition.unknownFieldCounts(native),
+    unknownFields: partition.unknownFieldCounts(codecs[Protocol.native]!),
   };
 }

@@ -420,9 +420,9 @@ export class PartitionHost {
       case 'message':
       case 'again':
         if (isCommand(step.message)) {
-          return { kind: EntryKind.ledger, bytes: Buffer.from(JSON.stringify(commandOf(step.message))) };
+          return { kind: Protocol.ledger, bytes: Buffer.from(JSON.stringify(commandOf(step.message))) };
         }
-        return { kind: EntryKind.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
+        return { kind: Protocol.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
       case 'expire':
         return { kind: EntryKind.expiry, bytes: Buffer.from(step.id) };
       case 'late': {

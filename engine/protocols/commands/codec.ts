@@ -15,7 +15,7 @@ import { MessageType, Protocol, unpackLetters } from '../../core/codes.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonEntry } from '../../core/reasons.js';
 import { idLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import type { Codec } from '../codec.js';
+import type { Codec, CodecOptions } from '../codec.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { repeatedName, wholeText } from '../reading/json-text.js';
@@ -100,7 +100,7 @@ function write(target: Uint8Array, offset: number, answer: object): number {
   return copyBytes(target, offset, Buffer.from(JSON.stringify(answer))) - offset;
 }
 
-export function createLedgerCodec(panKeys: PanKeys): Codec {
+export function createLedgerCodec({ panKeys }: Pick<CodecOptions, 'panKeys'>): Codec {
   return {
     protocol: Protocol.ledger,
     read: (request, bytes, start, end) => read(request, bytes, start, end, panKeys),

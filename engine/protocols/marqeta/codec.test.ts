@@ -10,6 +10,7 @@ import { marqetaSample, sampleText } from '../testing/marqeta-sample.js';
 import { NumberText } from '../testing/mutate.js';
 import { seen, textOf } from '../testing/same-request.js';
 import { testMarqetaCodec, testPanKeys } from '../testing/test-codecs.js';
+import { declineReasons } from './reasons.js';
 import { readSlow } from './slow-reader.js';
 
 const codec = testMarqetaCodec();
@@ -57,9 +58,7 @@ t.test('the usual request is read in place, every field of it', (t) => {
     original: '',
     merchantId: 'SHOP00000000042',
     merchantName: 'CORNER GROCER',
-    method: 'pgfs.authorization',
-    userToken: 'emp-204',
-    actingUserToken: 'emp-204',
+    echoes: ['pgfs.authorization', 'emp-204', 'emp-204'],
   });
   t.end();
 });
@@ -104,7 +103,11 @@ t.test('a method says the type, whether money moves at once, and the cash machin
   for (const [method, type, capture, atm] of table) {
     const { request, refusal } = read(sampleText(marqetaSample({ method })));
     t.equal(refusal, null);
-    t.match(seen(request), { type, capture, method, channel: atm ? Channel.atm : Channel.contactless }, method);
+    t.match(
+      seen(request),
+      { type, capture, echoes: [method, 'emp-204', 'emp-204'], channel: atm ? Channel.atm : Channel.contactless },
+      method,
+    );
   }
   const original = '7d1e4c2a-0000-4000-8000-00000000b000';
   const increment = sampleText(
@@ -408,9 +411,9 @@ t.test('answers have exactly these bytes', (t) => {
   t.equal(answer(outcome, request), `${echo}84.20,"decline_reason":"TRANSACTION_COUNT_LIMIT_EXCEEDED"}}`);
   outcome.detail = 0;
   for (const entry of reasonTable) {
-    if (entry.marqeta === null) continue;
+    if (entry.number === Reason.approved) continue;
     outcome.reason = entry.number;
-    t.equal(answer(outcome, request), `${echo}84.20,"decline_reason":"${entry.marqeta}"}}`);
+    t.equal(answer(outcome, request), `${echo}84.20,"decline_reason":"${declineReasons[entry.number]}"}}`);
   }
 
   const increment = marqetaSample({

@@ -10,9 +10,9 @@ import { Channel, MessageType, Protocol } from '../../core/codes.js';
 import { isCountDetail } from '../../core/limit-names.js';
 import { decimalToMinor, exponentOf, writeDecimal } from '../../core/money.js';
 import type { Outcome } from '../../core/outcome.js';
-import { Reason, reasonTable } from '../../core/reasons.js';
+import { Reason } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import type { Codec } from '../codec.js';
+import type { Codec, CodecOptions } from '../codec.js';
 import { countryOf } from '../reading/countries.js';
 import {
   afterColon,
@@ -31,7 +31,8 @@ import {
 import { NamesSeen } from '../reading/member-names.js';
 import { copyBytes, writeEscaped, writeLetters } from '../reading/write.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
-import { extraHashOf, methodLengthMax, readSlow } from './slow-reader.js';
+import { countLimitExceeded, declineReasons, notPermitted } from './reasons.js';
+import { Echo, extraHashOf, methodLengthMax, readSlow } from './slow-reader.js';
 
 // Constants of this file rather than imports: the engine folds only these into the loops.
 const quote = 0x22;
@@ -222,7 +223,8 @@ class FastReader {
     if (request.country === 0) request.country = this.#posCountry;
     request.extraHash = extraHashOf(request);
     // Their hash has no key: the slow reader masks them for it.
-    if (this.#holdsPan(request.userToken) || this.#holdsPan(request.actingUserToken)) return false;
+    if (this.#holdsPan(request.echoes[Echo.userToken]!) || this.#holdsPan(request.echoes[Echo.actingUserToken]!))
+      return false;
     const isHidden = holdsPanInIds(request);
     if (isHidden && isCardNumberInBytes(this.#bytes, request.card)) return false;
     // Last: from here on the message is taken, so the slow reader never meets half-masked bytes.
@@ -290,17 +292,18 @@ class FastReader {
       case Field.originalToken:
         return this.#readText(index, request.original, 0, idLengthMax);
       case Field.userToken:
-        return this.#readText(index, request.userToken, 0, idLengthMax);
+        return this.#readText(index, request.echoes[Echo.userToken]!, 0, idLengthMax);
       case Field.actingUserToken:
-        return this.#readText(index, request.actingUserToken, 0, idLengthMax);
+        return this.#readText(index, request.echoes[Echo.actingUserToken]!, 0, idLengthMax);
       case Field.mid:
         return this.#readText(index, request.merchantId, 0, idLengthMax);
       case Field.name:
         return this.#readText(index, request.merchantName, 0, merchantNameLengthMax);
       case Field.method: {
-        const after = this.#readText(index, request.method, 1, methodLengthMax);
+        const method = request.echoes[Echo.method]!;
+        const after = this.#readText(index, method, 1, methodLengthMax);
         if (after < 0) return -1;
-        this.#method = methodOf(this.#bytes, request.method.start, request.method.end);
+        this.#method = methodOf(this.#bytes, method.start, method.end);
         return this.#method === null ? -1 : after;
       }
       case Field.amount:
@@ -387,11 +390,9 @@ const piece = {
   actingUserToken: ascii('","acting_user_token":"'),
   originalToken: ascii('","original_jit_funding_token":"'),
   amount: ascii('","amount":'),
-  declineReason: reasonTable.map((entry) =>
-    ascii(`,"decline_reason":"${entry.marqeta ?? 'TRANSACTION_NOT_PERMITTED'}"`),
-  ),
-  declineCount: ascii(',"decline_reason":"TRANSACTION_COUNT_LIMIT_EXCEEDED"'),
-  declineUnsupported: ascii(',"decline_reason":"TRANSACTION_NOT_PERMITTED"'),
+  declineReason: declineReasons.map((word) => ascii(`,"decline_reason":"${word}"`)),
+  declineCount: ascii(`,"decline_reason":"${countLimitExceeded}"`),
+  declineUnsupported: ascii(`,"decline_reason":"${notPermitted}"`),
   balances: ascii(',"balances":{"'),
   balanceCurrency: ascii('":{"currency_code":"'),
   balanceLedger: ascii('","ledger_balance":'),
@@ -406,9 +407,10 @@ function writeEcho(target: Uint8Array, offset: number, request: Request, amountM
   let at = copyBytes(target, offset, piece.token);
   at = writeEscaped(target, at, source, sentId.start, sentId.end);
   at = copyBytes(target, at, piece.method);
-  at = writeEscaped(target, at, source, request.method.start, request.method.end);
-  at = writeMember(target, at, piece.userToken, source, request.userToken);
-  at = writeMember(target, at, piece.actingUserToken, source, request.actingUserToken);
+  const method = request.echoes[Echo.method]!;
+  at = writeEscaped(target, at, source, method.start, method.end);
+  at = writeMember(target, at, piece.userToken, source, request.echoes[Echo.userToken]!);
+  at = writeMember(target, at, piece.actingUserToken, source, request.echoes[Echo.actingUserToken]!);
   at = writeMember(target, at, piece.originalToken, source, request.sentOriginal);
   at = copyBytes(target, at, piece.amount);
   return at + writeDecimal(target, at, amountMinor, exponentOf(request.currency));
@@ -451,7 +453,7 @@ export interface MarqetaCodec extends Codec {
   readFast(request: Request, bytes: Uint8Array, start: number, end: number): boolean;
 }
 
-export function createMarqetaCodec(panKeys: PanKeys): MarqetaCodec {
+export function createMarqetaCodec({ panKeys }: Pick<CodecOptions, 'panKeys'>): MarqetaCodec {
   const reader = new FastReader(panKeys);
   return {
     protocol: Protocol.marqeta,

@@ -27,6 +27,9 @@ const optionalToken = { type: ['string', 'null'], maxLength: idLengthMax, patter
 /** A text of two or three letters or of digits, or a number: anything else names no country. */
 const country = { type: ['string', 'number', 'null'] } as const;
 
+/** Where Request.echoes has what only Marqeta's form knows. */
+export const Echo = { method: 0, userToken: 1, actingUserToken: 2 } as const;
+
 /** Longest method name taken; the longest known has 47 characters. */
 export const methodLengthMax = 64;
 
@@ -175,11 +178,11 @@ function isYes(value: unknown): boolean {
  */
 const hashStart = 0x811c9dc5;
 
-export function extraHashOf(request: Request): number {
+export function extraHashOf({ source, echoes }: Request): number {
   let hash = hashStart;
-  hash = hashSlice(hash, request.source, request.method.start, request.method.end);
-  hash = hashSlice(hash, request.source, request.userToken.start, request.userToken.end);
-  hash = hashSlice(hash, request.source, request.actingUserToken.start, request.actingUserToken.end);
+  for (let index = Echo.method; index <= Echo.actingUserToken; index++) {
+    hash = hashSlice(hash, source, echoes[index]!.start, echoes[index]!.end);
+  }
   return hash >>> 0;
 }
 
@@ -264,9 +267,9 @@ export function readSlow(
   keepIds(request, panKeys, { id: funding.token, card: body.card_token, original: original || undefined }, [
     [request.merchantId, maskPansInText(merchant.mid ?? '')],
     [request.merchantName, displayText(merchant.name ?? '', merchantNameLengthMax)],
-    [request.method, funding.method],
-    [request.userToken, funding.user_token ?? undefined],
-    [request.actingUserToken, funding.acting_user_token ?? undefined],
+    [request.echoes[Echo.method]!, funding.method],
+    [request.echoes[Echo.userToken]!, funding.user_token ?? undefined],
+    [request.echoes[Echo.actingUserToken]!, funding.acting_user_token ?? undefined],
   ]);
   request.extraHash = hashOfTexts([
     funding.method,

@@ -3,7 +3,7 @@
  * slow-reader.ts judges. The answer is assembled from constant pieces.
  */
 
-import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
+import { holdsPanInIds, keepReadIds } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumberInBytes, maskPans } from '../../../platform/masking/redact.js';
 import { Channel, channelNames, MessageType, messageTypeNames, Protocol } from '../../core/codes.js';
 import { detailName, detailNone } from '../../core/limit-names.js';
@@ -11,7 +11,7 @@ import { exponentOf, writeInteger } from '../../core/money.js';
 import { type Outcome, responseCode } from '../../core/outcome.js';
 import { Reason, reasonTable } from '../../core/reasons.js';
 import { idLengthMax, merchantNameLengthMax, type Request, type TextSlice } from '../../core/request.js';
-import type { Codec } from '../codec.js';
+import type { Codec, CodecOptions } from '../codec.js';
 import { isCommonDateTime } from '../reading/date-time.js';
 import {
   afterColon,
@@ -445,17 +445,11 @@ function writeConflict(target: Uint8Array, offset: number, request: Request): nu
   return copyBytes(target, at, piece.conflictEnd) - offset;
 }
 
-export interface NativeOptions {
-  readonly panKeys: PanKeys;
-  /** An unknown field refuses the message, instead of being counted. Default false. */
-  readonly strictFields?: boolean;
-}
-
 export interface NativeCodec extends Codec {
   readonly rules: NativeRules;
 }
 
-export function createNativeCodec({ panKeys, strictFields = false }: NativeOptions): NativeCodec {
+export function createNativeCodec({ panKeys, strictFields }: CodecOptions): NativeCodec {
   const rules: NativeRules = { panKeys, strictFields, unknownFields: new UnknownFields() };
   return {
     protocol: Protocol.native,

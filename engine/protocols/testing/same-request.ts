@@ -15,17 +15,7 @@ const scalars = [
   'capture',
   'extraHash',
 ] as const;
-const texts = [
-  'id',
-  'card',
-  'original',
-  'merchantId',
-  'merchantName',
-  'at',
-  'method',
-  'userToken',
-  'actingUserToken',
-] as const;
+const texts = ['id', 'card', 'original', 'merchantId', 'merchantName', 'at'] as const;
 
 export function textOf(request: Request, slice: TextSlice): string {
   return Buffer.from(request.source.subarray(slice.start, slice.end)).toString('utf8');
@@ -44,6 +34,7 @@ function sameText(a: Request, b: Request, sliceA: TextSlice, sliceB: TextSlice):
 export function difference(a: Request, b: Request): string | null {
   for (const name of scalars) if (!Object.is(a[name], b[name])) return name;
   for (const name of texts) if (!sameText(a, b, a[name], b[name])) return name;
+  for (const [index, echo] of a.echoes.entries()) if (!sameText(a, b, echo, b.echoes[index]!)) return `echo ${index}`;
   return null;
 }
 
@@ -57,5 +48,6 @@ export function seen(request: Request): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const name of scalars) out[name] = request[name];
   for (const name of texts) out[name] = textOf(request, request[name]);
+  out['echoes'] = request.echoes.map((echo) => textOf(request, echo));
   return out;
 }

@@ -1,16 +1,15 @@
 /** Codecs for tests and micro-benchmarks, with a key that no deployment has. */
 
 import { PanKeys } from '../../../platform/masking/hidden-ids.js';
+import { createLedgerCodec } from '../commands/codec.js';
 import { createMarqetaCodec, type MarqetaCodec } from '../marqeta/codec.js';
-import { createCodecs } from '../registry.js';
+import { createNativeCodec } from '../native/codec.js';
 
 export const testPanKeys = new PanKeys(['key-of-the-tests']);
 
-const codecs = createCodecs({ panKeys: ['key-of-the-tests'], strictFields: false });
-
-export const nativeCodec = codecs.native;
-export const ledgerCodec = codecs.ledger;
+export const nativeCodec = createNativeCodec({ panKeys: testPanKeys, strictFields: false });
+export const ledgerCodec = createLedgerCodec({ panKeys: testPanKeys });
 
 export function testMarqetaCodec(): MarqetaCodec {
-  return createMarqetaCodec(testPanKeys);
+  return createMarqetaCodec({ panKeys: testPanKeys });
 }

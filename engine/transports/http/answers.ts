@@ -13,6 +13,7 @@ import {
 } from '../../../platform/problems/problem-body.js';
 import { Reason } from '../../core/reasons.js';
 import { AnswerFlag, EntryStatus } from '../../exchange/slab.js';
+import { notPermitted } from '../../protocols/marqeta/reasons.js';
 import { readFault } from '../../protocols/refusal.js';
 import { overloadedBody, shuttingDownBody, systemErrorBody } from './problem.js';
 
@@ -44,7 +45,7 @@ export const nativeForm: HttpForm = {
   },
 };
 
-const marqetaDecline = encode({ jit_funding: { decline_reason: 'TRANSACTION_NOT_PERMITTED' } });
+const marqetaDecline = encode({ jit_funding: { decline_reason: notPermitted } });
 
 export const marqetaForm: HttpForm = {
   declineStatus: 402,

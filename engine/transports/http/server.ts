@@ -18,6 +18,7 @@ import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/med
 import { HttpAnswer, type HttpForm } from './answers.js';
 import type { BasicAuth } from './basic-auth.js';
 import { methodNotAllowedBody, tooLargeBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
+import type { Route } from './routes.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 
 const statusLines: Readonly<Record<number, string>> = {
@@ -32,13 +33,6 @@ const statusLines: Readonly<Record<number, string>> = {
   415: '415 Unsupported Media Type',
   503: '503 Service Unavailable',
 };
-
-/** A protocol of this port. */
-export interface Route {
-  readonly path: string;
-  readonly codec: Codec;
-  readonly form: HttpForm;
-}
 
 export interface ServerOptions {
   readonly host: string;
