@@ -7,7 +7,7 @@ import { Seals } from '../platform/redis/seal.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { FailedSignIns } from './auth/failed-sign-ins.js';
-import { LocalFailureCounter, SharedFailureCounter } from './auth/failure-counters.js';
+import { LocalFailureCounter, RedisFailureCounter } from './auth/failure-counters.js';
 import { SignInFailures, windowS } from './auth/failures.js';
 import { Invitations } from './auth/invitations.js';
 import { OperatorSignIn } from './auth/operator-sign-in.js';
@@ -23,7 +23,7 @@ import { type ChangeFeed, OutboxChangeFeed } from './feed/change-feed.js';
 import { RateLimiter } from './http/rate-limits.js';
 import { Telemetry } from './http/telemetry.js';
 import { TenantGate } from './http/tenant-bounds.js';
-import { LocalGenerations, SharedGenerations } from './http/tenant-generations.js';
+import { LocalGenerations, RedisGenerations } from './http/tenant-generations.js';
 import { LogMailer } from './mail/log-mailer.js';
 import type { Mailer } from './mail/mailer.js';
 import { Mails } from './mail/mails.js';
@@ -139,7 +139,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const access = new Access(tokens, users, config.accessTokenS);
   const passwords = new Passwords();
   const failures = new SignInFailures(
-    redis === null ? new LocalFailureCounter(windowS) : new SharedFailureCounter(redis, windowS),
+    redis === null ? new LocalFailureCounter(windowS) : new RedisFailureCounter(redis, windowS),
     config.registrationsMax,
   );
   const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
@@ -193,7 +193,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const actors = new Actors(access, operators, apiKeys);
   const rates = new RateLimiter({ limits: config.rateLimits, callers: actors, redis });
   const tenants = new TenantGate(config.tenantBounds);
-  const generations = redis === null ? new LocalGenerations(data.invalidations) : new SharedGenerations(redis);
+  const generations = redis === null ? new LocalGenerations(data.invalidations) : new RedisGenerations(redis);
   const housekeeping = new Housekeeping(log);
   const sealer = new AuditSealer(trail, log);
   watchTrail(sealer, telemetry);

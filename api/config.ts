@@ -80,7 +80,7 @@ export interface MongodbConfig {
   readonly socketMs: number;
 }
 
-/** Lifetimes in seconds: the shared level (Redis) by kind, the level in this process for all kinds. */
+/** Lifetimes in seconds: in Redis by kind, in this process for all kinds. */
 export interface CacheConfig {
   readonly userS: number;
   readonly cardS: number;

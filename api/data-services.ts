@@ -8,7 +8,7 @@ import { CachedAccounts } from './cache/cached-accounts.js';
 import { CachedCards } from './cache/cached-cards.js';
 import { CachedTransactions } from './cache/cached-transactions.js';
 import { Invalidations } from './cache/invalidations.js';
-import { SharedCache } from './cache/shared-cache.js';
+import { RedisCache } from './cache/redis-cache.js';
 import type { ApiConfig } from './config.js';
 import { EngineClient } from './engine-client.js';
 import type { ChangeFeed } from './feed/change-feed.js';
@@ -31,7 +31,7 @@ import { LedgerIdentity } from './stores/settled-ledger.js';
 import { Transactions } from './stores/transactions.js';
 
 /** How often Postgres is asked for its name until it answers. */
-const shareRetryMs = 1_000;
+const redisRetryMs = 1_000;
 
 export interface DataServices {
   readonly engine: EngineClient;
@@ -97,7 +97,7 @@ export function createDataServices({
     invalidations,
     startData: async () => {
       invalidations.start();
-      void shareCache(cache, redis, database, seals, log);
+      void useRedisCache(cache, redis, database, seals, log);
       await connection?.start();
       follower?.tail.start();
       copies?.start();
@@ -153,8 +153,8 @@ function watchCopies(copies: PersonalCopies | null, telemetry: Telemetry): void 
   telemetry.gauge('personal_copies_apart', 'Rows that cannot be copied', [], (gauge) => gauge.set(copies?.apart ?? 0));
 }
 
-/** Several databases may share a Redis: the shared level opens once ours has said its name. */
-async function shareCache(
+/** Several databases may share a Redis: the cache uses Redis once Postgres has named our keys. */
+async function useRedisCache(
   cache: Cache,
   redis: RedisConnection | null,
   database: Database,
@@ -165,10 +165,10 @@ async function shareCache(
   for (;;) {
     try {
       const [row] = await database.run('cache.space', (sql) => sql<{ id: string }[]>`select cache_space() as id`);
-      return cache.share(new SharedCache(redis, row!.id, seals));
+      return cache.useRedis(new RedisCache(redis, row!.id, seals));
     } catch (error) {
-      log.debug({ error: (error as Error).message }, 'the shared cache waits for Postgres');
-      await new Promise((resolve) => setTimeout(resolve, shareRetryMs).unref());
+      log.debug({ error: (error as Error).message }, 'the cache in Redis waits for Postgres');
+      await new Promise((resolve) => setTimeout(resolve, redisRetryMs).unref());
     }
   }
 }
@@ -180,7 +180,7 @@ function watchCache(cache: Cache, invalidations: Invalidations, telemetry: Telem
     ['level'],
     (counter) => {
       counter.inc({ level: 'local' }, cache.counts.localHits);
-      counter.inc({ level: 'shared' }, cache.counts.sharedHits);
+      counter.inc({ level: 'shared' }, cache.counts.redisHits);
       counter.inc({ level: 'store' }, cache.counts.misses);
     },
   );

@@ -4,7 +4,7 @@ import t from 'tap';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { RedisConnection } from '../stores/redis.js';
-import { LocalFailureCounter, SharedFailureCounter } from './failure-counters.js';
+import { LocalFailureCounter, RedisFailureCounter } from './failure-counters.js';
 import type { FailureCounter } from './failures.js';
 
 const values = async (counter: FailureCounter, keys: readonly string[]): Promise<number[]> =>
@@ -34,8 +34,8 @@ t.test('processes share their counts in Redis, in windows, and go on alone witho
   };
   const [first, second] = [connect(), connect()];
   await until('both are connected', () => first.isUp && second.isUp);
-  const one = new SharedFailureCounter(first, 60);
-  const other = new SharedFailureCounter(second, 60);
+  const one = new RedisFailureCounter(first, 60);
+  const other = new RedisFailureCounter(second, 60);
   t.same(await values(one, ['a']), [1]);
   const [seen] = await other.add(['a']);
   t.equal(seen!.value, 2);

@@ -46,7 +46,7 @@ export class LocalFailureCounter implements FailureCounter {
 const prefix = 'sign-in:failures:';
 
 /** Counts in both places: while Redis is away, each process goes on with what it saw itself. */
-export class SharedFailureCounter implements FailureCounter {
+export class RedisFailureCounter implements FailureCounter {
   readonly #redis: RedisConnection;
   readonly #local: LocalFailureCounter;
   readonly #windowS: number;
@@ -59,16 +59,16 @@ export class SharedFailureCounter implements FailureCounter {
 
   async add(keys: readonly string[]): Promise<readonly WindowCount[]> {
     const local = await this.#local.add(keys);
-    const shared = await this.#redis.ask((client) => this.#addShared(client, keys, 1), null);
+    const inRedis = await this.#redis.ask((client) => this.#addInRedis(client, keys, 1), null);
     return local.map((count, index) => {
-      const other = shared?.[index];
+      const other = inRedis?.[index];
       return other === undefined || other.value < count.value ? count : other;
     });
   }
 
   async takeBack(keys: readonly string[]): Promise<void> {
     await this.#local.takeBack(keys);
-    await this.#redis.ask((client) => this.#addShared(client, keys, -1), null);
+    await this.#redis.ask((client) => this.#addInRedis(client, keys, -1), null);
   }
 
   async clear(key: string): Promise<void> {
@@ -77,7 +77,7 @@ export class SharedFailureCounter implements FailureCounter {
   }
 
   /** One by one: in a Cluster each key stands on a node of its own. */
-  async #addShared(client: RedisClient, keys: readonly string[], step: 1 | -1): Promise<readonly WindowCount[]> {
+  async #addInRedis(client: RedisClient, keys: readonly string[], step: 1 | -1): Promise<readonly WindowCount[]> {
     return Promise.all(keys.map((key) => this.#addOne(client, prefix + key, step)));
   }
 

@@ -11,7 +11,7 @@ import { RedisConnection } from '../stores/redis.js';
 import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';
 import { Cache } from './cache.js';
 import { Invalidations } from './invalidations.js';
-import { SharedCache } from './shared-cache.js';
+import { RedisCache } from './redis-cache.js';
 
 const seals = testSeals();
 const isAny = () => true;
@@ -31,7 +31,7 @@ async function startProcess(t: Test, databaseUrl: string, redisUrl: string | nul
   const cache = new Cache(lifetimes);
   if (redis !== null) {
     await until('Redis is connected', () => redis.isUp);
-    cache.share(new SharedCache(redis, space, seals));
+    cache.useRedis(new RedisCache(redis, space, seals));
   }
   const invalidations = new Invalidations(database, cache, quietLog);
   invalidations.start();
@@ -73,7 +73,7 @@ t.test('each level answers before the next, and one load serves all who wait', a
   const values = await Promise.all([1, 2, 3, 4, 5].map(() => read(first)));
   t.same(values, Array(5).fill({ value: 1 }));
   t.equal(store.loads, 1);
-  await until('the shared level has it', async () => {
+  await until('Redis has it', async () => {
     const seen = store.loads;
     const { cache } = await startProcess(t, database.url, redis.url);
     await cache.get('card', 'cards:1', 'card x', isAny, store.read);
@@ -82,7 +82,7 @@ t.test('each level answers before the next, and one load serves all who wait', a
   const loads = store.loads;
   t.same(await read(second), { value: 1 });
   t.equal(store.loads, loads, 'from Redis');
-  t.equal(second.cache.counts.sharedHits, 1);
+  t.equal(second.cache.counts.redisHits, 1);
   t.same(await read(second), { value: 1 });
   t.equal(second.cache.counts.localHits, 1);
 
@@ -157,7 +157,7 @@ t.test('a process that dies between its change and the end of it leaves nothing 
   const store = new Store();
   await cache.get('card', 'cards:1', 'card x', isAny, store.read);
   // The dying process tells Redis that it begins, and never says more.
-  await new SharedCache(connection!, 'a', seals).changing('cards:1');
+  await new RedisCache(connection!, 'a', seals).changing('cards:1');
   const third = await startProcess(t, database.url, redis.url);
   await third.cache.get('card', 'cards:1', 'card x', isAny, store.read);
   store.value = 2;

@@ -9,7 +9,7 @@
 import type { CacheConfig } from '../config.js';
 import { LocalCache } from './local-cache.js';
 import { Owed } from './owed.js';
-import type { SharedCache } from './shared-cache.js';
+import type { RedisCache } from './redis-cache.js';
 
 export type CacheKind = 'user' | 'card' | 'transactions';
 
@@ -19,7 +19,7 @@ const jitter = 0.1;
 const cardPrefix = 'card ';
 export interface CacheCounts {
   localHits: number;
-  sharedHits: number;
+  redisHits: number;
   misses: number;
   /** Of them, those whose value in Redis has another shape: a program of another release wrote it. */
   malformed: number;
@@ -39,18 +39,18 @@ export class Cache {
   readonly #local: LocalCache;
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #owed: Owed;
-  #shared: SharedCache | null = null;
+  #redis: RedisCache | null = null;
   /** Until then Redis may have values that no process remembers to be old. */
   #blindUntilMs = Number.NEGATIVE_INFINITY;
   /** Whether changes of other processes arrive. */
   #isListening = false;
-  readonly counts: CacheCounts = { localHits: 0, sharedHits: 0, misses: 0, malformed: 0 };
+  readonly counts: CacheCounts = { localHits: 0, redisHits: 0, misses: 0, malformed: 0 };
 
   constructor(config: CacheConfig) {
     this.#config = config;
     this.#local = new LocalCache(config.localS * 1000);
     this.#owed = new Owed(
-      (name) => this.#tellShared(name),
+      (name) => this.#updateRedis(name),
       () => {
         const longestS = Math.max(config.userS, config.cardS, config.transactionsS);
         this.#blindUntilMs = performance.now() + longestS * 1000;
@@ -62,9 +62,9 @@ export class Cache {
     return this.#local.size;
   }
 
-  /** The shared level, once it is known whose values it holds. */
-  share(shared: SharedCache): void {
-    this.#shared = shared;
+  /** The level in Redis, once it is known whose values it holds. */
+  useRedis(redis: RedisCache): void {
+    this.#redis = redis;
   }
 
   /** Messages arrive from now on, or not: what was missed in between is unknown, so nothing is left. */
@@ -103,7 +103,7 @@ export class Cache {
 
   /** Runs a change of what `group` holds; afterwards no reader finds what was there before. */
   async change<T>(group: string, work: () => Promise<T>): Promise<T> {
-    await this.#shared?.changing(group);
+    await this.#redis?.changing(group);
     try {
       return await work();
     } finally {
@@ -114,8 +114,8 @@ export class Cache {
   /** Something in the group has changed here. */
   async forget(group: string): Promise<void> {
     this.#local.forget(group);
-    if (this.#shared === null) return;
-    if (!(await this.#shared.changed(group))) this.#owed.add(group);
+    if (this.#redis === null) return;
+    if (!(await this.#redis.changed(group))) this.#owed.add(group);
     // Again: until now another process may have read from Redis what was there before.
     this.#local.forget(group);
   }
@@ -123,12 +123,12 @@ export class Cache {
   /** Another process has changed something in the group. */
   groupChanged(group: string): void {
     this.#local.forget(group);
-    if (this.#shared !== null) this.#owed.add(group);
+    if (this.#redis !== null) this.#owed.add(group);
   }
 
   /** A card has changed, whose profile is cached for the engines. */
   cardChanged(token: string): void {
-    if (this.#shared !== null) this.#owed.add(cardPrefix + token);
+    if (this.#redis !== null) this.#owed.add(cardPrefix + token);
   }
 
   /** Changes that Redis does not have yet. */
@@ -140,18 +140,18 @@ export class Cache {
     this.#owed.stop();
   }
 
-  async #tellShared(name: string): Promise<boolean> {
-    if (name.startsWith(cardPrefix)) return this.#shared!.forgetCard(name.slice(cardPrefix.length));
-    return this.#shared!.changed(name);
+  async #updateRedis(name: string): Promise<boolean> {
+    if (name.startsWith(cardPrefix)) return this.#redis!.forgetCard(name.slice(cardPrefix.length));
+    return this.#redis!.changed(name);
   }
 
   async #load<T>({ kind, group, field, mark, isValid, load }: Load<T>): Promise<T> {
     const isCurrent = !this.#owed.has(group) && performance.now() >= this.#blindUntilMs;
-    const shared = isCurrent ? this.#shared : null;
-    const look = await shared?.get(group, field);
+    const redis = isCurrent ? this.#redis : null;
+    const look = await redis?.get(group, field);
     if (look?.found === true && !isValid(look.value)) this.counts.malformed++;
     else if (look?.found === true) {
-      this.counts.sharedHits++;
+      this.counts.redisHits++;
       this.#keep(kind, group, field, mark, look.value);
       return look.value as T;
     }
@@ -159,10 +159,10 @@ export class Cache {
     const value = await load();
     this.#keep(kind, group, field, mark, value);
     const generation = look?.generation ?? null;
-    if (shared !== null && generation !== null) {
+    if (redis !== null && generation !== null) {
       const lifetimeMs = spread(this.#lifetimeS(kind) * 1000);
       // No request waits for it.
-      void shared.set(group, field, generation, value, lifetimeMs);
+      void redis.set(group, field, generation, value, lifetimeMs);
     }
     return value;
   }

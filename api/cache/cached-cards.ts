@@ -33,7 +33,7 @@ export class CachedCards implements CardBook {
   }
 
   async list(principal: Principal, page: CardPage): Promise<FoundCards> {
-    const group = sharedGroupOf(principal);
+    const group = ownerGroupOf(principal);
     // First pages are what apps ask for again and again; deeper and filtered ones are read once.
     const isFiltered = Object.values(page.filter ?? {}).some((value) => value !== undefined);
     if (group === null || page.after !== null || isFiltered) return this.#inner.list(principal, page);
@@ -41,7 +41,7 @@ export class CachedCards implements CardBook {
   }
 
   async find(principal: Principal, cardId: string): Promise<Card | null> {
-    const group = sharedGroupOf(principal);
+    const group = ownerGroupOf(principal);
     if (group === null) return this.#inner.find(principal, cardId);
     return this.#cache.get('card', group, `card ${cardId}`, isCardOrNull, () => this.#inner.find(principal, cardId));
   }
@@ -82,6 +82,6 @@ function groupOf(principal: Principal): string {
 }
 
 /** Null for those who see only a part of the owner's cards. */
-function sharedGroupOf(principal: Principal): string | null {
+function ownerGroupOf(principal: Principal): string | null {
   return scopeOf(principal).onlyUser === null ? groupOf(principal) : null;
 }

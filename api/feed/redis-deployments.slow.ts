@@ -13,7 +13,7 @@ import { metric, until } from '../../engine/testing/engine-process.js';
 import { RedisListener } from '../../platform/redis/channel.js';
 import { connectRedis } from '../../platform/redis/client.js';
 import { sealBytes } from '../../platform/redis/seal.js';
-import { SharedFailureCounter } from '../auth/failure-counters.js';
+import { RedisFailureCounter } from '../auth/failure-counters.js';
 import { RedisConnection } from '../stores/redis.js';
 import { request } from '../testing/api-inside.js';
 import { fresh } from '../testing/customer.js';
@@ -102,8 +102,8 @@ async function isShared(deployment: Deployment, redisUrl: string): Promise<void>
     await until('both are connected', () => one.isUp && other.isUp);
     // Keys of every node. A connection to a node is made when its first key is asked for.
     const keys = Array.from({ length: 50 }, () => fresh('key'));
-    const counter = new SharedFailureCounter(one, 60);
-    const otherCounter = new SharedFailureCounter(other, 60);
+    const counter = new RedisFailureCounter(one, 60);
+    const otherCounter = new RedisFailureCounter(other, 60);
     let rounds = 0;
     await until('each counts what the other counted', async () => {
       await counter.add(keys);

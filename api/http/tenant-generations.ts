@@ -59,7 +59,7 @@ const generationPattern = /^([0-9a-f-]{36}|none)$/;
 /** Far longer than any answer is kept: an expired number only makes kept answers stale. */
 const keptS = 3600;
 
-export class SharedGenerations implements TenantGenerations {
+export class RedisGenerations implements TenantGenerations {
   readonly #redis: RedisConnection;
 
   constructor(redis: RedisConnection) {

@@ -359,17 +359,17 @@ export const variableGroups: readonly VariableGroup[] = [
   {
     title: 'Caches',
     variables: {
-      CACHE_USER_SECONDS: { unit: 's', does: 'How long accounts stay in the shared level (Redis).' },
+      CACHE_USER_SECONDS: { unit: 's', does: 'How long accounts stay in Redis.' },
       CACHE_CARD_SECONDS: {
         unit: 's',
         does: "How long cards stay in Redis: an API's values, and the profiles of the engine.",
         low: 'cards that left memory come back from PostgreSQL.',
         seen: ['card_cache_redis_total', 'cache_reads_total'],
       },
-      CACHE_TRANSACTIONS_SECONDS: { unit: 's', does: 'How long lists of transactions stay in the shared level.' },
+      CACHE_TRANSACTIONS_SECONDS: { unit: 's', does: 'How long lists of transactions stay in Redis.' },
       CACHE_LOCAL_SECONDS: {
         unit: 's',
-        does: 'How long a value stays in the process; never longer than its kind in the shared level.',
+        does: 'How long a value stays in the process; never longer than its kind in Redis.',
         seen: ['cache_local_entries', 'cache_reads_total'],
       },
     },

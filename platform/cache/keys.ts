@@ -3,7 +3,7 @@
  * mean to share and meet nothing else.
  *
  *   afc:3:<space>:card:<token>            the profile of a card, as the engine takes it (codec.ts)
- *   afc:3:<space>:{<group>}:values …      what the account API shows, a hash per group (api/cache/shared-cache.ts)
+ *   afc:3:<space>:{<group>}:values …      what the account API shows, a hash per group (api/cache/redis-cache.ts)
  */
 
 /** Rises with the shape of what is kept: processes of two releases do not read each other's. */

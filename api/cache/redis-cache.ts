@@ -1,6 +1,6 @@
 /**
  * The level that API processes share, in Redis: one hash per group, forgotten as a whole and by its exact name. Redis may
- * come and go: then there is no shared level, and nothing waits for it.
+ * come and go: then the cache works without it, and nothing waits for it.
  *
  * A value that was read before a change must not be written after it. So a group has a generation that every change
  * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
@@ -29,16 +29,16 @@ redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 1`;
 
-export interface SharedLook {
+export interface RedisLook {
   readonly found: boolean;
   readonly value: unknown;
   /** To be given back when the value is kept; null: nothing can be kept now. */
   readonly generation: string | null;
 }
 
-const nothing: SharedLook = { found: false, value: undefined, generation: null };
+const nothing: RedisLook = { found: false, value: undefined, generation: null };
 
-export class SharedCache {
+export class RedisCache {
   readonly #redis: RedisConnection;
   readonly #space: string;
   readonly #seals: Seals;
@@ -50,7 +50,7 @@ export class SharedCache {
     this.#space = space;
   }
 
-  async get(group: string, field: string): Promise<SharedLook> {
+  async get(group: string, field: string): Promise<RedisLook> {
     const [values, generationKey] = this.#keys(group);
     const answers = await this.#redis.ask<[Buffer | null, string | null] | null>(async (client) => {
       const [value, generation] = await Promise.all([client.hgetBuffer(values, field), client.get(generationKey)]);
