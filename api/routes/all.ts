@@ -4,6 +4,8 @@ import type { Services } from '../services.js';
 import { accountRoutes } from './accounts.js';
 import { auditRoutes } from './audit.js';
 import { authRoutes } from './auth.js';
+import { cardFreezeRoutes } from './card-freeze.js';
+import { cardReplacementRoutes } from './card-replacement.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
 import { customerRoutes } from './customers.js';
@@ -34,6 +36,8 @@ export function allRoutes(services: Services): Route[] {
     ...userRoutes(services),
     ...accountRoutes(services),
     ...cardRoutes(services),
+    ...cardFreezeRoutes(services),
+    ...cardReplacementRoutes(services),
     ...limitRoutes(services),
     ...transactionRoutes(services),
   ];
