@@ -57,7 +57,7 @@ t.test('work under the lock never overlaps', async (t) => {
   t.equal(most, 1);
 });
 
-t.test('a lock is no other lock whose name begins like it', async (t) => {
+t.test('locks whose names begin alike are independent', async (t) => {
   const folder = await folderOf(t);
   const first = await tryLockFile(join(folder, 'run'));
   const second = await tryLockFile(join(folder, 'run2'));
@@ -65,7 +65,7 @@ t.test('a lock is no other lock whose name begins like it', async (t) => {
   t.not(typeof second, 'number');
 });
 
-t.test('it is free again after work that throws', async (t) => {
+t.test('the lock is free again after work that throws', async (t) => {
   const path = join(await folderOf(t), 'lock');
   await t.rejects(
     withLockFile(path, 0, () => Promise.reject(new Error('work'))),

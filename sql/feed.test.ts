@@ -52,7 +52,7 @@ t.test('a change that forgets the version gets one', async (t) => {
   );
 });
 
-t.test('settling the books is no news', async (t) => {
+t.test('settling the books adds no change to the feed', async (t) => {
   const sql = await database(t);
   await sql`update accounts set available = available - 5, held = held + 5`;
   t.same(await entries(sql), []);

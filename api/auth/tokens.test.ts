@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 import t from 'tap';
 import { Tokens } from './tokens.js';
 
-t.test('a token says who, and is remembered', async (t) => {
+t.test('a token names its user and session, and is verified once', async (t) => {
   const tokens = new Tokens(['one'], 60);
   const token = await tokens.sign(7, 9);
   t.match(await tokens.verify(token), { userId: 7, sessionId: 9 });
@@ -21,7 +21,7 @@ t.test('keys rotate: a new one signs, the old one still verifies until it is tak
   t.equal(await new Tokens(['new'], 60).verify(old), null);
 });
 
-t.test('what we did not sign, or not for this, is no token', async (t) => {
+t.test('a token of another signer or another purpose is refused', async (t) => {
   const tokens = new Tokens(['one'], 60);
   const [header, payload, signature] = (await tokens.sign(7, 9)).split('.') as [string, string, string];
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');

@@ -5,7 +5,7 @@ import { until } from '../../engine/testing/engine-process.js';
 import { runs } from '../../engine/testing/runs.js';
 import { Owed } from './owed.js';
 
-t.test('what was added is sent later than it was added', async (t) => {
+t.test('an added message is sent after the call that added it has returned', async (t) => {
   const name = fc.integer({ min: 0, max: 20 }).map((number) => `cards:${number}`);
   const steps = fc.array(fc.record({ name, turns: fc.nat(3) }), { maxLength: 60 });
   await fc.assert(
@@ -40,7 +40,7 @@ t.test('what was added is sent later than it was added', async (t) => {
   t.pass('checked');
 });
 
-t.test('few are on their way at once, and each waits once', async (t) => {
+t.test('at most 64 messages are in flight, and each key waits once', async (t) => {
   let flying = 0;
   let flyingMax = 0;
   let sent = 0;
@@ -60,7 +60,7 @@ t.test('few are on their way at once, and each waits once', async (t) => {
   t.ok(sent <= 10_064, `${sent} for 50,000 additions of 10,000 names`);
 });
 
-t.test('too many are dropped, and that is said', async (t) => {
+t.test('messages beyond the bound are dropped, and the drop is reported', async (t) => {
   let overflows = 0;
   const owed = new Owed(
     async () => false,

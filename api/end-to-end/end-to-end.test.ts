@@ -155,7 +155,7 @@ for (const { name, kind, withMongo } of settings) {
       t.same(await used(`/api/users/${customer.userId}`), before, 'yen are not added to dollars');
     });
 
-    t.test('closed is for ever', async (t) => {
+    t.test('a closed card never opens again', async (t) => {
       const closed = await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'closed' });
       t.match(closed.json, { status: 'closed', effective: true });
       const again = await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'active' });

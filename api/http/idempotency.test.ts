@@ -68,7 +68,7 @@ t.test('while the first one runs the second one is asked to wait', async (t) => 
   t.equal(waiting.headers.get('retry-after'), '1');
 });
 
-t.test('an execution that died is taken over and finds what it did', async (t) => {
+t.test('a repeat takes over a dead execution and finds its result', async (t) => {
   const { api, post, count } = await fixture(t);
   const first = await post('k1');
   await api.sql`update idempotency_keys set status = null, body = null, claimed_until = now() - interval '1 second'`;
@@ -79,7 +79,7 @@ t.test('an execution that died is taken over and finds what it did', async (t) =
   t.equal(await count(), 1);
 });
 
-t.test('a failure of ours is not kept', async (t) => {
+t.test('an answer of 5xx is not kept for repeats', async (t) => {
   const { api, post, count } = await fixture(t);
   await api.sql`alter table cards rename column name to title`;
   t.equal((await post('k1')).status, 500);

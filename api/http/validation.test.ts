@@ -66,7 +66,7 @@ t.test('a day alone is the whole day in UTC', (t) => {
   t.end();
 });
 
-t.test('nor does a forged cursor bring one to the database', async (t) => {
+t.test('a forged cursor brings no impossible time to the database', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);

@@ -71,7 +71,7 @@ t.test('the ops port serves health and metrics', async (t) => {
   t.equal(posted.headers.get('allow'), 'GET');
 });
 
-t.test('a hundred scrapes at once are made once', async (t) => {
+t.test('a hundred simultaneous scrapes cause one collection', async (t) => {
   let scrapes = 0;
   let probes = 0;
   const health = new Health();

@@ -152,7 +152,7 @@ for (const kind of ['company', 'person'] as const) {
       t.match(await cards.find(me, cardId), { name: 'Newer', version: 2 });
     });
 
-    t.test('closed is for ever', async (t) => {
+    t.test('a closed card never opens again', async (t) => {
       const { cardId } = await add();
       await cards.change(me, cardId, { status: 'closed' }, null);
       t.same(await cards.change(me, cardId, { status: 'active' }, null), { outcome: 'closed' });
@@ -178,7 +178,7 @@ for (const kind of ['company', 'person'] as const) {
       t.equal(answered.at(-1)!.version, 41);
     });
 
-    t.test('a lock that is not given up is a refusal that says so', async (t) => {
+    t.test('a change that waits too long for a lock is refused with that reason', async (t) => {
       const { cardId } = await add();
       await whileLocked(sql, cardId, () =>
         t.rejects(cards.change(me, cardId, { status: 'frozen' }, null), Contended).then(() => undefined),

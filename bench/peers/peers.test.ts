@@ -30,7 +30,7 @@ for (const name of peerNames) {
   });
 }
 
-t.test('the engine is held to the same', async (t) => {
+t.test('the engine passes the same check as its peers', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const stack = await startStack({

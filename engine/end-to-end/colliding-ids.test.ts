@@ -19,6 +19,6 @@ for (const workers of [1, 2, 3, 4]) {
 }
 
 // A single short history may meet no collision; all of them together do.
-t.test('the histories had ids that name several transactions', async (t) => {
+t.test('the histories contained ids that name several transactions', async (t) => {
   t.ok(shared > 0, `${shared} ids name several transactions`);
 });

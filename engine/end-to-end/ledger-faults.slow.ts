@@ -62,7 +62,7 @@ async function settledOnce(t: Test, engine: TestEngine): Promise<void> {
   t.equal(twice.length, 0, 'no command was journaled twice');
 }
 
-t.test('a command that missed its deadline stands: asked again, it is answered, and nothing moved twice', async (t) => {
+t.test('a command that missed its deadline moves money once, and its repeat receives the answer', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, balanceMinor: 1000, changes: { DEADLINE_MS: '50' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   for (const [kind, amount, funds] of [
@@ -84,7 +84,7 @@ t.test('a command that missed its deadline stands: asked again, it is answered, 
   await settledOnce(t, engine);
 });
 
-t.test('hurried beyond any deadline, every command is carried out once', async (t) => {
+t.test('with a deadline of 1 ms every command is carried out once', async (t) => {
   const engine = await startTestEngine(t, { accounts: 4, balanceMinor: 1000, changes: { DEADLINE_MS: '1' } });
   let refusals = 0;
   let next = 0;
@@ -108,7 +108,7 @@ t.test('hurried beyond any deadline, every command is carried out once', async (
   await settledOnce(t, engine);
 });
 
-t.test('a full house says so at once, and the same id is good later', async (t) => {
+t.test('beyond MAX_IN_FLIGHT a command is refused at once, and its id is decided later', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '3000', MAX_IN_FLIGHT: '2' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   engine.disk.holdSyncs();
@@ -122,7 +122,7 @@ t.test('a full house says so at once, and the same id is good later', async (t) 
   t.equal(await fundsOf(engine, accountOf(1)), 100_004);
 });
 
-t.test('a disk that fails ends commands too; after a new start each has one answer', async (t) => {
+t.test('after a failed disk and a restart each command has one answer', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '2000' } });
   const [kept] = await answered(engine, 'deposits', accountOf(1), { id: 'kept', amount: 10 });
   engine.disk.failSyncs();
@@ -155,7 +155,7 @@ t.test('while the database hangs, known accounts move money and unknown ones get
   await settledOnce(t, engine);
 });
 
-t.test('an account that many ask about at once is loaded once, and all are answered', async (t) => {
+t.test('many messages about one unknown account cause one lookup, and all are answered', async (t) => {
   const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
   let waiting: Promise<OpsReply>[] = [];
   await whileLocked(engine, 'limits', async () => {

@@ -68,7 +68,7 @@ t.test('the front gets one message until it acknowledges', (t) => {
   t.end();
 });
 
-t.test('two threads at full speed', async (t) => {
+t.test('two threads at full speed exchange every frame in order', async (t) => {
   const batches = 20_000;
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   // Batches of one to three records: the last sequence is known in advance.

@@ -62,7 +62,7 @@ t.test('changes go to their own partition, and are in force when all slabs are b
   t.equal(delivery.isIdle, true);
 });
 
-t.test('what finds no room waits, and stops more from being taken', async (t) => {
+t.test('a change without room waits, and no further change is taken until it leaves', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   partitions[0]!.isFull = true;
   for (let sequence = 1; sequence <= 64; sequence++) delivery.deliver([entry(sequence, 0)]);
@@ -74,7 +74,7 @@ t.test('what finds no room waits, and stops more from being taken', async (t) =>
   t.equal(applied.at(-1), 64);
 });
 
-t.test('a partition whose worker is away has its changes first when it is back', async (t) => {
+t.test('a restarted worker receives the missed changes before anything else', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   const [partition] = partitions;
   delivery.deliver([entry(1, 0)]);
@@ -97,7 +97,7 @@ t.test('a partition whose worker is away has its changes first when it is back',
   t.same(applied, [1, 2, 3]);
 });
 
-t.test('a partition that failed for good needs no changes', async (t) => {
+t.test('a partition that failed for good receives no changes', async (t) => {
   const { applied, partitions, delivery } = stage();
   partitions[0]!.state = 'failed';
   partitions[0]!.lane.isReady = false;
@@ -152,7 +152,7 @@ t.test('600 changes at every maximum reach a real lane at once, and all are in f
   t.equal(delivery.isIdle, true);
 });
 
-t.test('changes without anything to deliver are in force in their turn', async (t) => {
+t.test('changes that no partition needs come into force in their order', async (t) => {
   const { applied, delivery, back } = stage();
   delivery.deliver([entry(1, 0)]);
   delivery.deliver([], { sequence: 2, atMs: 2 });

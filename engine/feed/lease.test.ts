@@ -12,7 +12,7 @@ function stage(staleMs = 1000) {
   return { now, instant, pass, lease: new Lease(staleMs, instant(), 10, instant) };
 }
 
-t.test('it may until the last renewal is too old, counted from its beginning', async (t) => {
+t.test('the engine may approve until its last renewal, counted from its start, is too old', async (t) => {
   const { lease, instant, pass } = stage();
   pass(900);
   const began = instant();

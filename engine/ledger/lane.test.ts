@@ -296,7 +296,7 @@ t.test('a message that waits for a take-back that cannot leave yet is refused at
   t.same(texts(runs[3]!.slab), ['late 2'], 'and is taken back all the same');
 });
 
-t.test('a disk that fails leaves no message waiting', async (t) => {
+t.test('after a disk failure no message keeps waiting', async (t) => {
   const { state, lane, approveFirst } = stage();
   const waiter = await approveFirst();
   lane.journalFailed();
@@ -304,7 +304,7 @@ t.test('a disk that fails leaves no message waiting', async (t) => {
   t.match(state.failed, / true$/);
 });
 
-t.test('a full lane refuses at once', async (t) => {
+t.test('a full lane refuses a message at once', async (t) => {
   const { turn, ask } = stage();
   const waiters = ['a', 'b', 'c', 'd', 'e'].map(ask);
   turn();

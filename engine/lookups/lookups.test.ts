@@ -122,7 +122,7 @@ t.test('a message without room comes again as soon as more is settled', async (t
   t.same([reentered.length, lookups.resting, said.length], [1, 0, 0]);
 });
 
-t.test('more messages than may rest are refused at once', async (t) => {
+t.test('messages beyond the bound of waiting ones are refused at once', async (t) => {
   const { lookups, ask, lack } = stage();
   const all = Array.from({ length: 600 }, ask);
   for (const { again } of all) await lack(again, EntryStatus.noRoom);

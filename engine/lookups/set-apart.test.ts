@@ -64,7 +64,7 @@ t.test('limits that are too long, a zone that is none, an expiry that is none: e
   t.equal(apart.count, 3);
 });
 
-t.test('an entry that does not say whose it is goes nowhere, and is named by its key', async (t) => {
+t.test('an entry without an owner is not delivered, and is reported by its key', async (t) => {
   const { apart } = setApart();
   t.same(apart.entries([entry({}), entry(null), entry('text'), entry({ ...card, token: 'x'.repeat(257) })]), []);
   t.match(apart.detail, /card 1 version 2: neither the change nor its row can be read/);

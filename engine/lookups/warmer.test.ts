@@ -23,7 +23,7 @@ t.test('a restarted engine knows the cards of the last questions, as they are no
   t.equal(await metric(engine.place, 'card_cache_misses'), missesBefore);
 });
 
-t.test('it yields to look-ups that a message waits for, and ends with its partition', async (t) => {
+t.test('the warmer yields to lookups that a message waits for, and ends with its partition', async (t) => {
   const reads: number[] = [];
   const tokens = Array.from({ length: 300 }, (_, index) => `card-${index}`);
   let waiting = 3;
@@ -45,7 +45,7 @@ t.test('it yields to look-ups that a message waits for, and ends with its partit
   t.same(reads, [128, 128]);
 });
 
-t.test('without a database it does nothing', async (t) => {
+t.test('without a database the warmer does nothing', async (t) => {
   const absent = async () => {
     throw new Error('away');
   };

@@ -48,7 +48,7 @@ t.test('a killed process releases the lock although its threads and children had
   lock.release();
 });
 
-t.test('two in one process exclude each other, and the next one knows every lease that was asked for', (t) => {
+t.test('two locks in one process exclude each other, and the next holder knows every earlier lease', (t) => {
   const directory = folder(t);
   const first = taken(directory, 'first');
   t.notOk(take(directory, 'second') instanceof JournalLock);
@@ -64,7 +64,7 @@ t.test('two in one process exclude each other, and the next one knows every leas
   t.end();
 });
 
-t.test('a copy of the folder is another place', (t) => {
+t.test('a copied folder counts as another place', (t) => {
   const directory = folder(t);
   const lock = taken(directory);
   const copy = `${directory}-copy`;
@@ -93,7 +93,7 @@ t.test('a lock file with any content is taken, and names no process', (t) => {
   t.end();
 });
 
-t.test('without flock perl locks; without both a start says what to install', (t) => {
+t.test('without flock the lock is taken by perl; without both the start error says what to install', (t) => {
   const directory = folder(t);
   const { PATH } = process.env;
   t.teardown(() => {

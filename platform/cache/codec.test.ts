@@ -27,7 +27,7 @@ t.test('a card is read as it was written', async (t) => {
   t.same(readCard(packCard(without)!, 'card_1'), without);
 });
 
-t.test('what is not that card, in that shape, is none', async (t) => {
+t.test('an entry of another card or another shape is ignored', async (t) => {
   t.equal(readCard(packCard(cached)!, 'card_2'), null);
   const wrong: [keyof CachedCard['card'], unknown][] = [
     ['number', 1.5],
@@ -60,7 +60,7 @@ t.test('a value that is too long is neither written nor read', async (t) => {
   t.equal(unpack(Buffer.alloc(valueBytesMax + 1)), undefined);
 });
 
-t.test('any bytes at all are no reason to throw', async (t) => {
+t.test('reading any bytes never throws', async (t) => {
   const bytes = packCard(cached)!;
   for (let end = 0; end < bytes.length; end++) t.equal(readCard(bytes.subarray(0, end), 'card_1'), null);
   fc.assert(

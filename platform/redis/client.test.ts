@@ -61,7 +61,7 @@ t.test('a server that hangs is given up, and what it was asked with it', async (
   t.ok((await client.incr('count')) <= 1001, 'what it had been asked was done once at most');
 });
 
-t.test('what is wrong is said in words, with a remedy where one is known, and without the password', async (t) => {
+t.test('a connection error is described in words, with a known remedy, and without the password', async (t) => {
   const redis = await OwnRedis.start(['--requirepass', 'a secret']);
   t.teardown(() => redis.stop());
   const failureOf = async (url: string) => {

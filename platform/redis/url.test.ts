@@ -38,7 +38,7 @@ t.test('Sentinel and Cluster', async (t) => {
   });
 });
 
-t.test('what cannot be read is said without the password', async (t) => {
+t.test('the error for an unreadable URL leaves the password out', async (t) => {
   const wrong: [string, RegExp][] = [
     ['http://secret', /must begin with/],
     ['redis://a,b', /several hosts/],

@@ -107,7 +107,7 @@ t.test('power lost while a file is written leaves it whole or not there', (t) =>
   t.end();
 });
 
-t.test('files that hold only what is forgotten go', (t) => {
+t.test('files whose ids are all forgotten are removed', (t) => {
   const storage = folder(5);
   removeOldIds(storage, directory, 21);
   t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50]);

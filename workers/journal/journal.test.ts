@@ -271,7 +271,7 @@ t.test('a segment that cannot be read now is neither a record nor gone', (t) => 
   t.end();
 });
 
-t.test('take-backs find room for one segment beyond the bound', (t) => {
+t.test('revocations may use one segment beyond the bound', (t) => {
   const storage = new MemoryStorage();
   const { writer } = journalFixture(storage, '/journal', { sizes: { segmentsMax: 3 } }).open();
   while (append(writer, [numbered(1, 500)]) > 0);

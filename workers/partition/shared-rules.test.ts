@@ -12,7 +12,7 @@ t.test('the same limits are the same rules, other limits are others', (t) => {
   t.end();
 });
 
-t.test('limits that limit nothing are none', (t) => {
+t.test('limits without a bound count as no limits', (t) => {
   t.equal(sharedRules(null), null);
   t.equal(sharedRules({}), null);
   t.end();

@@ -106,7 +106,7 @@ t.test('a refused record is set apart with all that follows it, and everything e
   t.same(await books(sql, 1), [1000, 900, 40, 60]);
 });
 
-t.test('whatever part of the statement refuses a record', async (t) => {
+t.test('a record is set apart whichever part of the statement refuses it', async (t) => {
   const cases: { name: string; refuse: string; record: RecordSketch; accept: string; kept: boolean }[] = [
     {
       name: 'its event',

@@ -48,7 +48,7 @@ function randomOf(seed: number): (below: number) => number {
   };
 }
 
-t.test('memory and database agree', async (t) => {
+t.test('random messages settle to the same transactions and windows as in memory', async (t) => {
   const random = randomOf(testSeed);
   const database = await createTestDatabase();
   const sql = openSettleConnection(database.url);

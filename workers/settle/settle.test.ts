@@ -689,7 +689,7 @@ t.test(
   },
 );
 
-t.test('what cannot be true is refused whole, and says where', async (t) => {
+t.test('a batch with an impossible record is refused whole, and the error names the record', async (t) => {
   const sql = await ledger(t);
   await t.rejects(
     settleAll(sql, [authorization, { ...authorization, id: 'b', account: 99 }]),

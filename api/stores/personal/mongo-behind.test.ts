@@ -43,7 +43,7 @@ t.test('a request that hangs does not hold background operations up for ever', a
   await request;
 });
 
-t.test('one that is refused leaves the next ones as they were', async (t) => {
+t.test('a refused background operation does not disturb the next one', async (t) => {
   const bench = await createStoreBench();
   t.teardown(() => bench.close());
   await t.rejects(

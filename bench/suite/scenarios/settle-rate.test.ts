@@ -21,7 +21,7 @@ t.test('growth is reported, whatever the swing', async (t) => {
   t.ok(Math.abs(slope(looks(180, -2500, 0))! + 2500) < 1e-6);
 });
 
-t.test('nothing is known from one look', async (t) => {
+t.test('one measurement gives no settle rate', async (t) => {
   t.equal(slope([]), null);
   t.equal(slope([{ atMs: 1, count: 1 }]), null);
 });

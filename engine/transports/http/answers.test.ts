@@ -90,7 +90,7 @@ t.test('a message that cannot be read is a problem that points at the field', (t
   t.end();
 });
 
-t.test('a fault fits its place whatever the message was', (t) => {
+t.test('the body of a fault fits its slab place for any message', (t) => {
   const others = Array.from({ length: 19 }, (_, index) => ({ field: `f${index}`, message: 'x'.repeat(300) }));
   const target = new Uint8Array(answerBytesMax + 1);
   for (const field of ['id', 'f'.repeat(5000), '💳'.repeat(5000)]) {
@@ -109,7 +109,7 @@ t.test('a command for an unknown account is a 404', (t) => {
   t.end();
 });
 
-t.test('without a decision the body still declines, but for commands, which may have been carried out', (t) => {
+t.test('an answer without a decision declines every message except a command, which may have been carried out', (t) => {
   for (const [reason, isShuttingDown, title, responseCode] of [
     [Reason.overloaded, false, 'overloaded', '91'],
     [Reason.systemError, false, 'system_error', '96'],

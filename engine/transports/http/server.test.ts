@@ -162,35 +162,38 @@ t.test('a request may come in several packets; within its request line only wher
   }
 });
 
-t.test('of several lengths the first one counts, and what lies behind it is no second question', async (t) => {
-  // Documented: uWebSockets.js shows no second header of a name. The ops port and the account API answer 400.
-  const { account, card } = freshAccount();
-  const body = JSON.stringify(authorization(card, { amount: 10 }));
-  const connection = new Connection(place.authPort);
-  const lengths = (second: number) => ({ 'content-length': `${body.length}\r\ncontent-length: ${second}` });
-  t.equal((await connection.ask({ body, headers: lengths(2) })).status, 200);
-  connection.close();
-  t.equal(await held(account), 10);
-  const hidden = requestBytes({ body: JSON.stringify(authorization(card, { amount: 500 })) });
-  const smuggler = new Connection(place.authPort);
-  const headers = lengths(body.length + hidden.length);
-  await smuggler.ask({ body: Buffer.concat([Buffer.from(body), hidden]), headers }).catch(() => undefined);
-  smuggler.close();
-  await stillWorks(t);
-  t.equal(await held(account), 10);
-  for (const length of ['12, 12', '+12', 'twelve', '-1']) {
-    const malformed = new Connection(place.authPort);
-    t.equal((await malformed.ask({ body, headers: { 'content-length': length } })).status, 400, length);
-    malformed.close();
-  }
-  const ops = new Connection(place.opsPort);
-  const path = `/admin/accounts/${account}/deposits`;
-  const reply = ops.reply();
-  ops.socket.write(requestBytes({ path, body: '{}', headers: { 'content-length': '2\r\ncontent-length: 5' } }));
-  t.equal((await reply).status, 400);
-  ops.close();
-  await stillWorks(t);
-});
+t.test(
+  'of several Content-Length headers the first one counts, and bytes behind that body are no request',
+  async (t) => {
+    // Documented: uWebSockets.js shows no second header of a name. The ops port and the account API answer 400.
+    const { account, card } = freshAccount();
+    const body = JSON.stringify(authorization(card, { amount: 10 }));
+    const connection = new Connection(place.authPort);
+    const lengths = (second: number) => ({ 'content-length': `${body.length}\r\ncontent-length: ${second}` });
+    t.equal((await connection.ask({ body, headers: lengths(2) })).status, 200);
+    connection.close();
+    t.equal(await held(account), 10);
+    const hidden = requestBytes({ body: JSON.stringify(authorization(card, { amount: 500 })) });
+    const smuggler = new Connection(place.authPort);
+    const headers = lengths(body.length + hidden.length);
+    await smuggler.ask({ body: Buffer.concat([Buffer.from(body), hidden]), headers }).catch(() => undefined);
+    smuggler.close();
+    await stillWorks(t);
+    t.equal(await held(account), 10);
+    for (const length of ['12, 12', '+12', 'twelve', '-1']) {
+      const malformed = new Connection(place.authPort);
+      t.equal((await malformed.ask({ body, headers: { 'content-length': length } })).status, 400, length);
+      malformed.close();
+    }
+    const ops = new Connection(place.opsPort);
+    const path = `/admin/accounts/${account}/deposits`;
+    const reply = ops.reply();
+    ops.socket.write(requestBytes({ path, body: '{}', headers: { 'content-length': '2\r\ncontent-length: 5' } }));
+    t.equal((await reply).status, 400);
+    ops.close();
+    await stillWorks(t);
+  },
+);
 
 t.test('a body over 64 KiB is refused, whether its length is announced or it comes in chunks', async (t) => {
   const { card } = freshAccount();
@@ -315,7 +318,7 @@ t.test('a body may come chunked, byte by byte, or in many segments', async (t) =
   }
 });
 
-t.test('a connection takes one question after another', async (t) => {
+t.test('a connection serves one request after another', async (t) => {
   const { account, card } = freshAccount();
   const connection = new Connection(place.authPort);
   for (let count = 1; count <= 300; count++) {
@@ -357,7 +360,7 @@ t.test(
   },
 );
 
-t.test('bytes that are no request end their connection and nothing else', async (t) => {
+t.test('bytes that are no request close their own connection only', async (t) => {
   const head = `POST ${nativePath} HTTP/1.1\r\nhost: x\r\nauthorization: ${basic()}\r\n`;
   const garbage: readonly (string | Buffer)[] = [
     Buffer.from(Array.from({ length: 3000 }, (_, index) => (index * 7919) & 0xff)),
@@ -387,7 +390,7 @@ t.test('bytes that are no request end their connection and nothing else', async 
   await stillWorks(t);
 });
 
-t.test('two hundred times the same question at once is one hold and one answer', async (t) => {
+t.test('two hundred copies of one message at once make one hold and receive one answer', async (t) => {
   const { account, card } = freshAccount();
   const body = JSON.stringify(authorization(card));
   const replies = await Promise.all(Array.from({ length: 200 }, () => client.ask({ body })));
@@ -502,24 +505,27 @@ t.test('Marqeta is answered 200 with funding or 402 with a reason', async (t) =>
   t.equal(await held(account), 8420);
 });
 
-t.test('a second question before the first is answered costs the connection, never the answer', async (t) => {
-  const { account, card } = freshAccount();
-  const messages = [authorization(card, { amount: 100 }), authorization(card, { amount: 200 })];
-  const connection = new Connection(place.authPort);
-  const replies = [connection.reply(), connection.reply()];
-  connection.socket.write(Buffer.concat(messages.map((message) => requestBytes({ body: JSON.stringify(message) }))));
-  const ends = await Promise.allSettled(replies);
-  for (const end of ends) {
-    if (end.status === 'rejected') t.ok(end.reason instanceof ConnectionLost);
-    else t.equal(end.value.status, 200);
-  }
-  for (const message of messages) {
-    const first = await client.native(message);
-    t.match([first.status, answerOf(first).approved], [200, true]);
-    t.equal(stableBody((await client.native(message)).body), stableBody(first.body));
-  }
-  t.equal(await held(account), 300);
-});
+t.test(
+  'a request that is sent before the answer to the first one closes the connection after that answer',
+  async (t) => {
+    const { account, card } = freshAccount();
+    const messages = [authorization(card, { amount: 100 }), authorization(card, { amount: 200 })];
+    const connection = new Connection(place.authPort);
+    const replies = [connection.reply(), connection.reply()];
+    connection.socket.write(Buffer.concat(messages.map((message) => requestBytes({ body: JSON.stringify(message) }))));
+    const ends = await Promise.allSettled(replies);
+    for (const end of ends) {
+      if (end.status === 'rejected') t.ok(end.reason instanceof ConnectionLost);
+      else t.equal(end.value.status, 200);
+    }
+    for (const message of messages) {
+      const first = await client.native(message);
+      t.match([first.status, answerOf(first).approved], [200, true]);
+      t.equal(stableBody((await client.native(message)).body), stableBody(first.body));
+    }
+    t.equal(await held(account), 300);
+  },
+);
 
 t.test('the ops port says how the engine is', async (t) => {
   t.match(await opsGet(place, '/livez'), { status: 200 });
@@ -569,7 +575,7 @@ t.test('the ops port says how the engine is', async (t) => {
   t.equal((await fetch(url('/health'), { method: 'POST' })).status, 405);
 });
 
-t.test('the books of an account are for those who have the token', async (t) => {
+t.test('the books of an account are shown only with the token', async (t) => {
   const url = `http://127.0.0.1:${place.opsPort}/admin/accounts/acct_000060`;
   const status = async (value?: string) =>
     (await fetch(url, value === undefined ? {} : { headers: { authorization: value } })).status;
@@ -609,7 +615,7 @@ t.test('many reads of accounts at once disturb no authorization, not even behind
   t.match((await opsGet(place, '/metrics')).text, /^worker_restarts 0$/m);
 });
 
-t.test('a full house declines at once, and those inside keep their answer', async (t) => {
+t.test('beyond MAX_IN_FLIGHT a message is declined at once, and messages in flight keep their answers', async (t) => {
   const small = await startTestEngine(t, { accounts: 2, changes: { MAX_IN_FLIGHT: '4' } });
   t.equal((await small.client.native(authorization('card_000001_1'))).status, 200);
   small.disk.holdSyncs();
@@ -648,7 +654,7 @@ t.test('a stop answers what is in flight and declines what comes after', async (
   t.equal(row?.['held'], 3750, 'all of it is settled');
 });
 
-t.test('beyond the deadline nothing is approved, and nothing is held but what was', async (t) => {
+t.test('beyond the deadline no message is approved, and only earlier approvals hold money', async (t) => {
   const hasty = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '1' } });
   const messages = Array.from({ length: 2000 }, () => authorization('card_000001_1', { amount: 1 }));
   const answers = new Map<string, Reply>();

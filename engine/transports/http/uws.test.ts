@@ -6,7 +6,7 @@ import { loadUws, whyNotLoaded } from './uws.js';
 const debian12 = { node: '24.11.0', system: 'linux', processor: 'x64', glibc: '2.36' };
 const noModule = "Cannot find module './uws_linux_x64_147.node'";
 
-t.test('where the addon does not load a start says what to do', (t) => {
+t.test('when the addon does not load, the start error says what to do', (t) => {
   const oldLibrary =
     "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by uws_linux_x64_137.node)";
   t.match(
@@ -20,7 +20,7 @@ t.test('where the addon does not load a start says what to do', (t) => {
   t.end();
 });
 
-t.test('a version of Node.js past its end of life is warned of', (t) => {
+t.test('a Node.js version past its end of life is logged as a warning', (t) => {
   t.match(runtimeWarning('20.20.2'), /past its end of life/);
   t.equal(runtimeWarning('22.1.0'), '');
   t.equal(runtimeWarning('24.11.0'), '');
