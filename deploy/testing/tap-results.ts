@@ -30,7 +30,7 @@ const indentWidth = 4;
 const diagnosticLinesMax = 40;
 /** A test that is skipped or left to do. The class keeps this file free of the marker itself. */
 const leftOut = / # (?:SKIP|TOD[O])\b/i;
-const diagnosticsLeftOut = /^(?:source|stdio|cwd|externalID|command|args|jobId):/;
+const diagnosticsLeftOut = /^(?:source|handles|requests|stdio|cwd|externalID|command|args|jobId):/;
 
 export class TapReader {
   readonly files: TestFile[] = [];
