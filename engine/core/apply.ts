@@ -1,6 +1,6 @@
 /**
- * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of the
- * journal go through the same lines, so what a restart rebuilds is what was.
+ * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of
+ * the journal go through the same lines, so what a restart rebuilds is what was.
  */
 
 import type { Books } from './books.js';
@@ -9,7 +9,7 @@ import { assert } from './invariant.js';
 import { Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
 import { useDelta } from './record.js';
-import { type Request, textOf } from './request.js';
+import { type Request, type TextSlice, textOf } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 
 /** Whose books move, by number in the database. */
@@ -23,8 +23,8 @@ export interface Parties {
 
 /**
  * @param account slot of the account, −1 when the card is unknown (then there are no books to move)
- * @param transaction slot of the transaction that the message follows, or of one that is over and whose name it opens again; −1 when
- *   there is neither
+ * @param transaction slot of the transaction that the message follows, or of one that is over and whose name it opens
+ *   again; −1 when there is neither
  * @param parties whose spend windows count: the transaction's own for a follow-up
  * @param sequence journal sequence of the message's record
  */
@@ -58,48 +58,10 @@ export function applyOutcome(
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
     if (!outcome.approved) return;
     if (transaction >= 0) transactions.forget(transaction);
-    transactions.open(
-      request.source,
-      request.id.start,
-      request.id.end,
-      {
-        accountNumber: parties.accountNumber,
-        cardNumber: parties.cardNumber,
-        cardSpend: parties.cardSpend,
-        userNumber: parties.userNumber,
-        status: outcome.transactionStatus,
-        held: outcome.heldDelta,
-        posted: outcome.postedDelta,
-        refunded: request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
-        firstDay: outcome.spendDay,
-        newestDay: outcome.spendDay,
-        newestAmount: Math.min(outcome.spendAmountDelta, outcome.heldDelta),
-        expiresAtMs: outcome.expiresAtMs,
-      },
-      sequence,
-    );
+    open(books, request, request.id, outcome, outcome.transactionStatus, parties, sequence);
   } else if (outcome.tombstone) {
     if (transaction >= 0) transactions.forget(transaction);
-    transactions.open(
-      request.source,
-      request.original.start,
-      request.original.end,
-      {
-        accountNumber: parties.accountNumber,
-        cardNumber: parties.cardNumber,
-        cardSpend: parties.cardSpend,
-        userNumber: parties.userNumber,
-        status: TransactionStatus.tombstone,
-        held: 0,
-        posted: 0,
-        refunded: 0,
-        firstDay: 0,
-        newestDay: 0,
-        newestAmount: 0,
-        expiresAtMs: 0,
-      },
-      sequence,
-    );
+    open(books, request, request.original, outcome, TransactionStatus.tombstone, parties, sequence);
   } else if (transaction >= 0 && outcome.transactionStatus !== TransactionStatus.none) {
     transactions.move(
       transaction,
@@ -113,6 +75,33 @@ export function applyOutcome(
       sequence,
     );
   }
+}
+
+/** Opens the transaction named `id`. A tombstone comes of a decline, whose outcome moves nothing. */
+function open(
+  { transactions }: Books,
+  { source, type }: Request,
+  id: TextSlice,
+  outcome: Outcome,
+  status: TransactionStatus,
+  { accountNumber, cardNumber, cardSpend, userNumber }: Readonly<Parties>,
+  sequence: number,
+): void {
+  const state = {
+    accountNumber,
+    cardNumber,
+    cardSpend,
+    userNumber,
+    status,
+    held: outcome.heldDelta,
+    posted: outcome.postedDelta,
+    refunded: type === MessageType.refund ? outcome.approvedAmountMinor : 0,
+    firstDay: outcome.spendDay,
+    newestDay: outcome.spendDay,
+    newestAmount: Math.min(outcome.spendAmountDelta, outcome.heldDelta),
+    expiresAtMs: outcome.expiresAtMs,
+  };
+  transactions.open(source, id.start, id.end, state, sequence);
 }
 
 /** Behind the spending, whose row it stands beside. */

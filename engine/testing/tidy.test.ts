@@ -249,6 +249,46 @@ t.test('plain English: no word in a private sense', (t) => {
   t.end();
 });
 
+/** Functions longer than 70 lines, and why each is better whole. */
+const longFunctions: Readonly<Record<string, string>> = {
+  'engine/core/record.ts writeRecord': 'one line a field, in the order of the layout',
+  'engine/engine.ts startEngine': 'starts the parts in order, and each step needs those before it',
+  'engine/ops/telemetry.ts constructor': 'one line a metric',
+  'engine/protocols/native/codec.ts readFast': 'one case a field, and a call a field would slow the fast reader down',
+  'workers/partition/partition.ts #answer': 'the way of one message, whose steps share the partition’s scratch state',
+  'api/api.ts createServices': 'makes the services in order, and each needs those before it',
+  'api/routes/accounts.ts accountRoutes': 'a table of routes',
+  'api/routes/cards.ts cardRoutes': 'a table of routes',
+  'api/routes/invitations.ts invitationRoutes': 'a table of routes',
+  'api/routes/transactions.ts transactionRoutes': 'a table of routes',
+  'bench/history.ts writePart': 'one SQL statement',
+  'bench/sql.ts queriesOf': 'a table of queries',
+};
+
+t.test('no function is longer than 70 lines without a reason', (t) => {
+  // Biome's format makes counting sound: a function's last line is the first that closes at the indentation of its head.
+  const head =
+    /^( *)(?:export )?(?:(?:static|async|get|set|const) )*(?:function\*? )?(#?\w+)(?: = (?:async )?)?\((?:.*[({])?$/;
+  let count = 0;
+  for (const { path, text } of shipped) {
+    const lines = text.split('\n');
+    for (const [index, line] of lines.entries()) {
+      const [, indentation, name] = head.exec(line) ?? [];
+      if (name === undefined || /^(?:if|for|while|switch|catch|return|await|super)$/.test(name)) continue;
+      const opens = line.endsWith('{')
+        ? index
+        : lines.findIndex((end, at) => at > index && end.startsWith(`${indentation})`));
+      if (!lines[opens]?.endsWith('{')) continue;
+      count++;
+      const length = lines.findIndex((end, at) => at > opens && end.startsWith(`${indentation}}`)) - index + 1;
+      if (length > 70 && longFunctions[`${path} ${name}`] === undefined)
+        t.fail(`${path}:${index + 1} ${name} has ${length} lines`);
+    }
+  }
+  t.ok(count > 1000, 'the walk finds functions');
+  t.end();
+});
+
 t.test('no left-over markers, no switched-off tests', (t) => {
   const marker = new RegExp(['TO', 'DO|FIX', 'ME|\\bXX', 'X\\b|HA', 'CK\\b'].join(''));
   const narrowed = /\bt\.(?:skip|todo|only)\(|\b(?:skip|todo): ?(?:true|['"])/;
