@@ -1,6 +1,6 @@
 /**
- * What the account API's benchmark runs on, in a folder of its own: an embedded Postgres with customers who can sign in,
- * have a card and a history, the API, and the bare Fastify control, each a process.
+ * What the account API's benchmark runs on, in a folder of its own: an embedded Postgres with customers who can sign
+ * in, have a card and a history, the API, and the bare Fastify control, each a process.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -70,9 +70,11 @@ async function seed(databaseUrl: string, { customerCount, transactionsPerCustome
     // Completed purchases of the last days, one every few minutes, as settle() would have written them.
     await sql`
       insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
-        refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type, status,
+        refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
+        status,
         reason, detail, channel, forced, currency, country, mcc, merchant_id, merchant_name)
-      select c.token || '-' || n, c.account_id, c.id, c.user_id, 1250, 1250, 0, 1250, 0, 1250, at, at, 0, 0, 0, 1, 2, 0, 0,
+      select c.token || '-' || n, c.account_id, c.id, c.user_id, 1250, 1250, 0, 1250, 0, 1250, at, at, 0, 0, 0, 1, 2, 0,
+      0,
         1, false, 'USD', 'US', 5411, 'm-' || n % 100, 'Corner Store ' || n % 100
       from cards c, generate_series(1, ${transactionsPerCustomer}::integer) n,
         lateral (select now() - n * interval '7 minutes' as at) as time`;

@@ -122,12 +122,14 @@ async function requestsOf(stack: ApiStack, callerCount: number): Promise<Request
 /** The report, as Markdown. */
 export function renderApiBench(rows: readonly ApiBenchRow[], machine: string): string {
   return [
-    '| server | connections | answers/s | p50 ms | p95 ms | p99 ms | p99.9 ms | max ms | CPU s per 1000 | of Postgres | cores of others | faults |',
+    '| server | connections | answers/s | p50 ms | p95 ms | p99 ms | p99.9 ms | max ms | CPU s per 1000 | of ' +
+      'Postgres | cores of others | faults |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
     ...rows.map(lineOf),
     '',
     `Open loop, Poisson arrivals, every latency from the instant at which its request was due. ${verdictOf(rows)}`,
-    'Cores of others: what neither the server, its Postgres nor the generator used; above 0.2 the neighbours are measured too.',
+    'Cores of others: what neither the server, its Postgres nor the generator used; above 0.2 the neighbours are ' +
+      'measured too.',
     machine,
     '',
   ].join('\n');
@@ -161,7 +163,9 @@ function verdictOf(rows: readonly ApiBenchRow[]): string {
 async function main(signal: AbortSignal): Promise<number> {
   const machine = await describeMachine();
   const rows = await benchApi(fullRun, signal);
-  const described = `${machine.cpu}, ${machine.coreCount} cores, ${machine.kernel}, Node.js ${machine.node}; load average before ${machine.loadAverage.toFixed(2)}; ${machine.date}, commit ${machine.commit}.`;
+  const described =
+    `${machine.cpu}, ${machine.coreCount} cores, ${machine.kernel}, Node.js ${machine.node}; load ` +
+    `average before ${machine.loadAverage.toFixed(2)}; ${machine.date}, commit ${machine.commit}.`;
   const text = renderApiBench(rows, described);
   const folder = resultFolder(machine);
   await mkdir(folder, { recursive: true });

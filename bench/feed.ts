@@ -1,8 +1,8 @@
 /**
  * How fast a change is in force: cards are frozen and unfrozen on a schedule (1,000 changes a second) beside a load of
  * authorizations (5,000 a second), and each is timed from the answer of the write to `effective`, which is what the API
- * waits for. Some are also asked about, over and over, until a decision obeys: what a cardholder would see. Then the engine
- * stands still while 100,000 changes are made, and is timed until it has all of them.
+ * waits for. Some are also asked about, over and over, until a decision obeys: what a cardholder would see. Then the
+ * engine stands still while 100,000 changes are made, and is timed until it has all of them.
  *
  * `make bench-feed CHANGES=1000 AUTHORIZATIONS=5000` (each a second): by Redis and by LISTEN/NOTIFY, in two minutes.
  */
@@ -269,8 +269,10 @@ async function repairMissed(count: number, stack: Stack, sql: postgres.Sql, log:
 
 export function formatFeed(results: readonly FeedBenchResult[], missedCount: number): string {
   const lines = [
-    '| by | changes | not known in 1 s | write p50 ms | effective p50 ms | p99 ms | max ms | of it numbered p50 ms | p99 ms | in force p50 ms | p99 ms | obeyed p50 ms | p99 ms | max ms | authorizations/s | p99 ms | repair s |',
-    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+    '| by | changes | not known in 1 s | write p50 ms | effective p50 ms | p99 ms | max ms | of it numbered p50 ms | ' +
+      'p99 ms | in force p50 ms | p99 ms | obeyed p50 ms | p99 ms | max ms | authorizations/s | p99 ms | repair s |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: ' +
+      '| ---: |',
   ];
   const ms = (value: number) => value.toFixed(2);
   for (const { transport, effectiveMs, numberedMs, inForceMs, obeyedMs, ...rest } of results) {

@@ -8,7 +8,9 @@ t.setTimeout(0);
 const keptGrowthBytesMax = 12 * 2 ** 20;
 /** What is in flight at once, in three queues at most (Redis, Postgres, lanes), and what the collector leaves lying. */
 const peakGrowthBytesMax = 256 * 2 ** 20;
-/** Entries ahead of missing ones (4,096), lane entries that wait (64 of 200 changes), a page, and what is in the lanes. */
+/**
+ * Entries ahead of missing ones (4,096), lane entries that wait (64 of 200 changes), a page, and what is in the lanes.
+ */
 const queuedMax = 32_768;
 
 const floods = 2;

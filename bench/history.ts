@@ -1,11 +1,12 @@
 /**
- * Authorizations that were decided and settled before: what an engine has behind it that has run for a while, without the
- * hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees), and the
- * journal begins again behind them, with the ids that their segments would have left behind. Only while no engine runs.
+ * Authorizations that were decided and settled before: what an engine has behind it that has run for a while, without
+ * the hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees), and
+ * the journal begins again behind them, with the ids that their segments would have left behind. Only while no engine
+ * runs.
  *
  * All are approved authorizations with open holds, 10,000 of them a second up to now: that many holds, ids and messages
- * is the most that as many authorizations can leave behind. Their records are one record with their ids and cards in it;
- * what they say about balances is that one's.
+ * is the most that as many authorizations can leave behind. Their records are one record with their ids and cards in
+ * it; what they say about balances is that one's.
  */
 import { join } from 'node:path';
 import type postgres from 'postgres';
@@ -49,7 +50,8 @@ export async function writeHistory(options: HistoryOptions): Promise<void> {
   const before = Number(position.sequence);
   await sql`
     create temporary table owner as
-    select row_number() over (order by c.token) - 1 as place, c.token, c.id as card, c.account_id as account, c.user_id as person
+    select row_number() over (order by c.token) - 1 as place, c.token, c.id as card, c.account_id as account,
+    c.user_id as person
     from cards c where c.token ~ '^card_[0-9]{6}_1$' order by c.token limit ${accountCount}`;
   await sql`create unique index on owner (place)`;
   const indexes = await dropIndexes(sql);
@@ -78,7 +80,10 @@ async function dropIndexes(sql: postgres.Sql): Promise<string[]> {
   return rows.map(({ definition }) => definition);
 }
 
-/** Messages, transactions, books, windows and the position in one statement. @returns the hashes of the ids, low and high in turn */
+/**
+ * Messages, transactions, books, windows and the position in one statement. @returns the hashes of the ids, low and
+ * high in turn
+ */
 async function writePart(
   { sql, count, accountCount }: HistoryOptions,
   before: number,
@@ -110,23 +115,27 @@ async function writePart(
     with message as materialized (
       select ${first}::bigint + h.ordinality - 1 as number, h.id_hash, o.account, o.card, o.person,
         'history-' || lpad((${first}::bigint + h.ordinality - 1)::text, 12, '0') as id,
-        to_timestamp(${nowMs}::float8 / 1000 - (${count}::bigint - (${first}::bigint + h.ordinality - 1)) / ${perSecond}::float8) as at
+        to_timestamp(${nowMs}::float8 / 1000 -
+          (${count}::bigint - (${first}::bigint + h.ordinality - 1)) / ${perSecond}::float8) as at
       from unnest(${`{${hashes.join(',')}}`}::text::bigint[]) with ordinality h (id_hash, ordinality)
       join owner o on o.place = (${first}::bigint + h.ordinality - 1) % ${accountCount}::int
     ), event as (
       insert into transaction_events (sequence, account_id, card_id, user_id, amount, approved_amount, available_delta,
         held_delta, posted_delta, external_delta, id_hash, at, partition, type, protocol, reason, detail, approved,
         transaction_id, request_id, record)
-      select ${before}::bigint + number, account, card, person, ${historyAmountMinor}::bigint, ${historyAmountMinor}::bigint,
+      select ${before}::bigint + number, account, card, person, ${historyAmountMinor}::bigint,
+      ${historyAmountMinor}::bigint,
         -${historyAmountMinor}::bigint, ${historyAmountMinor}::bigint, 0, 0, id_hash, at, 0, 1, 1, 0, 0, true, id, id,
         overlay(${template}::bytea placing convert_to(id, 'UTF8') from ${idAt}::int)
       from message order by number
     ), chain as (
       insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
-        refunded_amount, newest_spend_amount, expires_at, created_at, updated_at, partition, spend_day, newest_spend_day,
+        refunded_amount, newest_spend_amount, expires_at, created_at, updated_at, partition, spend_day,
+        newest_spend_day,
         type, status, reason, detail, mcc, channel, forced, currency, country, merchant_id, merchant_name)
       select id, account, card, person, ${historyAmountMinor}::bigint, ${historyAmountMinor}::bigint,
-        ${historyAmountMinor}::bigint, 0, 0, ${historyAmountMinor}::bigint, at + ${holdDays}::int * interval '1 day', at, at,
+        ${historyAmountMinor}::bigint, 0, 0, ${historyAmountMinor}::bigint, at + ${holdDays}::int * interval '1 day',
+        at, at,
         0, ${day}::int, ${day}::int, 1, 1, 0, 0, 5411, 1, false, 'USD', 'US', null, null
       from message order by number
     ), total as materialized (
@@ -135,17 +144,22 @@ async function writePart(
     ), book as (
       update accounts a set held = a.held + t.held, available = a.available - t.held from total t where a.id = t.account
     ), spent as (
-      insert into spend_windows as s (level, entity_id, spend_day, daily_amount, weekly_amount, monthly_amount, yearly_amount,
+      insert into spend_windows as s (level, entity_id, spend_day, daily_amount, weekly_amount, monthly_amount,
+      yearly_amount,
         lifetime_amount, daily_count, weekly_count, monthly_count, yearly_count, lifetime_count)
-      select e.level, e.entity, ${day}::int, t.held, t.held, t.held, t.held, t.held, t.times, t.times, t.times, t.times, t.times
+      select e.level, e.entity, ${day}::int, t.held, t.held, t.held, t.held, t.held, t.times, t.times, t.times, t.times,
+      t.times
       from total t cross join lateral (
         values (0, t.card), (${storedUserLevel}, user_currency(t.person, 'USD')), (2, t.account)) e (level, entity)
       on conflict (level, entity_id) do update set spend_day = excluded.spend_day,
         daily_amount = s.daily_amount + excluded.daily_amount, weekly_amount = s.weekly_amount + excluded.weekly_amount,
-        monthly_amount = s.monthly_amount + excluded.monthly_amount, yearly_amount = s.yearly_amount + excluded.yearly_amount,
-        lifetime_amount = s.lifetime_amount + excluded.lifetime_amount, daily_count = s.daily_count + excluded.daily_count,
+        monthly_amount = s.monthly_amount + excluded.monthly_amount,
+        yearly_amount = s.yearly_amount + excluded.yearly_amount,
+        lifetime_amount = s.lifetime_amount + excluded.lifetime_amount,
+        daily_count = s.daily_count + excluded.daily_count,
         weekly_count = s.weekly_count + excluded.weekly_count, monthly_count = s.monthly_count + excluded.monthly_count,
-        yearly_count = s.yearly_count + excluded.yearly_count, lifetime_count = s.lifetime_count + excluded.lifetime_count
+        yearly_count = s.yearly_count + excluded.yearly_count,
+        lifetime_count = s.lifetime_count + excluded.lifetime_count
     )
     update journal_positions set sequence = ${before + first - 1 + length} where partition = 0`;
   return halves;

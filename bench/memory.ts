@@ -48,8 +48,8 @@ export function memoryEngineEnv(cards: number): Readonly<Record<string, string>>
 }
 
 /**
- * Adds accounts up to `cardFirst + cardCount − 1` to the database, then asks the engine for the last `cardCount` of them,
- * once each: they must be new to it.
+ * Adds accounts up to `cardFirst + cardCount − 1` to the database, then asks the engine for the last `cardCount` of
+ * them, once each: they must be new to it.
  */
 export async function measureMemory(
   stack: Pick<Stack, 'engine' | 'credentials' | 'databaseUrl'>,

@@ -32,7 +32,9 @@ export function readProcessCpu(pid: number): ProcessCpu | null {
   }
 }
 
-/** CPU seconds of the busiest thread but the main one between two readings: in an engine with one worker, that worker. */
+/**
+ * CPU seconds of the busiest thread but the main one between two readings: in an engine with one worker, that worker.
+ */
 export function busiestOtherThread(before: ProcessCpu, after: ProcessCpu): number {
   const grown = [...after.otherThreads].map(([thread, seconds]) => seconds - (before.otherThreads.get(thread) ?? 0));
   return Math.max(0, ...grown);

@@ -1,7 +1,8 @@
 /**
  * `make bench-quick`: in under two minutes, how fast the engine answers beside a bare echo on the same machine, at 256
  * and 64 connections, spread over many accounts and on one hot account, and what a known card costs in memory.
- * Prints tables, writes bench/results/<date>-<commit>/quick.json; exit code 1, with the reason, when any answer was wrong or missing.
+ * Prints tables, writes bench/results/<date>-<commit>/quick.json; exit code 1, with the reason, when any answer was
+ * wrong or missing.
  *
  *   node dist/bench/quick.js             run; quick.slow.ts runs it in small
  *   node dist/bench/quick.js --readme    write the newest result into README.md and docs/benchmarks.md

@@ -117,15 +117,21 @@ function notes({ machine, shapes, wrk, memory, warnings }: QuickResult): string[
     );
   const busiest = Math.max(0, ...loads.map((load) => load.generator.utilizationMax));
   const lines = [
-    "Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per connection, " +
-      `generator and servers on the same ${machine.coreCount} cores. Errors ${sum(loads, (load) => load.errorCount)}, ` +
-      `timeouts ${sum(loads, (load) => load.timeoutCount)}, wrong answers ${sum(loads, (load) => load.wrongCount)}; of ` +
-      `${sum(engineLoads, (load) => load.latency.count)} engine answers ${sum(engineLoads, (load) => load.rightCount)} approved. ` +
-      `Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling Postgres${settling(shapes)}.`,
+    "Medians over alternating rounds; in parentheses each round's share. Closed loop, one request in flight per " +
+      'connection, ' +
+      `generator and servers on the same ${machine.coreCount} cores. Errors ` +
+      `${sum(loads, (load) => load.errorCount)}, ` +
+      `timeouts ${sum(loads, (load) => load.timeoutCount)}, wrong answers ${sum(loads, (load) => load.wrongCount)}; ` +
+      'of ' +
+      `${sum(engineLoads, (load) => load.latency.count)} engine answers ` +
+      `${sum(engineLoads, (load) => load.rightCount)} approved. ` +
+      'Cores of others: beside the echo the neighbours on this machine, beside the engine mostly the settling ' +
+      `Postgres${settling(shapes)}.`,
   ];
   if (busiest > generatorLimit) {
     lines.push(
-      `The generator's thread was up to ${Math.round(busiest * 100)} % busy: where it was the limit, the server could do more than the table says.`,
+      `The generator's thread was up to ${Math.round(busiest * 100)} % busy: where it was the limit, the server ` +
+        'could do more than the table says.',
     );
   }
   if (wrk !== null) {
@@ -168,7 +174,9 @@ export function replaceBetweenMarkers(text: string, replacement: string): string
   return `${text.slice(0, start + markerStart.length)}\n${replacement.trim()}\n${text.slice(end)}`;
 }
 
-/** Writes the newest result into docs/benchmarks.md and its first table into README.md. @returns that result's folder. */
+/**
+ * Writes the newest result into docs/benchmarks.md and its first table into README.md. @returns that result's folder.
+ */
 export async function updateDocuments(): Promise<string> {
   const folders = (await readdir(resultsRoot()).catch(() => [])).sort().reverse();
   for (const folder of folders) {

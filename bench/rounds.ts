@@ -1,6 +1,7 @@
 /**
- * Alternating rounds of echo and engine with the same message, the same generator and the same connections: the engine's
- * speed is read as a share of the echo's of the same minute, because the machine is shared and its speed drifts.
+ * Alternating rounds of echo and engine with the same message, the same generator and the same connections: the
+ * engine's speed is read as a share of the echo's of the same minute, because the machine is shared and its speed
+ * drifts.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadResult, newIdPrefix } from './load/load.js';
@@ -55,7 +56,8 @@ export async function runShape(
     log(
       `${shape.name}, round ${number} of ${shape.roundCount}: echo ${Math.round(echo.load.answersPerSecond)}/s, ` +
         `engine ${Math.round(engine.load.answersPerSecond)}/s, ratio ${ratio.toFixed(2)}, ` +
-        `engine p99 ${engine.load.latency.p99Ms.toFixed(2)} ms${disturbed(echo)}${faults(echo.load)}${faults(engine.load)}`,
+        `engine p99 ${engine.load.latency.p99Ms.toFixed(2)} ` +
+        `ms${disturbed(echo)}${faults(echo.load)}${faults(engine.load)}`,
     );
   }
   return { shape, rounds, ratioMedian: median(rounds.map((round) => round.ratio)) };

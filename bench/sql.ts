@@ -1,7 +1,7 @@
 /**
- * `make bench-sql`: the API's queries on a year of 1,000,000 transactions, through the API's own stores without any cache,
- * one after another. Prints percentiles beside the goals, and the plan of each query. Fails when a list reads a whole
- * table. Argument `smoke`: a small ledger and few repetitions, so that the tests keep this alive.
+ * `make bench-sql`: the API's queries on a year of 1,000,000 transactions, through the API's own stores without any
+ * cache, one after another. Prints percentiles beside the goals, and the plan of each query. Fails when a list reads a
+ * whole table. Argument `smoke`: a small ledger and few repetitions, so that the tests keep this alive.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -84,7 +84,8 @@ export async function benchSql(isSmoke: boolean, log: (line: string) => void): P
     print(measured, log);
     const machine = await describeMachine();
     log(
-      `\n${machine.cpu}, ${machine.coreCount} cores, ${machine.date}, commit ${machine.commit}, load ${machine.loadAverage}`,
+      `\n${machine.cpu}, ${machine.coreCount} cores, ${machine.date}, commit ${machine.commit}, load ` +
+        `${machine.loadAverage}`,
     );
     const reading = measured.filter(({ kind, plan }) => kind !== 'report' && /Seq Scan on transaction/.test(plan));
     // A small table is rightly read whole.

@@ -92,11 +92,14 @@ export function wrkScript(options: Omit<WrkOptions, 'connectionCount' | 'duratio
   return `local sequence = 0
 request = function()
   sequence = sequence + 1
-  return string.format("%s%09d%s%06d%s%04d%s", ${head}, sequence, ${card}, math.random(1, ${options.cardCount}), ${amount}, math.random(1000, 9999), ${tail})
+  return string.format("%s%09d%s%06d%s%04d%s",
+    ${head}, sequence, ${card}, math.random(1, ${options.cardCount}), ${amount}, math.random(1000, 9999), ${tail})
 end
 done = function(summary, latency, requests)
-  local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout
-  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration, errors, latency:percentile(50), latency:percentile(99)))
+  local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status +
+    summary.errors.timeout
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration, errors, latency:percentile(50),
+    latency:percentile(99)))
 end
 `;
 }

@@ -1,4 +1,7 @@
-/** The closed loop: every connection sends its next request when its answer came. Ceiling and evenness, no promises about a rate. */
+/**
+ * The closed loop: every connection sends its next request when its answer came. Ceiling and evenness, no promises
+ * about a rate.
+ */
 import type { Connection } from './connection.js';
 import { Sender } from './sender.js';
 

@@ -1,6 +1,6 @@
 /**
- * One connection of the load generator: at most one request in flight, whole answers out, renewed when it fails. Lean on
- * purpose, because it runs on the cores of the server under test: answers are read into one buffer shared by all
+ * One connection of the load generator: at most one request in flight, whole answers out, renewed when it fails. Lean
+ * on purpose, because it runs on the cores of the server under test: answers are read into one buffer shared by all
  * connections (each read is consumed before the next begins), and nothing is allocated per request on our side. What is
  * left is the kernel's: about three quarters of the generator's CPU are its send and receive.
  */
@@ -17,7 +17,9 @@ const reconnectCountMax = 20;
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 const view = new AnswerView();
 
-/** What a sender does with its connections. Every call but `onOpen` and `onClosed` ends the request that was in flight. */
+/**
+ * What a sender does with its connections. Every call but `onOpen` and `onClosed` ends the request that was in flight.
+ */
 export interface ConnectionOwner {
   /** Free and connected: after the first connect and after each renewal. */
   onOpen(connection: Connection): void;

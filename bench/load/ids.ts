@@ -28,7 +28,10 @@ export function cardDigits(cardNumber: number): number {
   return Math.max(6, String(cardNumber).length);
 }
 
-/** `value` in ASCII decimal with exactly `digitCount` digits; `value` is below 2^31 so that the division stays in integers. */
+/**
+ * `value` in ASCII decimal with exactly `digitCount` digits; `value` is below 2^31 so that the division stays in
+ * integers.
+ */
 export function writeDigits(bytes: Uint8Array, offset: number, digitCount: number, value: number): void {
   let rest = value | 0;
   for (let index = offset + digitCount - 1; index >= offset; index--) {

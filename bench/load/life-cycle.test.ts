@@ -1,4 +1,6 @@
-/** The traffic against the engine's own model of a ledger would be another engine; here a small obvious one judges it. */
+/**
+ * The traffic against the engine's own model of a ledger would be another engine; here a small obvious one judges it.
+ */
 import t from 'tap';
 import { loopback } from '../stack.js';
 import { type FakeRequest, httpAnswer, startFakeServer } from '../testing/fake-server.js';

@@ -1,8 +1,8 @@
 /**
- * Traffic as a card program sees it: some cards and shops far busier than others, amounts by kind of shop, and the whole
- * life of an authorization: it grows, is cleared, reversed, refunded, asked again. The answer to every message is known
- * in advance and checked: a yes where there is money, a no where there cannot be enough, and for a question that is
- * asked again the same bytes as the first time.
+ * Traffic as a card program sees it: some cards and shops far busier than others, amounts by kind of shop, and the
+ * whole life of an authorization: it grows, is cleared, reversed, refunded, asked again. The answer to every message is
+ * known in advance and checked: a yes where there is money, a no where there cannot be enough, and for a question that
+ * is asked again the same bytes as the first time.
  *
  * All from the seed, except which authorization a follow-up speaks of: that is the oldest one that was answered.
  */
@@ -63,7 +63,10 @@ const kinds = [
 type KindName = (typeof kinds)[number];
 const Kind = Object.fromEntries(kinds.map((name, index) => [name, index])) as Record<KindName, number>;
 
-/** Of a thousand messages. Most authorizations are cleared once; the rest of the shares are chosen to exercise, not to mirror. */
+/**
+ * Of a thousand messages. Most authorizations are cleared once; the rest of the shares are chosen to exercise, not to
+ * mirror.
+ */
 const shares: Record<LifeCycleOptions['mix'], Partial<Record<KindName, number>>> = {
   all: {
     authorization: 480,
@@ -177,7 +180,9 @@ class LifeCycleTraffic implements Traffic<LifeCycleExchange> {
     return this.#write(exchange, kind);
   }
 
-  /** Fills in who and how much. @returns the kind, which is a plain authorization when there is nothing to follow up. */
+  /**
+   * Fills in who and how much. @returns the kind, which is a plain authorization when there is nothing to follow up.
+   */
   #prepare(exchange: LifeCycleExchange, merchant: Merchant): KindName {
     const kind = kinds[exchange.kind]!;
     const { transaction } = exchange;

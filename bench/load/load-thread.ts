@@ -36,7 +36,8 @@ export class LoadThread {
       ready.reject(error);
       failed.reject(error);
     });
-    // Only `ready` and `failed` are awaited while a thread may die; a rejection without a handler would end the process.
+    // Only `ready` and `failed` are awaited while a thread may die; a rejection without a handler would end the
+    // process.
     failed.promise.catch(() => undefined);
     ready.promise.catch(() => undefined);
     this.ready = ready.promise;

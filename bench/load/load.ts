@@ -1,11 +1,11 @@
 /**
  * HTTP/1.1 load over raw sockets in worker threads, every answer checked. Two paces:
  *
- * - closed: every connection sends its next request when its answer came. It asks how fast and how evenly a server answers
- *   when `connections` callers wait for it. It slows down with the server, so a stall is one slow answer per connection,
- *   not one per request that would have come meanwhile: compare servers with it, do not promise latencies.
- * - open: requests at a rate, by a schedule fixed in advance, each latency from the instant at which it was due. It asks
- *   what callers who do not wait for each other would see: promise latencies with it.
+ * - closed: every connection sends its next request when its answer came. It asks how fast and how evenly a server
+ *   answers when `connections` callers wait for it. It slows down with the server, so a stall is one slow answer per
+ *   connection, not one per request that would have come meanwhile: compare servers with it, do not promise latencies.
+ * - open: requests at a rate, by a schedule fixed in advance, each latency from the instant at which it was due. It
+ *   asks what callers who do not wait for each other would see: promise latencies with it.
  *
  *   const result = await load({
  *     host, port, connectionCount: 256, threadCount: 1, warmUpMs: 1000, durationMs: 10_000, requestCountMax: null,

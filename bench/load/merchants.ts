@@ -1,4 +1,7 @@
-/** Shops of the generated traffic, with what they usually take: enough variety that nothing about a merchant is constant. */
+/**
+ * Shops of the generated traffic, with what they usually take: enough variety that nothing about a merchant is
+ * constant.
+ */
 import type { Random } from './random.js';
 
 /** Merchant category code, its share of card payments in percent, and the amount people spend there in minor units. */

@@ -3,10 +3,11 @@
  * request was due, not from when it could be sent. A server that stalls is charged for every request that was due
  * meanwhile (no coordinated omission).
  *
- * A request that is due while every connection waits for an answer joins a queue; its time there counts. The thread keeps
- * the schedule itself: node's timers are a millisecond coarse, so it looks at the clock each turn of its event loop and,
- * when nothing is due, lets go of its core for a fraction of a millisecond at a time. An answer may therefore be noticed
- * up to that much late: latencies err upwards, never downwards. How late the schedule was kept is itself recorded (`lag`).
+ * A request that is due while every connection waits for an answer joins a queue; its time there counts. The thread
+ * keeps the schedule itself: node's timers are a millisecond coarse, so it looks at the clock each turn of its event
+ * loop and, when nothing is due, lets go of its core for a fraction of a millisecond at a time. An answer may therefore
+ * be noticed up to that much late: latencies err upwards, never downwards. How late the schedule was kept is itself
+ * recorded (`lag`).
  */
 import type { Connection } from './connection.js';
 import { Random } from './random.js';

@@ -20,7 +20,9 @@ export interface LoadOptions {
   readonly durationMs: number;
   /** Ends the run after this many requests (warm-up included); null: the time alone ends it. */
   readonly requestCountMax: number | null;
-  /** A request without an answer for this long counts as a timeout, with its age as latency; its connection is renewed. */
+  /**
+   * A request without an answer for this long counts as a timeout, with its age as latency; its connection is renewed.
+   */
   readonly timeoutMs: number;
   /** Seed of everything random, so that two runs send the same traffic at the same instants. */
   readonly seed: number;

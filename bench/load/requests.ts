@@ -1,6 +1,7 @@
 /**
- * Traffic of fixed requests, drawn by weight: for servers whose answers are judged by their status, as the account API's.
- * Every request is bytes built once; a number can be put in to make each one different (`{n}` in path, headers or body).
+ * Traffic of fixed requests, drawn by weight: for servers whose answers are judged by their status, as the account
+ * API's. Every request is bytes built once; a number can be put in to make each one different (`{n}` in path, headers
+ * or body).
  */
 import type { AnswerView } from './answer.js';
 import { Random } from './random.js';

@@ -12,9 +12,9 @@ export interface LoadResult {
   readonly answerCount: number;
   readonly answersPerSecond: number;
   /**
-   * Closed loop: from handing the request to the socket until its answer was read. Open loop: from the instant at which it
-   * was due. Without refusals. Includes answers that arrived after the measured time to requests of the measured time, and
-   * timeouts with their age: a stall at the end is not lost.
+   * Closed loop: from handing the request to the socket until its answer was read. Open loop: from the instant at which
+   * it was due. Without refusals. Includes answers that arrived after the measured time to requests of the measured
+   * time, and timeouts with their age: a stall at the end is not lost.
    */
   readonly latency: LatencySummary;
   /** The same for what was refused (503, 429). */
@@ -99,7 +99,10 @@ export function merge(options: LoadOptions, reports: readonly ThreadReport[], cp
 
 function invalidity({ pace, lagMsMax = lagMsMaxDefault }: LoadOptions, lag: LatencySummary): string | null {
   if (pace.kind !== 'open' || lag.p99Ms <= lagMsMax) return null;
-  return `the generator could not keep its schedule: 1 % of the requests left ${lag.p99Ms.toFixed(1)} ms late or later, more than ${lagMsMax} ms`;
+  return (
+    `the generator could not keep its schedule: 1 % of the requests left ${lag.p99Ms.toFixed(1)} ms late or ` +
+    `later, more than ${lagMsMax} ms`
+  );
 }
 
 function addUp(parts: readonly Record<string, number>[]): Record<string, number> {

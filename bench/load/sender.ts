@@ -8,7 +8,9 @@ import type { Tally } from './tally.js';
 import type { ThreadMessage, ThreadPlan } from './thread.js';
 import type { Exchange, Traffic } from './traffic.js';
 
-/** Connections that are being made at once: a listening socket's queue is bounded, and an overflow costs a second each. */
+/**
+ * Connections that are being made at once: a listening socket's queue is bounded, and an overflow costs a second each.
+ */
 const connectingCountMax = 256;
 
 type Phase = 'connecting' | 'running' | 'draining' | 'done';

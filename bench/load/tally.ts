@@ -6,7 +6,9 @@ import { Verdict } from './traffic.js';
 /** What one thread counted while measuring. All plain data: it crosses a thread boundary. */
 export interface ThreadReport {
   readonly seconds: number;
-  /** Answers that arrived inside the measured time, whenever their requests were due: what the server got done in it. */
+  /**
+   * Answers that arrived inside the measured time, whenever their requests were due: what the server got done in it.
+   */
   readonly answerCount: number;
   readonly statusCounts: Record<string, number>;
   /** Answers by kind of request, see Traffic.kinds. */
@@ -66,8 +68,8 @@ export class Tally {
 
   /**
    * Forgets the warm-up.
-   * @param fromMs requests that began before count no more; a closed loop passes minus infinity: what is in flight now was
-   *   sent during warm-up, and its answer is the first of the measured time
+   * @param fromMs requests that began before count no more; a closed loop passes minus infinity: what is in flight now
+   *   was sent during warm-up, and its answer is the first of the measured time
    */
   start(fromMs: number, nowMs: number): void {
     this.#verdictCounts.fill(0);

@@ -2,8 +2,8 @@
  * What the load generator sends and what it takes for an answer. A traffic is a module of its own that the sending
  * threads import: `createTraffic(options, context)`; uniform.ts, life-cycle.ts and requests.ts are three of them.
  *
- * The calls stand on the generator's hot path, beside the server under test on the same cores: no allocation that can be
- * avoided, no parsing beyond what the verdict needs.
+ * The calls stand on the generator's hot path, beside the server under test on the same cores: no allocation that can
+ * be avoided, no parsing beyond what the verdict needs.
  */
 import type { AnswerView } from './answer.js';
 

@@ -1,6 +1,7 @@
 /**
- * The authorizations that a sending thread may still follow up, oldest first: a transaction is taken out while a message about
- * it is under way, so that every answer can be foretold. Bounded: when full, the oldest is forgotten and simply stays open.
+ * The authorizations that a sending thread may still follow up, oldest first: a transaction is taken out while a
+ * message about it is under way, so that every answer can be foretold. Bounded: when full, the oldest is forgotten and
+ * simply stays open.
  */
 
 /** What is known of one authorization; reused by take(). */

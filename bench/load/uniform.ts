@@ -3,7 +3,8 @@
  * the server. The request is bytes built once per connection; only id, card number and amount are patched in place, in
  * ASCII, at fixed offsets: no string per request, and Content-Length is constant.
  *
- *   POST <path> HTTP/1.1 … Content-Length: n ␍␊␍␊ {"id":"<prefix>t01n000000042","type":…,"card":"card_000007_1","amount":1250,…}
+ *   POST <path> HTTP/1.1 … Content-Length: n ␍␊␍␊
+ *   {"id":"<prefix>t01n000000042","type":…,"card":"card_000007_1","amount":1250,…}
  *
  * Not for odd or malformed requests: those are the tests' and the fuzzers' job.
  */
@@ -38,7 +39,10 @@ export interface UniformOptions {
   /** Amounts are uniform in [min, max], minor units; both have the same number of digits. */
   readonly amountMinorMin: number;
   readonly amountMinorMax: number;
-  /** `decision`: yes or no is read, yes is right. `echo`: the server gives back what it got, and the id is all there is to check. */
+  /**
+   * `decision`: yes or no is read, yes is right. `echo`: the server gives back what it got, and the id is all there is
+   * to check.
+   */
   readonly answers: 'decision' | 'echo';
 }
 
@@ -154,7 +158,8 @@ export class UniformMessage {
     const merchant = '"merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"}';
     const body =
       options.kind === 'authorization'
-        ? `{"id":"${id}","type":"authorization","card":"${card}","amount":${amount},"currency":"USD",${merchant},"channel":"contactless"}`
+        ? `{"id":"${id}","type":"authorization","card":"${card}","amount":${amount},"currency":"USD",` +
+          `${merchant},"channel":"contactless"}`
         : `{"id":"${id}","type":"balance_inquiry","card":"${card}","currency":"USD",${merchant},"channel":"atm"}`;
     const head = `${requestHead(options.path, context, options.credentials)}${Buffer.byteLength(body)}\r\n\r\n`;
     // allocUnsafeSlow: a buffer of its own, not a slice of Node's shared pool.

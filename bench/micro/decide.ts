@@ -1,6 +1,6 @@
 /**
- * Deciding alone, the pure function: no bytes to read, nothing to apply, journal or answer. Half of the cards have limits,
- * so that rules and spend windows are read as they are in life. `node dist/bench/micro/decide.js [decisions]`.
+ * Deciding alone, the pure function: no bytes to read, nothing to apply, journal or answer. Half of the cards have
+ * limits, so that rules and spend windows are read as they are in life. `node dist/bench/micro/decide.js [decisions]`.
  */
 import { Decider } from '../../engine/core/decide.js';
 import { policyDefault, World } from '../../engine/testing/world.js';

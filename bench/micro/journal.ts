@@ -1,7 +1,7 @@
 /**
- * What the journal costs on this disk: batches of about 250-byte records, one append each, against a control of the same
- * run that writes and syncs the same number of bytes into a preallocated file and does nothing else. Rounds alternate,
- * so that both see the same neighbours. Every journal is read back and checked after it was timed.
+ * What the journal costs on this disk: batches of about 250-byte records, one append each, against a control of the
+ * same run that writes and syncs the same number of bytes into a preallocated file and does nothing else. Rounds
+ * alternate, so that both see the same neighbours. Every journal is read back and checked after it was timed.
  *
  *   node dist/bench/micro/journal.js [milliseconds per measurement = 1500] [rounds = 3]
  */
@@ -114,7 +114,8 @@ function main(durationMs: number, rounds: number): void {
   const scratch = mkdtempSync(join(process.cwd(), '.data-bench-journal-'));
   try {
     console.log(
-      `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${durationMs} ms each, ${rounds} rounds`,
+      `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${durationMs} ms each, ` +
+        `${rounds} rounds`,
     );
     console.log('            batch  appends/s  records/s       MB/s     p50 ms     p99 ms   p99.9 ms');
     for (let round = 0; round < rounds; round++) {

@@ -1,8 +1,8 @@
 /**
- * What one message costs a partition's thread: reading, finding, deciding, journaling into the frame, writing the answer;
- * everything but the disk. One card asked again and again, and cards at random from few and from many: the difference is
- * what memory costs, since many do not fit into a cache. `node dist/bench/micro/partition.js [batches] [entries per batch]
- * [cards …]`.
+ * What one message costs a partition's thread: reading, finding, deciding, journaling into the frame, writing the
+ * answer; everything but the disk. One card asked again and again, and cards at random from few and from many: the
+ * difference is what memory costs, since many do not fit into a cache. `node dist/bench/micro/partition.js [batches]
+ * [entries per batch] [cards …]`.
  */
 import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
@@ -116,7 +116,10 @@ export function measurePartition(batches: number, entries: number, cardCount = 1
     slab.clear();
     for (let entry = 0; entry < entries; entry++) {
       const card = token(1 + (batch < warmUpBatches ? id % cardCount : random.below(cardCount)));
-      const body = `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${card}","amount":${100 + (id % 400)},"currency":"USD","merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}`;
+      const body =
+        `{"id":"bench-${String(++id).padStart(10, '0')}","type":"authorization","card":"${card}",` +
+        `"amount":${100 + (id % 400)},"currency":"USD",` +
+        '"merchant":{"id":"m-1","name":"Corner Store","mcc":"5411","country":"US"},"channel":"chip"}';
       slab.add(Protocol.native, 0, Date.now(), Buffer.from(body));
     }
     slab.seal(Date.now(), 1000);

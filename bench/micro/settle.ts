@@ -24,9 +24,11 @@ const sql = openSettleConnection(database.url);
 try {
   await sql.unsafe(`
     insert into users (public_id, email, name, kind)
-      select 'u' || n, 'u' || n || '@example.com', 'n', 'personal' from generate_series(1, ${accountCount}) n order by n;
+      select 'u' || n, 'u' || n || '@example.com', 'n', 'personal' from generate_series(1, ${accountCount}) n
+      order by n;
     insert into accounts (public_id, kind, user_id, owner_key, currency, funds, available)
-      select 'a' || n, 'personal', n, n * 2, 'USD', 1000000000, 1000000000 from generate_series(1, ${accountCount}) n order by n;
+      select 'a' || n, 'personal', n, n * 2, 'USD', 1000000000, 1000000000 from generate_series(1, ${accountCount}) n
+      order by n;
     create table control (sequence bigint primary key, record bytea not null)`);
   await openFirstPosition(sql);
   let foldMs = 0;
@@ -50,7 +52,8 @@ try {
     const ends = [...offsets.slice(1), source.length];
     await sql`
       insert into control select ${sequence}::bigint + n - 1, substring(${source}::bytea from o + 1 for e - o)
-      from unnest(${`{${offsets.join()}}`}::text::integer[], ${`{${ends.join()}}`}::text::integer[]) with ordinality x (o, e, n)`;
+      from unnest(${`{${offsets.join()}}`}::text::integer[],
+      ${`{${ends.join()}}`}::text::integer[]) with ordinality x (o, e, n)`;
     controlMs += performance.now() - startedMs;
     sequence += offsets.length;
   }

@@ -72,7 +72,8 @@ function measure(name: string, work: (index: number) => number): void {
   const median = nanos[repeats >> 1]!;
   // The sink keeps the work alive and shows that every run did the same.
   console.log(
-    `${name.padEnd(34)} ${median.toFixed(0).padStart(7)} ns median ${nanos[0]!.toFixed(0).padStart(7)} ns best   (sum ${sink})`,
+    `${name.padEnd(34)} ${median.toFixed(0).padStart(7)} ns median ${nanos[0]!.toFixed(0).padStart(7)} ns best   ` +
+      `(sum ${sink})`,
   );
 }
 
@@ -103,7 +104,8 @@ for (let index = 0; index < messageCount; index++) {
 }
 
 console.log(
-  `native ${native.texts[0]!.length} bytes, marqeta ${marqeta.texts[0]!.length} bytes, ${rounds * messageCount} messages`,
+  `native ${native.texts[0]!.length} bytes, marqeta ${marqeta.texts[0]!.length} bytes, ${rounds * messageCount} ` +
+    'messages',
 );
 measure('native read', readAll(nativeCodec, native));
 measure('native read, slow twin', (index) => {

@@ -1,6 +1,6 @@
 /**
- * What an authorizer must do before its speed is worth anything; the engine and every peer are held to it. Also the check
- * that the benchmarks run before they measure.
+ * What an authorizer must do before its speed is worth anything; the engine and every peer are held to it. Also the
+ * check that the benchmarks run before they measure.
  */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';

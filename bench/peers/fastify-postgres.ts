@@ -1,6 +1,7 @@
 /**
- * What people write first: Fastify, and one transaction per authorization that locks the account's row, looks, decides and
- * writes. Five round trips to Postgres. Durable: Postgres commits with synchronous_commit on before the answer leaves.
+ * What people write first: Fastify, and one transaction per authorization that locks the account's row, looks, decides
+ * and writes. Five round trips to Postgres. Durable: Postgres commits with synchronous_commit on before the answer
+ * leaves.
  */
 import Fastify from 'fastify';
 import type postgres from 'postgres';
@@ -43,7 +44,8 @@ export class RowLockPeer implements Peer {
         const approved = reason === 'approved';
         const available = approved ? before - amount : before;
         if (approved) {
-          await sql`update accounts set available = available - ${amount}, held = held + ${amount} where card = ${card}`;
+          await sql`update accounts set available = available - ${amount}, held = held + ${amount}
+            where card = ${card}`;
         }
         const inserted = await sql`
         insert into authorizations (id, card, amount, currency, merchant, approved, reason, available)

@@ -1,7 +1,8 @@
 /**
  * The peers: other ways to authorize a card, small and as fair as we can make them, so that the engine's figures stand
- * beside something. Every one reads the same question, checks the same password, refuses an id that was used for another
- * question, repeats an answer, never overspends, keeps merchant and amount, and is held to the same conformance test.
+ * beside something. Every one reads the same question, checks the same password, refuses an id that was used for
+ * another question, repeats an answer, never overspends, keeps merchant and amount, and is held to the same conformance
+ * test.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -86,7 +87,9 @@ export async function startPeer(name: PeerName, options: PeerOptions): Promise<R
   }
 }
 
-/** A peer that syncs less than its description says would make every comparison a lie: ask the store, do not believe. */
+/**
+ * A peer that syncs less than its description says would make every comparison a lie: ask the store, do not believe.
+ */
 function expectDurability(name: PeerName, actual: string, expected: string): void {
   if (actual !== expected)
     throw new Error(`${name} must be as durable as "${expected}", and its store says "${actual}"`);

@@ -1,6 +1,6 @@
 /**
- * What all peers read and answer: the authorization of our own port, no other message. They differ only in where the money
- * stands and what makes it durable.
+ * What all peers read and answer: the authorization of our own port, no other message. They differ only in where the
+ * money stands and what makes it durable.
  */
 
 export interface Question {

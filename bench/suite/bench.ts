@@ -123,8 +123,8 @@ export function realTraffic(bench: Bench, mix: 'all' | 'authorizations'): Traffi
 }
 
 /**
- * Makes an engine what it is after its first minute: every card known, its code compiled. To be called after each start;
- * what a start costs is asked by scenarios of its own.
+ * Makes an engine what it is after its first minute: every card known, its code compiled. To be called after each
+ * start; what a start costs is asked by scenarios of its own.
  */
 export async function warmUp(bench: Bench): Promise<void> {
   const { scale, stack } = bench;
@@ -223,8 +223,8 @@ export function describe({ figures, faults, invalid }: Sample): string {
 }
 
 /**
- * In how many rounds the engine did what is asked. A round that is invalid did not, nor one with faults: who turns half of
- * the callers away serves the others fast.
+ * In how many rounds the engine did what is asked. A round that is invalid did not, nor one with faults: who turns half
+ * of the callers away serves the others fast.
  */
 export function goal(
   text: string,

@@ -1,8 +1,9 @@
 /**
- * Says what changed between two results beyond noise. Each side may be several runs (folders joined by commas): rounds of
- * all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart; with
- * less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance alone: it
- * says how many to expect, and whether the controls changed too, which no change of the engine can do to them.
+ * Says what changed between two results beyond noise. Each side may be several runs (folders joined by commas): rounds
+ * of all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart;
+ * with less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance
+ * alone: it says how many to expect, and whether the controls changed too, which no change of the engine can do to
+ * them.
  */
 import { type FigureName, figureNames, figures, type Sample, type SuiteResult, spreadOf } from './figures.js';
 import { formatFigure } from './table.js';
@@ -42,8 +43,8 @@ export function compareResults(before: readonly SuiteResult[], after: readonly S
       const difference = b.median - a.median;
       const percent = a.median === 0 ? null : (difference / a.median) * 100;
       const noise = Math.max(a.max - a.min, b.max - b.min);
-      // The ranges must not meet, and the medians must lie further apart than either side is wide, halved: a rank test of
-      // three against three cannot do better.
+      // The ranges must not meet, and the medians must lie further apart than either side is wide, halved: a rank test
+      // of three against three cannot do better.
       const apart = a.max < b.min || b.max < a.min;
       const large = Math.abs(difference) > Math.max(noise / 2, Math.abs(a.median) * shareMin);
       const verdict = !apart || !large ? 'noise' : judge(figure, difference, Math.min(a.count, b.count));
@@ -136,7 +137,8 @@ export function renderChanges(changes: readonly Change[]): string {
   const expected = changes.reduce((sum, { chance }) => sum + chance, 0);
   const summary = [
     `${changes.length} figures compared, ${noise} within noise, ${shown.length} beyond it.`,
-    `By chance alone up to ${Math.ceil(expected)} would be: more rounds or several runs a side (A1,A2 B1,B2) leave fewer.`,
+    `By chance alone up to ${Math.ceil(expected)} would be: more rounds or several runs a side (A1,A2 B1,B2) leave ` +
+      'fewer.',
     ...controlsThatChanged(shown),
   ].join('\n');
   return shown.length === 0 ? `${summary}\n` : `${lines.join('\n')}\n\n${summary}\n`;

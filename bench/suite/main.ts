@@ -60,7 +60,8 @@ await runUntilSignal(async (signal) => {
   if (values.list) {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
     write(
-      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate), as in\n' +
+      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate), ' +
+        'as in\n' +
         '  make bench SCENARIOS="memory restart" CARDS=1000000 RESTART_SETTLED=10000000',
     );
     return 0;

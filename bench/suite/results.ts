@@ -1,6 +1,6 @@
 /**
- * Writes a result where people and tools find it: bench/results/<date>-<commit>/ with suite.json, one .hgrm file per series
- * (HdrHistogram's plotter reads them), index.html, and the tables as Markdown.
+ * Writes a result where people and tools find it: bench/results/<date>-<commit>/ with suite.json, one .hgrm file per
+ * series (HdrHistogram's plotter reads them), index.html, and the tables as Markdown.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -118,7 +118,8 @@ class Peers {
       const { url: databaseUrl, pid: databasePid } = database;
       const cardCount = scale.accountCount;
       const started = { dataDir, databaseUrl, databasePid, cardCount, balanceMinor, credentials };
-      // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a test.
+      // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a
+      // test.
       if (scale.name === 'full') {
         const checked = await startPeer(name, started);
         await checkAuthorizer({ port: checked.port, credentials, cardCount, balanceMinor }).finally(() =>

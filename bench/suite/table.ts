@@ -33,7 +33,8 @@ export function remarks({ settings, series, goals, notes, busyShareBefore }: Sce
   const disturbed =
     busyShareBefore > busyShareMax
       ? [
-          `Other programs used ${Math.round(busyShareBefore * 100)} % of all cores just before: repeat it on a quiet machine.`,
+          `Other programs used ${Math.round(busyShareBefore * 100)} % of all cores just before: repeat it on a quiet ` +
+            'machine.',
         ]
       : [];
   const met = goals.map(
@@ -57,7 +58,10 @@ export function remarks({ settings, series, goals, notes, busyShareBefore }: Sce
   return lines;
 }
 
-/** Whom neighbours took cores from while they were measured: a share of the echo is worth nothing when the echo is one of them. */
+/**
+ * Whom neighbours took cores from while they were measured: a share of the echo is worth nothing when the echo is one
+ * of them.
+ */
 function disturbedSeries(series: readonly Series[]): string[] {
   const named = series.flatMap(({ name, samples }) => {
     const cores = spreadOf(samples, 'otherCores')?.median ?? 0;

@@ -69,5 +69,8 @@ export function decision(id: string, approved: boolean): string {
 }
 
 export function httpAnswer(status: number, body: string): string {
-  return `HTTP/1.1 ${status} Any\r\nDate: today\r\ncontent-type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  return (
+    `HTTP/1.1 ${status} Any\r\nDate: today\r\ncontent-type: application/json\r\nContent-Length: ` +
+    `${Buffer.byteLength(body)}\r\n\r\n${body}`
+  );
 }

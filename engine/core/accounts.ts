@@ -2,7 +2,8 @@
  * Owned state of accounts: the books, in integer minor units, plus the little reference data that every decision on the
  * account needs. One writer: the partition that owns the account.
  *
- * A row leaves memory only when the books in Postgres have everything about it, and is looked up again when it is needed.
+ * A row leaves memory only when the books in Postgres have everything about it, and is looked up again when it is
+ * needed.
  *
  * Law: funds = available + held + posted, after every change, checked here where the change is made.
  */
@@ -26,9 +27,9 @@ export function statusNamed(name: string): Status {
 const utc = new Zone('UTC');
 
 /**
- * A row of 64 bytes, one cache line, has all that a message needs of its account: the books and the number in doubles, then
- * words, of which the last has the zone above the marks, then the sequence of the newest record about the account, a
- * double. By row, not by column, for a message reads all of a row at once.
+ * A row of 64 bytes, one cache line, has all that a message needs of its account: the books and the number in doubles,
+ * then words, of which the last has the zone above the marks, then the sequence of the newest record about the account,
+ * a double. By row, not by column, for a message reads all of a row at once.
  */
 const rowBytes = 64;
 const cells = rowBytes / 8;
@@ -74,8 +75,8 @@ export class Accounts {
   }
 
   /**
-   * Makes sure that the next open() finds a place: in a full store, an account leaves whose newest record is at or below
-   * `evictableSequence`. One that was used since the hand came by last is passed over once (CLOCK, see cards.ts).
+   * Makes sure that the next open() finds a place: in a full store, an account leaves whose newest record is at or
+   * below `evictableSequence`. One that was used since the hand came by last is passed over once (CLOCK, see cards.ts).
    * @returns false when every account looked at is needed
    */
   makeRoom(evictableSequence: number): boolean {

@@ -1,4 +1,6 @@
-/** What cards of each type may buy, and what a replacement takes over. The language is described in testing/table.ts. */
+/**
+ * What cards of each type may buy, and what a replacement takes over. The language is described in testing/table.ts.
+ */
 import t from 'tap';
 import { runTable, tableLines } from '../testing/table.js';
 import { CardType, cardTypeNamed, usedAgain } from './card-types.js';
@@ -104,7 +106,7 @@ table(
   card C of A U type=merchant_locked
   v1 verification C merchant=m-9               -> approved 85 0 10000/0/0
   v2 verification C                            -> approved 85 0 10000/0/0
-  a1 authorization C 100                       -> merchant_blocked 57 0 10000/0/0     # which merchant is it locked to then?
+  a1 authorization C 100                       -> merchant_blocked 57 0 10000/0/0     # locked to which one then?
   d1 authorization C 20000 merchant=m-9        -> insufficient_funds 51 0 10000/0/0
   a2 authorization C 100 merchant=m-1          -> approved 00 100 9900/100/0
   a3 authorization C 100 merchant=m-2          -> merchant_blocked 57 0 9900/100/0

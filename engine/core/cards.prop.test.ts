@@ -9,7 +9,10 @@ import { hash64, hashLow } from './hash.js';
 import type { CardProfile } from './profile.js';
 import { compileRules } from './rules.js';
 
-/** Few names, so that they meet again; of every kind of length: short, a UUID, the longest inline, the longest there are. */
+/**
+ * Few names, so that they meet again; of every kind of length: short, a UUID, the longest inline, the longest there
+ * are.
+ */
 const token = fc
   .tuple(fc.integer({ min: 0, max: 5 }), fc.constantFrom(1, 2, 13, 35, 36, 37, 64, 128, 254, 255, 256))
   .map(([name, length]) => Buffer.alloc(length, `${name}`));

@@ -3,11 +3,11 @@
  * decision needs of a usual card; it is found by the bytes of its token as they stand in the request, and confirmed by
  * them: no string, no object. What few cards have (limits, a long token, a date far away) stands beside, by slot.
  *
- * Whose place a new card takes is chosen as CLOCK does (Corbató 1968): a hand goes round the rows; one that was used since
- * it came by last is passed over once. That approximates the least recently used at the price of one bit that a hit sets,
- * in the line it has just read; a list in order of use (LRU) would be written in four other places on every hit, and
- * even SIEVE's queue of arrival, as cheap on a hit, would take 8 more bytes a card. Like SIEVE, a card that is only loaded
- * counts as unused until it is asked for, so a flood of cards asked for once passes through quickly.
+ * Whose place a new card takes is chosen as CLOCK does (Corbató 1968): a hand goes round the rows; one that was used
+ * since it came by last is passed over once. That approximates the least recently used at the price of one bit that a
+ * hit sets, in the line it has just read; a list in order of use (LRU) would be written in four other places on every
+ * hit, and even SIEVE's queue of arrival, as cheap on a hit, would take 8 more bytes a card. Like SIEVE, a card that is
+ * only loaded counts as unused until it is asked for, so a flood of cards asked for once passes through quickly.
  */
 import type { Status } from './accounts.js';
 import { CardType } from './card-types.js';
@@ -143,7 +143,10 @@ export class Cards {
     return this.#words[slot * (rowBytes / 4) + Word.version]!;
   }
 
-  /** Opens the row of a card whose token is not in memory; describe() and assign() fill it. In a full store another card leaves. */
+  /**
+   * Opens the row of a card whose token is not in memory; describe() and assign() fill it. In a full store another card
+   * leaves.
+   */
   open(token: Uint8Array): number {
     assert(token.length > 0, 'a card has a token');
     const slot = this.#size < this.capacity ? this.#size++ : this.#evict();

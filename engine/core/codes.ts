@@ -55,8 +55,9 @@ export function isLedgerCommand(type: MessageType): boolean {
 
 /**
  * Whether a message is decided however late it is, and never taken back. Facts have happened. A ledger command has no
- * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit already,
- * and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the one answer.
+ * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit
+ * already, and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the
+ * one answer.
  */
 export function isNeverRevoked(type: MessageType): boolean {
   return isFact(type) || isLedgerCommand(type);
@@ -93,8 +94,8 @@ export function unpackLetters(packed: number): string {
 }
 
 /**
- * Where a transaction (an authorization and everything that followed it) stands after a message. `none`: the message touched
- * no transaction (a decline of a follow-up, a balance inquiry).
+ * Where a transaction (an authorization and everything that followed it) stands after a message. `none`: the message
+ * touched no transaction (a decline of a follow-up, a balance inquiry).
  */
 export const TransactionStatus = {
   none: 0,

@@ -29,7 +29,8 @@ function table(name: string, text: string): void {
   });
 }
 
-// --- the life of each message -----------------------------------------------------------------------------------------
+// --- the life of each message
+// -----------------------------------------------------------------------------------------
 
 table(
   'an authorization holds, a final clearing posts',
@@ -605,7 +606,8 @@ table(
   `,
 );
 
-// --- late take-back ---------------------------------------------------------------------------------------------------
+// --- late take-back
+// ---------------------------------------------------------------------------------------------------
 
 table(
   'an approval that came too late is taken back whole',
@@ -787,7 +789,8 @@ table(
   `,
 );
 
-// --- limits -----------------------------------------------------------------------------------------------------------
+// --- limits
+// -----------------------------------------------------------------------------------------------------------
 
 table(
   'a count limit says 65, an amount limit 61; a reversal gives both back',
@@ -985,7 +988,8 @@ t.test('every window limit of every level has its own name and refuses at its ed
   t.end();
 });
 
-// --- lists ------------------------------------------------------------------------------------------------------------
+// --- lists
+// ------------------------------------------------------------------------------------------------------------
 
 table(
   'a block list refuses what is on it, an allow list what is not',
@@ -1030,7 +1034,8 @@ table(
   `,
 );
 
-// --- who may ask ------------------------------------------------------------------------------------------------------
+// --- who may ask
+// ------------------------------------------------------------------------------------------------------
 
 table(
   'only questions are refused for a state; facts are always applied',
@@ -1117,7 +1122,8 @@ table(
   `,
 );
 
-// --- precedence -------------------------------------------------------------------------------------------------------
+// --- precedence
+// -------------------------------------------------------------------------------------------------------
 
 interface Scenario {
   account: AccountConfig;
@@ -1135,7 +1141,10 @@ interface Fault {
   readonly excludes?: readonly Reason[];
 }
 
-/** One way to be refused per row of the table, in its order. `open` and `grave` are transactions that the scenario finds. */
+/**
+ * One way to be refused per row of the table, in its order. `open` and `grave` are transactions that the scenario
+ * finds.
+ */
 const faults: readonly Fault[] = [
   { reason: Reason.cardNotFound, cause: (s) => (s.message = { ...s.message, card: 'missing' }) },
   { reason: Reason.cardInactive, cause: (s) => (s.card = { ...s.card, status: Status.frozen }) },
@@ -1253,7 +1262,8 @@ t.test('every reason has a test: a row of the table, or said by those who never 
   t.end();
 });
 
-// --- names that are taken ---------------------------------------------------------------------------------------------
+// --- names that are taken
+// ---------------------------------------------------------------------------------------------
 
 t.test(
   'an authorization under the id of an older transaction is a conflict and never declines that transaction',

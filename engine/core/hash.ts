@@ -1,8 +1,8 @@
 /**
- * 64-bit hash of a byte range, as two unsigned 32-bit halves. Used to find seen ids and transactions; whatever it finds is
- * confirmed against stored bytes, so a collision costs a look-up and never an answer. Not keyed and not cryptographic:
- * stored hashes must mean the same after a restart. Two multiply-xor lanes with a final avalanche (the well-known
- * cyrb53 construction widened to its full 64 bits).
+ * 64-bit hash of a byte range, as two unsigned 32-bit halves. Used to find seen ids and transactions; whatever it finds
+ * is confirmed against stored bytes, so a collision costs a look-up and never an answer. Not keyed and not
+ * cryptographic: stored hashes must mean the same after a restart. Two multiply-xor lanes with a final avalanche (the
+ * well-known cyrb53 construction widened to its full 64 bits).
  */
 
 /** Lower half of the hash computed last. Module state instead of a returned pair: nothing is allocated per message. */

@@ -5,8 +5,8 @@
 import { InvariantError } from './invariant.js';
 
 /**
- * Whose limit: journaled and stored in `limits.level`, and but for users in `spend_windows.level` (storedLevel). Checked in this
- * order.
+ * Whose limit: journaled and stored in `limits.level`, and but for users in `spend_windows.level` (storedLevel).
+ * Checked in this order.
  */
 export const Level = { card: 0, user: 1, account: 2 } as const;
 export type Level = (typeof Level)[keyof typeof Level];

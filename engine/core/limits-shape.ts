@@ -1,4 +1,6 @@
-/** Whether a value has the shape of Limits: for what comes back from a cache, where it should be right and may be torn. */
+/**
+ * Whether a value has the shape of Limits: for what comes back from a cache, where it should be right and may be torn.
+ */
 import { windowNames } from './limit-names.js';
 import type { AllowOrBlock, Limits, WindowLimit } from './rules.js';
 

@@ -16,7 +16,9 @@ for (const record of currencyCodes.data) {
   if (packed > 0 && record.digits >= 0 && record.digits <= 4) exponents[packed] = record.digits;
 }
 
-/** Number of fraction digits of an ISO 4217 currency (packLetters form), 0 … 4; −1 when the code is not in the standard. */
+/**
+ * Number of fraction digits of an ISO 4217 currency (packLetters form), 0 … 4; −1 when the code is not in the standard.
+ */
 export function exponentOf(currencyPacked: number): number {
   return exponents[currencyPacked] ?? -1;
 }

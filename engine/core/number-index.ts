@@ -1,6 +1,6 @@
 /**
- * Finds the dense slot of a positive integer key. The keys stand in the owner's rows, beside what is read next, or in an
- * array of their own.
+ * Finds the dense slot of a positive integer key. The keys stand in the owner's rows, beside what is read next, or in
+ * an array of their own.
  */
 import { hashNumber } from './hash.js';
 import { SlotTable } from './slot-table.js';

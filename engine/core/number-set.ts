@@ -1,6 +1,6 @@
 /**
- * Positive integers that mostly lie close together, as numbers of database rows do: a bit each, in pages. Not all of them:
- * where they lie so far apart that there are too many pages, what comes on top is not taken.
+ * Positive integers that mostly lie close together, as numbers of database rows do: a bit each, in pages. Not all of
+ * them: where they lie so far apart that there are too many pages, what comes on top is not taken.
  */
 const pageBits = 4096;
 const pageWords = pageBits / 32;

@@ -32,7 +32,9 @@ export class Outcome {
   heldDelta = 0;
   postedDelta = 0;
   fundsDelta = 0;
-  /** Spend windows: what to add on the newest day of the transaction, and on its first day (give-back of older parts). */
+  /**
+   * Spend windows: what to add on the newest day of the transaction, and on its first day (give-back of older parts).
+   */
   spendDay = 0;
   spendAmountDelta = 0;
   spendCountDelta = 0;
@@ -48,8 +50,8 @@ export class Outcome {
   /** A reversal came before its authorization: the original's id is spent. */
   tombstone = false;
   /**
-   * The message counts as a purchase of a card that is not virtual: one more where it opens a transaction, one fewer where it takes
-   * an approval back, and the same purchase going on for everything else.
+   * The message counts as a purchase of a card that is not virtual: one more where it opens a transaction, one fewer
+   * where it takes an approval back, and the same purchase going on for everything else.
    */
   usesCard = false;
 

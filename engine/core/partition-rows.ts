@@ -10,8 +10,8 @@ import type { Limits } from './rules.js';
 /** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
 export interface PartitionRows {
   /**
-   * Everything up to this sequence of the partition's journal is in the rows: read with them, or before. Absent at a start,
-   * when nothing has left memory yet.
+   * Everything up to this sequence of the partition's journal is in the rows: read with them, or before. Absent at a
+   * start, when nothing has left memory yet.
    */
   readonly settled?: number;
   readonly accounts?: readonly AccountRow[];
@@ -21,7 +21,9 @@ export interface PartitionRows {
   /** Entities of the cards and transactions here that Postgres has no spend row of: they have never spent. */
   readonly unspent?: readonly SpendEntity[];
   readonly transactions?: readonly TransactionRow[];
-  /** Only at a start: taken over after the journal's tail, whose own transactions come first where there is little room. */
+  /**
+   * Only at a start: taken over after the journal's tail, whose own transactions come first where there is little room.
+   */
   readonly tombstones?: readonly TransactionRow[];
   /** Records of settled questions, base64, by the id they answer. */
   readonly records?: readonly RecordRow[];

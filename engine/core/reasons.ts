@@ -36,7 +36,10 @@ export interface ReasonEntry {
   readonly number: Reason;
   /** The public name, as the authorization port says it. */
   readonly name: string;
-  /** ISO 8583:1987 DE39, two characters. Partial approval (10), verification (85) and count limits (65): see responseCode(). */
+  /**
+   * ISO 8583:1987 DE39, two characters. Partial approval (10), verification (85) and count limits (65): see
+   * responseCode().
+   */
   readonly responseCode: string;
 }
 

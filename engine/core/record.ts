@@ -116,7 +116,8 @@ export interface RecordOwner {
 /**
  * Writes the record of `request` and `outcome` at `offset`.
  * @param arrivalMs wall clock milliseconds since 1970, stamped on arrival
- * @param rootSource bytes that hold the transaction's root id at `rootId`; an empty slice when the message is its own root
+ * @param rootSource bytes that hold the transaction's root id at `rootId`; an empty slice when the message is its own
+ *   root
  * @returns the record's length in bytes
  */
 export function writeRecord(
@@ -211,7 +212,9 @@ function writeText(
   return position + length;
 }
 
-/** Reads the question of a record back into `request`; its slices point into `source`. The exact inverse of writeRecord. */
+/**
+ * Reads the question of a record back into `request`; its slices point into `source`. The exact inverse of writeRecord.
+ */
 export function readRecordRequest(source: Uint8Array, view: DataView, offset: number, request: Request): void {
   request.reset(source, view.getUint8(offset + O.protocol) as Protocol);
   const flags = view.getUint16(offset + O.flags, true);
@@ -254,8 +257,8 @@ export function isWholeRecord(view: DataView, offset: number, length: number): b
 }
 
 /**
- * Whether the record moves a transaction that an earlier one opened, whatever its type: an authorization that was taken back may
- * join its transaction again.
+ * Whether the record moves a transaction that an earlier one opened, whatever its type: an authorization that was taken
+ * back may join its transaction again.
  */
 export function followsTransaction(view: DataView, offset: number): boolean {
   const opensTransaction = (view.getUint16(offset + O.flags, true) & RecordFlag.opensTransaction) !== 0;

@@ -1,12 +1,12 @@
 /**
- * Memory for rows of fixed size. Reserved at its bound and zero: the system hands out pages when they are first written,
- * so what is not used takes no memory.
+ * Memory for rows of fixed size. Reserved at its bound and zero: the system hands out pages when they are first
+ * written, so what is not used takes no memory.
  */
 
 /**
- * Large blocks of the C library begin 16 bytes into a page; rows of 64 bytes begin on a cache line when the first 48 are
- * left out, and then a message that touches one at random waits for one line and not for two. With another allocator
- * rows may lie in two lines: slower, and nothing else.
+ * Large blocks of the C library begin 16 bytes into a page; rows of 64 bytes begin on a cache line when the first 48
+ * are left out, and then a message that touches one at random waits for one line and not for two. With another
+ * allocator rows may lie in two lines: slower, and nothing else.
  */
 const bytesSkipped = 48;
 

@@ -5,7 +5,10 @@
 import { channelNames, packLetters } from './codes.js';
 import { windowCount, windowNames } from './limit-names.js';
 
-/** The JSON shape of limits, as the account API takes them (`PUT …/limits`); amounts in minor units of the account's currency. */
+/**
+ * The JSON shape of limits, as the account API takes them (`PUT …/limits`); amounts in minor units of the account's
+ * currency.
+ */
 export interface Limits {
   readonly perAuthorization?: number;
   readonly daily?: WindowLimit;

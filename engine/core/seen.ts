@@ -1,7 +1,7 @@
 /**
- * Seen ids: where the record of every recent request stands, so that a repeated question gets its first answer. An entry
- * is the 64-bit hash of the id and the record's place in the journal; the id itself is confirmed from the record. The
- * newest `capacity` sequences are remembered; an older id is forgotten (SEEN_IDS_MAX).
+ * Seen ids: where the record of every recent request stands, so that a repeated question gets its first answer. An
+ * entry is the 64-bit hash of the id and the record's place in the journal; the id itself is confirmed from the record.
+ * The newest `capacity` sequences are remembered; an older id is forgotten (SEEN_IDS_MAX).
  */
 
 import { hash64, hashHigh, hashLow } from './hash.js';

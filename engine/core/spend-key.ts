@@ -11,8 +11,8 @@ const currencies = 2 ** 15;
 const usersMax = 2 ** 36;
 
 /**
- * `spend_windows.level` of a user's rows. Rows of level 1 are of the time before there was one per currency: an engine of
- * that time writes them, and none of this.
+ * `spend_windows.level` of a user's rows. Rows of level 1 are of the time before there was one per currency: an engine
+ * of that time writes them, and none of this.
  */
 export const storedUserLevel = 3 as const;
 

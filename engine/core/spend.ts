@@ -1,8 +1,8 @@
 /**
- * What a card, a user and an account have spent in each calendar window: owned state. An entity is a card, an account, or
- * a user in one currency: spendNumber() gives its number. One row per entity holds the day it was last touched and five
- * sums; a later day resets the windows whose period ended. What is given back counts in the window it was taken from, and
- * only there.
+ * What a card, a user and an account have spent in each calendar window: owned state. An entity is a card, an account,
+ * or a user in one currency: spendNumber() gives its number. One row per entity holds the day it was last touched and
+ * five sums; a later day resets the windows whose period ended. What is given back counts in the window it was taken
+ * from, and only there.
  *
  * A row leaves memory only when Postgres has everything about it. From then on an entity whose row is not in memory may
  * have spent: isKnown() says whether it is to be looked up.
@@ -26,8 +26,8 @@ export interface WindowUse {
 }
 
 /**
- * A row of 64 bytes, one cache line: the amounts by window in doubles, the day and the counts by window in words. A message
- * touches three rows at random.
+ * A row of 64 bytes, one cache line: the amounts by window in doubles, the day and the counts by window in words. A
+ * message touches three rows at random.
  */
 const rowBytes = 64;
 const cells = rowBytes / 8;
@@ -35,8 +35,8 @@ const words = rowBytes / 4;
 const dayWord = 10;
 const countWord = 11;
 /**
- * Beside the rows: the key, and the sequence n of the newest record about the row; as −1 − n where the row was loaded, or
- * that record came, since the hand was here last.
+ * Beside the rows: the key, and the sequence n of the newest record about the row; as −1 − n where the row was loaded,
+ * or that record came, since the hand was here last.
  */
 const keyCells = 2;
 const sequenceCell = 1;
@@ -174,7 +174,9 @@ export class Spend {
     return true;
   }
 
-  /** A record about the entity was journaled that spends nothing: until it is settled the row stays, if there is one. */
+  /**
+   * A record about the entity was journaled that spends nothing: until it is settled the row stays, if there is one.
+   */
   journaled(level: Level, number: number, sequence: number): void {
     const slot = this.find(level, number);
     if (slot >= 0) this.#keys[slot * keyCells + sequenceCell] = used(sequence);

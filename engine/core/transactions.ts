@@ -1,7 +1,7 @@
 /**
- * Transactions: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by the id
- * of its first message. Owned state: a transaction leaves memory only when the books in Postgres have everything about it
- * (its last sequence is settled); it is loaded again when a later message names it.
+ * Transactions: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by
+ * the id of its first message. Owned state: a transaction leaves memory only when the books in Postgres have everything
+ * about it (its last sequence is settled); it is loaded again when a later message names it.
  */
 import { TransactionStatus } from './codes.js';
 import { Departures } from './departures.js';
@@ -11,8 +11,8 @@ import { rowBuffer } from './row-buffer.js';
 import { SlotTable } from './slot-table.js';
 
 /**
- * A row has all of a transaction end to end, in doubles first; what a find reads stands together behind them. A message opens
- * one row or moves one, at random: in arrays by column that would be a dozen cache misses.
+ * A row has all of a transaction end to end, in doubles first; what a find reads stands together behind them. A message
+ * opens one row or moves one, at random: in arrays by column that would be a dozen cache misses.
  */
 const rowBytes = 160;
 const cells = rowBytes / 8;
@@ -101,7 +101,9 @@ export class Transactions {
     return slot;
   }
 
-  /** Whether the transaction as settled up to `settled` lacks something that memory had of it, where it is not any more. */
+  /**
+   * Whether the transaction as settled up to `settled` lacks something that memory had of it, where it is not any more.
+   */
   isOutdated(bytes: Uint8Array, start: number, end: number, settled: number): boolean {
     hash64(bytes, start, end);
     return this.departures.isOutdated(hashLow, settled);
@@ -124,10 +126,10 @@ export class Transactions {
   }
 
   /**
-   * Makes sure that the next open() finds a place, by choosing a transaction that is settled (its last sequence is at or below
-   * `evictableSequence`) to give up its own. It leaves memory in open() only: until then it can be found and moved, for it
-   * may be the very transaction that the message is about, and what is moved is not settled any more. A tombstone is the last
-   * choice: no lookup asks the books whether a new authorization has one.
+   * Makes sure that the next open() finds a place, by choosing a transaction that is settled (its last sequence is at
+   * or below `evictableSequence`) to give up its own. It leaves memory in open() only: until then it can be found and
+   * moved, for it may be the very transaction that the message is about, and what is moved is not settled any more. A
+   * tombstone is the last choice: no lookup asks the books whether a new authorization has one.
    * @returns false when every transaction looked at still waits for the books: the caller declines.
    */
   makeRoom(evictableSequence: number): boolean {
@@ -163,7 +165,10 @@ export class Transactions {
     if (this.#halves[slot * halves + idLengthHalf]! > idBytesInline) this.#longIds.delete(slot);
   }
 
-  /** Opens a transaction named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its slot */
+  /**
+   * Opens a transaction named `bytes[start, end)` that is not in memory. The caller has called makeRoom. @returns its
+   * slot
+   */
   open(bytes: Uint8Array, start: number, end: number, state: TransactionState, sequence: number): number {
     let slot = this.#used;
     if (this.#free >= 0) {

@@ -1,6 +1,7 @@
 /**
- * Cardholders: status and limits by number, and where their spend row stands. Dense, like accounts, in rows of 16 bytes;
- * the limits of the few that have any stand beside. Reference data, as cards are: evictable at any time, read again on a miss.
+ * Cardholders: status and limits by number, and where their spend row stands. Dense, like accounts, in rows of 16
+ * bytes; the limits of the few that have any stand beside. Reference data, as cards are: evictable at any time, read
+ * again on a miss.
  */
 import type { Status } from './accounts.js';
 import { NumberIndex } from './number-index.js';
@@ -10,7 +11,9 @@ import type { Rules } from './rules.js';
 const rowBytes = 16;
 const cells = rowBytes / 8;
 const words = rowBytes / 4;
-/** A row: the number, a double; the version; and a word of marks below the place of the spend row (28 bits: 2^27 rows). */
+/**
+ * A row: the number, a double; the version; and a word of marks below the place of the spend row (28 bits: 2^27 rows).
+ */
 const versionWord = 2;
 const marksWord = 3;
 const Mark = { status: 0b11, hasRules: 0b100, used: 0b1000 } as const;

@@ -16,7 +16,10 @@ const someZones = [
   ...['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata', 'Pacific/Apia', 'America/Sao_Paulo'],
   ...['Australia/Lord_Howe', 'Pacific/Kiritimati', 'America/St_Johns', 'Antarctica/Casey', 'Africa/Cairo'],
 ];
-/** No zone has set its clock back over midnight since Newfoundland in November 2010; before, a day could be two intervals. */
+/**
+ * No zone has set its clock back over midnight since Newfoundland in November 2010; before, a day could be two
+ * intervals.
+ */
 const from = Date.UTC(2011, 0, 1);
 const to = Date.UTC(2060, 0, 1);
 

@@ -1,6 +1,6 @@
 /**
- * Closed loop, every connection asking as fast as it is answered: what the engine can do, as a share of a bare echo, and
- * beside the peers.
+ * Closed loop, every connection asking as fast as it is answered: what the engine can do, as a share of a bare echo,
+ * and beside the peers.
  */
 import { peerDescriptions, peerNames } from '../../peers/peers.js';
 import { alternate, type Bench, type Contender, goal, measure, plainTraffic, type Scenario } from '../bench.js';

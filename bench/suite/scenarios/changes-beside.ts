@@ -39,8 +39,8 @@ async function authorizations(bench: Bench): Promise<Sample> {
 }
 
 /**
- * One statement per change, as the account API makes them: the row and its version, and with them the outbox entry. Then
- * the API's own feed confirms it, as it does before a freeze is acknowledged.
+ * One statement per change, as the account API makes them: the row and its version, and with them the outbox entry.
+ * Then the API's own feed confirms it, as it does before a freeze is acknowledged.
  */
 async function whileCardsChange(bench: Bench): Promise<Sample> {
   const { databaseUrl } = bench.stack;
@@ -74,7 +74,8 @@ async function whileCardsChange(bench: Bench): Promise<Sample> {
   const zeroMs = performance.now();
   let dueCount = 0;
   const timer = setInterval(() => {
-    // By the clock and not by the timer's turns, which come late and would make fewer changes the busier the machine is.
+    // By the clock and not by the timer's turns, which come late and would make fewer changes the busier the machine
+    // is.
     const nowMs = performance.now();
     for (; zeroMs + dueCount * gapMs <= nowMs; dueCount++) {
       if (open.size >= openCountMax) {

@@ -30,7 +30,8 @@ export const pureCore: Scenario = {
       ],
       goals: [],
       notes: [
-        'A whole partition: reading the bytes, finding card and account, deciding, applying, writing the journal record and the answer.',
+        'A whole partition: reading the bytes, finding card and account, deciding, applying, writing the journal ' +
+          'record and the answer.',
       ],
     };
   },

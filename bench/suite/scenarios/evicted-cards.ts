@@ -1,6 +1,6 @@
 /**
- * More cards in use than fit into memory: seven of eight questions are about a card that has left it. What the cards spend from
- * has stayed, so with Redis they come back from there alone; without, from Postgres.
+ * More cards in use than fit into memory: seven of eight questions are about a card that has left it. What the cards
+ * spend from has stayed, so with Redis they come back from there alone; without, from Postgres.
  */
 import { OwnRedis } from '../../../deploy/testing/test-redis.js';
 import { type Bench, measure, plainTraffic, rate, type Scenario } from '../bench.js';

@@ -61,8 +61,10 @@ export const restart: Scenario = {
         ),
       ],
       notes: [
-        'Includes the end of the killed process and the start of Node.js; Postgres was running. The first card is loaded from Postgres.',
-        'The settled authorizations were written by Postgres itself, with open holds; the others went through the engine.',
+        'Includes the end of the killed process and the start of Node.js; Postgres was running. The first card is ' +
+          'loaded from Postgres.',
+        'The settled authorizations were written by Postgres itself, with open holds; the others went through the ' +
+          'engine.',
         ...(settledCount > 0 ? [] : ['No settled authorizations were written before: that needs WORKERS=1.']),
       ],
     };
@@ -110,7 +112,9 @@ async function load(bench: Bench, count: number): Promise<void> {
   });
 }
 
-/** Just under the default of SEEN_IDS_MAX, beyond which nothing is promised; what was asked since the start counts too. */
+/**
+ * Just under the default of SEEN_IDS_MAX, beyond which nothing is promised; what was asked since the start counts too.
+ */
 const rememberedCount = 4_000_000;
 
 /** Oldest and newest id that must be known, once more: whether memory has them or only Postgres. */
@@ -143,7 +147,8 @@ async function killAndAsk({ stack, log }: Bench, behindCount: number): Promise<S
   const backlog = metrics?.values.get('shipper_lag_records') ?? null;
   const startedMs = performance.now();
   const restarted = stack.restartEngine({ kill: true });
-  // An engine that does not start is found below; until then no code awaits the rejection, which would end the whole suite.
+  // An engine that does not start is found below; until then no code awaits the rejection, which would end the whole
+  // suite.
   restarted.catch(() => undefined);
   // Only after the old process is gone can an answer be the new one's: the kill takes a moment, the start much longer.
   await delay(50);

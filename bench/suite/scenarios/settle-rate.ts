@@ -1,6 +1,7 @@
 /**
- * The rate that the books keep up with: what is decided must also reach Postgres, or the journal grows without end. Rates
- * are tried from the top; the first at which the backlog does not grow is the answer. SETTLE_SECONDS says for how long each.
+ * The rate that the books keep up with: what is decided must also reach Postgres, or the journal grows without end.
+ * Rates are tried from the top; the first at which the backlog does not grow is the answer. SETTLE_SECONDS says for how
+ * long each.
  */
 import { scrapeMetrics } from '../../metrics.js';
 import { sizeFromEnvironment } from '../../run.js';
@@ -67,9 +68,9 @@ async function keepUp(bench: Bench, perSecond: number, seconds: number): Promise
 }
 
 /**
- * Records per second by which the backlog grew in the second half: the first fills caches and lets settling begin. The line
- * of least squares, because settling rests for seconds and then takes much at once: between two points alone, thousands of
- * records up or down are chance. Null when there were too few looks.
+ * Records per second by which the backlog grew in the second half: the first fills caches and lets settling begin. The
+ * line of least squares, because settling rests for seconds and then takes much at once: between two points alone,
+ * thousands of records up or down are chance. Null when there were too few looks.
  */
 export function slope(backlogs: readonly { readonly atMs: number; readonly count: number }[]): number | null {
   const half = backlogs.slice(backlogs.length >> 1);
