@@ -157,7 +157,9 @@ export function readApiConfig(
   });
 }
 
-/** What a tool needs that reads and writes the stores and serves nothing. Throws ConfigError with one line for a person. */
+/**
+ * What a tool needs that reads and writes the stores and serves nothing. Throws ConfigError with one line for a person.
+ */
 export function readStoresConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): Pick<ApiConfig, 'postgres' | 'mongodb' | 'logLevel'> {

@@ -9,8 +9,8 @@ const lookMs = 2_000;
 /** A movement is synced to disk first. Who gives up sooner learns nothing, for the same key asks again. */
 const moveMs = 5_000;
 /**
- * Most requests under way, and with them connections: fetch opens one for each. Without a bound a busy moment takes every
- * file descriptor of this process and every connection of the engine's ops port.
+ * Most requests under way, and with them connections: fetch opens one for each. Without a bound a busy moment takes
+ * every file descriptor of this process and every connection of the engine's ops port.
  */
 const requestsMax = 64;
 /** Most requests that wait for one of those. */

@@ -1,7 +1,7 @@
 /**
  * Memory under a flood: 20,000 cards are changed four times each, as fast as Postgres takes it, while the engine stands
- * still and is cut off by Redis for not reading, Redis itself hangs, and packets of the feed are repeated. Three times the
- * same: what engine and API keep after each, garbage collected, and what they took meanwhile.
+ * still and is cut off by Redis for not reading, Redis itself hangs, and packets of the feed are repeated. Three times
+ * the same: what engine and API keep after each, garbage collected, and what they took meanwhile.
  *
  * `make bench-flood CARDS=20000 CHANGES=4` (of each): by Redis and by LISTEN/NOTIFY, in three minutes.
  */
@@ -337,7 +337,8 @@ function cardOf(number: number): string {
 export function formatFlood(result: FloodResult): string {
   const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
   const lines = [
-    '| process | kept before: heap MiB | buffers MiB | resident MiB | after each flood: heap MiB | buffers MiB | resident MiB | at most resident MiB |',
+    '| process | kept before: heap MiB | buffers MiB | resident MiB | after each flood: heap MiB | buffers MiB | ' +
+      'resident MiB | at most resident MiB |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
   ];
   for (const name of ['engine', 'api'] as const) {
@@ -356,7 +357,8 @@ export function formatFlood(result: FloodResult): string {
   }
   lines.push(
     '',
-    `${result.changes} changes, ${result.changesPerSecond}/s; cut off by Redis ${result.cuts} times; ${result.packetsRepeated} packets repeated; at most ${result.queuedMax} changes in memory and not in force.`,
+    `${result.changes} changes, ${result.changesPerSecond}/s; cut off by Redis ${result.cuts} times; ` +
+      `${result.packetsRepeated} packets repeated; at most ${result.queuedMax} changes in memory and not in force.`,
   );
   return lines.join('\n');
 }

@@ -1,7 +1,7 @@
 /**
- * The database roles of a deployment: the owner of the tables, who migrates, and one role each for the engine and the API,
- * with the rights of sql/rights.ts alone. None of them is a superuser. For `make run` and tests; elsewhere a person makes
- * them (docs/security.md).
+ * The database roles of a deployment: the owner of the tables, who migrates, and one role each for the engine and the
+ * API, with the rights of sql/rights.ts alone. None of them is a superuser. For `make run` and tests; elsewhere a
+ * person makes them (docs/security.md).
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -115,7 +115,8 @@ export async function makeRoles(superuserUrl: string, secrets: readonly RoleSecr
     for (const { name, password } of secrets) {
       const found = await sql`select from pg_roles where rolname = ${name}`;
       const statement = `${found.length === 0 ? 'create' : 'alter'} role ${quoted(name)}
-        login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password '${password.replaceAll("'", "''")}'`;
+        login nosuperuser nocreatedb nocreaterole noreplication nobypassrls
+        password '${password.replaceAll("'", "''")}'`;
       await sql.unsafe(statement).simple();
     }
   });

@@ -10,7 +10,8 @@ const statementTimeoutMs = 30 * 60_000;
 
 /**
  * Runs `work` on the migrated database. An embedded server that this call started is stopped afterwards, unless another
- * process (a `make run` that came in between) uses it by then. With `mustExist` nothing is made where there is nothing yet.
+ * process (a `make run` that came in between) uses it by then. With `mustExist` nothing is made where there is nothing
+ * yet.
  */
 export async function withDatabase<T>(
   settings: DeploySettings,

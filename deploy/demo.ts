@@ -25,7 +25,8 @@ export async function seedDemo(sql: postgres.Sql): Promise<void> {
       returning id
     ), account as (
       insert into accounts (public_id, kind, user_id, owner_key, currency, funds, available)
-      select 'acct_demo', 'personal', id, id * 2, 'USD', ${demoFundsMinor}::bigint, ${demoFundsMinor}::bigint from person
+      select 'acct_demo', 'personal', id, id * 2, 'USD', ${demoFundsMinor}::bigint, ${demoFundsMinor}::bigint
+      from person
       returning id, funds, user_id
     ), opening as (
       insert into ledger_adjustments (public_id, account_id, funds_delta, available_delta, external_delta, reason)

@@ -115,7 +115,9 @@ t.test('what the runbook quotes from logs, errors and health is in the sources',
 t.test('the documents use no word in a private sense, and the glossary stays short', (t) => {
   // Assembled, so that the rule for the sources does not find this file.
   const dialect = new RegExp(
-    `\\b(?:${['to' + 'ld', 'nobo' + 'dy', 'somebo' + 'dy', 'whoev' + 'er', 'strang' + 'er', 'an' + 'ew'].join('|')})s?\\b`,
+    `\\b(?:${['to' + 'ld', 'nobo' + 'dy', 'somebo' + 'dy', 'whoev' + 'er', 'strang' + 'er', 'an' + 'ew'].join(
+      '|',
+    )})s?\\b`,
     'i',
   );
   for (const document of documents) {

@@ -23,7 +23,10 @@ export interface EmbeddedPostgresOptions {
   readonly log: (line: string) => void;
   /** Server settings over the defaults below, such as `{ fsync: 'off' }` for tests. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Default: the engine's threads come first on shared cores, and settling is allowed to lag. `normal`: like any program. */
+  /**
+   * Default: the engine's threads come first on shared cores, and settling is allowed to lag. `normal`: like any
+   * program.
+   */
   readonly priority?: 'background' | 'normal';
   /** Fail where the port of the last start is taken: programs that run already look for the server there. */
   readonly keepsPort?: boolean;
@@ -151,7 +154,9 @@ interface RunningServer {
   readonly port: number;
 }
 
-/** The live server of this cluster; null when none runs. Clears a lock file that would keep the next one from starting. */
+/**
+ * The live server of this cluster; null when none runs. Clears a lock file that would keep the next one from starting.
+ */
 async function findRunningServer(place: PostgresPlace, log: (line: string) => void): Promise<RunningServer | null> {
   const path = join(place.cluster, 'postmaster.pid');
   const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
@@ -159,7 +164,8 @@ async function findRunningServer(place: PostgresPlace, log: (line: string) => vo
   const command = processCommand(pid);
   if (command?.includes('postgres') === true) return { pid, port: Number(lines[3]) };
   // PostgreSQL clears the lock of a process id that is free. It would take for a running server what has the id now:
-  // another program, or the killed server itself as a zombie where process 1 does not collect them (a container without init).
+  // another program, or the killed server itself as a zombie where process 1 does not collect them (a container without
+  // init).
   if (isProcessIdTaken(pid)) {
     log(`process ${pid} is not a running Postgres: removing the lock that a killed server left`);
     await untilDetached(Number(lines[6]?.trim().split(/\s+/)[1]));
@@ -244,8 +250,8 @@ async function initialise(place: PostgresPlace, password: string): Promise<void>
       // Byte order for text: the fastest, the same on every system, and indexes survive an upgrade of the C library.
       '--locale=C',
       '--no-instructions',
-      // A new segment is filled with zeroes and synced before it is used: at the default of 16 MiB our own journal's sync, on
-      // the same disk, waits some 8 ms for that each time; at 1 MiB, under one.
+      // A new segment is filled with zeroes and synced before it is used: at the default of 16 MiB our own journal's
+      // sync, on the same disk, waits some 8 ms for that each time; at 1 MiB, under one.
       '--wal-segsize=1',
     ]);
   } finally {

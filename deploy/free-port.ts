@@ -16,16 +16,16 @@ export function listenError(port: number, host: string): Promise<string> {
 }
 
 /**
- * Below 32768, where Linux takes the near ends of outgoing connections from: a server that is started again must not find
- * its port taken by one of them.
+ * Below 32768, where Linux takes the near ends of outgoing connections from: a server that is started again must not
+ * find its port taken by one of them.
  */
 const portMin = 10_000;
 const portMax = 32_000;
 /** So many ports in use one after the other mean that this machine has other troubles. */
 const portsTriedMax = 200;
 /**
- * Each process begins at a place of its own and goes upwards: two that search at once would otherwise find the same port
- * now and then, as neither listens on it yet.
+ * Each process begins at a place of its own and goes upwards: two that search at once would otherwise find the same
+ * port now and then, as neither listens on it yet.
  */
 const portsApart = 97;
 let nextPort = portMin + ((process.pid * portsApart) % (portMax - portMin));

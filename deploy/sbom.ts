@@ -1,6 +1,6 @@
 /**
- * `make sbom`: the bill of materials of what a deployment runs, as CycloneDX 1.6, from package-lock.json alone: no network,
- * and the same file gives the same bytes. Development dependencies are left out.
+ * `make sbom`: the bill of materials of what a deployment runs, as CycloneDX 1.6, from package-lock.json alone: no
+ * network, and the same file gives the same bytes. Development dependencies are left out.
  */
 
 /** An entry of a lock file of version 3; its key is the folder, '' for the project itself. */

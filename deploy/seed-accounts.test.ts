@@ -31,7 +31,8 @@ t.test('accounts and cards have their fixed names, and a rerun adds what is miss
     'fewer remove none',
   );
   const rows = await sql`
-    select a.public_id, a.funds, a.available, a.currency, a.kind, a.owner_key = a.user_id * 2 as owned, c.token, c.status,
+    select a.public_id, a.funds, a.available, a.currency, a.kind, a.owner_key = a.user_id * 2 as owned, c.token,
+    c.status,
       c.public_id as card, u.public_id as owner
     from accounts a join cards c on c.account_id = a.id join users u on u.id = a.user_id order by a.public_id, c.token`;
   t.equal(rows.length, 30);

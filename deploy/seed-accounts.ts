@@ -1,6 +1,6 @@
 /**
- * Accounts for load tests, in USD: `acct_000001` … with cards `card_000001_1` … and one personal user each. Only what is
- * missing is added, so a rerun, also after an interruption, completes the set and never adds anything twice.
+ * Accounts for load tests, in USD: `acct_000001` … with cards `card_000001_1` … and one personal user each. Only what
+ * is missing is added, so a rerun, also after an interruption, completes the set and never adds anything twice.
  *
  * The rows are made inside the server: nothing to send, so even a stream of COPY data would be slower.
  */
@@ -20,7 +20,9 @@ export interface SeedResult {
   readonly cardsAdded: number;
 }
 
-/** Accounts per statement: large enough to be fast, small enough to show progress and to lose little when interrupted. */
+/**
+ * Accounts per statement: large enough to be fast, small enough to show progress and to lose little when interrupted.
+ */
 const chunkAccounts = 10_000;
 
 export async function seedAccounts(sql: postgres.Sql, options: SeedOptions): Promise<SeedResult> {

@@ -22,7 +22,8 @@ try {
   });
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
-    `${accounts} accounts with ${cardsPerAccount} cards each: added ${result.accountsAdded} accounts and ${result.cardsAdded} cards in ${seconds} s`,
+    `${accounts} accounts with ${cardsPerAccount} cards each: added ${result.accountsAdded} accounts and ` +
+      `${result.cardsAdded} cards in ${seconds} s`,
   );
 } catch (error) {
   if (!(error instanceof SettingError)) throw error;

@@ -1,4 +1,6 @@
-/** Child processes: started in order, stopped in reverse, ended when a killed run left them, and missed when they die. */
+/**
+ * Child processes: started in order, stopped in reverse, ended when a killed run left them, and missed when they die.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

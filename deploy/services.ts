@@ -1,8 +1,8 @@
 /**
- * The child processes of `make run`: started in order, each awaited until it is ready, stopped in reverse order. They run
- * in sessions of their own, so Ctrl-C in a terminal reaches only us and the order holds. One that ends by itself is started
- * again, a few times; the others go on meanwhile. What a killed run left behind is ended by the next one, which knows the
- * processes from a file.
+ * The child processes of `make run`: started in order, each awaited until it is ready, stopped in reverse order. They
+ * run in sessions of their own, so Ctrl-C in a terminal reaches only us and the order holds. One that ends by itself is
+ * started again, a few times; the others go on meanwhile. What a killed run left behind is ended by the next one, which
+ * knows the processes from a file.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
@@ -84,8 +84,8 @@ export class Services {
   }
 
   /**
-   * Starts a service and waits until it is ready; from then on it is started again when it ends by itself. Throws when it
-   * ends before, or is not ready in time.
+   * Starts a service and waits until it is ready; from then on it is started again when it ends by itself. Throws when
+   * it ends before, or is not ready in time.
    */
   async start(service: Service): Promise<void> {
     await checkPorts(service);

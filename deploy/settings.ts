@@ -52,7 +52,9 @@ export function readSettings(environment: Environment = process.env): DeploySett
   };
 }
 
-/** Where on this machine a server that listens on `host` answers: an address for all interfaces is none to connect to. */
+/**
+ * Where on this machine a server that listens on `host` answers: an address for all interfaces is none to connect to.
+ */
 export function localUrl(host: string, port: number): string {
   const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;

@@ -27,8 +27,8 @@ export async function writeCurlCredentials(dataDir: string, secrets: ProcessorSe
 }
 
 /**
- * @param credentialsFile named instead of the processor's password, since what is no terminal may be a log; null: print the
- *   password
+ * @param credentialsFile named instead of the processor's password, since what is no terminal may be a log; null: print
+ *   the password
  */
 export function welcome(settings: DeploySettings, secrets: ProcessorSecrets, credentialsFile: string | null): string {
   const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;

@@ -65,7 +65,10 @@ const warmUpDelayMs = 250;
 /** How long a start waits for a predecessor that is stopping. */
 const lockWaitMs = 10_000;
 const lockPollMs = 100;
-/** How much longer the lease lasts than the feed's limit: twice the longest time between two renewals, which are of both. */
+/**
+ * How much longer the lease lasts than the feed's limit: twice the longest time between two renewals, which are of
+ * both.
+ */
 const staleBeforeLapseMsMax = 2000;
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
@@ -99,8 +102,9 @@ export async function startEngine(
     setBack: (newest) => {
       log.fatal(
         { newest },
-        'the database was restored from an older copy, and this engine has newer cards in memory, behind which a freeze ' +
-          `would not be in force: stopping; start it again, it reads everything again (${seeRunbook('backup-and-restore')})`,
+        'the database was restored from an older copy, and this engine has newer cards in memory, behind which a ' +
+          'freeze would not be in force: stopping; start it again, it reads everything again ' +
+          `(${seeRunbook('backup-and-restore')})`,
       );
       process.exit(1);
     },
@@ -398,8 +402,8 @@ export async function startEngine(
     const roleWarning = checkDatabaseRole(await database.role());
     if (roleWarning !== '') log.warn(roleWarning);
     times.ended('lease');
-    // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The fence
-    // waits for statements under way, so those of an engine that is gone are ended.
+    // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The
+    // fence waits for statements under way, so those of an engine that is gone are ended.
     await Promise.all([writer.raiseFence(), database.endSettlers(), feed.register()]);
     assertLedger(journalDirectory, await database.ledgerId());
     times.ended('register');

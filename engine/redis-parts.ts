@@ -1,6 +1,6 @@
 /**
- * What an engine has of Redis: cached cards, and the messenger of the feed. Loaded only with REDIS_URL, because the driver and
- * msgpack take a start a twentieth of a second.
+ * What an engine has of Redis: cached cards, and the messenger of the feed. Loaded only with REDIS_URL, because the
+ * driver and msgpack take a start a twentieth of a second.
  */
 import { CardCache } from '../platform/cache/card-cache.js';
 import type { ChangeLog } from '../platform/cache/change-log.js';
@@ -11,7 +11,10 @@ import type { Messenger } from './feed/messenger.js';
 import { RedisMessenger } from './feed/redis.js';
 import { RedisCards } from './lookups/redis-cards.js';
 
-/** Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is time. */
+/**
+ * Redis answers in a fraction of a millisecond: after this long a lookup is better off with Postgres, while there is
+ * time.
+ */
 const cacheLookMsMax = 10;
 const cacheLookShareMax = 0.25;
 /** A command that no message waits for may take longer. */

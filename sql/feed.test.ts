@@ -67,7 +67,8 @@ t.test('limits raise the version of their owner once, whichever role does it', a
       on conflict (level, entity_id) do update set limits = excluded.limits
     )
     update cards set version = version + 1 where id = 1`;
-  await sql`insert into limits (level, entity_id, limits) values (0, 2, ${limits}), (1, 2, ${limits}), (2, 2, ${limits})`;
+  await sql`insert into limits (level, entity_id, limits)
+    values (0, 2, ${limits}), (1, 2, ${limits}), (2, 2, ${limits})`;
   await sql`update limits set limits = '{}' where level = 0 and entity_id = 2`;
   await sql`update limits set limits = '{}' where level = 0 and entity_id = 2`;
   await sql`delete from limits where level = 2`;

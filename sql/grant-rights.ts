@@ -1,6 +1,7 @@
 /**
- * Gives the roles of the engine and of the API the rights of rights.ts, and takes away what is not there. Only what differs
- * is changed, each table in a transaction of its own: a process that works meanwhile never lacks a right that it keeps.
+ * Gives the roles of the engine and of the API the rights of rights.ts, and takes away what is not there. Only what
+ * differs is changed, each table in a transaction of its own: a process that works meanwhile never lacks a right that
+ * it keeps.
  */
 import type postgres from 'postgres';
 import { functionRights, type ProcessName, tableRights } from './rights.js';
@@ -94,7 +95,8 @@ async function presentRoles(sql: postgres.Sql, roles: RoleNames, log: (line: str
     if (found === undefined) log(`there is no database role ${name} for the ${process}: it gets no rights`);
     else if (found.isOwner || found.isSuperuser) {
       throw new Error(
-        `the role ${name} of the ${process} ${found.isOwner ? 'owns the database' : 'is a superuser'}: make one of its own`,
+        `the role ${name} of the ${process} ${found.isOwner ? 'owns the database' : 'is a superuser'}: make one of ` +
+          'its own',
       );
     } else present.push({ process, name });
   }

@@ -100,7 +100,8 @@ t.test('what users have spent is carried over to each of their currencies', asyn
     insert into cards (public_id, token, account_id, user_id, name, expires)
     values ('card_4', 'card_4', 4, 1, 'Yen', '2099-12-31'), ('card_5', 'card_5', 1, 1, 'Dollars', '2099-12-31')`;
   const spend = (level: number, entity: number, day: number, amount: number) => sql`
-    insert into spend_windows values (${entity}, ${amount}, ${amount}, ${amount}, ${amount}, ${amount}, ${day}, 1, 1, 1, 1, 1,
+    insert into spend_windows values (${entity}, ${amount}, ${amount}, ${amount}, ${amount}, ${amount}, ${day}, 1, 1, 1,
+    1, 1,
       ${level})
     on conflict (level, entity_id) do update set spend_day = excluded.spend_day, daily_amount = excluded.daily_amount,
       weekly_amount = excluded.weekly_amount, monthly_amount = excluded.monthly_amount,
@@ -120,7 +121,8 @@ t.test('what users have spent is carried over to each of their currencies', asyn
     select entity_id - user_currency(1, '') as entity, newest.day, amounts, counts
     from spend_windows s,
       lateral (select spend_day as day) newest,
-      lateral (select json_build_array(daily_amount, weekly_amount, monthly_amount, yearly_amount, lifetime_amount) as amounts,
+      lateral (select json_build_array(daily_amount, weekly_amount, monthly_amount, yearly_amount,
+      lifetime_amount) as amounts,
         json_build_array(daily_count, weekly_count, monthly_count, yearly_count, lifetime_count) as counts) sums
     where level = 3 order by entity_id`;
   const key = (user: number, currency: string) => String(userSpendNumber(user, packLetters(currency)) - 2 ** 15);

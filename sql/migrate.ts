@@ -1,7 +1,7 @@
 /**
  * Brings a database to the newest schema: plain numbered SQL files, applied in order by postgrator, each together with
- * the row that says it was applied; then the rights of the engine's and the API's roles. Safe to run from several processes
- * at once and again at every start.
+ * the row that says it was applied; then the rights of the engine's and the API's roles. Safe to run from several
+ * processes at once and again at every start.
  */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -128,7 +128,8 @@ async function apply(sql: postgres.Sql, folder: string, log: (line: string) => v
     const text = error instanceof Error ? error.message : String(error);
     if (text.includes('MD5 checksum failed')) {
       throw new MigrationError(
-        `${current} was edited after it was applied to this database: restore the file and put the change into a new migration`,
+        `${current} was edited after it was applied to this database: restore the file and put the change into a new ` +
+          'migration',
         { cause: error },
       );
     }

@@ -64,7 +64,8 @@ t.test('the API moves no money and rewrites no history', async (t) => {
     'delete from quarantined_records',
     'update journal_positions set sequence = 0',
     'update writer_epochs set epoch = epoch + 1',
-    `insert into operators (public_id, email, name, role, password_hash) values ('op', 'e@example.com', 'E', 'admin', 'x')`,
+    `insert into operators (public_id, email, name, role, password_hash) values ('op', 'e@example.com', 'E', ` +
+      `'admin', 'x')`,
     "update operators set role = 'admin'",
     'update program set demo = true',
     'delete from users',

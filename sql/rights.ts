@@ -80,8 +80,8 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
 };
 
 /**
- * Functions that run with the rights of the database's owner (SECURITY DEFINER), and the processes that may call them. Each
- * fixes its search_path. Others run with the caller's rights and need no entry.
+ * Functions that run with the rights of the database's owner (SECURITY DEFINER), and the processes that may call them.
+ * Each fixes its search_path. Others run with the caller's rights and need no entry.
  */
 export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = {
   actor_check: ['api'],

@@ -1,7 +1,8 @@
 /**
- * Failed sign-ins, counted in windows for an account from one network, for an account from everywhere, and for a network.
- * A guess is counted before its password is hashed, so that parallel guesses count too, and its count is taken back when
- * the password is right or was never looked at. Beyond the bound of a window, guesses are refused unread until it ends.
+ * Failed sign-ins, counted in windows for an account from one network, for an account from everywhere, and for a
+ * network. A guess is counted before its password is hashed, so that parallel guesses count too, and its count is taken
+ * back when the password is right or was never looked at. Beyond the bound of a window, guesses are refused unread
+ * until it ends.
  *
  * One network reaches its own bound long before the account's, so one guesser locks out only itself. When many networks
  * together reach the account's bound, networks from which the owner has signed in before still get in.

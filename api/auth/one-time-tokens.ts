@@ -1,4 +1,6 @@
-/** Tokens of one-time links: shown once, in a mail, and kept as hashes. They have 256 bits, so a plain hash is enough. */
+/**
+ * Tokens of one-time links: shown once, in a mail, and kept as hashes. They have 256 bits, so a plain hash is enough.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 
 const secretBytes = 32;

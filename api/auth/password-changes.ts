@@ -1,6 +1,7 @@
 /**
- * New passwords for users: changed with the old one, or reset with a one-time link. Each ends every session of the user,
- * also the one that asks: a thief of the old password has nothing any more, and the owner signs in with the new one.
+ * New passwords for users: changed with the old one, or reset with a one-time link. Each ends every session of the
+ * user, also the one that asks: a thief of the old password has nothing any more, and the owner signs in with the new
+ * one.
  */
 
 import type { Log } from '../../platform/log.js';
@@ -18,7 +19,10 @@ import type { Passwords } from './passwords.js';
 import type { Acting, Principal } from './principal.js';
 import type { SignIn } from './sign-in.js';
 
-/** Requests for links that are worked on behind their answers. Beyond it a request is dropped, which its answer does not say. */
+/**
+ * Requests for links that are worked on behind their answers. Beyond it a request is dropped, which its answer does not
+ * say.
+ */
 const requestsMax = 100;
 
 export interface PasswordChangeParts {

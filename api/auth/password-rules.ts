@@ -1,6 +1,6 @@
 /**
- * What a new password must be: long enough, and nothing that a guesser tries first. The list of common passwords comes with
- * the package, so nothing leaves this machine. Passwords that were set before are not looked at.
+ * What a new password must be: long enough, and nothing that a guesser tries first. The list of common passwords comes
+ * with the package, so nothing leaves this machine. Passwords that were set before are not looked at.
  */
 import { dictionary } from '@zxcvbn-ts/language-common';
 import { invalid } from '../http/problem.js';

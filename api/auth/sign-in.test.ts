@@ -172,7 +172,8 @@ t.test('a session ends after its longest life, however often it is refreshed', a
   t.match(await api.sql`select expires_at <= created_at + interval '90 days' as bounded from sessions`, [
     { bounded: true },
   ]);
-  await api.sql`update sessions set created_at = created_at - interval '2 days', expires_at = expires_at - interval '2 days'`;
+  await api.sql`update sessions
+    set created_at = created_at - interval '2 days', expires_at = expires_at - interval '2 days'`;
   t.equal((await refresh(api, json.refreshToken)).status, 401);
 });
 
@@ -260,7 +261,8 @@ t.test('after a logout neither token is good, and another session goes on', asyn
 t.test('a wrong password and an unknown address get the same answer', async (t) => {
   const api = await startTestApi(t);
   await register(api);
-  await api.sql`insert into users (public_id, email, name, kind) values ('usr_x', 'no-password@example.com', 'x', 'personal')`;
+  await api.sql`insert into users (public_id, email, name, kind)
+    values ('usr_x', 'no-password@example.com', 'x', 'personal')`;
   const texts = new Set<string>();
   for (const email of [person.email, 'unknown@example.com', 'no-password@example.com']) {
     const before = api.api.services.passwords.hashes;

@@ -1,8 +1,8 @@
 /**
- * How processes hear of each other's changes, and Redis of all of them: Postgres sends the name of the group, and of the
- * card, when the committed change gets its number in the feed (feed_number, so that no caller can forget it; the API itself for
- * what is not in the feed). Every process listens, forgets what it has itself, and takes out of Redis what API and engines
- * have cached there.
+ * How processes hear of each other's changes, and Redis of all of them: Postgres sends the name of the group, and of
+ * the card, when the committed change gets its number in the feed (feed_number, so that no caller can forget it; the
+ * API itself for what is not in the feed). Every process listens, forgets what it has itself, and takes out of Redis
+ * what API and engines have cached there.
  *
  * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
  * own, it would have received everything else.
@@ -106,7 +106,10 @@ export class Invalidations {
     this.#accessListener = listener;
   }
 
-  /** Announces to the other processes that a tenant wrote something. No request waits for it; what comes meanwhile goes together. */
+  /**
+   * Announces to the other processes that a tenant wrote something. No request waits for it; what comes meanwhile goes
+   * together.
+   */
   wrote(tenant: string): void {
     if (this.#isStopped || this.#writers.size >= writersMax) return;
     this.#writers.add(tenant);

@@ -1,4 +1,6 @@
-/** Every name that is added is sent after it was added, however often sending fails, and few are on their way at a time. */
+/**
+ * Every name that is added is sent after it was added, however often sending fails, and few are on their way at a time.
+ */
 import fc from 'fast-check';
 import t from 'tap';
 import { until } from '../../engine/testing/engine-process.js';

@@ -1,6 +1,6 @@
 /**
- * The level that API processes share, in Redis: one hash per group, forgotten as a whole and by its exact name. Redis may
- * come and go: then the cache works without it, and nothing waits for it.
+ * The level that API processes share, in Redis: one hash per group, forgotten as a whole and by its exact name. Redis
+ * may come and go: then the cache works without it, and nothing waits for it.
  *
  * A value that was read before a change must not be written after it. So a group has a generation that every change
  * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
@@ -100,14 +100,16 @@ export class RedisCache {
     return done !== null;
   }
 
-  /** A card has changed: what engines have cached of it goes. They would know that it is old; this saves them the look. */
+  /**
+   * A card has changed: what engines have cached of it goes. They would know that it is old; this saves them the look.
+   */
   async forgetCard(token: string): Promise<boolean> {
     return (await this.#redis.ask<number | null>((client) => client.del(cardKey(this.#space, token)), null)) !== null;
   }
 
   /**
-   * Undefined for what was not sealed for this group and field, and for what has outlived its time: as good as none, and the
-   * next value takes its place.
+   * Undefined for what was not sealed for this group and field, and for what has outlived its time: as good as none,
+   * and the next value takes its place.
    */
   #open(place: string, sealed: Buffer): unknown {
     const bytes = this.#seals.open(place, sealed);

@@ -13,9 +13,11 @@ t.test('a hundred iterations of one user at once all succeed', async (t) => {
   await api.sql`update users set password_hash = ${passwordHash}`;
   await api.sql`
     insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
-      refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type, status,
+      refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
+      status,
       reason, detail, channel, forced, currency)
-    select 'txn_' || n, c.account_id, c.id, c.user_id, 100, 100, 0, 100, 0, 100, now() - n * interval '1 minute', now(), 0,
+    select 'txn_' || n, c.account_id, c.id, c.user_id, 100, 100, 0, 100, 0, 100, now() - n * interval '1 minute', now(),
+    0,
       0, 0, 1, 2, 0, 0, 1, false, 'USD'
     from cards c, generate_series(1, 60) n`;
   const iteration = async () => {

@@ -127,7 +127,8 @@ async function createWorld(t: Test, engine = true): Promise<World> {
       insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
         refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
         status, reason, detail, channel, forced, currency, merchant_id, merchant_name)
-      select ${`txn_${name}`}, a.id, c.id, c.user_id, 100, 100, 0, 100, 0, 0, now(), now(), 0, 0, 0, 1, 2, 0, 0, 1, false,
+      select ${`txn_${name}`}, a.id, c.id, c.user_id, 100, 100, 0, 100, 0, 0, now(), now(), 0, 0, 0, 1, 2, 0, 0, 1,
+      false,
         'USD', 'm-1', ${`shop of ${name}`}
       from accounts a join cards c on c.account_id = a.id where a.public_id = ${accountId} order by c.id limit 1`;
   }

@@ -182,9 +182,11 @@ t.test('a search of a company with several accounts misses nothing and reads no 
     where public_id = ${company.accountId}`;
   await api.sql`
     insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
-      refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type, status,
+      refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
+      status,
       reason, detail, channel, forced, currency, merchant_id, merchant_name)
-    select 'tx-' || n, a.id, c.id, c.user_id, 100, 100, 0, 100, 0, 0, timestamptz '2026-01-01' + n * interval '1 second', now(),
+    select 'tx-' || n, a.id, c.id, c.user_id, 100, 100, 0, 100, 0, 0,
+    timestamptz '2026-01-01' + n * interval '1 second', now(),
       0, 0, 0, 1, 2, 0, 0, 1, false, 'USD', 'm-1', case when n % 4000 = 7 then 'Rare find' else 'Corner Store' end
     from generate_series(1, 30000) n
     -- The second account has a hundredth of the third's.

@@ -1,4 +1,6 @@
-/** A client whose types are made of the OpenAPI document, compiled, and run against the API that serves the document. */
+/**
+ * A client whose types are made of the OpenAPI document, compiled, and run against the API that serves the document.
+ */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

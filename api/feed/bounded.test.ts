@@ -167,7 +167,8 @@ for (const withRedis of [false, true]) {
         ['no number', '[]'],
         ['999999', '{}'],
       ] as const) {
-        await tx`insert into outbox (topic, key, version, payload) values ('card', ${other}, 2, ${payload}::text::jsonb)`;
+        await tx`insert into outbox (topic, key, version, payload)
+          values ('card', ${other}, 2, ${payload}::text::jsonb)`;
       }
       await tx`insert into outbox (topic, key, version, payload) values ('account', '999999', 2, '"text"')`;
       await tx`update cards set status = 'frozen' where token = ${behind}`;
@@ -215,7 +216,8 @@ t.test('an account that cannot be applied keeps no partition from being restored
   const { engine, ask } = await stage(t, false, { WORKERS: '1' });
   const { sql } = engine;
   t.equal(await ask(token(1)), 'approved');
-  await sql`insert into limits (level, entity_id, limits) select 2, account_id, '{"daily": 5}' from cards where token = ${token(1)}`;
+  await sql`insert into limits (level, entity_id, limits) select 2, account_id, '{"daily": 5}' from cards
+    where token = ${token(1)}`;
   await until('it is declined', async () => (await ask(token(1))) === 'account_inactive');
   await engine.restart();
   t.equal(await ask(token(1)), 'account_inactive');

@@ -95,7 +95,8 @@ const limitStep =
       topic,
       sql<{ key: string; version: number }[]>`
         with owner as (
-          update ${sql(`${topic}s`)} set version = version + 1 where ${sql(column)} = ${name(subject)} returning id, version
+          update ${sql(`${topic}s`)} set version = version + 1 where ${sql(column)} = ${name(subject)} returning id,
+          version
         ), limited as (
           insert into limits (level, entity_id, limits)
           select ${level}::smallint, id, ${sql.json(limitsWhile(blocks))} from owner

@@ -27,7 +27,8 @@ async function settle(sql: postgres.Sql, cardId: string, prefix: string, count: 
      last as (select coalesce(max(sequence), 0) as sequence from transaction_events where partition = 0),
      chain as (
        insert into transactions (id, account_id, card_id, user_id, amount, approved_amount, held_amount, posted_amount,
-         refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type, status,
+         refunded_amount, newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type,
+         status,
          reason, detail, mcc, channel, forced, currency, country, merchant_id, merchant_name)
        select $2 || n, c.account_id, c.id, c.user_id, 100, 100, 100, 0, 0, 0, now(), now(), 0, 20000, 20000, 1, 1, 0, 0,
          5411, 1, false, 'USD', 'US', 'm-1', 'Corner Store'
@@ -68,7 +69,8 @@ async function clear(sql: postgres.Sql, prefix: string): Promise<void> {
          id || '-clearing', ''
        from numbered, last l
      )
-     update journal_positions set sequence = l.sequence + (select count(*) from cleared) from last l where partition = 0`,
+     update journal_positions set sequence = l.sequence + (select count(*) from cleared) from last l
+     where partition = 0`,
     [prefix],
   );
 }

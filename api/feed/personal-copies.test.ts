@@ -49,11 +49,13 @@ async function copiesOf({ bench }: Scene, collection: string): Promise<Document[
 async function sameAsPostgres(t: Test, scene: Scene, counts: { people: number; cards: number }): Promise<void> {
   const { sql } = scene;
   const people = await sql`
-    select public_id as "_id", public_id as "userId", email, name, version, date_trunc('milliseconds', created_at) as "createdAt"
+    select public_id as "_id", public_id as "userId", email, name, version, date_trunc('milliseconds',
+    created_at) as "createdAt"
     from users where kind = 'personal' order by public_id collate "C"`;
   const cards = await sql`
     select c.public_id as "_id", u.public_id as "userId", a.public_id as "accountId", c.token, c.name, c.type, c.status,
-      c.expires::text, coalesce(l.limits, '{}') as limits, c.version, date_trunc('milliseconds', c.created_at) as "createdAt"
+      c.expires::text, coalesce(l.limits, '{}') as limits, c.version, date_trunc('milliseconds',
+      c.created_at) as "createdAt"
     from cards c join users u on u.id = c.user_id and u.kind = 'personal' join accounts a on a.id = c.account_id
     left join limits l on l.level = 0 and l.entity_id = c.id order by c.public_id collate "C"`;
   t.equal(people.length, counts.people);
@@ -113,7 +115,8 @@ t.test('new and changed rows of people are copied, those of companies are not', 
   await sameAsPostgres(t, scene, { people: 1, cards: 1 });
   await createPerson(sql, 'two');
   await freeze(sql, 'one');
-  await sql`insert into limits (level, entity_id, limits) select 0, id, '{"perAuthorization": 5}' from cards where public_id = 'card_two'`;
+  await sql`insert into limits (level, entity_id, limits) select 0, id, '{"perAuthorization": 5}' from cards
+    where public_id = 'card_two'`;
   await sql`update cards set status = 'frozen' where public_id = 'card_acme_owner'`;
   await sql`update users set name = 'Renamed', email = 'renamed@person.example' where public_id = 'usr_one'`;
   const follower = await catchUp();

@@ -1,6 +1,6 @@
 /**
- * Which web pages may call this API from a browser: those of the origins in CORS_ORIGINS and no others. Credentials of the
- * browser (cookies) are never asked for; pages send their token themselves.
+ * Which web pages may call this API from a browser: those of the origins in CORS_ORIGINS and no others. Credentials of
+ * the browser (cookies) are never asked for; pages send their token themselves.
  */
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';

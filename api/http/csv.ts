@@ -1,6 +1,7 @@
 /**
- * Rows as CSV (RFC 4180): CRLF, quotes where a field needs them. Spreadsheets take a text that begins with one of = + - @ for
- * a formula, and merchants choose their own names: such a text gets an apostrophe in front (OWASP, CSV injection).
+ * Rows as CSV (RFC 4180): CRLF, quotes where a field needs them. Spreadsheets take a text that begins with one of = + -
+ * @ for a formula, and merchants choose their own names: such a text gets an apostrophe in front (OWASP, CSV
+ * injection).
  */
 import { packLetters } from '../../engine/core/codes.js';
 import { exponentOf, writeDecimal } from '../../engine/core/money.js';

@@ -12,22 +12,27 @@ const title = 'Atlanticfrewaycard account API';
 
 const description = `## Sign in
 
-\`POST /api/auth/login\` with \`{ "email", "password" }\` answers \`{ token, refreshToken, user }\`. Send the token with every
-other request: \`Authorization: Bearer <token>\` (on this page: **Authorize**). Access tokens live minutes; trade the refresh
+\`POST /api/auth/login\` with \`{ "email", "password" }\` answers \`{ token, refreshToken,
+user }\`. Send the token with every
+other request: \`Authorization: Bearer <token>\` (on this page: **Authorize**). Access tokens live minutes;
+trade the refresh
 token for new ones at \`POST /api/auth/refresh\`. A refresh token is good once, and for ten seconds more leads to the
 newest one; after that an old one that comes back ends the session. A session ends after 90 days, however often it is
 refreshed. A missing token is answered with \`unauthorized\`, one that has expired with \`invalid_token\`.
 
 ## Version
 
-Every answer names the version of the API in \`Api-Version\`, a date. Send the one that you were built for with each request: a
-server that does not have it answers 400 instead of something that you do not expect. Additions (a field, a route, a value of
+Every answer names the version of the API in \`Api-Version\`,
+a date. Send the one that you were built for with each request: a
+server that does not have it answers 400 instead of something that you do not expect. Additions (a field, a route,
+a value of
 an enumeration that grows) come without a new version; a new date comes with everything else.
 
 ## Values
 
 Amounts are integers in minor units (1250 is 12.50 USD). Times are RFC 3339; answers have them in UTC. Where a time is
-asked for, a date alone means the start of that day in UTC; as \`to\` of a list or report it includes that day. Ids are opaque.
+asked for, a date alone means the start of that day in UTC; as \`to\` of a list
+or report it includes that day. Ids are opaque.
 A field that is not listed is refused.
 
 ## Errors
@@ -37,20 +42,26 @@ Errors are \`application/problem+json\` (RFC 9457): \`title\` is a code for prog
 
 ## Limits
 
-A person sends 600 requests a minute and an API key 6,000, unless this program has set others. Answers to a caller say in
-\`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds) what is left. Beyond the limit, and while too many
+A person sends 600 requests a minute and an API key 6,000,
+unless this program has set others. Answers to a caller say in
+\`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\` (seconds) what is left. Beyond the limit,
+and while too many
 requests of one company or person are under way, the answer is 429 with \`Retry-After\`.
 
 ## Repeat and change safely
 
-Send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day; with another body it is
-refused (409). Sign-in routes take the header and do not use it, since their answers carry tokens. Objects carry a version
+Send \`Idempotency-Key\` with a POST. The same key gets the same answer, byte for byte, for a day;
+with another body it is
+refused (409). Sign-in routes take the header and do not use it,
+since their answers carry tokens. Objects carry a version
 as \`ETag\`. Send it as \`If-Match\`; when the object has changed since, the answer is 412.
 
 ## Lists
 
-Lists answer \`{ data, next }\`; pass \`next\` as \`cursor\` for the next page. Every GET carries an \`ETag\`: send it as
-\`If-None-Match\` and an unchanged answer costs 304. \`Cache-Control: no-cache\` asks for an answer that is not a moment old.`;
+Lists answer \`{ data, next }\`;
+pass \`next\` as \`cursor\` for the next page. Every GET carries an \`ETag\`: send it as
+\`If-None-Match\` and an unchanged answer costs 304.
+\`Cache-Control: no-cache\` asks for an answer that is not a moment old.`;
 
 const tags = [
   { name: 'sign-in', description: 'Tokens, and the sessions they belong to' },

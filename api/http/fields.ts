@@ -24,7 +24,9 @@ export function checkEmail(field: string, email: string): string {
 
 const zoneName = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;
 
-/** Throws 400 unless the time zone is in the IANA database. Offsets such as +01:00 are not zones: they have no summer. */
+/**
+ * Throws 400 unless the time zone is in the IANA database. Offsets such as +01:00 are not zones: they have no summer.
+ */
 export function checkTimeZone(field: string, name: string): string {
   try {
     if (zoneName.test(name)) {

@@ -62,7 +62,8 @@ t.test('of many at once one is executed and all get its answer', async (t) => {
 t.test('while the first one runs the second one is asked to wait', async (t) => {
   const { api, post, acme } = await fixture(t);
   await post('k1');
-  await api.sql`update idempotency_keys set status = null, body = null where owner = ${`user ${acme.user('owner').id}`}`;
+  await api.sql`update idempotency_keys set status = null, body = null
+    where owner = ${`user ${acme.user('owner').id}`}`;
   const waiting = await post('k1');
   t.match(waiting.json, { status: 409, title: 'request_in_progress' });
   t.equal(waiting.headers.get('retry-after'), '1');

@@ -4,8 +4,8 @@
  * moment for its answer. An answer that says that we failed (5xx) is not kept: trying again then executes.
  *
  * A process may die between the effect and the keeping of the answer. So what a handler creates takes its id from the
- * operation (`idOf('card', operationOf(request))`), which every execution of a key shares: executing again finds what is
- * there already.
+ * operation (`idOf('card', operationOf(request))`), which every execution of a key shares: executing again finds what
+ * is there already.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -25,7 +25,10 @@ const lookEveryMs = 50;
 /** What a replay repeats, besides status and body. */
 const keptHeaders = ['content-type', 'etag', 'location', 'cache-control'] as const;
 
-/** A claim that Postgres may hold for a request that failed is given back in the background, when Postgres answers again. */
+/**
+ * A claim that Postgres may hold for a request that failed is given back in the background, when Postgres answers
+ * again.
+ */
 const giveBackTries = 5;
 const giveBackRetryMs = 200;
 /** Beyond it a key comes free by itself, a minute later. */
@@ -123,9 +126,9 @@ function ownerOf(actor: Actor): string {
 }
 
 /**
- * Without passwords: this hash is fast and stays in the database for a day, so that guesses could be tried against it at
- * leisure, which is what argon2 is there to prevent. Without card numbers for the same reason, in a field that will be
- * refused for one. Two requests that differ in nothing else count as the same.
+ * Without passwords: this hash is fast and stays in the database for a day, so that guesses could be tried against it
+ * at leisure, which is what argon2 is there to prevent. Without card numbers for the same reason, in a field that will
+ * be refused for one. Two requests that differ in nothing else count as the same.
  */
 function inputHash(request: FastifyRequest): Buffer {
   const [path] = request.url.split('?', 1);

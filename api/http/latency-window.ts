@@ -1,6 +1,6 @@
 /**
- * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets of
- * which only the last one to two minutes count. Adding allocates nothing.
+ * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets
+ * of which only the last one to two minutes count. Adding allocates nothing.
  */
 import { Buckets } from '../../platform/metrics/buckets.js';
 import type { Observed } from '../../platform/metrics/metrics.js';
@@ -33,7 +33,9 @@ export class LatencyWindow {
     return this.#all.observed(1000);
   }
 
-  /** The latency in milliseconds below which the share `quantile` stayed, 8 % above at most; 0 when nothing was counted. */
+  /**
+   * The latency in milliseconds below which the share `quantile` stayed, 8 % above at most; 0 when nothing was counted.
+   */
   quantile(quantile: number, nowMs: number = performance.now()): number {
     this.#turn(nowMs);
     let total = 0;

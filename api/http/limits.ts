@@ -31,7 +31,10 @@ export async function registerShedding(app: FastifyInstance, eventLoopDelayMs: n
   });
 }
 
-/** Headers that tell browsers to be careful, and compression of answers. A body that is encoded, or not in UTF-8, is refused. */
+/**
+ * Headers that tell browsers to be careful, and compression of answers. A body that is encoded, or not in UTF-8, is
+ * refused.
+ */
 export async function registerEncoding(app: FastifyInstance): Promise<void> {
   app.addHook('onRequest', async ({ method, headers }, reply) => {
     if (method === 'GET' || method === 'HEAD') return;

@@ -1,20 +1,20 @@
 /**
- * Requests counted in windows of one minute. With Redis, processes tell each other once a second what they have counted, so
- * a limit holds for all of them together within a second's requests, and no request waits for Redis. While Redis is away
- * each process goes on with what it knows.
+ * Requests counted in windows of one minute. With Redis, processes tell each other once a second what they have
+ * counted, so a limit holds for all of them together within a second's requests, and no request waits for Redis. While
+ * Redis is away each process goes on with what it knows.
  */
 import { LRUCache } from 'lru-cache';
 import type { RedisConnection } from '../stores/redis.js';
 
 const windowMs = 60_000;
 /**
- * Keys in memory, the least recently asked for leaving first. A client that asks often stays, and one with more addresses
- * than this is a matter for the network in front.
+ * Keys in memory, the least recently asked for leaving first. A client that asks often stays, and one with more
+ * addresses than this is a matter for the network in front.
  */
 const keysMax = 100_000;
 /**
- * A process tells its count, and learns the others', from this share of the limit on. What a process has below it escapes
- * the others: one part in a hundred for each.
+ * A process tells its count, and learns the others', from this share of the limit on. What a process has below it
+ * escapes the others: one part in a hundred for each.
  */
 const toldShare = 0.01;
 const shareEveryMs = 1000;

@@ -1,7 +1,8 @@
 /**
- * One line for each request, once its answer has left or its connection is gone. A line names the declared route and never the
- * URL, whose path and query may name people; it has no header and no part of a body. Successful requests may be sampled, failed
- * and slow ones are all logged. Refusals under a flood (429, 503) are logged up to a bound, and counted by the metrics.
+ * One line for each request, once its answer has left or its connection is gone. A line names the declared route and
+ * never the URL, whose path and query may name people; it has no header and no part of a body. Successful requests may
+ * be sampled, failed and slow ones are all logged. Refusals under a flood (429, 503) are logged up to a bound, and
+ * counted by the metrics.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../../platform/log.js';

@@ -78,7 +78,9 @@ export interface Route extends Omit<RouteDefinition<RouteSchemas>, 'handler'> {
   handler(request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
 
-/** Declares a route. Throws on a declaration that would not be safe or could not be documented: a bug, found at start. */
+/**
+ * Declares a route. Throws on a declaration that would not be safe or could not be documented: a bug, found at start.
+ */
 export function route<const S extends RouteSchemas>(definition: RouteDefinition<S>): Route {
   const where = `${definition.method} ${definition.url}`;
   if (definition.url.includes(':id') !== (definition.target !== undefined)) {

@@ -17,7 +17,9 @@ export function closedChange<T extends TProperties>(properties: T, options: Obje
 }
 
 export interface ObjectOptions {
-  /** Name of the schema in the OpenAPI document, such as `Card`: every body and every answer that is an object has one. */
+  /**
+   * Name of the schema in the OpenAPI document, such as `Card`: every body and every answer that is an object has one.
+   */
   readonly title?: string;
   readonly description?: string;
   /** Bodies of requests that work as they are with the demo data, or for a customer who has just registered. */
@@ -51,8 +53,8 @@ export const Moment = Type.String({
 export const Version = Type.Integer({ minimum: 1 });
 export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code' });
 /**
- * For a character class: control characters (C0, C1), those that turn the direction of the text around them (Trojan Source,
- * CVE-2021-42574), and halves of characters, which Postgres takes in no jsonb.
+ * For a character class: control characters (C0, C1), those that turn the direction of the text around them (Trojan
+ * Source, CVE-2021-42574), and halves of characters, which Postgres takes in no jsonb.
  */
 const unprintable = '\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff';
 /** Pattern of a text that can be kept and shown. */

@@ -1,7 +1,7 @@
 /**
- * Texts that only this API reads: where a list goes on, and whose session a token is of. They carry internal numbers and
- * sort keys, so they are encrypted, and a changed one is refused. The same text has the same form each time, so that an
- * unchanged answer has an unchanged ETag.
+ * Texts that only this API reads: where a list goes on, and whose session a token is of. They carry internal numbers
+ * and sort keys, so they are encrypted, and a changed one is refused. The same text has the same form each time, so
+ * that an unchanged answer has an unchanged ETag.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 /**
- * Mails of a demo: written to the log, where a person who tries the product finds the links. Any other database refuses,
- * because a link in a log is a password in a log.
+ * Mails of a demo: written to the log, where a person who tries the product finds the links. Any other database
+ * refuses, because a link in a log is a password in a log.
  */
 
 import type { Log } from '../../platform/log.js';

@@ -1,6 +1,6 @@
 /**
- * The texts of our mails. Customers choose the names in them, so a name must not become a link: subjects have no names, and
- * texts leave out the characters that make a web address.
+ * The texts of our mails. Customers choose the names in them, so a name must not become a link: subjects have no names,
+ * and texts leave out the characters that make a web address.
  */
 import type { Mail } from './mailer.js';
 
@@ -34,7 +34,8 @@ export class Mails {
       to,
       subject: `Your invitation to ${product}`,
       text: [
-        `${plain(company)} invited this address to ${product}. It has a user already, and a user belongs to one customer.`,
+        `${plain(company)} invited this address to ${product}. It has a user already, and a user belongs to one ` +
+          'customer.',
         'Sign in as before. To work for that company as well, have it invite another address of yours.',
       ].join('\n\n'),
     };
@@ -57,7 +58,9 @@ export class Mails {
     return {
       to,
       subject: `Your ${product} password was changed`,
-      text: 'Your password was changed, and every session has ended. If it was not you, ask for a new password at once.',
+      text:
+        'Your password was changed, and every session has ended. If it was not you, ask for a new password at ' +
+        'once.',
     };
   }
 

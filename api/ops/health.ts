@@ -1,7 +1,7 @@
 /**
- * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Components
- * register themselves. Ready means that requests are served: the port listens, and what every request needs is there. What
- * only some need (MongoDB, Redis, the engine) makes those fail with a clear 503 while the rest goes on.
+ * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on.
+ * Components register themselves. Ready means that requests are served: the port listens, and what every request needs
+ * is there. What only some need (MongoDB, Redis, the engine) makes those fail with a clear 503 while the rest goes on.
  */
 
 export interface ComponentHealth {

@@ -1,4 +1,6 @@
-/** Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key. */
+/**
+ * Sign-in: register, login, refresh, logout. Their answers carry tokens, so none of them is kept for a repeated key.
+ */
 import { passwordLengthMax, passwordLengthMin } from '../auth/password-rules.js';
 import type { SignedIn } from '../auth/sign-in.js';
 import { checkCurrency, checkEmail, checkName, checkTimeZone } from '../http/fields.js';

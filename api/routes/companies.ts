@@ -88,7 +88,8 @@ export function companyRoutes({ companies }: Services) {
       operationId: 'listMembers',
       summary: 'The people of a company, in the order they joined',
       description:
-        'With a filter, a page may have fewer people than `limit`, even none, while `next` is not null: go on until it is.',
+        'With a filter, a page may have fewer people than `limit`, even none, while `next` is not null: go on until ' +
+        'it is.',
       schemas: { params: IdParams, query: pageQuery(memberFilters), responses: { 200: page(Member) } },
       handler: async ({ principal, params, query }) => {
         const companyId = ownCompany(principal, params.id);

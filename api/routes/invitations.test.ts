@@ -1,4 +1,6 @@
-/** Inviting people over HTTP with a real mail server: what inviters see, what links are good for, and what bounds both. */
+/**
+ * Inviting people over HTTP with a real mail server: what inviters see, what links are good for, and what bounds both.
+ */
 import t, { type Test } from 'tap';
 import { invitationsMax, linksMax, mailsMax } from '../auth/failures.js';
 import type { Role } from '../auth/principal.js';

@@ -9,14 +9,16 @@ t.test('filters list exactly the people who match, in the order they joined', as
   await createCompany(api.sql, 'bolt');
   await api.sql`
     insert into users (public_id, company_id, role, email, name, kind, password_hash, status)
-    select 'usr_' || n, company_id, (array['member', 'admin'])[1 + n % 2], 'p' || n || '@sales.example', 'Zoë ' || n, 'business',
+    select 'usr_' || n, company_id, (array['member', 'admin'])[1 + n % 2], 'p' || n || '@sales.example', 'Zoë ' || n,
+    'business',
       'none', (array['active', 'frozen', 'closed'])[1 + n % 3]
     from users, generate_series(1, 40) n where public_id = ${acme.user('owner').publicId}`;
   const token = await api.tokenOf(acme.user('owner').id);
   const walk = async (query: string, limit: number) => {
     const people = [];
     for (let next: string | null = ''; next !== null; ) {
-      const path = `/api/companies/${acme.companyId}/users?limit=${limit}${query}${next === '' ? '' : `&cursor=${next}`}`;
+      const cursor: string = next === '' ? '' : `&cursor=${next}`;
+      const path = `/api/companies/${acme.companyId}/users?limit=${limit}${query}${cursor}`;
       const { status, json, text } = await api.request('GET', path, { token });
       if (status !== 200) throw new Error(text);
       people.push(...json.data);
@@ -50,7 +52,8 @@ t.test('a page looks at so many people and no more, and goes on behind them', as
   const acme = await createCompany(api.sql, 'acme');
   await api.sql`
     insert into users (public_id, company_id, role, email, name, kind, password_hash)
-    select 'usr_' || n, company_id, 'member', 'p' || n || '@acme.example', case n when 2900 then 'Rare' else 'P' end, 'business',
+    select 'usr_' || n, company_id, 'member', 'p' || n || '@acme.example', case n when 2900 then 'Rare' else 'P' end,
+    'business',
       'none'
     from users, generate_series(1, 3000) n where public_id = ${acme.user('owner').publicId}`;
   const token = await api.tokenOf(acme.user('owner').id);

@@ -1,4 +1,6 @@
-/** For load balancers: alive and ready. Plain paths, no token; health and metrics are on the ops port (api/ops/ops.ts). */
+/**
+ * For load balancers: alive and ready. Plain paths, no token; health and metrics are on the ops port (api/ops/ops.ts).
+ */
 import { route } from '../http/route.js';
 import { closed, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';

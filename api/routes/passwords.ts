@@ -36,7 +36,8 @@ export function passwordRoutes({ passwordChanges }: Services) {
       operationId: 'changePassword',
       summary: 'Change the password of the user who asks; every session ends, also this one',
       schemas: { body: PasswordChange, responses: { 204: NoContent } },
-      // A repeat fails by itself, because the old password is right no more. Nothing is kept of a body with two passwords.
+      // A repeat fails by itself, because the old password is right no more. Nothing is kept of a body with two
+      // passwords.
       secret: true,
       handler: async (request) => {
         const { password, newPassword } = request.body;

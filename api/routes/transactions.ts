@@ -150,8 +150,8 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       operationId: 'listTransactions',
       summary: 'Transactions, newest first',
       description:
-        `A search by account, status, type, reason, merchant or amount looks at ${searchedMax} transactions at a time: a page ` +
-        'may then have fewer than `limit`, even none, while `next` goes on from there.',
+        `A search by account, status, type, reason, merchant or amount looks at ${searchedMax} transactions at a ` +
+        'time: a page may then have fewer than `limit`, even none, while `next` goes on from there.',
       schemas: {
         query: pageQuery(filters),
         responses: { 200: page(Transaction) },
@@ -179,10 +179,10 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
       operationId: 'exportTransactions',
       summary: 'Transactions as CSV, newest first',
       description:
-        `Of the newest ${exportedMax} transactions, or of as many after \`cursor\`, those that the filters leave. When there ` +
-        'are more, the header `Link` names the next part (`rel="next"`). Amounts are decimals of their currency (1250 of USD ' +
-        'is `12.50`). A text that a spreadsheet would take for a formula begins with an apostrophe. A file that cannot be ' +
-        'finished ends with a cut connection, never with a complete answer.',
+        `Of the newest ${exportedMax} transactions, or of as many after \`cursor\`, those that the filters leave. ` +
+        'When there are more, the header `Link` names the next part (`rel="next"`). Amounts are decimals of their ' +
+        'currency (1250 of USD is `12.50`). A text that a spreadsheet would take for a formula begins with an ' +
+        'apostrophe. A file that cannot be finished ends with a cut connection, never with a complete answer.',
       cached: false,
       produces: 'text/csv',
       schemas: { query: closed({ ...filters, cursor: CursorText }), responses: { 200: Type.String() } },

@@ -62,8 +62,8 @@ export class AccountStore {
   }
 
   /**
-   * The time zone of the account in whose currency and days a user's windows are shown. The engine chooses the same one:
-   * the first one that a card of the user is of, else the owner's first. `user` null: not published yet.
+   * The time zone of the account in whose currency and days a user's windows are shown. The engine chooses the same
+   * one: the first one that a card of the user is of, else the owner's first. `user` null: not published yet.
    */
   async zoneOf({ ownerKey }: Scope, user: number | null): Promise<string> {
     const [row] = await this.#database.run(

@@ -89,7 +89,8 @@ export class AuditTrail {
     await this.#database.run(
       'audit.write',
       (sql) => sql`
-        select ${sql(write)}(${contextOf(sql, by)}, e.action, e."objectKind", e."objectId", e.before, e.after, e.outcome)
+        select ${sql(write)}(${contextOf(sql, by)}, e.action, e."objectKind", e."objectId", e.before, e.after,
+        e.outcome)
         from jsonb_to_recordset(${sql.json(rows as never)}::jsonb)
           as e(action text, "objectKind" text, "objectId" text, before jsonb, after jsonb, outcome text)`,
     );
@@ -105,14 +106,15 @@ export class AuditTrail {
         ${action === undefined ? sql`` : sql`and action = ${action}`}
         ${from === undefined ? sql`` : sql`and at >= ${from}::timestamptz`}
         ${to === undefined ? sql`` : sql`and at < ${to}::timestamptz`}`;
-      const columns = sql`id, at, actor_kind, actor_id, address, request_id, action, object_kind, object_id, before, after,
-        outcome`;
+      const columns = sql`id, at, actor_kind, actor_id, address, request_id, action, object_kind, object_id, before,
+        after, outcome`;
       // An entry moves from one table to the other in one transaction, and this statement sees it in one of them.
       return sql<AuditEntry[]>`
         select id, at, actor_kind as "actorKind", actor_id as "actorId", address, request_id as "requestId", action,
           object_kind as "objectKind", object_id as "objectId", before, after, outcome, place
         from (
-          (select ${columns}, null::bigint as place from audit_fresh where ${matching} order by id desc limit ${limit + 1})
+          (select ${columns}, null::bigint as place from audit_fresh where ${matching}
+          order by id desc limit ${limit + 1})
           union all
           (select ${columns}, place from audit_trail where ${matching} order by id desc limit ${limit + 1})
         ) entries

@@ -1,4 +1,6 @@
-/** The one store of cards on a real Postgres: for people and companies alike, also when many change one card at once. */
+/**
+ * The one store of cards on a real Postgres: for people and companies alike, also when many change one card at once.
+ */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';

@@ -1,6 +1,6 @@
 /**
- * Cards of people and companies. Postgres alone has them: what an engine obeys (status, limits, expiry, owner, version) is
- * written in one statement with the entry of the outbox, which triggers write.
+ * Cards of people and companies. Postgres alone has them: what an engine obeys (status, limits, expiry, owner, version)
+ * is written in one statement with the entry of the outbox, which triggers write.
  */
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
@@ -146,8 +146,8 @@ export interface CardBook {
     version: number | null,
   ): Promise<ChangeOutcome>;
   /**
-   * Closes the card and makes another one in its place, with the same holder, account, name, type, limits and metadata, that
-   * spends in the same windows. Does nothing more where the replacement is there already.
+   * Closes the card and makes another one in its place, with the same holder, account, name, type, limits and metadata,
+   * that spends in the same windows. Does nothing more where the replacement is there already.
    */
   replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
   /** The row's number and newest version; null also when it is another owner's. */
@@ -160,7 +160,9 @@ type ChangedRow = CardRow & {
   readonly outcome: 'changed' | 'unchanged' | 'closed' | 'stale';
 };
 
-/** Cards that a filtered page looks at: what is rare would otherwise be looked for in all of a tenant's cards at once. */
+/**
+ * Cards that a filtered page looks at: what is rare would otherwise be looked for in all of a tenant's cards at once.
+ */
 const looksMax = 2000;
 
 export class CardStore implements CardBook {
@@ -203,7 +205,8 @@ export class CardStore implements CardBook {
           where (${status}::text is null or f.status = ${status}) and (${type}::text is null or f.type = ${type})
             and (${account}::text is null or f.account_id = (select id from accounts where public_id = ${account}))
             and (${user}::text is null or f.user_id = (select id from users where public_id = ${user}))
-            and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`f.name`)}) > 0)
+            and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`f.name`)}) >
+            0)
           order by f.created_at desc, f.public_id desc limit ${limit + 1}
         ), found as (
           select ${columns(sql)}, c.created_at, c.public_id from matching f join cards c on c.id = f.id ${joins(sql)}
@@ -258,7 +261,8 @@ export class CardStore implements CardBook {
           where account.status <> 'closed' and account.kyc_status = 'verified'
         ), added as (
           insert into cards (public_id, token, account_id, user_id, name, type, expires, metadata)
-          select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type}, ${card.expires}::date,
+          select ${card.cardId}, ${card.token}, account.id, holder.id, ${card.name}, ${card.type},
+          ${card.expires}::date,
             ${sql.json(card.metadata)}
           from account, holder, owned
           where owned.cards < ${max}
@@ -266,7 +270,8 @@ export class CardStore implements CardBook {
           returning id
         ), limited as (
           insert into limits (level, entity_id, limits)
-          select 0, id, ${sql.json(card.limits as never)} from added where ${Object.keys(card.limits).length > 0}::boolean
+          select 0, id, ${sql.json(card.limits as never)} from added
+          where ${Object.keys(card.limits).length > 0}::boolean
         )
         select (select status from account) as account, (select kyc_status = 'verified' from account) as "isVerified",
           (select id from holder) as holder, (select cards < ${max} from owned) as "hasRoom"`,
@@ -314,8 +319,8 @@ export class CardStore implements CardBook {
   }
 
   /**
-   * One statement: it locks the card, judges the change by what it then finds, and writes card, limits and, by the trigger,
-   * the entry that tells the engines. A closed card takes no change but the one that closes it again.
+   * One statement: it locks the card, judges the change by what it then finds, and writes card, limits and, by the
+   * trigger, the entry that tells the engines. A closed card takes no change but the one that closes it again.
    */
   async #change(
     principal: Acting<Principal>,
@@ -406,7 +411,8 @@ export class CardStore implements CardBook {
           from judged where outcome = 'replaced' and is_new
           returning id
         ), limited as (
-          insert into limits (level, entity_id, limits) select 0, m.id, j.limits from judged j, made m where j.limits <> '{}'
+          insert into limits (level, entity_id, limits) select 0, m.id, j.limits from judged j, made m where j.limits <>
+          '{}'
         ), written as (
           update cards c set status = 'closed', replaced_by = m.id, replaced_for = ${reason}, version = j.version + 1
           from judged j, made m where c.id = j.id
@@ -428,8 +434,8 @@ function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
 }
 
 /**
- * The newest cards that the caller may see, as far as the filter narrows the walk: a cardholder's by the cardholder, all
- * others account by account. Both walk an index in the order of the list.
+ * The newest cards that the caller may see, as far as the filter narrows the walk: a cardholder's by the cardholder,
+ * all others account by account. Both walk an index in the order of the list.
  */
 function newest(
   sql: Sql,
@@ -459,7 +465,10 @@ function pageOf(cards: readonly Card[], limit: number, end: CardKey | null): Fou
   return { cards: shown, next: [createdAt, cardId] };
 }
 
-/** The number of a cardholder of that owner. Another owner's is none: even the place where a page ends would tell of them. */
+/**
+ * The number of a cardholder of that owner. Another owner's is none: even the place where a page ends would tell of
+ * them.
+ */
 function holderOf(sql: Sql, ownerKey: number, userId: string) {
   return sql`(select id from users where public_id = ${userId} and coalesce(company_id * 2 + 1, id * 2) = ${ownerKey})`;
 }

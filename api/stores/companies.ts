@@ -60,7 +60,8 @@ export class CompanyStore {
     const [row] = await this.#database.run(
       'companies.one',
       (sql) => sql<CompanyRow[]>`
-        select public_id as "publicId", name, version, created_at as "createdAt" from companies where id = ${companyId}`,
+        select public_id as "publicId", name, version, created_at as "createdAt" from companies
+        where id = ${companyId}`,
     );
     return row!;
   }
@@ -95,9 +96,11 @@ export class CompanyStore {
           select ${memberColumns(sql)} from looked
           where (${role}::text is null or role = ${role}) and (${status}::text is null or status = ${status})
             and (${name}::text is null or position(${folded(sql, sql`${name}::text`)} in ${folded(sql, sql`name`)}) > 0)
-            and (${email}::text is null or position(${folded(sql, sql`${email}::text`)} in ${folded(sql, sql`email`)}) > 0)
+            and (${email}::text is null or position(${folded(sql, sql`${email}::text`)} in ${folded(sql, sql`email`)}) >
+            0)
           order by id limit ${limit + 1})
-        select found.*, (select count(*)::integer from looked) as looks, (select max(looked.id) from looked) as "endsWith"
+        select found.*, (select count(*)::integer from looked) as looks, (select max(looked.id)
+        from looked) as "endsWith"
         from (select) one left join found on true order by found.id`,
     );
     const { looks, endsWith } = rows[0]!;
@@ -141,7 +144,8 @@ export class CompanyStore {
         update users set name = coalesce(${name}, name), role = coalesce(${role}, role),
           status = coalesce(${status}, status),
           metadata = coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, metadata), version = version + 1
-        where public_id = ${publicId} and company_id = ${companyId} and version = coalesce(${expected}::integer, version)
+        where public_id = ${publicId} and company_id = ${companyId} and version = coalesce(${expected}::integer,
+        version)
           and ((coalesce(${role}, role) = 'owner' and coalesce(${status}, status) = 'active')
             or exists (select from owners where owners.id <> users.id))
           and ${admitted}

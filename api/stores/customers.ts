@@ -1,6 +1,6 @@
 /**
- * Customers as the program sees them: people, and companies with everyone who works for them. Operators and API keys say
- * whose identity was checked.
+ * Customers as the program sees them: people, and companies with everyone who works for them. Operators and API keys
+ * say whose identity was checked.
  */
 import type { Acting, ApiKey, Kind, KycStatus, Operator } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
@@ -86,4 +86,5 @@ const personColumns = (sql: Sql) => sql`
   public_id as "publicId", 'personal' as kind, name, email, kyc_status as "kycStatus", created_at as "createdAt"`;
 
 const companyColumns = (sql: Sql) => sql`
-  public_id as "publicId", 'business' as kind, name, null as email, kyc_status as "kycStatus", created_at as "createdAt"`;
+  public_id as "publicId", 'business' as kind, name, null as email, kyc_status as "kycStatus",
+  created_at as "createdAt"`;

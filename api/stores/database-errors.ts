@@ -55,7 +55,9 @@ export async function withLock<T>(busy: string, work: () => Promise<T>): Promise
   }
 }
 
-/** Whether the statement gave way to others that hold the same rows: a lock in time was not to be had, or a deadlock. */
+/**
+ * Whether the statement gave way to others that hold the same rows: a lock in time was not to be had, or a deadlock.
+ */
 function isLockFailure(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === '55P03' || code === '40P01';

@@ -74,7 +74,8 @@ export class IdempotencyStore {
     await this.#database.run(
       'idempotency.answer',
       (sql) => sql`
-        update idempotency_keys set status = ${answer.status}, headers = ${sql.json(answer.headers)}, body = ${answer.body}
+        update idempotency_keys set status = ${answer.status}, headers = ${sql.json(answer.headers)},
+        body = ${answer.body}
         where owner = ${owner} and key = ${key} and claim = ${claim} and status is null`,
     );
   }

@@ -76,14 +76,15 @@ export class InvitationStore {
       'invitations.isFull',
       (sql) => sql<{ count: number }[]>`
         select ((select count(*) from users where company_id = ${companyId} and status <> 'closed')
-          + (select count(*) from invitations where company_id = ${companyId} and expires_at > now()))::integer as count`,
+          + (select count(*) from invitations where company_id = ${companyId} and expires_at >
+          now()))::integer as count`,
     );
     return row!.count >= this.#usersMax;
   }
 
   /**
-   * @returns null when the inviter may not give the role now, too many invitations of the company live, or they and the users
-   *   are as many as a company may have
+   * @returns null when the inviter may not give the role now, too many invitations of the company live, or they and the
+   *   users are as many as a company may have
    */
   async add(principal: Acting<Principal>, invitation: NewInvitation): Promise<Invited | null> {
     const { publicId, email, name, role, tokenHash } = invitation;
@@ -115,7 +116,10 @@ export class InvitationStore {
     return row ?? null;
   }
 
-  /** Living invitations of a company, newest first, one more than `limit` so that the caller knows whether there is more. */
+  /**
+   * Living invitations of a company, newest first, one more than `limit` so that the caller knows whether there is
+   * more.
+   */
   async list(companyId: number, beforeId: number, limit: number): Promise<readonly InvitationRow[]> {
     return this.#database.run(
       'invitations.list',
@@ -145,7 +149,8 @@ export class InvitationStore {
     const [row] = await this.#database.run(
       'invitations.byToken',
       (sql) => sql<OpenInvitation[]>`
-        select i.email, i.name, c.name as company from ${living(sql, tokenHash)} join companies c on c.id = i.company_id`,
+        select i.email, i.name, c.name as company from ${living(sql, tokenHash)} join companies c
+        on c.id = i.company_id`,
     );
     return row ?? null;
   }

@@ -68,7 +68,8 @@ export class PasswordStore {
       (sql) => sql<{ email: string }[]>`
         with owner as (
           select id, email from users where email = ${account} and status = 'active'
-            and (select count(*) from password_resets r where r.user_id = users.id and r.expires_at > now()) < ${linksMax}
+            and (select count(*) from password_resets r where r.user_id = users.id and r.expires_at >
+            now()) < ${linksMax}
         ), link as (
           insert into password_resets (user_id, token_hash, expires_at)
           select id, ${tokenHash}::bytea, now() + make_interval(mins => ${resetMinutes}) from owner

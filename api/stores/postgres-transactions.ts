@@ -64,7 +64,8 @@ export class PostgresTransactions implements TransactionStore, EventStore {
     // Of several accounts each has a share: the newest place at which one of them ends is where the search ends.
     const [row] = await this.#database.run('transactions.horizon', (sql) => {
       const share = sql`(
-        select greatest(1, ${count}::bigint / greatest(1, count(*))) from accounts s where s.owner_key = ${scope.ownerKey}
+        select greatest(1, ${count}::bigint / greatest(1, count(*))) from accounts s
+        where s.owner_key = ${scope.ownerKey}
           ${filter.account === undefined ? sql`` : sql`and s.public_id = ${filter.account}`})`;
       const rows = rowsOf(
         sql,
@@ -131,8 +132,8 @@ export class PostgresTransactions implements TransactionStore, EventStore {
   }
 
   /**
-   * An id that came again after it was forgotten names several transactions: the newest of this caller's is meant, unless
-   * its beginning says which. MongoDB keeps milliseconds of that.
+   * An id that came again after it was forgotten names several transactions: the newest of this caller's is meant,
+   * unless its beginning says which. MongoDB keeps milliseconds of that.
    */
   async #find(
     principal: Principal,
@@ -152,7 +153,8 @@ export class PostgresTransactions implements TransactionStore, EventStore {
           ${
             createdAt === null
               ? sql``
-              : sql`and date_trunc('milliseconds', t.created_at) = date_trunc('milliseconds', ${createdAt}::timestamptz)`
+              : sql`and date_trunc('milliseconds', t.created_at) =
+                  date_trunc('milliseconds', ${createdAt}::timestamptz)`
           }
         order by t.created_at desc limit 1`,
     );
@@ -185,7 +187,8 @@ export class PostgresTransactions implements TransactionStore, EventStore {
       }[by];
       return sql<{ key: string | null; currency: string; amount: number; count: number }[]>`
         select ${shown} as key, s.currency, s.amount, s.count from (
-          select ${key} as key, a.currency, sum(t.held_amount + t.posted_amount)::bigint as amount, count(*)::bigint as count
+          select ${key} as key, a.currency, sum(t.held_amount + t.posted_amount)::bigint as amount,
+          count(*)::bigint as count
           from accounts a join transactions t on t.account_id = a.id
           where a.owner_key = ${scope.ownerKey} ${onlyUser(sql, scope)}
             and t.created_at >= ${from}::timestamptz and t.created_at < ${to}::timestamptz and t.status in (1, 2)
@@ -202,8 +205,8 @@ export class PostgresTransactions implements TransactionStore, EventStore {
 }
 
 /**
- * The rows that a list walks, before it judges them: a card's, a cardholder's, or each account's in turn. `walk` selects from
- * transactions as `t`, and sorts and limits.
+ * The rows that a list walks, before it judges them: a card's, a cardholder's, or each account's in turn. `walk`
+ * selects from transactions as `t`, and sorts and limits.
  */
 function rowsOf(
   sql: Sql,
@@ -223,7 +226,8 @@ function rowsOf(
   if (!isOfCompany(principal, scope, filter)) return walk(sql`t.user_id = ${principal.userId}`);
   return sql`
     select t.* from accounts a cross join lateral (${walk(sql`t.account_id = a.id`)}) t
-    where a.owner_key = ${scope.ownerKey} ${filter.account === undefined ? sql`` : sql`and a.public_id = ${filter.account}`}`;
+    where a.owner_key = ${scope.ownerKey}
+    ${filter.account === undefined ? sql`` : sql`and a.public_id = ${filter.account}`}`;
 }
 
 /** Whether a list walks every account of the owner. */

@@ -139,8 +139,8 @@ export class Database {
   }
 
   /**
-   * Hears a channel on a connection of its own. Whether it still does is for the caller to watch: the driver tries once to
-   * listen again after a lost connection and says nothing when that fails.
+   * Hears a channel on a connection of its own. Whether it still does is for the caller to watch: the driver tries once
+   * to listen again after a lost connection and says nothing when that fails.
    * @returns what ends it
    */
   async listen(channel: string, received: (text: string) => void): Promise<() => Promise<void>> {

@@ -1,6 +1,6 @@
 /**
- * Sign-ins and their refresh tokens. A token is two random halves: the first finds the row, the second proves that it is
- * the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
+ * Sign-ins and their refresh tokens. A token is two random halves: the first finds the row, the second proves that it
+ * is the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Acting, Principal } from '../auth/principal.js';
@@ -13,12 +13,18 @@ const keyBytes = 16;
 const secretBytes = 32;
 const saltBytes = 32;
 const tokenPattern = /^[A-Za-z0-9_-]{64}$/;
-/** Sign-ins of one user that are kept; the oldest goes first. An app that signs in for every request must not fill the disk. */
+/**
+ * Sign-ins of one user that are kept; the oldest goes first. An app that signs in for every request must not fill the
+ * disk.
+ */
 const perUserMax = 100;
 /** Deleted at most with one sign-in: more than one, so that the excess shrinks when the bound is lowered. */
 const trimMax = 5;
 const sweepRowsMax = 5000;
-/** A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an answer that was lost. */
+/**
+ * A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an
+ * answer that was lost.
+ */
 export const graceS = 10;
 /** Replaced tokens of a session that have their grace. Of more, the oldest counts as one after its grace. */
 const replacedMax = 5;
@@ -75,7 +81,8 @@ export class SessionStore {
    * Opens a session. Its commit does not wait for the disk: a user who signed in within the last moments before a power
    * cut signs in again. (Refreshing and ending do wait: they take something away.)
    * @param passwordHash what the user's password was compared with
-   * @returns null when the password was changed meanwhile: the change ended all sessions, and this one must not follow it
+   * @returns null when the password was changed meanwhile: the change ended all sessions, and this one must not follow
+   *   it
    */
   async open(userId: number, passwordHash: string, device: Device): Promise<NewSession | null> {
     const { address, network, userAgent } = device;
@@ -158,7 +165,9 @@ export class SessionStore {
     return { outcome: 'renewed', session: { sessionId, refreshToken: tokenOf(parts.key, secret) }, user };
   }
 
-  /** Ends the session of which the token is the newest, or the one before it. @returns its id, null when there is none */
+  /**
+   * Ends the session of which the token is the newest, or the one before it. @returns its id, null when there is none
+   */
   async end(token: string, device: Device): Promise<number | null> {
     const parts = partsOf(token);
     if (parts === null) return null;
@@ -189,7 +198,9 @@ export class SessionStore {
     );
   }
 
-  /** Ends a session of this user by its public id. @returns its number, null when the user has no such living session */
+  /**
+   * Ends a session of this user by its public id. @returns its number, null when the user has no such living session
+   */
   async endOwn(principal: Acting<Principal>, publicId: string): Promise<number | null> {
     const [row] = await this.#database.write(
       principal,

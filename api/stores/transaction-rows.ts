@@ -29,8 +29,8 @@ export interface TransactionRow {
 }
 
 /**
- * A sum that no book bounds, as far as JSON can say it exactly: increments and reversals in turn, or clearings and refunds,
- * add up to more than the account ever had.
+ * A sum that no book bounds, as far as JSON can say it exactly: increments and reversals in turn, or clearings and
+ * refunds, add up to more than the account ever had.
  */
 function shown(sql: Sql, sum: ReturnType<Sql>) {
   return sql`least(${sum}, ${Number.MAX_SAFE_INTEGER}::bigint)`;
@@ -47,8 +47,8 @@ export function transactionColumns(sql: Sql) {
 }
 
 /**
- * Local day of the account on which a transaction counts as spent: transactions as `t`, accounts as `a`. A refund without
- * an original touches no spend window, so the engine gives it no day; it counts on the day it came.
+ * Local day of the account on which a transaction counts as spent: transactions as `t`, accounts as `a`. A refund
+ * without an original touches no spend window, so the engine gives it no day; it counts on the day it came.
  */
 export function spendDayColumn(sql: Sql) {
   return sql`case when t.spend_day <> 0 then t.spend_day

@@ -1,6 +1,6 @@
 /**
- * The contract of the transaction stores: Postgres' ledger and MongoDB's history, filled from it by the follower, answer
- * every question alike and as the obvious filter over all rows would.
+ * The contract of the transaction stores: Postgres' ledger and MongoDB's history, filled from it by the follower,
+ * answer every question alike and as the obvious filter over all rows would.
  */
 import postgres from 'postgres';
 import t from 'tap';
@@ -287,7 +287,8 @@ t.test('both stores', async (t) => {
       t.equal(seen.length, expected.count);
     }
     // As increments and reversals in turn leave it.
-    await sql`update transactions set amount = 10::bigint ^ 17, approved_amount = 10::bigint ^ 17 where id = ${long.id}`;
+    await sql`update transactions set amount = 10::bigint ^ 17, approved_amount = 10::bigint ^ 17
+      where id = ${long.id}`;
     t.match(await ledger.find(personal(3), long.id), { amount: 2 ** 53 - 1, approvedAmount: 2 ** 53 - 1 });
     t.equal(await ledger.events(personal(1), long.id, { after: null, limit: 200 }), null, 'another customer’s');
     const other = await ledger.events(personal(3), long.id, { after: ['2026-01-01T00:00:00.000Z', 0], limit: 1 });

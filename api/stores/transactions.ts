@@ -69,7 +69,9 @@ export interface TransactionWithEvents extends Transaction {
 /** A transaction has a handful of messages; neither an answer nor a document grows with one that has thousands. */
 export const eventsShown = 50;
 
-/** Behind how many of its events a page of a transaction begins. An id may be opened again, so its beginning is named. */
+/**
+ * Behind how many of its events a page of a transaction begins. An id may be opened again, so its beginning is named.
+ */
 export interface EventPage {
   readonly after: readonly [createdAt: string, seen: number] | null;
   readonly limit: number;
@@ -137,8 +139,8 @@ export const spendingGroupsMax = 1_000;
 
 export interface TransactionStore {
   /**
-   * How far a search may look: the transaction that is `count` further on than `after`, whatever else the filter asks for.
-   * Null: there are fewer. Without this bound a search that finds little reads everything a tenant has.
+   * How far a search may look: the transaction that is `count` further on than `after`, whatever else the filter asks
+   * for. Null: there are fewer. Without this bound a search that finds little reads everything a tenant has.
    */
   horizon(
     principal: Principal,

@@ -62,7 +62,8 @@ export class UserStore {
       (sql, { enter, admitted }) => sql<UserRow[]>`
         with ${enter}, u as (
           update users set name = coalesce(${name}, name),
-            metadata = coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, metadata), version = version + 1
+            metadata = coalesce(${metadata === null ? null : sql.json(metadata)}::jsonb, metadata),
+            version = version + 1
           where id = ${principal.userId} and ${admitted}
           returning *
         )

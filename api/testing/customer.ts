@@ -1,4 +1,6 @@
-/** A customer of the API as a client is one: registers, pays with cards at the engine, and waits for what comes later. */
+/**
+ * A customer of the API as a client is one: registers, pays with cards at the engine, and waits for what comes later.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EnginePlace } from '../../engine/testing/engine-process.js';
 import { testPassword, testUser } from '../../engine/testing/engine-process.js';

@@ -1,4 +1,6 @@
-/** Requests for an operation of the OpenAPI document: mostly as its schemas have them, sometimes broken in one place. */
+/**
+ * Requests for an operation of the OpenAPI document: mostly as its schemas have them, sometimes broken in one place.
+ */
 import fc from 'fast-check';
 
 // biome-ignore lint/suspicious/noExplicitAny: the document has the shape of the specification

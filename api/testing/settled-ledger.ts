@@ -1,4 +1,7 @@
-/** A settled ledger for tests of reading it: transactions and their messages, written as settle() would, without an engine. */
+/**
+ * A settled ledger for tests of reading it: transactions and their messages, written as settle() would, without an
+ * engine.
+ */
 import type postgres from 'postgres';
 
 export interface SettledTransaction {
@@ -17,7 +20,9 @@ export interface SettledTransaction {
   readonly merchant?: string;
 }
 
-/** Writes transactions of one authorization each, completed ones with a clearing, at the end of partition 0's journal. */
+/**
+ * Writes transactions of one authorization each, completed ones with a clearing, at the end of partition 0's journal.
+ */
 export async function settleTransactions(
   sql: postgres.Sql,
   transactions: readonly SettledTransaction[],

@@ -37,7 +37,8 @@ export async function createCompany(sql: postgres.Sql, name: string, fundsMinor 
       returning id, public_id, role
     ), account as (
       insert into accounts (public_id, kind, company_id, owner_key, currency, funds, available)
-      select ${`acct_${name}`}, 'business', id, id * 2 + 1, 'USD', ${fundsMinor}::bigint, ${fundsMinor}::bigint from company
+      select ${`acct_${name}`}, 'business', id, id * 2 + 1, 'USD', ${fundsMinor}::bigint, ${fundsMinor}::bigint
+      from company
       returning id
     ), opening as (
       insert into ledger_adjustments (account_id, funds_delta, available_delta, external_delta, reason)

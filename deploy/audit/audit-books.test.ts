@@ -76,7 +76,8 @@ t.test('whatever was tampered with is found', async (t) => {
     ],
     [
       'a balance that does not add up',
-      "alter table accounts drop constraint accounts_balance; update accounts set available = 1 where public_id = 'acct_1'",
+      'alter table accounts drop constraint accounts_balance; update accounts set available = 1 where public_id = ' +
+        "'acct_1'",
       /account acct_1: funds 1000 are not available 1 \+ held 100 \+ posted 0/,
     ],
     [
@@ -91,7 +92,8 @@ t.test('whatever was tampered with is found', async (t) => {
     ],
     [
       'a posting that is not double entry',
-      'alter table transaction_events drop constraint transaction_events_balance; update transaction_events set held_delta = 101 where sequence = 1',
+      'alter table transaction_events drop constraint transaction_events_balance; update transaction_events set ' +
+        'held_delta = 101 where sequence = 1',
       /event 0\/1 does not sum to zero/,
     ],
     [

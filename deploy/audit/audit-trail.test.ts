@@ -122,7 +122,8 @@ t.test('an old month goes and leaves an anchor, from which the rest of the chain
   const sql = await trailOfTen(t);
   await tamper(
     sql,
-    "delete from audit_trail; delete from audit_fresh; update audit_head set place = 0, hash = sha256(''), month = '2000-01-01'",
+    "delete from audit_trail; delete from audit_fresh; update audit_head set place = 0, hash = sha256(''), month = " +
+      "'2000-01-01'",
   );
   const entries = (months: number) => sql`
     insert into audit_fresh (at, actor_kind, action, outcome)

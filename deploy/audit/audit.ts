@@ -1,7 +1,7 @@
 /**
- * `make audit`: exit code 0 and lines of totals when the books balance and agree with the journal under DATA_DIR and the
- * audit trail is whole, 1 and what is wrong otherwise. Where there are no books it refuses: an empty database balances, and
- * proves nothing.
+ * `make audit`: exit code 0 and lines of totals when the books balance and agree with the journal under DATA_DIR and
+ * the audit trail is whole, 1 and what is wrong otherwise. Where there are no books it refuses: an empty database
+ * balances, and proves nothing.
  */
 import { join } from 'node:path';
 import { withDatabase } from '../database.js';
@@ -35,8 +35,9 @@ try {
   }
   if (report.findingCount === 0) {
     console.log(
-      `the books balance: ${report.accounts} accounts, ${report.postings} postings, funds ${report.funds} = available ` +
-        `${report.funds - report.held - report.posted} + held ${report.held} + posted ${report.posted} (minor units)`,
+      `the books balance: ${report.accounts} accounts, ${report.postings} postings, funds ${report.funds} = ` +
+        `available ${report.funds - report.held - report.posted} + held ${report.held} + posted ${report.posted} ` +
+        '(minor units)',
     );
   } else {
     for (const finding of report.findings) console.error(finding);

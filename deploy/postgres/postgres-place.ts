@@ -26,7 +26,9 @@ export interface PostgresPlace {
   readonly runAs: RunAs | undefined;
 }
 
-/** Chooses and prepares the place for the cluster of `dataDir` (absolute, exists). The caller holds the cluster's lock. */
+/**
+ * Chooses and prepares the place for the cluster of `dataDir` (absolute, exists). The caller holds the cluster's lock.
+ */
 export async function choosePostgresPlace(
   dataDir: string,
   binaries: PostgresBinaries,

@@ -44,7 +44,8 @@ t.test(
     const prefix = await backgroundPrefix();
     if (prefix.length === 0)
       return t.comment('this system has no chrt, or does not schedule by session: nothing to do, and nothing failed');
-    // Field 41 of /proc/PID/stat is the policy; 5 is SCHED_IDLE. "stat" is a child of sh, as a backend is of the postmaster.
+    // Field 41 of /proc/PID/stat is the policy; 5 is SCHED_IDLE. "stat" is a child of sh, as a backend is of the
+    // postmaster.
     const { stdout } = await promisify(execFile)(prefix[0]!, [
       ...prefix.slice(1),
       'sh',

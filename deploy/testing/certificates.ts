@@ -1,6 +1,6 @@
 /**
- * A certificate authority for a test, and a certificate of 127.0.0.1 and localhost that it signed: X.509 written by hand,
- * for Node.js can sign and read certificates but not make one, and a bare machine has no openssl.
+ * A certificate authority for a test, and a certificate of 127.0.0.1 and localhost that it signed: X.509 written by
+ * hand, for Node.js can sign and read certificates but not make one, and a bare machine has no openssl.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

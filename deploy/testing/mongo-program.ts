@@ -1,7 +1,7 @@
 /**
- * A program that speaks MongoDB's protocol, for tests: `mongod` on PATH, else deploy/dev-mongo built with Go (once, about
- * a minute; kept in .build-dev-mongo), else a MongoDB downloaded by mongodb-memory-server. Without any of them this
- * throws and says what to install: tests fail, they are never skipped.
+ * A program that speaks MongoDB's protocol, for tests: `mongod` on PATH, else deploy/dev-mongo built with Go (once,
+ * about a minute; kept in .build-dev-mongo), else a MongoDB downloaded by mongodb-memory-server. Without any of them
+ * this throws and says what to install: tests fail, they are never skipped.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -42,7 +42,8 @@ export async function findMongoProgram(log: (line: string) => void): Promise<Mon
     refused.push(messageOf(error));
   }
   throw new Error(
-    'no MongoDB-protocol server for the tests: set MONGODB_URI (deploy/compose.yaml starts a MongoDB), or install mongod or Go.\n' +
+    'no MongoDB-protocol server for the tests: set MONGODB_URI (deploy/compose.yaml starts a MongoDB), or install ' +
+      'mongod or Go.\n' +
       refused.join('\n'),
   );
 }

@@ -1,4 +1,6 @@
-/** A Redis Cluster of three primaries and one replica, as tests want it: the first primary has one, the others do not. */
+/**
+ * A Redis Cluster of three primaries and one replica, as tests want it: the first primary has one, the others do not.
+ */
 import { findFreePort } from '../free-port.js';
 import { tell, untilSays } from './redis-admin.js';
 import { OwnRedis } from './test-redis.js';

@@ -1,7 +1,8 @@
 /**
  * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`, two at a time, and alone those that
- * measure. Prints each file's duration, the slowest files, every failure again at the end, and how many tests passed and
- * failed. Stops the tests' servers. Argument `slow`: only the slow suites. TEST_SEED repeats a run's random choices.
+ * measure. Prints each file's duration, the slowest files, every failure again at the end, and how many tests passed
+ * and failed. Stops the tests' servers. Argument `slow`: only the slow suites. TEST_SEED repeats a run's random
+ * choices.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';

@@ -1,6 +1,7 @@
 /**
- * Runs beside the tests' Postgres and stops it when no test has been connected for a while. Started by test-database.ts;
- * argument: the server's data folder. With `--now` it stops the server at once, for the end of a test run.
+ * Runs beside the tests' Postgres and stops it when no test has been connected for a while. Started by
+ * test-database.ts; argument: the server's data folder. With `--now` it stops the server at once, for the end of a test
+ * run.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -8,7 +9,10 @@ import { findEmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgre
 import { testServerDataDir } from './test-database.js';
 
 const lookEveryMs = 5_000;
-/** Three minutes: longer than any test goes without it. One that came back in this very moment would meet a server that stops. */
+/**
+ * Three minutes: longer than any test goes without it. One that came back in this very moment would meet a server that
+ * stops.
+ */
 const idleLooksMax = 36;
 
 if (process.argv[2] === '--now') {

@@ -1,7 +1,7 @@
 /**
- * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated database
- * of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another server to use;
- * its user must be a superuser. Without a working Postgres tests fail, they are never skipped.
+ * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated
+ * database of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another
+ * server to use; its user must be a superuser. Without a working Postgres tests fail, they are never skipped.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -97,8 +97,8 @@ async function ensureTemplate(serverUrl: string): Promise<string> {
 }
 
 /**
- * A test database's URL as the engine or the API signs in, with the rights that a deployment gives it. Any other URL stays
- * as it is.
+ * A test database's URL as the engine or the API signs in, with the rights that a deployment gives it. Any other URL
+ * stays as it is.
  */
 export function processUrl(url: string, process: ProcessName): string {
   const { pathname, username } = new URL(url);

@@ -167,7 +167,8 @@ export async function findRedisProgram(): Promise<string> {
 }
 
 const missing =
-  'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f deploy/compose.yaml up redis';
+  'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f deploy/compose.yaml up ' +
+  'redis';
 
 async function onPath(program: string): Promise<string | null> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {

@@ -23,14 +23,18 @@ export const idLengthMax = 64;
 export const merchantNameLengthMax = 128;
 /** Most texts that an answer echoes beside those of every protocol. */
 const echoesMax = 3;
-/** Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
+/**
+ * Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact.
+ */
 export const amountMinorMax = 1_000_000_000_000_00;
 /**
  * Most that an account's funds, holds and posted money may each come to, in minor units, below zero too: sums of two of
  * these are still exact.
  */
 export const fundsMinorMax = 4_000_000_000_000_000;
-/** Most that a spend window may come to, in minor units: all that posted money can move within its bounds, and exact. */
+/**
+ * Most that a spend window may come to, in minor units: all that posted money can move within its bounds, and exact.
+ */
 export const windowMinorMax = 2 * fundsMinorMax;
 
 /** Identifiers of a message that are kept otherwise than they were sent, because one of them holds a card number. */

@@ -1,4 +1,7 @@
-/** Card numbers in identifiers and texts: taken, answered as they were sent, and kept nowhere. Real engine, real Postgres. */
+/**
+ * Card numbers in identifiers and texts: taken, answered as they were sent, and kept nowhere. Real engine, real
+ * Postgres.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

@@ -1,4 +1,6 @@
-/** Whatever ids and originals meet, settling reaches the end and Postgres has the engine's books: a short try of each. */
+/**
+ * Whatever ids and originals meet, settling reaches the end and Postgres has the engine's books: a short try of each.
+ */
 import fc from 'fast-check';
 import t from 'tap';
 import { CollidingIds, histories } from '../testing/colliding-ids.js';

@@ -111,7 +111,8 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
     select count(*)::integer as twice from (
       select request_id from transaction_events where request_id is not null
       -- A late approval that was taken back (type 10) is no answer: its id is decided again.
-      group by request_id having count(*) filter (where type <> 10) - count(*) filter (where type = 10) > 1) as repeated`;
+      group by request_id having count(*) filter (where type <> 10) - count(*) filter (where type = 10) >
+      1) as repeated`;
   t.equal(events?.twice, 0, 'no message was journaled twice');
   t.ok(ledger.approved > kills * 10, 'there was traffic to lose');
   t.comment(
@@ -151,7 +152,9 @@ class Run {
     this.#unverified = [...this.ledger.acknowledged];
   }
 
-  /** After a (re)start: what is unknown is asked again, what is known is checked, the books are compared, then traffic. */
+  /**
+   * After a (re)start: what is unknown is asked again, what is known is checked, the books are compared, then traffic.
+   */
   async live(trafficMessages: number): Promise<void> {
     const { ledger } = this;
     const client: Clients = { cards: new Client(this.#place.authPort), ops: new Client(this.#place.opsPort) };

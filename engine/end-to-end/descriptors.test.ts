@@ -1,4 +1,6 @@
-/** An engine without a free file descriptor: what needs one waits and is tried again, and nothing has to be restarted. */
+/**
+ * An engine without a free file descriptor: what needs one waits and is tried again, and nothing has to be restarted.
+ */
 import t from 'tap';
 import { answerOf } from '../testing/client.js';
 import { killThread } from '../testing/dying-storage.js';

@@ -1,4 +1,6 @@
-/** A hold whose lifetime ends is released by a journaled record: seen in the books, in Postgres, and after a restart. */
+/**
+ * A hold whose lifetime ends is released by a journaled record: seen in the books, in Postgres, and after a restart.
+ */
 import t from 'tap';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';

@@ -167,7 +167,8 @@ for (const workers of [1, 2]) {
     const memory = new Memory(t, engine);
     const known = Array.from({ length: 10 }, (_, index) => index + 1);
     // A start loads cards that are active: the others stay unknown until they are asked for.
-    await engine.sql`update cards set status = 'closed' where not token = any(${known.map((account) => cardOf(account))})`;
+    await engine.sql`update cards set status = 'closed'
+      where not token = any(${known.map((account) => cardOf(account))})`;
     await engine.restart();
     for (const account of known) {
       await until('it is known', async () => (await memory.ask(authorization(cardOf(account)))).status === 200);

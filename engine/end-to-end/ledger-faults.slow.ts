@@ -1,6 +1,6 @@
 /**
- * Money in and out when things go wrong: slow and broken disks, a full queue, a database that hangs, several partitions,
- * a stop. A client that got a 503 asks again with the same id and gets one answer; money moves once.
+ * Money in and out when things go wrong: slow and broken disks, a full queue, a database that hangs, several
+ * partitions, a stop. A client that got a 503 asks again with the same id and gets one answer; money moves once.
  */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';

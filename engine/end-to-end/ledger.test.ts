@@ -267,7 +267,8 @@ t.test('the books balance in Postgres', async (t) => {
     select count(*)::integer from transactions where id like ${'\u0001%'}`;
   t.equal(transactions!.count, 0, 'a command opens no transaction');
   const [event] = await sql`
-    select type, card_id, user_id, available_delta, held_delta, posted_delta, external_delta, transaction_id = request_id
+    select type, card_id, user_id, available_delta, held_delta, posted_delta, external_delta,
+    transaction_id = request_id
       as is_alone from transaction_events where request_id = ${'\u0001ledger:command-1'}`;
   t.match(event, {
     type: 11,

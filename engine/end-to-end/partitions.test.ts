@@ -1,4 +1,7 @@
-/** Several partitions behind one front: one question has one answer whichever partition's card it names, also after a restart. */
+/**
+ * Several partitions behind one front: one question has one answer whichever partition's card it names, also after a
+ * restart.
+ */
 import t from 'tap';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';

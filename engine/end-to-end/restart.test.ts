@@ -1,4 +1,7 @@
-/** What Postgres gives back to an engine that starts: tombstones, transactions that later messages follow, spent windows. */
+/**
+ * What Postgres gives back to an engine that starts: tombstones, transactions that later messages follow, spent
+ * windows.
+ */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -44,7 +47,8 @@ t.test('the windows of a user count per currency, also after a restart', async (
     select 'card_yen', 'card_yen', id, user_id, 'Yen', date '2099-12-31' from opened
     returning user_id::integer as user, account_id::integer as yen`;
   const { user, yen } = row!;
-  await sql`insert into limits (level, entity_id, limits) values (1, ${user}, ${sql.json({ lifetime: { amount: 10_000 } })})`;
+  await sql`insert into limits (level, entity_id, limits)
+    values (1, ${user}, ${sql.json({ lifetime: { amount: 10_000 } })})`;
   let asked = 0;
   const pay = async (amount: number, currency: string) => {
     const card = currency === 'JPY' ? 'card_yen' : 'card_000001_1';

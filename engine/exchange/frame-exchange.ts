@@ -3,7 +3,8 @@
  * writes them and syncs. While one frame is on its way to the disk the other takes what is decided meanwhile: that is
  * the group commit, and the partition never waits for a disk that keeps up.
  *
- * One word says whose turn it is; every step is one compare-and-swap, and the thread that has the turn owns what it names.
+ * One word says whose turn it is; every step is one compare-and-swap, and the thread that has the turn owns what it
+ * names.
  *
  *                begin                    commit
  *   idleEmpty ───────────► idleFilling ───────────► busyEmpty       partition: left to right
@@ -18,8 +19,8 @@
  *   ready       it holds whole batches and waits for the syncer; the partition may go on filling it
  *
  * Ordering. Everything that stands in a frame and its plan was stored before the compare-and-swap that gives it away
- * (Atomics are sequentially consistent), so the receiver sees it whole. The frame that was given away stays readable for
- * the partition until it begins to fill it again.
+ * (Atomics are sequentially consistent), so the receiver sees it whole. The frame that was given away stays readable
+ * for the partition until it begins to fill it again.
  *
  *   0 i32 state    4 i32 notified (see takeNotice)  8 f64 chain    16 f64 cells of the plans    then the two frames
  */
@@ -94,7 +95,10 @@ export class FrameExchange {
     ];
   }
 
-  /** CRC of the last frame's header, which the next one names. The partition may read and set it while nothing is under way. */
+  /**
+   * CRC of the last frame's header, which the next one names. The partition may read and set it while nothing is under
+   * way.
+   */
   get chain(): number {
     return this.#chain[0]!;
   }
@@ -110,7 +114,7 @@ export class FrameExchange {
     return Atomics.compareExchange(this.#words, stateCell, from, to) === from;
   }
 
-  // --- the partition's side -------------------------------------------------------------------------------------------
+  // --- the partition's side ------------------------------------------------------------------------------------------
 
   /**
    * The partition begins to fill the open frame.
@@ -127,8 +131,8 @@ export class FrameExchange {
   }
 
   /**
-   * The open frame `index` holds whole batches, as `plan` says. It is written at once, or as soon as the one before it is
-   * durable.
+   * The open frame `index` holds whole batches, as `plan` says. It is written at once, or as soon as the one before it
+   * is durable.
    */
   commit(index: 0 | 1, plan: Readonly<FramePlan>): void {
     const cells = this.#plans[index];
@@ -184,7 +188,7 @@ export class FrameExchange {
     return state;
   }
 
-  // --- the syncer's side ----------------------------------------------------------------------------------------------
+  // --- the syncer's side ---------------------------------------------------------------------------------------------
 
   /** Blocks until there is a frame to write. @returns its index */
   next(): 0 | 1 {
@@ -228,7 +232,7 @@ export class FrameExchange {
     Atomics.notify(this.#words, stateCell);
   }
 
-  // --- notices to the front -------------------------------------------------------------------------------------------
+  // --- notices to the front ------------------------------------------------------------------------------------------
 
   /** Whether the front needs a notice that more is durable: false while a message about it is still on its way. */
   takeNotice(): boolean {

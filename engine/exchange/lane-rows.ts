@@ -1,6 +1,7 @@
 /**
- * Packs rows for a partition into lane entries by their bytes: a lane entry that is larger than a slab could never leave,
- * and everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep their order.
+ * Packs rows for a partition into lane entries by their bytes: a lane entry that is larger than a slab could never
+ * leave, and everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep
+ * their order.
  */
 
 import { packLetters } from '../core/codes.js';
@@ -48,8 +49,9 @@ export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
 }
 
 /**
- * Rows of a lookup, as messages of the same shape that each stand alone: a card or transaction comes together with its account, its
- * user, and what was spent of each, for what comes with it says all that is known of it. Nearly always that is one message.
+ * Rows of a lookup, as messages of the same shape that each stand alone: a card or transaction comes together with its
+ * account, its user, and what was spent of each, for what comes with it says all that is known of it. Nearly always
+ * that is one message.
  */
 export function packRows(message: PartitionRows): PackedRows[] {
   const { accounts: _a, users: _u, spend: _s, cards: _c, transactions: _h, records: _r, ...said } = message;
@@ -94,7 +96,10 @@ const rowLists = ['accounts', 'users', 'spend', 'cards', 'transactions', 'record
 type RowList = (typeof rowLists)[number];
 type ListedRow = readonly [list: RowList, row: unknown];
 
-/** Rows that belong together: of each card and transaction, and each row that belongs to none; one that comes twice counts once. */
+/**
+ * Rows that belong together: of each card and transaction, and each row that belongs to none; one that comes twice
+ * counts once.
+ */
 function* unitsOf(message: PartitionRows): Generator<readonly ListedRow[]> {
   const accounts = new Map((message.accounts ?? []).map((row) => [row.number, row]));
   const users = new Map((message.users ?? []).map((row) => [row.number, row]));

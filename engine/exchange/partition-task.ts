@@ -1,4 +1,6 @@
-/** What the front (engine/ledger/partition-host.ts) and a partition (workers/partition/partition.worker.ts) exchange. */
+/**
+ * What the front (engine/ledger/partition-host.ts) and a partition (workers/partition/partition.worker.ts) exchange.
+ */
 
 import type { Level } from '../core/limit-names.js';
 import type { PartitionRows } from '../core/partition-rows.js';

@@ -3,22 +3,23 @@
  * shipper and the front, and read by all of them (metrics, lag, health). Not a queue and not a lock: numbers only.
  *
  * Ordering. Every number has one writer at a time.
- * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when recovery
- *   has made the whole journal durable. A thread that loads n may read the journal files up to record n: the bytes, and
- *   the segment's name, were written before the store (Atomics are sequentially consistent, and the page cache is one
- *   for all threads). -1 means that the journal is not open yet, so nothing may be read.
- * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that finds
- *   a segment gone therefore also finds a settledSequence at or past its end.
- * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back any
- *   more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
+ * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when
+ *   recovery has made the whole journal durable. A thread that loads n may read the journal files up to record n: the
+ *   bytes, and the segment's name, were written before the store (Atomics are sequentially consistent, and the page
+ *   cache is one for all threads). -1 means that the journal is not open yet, so nothing may be read.
+ * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that
+ *   finds a segment gone therefore also finds a settledSequence at or past its end.
+ * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back
+ *   any more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to settle, never a decision about money.
  *
  *   block 0                              one block of 320 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
  *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
- *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no room)
- *                                        64 i64 settledSequence, f64 settled at ms, settled batches, settled records,
+ *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no
+ *                                        room) 64 i64 settledSequence, f64 settled at ms, settled batches, settled
+ *                                        records,
  *                                           failed settles, segments, spares (shipper, own cache line)
  *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (syncer)
  */

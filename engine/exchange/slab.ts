@@ -39,8 +39,8 @@ export const EntryFlag = {
 } as const;
 
 /**
- * What became of an entry: a decision, a lookup that is needed first, or nothing. The front's transport puts it into its
- * own words, an HTTP status for example.
+ * What became of an entry: a decision, a lookup that is needed first, or nothing. The front's transport puts it into
+ * its own words, an HTTP status for example.
  */
 export const EntryStatus = {
   none: 0,
@@ -53,7 +53,10 @@ export const EntryStatus = {
   unavailable: 5,
   /** The approval is revoked: its client gets system_error, and a repeat of the id is decided. */
   revoked: 6,
-  /** Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have more. */
+  /**
+   * Memory is full of what the books do not have yet: nothing was decided, and the message comes again when they have
+   * more.
+   */
   noRoom: 7,
   /** The answer bytes are the answer in the protocol's words; `reason` and the flags say the same to the front. */
   decided: 8,
@@ -86,7 +89,10 @@ export class Slab {
   readonly buffer: SharedArrayBuffer;
   readonly size: SlabSize;
   readonly #header: Int32Array;
-  /** Wall clock ms, and a sequence: [0] sealed at (the only clock a partition knows), [1] deadline ms, [2] returned at, [3] last sequence. */
+  /**
+   * Wall clock ms, and a sequence: [0] sealed at (the only clock a partition knows), [1] deadline ms, [2] returned at,
+   * [3] last sequence.
+   */
   readonly #times: Float64Array;
   /** Stamped once, wall clock ms since 1970 with a fraction. */
   readonly arrivalMs: Float64Array;

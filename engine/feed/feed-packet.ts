@@ -1,7 +1,7 @@
 /**
- * Packets of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a packet
- * is checked before it is used: a packet that does not look right is dropped, and the gap that it leaves is repaired from
- * the outbox.
+ * Packets of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a
+ * packet is checked before it is used: a packet that does not look right is dropped, and the gap that it leaves is
+ * repaired from the outbox.
  */
 import { Packr } from 'msgpackr';
 import { type FeedEntry, feedTopics } from '../core/feed.js';
@@ -36,8 +36,8 @@ export function writePacket(packet: FeedPacket): Buffer {
 }
 
 /**
- * The packets that carry these entries, each within both bounds. An entry that is longer than a whole packet is left out:
- * the engines see the gap and read it from the outbox.
+ * The packets that carry these entries, each within both bounds. An entry that is longer than a whole packet is left
+ * out: the engines see the gap and read it from the outbox.
  */
 export function writePackets(newest: number, entries: readonly FeedEntry[]): Buffer[] {
   if (entries.length > packetEntriesMax) return halves(newest, entries);

@@ -1,6 +1,6 @@
 /**
- * The engine's end of the feed: keeps cards, users and accounts in memory as the database has them, says how far changes
- * are in force here, and knows when it can no longer vouch for that (then nothing is approved).
+ * The engine's end of the feed: keeps cards, users and accounts in memory as the database has them, says how far
+ * changes are in force here, and knows when it can no longer vouch for that (then nothing is approved).
  *
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
@@ -35,7 +35,10 @@ export interface FeedOptions {
   readonly staleMsMax: number;
   readonly setApart: SetApart;
   readonly log: Log;
-  /** The database has fewer changes than this engine has applied: what it has in memory is newer, and hides what changes now. */
+  /**
+   * The database has fewer changes than this engine has applied: what it has in memory is newer, and hides what changes
+   * now.
+   */
   readonly setBack?: (newest: number) => void;
 }
 
@@ -324,7 +327,9 @@ export class EngineFeed {
     return Math.min(this.#applied, Math.max(0, this.#unreportedFrom - 1));
   }
 
-  /** Writes to the database what was set apart: the API must find it there before it learns that the change is applied. */
+  /**
+   * Writes to the database what was set apart: the API must find it there before it learns that the change is applied.
+   */
   #reportSetApart(): void {
     const { setApart } = this.#options;
     if (!setApart.hasUnreported || this.#isReportingApart) return;

@@ -1,7 +1,7 @@
 /**
- * Follows the feed without missing a change, whatever the messenger does: takes entries in order, knows a gap when it sees
- * one, and repairs it from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that come twice,
- * late or out of order change nothing.
+ * Follows the feed without missing a change, whatever the messenger does: takes entries in order, knows a gap when it
+ * sees one, and repairs it from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that
+ * come twice, late or out of order change nothing.
  */
 
 import type { Log } from '../../platform/log.js';

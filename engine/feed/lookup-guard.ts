@@ -1,10 +1,10 @@
 /**
- * Recognizes lookups that may have read rows as they were before a change that has already been applied. Such a lookup would bring the
- * old profile into a partition that had nothing newer to hold against it (the card was not in memory, or was evicted), and
- * no further change would ever come to put it right: it has to be read again.
+ * Recognizes lookups that may have read rows as they were before a change that has already been applied. Such a lookup
+ * would bring the old profile into a partition that had nothing newer to hold against it (the card was not in memory,
+ * or was evicted), and no further change would ever come to put it right: it has to be read again.
  *
- * A change is committed before the feed brings it, so a lookup that begins after it was noted reads it. Only lookups that are
- * on their way while a change comes by are in question, and while there are none nothing is kept.
+ * A change is committed before the feed brings it, so a lookup that begins after it was noted reads it. Only lookups
+ * that are on their way while a change comes by are in question, and while there are none nothing is kept.
  */
 import type { FeedTopic } from '../core/feed.js';
 import type { PartitionRows } from '../core/partition-rows.js';
@@ -31,7 +31,9 @@ export class LookupGuard {
     return this.#next++;
   }
 
-  /** The lookup is over, one way or the other: what it brought stands in the lane, ahead of the changes that come now. */
+  /**
+   * The lookup is over, one way or the other: what it brought stands in the lane, ahead of the changes that come now.
+   */
   end(lookup: number): void {
     this.#lookups.delete(lookup);
     const oldest = this.#lookups.values().next().value ?? Number.POSITIVE_INFINITY;

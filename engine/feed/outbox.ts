@@ -97,8 +97,8 @@ export class Outbox implements FeedSource {
   }
 
   /**
-   * Makes the engine known, before it reads anything: from now on changes wait for it. Predecessors on this machine whose
-   * process is dead are removed, so that no change waits for them.
+   * Makes the engine known, before it reads anything: from now on changes wait for it. Predecessors on this machine
+   * whose process is dead are removed, so that no change waits for them.
    */
   async register(): Promise<Registration> {
     const [named] = await this.#ask(
@@ -140,7 +140,8 @@ export class Outbox implements FeedSource {
     const [row] = await this.#ask(
       (sql) => sql<{ newest: number; pruned: number; entries: RawEntry[] | null }[]>`
         select newest::float8 as newest, pruned::float8 as pruned, (
-          select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload, 'key', e.key,
+          select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload, 'key',
+          e.key,
             'version', e.version, 'atMs', extract(epoch from e.created_at) * 1000) order by e.sequence)
           from feed_page(${after}, ${limit}, ${pageBytesMax}, ${payloadBytesMax}) e) as entries
         from feed_position`,
@@ -234,7 +235,8 @@ export class Outbox implements FeedSource {
         )
         insert into feed_set_apart as f (topic, key, version, reason)
         select topic, key, version, reason from reported where reason <> ''
-        on conflict (topic, key) do update set version = excluded.version, reason = excluded.reason, since = excluded.since
+        on conflict (topic, key) do update set version = excluded.version, reason = excluded.reason,
+        since = excluded.since
         where f.version < excluded.version`,
     );
   }

@@ -24,7 +24,10 @@ export interface Waiter {
   readonly isRefused: boolean;
   /** How often it lacked something, and was sent again behind what was looked up. */
   reentries: number;
-  /** The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during the call. */
+  /**
+   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
+   * the call.
+   */
   answer(slab: Slab, index: number): void;
   /** No answer could be made: 503 with a decline body. */
   refuse(reason: Reason): void;
@@ -53,8 +56,8 @@ export interface LaneEvents {
   /** No record up to `sequence` will be taken back any more. Called before the answers of its slab leave. */
   final(sequence: number): void;
   /**
-   * What is known of cards may be too old to approve by, or another engine may be the writer. Asked twice a batch: when it
-   * leaves, and before its answers do, for the machine may have been suspended in between.
+   * What is known of cards may be too old to approve by, or another engine may be the writer. Asked twice a batch: when
+   * it leaves, and before its answers do, for the machine may have been suspended in between.
    */
   isStale(): boolean;
 }
@@ -69,16 +72,19 @@ export interface Reentry {
 }
 
 /**
- * Slabs on their way at once. With a second one behind it the worker goes on without falling asleep, which on busy cores
- * costs more than a batch; a third only makes batches smaller and tails longer.
+ * Slabs on their way at once. With a second one behind it the worker goes on without falling asleep, which on busy
+ * cores costs more than a batch; a third only makes batches smaller and tails longer.
  */
 const flyingMax = 2;
 /**
- * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until those are
- * answered: smaller batches pay more for their wake-ups and their sync than they gain.
+ * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until
+ * those are answered: smaller batches pay more for their wake-ups and their sync than they gain.
  */
 const secondSlabMinDefault = 16;
-/** Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk sets the pace. */
+/**
+ * Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk
+ * sets the pace.
+ */
 const decidedMax = 4;
 /** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
 const slabCount = flyingMax + decidedMax + 2;
@@ -110,7 +116,9 @@ export class Lane {
   #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
   /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
   #lateWaits = false;
-  /** Messages refused at their deadline because memory had no room for what they need. For the metrics, and for the log. */
+  /**
+   * Messages refused at their deadline because memory had no room for what they need. For the metrics, and for the log.
+   */
   roomRefusals = 0;
   /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
   #generation = 0;
@@ -304,7 +312,9 @@ export class Lane {
     this.#events.batch(slab, waitedMs, nowMs - slab.sealedAtMs, nowMs);
   }
 
-  /** Approvals whose deadline has passed, whose waiter was refused meanwhile, or that are stale, are to be taken back. */
+  /**
+   * Approvals whose deadline has passed, whose waiter was refused meanwhile, or that are stale, are to be taken back.
+   */
   #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number, isStale: boolean): void {
     for (let index = 0; index < slab.count; index++) {
       if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;

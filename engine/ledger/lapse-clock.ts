@@ -1,12 +1,14 @@
 /**
- * The time by which transactions lapse. A lapse cannot be undone, so no clock is believed alone: a wall clock that jumps
- * ahead must stay there for a while, and the database's clock must be there too. Lapsing too late does no harm.
+ * The time by which transactions lapse. A lapse cannot be undone, so no clock is believed alone: a wall clock that
+ * jumps ahead must stay there for a while, and the database's clock must be there too. Lapsing too late does no harm.
  */
 import type { Log } from '../../platform/log.js';
 
 /** Clocks of two machines, and a clock that NTP sets right, differ by less. */
 const toleranceMs = 60_000;
-/** A wall clock that jumped ahead is believed after this time on the steady clock: a suspended machine looks the same. */
+/**
+ * A wall clock that jumped ahead is believed after this time on the steady clock: a suspended machine looks the same.
+ */
 const believedAfterMs = 15 * 60_000;
 
 export class LapseClock {
@@ -41,7 +43,8 @@ export class LapseClock {
         this.#aheadSinceMs = steadyMs;
         this.#log.warn(
           { aheadMs: Math.round(aheadMs), believedAfterMs },
-          'the wall clock jumped ahead: until it has stayed there, holds lapse by the steady clock; check the time of this machine',
+          'the wall clock jumped ahead: until it has stayed there, holds lapse by the steady clock; check the time ' +
+            'of this machine',
         );
       }
       if (steadyMs - this.#aheadSinceMs < believedAfterMs) return expectedMs;

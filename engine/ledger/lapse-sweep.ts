@@ -1,7 +1,7 @@
 /**
- * Ends the lifetimes of one partition's transactions. Postgres names those that are due, page by page until none is left,
- * and each goes into the lane like a message: a page at a time, with a pause, so that any number of them leaves the lane
- * to the messages. The partition decides whether something is due, because Postgres may be behind it.
+ * Ends the lifetimes of one partition's transactions. Postgres names those that are due, page by page until none is
+ * left, and each goes into the lane like a message: a page at a time, with a pause, so that any number of them leaves
+ * the lane to the messages. The partition decides whether something is due, because Postgres may be behind it.
  */
 
 import type { Log } from '../../platform/log.js';
@@ -36,7 +36,10 @@ export class LapseSweep {
     this.#parts = parts;
   }
 
-  /** Sends what is due. Does nothing while an earlier sweep runs or is not settled yet. Throws when Postgres does not answer. */
+  /**
+   * Sends what is due. Does nothing while an earlier sweep runs or is not settled yet. Throws when Postgres does not
+   * answer.
+   */
   async run(clock: LapseClock): Promise<void> {
     const { progress } = this.#parts;
     // Asked in any case: it compares clocks from one call to the next.

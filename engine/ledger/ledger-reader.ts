@@ -1,7 +1,7 @@
 /**
- * Looks at the books from outside: as the partitions have them in memory now, and as settled where memory has nothing. That
- * is read once more behind the look at memory: what has just left memory is settled, and perhaps was not before. For the
- * ops port.
+ * Looks at the books from outside: as the partitions have them in memory now, and as settled where memory has nothing.
+ * That is read once more behind the look at memory: what has just left memory is settled, and perhaps was not before.
+ * For the ops port.
  */
 import type { WindowUse } from '../core/spend.js';
 import { Spend } from '../core/spend.js';

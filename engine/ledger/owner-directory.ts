@@ -1,10 +1,11 @@
 /**
- * Which partition owns a card (or an account), by the hash of its token: what the front needs before it can choose a lane.
- * It knows every card that was brought to a partition, so that a card in a partition's memory is decided without Postgres.
- * An entry takes some 20 bytes; a string a card would take ten times as much, and the garbage collector's time.
+ * Which partition owns a card (or an account), by the hash of its token: what the front needs before it can choose a
+ * lane. It knows every card that was brought to a partition, so that a card in a partition's memory is decided without
+ * Postgres. An entry takes some 20 bytes; a string a card would take ten times as much, and the garbage collector's
+ * time.
  *
- * Only the 64-bit hash is kept. A token that shares it with another partition's card is refused by that partition as not
- * its own: at ten million cards the odds that any two share one are three in a million.
+ * Only the 64-bit hash is kept. A token that shares it with another partition's card is refused by that partition as
+ * not its own: at ten million cards the odds that any two share one are three in a million.
  *
  * In a full directory another entry leaves, chosen as in Cards: one that was used since the hand came by last stays.
  */

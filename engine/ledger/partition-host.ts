@@ -1,8 +1,8 @@
 /**
- * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and what
- * happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile messages about its
- * accounts get explicit declines. A failed journal is final: what the disk did with the last batch is unknown, so nothing
- * is approved until the process starts again.
+ * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and
+ * what happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile messages
+ * about its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is
+ * unknown, so nothing is approved until the process starts again.
  */
 import { join } from 'node:path';
 import type { Log } from '../../platform/log.js';
@@ -171,7 +171,9 @@ export class PartitionHost {
     return this.#restarts;
   }
 
-  /** Starts the threads, which write nothing yet: what they need of a second to load runs beside whatever comes first. */
+  /**
+   * Starts the threads, which write nothing yet: what they need of a second to load runs beside whatever comes first.
+   */
   prepare(): void {
     if (this.#pool !== null) return;
     const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
@@ -199,8 +201,8 @@ export class PartitionHost {
   }
 
   /**
-   * Has the journal read through, beside the steps that come next. No process may write it now: this engine has its lock, and
-   * no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
+   * Has the journal read through, beside the steps that come next. No process may write it now: this engine has its
+   * lock, and no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
    */
   scan(): void {
     this.prepare();
@@ -243,7 +245,8 @@ export class PartitionHost {
     times.ended('restore');
     await this.#runStep({ kind: 'restore', message: this.#events.restored(message) });
     times.ended('replay');
-    // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait forever.
+    // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait
+    // forever.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
     // What the worker before it approved too late stays: the lane has dropped those take-backs.
     this.progress.publishFinal(this.progress.durableSequence);
@@ -298,7 +301,9 @@ export class PartitionHost {
     }
   }
 
-  /** Brings the ids of settled questions in the background, newest first; until it is done unknown ids are looked up. */
+  /**
+   * Brings the ids of settled questions in the background, newest first; until it is done unknown ids are looked up.
+   */
   async #fillSeen(epoch: number, beforeSequence: number): Promise<void> {
     let before = beforeSequence;
     let remembered = 0;

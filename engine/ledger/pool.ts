@@ -1,6 +1,7 @@
 /**
  * One Piscina pool of one thread per partition: the only importer of piscina. `stricterFIFO` keeps tasks in order;
- * `atomics: 'sync'` (the default) parks the idle thread in Atomics.wait, which is why a partition owns no timer or socket.
+ * `atomics: 'sync'` (the default) parks the idle thread in Atomics.wait, which is why a partition owns no timer or
+ * socket.
  */
 import { Piscina } from 'piscina';
 

@@ -66,8 +66,8 @@ export class Router {
   }
 
   /**
-   * The message's host; or the card token or account that has to be learnt first. A message that cannot be read goes to the first
-   * partition, whose reader says what is wrong with it.
+   * The message's host; or the card token or account that has to be learnt first. A message that cannot be read goes to
+   * the first partition, whose reader says what is wrong with it.
    */
   route(codec: Codec, body: Uint8Array): PartitionHost | string {
     if (this.#hosts.length === 1) return this.#hosts[0]!;
@@ -101,7 +101,8 @@ export class Router {
 
 /** The partition that owns an account, by its owner key. */
 export function partitionOf(ownerKey: number, partitionCount: number): number {
-  // Its lowest bit separates people from companies: kept, an even number of partitions would part the two, not the load.
+  // Its lowest bit separates people from companies: kept, an even number of partitions would part the two, not the
+  // load.
   return Math.floor(ownerKey / 2) % partitionCount;
 }
 

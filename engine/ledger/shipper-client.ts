@@ -1,6 +1,6 @@
 /**
- * The front's side of the shipper's thread (workers/settle/shipper.worker.ts): pause and resume around the opening of a journal,
- * drain and stop at the end.
+ * The front's side of the shipper's thread (workers/settle/shipper.worker.ts): pause and resume around the opening of a
+ * journal, drain and stop at the end.
  */
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../platform/log.js';
@@ -130,7 +130,8 @@ export class ShipperClient implements ShipperControl {
 
   #ask(order: ShipperOrder): Promise<boolean> {
     const worker = this.#worker;
-    // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands still.
+    // No thread is there to answer: neither a stop nor the start of a partition may wait for ever. Settling stands
+    // still.
     if (worker === null) return Promise.resolve(!this.#hasStarted);
     const id = this.#nextId++;
     return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Queries about accounts and what was spent on them, for ledger commands and for the ops port. Part of database.ts, which
- * owns the connections and their deadlines.
+ * Queries about accounts and what was spent on them, for ledger commands and for the ops port. Part of database.ts,
+ * which owns the connections and their deadlines.
  */
 import type postgres from 'postgres';
 import { statusNamed } from '../core/accounts.js';
@@ -14,7 +14,8 @@ import { storedUserLevel, userSpendNumber } from '../core/spend-key.js';
 export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQuery<postgres.Row[]> {
   const column = (name: string) => sql(`${alias}.${name}`);
   return sql`case when ${column('entity_id')} is null then null else json_build_object(
-      'level', case ${column('level')} when ${sql.unsafe(String(storedUserLevel))} then ${sql.unsafe(String(Level.user))}
+      'level', case ${column('level')} when ${sql.unsafe(String(storedUserLevel))}
+      then ${sql.unsafe(String(Level.user))}
         else ${column('level')} end, 'number', ${column('entity_id')}, 'day', ${column('spend_day')},
       'amounts', json_build_array(${column('daily_amount')}, ${column('weekly_amount')}, ${column('monthly_amount')},
         ${column('yearly_amount')}, ${column('lifetime_amount')}),
@@ -51,8 +52,8 @@ export async function accountOwners(
 }
 
 /**
- * The newest sequence of a partition's journal that is settled, as a column: of the same instant as the rows beside it. What
- * a partition may take over is judged by it (PartitionRows.settled).
+ * The newest sequence of a partition's journal that is settled, as a column: of the same instant as the rows beside it.
+ * What a partition may take over is judged by it (PartitionRows.settled).
  */
 export function settledOf(sql: postgres.Sql, partition: number): postgres.PendingQuery<postgres.Row[]> {
   return sql`coalesce((select sequence::float8 from journal_positions where partition = ${partition}), 0) as settled`;
@@ -71,7 +72,8 @@ export async function readAccounts(
       json: Omit<AccountRow, 'status' | 'publicId'> & { status: string; publicId: string; ownerKey: number };
     }[]
   >`
-    select ${settledOf(sql, partition)}, json_build_object('number', a.id, 'publicId', a.public_id, 'version', a.version, 'status', a.status,
+    select ${settledOf(sql, partition)}, json_build_object('number', a.id, 'publicId', a.public_id, 'version',
+    a.version, 'status', a.status,
       'currency', a.currency, 'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits,
       'funds', a.funds, 'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key) as json
     from engine_accounts a left join limits l on l.level = 2 and l.entity_id = a.id
@@ -146,7 +148,9 @@ export interface BooksRead {
   readonly owners: ReadonlyMap<number, number>;
 }
 
-/** Accounts with their books, users, and what was spent in the windows of each: all that a card's profile does not have. */
+/**
+ * Accounts with their books, users, and what was spent in the windows of each: all that a card's profile does not have.
+ */
 export async function readBooks(
   sql: postgres.Sql,
   cards: readonly CardPayload[],
@@ -160,7 +164,8 @@ export async function readBooks(
     { settled: number; accounts: BooksJson[] | null; users: UserJson[] | null; spend: SpendRow[] | null }[]
   >`
     select ${settledOf(sql, partition)},
-      (select json_agg(json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency', a.currency,
+      (select json_agg(json_build_object('number', a.id, 'version', a.version, 'status', a.status, 'currency',
+      a.currency,
           'timeZone', a.time_zone, 'partialApproval', a.partial_approval, 'limits', l.limits, 'funds', a.funds,
           'held', a.held, 'posted', a.posted, 'ownerKey', a.owner_key))
         from engine_accounts a left join limits l on l.level = 2 and l.entity_id = a.id

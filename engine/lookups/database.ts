@@ -1,7 +1,7 @@
 /**
  * What the front asks of Postgres: lookups of what a partition misses, restoring
- * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in one
- * statement).
+ * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in
+ * one statement).
  */
 import postgres from 'postgres';
 import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
@@ -54,7 +54,9 @@ const connectionsMax = 5;
 const restoreKeysMax = 10_000;
 /** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
 const tombstonesMax = 100_000;
-/** Two numbers of 8 bytes each, in base64, must fit a slab, and a message behind them waits until they are taken over. */
+/**
+ * Two numbers of 8 bytes each, in base64, must fit a slab, and a message behind them waits until they are taken over.
+ */
 const seenChunk = 20_000;
 /** How far back a warm start looks for cards in use: a fraction of a second of Postgres. */
 const recentEvents = 200_000;
@@ -155,15 +157,18 @@ export class Database {
     }
   }
 
-  /** Opens the connections that a start needs, beside whatever else it does. Whatever fails fails again where it matters. */
+  /**
+   * Opens the connections that a start needs, beside whatever else it does. Whatever fails fails again where it
+   * matters.
+   */
   connect(): void {
     this.#restoreSql`select 1`.catch(() => undefined);
     void this.warmUp(1);
   }
 
   /**
-   * Opens connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise wait
-   * for a connection, a plan and cold code in turn. Never rejects.
+   * Opens connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise
+   * wait for a connection, a plan and cold code in turn. Never rejects.
    */
   async warmUp(connectionCount = connectionsMax): Promise<void> {
     const all = Array.from({ length: connectionCount }, async () => {
@@ -190,10 +195,10 @@ export class Database {
   }
 
   /**
-   * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client is
-   * gone goes on and commits, and the state read for a restart would be half before and half after it. The caller holds
-   * the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
-   * one does not end.
+   * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose
+   * client is gone goes on and commits, and the state read for a restart would be half before and half after it. The
+   * caller holds the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres
+   * stands. Throws when one does not end.
    */
   async endSettlers(): Promise<void> {
     for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
@@ -214,7 +219,8 @@ export class Database {
     const sql = this.#restoreSql;
     await sql`
       with fence as materialized (
-        select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid for share)
+        select from writer_epochs where scope = 'ledger' and epoch = ${epoch}
+        and holder = ${holder}::text::uuid for share)
       insert into journal_positions (partition, partition_count)
       select ${partition}::integer, ${partitionCount}::integer from fence
       on conflict (partition) do nothing`;
@@ -333,7 +339,10 @@ export class Database {
     return this.#lookUp((sql) => readAccounts(sql, publicIds, isOurs, partition));
   }
 
-  /** A partition's transactions by their name, or by the id of a later message of theirs, with the books of their accounts. */
+  /**
+   * A partition's transactions by their name, or by the id of a later message of theirs, with the books of their
+   * accounts.
+   */
   readTransactions(partition: number, ids: readonly string[]): Promise<KeysRead> {
     return this.#lookUp((sql) => readTransactions(sql, partition, ids));
   }
@@ -374,7 +383,8 @@ export class Database {
     for (const part of parts(keys.cards)) spend.push(...(await readSpend(sql, spendRows(sql, part, [], []))));
     for (const part of parts(keys.userSpend)) {
       const rows = sql`
-        select * from spend_windows where level = ${storedUserLevel} and entity_id = any(${part as number[]}::bigint[])`;
+        select * from spend_windows where level = ${storedUserLevel}
+        and entity_id = any(${part as number[]}::bigint[])`;
       spend.push(...(await readSpend(sql, rows)));
     }
     for (const part of parts(keys.accounts)) spend.push(...(await readSpend(sql, spendRows(sql, [], [], part))));
@@ -391,7 +401,8 @@ export class Database {
     const [row] = await this.#restoreSql<
       { sequences: Buffer | null; hashes: Buffer | null; count: number; oldest: string | null }[]
     >`
-      select count(*)::int as count, min(sequence) as oldest, string_agg(float8send(sequence::float8), ''::bytea) as sequences,
+      select count(*)::int as count, min(sequence) as oldest, string_agg(float8send(sequence::float8),
+      ''::bytea) as sequences,
         string_agg(int8send(id_hash), ''::bytea) as hashes
       from (
         select sequence, coalesce(id_hash, 0) as id_hash from (
@@ -417,8 +428,8 @@ export class Database {
   }
 
   /**
-   * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a database
-   * that was just seeded, the newest active cards behind them.
+   * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a
+   * database that was just seeded, the newest active cards behind them.
    */
   async recentCards(partition: number, partitionCount: number, limit: number): Promise<string[]> {
     const recent = await this.#restoreSql<{ token: string }[]>`
@@ -448,7 +459,8 @@ export class Database {
     const [row] = await this.#lookUp(
       (sql) => sql<{ databaseMs: number; page: (LapsePlace & { name: string })[]; quarantined: string[] }[]>`
       select extract(epoch from now())::float8 * 1000 as "databaseMs", coalesce((
-        select json_agg(json_build_object('name', transaction_name(id, occurrence), 'expires', expires_at::text, 'id', id,
+        select json_agg(json_build_object('name', transaction_name(id, occurrence), 'expires', expires_at::text, 'id',
+        id,
           'occurrence', occurrence::text) order by expires_at, id, occurrence)
         from (
           select id, occurrence, expires_at from transactions t
@@ -500,8 +512,9 @@ export class Database {
 }
 
 /**
- * A look-up asks a few keys of many tables: to plan it takes longer than to run it (2 ms of 2.5 for four cards), so it is
- * planned once for a connection. Always by index, because the plan outlives the moment in which the tables were empty.
+ * A look-up asks a few keys of many tables: to plan it takes longer than to run it (2 ms of 2.5 for four cards), so it
+ * is planned once for a connection. Always by index, because the plan outlives the moment in which the tables were
+ * empty.
  */
 const planOnce = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
 
@@ -560,7 +573,10 @@ function transactionName(record: Buffer): string {
   return record.toString('utf8', root.start, root.end);
 }
 
-/** A transaction that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
+/**
+ * A transaction that a reversal opened is a tombstone: its authorization has not come (transactions keep it as
+ * reversed).
+ */
 function transactionStatus(status: number, type: number): TransactionStatus {
   return type === MessageType.reversal ? TransactionStatus.tombstone : (status as TransactionStatus);
 }
@@ -572,8 +588,8 @@ function transactionRow({ type, ...json }: TransactionJson): TransactionRow {
 }
 
 /**
- * Transactions of one partition: an id means nothing beyond it. A transaction that gave its id up to a later one is found by its name
- * only, which the look for lapsed holds knows.
+ * Transactions of one partition: an id means nothing beyond it. A transaction that gave its id up to a later one is
+ * found by its name only, which the look for lapsed holds knows.
  */
 async function transactionRows(
   sql: postgres.Sql,
@@ -597,14 +613,16 @@ async function transactionRows(
       -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
-    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
+    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber',
+    t.card_id,
       'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type,
       'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
     from named k
-    join transactions t on t.id = name_id(k.name) and t.partition = ${partition} and t.occurrence = name_occurrence(k.name)
+    join transactions t on t.id = name_id(k.name) and t.partition = ${partition}
+    and t.occurrence = name_occurrence(k.name)
     left join cards c on c.id = t.card_id
     where t.account_id is not null and not exists (
       select from quarantined_records q where q.partition = ${partition} and q.chain = name_key(k.name))

@@ -1,4 +1,7 @@
-/** What is read for a partition is as new as its memory: a worker that was replaced meanwhile is never brought older books. */
+/**
+ * What is read for a partition is as new as its memory: a worker that was replaced meanwhile is never brought older
+ * books.
+ */
 import t from 'tap';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { Limits } from '../core/rules.js';

@@ -1,8 +1,9 @@
 /**
- * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it spends
- * from (books and windows, owned state) comes from Postgres, mostly once in the life of a partition's worker. So a card that
- * was only evicted comes back from Redis alone; where its books have left memory too, the partition misses it again, and the
- * next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may have had more of it.
+ * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it
+ * spends from (books and windows, owned state) comes from Postgres, mostly once in the life of a partition's worker. So
+ * a card that was only evicted comes back from Redis alone; where its books have left memory too, the partition misses
+ * it again, and the next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may
+ * have had more of it.
  */
 import type { CachedCard } from '../../platform/cache/codec.js';
 import { statusNamed } from '../core/accounts.js';
@@ -114,7 +115,9 @@ export class LookupReads {
     this.#openings.set(partition, this.openingsOf(partition) + 1);
   }
 
-  /** How often a partition has begun: what was found out before its newest beginning says nothing about its memory now. */
+  /**
+   * How often a partition has begun: what was found out before its newest beginning says nothing about its memory now.
+   */
   openingsOf(partition: number): number {
     return this.#openings.get(partition) ?? 0;
   }
@@ -259,7 +262,9 @@ export class LookupReads {
     }
   }
 
-  /** Reads, again where changes came by or the partition opened again meanwhile, and sends what was found on its way. */
+  /**
+   * Reads, again where changes came by or the partition opened again meanwhile, and sends what was found on its way.
+   */
   async #bring(target: Target, query: () => Promise<LookedUp>): Promise<LookedUp> {
     const { partition } = target;
     for (let reads = 1; ; reads++) {
@@ -290,7 +295,10 @@ export class LookupReads {
     }
   }
 
-  /** Long profiles are read a few at a time: what is read takes this thread's time, and every other message waits for it. */
+  /**
+   * Long profiles are read a few at a time: what is read takes this thread's time, and every other message waits for
+   * it.
+   */
   #pace(packed: readonly PackedRows[]): void {
     const bytes = packed.reduce((sum, part) => sum + part.bytes.length, 0);
     if (bytes > readBytesMax) {

@@ -1,12 +1,13 @@
 /**
- * Brings what a partition's memory misses: one flight per key, many keys per look, bounded in every direction. A card is
- * looked for in Redis first (where there is one), then in Postgres; everything else is in Postgres alone.
+ * Brings what a partition's memory misses: one flight per key, many keys per look, bounded in every direction. A card
+ * is looked for in Redis first (where there is one), then in Postgres; everything else is in Postgres alone.
  *
- * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted, which
- * come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never come here.
+ * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted,
+ * which come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never
+ * come here.
  *
- * Where memory is full of what Postgres does not have yet, or what a lookup brought has left again before its message came, the
- * message rests here until more is settled, and at its deadline it is refused as `overloaded`.
+ * Where memory is full of what Postgres does not have yet, or what a lookup brought has left again before its message
+ * came, the message rests here until more is settled, and at its deadline it is refused as `overloaded`.
  */
 
 import type { CachedCard } from '../../platform/cache/codec.js';
@@ -32,7 +33,9 @@ const booksLooksMax = 2;
 const postgresLooksMax = 3;
 /** Messages waiting in one queue. Beyond it they are declined at once. */
 const waitingMax = 8192;
-/** Of the requests that the front admits at a time: unknown cards may not fill the queue while Postgres stands still. */
+/**
+ * Of the requests that the front admits at a time: unknown cards may not fill the queue while Postgres stands still.
+ */
 const postgresShareMax = 0.5;
 const booksShareMax = 0.25;
 /** Lookups beyond this limit go straight to Postgres. */
@@ -117,9 +120,11 @@ export class Lookups {
   failures = 0;
 
   /**
-   * @param accountsMax how many accounts a partition has room for: one look brings few of them, or they would drive each
+   * @param accountsMax how many accounts a partition has room for: one look brings few of them, or they would drive
+   *   each
    * other out
-   * @param answered called with what answered a look-up, and how long that took with the wait before it; for the metrics
+   * @param answered called with what answered a look-up, and how long that took with the wait before it; for the
+   *   metrics
    * @param settledOf the newest record of a partition that Postgres has
    */
   constructor(
@@ -193,7 +198,8 @@ export class Lookups {
       return;
     }
     const flight = this.#flights.get(id);
-    // A card whose profile was brought and that is lacked again: its books have left memory, and Redis does not have them.
+    // A card whose profile was brought and that is lacked again: its books have left memory, and Redis does not have
+    // them.
     const isNew = (again.waiter?.reentries ?? 0) <= 1;
     const asksRedis =
       lookup.status === EntryStatus.lookupCard && isNew && this.#reads.hasRedis && this.#redis.hasRoom(1);

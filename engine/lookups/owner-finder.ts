@@ -1,7 +1,7 @@
 /**
- * Finds out whose card (or account) it is, for the front of several partitions: it must know the account's owner before it
- * can choose the partition. One flight per key, many keys per query, bounded, and under the deadline: a database that hangs keeps
- * no message waiting, and unknown cards do not fill the queue.
+ * Finds out whose card (or account) it is, for the front of several partitions: it must know the account's owner before
+ * it can choose the partition. One flight per key, many keys per query, bounded, and under the deadline: a database
+ * that hangs keeps no message waiting, and unknown cards do not fill the queue.
  */
 import { Reason } from '../core/reasons.js';
 import type { Waiter } from '../ledger/lane.js';

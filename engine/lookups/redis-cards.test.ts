@@ -1,4 +1,6 @@
-/** Cards come back from Redis: with Postgres away, after a restart, and never older than a change that has gone past. */
+/**
+ * Cards come back from Redis: with Postgres away, after a restart, and never older than a change that has gone past.
+ */
 import t, { type Test } from 'tap';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';

@@ -1,7 +1,7 @@
 /**
- * Profiles that cannot be applied (core/profile-shape.ts says why): each is named here, counted, logged once and reported to
- * the account API, and its card, user or account is declined, while everything else goes on. A later version that can be
- * applied ends it.
+ * Profiles that cannot be applied (core/profile-shape.ts says why): each is named here, counted, logged once and
+ * reported to the account API, and its card, user or account is declined, while everything else goes on. A later
+ * version that can be applied ends it.
  *
  * All profiles on their way to a partition pass here: the feed's, those of lookups, and those that a restart restores.
  */
@@ -45,7 +45,10 @@ export class SetApart {
     const shown = [...this.#named.values()].slice(0, shownMax);
     const names = shown.map(({ topic, key, version, reason }) => `${topic} ${key} version ${version}: ${reason}`);
     const more = this.count - shown.length;
-    return `${this.count} cannot be applied and are declined until they are corrected: ${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+    return (
+      `${this.count} cannot be applied and are declined until they are corrected: ` +
+      `${names.join('; ')}${more > 0 ? `; and ${more} more` : ''}`
+    );
   }
 
   /** Those that earlier engines have found. */
@@ -71,7 +74,10 @@ export class SetApart {
     }
   }
 
-  /** Entries as partitions take them: of a profile that cannot be applied, that it is closed; without those that say nothing. */
+  /**
+   * Entries as partitions take them: of a profile that cannot be applied, that it is closed; without those that say
+   * nothing.
+   */
   entries(list: readonly RawEntry[]): FeedEntry[] {
     const taken: FeedEntry[] = [];
     for (const entry of list) {

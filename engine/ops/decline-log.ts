@@ -1,6 +1,6 @@
 /**
- * Says in the log when declines of a kind begin and when they have ended, with their number: one line each, however many
- * there were. The counters are read once a second, so the hot path pays nothing for it.
+ * Says in the log when declines of a kind begin and when they have ended, with their number: one line each, however
+ * many there were. The counters are read once a second, so the hot path pays nothing for it.
  */
 import type { Log } from '../../platform/log.js';
 

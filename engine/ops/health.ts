@@ -1,7 +1,7 @@
 /**
- * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Ready means
- * that something can be approved; a database that is away makes the engine unhealthy in that part but not unready, because
- * known cards are decided without it until the feed is stale.
+ * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Ready
+ * means that something can be approved; a database that is away makes the engine unhealthy in that part but not
+ * unready, because known cards are decided without it until the feed is stale.
  */
 
 import { seeRunbook } from '../../platform/runbook.js';
@@ -32,7 +32,8 @@ const segmentsShareMax = 7 / 8;
 /** More resident memory than this is no fault but deserves a look. */
 const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
-const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${seeRunbook('lapsed-lease')})`;
+const lapsedLease = seeRunbook('lapsed-lease');
+const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${lapsedLease})`;
 const decidedWithout = 'known cards are decided without it';
 
 export interface HealthParts {
@@ -164,8 +165,8 @@ export class Health {
       const { partition, forMs, records } = stalled;
       const reason = shipper.trouble === '' ? '' : `; Postgres' last error: ${shipper.trouble}`;
       return unhealthy(
-        `partition ${partition} has settled nothing for ${Math.round(forMs / 1000)} s, and ${records} records wait${reason} ` +
-          `(${seeRunbook('lagging-books')})`,
+        `partition ${partition} has settled nothing for ${Math.round(forMs / 1000)} s, and ${records} records ` +
+          `wait${reason} (${seeRunbook('lagging-books')})`,
       );
     }
     const { count, oldest } = settling.quarantine;

@@ -1,7 +1,8 @@
 /**
- * Whether the journals can take more: looks at the disk that holds them (which may be another one than DATA_DIR's) and at
- * what each partition's writer said last. A writer is only asked when a message comes; so that an engine without room can
- * become ready again without one, room that was made meanwhile counts once the writer has refused nothing for a while.
+ * Whether the journals can take more: looks at the disk that holds them (which may be another one than DATA_DIR's) and
+ * at what each partition's writer said last. A writer is only asked when a message comes; so that an engine without
+ * room can become ready again without one, room that was made meanwhile counts once the writer has refused nothing for
+ * a while.
  */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';

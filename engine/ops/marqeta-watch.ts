@@ -50,7 +50,9 @@ export class MarqetaWatch {
       number
     >;
     const calls = total(recent);
-    const age = `last call ${isNew ? 0 : Math.round((nowMs - this.#newestAtMs) / 1000)} s ago, ${total(counts)} since the start`;
+    const age =
+      `last call ${isNew ? 0 : Math.round((nowMs - this.#newestAtMs) / 1000)} s ago, ${total(counts)} ` +
+      'since the start';
     if (calls === 0) return { status: 'healthy', detail: `${age}, none in the last minute` };
     const parts = outcomes.filter((name) => recent[name] > 0).map((name) => `${recent[name]} ${name}`);
     const detail = `${age}, ${calls} in the last minute: ${parts.join(', ')}`;

@@ -1,7 +1,7 @@
 /**
- * How much of each partition's memory is in use, and whether its bounds are felt. Rows leave memory once they are settled
- * and idle, so a full store costs look-ups and declines nothing; only what is not settled yet must stay. Looked at once a
- * second.
+ * How much of each partition's memory is in use, and whether its bounds are felt. Rows leave memory once they are
+ * settled and idle, so a full store costs look-ups and declines nothing; only what is not settled yet must stay. Looked
+ * at once a second.
  */
 import type { EngineConfig } from '../config.js';
 import type { MemoryStats, PartitionStats } from '../exchange/partition-task.js';
@@ -78,8 +78,8 @@ export class MemoryRoom {
       const host = this.#hosts.find(({ progress }) => progress.backlogRecords > max * unsettledShareMax);
       if (host !== undefined) {
         return (
-          `${host.progress.backlogRecords} records of partition ${host.partition} wait to be settled, and memory has room ` +
-          `for ${max} ${name} (${variableOf(name)}): once all are needed, messages are declined as overloaded`
+          `${host.progress.backlogRecords} records of partition ${host.partition} wait to be settled, and memory has ` +
+          `room for ${max} ${name} (${variableOf(name)}): once all are needed, messages are declined as overloaded`
         );
       }
     }
@@ -88,8 +88,8 @@ export class MemoryRoom {
 
   #shortage(store: StoreName): string {
     return (
-      `all ${rowsMax(store, this.#bounds)} ${store} rows of a partition (${variableOf(store)}) are held by what Postgres ` +
-      'does not have yet: messages wait for it, and are declined as overloaded at their deadline'
+      `all ${rowsMax(store, this.#bounds)} ${store} rows of a partition (${variableOf(store)}) are held by what ` +
+      'Postgres does not have yet: messages wait for it, and are declined as overloaded at their deadline'
     );
   }
 

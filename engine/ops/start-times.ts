@@ -42,7 +42,10 @@ export class StartTimes {
     this.#sinceMs = beganMs;
   }
 
-  /** `phase` ends now; it began when the one before it ended. @param carved what another phase took of it, in milliseconds */
+  /**
+   * `phase` ends now; it began when the one before it ended. @param carved what another phase took of it, in
+   * milliseconds
+   */
   ended(phase: StartPhase, carved?: { readonly phase: StartPhase; readonly ms: number }): void {
     const nowMs = performance.now();
     this.#ms.set(phase, nowMs - this.#sinceMs - (carved?.ms ?? 0));

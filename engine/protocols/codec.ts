@@ -1,6 +1,6 @@
 /**
- * What every protocol gives the engine: a reader of request bytes in place, and a writer of answer bytes. A codec knows no
- * transport: which HTTP status an answer has is decided in engine/transports/http.
+ * What every protocol gives the engine: a reader of request bytes in place, and a writer of answer bytes. A codec knows
+ * no transport: which HTTP status an answer has is decided in engine/transports/http.
  */
 
 import type { PanKeys } from '../../platform/masking/hidden-ids.js';

@@ -1,11 +1,15 @@
-/** Why a message is not decided, and the way of that from a partition to the front: a fault in JSON, a few hundred bytes. */
+/**
+ * Why a message is not decided, and the way of that from a partition to the front: a fault in JSON, a few hundred
+ * bytes.
+ */
 
 import type { FieldError } from '../../platform/problems/field-error.js';
 import { copyBytes } from './reading/write.js';
 
 /**
  * A well-formed message of a kind this program does not decide (a processor's new method). It is declined, not
- * refused: the sender's grammar is right and a terminal is waiting. The request is filled as far as the answer echoes it.
+ * refused: the sender's grammar is right and a terminal is waiting. The request is filled as far as the answer echoes
+ * it.
  */
 export interface Unsupported extends FieldError {
   readonly unsupported: true;

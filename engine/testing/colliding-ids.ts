@@ -1,6 +1,6 @@
 /**
- * Histories in which ids and originals collide: across cards, accounts, partitions and protocols, with cards that appear
- * later, ids that are forgotten, and kills in between. Played against an engine process on a real Postgres.
+ * Histories in which ids and originals collide: across cards, accounts, partitions and protocols, with cards that
+ * appear later, ids that are forgotten, and kills in between. Played against an engine process on a real Postgres.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -206,7 +206,8 @@ export class CollidingIds {
     const { findings } = await auditBooks(this.#sql);
     if (findings.length > 0) throw new Error(findings.join('\n'));
     const rows = await this.#sql<{ id: string; partition: number; owner: number }[]>`
-      select t.id, t.partition, a.owner_key::float8 as owner from transactions t join accounts a on a.id = t.account_id`;
+      select t.id, t.partition, a.owner_key::float8 as owner from transactions t join accounts a
+      on a.id = t.account_id`;
     for (const { id, partition, owner } of rows) {
       if (partitionOf(owner, this.#workers) !== partition)
         throw new Error(`${id} is written by partition ${partition}`);

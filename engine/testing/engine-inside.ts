@@ -28,8 +28,8 @@ export interface TestEngine {
   /** Stops the engine that runs, if any, and starts one on the same place. */
   restart(changes?: Readonly<Record<string, string>>): Promise<void>;
   /**
-   * Restarts it while a lock that the test holds keeps settling waiting: ends the statement that waits, as its time limit
-   * of 30 seconds would.
+   * Restarts it while a lock that the test holds keeps settling waiting: ends the statement that waits, as its time
+   * limit of 30 seconds would.
    */
   restartUnsettled(): Promise<void>;
   /** Stops it; resolves when it is down. */

@@ -1,7 +1,8 @@
 /**
  * Seeded random traffic: what a card program sees in a year, compressed. Several cards and users per account, every
- * message type, money paid in and out, limits and freezes that come and go, reversals that overtake their authorization, days, weeks and months
- * that pass. The same seed gives the same traffic; nothing here knows what the engine answers.
+ * message type, money paid in and out, limits and freezes that come and go, reversals that overtake their
+ * authorization, days, weeks and months that pass. The same seed gives the same traffic; nothing here knows what the
+ * engine answers.
  */
 import { Status } from '../core/accounts.js';
 import { CardType } from '../core/card-types.js';
@@ -64,8 +65,8 @@ export class Random {
 }
 
 /**
- * Who owns what in the generated world: [account, user] by card. Accounts 1 and 2 have one time zone and one currency; user 13
- * has cards of two currencies.
+ * Who owns what in the generated world: [account, user] by card. Accounts 1 and 2 have one time zone and one currency;
+ * user 13 has cards of two currencies.
  */
 const owners = [
   [1, 11],
@@ -154,7 +155,10 @@ export class Generator {
     this.nowMs = options.startMs;
   }
 
-  /** Three accounts, four users, nine cards: users 12 and 13 have cards of two accounts, account 1 has cards of two users. */
+  /**
+   * Three accounts, four users, nine cards: users 12 and 13 have cards of two accounts, account 1 has cards of two
+   * users.
+   */
   setup(): Step[] {
     const { random } = this;
     for (const number of accountNumbers) {

@@ -2,8 +2,8 @@
  * The books of a careful client: what it asked, what the answers were, and what follows for every account. It
  * believes nothing but acknowledged answers, so every later answer of the engine must agree with it.
  *
- * Of one transaction it asks one thing at a time, so the order of a transaction's messages is known. On an account that is not hot
- * it asks one thing at a time too, and then knows what every answer's `available` must be.
+ * Of one transaction it asks one thing at a time, so the order of a transaction's messages is known. On an account that
+ * is not hot it asks one thing at a time too, and then knows what every answer's `available` must be.
  */
 import type { Random } from '../protocols/testing/mutate.js';
 import { type NativeAnswer, stableBody } from './client.js';

@@ -1,7 +1,7 @@
 /**
- * Loaded into a process before its program (`NODE_OPTIONS=--import=…`): on SIGUSR2 it collects all garbage and writes what
- * is left to the file that MEMORY_PROBE names. Without the collection a heap says more about the collector's mood than
- * about what is kept.
+ * Loaded into a process before its program (`NODE_OPTIONS=--import=…`): on SIGUSR2 it collects all garbage and writes
+ * what is left to the file that MEMORY_PROBE names. Without the collection a heap says more about the collector's mood
+ * than about what is kept.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';

@@ -1,7 +1,7 @@
 /**
  * The slow, obvious model that audits every answer. It keeps all history and computes every balance, window and hold
- * from it each time, with big integers, plain objects and calendar strings; it shares no line with the engine's core. Written
- * from the words of the interface: when it and the engine disagree, one of them is wrong.
+ * from it each time, with big integers, plain objects and calendar strings; it shares no line with the engine's core.
+ * Written from the words of the interface: when it and the engine disagree, one of them is wrong.
  */
 import type { Limits, WindowLimit } from '../core/rules.js';
 import {
@@ -279,7 +279,7 @@ export class Model {
     return held;
   }
 
-  // --- what a message is about ----------------------------------------------------------------------------------------
+  // --- what a message is about ---------------------------------------------------------------------------------------
 
   #transaction(id: string): Transaction | undefined {
     return this.#transactions.find((transaction) => transaction.id === id);
@@ -317,7 +317,7 @@ export class Model {
     return isSame && isOurs && about.status === 'open' && this.#revoked.has(message.id);
   }
 
-  // --- refusals -------------------------------------------------------------------------------------------------------
+  // --- refusals ------------------------------------------------------------------------------------------------------
 
   #refusal(message: Message, card: CardConfig, about: Transaction | null, day: string): [string, string?] | null {
     const account = this.#accounts.get(card.account)!;
@@ -411,7 +411,7 @@ export class Model {
     return null;
   }
 
-  // --- approvals ------------------------------------------------------------------------------------------------------
+  // --- approvals -----------------------------------------------------------------------------------------------------
 
   #approve(message: Message, card: CardConfig, about: Transaction | null, day: string, nowMs: number): ModelAnswer {
     const asked = BigInt(message.amount ?? 0);
@@ -552,7 +552,7 @@ export class Model {
     return about;
   }
 
-  // --- holds and windows ----------------------------------------------------------------------------------------------
+  // --- holds and windows ---------------------------------------------------------------------------------------------
 
   #open(id: string, card: CardConfig, status: Transaction['status'], day: string, expiresAtMs: number): Transaction {
     const transaction: Transaction = {
@@ -621,7 +621,7 @@ export class Model {
   }
 }
 
-// --- words --------------------------------------------------------------------------------------------------------------
+// --- words -----------------------------------------------------------------------------------------------------------
 
 function refusal(reason: string, message: Message, available: bigint, detail = ''): ModelAnswer {
   return {
@@ -727,7 +727,7 @@ export function sameContent(first: Message, second: Message): boolean {
   return JSON.stringify(content(first)) === JSON.stringify(content(second));
 }
 
-// --- calendar -----------------------------------------------------------------------------------------------------------
+// --- calendar --------------------------------------------------------------------------------------------------------
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 

@@ -20,8 +20,8 @@ export function assertLedger(directory: string, ledger: string): void {
   if (found === ledger) return;
   if (found !== '') {
     throw new Error(
-      `the journal ${directory} belongs to ledger ${found}, and this database is ledger ${ledger}: correct DATABASE_URL or ` +
-        `DATA_DIR. Nothing was changed. ${seeRunbook('foreign-journal')}`,
+      `the journal ${directory} belongs to ledger ${found}, and this database is ledger ${ledger}: correct ` +
+        `DATABASE_URL or DATA_DIR. Nothing was changed. ${seeRunbook('foreign-journal')}`,
     );
   }
   const file = openSync(`${path}.new`, 'w', 0o600);

@@ -2,9 +2,9 @@
  * One process writes a journal: an operating-system lock on the journal folder, held from before the first byte is read
  * until the process ends, however it ends.
  *
- * Node has no flock. But a flock belongs to the open file, not to the process that asked for it: a program that inherits
- * our descriptor takes the lock and exits, and the lock stays with us until the file is closed. Node opens files
- * close-on-exec, so no child of the engine keeps the lock alive behind a killed engine.
+ * Node has no flock. But a flock belongs to the open file, not to the process that asked for it: a program that
+ * inherits our descriptor takes the lock and exits, and the lock stays with us until the file is closed. Node opens
+ * files close-on-exec, so no child of the engine keeps the lock alive behind a killed engine.
  *
  * The file says who holds it, for the error of a second start, and which leases (writer-lease.ts) were asked for under
  * it: the process that has the lock knows that the holders of those are gone.
@@ -51,7 +51,9 @@ export interface JournalLockOptions {
 const fileName = 'engine.lock';
 /** Starts that ended before they had the lease leave the lease of the engine before them behind theirs. */
 const leasesMax = 16;
-/** Programs that take a flock on descriptor 3 without waiting: exit code 0 when taken, 1 when another process has it. */
+/**
+ * Programs that take a flock on descriptor 3 without waiting: exit code 0 when taken, 1 when another process has it.
+ */
 const lockers: readonly (readonly [program: string, args: readonly string[]])[] = [
   ['flock', ['-n', '-x', '3']],
   [
@@ -65,8 +67,8 @@ export class JournalLock {
   /** Leases asked for under this lock before: their holders are gone. */
   readonly earlierLeases: readonly string[];
   /**
-   * Names the locked file as long as this machine runs; '' where the system does not say. A copy of the folder is another
-   * file, so holding its lock proves nothing about this one.
+   * Names the locked file as long as this machine runs; '' where the system does not say. A copy of the folder is
+   * another file, so holding its lock proves nothing about this one.
    */
   readonly place: string;
 
@@ -140,7 +142,10 @@ export function journalInUse(directory: string, holder: JournalHolder | null): s
       ? 'by another engine'
       : `by the engine with process ${holder.pid} on ${holder.host} (AUTH_PORT ${holder.authPort}, OPS_PORT ` +
         `${holder.opsPort}), started at ${holder.startedAt}`;
-  return `the journal ${directory} is in use ${who}: stop that engine, or set another DATA_DIR (and DATABASE_URL) for this one`;
+  return (
+    `the journal ${directory} is in use ${who}: stop that engine, or set another DATA_DIR (and DATABASE_URL) ` +
+    'for this one'
+  );
 }
 
 /** True when the lock on the open file is ours now, false when another open file has it. */

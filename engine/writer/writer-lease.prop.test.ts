@@ -1,7 +1,8 @@
 /**
- * The lease in virtual time: engines that stand still, machines that sleep, messages that come late or never, and clocks of
- * different speed. At no instant may two engines approve. The row obeys the rules of takeRow (writer-lease.ts), which
- * writer-lease.test.ts tries on Postgres; each engine measures its time with the code of production.
+ * The lease in virtual time: engines that stand still, machines that sleep, messages that come late or never, and
+ * clocks of different speed. At no instant may two engines approve. The row obeys the rules of takeRow
+ * (writer-lease.ts), which writer-lease.test.ts tries on Postgres; each engine measures its time with the code of
+ * production.
  */
 import fc from 'fast-check';
 import t from 'tap';
@@ -86,7 +87,9 @@ function simulate(steps: readonly Step[], rates: readonly number[], databaseRate
     messages.sort((a, b) => a.atMs - b.atMs);
   }
 
-  /** Renews the lease that the engine has, else asks for it. What arrives at an engine that stands still waits there. */
+  /**
+   * Renews the lease that the engine has, else asks for it. What arrives at an engine that stands still waits there.
+   */
   function ask(engine: SimulatedEngine, { thereMs, backMs, isLost }: Step): void {
     const began = engine.now();
     const { epoch, lease } = engine;

@@ -1,17 +1,18 @@
 /**
  * The right to write the ledger, as a row of Postgres that its holder renews (sql/migrations/160).
  *
- * Two engines never approve at once. The holder approves until its lease has run for `leaseMs` since the moment before the
- * last renewal was sent (feed/lease.ts measures that). The database stamps the renewal later than that moment, and lets
- * another engine take the lease only `leaseMs` and a margin after the stamp. The margin covers clocks that differ in speed.
+ * Two engines never approve at once. The holder approves until its lease has run for `leaseMs` since the moment before
+ * the last renewal was sent (feed/lease.ts measures that). The database stamps the renewal later than that moment, and
+ * lets another engine take the lease only `leaseMs` and a margin after the stamp. The margin covers clocks that differ
+ * in speed.
  *
  * How long. A known card is decided with Postgres away until the feed is stale, so with a local journal the
- * lease lasts as long as that (FEED_STALE_MS_MAX) and never less than LEASE_MS. A successor on another journal waits that
- * long for a holder that did not release. A successor on the same journal does not wait: it has that journal's lock, so the
- * holder that wrote its lease into the lock file is gone.
+ * lease lasts as long as that (FEED_STALE_MS_MAX) and never less than LEASE_MS. A successor on another journal waits
+ * that long for a holder that did not release. A successor on the same journal does not wait: it has that journal's
+ * lock, so the holder that wrote its lease into the lock file is gone.
  *
- * A clock alone is no proof. What the ledger takes is fenced by the epoch (core/writer-fence.ts), and the journal by the
- * operating system's lock (journal-lock.ts).
+ * A clock alone is no proof. What the ledger takes is fenced by the epoch (core/writer-fence.ts), and the journal by
+ * the operating system's lock (journal-lock.ts).
  */
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -99,7 +100,9 @@ export class WriterLease {
     this.#sql`select 1`.catch(() => undefined);
   }
 
-  /** After the deadline the connections are given up for new ones: one that hangs would take the next renewal as well. */
+  /**
+   * After the deadline the connections are given up for new ones: one that hangs would take the next renewal as well.
+   */
   async #ask<T>(deadlineMs: number, run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
     const sql = this.#sql;
     let timer: NodeJS.Timeout | undefined;
@@ -259,12 +262,14 @@ async function takeRow(sql: postgres.Sql, options: WriterLeaseOptions, proof: Jo
     values (${scope}, ${holder}::text::uuid, 1, ${leaseMs}, clock_timestamp(), ${place}, ${hostname()}, ${process.pid},
       ${authUrl}, ${opsUrl})
     on conflict (scope) do update set holder = excluded.holder, epoch = l.epoch + 1, lease_ms = excluded.lease_ms,
-      renewed_at = excluded.renewed_at, taken_at = excluded.renewed_at, journal = excluded.journal, host = excluded.host,
+      renewed_at = excluded.renewed_at, taken_at = excluded.renewed_at, journal = excluded.journal,
+      host = excluded.host,
       pid = excluded.pid, auth_url = excluded.auth_url, ops_url = excluded.ops_url
     where l.renewed_at is null
       or clock_timestamp() > l.renewed_at + l.lease_ms * 1.05 * interval '1 millisecond' + interval '1 second'
       -- This journal's lock is ours, and the holder had it: the holder is gone.
-      or (l.journal <> '' and l.journal = excluded.journal and l.holder::text = any(${earlierLeases as string[]}::text[]))
+      or (l.journal <> '' and l.journal = excluded.journal
+      and l.holder::text = any(${earlierLeases as string[]}::text[]))
     returning epoch::float8 as epoch`;
   return row?.epoch ?? 0;
 }

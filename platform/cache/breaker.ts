@@ -1,6 +1,6 @@
 /**
- * Leaves alone what does not answer: after a few failures in a row it is asked again only now and then, so that something
- * that is down costs nothing per question.
+ * Leaves alone what does not answer: after a few failures in a row it is asked again only now and then, so that
+ * something that is down costs nothing per question.
  */
 const failuresMax = 3;
 const restMsMin = 100;

@@ -1,7 +1,7 @@
 /**
- * Profiles of cards in Redis, for all engines: they look here first and keep what they load. Every API process that hears
- * of a change takes the card out (api/cache/redis-cache.ts). Nothing depends on that, nor on Redis: one that is away or slow
- * is as good as an empty one, and costs a few milliseconds at first and then nothing.
+ * Profiles of cards in Redis, for all engines: they look here first and keep what they load. Every API process that
+ * hears of a change takes the card out (api/cache/redis-cache.ts). Nothing depends on that, nor on Redis: one that is
+ * away or slow is as good as an empty one, and costs a few milliseconds at first and then nothing.
  *
  * What comes out may be of any age; who uses it must know whether it is current (change-log.ts).
  */

@@ -1,17 +1,17 @@
 /**
- * Distinguishes cached profiles that are current from those that a change has overtaken. A value in Redis may be of any age: the
- * message that should have replaced it got lost, Redis was away, or came back with what it had yesterday. Using one that is
- * older than a change that has already gone past here would undo the change: the card was not in memory when it went past,
- * and it does not come again.
+ * Distinguishes cached profiles that are current from those that a change has overtaken. A value in Redis may be of any
+ * age: the message that should have replaced it got lost, Redis was away, or came back with what it had yesterday.
+ * Using one that is older than a change that has already gone past here would undo the change: the card was not in
+ * memory when it went past, and it does not come again.
  *
- * So a value says up to which place of the feed it is known to be current (`asOf`), and this remembers which versions have
- * gone past since the floor:
+ * So a value says up to which place of the feed it is known to be current (`asOf`), and this remembers which versions
+ * have gone past since the floor:
  *
  *   asOf ≥ floor   every change that went past after asOf is remembered here
  *   version        a value with the version of its key's last change, or a newer one, has all that went past
  *
- * Changes that have not come by yet will find the card in memory. What does not pass is read from Postgres: nothing depends
- * on a message to Redis.
+ * Changes that have not come by yet will find the card in memory. What does not pass is read from Postgres: nothing
+ * depends on a message to Redis.
  */
 import type { FeedTopic } from '../../engine/core/feed.js';
 
@@ -63,7 +63,9 @@ export class ChangeLog {
     this.#floor = sequence;
   }
 
-  /** Changes go past without their places (a snapshot is being read): nothing is current until begin() is called again. */
+  /**
+   * Changes go past without their places (a snapshot is being read): nothing is current until begin() is called again.
+   */
   suspend(): void {
     this.begin(Number.POSITIVE_INFINITY);
   }
@@ -91,8 +93,8 @@ export class ChangeLog {
   }
 
   /**
-   * Learns what changed before we began, newest first: these are all changes after `after` up to the floor as the caller
-   * knows it. @returns whether more would be of use
+   * Learns what changed before we began, newest first: these are all changes after `after` up to the floor as the
+   * caller knows it. @returns whether more would be of use
    */
   recall(changes: readonly PastChange[], after: number, floor: number): boolean {
     if (floor !== this.#floor) return false;

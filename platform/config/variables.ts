@@ -1,6 +1,6 @@
 /**
- * Reads variables of the environment one by one, each with its rule. A bad or missing one throws a ConfigError of one line
- * that names the variable and says what would be right; never the value, which may be a secret. By hand, because a
+ * Reads variables of the environment one by one, each with its rule. A bad or missing one throws a ConfigError of one
+ * line that names the variable and says what would be right; never the value, which may be a secret. By hand, because a
  * schema validator takes a start longer to load than to ask the database.
  */
 export class ConfigError extends Error {

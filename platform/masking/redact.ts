@@ -1,12 +1,13 @@
 /**
- * The only place that knows what card data looks like. Free text is masked before it is kept (maskPans, maskPansInText),
- * identifiers that hold a card number are kept as keyed hashes (holdsPan, textHoldsPan, see hidden-ids.ts), a card token
- * that is a card number is refused (isCardNumber), and a log line is masked as a whole (maskCardData).
+ * The only place that knows what card data looks like. Free text is masked before it is kept (maskPans,
+ * maskPansInText), identifiers that hold a card number are kept as keyed hashes (holdsPan, textHoldsPan, see
+ * hidden-ids.ts), a card token that is a card number is refused (isCardNumber), and a log line is masked as a whole
+ * (maskCardData).
  *
- * A card number (PAN) here is any 13–19 neighbouring digits that begin like a network's number, have a length which that
- * network issues, and a valid Luhn digit. Whatever is neither letter nor digit may stand between the digits. Of numbers
- * that pass by chance there are many (one in twenty of 16 digits): being masked or hashed costs them nothing, and no
- * purchase is declined for it.
+ * A card number (PAN) here is any 13–19 neighbouring digits that begin like a network's number, have a length which
+ * that network issues, and a valid Luhn digit. Whatever is neither letter nor digit may stand between the digits. Of
+ * numbers that pass by chance there are many (one in twenty of 16 digits): being masked or hashed costs them nothing,
+ * and no purchase is declined for it.
  *
  * Masking twice changes nothing: every such window of digits is masked at once, down to its last four digits, and a
  * masked digit parts the rest. So digits that are still neighbours afterwards were a window before, and not one.
@@ -112,9 +113,9 @@ class DigitRun {
 const run = new DigitRun();
 
 /**
- * Cheap refusal: can `bytes[start, end)` hold 13 digits with only separators between? A PAN covers 13 neighbouring bytes
- * of digits and separators, so looking at every 13th byte and walking back from it is enough; most texts are cleared
- * after a handful of loads.
+ * Cheap refusal: can `bytes[start, end)` hold 13 digits with only separators between? A PAN covers 13 neighbouring
+ * bytes of digits and separators, so looking at every 13th byte and walking back from it is enough; most texts are
+ * cleared after a handful of loads.
  */
 function mayHoldPan(bytes: Uint8Array, start: number, end: number): boolean {
   let clear = start; // No candidate starts before this.
@@ -155,7 +156,7 @@ export function maskPans(bytes: Uint8Array, start: number, end: number): boolean
   return mayHoldPan(bytes, start, end) && search(bytes, start, end, bytes);
 }
 
-// --- texts beyond ASCII -------------------------------------------------------------------------------------------------
+// --- texts beyond ASCII ----------------------------------------------------------------------------------------------
 
 const decimalDigit = /\p{Nd}/u;
 const letter = /[\p{L}\p{M}]/u;
@@ -260,15 +261,19 @@ function luhnOf(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-// --- log lines ----------------------------------------------------------------------------------------------------------
+// --- log lines -------------------------------------------------------------------------------------------------------
 
-/** Names whose values are card data whatever they look like; matched without case, `_`, `-` or spaces within allowed. */
+/**
+ * Names whose values are card data whatever they look like; matched without case, `_`, `-` or spaces within allowed.
+ */
 const secretNames =
-  'cvv2?|cvc2?|cvn2?|cid|csc|card[_-]?security[_-]?code|security[_-]?code|pin[_-]?block|pin|track[_-]?[123]|track[_-]?data|track|pan|card[_-]?number|primary[_-]?account[_-]?number';
+  'cvv2?|cvc2?|cvn2?|cid|csc|card[_-]?security[_-]?code|security[_-]?code|pin[_-]?block|pin|track[_-]?[123]|' +
+  'track[_-]?data|track|pan|card[_-]?number|primary[_-]?account[_-]?number';
 
 /** A name, then : or =, then a quoted string (also inside an escaped JSON text) or a bare word. */
 const secretPattern = new RegExp(
-  `(?<![A-Za-z0-9_-])(${secretNames})((?:\\\\*["'])?\\s{0,8}[:=]\\s{0,8})((\\\\*)"(?:[^"\\\\]|\\\\(?!")|\\\\"(?=[^,}\\]\\s]))*(?:\\\\*")?|'[^']*'?|[^\\s,;&}\\]"']+)`,
+  `(?<![A-Za-z0-9_-])(${secretNames})((?:\\\\*["'])?\\s{0,8}[:=]\\s{0,8})` +
+    `((\\\\*)"(?:[^"\\\\]|\\\\(?!")|\\\\"(?=[^,}\\]\\s]))*(?:\\\\*")?|'[^']*'?|[^\\s,;&}\\]"']+)`,
   'gi',
 );
 /** ISO/IEC 7813 track 1: B, PAN, name, discretionary data; with or without sentinels. */

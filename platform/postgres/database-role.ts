@@ -1,6 +1,6 @@
 /**
- * Which database role a process signs in as. A superuser may do everything to every database of the server, and the owner of
- * the tables may drop them: neither the engine nor the API needs that (sql/rights.ts has what they need).
+ * Which database role a process signs in as. A superuser may do everything to every database of the server, and the
+ * owner of the tables may drop them: neither the engine nor the API needs that (sql/rights.ts has what they need).
  */
 
 export interface DatabaseRole {
@@ -22,5 +22,8 @@ export const databaseRoleQuery = `
 export function checkDatabaseRole({ name, isSuperuser, isOwner }: Omit<DatabaseRole, 'mayServeApi'>): string {
   if (!isSuperuser && !isOwner) return '';
   const what = isSuperuser ? 'is a superuser' : 'owns the tables';
-  return `the database role ${name} ${what}: give DATABASE_URL a role of its own for each process (docs/security.md#database-roles)`;
+  return (
+    `the database role ${name} ${what}: give DATABASE_URL a role of its own for each process ` +
+    '(docs/security.md#database-roles)'
+  );
 }

@@ -1,4 +1,7 @@
-/** Connections that end while they are being made: the caller gets the error, and nothing is left behind that ends a process. */
+/**
+ * Connections that end while they are being made: the caller gets the error, and nothing is left behind that ends a
+ * process.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import postgres from 'postgres';

@@ -1,4 +1,7 @@
-/** Parts of the OpenAPI 3.1 documents of every port that is not the account API's: problems, probes and the frame of a document. */
+/**
+ * Parts of the OpenAPI 3.1 documents of every port that is not the account API's: problems, probes and the frame of a
+ * document.
+ */
 import { problemCodes } from './problem-codes.js';
 
 export type Json = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /**
- * Error bodies of all ports that are written as bytes: application/problem+json (RFC 9457). What never varies is built once
- * at load; callers must not write into it.
+ * Error bodies of all ports that are written as bytes: application/problem+json (RFC 9457). What never varies is built
+ * once at load; callers must not write into it.
  */
 import type { FieldError } from './field-error.js';
 import { type ProblemCode, problemType } from './problem-codes.js';

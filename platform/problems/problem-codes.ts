@@ -5,7 +5,8 @@
 
 const codes = {
   invalid_request:
-    'An input is wrong. `errors` names every field at fault and says what would be right; `field` is the first of them.',
+    'An input is wrong. `errors` names every field at fault and says what would be right; `field` is the first of ' +
+    'them.',
   unauthorized: 'No credentials came. Sign in, then send `Authorization: Bearer <token>`.',
   invalid_token:
     'The token has expired, was ended, or is not one of ours. Trade the refresh token for a new one, or sign in.',

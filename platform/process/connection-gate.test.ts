@@ -1,4 +1,6 @@
-/** How many connections a port takes, of whom, and what a start says when there are too few file descriptors for them. */
+/**
+ * How many connections a port takes, of whom, and what a start says when there are too few file descriptors for them.
+ */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';

@@ -1,6 +1,6 @@
 /**
- * Counts a port's connections, in all and by address, and refuses those beyond the bounds. A refused connection is closed
- * as soon as it is accepted: reading its request would keep the file descriptor that is missing.
+ * Counts a port's connections, in all and by address, and refuses those beyond the bounds. A refused connection is
+ * closed as soon as it is accepted: reading its request would keep the file descriptor that is missing.
  */
 import type { Server, Socket } from 'node:net';
 import type { Metrics } from '../metrics/metrics.js';
@@ -153,7 +153,8 @@ export function measureConnections(metrics: Metrics, gates: readonly ConnectionG
   });
   metrics.counter(
     'connections_refused_total',
-    'Connections closed: at once beyond the bound of the port or of one address, for want of a file descriptor, or for newer ones',
+    'Connections closed: at once beyond the bound of the port or of one address, for want of a file descriptor, or ' +
+      'for newer ones',
     ['port', 'cause'],
     (counter) => {
       for (const gate of gates) {
@@ -167,7 +168,9 @@ export function measureConnections(metrics: Metrics, gates: readonly ConnectionG
   );
 }
 
-/** What counts as one address: an IPv4 address, or the /64 network of an IPv6 one, which a single customer usually has. */
+/**
+ * What counts as one address: an IPv4 address, or the /64 network of an IPv6 one, which a single customer usually has.
+ */
 export function addressOf(text: string): string {
   if (!text.includes(':')) return text;
   const [head = '', tail] = text.split('%')[0]!.split('::');

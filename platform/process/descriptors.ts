@@ -1,6 +1,6 @@
 /**
- * File descriptors: how many this process may have, and how many of them each port's connections may take. Without a bound
- * idle connections take the last one, and then neither the journal nor the databases can be opened.
+ * File descriptors: how many this process may have, and how many of them each port's connections may take. Without a
+ * bound idle connections take the last one, and then neither the journal nor the databases can be opened.
  */
 import { readFileSync } from 'node:fs';
 
@@ -66,9 +66,9 @@ export function connectionBounds({
   if (available < Math.max(leastMax, asked ?? 0)) {
     const wanted = asked === undefined ? `at least ${leastMax}` : `${variable}=${asked}`;
     throw new DescriptorLimitError(
-      `the limit of open files is ${limit}; ${reserve} are needed for journal, databases and other ports, and ${wanted} for ` +
-        `connections: raise the limit to ${reserve + (asked ?? leastMax)} or more (ulimit -n, LimitNOFILE)` +
-        `${asked === undefined ? '' : `, or lower ${variable}`}`,
+      `the limit of open files is ${limit}; ${reserve} are needed for journal, databases and other ports, and ` +
+        `${wanted} for connections: raise the limit to ${reserve + (asked ?? leastMax)} or more (ulimit -n, ` +
+        `LimitNOFILE)${asked === undefined ? '' : `, or lower ${variable}`}`,
     );
   }
   const max = asked ?? Math.min(defaultMax, available);

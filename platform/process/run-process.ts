@@ -1,6 +1,7 @@
 /**
- * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean stop on
- * SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end nothing.
+ * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean
+ * stop on SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end
+ * nothing.
  */
 
 import { isConnectionError, isDriverWriteAfterClose } from '../postgres/driver-errors.js';
@@ -69,8 +70,9 @@ function catchStrays(log: ProcessLog): void {
     process.exit(1);
   });
   process.on('unhandledRejection', (reason: unknown) => {
-    // postgres.js asks for the server's types on every new connection, in a promise that no code awaits: a connection that
-    // is cut at that moment must not end the process. The caller that wanted the connection has an error of its own.
+    // postgres.js asks for the server's types on every new connection, in a promise that no code awaits: a connection
+    // that is cut at that moment must not end the process. The caller that wanted the connection has an error of its
+    // own.
     if (isConnectionError(reason)) {
       log.warn({ error: (reason as Error).message }, 'a database connection was cut while it was being made');
       return;
@@ -86,7 +88,10 @@ function catchStrays(log: ProcessLog): void {
 const passingLogMs = 1000;
 let passingLoggedAtMs = Number.NEGATIVE_INFINITY;
 
-/** Without a file descriptor something was not opened. What wanted it has failed, and may be tried again: the process goes on. */
+/**
+ * Without a file descriptor something was not opened. What wanted it has failed, and may be tried again: the process
+ * goes on.
+ */
 function isPassing(error: unknown, log: ProcessLog): boolean {
   if (!isOutOfDescriptors(error)) return false;
   const nowMs = performance.now();

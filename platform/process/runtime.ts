@@ -7,7 +7,7 @@ const supportedMajorMin = 22;
 export function runtimeWarning(nodeVersion: string): string {
   if (Number.parseInt(nodeVersion, 10) >= supportedMajorMin) return '';
   return (
-    `Node.js ${nodeVersion} is past its end of life and gets no security fixes: use Node.js 24 on a Linux with glibc 2.38 ` +
-    'or newer (Debian 13, Ubuntu 24.04)'
+    `Node.js ${nodeVersion} is past its end of life and gets no security fixes: use Node.js 24 on a Linux with glibc ` +
+    '2.38 or newer (Debian 13, Ubuntu 24.04)'
   );
 }

@@ -1,6 +1,6 @@
 /**
- * A stack in terms of the TypeScript sources, made when it is written. Node's own --enable-source-maps reads and parses the
- * map of every module when it is loaded, on every thread: a tenth of a start, for stacks that are hardly ever seen.
+ * A stack in terms of the TypeScript sources, made when it is written. Node's own --enable-source-maps reads and parses
+ * the map of every module when it is loaded, on every thread: a tenth of a start, for stacks that are hardly ever seen.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';

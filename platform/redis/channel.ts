@@ -1,12 +1,14 @@
 /**
- * A channel of Redis pub/sub by its two ends. Messages may be lost at any time: `connected` is called whenever a listener
- * begins to receive, so it knows that it may have missed some.
+ * A channel of Redis pub/sub by its two ends. Messages may be lost at any time: `connected` is called whenever a
+ * listener begins to receive, so it knows that it may have missed some.
  */
 import type { Redis } from 'ioredis';
 import { connectForMessages } from './client.js';
 import { ConnectionWatch } from './connection-watch.js';
 
-/** Asked this often, so that a connection on which nothing is said is not taken for a dead one, nor a dead one for it. */
+/**
+ * Asked this often, so that a connection on which nothing is said is not taken for a dead one, nor a dead one for it.
+ */
 const pingEveryMs = 1000;
 
 export interface ListenerOptions {

@@ -1,7 +1,7 @@
 /**
- * Connections to Redis, for engine and API alike. Whatever happens to Redis, a caller hears of it soon and nothing piles
- * up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting goes on
- * for ever, without haste.
+ * Connections to Redis, for engine and API alike. Whatever happens to Redis, a caller hears of it soon and nothing
+ * piles up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting
+ * goes on for ever, without haste.
  */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { anyNode } from './any-node.js';
@@ -19,8 +19,8 @@ export interface RedisClientOptions {
 const connectTimeoutMs = 2000;
 const commandTimeoutMsDefault = 1000;
 /**
- * A question without an answer, or any other byte, for so long: the connection is given up. A server that hangs keeps its
- * connections, and what is asked of it stays in memory until it answers or the connection ends.
+ * A question without an answer, or any other byte, for so long: the connection is given up. A server that hangs keeps
+ * its connections, and what is asked of it stays in memory until it answers or the connection ends.
  */
 const silenceMsMax = 3000;
 const retryMsMin = 50;
@@ -30,7 +30,9 @@ const slotsRefreshMs = 5000;
 /** Slots move one at a time: more hops than this are a circle. */
 const redirectionsMax = 4;
 
-/** A client that connects by itself and keeps trying. The caller listens to 'error'; it is no reason to end anything. */
+/**
+ * A client that connects by itself and keeps trying. The caller listens to 'error'; it is no reason to end anything.
+ */
 export function connectRedis(url: string, options: RedisClientOptions): RedisClient {
   const target = parseRedisUrl(url);
   if (target.kind !== 'cluster') return connectServer(target, options);
@@ -38,8 +40,9 @@ export function connectRedis(url: string, options: RedisClientOptions): RedisCli
 }
 
 /**
- * A client for messages only. In a Cluster every message reaches every node, so one node will do, whichever answers: also
- * when the Cluster as such is down, and without the driver's own subscriber, which forgets us when its first node is dead.
+ * A client for messages only. In a Cluster every message reaches every node, so one node will do, whichever answers:
+ * also when the Cluster as such is down, and without the driver's own subscriber, which forgets us when its first node
+ * is dead.
  */
 export function connectForMessages(url: string, options: RedisClientOptions): Redis {
   const target = parseRedisUrl(url);

@@ -1,6 +1,7 @@
 /**
- * What is wrong with a connection to Redis, in words for `/health` and the log: what it is, and what to do about it where
- * that is known. Messages only, never the driver's errors themselves: these carry the command, and AUTH has the password.
+ * What is wrong with a connection to Redis, in words for `/health` and the log: what it is, and what to do about it
+ * where that is known. Messages only, never the driver's errors themselves: these carry the command, and AUTH has the
+ * password.
  */
 import type { RedisClient } from './client.js';
 

@@ -1,6 +1,6 @@
 /**
- * Where the journal's frames go: one after the other, each written with one pwrite, made durable with one fdatasync, and
- * only then followed by the next. So the disk never holds a frame behind one that is torn.
+ * Where the journal's frames go: one after the other, each written with one pwrite, made durable with one fdatasync,
+ * and only then followed by the next. So the disk never holds a frame behind one that is torn.
  */
 import { ExchangeFailedError, type FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
 import type { PartitionProgress } from '../../engine/exchange/progress.js';
@@ -13,7 +13,10 @@ export interface Frame extends FramePlan {
   readonly file: FileId;
 }
 
-/** What the journal's writer needs of a sink; see FrameExchange for the turns. All throw JournalFailedError once it has failed. */
+/**
+ * What the journal's writer needs of a sink; see FrameExchange for the turns. All throw JournalFailedError once it has
+ * failed.
+ */
 export interface FrameSink {
   /** Two frames: while one is written, the other is filled. */
   readonly frames: readonly [Uint8Array, Uint8Array];

@@ -1,10 +1,10 @@
 /**
- * Ids of settled messages beside the journal: when a segment is retired, the hashes of its messages' ids stay behind in a
- * file of 8 bytes each, as many as are remembered. A start knows from them in a moment which ids are not new; without
+ * Ids of settled messages beside the journal: when a segment is retired, the hashes of its messages' ids stay behind in
+ * a file of 8 bytes each, as many as are remembered. A start knows from them in a moment which ids are not new; without
  * them it asks Postgres, millions of rows. Made by the shipper's thread, read by the partition's.
  *
- *   ids-0000000007     header of 64 bytes, then the hash of each record's id in the order of the segment, low u32, high u32;
- *                      zeros where a record has no id. Little-endian.
+ *   ids-0000000007     header of 64 bytes, then the hash of each record's id in the order of the segment, low u32,
+ *                      high u32; zeros where a record has no id. Little-endian.
  *     0 8 bytes magic "AFWIDS_1"   8 u32 partition   12 u32 partition count   16 u32 segment number   20 u32 records
  *    24 f64 first sequence        32 u32 CRC32C of the hashes   36 u32 CRC32C of bytes 0..36
  *

@@ -1,4 +1,6 @@
-/** The epoch of the writer's lease in the journal: it never goes down, neither along the log nor from start to start. */
+/**
+ * The epoch of the writer's lease in the journal: it never goes down, neither along the log nor from start to start.
+ */
 import { crc32c } from '@node-rs/crc32';
 import t from 'tap';
 import { append, journalFixture, numbered } from '../testing/journal-fixture.js';

@@ -144,7 +144,7 @@ t.test('the error names file, byte, record, what is wrong and what to do', (t) =
   t.throws(() => fixture.open(), {
     name: 'JournalCorruptError',
     message:
-      /segment-0000000002 at byte 512, where record \d+ should begin: the checksum of the records is wrong.*Copy the folder/,
+      /segment-0000000002 at byte 512, where record \d+ should begin: the checksum of the records is wrong.*Copy the/,
   });
   t.end();
 });

@@ -211,10 +211,10 @@ export function assertPosition(place: JournalPlace, first: number, last: number,
 }
 
 /**
- * Removes what was half made, then makes the end of the journal durable and writable, where it stands: the last frame is
- * written again, as much as a torn one may have left behind it is zeroed, and both are synced. What was read may be a page
- * that a failed fdatasync never wrote and marked clean; appending behind it would bury records that are only in memory.
- * Nothing before the last frame can be such a page: a frame is begun when the one before it is on the disk.
+ * Removes what was half made, then makes the end of the journal durable and writable, where it stands: the last frame
+ * is written again, as much as a torn one may have left behind it is zeroed, and both are synced. What was read may be
+ * a page that a failed fdatasync never wrote and marked clean; appending behind it would bury records that are only in
+ * memory. Nothing before the last frame can be such a page: a frame is begun when the one before it is on the disk.
  *
  * A crash in here leaves each sector as it was or as it is written, so the last frame whole or torn (then no answer
  * about it was sent), and behind it a part of what was there.

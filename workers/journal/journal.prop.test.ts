@@ -1,4 +1,7 @@
-/** The journal against a list of what was acknowledged, under random batches, rolls, restarts, crashes and failing syncs. */
+/**
+ * The journal against a list of what was acknowledged, under random batches, rolls, restarts, crashes and failing
+ * syncs.
+ */
 import fc from 'fast-check';
 import t from 'tap';
 import { runs } from '../../engine/testing/runs.js';
@@ -74,7 +77,8 @@ t.test('whatever happens, every acknowledged record is read back, in order and u
           } catch (error) {
             if (!(error instanceof JournalFailedError)) throw error;
           }
-          // The process restarts and reads what the page cache shows, then the power goes: what was taken over must stay.
+          // The process restarts and reads what the page cache shows, then the power goes: what was taken over must
+          // stay.
           storage.kill();
           writer = reopen(each.records);
           storage.crash(odds(each.seed));

@@ -1,7 +1,7 @@
 /**
- * The journal of one partition: what was decided, in order, on disk before any answer leaves. The caller lays the records out
- * in the writer's own frame, so nothing is copied; batches that are decided while the disk is busy share the next frame,
- * its one pwrite and its one fdatasync.
+ * The journal of one partition: what was decided, in order, on disk before any answer leaves. The caller lays the
+ * records out in the writer's own frame, so nothing is copied; batches that are decided while the disk is busy share
+ * the next frame, its one pwrite and its one fdatasync.
  *
  *   writer.reserve(bytesMax)           before deciding: false declines the batch, nothing was lost
  *   records at writer.recordsStart …   writeRecord into writer.frame, writer.view
@@ -81,7 +81,8 @@ export interface OpenedJournal {
 /**
  * Opens a partition's journal for writing and makes everything in it durable; makes it when it is new. The shipper must
  * be paused: the end of the last segment is rewritten.
- * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError, JournalEpochError; storage errors as they
+ * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError, JournalEpochError; storage errors as
+ *   they
  * come
  */
 export function openJournal(options: JournalOptions): OpenedJournal {
@@ -92,7 +93,8 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   // From here on the folder is open: a new segment's name can be made durable without a free file descriptor.
   storage.syncDirectory(directory);
   const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
-  // An empty folder is a new journal only for a partition that never settled anything, or where an operator has said so.
+  // An empty folder is a new journal only for a partition that never settled anything, or where an operator has said
+  // so.
   const beginAgain = join(directory, beginAnewName);
   const before = found === undefined && storage.exists(beginAgain) ? settledSequence : 0;
   assertPosition(options, found?.firstSequence ?? before + 1, found?.lastSequence ?? before, settledSequence);
@@ -215,7 +217,9 @@ export class JournalWriter {
     this.recordBytesMax = sizes.frameBytesMax - frameHeaderBytes - frameTrailerBytes;
   }
 
-  /** The frame being filled: records begin at recordsStart, its header is written by the sink. Valid after reserve(). */
+  /**
+   * The frame being filled: records begin at recordsStart, its header is written by the sink. Valid after reserve().
+   */
   get frame(): Uint8Array {
     return this.#sink.frames[this.#open];
   }
@@ -238,7 +242,10 @@ export class JournalWriter {
     return this.#lastSequence + 1;
   }
 
-  /** Location of byte 0 of the frame being filled, once reserve() returned true; read() takes it plus the offset in `frame`. */
+  /**
+   * Location of byte 0 of the frame being filled, once reserve() returned true; read() takes it plus the offset in
+   * `frame`.
+   */
   get frameLocation(): number {
     return locationOf(this.#header.number, this.#offset);
   }
@@ -298,13 +305,15 @@ export class JournalWriter {
   }
 
   /**
-   * Adds the batch to the frame that is written next. It is durable, and may be answered, once progress.durableSequence has
-   * reached the sequence that this returns. The records in `frame` stay as they are until the frame is filled again.
+   * Adds the batch to the frame that is written next. It is durable, and may be answered, once progress.durableSequence
+   * has reached the sequence that this returns. The records in `frame` stay as they are until the frame is filled
+   * again.
    * @param endOffset end of the last record in `frame`
    * @param recordCount records from recordsStart to there
    * @param atMs wall clock milliseconds stamped on the batch
    * @returns the sequence of the last record; the first is that − recordCount + 1
-   * @throws JournalFailedError: whether the batch is on disk is unknown, no answer may say that it is, and this writer is done
+   * @throws JournalFailedError: whether the batch is on disk is unknown, no answer may say that it is, and this writer
+   *   is done
    */
   append(endOffset: number, recordCount: number, atMs: number): number {
     if (this.#failed !== undefined) throw this.#failed;

@@ -2,7 +2,7 @@
  * The files of one partition's journal folder and who may touch them.
  *
  *   segment-0000000001          a segment; the highest number is being written, the others are sealed
- *   spare-0000000004            zeroed and synced, waiting to become a segment: made by the shipper, taken by the worker
+ *   spare-0000000004            zeroed and synced, to become a segment: made by the shipper, taken by the worker
  *   making-worker-…             a file being made by the worker (or by recovery): garbage after a crash
  *   making-shipper-…            a file being made or zeroed by the shipper: garbage after a crash
  *

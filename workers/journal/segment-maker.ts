@@ -10,8 +10,8 @@ import type { FileId, Storage } from './storage.js';
 /**
  * Makes the segment of `header` and returns it open: from a spare with a header write and two syncs; without one by
  * writing the whole file first.
- * @throws ENOSPC or EDQUOT when there is no room, EMFILE or ENFILE when there is no file descriptor: nothing is left behind
- *   then, provided that the folder was synced before through this storage, which keeps it open
+ * @throws ENOSPC or EDQUOT when there is no room, EMFILE or ENFILE when there is no file descriptor: nothing is left
+ *   behind then, provided that the folder was synced before through this storage, which keeps it open
  */
 export function makeSegment(storage: Storage, directory: string, header: SegmentHeader): FileId {
   const spare = openSpare(storage, directory, header.segmentBytes);

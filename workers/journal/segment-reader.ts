@@ -204,7 +204,10 @@ export function successorFault(sealed: SegmentReader, next: SegmentHeader): stri
   if (next.partitionCount !== sealed.header.partitionCount)
     return `it was written by ${next.partitionCount} partitions`;
   if (next.firstSequence !== sealed.sequence) {
-    return `it begins with record ${next.firstSequence}, but the segment before it ends before record ${sealed.sequence}`;
+    return (
+      `it begins with record ${next.firstSequence}, but the segment before it ends before record ` +
+      `${sealed.sequence}`
+    );
   }
   if (next.epoch < sealed.epoch) return `it is of epoch ${next.epoch} behind epoch ${sealed.epoch}`;
   if (next.chainSeed !== sealed.chain) return 'it does not follow the last frame of the segment before it (chain)';

@@ -20,17 +20,17 @@
  * before. As a header CRC covers the CRC of the records, each frame vouches for everything before it: a frame left over
  * from an earlier use of the file, moved, or repeated cannot follow.
  *
- * The epoch is that of the writer's lease (engine/writer/writer-lease.ts), of a segment that of the engine that made it. It never
- * goes down along the log: a frame of a lower one was written by an engine that another one had replaced.
+ * The epoch is that of the writer's lease (engine/writer/writer-lease.ts), of a segment that of the engine that made
+ * it. It never goes down along the log: a frame of a lower one was written by an engine that another one had replaced.
  *
  * Version 2 brought the epoch. Version 1 has zeros in its place and is read as epoch 0; frames that are added to such a
  * segment carry theirs. A program that reads version 1 alone refuses the segments made since, and says so.
  *
- * Why the shape distinguishes a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector of the
- * frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole or
- * absent. Every sector of a frame holds at least two bytes that are not zero (the first one the header, the last one
- * the closing mark, one in between by inspection when written, else the frame is flagged `sparse`), so a sector that
- * is zero was not written, and no flip of one bit can make a written sector look unwritten.
+ * Why the shape distinguishes a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector
+ * of the frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole
+ * or absent. Every sector of a frame holds at least two bytes that are not zero (the first one the header, the last one
+ * the closing mark, one in between by inspection when written, else the frame is flagged `sparse`), so a sector that is
+ * zero was not written, and no flip of one bit can make a written sector look unwritten.
  */
 import { crc32c } from '@node-rs/crc32';
 import { assert } from '../../engine/core/invariant.js';
@@ -248,7 +248,10 @@ export function frameHeaderFault(bytes: Uint8Array, view: DataView, at: number, 
     return 'the frame does not follow the frame before it (chain)';
   const epoch = view.getUint32(at + F.epoch, true);
   if (epoch < place.epoch) {
-    return `the frame is of epoch ${epoch} behind one of ${place.epoch}: an engine wrote it after another one had replaced it`;
+    return (
+      `the frame is of epoch ${epoch} behind one of ${place.epoch}: an engine wrote it after another one had ` +
+      'replaced it'
+    );
   }
   const length = view.getUint32(at + F.bytes, true);
   const recordsEnd = view.getUint32(at + F.recordsEnd, true);
@@ -353,7 +356,9 @@ export function firstNonZero(bytes: Uint8Array, start: number, end: number): num
   return from;
 }
 
-/** One more than the largest offset in a segment. 2^22 segments of it stay safe integers: 256 TiB at the default size. */
+/**
+ * One more than the largest offset in a segment. 2^22 segments of it stay safe integers: 256 TiB at the default size.
+ */
 const locationStride = 2 ** 31;
 
 /** A byte of the journal as one number: differences within a segment are byte distances. Never negative. */

@@ -53,7 +53,9 @@ export interface Storage {
   pwrite(file: FileId, bytes: Uint8Array, length: number, position: number): void;
   /** Returns once the file's data is on the device. An error is final: see JournalFailedError. */
   fdatasync(file: FileId): void;
-  /** Reads up to `length` bytes into `target` at `targetOffset`; fewer only at the end of the file. Returns the count. */
+  /**
+   * Reads up to `length` bytes into `target` at `targetOffset`; fewer only at the end of the file. Returns the count.
+   */
   pread(file: FileId, target: Uint8Array, targetOffset: number, length: number, position: number): number;
   /** Replaces `to` when it exists. Durable only after syncDirectory. */
   rename(from: string, to: string): void;
@@ -83,7 +85,10 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes: nothing was opened or changed. */
+/**
+ * True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes: nothing was opened
+ * or changed.
+ */
 export function isOutOfDescriptors(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'EMFILE' || code === 'ENFILE';

@@ -1,6 +1,7 @@
 /**
- * What the loader brings from Postgres: cards with their users and accounts, transactions, and records of settled questions.
- * JSON between the front and its own worker threads. Owned state that is in memory already is newer and stays.
+ * What the loader brings from Postgres: cards with their users and accounts, transactions, and records of settled
+ * questions. JSON between the front and its own worker threads. Owned state that is in memory already is newer and
+ * stays.
  */
 import type { LRUCache } from 'lru-cache';
 import type { Books } from '../../engine/core/books.js';
@@ -26,7 +27,9 @@ export function loadSeen(rows: SeenRows, seen: Seen): void {
   }
 }
 
-/** Text as the byte readers see it: one character per UTF-8 byte. Recalled records, roots and accounts are keyed by it. */
+/**
+ * Text as the byte readers see it: one character per UTF-8 byte. Recalled records, roots and accounts are keyed by it.
+ */
 export function byteKey(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }

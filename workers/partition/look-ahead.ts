@@ -1,8 +1,8 @@
 /**
- * Reads a few messages ahead of the one that is decided, and touches what each will need: entries and rows stand anywhere
- * in hundreds of megabytes, and the processor waits for each that is in no cache. Touched one message after the other, step
- * by step, it waits for many of them at once; the decisions then find them near. (Group prefetching: Chen, Ailamaki,
- * Gibbons, Mowry, "Improving hash join performance through prefetching", 2004.)
+ * Reads a few messages ahead of the one that is decided, and touches what each will need: entries and rows stand
+ * anywhere in hundreds of megabytes, and the processor waits for each that is in no cache. Touched one message after
+ * the other, step by step, it waits for many of them at once; the decisions then find them near. (Group prefetching:
+ * Chen, Ailamaki, Gibbons, Mowry, "Improving hash join performance through prefetching", 2004.)
  *
  * Only a hint: nothing is decided by what is read here, and what changes meanwhile is read again.
  */
@@ -51,7 +51,9 @@ export class LookAhead {
     return this.#refusals[index % messagesAhead]!;
   }
 
-  /** Reads the messages from entry `first`, a multiple of messagesAhead, on. What they say depends on their bytes alone. */
+  /**
+   * Reads the messages from entry `first`, a multiple of messagesAhead, on. What they say depends on their bytes alone.
+   */
   read(slab: Slab, first: number): void {
     const count = Math.min(messagesAhead, slab.count - first);
     for (let index = 0; index < count; index++) {

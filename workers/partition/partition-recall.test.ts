@@ -1,4 +1,7 @@
-/** A question whose answer was settled long ago, asked right after a restart: found, answered again, and not decided again. */
+/**
+ * A question whose answer was settled long ago, asked right after a restart: found, answered again, and not decided
+ * again.
+ */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import { EntryFlag, EntryStatus, Slab } from '../../engine/exchange/slab.js';

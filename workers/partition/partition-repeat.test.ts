@@ -1,4 +1,6 @@
-/** A repeat gets its first answer although what surrounds it has changed: the program's settings, the journal's files. */
+/**
+ * A repeat gets its first answer although what surrounds it has changed: the program's settings, the journal's files.
+ */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { Policy } from '../../engine/core/question.js';

@@ -66,11 +66,16 @@ export interface PartitionJournal {
    * A batch that takes approvals back gets room where others get none.
    */
   reserve(bytes: number, revokes?: boolean): boolean;
-  /** Adds the batch to what is written next. Throws when the disk has failed; then the journal takes nothing any more. */
+  /**
+   * Adds the batch to what is written next. Throws when the disk has failed; then the journal takes nothing any more.
+   */
   append(end: number, count: number, atMs: number): number;
   /** Instead of append(), when the batch left no record. */
   release(): void;
-  /** Reads the record at a location into `target`. @returns its length, 0 when its segment has gone, −1 when it cannot be read now */
+  /**
+   * Reads the record at a location into `target`. @returns its length, 0 when its segment has gone, −1 when it cannot
+   * be read now
+   */
   read(location: number, target: Uint8Array): number;
 }
 
@@ -80,7 +85,10 @@ const recalledRecordsMax = 4096;
 const accountIdsMax = 65_536;
 /** The hash that stands for an identifier may be longer than the identifier, see hidden-ids.ts. */
 const hiddenIdBytes = 64;
-/** A record holds its fixed part, texts from the body or their hashes, a root id that may come from the transaction, and a number. */
+/**
+ * A record holds its fixed part, texts from the body or their hashes, a root id that may come from the transaction, and
+ * a number.
+ */
 const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * hiddenIdBytes;
 
 // What #findRecord says besides a slot.
@@ -153,8 +161,8 @@ export class Partition {
 
   /**
    * @param codecs indexed by Protocol
-   * @param evictableSequence newest sequence that the books in Postgres have and that no deadline can take back any more;
-   *   what is newer must not leave memory
+   * @param evictableSequence newest sequence that the books in Postgres have and that no deadline can take back any
+   *   more; what is newer must not leave memory
    */
   constructor(
     size: PartitionSize,
@@ -217,8 +225,8 @@ export class Partition {
   }
 
   /**
-   * What is newer stays in memory: the books in Postgres do not have it yet, or it may be taken back. Asked once a batch; at a
-   * start nothing may leave.
+   * What is newer stays in memory: the books in Postgres do not have it yet, or it may be taken back. Asked once a
+   * batch; at a start nothing may leave.
    */
   #evictable = -1;
 
@@ -340,7 +348,8 @@ export class Partition {
       return;
     }
     if ((flags & EntryFlag.foreign) !== 0) {
-      // The id came with another partition's card or account before. It belongs to that question, even to an undecided one.
+      // The id came with another partition's card or account before. It belongs to that question, even to an undecided
+      // one.
       this.#conflict(null);
       this.#write(slab, index, codec, request, this.#outcome);
       return;
@@ -484,8 +493,8 @@ export class Partition {
       return;
     }
     if (slab.isStale) {
-      // Whether the account may pay or take is not known for sure. Undecided rather than declined: no terminal waits, and
-      // the same id asked again gets the one answer later.
+      // Whether the account may pay or take is not known for sure. Undecided rather than declined: no terminal waits,
+      // and the same id asked again gets the one answer later.
       this.#unavailable(slab, index, Reason.systemError);
       return;
     }
@@ -501,8 +510,9 @@ export class Partition {
   }
 
   /**
-   * Whether a clearing or refund that is to stand alone (it names no original, or one of another account) has the id of a
-   * transaction: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked up by their own id anyway.)
+   * Whether a clearing or refund that is to stand alone (it names no original, or one of another account) has the id of
+   * a transaction: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked
+   * up by their own id anyway.)
    */
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;
@@ -572,7 +582,10 @@ export class Partition {
     return userSpendNumber(users.number(this.#card.user), accounts.currency(this.#card.account));
   }
 
-  /** Whether everything that #card spends from is in memory: its account, its user, and what each of the three has spent. */
+  /**
+   * Whether everything that #card spends from is in memory: its account, its user, and what each of the three has
+   * spent.
+   */
   #hasBooks(): boolean {
     const card = this.#card;
     const { cards } = this;
@@ -596,7 +609,9 @@ export class Partition {
     );
   }
 
-  /** Makes room for so many new spend rows. What leaves for them may be a row that is needed: the caller counts again. */
+  /**
+   * Makes room for so many new spend rows. What leaves for them may be a row that is needed: the caller counts again.
+   */
   #makeSpendRoom(missing: number): boolean {
     const hasRoom = this.books.spend.makeRoom(missing, this.#evictable);
     if (!hasRoom) this.counts.fullSpend++;
@@ -604,8 +619,8 @@ export class Partition {
   }
 
   /**
-   * How many spend rows the message may open: as part of its transaction, or as one that stands alone. Which of the two it
-   * is, is known once it is decided, and then there must be room.
+   * How many spend rows the message may open: as part of its transaction, or as one that stands alone. Which of the two
+   * it is, is known once it is decided, and then there must be room.
    */
   #spendRowsToOpen(card: CardProfile, transaction: number): number {
     this.#setParties(card, transactionAbsent);
@@ -634,7 +649,9 @@ export class Partition {
     return spend.find(Level.user, userSpendNumber(this.#parties.userNumber, currency)) < 0 ? 1 : 0;
   }
 
-  /** Whether what the transaction's own card and user have spent is known, where it is a transaction of #card's account. */
+  /**
+   * Whether what the transaction's own card and user have spent is known, where it is a transaction of #card's account.
+   */
   #knowsParties(transaction: number): boolean {
     const { accounts, transactions, spend } = this.books;
     if (spend.departures.isEmpty || transactions.account(transaction) !== accounts.number(this.#card.account))
@@ -673,8 +690,8 @@ export class Partition {
   }
 
   /**
-   * The transaction that the request is about, and its root id in #root: for an authorization one that already has its id,
-   * for the others the one that `original` names, be it by the id of the first message or of a later one.
+   * The transaction that the request is about, and its root id in #root: for an authorization one that already has its
+   * id, for the others the one that `original` names, be it by the id of the first message or of a later one.
    */
   #findTransaction(request: Request, absent: boolean): number {
     this.#root.start = 0;
@@ -1009,8 +1026,8 @@ export class Partition {
   // --- replay -------------------------------------------------------------------------------------------------------
 
   /**
-   * Applies a journaled record again, after a restart. The accounts, spend windows and transactions that it touches have been
-   * loaded as of the sequence before the first replayed one.
+   * Applies a journaled record again, after a restart. The accounts, spend windows and transactions that it touches
+   * have been loaded as of the sequence before the first replayed one.
    */
   replay(bytes: Uint8Array, view: DataView, offset: number, sequence: number, location: number): void {
     this.#request = this.#internal;
@@ -1047,8 +1064,8 @@ export class Partition {
   }
 
   /**
-   * What was loaded for the tail is as it was before the tail. A transaction whose id the tail opens again was over, or not in
-   * memory, when that was decided, so it is not what the tail's follow-ups are about.
+   * What was loaded for the tail is as it was before the tail. A transaction whose id the tail opens again was over, or
+   * not in memory, when that was decided, so it is not what the tail's follow-ups are about.
    */
   #forgetOlder(bytes: Uint8Array, id: TextSlice): void {
     const { transactions } = this.books;

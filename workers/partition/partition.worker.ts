@@ -1,7 +1,7 @@
 /**
- * Entry point of a partition's thread: a Piscina pool of one thread runs this file. Tasks: open the journal and say what
- * its unsettled tail touches; restore that state and replay the tail; then run slabs, one task each. The syncer's thread
- * (sync.worker.ts) makes durable what is decided here.
+ * Entry point of a partition's thread: a Piscina pool of one thread runs this file. Tasks: open the journal and say
+ * what its unsettled tail touches; restore that state and replay the tail; then run slabs, one task each. The syncer's
+ * thread (sync.worker.ts) makes durable what is decided here.
  *
  * The thread owns no socket and no timer: between tasks Piscina parks it in Atomics.wait, where neither would run.
  */
@@ -69,7 +69,10 @@ let settledIds: SettledIds | null = null;
 let memory: PartitionMemory | undefined;
 let scanned: { readonly found: JournalScan | undefined } | undefined;
 
-/** Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable), false when the journal has failed. */
+/**
+ * Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable),
+ * false when the journal has failed.
+ */
 export default function run(task: PartitionTask): PartitionResult {
   if (typeof task === 'number') return runSlab(task);
   switch (task.kind) {
@@ -181,8 +184,8 @@ function oldestRemembered(newest: number): number {
 }
 
 /**
- * Ids of the settled messages that are to be remembered: of those whose segments are gone from the files that these left,
- * of the others from the journal. Null when some are not there, and with several partitions, whose front needs
+ * Ids of the settled messages that are to be remembered: of those whose segments are gone from the files that these
+ * left, of the others from the journal. Null when some are not there, and with several partitions, whose front needs
  * all of them.
  */
 function findSettledIds(firstInJournal: number, settledSequence: number): SettledIds | null {

@@ -1,7 +1,7 @@
 /**
  * Whether a request asks what a journaled one asked. The same id with the same content is a repeat and gets the first
- * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a sender
- * that writes its fields in another order still asks the same.
+ * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a
+ * sender that writes its fields in another order still asks the same.
  */
 import type { Request, TextSlice } from '../../engine/core/request.js';
 

@@ -1,7 +1,7 @@
 /**
  * Ids of settled messages that a start has found beside the journal and not yet taken into the table of seen ids: that
- * takes a second for millions, and no message shall wait for it. Until then one bit per hash says of most new ids at once
- * that they are new; only where the bit is set (a few in a hundred) it must be looked up.
+ * takes a second for millions, and no message shall wait for it. Until then one bit per hash says of most new ids at
+ * once that they are new; only where the bit is set (a few in a hundred) it must be looked up.
  */
 import type { Seen } from '../../engine/core/seen.js';
 import type { IdStretch } from '../journal/id-files.js';

@@ -1,6 +1,6 @@
 /**
- * Compiled limits, shared: programs give the same limits to many cards, and compiled they take several times the memory of
- * the card's own row.
+ * Compiled limits, shared: programs give the same limits to many cards, and compiled they take several times the memory
+ * of the card's own row.
  */
 import { LRUCache } from 'lru-cache';
 import type { Limits, Rules } from '../../engine/core/rules.js';

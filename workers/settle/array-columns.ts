@@ -63,8 +63,8 @@ const escapable = /["\\]/;
 const escapableAll = /["\\]/g;
 
 /**
- * A text as the database can hold it: PostgreSQL has no NUL character. Queries by id must use the same form. The journal
- * record keeps the exact bytes.
+ * A text as the database can hold it: PostgreSQL has no NUL character. Queries by id must use the same form. The
+ * journal record keeps the exact bytes.
  */
 export function databaseText(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;

@@ -1,4 +1,6 @@
-/** Records that Postgres refuses are set apart, everything else settles, and they are settled once they are accepted. */
+/**
+ * Records that Postgres refuses are set apart, everything else settles, and they are settled once they are accepted.
+ */
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';

@@ -1,6 +1,6 @@
 /**
- * What becomes of a record that Postgres refuses for what it says (a data error): it is set apart whole, its effect on the
- * books is kept, and everything behind it settles. See sql/migrations/153.
+ * What becomes of a record that Postgres refuses for what it says (a data error): it is set apart whole, its effect on
+ * the books is kept, and everything behind it settles. See sql/migrations/153.
  */
 import { createHash } from 'node:crypto';
 import postgres from 'postgres';
@@ -25,8 +25,8 @@ import { applyFollowUp, type MovedTransaction } from './transaction-fold.js';
 const errorMax = 300;
 
 /**
- * Whether trying again can never help: classes 22 (data exception), 23 (integrity constraint violation) and P0 (raised by
- * a function). Everything else is about the server or the connection.
+ * Whether trying again can never help: classes 22 (data exception), 23 (integrity constraint violation) and P0 (raised
+ * by a function). Everything else is about the server or the connection.
  */
 export function isDataError(error: unknown): error is postgres.PostgresError {
   return error instanceof postgres.PostgresError && /^(22|23|P0)/.test(error.code);
@@ -126,7 +126,9 @@ interface TransactionState {
   readonly expiresAtMs: number;
 }
 
-/** The transaction after the record, whose effect on `transactions` waits with it. Null: there is no such transaction. */
+/**
+ * The transaction after the record, whose effect on `transactions` waits with it. Null: there is no such transaction.
+ */
 async function stateAfter(
   sql: postgres.Sql,
   partition: number,
@@ -173,12 +175,14 @@ async function stateBefore(sql: postgres.Sql, partition: number, name: string): 
         where partition = ${partition} and chain = ${keyOf(name)}::uuid order by sequence desc limit 1)
         union all
         select 1, jsonb_build_object('accountNumber', t.account_id, 'cardNumber', t.card_id,
-          'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type, 'held', t.held_amount, 'posted', t.posted_amount,
+          'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type,
+          'held', t.held_amount, 'posted', t.posted_amount,
           'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
           'newestAmount', t.newest_spend_amount,
           'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0))
         from transactions t left join cards c on c.id = t.card_id
-        where t.id = name_id(${name}::text) and t.partition = ${partition} and t.occurrence = name_occurrence(${name}::text)
+        where t.id = name_id(${name}::text) and t.partition = ${partition}
+        and t.occurrence = name_occurrence(${name}::text)
       ) known order by place limit 1`;
     return row?.state == null ? null : (JSON.parse(row.state) as TransactionState);
   } catch (error) {

@@ -2,14 +2,17 @@
  * Folds journal records, in order, into the columns of the SQL function `settle`:
  *  - every record becomes one event;
  *  - a transaction that the stretch opens becomes one row, with its follow-ups folded in;
- *  - a follow-up of an older transaction becomes one row of round 0, the next one of the same transaction one of round 1, and so on;
+ *  - a follow-up of an older transaction becomes one row of round 0, the next one of the same transaction one of round
+ *    1, and so on;
  *  - money is summed per account;
- *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next round;
- *  - purchases of cards that are not virtual are counted per card, up to a revocation, which starts the card's next round.
+ *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next
+ *    round;
+ *  - purchases of cards that are not virtual are counted per card, up to a revocation, which starts the card's next
+ *    round.
  * Rounds are bounded: a record that would need one more is refused, and starts the next stretch.
  *
- * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id and
- * a declined one is set apart, named by its sequence; settle() does the same with rows of earlier stretches.
+ * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id
+ * and a declined one is set apart, named by its sequence; settle() does the same with rows of earlier stretches.
  */
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { RecordView } from '../../engine/core/record-view.js';
@@ -122,7 +125,8 @@ export class SettleFold {
       const { originalStart, originalEnd } = record;
       if (originalEnd > originalStart) return this.#text(originalStart, originalEnd);
     }
-    // What opens a transaction names it, whatever it was thought to follow (a clearing of another account's authorization).
+    // What opens a transaction names it, whatever it was thought to follow (a clearing of another account's
+    // authorization).
     if (record.opensTransaction || record.isRoot) return requestId;
     const { start, end } = record.root;
     return this.#text(start, end);
@@ -173,7 +177,8 @@ export class SettleFold {
 
   #accountColumns(): string[] {
     const columns = new ArrayColumns(accountTypes.length);
-    // In the order of the index: neighbours stand on one page, and every statement that locks several accounts does so in this order.
+    // In the order of the index: neighbours stand on one page, and every statement that locks several accounts does so
+    // in this order.
     for (const [account, books] of [...this.#books].sort(([left], [right]) => left - right)) {
       columns.add(account).add(books.funds).add(books.held).add(books.posted).endRow();
     }

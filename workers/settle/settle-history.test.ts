@@ -1,6 +1,7 @@
 /**
- * What a partition decides, settled in stretches of any length, is in Postgres what it is in memory: transactions, books
- * and windows, with approvals that are taken back, decided again, joined, reversed and renewed. TEST_SEED repeats a run.
+ * What a partition decides, settled in stretches of any length, is in Postgres what it is in memory: transactions,
+ * books and windows, with approvals that are taken back, decided again, joined, reversed and renewed. TEST_SEED repeats
+ * a run.
  */
 import t, { type Test } from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
@@ -95,8 +96,10 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
   }
   t.ok(compared > 20, `${compared} transactions are the same`);
   const windows = await sql<{ level: 0 | 1 | 2; entity: number; day: number; sums: number[] }[]>`
-    select case level when ${storedUserLevel} then 1 else level end as level, entity_id::float8 as entity, spend_day as day, json_build_array(
-      daily_amount, daily_count, weekly_amount, weekly_count, monthly_amount, monthly_count, yearly_amount, yearly_count,
+    select case level when ${storedUserLevel} then 1 else level end as level, entity_id::float8 as entity,
+    spend_day as day, json_build_array(
+      daily_amount, daily_count, weekly_amount, weekly_count, monthly_amount, monthly_count, yearly_amount,
+      yearly_count,
       lifetime_amount, lifetime_count) as sums
     from spend_windows`;
   for (const { level, entity, day, sums } of windows) {

@@ -1,6 +1,6 @@
 /**
- * Settled transactions and spend windows against the engine's own memory: random messages, cut into random stretches, must
- * leave in Postgres what Transactions and Spend hold. TEST_SEED repeats a run.
+ * Settled transactions and spend windows against the engine's own memory: random messages, cut into random stretches,
+ * must leave in Postgres what Transactions and Spend hold. TEST_SEED repeats a run.
  */
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';

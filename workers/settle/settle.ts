@@ -3,8 +3,8 @@
  * SQL function `settle` in one statement, which moves the partition's position with them. A lost connection therefore
  * leaves all or nothing, and asking again settles nothing twice.
  *
- * Folding is exact: what one transaction, account or spend window sees several times in a stretch is combined in order, and
- * what cannot be combined is applied in ordered rounds (see SettleFold).
+ * Folding is exact: what one transaction, account or spend window sees several times in a stretch is combined in order,
+ * and what cannot be combined is applied in ordered rounds (see SettleFold).
  */
 import postgres from 'postgres';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
@@ -58,8 +58,8 @@ export function openSettleConnection(databaseUrl: string): postgres.Sql {
     idle_timeout: 60,
     onnotice: () => undefined,
     connection: { application_name: 'settle', statement_timeout: statementTimeoutMs },
-    // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is cut
-    // in this moment would end the thread.
+    // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is
+    // cut in this moment would end the thread.
     fetch_types: false,
   });
 }
@@ -103,7 +103,8 @@ export async function settle(
 /** Arrays travel as literals that the fold builds: a driver's generic array encoding costs several times as much. */
 export const arrayParameters = (from: number, types: readonly string[]): string =>
   types.map((type, index) => `$${index + from}::text::${type}[]`).join(', ');
-const settleCall = `settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${arrayParameters(5, SettleFold.columnTypes)})`;
+const settleArrays = arrayParameters(5, SettleFold.columnTypes);
+const settleCall = `settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${settleArrays})`;
 const settleStatement = `select ${settleCall} as applied`;
 /** In the same statement, and so with the position; most stretches have no such purchase. */
 export const alsoUses = (call: string, from: number): string =>
@@ -111,9 +112,9 @@ export const alsoUses = (call: string, from: number): string =>
 const settleUsesStatement = alsoUses(settleCall, 5 + SettleFold.columnTypes.length);
 
 /**
- * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the function
- * and is held until it has committed: a take-over waits for it. The function is volatile, so its statements see what
- * committed while the lock was waited for.
+ * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the
+ * function and is held until it has committed: a take-over waits for it. The function is volatile, so its statements
+ * see what committed while the lock was waited for.
  * @param statement selects `applied`, without a FROM
  * @throws WriterFencedError when another engine has the lease
  */

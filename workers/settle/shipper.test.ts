@@ -1,4 +1,6 @@
-/** The shipper against a Postgres that fails in every way a connection can: each record settles exactly once, in order. */
+/**
+ * The shipper against a Postgres that fails in every way a connection can: each record settles exactly once, in order.
+ */
 import fc from 'fast-check';
 import t from 'tap';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';

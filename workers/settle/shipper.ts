@@ -1,6 +1,7 @@
 /**
  * Carries the journals into Postgres: reads each partition's frames behind the worker, checks them, and settles them in
- * large batches. Runs in a thread of its own (shipper.worker.ts), one loop per partition; everything outside is injected.
+ * large batches. Runs in a thread of its own (shipper.worker.ts), one loop per partition; everything outside is
+ * injected.
  *
  * Exactly once. A settle names the stretch from, to; Postgres applies it only when its position is from − 1, and moves
  * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
@@ -65,12 +66,18 @@ export class Shipper {
     this.#partitions = options.progress.partitions.map((_, partition) => new PartitionShipper(options, partition));
   }
 
-  /** Begins a partition, or goes on with it after pause(). Only once its worker has restored: restoring reads Postgres as of the position. */
+  /**
+   * Begins a partition, or goes on with it after pause(). Only once its worker has restored: restoring reads Postgres
+   * as of the position.
+   */
   resume(partition: number): void {
     this.#partitions[partition]?.resume();
   }
 
-  /** Resolves when the partition's files are let go of and no settle is under way. Call before its journal is opened again. */
+  /**
+   * Resolves when the partition's files are let go of and no settle is under way. Call before its journal is opened
+   * again.
+   */
   async pause(partition: number): Promise<void> {
     await this.#partitions[partition]?.pause();
   }
@@ -331,8 +338,8 @@ class PartitionShipper {
   }
 
   /**
-   * Retires segments that Postgres has wholly and of which nothing can be taken back any more. The latter may come after
-   * the last record was settled, so it is tried again while there is nothing to settle.
+   * Retires segments that Postgres has wholly and of which nothing can be taken back any more. The latter may come
+   * after the last record was settled, so it is tried again while there is nothing to settle.
    */
   #retire(): void {
     const sequence = Math.min(this.#position, this.#progress.finalSequence);

@@ -101,8 +101,8 @@ t.test(
     }
     t.equal(await ask({ kind: 'drain', id: 2, timeoutMs: 60_000 }), true);
     t.equal(await readJournalPosition(sql, 0), batches * batchRecords);
-    const [count] =
-      await sql`select count(*)::integer as events, count(distinct sequence)::integer as sequences from transaction_events`;
+    const [count] = await sql`select count(*)::integer as events, count(distinct sequence)::integer as sequences
+        from transaction_events`;
     t.same([count?.['events'], count?.['sequences']], [batches * batchRecords, batches * batchRecords]);
     const [held] = await sql`select sum(held)::integer as held from accounts`;
     t.equal(held?.['held'], batches * batchRecords * 5);
@@ -124,9 +124,7 @@ t.test(
     const exit = once(worker, 'exit');
     t.equal(await ask({ kind: 'stop', id: 4 }), true);
     t.same(await exit, [0]);
-    t.comment(
-      `troubles: ${events.filter((event) => event.kind === 'trouble').map((event) => event.kind === 'trouble' && event.message)}`,
-    );
+    t.comment(`troubles: ${events.map((event) => (event.kind === 'trouble' ? event.message : '')).join(' ')}`);
     writer.close();
   },
 );

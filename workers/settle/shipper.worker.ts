@@ -122,8 +122,8 @@ function text(error: unknown): string {
 }
 
 /**
- * Settling may wait, a terminal may not: this thread takes the processor only while no other thread wants it. Linux numbers
- * threads like processes and lets each have its own priority; elsewhere nothing changes.
+ * Settling may wait, a terminal may not: this thread takes the processor only while no other thread wants it. Linux
+ * numbers threads like processes and lets each have its own priority; elsewhere nothing changes.
  */
 function yieldToTheFront(): void {
   const thread = new FileStorage().linkTarget('/proc/thread-self');

@@ -1,6 +1,6 @@
 /**
- * The transactions of a stretch: one that it opens becomes a row, with its follow-ups folded in; a follow-up of an older
- * transaction becomes a row of round 0, the next one of the same transaction a row of round 1, and so on.
+ * The transactions of a stretch: one that it opens becomes a row, with its follow-ups folded in; a follow-up of an
+ * older transaction becomes a row of round 0, the next one of the same transaction a row of round 1, and so on.
  */
 import { MessageType, TransactionStatus, unpackLetters } from '../../engine/core/codes.js';
 import { detailForcePost } from '../../engine/core/limit-names.js';
@@ -101,7 +101,9 @@ export class TransactionFold {
   /** Transaction id → rounds used. */
   readonly #followed = new Map<string, number>();
 
-  /** Of one record: the transaction that it opens, or what it changes of one; both undefined when it belongs to none. */
+  /**
+   * Of one record: the transaction that it opens, or what it changes of one; both undefined when it belongs to none.
+   */
   get single(): { readonly opened: OpenedTransaction | undefined; readonly followUp: FollowUp | undefined } {
     const [opened] = this.#opened.values();
     return { opened, followUp: this.#followUpRounds[0]?.[0] };
@@ -124,7 +126,9 @@ export class TransactionFold {
     return this.#followed.has(id) || this.#opened.get(id)?.isRefusal === false;
   }
 
-  /** @returns the refusal of this stretch that gives its id to the record's opening, and is named by its sequence now */
+  /**
+   * @returns the refusal of this stretch that gives its id to the record's opening, and is named by its sequence now
+   */
   add(
     record: RecordView,
     id: string,
@@ -223,7 +227,10 @@ export class TransactionFold {
   }
 }
 
-/** The same change that settle() makes to a stored transaction (and the engine in Transactions.move), on one still in the fold. */
+/**
+ * The same change that settle() makes to a stored transaction (and the engine in Transactions.move), on one still in
+ * the fold.
+ */
 export function applyFollowUp(transaction: MovedTransaction, row: FollowUp): void {
   if (row.status !== 0) transaction.status = row.status;
   transaction.amount += row.amount;
@@ -282,7 +289,8 @@ function openedBy(record: RecordView, id: string, sequence: number, text: TextRe
     updatedAtMs: arrivalMs,
     spendDay,
     newestSpendDay: spendDay,
-    // A tombstone keeps the reversal that opened it: an engine that starts distinguishes it from a reversed authorization.
+    // A tombstone keeps the reversal that opened it: an engine that starts distinguishes it from a reversed
+    // authorization.
     type,
     status: publicStatus(record),
     reason: record.reason,

@@ -189,7 +189,9 @@ export class FaultyStorage implements Storage {
   }
 }
 
-/** Zeroes the sectors of [fromBytes, toBytes) that `lost` names by index from the first: what a crash leaves of a write. */
+/**
+ * Zeroes the sectors of [fromBytes, toBytes) that `lost` names by index from the first: what a crash leaves of a write.
+ */
 export function tearSectors(
   storage: Storage,
   path: string,

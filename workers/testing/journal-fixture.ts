@@ -1,4 +1,6 @@
-/** What the journal tests share: a journal in memory or on disk, batches of arbitrary records, and reading it all back. */
+/**
+ * What the journal tests share: a journal in memory or on disk, batches of arbitrary records, and reading it all back.
+ */
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress, type PartitionProgress } from '../../engine/exchange/progress.js';
 import type { FrameSink } from '../journal/frame-sink.js';

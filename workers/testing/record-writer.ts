@@ -1,4 +1,6 @@
-/** Journal records for tests and benchmarks of settling: what happened, in few words, written by the engine's own code. */
+/**
+ * Journal records for tests and benchmarks of settling: what happened, in few words, written by the engine's own code.
+ */
 import { MessageType, packLetters, TransactionStatus } from '../../engine/core/codes.js';
 import { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';

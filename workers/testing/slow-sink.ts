@@ -1,6 +1,6 @@
 /**
- * A sink whose disk takes its time: frames wait until a test lets the next one be written. The same turns as between the
- * partition's thread and its syncer (FrameExchange), on one thread and in an order that the test chooses.
+ * A sink whose disk takes its time: frames wait until a test lets the next one be written. The same turns as between
+ * the partition's thread and its syncer (FrameExchange), on one thread and in an order that the test chooses.
  */
 import { assert } from '../../engine/core/invariant.js';
 import { type Frame, type FrameSink, type FrameTarget, InlineFrameSink } from '../journal/frame-sink.js';

@@ -367,7 +367,8 @@ export class PartitionHost {
    */
   run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
-    // A take-back follows right after the slab with the approval, the one before or this one: later ones there are none.
+    // A take-back follows right after the slab with the approval, the one before or this one: later ones there are
+    // none.
     handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
     this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));

@@ -171,7 +171,8 @@ async function readCards(database: Database, choice: RowChoice): Promise<SourceR
   const rows = await database.run(
     'copies.cards',
     (sql) => sql<CardRow[]>`
-      select t.id as number, t.public_id as "cardId", u.kind, u.public_id as "userId", a.public_id as "accountId", t.token,
+      select t.id as number, t.public_id as "cardId", u.kind, u.public_id as "userId", a.public_id as "accountId",
+      t.token,
         t.name, t.type, t.status, t.expires, l.limits, t.version, t.created_at as "createdAt"
       from (select t.* from cards t where ${chosen(sql, choice)}) t
       join users u on u.id = t.user_id join accounts a on a.id = t.account_id

@@ -41,7 +41,8 @@ export async function readTransactions(
   const rows = await database.run(
     'transactions.follow',
     (sql) => sql<WholeRow[]>`
-      select ${transactionColumns(sql)}, u.public_id as "userId", ${spendDayColumn(sql)} as "spendDay", h.events, s.totals,
+      select ${transactionColumns(sql)}, u.public_id as "userId", ${spendDayColumn(sql)} as "spendDay", h.events,
+      s.totals,
         h."eventCount", h."lastSequence", extract(epoch from t.created_at)::float8 * 1000 as "createdAtMs"
       from unnest(${texts as string[]}::text[]) n (name)
       join transactions t on t.partition = ${Number(partition)} and ${
@@ -59,13 +60,15 @@ export async function readTransactions(
           count(*)::integer as "eventCount", max(e.sequence) as "lastSequence"
         from (
           select e.*, row_number() over (order by e.sequence) as place
-          from transaction_history(t.partition, transaction_name(t.id, t.occurrence)) e where e.account_id = t.account_id
+          from transaction_history(t.partition, transaction_name(t.id, t.occurrence)) e
+          where e.account_id = t.account_id
         ) e
       ) h
       cross join lateral (
         select json_agg(to_json(s) order by s.place) as totals from (
           select ${totalColumns(sql)}, min(e.sequence) as place
-          from transaction_history(t.partition, transaction_name(t.id, t.occurrence)) e where e.account_id = t.account_id
+          from transaction_history(t.partition, transaction_name(t.id, t.occurrence)) e
+          where e.account_id = t.account_id
           group by e.type
         ) s
       ) s

@@ -1,6 +1,6 @@
 /**
- * What an integrator's client does, written against the types that openapi-typescript made of the document: signs in, makes
- * a card and freezes it. No cast: what does not fit the document does not compile.
+ * What an integrator's client does, written against the types that openapi-typescript made of the document: signs in,
+ * makes a card and freezes it. No cast: what does not fit the document does not compile.
  */
 import createClient from 'openapi-fetch';
 import type { components, paths } from './api.js';

@@ -4,8 +4,8 @@
  * the schema. The answer is the ops port's: `{ id, approved, reason, amount, account: { … } }`.
  *
  * Ids of commands live in a namespace of their own: a prefix that starts with a control character, which no processor's
- * protocol lets through in an id. A deposit and an authorization may therefore carry the same id and never meet, neither
- * by accident nor by design. The prefix is in the journal and in the books, and never in an answer.
+ * protocol lets through in an id. A deposit and an authorization may therefore carry the same id and never meet,
+ * neither by accident nor by design. The prefix is in the journal and in the books, and never in an answer.
  */
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';

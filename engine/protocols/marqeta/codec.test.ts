@@ -443,7 +443,8 @@ t.test('a balance inquiry is answered with balances', (t) => {
   outcome.heldMinor = 10_000;
   t.equal(
     answer(outcome, request),
-    '{"jit_funding":{"token":"7d1e4c2a-0000-4000-8000-00000000b001","method":"pgfs.balanceinquiry","user_token":"emp-204",' +
+    '{"jit_funding":{"token":"7d1e4c2a-0000-4000-8000-00000000b001","method":"pgfs.balanceinquiry",' +
+      '"user_token":"emp-204",' +
       '"acting_user_token":"emp-204","amount":0.00,"balances":{"USD":{"currency_code":"USD","ledger_balance":512.40,' +
       '"available_balance":412.40}}}}',
   );

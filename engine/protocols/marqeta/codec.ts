@@ -1,7 +1,7 @@
 /**
  * `POST /marqeta/jit`, Marqeta's Gateway JIT Funding. A message is a whole transaction object of one to three
- * kilobytes, of which the decision needs some fifteen fields: the byte reader walks the objects that hold them and skips
- * the rest unparsed. What it does not take, slow-reader.ts judges.
+ * kilobytes, of which the decision needs some fifteen fields: the byte reader walks the objects that hold them and
+ * skips the rest unparsed. What it does not take, slow-reader.ts judges.
  */
 
 import { holdsPanInIds, keepReadIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
@@ -155,7 +155,9 @@ function quotedCurrency(bytes: Uint8Array, index: number, end: number): number {
   return packed;
 }
 
-/** The byte reader with what it remembers of one message: fields may come in any order, so they are judged at the end. */
+/**
+ * The byte reader with what it remembers of one message: fields may come in any order, so they are judged at the end.
+ */
 class FastReader {
   readonly #panKeys: PanKeys;
   #request: Request = undefined as unknown as Request;
@@ -238,7 +240,9 @@ class FastReader {
     return holdsPan(this.#bytes, start, end);
   }
 
-  /** `start` stands at a value that should be an object. Position after it, or −1. Depth is bounded by the name lists. */
+  /**
+   * `start` stands at a value that should be an object. Position after it, or −1. Depth is bounded by the name lists.
+   */
   #readObject(candidates: Names, start: number): number {
     const bytes = this.#bytes;
     const end = this.#end;

@@ -159,7 +159,9 @@ const entryModeChannels: Readonly<Record<string, Channel>> = {
   CREDENTIALS_ON_FILE: Channel.ecommerce,
 };
 
-/** The terminal's own word is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm. */
+/**
+ * The terminal's own word is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm.
+ */
 function channelOf(method: Method | undefined, entryMode: Optional<string>, paymentChannel: Optional<string>): Channel {
   if (method?.atm === true || paymentChannel === 'ATM') return Channel.atm;
   if (paymentChannel === 'ECOMMERCE') return Channel.ecommerce;

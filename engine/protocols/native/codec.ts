@@ -147,7 +147,9 @@ function lettersValue(bytes: Uint8Array, start: number, end: number, count: numb
   return packed;
 }
 
-/** `index` stands at a value. Fills the slice with a plain string of 1 … lengthMax characters; position after it, or −1. */
+/**
+ * `index` stands at a value. Fills the slice with a plain string of 1 … lengthMax characters; position after it, or −1.
+ */
 function readText(bytes: Uint8Array, index: number, end: number, slice: TextSlice, lengthMax: number): number {
   if (bytes[index] !== quote) return -1;
   const textEnd = plainStringEnd(bytes, index + 1, end);

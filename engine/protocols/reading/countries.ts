@@ -1,6 +1,6 @@
 /**
- * The only importer of i18n-iso-countries: every spelling of an ISO 3166 country that processors use, as one table look-up
- * each. Merchants' countries come as alpha-2, alpha-3 or numeric; rules are kept in alpha-2.
+ * The only importer of i18n-iso-countries: every spelling of an ISO 3166 country that processors use, as one table
+ * look-up each. Merchants' countries come as alpha-2, alpha-3 or numeric; rules are kept in alpha-2.
  */
 // Not the package's main file, which reads the countries' names in 80 languages.
 import countries from 'i18n-iso-countries/index.js';
@@ -19,7 +19,9 @@ for (const [numeric, alpha2] of Object.entries(countries.getNumericCodes())) {
   byNumber[Number(numeric)] = packLetters(alpha2);
 }
 
-/** Packed alpha-2 of a country given as two or three letters or as up to three digits; 0 when there is no such country. */
+/**
+ * Packed alpha-2 of a country given as two or three letters or as up to three digits; 0 when there is no such country.
+ */
 export function countryOf(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length < 1 || length > 3) return 0;

@@ -208,7 +208,9 @@ function utf8End(bytes: Uint8Array, index: number, end: number): number {
 /** Containers within containers that skipValue follows: one bit each in a 32-bit stack. Processors send five or six. */
 export const depthMax = 30;
 
-/** Position after the JSON value that starts at `index` (no whitespace before it), or −1. Iterative: depth is bounded. */
+/**
+ * Position after the JSON value that starts at `index` (no whitespace before it), or −1. Iterative: depth is bounded.
+ */
 export function skipValue(bytes: Uint8Array, index: number, end: number): number {
   let position = index;
   let depth = 0;
@@ -312,7 +314,9 @@ export function closedPosition(member: number): number {
   return member & ~closedBit;
 }
 
-/** `index` stands at a value. Position of the first key's quote of a non-empty object, or −1 (an empty one is unusual). */
+/**
+ * `index` stands at a value. Position of the first key's quote of a non-empty object, or −1 (an empty one is unusual).
+ */
 export function firstMember(bytes: Uint8Array, index: number, end: number): number {
   if (index >= end || bytes[index] !== braceOpen) return -1;
   const position = skipWhitespace(bytes, index + 1, end);

@@ -10,8 +10,8 @@ export interface TextRange {
 }
 
 /**
- * Range of the value at `path` (names of nested object members) in `text`, which JSON.parse must have accepted. Of equal
- * names the last wins, as in JSON.parse.
+ * Range of the value at `path` (names of nested object members) in `text`, which JSON.parse must have accepted. Of
+ * equal names the last wins, as in JSON.parse.
  * @returns null when a name on the way is missing or its parent is no object
  */
 export function memberText(text: string, path: readonly string[]): TextRange | null {

@@ -1,4 +1,7 @@
-/** What a body may be: JSON in UTF-8, not encoded. Anything else is refused (415) before it is read as something that it is not. */
+/**
+ * What a body may be: JSON in UTF-8, not encoded. Anything else is refused (415) before it is read as something that it
+ * is not.
+ */
 
 /** True for application/json without a charset, or with UTF-8. */
 export function isJsonMediaType(contentType: string): boolean {

@@ -233,7 +233,9 @@ export class Message {
     if (at < this.length) this.#replace(at, at, [0x2c, ...member]);
   }
 
-  /** The next digit becomes another digit, or the next letter another letter: the grammar survives, the meaning moves. */
+  /**
+   * The next digit becomes another digit, or the next letter another letter: the grammar survives, the meaning moves.
+   */
   #changeLetter(from: number, random: number): void {
     for (let at = from; at < this.length; at++) {
       const byte = this.bytes[at]!;

@@ -1,6 +1,6 @@
 /**
- * What an entry of a slab says in HTTP: status, content type and body, per protocol. A decision leaves as the codec wrote
- * it; bodies without a decision are made here.
+ * What an entry of a slab says in HTTP: status, content type and body, per protocol. A decision leaves as the codec
+ * wrote it; bodies without a decision are made here.
  */
 
 import {

@@ -1,6 +1,6 @@
 /**
- * Connections and file descriptors: idle connections beyond the bounds are refused, whatever their number, and a process
- * that has no file descriptor all the same goes on once it has one again.
+ * Connections and file descriptors: idle connections beyond the bounds are refused, whatever their number, and a
+ * process that has no file descriptor all the same goes on once it has one again.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -213,7 +213,8 @@ t.test('without any file descriptor engine and API go on, and are whole again on
   await until('the connection is there', () => answers() > 0);
 
   for (const pid of pids) openFiles(pid, 25, openFilesMax);
-  await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`;
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
+    and pid <> pg_backend_pid()`;
   const idle = [
     await IdleConnections.open({ port: engine.place.authPort, count: 20 }),
     await IdleConnections.open({ port: engine.place.opsPort, count: 20 }),

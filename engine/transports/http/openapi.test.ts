@@ -1,4 +1,6 @@
-/** The OpenAPI documents of the ports beside the account API: the rules that they keep, and answers held against them. */
+/**
+ * The OpenAPI documents of the ports beside the account API: the rules that they keep, and answers held against them.
+ */
 
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Ajv2020 } from 'ajv/dist/2020.js';

@@ -90,8 +90,8 @@ const portErrors = {
 export const authorizationDocument = documentOf({
   title: 'Atlanticfrewaycard authorization port',
   description:
-    'One question, one answer: the same id with the same content gets the first answer again. Approvals and declines are ' +
-    'both answered 200.',
+    'One question, one answer: the same id with the same content gets the first answer again. Approvals and declines ' +
+    'are both answered 200.',
   url: '/',
   security: { name: 'processor', scheme: 'basic', description: 'PROCESSOR_USER and one of PROCESSOR_PASSWORD' },
   schemas: {

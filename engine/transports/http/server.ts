@@ -1,7 +1,7 @@
 /**
  * The authorization port: the only user of uWebSockets.js, and the only owner of a response. Its rules: a request
- * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked, and
- * nothing touches a response after its client has gone.
+ * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked,
+ * and nothing touches a response after its client has gone.
  */
 
 import { jsonContentType, notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
@@ -111,8 +111,8 @@ export class Server {
   }
 
   /**
-   * A connection was accepted (1) or has ended (-1). uWebSockets.js does not say whose connection has ended, only that one
-   * has, so connections count for their address while they are newcomers: until the first request, after which
+   * A connection was accepted (1) or has ended (-1). uWebSockets.js does not say whose connection has ended, only that
+   * one has, so connections count for their address while they are newcomers: until the first request, after which
    * uWebSockets.js drops the abort handler, or for newcomerMs. It closes a connection without a whole request before
    * that, and each answer to a request without the right credentials closes its connection. So the bound of an address
    * holds for all connections that have not proved who they are.
@@ -230,8 +230,8 @@ const listenExclusively = 1;
 const emptyBody = Buffer.alloc(0);
 
 /**
- * uWebSockets.js closes a connection that was idle for 8 to 12 s, which is no option of it. A client that knows closes it
- * first, and never sends a request into a connection that is being closed.
+ * uWebSockets.js closes a connection that was idle for 8 to 12 s, which is no option of it. A client that knows closes
+ * it first, and never sends a request into a connection that is being closed.
  */
 const keepAlive = '\r\nkeep-alive: timeout=5';
 /** Both headers of an answer in one write: a second one costs a call into the addon for each answer. */

@@ -1,6 +1,6 @@
 /**
- * Loads uWebSockets.js, which is a compiled addon with one build for each version of Node.js, system and processor. Loaded
- * here instead of imported, so that a start can say in one line what to do where there is no build.
+ * Loads uWebSockets.js, which is a compiled addon with one build for each version of Node.js, system and processor.
+ * Loaded here instead of imported, so that a start can say in one line what to do where there is no build.
  */
 
 import type * as Uws from 'uWebSockets.js';
