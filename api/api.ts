@@ -18,7 +18,7 @@ import { Tokens } from './auth/tokens.js';
 import { AuditSealer } from './background/audit-sealer.js';
 import { Housekeeping } from './background/housekeeping.js';
 import type { ApiConfig } from './config.js';
-import { createDataServices } from './data-services.js';
+import { createDataServices, type DataServices } from './data-services.js';
 import { type ChangeFeed, OutboxChangeFeed } from './feed/change-feed.js';
 import { RateLimiter } from './http/rate-limits.js';
 import { Telemetry } from './http/telemetry.js';
@@ -130,94 +130,27 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const opsGate = new ConnectionGate('api-ops', config.opsConnections, log);
   measureConnections(telemetry, [gate, opsGate]);
   const health = new Health();
-  const users = new UserStore(database);
-  const companies = new CompanyStore(database);
-  const idempotency = new IdempotencyStore(database);
-  const sessions = new SessionStore(database, config.refreshTokenDays);
-  const registrations = new RegistrationStore(database);
-  const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
-  const access = new Access(tokens, users, config.accessTokenS);
-  const passwords = new Passwords();
-  const failures = new SignInFailures(
-    redis === null ? new LocalFailureCounter(windowS) : new RedisFailureCounter(redis, windowS),
-    config.registrationsMax,
-  );
   const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
-  telemetry.counter(
-    'redis_refused_total',
-    'Values and messages in Redis that no process of ours wrote',
-    [],
-    (counter) => counter.inc(seals.refused),
-  );
   const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', seals, log });
   watchFeed(feed, telemetry, health);
   const data = createDataServices({ config, log, database, redis, telemetry, health, feed, seals });
-  const trail = new AuditTrail(database);
-  const failed = new FailedSignIns(trail, log);
-  const signIn = new SignIn({
-    users,
-    sessions,
-    registrations,
-    passwords,
-    failures,
-    failed,
-    tokens,
-    access,
-    announce: data.invalidations,
-    log,
-  });
-  data.invalidations.onAccess({
-    sessionEnded: (sessionId) => access.endSession(sessionId),
-    userChanged: (userId) => access.forget(userId),
-  });
+  const stores = createStores(config, database);
   const program = new Program(database, config.selfFunding, log);
-  const mailer = config.smtp === null ? new LogMailer(log, () => program.isDemo()) : new SmtpMailer(config.smtp, log);
-  const mails = new Mails(config.publicUrl);
-  const invitationStore = new InvitationStore(database, config.usersPerCompanyMax);
-  const invitations = new Invitations({ invitations: invitationStore, failures, passwords, signIn, mailer, mails });
-  const passwordStore = new PasswordStore(database);
-  const passwordChanges = new PasswordChanges({
-    store: passwordStore,
-    users,
-    sessions,
-    failures,
-    passwords,
-    signIn,
-    mailer,
-    mails,
-    log,
-    failed,
-  });
-  const operators = new OperatorStore(database);
-  const apiKeys = new ApiKeyStore(database, config.selfFunding);
-  const actors = new Actors(access, operators, apiKeys);
-  const rates = new RateLimiter({ limits: config.rateLimits, callers: actors, redis });
+  const people = createSignIn({ config, log, redis, data, stores, program });
+  const rates = new RateLimiter({ limits: config.rateLimits, callers: people.actors, redis });
   const tenants = new TenantGate(config.tenantBounds);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new RedisGenerations(redis);
-  const housekeeping = new Housekeeping(log);
-  const sealer = new AuditSealer(trail, log);
+  const sealer = new AuditSealer(stores.trail, log);
   watchTrail(sealer, telemetry);
-  housekeeping.add('audit trail', () => trail.upkeep());
-  housekeeping.add('sessions', () => sessions.sweep());
-  housekeeping.add('operator sessions', () => operators.sweep());
-  housekeeping.add('invitations', () => invitationStore.sweep());
-  housekeeping.add('password links', () => passwordStore.sweep());
-  housekeeping.add('idempotency keys', () => idempotency.sweep());
   watchDatabase(database, telemetry, health);
   watchRedis(redis, telemetry, health);
-  watchSignIn(passwords, failures, telemetry);
-  telemetry.counter(
-    'requests_refused_total',
-    'Requests answered 429, by the limit that refused them',
-    ['limit'],
-    (counter) => {
-      counter.inc({ limit: 'rate' }, rates.refused);
-      counter.inc({ limit: 'at once' }, tenants.refused);
-    },
-  );
-  watchMail(mailer, config.smtp !== null, telemetry, health);
+  watchSignIn(people.passwords, people.failures, telemetry);
+  watchRefusals(seals, rates, tenants, telemetry);
+  watchMail(people.mailer, config.smtp !== null, telemetry, health);
   return {
     ...data,
+    ...stores,
+    ...people,
     config,
     panKeys: new PanKeys(config.panKeys),
     log,
@@ -225,33 +158,99 @@ export function createServices(config: ApiConfig, log: Log): Services {
     opsGate,
     database,
     redis,
-    users,
-    companies,
-    customers: new CustomerStore(database),
-    idempotency,
-    tokens,
-    access,
-    actors,
     rates,
     tenants,
-    operators,
-    operatorSignIn: new OperatorSignIn(operators, passwords, failures, failed),
-    apiKeys,
     program,
-    trail,
-    failedSignIns: failed,
     sealer,
-    passwords,
-    signIn,
-    mailer,
-    invitations,
-    invitationStore,
-    passwordChanges,
-    housekeeping,
+    housekeeping: createHousekeeping(stores, log),
     generations,
     telemetry,
     health,
   };
+}
+
+type Stores = ReturnType<typeof createStores>;
+
+function createStores(config: ApiConfig, database: Database) {
+  return {
+    users: new UserStore(database),
+    companies: new CompanyStore(database),
+    customers: new CustomerStore(database),
+    idempotency: new IdempotencyStore(database),
+    sessions: new SessionStore(database, config.refreshTokenDays),
+    registrations: new RegistrationStore(database),
+    invitationStore: new InvitationStore(database, config.usersPerCompanyMax),
+    passwordStore: new PasswordStore(database),
+    operators: new OperatorStore(database),
+    apiKeys: new ApiKeyStore(database, config.selfFunding),
+    trail: new AuditTrail(database),
+  };
+}
+
+interface SignInParts {
+  readonly config: ApiConfig;
+  readonly log: Log;
+  readonly redis: RedisConnection | null;
+  readonly data: DataServices;
+  readonly stores: Stores;
+  readonly program: Program;
+}
+
+/** What knows who calls: passwords, tokens, sessions, and the mails that give a new password. */
+function createSignIn({ config, log, redis, data, stores, program }: SignInParts) {
+  const { users, sessions, registrations, invitationStore, passwordStore, operators, apiKeys, trail } = stores;
+  const tokens = new Tokens(config.jwtSecrets, config.accessTokenS);
+  const access = new Access(tokens, users, config.accessTokenS);
+  const passwords = new Passwords();
+  const failures = new SignInFailures(
+    redis === null ? new LocalFailureCounter(windowS) : new RedisFailureCounter(redis, windowS),
+    config.registrationsMax,
+  );
+  const failed = new FailedSignIns(trail, log);
+  const guesses = { passwords, failures, failed };
+  const announce = data.invalidations;
+  const signIn = new SignIn({ users, sessions, registrations, ...guesses, tokens, access, announce, log });
+  data.invalidations.onAccess({
+    sessionEnded: (sessionId) => access.endSession(sessionId),
+    userChanged: (userId) => access.forget(userId),
+  });
+  const mailer = config.smtp === null ? new LogMailer(log, () => program.isDemo()) : new SmtpMailer(config.smtp, log);
+  const mails = new Mails(config.publicUrl);
+  const mailed = { failures, passwords, signIn, mailer, mails };
+  return {
+    tokens,
+    access,
+    actors: new Actors(access, operators, apiKeys),
+    passwords,
+    failures,
+    failedSignIns: failed,
+    signIn,
+    operatorSignIn: new OperatorSignIn(operators, passwords, failures, failed),
+    mailer,
+    invitations: new Invitations({ invitations: invitationStore, ...mailed }),
+    passwordChanges: new PasswordChanges({ store: passwordStore, users, sessions, ...mailed, failed, log }),
+  };
+}
+
+function createHousekeeping(stores: Stores, log: Log): Housekeeping {
+  const housekeeping = new Housekeeping(log);
+  housekeeping.add('audit trail', () => stores.trail.upkeep());
+  housekeeping.add('sessions', () => stores.sessions.sweep());
+  housekeeping.add('operator sessions', () => stores.operators.sweep());
+  housekeeping.add('invitations', () => stores.invitationStore.sweep());
+  housekeeping.add('password links', () => stores.passwordStore.sweep());
+  housekeeping.add('idempotency keys', () => stores.idempotency.sweep());
+  return housekeeping;
+}
+
+function watchRefusals(seals: Seals, rates: RateLimiter, tenants: TenantGate, telemetry: Telemetry): void {
+  const forged = 'Values and messages in Redis that no process of ours wrote';
+  telemetry.counter('redis_refused_total', forged, [], (counter) => counter.inc(seals.refused));
+  const refused = 'Requests answered 429, by the limit that refused them';
+  telemetry.counter('requests_refused_total', refused, ['limit'], (counter) => {
+    counter.inc({ limit: 'rate' }, rates.refused);
+    counter.inc({ limit: 'at once' }, tenants.refused);
+  });
 }
 
 function watchDatabase(database: Database, telemetry: Telemetry, health: Health): void {
