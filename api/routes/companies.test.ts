@@ -17,7 +17,7 @@ async function fixture(t: Test) {
   return { api, acme, owner: as('owner'), admin: as('admin'), member: as('member') };
 }
 
-t.test('everybody reads the company, those who run it rename it, one change at a time', async (t) => {
+t.test('every user reads the company, owners and admins rename it, one change at a time', async (t) => {
   const { owner, admin, member } = await fixture(t);
   const read = await member('GET', '/api/companies/co_acme');
   t.match(read.json, { id: 'co_acme', name: 'acme', version: 1, createdAt: /Z$/ });
@@ -85,7 +85,7 @@ t.test('a company keeps an active owner, also when two leave at once', async (t)
   t.equal(row!['owners'], 1);
 });
 
-t.test('who is frozen is out at once, and a closed user stays closed', async (t) => {
+t.test('a frozen user is signed out at once, and a closed user stays closed', async (t) => {
   const { owner, member } = await fixture(t);
   t.equal((await member('GET', '/api/me')).status, 200);
   const frozen = await owner('PATCH', '/api/users/usr_acme_member', { status: 'frozen' });
