@@ -93,7 +93,16 @@ not ok 3 - timeout!
     1..1
 ok 4 - dist/d.test.js # time=8ms
 
-# { total: 8, pass: 3, fail: 4, skip: 1 }
+# Subtest: dist/e.test.js
+    ok 1 - fine
+    1..1
+    # time=9ms
+not ok 5 - timeout!
+  ---
+  expired: dist/c.test.js
+  ...
+
+# { total: 9, pass: 4, fail: 4, skip: 1 }
 `;
 
 t.test('each failed assertion is named with its file, its tests and its diagnostics', async (t) => {
@@ -113,6 +122,7 @@ t.test('each failed assertion is named with its file, its tests and its diagnost
       'dist/a.test.js > later # SKIP why',
       'dist/b.test.js\n    exitCode: 3\n    signal: null',
       'dist/c.test.js > endless > timeout!\n    expired: TAP',
+      'timeout!\n    expired: dist/c.test.js',
     ],
   );
 });
@@ -127,6 +137,7 @@ t.test('each file is reported as it ends, with its duration', async (t) => {
       ['dist/b.test.js', 7, 1],
       ['dist/c.test.js', 3034, 1],
       ['dist/d.test.js', 8, 0],
+      ['dist/e.test.js', 9, 1],
     ],
   );
 });

@@ -99,7 +99,9 @@ export class TapReader {
       if (around !== undefined) around.hasFailed = true;
       // The failed assertions inside say why a test failed.
       if (own?.hasFailed !== true) {
-        const [file, ...tests] = [...this.#open.map((test) => test.name), name];
+        // tap puts the time-out of a file in the place of another one's result.
+        const isElsewhere = depth === 0 && text === 'timeout!';
+        const [file, ...tests] = [...this.#open.map((test) => test.name), isElsewhere ? text : name];
         this.#diagnosed = { file: file!, path: tests, diagnostics: [] };
         this.#failures.push(this.#diagnosed);
       }
