@@ -2,7 +2,7 @@
  * The one table of answers. A refusal is a value from here, never an exception.
  *
  * Numbers are journaled: append only, retire but never reuse. The order of the numbers says nothing about precedence;
- * precedence is the order of the checks in decide.ts.
+ * precedence is the order of the checks in checks.ts.
  *
  * `responseCode` is ISO 8583:1987 DE39. A protocol's own words for a reason stand in its folder.
  */
