@@ -8,7 +8,8 @@ import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
-import { Partition, type PartitionJournal } from '../../workers/partition/partition.js';
+import { Partition } from '../../workers/partition/partition.js';
+import type { PartitionJournal } from '../../workers/partition/partition-journal.js';
 import { Random } from '../load/random.js';
 import { isMain } from '../run.js';
 

@@ -51,6 +51,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': [
     'workers/partition/partition.ts',
     'workers/partition/load.ts',
+    'workers/partition/answer-memory.ts',
+    'workers/partition/transaction-finder.ts',
     'workers/partition/shared-rules.ts',
     'api/auth/access.ts',
     'api/auth/actors.ts',

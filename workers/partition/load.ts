@@ -10,13 +10,9 @@ import { packLetters } from '../../engine/core/codes.js';
 import type { Level } from '../../engine/core/limit-names.js';
 import type { ChangedRows, PartitionRows, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
 import type { Seen } from '../../engine/core/seen.js';
+import type { Recalled } from './answer-memory.js';
+import { byteKey } from './byte-text.js';
 import { sharedRules } from './shared-rules.js';
-
-/** A record that the loader brought. */
-export interface Recalled {
-  readonly sequence: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Remembers settled ids; what is in memory already is newer and stays. */
 export function loadSeen(rows: SeenRows, seen: Seen): void {
@@ -25,13 +21,6 @@ export function loadSeen(rows: SeenRows, seen: Seen): void {
   for (let offset = 0; offset < sequences.length; offset += 8) {
     seen.loadSettled(hashes.readUInt32BE(offset + 4), hashes.readUInt32BE(offset), sequences.readDoubleBE(offset));
   }
-}
-
-/**
- * Text as the byte readers see it: one character per UTF-8 byte. Recalled records, roots and accounts are keyed by it.
- */
-export function byteKey(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function slotOf(cards: Cards, token: Uint8Array): number {

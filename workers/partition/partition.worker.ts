@@ -42,7 +42,8 @@ import { JournalFailedError } from '../journal/journal-errors.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { type JournalScan, scanJournal } from '../journal/journal-recovery.js';
 import { openStorage } from '../journal/storage-module.js';
-import { Partition, PartitionMemory } from './partition.js';
+import { Partition } from './partition.js';
+import { PartitionMemory } from './partition-memory.js';
 import { SettledIds } from './settled-ids.js';
 
 const data = workerData as PartitionWorkerData;
@@ -279,11 +280,11 @@ function stats(): PartitionStats {
     outdated: counts.outdated,
     accounts: partition.books.accounts.size,
     cards: partition.cards.size,
-    cardHits: partition.cardHits,
-    cardMisses: partition.cardMisses,
+    cardHits: partition.cardBooks.hits,
+    cardMisses: partition.cardBooks.misses,
     transactions: partition.books.transactions.size,
     seenIds: partition.seen.size,
     spendRows: partition.books.spend.size,
-    unknownFields: partition.unknownFieldCounts(codecs[Protocol.native]!),
+    unknownFields: partition.unknownFields.of(codecs[Protocol.native]!),
   };
 }

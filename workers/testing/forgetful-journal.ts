@@ -1,5 +1,5 @@
 /** A journal for tests that look at one partition and no disk. */
-import type { PartitionJournal } from '../partition/partition.js';
+import type { PartitionJournal } from '../partition/partition-journal.js';
 
 /** Takes everything and forgets it: what is settled has left the journal. */
 export class ForgetfulJournal implements PartitionJournal {

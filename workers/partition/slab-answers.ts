@@ -1,0 +1,62 @@
+/** Lays the answers of a batch into its slab, one behind the other. */
+import type { Outcome } from '../../engine/core/outcome.js';
+import { Reason } from '../../engine/core/reasons.js';
+import type { Request, TextSlice } from '../../engine/core/request.js';
+import { AnswerFlag, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
+import type { Codec } from '../../engine/protocols/codec.js';
+import { isUnsupported, type Refusal, writeFault } from '../../engine/protocols/refusal.js';
+import type { Root } from './root.js';
+
+export class SlabAnswers {
+  /** Where the next answer begins. */
+  #end = 0;
+
+  begin(): void {
+    this.#end = 0;
+  }
+
+  beginEntry(slab: Slab, index: number): void {
+    slab.answerStart[index] = this.#end;
+    slab.answerFlags[index] = 0;
+  }
+
+  endEntry(slab: Slab, index: number): void {
+    slab.answerEnd[index] = this.#end;
+  }
+
+  /** Nothing was decided, and a repeat may be. */
+  unavailable(slab: Slab, index: number): void {
+    slab.status[index] = EntryStatus.unavailable;
+    slab.reason[index] = Reason.systemError;
+  }
+
+  /** Names what must be looked up before the message can be decided. */
+  lookup(slab: Slab, index: number, status: number, source: Uint8Array, slice: TextSlice): void {
+    slab.status[index] = status;
+    for (let position = slice.start; position < slice.end; position++) slab.answer[this.#end++] = source[position]!;
+  }
+
+  /** Answers a message that cannot be read with its fault, and one of an unsupported kind with a decline. */
+  refuse(slab: Slab, index: number, codec: Codec, request: Request, refusal: Refusal): void {
+    const { answer } = slab;
+    slab.reason[index] = Reason.systemError;
+    if (isUnsupported(refusal)) {
+      slab.status[index] = EntryStatus.decided;
+      slab.answerFlags[index] = AnswerFlag.unsupported;
+      this.#end += codec.writeUnsupported!(answer, this.#end, request);
+    } else {
+      slab.status[index] = EntryStatus.malformed;
+      this.#end += writeFault(answer, this.#end, refusal);
+    }
+  }
+
+  /** @param root without one the message is its own, and its id stands in its own bytes */
+  decided(slab: Slab, index: number, codec: Codec, request: Request, outcome: Outcome, root: Root): void {
+    slab.status[index] = EntryStatus.decided;
+    slab.reason[index] = outcome.reason;
+    if (outcome.approved) slab.answerFlags[index]! |= AnswerFlag.approved;
+    const source = root.isEmpty ? request.source : root.source;
+    const id = root.isEmpty ? request.id : root;
+    this.#end += codec.writeAnswer(slab.answer, this.#end, request, outcome, source, id);
+  }
+}

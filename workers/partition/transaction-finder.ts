@@ -1,0 +1,126 @@
+/** Finds the transaction that a message is about. */
+import { LRUCache } from 'lru-cache';
+import { transactionAbsent } from '../../engine/core/books.js';
+import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
+import type { Request } from '../../engine/core/request.js';
+import type { Transactions } from '../../engine/core/transactions.js';
+import { type AnswerMemory, lookupNeeded, notFound, recalledRecordsMax, unreadable } from './answer-memory.js';
+import { byteText } from './byte-text.js';
+import type { Root } from './root.js';
+
+/** What is known of the message that `original` names. One object serves all searches: it is valid until the next. */
+export interface About {
+  /** Slot of the transaction, transactionAbsent, lookupNeeded, or unreadable. */
+  transaction: number;
+  /** The transaction of `original` was looked for, not one with the message's own id. */
+  namedByOriginal: boolean;
+  /** `original` names a message that was answered, although no transaction came of it. */
+  originalKnown: boolean;
+  /** The message that `original` names was revoked and never answered, and no transaction came of it. */
+  originalRevoked: boolean;
+}
+
+export class TransactionFinder {
+  /** Root ids of transactions that were asked for by the id of a later message. */
+  readonly roots = new LRUCache<string, string>({ max: recalledRecordsMax });
+  readonly #transactions: Transactions;
+  readonly #answers: AnswerMemory;
+  readonly #root: Root;
+  readonly #about: About = {
+    transaction: transactionAbsent,
+    namedByOriginal: false,
+    originalKnown: false,
+    originalRevoked: false,
+  };
+
+  /** @param root takes the transaction's root id; left empty where the message is its own root */
+  constructor(transactions: Transactions, answers: AnswerMemory, root: Root) {
+    this.#transactions = transactions;
+    this.#answers = answers;
+    this.#root = root;
+  }
+
+  /**
+   * For an authorization the transaction that already has its id; for the others the one that `original` names, be it
+   * by the id of the first message or of a later one.
+   * @param absent what is not in memory was looked up: do not ask again
+   */
+  find(request: Request, absent: boolean): About {
+    const about = this.#about;
+    this.#root.set(request.source, 0, 0);
+    about.originalKnown = false;
+    about.originalRevoked = false;
+    about.namedByOriginal = isAboutOriginal(request, this.#transactions);
+    about.transaction = about.namedByOriginal ? this.#findOriginal(request, absent) : this.#findOwn(request);
+    return about;
+  }
+
+  #findOwn({ type, source, id }: Request): number {
+    if (type === MessageType.verification || type === MessageType.balanceInquiry) return transactionAbsent;
+    return this.#transactions.find(source, id.start, id.end);
+  }
+
+  #findOriginal(request: Request, absent: boolean): number {
+    const { source, original } = request;
+    if (original.end === original.start) return transactionAbsent;
+    const transactions = this.#transactions;
+    const direct = transactions.find(source, original.start, original.end);
+    if (direct >= 0) {
+      this.#root.set(source, original.start, original.end);
+      if (transactions.status(direct) === TransactionStatus.declined) {
+        this.#about.originalRevoked = this.#answers.isRevoked(source, original);
+      }
+      return direct;
+    }
+    return this.#findByLaterMessage(request, absent);
+  }
+
+  /** Perhaps `original` names a later message of its transaction: that message's record knows the root. */
+  #findByLaterMessage({ source, original }: Request, absent: boolean): number {
+    const transactions = this.#transactions;
+    const answers = this.#answers;
+    const root = this.#root;
+    const { place, revocation, revokedFollows } = answers.find(source, original, absent);
+    if (place === unreadable) return unreadable;
+    if (place >= 0) {
+      this.#about.originalKnown = true;
+      // A declined message opened nothing and added nothing that a later message could follow.
+      if (!answers.record.outcome().approved) return transactionAbsent;
+      answers.record.readRoot(root);
+      const transaction = transactions.find(root.source, root.start, root.end);
+      if (transaction >= 0) return transaction;
+      root.end = root.start;
+    }
+    const rootId = this.roots.get(byteText(source, original));
+    if (revocation !== notFound && revokedFollows) {
+      // A follow-up that was revoked added nothing. A tombstone of its id may have left memory: the books know. (A
+      // transaction whose opening was revoked may live on through what followed it.)
+      return absent || rootId !== undefined ? transactionAbsent : lookupNeeded;
+    }
+    if (rootId !== undefined) {
+      const bytes = Buffer.from(rootId, 'utf8');
+      const transaction = transactions.find(bytes, 0, bytes.length);
+      if (transaction >= 0) {
+        root.set(bytes, 0, bytes.length);
+        return transaction;
+      }
+    }
+    return absent ? transactionAbsent : lookupNeeded;
+  }
+}
+
+function isAboutOriginal({ type, source, id, original }: Request, transactions: Transactions): boolean {
+  switch (type) {
+    case MessageType.authorization:
+    case MessageType.verification:
+    case MessageType.balanceInquiry:
+      return false;
+    case MessageType.advice: {
+      const own = transactions.find(source, id.start, id.end);
+      const isOver = own < 0 || transactions.status(own) === TransactionStatus.declined;
+      return isOver && original.end > original.start;
+    }
+    default:
+      return true;
+  }
+}
