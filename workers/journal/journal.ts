@@ -82,8 +82,7 @@ export interface OpenedJournal {
  * Opens a partition's journal for writing and makes everything in it durable; makes it when it is new. The shipper must
  * be paused: the end of the last segment is rewritten.
  * @throws JournalCorruptError, JournalPartitionCountError, JournalPositionError, JournalEpochError; storage errors as
- *   they
- * come
+ *   they come
  */
 export function openJournal(options: JournalOptions): OpenedJournal {
   const { storage, directory, sizes, settledSequence } = options;
