@@ -28,7 +28,7 @@ export function measureCards(cardCount: number): CardMemory {
     const last = Math.min(cardCount, first + cardsPerBatch - 1);
     const message = cardRows(first, last);
     const startedAt = process.hrtime.bigint();
-    partition.load(message);
+    partition.takeRows(message);
     loadNs += Number(process.hrtime.bigint() - startedAt);
     slab.clear();
     for (let card = first; card <= last; card++) {

@@ -63,7 +63,7 @@ export function partitionFor(cardCount: number): Partition {
   };
   // Everything counts as settled at once, so that the oldest transactions make room for ever.
   const partition = new Partition(size, policy, journal, codecs, () => journal.nextSequence);
-  partition.load({ seenComplete: true });
+  partition.takeRows({ seenComplete: true });
   return partition;
 }
 
@@ -105,7 +105,7 @@ export function token(number: number): string {
 export function measurePartition(batches: number, entries: number, cardCount = 10_000): number {
   const partition = partitionFor(cardCount);
   for (let first = 1; first <= cardCount; first += cardsPerMessage) {
-    partition.load(cardRows(first, Math.min(cardCount, first + cardsPerMessage - 1)));
+    partition.takeRows(cardRows(first, Math.min(cardCount, first + cardsPerMessage - 1)));
   }
   const slab = new Slab({ entries: 2048, requestBytes: 4 * 1024 * 1024 });
   const random = new Random(1, 0);

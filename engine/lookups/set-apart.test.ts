@@ -1,7 +1,7 @@
 /** A profile that cannot be applied is declined, named once and counted; everything else goes on. */
 import fc from 'fast-check';
 import t from 'tap';
-import { applyChanges } from '../../workers/partition/load.js';
+import { applyChanges } from '../../workers/partition/rows.js';
 import { Accounts, Status } from '../core/accounts.js';
 import { Cards } from '../core/cards.js';
 import type { RawEntry } from '../core/feed.js';

@@ -50,7 +50,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['deploy/seed.ts', 'deploy/seed-accounts.ts'],
   'lru-cache': [
     'workers/partition/partition.ts',
-    'workers/partition/load.ts',
+    'workers/partition/rows.ts',
     'workers/partition/answer-memory.ts',
     'workers/partition/transaction-finder.ts',
     'workers/partition/shared-rules.ts',

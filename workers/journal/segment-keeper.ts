@@ -47,7 +47,7 @@ export class SegmentKeeper {
   /**
    * Retires every sealed segment whose records all are at or before `settledSequence`, oldest first. Publish that
    * sequence before: a reader that misses a segment then knows that Postgres has its records. Of none of them may an
-   * approval still be taken back (see finalSequence).
+   * approval still be revoked (see finalSequence).
    */
   retire(settledSequence: number): void {
     const { storage, directory } = this.#options;

@@ -21,7 +21,7 @@ function stage(accounts = 16) {
   codecs[Protocol.ledger] = ledgerCodec;
   const size = { accounts, users: 16, cards: 16, spendRows: 64, transactions: 16, seenIds: 16 };
   const partition = new Partition(size, policyDefault, journal, codecs, () => 0);
-  partition.load({ seenComplete: true });
+  partition.takeRows({ seenComplete: true });
   const ask = (command: object, options: { flags?: number; deadlineMs?: number; isStale?: boolean } = {}) => {
     const { flags = 0, deadlineMs = 100, isStale = false } = options;
     const slab = new Slab({ entries: 4, requestBytes: 4096 });
@@ -35,10 +35,10 @@ function stage(accounts = 16) {
       reason: slab.reason[0]!,
     };
   };
-  /** The record that was journaled last comes back by the loader, as it does once its segment has gone. */
+  /** The record that was journaled last comes back by a lookup, as it does once its segment has gone. */
   const recall = (id: string) => {
     const record = Buffer.from(journal.frame.subarray(0, journal.view.getUint16(0, true))).toString('base64');
-    partition.load({ records: [{ id: `${commandIdPrefix}${id}`, sequence: journal.nextSequence - 1, record }] });
+    partition.takeRows({ records: [{ id: `${commandIdPrefix}${id}`, sequence: journal.nextSequence - 1, record }] });
   };
   return { partition, journal, ask, recall };
 }
@@ -49,10 +49,10 @@ t.test('an account that is not in memory is asked for by its public id, and then
   const { partition, journal, ask, recall } = stage();
   t.match(ask(deposit), { status: EntryStatus.lookupAccount, text: 'acct_1' });
   t.equal(journal.nextSequence, 1, 'nothing is journaled');
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   const first = ask(deposit);
   t.match([first.status, JSON.parse(first.text).account.funds], [EntryStatus.decided, 1010]);
-  t.equal(first.flags, AnswerFlag.approved, 'approved, and nothing that a deadline could take back');
+  t.equal(first.flags, AnswerFlag.approved, 'approved, and nothing that a deadline could revoke');
   t.equal(journal.nextSequence, 2);
   t.match(ask(deposit), { status: EntryStatus.lookupSeen, text: `${commandIdPrefix}d` });
   recall('d');
@@ -65,9 +65,9 @@ t.test('an account that is not in memory is asked for by its public id, and then
 
 t.test('loading the account again does not put its books back', (t) => {
   const { partition, ask } = stage();
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   ask(deposit);
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   t.equal(JSON.parse(ask({ ...deposit, id: 'd2' }).text).account.funds, 1020);
   t.end();
 });
@@ -76,7 +76,7 @@ t.test('an unknown account is a 404, is not journaled, and the id stays free', (
   const { partition, journal, ask } = stage();
   t.match(ask(deposit, { flags: EntryFlag.accountAbsent }), { status: EntryStatus.unknownAccount });
   t.equal(journal.nextSequence, 1);
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();
 });
@@ -88,14 +88,14 @@ t.test('an account of another partition is not looked at: the id belongs to its 
     reason: Reason.duplicateConflict,
   });
   t.equal(journal.nextSequence, 1);
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();
 });
 
 t.test('however late it is a command is decided', (t) => {
   const { partition, ask } = stage();
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   t.match(JSON.parse(ask(deposit, { deadlineMs: 0 }).text), { approved: true });
   t.match(JSON.parse(ask({ id: 'w', type: 'withdrawal' }, { deadlineMs: 0 }).text), { approved: true });
   t.end();
@@ -103,7 +103,7 @@ t.test('however late it is a command is decided', (t) => {
 
 t.test('by knowledge that may be too old nothing is moved or refused; what was answered is answered', (t) => {
   const { partition, journal, ask, recall } = stage();
-  partition.load({ accounts: [row(1)] });
+  partition.takeRows({ accounts: [row(1)] });
   const answered = ask(deposit);
   recall('d');
   for (const type of ['deposit', 'withdrawal']) {
@@ -117,7 +117,7 @@ t.test('by knowledge that may be too old nothing is moved or refused; what was a
 
 t.test('a full store takes no more accounts: the command stays unanswered, and the others go on', (t) => {
   const { partition, ask } = stage(1);
-  partition.load({ accounts: [row(1), row(2)] });
+  partition.takeRows({ accounts: [row(1), row(2)] });
   t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.lookupAccount });
   t.match(ask(deposit), { status: EntryStatus.decided });
   t.end();

@@ -16,7 +16,7 @@ function partitionWithCard(): { partition: Partition; journal: ForgetfulJournal 
   const codecs = [];
   codecs[Protocol.native] = nativeCodec;
   const partition = new Partition(tinySize, policyDefault, journal, codecs, () => 0);
-  partition.load(oneCard('card', 1000));
+  partition.takeRows(oneCard('card', 1000));
   return { partition, journal };
 }
 
@@ -38,8 +38,8 @@ t.test('until all settled ids are known an unknown one is looked up, and what is
 
   const { partition, journal } = partitionWithCard();
   t.same(ask(partition, 0), { status: EntryStatus.lookupSeen, text: 'q' });
-  partition.load({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
-  t.same(ask(partition, 0), first, 'the loader brought it: the first answer again');
+  partition.takeRows({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
+  t.same(ask(partition, 0), first, 'a lookup brought it: the first answer again');
   t.equal(journal.nextSequence, 1, 'and not decided again');
   t.end();
 });

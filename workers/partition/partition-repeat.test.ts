@@ -30,7 +30,7 @@ function stage(fundsMinor: number) {
     const { writer } = fixture.open();
     const size = { ...tinySize, transactions: 4096, seenIds: 4096 };
     const partition = new Partition(size, { ...policyDefault, ...changes }, writer, codecs, () => 0);
-    partition.load({ ...load, accounts: [account], seenComplete: true });
+    partition.takeRows({ ...load, accounts: [account], seenComplete: true });
     const { options, progress } = fixture;
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
       partition.replay(bytes, view, offset, sequence, location),

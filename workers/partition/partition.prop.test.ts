@@ -72,7 +72,7 @@ class Auditor {
   }
 
   #late(id: string, status: number): void {
-    check(this.model.late(id) !== null, `the engine took back ${id}, which was not approved`);
+    check(this.model.late(id) !== null, `the engine revoked ${id}, which was not approved`);
     compare(`late ${id}`, status, EntryStatus.revoked);
     // It was never answered: the same id is asked again.
     this.#bodies.delete(id);
@@ -83,7 +83,7 @@ class Auditor {
   #command(message: Message, { body, status, isRepeat, isRevocable }: Handled): void {
     const key = keyOf(message);
     const isKnown = this.model.answers.has(key);
-    check(!isRevocable, 'a command is never taken back');
+    check(!isRevocable, 'a command is never revoked');
     if (status === EntryStatus.unknownAccount) {
       check(!isKnown && this.model.accountNamed(message.card) === undefined, `${message.card} is an account`);
       this.seen.unknownAccounts++;
@@ -123,7 +123,7 @@ class Auditor {
         [status, JSON.parse(body).reason],
         [EntryStatus.decided, 'duplicate_conflict'],
       );
-      // Another question's id, or one that was taken back and whose transaction goes on as something else.
+      // Another question's id, or one that was revoked and whose transaction goes on as something else.
       check(isKnown || this.#revoked.delete(message.id), `${message.id} is no duplicate`);
       if (!isKnown) this.#bodies.set(message.id, body);
       this.seen.conflicts++;
@@ -233,7 +233,7 @@ interface Room {
   readonly transactions: number;
 }
 
-/** The same with less memory than one account's customers need: rows come and go, loads come late, power fails. */
+/** The same with less memory than one account's customers need: rows come and go, lookups end late, power fails. */
 function runTight(seed: number, length: number, room: Room) {
   const generator = new Generator(seed, { repeats: true, overtakes: false, startMs: Date.UTC(2026, 2, 27, 20) });
   const { random } = generator;
@@ -270,7 +270,7 @@ function runTight(seed: number, length: number, room: Room) {
     };
     for (let size = 1 + random.below(6); size > 0 && done < length; size--, done++) {
       const step = generator.next();
-      // What waits for a load is overtaken by what does not: what it is the original of comes in a later slab.
+      // What waits for a lookup is overtaken by what does not: what it is the original of comes in a later slab.
       const { original } = step.kind === 'message' ? step.message : {};
       if (steps.some((before) => before.kind === 'message' && before.message.id === original)) run();
       if (step.kind !== 'again' || auditor.model.answers.has(step.message.id)) steps.push(step);
@@ -346,7 +346,7 @@ t.test('transactions that leave memory for the books and come back lose nothing'
 });
 
 t.test(
-  'accounts, users, spend rows and cards that leave memory and come back lose nothing, and late loads add nothing',
+  'accounts, users, spend rows and cards that leave memory and come back lose nothing, and late rows add nothing',
   (t) => {
     const room = fc.record({
       accounts: fc.integer({ min: 1, max: 3 }),
@@ -365,7 +365,7 @@ t.test(
   },
 );
 
-t.test('a tombstone that left memory closes the name of a follow-up that was taken back', (t) => {
+t.test('a tombstone that left memory closes the name of a follow-up that was revoked', (t) => {
   // Found by the property above: the engine did not look the name up and declined with original_not_found.
   runCramped(6, 89, 2);
   runTight(1_701_622_877, 138, { accounts: 2, users: 1, cards: 1, spendRows: 10, transactions: 6 });
@@ -380,7 +380,7 @@ t.test('a follow-up that stands alone after all finds room for its own spend row
   t.end();
 });
 
-t.test('in tight memory everything leaves now and then, and loads are refused for their age', (t) => {
+t.test('in tight memory everything leaves now and then, and rows are refused for their age', (t) => {
   const seen = runTight(7, 1500, { accounts: 2, users: 2, cards: 3, spendRows: 8, transactions: 20 });
   for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
   t.end();

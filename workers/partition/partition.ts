@@ -31,7 +31,6 @@ import { CardBooks } from './card-books.js';
 import { Committer } from './commit.js';
 import { Expiry } from './expiry.js';
 import { chooseKeptForms } from './kept-forms.js';
-import { applyChanges, applyLoad, LoadCounts, type LoadTarget, loadSeen } from './load.js';
 import { LookAhead, messagesAhead } from './look-ahead.js';
 import { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
@@ -39,6 +38,7 @@ import { PartitionMemory } from './partition-memory.js';
 import { Replay } from './replay.js';
 import { Revocation } from './revocation.js';
 import { Root } from './root.js';
+import { applyChanges, RowCounts, type RowTarget, takeRows, takeSeen } from './rows.js';
 import { sameQuestion } from './same-question.js';
 import type { SettledIds } from './settled-ids.js';
 import { SlabAnswers } from './slab-answers.js';
@@ -54,8 +54,8 @@ export class Partition {
   readonly seen: Seen;
   readonly cards: Cards;
   readonly cardBooks: CardBooks;
-  /** What found no room in memory: rows that were loaded, and messages. For the metrics, and for the log. */
-  readonly counts = new LoadCounts();
+  /** What found no room in memory: rows that a lookup brought, and messages. For the metrics, and for the log. */
+  readonly counts = new RowCounts();
   readonly unknownFields = new UnknownFields();
   readonly #codecs: readonly (Codec | undefined)[];
   readonly #evictableSequence: () => number;
@@ -75,7 +75,7 @@ export class Partition {
   readonly #root = new Root();
   /** Numbers of accounts by public id. */
   readonly #accountNumbers = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
-  readonly #loadTarget: LoadTarget;
+  readonly #rowTarget: RowTarget;
   /**
    * What has newer records stays in memory: the books in Postgres do not have them yet, or they may be revoked. Read
    * once a batch; at a start nothing may leave.
@@ -108,7 +108,7 @@ export class Partition {
     this.#revocation = new Revocation(books, journal, this.#memory, this.#committer);
     this.#expiry = new Expiry(books, this.#room, this.#committer);
     this.#replay = new Replay(books, this.#memory);
-    this.#loadTarget = {
+    this.#rowTarget = {
       books,
       cards,
       recalled: this.#memory.recalled,
@@ -133,7 +133,7 @@ export class Partition {
       if (index % messagesAhead === 0) this.#lookAhead.read(slab, index);
       answers.beginEntry(slab, index);
       const kind = slab.kind[index]!;
-      if (kind === EntryKind.rows) this.#takeRows(slab, index);
+      if (kind === EntryKind.rows) this.#readRows(slab, index);
       else if (!writable) answers.unavailable(slab, index);
       else if (kind === EntryKind.revocation) this.#revoke(slab, index);
       else if (kind === EntryKind.expiry) this.#expire(slab, index);
@@ -145,15 +145,15 @@ export class Partition {
 
   // --- rows ---------------------------------------------------------------------------------------------------------
 
-  #takeRows(slab: Slab, index: number): void {
+  #readRows(slab: Slab, index: number): void {
     // The front is our own process: these bytes come from our lookups, not from outside.
-    this.load(JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as PartitionRows);
+    this.takeRows(JSON.parse(slab.request.toString('utf8', slab.start[index], slab.end[index])) as PartitionRows);
     slab.status[index] = EntryStatus.none;
   }
 
   /** Takes over, before the replay, what the journal's tail touches: all of it must fit. */
   restore(message: PartitionRows): void {
-    this.load(message);
+    this.takeRows(message);
     const { fullAccounts, fullSpend } = this.counts;
     assert(
       fullAccounts + fullSpend === 0,
@@ -162,14 +162,14 @@ export class Partition {
   }
 
   /** Takes over what a lookup brought. */
-  load(message: PartitionRows): void {
-    applyLoad(message, this.#loadTarget, this.#evictable);
+  takeRows(message: PartitionRows): void {
+    takeRows(message, this.#rowTarget, this.#evictable);
     if (message.changes !== undefined) applyChanges(message.changes, this.books, this.cards);
-    if (message.seen !== undefined) loadSeen(message.seen, this.seen);
+    if (message.seen !== undefined) takeSeen(message.seen, this.seen);
     if (message.seenComplete === true) this.#memory.complete();
   }
 
-  /** Until `seenComplete` is loaded, `ids` says of which unknown ids it is sure that they are new. */
+  /** Until rows with `seenComplete` come, `ids` says of which unknown ids it is sure that they are new. */
   expectIds(ids: Pick<SettledIds, 'mayHold'>): void {
     this.#memory.expectIds(ids);
   }

@@ -212,12 +212,12 @@ function takeIds(count: number): boolean {
   const isLast = settledIds === null || settledIds.moveInto(partition.seen, count);
   if (isLast && settledIds !== null) {
     settledIds = null;
-    partition.load({ seenComplete: true });
+    partition.takeRows({ seenComplete: true });
   }
   return isLast;
 }
 
-/** Settled is not enough: an approval may yet be taken back, and its hold must be found then. */
+/** Settled is not enough: an approval may yet be revoked, and its hold must be found then. */
 function evictableSequence(): number {
   return Math.min(progress.settledSequence, progress.finalSequence);
 }
@@ -233,7 +233,7 @@ function restore(message: PartitionRows): boolean {
   });
   // The newest ones, as long as they leave room for transactions that are alive.
   const tombstonesMax = Math.floor(data.size.transactions * tombstoneShare);
-  built.load({ transactions: message.tombstones?.slice(0, tombstonesMax) ?? [] });
+  built.takeRows({ transactions: message.tombstones?.slice(0, tombstonesMax) ?? [] });
   partition = built;
   return true;
 }

@@ -3,15 +3,15 @@ import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import { Level } from '../../engine/core/limit-names.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';
-import type { LoadCounts } from './load.js';
 import { Owner } from './owner.js';
+import type { RowCounts } from './rows.js';
 
 export class SpendRoom {
   readonly #books: Books;
-  readonly #counts: LoadCounts;
+  readonly #counts: RowCounts;
   readonly #owner = new Owner();
 
-  constructor(books: Books, counts: LoadCounts) {
+  constructor(books: Books, counts: RowCounts) {
     this.#books = books;
     this.#counts = counts;
   }

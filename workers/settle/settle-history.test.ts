@@ -1,6 +1,6 @@
 /**
  * What a partition decides, settled in stretches of any length, is in Postgres what it is in memory: transactions,
- * books and windows, with approvals that are taken back, decided again, joined, reversed and renewed. TEST_SEED repeats
+ * books and windows, with approvals that are revoked, decided again, joined, reversed and renewed. TEST_SEED repeats
  * a run.
  */
 import t, { type Test } from 'tap';

@@ -40,7 +40,7 @@ const revoke = (id: string, cardSpend: number, merchantId: string): RecordSketch
   ...{ opensTransaction: false, held: -1, spend: -1, spendCount: 0, olderSpendCount: -1 },
 });
 
-t.test('any purchases and take-backs leave the counts and merchants that memory has', async (t) => {
+t.test('any purchases and revocations leave the counts and merchants that memory has', async (t) => {
   const sql = await ledger(t);
   const random = new Random(11);
   const known = new Map<number, CardUse | null>();

@@ -329,7 +329,7 @@ t.test('every kind of message leaves its transaction and its account as it shoul
       books: [1000, 1000, 0, 0],
     },
     {
-      name: 'an increment that came too late is taken back',
+      name: 'an increment that came too late is revoked',
       records: [
         authorization,
         { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 },

@@ -255,7 +255,7 @@ t.test('spares are made while Postgres is away, and while it hangs', async (t) =
   }
 });
 
-t.test('a segment stays as long as an approval in it can be taken back, settled or not', async (t) => {
+t.test('a segment stays as long as an approval in it can be revoked, settled or not', async (t) => {
   const { storage, postgres, options, shipper, open } = world();
   const writer = open();
   const progress = options.progress.partitions[0]!;

@@ -338,7 +338,7 @@ class PartitionShipper {
   }
 
   /**
-   * Retires segments that Postgres has wholly and of which nothing can be taken back any more. The latter may come
+   * Retires segments that Postgres has wholly and of which nothing can be revoked any more. The latter may come
    * after the last record was settled, so it is tried again while there is nothing to settle.
    */
   #retire(): void {

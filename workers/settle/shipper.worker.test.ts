@@ -28,7 +28,7 @@ t.test(
   async (t) => {
     const database = await createTestDatabase();
     const sql = openSettleConnection(database.url);
-    const root = mkdtempSync(join(tmpdir(), 'ship-'));
+    const root = mkdtempSync(join(tmpdir(), 'settle-'));
     t.teardown(async () => {
       await sql.end({ timeout: 5 });
       await database.close();
@@ -75,7 +75,7 @@ t.test(
     const append = (batch: number): void => {
       const { source, offsets } = writeRecords(
         Array.from({ length: batchRecords }, (_, index) => ({
-          id: `ship-${batch}-${index}`,
+          id: `settle-${batch}-${index}`,
           account: 1 + (index % 3),
           card: 1 + (index % 3),
           user: 1 + (index % 3),

@@ -101,7 +101,7 @@ function keyOf(level: Level, number: number): number {
   return number * 4 + level;
 }
 
-/** Purchases of one card: one or more, of which the first has the merchant; or one that is taken back. */
+/** Purchases of one card: one or more, of which the first has the merchant; or one that is revoked. */
 interface UseRun {
   readonly card: number;
   readonly round: number;

@@ -69,7 +69,7 @@ export interface FollowUp {
   readonly id: string;
   /** 0: unchanged. */
   readonly status: number;
-  /** What an increment adds to the amounts asked and approved, or takes back when it was late. */
+  /** What an increment adds to the amounts asked and approved, or takes off when it was revoked. */
   readonly amount: number;
   readonly held: number;
   readonly posted: number;

@@ -60,19 +60,19 @@ export interface Handled {
 interface Waiting {
   readonly step: Step;
   readonly flags: number;
-  /** What it asked for, to be loaded before it. */
-  readonly load?: PartitionRows;
-  /** How often that was loaded. */
-  readonly loads?: number;
+  /** What it asked for, to come before it. */
+  readonly rows?: PartitionRows;
+  /** How often that was looked up. */
+  readonly lookups?: number;
 }
 
-/** Room for less than the traffic needs: what is not in memory is loaded from the books, as of the last settle(). */
+/** Room for less than the traffic needs: what is not in memory is looked up in the books, as of the last settle(). */
 export interface Cramped {
   readonly accounts: number;
   readonly users: number;
   readonly cards: number;
   readonly spendRows: number;
-  /** Whether a load that was read earlier comes (again) only now. */
+  /** Whether rows that were read earlier come (again) only now. */
   readonly isDelayed: () => boolean;
 }
 
@@ -84,10 +84,10 @@ interface Spender {
   readonly accountNumber: number;
 }
 
-/** A message that lacks something after so many loads is refused. */
-const loadsMax = 4;
-/** Old loads that may come again. */
-const oldLoadsMax = 20;
+/** A message that lacks something after so many lookups is refused. */
+const lookupsMax = 4;
+/** Rows of earlier lookups that may come again. */
+const oldRowsMax = 20;
 
 export class PartitionHost {
   readonly #policy: Policy;
@@ -113,13 +113,13 @@ export class PartitionHost {
   readonly #users = new Map<number, UserRow>();
   readonly #cards = new Map<string, CardRow>();
   readonly #settledSpend = new Map<string, SpendRow>();
-  #oldLoads: PartitionRows[] = [];
+  #oldRows: PartitionRows[] = [];
   partition: Partition;
 
   /**
    * @param transactions how many transactions fit into memory; with few of them, settle() now and then
    * @param framesTaken asked after each slab: how many frames reach the disk before the next one
-   * @param cramped null: everything but transactions fits into memory, and is never loaded
+   * @param cramped null: everything but transactions fits into memory, and is never looked up
    */
   constructor(
     policy: Policy,
@@ -141,8 +141,8 @@ export class PartitionHost {
   restart(): void {
     this.#sink?.drain();
     this.#storage.crash(() => false);
-    // Loads of the worker that is gone are read again (Loads), and its take-backs are lost (Lane).
-    this.#oldLoads = [];
+    // Rows for the worker that is gone are read again (Lookups), and its revocations are lost (Lane).
+    this.#oldRows = [];
     if (this.#cramped !== null) this.#locations.clear();
     this.#left = this.left;
     this.partition = this.#start();
@@ -255,7 +255,7 @@ export class PartitionHost {
     return spendNumber(level, [cardSpend, userNumber, accountNumber][level]!, packLetters(currency));
   }
 
-  /** The same, so late that nothing can be taken back any more: anything may leave memory. */
+  /** The same, so late that nothing can be revoked any more: anything may leave memory. */
   settleFinally(): void {
     this.#locations.clear();
     this.settle();
@@ -298,8 +298,8 @@ export class PartitionHost {
     const size = { ...room, transactions: this.#transactions, seenIds: 4096 };
     const partition = new Partition(size, this.#policy, writer, codecs, () => this.#settledSequence);
     if (this.#cramped !== null) return this.#restoreCramped(partition);
-    for (const message of this.#configuration.values()) partition.load(message);
-    partition.load({ seenComplete: true });
+    for (const message of this.#configuration.values()) partition.takeRows(message);
+    partition.takeRows({ seenComplete: true });
     const { options, progress } = this.#fixture;
     replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
       partition.replay(bytes, view, offset, sequence, location),
@@ -367,7 +367,7 @@ export class PartitionHost {
    */
   run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
-    // A take-back follows right after the slab with the approval, the one before or this one: later ones there are
+    // A revocation follows right after the slab with the approval, the one before or this one: later ones there are
     // none.
     handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
@@ -392,18 +392,18 @@ export class PartitionHost {
     const entries: (Waiting | null)[] = [];
     slab.clear();
     const cramped = this.#cramped;
-    // Take-backs travel alone.
+    // Revocations travel alone.
     const revokes = this.#waiting.some(({ step }) => step.kind === 'late');
-    if (!revokes && cramped?.isDelayed() === true && this.#oldLoads.length > 0) {
-      slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldLoads.shift()!))));
+    if (!revokes && cramped?.isDelayed() === true && this.#oldRows.length > 0) {
+      slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldRows.shift()!))));
       entries.push(null);
     }
     for (const waiting of this.#waiting) {
       const entry = this.#entry(waiting.step);
       if (entry === null) continue;
-      if (waiting.load !== undefined) {
-        if (this.#oldLoads.length < oldLoadsMax) this.#oldLoads.push(waiting.load);
-        slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(waiting.load)));
+      if (waiting.rows !== undefined) {
+        if (this.#oldRows.length < oldRowsMax) this.#oldRows.push(waiting.rows);
+        slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(waiting.rows)));
         entries.push(null);
       }
       slab.add(entry.kind, waiting.flags, nowMs, entry.bytes);
@@ -470,21 +470,21 @@ export class PartitionHost {
     const { step } = waiting;
     const status = slab.status[index]!;
     const absent = needs[status];
-    // Loaded and still not there: memory is full of what the books do not have yet. The front declines.
+    // Looked up and still not there: memory is full of what the books do not have yet. The front declines.
     const nothing = { body: '', isRepeat: false, isRevocable: false, wasTooLate: false };
     const full = { step, arrivalMs, status: EntryStatus.noRoom, ...nothing };
-    const loads = waiting.loads ?? 0;
+    const lookups = waiting.lookups ?? 0;
     if (status === EntryStatus.noRoom) {
-      if (loads >= loadsMax) return [full];
-      this.#waiting.push({ ...waiting, loads: loads + 1 });
+      if (lookups >= lookupsMax) return [full];
+      this.#waiting.push({ ...waiting, lookups: lookups + 1 });
       return [];
     }
     if (absent !== undefined) {
-      if (loads >= (this.#cramped === null ? 1 : loadsMax)) return step.kind === 'expire' ? [] : [full];
+      if (lookups >= (this.#cramped === null ? 1 : lookupsMax)) return step.kind === 'expire' ? [] : [full];
       const asked = slab.answer.subarray(slab.answerStart[index]!, slab.answerEnd[index]!).toString();
-      const load = this.#cramped === null ? this.#loadOf(status, asked) : this.#crampedLoadOf(status, asked);
-      if (load === null) this.#waiting.push({ step, flags: waiting.flags | absent, loads });
-      else this.#waiting.push({ step, flags: waiting.flags, load, loads: loads + 1 });
+      const rows = this.#cramped === null ? this.#rowsOf(status, asked) : this.#crampedRowsOf(status, asked);
+      if (rows === null) this.#waiting.push({ step, flags: waiting.flags | absent, lookups });
+      else this.#waiting.push({ step, flags: waiting.flags, rows, lookups: lookups + 1 });
       return [];
     }
     const flags = slab.answerFlags[index]!;
@@ -497,12 +497,12 @@ export class PartitionHost {
     return [{ step, arrivalMs, status, body, isRepeat, isRevocable, wasTooLate: tooLate }];
   }
 
-  #loadOf(status: number, asked: string): PartitionRows | null {
+  #rowsOf(status: number, asked: string): PartitionRows | null {
     return status === EntryStatus.lookupAccount ? this.#accountNamed(asked) : this.#settledTransaction(status, asked);
   }
 
   /** From the books, which stand where the last settle() left them. */
-  #crampedLoadOf(status: number, asked: string): PartitionRows | null {
+  #crampedRowsOf(status: number, asked: string): PartitionRows | null {
     if (status === EntryStatus.lookupAccount) {
       const row = [...this.#accounts.values()].find(({ number }) => accountName(number) === asked);
       return row === undefined ? null : { settled: this.#settledSequence, accounts: [{ ...row, publicId: asked }] };
@@ -532,13 +532,13 @@ export class PartitionHost {
     };
   }
 
-  /** The load with reference data as it is now: that an older one is read again is the front's part (LookupGuard). */
-  #described(load: PartitionRows): PartitionRows {
+  /** The rows with reference data as it is now: that older ones are read again is the front's part (LookupGuard). */
+  #described(rows: PartitionRows): PartitionRows {
     return {
-      ...load,
-      accounts: (load.accounts ?? []).map((row) => ({ ...this.#accounts.get(row.number)!, ...booksOf(row) })),
-      users: (load.users ?? []).map(({ number }) => this.#users.get(number)!),
-      cards: (load.cards ?? []).map(({ token }) => this.#cards.get(token)!),
+      ...rows,
+      accounts: (rows.accounts ?? []).map((row) => ({ ...this.#accounts.get(row.number)!, ...booksOf(row) })),
+      users: (rows.users ?? []).map(({ number }) => this.#users.get(number)!),
+      cards: (rows.cards ?? []).map(({ token }) => this.#cards.get(token)!),
     };
   }
 

@@ -1,5 +1,5 @@
 /**
- * What the loader brings from Postgres: cards with their users and accounts, transactions, and records of settled
+ * What a lookup brings from Postgres: cards with their users and accounts, transactions, and records of settled
  * questions. JSON between the front and its own worker threads. Owned state that is in memory already is newer and
  * stays.
  */
@@ -15,7 +15,7 @@ import { byteKey } from './byte-text.js';
 import { sharedRules } from './shared-rules.js';
 
 /** Remembers settled ids; what is in memory already is newer and stays. */
-export function loadSeen(rows: SeenRows, seen: Seen): void {
+export function takeSeen(rows: SeenRows, seen: Seen): void {
   const sequences = Buffer.from(rows.sequences, 'base64');
   const hashes = Buffer.from(rows.hashes, 'base64');
   for (let offset = 0; offset < sequences.length; offset += 8) {
@@ -50,7 +50,7 @@ export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): 
 }
 
 /** What did not get into memory, counted. For the metrics, and for the log. */
-export class LoadCounts {
+export class RowCounts {
   /** Rows that found their store full of what Postgres does not have yet: the message that wanted them waits. */
   fullAccounts = 0;
   fullSpend = 0;
@@ -59,19 +59,19 @@ export class LoadCounts {
   outdated = 0;
 }
 
-/** What a load is taken into. */
-export interface LoadTarget {
+/** What rows are taken into. */
+export interface RowTarget {
   readonly books: Books;
   readonly cards: Cards;
   readonly recalled: LRUCache<string, Recalled>;
   readonly roots: LRUCache<string, string>;
   /** Numbers of accounts by public id. */
   readonly accountNumbers: LRUCache<string, number>;
-  readonly counts: LoadCounts;
+  readonly counts: RowCounts;
 }
 
-/** Takes over what was loaded. What finds no place, or is out of date, is left out: its message asks again. */
-export function applyLoad(message: PartitionRows, target: LoadTarget, evictableSequence: number): void {
+/** Takes over what a lookup brought. What finds no place, or is out of date, is left out: its message asks again. */
+export function takeRows(message: PartitionRows, target: RowTarget, evictableSequence: number): void {
   const { books, cards, recalled, roots, accountNumbers, counts } = target;
   const { accounts, users, transactions } = books;
   const settled = message.settled ?? Number.POSITIVE_INFINITY;
@@ -96,7 +96,7 @@ export function applyLoad(message: PartitionRows, target: LoadTarget, evictableS
     if (slot < 0) slot = users.open(row.number);
     users.describe(slot, row.version, row.status, sharedRules(row.limits));
   }
-  loadSpend(message, books, settled, evictableSequence, counts);
+  takeSpend(message, books, settled, evictableSequence, counts);
   for (const row of message.cards ?? []) {
     const account = accounts.find(row.accountNumber);
     const user = users.find(row.userNumber);
@@ -122,12 +122,12 @@ export function applyLoad(message: PartitionRows, target: LoadTarget, evictableS
   }
 }
 
-function loadSpend(
+function takeSpend(
   { spend: rows = [], unspent = [] }: PartitionRows,
   { spend }: Books,
   settled: number,
   evictableSequence: number,
-  counts: LoadCounts,
+  counts: RowCounts,
 ): void {
   const take = (level: Level, number: number, row: SpendRow | null) => {
     if (spend.find(level, number) >= 0) return;

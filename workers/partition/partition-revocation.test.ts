@@ -1,4 +1,4 @@
-/** What is answered 503 is never remembered: late before it was decided, or decided, approved late, and taken back. */
+/** What is answered 503 is never remembered: late before it was decided, or decided, approved late, and revoked. */
 import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
@@ -37,7 +37,7 @@ class Stage {
   /** Starts from books in which everything is settled. */
   settled(message: PartitionRows): void {
     this.partition = this.#start(false, false);
-    this.partition.load(message);
+    this.partition.takeRows(message);
   }
 
   #start(known: boolean, replays = true): Partition {
@@ -46,7 +46,7 @@ class Stage {
     codecs[Protocol.marqeta] = testMarqetaCodec();
     const { writer } = this.#fixture.open();
     const partition = new Partition(tinySize, policyDefault, writer, codecs, () => 0);
-    partition.load({ ...oneCard('card-77', 100_000), seenComplete: known });
+    partition.takeRows({ ...oneCard('card-77', 100_000), seenComplete: known });
     const { options, progress } = this.#fixture;
     if (replays) {
       replayJournal(options, 1, progress.durableSequence, (bytes, view, offset, sequence, location) =>
@@ -107,7 +107,7 @@ const questions = {
 } as const;
 
 for (const [protocol, { kind, text }] of Object.entries(questions)) {
-  t.test(`${protocol}: an approval that was taken back is decided again, also after a restart, and then kept`, (t) => {
+  t.test(`${protocol}: an approval that was revoked is decided again, also after a restart, and then kept`, (t) => {
     for (const restarts of [false, true]) {
       const stage = new Stage();
       const ask = () => stage.run(kind, Buffer.from(text));
@@ -146,10 +146,10 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
   });
 }
 
-t.test('a question that was taken back is declined for a reason of its own when it is asked again', (t) => {
+t.test('a question that was revoked is declined for a reason of its own when it is asked again', (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
-  stage.partition.load({
+  stage.partition.takeRows({
     changes: { accounts: [], users: [], cards: [{ ...oneCard('card-77', 1).cards![0]!, version: 2, status: 1 }] },
   });
   const again = stage.ask(question);
@@ -168,23 +168,23 @@ t.test('facts are taken however late they are, and their answers are kept', (t) 
   t.end();
 });
 
-t.test('a take-back that Postgres has is no answer either', (t) => {
+t.test('a revocation that Postgres has is no answer either', (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   const record = stage.newestRecord('q');
   stage.settled({});
   t.equal(stage.ask(question).status, EntryStatus.lookupSeen);
-  stage.partition.load({ records: [record] });
+  stage.partition.takeRows({ records: [record] });
   const again = stage.ask(question);
   t.match(again, { status: EntryStatus.decided, isRepeat: false });
   t.match(stage.ask(question), { text: again.text, isRepeat: true });
-  // The record of the take-back is still there, and must not hide the newer one.
-  stage.partition.load({ records: [record] });
+  // The record of the revocation is still there, and must not hide the newer one.
+  stage.partition.takeRows({ records: [record] });
   t.match(stage.ask(question, { flags: EntryFlag.seenAbsent }), { text: again.text, isRepeat: true });
   t.end();
 });
 
-t.test('a reversal of what was taken back spends its id: the question that comes after it is declined', (t) => {
+t.test('a reversal of what was revoked spends its id: the question that comes after it is declined', (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     stage.revoke(stage.ask(question));
@@ -200,7 +200,7 @@ t.test('a reversal of what was taken back spends its id: the question that comes
   t.end();
 });
 
-t.test('an authorization that was taken back joins the increment that lives on without it', (t) => {
+t.test('an authorization that was revoked joins the increment that lives on without it', (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     const first = stage.ask(question);
@@ -225,7 +225,7 @@ t.test('an authorization that was taken back joins the increment that lives on w
   t.end();
 });
 
-t.test('an increment that was taken back is asked again', (t) => {
+t.test('an increment that was revoked is asked again', (t) => {
   const stage = new Stage();
   stage.ask(question);
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
