@@ -44,9 +44,6 @@ export const journalSizesDefault: JournalSizes = {
   segmentsMax: 64,
 };
 
-/** Segments of a few frames, so that tests roll, run full and recycle all the time. */
-export const journalSizesTiny: JournalSizes = { segmentBytes: 4096, frameBytesMax: 2048, segmentsMax: 8 };
-
 /** A segment that could not be made is not tried again for this long: each try writes until the disk is full. */
 const retryMs = 250;
 const sealedOpenMax = 4;

@@ -6,11 +6,11 @@ import t from 'tap';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import { runs } from '../../engine/testing/runs.js';
-import { type JournalWriter, journalSizesTiny, openJournal } from '../journal/journal.js';
+import { type JournalWriter, openJournal } from '../journal/journal.js';
 import { listJournalFiles, segmentName } from '../journal/segment-files.js';
 import type { Storage } from '../journal/storage.js';
 import { FaultControl, FaultyStorage } from '../testing/faulty-storage.js';
-import { append, numbered } from '../testing/journal-fixture.js';
+import { append, journalSizesTiny, numbered } from '../testing/journal-fixture.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
 import { type Settle, Shipper, type ShipperOptions } from './shipper.js';
 

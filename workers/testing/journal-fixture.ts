@@ -4,16 +4,13 @@
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress, type PartitionProgress } from '../../engine/exchange/progress.js';
 import type { FrameSink } from '../journal/frame-sink.js';
-import {
-  type JournalOptions,
-  type JournalWriter,
-  journalSizesTiny,
-  type OpenedJournal,
-  openJournal,
-} from '../journal/journal.js';
+import { type JournalOptions, type JournalWriter, type OpenedJournal, openJournal } from '../journal/journal.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import type { Storage } from '../journal/storage.js';
+
+/** Segments of a few frames, so that tests roll, run full and recycle all the time. */
+export const journalSizesTiny: JournalSizes = { segmentBytes: 4096, frameBytesMax: 2048, segmentsMax: 8 };
 
 export interface Fixture {
   readonly options: JournalOptions;
