@@ -10,7 +10,6 @@ import { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Request } from '../../engine/core/request.js';
 import { answerBytesMax, type Codec } from '../../engine/protocols/codec.js';
-import { readFast } from '../../engine/protocols/native/codec.js';
 import { readSlow } from '../../engine/protocols/native/slow-reader.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
@@ -97,7 +96,7 @@ function readAll(codec: Codec, batch: Batch): (index: number) => number {
 const marqetaCodec = testMarqetaCodec();
 for (let index = 0; index < messageCount; index++) {
   assert(
-    readFast(request, native.bytes, native.starts[index]!, native.starts[index + 1]!, nativeCodec.rules),
+    nativeCodec.readFast(request, native.bytes, native.starts[index]!, native.starts[index + 1]!),
     'the native sample is common',
   );
   assert(marqetaCodec.readFast(request, marqeta.bytes, marqeta.starts[index]!, marqeta.starts[index + 1]!));

@@ -5,7 +5,7 @@ import { messageTypeNames } from '../../engine/core/codes.js';
 import { Reason, type ReasonEntry, reasonTable } from '../../engine/core/reasons.js';
 import { methods } from '../../engine/protocols/marqeta/methods.js';
 import { declineReasons } from '../../engine/protocols/marqeta/reasons.js';
-import { nativeDescriptions, nativeSchema } from '../../engine/protocols/native/slow-reader.js';
+import { nativeDescriptions, nativeSchema } from '../../engine/protocols/native/fields.js';
 import { purchase, type Sample, samples } from '../../engine/protocols/samples.js';
 import { problemCodes } from '../../platform/problems/problem-codes.js';
 import { code, sentence, table } from './markdown.js';
@@ -40,7 +40,7 @@ export function readmeDocument(text: string): string {
 }
 
 function fields(): string {
-  const required: readonly string[] = nativeSchema.required;
+  const required = nativeSchema.required ?? [];
   const rows = Object.entries(nativeDescriptions)
     .filter(([path]) => path !== '')
     .map(([path, description]) => [code(path), required.includes(path) ? 'always' : '', sentence(description)]);

@@ -23,19 +23,18 @@ export const idLengthMax = 64;
 export const merchantNameLengthMax = 128;
 /** Most texts that an answer echoes beside those of every protocol. */
 const echoesMax = 3;
-/**
- * Largest amount a message may carry, in minor units: far above a card payment, far below 2^53 so that sums stay exact.
- */
+/** Largest amount of a message, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
 export const amountMinorMax = 1_000_000_000_000_00;
 /**
  * Most that an account's funds, holds and posted money may each come to, in minor units, below zero too: sums of two of
  * these are still exact.
  */
 export const fundsMinorMax = 4_000_000_000_000_000;
-/**
- * Most that a spend window may come to, in minor units: all that posted money can move within its bounds, and exact.
- */
+/** Most that a spend window may come to, in minor units: all that posted money moves within its bounds, and exact. */
 export const windowMinorMax = 2 * fundsMinorMax;
+
+/** Where Request.texts has each text; a protocol's own ones stand from `echoes` on. */
+export const Text = { id: 0, card: 1, original: 2, merchantId: 3, merchantName: 4, at: 5, echoes: 6 } as const;
 
 /** Identifiers of a message that are kept otherwise than they were sent, because one of them holds a card number. */
 export interface HiddenIds {
@@ -89,6 +88,16 @@ export class Request {
    * journal. Each protocol numbers its own.
    */
   readonly echoes: readonly TextSlice[] = Array.from({ length: echoesMax }, () => ({ start: 0, end: 0 }));
+  /** All of them, by Text. */
+  readonly texts: readonly TextSlice[] = [
+    this.id,
+    this.card,
+    this.original,
+    this.merchantId,
+    this.merchantName,
+    this.at,
+    ...this.echoes,
+  ];
   /** Null: id, card and original are kept as they were sent, as nearly always. */
   hidden: HiddenIds | null = null;
   /** Fields that the protocol does not know, one bit each: see UnknownFields. */
@@ -142,13 +151,7 @@ export class Request {
     this.extraHash = 0;
     this.hidden = null;
     this.unknownFields = 0;
-    clear(this.id);
-    clear(this.card);
-    clear(this.original);
-    clear(this.merchantId);
-    clear(this.merchantName);
-    clear(this.at);
-    for (let index = 0; index < echoesMax; index++) clear(this.echoes[index]!);
+    for (let index = 0; index < this.texts.length; index++) clear(this.texts[index]!);
   }
 }
 

@@ -14,13 +14,14 @@ import type { FieldError } from '../../../platform/problems/field-error.js';
 import { MessageType, Protocol, unpackLetters } from '../../core/codes.js';
 import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonEntry } from '../../core/reasons.js';
-import { idLengthMax, type Request, type TextSlice } from '../../core/request.js';
+import { idLengthMax, type Request, Text, type TextSlice } from '../../core/request.js';
 import type { Codec, CodecOptions } from '../codec.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
+import * as f from '../reading/fields.js';
 import { repeatedName, wholeText } from '../reading/json-text.js';
 import { shownName } from '../reading/member-names.js';
-import { compileCheck, fieldError, keptTextPattern } from '../reading/schema.js';
+import { compileCheck, fieldError } from '../reading/schema.js';
 import { copyBytes } from '../reading/write.js';
 
 export const commandIdPrefix = '\u0001ledger:';
@@ -28,26 +29,14 @@ export const commandIdPrefix = '\u0001ledger:';
 const types = { deposit: MessageType.deposit, withdrawal: MessageType.withdrawal } as const;
 export type CommandName = keyof typeof types;
 
-const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
-const schema = {
-  type: 'object',
-  required: ['id', 'type', 'account', 'amount'],
-  properties: {
-    id: token,
-    type: { enum: Object.keys(types) },
-    account: token,
-    amount: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-  },
-} as const;
-const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
-const descriptions = {
-  '': 'a JSON object in UTF-8',
-  id: text64,
-  type: `one of ${Object.keys(types).join(', ')}`,
-  account: text64,
-  amount: `an integer of minor units, 0 to ${Number.MAX_SAFE_INTEGER}`,
-} as const;
-const check = compileCheck(schema, descriptions);
+const fields = {
+  id: f.required(f.text(idLengthMax, Text.id)),
+  type: f.required(f.word(Object.entries(types), f.Target.type)),
+  account: f.required(f.text(idLengthMax, Text.card)),
+  amount: f.required(f.minorUnits()),
+};
+const descriptions = f.descriptionsOf(fields);
+const check = compileCheck(f.schemaOf(fields), descriptions);
 
 function read(request: Request, bytes: Uint8Array, start: number, end: number, panKeys: PanKeys): FieldError | null {
   request.reset(bytes, Protocol.ledger);
@@ -58,8 +47,8 @@ function read(request: Request, bytes: Uint8Array, start: number, end: number, p
   if (repeated !== null) return { field: shownName(repeated), message: repeatedMessage };
   const error = check(parsed);
   if (error !== null) return error;
-  const body = parsed as { id: string; type: CommandName; account: string; amount: number };
-  request.type = types[body.type];
+  const body = parsed as f.BodyOf<typeof fields>;
+  request.type = types[body.type as CommandName];
   // Adding 0 turns −0, which is an integer to JSON, into 0.
   request.amountMinor = body.amount + 0;
   if (isCardNumber(body.account)) return { field: 'account', message: panMessage };

@@ -9,169 +9,42 @@ import { isCardNumber, maskCardData, maskPansInText } from '../../../platform/ma
 import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../../core/money.js';
-import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
+import { merchantNameLengthMax, type Request } from '../../core/request.js';
 import { panMessage, repeatedMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { countryOf } from '../reading/countries.js';
 import { displayText } from '../reading/display-text.js';
+import { descriptionsOf, objectPathsOf, schemaOf, type Words } from '../reading/fields.js';
 import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
 import { shownName } from '../reading/member-names.js';
-import { compileCheck, fieldError, keptTextPattern, missingField } from '../reading/schema.js';
+import { compileCheck, fieldError, missingField } from '../reading/schema.js';
 import type { Refusal, Unsupported } from '../refusal.js';
+import { Echo, entryModes, type MarqetaBody, marqetaFields, paymentChannels, yesWords } from './fields.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
 
-const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
-/** Optional texts: null and '' are how some senders say "none". */
-const optionalToken = { type: ['string', 'null'], maxLength: idLengthMax, pattern: keptTextPattern } as const;
+export const jit = 'gpa_order.jit_funding';
+/** Where a message names the merchant's country, and say that the terminal takes less. The first that does counts. */
+export const countryPaths = ['card_acceptor.country_code', 'card_acceptor.country', 'pos.country_code'];
+export const capabilityPaths = ['pos.partial_approval_capable', 'card_acceptor.poi.partial_approval_capable'];
 
-/** A text of two or three letters or of digits, or a number: anything else names no country. */
-const country = { type: ['string', 'number', 'null'] } as const;
-
-/** Where Request.echoes has what only Marqeta's form knows. */
-export const Echo = { method: 0, userToken: 1, actingUserToken: 2 } as const;
-
-/** Longest method name taken; the longest known has 47 characters. */
-export const methodLengthMax = 64;
-
-const jit = 'gpa_order.jit_funding';
-
-const schema = {
-  type: 'object',
-  required: ['card_token', 'gpa_order'],
-  properties: {
-    card_token: token,
-    currency_code: { type: ['string', 'null'], pattern: '^[A-Z]{3}$' },
-    gpa_order: {
-      type: 'object',
-      required: ['jit_funding'],
-      properties: {
-        currency_code: { type: ['string', 'null'], pattern: '^[A-Z]{3}$' },
-        jit_funding: {
-          type: 'object',
-          required: ['token', 'method', 'amount'],
-          properties: {
-            token,
-            method: { type: 'string', minLength: 1, maxLength: methodLengthMax, pattern: keptTextPattern },
-            user_token: optionalToken,
-            acting_user_token: optionalToken,
-            original_jit_funding_token: optionalToken,
-            amount: { type: 'number' },
-          },
-        },
-      },
-    },
-    card_acceptor: {
-      type: ['object', 'null'],
-      properties: {
-        mid: optionalToken,
-        // Only ever shown: cleaned and cut, never refused for what stands in it.
-        name: { type: ['string', 'null'] },
-        mcc: { type: ['string', 'null'], pattern: '^([0-9]{4})?$' },
-        country_code: country,
-        country,
-        poi: { type: ['object', 'null'] },
-      },
-    },
-    pos: {
-      type: ['object', 'null'],
-      properties: { pan_entry_mode: { type: ['string', 'null'] }, country_code: country },
-    },
-    transaction_metadata: {
-      type: ['object', 'null'],
-      properties: { payment_channel: { type: ['string', 'null'] } },
-    },
-  },
-} as const;
-
-const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
-const countryText = 'an ISO 3166 code as a string';
-const currencyText = 'an ISO 4217 code of three upper-case letters';
-const descriptions: Readonly<Record<string, string>> = {
-  '': 'a JSON object in UTF-8',
-  card_token: text64,
-  currency_code: currencyText,
-  gpa_order: 'an object',
-  'gpa_order.currency_code': currencyText,
-  [jit]: 'an object',
-  [`${jit}.token`]: text64,
-  [`${jit}.method`]: `a string of 1 to ${methodLengthMax} characters without control characters`,
-  [`${jit}.user_token`]: text64,
-  [`${jit}.acting_user_token`]: text64,
-  [`${jit}.original_jit_funding_token`]: text64,
-  [`${jit}.amount`]: 'a decimal number of at least 0, with no more fraction digits than its currency has',
-  card_acceptor: 'an object',
-  'card_acceptor.mid': `a string of at most ${idLengthMax} characters without control characters`,
-  'card_acceptor.name': 'a string',
-  'card_acceptor.mcc': 'a string of four digits (ISO 18245)',
-  'card_acceptor.country_code': countryText,
-  'card_acceptor.country': countryText,
-  'pos.country_code': countryText,
-  'card_acceptor.poi': 'an object',
-  pos: 'an object',
-  'pos.pan_entry_mode': 'a string',
-  transaction_metadata: 'an object',
-  'transaction_metadata.payment_channel': 'a string',
-};
-
-const check = compileCheck(schema, descriptions);
+const descriptions = descriptionsOf(marqetaFields);
+const check = compileCheck(schemaOf(marqetaFields), descriptions);
 
 type Optional<T> = T | null | undefined;
 
-/** What the schema lets through. */
-interface Body {
-  readonly card_token: string;
-  readonly currency_code?: Optional<string>;
-  readonly gpa_order: {
-    readonly currency_code?: Optional<string>;
-    readonly jit_funding: {
-      readonly token: string;
-      readonly method: string;
-      readonly user_token?: Optional<string>;
-      readonly acting_user_token?: Optional<string>;
-      readonly original_jit_funding_token?: Optional<string>;
-    };
-  };
-  readonly card_acceptor?: Optional<{
-    readonly mid?: Optional<string>;
-    readonly name?: Optional<string>;
-    readonly mcc?: Optional<string>;
-    readonly country_code?: Optional<string | number>;
-    readonly country?: Optional<string | number>;
-    readonly poi?: Optional<{ readonly partial_approval_capable?: unknown }>;
-  }>;
-  readonly pos?: Optional<{
-    readonly pan_entry_mode?: Optional<string>;
-    readonly partial_approval_capable?: unknown;
-    readonly country_code?: Optional<string | number>;
-  }>;
-  readonly transaction_metadata?: Optional<{ readonly payment_channel?: Optional<string> }>;
+/** The code of a word, 0 when it is none of them. */
+function codeOf(words: Words, word: Optional<string>): number {
+  return words.find(([name]) => name === word)?.[1] ?? 0;
 }
 
-const entryModeChannels: Readonly<Record<string, Channel>> = {
-  CHIP: Channel.chip,
-  CHIP_CONTACTLESS: Channel.contactless,
-  MAG_STRIPE_CONTACTLESS: Channel.contactless,
-  MAG_STRIPE: Channel.magstripe,
-  CHIP_FALLBACK: Channel.magstripe,
-  MANUAL: Channel.manual,
-  KEY_ENTERED: Channel.manual,
-  CARD_ON_FILE: Channel.ecommerce,
-  CREDENTIALS_ON_FILE: Channel.ecommerce,
-};
-
-/**
- * The terminal's own word is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm.
- */
-function channelOf(method: Method | undefined, entryMode: Optional<string>, paymentChannel: Optional<string>): Channel {
-  if (method?.atm === true || paymentChannel === 'ATM') return Channel.atm;
-  if (paymentChannel === 'ECOMMERCE') return Channel.ecommerce;
-  if (typeof entryMode !== 'string' || !Object.hasOwn(entryModeChannels, entryMode)) return Channel.absent;
-  return entryModeChannels[entryMode]!;
+/** The entry mode is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm. */
+export function channelOf(method: Method | undefined, entryMode: number, paymentChannel: number): Channel {
+  if (method?.atm === true || paymentChannel === Channel.atm) return Channel.atm;
+  return (paymentChannel === Channel.ecommerce ? Channel.ecommerce : entryMode) as Channel;
 }
 
-/** The capability is documented as a boolean and seen as a text. */
 function isYes(value: unknown): boolean {
-  return value === true || value === 'TRUE' || value === 'true' || value === '1';
+  return value === true || yesWords.some(([word]) => word === value);
 }
 
 /**
@@ -214,8 +87,7 @@ function countryIn(values: readonly Optional<string | number>[]): number {
   return 0;
 }
 
-/** The objects that are read: in each of them a member may come once. */
-const readObjects = ['', 'gpa_order', jit, 'card_acceptor', 'card_acceptor.poi', 'pos', 'transaction_metadata'];
+const readObjects = objectPathsOf(marqetaFields);
 
 function repeatedMember(text: string): FieldError | null {
   for (const path of readObjects) {
@@ -243,7 +115,7 @@ export function readSlow(
   if (text === null || parsed === undefined) return fieldError('', descriptions);
   const error = repeatedMember(text) ?? check(parsed);
   if (error !== null) return error;
-  const body = parsed as Body;
+  const body = parsed as MarqetaBody;
   const funding = body.gpa_order.jit_funding;
   const method = methods.find(({ name }) => name === funding.method);
 
@@ -263,7 +135,8 @@ export function readSlow(
   }
   if (typeof merchant.mcc === 'string' && merchant.mcc !== '') request.mcc = Number(merchant.mcc);
   request.country = countryIn([merchant.country_code, merchant.country, body.pos?.country_code]);
-  request.channel = channelOf(method, body.pos?.pan_entry_mode, body.transaction_metadata?.payment_channel);
+  const entryMode = codeOf(entryModes, body.pos?.pan_entry_mode);
+  request.channel = channelOf(method, entryMode, codeOf(paymentChannels, body.transaction_metadata?.payment_channel));
   request.partialAllowed = isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable);
   if (isCardNumber(body.card_token)) return { field: 'card_token', message: panMessage };
   keepIds(request, panKeys, { id: funding.token, card: body.card_token, original: original || undefined }, [
@@ -291,7 +164,7 @@ export function readSlow(
 }
 
 /** The order's own currency speaks for its amount; the message's stands in when the order names none. */
-function readCurrencyAndAmount(request: Request, text: string, body: Body): FieldError | null {
+function readCurrencyAndAmount(request: Request, text: string, body: MarqetaBody): FieldError | null {
   const orderCurrency = body.gpa_order.currency_code ?? null;
   const currency = orderCurrency ?? body.currency_code ?? null;
   if (currency !== null) {

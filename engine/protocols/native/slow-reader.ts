@@ -6,97 +6,23 @@
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { isCardNumber, maskPansInText } from '../../../platform/masking/redact.js';
 import type { FieldError } from '../../../platform/problems/field-error.js';
-import { Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../../core/codes.js';
+import { type Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../../core/codes.js';
 import { exponentOf } from '../../core/money.js';
-import { idLengthMax, merchantNameLengthMax, type Request } from '../../core/request.js';
+import { merchantNameLengthMax, type Request } from '../../core/request.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { isDateTime } from '../reading/date-time.js';
 import { displayText } from '../reading/display-text.js';
 import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
 import { nearestName, shownName, type UnknownFields } from '../reading/member-names.js';
-import { compileCheck, fieldError, keptTextPattern, missingField } from '../reading/schema.js';
+import { compileCheck, fieldError, missingField } from '../reading/schema.js';
+import { type NativeBody, nativeDescriptions, nativeFields, nativeSchema } from './fields.js';
 
 /** Answers a card token that is a card number. */
 export const panMessage = 'is a card number, which is never kept; send the token of the card';
 /** Answers a message that has a member twice: which of the two was meant? */
 export const repeatedMessage = 'comes twice in the message; send it once';
 
-/** Names a sender may use: the internal types that follow advice are not among them. */
-const typeNames = messageTypeNames.slice(MessageType.authorization, MessageType.advice + 1);
-const channels = channelNames.slice(Channel.chip);
-
-const token = { type: 'string', minLength: 1, maxLength: idLengthMax, pattern: keptTextPattern } as const;
-
-/** A message of the native form. */
-export const nativeSchema = {
-  type: 'object',
-  required: ['id', 'type', 'card'],
-  properties: {
-    id: token,
-    type: { enum: typeNames },
-    card: token,
-    original: token,
-    amount: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-    currency: { type: 'string', pattern: '^[A-Z]{3}$' },
-    merchant: {
-      type: 'object',
-      properties: {
-        id: token,
-        // Only ever shown: cleaned and cut, never refused for what stands in it.
-        name: { type: ['string', 'null'] },
-        mcc: { type: 'string', pattern: '^[0-9]{4}$' },
-        country: { type: 'string', pattern: '^[A-Z]{2}$' },
-      },
-    },
-    channel: { enum: channels },
-    partialAllowed: { type: 'boolean' },
-    final: { type: 'boolean' },
-    at: { type: 'string' },
-  },
-} as const;
-
-const text64 = `a string of 1 to ${idLengthMax} characters without control characters`;
-/** What each field must be, by its path. */
-export const nativeDescriptions = {
-  '': 'a JSON object in UTF-8',
-  id: text64,
-  type: `one of ${typeNames.join(', ')}`,
-  card: text64,
-  original: text64,
-  amount: `an integer of minor units, 0 to ${Number.MAX_SAFE_INTEGER}`,
-  currency: 'a currency of ISO 4217 in upper-case letters, such as USD',
-  merchant: 'an object',
-  'merchant.id': text64,
-  'merchant.name': 'a string',
-  'merchant.mcc': 'a string of four digits (ISO 18245)',
-  'merchant.country': 'an ISO 3166 code of two upper-case letters',
-  channel: `one of ${channels.join(', ')}`,
-  partialAllowed: 'true or false',
-  final: 'true or false',
-  at: 'an RFC 3339 date-time, its fraction of at most 12 digits, for example 2026-11-22T18:00:00Z',
-} as const;
-
 const check = compileCheck(nativeSchema, nativeDescriptions);
-
-/** What the schema lets through. */
-interface Body {
-  readonly id: string;
-  readonly type: string;
-  readonly card: string;
-  readonly original?: string;
-  readonly amount?: number;
-  readonly currency?: string;
-  readonly merchant?: {
-    readonly id?: string;
-    readonly name?: string | null;
-    readonly mcc?: string;
-    readonly country?: string;
-  };
-  readonly channel?: string;
-  readonly partialAllowed?: boolean;
-  readonly final?: boolean;
-  readonly at?: string;
-}
 
 /** Types that ask about or report an amount; the others may leave amount and currency out. */
 export function needsAmount(type: MessageType): boolean {
@@ -122,9 +48,9 @@ export interface NativeRules {
   readonly unknownFields: UnknownFields;
 }
 
-const bodyNames = Object.keys(nativeSchema.properties);
-const merchantNames = Object.keys(nativeSchema.properties.merchant.properties);
-export const merchantParent = 'merchant.';
+const bodyNames = Object.keys(nativeFields);
+const merchantNames = Object.keys(nativeFields.merchant.fields);
+const merchantParent = 'merchant.';
 
 /** The first member that comes twice, or one that is unknown where that is refused. Counts the unknown ones. */
 function nameError(request: Request, text: string, parsed: unknown, rules: NativeRules): FieldError | null {
@@ -164,7 +90,7 @@ export function readSlow(
   if (text === null || parsed === undefined) return fieldError('', nativeDescriptions);
   const error = nameError(request, text, parsed, rules) ?? check(parsed);
   if (error !== null) return error;
-  const body = parsed as Body;
+  const body = parsed as NativeBody;
 
   const type = messageTypeNames.indexOf(body.type as (typeof messageTypeNames)[number]) as MessageType;
   if (needsOriginal(type) && body.original === undefined) return missingField('original');

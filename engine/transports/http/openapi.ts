@@ -15,7 +15,7 @@ import {
   text,
 } from '../../../platform/problems/openapi-parts.js';
 import { reasonTable } from '../../core/reasons.js';
-import { nativeDescriptions, nativeSchema } from '../../protocols/native/slow-reader.js';
+import { nativeDescriptions, nativeSchema } from '../../protocols/native/fields.js';
 import { purchase } from '../../protocols/samples.js';
 
 const minorUnits = { type: 'integer', description: 'minor units of the currency' };
