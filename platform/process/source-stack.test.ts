@@ -12,7 +12,7 @@ t.test('a place in the compiled code is shown as that of its source, by path and
   const stack = `Error: no\n    at readMap (${compiled}:${line}:9)\n    at file://${compiled}:${line}:9`;
   const shown = sourceStack(stack).split('\n');
   const [, file, sourceLine] = /\((\S+):(\d+):\d+\)$/.exec(shown[1]!) ?? [];
-  t.match(file, /\/engine\/process\/source-stack\.ts$/);
+  t.match(file, /\/platform\/process\/source-stack\.ts$/);
   t.match(readFileSync(file!, 'utf8').split('\n')[Number(sourceLine) - 1], 'JSON.parse(');
   t.equal(shown[2], `    at ${file}:${sourceLine}:${shown[2]!.split(':').at(-1)}`);
   t.equal(shown[0], 'Error: no');
