@@ -14,16 +14,15 @@ import { seeRunbook } from '../platform/runbook.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
 import { Protocol } from './core/codes.js';
-import { Reason } from './core/reasons.js';
 import type { PartitionStats } from './exchange/partition-task.js';
 import { createProgress } from './exchange/progress.js';
 import { EngineFeed } from './feed/feed.js';
 import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
-import type { Lane, Waiter } from './ledger/lane.js';
 import { LapseClock } from './ledger/lapse-clock.js';
 import { LedgerCommands } from './ledger/ledger-commands.js';
 import { LedgerReader } from './ledger/ledger-reader.js';
+import { MemoryLedger } from './ledger/memory-ledger.js';
 import { PartitionHost, type StorageFaults } from './ledger/partition-host.js';
 import { partitionOf, Router } from './ledger/router.js';
 import { ShipperClient } from './ledger/shipper-client.js';
@@ -44,7 +43,6 @@ import { SettleWatch } from './ops/settle-watch.js';
 import { StartTimes } from './ops/start-times.js';
 import { Telemetry } from './ops/telemetry.js';
 import { UnknownFieldCounts } from './ops/unknown-fields.js';
-import type { Codec } from './protocols/codec.js';
 import { compileNextCheck, loadSchemaCompiler } from './protocols/reading/schema.js';
 import { createCodecs } from './protocols/registry.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
@@ -186,7 +184,6 @@ export async function startEngine(
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   const hosts: PartitionHost[] = [];
-  const roomRefusals = () => hosts.reduce((sum, { lane }) => sum + lane.roomRefusals, lookups.roomRefusals);
   let stats: PartitionStats[] = [];
   const unknownFields = new UnknownFieldCounts((field) =>
     log.warn({ field }, 'a message has a field that the native form does not know; STRICT_FIELDS=true refuses it'),
@@ -195,7 +192,7 @@ export async function startEngine(
   const telemetry = new Telemetry(progress, () => ({
     inFlight: admission.count,
     laneDepth: hosts.reduce((depth, host) => depth + host.lane.depth, 0),
-    lookupsWaiting: lookups.waiting + cardOwners.waiting + accountOwners.waiting,
+    lookupsWaiting: ledger.lookupsWaiting,
     lookupFailures: lookups.failures,
     partitionsReady: hosts.filter((host) => host.state === 'ready').length,
     restarts: hosts.reduce((restarts, host) => restarts + host.restarts, 0),
@@ -209,7 +206,7 @@ export async function startEngine(
     unknownFields: unknownFields.counts,
     outdated: sum((of) => of.outdated),
     resting: lookups.resting,
-    roomRefusals: roomRefusals(),
+    roomRefusals: ledger.roomRefusals,
     memory: (store) => memory.figures(store),
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     quarantined: settling.quarantine.count,
@@ -232,8 +229,8 @@ export async function startEngine(
           batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
             telemetry.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
           knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
-          late: () => {
-            telemetry.late++;
+          revoking: (count) => {
+            telemetry.revocations += count;
           },
           isStale: () => feed.isStale || writer.isLapsed,
           restoring: (host) => feed.restoring(host),
@@ -251,6 +248,18 @@ export async function startEngine(
     );
   }
   const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
+  const reader = new LedgerReader(database, hosts, nowMs);
+  const { deadlineMs } = config;
+  const ledger = new MemoryLedger({
+    hosts,
+    router,
+    reader,
+    lookups,
+    cardOwners,
+    accountOwners,
+    admission,
+    deadlineMs,
+  });
   const room = new JournalRoom(config, hosts);
   const memory = new MemoryRoom(config, hosts);
   const marqetaWatch = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
@@ -268,7 +277,10 @@ export async function startEngine(
     marqeta: marqetaWatch,
   };
   const health = new Health(parts);
-  const declines = new DeclineLog(declineKinds({ telemetry, hosts, room, health, memory, roomRefusals }), log);
+  const declines = new DeclineLog(
+    declineKinds({ telemetry, hosts, room, health, memory, roomRefusals: () => ledger.roomRefusals }),
+    log,
+  );
   const codecs = createCodecs(config);
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
@@ -281,7 +293,7 @@ export async function startEngine(
     admission,
     gate: authGate,
     telemetry,
-    route,
+    ledger,
     unsupported(answer) {
       if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');
     },
@@ -294,22 +306,7 @@ export async function startEngine(
     },
   });
 
-  function route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null {
-    const found = router.route(codec, body);
-    if (typeof found !== 'string') return found.lane;
-    // Copied: the body's bytes live only as long as the front's callback.
-    const bytes = Buffer.from(body);
-    const owners = codec.protocol === Protocol.ledger ? accountOwners : cardOwners;
-    owners.find(found, waiter, (ownerKey) => {
-      const { lane } = router.routeFound(codec, bytes, found, ownerKey);
-      if (lane.claim(waiter.kind, 0, arrivalMs, bytes, waiter)) return;
-      waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
-    });
-    return null;
-  }
-
-  const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, route });
-  const reader = new LedgerReader(database, hosts, nowMs);
+  const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, ledger });
   const ops = new Ops({
     host: config.opsHost,
     port: config.opsPort,
@@ -318,8 +315,7 @@ export async function startEngine(
     health,
     metrics: () => telemetry.scrape(),
     admin: {
-      accounts: (publicIds) => reader.accounts(publicIds),
-      windows: (entities) => reader.windows(entities),
+      ledger,
       command: (name, account, body) => commands.submit(name, account, body),
     },
   });
@@ -328,10 +324,7 @@ export async function startEngine(
   const timers = [
     setInterval(() => {
       const now = nowMs();
-      for (const host of hosts) host.lane.expire(now);
-      lookups.expire(now, config.deadlineMs);
-      cardOwners.expire(now, config.deadlineMs);
-      accountOwners.expire(now, config.deadlineMs);
+      ledger.expire(now);
       progress.setRequestsInFlight(admission.recentPeak());
       progress.setWaitingForRoom(lookups.resting);
     }, deadlineTickMs),
@@ -444,10 +437,7 @@ export async function startEngine(
       health.stopping();
       server.stopAccepting();
       commands.close();
-      const giveUpAtMs = nowMs() + config.deadlineMs + 1000;
-      while ((admission.count > 0 || hosts.some((host) => !host.lane.isIdle)) && nowMs() < giveUpAtMs) {
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+      await ledger.drain(config.deadlineMs + 1000);
       // Nothing is lost when Postgres is away: the journal keeps the rest for the next start.
       const drained = await shipper.drain(drainTimeoutMs);
       if (!drained) log.warn('the journal keeps what Postgres did not take yet');

@@ -4,7 +4,8 @@ import type { FeedEntry } from '../core/feed.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
 import type { Slab } from '../exchange/slab.js';
-import { Lane, type Waiter } from '../ledger/lane.js';
+import { Lane } from '../ledger/lane.js';
+import type { Waiter } from '../ledger/waiter.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { Delivery } from './delivery.js';
 
@@ -121,7 +122,7 @@ t.test('600 changes at every maximum reach a real lane at once, and all are in f
     lookUp: () => undefined,
     batch: () => undefined,
     failed: () => undefined,
-    late: () => undefined,
+    revoking: () => undefined,
     final: () => undefined,
     isStale: () => false,
   });

@@ -8,7 +8,8 @@ import type { FeedEntry } from '../core/feed.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { packChanges } from '../exchange/lane-rows.js';
 import { EntryKind } from '../exchange/slab.js';
-import type { Lane, Waiter } from '../ledger/lane.js';
+import type { Lane } from '../ledger/lane.js';
+import type { Waiter } from '../ledger/waiter.js';
 
 /** Lane entries that wait for room. Beyond it nothing more is taken: the outbox keeps it. */
 const waitingMax = 64;

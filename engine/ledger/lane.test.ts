@@ -3,7 +3,8 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
-import { Lane, type Reentry, type Waiter } from './lane.js';
+import { Lane, type Reentry } from './lane.js';
+import type { Waiter } from './waiter.js';
 
 class TestWaiter implements Waiter {
   readonly kind = Protocol.native;
@@ -34,7 +35,7 @@ interface Run {
 
 /** A lane, a clock, and the slabs that were sent and not returned. */
 function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
-  const state = { nowMs: 1000, failed: '', late: 0, isStale: false, durable: 1_000_000, final: 0 };
+  const state = { nowMs: 1000, failed: '', revocations: 0, isStale: false, durable: 1_000_000, final: 0 };
   const runs: Run[] = [];
   const needs: Reentry[] = [];
   const turns: (() => void)[] = [];
@@ -63,8 +64,8 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
       failed: (error, isFinal) => {
         state.failed = `${(error as Error).message.slice(0, 12)} ${isFinal}`;
       },
-      late: () => {
-        state.late++;
+      revoking: (count) => {
+        state.revocations += count;
       },
       final: (sequence) => {
         state.final = sequence;
@@ -131,7 +132,7 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
   );
 });
 
-t.test('what was approved before a machine slept too long is taken back, not answered', async (t) => {
+t.test('what was approved before a machine slept too long is revoked, not answered', async (t) => {
   const { state, lane, runs, turn, approveFirst } = stage();
   const waiter = await approveFirst();
   t.equal(runs[0]!.slab.isStale, false, 'nothing was too old when the batch was sealed');
@@ -225,11 +226,11 @@ t.test('a disk that stands still bounds what is decided ahead of it, and deadlin
   state.durable = 6;
   lane.synced();
   turn();
-  t.equal(state.late, 6);
-  t.equal(texts(runs[6]!.slab).length, 4, 'and taken back once it is known to be on disk');
+  t.equal(state.revocations, 6);
+  t.equal(texts(runs[6]!.slab).length, 4, 'and revoked once it is known to be on disk');
 });
 
-t.test('a repeat that was decided before the take-back of its approval does not tell the approval', async (t) => {
+t.test('a repeat that was decided before the revocation of its approval does not tell the approval', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   await approveFirst();
   state.nowMs += 60;
@@ -248,14 +249,14 @@ t.test('a repeat that was decided before the take-back of its approval does not 
   runs[2]!.slab.lastSequence = 2;
   await runs[2]!.done();
   turn();
-  t.equal(runs.length, 3, 'nothing passes the take-back');
+  t.equal(runs.length, 3, 'nothing passes the revocation');
   state.durable = 2;
   lane.synced();
   turn();
   t.same(texts(runs[3]!.slab), ['a'], 'behind it');
 });
 
-t.test('who still waits when an approval comes back late is answered 503 once it is taken back', async (t) => {
+t.test('who still waits when an approval comes back late is answered 503 once it is revoked', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const waiters = [ask('refused'), ask('waits')];
   turn();
@@ -276,7 +277,7 @@ t.test('who still waits when an approval comes back late is answered 503 once it
   t.equal(lane.isIdle, true);
 });
 
-t.test('a message that waits for a take-back that cannot leave yet is refused at its deadline', async (t) => {
+t.test('a message that waits for a revocation that cannot leave yet is refused at its deadline', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   await approveFirst();
   const second = ask('b');
@@ -287,13 +288,13 @@ t.test('a message that waits for a take-back that cannot leave yet is refused at
   approve(runs[1]!.slab, 0, 2);
   runs[1]!.slab.lastSequence = 2;
   await runs[1]!.done();
-  t.equal(runs.length, 3, 'the take-back of the first is on its way, the second waits for it');
+  t.equal(runs.length, 3, 'the revocation of the first is on its way, the second waits for it');
   t.equal(second.said, '');
   lane.expire(state.nowMs);
   t.equal(second.isRefused, true);
   await runs[2]!.done();
   turn();
-  t.same(texts(runs[3]!.slab), ['late 2'], 'and is taken back all the same');
+  t.same(texts(runs[3]!.slab), ['late 2'], 'and is revoked all the same');
 });
 
 t.test('after a disk failure no message keeps waiting', async (t) => {
@@ -314,7 +315,7 @@ t.test('a full lane refuses a message at once', async (t) => {
   );
 });
 
-t.test('an approval that comes back late is taken back before anything else is decided', async (t) => {
+t.test('an approval that comes back late is revoked before anything else is decided', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const late = ask('a');
   turn();
@@ -324,44 +325,41 @@ t.test('an approval that comes back late is taken back before anything else is d
   t.equal(late.said, `refused ${Reason.systemError}`, 'answered at its deadline');
   approve(runs[0]!.slab, 0, 77);
   await runs[0]!.done();
-  t.equal(state.late, 1);
-  t.same(texts(runs[1]!.slab), ['late 77'], 'the take-back goes first');
+  t.equal(state.revocations, 1);
+  t.same(texts(runs[1]!.slab), ['late 77'], 'the revocation goes first');
   await runs[1]!.done();
   t.same(texts(runs[2]!.slab), ['a again']);
   t.equal(behind.isRefused, true, 'it was late as well');
 });
 
-t.test(
-  'approvals that come back late while others are taken back are taken back after those are answered',
-  async (t) => {
-    const { state, runs, turn, ask } = stage({ entries: 16 });
-    const first = ask('a');
-    turn();
-    // Enough for a second slab behind the first.
-    const second = Array.from({ length: 16 }, (_, index) => ask(`b${index}`));
-    turn();
-    t.equal(runs.length, 2, 'two slabs fly');
-    state.nowMs += 100;
-    approve(runs[0]!.slab, 0, 70);
-    await runs[0]!.done();
-    t.same(texts(runs[2]!.slab), ['late 70'], 'behind the second slab');
-    for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
-    await runs[1]!.done();
-    t.equal(runs.length, 3, 'one slab of take-backs at a time');
-    runs[2]!.slab.status[0] = EntryStatus.decided;
-    await runs[2]!.done();
-    t.not(first.said, '', 'the first has its answer');
-    t.equal(texts(runs[3]!.slab).length, 16);
-    for (const index of second.keys()) runs[3]!.slab.status[index] = EntryStatus.decided;
-    await runs[3]!.done();
-    t.ok(
-      second.every(({ said }) => said !== ''),
-      'and so have the others',
-    );
-  },
-);
+t.test('approvals that come back late while others are revoked are revoked after those are answered', async (t) => {
+  const { state, runs, turn, ask } = stage({ entries: 16 });
+  const first = ask('a');
+  turn();
+  // Enough for a second slab behind the first.
+  const second = Array.from({ length: 16 }, (_, index) => ask(`b${index}`));
+  turn();
+  t.equal(runs.length, 2, 'two slabs fly');
+  state.nowMs += 100;
+  approve(runs[0]!.slab, 0, 70);
+  await runs[0]!.done();
+  t.same(texts(runs[2]!.slab), ['late 70'], 'behind the second slab');
+  for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
+  await runs[1]!.done();
+  t.equal(runs.length, 3, 'one slab of revocations at a time');
+  runs[2]!.slab.status[0] = EntryStatus.decided;
+  await runs[2]!.done();
+  t.not(first.said, '', 'the first has its answer');
+  t.equal(texts(runs[3]!.slab).length, 16);
+  for (const index of second.keys()) runs[3]!.slab.status[index] = EntryStatus.decided;
+  await runs[3]!.done();
+  t.ok(
+    second.every(({ said }) => said !== ''),
+    'and so have the others',
+  );
+});
 
-t.test('take-backs that the journal has no room for stay first until they are written', async (t) => {
+t.test('revocations that the journal has no room for stay first until they are written', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   ask('a');
   turn();
@@ -386,7 +384,7 @@ t.test('take-backs that the journal has no room for stay first until they are wr
   t.same(texts(runs[5]!.slab), ['a'], 'now it may');
 });
 
-t.test('records count as final once no approval up to them can be taken back any more', async (t) => {
+t.test('records count as final once no approval up to them can be revoked any more', async (t) => {
   const { state, runs, turn, ask } = stage({ entries: 2, secondSlabMin: 1 });
   const returns = async (index: number, lastSequence: number) => {
     runs[index]!.slab.lastSequence = lastSequence;
@@ -403,13 +401,13 @@ t.test('records count as final once no approval up to them can be taken back any
   approve(runs[1]!.slab, 0, 77);
   state.nowMs += 100;
   await returns(1, 2);
-  t.same(texts(runs[3]!.slab), ['late 77'], 'its take-back is on its way, behind the slab that had left already');
+  t.same(texts(runs[3]!.slab), ['late 77'], 'its revocation is on its way, behind the slab that had left already');
   t.equal(state.final, 1);
   await returns(2, 3);
   t.equal(state.final, 1, 'the slab behind it does not change that');
   runs[3]!.slab.status[0] = EntryStatus.unavailable;
   await returns(3, 3);
-  t.equal(state.final, 1, 'nor does a take-back that the journal had no room for');
+  t.equal(state.final, 1, 'nor does a revocation that the journal had no room for');
 });
 
 t.test('a worker that dies leaves no message waiting, and its late promise changes nothing', async (t) => {
@@ -464,31 +462,28 @@ t.test('a batch says whether what is known of cards was too old when it left', a
   await runs[1]!.done();
 });
 
-t.test(
-  'no approval leaves once it may not: what was decided before is taken back, a withdrawal is refused',
-  async (t) => {
-    const { lane, runs, state, turn, ask } = stage();
-    const approved = ask('a');
-    const declined = ask('b');
-    const withdrawal = new TestWaiter(state.nowMs);
-    lane.claim(Protocol.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
-    turn();
-    const { slab } = runs[0]!;
-    slab.status.fill(EntryStatus.decided, 0, 3);
-    slab.answerFlags.set([AnswerFlag.approved | AnswerFlag.revocable, 0, AnswerFlag.approved]);
-    slab.location[0] = 77;
-    // The process stands still here, well within the deadline, and another engine takes its place.
-    state.isStale = true;
-    await runs[0]!.done();
-    t.equal(declined.said, answered);
-    t.equal(withdrawal.isRefused, true);
-    t.equal(approved.said, '', 'nothing before its take-back is written');
-    turn();
-    t.equal(runs[1]!.slab.kind[0], EntryKind.revocation);
-    t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
-    runs[1]!.slab.status[0] = EntryStatus.revoked;
-    runs[1]!.slab.reason[0] = Reason.systemError;
-    await runs[1]!.done();
-    t.equal(approved.said, `refused ${Reason.systemError}`);
-  },
-);
+t.test('no approval leaves once it may not: what was decided before is revoked, a withdrawal is refused', async (t) => {
+  const { lane, runs, state, turn, ask } = stage();
+  const approved = ask('a');
+  const declined = ask('b');
+  const withdrawal = new TestWaiter(state.nowMs);
+  lane.claim(Protocol.ledger, 0, state.nowMs, Buffer.from('w'), withdrawal);
+  turn();
+  const { slab } = runs[0]!;
+  slab.status.fill(EntryStatus.decided, 0, 3);
+  slab.answerFlags.set([AnswerFlag.approved | AnswerFlag.revocable, 0, AnswerFlag.approved]);
+  slab.location[0] = 77;
+  // The process stands still here, well within the deadline, and another engine takes its place.
+  state.isStale = true;
+  await runs[0]!.done();
+  t.equal(declined.said, answered);
+  t.equal(withdrawal.isRefused, true);
+  t.equal(approved.said, '', 'nothing before its revocation is written');
+  turn();
+  t.equal(runs[1]!.slab.kind[0], EntryKind.revocation);
+  t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);
+  runs[1]!.slab.status[0] = EntryStatus.revoked;
+  runs[1]!.slab.reason[0] = Reason.systemError;
+  await runs[1]!.done();
+  t.equal(approved.said, `refused ${Reason.systemError}`);
+});

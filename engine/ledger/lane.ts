@@ -4,34 +4,15 @@
  * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
  *
  * Deadlines: a request that waits too long is answered 503 when its deadline passes; if the worker approved it
- * all the same, or the approval came back too late, the approval is taken back by a journaled record before any later
- * message of that id is looked at, and then answered.
+ * all the same, or the approval came back too late, the approval is revoked by a journaled record before any later message
+ * of that id is looked at, and then answered.
  */
 import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from '../exchange/slab.js';
-
-/** The client that waits for an entry's answer. */
-export interface Waiter {
-  /** Protocol number: the entry's kind. */
-  readonly kind: number;
-  /** Wall clock ms, stamped once. */
-  readonly arrivalMs: number;
-  /** An answer was sent (possibly a refusal at the deadline), or the client has gone. */
-  readonly isSettled: boolean;
-  /** It was answered 503: an approval of it that the worker makes after that must be taken back. */
-  readonly isRefused: boolean;
-  /** How often it lacked something, and was sent again behind what was looked up. */
-  reentries: number;
-  /**
-   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
-   * the call.
-   */
-  answer(slab: Slab, index: number): void;
-  /** No answer could be made: 503 with a decline body. */
-  refuse(reason: Reason): void;
-}
+import { Revocations } from './revocations.js';
+import type { Waiter } from './waiter.js';
 
 /** What a message needs and the partition does not have in memory. */
 export interface Lookup {
@@ -51,9 +32,9 @@ export interface LaneEvents {
   batch(slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
   /** The worker died; or, final, its journal failed and only a new process may go on. */
   failed(error: unknown, isFinal: boolean): void;
-  /** A late approval is being taken back. For the metrics. */
-  late(): void;
-  /** No record up to `sequence` will be taken back any more. Called before the answers of its slab leave. */
+  /** So many approvals are to be revoked. For the metrics. */
+  revoking(count: number): void;
+  /** No record up to `sequence` will be revoked any more. Called before the answers of its slab leave. */
   final(sequence: number): void;
   /**
    * What is known of cards may be too old to approve by, or another engine may be the writer. Asked twice a batch: when
@@ -88,8 +69,8 @@ const secondSlabMinDefault = 16;
 const decidedMax = 4;
 /** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
 const slabCount = flyingMax + decidedMax + 2;
-/** The slab that carries take-backs only, ahead of whatever waits. */
-const takeBackSlab = slabCount;
+/** The slab that carries revocations only, ahead of whatever waits. */
+const revocationSlab = slabCount;
 
 export class Lane {
   readonly slabs: readonly Slab[];
@@ -113,12 +94,8 @@ export class Lane {
   #unsynced = 0;
   #sendScheduled = false;
   #isReady = false;
-  #lateQueue: { record: Buffer; waiter: Waiter | null; arrivalMs: number }[] = [];
-  /** The journal had no room for take-backs: nothing passes them, and expire() lets them try again. */
-  #lateWaits = false;
-  /**
-   * Messages refused at their deadline because memory had no room for what they need. For the metrics, and for the log.
-   */
+  readonly #revocations = new Revocations();
+  /** Messages refused at their deadline because memory had no room for what they need. For metrics and log. */
   roomRefusals = 0;
   /** Rises when the worker is replaced, so that the promise of a dead one changes nothing. */
   #generation = 0;
@@ -156,7 +133,7 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return this.#away().length === 0 && this.slabs[this.#open]!.count === 0 && this.#lateQueue.length === 0;
+    return this.#away().length === 0 && this.slabs[this.#open]!.count === 0 && this.#revocations.isEmpty;
   }
 
   /** Slabs that left and were not answered. */
@@ -188,28 +165,30 @@ export class Lane {
   }
 
   #maySend(): boolean {
-    // Nothing passes take-backs: what is decided behind them must know that they are written.
-    if (this.#takesBackNow) return false;
+    // No slab passes revocations: what is decided behind them must know that they are written.
+    if (this.#revokesNow) return false;
     if (this.#decided.length + this.#flying.length >= flyingMax + decidedMax) return false;
     if (this.#flying.length === 0 && this.#unsynced === 0) return true;
     if (this.#flying.length >= flyingMax) return false;
-    return this.#lateQueue.length > 0 || this.slabs[this.#open]!.count >= this.#secondSlabMin;
+    return !this.#revocations.isEmpty || this.slabs[this.#open]!.count >= this.#secondSlabMin;
   }
 
-  get #takesBackNow(): boolean {
-    return this.#flying.includes(takeBackSlab) || this.#decided.includes(takeBackSlab);
+  get #revokesNow(): boolean {
+    return this.#flying.includes(revocationSlab) || this.#decided.includes(revocationSlab);
   }
 
-  /** Approvals are being taken back: until that is journaled, a repeat may get an answer that no longer holds. */
-  get #isTakingBack(): boolean {
-    return this.#lateQueue.length > 0 || this.#takesBackNow;
+  /** Approvals are being revoked: until that is journaled, a repeat may get an answer that no longer holds. */
+  get #isRevoking(): boolean {
+    return !this.#revocations.isEmpty || this.#revokesNow;
   }
 
   readonly #sendOpen = (): void => {
     this.#sendScheduled = false;
-    if (!this.#maySend() || !this.#isReady || this.#lateWaits) return;
-    if (this.#lateQueue.length > 0) this.#sendLate();
-    else if (this.slabs[this.#open]!.count > 0) {
+    if (!this.#maySend() || !this.#isReady || this.#revocations.isHeld) return;
+    if (!this.#revocations.isEmpty) {
+      this.#revocations.fill(this.slabs[revocationSlab]!, this.#waiters[revocationSlab]!);
+      this.#send(revocationSlab);
+    } else if (this.slabs[this.#open]!.count > 0) {
       const sent = this.#open;
       const next = this.#free.pop();
       assert(next !== undefined, 'a slab is always free');
@@ -218,20 +197,6 @@ export class Lane {
       this.#send(sent);
     }
   };
-
-  #sendLate(): void {
-    const slab = this.slabs[takeBackSlab]!;
-    slab.clear();
-    let count = 0;
-    for (const { record, waiter, arrivalMs } of this.#lateQueue) {
-      if (!slab.fits(record.length)) break;
-      const index = slab.add(EntryKind.revocation, 0, arrivalMs, record);
-      this.#waiters[takeBackSlab]![index] = waiter;
-      count++;
-    }
-    this.#lateQueue.splice(0, count);
-    this.#send(takeBackSlab);
-  }
 
   #send(slabIndex: number): void {
     const slab = this.slabs[slabIndex]!;
@@ -277,12 +242,12 @@ export class Lane {
       this.#judge(this.#decided[count++]!, nowMs);
     }
     this.#unsynced = this.#decided.length - count;
-    // Take-backs, or the next batch, leave before the answers go out: the worker goes on meanwhile.
+    // Revocations, or the next batch, leave before the answers go out: the worker goes on meanwhile.
     this.#sendOpen();
-    const tookBack = this.#takesBackNow;
+    const revokes = this.#revokesNow;
     for (; count > 0; count--) this.#answer(this.#decided.shift()!, nowMs);
-    // What waited behind take-backs has waited long enough.
-    if (tookBack) this.#sendOpen();
+    // What waited behind revocations has waited long enough.
+    if (revokes) this.#sendOpen();
     this.#wake();
   }
 
@@ -290,45 +255,30 @@ export class Lane {
     const slab = this.slabs[slabIndex]!;
     const waiters = this.#waiters[slabIndex]!;
     slab.returnedAtMs = nowMs;
-    if (slabIndex === takeBackSlab) this.#keepTakeBacks(slab, waiters);
+    if (slabIndex === revocationSlab) this.#revocations.keep(slab, waiters);
     else {
       const isStale = this.#events.isStale();
-      this.#queueLate(slab, waiters, nowMs, isStale);
+      const count = this.#revocations.collect(slab, waiters, nowMs, this.#deadlineMs, isStale);
+      if (count > 0) this.#events.revoking(count);
       if (isStale) this.#refuseCommands(slab, waiters);
     }
-    // While a take-back waits or is under way, the journal keeps what it is about.
-    const takesBack = this.#lateQueue.length > 0 || (slabIndex !== takeBackSlab && this.#takesBackNow);
-    if (!takesBack) this.#events.final(slab.lastSequence);
+    // While a revocation waits or is under way, the journal keeps the approval.
+    const revokes = !this.#revocations.isEmpty || (slabIndex !== revocationSlab && this.#revokesNow);
+    if (!revokes) this.#events.final(slab.lastSequence);
   }
 
   #answer(slabIndex: number, nowMs: number): void {
     const slab = this.slabs[slabIndex]!;
     const waiters = this.#waiters[slabIndex]!;
     const waitedMs = slab.count === 0 ? 0 : slab.sealedAtMs - slab.arrivalMs[0]!;
-    // A repeat in here may not know of take-backs that came up meanwhile, its own slab's included.
-    const isTakingBack = this.#isTakingBack;
-    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isTakingBack);
-    if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    // A repeat in here may not know of revocations that came up meanwhile, its own slab's included.
+    const isRevoking = this.#isRevoking;
+    for (let index = 0; index < slab.count; index++) this.#settle(slab, waiters, index, isRevoking);
+    if (slabIndex !== revocationSlab) this.#free.push(slabIndex);
     this.#events.batch(slab, waitedMs, nowMs - slab.sealedAtMs, nowMs);
   }
 
-  /**
-   * Approvals whose deadline has passed, whose waiter was refused meanwhile, or that are stale, are to be taken back.
-   */
-  #queueLate(slab: Slab, waiters: (Waiter | null)[], nowMs: number, isStale: boolean): void {
-    for (let index = 0; index < slab.count; index++) {
-      if ((slab.answerFlags[index]! & AnswerFlag.revocable) === 0) continue;
-      const waiter = waiters[index] ?? null;
-      if (!isStale && slab.arrivalMs[index]! + this.#deadlineMs > nowMs && waiter?.isRefused !== true) continue;
-      waiters[index] = null;
-      const record = Buffer.alloc(8);
-      record.writeDoubleLE(slab.location[index]!);
-      this.#lateQueue.push({ record, waiter, arrivalMs: slab.arrivalMs[index]! });
-      this.#events.late();
-    }
-  }
-
-  /** Deposits and withdrawals are never taken back: their sender asks again, and receives the one answer then. */
+  /** Deposits and withdrawals are never revoked: their sender asks again, and receives the one answer then. */
   #refuseCommands(slab: Slab, waiters: (Waiter | null)[]): void {
     for (let index = 0; index < slab.count; index++) {
       if (slab.kind[index] !== Protocol.ledger || (slab.answerFlags[index]! & AnswerFlag.approved) === 0) continue;
@@ -338,23 +288,7 @@ export class Lane {
     }
   }
 
-  /**
-   * Take-backs that the journal had no room for stay first in line. Until they are written nothing else is decided: a
-   * repeat of their id would find the approval, and tell it.
-   */
-  #keepTakeBacks(slab: Slab, waiters: (Waiter | null)[]): void {
-    for (let index = slab.count - 1; index >= 0; index--) {
-      if (slab.status[index] !== EntryStatus.unavailable) continue;
-      const waiter = waiters[index] ?? null;
-      waiters[index] = null;
-      const record = Buffer.from(slab.request.subarray(slab.start[index], slab.end[index]));
-      this.#lateQueue.unshift({ record, waiter: null, arrivalMs: slab.arrivalMs[index]! });
-      this.#lateWaits = true;
-      if (waiter !== null && !waiter.isSettled) waiter.refuse(Reason.systemError);
-    }
-  }
-
-  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, isTakingBack: boolean): void {
+  #settle(slab: Slab, waiters: (Waiter | null)[], index: number, isRevoking: boolean): void {
     const waiter = waiters[index] ?? null;
     waiters[index] = null;
     const status = slab.status[index]!;
@@ -364,8 +298,8 @@ export class Lane {
       return;
     } else if (status === EntryStatus.unavailable || status === EntryStatus.revoked) {
       waiter.refuse(slab.reason[index] as Reason);
-    } else if (isTakingBack && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
-      // It may repeat an approval that is just being taken back: ask again behind the take-back.
+    } else if (isRevoking && (slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) {
+      // It may repeat an approval that is just being revoked: it is decided again behind the revocation.
       this.reenter(this.#reentry(slab, index, waiter));
     } else {
       waiter.answer(slab, index);
@@ -407,8 +341,8 @@ export class Lane {
 
   /** Refuses what waits beyond its deadline. Called by one coarse timer. */
   expire(nowMs: number): void {
-    if (this.#lateWaits) {
-      this.#lateWaits = false;
+    if (this.#revocations.isHeld) {
+      this.#revocations.isHeld = false;
       this.#wake();
     }
     for (const slabIndex of [this.#open, ...this.#away()]) {
@@ -416,16 +350,16 @@ export class Lane {
       const waiters = this.#waiters[slabIndex]!;
       for (let index = 0; index < count; index++) this.#expireOne(waiters[index] ?? null, nowMs);
     }
-    for (const { waiter } of this.#lateQueue) this.#expireOne(waiter, nowMs);
+    this.#revocations.forEachWaiter((waiter) => this.#expireOne(waiter, nowMs));
   }
 
   #expireOne(waiter: Waiter | null, nowMs: number): void {
     if (waiter === null || waiter.isSettled) return;
-    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) this.#refuseLate(waiter);
+    if (waiter.arrivalMs + this.#deadlineMs <= nowMs) this.#refuseAtDeadline(waiter);
   }
 
-  #refuseLate(waiter: Waiter): void {
-    const reason = reasonWhenLate(waiter);
+  #refuseAtDeadline(waiter: Waiter): void {
+    const reason = reasonAtDeadline(waiter);
     if (reason === Reason.overloaded) this.roomRefusals++;
     waiter.refuse(reason);
   }
@@ -442,13 +376,11 @@ export class Lane {
   fail(error: unknown, isFinal = false): void {
     this.#isReady = false;
     this.#generation++;
-    for (const slabIndex of this.#away()) if (slabIndex !== takeBackSlab) this.#free.push(slabIndex);
+    for (const slabIndex of this.#away()) if (slabIndex !== revocationSlab) this.#free.push(slabIndex);
     this.#flying.length = 0;
     this.#decided.length = 0;
     this.#unsynced = 0;
-    this.#lateWaits = false;
-    for (const { waiter } of this.#lateQueue.splice(0))
-      if (waiter?.isSettled === false) waiter.refuse(Reason.systemError);
+    this.#revocations.fail();
     for (const [slabIndex, slab] of this.slabs.entries()) {
       const waiters = this.#waiters[slabIndex]!;
       for (let index = 0; index < waiters.length; index++) {
@@ -467,7 +399,7 @@ export class Lane {
 export const lookupsAtOnceMax = 2;
 
 /** The reason in the answer to a message whose deadline passes while it waits. */
-export function reasonWhenLate({ reentries }: Pick<Waiter, 'reentries'>): Reason {
+export function reasonAtDeadline({ reentries }: Pick<Waiter, 'reentries'>): Reason {
   return reentries > lookupsAtOnceMax ? Reason.overloaded : Reason.systemError;
 }
 

@@ -20,7 +20,8 @@ import { repeatedName, wholeText } from '../protocols/reading/json-text.js';
 import { shownName } from '../protocols/reading/member-names.js';
 import { writeFault } from '../protocols/refusal.js';
 import type { Admission } from './admission.js';
-import type { Lane, Waiter } from './lane.js';
+import type { Ledger } from './ledger.js';
+import type { Waiter } from './waiter.js';
 
 /** What became of a command: a decision, a fault of the command, an unknown account, or nothing (unavailable). */
 export interface CommandAnswer {
@@ -37,8 +38,7 @@ export interface LedgerCommandsOptions {
   readonly telemetry: Telemetry;
   readonly codec: Codec;
   nowMs(): number;
-  /** The lane that owns the account; null when it has to be found out first, and the message goes on by itself. */
-  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+  readonly ledger: Ledger;
 }
 
 export class LedgerCommands {
@@ -67,7 +67,7 @@ export class LedgerCommands {
    */
   submit(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer> {
     return new Promise((resolve) => {
-      const { admission, codec, nowMs, route } = this.#options;
+      const { admission, codec, nowMs, ledger } = this.#options;
       const waiter = new CommandWaiter(name, nowMs(), this.#options, resolve);
       if (!this.#isOpen) return waiter.shuttingDown();
       const command = commandBytes(name, account, body);
@@ -75,9 +75,7 @@ export class LedgerCommands {
       if (refusal !== null) return waiter.malformed(refusal);
       if (!admission.enter()) return waiter.refuse(Reason.overloaded);
       waiter.isAdmitted = true;
-      const lane = route(codec, command, waiter, waiter.arrivalMs);
-      if (lane === null || lane.claim(waiter.kind, 0, waiter.arrivalMs, command, waiter)) return;
-      waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
+      ledger.submit(codec, command, waiter);
     });
   }
 }

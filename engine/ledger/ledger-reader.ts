@@ -9,20 +9,9 @@ import { zoneNamed } from '../core/window.js';
 import type { AccountBooks } from '../exchange/partition-task.js';
 import type { Database } from '../lookups/database.js';
 import type { AccountSummary, SpendEntities, SpendSummary } from '../lookups/database-accounts.js';
+import type { AccountView, WindowsView } from './ledger.js';
 import type { PartitionHost } from './partition-host.js';
 import { partitionOf } from './router.js';
-
-export interface AccountView extends AccountBooks {
-  readonly id: string;
-  readonly currency: string;
-}
-
-/** Null: not asked for, or there is none. */
-export interface WindowsView {
-  readonly card: WindowUse | null;
-  readonly user: WindowUse | null;
-  readonly account: WindowUse | null;
-}
 
 export class LedgerReader {
   readonly #database: Database;

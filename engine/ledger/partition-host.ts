@@ -44,7 +44,7 @@ export interface ShipperControl {
 export interface HostEvents {
   lookUp(host: PartitionHost, lookup: Lookup, again: Reentry): void;
   batch(host: PartitionHost, slab: Slab, waitedMs: number, ranMs: number, nowMs: number): void;
-  late(): void;
+  revoking(count: number): void;
   isStale(): boolean;
   /** The partition is about to read what it starts with. */
   restoring(host: PartitionHost): void;
@@ -131,7 +131,7 @@ export class PartitionHost {
       lookUp: (lookup, again) => events.lookUp(this, lookup, again),
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
       failed: (error, isFinal) => this.#workerFailed(error, isFinal),
-      late: () => events.late(),
+      revoking: (count) => events.revoking(count),
       final: (sequence) => this.progress.publishFinal(sequence),
       isStale: () => events.isStale(),
     });
@@ -248,7 +248,7 @@ export class PartitionHost {
     // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait
     // forever.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
-    // What the worker before it approved too late stays: the lane has dropped those take-backs.
+    // What the worker before it approved too late stays: the lane has dropped those revocations.
     this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
     this.lane.open();

@@ -3,7 +3,8 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { EntryFlag, EntryStatus } from '../exchange/slab.js';
-import type { Lane, Reentry, Waiter } from '../ledger/lane.js';
+import type { Lane, Reentry } from '../ledger/lane.js';
+import type { Waiter } from '../ledger/waiter.js';
 import type { LookedUp, LookupReads } from './lookup-reads.js';
 import { Lookups } from './lookups.js';
 

@@ -19,9 +19,9 @@ import {
   type Lookup,
   lookupsAtOnceMax,
   type Reentry,
-  reasonWhenLate,
-  type Waiter,
+  reasonAtDeadline,
 } from '../ledger/lane.js';
+import type { Waiter } from '../ledger/waiter.js';
 import type { LookupReads } from './lookup-reads.js';
 
 /** Keys per look: about 1 ms of Postgres, well inside the deadline. */
@@ -225,7 +225,7 @@ export class Lookups {
     for (const { waiting } of this.#flights.values()) {
       for (const { waiter } of waiting) {
         if (waiter !== null && !waiter.isSettled && waiter.arrivalMs + deadlineMs <= nowMs) {
-          if (reasonWhenLate(waiter) === Reason.overloaded) this.#refuseRoom(waiter);
+          if (reasonAtDeadline(waiter) === Reason.overloaded) this.#refuseRoom(waiter);
           else waiter.refuse(Reason.systemError);
         }
       }

@@ -4,7 +4,7 @@
  * that hangs keeps no message waiting, and unknown cards do not fill the queue.
  */
 import { Reason } from '../core/reasons.js';
-import type { Waiter } from '../ledger/lane.js';
+import type { Waiter } from '../ledger/waiter.js';
 
 /** About 1 ms of Postgres each; two side by side leave connections to the partitions' own lookups. */
 const keysPerQueryMax = 128;

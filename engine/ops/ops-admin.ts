@@ -12,8 +12,8 @@ import {
   problemContentType,
 } from '../../platform/problems/problem-body.js';
 import { EntryStatus } from '../exchange/slab.js';
+import type { AccountView, Ledger } from '../ledger/ledger.js';
 import type { CommandAnswer } from '../ledger/ledger-commands.js';
-import type { AccountView, WindowsView } from '../ledger/ledger-reader.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
@@ -21,9 +21,7 @@ import { commandForm, HttpAnswer } from '../transports/http/answers.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
 export interface AdminOptions {
-  /** Books of the accounts with those public ids, in that order; unknown ones are left out. */
-  accounts(publicIds: readonly string[]): Promise<readonly AccountView[]>;
-  windows(entities: SpendEntities): Promise<WindowsView>;
+  readonly ledger: Pick<Ledger, 'books' | 'windows'>;
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
 }
 
@@ -84,7 +82,7 @@ function badRequest(response: ServerResponse, error: FieldError): void {
 /** Postgres takes no NUL in a text, so no account is named with one. */
 async function lookUp(options: AdminOptions, publicIds: readonly string[]): Promise<readonly AccountView[]> {
   const asked = publicIds.filter((id) => !id.includes('\0'));
-  return asked.length === 0 ? [] : options.accounts(asked);
+  return asked.length === 0 ? [] : options.ledger.books(asked);
 }
 
 async function answerAccounts(options: AdminOptions, query: URLSearchParams, response: ServerResponse): Promise<void> {
@@ -112,7 +110,7 @@ async function answerWindows(options: AdminOptions, query: URLSearchParams, resp
       'name at least one of card, user and account by its internal number: /admin/windows?card=1&account=1';
     return sendProblem(response, 400, 'invalid_request', detail);
   }
-  send(response, 200, jsonContentType, JSON.stringify(await options.windows(entities)));
+  send(response, 200, jsonContentType, JSON.stringify(await options.ledger.windows(entities)));
 }
 
 async function answerCommand(

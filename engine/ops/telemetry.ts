@@ -49,7 +49,7 @@ export class Telemetry extends Metrics {
   unsupported = 0;
   aborted = 0;
   repeated = 0;
-  late = 0;
+  revocations = 0;
 
   constructor(progress: Progress, gauges: () => EngineGauges) {
     super();
@@ -97,7 +97,7 @@ export class Telemetry extends Metrics {
       counter.inc(this.repeated),
     );
     this.counter('authorization_late_total', 'Approvals revoked because their deadline had passed', [], (counter) =>
-      counter.inc(this.late),
+      counter.inc(this.revocations),
     );
     this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
       for (const [key, count] of this.#commands) {

@@ -11,7 +11,8 @@ import { bodyBytesMax } from '../../core/limits.js';
 import { Reason } from '../../core/reasons.js';
 import { AnswerFlag, type Slab } from '../../exchange/slab.js';
 import type { Admission } from '../../ledger/admission.js';
-import type { Lane, Waiter } from '../../ledger/lane.js';
+import type { Ledger } from '../../ledger/ledger.js';
+import type { Waiter } from '../../ledger/waiter.js';
 import type { Telemetry } from '../../ops/telemetry.js';
 import type { Codec } from '../../protocols/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
@@ -43,8 +44,7 @@ export interface ServerOptions {
   readonly admission: Admission;
   readonly gate: ConnectionGate;
   readonly telemetry: Telemetry;
-  /** The lane that owns the message's account. */
-  route(codec: Codec, body: Uint8Array, waiter: Waiter, arrivalMs: number): Lane | null;
+  readonly ledger: Ledger;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
   readonly slowMs: number;
@@ -184,7 +184,7 @@ export class Server {
   }
 
   #admit(exchange: Exchange, body: Uint8Array): void {
-    const { admission, clock, route } = this.#options;
+    const { admission, clock, ledger } = this.#options;
     exchange.body = null;
     exchange.arrivalMs = clock.nowMs();
     if (this.#isStopping) {
@@ -200,11 +200,7 @@ export class Server {
       return;
     }
     exchange.isAdmitted = true;
-    const lane = route(exchange.codec, body, exchange, exchange.arrivalMs);
-    if (lane === null) return;
-    if (!lane.claim(exchange.kind, 0, exchange.arrivalMs, body, exchange)) {
-      exchange.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
-    }
+    ledger.submit(exchange.codec, body, exchange);
   }
 }
 

@@ -1,0 +1,100 @@
+/**
+ * The ledger whose partitions stand in this engine's memory, each on a thread of its own: the main thread's side. It finds
+ * the partition of a message, hands the message to that partition's lane, and refuses what waits beyond its deadline.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Protocol } from '../core/codes.js';
+import { Reason } from '../core/reasons.js';
+import type { SpendEntities } from '../lookups/database-accounts.js';
+import type { Lookups } from '../lookups/lookups.js';
+import type { OwnerFinder } from '../lookups/owner-finder.js';
+import type { Codec } from '../protocols/codec.js';
+import type { Admission } from './admission.js';
+import type { Lane } from './lane.js';
+import type { AccountView, Ledger, WindowsView } from './ledger.js';
+import type { LedgerReader } from './ledger-reader.js';
+import type { PartitionHost } from './partition-host.js';
+import type { Router } from './router.js';
+import type { Waiter } from './waiter.js';
+
+const drainLookMs = 2;
+
+export interface MemoryLedgerParts {
+  readonly hosts: readonly PartitionHost[];
+  readonly router: Router;
+  readonly reader: LedgerReader;
+  readonly lookups: Lookups;
+  readonly cardOwners: OwnerFinder;
+  readonly accountOwners: OwnerFinder;
+  readonly admission: Admission;
+  readonly deadlineMs: number;
+}
+
+export class MemoryLedger implements Ledger {
+  readonly #parts: MemoryLedgerParts;
+  readonly #router: Router;
+
+  constructor(parts: MemoryLedgerParts) {
+    this.#parts = parts;
+    this.#router = parts.router;
+  }
+
+  submit(codec: Codec, body: Uint8Array, waiter: Waiter): void {
+    const found = this.#router.route(codec, body);
+    if (typeof found === 'string') this.#submitUnknown(codec, body, waiter, found);
+    else claim(found.lane, body, waiter);
+  }
+
+  /** @param key the card's token or the account's public id, whose owner is to be found first */
+  #submitUnknown(codec: Codec, body: Uint8Array, waiter: Waiter, key: string): void {
+    const { accountOwners, cardOwners } = this.#parts;
+    // Copied: the body's bytes live only as long as the caller's callback.
+    const bytes = Buffer.from(body);
+    const owners = codec.protocol === Protocol.ledger ? accountOwners : cardOwners;
+    owners.find(key, waiter, (ownerKey) =>
+      claim(this.#router.routeFound(codec, bytes, key, ownerKey).lane, bytes, waiter),
+    );
+  }
+
+  books(publicIds: readonly string[]): Promise<readonly AccountView[]> {
+    return this.#parts.reader.accounts(publicIds);
+  }
+
+  windows(entities: SpendEntities): Promise<WindowsView> {
+    return this.#parts.reader.windows(entities);
+  }
+
+  /** Messages that wait for a lookup, of their own or of their owner. */
+  get lookupsWaiting(): number {
+    const { lookups, cardOwners, accountOwners } = this.#parts;
+    return lookups.waiting + cardOwners.waiting + accountOwners.waiting;
+  }
+
+  /** Messages refused because memory had no room for what they need. For the metrics, and for the log. */
+  get roomRefusals(): number {
+    const { hosts, lookups } = this.#parts;
+    return hosts.reduce((sum, { lane }) => sum + lane.roomRefusals, lookups.roomRefusals);
+  }
+
+  /** Refuses what waits beyond its deadline. Called by one coarse timer. */
+  expire(nowMs: number): void {
+    const { hosts, lookups, cardOwners, accountOwners, deadlineMs } = this.#parts;
+    for (const { lane } of hosts) lane.expire(nowMs);
+    lookups.expire(nowMs, deadlineMs);
+    cardOwners.expire(nowMs, deadlineMs);
+    accountOwners.expire(nowMs, deadlineMs);
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    const { hosts, admission } = this.#parts;
+    const giveUpAtMs = performance.now() + timeoutMs;
+    while ((admission.count > 0 || hosts.some(({ lane }) => !lane.isIdle)) && performance.now() < giveUpAtMs) {
+      await delay(drainLookMs);
+    }
+  }
+}
+
+function claim(lane: Lane, body: Uint8Array, waiter: Waiter): void {
+  if (lane.claim(waiter.kind, 0, waiter.arrivalMs, body, waiter)) return;
+  waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
+}

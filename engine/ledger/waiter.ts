@@ -1,0 +1,23 @@
+import type { Reason } from '../core/reasons.js';
+import type { Slab } from '../exchange/slab.js';
+
+/** The client that waits for an entry's answer. */
+export interface Waiter {
+  /** Protocol number: the entry's kind. */
+  readonly kind: number;
+  /** Wall clock ms, stamped once. */
+  readonly arrivalMs: number;
+  /** An answer was sent (possibly a refusal at the deadline), or the client has gone. */
+  readonly isSettled: boolean;
+  /** It was answered 503: an approval of it that the worker makes after that must be revoked. */
+  readonly isRefused: boolean;
+  /** How often it lacked something, and was sent again behind what was looked up. */
+  reentries: number;
+  /**
+   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during the
+   * call.
+   */
+  answer(slab: Slab, index: number): void;
+  /** No answer could be made: 503 with a decline body. */
+  refuse(reason: Reason): void;
+}
