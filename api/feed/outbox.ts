@@ -6,6 +6,7 @@
 import postgres from 'postgres';
 import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';
 import { profileBytesMax } from '../../engine/core/limits.js';
+import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
 
 const statementTimeoutMs = 5000;
 const deadlineMs = 6000;
@@ -94,10 +95,12 @@ export class RelayOutbox {
   async #ask<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new Error('the feed is closed');
     const sql = this.#sql;
-    return withDeadline(run(sql), () => {
-      if (this.#sql !== sql || this.#isClosed) return;
-      this.#sql = this.#connect();
-      sql.end({ timeout: 0 }).catch(() => undefined);
+    return withDeadline(run(sql), deadlineMs, () => {
+      if (this.#sql === sql && !this.#isClosed) {
+        this.#sql = this.#connect();
+        sql.end({ timeout: 0 }).catch(() => undefined);
+      }
+      return noAnswer(deadlineMs);
     });
   }
 
@@ -170,7 +173,7 @@ export class RelayOutbox {
       );
     };
     try {
-      const [row] = await withDeadline(
+      const [row] = await inTime(
         session<{ held: boolean; pid: number }[]>`
           select pg_try_advisory_lock(${leaderLockKey}) as held, pg_backend_pid() as pid`,
       );
@@ -188,10 +191,10 @@ export class RelayOutbox {
   #leadership(session: postgres.ReservedSql, pid: number): Omit<Leadership, 'resign'> {
     return {
       async number() {
-        await withDeadline(session`select feed_number()`);
+        await inTime(session`select feed_number()`);
       },
       async next(after, limit) {
-        const [row] = await withDeadline(
+        const [row] = await inTime(
           session<{ pid: number; newest: number; entries: FeedEntry[] | null }[]>`
             select pg_backend_pid() as pid, newest::float8 as newest, (
               select json_agg(json_build_object('sequence', e.sequence, 'topic', e.topic, 'payload', e.payload,
@@ -204,7 +207,7 @@ export class RelayOutbox {
         return { newest: row!.newest, entries: row!.entries ?? [] };
       },
       async prune() {
-        await withDeadline(session`select feed_prune(${keep}::interval, ${keepCount})`);
+        await inTime(session`select feed_prune(${keep}::interval, ${keepCount})`);
       },
     };
   }
@@ -215,17 +218,6 @@ export class RelayOutbox {
   }
 }
 
-async function withDeadline<T>(answer: PromiseLike<T>, late: () => void = () => undefined): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      late();
-      reject(new Error(`no answer within ${deadlineMs} ms`));
-    }, deadlineMs);
-  });
-  try {
-    return await Promise.race([answer, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime<T>(answer: PromiseLike<T>): Promise<T> {
+  return withDeadline(answer, deadlineMs, () => noAnswer(deadlineMs));
 }

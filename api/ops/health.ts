@@ -3,6 +3,7 @@
  * Components register themselves. Ready means that requests are served: the port listens, and what every request needs
  * is there. What only some need (MongoDB, Redis, the engine) makes those fail with a clear 503 while the rest goes on.
  */
+import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
 
 export interface ComponentHealth {
   readonly status: 'healthy' | 'unhealthy' | 'disabled';
@@ -75,15 +76,9 @@ export class Health {
 }
 
 async function look(probe: Probe): Promise<ComponentHealth> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<ComponentHealth>((resolve) => {
-    timer = setTimeout(() => resolve({ status: 'unhealthy', detail: `no answer within ${probeMs} ms` }), probeMs);
-  });
   try {
-    return await Promise.race([probe(), late]);
+    return await withDeadline(probe(), probeMs, () => noAnswer(probeMs));
   } catch (error) {
     return { status: 'unhealthy', detail: (error as Error).message };
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -10,6 +10,7 @@
 import postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
 import { isConnectionError } from '../../platform/postgres/driver-errors.js';
+import { withDeadline } from '../../platform/process/deadline.js';
 import type { PostgresConfig } from '../config.js';
 import { type By, type Gate, gateOf } from './acting.js';
 import { DatabaseUnavailable, refusalOf } from './database-errors.js';
@@ -213,15 +214,11 @@ export class Database {
   ): Promise<T> {
     const sql = this.#sql;
     const startedMs = performance.now();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.#replace(sql);
-        reject(new DatabaseUnavailable(`${name}: no answer within ${deadlineMs} ms`));
-      }, deadlineMs);
-    });
     try {
-      const rows = await Promise.race([build(sql), late]);
+      const rows = await withDeadline(build(sql), deadlineMs, () => {
+        this.#replace(sql);
+        throw new DatabaseUnavailable(`${name}: no answer within ${deadlineMs} ms`);
+      });
       this.#noteTime(name, rows, performance.now() - startedMs);
       return rows;
     } catch (error) {
@@ -230,8 +227,6 @@ export class Database {
       // One lost connection is not a lost server: the watcher finds out which it is.
       void this.#ping();
       throw new DatabaseUnavailable(`${name}: ${(error as Error).message}`, { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

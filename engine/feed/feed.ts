@@ -5,6 +5,7 @@
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeLog } from '../../platform/cache/change-log.js';
 import type { Log } from '../../platform/log.js';
 import type { RawEntry } from '../core/feed.js';
@@ -197,7 +198,7 @@ export class EngineFeed {
         const { after, changes } = await this.#outbox.changesBetween(floor - recallPage, floor);
         if (after >= floor || !changeLog.recall(changes, after, floor)) return;
         floor = after;
-        await new Promise((resolve) => setTimeout(resolve, recallPauseMs));
+        await delay(recallPauseMs);
       }
     } catch (error) {
       this.#options.log.debug({ error: (error as Error).message }, 'earlier changes could not be looked up');

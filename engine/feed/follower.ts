@@ -4,6 +4,7 @@
  * come twice, late or out of order change nothing.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import type { RawEntry } from '../core/feed.js';
 
@@ -194,7 +195,7 @@ export class Follower {
   async #readPage(): Promise<boolean> {
     while (!this.#sink.hasRoom) {
       if (this.#isStopped) return true;
-      await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+      await delay(roomLookMs);
     }
     const asked = this.#received;
     const page = await this.#source.read(asked, pageMax);
@@ -227,12 +228,12 @@ export class Follower {
     this.#log.warn({ received: this.#received, newest }, 'too far behind for the outbox: reading what ever changed');
     for await (const entries of this.#source.snapshot()) {
       while (!this.#sink.hasRoom && !this.#isStopped) {
-        await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+        await delay(roomLookMs);
       }
       if (this.#isStopped) return;
       this.#sink.deliver(entries);
     }
-    while (!this.#sink.isIdle && !this.#isStopped) await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+    while (!this.#sink.isIdle && !this.#isStopped) await delay(roomLookMs);
     this.#forgetAllAhead();
     this.#received = newest;
     this.#newest = Math.max(this.#newest, newest);

@@ -1,4 +1,5 @@
 /** Hints by Postgres LISTEN/NOTIFY: the messenger of an engine without Redis. They carry the newest number only. */
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 import type { Outbox } from './outbox.js';
@@ -54,7 +55,7 @@ export class ListenMessenger implements Messenger {
         return;
       } catch (error) {
         this.#failure = (error as Error).message;
-        await new Promise((resolve) => setTimeout(resolve, silenceMsMax));
+        await delay(silenceMsMax);
       }
     }
   }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import type { PastChange } from '../../platform/cache/change-log.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { type FeedTopic, feedTopics, type RawEntry } from '../core/feed.js';
 import { profileBytesMax } from '../core/limits.js';
@@ -51,18 +52,17 @@ export class Outbox implements FeedSource {
   readonly engineId = randomUUID();
   readonly #url: string;
   readonly #staleMs: number;
-  #sql: postgres.Sql;
-  #isClosed = false;
+  readonly #connections: BoundedConnections;
 
   constructor(url: string, staleMs: number) {
     this.#url = url;
     this.#staleMs = staleMs;
-    this.#sql = this.#connect();
+    this.#connections = new BoundedConnections(() => this.#connect());
   }
 
   /** Opens a connection; what fails here fails again where a caller waits for it. */
   connect(): void {
-    this.#sql`select 1`.catch(() => undefined);
+    this.#connections.open();
   }
 
   #connect(): postgres.Sql {
@@ -77,23 +77,8 @@ export class Outbox implements FeedSource {
   }
 
   async #ask<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new Error('the feed is closed');
-    const sql = this.#sql;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        if (this.#sql === sql && !this.#isClosed) {
-          this.#sql = this.#connect();
-          sql.end({ timeout: 0 }).catch(() => undefined);
-        }
-        reject(new Error(`no answer within ${deadlineMs} ms`));
-      }, deadlineMs);
-    });
-    try {
-      return await Promise.race([run(sql), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    if (this.#connections.isClosed) throw new Error('the feed is closed');
+    return this.#connections.run(deadlineMs, run);
   }
 
   /**
@@ -247,9 +232,8 @@ export class Outbox implements FeedSource {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
     ownEngines.delete(this.engineId);
-    await this.#sql.end({ timeout: 1 });
+    await this.#connections.close();
   }
 }
 

@@ -5,7 +5,9 @@
  * unknown, so nothing is approved until the process starts again.
  */
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
+import { withDeadline } from '../../platform/process/deadline.js';
 import type { EngineConfig } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import type { PartitionRows } from '../core/partition-rows.js';
@@ -411,13 +413,7 @@ export class PartitionHost {
 
 /** Rejects when the work takes longer than `longestMs`. */
 function within<Result>(longestMs: number, what: string, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${longestMs} ms for ${what}`)), longestMs);
+  return withDeadline(work, longestMs, () => {
+    throw new Error(`waited ${longestMs} ms for ${what}`);
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
 }

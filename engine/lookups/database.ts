@@ -3,7 +3,9 @@
  * after a restart, and finding lapsed holds. Every query has a deadline; nothing here moves money (the shipper does, in
  * one statement).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { statusNamed } from '../core/accounts.js';
@@ -118,43 +120,18 @@ export interface LapsedPage {
 }
 
 export class Database {
-  /** For look-ups: replaced when it does not answer in time. */
-  #sql: postgres.Sql;
-  #isClosed = false;
+  readonly #lookupConnections: BoundedConnections;
   readonly #restoreSql: postgres.Sql;
-  readonly #url: string;
 
   constructor(url: string) {
-    this.#url = url;
-    this.#sql = this.#connectLookups();
+    this.#lookupConnections = new BoundedConnections(() =>
+      connect(url, connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce),
+    );
     this.#restoreSql = connect(url, 1, restoreTimeoutMs, 'engine restore');
   }
 
-  #connectLookups(): postgres.Sql {
-    return connect(this.#url, connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce);
-  }
-
-  /**
-   * Runs a look-up under a deadline of our own: the server's does not help when the server stands still or its machine
-   * is gone, and TCP waits for minutes. After it the connections are given up for new ones.
-   */
-  async #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    const sql = this.#sql;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        if (this.#sql === sql && !this.#isClosed) {
-          this.#sql = this.#connectLookups();
-          sql.end({ timeout: 0 }).catch(() => undefined);
-        }
-        reject(new Error(`no answer within ${lookupDeadlineMs} ms`));
-      }, lookupDeadlineMs);
-    });
-    try {
-      return await Promise.race([run(sql), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    return this.#lookupConnections.run(lookupDeadlineMs, run);
   }
 
   /**
@@ -184,8 +161,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.all([this.#sql.end({ timeout: 1 }), this.#restoreSql.end({ timeout: 1 })]);
+    await Promise.all([this.#lookupConnections.close(), this.#restoreSql.end({ timeout: 1 })]);
   }
 
   /** Which role this engine signs in as. */
@@ -206,7 +182,7 @@ export class Database {
         select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'settle' and pid <> pg_backend_pid()`;
       if (ended.length === 0) return;
-      await new Promise((resolve) => setTimeout(resolve, fencePauseMs));
+      await delay(fencePauseMs);
     }
     throw new Error('a settle statement of an earlier engine does not end: see pg_stat_activity, application "settle"');
   }

@@ -5,6 +5,7 @@
  * it again, and the next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may
  * have had more of it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CachedCard } from '../../platform/cache/codec.js';
 import { statusNamed } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
@@ -315,7 +316,7 @@ export class LookupReads {
     for (const [index, { bytes, count }] of packed.entries()) {
       for (let looks = 1; !lane.claim(EntryKind.rows, 0, this.#nowMs(), bytes, null); looks++) {
         if (index === 0 || looks > roomLooksMax) return { cards, isComplete: false, isOvertaken: false };
-        await new Promise((resolve) => setTimeout(resolve, roomLookMs));
+        await delay(roomLookMs);
         if (!isCurrent()) return { cards, isComplete: false, isOvertaken: true };
       }
       cards += count;

@@ -8,6 +8,7 @@
  * comes from Postgres in either case, for only Postgres has it.
  */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import type { Lane } from '../ledger/lane.js';
 import type { Database } from './database.js';
@@ -80,8 +81,4 @@ export class Warmer {
     const ms = Math.round(performance.now() - startedAtMs);
     this.#log.info({ partition: host.partition, cards: read, ms }, 'cards are in memory before they are asked for');
   }
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
 }

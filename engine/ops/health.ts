@@ -4,6 +4,7 @@
  * unready, because known cards are decided without it until the feed is stale.
  */
 
+import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
 import { seeRunbook } from '../../platform/runbook.js';
 import type { EngineConfig } from '../config.js';
 import type { EngineFeed } from '../feed/feed.js';
@@ -120,18 +121,12 @@ export class Health {
   }
 
   async #databaseHealth(): Promise<ComponentHealth> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${pingTimeoutMs} ms`)), pingTimeoutMs);
-    });
     try {
-      await Promise.race([this.#parts.database.ping(), late]);
+      await withDeadline(this.#parts.database.ping(), pingTimeoutMs, () => noAnswer(pingTimeoutMs));
       return this.#parts.writer.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
     } catch (error) {
       const effect = this.#parts.writer.isLapsed ? `nothing is approved, for ${leaseLapsed}` : decidedWithout;
       return unhealthy(`${effect}; ${(error as Error).message}`);
-    } finally {
-      clearTimeout(timer);
     }
   }
 

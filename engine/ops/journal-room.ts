@@ -6,6 +6,7 @@
  */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withDeadline } from '../../platform/process/deadline.js';
 import type { EngineConfig } from '../config.js';
 import { journalRefusals, type PartitionProgress } from '../exchange/progress.js';
 
@@ -83,17 +84,7 @@ export class JournalRoom {
 }
 
 /** Null: the folder is not there (yet), or its file system does not answer. */
-async function freeBytesOf(directory: string): Promise<number | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), statfsMs);
-  });
-  try {
-    const stats = statfs(directory).then(({ bavail, bsize }) => bavail * bsize);
-    return await Promise.race([stats, late]);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
+function freeBytesOf(directory: string): Promise<number | null> {
+  const free = statfs(directory).then(({ bavail, bsize }) => bavail * bsize);
+  return withDeadline(free, statfsMs, () => null).catch(() => null);
 }

@@ -18,6 +18,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import { Lease, systemInstant } from '../feed/lease.js';
@@ -70,7 +71,7 @@ export class WriterLease {
   readonly #options: WriterLeaseOptions;
   readonly #renewMs: number;
   readonly #deadlineMs: number;
-  #sql: postgres.Sql;
+  readonly #connections: BoundedConnections;
   #lease: Lease | null = null;
   #epoch = 0;
   #isStopped = false;
@@ -81,7 +82,7 @@ export class WriterLease {
     this.#options = options;
     this.#renewMs = Math.min(renewMsMax, options.leaseMs / renewalsPerLease);
     this.#deadlineMs = Math.min(deadlineMsMax, Math.max(retryMsMax, options.leaseMs / 3));
-    this.#sql = this.#connect();
+    this.#connections = new BoundedConnections(() => this.#connect());
   }
 
   #connect(): postgres.Sql {
@@ -97,29 +98,7 @@ export class WriterLease {
 
   /** Opens a connection; what fails here fails again where a caller waits for it. */
   connect(): void {
-    this.#sql`select 1`.catch(() => undefined);
-  }
-
-  /**
-   * After the deadline the connections are given up for new ones: one that hangs would take the next renewal as well.
-   */
-  async #ask<T>(deadlineMs: number, run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    const sql = this.#sql;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        if (this.#sql === sql && !this.#isStopped) {
-          this.#sql = this.#connect();
-          sql.end({ timeout: 0 }).catch(() => undefined);
-        }
-        reject(new Error(`no answer within ${Math.round(deadlineMs)} ms`));
-      }, deadlineMs);
-    });
-    try {
-      return await Promise.race([run(sql), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    this.#connections.open();
   }
 
   /**
@@ -131,13 +110,13 @@ export class WriterLease {
     let seen: HolderRow | null = null;
     for (;;) {
       const began = systemInstant();
-      this.#epoch = await this.#ask(takeDeadlineMs, (sql) => takeRow(sql, this.#options, proof));
+      this.#epoch = await this.#connections.run(takeDeadlineMs, (sql) => takeRow(sql, this.#options, proof));
       if (this.#epoch > 0) {
         this.#lease = new Lease(this.#options.leaseMs, began, 0);
         this.#renewIn(this.#renewMs);
         return;
       }
-      const holder = await this.#ask(takeDeadlineMs, readHolder);
+      const holder = await this.#connections.run(takeDeadlineMs, readHolder);
       if (holder !== null) {
         if (seen === null) {
           const { host, pid, waitMs } = holder;
@@ -164,7 +143,7 @@ export class WriterLease {
    */
   async raiseFence(): Promise<void> {
     const { holder } = this.#options;
-    const rows = await this.#ask(
+    const rows = await this.#connections.run(
       fenceDeadlineMs,
       (sql) => sql`
         insert into writer_epochs as e (scope, epoch, holder) values (${scope}, ${this.#epoch}, ${holder}::text::uuid)
@@ -193,14 +172,16 @@ export class WriterLease {
     if (this.#lease !== null) {
       this.#lease = null;
       const { holder } = this.#options;
-      await this.#ask(
-        releaseDeadlineMs,
-        (sql) => sql`
+      await this.#connections
+        .run(
+          releaseDeadlineMs,
+          (sql) => sql`
           update writer_leases set renewed_at = null
           where scope = ${scope} and holder = ${holder}::text::uuid and epoch = ${this.#epoch}`,
-      ).catch(() => undefined);
+        )
+        .catch(() => undefined);
     }
-    await this.#sql.end({ timeout: 1 });
+    await this.#connections.close();
   }
 
   #renewIn(delayMs: number): void {
@@ -213,7 +194,7 @@ export class WriterLease {
     const began = systemInstant();
     let failure = '';
     try {
-      const rows = await this.#ask(
+      const rows = await this.#connections.run(
         this.#deadlineMs,
         (sql) => sql`
           update writer_leases set renewed_at = clock_timestamp()
@@ -244,7 +225,7 @@ export class WriterLease {
   }
 
   async #explainLoss(): Promise<void> {
-    const holder = await this.#ask(this.#deadlineMs, readHolder).catch(() => null);
+    const holder = await this.#connections.run(this.#deadlineMs, readHolder).catch(() => null);
     this.#options.lost(
       holder === null
         ? 'its lease is gone from the database'

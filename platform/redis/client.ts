@@ -4,6 +4,7 @@
  * goes on for ever, without haste.
  */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { noAnswer, withDeadline } from '../process/deadline.js';
 import { anyNode } from './any-node.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
@@ -132,16 +133,8 @@ export async function getMany(
   return [...values];
 }
 
-async function withinMs<T>(answer: Promise<T>, msMax: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${msMax} ms`)), msMax);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function withinMs<T>(answer: Promise<T>, msMax: number): Promise<T> {
+  return withDeadline(answer, msMax, () => noAnswer(msMax));
 }
 
 /** Sets many keys with one lifetime, sent together. Throws when one of them was not set in time. */

@@ -16,6 +16,7 @@ import {
   MongoServerError,
 } from 'mongodb';
 import type { Log } from '../../../platform/log.js';
+import { withDeadline } from '../../../platform/process/deadline.js';
 import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sql/mongo-schemas.js';
 import type { MongodbConfig } from '../../config.js';
 import { DatabaseUnavailable } from '../database-errors.js';
@@ -181,22 +182,16 @@ export class MongoConnection {
   }
 
   async #execute<T>(name: string, operation: (options: { readonly maxTimeMS: number }) => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    // The server's own limit does not help when it stands still, and the socket's is longer than anybody waits.
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new DatabaseUnavailable(`${name}: MongoDB gave no answer within ${operationMs} ms`)),
-        operationMs + 200,
-      );
-    });
     this.operations++;
     const startedMs = performance.now();
     try {
-      return await Promise.race([operation({ maxTimeMS: operationMs }), late]);
+      // The server's own limit does not help when it stands still, and the socket's is longer than any client waits.
+      return await withDeadline(operation({ maxTimeMS: operationMs }), operationMs + 200, () => {
+        throw new DatabaseUnavailable(`${name}: MongoDB gave no answer within ${operationMs} ms`);
+      });
     } catch (error) {
       throw this.#failed(name, error);
     } finally {
-      clearTimeout(timer);
       const tookMs = performance.now() - startedMs;
       if (tookMs > slowMs) {
         this.slowOperations++;
@@ -217,14 +212,9 @@ export class MongoConnection {
     if (this.#isPinging) return;
     this.#isPinging = true;
     try {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(
-          () => reject(new Error(this.#heartbeatFailure || `no answer within ${operationMs} ms`)),
-          operationMs,
-        );
+      await withDeadline(this.#connectAndPing(), operationMs, () => {
+        throw new Error(this.#heartbeatFailure || `no answer within ${operationMs} ms`);
       });
-      await Promise.race([this.#connectAndPing(), late]).finally(() => clearTimeout(timer));
       if (!this.#isPrepared) await this.#prepare();
       this.#isPrepared = true;
       if (this.#downReason !== null) this.#log.info('MongoDB answers again');
