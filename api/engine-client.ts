@@ -18,7 +18,7 @@ const waitingMax = 4096;
 /** The engine's own bound on ids in one question. */
 const idsMax = 200;
 
-export interface Books {
+export interface AccountBooks {
   readonly id: string;
   readonly currency: string;
   readonly funds: number;
@@ -32,7 +32,7 @@ export interface Movement {
   readonly approved: boolean;
   readonly reason: string;
   readonly amount: number;
-  readonly account: Books;
+  readonly account: AccountBooks;
 }
 
 /** Spent in the calendar windows, daily to lifetime, as of local day `day`. */
@@ -63,11 +63,11 @@ export class EngineClient {
   }
 
   /** Books of those accounts by public id; unknown ones are left out. Throws 503. */
-  async books(accountIds: readonly string[]): Promise<Map<string, Books>> {
-    const found = new Map<string, Books>();
+  async books(accountIds: readonly string[]): Promise<Map<string, AccountBooks>> {
+    const found = new Map<string, AccountBooks>();
     for (let start = 0; start < accountIds.length; start += idsMax) {
       const ids = accountIds.slice(start, start + idsMax).map(encodeURIComponent);
-      const { accounts } = await this.#ask<{ accounts: Books[] }>(`/admin/accounts?ids=${ids.join(',')}`);
+      const { accounts } = await this.#ask<{ accounts: AccountBooks[] }>(`/admin/accounts?ids=${ids.join(',')}`);
       for (const account of accounts) found.set(account.id, account);
     }
     return found;

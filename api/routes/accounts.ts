@@ -1,7 +1,7 @@
 /** Accounts, their live books, and money in and out. Every balance is the engine's of this moment. */
 
 import { type Actor, fundingCallers, isCustomer, moneyCallers } from '../auth/principal.js';
-import type { Books } from '../engine-client.js';
+import type { AccountBooks } from '../engine-client.js';
 import { Cursor } from '../http/cursor.js';
 import { operationOf } from '../http/idempotency.js';
 import { conflict, forbidden, notFound, unavailable } from '../http/problem.js';
@@ -186,7 +186,7 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
   ];
 }
 
-function showAccount(row: AccountRow, books: Books | undefined): Static<typeof Account> {
+function showAccount(row: AccountRow, books: AccountBooks | undefined): Static<typeof Account> {
   // It is in the database, so the engine finds it, unless it reads another one.
   if (books === undefined) throw unavailable('the engine does not know this account yet; try again');
   const { accountId, kind, currency, timeZone, status } = row;

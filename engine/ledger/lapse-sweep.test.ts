@@ -1,6 +1,6 @@
 /** A sweep against a Postgres and a lane that the test plays. */
 import t from 'tap';
-import type { LapsedPage, LapsePlace } from '../lookups/database.js';
+import type { LapsedPage, LapsePlace } from '../lookups/lapsed.js';
 import { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
 

@@ -7,7 +7,8 @@
 import type { Log } from '../../platform/log.js';
 import type { PartitionProgress } from '../exchange/progress.js';
 import { EntryKind } from '../exchange/slab.js';
-import type { Database, LapsePlace } from '../lookups/database.js';
+import type { Database } from '../lookups/database.js';
+import type { LapsePlace } from '../lookups/lapsed.js';
 import type { Lane } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 

@@ -8,7 +8,8 @@ import type { Limits } from '../core/rules.js';
 import { LookupGuard } from '../feed/lookup-guard.js';
 import type { Lane } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
-import type { CardsRead, Database } from './database.js';
+import type { Database } from './database.js';
+import type { CardsRead } from './database-cards.js';
 import { LookupReads } from './lookup-reads.js';
 
 function cards(funds: number): CardsRead {

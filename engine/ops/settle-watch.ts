@@ -3,7 +3,7 @@
  * (Postgres is away, a lock, a shipper that hangs). And what settling has set apart.
  */
 import type { PartitionProgress } from '../exchange/progress.js';
-import type { Quarantine } from '../lookups/database.js';
+import type { Quarantine } from '../lookups/lapsed.js';
 
 /** Work that waits without progress for so long is a fault. Milliseconds. */
 export const stallMsMax = 30_000;

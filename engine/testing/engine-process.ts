@@ -196,7 +196,7 @@ export async function metric(place: Pick<EnginePlace, 'opsPort'>, name: string):
   return Number(line.slice(name.length + 1));
 }
 
-export interface Books {
+export interface AccountBooks {
   readonly id: string;
   readonly currency: string;
   readonly funds: number;
@@ -206,10 +206,10 @@ export interface Books {
 }
 
 /** An account's books as the engine has them now. */
-export async function engineBooks(place: Pick<EnginePlace, 'opsPort'>, accountId: string): Promise<Books> {
+export async function engineBooks(place: Pick<EnginePlace, 'opsPort'>, accountId: string): Promise<AccountBooks> {
   const { status, text } = await opsGet(place, `/admin/accounts/${accountId}`);
   if (status !== 200) throw new Error(`account ${accountId}: ${status} ${text}`);
-  return JSON.parse(text) as Books;
+  return JSON.parse(text) as AccountBooks;
 }
 
 /** Waits until `holds` answers true. Throws with `what` when that takes longer than `waitMs`. */

@@ -1,0 +1,61 @@
+/** What a writer settles before it starts: which ledger this is, how far it is settled, and the end of earlier settlers. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type postgres from 'postgres';
+import type { WriterFence } from '../core/writer-fence.js';
+
+/** Ten seconds: a cancelled statement stops at its next row. */
+const fenceAttemptsMax = 200;
+const fencePauseMs = 50;
+
+/**
+ * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client is
+ * gone goes on and commits, and the state read for a restart would be half before and half after it. The caller holds
+ * the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
+ * one does not end.
+ */
+export async function endSettlers(sql: postgres.Sql): Promise<void> {
+  for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
+    const ended = await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'settle' and pid <> pg_backend_pid()`;
+    if (ended.length === 0) return;
+    await delay(fencePauseMs);
+  }
+  throw new Error('a settle statement of an earlier engine does not end: see pg_stat_activity, application "settle"');
+}
+
+/**
+ * Settled position of a partition's journal; a row is made for a new one. Throws when the partition count differs, or
+ * another engine has the writer's lease.
+ */
+export async function openPosition(
+  sql: postgres.Sql,
+  partition: number,
+  partitionCount: number,
+  { epoch, holder }: WriterFence,
+): Promise<number> {
+  await sql`
+    with fence as materialized (
+      select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid for share)
+    insert into journal_positions (partition, partition_count)
+    select ${partition}::integer, ${partitionCount}::integer from fence
+    on conflict (partition) do nothing`;
+  const [row] = await sql<{ sequence: string; partition_count: number }[]>`
+    select sequence, partition_count from journal_positions where partition = ${partition} and exists (
+      select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
+  if (row === undefined) throw new Error('another engine has taken the lease of this database');
+  if (row.partition_count !== partitionCount) {
+    throw new Error(
+      `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +
+        `start with WORKERS=${row.partition_count} (now it is ${partitionCount})`,
+    );
+  }
+  return Number(row.sequence);
+}
+
+/** Which ledger this database is: the same in every backup of it. */
+export async function ledgerId(sql: postgres.Sql): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`select id::text as id from ledger_identity`;
+  if (row === undefined) throw new Error('the table ledger_identity is empty: put its row back from a backup');
+  return row.id;
+}
