@@ -4,8 +4,8 @@
  * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
  *
  * Deadlines: a request that waits too long is answered 503 when its deadline passes; if the worker approved it
- * all the same, or the approval came back too late, the approval is revoked by a journaled record before any later message
- * of that id is looked at, and then answered.
+ * all the same, or the approval came back too late, the approval is revoked by a journaled record before any later
+ * message of that id is looked at, and then answered.
  */
 import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';

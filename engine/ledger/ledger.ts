@@ -1,6 +1,6 @@
 /**
- * The ledger as transports, ledger commands and the ops port see it. Which thread decides a message, and where the books
- * are kept, is the implementation's: memory-ledger.ts.
+ * The ledger as transports, ledger commands and the ops port see it. Which thread decides a message, and where the
+ * books are kept, is the implementation's: memory-ledger.ts.
  */
 import type { WindowUse } from '../core/spend.js';
 import type { AccountBooks } from '../exchange/partition-task.js';

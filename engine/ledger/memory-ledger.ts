@@ -1,6 +1,7 @@
 /**
- * The ledger whose partitions stand in this engine's memory, each on a thread of its own: the main thread's side. It finds
- * the partition of a message, hands the message to that partition's lane, and refuses what waits beyond its deadline.
+ * The ledger whose partitions stand in this engine's memory, each on a thread of its own: the main thread's side. It
+ * finds the partition of a message, hands the message to that partition's lane, and refuses what waits beyond its
+ * deadline.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Protocol } from '../core/codes.js';

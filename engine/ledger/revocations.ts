@@ -1,7 +1,7 @@
 /**
- * Approvals of one partition that must not stand: their client was answered 503, or what is known was too old to approve
- * by. Each is revoked by a journaled record. Revocations travel in a slab of their own, and no message is decided ahead of
- * them: a repeat of their id would find the approval, and its answer no longer holds.
+ * Approvals of one partition that must not stand: their client was answered 503, or what is known was too old to
+ * approve by. Each is revoked by a journaled record. Revocations travel in a slab of their own, and no message is
+ * decided ahead of them: a repeat of their id would find the approval, and its answer no longer holds.
  */
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
@@ -25,7 +25,8 @@ export class Revocations {
   }
 
   /**
-   * Queues the approvals of a decided slab whose deadline has passed, whose waiter was refused meanwhile, or which are stale.
+   * Queues the approvals of a decided slab whose deadline has passed, whose waiter was refused meanwhile, or which are
+   * stale.
    * @returns how many
    */
   collect(slab: Slab, waiters: (Waiter | null)[], nowMs: number, deadlineMs: number, isStale: boolean): number {

@@ -14,8 +14,8 @@ export interface Waiter {
   /** How often it lacked something, and was sent again behind what was looked up. */
   reentries: number;
   /**
-   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during the
-   * call.
+   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
+   * the call.
    */
   answer(slab: Slab, index: number): void;
   /** No answer could be made: 503 with a decline body. */

@@ -43,7 +43,10 @@ export async function readSpend(sql: postgres.Sql, from: postgres.PendingQuery<p
   return rows.map((row) => row.json);
 }
 
-/** A transaction that a reversal opened is a tombstone: its authorization has not come (transactions keep it as reversed). */
+/**
+ * A transaction that a reversal opened is a tombstone: its authorization has not come (transactions keep it as
+ * reversed).
+ */
 function transactionStatus(status: number, type: number): TransactionStatus {
   return type === MessageType.reversal ? TransactionStatus.tombstone : (status as TransactionStatus);
 }
@@ -55,8 +58,8 @@ export function transactionRow({ type, ...json }: TransactionJson): TransactionR
 }
 
 /**
- * Transactions of one partition: an id means nothing beyond it. A transaction that gave its id up to a later one is found by its name
- * only, which the look for lapsed holds knows.
+ * Transactions of one partition: an id means nothing beyond it. A transaction that gave its id up to a later one is
+ * found by its name only, which the look for lapsed holds knows.
  */
 export async function transactionRows(
   sql: postgres.Sql,
@@ -80,14 +83,16 @@ export async function transactionRows(
       -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
-    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber', t.card_id,
-      'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id, 'status', t.status, 'type', t.type,
+    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber',
+      t.card_id, 'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id,
+      'status', t.status, 'type', t.type,
       'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
       'newestAmount', t.newest_spend_amount,
       'expiresAtMs', coalesce(extract(epoch from t.expires_at) * 1000, 0)) as json
     from named k
-    join transactions t on t.id = name_id(k.name) and t.partition = ${partition} and t.occurrence = name_occurrence(k.name)
+    join transactions t on t.id = name_id(k.name) and t.partition = ${partition}
+      and t.occurrence = name_occurrence(k.name)
     left join cards c on c.id = t.card_id
     where t.account_id is not null and not exists (
       select from quarantined_records q where q.partition = ${partition} and q.chain = name_key(k.name))

@@ -1,6 +1,6 @@
 /**
- * The engine's connections to the ledger in Postgres, and what it asks on them: lookups under a deadline of our own, and
- * what a start reads. No query here moves money: the shipper does, in one statement.
+ * The engine's connections to the ledger in Postgres, and what it asks on them: lookups under a deadline of our own,
+ * and what a start reads. No query here moves money: the shipper does, in one statement.
  */
 import postgres from 'postgres';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';

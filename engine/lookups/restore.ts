@@ -17,7 +17,9 @@ import {
 const restoreKeysMax = 10_000;
 /** Tombstones older than the longest life of a hold guard nothing any more; the count bounds a flood of them. */
 const tombstonesMax = 100_000;
-/** Two numbers of 8 bytes each, in base64, must fit a slab, and a message behind them waits until they are taken over. */
+/**
+ * Two numbers of 8 bytes each, in base64, must fit a slab, and a message behind them waits until they are taken over.
+ */
 const seenChunk = 20_000;
 /** How far back a warm start looks for cards in use: a fraction of a second of Postgres. */
 const recentEvents = 200_000;
@@ -77,7 +79,8 @@ export async function settledRecord(
 export async function seenBefore(sql: postgres.Sql, partition: number, beforeSequence: number): Promise<SeenChunk> {
   // One row of bytes: a hundred thousand numbers as text would keep the event loop busy for half a second.
   const [row] = await sql<{ sequences: Buffer | null; hashes: Buffer | null; count: number; oldest: string | null }[]>`
-    select count(*)::int as count, min(sequence) as oldest, string_agg(float8send(sequence::float8), ''::bytea) as sequences,
+    select count(*)::int as count, min(sequence) as oldest,
+      string_agg(float8send(sequence::float8), ''::bytea) as sequences,
       string_agg(int8send(id_hash), ''::bytea) as hashes
     from (
       select sequence, coalesce(id_hash, 0) as id_hash from (
@@ -103,8 +106,8 @@ export async function seenBefore(sql: postgres.Sql, partition: number, beforeSeq
 }
 
 /**
- * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a database
- * that was just seeded, the newest active cards behind them.
+ * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a
+ * database that was just seeded, the newest active cards behind them.
  */
 export async function recentCards(
   sql: postgres.Sql,

@@ -1,4 +1,6 @@
-/** What a writer settles before it starts: which ledger this is, how far it is settled, and the end of earlier settlers. */
+/**
+ * What a writer settles before it starts: which ledger this is, how far it is settled, and the end of earlier settlers.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
 import type { WriterFence } from '../core/writer-fence.js';
@@ -8,10 +10,10 @@ const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
 
 /**
- * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client is
- * gone goes on and commits, and the state read for a restart would be half before and half after it. The caller holds
- * the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
- * one does not end.
+ * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client
+ * is gone goes on and commits, and the state read for a restart would be half before and half after it. The caller
+ * holds the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands.
+ * Throws when one does not end.
  */
 export async function endSettlers(sql: postgres.Sql): Promise<void> {
   for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
@@ -36,7 +38,8 @@ export async function openPosition(
 ): Promise<number> {
   await sql`
     with fence as materialized (
-      select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid for share)
+      select from writer_epochs where scope = 'ledger' and epoch = ${epoch}
+      and holder = ${holder}::text::uuid for share)
     insert into journal_positions (partition, partition_count)
     select ${partition}::integer, ${partitionCount}::integer from fence
     on conflict (partition) do nothing`;

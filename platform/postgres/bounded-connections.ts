@@ -1,6 +1,7 @@
 /**
- * Connections to Postgres whose queries run under a deadline of our own. The server's does not help when the server stands
- * still or its machine is gone, and TCP waits for minutes. After the deadline the connections are given up for new ones.
+ * Connections to Postgres whose queries run under a deadline of our own. The server's does not help when the server
+ * stands still or its machine is gone, and TCP waits for minutes. After the deadline the connections are given up for
+ * new ones.
  */
 import type postgres from 'postgres';
 import { noAnswer, withDeadline } from '../process/deadline.js';

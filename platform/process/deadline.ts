@@ -1,6 +1,6 @@
 /**
- * Settles as `work` does. Where that takes longer than `ms`, it settles as `late` says: with what `late` returns or throws.
- * The work itself goes on, and what comes of it is dropped.
+ * Settles as `work` does. Where that takes longer than `ms`, it settles as `late` says: with what `late` returns or
+ * throws. The work itself goes on, and what comes of it is dropped.
  */
 export async function withDeadline<T, L = never>(work: T | PromiseLike<T>, ms: number, late: () => L): Promise<T | L> {
   let timer: NodeJS.Timeout | undefined;
