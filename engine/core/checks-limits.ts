@@ -6,10 +6,12 @@ import { type Rules, unlimited } from './rules.js';
 
 export function perAuthorizationExceeded(context: Context): boolean {
   const { request, books, outcome, transaction } = context;
-  // An increment is judged by the whole that the authorization grows to.
+  // An increment is judged by the whole that the authorization grows to. A refund makes no room for more: posted is
+  // net of refunds, so they are added again.
+  const { transactions } = books;
   const before =
     request.type === T.incremental || context.rejoins
-      ? books.transactions.held(transaction) + books.transactions.posted(transaction)
+      ? transactions.held(transaction) + transactions.posted(transaction) + transactions.refunded(transaction)
       : 0;
   const total = before + request.amountMinor;
   const level = isAbove(total, context.cardRules)

@@ -155,11 +155,17 @@ function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly numb
   }
 }
 
-/** What an approval was asked to bring its authorization to: an increment may follow clearings and refunds. */
+/** What an approval was asked to bring its authorization to: what it holds, and what was cleared, refunded or not. */
 function wholeOf({ outcome, question, books: { transactions } }: World, { amount }: Message): number {
   if (outcome.opensTransaction) return amount!;
   const slot = question.transaction;
-  return transactions.held(slot) + transactions.posted(slot) + amount! - outcome.approvedAmountMinor;
+  return (
+    transactions.held(slot) +
+    transactions.posted(slot) +
+    transactions.refunded(slot) +
+    amount! -
+    outcome.approvedAmountMinor
+  );
 }
 
 /** After an approval no limit that was in force is exceeded, at any level, in any window. */
@@ -174,7 +180,10 @@ function checkLimits(world: World, limits: LimitsInForce, message: Message): voi
     const owner = level === Level.card ? card!.number : numbers[level]!;
     const rules = compileRules(limits.of(levelNames[level], owner));
     if (rules === null) continue;
-    check(whole <= rules.perAuthorization, `${levelNames[level]}.perAuthorization is exceeded`);
+    check(
+      Math.max(whole, message.amount!) <= rules.perAuthorization,
+      `${levelNames[level]}.perAuthorization is exceeded`,
+    );
     for (const [window, name] of windowNames.entries()) {
       const spent = world.spent(level, numbers[level]!, currencyOf(account), window, day);
       const isCounted = world.outcome.spendCountDelta > 0;

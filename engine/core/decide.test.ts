@@ -965,6 +965,9 @@ table(
   c1 clearing C 300 original=a4 more  -> approved 00 300 9600/100/300
   i1 incremental C 101 original=a4    -> limit_exceeded(card.perAuthorization) 61 0 9600/100/300
   i2 incremental C 100 original=a4    -> approved 00 100 9500/200/300
+  # A refund makes no room for more.
+  f1 refund C 300 original=a4         -> approved 00 300 9800/200/0
+  i3 incremental C 1 original=a4      -> limit_exceeded(card.perAuthorization) 61 0 9800/200/0
   `,
 );
 

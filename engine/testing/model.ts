@@ -386,7 +386,7 @@ export class Model {
 
   #limitExceeded(message: Message, card: CardConfig, about: Transaction | null, day: string): string | null {
     const amount = BigInt(message.amount!);
-    const grown = about === null ? amount : amount + heldOf(about) + postedOf(about);
+    const grown = about === null ? amount : amount + heldOf(about) + about.cleared;
     const owners: Record<LevelName, [number, Limits | null | undefined]> = {
       card: [lineOf(card), card.limits],
       user: [card.user, this.#users.get(card.user)!.limits],
