@@ -105,12 +105,16 @@ async function isShared(deployment: Deployment, redisUrl: string): Promise<void>
     const counter = new RedisFailureCounter(one, 60);
     const otherCounter = new RedisFailureCounter(other, 60);
     let rounds = 0;
-    await until('each counts what the other counted', async () => {
-      await counter.add(keys);
-      rounds++;
-      // More than it counted itself.
-      return (await otherCounter.add(keys)).every(({ value }) => value > rounds);
-    });
+    await until(
+      'each counts what the other counted',
+      async () => {
+        await counter.add(keys);
+        rounds++;
+        // More than it counted itself.
+        return (await otherCounter.add(keys)).every(({ value }) => value > rounds);
+      },
+      60_000,
+    );
   } finally {
     for (const connection of [one, other]) connection.close();
     await second.stop();
