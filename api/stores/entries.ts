@@ -96,7 +96,7 @@ function kindOf(type: number | null): EntryKind {
       return 'withdrawal';
     case MessageType.refund:
       return 'refund';
-    // An approval that was posted at once and taken back.
+    // An approval that was posted at once and revoked.
     case MessageType.revocation:
       return 'correction';
     default:

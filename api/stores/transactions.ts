@@ -152,7 +152,7 @@ export interface TransactionStore {
   list(principal: Principal, filter: TransactionFilter, page: TransactionPage): Promise<readonly Transaction[]>;
   /** Null also when it is another owner's. */
   find(principal: Principal, transactionId: string): Promise<TransactionWithEvents | null>;
-  /** What was spent from `from` until before `to`: approved and not taken back, days in order, else most first. */
+  /** What was spent from `from` until before `to`: approved and not revoked, days in order, else most first. */
   spending(principal: Principal, by: SpendingKey, from: string, to: string): Promise<readonly Spending[]>;
 }
 

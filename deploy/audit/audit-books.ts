@@ -91,7 +91,7 @@ const checks: readonly string[] = [
   `select format('transaction %s holds %s although it is closed', id, held_amount) as finding from transactions
    where held_amount <> 0 and status <> 1`,
   // What a card that is not virtual has bought decides what it may buy. A purchase that holds or has lapsed was never
-  // taken back; one that was reversed may have been.
+  // revoked; one that was reversed may have been.
   `select format('card %s: %s purchases are counted, its transactions give %s to %s', c.public_id, coalesce(u.uses, 0),
      coalesce(t.fewest, 0), coalesce(t.most, 0)) as finding
    from (

@@ -49,7 +49,7 @@ table(
 );
 
 table(
-  'an approval that was taken back was no purchase, also when its reversal came first',
+  'an approval that was revoked was no purchase, also when its reversal came first',
   `
   account A funds=10000
   card C of A U type=single_use
@@ -67,7 +67,7 @@ table(
 );
 
 table(
-  'a purchase of which an increment was answered stays one while its opening is taken back and asked again',
+  'a purchase of which an increment was answered stays one while its opening is revoked and asked again',
   `
   account A funds=10000
   card C of A U type=single_use
@@ -125,7 +125,7 @@ table(
 );
 
 table(
-  'a merchant-locked card whose first purchase was taken back is locked while another purchase stands',
+  'a merchant-locked card whose first purchase was revoked is locked while another purchase stands',
   `
   account A funds=10000
   card C of A U type=merchant_locked

@@ -3,7 +3,7 @@
  * merchant-locked card belongs to the merchant of its first purchase.
  *
  * What a card of the last two types has done is owned state: a count of its purchases that no reversal gives back, and
- * the merchant of the first one (spend.ts). Only a take-back (law 7) lowers the count: that approval was never
+ * the merchant of the first one (spend.ts). Only a revocation (law 7) lowers the count: that approval was never
  * answered.
  */
 export const CardType = { virtual: 0, singleUse: 1, merchantLocked: 2 } as const;
@@ -28,7 +28,7 @@ export function cardTypeNamed(name: string = 'virtual'): CardType {
 
 /** What a card that is not virtual has bought so far. */
 export interface CardUse {
-  /** Purchases, of which only take-backs are undone. */
+  /** Purchases, of which only revocations are undone. */
   readonly count: number;
   /** Id of the merchant of the first purchase that named one; '' while none did. */
   readonly merchant: string;

@@ -13,7 +13,7 @@ export const MessageType = {
   advice: 8,
   /** Internal: a hold whose lifetime ended is released. */
   expiry: 9,
-  /** Internal: an approval that missed its deadline is taken back; its id counts as never answered. */
+  /** Internal: an approval that missed its deadline is revoked; its id counts as never answered. */
   revocation: 10,
   /** Ledger commands: money that enters or leaves an account, without a card and without a transaction. */
   deposit: 11,
@@ -54,7 +54,7 @@ export function isLedgerCommand(type: MessageType): boolean {
 }
 
 /**
- * Whether a message is decided however late it is, and never taken back. Facts have happened. A ledger command has no
+ * Whether a message is decided however late it is, and never revoked. Facts have happened. A ledger command has no
  * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit
  * already, and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the
  * one answer.

@@ -145,7 +145,7 @@ t.test('a command and an authorization with one id know nothing of each other', 
   t.end();
 });
 
-t.test('an outcome says what is posted only for a command, and a take-back of one moves nothing', (t) => {
+t.test('an outcome says what is posted only for a command, and a revocation of one moves nothing', (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 100 });
   world.send({ id: 'd', type: 'deposit', card: accountName(1), amount: 5 });

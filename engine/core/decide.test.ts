@@ -606,11 +606,11 @@ table(
   `,
 );
 
-// --- late take-back
+// --- revocation
 // ---------------------------------------------------------------------------------------------------
 
 table(
-  'an approval that came too late is taken back whole',
+  'an approval that came too late is revoked whole',
   `
   account A funds=1000
   card C of A U
@@ -628,7 +628,7 @@ table(
 );
 
 table(
-  'what was taken back is decided again under the same id, by what is there then',
+  'what was revoked is decided again under the same id, by what is there then',
   `
   account A funds=1000
   card C of A U daily=1000/2
@@ -646,7 +646,7 @@ table(
 );
 
 table(
-  'a reversal of what was taken back spends its id',
+  'a reversal of what was revoked spends its id',
   `
   account A funds=1000
   card C of A U
@@ -664,7 +664,7 @@ table(
 );
 
 table(
-  'an authorization that was taken back joins the increment that lives on, once, and as the same card',
+  'an authorization that was revoked joins the increment that lives on, once, and as the same card',
   `
   account A funds=1000
   card C of A U perAuthorization=500
@@ -778,7 +778,7 @@ table(
 );
 
 table(
-  'a late single-message purchase is taken back too',
+  'a late single-message purchase is revoked too',
   `
   account A funds=1000 partial
   card C of A U
@@ -1394,7 +1394,7 @@ t.test('a declined answer carries no effect on the books', (t) => {
   t.end();
 });
 
-t.test('taking back what was taken back already moves nothing', (t) => {
+t.test('revoking what was revoked already moves nothing', (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
   world.setUser({ number: 1 });

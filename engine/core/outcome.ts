@@ -51,7 +51,7 @@ export class Outcome {
   tombstone = false;
   /**
    * The message counts as a purchase of a card that is not virtual: one more where it opens a transaction, one fewer
-   * where it takes an approval back, and the same purchase going on for everything else.
+   * where it revokes an approval, and the same purchase going on for everything else.
    */
   usesCard = false;
 

@@ -49,7 +49,7 @@ export const RecordFlag = {
   /** The card spends in the windows of a card that it replaced: the last 8 bytes say whose. */
   spendsAsOther: 0x4000,
 } as const;
-/** Five bits of the flags are Request.askedType: a late take-back answers for a question of another type. */
+/** Five bits of the flags are Request.askedType: a revocation answers for a question of another type. */
 const askedTypeShift = 8;
 const askedTypeMask = 0b11111;
 const spendNumberBytes = 8;
@@ -257,8 +257,8 @@ export function isWholeRecord(view: DataView, offset: number, length: number): b
 }
 
 /**
- * Whether the record moves a transaction that an earlier one opened, whatever its type: an authorization that was taken
- * back may join its transaction again.
+ * Whether the record moves a transaction that an earlier one opened, whatever its type: an authorization that was
+ * revoked may join its transaction again.
  */
 export function followsTransaction(view: DataView, offset: number): boolean {
   const opensTransaction = (view.getUint16(offset + O.flags, true) & RecordFlag.opensTransaction) !== 0;
@@ -339,7 +339,7 @@ export function readUserSpend(view: DataView, offset: number): number {
   const user = view.getFloat64(offset + O.userNumber, true);
   const flags = view.getUint16(offset + O.flags, true);
   const isApproved = (flags & (RecordFlag.approved | RecordFlag.tombstone)) !== 0;
-  // A take-back is no approval, and follows one.
+  // A revocation is no approval, and follows one.
   if (user === 0 || !(isApproved || followsTransaction(view, offset))) return 0;
   return userSpendNumber(user, view.getUint16(offset + O.currency, true));
 }

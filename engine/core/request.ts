@@ -51,7 +51,7 @@ export interface HiddenIds {
 export class Request {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
-  /** Of a late take-back: the type of the question whose approval it takes back; 0 for every other message. */
+  /** Of a revocation: the type of the question whose approval it revokes; 0 for every other message. */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
   /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */

@@ -110,7 +110,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   const [events] = await sql<{ twice: number }[]>`
     select count(*)::integer as twice from (
       select request_id from transaction_events where request_id is not null
-      -- A late approval that was taken back (type 10) is no answer: its id is decided again.
+      -- A late approval that was revoked (type 10) is no answer: its id is decided again.
       group by request_id having count(*) filter (where type <> 10) - count(*) filter (where type = 10) >
       1) as repeated`;
   t.equal(events?.twice, 0, 'no message was journaled twice');

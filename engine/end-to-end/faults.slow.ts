@@ -283,7 +283,7 @@ t.test(
     const late = Array.from({ length: 60 }, (_, index) => authorization(cardOf(1 + (index % 3)), { amount: 500 }));
     const replies = await Promise.all(late.map((message) => memory.ask(message)));
     for (const reply of replies) t.match([reply.status, JSON.parse(reply.body).reason], [503, 'system_error']);
-    await until('what was approved late is taken back', async () => {
+    await until('what was approved late is revoked', async () => {
       const books = await Promise.all([1, 2, 3].map((account) => engineBooks(engine.place, accountOf(account))));
       return books.every(({ held }, index) => held === memory.held(index + 1));
     });

@@ -80,7 +80,7 @@ t.test('a command that missed its deadline moves money once, and its repeat rece
     t.match(JSON.parse(again.text), { id: kind, approved: true, amount, account: { funds } });
     t.equal(await fundsOf(engine, accountOf(1)), funds);
   }
-  t.equal(await metric(engine.place, 'authorization_late_total'), 0, 'nothing was taken back');
+  t.equal(await metric(engine.place, 'authorization_late_total'), 0, 'nothing was revoked');
   await settledOnce(t, engine);
 });
 

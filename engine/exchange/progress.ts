@@ -9,7 +9,7 @@
  *   cache is one for all threads). -1 means that the journal is not open yet, so nothing may be read.
  * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that
  *   finds a segment gone therefore also finds a settledSequence at or past its end.
- * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be taken back
+ * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be revoked
  *   any more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to settle, never a decision about money.
@@ -113,7 +113,7 @@ export class PartitionProgress {
     Atomics.store(this.#sequences, i64.settled, BigInt(sequence));
   }
 
-  /** No record up to this one will be taken back any more; without a front, none ever is. */
+  /** No record up to this one will be revoked any more; without a front, none ever is. */
   get finalSequence(): number {
     return this.#cells[f64.finalSequence]!;
   }

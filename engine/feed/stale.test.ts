@@ -57,7 +57,7 @@ for (const how of ['cut', 'stall'] as const) {
     t.equal((await opsGet(place, '/readyz')).status, 200, 'and so the engine is ready without it');
     await sql`update cards set status = 'frozen' where token = ${card}`;
     await until('it is too old', async () => (await ask()).reason === 'system_error');
-    // The first may have been approved a moment before, and taken back: that is a 503, and not a decline.
+    // The first may have been approved a moment before, and revoked: that is a 503, and not a decline.
     t.equal((await ask()).reason, 'system_error');
     const report = await health();
     t.equal(report.status, 'unhealthy');

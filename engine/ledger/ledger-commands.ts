@@ -2,7 +2,7 @@
  * Deposits and withdrawals on their way in: from the ops port through the same admission, lanes, journal and deadline
  * as authorizations, and back as one answer.
  *
- * A 503 here says that the outcome is not known: unlike a late approval a command is never taken back (isNeverRevoked),
+ * A 503 here says that the outcome is not known: unlike a late approval a command is never revoked (isNeverRevoked),
  * so the same id, asked again, gets the one answer, carried out meanwhile or not.
  */
 

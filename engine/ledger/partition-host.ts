@@ -275,7 +275,7 @@ export class PartitionHost {
   /** @param first sequence of the first hash; a record without an id has zeros */
   #tellIds(hashes: Uint32Array, first: number): void {
     if (this.#areIdsKnown) return;
-    // The newest first: what took an approval back comes behind the record that has the same id.
+    // The newest first: what revoked an approval comes behind the record that has the same id.
     for (let index = hashes.length - 2; index >= 0; index -= 2) {
       const [low, high] = [hashes[index]!, hashes[index + 1]!];
       if (low !== 0 || high !== 0) this.#events.knows(this, low, high, first + index / 2);

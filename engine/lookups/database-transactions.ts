@@ -80,7 +80,7 @@ export async function transactionRows(
         from asked a join transaction_events e on e.request_id = a.asked_id and e.partition + 0 = ${partition}
         where a.asked_id not in (select asked_id from direct)
         order by a.asked_id, e.sequence desc) newest
-      -- What was declined or taken back added nothing that could be followed. An answer shows the name, so it is an id.
+      -- What was declined or revoked added nothing that could be followed. An answer shows the name, so it is an id.
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
     select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber',

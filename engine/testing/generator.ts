@@ -29,7 +29,7 @@ export type Step =
   | { readonly kind: 'again'; readonly message: Message }
   /** The hold of that transaction may have lapsed. */
   | { readonly kind: 'expire'; readonly id: string }
-  /** That question missed its deadline: its approval, if it was one, is taken back. */
+  /** That question missed its deadline: its approval, if it was one, is revoked. */
   | { readonly kind: 'late'; readonly id: string };
 
 export interface GeneratorOptions {
@@ -142,7 +142,7 @@ export class Generator {
   readonly #issued: Message[] = [];
   /** Authorizations and increments whose reversal was sent before them. */
   readonly #overtaken: Message[] = [];
-  /** The last one whose approval was to be taken back. */
+  /** The last one whose approval was to be revoked. */
   #late: Message | null = null;
   #counter = 0;
 

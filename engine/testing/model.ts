@@ -67,7 +67,7 @@ export interface Answered {
     readonly held: bigint;
     readonly posted: bigint;
     readonly opened: boolean;
-    /** It joined what was left of a transaction whose opening had been taken back. */
+    /** It joined what was left of a transaction whose opening had been revoked. */
     readonly rejoined: boolean;
   } | null;
 }
@@ -113,7 +113,7 @@ export class Model {
   readonly #spent = new Map<string, Spent[]>();
   readonly #purchases = new Map<number, { readonly count: number; readonly merchant: string }>();
   readonly #answered = new Map<string, Answered>();
-  /** Ids whose approval was taken back, and that were not answered since. */
+  /** Ids whose approval was revoked, and that were not answered since. */
   readonly #revoked = new Set<string>();
 
   constructor(policy: ModelPolicy) {
@@ -239,7 +239,7 @@ export class Model {
 
   /**
    * The approval of that id came too late: what is left of it is undone, and its id was never answered.
-   * @returns what the take-back says of the books; null when there is nothing to take back
+   * @returns what the revocation says of the books; null when there is nothing to revoke
    */
   late(id: string): ModelAnswer | null {
     const answered = this.#answered.get(id);
@@ -302,7 +302,7 @@ export class Model {
     return named.status === 'declined' ? null : named;
   }
 
-  /** No message and no transaction has ever had the original's name; what was taken back counts as never asked. */
+  /** No message and no transaction has ever had the original's name; what was revoked counts as never asked. */
   #isUnknown(message: Message): boolean {
     const original = message.original!;
     const transaction = this.#transaction(original);
@@ -310,7 +310,7 @@ export class Model {
     return (transaction === undefined || cameToNothing) && !this.#answered.has(original);
   }
 
-  /** An authorization that was taken back joins what is left of its transaction again. */
+  /** An authorization that was revoked joins what is left of its transaction again. */
   #rejoins(message: Message, card: CardConfig, about: Transaction): boolean {
     const isSame = message.type === 'authorization' && message.capture !== true && about.id === message.id;
     const isOurs = about.card.number === card.number && about.account === card.account;

@@ -136,7 +136,7 @@ export class World {
   /** Every id that was answered, with the id of its transaction's first message; '' when it belongs to none. */
   readonly #roots = new Map<string, string>();
   readonly #approvals = new Map<string, { readonly outcome: Outcome; readonly parties: Parties }>();
-  /** Ids whose approval was taken back, and that were not answered since. */
+  /** Ids whose approval was revoked, and that were not answered since. */
   readonly #revoked = new Set<string>();
   #version = 0;
 
@@ -313,7 +313,7 @@ export class World {
 
   #rootOf(message: Message): string {
     const { original } = message;
-    // An authorization follows a transaction of its own name only: one that lives on after the approval was taken back.
+    // An authorization follows a transaction of its own name only: one that lives on after the approval was revoked.
     if (message.type === 'authorization') return message.id;
     if (original === undefined) return '';
     return this.transaction(original) >= 0 ? original : this.#roots.get(original)!;

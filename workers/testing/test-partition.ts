@@ -327,7 +327,7 @@ export class PartitionHost {
       const start = offset + recordFixedBytes;
       if (sequence <= this.#settledSequence) {
         if (idLength === 0) return;
-        // A record that takes another back has its id.
+        // A record that revokes another has its id.
         const earlier = partition.seen.find(bytes, start, start + idLength);
         hash64(bytes, start, start + idLength);
         partition.seen.add(hashLow, hashHigh, sequence, location, earlier);

@@ -687,6 +687,6 @@ t.test('beyond the deadline no message is approved, and only earlier approvals h
     if (before.status === 200 && again.status === 200) t.equal(stableBody(again.body), stableBody(before.body));
     if (before.status === 503 && again.status === 200 && answerOf(again).approved) settled++;
   }
-  // The last one may have been late, and its hold is taken back behind the answer.
+  // The last one may have been late, and its hold is revoked behind the answer.
   await until('only what was approved is held', async () => (await held('acct_000001', hasty)) === settled);
 });
