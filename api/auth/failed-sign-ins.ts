@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Log } from '../../platform/log.js';
-import { system } from '../stores/acting.js';
+import { type By, system } from '../stores/acting.js';
 import type { AuditEvent, AuditTrail } from '../stores/audit.js';
 import { type Device, visitorFrom } from '../stores/sessions.js';
 
@@ -25,6 +25,8 @@ export interface FailedSignIn {
   /** Title of the refusal; of a request for a link `accepted`, whether the address is known or not. */
   readonly reason: string;
   readonly device: Device;
+  /** Who tried, where that is known; else a visitor from the device's address. */
+  readonly by?: By;
 }
 
 interface Pair {
@@ -66,7 +68,7 @@ export class FailedSignIns {
       return;
     }
     this.#pairs.set(key, { first: failed, repeats: 0 });
-    await this.#try(() => this.#trail.note(visitorFrom(failed.device), eventOf(failed)));
+    await this.#try(() => this.#trail.note(failed.by ?? visitorFrom(failed.device), eventOf(failed)));
   }
 
   /** Writes what was counted, and begins again with the next failure. */
@@ -77,14 +79,15 @@ export class FailedSignIns {
     this.#pairs = new Map();
     this.#beyond = 0;
     this.#endsMs = 0;
-    const byAddress = new Map<string, Pair[]>();
+    const byActor = new Map<By | string, Pair[]>();
     for (const pair of pairs) {
-      const { address } = pair.first.device;
-      byAddress.set(address, [...(byAddress.get(address) ?? []), pair]);
+      const actor = pair.first.by ?? pair.first.device.address;
+      byActor.set(actor, [...(byActor.get(actor) ?? []), pair]);
     }
-    for (const [address, ofAddress] of byAddress) {
-      const events = ofAddress.map(({ first, repeats }) => eventOf(first, { repeats, withinS: windowMs / 1000 }));
-      await this.#try(() => this.#trail.note(visitorFrom({ address, requestId: '' }), ...events));
+    for (const [actor, ofActor] of byActor) {
+      const events = ofActor.map(({ first, repeats }) => eventOf(first, { repeats, withinS: windowMs / 1000 }));
+      const by = typeof actor === 'string' ? visitorFrom({ address: actor, requestId: '' }) : actor;
+      await this.#try(() => this.#trail.note(by, ...events));
     }
     if (beyond === 0) return;
     const after = { failures: beyond, withinS: windowMs / 1000, from: 'more accounts and networks than are listed' };

@@ -65,7 +65,15 @@ export class PasswordChanges {
     if (!isRight) {
       const { publicId } = principal;
       const event = 'password_change_failed';
-      await failed.note({ kind: 'user', event, account: email, publicId, reason: 'wrong_password', device });
+      await failed.note({
+        kind: 'user',
+        event,
+        account: email,
+        publicId,
+        reason: 'wrong_password',
+        device,
+        by: principal,
+      });
       throw new Problem(403, 'wrong_password', 'the password is wrong', { field: 'password' });
     }
     checkNewPassword('newPassword', newPassword, [email, owner.name]);

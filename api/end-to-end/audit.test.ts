@@ -182,7 +182,7 @@ t.test('a failed sign-in is an entry, those that repeat it are one more, and no 
   const body = { password: 'a wrong old one', newPassword: 'a long new password 7' };
   t.equal((await api.request('POST', '/api/auth/password', { token: session, body })).status, 403);
   t.match(await trail(api, token, '&action=user.password_change_failed'), [
-    { object: { id: userId }, after: /wrong_password/, outcome: 'refused' },
+    { actor: { kind: 'user', id: userId }, object: { id: userId }, after: /wrong_password/, outcome: 'refused' },
   ]);
   await api.request('POST', '/api/auth/password/reset', { body: { email } });
   await until(

@@ -27,3 +27,10 @@ t.test('the component follows what Marqeta asked and was answered in the last mi
     detail: /last call 0 s ago, 15 .*: 2 approved, 3 unauthorized$/,
   });
 });
+
+t.test('calls before the first look count in the first minute', async (t) => {
+  const counts = { approved: 0, declined: 0, malformed: 3, unauthorized: 1, unavailable: 0 };
+  const watch = new MarqetaWatch(() => counts);
+  watch.look(1000);
+  t.match(watch.health(1500), { status: 'unhealthy', detail: /4 in the last minute: 3 malformed, 1 unauthorized$/ });
+});

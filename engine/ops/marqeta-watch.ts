@@ -43,7 +43,9 @@ export class MarqetaWatch {
     if (total(counts) === 0) {
       return { status: 'disabled', detail: 'no call of POST /marqeta/jit since the start' };
     }
-    const before = this.#looks[0]?.counts ?? none;
+    // Within the first minute everything since the start is recent, also what came before the first look.
+    const oldest = this.#looks[0];
+    const before = oldest !== undefined && oldest.atMs <= nowMs - windowMs ? oldest.counts : none;
     const isNew = total(counts) > total(this.#looks.at(-1)?.counts ?? none);
     const recent = Object.fromEntries(outcomes.map((name) => [name, counts[name] - before[name]])) as Record<
       (typeof outcomes)[number],
