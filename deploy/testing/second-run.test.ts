@@ -1,0 +1,20 @@
+/** Which test files run a second time. */
+import t from 'tap';
+import { filesToRepeat, unsteadyMax } from './second-run.js';
+import type { TestFile } from './tap-results.js';
+
+function fileOf(file: string, failureCount: number): TestFile {
+  const failure = { file, path: [], diagnostics: [] };
+  return { file, durationMs: 1, failures: Array.from({ length: failureCount }, () => failure) };
+}
+
+t.test('a file that failed runs again, once however much of it failed', async (t) => {
+  t.same(filesToRepeat([fileOf('dist/a.test.js', 0), fileOf('dist/b.test.js', 3)]), ['dist/b.test.js']);
+});
+
+t.test('nothing runs again where nothing failed, or more than chance explains', async (t) => {
+  t.same(filesToRepeat([fileOf('dist/a.test.js', 0)]), []);
+  const many = Array.from({ length: unsteadyMax + 1 }, (_, index) => fileOf(`dist/${index}.test.js`, 1));
+  t.same(filesToRepeat(many), []);
+  t.same(filesToRepeat([fileOf('timeout!', 1)]), []);
+});

@@ -1,0 +1,17 @@
+/**
+ * Which test files get a second chance. A file that failed runs once more, alone and with the same TEST_SEED: what fails
+ * by its random choices or by a fault fails again; what failed because other files had the machine passes and is called
+ * unsteady. That is a defect of the test, shown at the end of every run, and no reason to refuse a change.
+ */
+import type { TestFile } from './tap-results.js';
+
+/** More files than these do not fail by chance. */
+export const unsteadyMax = 2;
+
+/** The files to run again; empty when nothing failed, or too much for chance. */
+export function filesToRepeat(files: readonly TestFile[]): readonly string[] {
+  const failed = [...new Set(files.filter(({ failures }) => failures.length > 0).map(({ file }) => file))];
+  // A file that tap ended for its time is not named in its own result.
+  const isFile = failed.every((file) => file.endsWith('.js'));
+  return isFile && failed.length <= unsteadyMax ? failed : [];
+}
