@@ -1,7 +1,8 @@
 /**
  * Runs the test suites with tap: the quick ones, then the files named `*.slow.js`, side by side where they may. Prints
- * each file's duration, the slowest files, every failure again at the end, and how many tests passed and failed. One or
- * two files that failed run once more (second-run.ts). Stops the tests' servers. Argument `slow`: only the slow suites. TEST_SEED repeats a run's random choices.
+ * each file's duration, the slowest files, every failure again at the end, and how many tests passed and failed. One
+ * or two files that failed run once more (second-run.ts). Stops the tests' servers. Argument `slow`: only the slow
+ * suites. TEST_SEED repeats a run's random choices.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
