@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
@@ -65,7 +66,8 @@ export class MongoServer {
     if (child === null || hasEnded(child)) return;
     const closed = once(child, 'close');
     child.kill(signal);
-    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await closed;
+    if (signal === 'SIGSTOP') await standsStill(child.pid!);
+    else if (signal !== 'SIGCONT') await closed;
   }
 
   stop(): Promise<void> {
@@ -87,5 +89,16 @@ export async function mongoAnswers(uri: string, waitMs = 500): Promise<boolean> 
     return false;
   } finally {
     await client.close(true);
+  }
+}
+
+/** On a busy machine a thread that is waiting for a core may answer once more before it stops. Linux alone tells. */
+async function standsStill(pid: number): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const giveUpAtMs = performance.now() + 5_000;
+  const isStopped = (thread: string) => /\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8'));
+  while (!readdirSync(`/proc/${pid}/task`).every(isStopped)) {
+    if (performance.now() > giveUpAtMs) throw new Error(`process ${pid} does not stop on SIGSTOP`);
+    await delay(5);
   }
 }
