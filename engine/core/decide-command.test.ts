@@ -1,109 +1,76 @@
 /** Deposits and withdrawals: every answer, in the language of engine/testing/table.ts. */
 import t from 'tap';
-import { runTable, tableLines } from '../testing/table.js';
+import { testTables } from '../testing/table.js';
 import { accountName, World } from '../testing/world.js';
 import { Outcome } from './outcome.js';
 import { amountMinorMax, fundsMinorMax } from './request.js';
 import { decideRevocation } from './revoke-and-expire.js';
 
-function table(name: string, text: string): void {
-  t.test(name, (t) => {
-    t.equal(runTable(text), tableLines(text));
-    t.end();
-  });
-}
+testTables(`
+= a deposit adds to what is available, a withdrawal takes from it
+d1 deposit A 500         -> approved 00 500 1500/0/0
+w1 withdrawal A 1500     -> approved 00 1500 0/0/0
+w2 withdrawal A 1        -> insufficient_funds 51 0 0/0/0
+a1 authorization C 1     -> insufficient_funds 51 0 0/0/0
+d2 deposit A 1           -> approved 00 1 1/0/0
+a1b authorization C 1    -> approved 00 1 0/1/0
 
-table(
-  'a deposit adds to what is available, a withdrawal takes from it',
-  `
-  account A funds=1000
-  card C of A U
-  d1 deposit A 500         -> approved 00 500 1500/0/0
-  w1 withdrawal A 1500     -> approved 00 1500 0/0/0
-  w2 withdrawal A 1        -> insufficient_funds 51 0 0/0/0
-  a1 authorization C 1     -> insufficient_funds 51 0 0/0/0
-  d2 deposit A 1           -> approved 00 1 1/0/0
-  a1b authorization C 1    -> approved 00 1 0/1/0
-  `,
-);
+= what is held or posted cannot be withdrawn, what was refunded can
+a1 authorization C 600               -> approved 00 600 400/600/0
+w1 withdrawal A 401                  -> insufficient_funds 51 0 400/600/0
+c1 clearing C 500 original=a1 more   -> approved 00 500 400/100/500
+w2 withdrawal A 400                  -> approved 00 400 0/100/500
+f1 refund C 50 original=a1           -> approved 00 50 50/100/450
+w3 withdrawal A 51                   -> insufficient_funds 51 0 50/100/450
+w4 withdrawal A 50                   -> approved 00 50 0/100/450
+r1 reversal C original=a1            -> approved 00 100 100/0/450
+w5 withdrawal A 100                  -> approved 00 100 0/0/450
 
-table(
-  'what is held or posted cannot be withdrawn, what was refunded can',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 600               -> approved 00 600 400/600/0
-  w1 withdrawal A 401                  -> insufficient_funds 51 0 400/600/0
-  c1 clearing C 500 original=a1 more   -> approved 00 500 400/100/500
-  w2 withdrawal A 400                  -> approved 00 400 0/100/500
-  f1 refund C 50 original=a1           -> approved 00 50 50/100/450
-  w3 withdrawal A 51                   -> insufficient_funds 51 0 50/100/450
-  w4 withdrawal A 50                   -> approved 00 50 0/100/450
-  r1 reversal C original=a1            -> approved 00 100 100/0/450
-  w5 withdrawal A 100                  -> approved 00 100 0/0/450
-  `,
-);
+= a force post took the balance below zero: deposits make up for it before anything can be withdrawn
+account A funds=100
+card C of A U
+c1 clearing C 300          -> approved(force_post) 00 300 -200/0/300
+w1 withdrawal A 1          -> insufficient_funds 51 0 -200/0/300
+d1 deposit A 200           -> approved 00 200 0/0/300
+w2 withdrawal A 1          -> insufficient_funds 51 0 0/0/300
+d2 deposit A 1             -> approved 00 1 1/0/300
+w3 withdrawal A 1          -> approved 00 1 0/0/300
 
-table(
-  'a force post took the balance below zero: deposits make up for it before anything can be withdrawn',
-  `
-  account A funds=100
-  card C of A U
-  c1 clearing C 300          -> approved(force_post) 00 300 -200/0/300
-  w1 withdrawal A 1          -> insufficient_funds 51 0 -200/0/300
-  d1 deposit A 200           -> approved 00 200 0/0/300
-  w2 withdrawal A 1          -> insufficient_funds 51 0 0/0/300
-  d2 deposit A 1             -> approved 00 1 1/0/300
-  w3 withdrawal A 1          -> approved 00 1 0/0/300
-  `,
-);
+= a frozen account takes deposits and pays nothing, a closed one does neither
+account A funds=1000 status=frozen
+d1 deposit A 1             -> approved 00 1 1001/0/0
+w1 withdrawal A 1          -> account_inactive 62 0 1001/0/0
+account A status=closed
+d2 deposit A 1             -> account_inactive 62 0 1001/0/0
+w2 withdrawal A 1          -> account_inactive 62 0 1001/0/0
+account A
+w3 withdrawal A 1001       -> approved 00 1001 0/0/0
 
-table(
-  'a frozen account takes deposits and pays nothing, a closed one does neither',
-  `
-  account A funds=1000 status=frozen
-  d1 deposit A 1             -> approved 00 1 1001/0/0
-  w1 withdrawal A 1          -> account_inactive 62 0 1001/0/0
-  account A status=closed
-  d2 deposit A 1             -> account_inactive 62 0 1001/0/0
-  w2 withdrawal A 1          -> account_inactive 62 0 1001/0/0
-  account A
-  w3 withdrawal A 1001       -> approved 00 1001 0/0/0
-  `,
-);
+= limits, windows and cards have no say, and nothing counts in a window
+account A funds=1000 perAuthorization=10 daily=10/1 lifetime=10
+card C of A U status=frozen daily=1
+d1 deposit A 500           -> approved 00 500 1500/0/0
+w1 withdrawal A 900        -> approved 00 900 600/0/0
+w2 withdrawal A 100        -> approved 00 100 500/0/0
+used account A daily       -> 0/0
+used account A lifetime    -> 0/0
+used card C daily          -> 0/0
+transaction d1             -> none
+transaction w1             -> none
 
-table(
-  'limits, windows and cards have no say, and nothing counts in a window',
-  `
-  account A funds=1000 perAuthorization=10 daily=10/1 lifetime=10
-  card C of A U status=frozen daily=1
-  d1 deposit A 500           -> approved 00 500 1500/0/0
-  w1 withdrawal A 900        -> approved 00 900 600/0/0
-  w2 withdrawal A 100        -> approved 00 100 500/0/0
-  used account A daily       -> 0/0
-  used account A lifetime    -> 0/0
-  used card C daily          -> 0/0
-  transaction d1             -> none
-  transaction w1             -> none
-  `,
-);
-
-table(
-  'the first reason in order is named: status, amount, funds',
-  `
-  account A funds=10 status=closed
-  d1 deposit A 0                     -> account_inactive 62 0 10/0/0
-  account A status=frozen
-  w1 withdrawal A 0                  -> account_inactive 62 0 10/0/0
-  account A
-  d2 deposit A 0                     -> amount_invalid 13 0 10/0/0
-  w2 withdrawal A 0                  -> amount_invalid 13 0 10/0/0
-  d3 deposit A ${amountMinorMax + 1} -> amount_invalid 13 0 10/0/0
-  w3 withdrawal A ${amountMinorMax + 1} -> amount_invalid 13 0 10/0/0
-  w4 withdrawal A ${amountMinorMax}  -> insufficient_funds 51 0 10/0/0
-  d4 deposit A ${amountMinorMax}     -> approved 00 ${amountMinorMax} ${amountMinorMax + 10}/0/0
-  `,
-);
+= the first reason in order is named: status, amount, funds
+account A funds=10 status=closed
+d1 deposit A 0                     -> account_inactive 62 0 10/0/0
+account A status=frozen
+w1 withdrawal A 0                  -> account_inactive 62 0 10/0/0
+account A
+d2 deposit A 0                     -> amount_invalid 13 0 10/0/0
+w2 withdrawal A 0                  -> amount_invalid 13 0 10/0/0
+d3 deposit A ${amountMinorMax + 1} -> amount_invalid 13 0 10/0/0
+w3 withdrawal A ${amountMinorMax + 1} -> amount_invalid 13 0 10/0/0
+w4 withdrawal A ${amountMinorMax}  -> insufficient_funds 51 0 10/0/0
+d4 deposit A ${amountMinorMax}     -> approved 00 ${amountMinorMax} ${amountMinorMax + 10}/0/0
+`);
 
 t.test('however often a deposit comes, the books stay exact', (t) => {
   const world = new World();
@@ -119,10 +86,7 @@ t.test('however often a deposit comes, the books stay exact', (t) => {
 });
 
 t.test('the bound is on what is available too: refunds may have brought it above the funds', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(0);
   const refunds = fundsMinorMax / amountMinorMax;
   for (let count = 0; count < refunds; count++) {
     world.send({ id: `f${count}`, type: 'refund', card: 'C', amount: amountMinorMax });
@@ -135,10 +99,7 @@ t.test('the bound is on what is available too: refunds may have brought it above
 });
 
 t.test('a command and an authorization with one id know nothing of each other', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 100 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(100);
   t.equal(world.send({ id: 'x', type: 'deposit', card: accountName(1), amount: 5 }).reason, 'approved');
   t.equal(world.send({ id: 'x', type: 'authorization', card: 'C', amount: 105 }).reason, 'approved');
   t.equal(world.send({ id: 'r', type: 'reversal', card: 'C', original: 'x' }).approvedAmount, 105);

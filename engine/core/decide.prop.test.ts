@@ -268,10 +268,7 @@ t.test('windows are exact however much is purchased and refunded in turn', (t) =
   });
   fc.assert(
     fc.property(fc.array(message, { minLength: 200, maxLength: 500 }), (messages) => {
-      const world = new World();
-      world.setAccount({ number: 1, currency: 'USD', funds: 0 });
-      world.setUser({ number: 1 });
-      world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+      const world = World.withCard(0);
       const { outcome } = world;
       let exact = 0n;
       let opened: string | undefined;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { runTable, tableLines } from '../testing/table.js';
+import { testTables } from '../testing/table.js';
 import {
   type AccountConfig,
   accountName,
@@ -21,955 +21,672 @@ import { Reason, reasonEntry, reasonTable } from './reasons.js';
 import { amountMinorMax, fundsMinorMax, Request, windowMinorMax } from './request.js';
 import { decideRevocation } from './revoke-and-expire.js';
 
-/** The language of the tables is described in engine/testing/table.ts. */
-function table(name: string, text: string): void {
-  t.test(name, (t) => {
-    t.equal(runTable(text), tableLines(text));
-    t.end();
-  });
-}
+testTables(`
+# the life of each message
+= an authorization holds, a final clearing posts
+account A funds=10000
+card C of A U
+a1 authorization C 1250 currency=USD   -> approved 00 1250 8750/1250/0
+transaction a1                         -> open 1250/0 refunded=0
+c1 clearing C 1250 original=a1         -> approved 00 1250 8750/0/1250
+transaction a1                         -> completed 0/1250 refunded=0
 
-// --- the life of each message
-// -----------------------------------------------------------------------------------------
+= an authorization for all that is available is approved, one unit more is not
+a1 authorization C 1001  -> insufficient_funds 51 0 1000/0/0
+transaction a1           -> none
+a2 authorization C 1000  -> approved 00 1000 0/1000/0
+a3 authorization C 1     -> insufficient_funds 51 0 0/1000/0
 
-table(
-  'an authorization holds, a final clearing posts',
-  `
-  account A funds=10000
-  card C of A U
-  a1 authorization C 1250 currency=USD   -> approved 00 1250 8750/1250/0
-  transaction a1                         -> open 1250/0 refunded=0
-  c1 clearing C 1250 original=a1         -> approved 00 1250 8750/0/1250
-  transaction a1                         -> completed 0/1250 refunded=0
-  `,
-);
+= an increment adds to the hold, the id of a later message names the same transaction
+a1 authorization C 500              -> approved 00 500 500/500/0
+i1 incremental C 300 original=a1    -> approved 00 300 200/800/0
+i2 incremental C 201 original=a1    -> insufficient_funds 51 0 200/800/0
+i3 incremental C 200 original=i1    -> approved 00 200 0/1000/0
+transaction a1                      -> open 1000/0 refunded=0
+c1 clearing C 900 original=i3       -> approved 00 900 100/0/900
+i4 incremental C 10 original=a1     -> original_closed 84 0 100/0/900
+i5 incremental C 10 original=zz     -> original_not_found 25 0 100/0/900
 
-table(
-  'an authorization for all that is available is approved, one unit more is not',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 1001  -> insufficient_funds 51 0 1000/0/0
-  transaction a1           -> none
-  a2 authorization C 1000  -> approved 00 1000 0/1000/0
-  a3 authorization C 1     -> insufficient_funds 51 0 0/1000/0
-  `,
-);
+= an increment must come from the card that was authorized
+card D of A U
+a1 authorization C 500              -> approved 00 500 500/500/0
+i1 incremental D 100 original=a1    -> original_not_found 25 0 500/500/0
 
-table(
-  'an increment adds to the hold, the id of a later message names the same transaction',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  i1 incremental C 300 original=a1    -> approved 00 300 200/800/0
-  i2 incremental C 201 original=a1    -> insufficient_funds 51 0 200/800/0
-  i3 incremental C 200 original=i1    -> approved 00 200 0/1000/0
-  transaction a1                      -> open 1000/0 refunded=0
-  c1 clearing C 900 original=i3       -> approved 00 900 100/0/900
-  i4 incremental C 10 original=a1     -> original_closed 84 0 100/0/900
-  i5 incremental C 10 original=zz     -> original_not_found 25 0 100/0/900
-  `,
-);
+= a reversal releases part or all, and a second one is harmless
+a1 authorization C 500           -> approved 00 500 500/500/0
+r1 reversal C 200 original=a1    -> approved 00 200 700/300/0
+transaction a1                   -> open 300/0 refunded=0
+r2 reversal C original=a1        -> approved 00 300 1000/0/0
+transaction a1                   -> reversed 0/0 refunded=0
+r3 reversal C original=a1        -> approved 00 0 1000/0/0
+r4 reversal C 200 original=a1    -> approved 00 0 1000/0/0
+transaction a1                   -> reversed 0/0 refunded=0
 
-table(
-  'an increment must come from the card that was authorized',
-  `
-  account A funds=1000
-  card C of A U
-  card D of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  i1 incremental D 100 original=a1    -> original_not_found 25 0 500/500/0
-  `,
-);
+= a reversal of more than is held releases what is held
+a1 authorization C 500           -> approved 00 500 500/500/0
+r1 reversal C 900 original=a1    -> approved 00 500 1000/0/0
+transaction a1                   -> reversed 0/0 refunded=0
 
-table(
-  'a reversal releases part or all, and a second one is harmless',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500           -> approved 00 500 500/500/0
-  r1 reversal C 200 original=a1    -> approved 00 200 700/300/0
-  transaction a1                   -> open 300/0 refunded=0
-  r2 reversal C original=a1        -> approved 00 300 1000/0/0
-  transaction a1                   -> reversed 0/0 refunded=0
-  r3 reversal C original=a1        -> approved 00 0 1000/0/0
-  r4 reversal C 200 original=a1    -> approved 00 0 1000/0/0
-  transaction a1                   -> reversed 0/0 refunded=0
-  `,
-);
+= a reversal after a partial clearing completes the transaction; posted money is for a refund
+a1 authorization C 500              -> approved 00 500 500/500/0
+c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
+r1 reversal C original=a1           -> approved 00 400 900/0/100
+transaction a1                      -> completed 0/100 refunded=0
+r2 reversal C original=a1           -> original_closed 84 0 900/0/100
+f1 refund C 100 original=a1         -> approved 00 100 1000/0/0
 
-table(
-  'a reversal of more than is held releases what is held',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500           -> approved 00 500 500/500/0
-  r1 reversal C 900 original=a1    -> approved 00 500 1000/0/0
-  transaction a1                   -> reversed 0/0 refunded=0
-  `,
-);
+= a reversal that overtakes its authorization spends the id
+r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
+transaction a1               -> tombstone 0/0 refunded=0
+a1 authorization C 500       -> original_closed 84 0 1000/0/0
+transaction a1               -> tombstone 0/0 refunded=0
+r2 reversal C original=a2    -> original_not_found 25 0 1000/0/0
+a2 advice C 500              -> original_closed 84 0 1000/0/0
+i1 incremental C 1 original=a2 -> original_closed 84 0 1000/0/0
 
-table(
-  'a reversal after a partial clearing completes the transaction; posted money is for a refund',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
-  r1 reversal C original=a1           -> approved 00 400 900/0/100
-  transaction a1                      -> completed 0/100 refunded=0
-  r2 reversal C original=a1           -> original_closed 84 0 900/0/100
-  f1 refund C 100 original=a1         -> approved 00 100 1000/0/0
-  `,
-);
+= a reversal of a declined authorization finds no original and leaves no tombstone
+a1 authorization C 5000      -> insufficient_funds 51 0 1000/0/0
+r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
+transaction a1               -> none
 
-table(
-  'a reversal that overtakes its authorization spends the id',
-  `
-  account A funds=1000
-  card C of A U
-  r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
-  transaction a1               -> tombstone 0/0 refunded=0
-  a1 authorization C 500       -> original_closed 84 0 1000/0/0
-  transaction a1               -> tombstone 0/0 refunded=0
-  r2 reversal C original=a2    -> original_not_found 25 0 1000/0/0
-  a2 advice C 500              -> original_closed 84 0 1000/0/0
-  i1 incremental C 1 original=a2 -> original_closed 84 0 1000/0/0
-  `,
-);
+= a reversal that overtakes its increment spends the id of the increment
+a1 authorization C 500            -> approved 00 500 500/500/0
+r1 reversal C 50 original=i1      -> original_not_found 25 0 500/500/0
+i1 incremental C 50 original=a1   -> original_closed 84 0 500/500/0
+i2 incremental C 50 original=a1   -> approved 00 50 450/550/0
+transaction a1                    -> open 550/0 refunded=0
 
-table(
-  'a reversal of a declined authorization finds no original and leaves no tombstone',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 5000      -> insufficient_funds 51 0 1000/0/0
-  r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
-  transaction a1               -> none
-  `,
-);
+= a clearing for less frees the rest when it is the last one
+a1 authorization C 500              -> approved 00 500 500/500/0
+c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
+c2 clearing C 150 original=a1 more  -> approved 00 150 500/250/250
+transaction a1                      -> open 250/250 refunded=0
+c3 clearing C 50 original=a1        -> approved 00 50 700/0/300
+transaction a1                      -> completed 0/300 refunded=0
+c4 clearing C 20 original=a1        -> approved(force_post) 00 20 680/0/320
 
-table(
-  'a reversal that overtakes its increment spends the id of the increment',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500            -> approved 00 500 500/500/0
-  r1 reversal C 50 original=i1      -> original_not_found 25 0 500/500/0
-  i1 incremental C 50 original=a1   -> original_closed 84 0 500/500/0
-  i2 incremental C 50 original=a1   -> approved 00 50 450/550/0
-  transaction a1                    -> open 550/0 refunded=0
-  `,
-);
+= a clearing for more posts all of it, from the hold first
+a1 authorization C 500              -> approved 00 500 500/500/0
+c1 clearing C 620 original=a1 more  -> approved 00 620 380/0/620
+transaction a1                      -> open 0/620 refunded=0
+used card C daily                   -> 620/1
+i1 incremental C 100 original=a1    -> approved 00 100 280/100/620
+c2 clearing C 100 original=a1       -> approved 00 100 280/0/720
+transaction a1                      -> completed 0/720 refunded=0
+used card C daily                   -> 720/1
 
-table(
-  'a clearing for less frees the rest when it is the last one',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
-  c2 clearing C 150 original=a1 more  -> approved 00 150 500/250/250
-  transaction a1                      -> open 250/250 refunded=0
-  c3 clearing C 50 original=a1        -> approved 00 50 700/0/300
-  transaction a1                      -> completed 0/300 refunded=0
-  c4 clearing C 20 original=a1        -> approved(force_post) 00 20 680/0/320
-  `,
-);
+= a last clearing of nothing is a reversal by another name
+a1 authorization C 500              -> approved 00 500 500/500/0
+c1 clearing C 0 original=a1         -> approved 00 0 1000/0/0
+transaction a1                      -> reversed 0/0 refunded=0
+used card C daily                   -> 0/0
+a2 authorization C 500              -> approved 00 500 500/500/0
+c2 clearing C 0 original=a2 more    -> approved 00 0 500/500/0
+transaction a2                      -> open 500/0 refunded=0
 
-table(
-  'a clearing for more posts all of it, from the hold first',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  c1 clearing C 620 original=a1 more  -> approved 00 620 380/0/620
-  transaction a1                      -> open 0/620 refunded=0
-  used card C daily                   -> 620/1
-  i1 incremental C 100 original=a1    -> approved 00 100 280/100/620
-  c2 clearing C 100 original=a1       -> approved 00 100 280/0/720
-  transaction a1                      -> completed 0/720 refunded=0
-  used card C daily                   -> 720/1
-  `,
-);
+= a clearing without an authorization is posted all the same, below zero if need be, and later approvals suffer
+c1 clearing C 1500                  -> approved(force_post) 00 1500 -500/0/1500
+transaction c1                      -> completed 0/1500 refunded=0
+used card C daily                   -> 1500/1
+a1 authorization C 1                -> insufficient_funds 51 0 -500/0/1500
+a2 authorization C 1 partial        -> insufficient_funds 51 0 -500/0/1500
+c2 clearing C 10 original=absent    -> approved(force_post) 00 10 -510/0/1510
+f1 refund C 600 original=c1         -> approved 00 600 90/0/910
+a3 authorization C 90               -> approved 00 90 0/90/910
 
-table(
-  'a last clearing of nothing is a reversal by another name',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 500              -> approved 00 500 500/500/0
-  c1 clearing C 0 original=a1         -> approved 00 0 1000/0/0
-  transaction a1                      -> reversed 0/0 refunded=0
-  used card C daily                   -> 0/0
-  a2 authorization C 500              -> approved 00 500 500/500/0
-  c2 clearing C 0 original=a2 more    -> approved 00 0 500/500/0
-  transaction a2                      -> open 500/0 refunded=0
-  `,
-);
+= a clearing of a declined authorization is a transaction of its own
+a1 authorization C 5000             -> insufficient_funds 51 0 1000/0/0
+c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
+transaction c1                      -> completed 0/300 refunded=0
 
-table(
-  'a clearing without an authorization is posted all the same, below zero if need be, and later approvals suffer',
-  `
-  account A funds=1000
-  card C of A U
-  c1 clearing C 1500                  -> approved(force_post) 00 1500 -500/0/1500
-  transaction c1                      -> completed 0/1500 refunded=0
-  used card C daily                   -> 1500/1
-  a1 authorization C 1                -> insufficient_funds 51 0 -500/0/1500
-  a2 authorization C 1 partial        -> insufficient_funds 51 0 -500/0/1500
-  c2 clearing C 10 original=absent    -> approved(force_post) 00 10 -510/0/1510
-  f1 refund C 600 original=c1         -> approved 00 600 90/0/910
-  a3 authorization C 90               -> approved 00 90 0/90/910
-  `,
-);
+= what follows a tombstone is a transaction of its own: the tombstone carries no money
+account A funds=1000
+account B funds=1000
+card C of A U
+card D of B V
+r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
+c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
+transaction c1                      -> completed 0/300 refunded=0
+f1 refund C 100 original=a1         -> approved(force_post) 00 100 800/0/200
+transaction f1                      -> completed 0/-100 refunded=100
+transaction a1                      -> tombstone 0/0 refunded=0
+a1 authorization D 50               -> original_closed 84 0 1000/0/0
+f2 refund C 100 original=a1         -> approved(force_post) 00 100 900/0/100
+transaction a1                      -> tombstone 0/0 refunded=0
 
-table(
-  'a clearing of a declined authorization is a transaction of its own',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 5000             -> insufficient_funds 51 0 1000/0/0
-  c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
-  transaction c1                      -> completed 0/300 refunded=0
-  `,
-);
+= a clearing of nothing is legal, one without an amount is not
+c1 clearing C 0                     -> approved(force_post) 00 0 1000/0/0
+c2 clearing C                       -> amount_invalid 13 0 1000/0/0
 
-table(
-  'what follows a tombstone is a transaction of its own: the tombstone carries no money',
-  `
-  account A funds=1000
-  account B funds=1000
-  card C of A U
-  card D of B V
-  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
-  c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
-  transaction c1                      -> completed 0/300 refunded=0
-  f1 refund C 100 original=a1         -> approved(force_post) 00 100 800/0/200
-  transaction f1                      -> completed 0/-100 refunded=100
-  transaction a1                      -> tombstone 0/0 refunded=0
-  a1 authorization D 50               -> original_closed 84 0 1000/0/0
-  f2 refund C 100 original=a1         -> approved(force_post) 00 100 900/0/100
-  transaction a1                      -> tombstone 0/0 refunded=0
-  `,
-);
+= a hold lapses after seven days, and a clearing that comes too late is still owed
+at 2026-11-02T10:00:00Z
+a1 authorization C 400              -> approved 00 400 600/400/0
+at 2026-11-09T09:59:59.999Z
+expire a1                           -> nothing
+at 2026-11-09T10:00:00Z
+expire a1                           -> approved 00 400 1000/0/0
+transaction a1                      -> expired 0/0 refunded=0
+expire a1                           -> nothing
+used card C lifetime                -> 0/0
+r1 reversal C original=a1           -> approved 00 0 1000/0/0
+c1 clearing C 400 original=a1       -> approved(force_post) 00 400 600/0/400
+transaction a1                      -> completed 0/400 refunded=0
+used card C lifetime                -> 400/1
+c2 clearing C 5 original=a1         -> approved(force_post) 00 5 595/0/405
+used card C lifetime                -> 405/1
 
-table(
-  'a clearing of nothing is legal, one without an amount is not',
-  `
-  account A funds=1000
-  card C of A U
-  c1 clearing C 0                     -> approved(force_post) 00 0 1000/0/0
-  c2 clearing C                       -> amount_invalid 13 0 1000/0/0
-  `,
-);
+= what a partial clearing left of a hold lapses too, and completes the transaction
+at 2026-11-02T10:00:00Z
+a1 authorization C 400              -> approved 00 400 600/400/0
+c1 clearing C 100 original=a1 more  -> approved 00 100 600/300/100
+at +7d
+expire a1                           -> approved 00 300 900/0/100
+transaction a1                      -> completed 0/100 refunded=0
+used card C lifetime                -> 100/1
 
-table(
-  'a hold lapses after seven days, and a clearing that comes too late is still owed',
-  `
-  account A funds=1000
-  card C of A U
-  at 2026-11-02T10:00:00Z
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  at 2026-11-09T09:59:59.999Z
-  expire a1                           -> nothing
-  at 2026-11-09T10:00:00Z
-  expire a1                           -> approved 00 400 1000/0/0
-  transaction a1                      -> expired 0/0 refunded=0
-  expire a1                           -> nothing
-  used card C lifetime                -> 0/0
-  r1 reversal C original=a1           -> approved 00 0 1000/0/0
-  c1 clearing C 400 original=a1       -> approved(force_post) 00 400 600/0/400
-  transaction a1                      -> completed 0/400 refunded=0
-  used card C lifetime                -> 400/1
-  c2 clearing C 5 original=a1         -> approved(force_post) 00 5 595/0/405
-  used card C lifetime                -> 405/1
-  `,
-);
+= a transaction that holds nothing and waits for a clearing that never comes closes when its time is over
+at 2026-11-02T10:00:00Z
+a1 authorization C 400              -> approved 00 400 600/400/0
+c1 clearing C 400 original=a1 more  -> approved 00 400 600/0/400
+a2 authorization C 100              -> approved 00 100 500/100/400
+c2 clearing C 100 original=a2 more  -> approved 00 100 500/0/500
+f2 refund C 100 original=a2         -> approved 00 100 600/0/400
+expire a1                           -> nothing
+at +7d
+expire a1                           -> approved 00 0 600/0/400
+transaction a1                      -> completed 0/400 refunded=0
+expire a1                           -> nothing
+expire a2                           -> approved 00 0 600/0/400
+transaction a2                      -> completed 0/0 refunded=100
+used card C lifetime                -> 500/2
 
-table(
-  'what a partial clearing left of a hold lapses too, and completes the transaction',
-  `
-  account A funds=1000
-  card C of A U
-  at 2026-11-02T10:00:00Z
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  c1 clearing C 100 original=a1 more  -> approved 00 100 600/300/100
-  at +7d
-  expire a1                           -> approved 00 300 900/0/100
-  transaction a1                      -> completed 0/100 refunded=0
-  used card C lifetime                -> 100/1
-  `,
-);
+= an increment renews the life of the whole hold, and never shortens it
+account A funds=10000
+card C of A U
+at 2026-11-02T10:00:00Z
+a1 authorization C 5000                 -> approved 00 5000 5000/5000/0
+c1 clearing C 5000 original=a1 more     -> approved 00 5000 5000/0/5000
+a2 authorization C 100                  -> approved 00 100 4900/100/5000
+a3 authorization C 10 mcc=7011          -> approved 00 10 4890/110/5000
+at +6d
+i2 incremental C 100 original=a2        -> approved 00 100 4790/210/5000
+i3 incremental C 1 original=a3          -> approved 00 1 4789/211/5000
+at +2d
+i1 incremental C 4000 original=a1       -> approved 00 4000 789/4211/5000
+expire a1                               -> nothing
+expire a2                               -> nothing
+at +5d
+expire a2                               -> approved 00 200 989/4011/5000
+expire a3                               -> nothing
+expire a1                               -> nothing
+at +2d
+expire a1                               -> approved 00 4000 4989/11/5000
+at +15d
+expire a3                               -> approved 00 11 5000/0/5000
 
-table(
-  'a transaction that holds nothing and waits for a clearing that never comes closes when its time is over',
-  `
-  account A funds=1000
-  card C of A U
-  at 2026-11-02T10:00:00Z
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  c1 clearing C 400 original=a1 more  -> approved 00 400 600/0/400
-  a2 authorization C 100              -> approved 00 100 500/100/400
-  c2 clearing C 100 original=a2 more  -> approved 00 100 500/0/500
-  f2 refund C 100 original=a2         -> approved 00 100 600/0/400
-  expire a1                           -> nothing
-  at +7d
-  expire a1                           -> approved 00 0 600/0/400
-  transaction a1                      -> completed 0/400 refunded=0
-  expire a1                           -> nothing
-  expire a2                           -> approved 00 0 600/0/400
-  transaction a2                      -> completed 0/0 refunded=100
-  used card C lifetime                -> 500/2
-  `,
-);
+= a hold for lodging or a rented car lives thirty days
+account A funds=10000
+card C of A U
+at 2026-11-01T00:00:00Z
+a1 authorization C 100 mcc=7011     -> approved 00 100 9900/100/0
+a2 authorization C 100 mcc=3501     -> approved 00 100 9800/200/0
+a3 authorization C 100 mcc=3999     -> approved 00 100 9700/300/0
+a4 authorization C 100 mcc=3351     -> approved 00 100 9600/400/0
+a5 authorization C 100 mcc=7512     -> approved 00 100 9500/500/0
+a6 advice C 100 mcc=7519            -> approved 00 100 9400/600/0
+a7 authorization C 100 mcc=3350     -> approved 00 100 9300/700/0
+a8 authorization C 100 mcc=4000     -> approved 00 100 9200/800/0
+at +7d
+expire a7                           -> approved 00 100 9300/700/0
+expire a8                           -> approved 00 100 9400/600/0
+expire a1                           -> nothing
+expire a2                           -> nothing
+expire a3                           -> nothing
+expire a4                           -> nothing
+expire a5                           -> nothing
+expire a6                           -> nothing
+at +23d
+expire a1                           -> approved 00 100 9500/500/0
+expire a2                           -> approved 00 100 9600/400/0
+expire a3                           -> approved 00 100 9700/300/0
+expire a4                           -> approved 00 100 9800/200/0
+expire a5                           -> approved 00 100 9900/100/0
+expire a6                           -> approved 00 100 10000/0/0
 
-table(
-  'an increment renews the life of the whole hold, and never shortens it',
-  `
-  account A funds=10000
-  card C of A U
-  at 2026-11-02T10:00:00Z
-  a1 authorization C 5000                 -> approved 00 5000 5000/5000/0
-  c1 clearing C 5000 original=a1 more     -> approved 00 5000 5000/0/5000
-  a2 authorization C 100                  -> approved 00 100 4900/100/5000
-  a3 authorization C 10 mcc=7011          -> approved 00 10 4890/110/5000
-  at +6d
-  i2 incremental C 100 original=a2        -> approved 00 100 4790/210/5000
-  i3 incremental C 1 original=a3          -> approved 00 1 4789/211/5000
-  at +2d
-  i1 incremental C 4000 original=a1       -> approved 00 4000 789/4211/5000
-  expire a1                               -> nothing
-  expire a2                               -> nothing
-  at +5d
-  expire a2                               -> approved 00 200 989/4011/5000
-  expire a3                               -> nothing
-  expire a1                               -> nothing
-  at +2d
-  expire a1                               -> approved 00 4000 4989/11/5000
-  at +15d
-  expire a3                               -> approved 00 11 5000/0/5000
-  `,
-);
+= a refund credits with and without an original, closes nothing, and is flagged above what was posted
+a1 authorization C 400              -> approved 00 400 600/400/0
+f1 refund C 50 original=a1          -> approved(force_post) 00 50 650/400/-50
+transaction a1                      -> open 400/-50 refunded=50
+c1 clearing C 400 original=a1       -> approved 00 400 650/0/350
+f2 refund C 30 original=a1          -> approved 00 30 680/0/320
+transaction a1                      -> completed 0/320 refunded=80
+f3 refund C 20                      -> approved 00 20 700/0/300
+transaction f3                      -> completed 0/-20 refunded=20
+f4 refund C 5 original=absent       -> approved(force_post) 00 5 705/0/295
+transaction f4                      -> completed 0/-5 refunded=5
+f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
+f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
 
-table(
-  'a hold for lodging or a rented car lives thirty days',
-  `
-  account A funds=10000
-  card C of A U
-  at 2026-11-01T00:00:00Z
-  a1 authorization C 100 mcc=7011     -> approved 00 100 9900/100/0
-  a2 authorization C 100 mcc=3501     -> approved 00 100 9800/200/0
-  a3 authorization C 100 mcc=3999     -> approved 00 100 9700/300/0
-  a4 authorization C 100 mcc=3351     -> approved 00 100 9600/400/0
-  a5 authorization C 100 mcc=7512     -> approved 00 100 9500/500/0
-  a6 advice C 100 mcc=7519            -> approved 00 100 9400/600/0
-  a7 authorization C 100 mcc=3350     -> approved 00 100 9300/700/0
-  a8 authorization C 100 mcc=4000     -> approved 00 100 9200/800/0
-  at +7d
-  expire a7                           -> approved 00 100 9300/700/0
-  expire a8                           -> approved 00 100 9400/600/0
-  expire a1                           -> nothing
-  expire a2                           -> nothing
-  expire a3                           -> nothing
-  expire a4                           -> nothing
-  expire a5                           -> nothing
-  expire a6                           -> nothing
-  at +23d
-  expire a1                           -> approved 00 100 9500/500/0
-  expire a2                           -> approved 00 100 9600/400/0
-  expire a3                           -> approved 00 100 9700/300/0
-  expire a4                           -> approved 00 100 9800/200/0
-  expire a5                           -> approved 00 100 9900/100/0
-  expire a6                           -> approved 00 100 10000/0/0
-  `,
-);
+= a verification and a balance inquiry hold nothing
+v1 verification C 0                 -> approved 85 0 1000/0/0
+v2 verification C                   -> approved 85 0 1000/0/0
+b1 balance_inquiry C                -> approved 00 0 1000/0/0
+transaction v1                      -> none
+transaction b1                      -> none
+used card C lifetime                -> 0/0
+v3 verification C 1                 -> amount_invalid 13 0 1000/0/0
+b2 balance_inquiry C 1              -> amount_invalid 13 0 1000/0/0
+r1 reversal C original=v1           -> original_not_found 25 0 1000/0/0
 
-table(
-  'a refund credits with and without an original, closes nothing, and is flagged above what was posted',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  f1 refund C 50 original=a1          -> approved(force_post) 00 50 650/400/-50
-  transaction a1                      -> open 400/-50 refunded=50
-  c1 clearing C 400 original=a1       -> approved 00 400 650/0/350
-  f2 refund C 30 original=a1          -> approved 00 30 680/0/320
-  transaction a1                      -> completed 0/320 refunded=80
-  f3 refund C 20                      -> approved 00 20 700/0/300
-  transaction f3                      -> completed 0/-20 refunded=20
-  f4 refund C 5 original=absent       -> approved(force_post) 00 5 705/0/295
-  transaction f4                      -> completed 0/-5 refunded=5
-  f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
-  f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
-  `,
-);
+= an advice reports what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero
+account A funds=1000 status=frozen daily=10/1
+user U status=closed
+card C of A U status=frozen expires=2020-01-01 mcc.block=5411 perAuthorization=1
+a1 authorization C 100 mcc=5411     -> card_inactive 62 0 1000/0/0
+v1 advice C 1200 mcc=5411           -> approved 00 1200 -200/1200/0
+transaction v1                      -> open 1200/0 refunded=0
+used account A daily                -> 1200/1
+c1 clearing C 1200 original=v1      -> approved 00 1200 -200/0/1200
+f1 refund C 300 original=v1         -> approved 00 300 100/0/900
+v2 advice C 50 currency=EUR         -> currency_mismatch 12 0 100/0/900
+v3 advice C 0                       -> amount_invalid 13 0 100/0/900
+v4 advice X 50                      -> card_not_found 14 0 -
 
-table(
-  'a verification and a balance inquiry hold nothing',
-  `
-  account A funds=1000
-  card C of A U
-  v1 verification C 0                 -> approved 85 0 1000/0/0
-  v2 verification C                   -> approved 85 0 1000/0/0
-  b1 balance_inquiry C                -> approved 00 0 1000/0/0
-  transaction v1                      -> none
-  transaction b1                      -> none
-  used card C lifetime                -> 0/0
-  v3 verification C 1                 -> amount_invalid 13 0 1000/0/0
-  b2 balance_inquiry C 1              -> amount_invalid 13 0 1000/0/0
-  r1 reversal C original=v1           -> original_not_found 25 0 1000/0/0
-  `,
-);
+= an advice replaces the hold of its original: what was dispensed is held, and its clearing leaves nothing
+account A funds=10000
+card C of A U
+a1 authorization C 100              -> approved 00 100 9900/100/0
+v1 advice C 4500 original=a1        -> approved 00 4500 5500/4500/0
+transaction a1                      -> open 4500/0 refunded=0
+transaction v1                      -> none
+used card C daily                   -> 4500/1
+v2 advice C 4000 original=v1        -> approved 00 4000 6000/4000/0
+used card C daily                   -> 4000/1
+v3 advice C 4000 original=a1        -> approved 00 4000 6000/4000/0
+c1 clearing C 4000 original=v1      -> approved 00 4000 6000/0/4000
+transaction a1                      -> completed 0/4000 refunded=0
+v4 advice C 4000 original=a1        -> approved 00 4000 6000/0/4000
 
-table(
-  'an advice reports what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero',
-  `
-  account A funds=1000 status=frozen daily=10/1
-  user U status=closed
-  card C of A U status=frozen expires=2020-01-01 mcc.block=5411 perAuthorization=1
-  a1 authorization C 100 mcc=5411     -> card_inactive 62 0 1000/0/0
-  v1 advice C 1200 mcc=5411           -> approved 00 1200 -200/1200/0
-  transaction v1                      -> open 1200/0 refunded=0
-  used account A daily                -> 1200/1
-  c1 clearing C 1200 original=v1      -> approved 00 1200 -200/0/1200
-  f1 refund C 300 original=v1         -> approved 00 300 100/0/900
-  v2 advice C 50 currency=EUR         -> currency_mismatch 12 0 100/0/900
-  v3 advice C 0                       -> amount_invalid 13 0 100/0/900
-  v4 advice X 50                      -> card_not_found 14 0 -
-  `,
-);
+= an advice replaces what is still held, not what was cleared
+a1 authorization C 300                      -> approved 00 300 700/300/0
+c1 clearing C 100 original=a1 more          -> approved 00 100 700/200/100
+v1 advice C 250 original=a1                 -> approved 00 250 650/250/100
+r1 reversal C original=a1                   -> approved 00 250 900/0/100
 
-table(
-  'an advice replaces the hold of its original: what was dispensed is held, and its clearing leaves nothing',
-  `
-  account A funds=10000
-  card C of A U
-  a1 authorization C 100              -> approved 00 100 9900/100/0
-  v1 advice C 4500 original=a1        -> approved 00 4500 5500/4500/0
-  transaction a1                      -> open 4500/0 refunded=0
-  transaction v1                      -> none
-  used card C daily                   -> 4500/1
-  v2 advice C 4000 original=v1        -> approved 00 4000 6000/4000/0
-  used card C daily                   -> 4000/1
-  v3 advice C 4000 original=a1        -> approved 00 4000 6000/4000/0
-  c1 clearing C 4000 original=v1      -> approved 00 4000 6000/0/4000
-  transaction a1                      -> completed 0/4000 refunded=0
-  v4 advice C 4000 original=a1        -> approved 00 4000 6000/0/4000
-  `,
-);
+= an advice without a transaction to follow opens its own
+account A funds=1000
+account B funds=1000
+card C of A U
+card D of B V
+a1 authorization C 100              -> approved 00 100 900/100/0
+v1 advice C 10 original=absent      -> approved 00 10 890/110/0
+transaction v1                      -> open 10/0 refunded=0
+v2 advice D 20 original=a1          -> approved 00 20 980/20/0
+transaction v2                      -> open 20/0 refunded=0
+r1 reversal C original=a1           -> approved 00 100 990/10/0
+v3 advice C 30 original=a1          -> approved 00 30 960/40/0
+transaction v3                      -> open 30/0 refunded=0
+r2 reversal C original=a9           -> original_not_found 25 0 960/40/0
+v4 advice C 40 original=a9          -> approved 00 40 920/80/0
+r3 reversal C original=v9           -> original_not_found 25 0 920/80/0
+v9 advice C 50 original=v1          -> original_closed 84 0 920/80/0
+v5 advice C 5 original=v1 currency=EUR -> currency_mismatch 12 0 920/80/0
+transaction v5                      -> none
 
-table(
-  'an advice replaces what is still held, not what was cleared',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 300                      -> approved 00 300 700/300/0
-  c1 clearing C 100 original=a1 more          -> approved 00 100 700/200/100
-  v1 advice C 250 original=a1                 -> approved 00 250 650/250/100
-  r1 reversal C original=a1                   -> approved 00 250 900/0/100
-  `,
-);
+= a single-message purchase is authorized and posted at once
+account A funds=1000 partial
+card C of A U
+a1 authorization C 400 capture         -> approved 00 400 600/0/400
+transaction a1                         -> completed 0/400 refunded=0
+used card C daily                      -> 400/1
+expire a1                              -> nothing
+r1 reversal C original=a1              -> original_closed 84 0 600/0/400
+f1 refund C 400 original=a1            -> approved 00 400 1000/0/0
+a2 authorization C 1500 capture partial -> approved 10 1000 0/0/1000
+v1 advice C 30 capture                 -> approved 00 30 -30/0/1030
 
-table(
-  'an advice without a transaction to follow opens its own',
-  `
-  account A funds=1000
-  account B funds=1000
-  card C of A U
-  card D of B V
-  a1 authorization C 100              -> approved 00 100 900/100/0
-  v1 advice C 10 original=absent      -> approved 00 10 890/110/0
-  transaction v1                      -> open 10/0 refunded=0
-  v2 advice D 20 original=a1          -> approved 00 20 980/20/0
-  transaction v2                      -> open 20/0 refunded=0
-  r1 reversal C original=a1           -> approved 00 100 990/10/0
-  v3 advice C 30 original=a1          -> approved 00 30 960/40/0
-  transaction v3                      -> open 30/0 refunded=0
-  r2 reversal C original=a9           -> original_not_found 25 0 960/40/0
-  v4 advice C 40 original=a9          -> approved 00 40 920/80/0
-  r3 reversal C original=v9           -> original_not_found 25 0 920/80/0
-  v9 advice C 50 original=v1          -> original_closed 84 0 920/80/0
-  v5 advice C 5 original=v1 currency=EUR -> currency_mismatch 12 0 920/80/0
-  transaction v5                      -> none
-  `,
-);
+= less is approved only when the terminal asked for it and the account permits it
+account A funds=300
+account B funds=300 partial
+card C of A U
+card D of B U
+a1 authorization C 500 partial      -> insufficient_funds 51 0 300/0/0
+a2 authorization D 500              -> insufficient_funds 51 0 300/0/0
+a3 authorization D 100 partial      -> approved 00 100 200/100/0
+i1 incremental D 500 original=a3 partial -> insufficient_funds 51 0 200/100/0
+a4 authorization D 500 partial      -> approved 10 200 0/300/0
+transaction a4                      -> open 200/0 refunded=0
+used card D daily                   -> 300/2
+a5 authorization D 500 partial      -> insufficient_funds 51 0 0/300/0
+c1 clearing D 200 original=a4       -> approved 00 200 0/100/200
 
-table(
-  'a single-message purchase is authorized and posted at once',
-  `
-  account A funds=1000 partial
-  card C of A U
-  a1 authorization C 400 capture         -> approved 00 400 600/0/400
-  transaction a1                         -> completed 0/400 refunded=0
-  used card C daily                      -> 400/1
-  expire a1                              -> nothing
-  r1 reversal C original=a1              -> original_closed 84 0 600/0/400
-  f1 refund C 400 original=a1            -> approved 00 400 1000/0/0
-  a2 authorization C 1500 capture partial -> approved 10 1000 0/0/1000
-  v1 advice C 30 capture                 -> approved 00 30 -30/0/1030
-  `,
-);
+= less is never approved to stay within a limit
+account A funds=300 partial
+card C of A U perAuthorization=400
+a1 authorization C 500 partial      -> limit_exceeded(card.perAuthorization) 61 0 300/0/0
+a2 authorization C 400 partial      -> approved 10 300 0/300/0
 
-table(
-  'less is approved only when the terminal asked for it and the account permits it',
-  `
-  account A funds=300
-  account B funds=300 partial
-  card C of A U
-  card D of B U
-  a1 authorization C 500 partial      -> insufficient_funds 51 0 300/0/0
-  a2 authorization D 500              -> insufficient_funds 51 0 300/0/0
-  a3 authorization D 100 partial      -> approved 00 100 200/100/0
-  i1 incremental D 500 original=a3 partial -> insufficient_funds 51 0 200/100/0
-  a4 authorization D 500 partial      -> approved 10 200 0/300/0
-  transaction a4                      -> open 200/0 refunded=0
-  used card D daily                   -> 300/2
-  a5 authorization D 500 partial      -> insufficient_funds 51 0 0/300/0
-  c1 clearing D 200 original=a4       -> approved 00 200 0/100/200
-  `,
-);
+= another account's transaction does not exist for a card, but its name is taken
+account A funds=1000
+account B funds=1000
+card C of A U
+card D of B V
+a1 authorization C 400              -> approved 00 400 600/400/0
+r1 reversal D original=a1           -> original_not_found 25 0 1000/0/0
+i1 incremental D 10 original=a1     -> original_not_found 25 0 1000/0/0
+c1 clearing D 10 original=a1        -> approved(force_post) 00 10 990/0/10
+f1 refund D 10 original=a1          -> approved(force_post) 00 10 1000/0/0
+transaction a1                      -> open 400/0 refunded=0
+transaction c1                      -> completed 0/10 refunded=0
 
-table(
-  'less is never approved to stay within a limit',
-  `
-  account A funds=300 partial
-  card C of A U perAuthorization=400
-  a1 authorization C 500 partial      -> limit_exceeded(card.perAuthorization) 61 0 300/0/0
-  a2 authorization C 400 partial      -> approved 10 300 0/300/0
-  `,
-);
+= a replaced card reverses and clears what the old one was authorized for, in the windows of the old one
+card D of A V
+a1 authorization C 400              -> approved 00 400 600/400/0
+r1 reversal D 100 original=a1       -> approved 00 100 700/300/0
+used card C daily                   -> 300/1
+used user U daily                   -> 300/1
+used card D daily                   -> 0/0
+c1 clearing D 350 original=a1       -> approved 00 350 650/0/350
+used card C daily                   -> 350/1
+used card D daily                   -> 0/0
 
-table(
-  "another account's transaction does not exist for a card, but its name is taken",
-  `
-  account A funds=1000
-  account B funds=1000
-  card C of A U
-  card D of B V
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  r1 reversal D original=a1           -> original_not_found 25 0 1000/0/0
-  i1 incremental D 10 original=a1     -> original_not_found 25 0 1000/0/0
-  c1 clearing D 10 original=a1        -> approved(force_post) 00 10 990/0/10
-  f1 refund D 10 original=a1          -> approved(force_post) 00 10 1000/0/0
-  transaction a1                      -> open 400/0 refunded=0
-  transaction c1                      -> completed 0/10 refunded=0
-  `,
-);
+# a user with several currencies
+= the windows of a user count per currency
+account J funds=50000 currency=JPY
+account D funds=50000
+account E funds=50000
+user U daily=10000/2
+card CJ of J U
+card CD of D U
+card CE of E U
+j1 authorization CJ 9900            -> approved 00 9900 40100/9900/0
+d1 authorization CD 10000           -> approved 00 10000 40000/10000/0
+used user U daily JPY               -> 9900/1
+used user U daily USD               -> 10000/1
+d2 authorization CE 1               -> limit_exceeded(user.daily.amount) 61 0 50000/0/0
+j2 authorization CJ 101             -> limit_exceeded(user.daily.amount) 61 0 40100/9900/0
+r1 reversal CD 4000 original=d1     -> approved 00 4000 44000/6000/0
+e1 authorization CE 4000            -> approved 00 4000 46000/4000/0
+j3 authorization CJ 100             -> approved 00 100 40000/10000/0
+j4 authorization CJ 1               -> limit_exceeded(user.daily.amount) 61 0 40000/10000/0
+late j3                             -> system_error 96 0 40100/9900/0
+used user U daily JPY               -> 9900/1
+at +8d
+expire j1                           -> approved 00 9900 50000/0/0
+used user U lifetime JPY            -> 0/0
+used user U lifetime USD            -> 10000/2
 
-table(
-  'a replaced card reverses and clears what the old one was authorized for, in the windows of the old one',
-  `
-  account A funds=1000
-  card C of A U
-  card D of A V
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  r1 reversal D 100 original=a1       -> approved 00 100 700/300/0
-  used card C daily                   -> 300/1
-  used user U daily                   -> 300/1
-  used card D daily                   -> 0/0
-  c1 clearing D 350 original=a1       -> approved 00 350 650/0/350
-  used card C daily                   -> 350/1
-  used card D daily                   -> 0/0
-  `,
-);
+# revocation
+= an approval that came too late is revoked whole
+a1 authorization C 400              -> approved 00 400 600/400/0
+late a1                             -> system_error 96 0 1000/0/0
+transaction a1                      -> declined 0/0 refunded=0
+used card C daily                   -> 0/0
+i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
+c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
+transaction c1                      -> completed 0/70 refunded=0
+f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
+transaction f1                      -> completed 0/-20 refunded=20
+transaction a1                      -> declined 0/0 refunded=0
 
-// --- a user with several currencies -------------------------------------------------------------------------------
+= what was revoked is decided again under the same id, by what is there then
+account A funds=1000
+card C of A U daily=1000/2
+a1 authorization C 400              -> approved 00 400 600/400/0
+late a1                             -> system_error 96 0 1000/0/0
+a2 authorization C 700              -> approved 00 700 300/700/0
+a1 authorization C 400              -> limit_exceeded(card.daily.amount) 61 0 300/700/0
+a3 authorization C 100              -> approved 00 100 200/800/0
+late a3                             -> system_error 96 0 300/700/0
+a3 authorization C 100              -> approved 00 100 200/800/0
+transaction a3                      -> open 100/0 refunded=0
+used card C daily                   -> 800/2
+c3 clearing C 100 original=a3       -> approved 00 100 200/700/100
 
-table(
-  'the windows of a user count per currency',
-  `
-  account J funds=50000 currency=JPY
-  account D funds=50000
-  account E funds=50000
-  user U daily=10000/2
-  card CJ of J U
-  card CD of D U
-  card CE of E U
-  j1 authorization CJ 9900            -> approved 00 9900 40100/9900/0
-  d1 authorization CD 10000           -> approved 00 10000 40000/10000/0
-  used user U daily JPY               -> 9900/1
-  used user U daily USD               -> 10000/1
-  d2 authorization CE 1               -> limit_exceeded(user.daily.amount) 61 0 50000/0/0
-  j2 authorization CJ 101             -> limit_exceeded(user.daily.amount) 61 0 40100/9900/0
-  r1 reversal CD 4000 original=d1     -> approved 00 4000 44000/6000/0
-  e1 authorization CE 4000            -> approved 00 4000 46000/4000/0
-  j3 authorization CJ 100             -> approved 00 100 40000/10000/0
-  j4 authorization CJ 1               -> limit_exceeded(user.daily.amount) 61 0 40000/10000/0
-  late j3                             -> system_error 96 0 40100/9900/0
-  used user U daily JPY               -> 9900/1
-  at +8d
-  expire j1                           -> approved 00 9900 50000/0/0
-  used user U lifetime JPY            -> 0/0
-  used user U lifetime USD            -> 10000/2
-  `,
-);
+= a reversal of what was revoked spends its id
+a1 authorization C 400              -> approved 00 400 600/400/0
+late a1                             -> system_error 96 0 1000/0/0
+r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
+transaction a1                      -> tombstone 0/0 refunded=0
+a1 authorization C 400              -> original_closed 84 0 1000/0/0
+a2 authorization C 400              -> approved 00 400 600/400/0
+r2 reversal C original=a2           -> approved 00 400 1000/0/0
+late a2                             -> system_error 96 0 1000/0/0
+a2 authorization C 400              -> original_closed 84 0 1000/0/0
+used card C daily                   -> 0/0
 
-// --- revocation
-// ---------------------------------------------------------------------------------------------------
+= an authorization that was revoked joins the increment that lives on, once, and as the same card
+account A funds=1000
+card C of A U perAuthorization=500
+card D of A U
+a1 authorization C 400              -> approved 00 400 600/400/0
+i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+late a1                             -> system_error 96 0 950/50/0
+a1 authorization D 400              -> duplicate_conflict 94 0 950/50/0
+a2 authorization C 100              -> approved 00 100 850/150/0
+i2 incremental C 50 original=a2     -> approved 00 50 800/200/0
+late a2                             -> system_error 96 0 900/100/0
+a2 authorization C 451              -> limit_exceeded(card.perAuthorization) 61 0 900/100/0
+a3 authorization C 100              -> approved 00 100 800/200/0
+i3 incremental C 50 original=a3     -> approved 00 50 750/250/0
+late a3                             -> system_error 96 0 850/150/0
+a3 authorization C 100              -> approved 00 100 750/250/0
+transaction a3                      -> open 150/0 refunded=0
+used card C daily                   -> 250/3
+late a3                             -> system_error 96 0 850/150/0
+late i3                             -> system_error 96 0 900/100/0
+transaction a3                      -> declined 0/0 refunded=0
+used card C daily                   -> 100/2
 
-table(
-  'an approval that came too late is revoked whole',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  late a1                             -> system_error 96 0 1000/0/0
-  transaction a1                      -> declined 0/0 refunded=0
-  used card C daily                   -> 0/0
-  i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
-  c1 clearing C 70 original=a1        -> approved(force_post) 00 70 930/0/70
-  transaction c1                      -> completed 0/70 refunded=0
-  f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
-  transaction f1                      -> completed 0/-20 refunded=20
-  transaction a1                      -> declined 0/0 refunded=0
-  `,
-);
+= a late increment takes back its own part only
+a1 authorization C 400              -> approved 00 400 600/400/0
+i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+late i1                             -> system_error 96 0 600/400/0
+transaction a1                      -> open 400/0 refunded=0
+used card C daily                   -> 400/1
 
-table(
-  'what was revoked is decided again under the same id, by what is there then',
-  `
-  account A funds=1000
-  card C of A U daily=1000/2
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  late a1                             -> system_error 96 0 1000/0/0
-  a2 authorization C 700              -> approved 00 700 300/700/0
-  a1 authorization C 400              -> limit_exceeded(card.daily.amount) 61 0 300/700/0
-  a3 authorization C 100              -> approved 00 100 200/800/0
-  late a3                             -> system_error 96 0 300/700/0
-  a3 authorization C 100              -> approved 00 100 200/800/0
-  transaction a3                      -> open 100/0 refunded=0
-  used card C daily                   -> 800/2
-  c3 clearing C 100 original=a3       -> approved 00 100 200/700/100
-  `,
-);
+= a late authorization leaves the increment that followed it, and a transaction to hold it
+a1 authorization C 400              -> approved 00 400 600/400/0
+i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+late a1                             -> system_error 96 0 950/50/0
+transaction a1                      -> open 50/0 refunded=0
+used card C daily                   -> 50/1
+late i1                             -> system_error 96 0 1000/0/0
+transaction a1                      -> declined 0/0 refunded=0
+used card C daily                   -> 0/0
+a2 authorization C 400              -> approved 00 400 600/400/0
+i2 incremental C 50 original=a2     -> approved 00 50 550/450/0
+late i2                             -> system_error 96 0 600/400/0
+late a2                             -> system_error 96 0 1000/0/0
+transaction a2                      -> declined 0/0 refunded=0
+used card C daily                   -> 0/0
 
-table(
-  'a reversal of what was revoked spends its id',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  late a1                             -> system_error 96 0 1000/0/0
-  r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
-  transaction a1                      -> tombstone 0/0 refunded=0
-  a1 authorization C 400              -> original_closed 84 0 1000/0/0
-  a2 authorization C 400              -> approved 00 400 600/400/0
-  r2 reversal C original=a2           -> approved 00 400 1000/0/0
-  late a2                             -> system_error 96 0 1000/0/0
-  a2 authorization C 400              -> original_closed 84 0 1000/0/0
-  used card C daily                   -> 0/0
-  `,
-);
+= a late increment that was the last of a reversed authorization closes it, and the count is given back once
+a1 authorization C 400              -> approved 00 400 600/400/0
+i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
+r1 reversal C 400 original=a1       -> approved 00 400 950/50/0
+late i1                             -> system_error 96 0 1000/0/0
+transaction a1                      -> reversed 0/0 refunded=0
+used card C daily                   -> 0/0
+i2 incremental C 5 original=a1      -> original_closed 84 0 1000/0/0
 
-table(
-  'an authorization that was revoked joins the increment that lives on, once, and as the same card',
-  `
-  account A funds=1000
-  card C of A U perAuthorization=500
-  card D of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-  late a1                             -> system_error 96 0 950/50/0
-  a1 authorization D 400              -> duplicate_conflict 94 0 950/50/0
-  a2 authorization C 100              -> approved 00 100 850/150/0
-  i2 incremental C 50 original=a2     -> approved 00 50 800/200/0
-  late a2                             -> system_error 96 0 900/100/0
-  a2 authorization C 451              -> limit_exceeded(card.perAuthorization) 61 0 900/100/0
-  a3 authorization C 100              -> approved 00 100 800/200/0
-  i3 incremental C 50 original=a3     -> approved 00 50 750/250/0
-  late a3                             -> system_error 96 0 850/150/0
-  a3 authorization C 100              -> approved 00 100 750/250/0
-  transaction a3                      -> open 150/0 refunded=0
-  used card C daily                   -> 250/3
-  late a3                             -> system_error 96 0 850/150/0
-  late i3                             -> system_error 96 0 900/100/0
-  transaction a3                      -> declined 0/0 refunded=0
-  used card C daily                   -> 100/2
-  `,
-);
+= a late authorization takes back what a clearing in between left
+a1 authorization C 400              -> approved 00 400 600/400/0
+c1 clearing C 150 original=a1 more  -> approved 00 150 600/250/150
+late a1                             -> system_error 96 0 850/0/150
+transaction a1                      -> open 0/150 refunded=0
+used card C daily                   -> 150/1
+a2 authorization C 400              -> approved 00 400 450/400/150
+c2 clearing C 400 original=a2       -> approved 00 400 450/0/550
+late a2                             -> system_error 96 0 450/0/550
+transaction a2                      -> completed 0/400 refunded=0
+used card C daily                   -> 550/2
 
-table(
-  'a late increment takes back its own part only',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-  late i1                             -> system_error 96 0 600/400/0
-  transaction a1                      -> open 400/0 refunded=0
-  used card C daily                   -> 400/1
-  `,
-);
+= a late authorization takes back what a reversal in between left, and its count once
+a1 authorization C 400              -> approved 00 400 600/400/0
+r1 reversal C 100 original=a1       -> approved 00 100 700/300/0
+late a1                             -> system_error 96 0 1000/0/0
+transaction a1                      -> declined 0/0 refunded=0
+used card C daily                   -> 0/0
+a2 authorization C 400              -> approved 00 400 600/400/0
+a3 authorization C 10               -> approved 00 10 590/410/0
+r2 reversal C original=a2           -> approved 00 400 990/10/0
+late a2                             -> system_error 96 0 990/10/0
+transaction a2                      -> reversed 0/0 refunded=0
+used card C daily                   -> 10/1
 
-table(
-  'a late authorization leaves the increment that followed it, and a transaction to hold it',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-  late a1                             -> system_error 96 0 950/50/0
-  transaction a1                      -> open 50/0 refunded=0
-  used card C daily                   -> 50/1
-  late i1                             -> system_error 96 0 1000/0/0
-  transaction a1                      -> declined 0/0 refunded=0
-  used card C daily                   -> 0/0
-  a2 authorization C 400              -> approved 00 400 600/400/0
-  i2 incremental C 50 original=a2     -> approved 00 50 550/450/0
-  late i2                             -> system_error 96 0 600/400/0
-  late a2                             -> system_error 96 0 1000/0/0
-  transaction a2                      -> declined 0/0 refunded=0
-  used card C daily                   -> 0/0
-  `,
-);
+= a late single-message purchase is revoked too
+account A funds=1000 partial
+card C of A U
+a1 authorization C 1400 capture partial -> approved 10 1000 0/0/1000
+late a1                             -> system_error 96 0 1000/0/0
+transaction a1                      -> declined 0/0 refunded=0
+used card C daily                   -> 0/0
 
-table(
-  'a late increment that was the last of a reversed authorization closes it, and the count is given back once',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-  r1 reversal C 400 original=a1       -> approved 00 400 950/50/0
-  late i1                             -> system_error 96 0 1000/0/0
-  transaction a1                      -> reversed 0/0 refunded=0
-  used card C daily                   -> 0/0
-  i2 incremental C 5 original=a1      -> original_closed 84 0 1000/0/0
-  `,
-);
+# limits
+= a count limit says 65, an amount limit 61; a reversal gives both back
+account A funds=10000
+card C of A U daily=1000/2
+a1 authorization C 600              -> approved 00 600 9400/600/0
+a2 authorization C 401              -> limit_exceeded(card.daily.amount) 61 0 9400/600/0
+a3 authorization C 400              -> approved 00 400 9000/1000/0
+r1 reversal C 100 original=a1       -> approved 00 100 9100/900/0
+used card C daily                   -> 900/2
+a4 authorization C 100              -> limit_exceeded(card.daily.count) 65 0 9100/900/0
+i1 incremental C 100 original=a3    -> approved 00 100 9000/1000/0
+r2 reversal C original=a1           -> approved 00 500 9500/500/0
+used card C daily                   -> 500/1
+a5 authorization C 500              -> approved 00 500 9000/1000/0
+used card C daily                   -> 1000/2
 
-table(
-  'a late authorization takes back what a clearing in between left',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  c1 clearing C 150 original=a1 more  -> approved 00 150 600/250/150
-  late a1                             -> system_error 96 0 850/0/150
-  transaction a1                      -> open 0/150 refunded=0
-  used card C daily                   -> 150/1
-  a2 authorization C 400              -> approved 00 400 450/400/150
-  c2 clearing C 400 original=a2       -> approved 00 400 450/0/550
-  late a2                             -> system_error 96 0 450/0/550
-  transaction a2                      -> completed 0/400 refunded=0
-  used card C daily                   -> 550/2
-  `,
-);
+= an expired hold gives its windows back, a refund does not
+account A funds=10000
+card C of A U yearly=1000
+at 2026-03-01T12:00:00Z
+a1 authorization C 700              -> approved 00 700 9300/700/0
+a2 authorization C 300              -> approved 00 300 9000/1000/0
+c1 clearing C 300 original=a2       -> approved 00 300 9000/700/300
+f1 refund C 300 original=a2         -> approved 00 300 9300/700/0
+used card C yearly                  -> 1000/2
+at +8d
+expire a1                           -> approved 00 700 10000/0/0
+used card C yearly                  -> 300/1
+a3 authorization C 701              -> limit_exceeded(card.yearly.amount) 61 0 10000/0/0
+a4 authorization C 700              -> approved 00 700 9300/700/0
 
-table(
-  'a late authorization takes back what a reversal in between left, and its count once',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 400              -> approved 00 400 600/400/0
-  r1 reversal C 100 original=a1       -> approved 00 100 700/300/0
-  late a1                             -> system_error 96 0 1000/0/0
-  transaction a1                      -> declined 0/0 refunded=0
-  used card C daily                   -> 0/0
-  a2 authorization C 400              -> approved 00 400 600/400/0
-  a3 authorization C 10               -> approved 00 10 590/410/0
-  r2 reversal C original=a2           -> approved 00 400 990/10/0
-  late a2                             -> system_error 96 0 990/10/0
-  transaction a2                      -> reversed 0/0 refunded=0
-  used card C daily                   -> 10/1
-  `,
-);
+= a refund gives windows back where the program says so, and never more than was posted
+policy refundRestoresWindows
+account A funds=10000
+card C of A U
+a1 authorization C 700              -> approved 00 700 9300/700/0
+a2 authorization C 300 capture      -> approved 00 300 9000/700/300
+f1 refund C 100 original=a2         -> approved 00 100 9100/700/200
+used card C daily                   -> 900/2
+f2 refund C 500 original=a2         -> approved(force_post) 00 500 9600/700/-300
+used card C daily                   -> 700/2
+f3 refund C 50                      -> approved 00 50 9650/700/-350
+f4 refund C 50 original=a1          -> approved(force_post) 00 50 9700/700/-400
+used card C daily                   -> 700/2
+r1 reversal C original=a1           -> approved 00 700 10400/0/-400
+used card C daily                   -> 0/1
 
-table(
-  'a late single-message purchase is revoked too',
-  `
-  account A funds=1000 partial
-  card C of A U
-  a1 authorization C 1400 capture partial -> approved 10 1000 0/0/1000
-  late a1                             -> system_error 96 0 1000/0/0
-  transaction a1                      -> declined 0/0 refunded=0
-  used card C daily                   -> 0/0
-  `,
-);
+= what is given back counts in the window it was taken from
+account A funds=10000
+card C of A U daily=1000 weekly=2000
+at 2026-11-23T23:59:00Z               # a Monday
+a1 authorization C 900              -> approved 00 900 9100/900/0
+at 2026-11-24T00:01:00Z
+used card C daily                   -> 0/0
+used card C weekly                  -> 900/1
+i1 incremental C 600 original=a1    -> approved 00 600 8500/1500/0
+used card C daily                   -> 600/0
+r1 reversal C 700 original=a1       -> approved 00 700 9200/800/0
+used card C daily                   -> 0/0
+used card C weekly                  -> 800/1
+a2 authorization C 1000             -> approved 00 1000 8200/1800/0
+r2 reversal C original=a1           -> approved 00 800 9000/1000/0
+used card C daily                   -> 1000/1
+used card C weekly                  -> 1000/1
+at 2026-11-30T00:00:00Z
+used card C weekly                  -> 0/0
+used card C monthly                 -> 1000/1
+at 2026-12-01T00:00:00Z
+used card C monthly                 -> 0/0
+used card C yearly                  -> 1000/1
+at 2027-01-01T00:00:00Z
+used card C yearly                  -> 0/0
+used card C lifetime                -> 1000/1
 
-// --- limits
-// -----------------------------------------------------------------------------------------------------------
+= windows turn at midnight of the account's zone
+account A funds=10000 zone=America/New_York
+card C of A U daily=100
+at 2026-11-24T04:59:59.999Z
+a1 authorization C 100              -> approved 00 100 9900/100/0
+a2 authorization C 1                -> limit_exceeded(card.daily.amount) 61 0 9900/100/0
+at 2026-11-24T05:00:00Z
+a3 authorization C 100              -> approved 00 100 9800/200/0
 
-table(
-  'a count limit says 65, an amount limit 61; a reversal gives both back',
-  `
-  account A funds=10000
-  card C of A U daily=1000/2
-  a1 authorization C 600              -> approved 00 600 9400/600/0
-  a2 authorization C 401              -> limit_exceeded(card.daily.amount) 61 0 9400/600/0
-  a3 authorization C 400              -> approved 00 400 9000/1000/0
-  r1 reversal C 100 original=a1       -> approved 00 100 9100/900/0
-  used card C daily                   -> 900/2
-  a4 authorization C 100              -> limit_exceeded(card.daily.count) 65 0 9100/900/0
-  i1 incremental C 100 original=a3    -> approved 00 100 9000/1000/0
-  r2 reversal C original=a1           -> approved 00 500 9500/500/0
-  used card C daily                   -> 500/1
-  a5 authorization C 500              -> approved 00 500 9000/1000/0
-  used card C daily                   -> 1000/2
-  `,
-);
+= a user with cards in two time zones has one daily limit, not one beside each midnight
+account A funds=10000 zone=Asia/Kolkata
+account B funds=10000 zone=America/New_York
+user U daily=1000
+card C of A U
+card D of B U
+at 2026-11-23T20:00:00Z               # the 24th in Kolkata, the 23rd in New York
+a1 authorization C 300              -> approved 00 300 9700/300/0
+a2 authorization D 700              -> approved 00 700 9300/700/0
+a3 authorization D 1                -> limit_exceeded(user.daily.amount) 61 0 9300/700/0
+r1 reversal D original=a2           -> approved 00 700 10000/0/0
+a4 authorization D 701              -> limit_exceeded(user.daily.amount) 61 0 10000/0/0
+a5 authorization D 700              -> approved 00 700 9300/700/0
 
-table(
-  'an expired hold gives its windows back, a refund does not',
-  `
-  account A funds=10000
-  card C of A U yearly=1000
-  at 2026-03-01T12:00:00Z
-  a1 authorization C 700              -> approved 00 700 9300/700/0
-  a2 authorization C 300              -> approved 00 300 9000/1000/0
-  c1 clearing C 300 original=a2       -> approved 00 300 9000/700/300
-  f1 refund C 300 original=a2         -> approved 00 300 9300/700/0
-  used card C yearly                  -> 1000/2
-  at +8d
-  expire a1                           -> approved 00 700 10000/0/0
-  used card C yearly                  -> 300/1
-  a3 authorization C 701              -> limit_exceeded(card.yearly.amount) 61 0 10000/0/0
-  a4 authorization C 700              -> approved 00 700 9300/700/0
-  `,
-);
+= an account that moves west does not spend a day twice
+account A funds=10000 zone=Asia/Kolkata daily=1000
+card C of A U
+at 2026-11-23T20:00:00Z
+a1 authorization C 600              -> approved 00 600 9400/600/0
+account A zone=America/New_York daily=1000
+a2 authorization C 400              -> approved 00 400 9000/1000/0
+a3 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
+at 2026-11-24T05:00:00Z               # midnight in New York: the 24th goes on
+a4 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
+at 2026-11-25T05:00:00Z
+a5 authorization C 1                -> approved 00 1 8999/1001/0
 
-table(
-  'a refund gives windows back where the program says so, and never more than was posted',
-  `
-  policy refundRestoresWindows
-  account A funds=10000
-  card C of A U
-  a1 authorization C 700              -> approved 00 700 9300/700/0
-  a2 authorization C 300 capture      -> approved 00 300 9000/700/300
-  f1 refund C 100 original=a2         -> approved 00 100 9100/700/200
-  used card C daily                   -> 900/2
-  f2 refund C 500 original=a2         -> approved(force_post) 00 500 9600/700/-300
-  used card C daily                   -> 700/2
-  f3 refund C 50                      -> approved 00 50 9650/700/-350
-  f4 refund C 50 original=a1          -> approved(force_post) 00 50 9700/700/-400
-  used card C daily                   -> 700/2
-  r1 reversal C original=a1           -> approved 00 700 10400/0/-400
-  used card C daily                   -> 0/1
-  `,
-);
+= every level counts all of its cards; the card is named first, then the user, then the account
+account A funds=10000 daily=1000
+user U daily=500 weekly=/3
+card C of A U daily=300
+card D of A U
+card E of A V
+a1 authorization C 301              -> limit_exceeded(card.daily.amount) 61 0 10000/0/0
+a2 authorization C 300              -> approved 00 300 9700/300/0
+a3 authorization D 201              -> limit_exceeded(user.daily.amount) 61 0 9700/300/0
+a4 authorization D 200              -> approved 00 200 9500/500/0
+a5 authorization E 501              -> limit_exceeded(account.daily.amount) 61 0 9500/500/0
+a6 authorization E 500              -> approved 00 500 9000/1000/0
+a7 authorization C 9999             -> limit_exceeded(card.daily.amount) 61 0 9000/1000/0
+at +1d
+a8 authorization C 1                -> approved 00 1 8999/1001/0
+a9 authorization C 1                -> limit_exceeded(user.weekly.count) 65 0 8999/1001/0
 
-table(
-  'what is given back counts in the window it was taken from',
-  `
-  account A funds=10000
-  card C of A U daily=1000 weekly=2000
-  at 2026-11-23T23:59:00Z               # a Monday
-  a1 authorization C 900              -> approved 00 900 9100/900/0
-  at 2026-11-24T00:01:00Z
-  used card C daily                   -> 0/0
-  used card C weekly                  -> 900/1
-  i1 incremental C 600 original=a1    -> approved 00 600 8500/1500/0
-  used card C daily                   -> 600/0
-  r1 reversal C 700 original=a1       -> approved 00 700 9200/800/0
-  used card C daily                   -> 0/0
-  used card C weekly                  -> 800/1
-  a2 authorization C 1000             -> approved 00 1000 8200/1800/0
-  r2 reversal C original=a1           -> approved 00 800 9000/1000/0
-  used card C daily                   -> 1000/1
-  used card C weekly                  -> 1000/1
-  at 2026-11-30T00:00:00Z
-  used card C weekly                  -> 0/0
-  used card C monthly                 -> 1000/1
-  at 2026-12-01T00:00:00Z
-  used card C monthly                 -> 0/0
-  used card C yearly                  -> 1000/1
-  at 2027-01-01T00:00:00Z
-  used card C yearly                  -> 0/0
-  used card C lifetime                -> 1000/1
-  `,
-);
-
-table(
-  "windows turn at midnight of the account's zone",
-  `
-  account A funds=10000 zone=America/New_York
-  card C of A U daily=100
-  at 2026-11-24T04:59:59.999Z
-  a1 authorization C 100              -> approved 00 100 9900/100/0
-  a2 authorization C 1                -> limit_exceeded(card.daily.amount) 61 0 9900/100/0
-  at 2026-11-24T05:00:00Z
-  a3 authorization C 100              -> approved 00 100 9800/200/0
-  `,
-);
-
-table(
-  'a user with cards in two time zones has one daily limit, not one beside each midnight',
-  `
-  account A funds=10000 zone=Asia/Kolkata
-  account B funds=10000 zone=America/New_York
-  user U daily=1000
-  card C of A U
-  card D of B U
-  at 2026-11-23T20:00:00Z               # the 24th in Kolkata, the 23rd in New York
-  a1 authorization C 300              -> approved 00 300 9700/300/0
-  a2 authorization D 700              -> approved 00 700 9300/700/0
-  a3 authorization D 1                -> limit_exceeded(user.daily.amount) 61 0 9300/700/0
-  r1 reversal D original=a2           -> approved 00 700 10000/0/0
-  a4 authorization D 701              -> limit_exceeded(user.daily.amount) 61 0 10000/0/0
-  a5 authorization D 700              -> approved 00 700 9300/700/0
-  `,
-);
-
-table(
-  'an account that moves west does not spend a day twice',
-  `
-  account A funds=10000 zone=Asia/Kolkata daily=1000
-  card C of A U
-  at 2026-11-23T20:00:00Z
-  a1 authorization C 600              -> approved 00 600 9400/600/0
-  account A zone=America/New_York daily=1000
-  a2 authorization C 400              -> approved 00 400 9000/1000/0
-  a3 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
-  at 2026-11-24T05:00:00Z               # midnight in New York: the 24th goes on
-  a4 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0 9000/1000/0
-  at 2026-11-25T05:00:00Z
-  a5 authorization C 1                -> approved 00 1 8999/1001/0
-  `,
-);
-
-table(
-  'every level counts all of its cards; the card is named first, then the user, then the account',
-  `
-  account A funds=10000 daily=1000
-  user U daily=500 weekly=/3
-  card C of A U daily=300
-  card D of A U
-  card E of A V
-  a1 authorization C 301              -> limit_exceeded(card.daily.amount) 61 0 10000/0/0
-  a2 authorization C 300              -> approved 00 300 9700/300/0
-  a3 authorization D 201              -> limit_exceeded(user.daily.amount) 61 0 9700/300/0
-  a4 authorization D 200              -> approved 00 200 9500/500/0
-  a5 authorization E 501              -> limit_exceeded(account.daily.amount) 61 0 9500/500/0
-  a6 authorization E 500              -> approved 00 500 9000/1000/0
-  a7 authorization C 9999             -> limit_exceeded(card.daily.amount) 61 0 9000/1000/0
-  at +1d
-  a8 authorization C 1                -> approved 00 1 8999/1001/0
-  a9 authorization C 1                -> limit_exceeded(user.weekly.count) 65 0 8999/1001/0
-  `,
-);
-
-table(
-  'the limit per authorization judges an increment by the whole it grows to',
-  `
-  account A funds=10000 perAuthorization=900
-  user U perAuthorization=800
-  card C of A U perAuthorization=500
-  card D of A U
-  card E of A V
-  a1 authorization C 501              -> limit_exceeded(card.perAuthorization) 61 0 10000/0/0
-  a2 authorization D 801              -> limit_exceeded(user.perAuthorization) 61 0 10000/0/0
-  a3 authorization E 901              -> limit_exceeded(account.perAuthorization) 61 0 10000/0/0
-  a4 authorization C 400              -> approved 00 400 9600/400/0
-  c1 clearing C 300 original=a4 more  -> approved 00 300 9600/100/300
-  i1 incremental C 101 original=a4    -> limit_exceeded(card.perAuthorization) 61 0 9600/100/300
-  i2 incremental C 100 original=a4    -> approved 00 100 9500/200/300
-  # A refund makes no room for more.
-  f1 refund C 300 original=a4         -> approved 00 300 9800/200/0
-  i3 incremental C 1 original=a4      -> limit_exceeded(card.perAuthorization) 61 0 9800/200/0
-  `,
-);
+= the limit per authorization judges an increment by the whole it grows to
+account A funds=10000 perAuthorization=900
+user U perAuthorization=800
+card C of A U perAuthorization=500
+card D of A U
+card E of A V
+a1 authorization C 501              -> limit_exceeded(card.perAuthorization) 61 0 10000/0/0
+a2 authorization D 801              -> limit_exceeded(user.perAuthorization) 61 0 10000/0/0
+a3 authorization E 901              -> limit_exceeded(account.perAuthorization) 61 0 10000/0/0
+a4 authorization C 400              -> approved 00 400 9600/400/0
+c1 clearing C 300 original=a4 more  -> approved 00 300 9600/100/300
+i1 incremental C 101 original=a4    -> limit_exceeded(card.perAuthorization) 61 0 9600/100/300
+i2 incremental C 100 original=a4    -> approved 00 100 9500/200/300
+# A refund makes no room for more.
+f1 refund C 300 original=a4         -> approved 00 300 9800/200/0
+i3 incremental C 1 original=a4      -> limit_exceeded(card.perAuthorization) 61 0 9800/200/0
+`);
 
 t.test('every window limit of every level has its own name and refuses at its edge', (t) => {
   for (const level of levels) {
@@ -991,139 +708,105 @@ t.test('every window limit of every level has its own name and refuses at its ed
   t.end();
 });
 
-// --- lists
-// ------------------------------------------------------------------------------------------------------------
+testTables(`
+# lists
+= a block list refuses what is on it, an allow list what is not
+account A funds=10000
+card B of A U mcc.block=5411,0742 merchants.block=m-1 countries.block=FR channels.block=atm
+card C of A U mcc.allow=5411,0742 merchants.allow=m-1 countries.allow=FR channels.allow=atm
+b1 authorization B 1 mcc=5411               -> mcc_blocked 57 0 10000/0/0
+b2 authorization B 1 mcc=742                -> mcc_blocked 57 0 10000/0/0
+b3 authorization B 1 merchant=m-1           -> merchant_blocked 57 0 10000/0/0
+b4 authorization B 1 country=FR             -> country_blocked 57 0 10000/0/0
+b5 authorization B 1 channel=atm            -> channel_blocked 57 0 10000/0/0
+b6 authorization B 1 mcc=5412 merchant=m-12 country=DE channel=chip -> approved 00 1 9999/1/0
+b7 authorization B 1                        -> approved 00 1 9998/2/0       # what is not named is not on a list
+c1 authorization C 1 mcc=5411 merchant=m-1 country=FR channel=atm -> approved 00 1 9997/3/0
+c2 authorization C 1 mcc=0 merchant=m-1 country=FR channel=atm -> mcc_blocked 57 0 9997/3/0
+c3 authorization C 1 mcc=742 merchant=m-2 country=FR channel=atm -> merchant_blocked 57 0 9997/3/0
+c4 authorization C 1 mcc=742 merchant=m-1 country=DE channel=atm -> country_blocked 57 0 9997/3/0
+c5 authorization C 1 mcc=742 merchant=m-1 country=FR channel=chip -> channel_blocked 57 0 9997/3/0
+c6 authorization C 1                        -> mcc_blocked 57 0 9997/3/0
+c7 authorization C 1 mcc=742                -> merchant_blocked 57 0 9997/3/0
+c8 authorization C 1 mcc=742 merchant=m-1   -> country_blocked 57 0 9997/3/0
+c9 authorization C 1 mcc=742 merchant=m-1 country=FR -> channel_blocked 57 0 9997/3/0
+v1 verification C                           -> mcc_blocked 57 0 9997/3/0
+v2 verification B channel=atm               -> channel_blocked 57 0 9997/3/0
+q1 balance_inquiry C                        -> approved 00 0 9997/3/0
+i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
+i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
 
-table(
-  'a block list refuses what is on it, an allow list what is not',
-  `
-  account A funds=10000
-  card B of A U mcc.block=5411,0742 merchants.block=m-1 countries.block=FR channels.block=atm
-  card C of A U mcc.allow=5411,0742 merchants.allow=m-1 countries.allow=FR channels.allow=atm
-  b1 authorization B 1 mcc=5411               -> mcc_blocked 57 0 10000/0/0
-  b2 authorization B 1 mcc=742                -> mcc_blocked 57 0 10000/0/0
-  b3 authorization B 1 merchant=m-1           -> merchant_blocked 57 0 10000/0/0
-  b4 authorization B 1 country=FR             -> country_blocked 57 0 10000/0/0
-  b5 authorization B 1 channel=atm            -> channel_blocked 57 0 10000/0/0
-  b6 authorization B 1 mcc=5412 merchant=m-12 country=DE channel=chip -> approved 00 1 9999/1/0
-  b7 authorization B 1                        -> approved 00 1 9998/2/0       # what is not named is not on a list
-  c1 authorization C 1 mcc=5411 merchant=m-1 country=FR channel=atm -> approved 00 1 9997/3/0
-  c2 authorization C 1 mcc=0 merchant=m-1 country=FR channel=atm -> mcc_blocked 57 0 9997/3/0
-  c3 authorization C 1 mcc=742 merchant=m-2 country=FR channel=atm -> merchant_blocked 57 0 9997/3/0
-  c4 authorization C 1 mcc=742 merchant=m-1 country=DE channel=atm -> country_blocked 57 0 9997/3/0
-  c5 authorization C 1 mcc=742 merchant=m-1 country=FR channel=chip -> channel_blocked 57 0 9997/3/0
-  c6 authorization C 1                        -> mcc_blocked 57 0 9997/3/0
-  c7 authorization C 1 mcc=742                -> merchant_blocked 57 0 9997/3/0
-  c8 authorization C 1 mcc=742 merchant=m-1   -> country_blocked 57 0 9997/3/0
-  c9 authorization C 1 mcc=742 merchant=m-1 country=FR -> channel_blocked 57 0 9997/3/0
-  v1 verification C                           -> mcc_blocked 57 0 9997/3/0
-  v2 verification B channel=atm               -> channel_blocked 57 0 9997/3/0
-  q1 balance_inquiry C                        -> approved 00 0 9997/3/0
-  i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
-  i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
-  `,
-);
+= the lists of card, user and account must all agree
+account A funds=10000 mcc.block=1
+user U mcc.block=2
+card C of A U mcc.block=3
+a1 authorization C 1 mcc=1          -> mcc_blocked 57 0 10000/0/0
+a2 authorization C 1 mcc=2          -> mcc_blocked 57 0 10000/0/0
+a3 authorization C 1 mcc=3          -> mcc_blocked 57 0 10000/0/0
+a4 authorization C 1 mcc=4          -> approved 00 1 9999/1/0
 
-table(
-  'the lists of card, user and account must all agree',
-  `
-  account A funds=10000 mcc.block=1
-  user U mcc.block=2
-  card C of A U mcc.block=3
-  a1 authorization C 1 mcc=1          -> mcc_blocked 57 0 10000/0/0
-  a2 authorization C 1 mcc=2          -> mcc_blocked 57 0 10000/0/0
-  a3 authorization C 1 mcc=3          -> mcc_blocked 57 0 10000/0/0
-  a4 authorization C 1 mcc=4          -> approved 00 1 9999/1/0
-  `,
-);
+# who may ask
+= only questions are refused for a state; facts are always applied
+a1 authorization C 100              -> approved 00 100 900/100/0
+a2 authorization C 100              -> approved 00 100 800/200/0
+card C of A U status=frozen
+a3 authorization C 1                -> card_inactive 62 0 800/200/0
+i1 incremental C 1 original=a1      -> card_inactive 62 0 800/200/0
+v1 verification C                   -> card_inactive 62 0 800/200/0
+q1 balance_inquiry C                -> card_inactive 62 0 800/200/0
+r1 reversal C original=a1           -> approved 00 100 900/100/0
+c1 clearing C 100 original=a2       -> approved 00 100 900/0/100
+f1 refund C 10 original=a2          -> approved 00 10 910/0/90
+card C of A U
+user U status=frozen
+a4 authorization C 1                -> user_inactive 62 0 910/0/90
+r2 reversal C original=a1           -> approved 00 0 910/0/90
+user U
+account A status=closed
+a5 authorization C 1                -> account_inactive 62 0 910/0/90
+f2 refund C 10 original=a2          -> approved 00 10 920/0/80
+account A
+a6 authorization C 1                -> approved 00 1 919/1/80
 
-// --- who may ask
-// ------------------------------------------------------------------------------------------------------
+= a card is valid through its last day in the account's zone
+account A funds=1000 zone=Asia/Kolkata
+card C of A U expires=2026-12-31
+at 2026-12-31T18:29:59.999Z
+a1 authorization C 1                -> approved 00 1 999/1/0
+at 2026-12-31T18:30:00Z
+a2 authorization C 1                -> card_expired 54 0 999/1/0
+r1 reversal C original=a1           -> approved 00 1 1000/0/0
 
-table(
-  'only questions are refused for a state; facts are always applied',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C 100              -> approved 00 100 900/100/0
-  a2 authorization C 100              -> approved 00 100 800/200/0
-  card C of A U status=frozen
-  a3 authorization C 1                -> card_inactive 62 0 800/200/0
-  i1 incremental C 1 original=a1      -> card_inactive 62 0 800/200/0
-  v1 verification C                   -> card_inactive 62 0 800/200/0
-  q1 balance_inquiry C                -> card_inactive 62 0 800/200/0
-  r1 reversal C original=a1           -> approved 00 100 900/100/0
-  c1 clearing C 100 original=a2       -> approved 00 100 900/0/100
-  f1 refund C 10 original=a2          -> approved 00 10 910/0/90
-  card C of A U
-  user U status=frozen
-  a4 authorization C 1                -> user_inactive 62 0 910/0/90
-  r2 reversal C original=a1           -> approved 00 0 910/0/90
-  user U
-  account A status=closed
-  a5 authorization C 1                -> account_inactive 62 0 910/0/90
-  f2 refund C 10 original=a2          -> approved 00 10 920/0/80
-  account A
-  a6 authorization C 1                -> approved 00 1 919/1/80
-  `,
-);
+= another currency than the account is refused, none at all is its own
+account A funds=1000 currency=EUR
+card C of A U
+a1 authorization C 10 currency=EUR            -> approved 00 10 990/10/0
+a2 authorization C 10                         -> approved 00 10 980/20/0
+a3 authorization C 10 currency=USD            -> currency_mismatch 12 0 980/20/0
+r1 reversal C original=a1 currency=USD        -> currency_mismatch 12 0 980/20/0
+c1 clearing C 10 original=a1 currency=USD     -> currency_mismatch 12 0 980/20/0
 
-table(
-  "a card is valid through its last day in the account's zone",
-  `
-  account A funds=1000 zone=Asia/Kolkata
-  card C of A U expires=2026-12-31
-  at 2026-12-31T18:29:59.999Z
-  a1 authorization C 1                -> approved 00 1 999/1/0
-  at 2026-12-31T18:30:00Z
-  a2 authorization C 1                -> card_expired 54 0 999/1/0
-  r1 reversal C original=a1           -> approved 00 1 1000/0/0
-  `,
-);
+= amounts out of bounds are refused by every type
+a1 authorization C                        -> amount_invalid 13 0 1000/0/0
+a2 authorization C 0                      -> amount_invalid 13 0 1000/0/0
+a3 authorization C ${amountMinorMax + 1}  -> amount_invalid 13 0 1000/0/0
+a4 authorization C ${amountMinorMax}      -> insufficient_funds 51 0 1000/0/0
+a5 authorization C 5                      -> approved 00 5 995/5/0
+i1 incremental C original=a5              -> amount_invalid 13 0 995/5/0
+i2 incremental C 0 original=a5            -> amount_invalid 13 0 995/5/0
+r1 reversal C 0 original=a5               -> amount_invalid 13 0 995/5/0
+c1 clearing C ${amountMinorMax + 1} original=a5 -> amount_invalid 13 0 995/5/0
+f1 refund C 0                             -> amount_invalid 13 0 995/5/0
+f2 refund C                               -> amount_invalid 13 0 995/5/0
+v1 advice C                               -> amount_invalid 13 0 995/5/0
 
-table(
-  'another currency than the account is refused, none at all is its own',
-  `
-  account A funds=1000 currency=EUR
-  card C of A U
-  a1 authorization C 10 currency=EUR            -> approved 00 10 990/10/0
-  a2 authorization C 10                         -> approved 00 10 980/20/0
-  a3 authorization C 10 currency=USD            -> currency_mismatch 12 0 980/20/0
-  r1 reversal C original=a1 currency=USD        -> currency_mismatch 12 0 980/20/0
-  c1 clearing C 10 original=a1 currency=USD     -> currency_mismatch 12 0 980/20/0
-  `,
-);
-
-table(
-  'amounts out of bounds are refused by every type',
-  `
-  account A funds=1000
-  card C of A U
-  a1 authorization C                        -> amount_invalid 13 0 1000/0/0
-  a2 authorization C 0                      -> amount_invalid 13 0 1000/0/0
-  a3 authorization C ${amountMinorMax + 1}  -> amount_invalid 13 0 1000/0/0
-  a4 authorization C ${amountMinorMax}      -> insufficient_funds 51 0 1000/0/0
-  a5 authorization C 5                      -> approved 00 5 995/5/0
-  i1 incremental C original=a5              -> amount_invalid 13 0 995/5/0
-  i2 incremental C 0 original=a5            -> amount_invalid 13 0 995/5/0
-  r1 reversal C 0 original=a5               -> amount_invalid 13 0 995/5/0
-  c1 clearing C ${amountMinorMax + 1} original=a5 -> amount_invalid 13 0 995/5/0
-  f1 refund C 0                             -> amount_invalid 13 0 995/5/0
-  f2 refund C                               -> amount_invalid 13 0 995/5/0
-  v1 advice C                               -> amount_invalid 13 0 995/5/0
-  `,
-);
-
-table(
-  'nothing is done for an unknown card',
-  `
-  a1 authorization X 10               -> card_not_found 14 0 -
-  r1 reversal X original=a1           -> card_not_found 14 0 -
-  c1 clearing X 10                    -> card_not_found 14 0 -
-  v1 verification X                   -> card_not_found 14 0 -
-  transaction a1                      -> none
-  `,
-);
+= nothing is done for an unknown card
+a1 authorization X 10               -> card_not_found 14 0 -
+r1 reversal X original=a1           -> card_not_found 14 0 -
+c1 clearing X 10                    -> card_not_found 14 0 -
+v1 verification X                   -> card_not_found 14 0 -
+transaction a1                      -> none
+`);
 
 // --- precedence
 // -------------------------------------------------------------------------------------------------------
@@ -1309,10 +992,7 @@ t.test('a decline without looking holds nothing and is a transaction of its own'
 t.test('facts are booked whatever the funds are, up to what the books can count exactly', (t) => {
   const times = fundsMinorMax / amountMinorMax;
   for (const type of ['refund', 'clearing', 'advice'] as const) {
-    const world = new World();
-    world.setAccount({ number: 1, currency: 'USD', funds: 0 });
-    world.setUser({ number: 1 });
-    world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+    const world = World.withCard(0);
     const ask = (id: number, amount: number) => world.send({ id: `m${id}`, type, card: 'C', amount }).reason;
     for (let count = 0; count < times; count++) t.equal(ask(count, amountMinorMax), 'approved');
     t.equal(ask(1000, 1), 'amount_invalid', `${type} beyond the bound`);
@@ -1344,10 +1024,7 @@ t.test('purchases and refunds in turn never take a window beyond what is counted
 });
 
 t.test('a full window refuses no clearing of a hold, which has counted already', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(0);
   let id = 0;
   const ask = (type: Message['type'], amount: number, original?: string) =>
     world.send({ id: `m${++id}`, type, card: 'C', amount, ...(original === undefined ? {} : { original }) }).reason;
@@ -1365,10 +1042,7 @@ t.test('a full window refuses no clearing of a hold, which has counted already',
 });
 
 t.test('what is owed stays exact even where funds, holds and posted money are all at their bounds', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 0 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(0);
   const times = fundsMinorMax / amountMinorMax;
   let id = 0;
   const ask = (type: Message['type'], card = 'C') =>
@@ -1382,10 +1056,7 @@ t.test('what is owed stays exact even where funds, holds and posted money are al
 });
 
 t.test('a declined answer carries no effect on the books', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 10 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(10);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
   const { outcome } = world;
   const deltas = Object.entries(outcome).filter(([name]) => name.endsWith('Delta'));
@@ -1395,10 +1066,7 @@ t.test('a declined answer carries no effect on the books', (t) => {
 });
 
 t.test('revoking what was revoked already moves nothing', (t) => {
-  const world = new World();
-  world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(1000);
   world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
   world.late('a1');
   const first = Object.assign(new Outcome(), world.outcome);
@@ -1412,10 +1080,7 @@ t.test('revoking what was revoked already moves nothing', (t) => {
 });
 
 t.test('the policy says how long holds live', (t) => {
-  const world = new World({ ...policyDefault, holdMs: 5, holdLongMs: 50 });
-  world.setAccount({ number: 1, currency: 'USD', funds: 10 });
-  world.setUser({ number: 1 });
-  world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+  const world = World.withCard(10, { ...policyDefault, holdMs: 5, holdLongMs: 50 });
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 5411 });
   t.equal(world.outcome.expiresAtMs, world.nowMs + 5);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 7011 });

@@ -1,7 +1,8 @@
 /**
  * A tiny language for decision tests: one line per message, its whole answer after the arrow. A table is its own
- * expectation: runTable() answers the same text with what really happened, so a failing test shows a diff of lines.
+ * expectation: a failing test shows a diff of lines.
  *
+ *   = an authorization holds                   the name of a test; its table follows
  *   account A funds=10000 zone=Europe/Berlin partial status=frozen daily=500/3 …
  *   user U status=closed monthly=9000
  *   card C of A U expires=2026-12-31 perAuthorization=300 mcc.allow=5411,5812 channels.block=atm type=single_use
@@ -18,8 +19,10 @@
  *
  * An answer is: reason (with its detail in brackets), DE39, approved amount, then available/held/posted of the account
  * after it. A limit is amount, /count or amount/count. Names become numbers by order of appearance. # starts a comment.
- * A repeated account, user or card line changes it; `funds` counts when it is opened.
+ * A repeated account, user or card line changes it; `funds` counts when it is opened. A table whose first line is no
+ * account and no policy starts with the two lines of `usual`.
  */
+import t from 'tap';
 import { Status } from '../core/accounts.js';
 import { cardTypeNamed } from '../core/card-types.js';
 import { TransactionStatus } from '../core/codes.js';
@@ -50,29 +53,28 @@ type Options = ReadonlyMap<string, string>;
 const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
 const durations: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Runs a table. @returns its lines, trimmed, comments and blanks left out, with the answers that were really given */
-export function runTable(text: string): string {
-  const runner = new Runner();
-  return meaning(text)
-    .map((line) => runner.run(line))
-    .join('\n');
+const usual = ['account A funds=1000', 'card C of A U'];
+
+/** Makes one test of each table in the text. */
+export function testTables(text: string): void {
+  const [, ...tables] = text.split(/^= /m);
+  for (const table of tables) {
+    const [name = '', ...rest] = table.split('\n');
+    const lines = rest.map(meaning).filter((line) => line !== '');
+    t.test(name, (t) => {
+      const runner = new Runner();
+      if (!/^(account|policy) /.test(lines[0]!)) for (const line of usual) runner.run(line);
+      t.equal(lines.map((line) => runner.run(line)).join('\n'), lines.join('\n'));
+      t.end();
+    });
+  }
 }
 
-/** The lines of a table as runTable() writes them. */
-export function tableLines(text: string): string {
-  return meaning(text).join('\n');
-}
-
-function meaning(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) =>
-      line
-        .replace(/(^|\s)#.*$/, '')
-        .trim()
-        .replace(/\s+/g, ' '),
-    )
-    .filter((line) => line !== '');
+function meaning(line: string): string {
+  return line
+    .replace(/(^|\s)#.*$/, '')
+    .trim()
+    .replace(/\s+/g, ' ');
 }
 
 class Runner {

@@ -144,6 +144,15 @@ export class World {
     this.#decider = new Decider(this.books, policy, this.outcome);
   }
 
+  /** A world with account 1 in dollars, and card C of user 1. */
+  static withCard(funds: number, policy: Policy = policyDefault): World {
+    const world = new World(policy);
+    world.setAccount({ number: 1, currency: 'USD', funds });
+    world.setUser({ number: 1 });
+    world.setCard({ token: 'C', number: 1, account: 1, user: 1 });
+    return world;
+  }
+
   /** Opens the account, or changes all but its money when it is open. */
   setAccount(config: AccountConfig): void {
     const { accounts } = this.books;
