@@ -1,14 +1,7 @@
-/**
- * Differential fuzzing: for any bytes, the codec (byte reader first) and the slow reader alone give the same verdict
- * and the same request.
- */
-import t from 'tap';
-import { Request } from '../../core/request.js';
-import { runs, testSeed } from '../../testing/runs.js';
-import { jsonText, Message, Random } from '../testing/mutate.js';
-import { difference, sameRefusal } from '../testing/same-request.js';
+import { type Readers, testFastPath, testMutations } from '../testing/fuzz-readers.js';
+import type { Random } from '../testing/mutate.js';
 import { nativeCodec, testPanKeys } from '../testing/test-codecs.js';
-import { createNativeCodec } from './codec.js';
+import { createNativeCodec, type NativeCodec } from './codec.js';
 import { readSlow } from './slow-reader.js';
 
 const types = [
@@ -39,7 +32,6 @@ const keyTexts = [
   '"id":"4111.1111.1111.1111"',
   '"card":"4111 1111 1111 1111"',
 ];
-const strictCodec = createNativeCodec({ panKeys: testPanKeys, strictFields: true });
 
 function token(random: Random): string {
   if (random.oneIn(150)) return random.pick(likePans);
@@ -93,58 +85,19 @@ function valid(random: Random): Record<string, unknown> {
   };
 }
 
-// FUZZ_RUNS decides how long this takes.
-t.setTimeout(0);
-
-t.test('plain messages take the fast path', (t) => {
-  const random = new Random(7);
-  const request = new Request();
-  let fast = 0;
-  const count = 20_000;
-  for (let round = 0; round < count; round++) {
-    const bytes = Uint8Array.from(Buffer.from(jsonText(random, valid(random), random.oneIn(2))));
-    if (nativeCodec.readFast(request, bytes, 0, bytes.length)) fast++;
-  }
-  t.ok(fast >= count * 0.95, `${fast} of ${count}`);
-  t.end();
+const readersOf = (codec: NativeCodec): Readers => ({
+  read: codec.read,
+  readSlow: (request, bytes, start, end) => readSlow(request, bytes, start, end, codec.rules),
 });
+const usualReaders = readersOf(nativeCodec);
+const strictReaders = readersOf(createNativeCodec({ panKeys: testPanKeys, strictFields: true }));
 
-t.test('both readers agree on every mutated message', (t) => {
-  const { numRuns } = runs(200_000);
-  const random = new Random(testSeed);
-  const message = new Message(16_384, keyTexts);
-  const slab = new Uint8Array(new SharedArrayBuffer(32_768));
-  const fast = new Request();
-  const slow = new Request();
-  let accepted = 0;
-  let inPlace = 0;
-  for (let run = 0; run < numRuns; run++) {
-    // A few generations of edits on the same message reach deeper than one edit on a fresh one.
-    if (run % 3 === 0) message.set(jsonText(random, valid(random), random.oneIn(3)));
-    for (let edits = random.oneIn(3) ? 1 : 0; edits >= 0; edits--) message.mutate(random);
-    const start = random.below(64);
-    const end = start + message.length;
-    slab.set(message.bytes.subarray(0, message.length), start);
-    // What stands behind a message must not matter.
-    slab[end] = random.pick([0x7d, 0x22, 0x30, 0x2c, 0x20]);
-    const codec = random.oneIn(3) ? strictCodec : nativeCodec;
-    const slowVerdict = readSlow(slow, slab, start, end, codec.rules);
-    const verdict = codec.read(fast, slab, start, end);
-    const different = sameRefusal(verdict, slowVerdict)
-      ? verdict === null
-        ? difference(fast, slow)
-        : null
-      : 'verdict';
-    if (different !== null) {
-      const text = Buffer.from(message.bytes.subarray(0, message.length)).toString('latin1');
-      t.fail(`${different} differs`, { run, text, verdict, slowVerdict });
-      break;
-    }
-    if (verdict === null) accepted++;
-    if (verdict === null && fast.source === slab) inPlace++;
-  }
-  t.comment(`${numRuns} messages, ${accepted} accepted, ${inPlace} of them in place`);
-  t.ok(accepted > numRuns / 20, 'enough messages survive their mutations to compare requests');
-  t.ok(inPlace > accepted / 4, 'enough of them by the byte reader');
-  t.end();
+testFastPath(20_000, 0.95, valid, nativeCodec.readFast);
+testMutations({
+  runs: 200_000,
+  bytesMax: 16_384,
+  pieces: keyTexts,
+  message: valid,
+  unusualOneIn: 3,
+  readers: (random) => (random.oneIn(3) ? strictReaders : usualReaders),
 });
