@@ -10,26 +10,26 @@ const complete = {
   ENGINE_TOKEN: 'a-long-enough-token',
 };
 
-t.test('the defaults are those of the interface', async (t) => {
+t.test('the default settings are those of the interface', async (t) => {
   const config = readEngineConfig(complete, 2);
   t.match(config, { host: '127.0.0.1', authPort: 8080, opsPort: 8081, opsHost: '127.0.0.1', dataDir: '.data' });
   t.match(config, { workers: 1, deadlineMs: 100, logLevel: 'info', redisUrl: '', feedStaleMsMax: 30_000 });
-  t.equal(readEngineConfig(complete, 8).workers, 7, 'one core stays with the front');
-  t.equal(readEngineConfig(complete, 1).workers, 1, 'at least one');
+  t.equal(readEngineConfig(complete, 8).workers, 7, 'WORKERS leaves one core to the front');
+  t.equal(readEngineConfig(complete, 1).workers, 1, 'WORKERS is at least one');
   t.ok(Object.isFrozen(config));
 });
 
-t.test('without PAN_KEY the key follows from ENGINE_TOKEN, the same in every process', async (t) => {
+t.test('without PAN_KEY every process derives the same key from ENGINE_TOKEN', async (t) => {
   const keys = (changes: Record<string, string>) => readEngineConfig({ ...complete, ...changes }).panKeys;
   t.same(keys({}), keys({ PROCESSOR_PASSWORD: 'another-long-password' }));
   t.not(keys({})[0], complete.ENGINE_TOKEN);
   t.not(keys({})[0], keys({ ENGINE_TOKEN: 'another-long-enough-token' })[0]);
   const rotated = keys({ ENGINE_TOKEN: `another-long-enough-token,${complete.ENGINE_TOKEN}` });
-  t.equal(rotated[1], keys({})[0], 'identifiers from before a rotation are still found');
+  t.equal(rotated[1], keys({})[0], 'the older key still finds identifiers from before a rotation');
   t.same(keys({ PAN_KEY: 'newest-key-of-all,old-key-of-all' }), ['newest-key-of-all', 'old-key-of-all']);
 });
 
-t.test('what is set is taken', async (t) => {
+t.test('every variable that is set replaces its default', async (t) => {
   const set = {
     WORKERS: '3',
     HOLD_DAYS: '0.5',
@@ -42,10 +42,14 @@ t.test('what is set is taken', async (t) => {
   t.match(config.policy, { holdMs: 43_200_000, refundRestoresWindows: true });
 });
 
-t.test('a missing secret stops the start and is named', async (t) => {
+t.test('a missing secret stops the start, and the error names its variable', async (t) => {
   for (const name of Object.keys(complete)) {
     t.throws(() => readEngineConfig({ ...complete, [name]: undefined }), { name: 'ConfigError', message: name });
-    t.throws(() => readEngineConfig({ ...complete, [name]: '' }), ConfigError, 'an empty variable is a missing one');
+    t.throws(
+      () => readEngineConfig({ ...complete, [name]: '' }),
+      ConfigError,
+      'an empty variable counts as a missing one',
+    );
   }
 });
 
@@ -69,12 +73,12 @@ t.test('a bad value stops the start with one line that names the variable and ne
   for (const [name, value] of Object.entries(bad)) {
     try {
       readEngineConfig({ ...complete, [name]: value });
-      t.fail(`${name}=${value} was taken`);
+      t.fail(`${name}=${value} was accepted`);
     } catch (error) {
       const { message } = error as Error;
       t.ok(message.includes(name), message);
-      t.notOk(message.includes('\n'), 'one line');
-      t.notOk(message.includes('secret-host'), 'not the value');
+      t.notOk(message.includes('\n'), 'the error has one line');
+      t.notOk(message.includes('secret-host'), 'the error does not show the value');
     }
   }
   t.throws(
@@ -83,7 +87,7 @@ t.test('a bad value stops the start with one line that names the variable and ne
   );
 });
 
-t.test('short secrets are taken and warned of by name', async (t) => {
+t.test('a short secret is accepted, and a warning names its variable', async (t) => {
   t.same(secretWarnings(readEngineConfig(complete)), []);
   const [warning, ...more] = secretWarnings(readEngineConfig({ ...complete, ENGINE_TOKEN: 'short' }));
   t.same(more, []);

@@ -14,7 +14,7 @@ const delta = fc.oneof(
   fc.integer({ min: -amountMinorMax, max: amountMinorMax }),
 );
 
-t.test('funds are available + held + posted after every move; holds below nothing are an error', (t) => {
+t.test('funds are available + held + posted after every move, and a negative hold is an error', (t) => {
   fc.assert(
     fc.property(fc.nat(100_000), fc.array(fc.tuple(delta, delta, delta), { maxLength: 30 }), (opening, moves) => {
       const accounts = new Accounts(1);
@@ -41,7 +41,7 @@ t.test('funds are available + held + posted after every move; holds below nothin
   t.end();
 });
 
-t.test('an amount that a double no longer counts exactly is an error, wherever it shows', (t) => {
+t.test('an amount beyond the integers that a double counts exactly is an error in every field', (t) => {
   const most = Number.MAX_SAFE_INTEGER;
   const moves: ReadonlyArray<readonly [number, number, number]> = [
     [1, 0, 0],
@@ -57,7 +57,7 @@ t.test('an amount that a double no longer counts exactly is an error, wherever i
   t.end();
 });
 
-t.test('books that do not balance cannot be opened', (t) => {
+t.test('an account whose books do not balance cannot be opened', (t) => {
   const accounts = new Accounts(4);
   t.throws(() => accounts.open(1, 0, 100, -1, 0), InvariantError);
   t.throws(() => accounts.open(2, 0, 0.5, 0, 0), InvariantError);
@@ -66,7 +66,7 @@ t.test('books that do not balance cannot be opened', (t) => {
   t.end();
 });
 
-t.test('accounts do not touch each other, and a full store says so', (t) => {
+t.test('moving one account changes no other, and a full store opens no further account', (t) => {
   const accounts = new Accounts(2);
   const first = accounts.open(10, packLetters('USD'), 100, 0, 0);
   const second = accounts.open(20, packLetters('EUR'), 200, 0, 0);
@@ -79,7 +79,7 @@ t.test('accounts do not touch each other, and a full store says so', (t) => {
   t.end();
 });
 
-t.test('an older description is ignored, a newer one replaces all of it', (t) => {
+t.test('an account ignores an older description and replaces all of it by a newer one', (t) => {
   const accounts = new Accounts(1);
   const slot = accounts.open(1, 0, 0, 0, 0);
   accounts.describe(slot, 5, Status.frozen, 'Europe/Berlin', true, compileRules({ perAuthorization: 5 }));
@@ -96,19 +96,19 @@ t.test('an older description is ignored, a newer one replaces all of it', (t) =>
   t.end();
 });
 
-t.test('a full store gives up a settled account, an unused one first, and says what a load may not lack', (t) => {
+t.test('a full store evicts settled accounts, unused ones first, and rejects an older lookup', (t) => {
   const accounts = new Accounts(4);
   for (let number = 1; number <= 4; number++) accounts.journaled(accounts.open(number, 0, 100, 0, 0), number);
-  t.equal(accounts.makeRoom(0), false, 'nothing is settled');
-  t.equal(accounts.makeRoom(3), true, 'where all are used any may go');
+  t.equal(accounts.makeRoom(0), false, 'no account is settled');
+  t.equal(accounts.makeRoom(3), true, 'where all accounts are in use any of them may be evicted');
   t.equal(accounts.find(1), -1);
   t.ok(accounts.isOutdated(1, 0));
   t.notOk(accounts.isOutdated(1, 1));
   const slot = accounts.open(5, 0, 7, 0, 0);
-  t.equal(accounts.version(slot), 0, 'nothing of the account before it');
+  t.equal(accounts.version(slot), 0, 'the slot keeps nothing of the evicted account');
   accounts.touch(accounts.find(2));
   t.equal(accounts.makeRoom(3), true);
   t.equal(accounts.find(3), -1);
-  t.ok(accounts.find(2) >= 0, 'it was used since');
+  t.ok(accounts.find(2) >= 0, 'the account that was used meanwhile stays');
   t.end();
 });

@@ -7,7 +7,7 @@ import { CardType, cardTypeNamed, usedAgain } from './card-types.js';
 import { faultOf } from './profile-shape.js';
 
 testTables(`
-= a single-use card makes one purchase, which goes on to its end
+= a single-use card makes one purchase, and its increments, clearing and refund are accepted
 account A funds=10000
 card C of A U type=single_use
 v1 verification C                            -> approved 85 0 10000/0/0
@@ -34,33 +34,33 @@ at +8d
 expire a3                                    -> approved 00 1000 10000/0/0
 a4 authorization D 1000                      -> limit_exceeded(card.lifetime.count) 65 0 10000/0/0
 
-= an approval that was revoked was no purchase, also when its reversal came first
+= a revoked approval counts as no purchase, even when its reversal came first
 account A funds=10000
 card C of A U type=single_use
 a1 authorization C 1000                      -> approved 00 1000 9000/1000/0
-late a1                                      -> system_error 96 0 10000/0/0
+revoke a1                                    -> system_error 96 0 10000/0/0
 a2 authorization C 1000                      -> approved 00 1000 9000/1000/0
 r2 reversal C original=a2                    -> approved 00 1000 10000/0/0
-late a2                                      -> system_error 96 0 10000/0/0
+revoke a2                                    -> system_error 96 0 10000/0/0
 a3 authorization C 1000                      -> approved 00 1000 9000/1000/0
-late a3                                      -> system_error 96 0 10000/0/0
-late a3                                      -> nothing
+revoke a3                                    -> system_error 96 0 10000/0/0
+revoke a3                                    -> nothing
 a3 authorization C 1000                      -> approved 00 1000 9000/1000/0
 a4 authorization C 1                         -> limit_exceeded(card.lifetime.count) 65 0 9000/1000/0
 
-= a purchase of which an increment was answered stays one while its opening is revoked and asked again
+= a purchase with an increment keeps counting while its authorization is revoked and repeated
 account A funds=10000
 card C of A U type=single_use
 a1 authorization C 1000                      -> approved 00 1000 9000/1000/0
 i1 incremental C 200 original=a1             -> approved 00 200 8800/1200/0
-late a1                                      -> system_error 96 0 9800/200/0
+revoke a1                                    -> system_error 96 0 9800/200/0
 a2 authorization C 1                         -> limit_exceeded(card.lifetime.count) 65 0 9800/200/0
 a1 authorization C 1000                      -> approved 00 1000 8800/1200/0
-late a1                                      -> system_error 96 0 9800/200/0
-late i1                                      -> system_error 96 0 10000/0/0
+revoke a1                                    -> system_error 96 0 9800/200/0
+revoke i1                                    -> system_error 96 0 10000/0/0
 a3 authorization C 1                         -> approved 00 1 9999/1/0
 
-= facts are never refused for the type, and use the card as a purchase does
+= a fact is never declined for the card type, and counts as a purchase
 account A funds=10000
 card C of A U type=single_use
 card D of A U type=merchant_locked
@@ -94,18 +94,18 @@ r1 reversal C original=a2                    -> approved 00 150 10000/0/0
 a6 authorization C 100 merchant=m-2          -> merchant_blocked 57 0 10000/0/0
 a7 authorization C 100 merchant=m-1          -> approved 00 100 9900/100/0
 
-= a merchant-locked card whose first purchase was revoked is locked while another purchase stands
+= a merchant-locked card stays locked after a revocation while another purchase counts
 account A funds=10000
 card C of A U type=merchant_locked
 a1 authorization C 100 merchant=m-1          -> approved 00 100 9900/100/0
 a2 authorization C 100 merchant=m-1          -> approved 00 100 9800/200/0
-late a1                                      -> system_error 96 0 9900/100/0
+revoke a1                                    -> system_error 96 0 9900/100/0
 a3 authorization C 100 merchant=m-2          -> merchant_blocked 57 0 9900/100/0
-late a2                                      -> system_error 96 0 10000/0/0
+revoke a2                                    -> system_error 96 0 10000/0/0
 a4 authorization C 100 merchant=m-2          -> approved 00 100 9900/100/0
 a5 authorization C 100 merchant=m-1          -> merchant_blocked 57 0 9900/100/0
 
-= a replacement goes on with the limits, the purchase and the merchant of the card that it replaced
+= a replacement card keeps the spend windows, purchases and merchant of the old card
 account A funds=10000
 card C of A U daily=1000/3
 a1 authorization C 600                       -> approved 00 600 9400/600/0
@@ -129,7 +129,7 @@ card M of A U type=merchant_locked replaces=L
 a8 authorization M 1 merchant=m-2            -> merchant_blocked 57 0 8998/1002/0
 a9 authorization M 1 merchant=m-1            -> approved 00 1 8997/1003/0
 
-= an increment with the card of another line finds no original
+= an increment with an unrelated card finds no original
 account A funds=10000
 card C of A U
 card D of A U
@@ -137,14 +137,14 @@ a1 authorization C 600                       -> approved 00 600 9400/600/0
 i1 incremental D 100 original=a1             -> original_not_found 25 0 9400/600/0
 `);
 
-t.test('a profile without a type is of a virtual card, and an unknown type is none', (t) => {
+t.test('a profile without a type counts as virtual, and an unknown type name matches no type', (t) => {
   t.equal(cardTypeNamed(undefined), CardType.virtual);
   t.equal(cardTypeNamed('single_use'), CardType.singleUse);
   t.notOk((Object.values(CardType) as number[]).includes(cardTypeNamed('gift')));
   t.end();
 });
 
-t.test('a card of a type that this release does not know is set apart', (t) => {
+t.test('a card whose type this release does not know is set apart', (t) => {
   const profile = { limits: null, expiresDay: 30_000 };
   for (const type of [undefined, 'virtual', 'merchant_locked', CardType.singleUse]) {
     t.equal(faultOf('card', { ...profile, ...(type === undefined ? {} : { type }) } as never), '', String(type));
@@ -156,7 +156,7 @@ t.test('a card of a type that this release does not know is set apart', (t) => {
   t.end();
 });
 
-t.test('purchases are counted up and down, and the merchant leaves with the last one', (t) => {
+t.test('the count of purchases rises and falls, and the merchant is forgotten with the last purchase', (t) => {
   const first = usedAgain(null, 1, '');
   t.same(first, { count: 1, merchant: '' });
   const second = usedAgain(first, 1, 'm-1');

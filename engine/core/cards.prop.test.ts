@@ -68,7 +68,7 @@ function set(cards: Cards, token: Uint8Array, row: CardProfile): void {
   cards.assign(slot, row.account, row.user, row.account + 1000, row.user + 1000);
 }
 
-t.test('says of every token what was said of it last, or nothing once it had to leave', (t) => {
+t.test('a token finds its newest profile, or nothing once its card was evicted', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 120 }), (capacity, steps) => {
       const cards = new Cards(capacity);
@@ -122,20 +122,20 @@ const row0: CardProfile = {
   user: 0,
 };
 
-t.test('a card in use stays while others come and go', (t) => {
+t.test('a card in use stays in memory while other cards come and go', (t) => {
   const cards = new Cards(8);
   const kept = Buffer.from('kept');
   set(cards, kept, row0);
   for (let other = 0; other < 1000; other++) {
     cards.touch(find(cards, kept));
     set(cards, Buffer.from(`other-${other}`), row0);
-    if (find(cards, kept) < 0) t.fail(`the card in use left for card ${other}`);
+    if (find(cards, kept) < 0) t.fail(`the card in use was evicted for card ${other}`);
   }
   t.equal(cards.size, 8);
   t.end();
 });
 
-t.test('cards that were loaded and never asked for leave first', (t) => {
+t.test('cards that were loaded and never used are evicted first', (t) => {
   const cards = new Cards(16);
   for (let number = 0; number < 16; number++) set(cards, Buffer.from(`card-${number}`), row0);
   for (let number = 0; number < 16; number += 2) cards.touch(find(cards, Buffer.from(`card-${number}`)));
@@ -146,7 +146,7 @@ t.test('cards that were loaded and never asked for leave first', (t) => {
   t.end();
 });
 
-t.test('where all cards are in use one of them leaves all the same', (t) => {
+t.test('a full memory evicts a card even when all cards are in use', (t) => {
   const cards = new Cards(200);
   for (let number = 0; number < 1000; number++) {
     set(cards, Buffer.from(`card-${number}`), row0);
@@ -160,21 +160,21 @@ t.test('where all cards are in use one of them leaves all the same', (t) => {
   t.end();
 });
 
-t.test('two tokens with one hash are two cards', (t) => {
+t.test('two tokens with the same hash remain two cards', (t) => {
   // Found by trying.
   const [first, second] = [Buffer.from('card_99973'), Buffer.from('card_145905')];
   const hashes = [first, second].map((token) => {
     hash64(token, 0, token.length);
     return hashLow;
   });
-  t.equal(hashes[0], hashes[1], 'and with their hashes place and tag are the same');
+  t.equal(hashes[0], hashes[1], 'equal hashes give both tokens the same bucket and tag');
   const cards = new Cards(4);
   set(cards, first, { ...row0, number: 1 });
   set(cards, second, { ...row0, number: 2 });
   t.equal(read(cards, first)?.number, 1);
   t.equal(read(cards, second)?.number, 2);
   for (const name of ['a', 'b', 'c']) set(cards, Buffer.from(name), row0);
-  t.equal(find(cards, first), -1, 'the older one has left');
-  t.equal(read(cards, second)?.number, 2, 'and took the other nowhere');
+  t.equal(find(cards, first), -1, 'the older card was evicted');
+  t.equal(read(cards, second)?.number, 2, 'evicting one card leaves the other in place');
   t.end();
 });

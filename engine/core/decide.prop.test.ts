@@ -95,7 +95,7 @@ t.test('the laws of the books hold after every message of any history', (t) => {
         limits.see(step);
         if (configure(world, step)) continue;
         if (step.kind === 'expire') world.expire(step.id);
-        else if (step.kind === 'late') world.late(step.id);
+        else if (step.kind === 'revoke') world.revoke(step.id);
         else if (step.kind === 'message' && isCommand(step.message)) {
           const { approved } = world.send(step.message);
           const index = accountNumbers.findIndex((number) => accountName(number) === step.message.card);
@@ -194,7 +194,7 @@ function checkLimits(world: World, limits: LimitsInForce, message: Message): voi
   }
 }
 
-t.test('deciding is pure: twice the same answer, and the books are as before', (t) => {
+t.test('decide returns the same decision twice and leaves the books unchanged', (t) => {
   fc.assert(
     fc.property(history, ([seed, length]) => {
       const generator = new Generator(seed);
@@ -226,7 +226,7 @@ t.test('deciding is pure: twice the same answer, and the books are as before', (
   t.end();
 });
 
-t.test('every answer, balance, hold and window is what the obvious model says', (t) => {
+t.test('every answer, balance, hold and window equals what a simple model computes', (t) => {
   fc.assert(
     fc.property(history, policies, ([seed, length], policy) => {
       const generator = new Generator(seed);
@@ -244,8 +244,8 @@ t.test('every answer, balance, hold and window is what the obvious model says', 
           const released = model.expire(step.id, generator.nowMs);
           const answer = world.expire(step.id);
           compare(`expiry of ${step.id}`, answer?.approvedAmount ?? null, released === null ? null : Number(released));
-        } else if (step.kind === 'late') {
-          compare(`late ${step.id}`, world.late(step.id), model.late(step.id));
+        } else if (step.kind === 'revoke') {
+          compare(`revoke ${step.id}`, world.revoke(step.id), model.revoke(step.id));
         } else if (step.kind === 'message') {
           const answer = world.send(step.message);
           compare(JSON.stringify(step.message), answer, model.send(step.message, generator.nowMs));
@@ -260,7 +260,7 @@ t.test('every answer, balance, hold and window is what the obvious model says', 
   t.end();
 });
 
-t.test('windows are exact however much is purchased and refunded in turn', (t) => {
+t.test('windows stay exact through any series of purchases and refunds', (t) => {
   const message = fc.record({
     type: fc.constantFrom('clearing', 'clearing', 'refund', 'refund', 'authorization', 'advice', 'reversal' as const),
     amount: fc.integer({ min: amountMinorMax - 9, max: amountMinorMax }),

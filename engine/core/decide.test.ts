@@ -23,7 +23,7 @@ import { decideRevocation } from './revoke-and-expire.js';
 
 testTables(`
 # the life of each message
-= an authorization holds, a final clearing posts
+= an authorization holds money and a final clearing posts it
 account A funds=10000
 card C of A U
 a1 authorization C 1250 currency=USD   -> approved 00 1250 8750/1250/0
@@ -31,13 +31,13 @@ transaction a1                         -> open 1250/0 refunded=0
 c1 clearing C 1250 original=a1         -> approved 00 1250 8750/0/1250
 transaction a1                         -> completed 0/1250 refunded=0
 
-= an authorization for all that is available is approved, one unit more is not
+= an authorization for all available money is approved, and one unit more is declined
 a1 authorization C 1001  -> insufficient_funds 51 0 1000/0/0
 transaction a1           -> none
 a2 authorization C 1000  -> approved 00 1000 0/1000/0
 a3 authorization C 1     -> insufficient_funds 51 0 0/1000/0
 
-= an increment adds to the hold, the id of a later message names the same transaction
+= an increment adds to the hold, and its id names the same transaction
 a1 authorization C 500              -> approved 00 500 500/500/0
 i1 incremental C 300 original=a1    -> approved 00 300 200/800/0
 i2 incremental C 201 original=a1    -> insufficient_funds 51 0 200/800/0
@@ -52,7 +52,7 @@ card D of A U
 a1 authorization C 500              -> approved 00 500 500/500/0
 i1 incremental D 100 original=a1    -> original_not_found 25 0 500/500/0
 
-= a reversal releases part or all, and a second one is harmless
+= a reversal releases part or all of a hold, and repeating it changes nothing
 a1 authorization C 500           -> approved 00 500 500/500/0
 r1 reversal C 200 original=a1    -> approved 00 200 700/300/0
 transaction a1                   -> open 300/0 refunded=0
@@ -67,7 +67,7 @@ a1 authorization C 500           -> approved 00 500 500/500/0
 r1 reversal C 900 original=a1    -> approved 00 500 1000/0/0
 transaction a1                   -> reversed 0/0 refunded=0
 
-= a reversal after a partial clearing completes the transaction; posted money is for a refund
+= a reversal after a partial clearing completes the transaction, and only a refund returns the posted money
 a1 authorization C 500              -> approved 00 500 500/500/0
 c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
 r1 reversal C original=a1           -> approved 00 400 900/0/100
@@ -75,7 +75,7 @@ transaction a1                      -> completed 0/100 refunded=0
 r2 reversal C original=a1           -> original_closed 84 0 900/0/100
 f1 refund C 100 original=a1         -> approved 00 100 1000/0/0
 
-= a reversal that overtakes its authorization spends the id
+= a reversal that arrives before its authorization spends the id
 r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
 transaction a1               -> tombstone 0/0 refunded=0
 a1 authorization C 500       -> original_closed 84 0 1000/0/0
@@ -89,14 +89,14 @@ a1 authorization C 5000      -> insufficient_funds 51 0 1000/0/0
 r1 reversal C original=a1    -> original_not_found 25 0 1000/0/0
 transaction a1               -> none
 
-= a reversal that overtakes its increment spends the id of the increment
+= a reversal that arrives before its increment spends the id of the increment
 a1 authorization C 500            -> approved 00 500 500/500/0
 r1 reversal C 50 original=i1      -> original_not_found 25 0 500/500/0
 i1 incremental C 50 original=a1   -> original_closed 84 0 500/500/0
 i2 incremental C 50 original=a1   -> approved 00 50 450/550/0
 transaction a1                    -> open 550/0 refunded=0
 
-= a clearing for less frees the rest when it is the last one
+= a final clearing for less than the hold releases the rest
 a1 authorization C 500              -> approved 00 500 500/500/0
 c1 clearing C 100 original=a1 more  -> approved 00 100 500/400/100
 c2 clearing C 150 original=a1 more  -> approved 00 150 500/250/250
@@ -105,7 +105,7 @@ c3 clearing C 50 original=a1        -> approved 00 50 700/0/300
 transaction a1                      -> completed 0/300 refunded=0
 c4 clearing C 20 original=a1        -> approved(force_post) 00 20 680/0/320
 
-= a clearing for more posts all of it, from the hold first
+= a clearing for more than the hold posts all of it, from the hold first
 a1 authorization C 500              -> approved 00 500 500/500/0
 c1 clearing C 620 original=a1 more  -> approved 00 620 380/0/620
 transaction a1                      -> open 0/620 refunded=0
@@ -115,7 +115,7 @@ c2 clearing C 100 original=a1       -> approved 00 100 280/0/720
 transaction a1                      -> completed 0/720 refunded=0
 used card C daily                   -> 720/1
 
-= a last clearing of nothing is a reversal by another name
+= a final clearing of zero releases the hold as a reversal does
 a1 authorization C 500              -> approved 00 500 500/500/0
 c1 clearing C 0 original=a1         -> approved 00 0 1000/0/0
 transaction a1                      -> reversed 0/0 refunded=0
@@ -124,7 +124,7 @@ a2 authorization C 500              -> approved 00 500 500/500/0
 c2 clearing C 0 original=a2 more    -> approved 00 0 500/500/0
 transaction a2                      -> open 500/0 refunded=0
 
-= a clearing without an authorization is posted all the same, below zero if need be, and later approvals suffer
+= a clearing without an authorization is posted even below zero, and later authorizations find less money
 c1 clearing C 1500                  -> approved(force_post) 00 1500 -500/0/1500
 transaction c1                      -> completed 0/1500 refunded=0
 used card C daily                   -> 1500/1
@@ -134,12 +134,12 @@ c2 clearing C 10 original=absent    -> approved(force_post) 00 10 -510/0/1510
 f1 refund C 600 original=c1         -> approved 00 600 90/0/910
 a3 authorization C 90               -> approved 00 90 0/90/910
 
-= a clearing of a declined authorization is a transaction of its own
+= a clearing of a declined authorization opens a transaction of its own
 a1 authorization C 5000             -> insufficient_funds 51 0 1000/0/0
 c1 clearing C 300 original=a1       -> approved(force_post) 00 300 700/0/300
 transaction c1                      -> completed 0/300 refunded=0
 
-= what follows a tombstone is a transaction of its own: the tombstone carries no money
+= a message that follows a tombstone opens a transaction of its own, because a tombstone carries no money
 account A funds=1000
 account B funds=1000
 card C of A U
@@ -154,11 +154,11 @@ a1 authorization D 50               -> original_closed 84 0 1000/0/0
 f2 refund C 100 original=a1         -> approved(force_post) 00 100 900/0/100
 transaction a1                      -> tombstone 0/0 refunded=0
 
-= a clearing of nothing is legal, one without an amount is not
+= a clearing of zero is valid, and a clearing without an amount is not
 c1 clearing C 0                     -> approved(force_post) 00 0 1000/0/0
 c2 clearing C                       -> amount_invalid 13 0 1000/0/0
 
-= a hold lapses after seven days, and a clearing that comes too late is still owed
+= a hold lapses after seven days, and a clearing that comes later is still posted
 at 2026-11-02T10:00:00Z
 a1 authorization C 400              -> approved 00 400 600/400/0
 at 2026-11-09T09:59:59.999Z
@@ -175,7 +175,7 @@ used card C lifetime                -> 400/1
 c2 clearing C 5 original=a1         -> approved(force_post) 00 5 595/0/405
 used card C lifetime                -> 405/1
 
-= what a partial clearing left of a hold lapses too, and completes the transaction
+= the rest of a partly cleared hold lapses too, and completes the transaction
 at 2026-11-02T10:00:00Z
 a1 authorization C 400              -> approved 00 400 600/400/0
 c1 clearing C 100 original=a1 more  -> approved 00 100 600/300/100
@@ -184,7 +184,7 @@ expire a1                           -> approved 00 300 900/0/100
 transaction a1                      -> completed 0/100 refunded=0
 used card C lifetime                -> 100/1
 
-= a transaction that holds nothing and waits for a clearing that never comes closes when its time is over
+= a transaction that holds nothing and is never cleared closes at the end of its lifetime
 at 2026-11-02T10:00:00Z
 a1 authorization C 400              -> approved 00 400 600/400/0
 c1 clearing C 400 original=a1 more  -> approved 00 400 600/0/400
@@ -200,7 +200,7 @@ expire a2                           -> approved 00 0 600/0/400
 transaction a2                      -> completed 0/0 refunded=100
 used card C lifetime                -> 500/2
 
-= an increment renews the life of the whole hold, and never shortens it
+= an increment extends the lifetime of the whole hold and never shortens it
 account A funds=10000
 card C of A U
 at 2026-11-02T10:00:00Z
@@ -253,7 +253,7 @@ expire a4                           -> approved 00 100 9800/200/0
 expire a5                           -> approved 00 100 9900/100/0
 expire a6                           -> approved 00 100 10000/0/0
 
-= a refund credits with and without an original, closes nothing, and is flagged above what was posted
+= a refund credits with and without an original, closes no transaction, and is flagged above what was posted
 a1 authorization C 400              -> approved 00 400 600/400/0
 f1 refund C 50 original=a1          -> approved(force_post) 00 50 650/400/-50
 transaction a1                      -> open 400/-50 refunded=50
@@ -267,7 +267,7 @@ transaction f4                      -> completed 0/-5 refunded=5
 f5 refund C 320 original=a1         -> approved 00 320 1025/0/-25
 f6 refund C 1 original=a1           -> approved(force_post) 00 1 1026/0/-26
 
-= a verification and a balance inquiry hold nothing
+= a verification and a balance inquiry hold no money
 v1 verification C 0                 -> approved 85 0 1000/0/0
 v2 verification C                   -> approved 85 0 1000/0/0
 b1 balance_inquiry C                -> approved 00 0 1000/0/0
@@ -278,7 +278,7 @@ v3 verification C 1                 -> amount_invalid 13 0 1000/0/0
 b2 balance_inquiry C 1              -> amount_invalid 13 0 1000/0/0
 r1 reversal C original=v1           -> original_not_found 25 0 1000/0/0
 
-= an advice reports what was approved elsewhere: it holds on a frozen card, beyond the limits, below zero
+= an advice holds what was approved elsewhere, on a frozen card, beyond the limits and below zero
 account A funds=1000 status=frozen daily=10/1
 user U status=closed
 card C of A U status=frozen expires=2020-01-01 mcc.block=5411 perAuthorization=1
@@ -292,7 +292,7 @@ v2 advice C 50 currency=EUR         -> currency_mismatch 12 0 100/0/900
 v3 advice C 0                       -> amount_invalid 13 0 100/0/900
 v4 advice X 50                      -> card_not_found 14 0 -
 
-= an advice replaces the hold of its original: what was dispensed is held, and its clearing leaves nothing
+= an advice replaces the hold of its original by the dispensed amount, and its clearing leaves nothing held
 account A funds=10000
 card C of A U
 a1 authorization C 100              -> approved 00 100 9900/100/0
@@ -307,13 +307,13 @@ c1 clearing C 4000 original=v1      -> approved 00 4000 6000/0/4000
 transaction a1                      -> completed 0/4000 refunded=0
 v4 advice C 4000 original=a1        -> approved 00 4000 6000/0/4000
 
-= an advice replaces what is still held, not what was cleared
+= an advice replaces only the part that is still held, not the cleared part
 a1 authorization C 300                      -> approved 00 300 700/300/0
 c1 clearing C 100 original=a1 more          -> approved 00 100 700/200/100
 v1 advice C 250 original=a1                 -> approved 00 250 650/250/100
 r1 reversal C original=a1                   -> approved 00 250 900/0/100
 
-= an advice without a transaction to follow opens its own
+= an advice without an open transaction opens one of its own
 account A funds=1000
 account B funds=1000
 card C of A U
@@ -345,7 +345,7 @@ f1 refund C 400 original=a1            -> approved 00 400 1000/0/0
 a2 authorization C 1500 capture partial -> approved 10 1000 0/0/1000
 v1 advice C 30 capture                 -> approved 00 30 -30/0/1030
 
-= less is approved only when the terminal asked for it and the account permits it
+= an authorization is approved for less only when the terminal permits it and the account does too
 account A funds=300
 account B funds=300 partial
 card C of A U
@@ -360,13 +360,13 @@ used card D daily                   -> 300/2
 a5 authorization D 500 partial      -> insufficient_funds 51 0 0/300/0
 c1 clearing D 200 original=a4       -> approved 00 200 0/100/200
 
-= less is never approved to stay within a limit
+= an authorization is never approved for less in order to stay within a limit
 account A funds=300 partial
 card C of A U perAuthorization=400
 a1 authorization C 500 partial      -> limit_exceeded(card.perAuthorization) 61 0 300/0/0
 a2 authorization C 400 partial      -> approved 10 300 0/300/0
 
-= another account's transaction does not exist for a card, but its name is taken
+= a card cannot find the transaction of another account, and cannot use its id
 account A funds=1000
 account B funds=1000
 card C of A U
@@ -379,7 +379,7 @@ f1 refund D 10 original=a1          -> approved(force_post) 00 10 1000/0/0
 transaction a1                      -> open 400/0 refunded=0
 transaction c1                      -> completed 0/10 refunded=0
 
-= a replaced card reverses and clears what the old one was authorized for, in the windows of the old one
+= a replacement card reverses and clears holds of the old card, in the windows of the old card
 card D of A V
 a1 authorization C 400              -> approved 00 400 600/400/0
 r1 reversal D 100 original=a1       -> approved 00 100 700/300/0
@@ -391,7 +391,7 @@ used card C daily                   -> 350/1
 used card D daily                   -> 0/0
 
 # a user with several currencies
-= the windows of a user count per currency
+= the windows of a user count separately in each currency
 account J funds=50000 currency=JPY
 account D funds=50000
 account E funds=50000
@@ -409,7 +409,7 @@ r1 reversal CD 4000 original=d1     -> approved 00 4000 44000/6000/0
 e1 authorization CE 4000            -> approved 00 4000 46000/4000/0
 j3 authorization CJ 100             -> approved 00 100 40000/10000/0
 j4 authorization CJ 1               -> limit_exceeded(user.daily.amount) 61 0 40000/10000/0
-late j3                             -> system_error 96 0 40100/9900/0
+revoke j3                           -> system_error 96 0 40100/9900/0
 used user U daily JPY               -> 9900/1
 at +8d
 expire j1                           -> approved 00 9900 50000/0/0
@@ -417,9 +417,9 @@ used user U lifetime JPY            -> 0/0
 used user U lifetime USD            -> 10000/2
 
 # revocation
-= an approval that came too late is revoked whole
+= revoking an approval undoes all of it
 a1 authorization C 400              -> approved 00 400 600/400/0
-late a1                             -> system_error 96 0 1000/0/0
+revoke a1                           -> system_error 96 0 1000/0/0
 transaction a1                      -> declined 0/0 refunded=0
 used card C daily                   -> 0/0
 i1 incremental C 5 original=a1      -> original_not_found 25 0 1000/0/0
@@ -429,122 +429,122 @@ f1 refund C 20 original=a1          -> approved(force_post) 00 20 950/0/50
 transaction f1                      -> completed 0/-20 refunded=20
 transaction a1                      -> declined 0/0 refunded=0
 
-= what was revoked is decided again under the same id, by what is there then
+= a revoked authorization is decided again under the same id, with the funds of that moment
 account A funds=1000
 card C of A U daily=1000/2
 a1 authorization C 400              -> approved 00 400 600/400/0
-late a1                             -> system_error 96 0 1000/0/0
+revoke a1                           -> system_error 96 0 1000/0/0
 a2 authorization C 700              -> approved 00 700 300/700/0
 a1 authorization C 400              -> limit_exceeded(card.daily.amount) 61 0 300/700/0
 a3 authorization C 100              -> approved 00 100 200/800/0
-late a3                             -> system_error 96 0 300/700/0
+revoke a3                           -> system_error 96 0 300/700/0
 a3 authorization C 100              -> approved 00 100 200/800/0
 transaction a3                      -> open 100/0 refunded=0
 used card C daily                   -> 800/2
 c3 clearing C 100 original=a3       -> approved 00 100 200/700/100
 
-= a reversal of what was revoked spends its id
+= a reversal of a revoked authorization spends its id
 a1 authorization C 400              -> approved 00 400 600/400/0
-late a1                             -> system_error 96 0 1000/0/0
+revoke a1                           -> system_error 96 0 1000/0/0
 r1 reversal C original=a1           -> original_not_found 25 0 1000/0/0
 transaction a1                      -> tombstone 0/0 refunded=0
 a1 authorization C 400              -> original_closed 84 0 1000/0/0
 a2 authorization C 400              -> approved 00 400 600/400/0
 r2 reversal C original=a2           -> approved 00 400 1000/0/0
-late a2                             -> system_error 96 0 1000/0/0
+revoke a2                           -> system_error 96 0 1000/0/0
 a2 authorization C 400              -> original_closed 84 0 1000/0/0
 used card C daily                   -> 0/0
 
-= an authorization that was revoked joins the increment that lives on, once, and as the same card
+= a revoked authorization that comes again joins its surviving increment, once, and only for the same card
 account A funds=1000
 card C of A U perAuthorization=500
 card D of A U
 a1 authorization C 400              -> approved 00 400 600/400/0
 i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-late a1                             -> system_error 96 0 950/50/0
+revoke a1                           -> system_error 96 0 950/50/0
 a1 authorization D 400              -> duplicate_conflict 94 0 950/50/0
 a2 authorization C 100              -> approved 00 100 850/150/0
 i2 incremental C 50 original=a2     -> approved 00 50 800/200/0
-late a2                             -> system_error 96 0 900/100/0
+revoke a2                           -> system_error 96 0 900/100/0
 a2 authorization C 451              -> limit_exceeded(card.perAuthorization) 61 0 900/100/0
 a3 authorization C 100              -> approved 00 100 800/200/0
 i3 incremental C 50 original=a3     -> approved 00 50 750/250/0
-late a3                             -> system_error 96 0 850/150/0
+revoke a3                           -> system_error 96 0 850/150/0
 a3 authorization C 100              -> approved 00 100 750/250/0
 transaction a3                      -> open 150/0 refunded=0
 used card C daily                   -> 250/3
-late a3                             -> system_error 96 0 850/150/0
-late i3                             -> system_error 96 0 900/100/0
+revoke a3                           -> system_error 96 0 850/150/0
+revoke i3                           -> system_error 96 0 900/100/0
 transaction a3                      -> declined 0/0 refunded=0
 used card C daily                   -> 100/2
 
-= a late increment takes back its own part only
+= revoking an increment undoes only the part of that increment
 a1 authorization C 400              -> approved 00 400 600/400/0
 i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-late i1                             -> system_error 96 0 600/400/0
+revoke i1                           -> system_error 96 0 600/400/0
 transaction a1                      -> open 400/0 refunded=0
 used card C daily                   -> 400/1
 
-= a late authorization leaves the increment that followed it, and a transaction to hold it
+= revoking an authorization leaves its increment, with a transaction that holds it
 a1 authorization C 400              -> approved 00 400 600/400/0
 i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
-late a1                             -> system_error 96 0 950/50/0
+revoke a1                           -> system_error 96 0 950/50/0
 transaction a1                      -> open 50/0 refunded=0
 used card C daily                   -> 50/1
-late i1                             -> system_error 96 0 1000/0/0
+revoke i1                           -> system_error 96 0 1000/0/0
 transaction a1                      -> declined 0/0 refunded=0
 used card C daily                   -> 0/0
 a2 authorization C 400              -> approved 00 400 600/400/0
 i2 incremental C 50 original=a2     -> approved 00 50 550/450/0
-late i2                             -> system_error 96 0 600/400/0
-late a2                             -> system_error 96 0 1000/0/0
+revoke i2                           -> system_error 96 0 600/400/0
+revoke a2                           -> system_error 96 0 1000/0/0
 transaction a2                      -> declined 0/0 refunded=0
 used card C daily                   -> 0/0
 
-= a late increment that was the last of a reversed authorization closes it, and the count is given back once
+= revoking the last increment of a reversed authorization closes it and gives the count back once
 a1 authorization C 400              -> approved 00 400 600/400/0
 i1 incremental C 50 original=a1     -> approved 00 50 550/450/0
 r1 reversal C 400 original=a1       -> approved 00 400 950/50/0
-late i1                             -> system_error 96 0 1000/0/0
+revoke i1                           -> system_error 96 0 1000/0/0
 transaction a1                      -> reversed 0/0 refunded=0
 used card C daily                   -> 0/0
 i2 incremental C 5 original=a1      -> original_closed 84 0 1000/0/0
 
-= a late authorization takes back what a clearing in between left
+= revoking an authorization releases what a clearing in between left of it
 a1 authorization C 400              -> approved 00 400 600/400/0
 c1 clearing C 150 original=a1 more  -> approved 00 150 600/250/150
-late a1                             -> system_error 96 0 850/0/150
+revoke a1                           -> system_error 96 0 850/0/150
 transaction a1                      -> open 0/150 refunded=0
 used card C daily                   -> 150/1
 a2 authorization C 400              -> approved 00 400 450/400/150
 c2 clearing C 400 original=a2       -> approved 00 400 450/0/550
-late a2                             -> system_error 96 0 450/0/550
+revoke a2                           -> system_error 96 0 450/0/550
 transaction a2                      -> completed 0/400 refunded=0
 used card C daily                   -> 550/2
 
-= a late authorization takes back what a reversal in between left, and its count once
+= revoking an authorization releases what a reversal in between left of it, and its count once
 a1 authorization C 400              -> approved 00 400 600/400/0
 r1 reversal C 100 original=a1       -> approved 00 100 700/300/0
-late a1                             -> system_error 96 0 1000/0/0
+revoke a1                           -> system_error 96 0 1000/0/0
 transaction a1                      -> declined 0/0 refunded=0
 used card C daily                   -> 0/0
 a2 authorization C 400              -> approved 00 400 600/400/0
 a3 authorization C 10               -> approved 00 10 590/410/0
 r2 reversal C original=a2           -> approved 00 400 990/10/0
-late a2                             -> system_error 96 0 990/10/0
+revoke a2                           -> system_error 96 0 990/10/0
 transaction a2                      -> reversed 0/0 refunded=0
 used card C daily                   -> 10/1
 
-= a late single-message purchase is revoked too
+= a single-message purchase can be revoked too
 account A funds=1000 partial
 card C of A U
 a1 authorization C 1400 capture partial -> approved 10 1000 0/0/1000
-late a1                             -> system_error 96 0 1000/0/0
+revoke a1                           -> system_error 96 0 1000/0/0
 transaction a1                      -> declined 0/0 refunded=0
 used card C daily                   -> 0/0
 
 # limits
-= a count limit says 65, an amount limit 61; a reversal gives both back
+= an exceeded count limit answers 65, an exceeded amount limit 61, and a reversal gives both back
 account A funds=10000
 card C of A U daily=1000/2
 a1 authorization C 600              -> approved 00 600 9400/600/0
@@ -559,7 +559,7 @@ used card C daily                   -> 500/1
 a5 authorization C 500              -> approved 00 500 9000/1000/0
 used card C daily                   -> 1000/2
 
-= an expired hold gives its windows back, a refund does not
+= an expired hold gives back its windows, and a refund does not
 account A funds=10000
 card C of A U yearly=1000
 at 2026-03-01T12:00:00Z
@@ -590,7 +590,7 @@ used card C daily                   -> 700/2
 r1 reversal C original=a1           -> approved 00 700 10400/0/-400
 used card C daily                   -> 0/1
 
-= what is given back counts in the window it was taken from
+= an amount is given back to the window that it was taken from
 account A funds=10000
 card C of A U daily=1000 weekly=2000
 at 2026-11-23T23:59:00Z               # a Monday
@@ -617,7 +617,7 @@ at 2027-01-01T00:00:00Z
 used card C yearly                  -> 0/0
 used card C lifetime                -> 1000/1
 
-= windows turn at midnight of the account's zone
+= windows change at midnight of the account's zone
 account A funds=10000 zone=America/New_York
 card C of A U daily=100
 at 2026-11-24T04:59:59.999Z
@@ -626,7 +626,7 @@ a2 authorization C 1                -> limit_exceeded(card.daily.amount) 61 0 99
 at 2026-11-24T05:00:00Z
 a3 authorization C 100              -> approved 00 100 9800/200/0
 
-= a user with cards in two time zones has one daily limit, not one beside each midnight
+= a user with cards in two time zones has one daily limit, not one for each midnight
 account A funds=10000 zone=Asia/Kolkata
 account B funds=10000 zone=America/New_York
 user U daily=1000
@@ -640,7 +640,7 @@ r1 reversal D original=a2           -> approved 00 700 10000/0/0
 a4 authorization D 701              -> limit_exceeded(user.daily.amount) 61 0 10000/0/0
 a5 authorization D 700              -> approved 00 700 9300/700/0
 
-= an account that moves west does not spend a day twice
+= an account that moves to a western time zone does not spend a day twice
 account A funds=10000 zone=Asia/Kolkata daily=1000
 card C of A U
 at 2026-11-23T20:00:00Z
@@ -653,7 +653,7 @@ a4 authorization C 1                -> limit_exceeded(account.daily.amount) 61 0
 at 2026-11-25T05:00:00Z
 a5 authorization C 1                -> approved 00 1 8999/1001/0
 
-= every level counts all of its cards; the card is named first, then the user, then the account
+= a limit counts all cards of its level, and the decline names card before user before account
 account A funds=10000 daily=1000
 user U daily=500 weekly=/3
 card C of A U daily=300
@@ -670,7 +670,7 @@ at +1d
 a8 authorization C 1                -> approved 00 1 8999/1001/0
 a9 authorization C 1                -> limit_exceeded(user.weekly.count) 65 0 8999/1001/0
 
-= the limit per authorization judges an increment by the whole it grows to
+= the limit per authorization applies to the whole amount that an increment reaches
 account A funds=10000 perAuthorization=900
 user U perAuthorization=800
 card C of A U perAuthorization=500
@@ -688,7 +688,7 @@ f1 refund C 300 original=a4         -> approved 00 300 9800/200/0
 i3 incremental C 1 original=a4      -> limit_exceeded(card.perAuthorization) 61 0 9800/200/0
 `);
 
-t.test('every window limit of every level has its own name and refuses at its edge', (t) => {
+t.test('every window limit of every level has its own name and declines just above its value', (t) => {
   for (const level of levels) {
     for (const window of windowNames) {
       for (const what of ['amount', 'count'] as const) {
@@ -710,7 +710,7 @@ t.test('every window limit of every level has its own name and refuses at its ed
 
 testTables(`
 # lists
-= a block list refuses what is on it, an allow list what is not
+= a block list declines what is on it, and an allow list declines what is not
 account A funds=10000
 card B of A U mcc.block=5411,0742 merchants.block=m-1 countries.block=FR channels.block=atm
 card C of A U mcc.allow=5411,0742 merchants.allow=m-1 countries.allow=FR channels.allow=atm
@@ -736,7 +736,7 @@ q1 balance_inquiry C                        -> approved 00 0 9997/3/0
 i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
 i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
 
-= the lists of card, user and account must all agree
+= a purchase must pass the lists of the card, of the user and of the account
 account A funds=10000 mcc.block=1
 user U mcc.block=2
 card C of A U mcc.block=3
@@ -746,7 +746,7 @@ a3 authorization C 1 mcc=3          -> mcc_blocked 57 0 10000/0/0
 a4 authorization C 1 mcc=4          -> approved 00 1 9999/1/0
 
 # who may ask
-= only questions are refused for a state; facts are always applied
+= a frozen or closed state declines only authorizations, and facts are always applied
 a1 authorization C 100              -> approved 00 100 900/100/0
 a2 authorization C 100              -> approved 00 100 800/200/0
 card C of A U status=frozen
@@ -777,7 +777,7 @@ at 2026-12-31T18:30:00Z
 a2 authorization C 1                -> card_expired 54 0 999/1/0
 r1 reversal C original=a1           -> approved 00 1 1000/0/0
 
-= another currency than the account is refused, none at all is its own
+= a foreign currency is declined, and a missing currency is that of the account
 account A funds=1000 currency=EUR
 card C of A U
 a1 authorization C 10 currency=EUR            -> approved 00 10 990/10/0
@@ -786,7 +786,7 @@ a3 authorization C 10 currency=USD            -> currency_mismatch 12 0 980/20/0
 r1 reversal C original=a1 currency=USD        -> currency_mismatch 12 0 980/20/0
 c1 clearing C 10 original=a1 currency=USD     -> currency_mismatch 12 0 980/20/0
 
-= amounts out of bounds are refused by every type
+= every message type declines amounts out of bounds
 a1 authorization C                        -> amount_invalid 13 0 1000/0/0
 a2 authorization C 0                      -> amount_invalid 13 0 1000/0/0
 a3 authorization C ${amountMinorMax + 1}  -> amount_invalid 13 0 1000/0/0
@@ -800,7 +800,7 @@ f1 refund C 0                             -> amount_invalid 13 0 995/5/0
 f2 refund C                               -> amount_invalid 13 0 995/5/0
 v1 advice C                               -> amount_invalid 13 0 995/5/0
 
-= nothing is done for an unknown card
+= a message for an unknown card changes nothing
 a1 authorization X 10               -> card_not_found 14 0 -
 r1 reversal X original=a1           -> card_not_found 14 0 -
 c1 clearing X 10                    -> card_not_found 14 0 -
@@ -909,7 +909,7 @@ function decideWith(...active: readonly Fault[]): { reason: string; detail: stri
   return world.decide(scenario.message);
 }
 
-t.test('the faults are the rows of the table, in its order', (t) => {
+t.test('each check alone declines with the reason of its row in the table', (t) => {
   t.same(
     faults.map((fault) => reasonEntry(fault.reason).name),
     checkOrder.map((reason) => reasonEntry(reason).name),
@@ -925,7 +925,7 @@ t.test('the faults are the rows of the table, in its order', (t) => {
   t.end();
 });
 
-t.test('of any two faults the earlier row of the table is named', (t) => {
+t.test('a message that fails two checks is declined for the earlier one', (t) => {
   for (const [index, first] of faults.entries()) {
     for (const second of faults.slice(index + 1)) {
       if (first.excludes?.includes(second.reason)) continue;
@@ -938,7 +938,7 @@ t.test('of any two faults the earlier row of the table is named', (t) => {
   t.end();
 });
 
-t.test('every reason has a test: a row of the table, or said by those who never reach it', (t) => {
+t.test('every reason has a test, either a row of the table or one outside it', (t) => {
   const elsewhere = [Reason.approved, Reason.systemError, Reason.overloaded];
   const covered = new Set<number>([...checkOrder, ...elsewhere]);
   t.same(
@@ -952,7 +952,7 @@ t.test('every reason has a test: a row of the table, or said by those who never 
 // ---------------------------------------------------------------------------------------------
 
 t.test(
-  'an authorization under the id of an older transaction is a conflict and never declines that transaction',
+  'an authorization with the id of an older transaction is a conflict and never declines that transaction',
   (t) => {
     const world = new World();
     world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
@@ -965,8 +965,8 @@ t.test(
       for (const type of ['authorization', 'advice'] as const) {
         const answer = world.decide({ id: 'a1', type, card, amount: 100 });
         t.equal(answer.reason, card === 'missing' ? 'card_not_found' : 'duplicate_conflict');
-        t.equal(world.outcome.opensTransaction, false, 'the name is not given a second time');
-        t.equal(world.outcome.transactionStatus, 0, 'the transaction that has the name is left alone');
+        t.equal(world.outcome.opensTransaction, false, 'the id opens no second transaction');
+        t.equal(world.outcome.transactionStatus, 0, 'the older transaction keeps its status');
       }
     }
     world.setCard({ token: 'C', number: 1, account: 1, user: 1, status: Status.frozen });
@@ -976,7 +976,7 @@ t.test(
   },
 );
 
-t.test('a decline without looking holds nothing and is a transaction of its own', (t) => {
+t.test('a decline without a look at the books holds nothing and opens a transaction of its own', (t) => {
   const outcome = new Outcome();
   const request = new Request();
   request.amountMinor = 500;
@@ -1000,7 +1000,7 @@ t.test('facts are booked whatever the funds are, up to what the books can count 
   t.end();
 });
 
-t.test('purchases and refunds in turn never take a window beyond what is counted exactly', (t) => {
+t.test('purchases and refunds in turn never take a window beyond what it counts exactly', (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 0 });
   world.setUser({ number: 1 });
@@ -1018,12 +1018,12 @@ t.test('purchases and refunds in turn never take a window beyond what is counted
   for (const window of [0, 1, 2, 3, 4]) {
     for (const level of levels) t.equal(world.spent(level, 1, 'USD', window, day).amount, windowMinorMax);
   }
-  t.equal(ask('advice', 'C2', 1), 'amount_invalid', 'the account’s window is full, whichever card asks');
+  t.equal(ask('advice', 'C2', 1), 'amount_invalid', 'the account’s window is full for every card');
   t.equal(ask('authorization', 'C2', 1), 'amount_invalid');
   t.end();
 });
 
-t.test('a full window refuses no clearing of a hold, which has counted already', (t) => {
+t.test('a full window still accepts the clearing of a hold, which it has counted already', (t) => {
   const world = World.withCard(0);
   let id = 0;
   const ask = (type: Message['type'], amount: number, original?: string) =>
@@ -1037,11 +1037,11 @@ t.test('a full window refuses no clearing of a hold, which has counted already',
   t.equal(ask('authorization', amountMinorMax), 'approved');
   t.equal(ask('incremental', 1, hold), 'amount_invalid');
   t.equal(ask('clearing', amountMinorMax, hold), 'approved');
-  t.equal(ask('clearing', 1, hold), 'amount_invalid', 'more than the hold');
+  t.equal(ask('clearing', 1, hold), 'amount_invalid', 'a clearing beyond the hold is declined');
   t.end();
 });
 
-t.test('what is owed stays exact even where funds, holds and posted money are all at their bounds', (t) => {
+t.test('a debt stays exact when funds, holds and posted money are all at their bounds', (t) => {
   const world = World.withCard(0);
   const times = fundsMinorMax / amountMinorMax;
   let id = 0;
@@ -1055,7 +1055,7 @@ t.test('what is owed stays exact even where funds, holds and posted money are al
   t.end();
 });
 
-t.test('a declined answer carries no effect on the books', (t) => {
+t.test('a declined message changes no balance', (t) => {
   const world = World.withCard(10);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
   const { outcome } = world;
@@ -1065,10 +1065,10 @@ t.test('a declined answer carries no effect on the books', (t) => {
   t.end();
 });
 
-t.test('revoking what was revoked already moves nothing', (t) => {
+t.test('revoking an approval twice moves nothing the second time', (t) => {
   const world = World.withCard(1000);
   world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
-  world.late('a1');
+  world.revoke('a1');
   const first = Object.assign(new Outcome(), world.outcome);
   const second = new Outcome();
   decideRevocation(world.books, world.books.accounts.find(1), world.transaction('a1'), first, false, second);
@@ -1079,7 +1079,7 @@ t.test('revoking what was revoked already moves nothing', (t) => {
   t.end();
 });
 
-t.test('the policy says how long holds live', (t) => {
+t.test('the policy sets the lifetime of holds', (t) => {
   const world = World.withCard(10, { ...policyDefault, holdMs: 5, holdLongMs: 50 });
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 5411 });
   t.equal(world.outcome.expiresAtMs, world.nowMs + 5);
@@ -1088,7 +1088,7 @@ t.test('the policy says how long holds live', (t) => {
   t.end();
 });
 
-t.test('a decline for its currency says the amount and the currency that were asked', (t) => {
+t.test('a decline for its currency shows the amount and currency of the message', (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
   world.setUser({ number: 1 });

@@ -19,7 +19,7 @@ function reference(integer: string, fraction: string, power: number, exponent: n
   return minor > BigInt(Number.MAX_SAFE_INTEGER) ? DecimalError.tooLarge : Number(minor);
 }
 
-t.test('any JSON number is read as big integers read it', (t) => {
+t.test('the reader returns for any JSON number what big integers return', (t) => {
   const digits = fc.string({ unit: fc.constantFrom('0', '0', '1', '5', '9'), maxLength: 18 });
   const integers = digits.map((text) => text.replace(/^0+/, '') || '0');
   fc.assert(
@@ -43,7 +43,7 @@ t.test('any JSON number is read as big integers read it', (t) => {
   t.end();
 });
 
-t.test('what is written is read back', (t) => {
+t.test('an amount is read as it was written', (t) => {
   const target = new Uint8Array(32);
   fc.assert(
     fc.property(fc.maxSafeNat(), exponents, (minor, exponent) => {
@@ -56,7 +56,7 @@ t.test('what is written is read back', (t) => {
   t.end();
 });
 
-t.test('any bytes are a number to both, or to neither', (t) => {
+t.test('the reader and JSON.parse agree for any bytes whether they are a number', (t) => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'0123456789.eE+- '), maxLength: 12 }), (text) => {
       const bytes = Uint8Array.from(Buffer.from(text));

@@ -7,7 +7,7 @@ function toMinor(text: string, exponent: number): number {
   return decimalToMinor(bytes, 1, bytes.length - 1, exponent);
 }
 
-t.test('exponents come from ISO 4217', (t) => {
+t.test('the exponent of a currency comes from ISO 4217', (t) => {
   const table = { USD: 2, EUR: 2, JPY: 0, KWD: 3, CLF: 4, UYW: 4, BHD: 3, ISK: 0, QQQ: -1, US: -1 };
   for (const [code, exponent] of Object.entries(table)) t.equal(exponentOf(packLetters(code)), exponent, code);
   t.equal(exponentOf(0), -1);
@@ -15,7 +15,7 @@ t.test('exponents come from ISO 4217', (t) => {
   t.end();
 });
 
-t.test('decimal text becomes minor units exactly, or is refused', (t) => {
+t.test('a decimal text becomes minor units exactly or is rejected', (t) => {
   const E = DecimalError;
   const table: ReadonlyArray<readonly [string, number, number]> = [
     ['0', 2, 0],
@@ -67,7 +67,7 @@ t.test('decimal text becomes minor units exactly, or is refused', (t) => {
   t.end();
 });
 
-t.test('amounts are written digit by digit', (t) => {
+t.test('an amount is written digit by digit', (t) => {
   const target = new Uint8Array(32);
   const integers = [0, 9, 10, 99, 999_999_999, 1_000_000_000, 1_000_000_001, 2 ** 31, 8_999_999_999_999_999];
   for (const value of [...integers, Number.MAX_SAFE_INTEGER]) {

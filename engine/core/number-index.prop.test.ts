@@ -15,7 +15,7 @@ const key = fc.oneof(
     .filter(Number.isSafeInteger),
 );
 
-t.test('finds what was added and nothing else, until it is full', (t) => {
+t.test('the index finds exactly the numbers that were added, until it is full', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50 }), fc.boolean(), fc.array(key), (capacity, inRows, keys) => {
       const place = { numbers: new Float64Array(capacity * 3), stride: 3, offset: 2 };
@@ -42,18 +42,18 @@ t.test('finds what was added and nothing else, until it is full', (t) => {
   t.end();
 });
 
-t.test('grows past its first table', (t) => {
+t.test('the index grows beyond its first table', (t) => {
   const index = new NumberIndex(5000);
   for (let number = 1; number <= 5000; number++) t.equal(index.add(number * 4 + 1) >= 0, true);
   for (let number = 1; number <= 5000; number++) {
     if (index.find(number * 4 + 1) !== number - 1) t.fail(`${number} is lost`);
-    if (index.find(number * 4 + 2) !== -1) t.fail(`${number} was never there`);
+    if (index.find(number * 4 + 2) !== -1) t.fail(`${number} was never added`);
   }
   t.equal(index.add(1), -1);
   t.end();
 });
 
-t.test('a capacity that cannot work is refused', (t) => {
+t.test('an unusable capacity is rejected', (t) => {
   t.throws(() => new NumberIndex(0), InvariantError);
   t.end();
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import { runs } from '../testing/runs.js';
 import { NumberSet } from './number-set.js';
 
-t.test('it has what was added and nothing else', async () => {
+t.test('the set contains exactly the numbers that were added', async () => {
   const number = fc.oneof(fc.nat(10_000), fc.integer({ min: 2 ** 40, max: 2 ** 40 + 100 }), fc.nat(2 ** 31 - 1));
   fc.assert(
     fc.property(fc.array(number), fc.array(number), (added, asked) => {

@@ -111,7 +111,7 @@ function place(request: Request, values: Record<SliceName, string>): void {
   request.source = Buffer.concat(parts);
 }
 
-t.test('what is written is read back, at any place, and the record says how long it is', (t) => {
+t.test('a record is read as it was written, at any offset, and says its own length', (t) => {
   fc.assert(
     fc.property(
       plainRequest,
@@ -186,7 +186,7 @@ function same(actual: object, expected: object): boolean {
   return Object.entries(expected).every(([name, value]) => Object.is(fields[name], value));
 }
 
-t.test('every field of a request and an outcome is asked for above', (t) => {
+t.test('the test above covers every field of a request and an outcome', (t) => {
   const names = (arbitrary: fc.Arbitrary<object>) => Object.keys(fc.sample(arbitrary, 1)[0]!).sort();
   t.same(names(plainRequest), Object.keys(plainOf(new Request())).sort());
   t.same(names(plainOutcome), Object.keys(new Outcome()).sort());
@@ -268,7 +268,7 @@ t.test('the fixed fields do not overlap and end where the texts begin', (t) => {
   for (const [name, offset] of Object.entries(RecordOffset).sort((a, b) => a[1] - b[1])) {
     t.equal(offset, end, name);
     const width = widths[name as keyof typeof RecordOffset];
-    t.equal(offset % width, 0, `${name} stands on its own width`);
+    t.equal(offset % width, 0, `${name} is aligned to its own width`);
     end = offset + width;
   }
   t.equal(end, recordFixedBytes);

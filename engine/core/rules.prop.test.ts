@@ -43,7 +43,7 @@ function obviousRefusal(rule: AllowOrBlock | undefined, value: string | null): b
   return false;
 }
 
-t.test('a compiled list refuses what the list as written refuses', (t) => {
+t.test('a compiled list declines exactly what the written list declines', (t) => {
   const absent = fc.constant(null);
   fc.assert(
     fc.property(
@@ -74,7 +74,7 @@ t.test('a compiled list refuses what the list as written refuses', (t) => {
   t.end();
 });
 
-t.test('compiled amounts and counts are those written; nothing written is nothing compiled', (t) => {
+t.test('compiled amounts and counts equal the written ones, and an empty limit compiles to none', (t) => {
   fc.assert(
     fc.property(limits, (limits) => {
       const rules = compileRules(limits);
@@ -97,7 +97,7 @@ t.test('compiled amounts and counts are those written; nothing written is nothin
   t.end();
 });
 
-t.test('no limits at all compile to nothing', (t) => {
+t.test('empty limits compile to no rules', (t) => {
   t.equal(compileRules(null), null);
   t.equal(compileRules(undefined), null);
   t.equal(compileRules({}), null);

@@ -19,7 +19,7 @@ function bytesOf(id: number): Uint8Array {
   return Buffer.from(`id-${id}`);
 }
 
-t.test('the newest sequences are remembered, each with its place, and no others', (t) => {
+t.test('the newest sequences are remembered, each with its location, and no older ones', (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
       const seen = new Seen(capacity);
@@ -60,7 +60,7 @@ t.test('the newest sequences are remembered, each with its place, and no others'
   t.end();
 });
 
-t.test('all entries with the same hash are offered', (t) => {
+t.test('a lookup offers all entries with the same hash', (t) => {
   const seen = new Seen(4);
   const bytes = bytesOf(1);
   hash64(bytes, 0, bytes.length);
@@ -74,19 +74,19 @@ t.test('all entries with the same hash are offered', (t) => {
   t.end();
 });
 
-t.test('a settled id fills an empty place and takes none from a newer one', (t) => {
+t.test('a settled id fills an empty entry and replaces no newer one', (t) => {
   const seen = new Seen(4);
   hash64(bytesOf(5), 0, 4);
   seen.add(hashLow, hashHigh, 6, 600, -1);
   hash64(bytesOf(1), 0, 4);
   seen.loadSettled(hashLow, hashHigh, 2);
-  t.equal(seen.size, 1, 'sequence 6 has the place of sequence 2');
+  t.equal(seen.size, 1, 'sequence 6 uses the entry of sequence 2');
   seen.loadSettled(hashLow, hashHigh, 3);
   const slot = seen.find(bytesOf(1), 0, 4);
   t.equal(seen.location(slot), locationSettled);
   hash64(bytesOf(5), 0, 4);
   seen.loadSettled(hashLow, hashHigh, 4);
-  t.equal(seen.size, 2, 'an id that is known already is not entered twice');
+  t.equal(seen.size, 2, 'a known id is not entered twice');
   t.end();
 });
 

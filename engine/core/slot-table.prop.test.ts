@@ -27,7 +27,7 @@ function found(table: SlotTable, hashes: ReadonlyMap<number, number>, wanted: nu
   return slots.sort((a, b) => a - b).join();
 }
 
-t.test('finds all slots of a hash after any additions and removals, however many times pages split', (t) => {
+t.test('the table finds all slots of a hash after any additions and removals, through every split of a page', (t) => {
   fc.assert(
     fc.property(fc.boolean(), fc.array(step, { maxLength: 1500, size: 'max' }), (keepsHashes, steps) => {
       const hashes = new Map<number, number>();
@@ -53,7 +53,7 @@ t.test('finds all slots of a hash after any additions and removals, however many
   t.end();
 });
 
-t.test('a hundred thousand slots are found, in few looks each', (t) => {
+t.test('each of a hundred thousand slots is found in a few probes', (t) => {
   const count = 100_000;
   const hashOf = (slot: number) => Math.imul(slot + 1, 0x9e3779b1) >>> 0;
   const table = new SlotTable(count, hashOf);
@@ -68,7 +68,7 @@ t.test('a hundred thousand slots are found, in few looks each', (t) => {
   t.end();
 });
 
-t.test('taking out what is not in is a bug, not an answer', (t) => {
+t.test('removing a slot that is not in the table throws an error', (t) => {
   const table = new SlotTable(4, () => 5);
   t.throws(() => table.remove(2), InvariantError);
   table.add(2, 5);
@@ -78,7 +78,7 @@ t.test('taking out what is not in is a bug, not an answer', (t) => {
   t.end();
 });
 
-t.test('keys that were made to have one hash are found all the same, and cost no memory beyond their own', (t) => {
+t.test('keys chosen to share one hash are all found, and cost no memory beyond their own', (t) => {
   const hashOf = (slot: number) => (slot % 3 === 0 ? 0xffff_ff4d : 77);
   for (const keepsHashes of [false, true]) {
     const table = new SlotTable(1000, hashOf, keepsHashes);
@@ -104,7 +104,7 @@ t.test('keys that were made to have one hash are found all the same, and cost no
   t.end();
 });
 
-t.test('a capacity that cannot work is refused', (t) => {
+t.test('an unusable capacity is rejected', (t) => {
   t.throws(() => new SlotTable(0, () => 0), InvariantError);
   t.throws(() => new SlotTable(2 ** 28 + 1, () => 0), InvariantError);
   t.end();

@@ -95,16 +95,16 @@ t.test('a window never falls below zero', (t) => {
   t.end();
 });
 
-t.test('asked as of a day before its newest, a window says what it has: too much rather than too little', (t) => {
+t.test('a window that is read for a day before its newest day reports its whole sum, never too little', (t) => {
   const spend = new Spend(1);
   spend.add(Level.card, 1, 100, 50, 1, 1);
   t.equal(spend.amount(0, 0, 99), 50);
   t.end();
 });
 
-t.test('a look at all windows says what each of them says, on a day that never runs backwards', (t) => {
+t.test('reading all windows of a row equals reading each window, and its day never runs backwards', (t) => {
   const spend = new Spend(4);
-  t.equal(spend.use(Level.card, 7, 20_000), null, 'nothing is known of it');
+  t.equal(spend.use(Level.card, 7, 20_000), null, 'nothing is known of the card');
   spend.add(Level.card, 7, 20_000, 500, 1, 1);
   spend.add(Level.card, 7, 20_003, 40, 1, 1);
   for (const [asked, day] of [
@@ -121,12 +121,16 @@ t.test('a look at all windows says what each of them says, on a day that never r
       counts: windows.map((index) => spend.count(slot, index, day)),
     });
   }
-  t.equal(spend.use(Level.card, 7, 20_003)!.amounts[0], 40, 'the day’s own');
-  t.same(spend.use(Level.card, 7, 20_800)!.amounts, [0, 0, 0, 0, 540], 'another year');
+  t.equal(spend.use(Level.card, 7, 20_003)!.amounts[0], 40, 'the daily window starts again');
+  t.same(
+    spend.use(Level.card, 7, 20_800)!.amounts,
+    [0, 0, 0, 0, 540],
+    'only the lifetime window remains in another year',
+  );
   t.end();
 });
 
-t.test('a settled row is taken over once, and never over a newer one in memory', (t) => {
+t.test('a settled row is loaded once and never replaces a newer one in memory', (t) => {
   const spend = new Spend(2);
   t.equal(spend.load(Level.user, 7, 100, [1, 2, 3, 4, 5], [1, 1, 2, 2, 3]), true);
   t.equal(spend.load(Level.user, 7, 200, [9, 9, 9, 9, 9], [9, 9, 9, 9, 9]), true);
@@ -144,7 +148,7 @@ t.test('a settled row is taken over once, and never over a newer one in memory',
   t.end();
 });
 
-t.test('a full store says so', (t) => {
+t.test('a full store accepts no further row', (t) => {
   const spend = new Spend(2);
   t.equal(spend.free, 2);
   t.equal(spend.add(Level.card, 1, 1, 1, 1, 1), true);
@@ -156,10 +160,10 @@ t.test('a full store says so', (t) => {
   t.end();
 });
 
-t.test('a full store gives up settled rows however much all are used, and never one that is not settled', (t) => {
+t.test('a full store evicts settled rows even when all are in use, and never an unsettled one', (t) => {
   const spend = new Spend(1000);
   for (let number = 1; number <= 1000; number++) spend.add(Level.card, number, 100, 5, 1, number);
-  t.equal(spend.makeRoom(3, 0), false, 'nothing is settled');
+  t.equal(spend.makeRoom(3, 0), false, 'no row is settled');
   t.equal(spend.makeRoom(3, 500), true);
   t.equal(spend.free, 3);
   t.equal(spend.size, 997);
@@ -169,7 +173,7 @@ t.test('a full store gives up settled rows however much all are used, and never 
   );
   t.equal(left.length, 3);
   for (const number of left) {
-    t.notOk(spend.isKnown(Level.card, number), 'what left has to be looked up');
+    t.notOk(spend.isKnown(Level.card, number), 'an evicted row must be looked up');
     t.ok(spend.isOutdated(Level.card, number, number - 1));
     t.notOk(spend.isOutdated(Level.card, number, number));
   }

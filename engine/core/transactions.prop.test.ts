@@ -39,7 +39,7 @@ const step = fc.record({
   lag: fc.integer({ min: 0, max: 8 }),
 });
 
-t.test('a transaction leaves memory only after the books have all of it', (t) => {
+t.test('a transaction leaves memory only after Postgres has all of it', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 120 }), (capacity, steps) => {
       const transactions = new Transactions(capacity);
@@ -90,16 +90,16 @@ t.test('a transaction leaves memory only after the books have all of it', (t) =>
   t.end();
 });
 
-t.test('the transaction that a message is about is not the one that gives up its place to it', (t) => {
+t.test('a transaction is not evicted while a message changes it', (t) => {
   const transactions = new Transactions(1);
   const a = Buffer.from('a');
   const b = Buffer.from('b');
   transactions.makeRoom(0);
   const slot = transactions.open(a, 0, 1, stateOf(100), 1);
-  t.equal(transactions.makeRoom(1), true, 'the only transaction is settled: its place can be had');
-  t.equal(transactions.find(a, 0, 1), slot, 'but it is still there');
+  t.equal(transactions.makeRoom(1), true, 'the only transaction is settled, so it can be evicted');
+  t.equal(transactions.find(a, 0, 1), slot, 'the transaction is still in memory');
   transactions.move(slot, TransactionStatus.open, -40, 40, 0, 10, 0, 0, 2);
-  t.equal(transactions.makeRoom(1), false, 'what was moved is not settled any more');
+  t.equal(transactions.makeRoom(1), false, 'a moved transaction is no longer settled');
   t.equal(transactions.held(transactions.find(a, 0, 1)), 60);
   t.throws(() => transactions.open(b, 0, 1, stateOf(1), 3), InvariantError);
   t.equal(transactions.makeRoom(2), true);
@@ -108,7 +108,7 @@ t.test('the transaction that a message is about is not the one that gives up its
   t.end();
 });
 
-t.test('a tombstone gives up its place only when nothing else can', (t) => {
+t.test('a tombstone is evicted only when no other transaction can be', (t) => {
   const transactions = new Transactions(2);
   const open = (id: string, status: TransactionStatus, sequence: number) => {
     transactions.makeRoom(sequence - 1);
@@ -125,7 +125,7 @@ t.test('a tombstone gives up its place only when nothing else can', (t) => {
   t.end();
 });
 
-t.test('everything that a transaction is opened with can be read back', (t) => {
+t.test('every field that a transaction is opened with can be read back', (t) => {
   const transactions = new Transactions(2);
   const state: TransactionState = {
     ...stateOf(7),
@@ -156,7 +156,7 @@ t.test('everything that a transaction is opened with can be read back', (t) => {
   t.end();
 });
 
-t.test('the newest part of a hold follows the newest day that spent, and is never more than is held', (t) => {
+t.test('the newest part of a hold follows the newest day of spending, and never exceeds the hold', (t) => {
   const transactions = new Transactions(1);
   const slot = transactions.open(Buffer.from('a'), 0, 1, { ...stateOf(100), newestAmount: 100 }, 1);
   transactions.move(slot, TransactionStatus.open, 50, 0, 0, 11, 50, 0, 2);
@@ -167,13 +167,13 @@ t.test('the newest part of a hold follows the newest day that spent, and is neve
   t.same(
     [transactions.newestDay(slot), transactions.newestAmount(slot)],
     [11, 70],
-    'an older day took nothing from the newest part',
+    'an older day takes nothing from the newest part',
   );
   transactions.move(slot, TransactionStatus.open, -100, 100, 0, 11, 0, 0, 5);
   t.same(
     [transactions.newestDay(slot), transactions.newestAmount(slot)],
     [11, 40],
-    'what was cleared is not given back',
+    'a cleared amount is not given back',
   );
   t.throws(() => transactions.move(slot, TransactionStatus.open, -41, 0, 0, 11, -41, 0, 6), InvariantError);
   t.end();

@@ -38,7 +38,7 @@ const instants = fc.array(
   { minLength: 1, maxLength: 12 },
 );
 
-t.test('the local day is what Intl says, at any instants in any order', (t) => {
+t.test('the local day equals that of Intl for any instants in any order', (t) => {
   fc.assert(
     fc.property(fc.constantFrom(...someZones), instants, (name, list) => {
       const zone = new Zone(name);
@@ -52,7 +52,7 @@ t.test('the local day is what Intl says, at any instants in any order', (t) => {
   t.end();
 });
 
-t.test('a local day is found by an instant of it, whatever was asked before', (t) => {
+t.test('the local day of an instant does not depend on earlier lookups', (t) => {
   const zones = new Map(someZones.map((name) => [name, new Zone(name)]));
   fc.assert(
     fc.property(fc.constantFrom(...someZones), fc.integer({ min: from, max: to }), (name, at) => {
@@ -77,7 +77,7 @@ t.test('a local day begins at its first instant', (t) => {
   t.end();
 });
 
-t.test('the next period begins on the first day that is not of this one', (t) => {
+t.test('the next period begins on the first day after the current one', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: -1000, max: 60_000 }), fc.integer({ min: 0, max: 3 }), (day, index) => {
       const next = nextPeriodDay(index, day)!;
@@ -85,6 +85,6 @@ t.test('the next period begins on the first day that is not of this one', (t) =>
     }),
     runs(1000),
   );
-  t.equal(nextPeriodDay(4, 20_000), null, 'a lifetime has no next');
+  t.equal(nextPeriodDay(4, 20_000), null, 'a lifetime has no next period');
   t.end();
 });

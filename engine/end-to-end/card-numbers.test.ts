@@ -29,10 +29,11 @@ async function kept({ sql, place }: TestEngine): Promise<string> {
 
 function assertNothingKept(t: Test, text: string): void {
   const digits = text.replace(/[ _/.-]/g, '');
-  for (const secret of secrets) t.notOk(digits.includes(secret), `no ${secret.slice(0, 6)}…`);
+  for (const secret of secrets)
+    t.notOk(digits.includes(secret), `nothing kept on disk contains ${secret.slice(0, 6)}…`);
 }
 
-t.test('ids that hold card numbers work through a whole transaction, over restarts and a new key', async (t) => {
+t.test('ids that hold card numbers work through a whole transaction, across restarts and a new key', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, changes: { PAN_KEY: 'first-key' } });
   const { client, place } = engine;
   const card = 'card_000001_1';
@@ -47,7 +48,7 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
   t.match(JSON.parse(open.slice(4)), { id: opened.id, approved: true, authorizationId: opened.id, available: 99_500 });
   const increase = await stable(increased);
   t.match(JSON.parse(increase.slice(4)), { id: increased.id, approved: true, authorizationId: opened.id });
-  t.equal(await stable(opened), open, 'the same bytes are the same question');
+  t.equal(await stable(opened), open, 'the same bytes are a repeat');
   t.equal(answerOf(await client.native({ ...opened, currency: 'USD', amount: 501 })).reason, 'duplicate_conflict');
   const unknown = { id: 'x', type: 'authorization', card: 'tok 2200700012345673', amount: 1 };
   t.match(JSON.parse((await stable(unknown)).slice(4)), { approved: false, reason: 'card_not_found' });
@@ -67,7 +68,7 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
   assertNothingKept(t, await kept(engine));
   for (const key of ['first-key', 'second-key,first-key']) {
     await engine.restart({ PAN_KEY: key });
-    t.equal(await stable(opened), open, `after a restart with ${key}`);
+    t.equal(await stable(opened), open, `a repeat after a restart with ${key} receives the first answer`);
     t.equal(await stable(increased), increase);
     t.same(await opsCommand(place, 'deposits', 'acct_000002', deposit), paid);
     t.equal((await client.ask({ path: marqetaPath, body: marqeta })).body, funded.body);
@@ -76,12 +77,12 @@ t.test('ids that hold card numbers work through a whole transaction, over restar
     await client.native({ id: 'c1', type: 'clearing', card, amount: 550, currency: 'USD', original: increased.id }),
   );
   t.match(cleared, { approved: true, available: 99_450 });
-  t.match(cleared.authorizationId, /^hidden_[a-p]{40}$/, 'an id that the message does not name has its kept form');
+  t.match(cleared.authorizationId, /^hidden_[a-p]{40}$/, 'Postgres keeps the hashed form of the id');
   await untilSettled(place);
   assertNothingKept(t, await kept(engine));
 });
 
-t.test('a message that waits for a lookup is the same question when it is asked again', async (t) => {
+t.test('a message that waited for a lookup counts as the same message when it returns', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const message = {
     ...{ id: 'cold', type: 'authorization', card: 'card_000001_1', amount: 5, currency: 'USD' },

@@ -27,7 +27,7 @@ async function start(t: Parameters<typeof startTestEngine>[0]) {
   return { engine, pay, settled, asked: () => asked };
 }
 
-t.test('of many purchases at once a single-use card makes one, and a locked card those of one merchant', async (t) => {
+t.test('a single-use card makes one of many concurrent purchases, a locked card those of one merchant', async (t) => {
   const { engine, pay } = await start(t);
   await addCard(engine, 'single', 'single_use');
   await addCard(engine, 'locked', 'merchant_locked');
@@ -43,7 +43,7 @@ t.test('of many purchases at once a single-use card makes one, and a locked card
   t.equal(locked.filter(([, said]) => said === 'merchant_blocked').length, 40);
 });
 
-t.test('what cards have bought is known after a restart, settled or not, and to their replacements', async (t) => {
+t.test('the purchases of a card survive a restart, settled or not, and count for its replacement', async (t) => {
   const { engine, pay, settled, asked } = await start(t);
   const { sql } = engine;
   for (const name of ['early', 'late']) {
@@ -104,11 +104,11 @@ t.test('what cards have bought is known after a restart, settled or not, and to 
   t.equal(
     await pay('card_000001_2-again', 'm-1', { amount: 1 }),
     'card.lifetime.amount',
-    'what it spent itself counts',
+    'the replacement counts its own purchase',
   );
 });
 
-t.test('Marqeta is answered by the same rules', async (t) => {
+t.test('Marqeta messages follow the same card type rules', async (t) => {
   const { engine } = await start(t);
   await addCard(engine, 'single', 'single_use');
   const ask = async (number: number) => {

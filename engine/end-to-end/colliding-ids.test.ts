@@ -21,6 +21,6 @@ for (const workers of [1, 2, 3, 4]) {
 }
 
 // A single short history may meet no collision; all of them together do.
-t.test('the histories contained ids that name several transactions', async (t) => {
+t.test('the random histories contain ids that name several transactions', async (t) => {
   t.ok(shared > 0, `${shared} ids name several transactions`);
 });

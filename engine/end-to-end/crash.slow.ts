@@ -37,8 +37,8 @@ const lastTrafficMessages = 60;
 t.setTimeout(0);
 
 const withTwo = Math.floor(killsWanted / 4);
-t.test('one partition: what was acknowledged survives every kill', (t) => crash(t, 1, killsWanted - withTwo));
-t.test('two partitions: what was acknowledged survives every kill', (t) => crash(t, 2, withTwo));
+t.test('one partition keeps every acknowledged message through each kill', (t) => crash(t, 1, killsWanted - withTwo));
+t.test('two partitions keep every acknowledged message through each kill', (t) => crash(t, 2, withTwo));
 
 /** Short, so that approvals are revoked as well: some answers come too late. */
 const deadlineMs = '100';
@@ -76,7 +76,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
       await run.live(Number.POSITIVE_INFINITY);
       clearTimeout(timer);
     }
-    t.equal(await engine.kill('SIGKILL'), 'SIGKILL', `kill ${kill + 1}: it ran until it was killed`);
+    t.equal(await engine.kill('SIGKILL'), 'SIGKILL', `kill ${kill + 1}: the engine ran until it was killed`);
     if (!t.passing()) {
       t.comment(engine.logged);
       throw new Error('it went wrong before this kill');
@@ -89,8 +89,8 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   const { ledger } = run;
   run.recheckAll();
   await run.live(0);
-  t.equal(ledger.unknown.size, 0, 'everything asked was answered in the end');
-  t.equal(await engine.kill('SIGTERM'), 0, 'it stops cleanly');
+  t.equal(ledger.unknown.size, 0, 'every message received an answer in the end');
+  t.equal(await engine.kill('SIGTERM'), 0, 'the engine stops cleanly');
   if (!t.passing()) t.comment(engine.logged);
 
   const report = await auditBooks(sql);
@@ -100,7 +100,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   t.same(
     rows.map(({ id, funds, available, held, posted }) => [id, funds, available, held, posted].join(' ')),
     ledger.accounts.map(({ id, funds, held, posted }) => [id, funds, funds - held - posted, held, posted].join(' ')),
-    'Postgres has what was acknowledged, account by account',
+    'Postgres has every acknowledged amount, account by account',
   );
   const commands = ledger.acknowledged.filter(({ command }) => command !== null);
   for (const kind of ['deposits', 'withdrawals']) {
@@ -114,7 +114,7 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
       group by request_id having count(*) filter (where type <> 10) - count(*) filter (where type = 10) >
       1) as repeated`;
   t.equal(events?.twice, 0, 'no message was journaled twice');
-  t.ok(ledger.approved > kills * 10, 'there was traffic to lose');
+  t.ok(ledger.approved > kills * 10, 'the kills interrupted traffic');
   t.comment(
     `${kills} kills, ${duringRecovery} of them during recovery; ${ledger.acknowledged.length} messages acknowledged, ` +
       `${ledger.approved} approved; ${run.repeats} asked again, ${run.undecided} times 503, ` +

@@ -7,21 +7,21 @@ import { killThread } from '../testing/dying-storage.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { metric, until } from '../testing/engine-process.js';
 
-t.test('a syncer that cannot open its segment goes on once a file descriptor is free', async (t) => {
+t.test('a syncer that cannot open its segment continues once a file descriptor is free', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '50' } });
   // The first frame after a start has its segment opened.
   engine.disk.outOfDescriptors(true);
   const message = { id: 'first', type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
-  t.equal((await engine.client.native(message)).status, 503, 'declined at the deadline');
+  t.equal((await engine.client.native(message)).status, 503, 'the message is declined at its deadline');
   engine.disk.outOfDescriptors(false);
   let number = 0;
   const ask = async () => answerOf(await engine.client.native({ ...message, id: `next-${++number}` }));
   await until('it approves', async () => (await ask()).approved);
-  t.equal(await metric(engine.place, 'worker_restarts'), 0, 'and nothing had to be replaced');
+  t.equal(await metric(engine.place, 'worker_restarts'), 0, 'no worker was replaced');
   t.equal(await metric(engine.place, 'partitions_ready'), 1);
 });
 
-t.test('a worker that dies without a free file descriptor is replaced once there is one', async (t) => {
+t.test('a worker that dies while no file descriptor is free is replaced once one is free', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
   const message = { id: 'q', type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
   t.ok(answerOf(await engine.client.native(message)).approved);
@@ -34,5 +34,5 @@ t.test('a worker that dies without a free file descriptor is replaced once there
   let number = 0;
   const ask = async () => answerOf(await engine.client.native({ ...message, id: `next-${++number}` }));
   await until('it approves', async () => (await ask()).approved);
-  t.equal(answerOf(await engine.client.native(message)).available, 99_500, 'what was answered stays answered');
+  t.equal(answerOf(await engine.client.native(message)).available, 99_500, 'an answered message keeps its answer');
 });

@@ -6,7 +6,7 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, until } from '../testing/engine-process.js';
 
-t.test('a hold lapses, is settled as expired, and stays so after a restart; lodging holds live on', async (t) => {
+t.test('a hold lapses, settles as expired and stays so after a restart, while lodging holds live on', async (t) => {
   // A tenth of a second for most merchants, a day for lodging and car rental.
   const changes = { HOLD_DAYS: String(0.1 / 86_400), HOLD_DAYS_LONG: '1' };
   const engine = await startTestEngine(t, { accounts: 1, changes });
@@ -33,10 +33,10 @@ t.test('a hold lapses, is settled as expired, and stays so after a restart; lodg
   await until('Postgres has it', async () => (await settled()) === expected);
   await engine.restart();
   t.same(await engineBooks(engine.place, 'acct_000001'), lapsed);
-  t.ok((await ask('grocer', 700, '5411')).approved, 'the question keeps its first answer');
+  t.ok((await ask('grocer', 700, '5411')).approved, 'the lapsed authorization keeps its first answer');
 });
 
-t.test('any number of lifetimes that end at once is over soon, in pages; what holds nothing closes too', async (t) => {
+t.test('thousands of holds that lapse at once end in pages, and transactions without a hold close too', async (t) => {
   const changes = { HOLD_DAYS: String(6 / 86_400) };
   const engine = await startTestEngine(t, { accounts: 1, changes });
   const card = 'card_000001_1';

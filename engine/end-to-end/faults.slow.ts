@@ -112,7 +112,7 @@ async function settledWhole(t: Test, engine: TestEngine, partitions = 1): Promis
     const [row] = await engine.sql<{ events: number; newest: number }[]>`
       select count(*)::integer as events, coalesce(max(sequence), 0)::integer as newest
       from transaction_events where partition = ${partition}`;
-    t.same(row, { events: row!.newest, newest: row!.newest }, 'no gap, no double');
+    t.same(row, { events: row!.newest, newest: row!.newest }, 'the record sequences have no gap and no double');
     t.ok(row!.newest >= sequence);
   }
   t.same((await auditBooks(engine.sql)).findings, [], 'the books balance');
@@ -146,7 +146,7 @@ async function traffic(ask: () => Promise<unknown>, enough: () => boolean): Prom
 }
 
 for (const workers of [1, 2]) {
-  t.test(`Postgres freezes, dies and comes back under ${workers} partition(s)`, { timeout: 180_000 }, async (t) => {
+  t.test(`an engine survives a frozen and a dead Postgres (WORKERS=${workers})`, { timeout: 180_000 }, async (t) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'faults-postgres-'));
     const options = { dataDir, log: () => undefined, settings: { fsync: 'off', full_page_writes: 'off' } };
     let server = await startEmbeddedPostgres(options);
@@ -189,19 +189,27 @@ for (const workers of [1, 2]) {
 
     frozen = await serverProcesses(engine.sql);
     signalAll(frozen, 'SIGSTOP');
-    t.equal(await served(300), 300, 'frozen: known cards are approved');
+    t.equal(await served(300), 300, 'known cards are approved while Postgres is frozen');
     // More unknown cards than the front admits messages: they may not keep it full.
     const unknown = Array.from({ length: 200 }, (_, index) => authorization(cardOf(11 + (index % 30), 2)));
     const declined = await Promise.all(unknown.map((message) => memory.ask(message)));
-    t.same(new Set(declined.map(({ status }) => status)), new Set([503]), 'frozen: unknown cards are declined');
-    t.equal(await served(300), 300, 'frozen: and known ones are still approved');
+    t.same(
+      new Set(declined.map(({ status }) => status)),
+      new Set([503]),
+      'unknown cards are declined while Postgres is frozen',
+    );
+    t.equal(await served(300), 300, 'known cards are still approved while Postgres is frozen');
     t.ok(await isReady(engine));
     t.match(JSON.parse((await opsGet(engine.place, '/health')).text).components.database, { status: 'unhealthy' });
     await until(
       'look-ups that are not answered are given up',
       async () => (await metric(engine.place, 'loader_waiting')) === 0,
     );
-    t.equal((await memory.ask(authorization(cardOf(40)))).status, 503, 'and so are those on new connections');
+    t.equal(
+      (await memory.ask(authorization(cardOf(40)))).status,
+      503,
+      'unknown cards are declined on new connections too',
+    );
     t.equal(await served(100), 100);
     signalAll(frozen, 'SIGCONT');
     frozen = [];
@@ -210,10 +218,14 @@ for (const workers of [1, 2]) {
 
     const killed = await serverProcesses(engine.sql);
     signalAll(killed, 'SIGKILL');
-    t.equal(await served(300), 300, 'dead: known cards are approved');
-    t.equal((await memory.ask(authorization(cardOf(12, 2)))).status, 503, 'dead: unknown cards are declined');
+    t.equal(await served(300), 300, 'known cards are approved while Postgres is down');
+    t.equal(
+      (await memory.ask(authorization(cardOf(12, 2)))).status,
+      503,
+      'unknown cards are declined while Postgres is down',
+    );
     server = await startEmbeddedPostgres(options);
-    t.equal(new URL(server.url).host, new URL(urls.engine).host, 'it comes back where it was');
+    t.equal(new URL(server.url).host, new URL(urls.engine).host, 'Postgres returns on the same port');
     t.equal(await served(100), 100);
     await until('a new card works again', async () => (await memory.ask(authorization(cardOf(39, 2)))).status === 200);
     await memory.askAgain();
@@ -226,7 +238,7 @@ for (const workers of [1, 2]) {
   });
 }
 
-t.test('a sync that fails ends approvals at once, and a restart finds what was acknowledged', async (t) => {
+t.test('after a failed sync no message is approved, and a restart finds every acknowledged message', async (t) => {
   const engine = await startTestEngine(t, { changes: { DEADLINE_MS: '1000' } });
   const memory = new Memory(t, engine);
   for (let count = 0; count < 50; count++) await memory.ask(authorization(cardOf(1 + (count % 5))));
@@ -240,10 +252,14 @@ t.test('a sync that fails ends approvals at once, and a restart finds what was a
     () => refused >= 30,
   );
   for (let count = 0; count < 20; count++) {
-    t.equal((await memory.ask(authorization(cardOf(2)))).status, 503, 'nothing is approved any more');
+    t.equal((await memory.ask(authorization(cardOf(2)))).status, 503, 'no message is approved any more');
   }
   engine.disk.heal();
-  t.equal((await memory.ask(authorization(cardOf(2)))).status, 503, 'not even when the disk says that it is well');
+  t.equal(
+    (await memory.ask(authorization(cardOf(2)))).status,
+    503,
+    'no message is approved even after the disk works again',
+  );
   t.equal(await isReady(engine), false);
   const health = await opsGet(engine.place, '/health');
   t.equal(health.status, 503);
@@ -255,13 +271,13 @@ t.test('a sync that fails ends approvals at once, and a restart finds what was a
   await settledWhole(t, engine);
 });
 
-t.test('a write that fails half way is no answer either', async (t) => {
+t.test('a message whose write fails half way receives no approval', async (t) => {
   const engine = await startTestEngine(t, { changes: { DEADLINE_MS: '1000' } });
   const memory = new Memory(t, engine);
   for (const bytes of [0, 1, 40, 300]) {
     await memory.ask(authorization(cardOf(1)));
     engine.disk.shortWrite(bytes);
-    t.equal((await memory.ask(authorization(cardOf(1)))).status, 503, `${bytes} bytes written`);
+    t.equal((await memory.ask(authorization(cardOf(1)))).status, 503, `${bytes} bytes were written`);
     t.equal(await isReady(engine), false);
     await engine.restart();
   }
@@ -271,7 +287,7 @@ t.test('a write that fails half way is no answer either', async (t) => {
 });
 
 t.test(
-  'what a slow disk makes late is answered 503, holds nothing, and is decided when it is asked again',
+  'a message that a slow disk makes late is answered 503, holds nothing, and is decided when it is repeated',
   async (t) => {
     const engine = await startTestEngine(t, { changes: { DEADLINE_MS: '100' } });
     const memory = new Memory(t, engine);
@@ -293,7 +309,7 @@ t.test(
     for (const message of late) {
       let reply = await memory.ask(message);
       for (let attempt = 0; attempt < 50 && reply.status === 503; attempt++) reply = await memory.ask(message);
-      t.match(answerOf(reply), { approved: true, approvedAmount: 500 }, 'asked again, it is decided');
+      t.match(answerOf(reply), { approved: true, approvedAmount: 500 }, 'the repeated message is decided');
     }
     await memory.compare([1, 2, 3]);
     await settledWhole(t, engine);
@@ -310,7 +326,7 @@ t.test('a clearing that a slow disk makes late is booked once', async (t) => {
   await until('it is known', async () => (await client.native(hold)).status === 200);
   engine.disk.slowSyncs(300);
   const clearing = authorization(cardOf(1), { type: 'clearing', original: hold['id'], amount: 700 });
-  t.equal((await client.native(clearing)).status, 503, 'no answer in time');
+  t.equal((await client.native(clearing)).status, 503, 'the clearing gets no answer in time');
   engine.disk.heal();
   await until('it is answered', async () => (await client.native(clearing)).status === 200);
   t.match(await engineBooks(engine.place, accountOf(1)), { held: 0, posted: 700 });
@@ -329,7 +345,7 @@ function mountSmallDisk(t: Test, directory: string): boolean {
   return true;
 }
 
-t.test('a full disk declines, and goes on when there is room', { timeout: 180_000 }, async (t) => {
+t.test('a full disk declines messages until there is room again', { timeout: 180_000 }, async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'faults-disk-'));
   t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
   const isSmall = mountSmallDisk(t, dataDir);
@@ -370,14 +386,14 @@ t.test('a full disk declines, and goes on when there is room', { timeout: 180_00
   refused = 0;
   asked = 0;
   await traffic(askOne, () => asked > 500);
-  t.equal(refused, 0, 'as before');
+  t.equal(refused, 0, 'the books are unchanged');
   await memory.compare([1, 2, 3, 20]);
   await settledWhole(t, engine);
   await engine.restart();
   await memory.compare([1, 2, 3, 20]);
 });
 
-t.test('a partition whose thread dies is replaced, and the other one does not notice', async (t) => {
+t.test('a partition whose thread dies is replaced, and the other partition keeps answering', async (t) => {
   const engine = await startTestEngine(t, { accounts: 8, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
   const memory = new Memory(t, engine);
   const accounts = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -446,6 +462,6 @@ t.test('a second engine on the same database is refused with a line that says wh
   const second = new EngineProcess(await enginePlace(database.url, dataDirs[1]!));
   t.equal(await second.ended, 1);
   t.match(second.logged, /^engine: another engine already runs on this database/m);
-  t.equal((await opsGet(first.place, '/readyz')).status, 200, 'the first one stays');
+  t.equal((await opsGet(first.place, '/readyz')).status, 200, 'the first engine stays');
   t.equal(await first.kill('SIGTERM'), 0);
 });

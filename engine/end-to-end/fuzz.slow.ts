@@ -78,7 +78,7 @@ function mutated(random: Random, text: string): Buffer {
   return Buffer.from(scratch.bytes.subarray(0, scratch.length));
 }
 
-t.test('nothing that is sent breaks the engine or its books', async (t) => {
+t.test('no bytes that a client sends break the engine or its books', async (t) => {
   t.setTimeout(0);
   const random = new Random(testSeed);
   const database = await createTestDatabase();
@@ -170,11 +170,11 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
   ]);
   t.comment(`commands: ${JSON.stringify([...commandStatuses].sort(([a], [b]) => a - b))}`);
   for (const status of [200, 400, 404, 409])
-    t.ok((commandStatuses.get(status) ?? 0) > 0, `some were answered ${status}`);
+    t.ok((commandStatuses.get(status) ?? 0) > 0, `some requests were answered ${status}`);
   t.comment(`${raw} bare connections; ${JSON.stringify([...statuses].sort(([a], [b]) => a - b))}`);
-  t.ok(engine.isAlive, 'it lives');
+  t.ok(engine.isAlive, 'the engine still runs');
   t.ok((statuses.get(400) ?? 0) > 100, 'bad requests were answered 400');
-  t.ok((statuses.get(200) ?? 0) > 100, 'and good ones were decided');
+  t.ok((statuses.get(200) ?? 0) > 100, 'good requests were decided');
   if (!engine.isAlive) throw new Error(`it ended; it said:\n${engine.logged}`);
 
   // Postgres and the engine agree, and every answer in the journal is still given.
@@ -182,7 +182,7 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
     const { funds, available, held, posted } = await engineBooks(place, `acct_00000${number}`);
     t.equal(funds, available + held + posted);
     const paidIn = [...moved[number]!.values()].reduce((sum, amount) => sum + amount, 0);
-    t.equal(funds, fundsMinor + paidIn, 'what was acknowledged to have come in, and nothing else');
+    t.equal(funds, fundsMinor + paidIn, 'the funds equal the acknowledged deposits');
   }
   const message = { id: 'after', type: 'authorization', card: 'card_000001_1', amount: 1, currency: 'USD' };
   const first = await client.native(message);
@@ -193,7 +193,7 @@ t.test('nothing that is sent breaks the engine or its books', async (t) => {
   const live = await Promise.all(
     Array.from({ length: accounts }, (_, index) => engineBooks(place, `acct_00000${index + 1}`)),
   );
-  t.equal(await engine.kill('SIGTERM'), 0, 'it stops cleanly');
+  t.equal(await engine.kill('SIGTERM'), 0, 'the engine stops cleanly');
   t.same((await auditBooks(sql)).findings, [], 'the books balance');
   const rows = await sql<{ id: string; held: number; posted: number }[]>`
     select public_id as id, held::integer, posted::integer from accounts order by public_id`;

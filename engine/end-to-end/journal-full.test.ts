@@ -11,7 +11,7 @@ import { enginePlace, opsGet, startEngineProcess, until } from '../testing/engin
 
 t.setTimeout(120_000);
 
-t.test('a full journal is logged twice, unhealthy and not ready until the books have caught up', async (t) => {
+t.test('a full journal is logged twice, and the engine is not ready until Postgres catches up', async (t) => {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 100_000_000 });
@@ -63,5 +63,5 @@ t.test('a full journal is logged twice, unhealthy and not ready until the books 
   await until('the last decline is logged', () => /"kind":"503 system_error".*kind ended/.test(engine.logged));
   const count = Number(/"kind":"503 system_error","count":(\d+),"seconds":\d+/.exec(engine.logged)?.[1]);
   t.ok(count >= refused, `all ${refused} are counted in ${count}`);
-  t.ok(engine.logged.match(/declines of this kind/g)!.length <= 6, 'a few lines, not one for each decline');
+  t.ok(engine.logged.match(/declines of this kind/g)!.length <= 6, 'the log has a few lines, not one for each decline');
 });

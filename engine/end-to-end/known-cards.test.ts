@@ -19,7 +19,7 @@ async function reasons(engine: TestEngine, name: string): Promise<string[]> {
 const approved = accounts.map(() => 'approved');
 
 for (const WORKERS of ['1', '2', '3']) {
-  t.test(`with ${WORKERS} partitions the cards of a warm start are decided while Postgres is away`, async (t) => {
+  t.test(`after a warm start with ${WORKERS} partitions cards are decided while Postgres is away`, async (t) => {
     const database = await createTestDatabase();
     const proxy = await TcpProxy.start(Number(new URL(database.url).port));
     // The first teardown runs last.

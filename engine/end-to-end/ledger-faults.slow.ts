@@ -62,7 +62,7 @@ async function settledOnce(t: Test, engine: TestEngine): Promise<void> {
   t.equal(twice.length, 0, 'no command was journaled twice');
 }
 
-t.test('a command that missed its deadline moves money once, and its repeat receives the answer', async (t) => {
+t.test('a command that misses its deadline moves money once, and its repeat receives the answer', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, balanceMinor: 1000, changes: { DEADLINE_MS: '50' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   for (const [kind, amount, funds] of [
@@ -74,7 +74,7 @@ t.test('a command that missed its deadline moves money once, and its repeat rece
     await until('the worker stands in its sync', () => engine.disk.syncHeld);
     const { status, text } = await late;
     t.match([status, JSON.parse(text).title], [503, 'system_error'], kind);
-    t.notOk('approved' in JSON.parse(text), 'a 503 does not say what became of it');
+    t.notOk('approved' in JSON.parse(text), 'a 503 does not say whether the command was executed');
     engine.disk.releaseSyncs();
     const [again] = await answered(engine, kind, accountOf(1), { id: kind, amount });
     t.match(JSON.parse(again.text), { id: kind, approved: true, amount, account: { funds } });
@@ -84,7 +84,7 @@ t.test('a command that missed its deadline moves money once, and its repeat rece
   await settledOnce(t, engine);
 });
 
-t.test('with a deadline of 1 ms every command is carried out once', async (t) => {
+t.test('every command is executed once with a deadline of 1 ms', async (t) => {
   const engine = await startTestEngine(t, { accounts: 4, balanceMinor: 1000, changes: { DEADLINE_MS: '1' } });
   let refusals = 0;
   let next = 0;
@@ -108,7 +108,7 @@ t.test('with a deadline of 1 ms every command is carried out once', async (t) =>
   await settledOnce(t, engine);
 });
 
-t.test('beyond MAX_IN_FLIGHT a command is refused at once, and its id is decided later', async (t) => {
+t.test('a command beyond MAX_IN_FLIGHT is refused at once, and its id is decided later', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '3000', MAX_IN_FLIGHT: '2' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   engine.disk.holdSyncs();
@@ -122,7 +122,7 @@ t.test('beyond MAX_IN_FLIGHT a command is refused at once, and its id is decided
   t.equal(await fundsOf(engine, accountOf(1)), 100_004);
 });
 
-t.test('after a failed disk and a restart each command has one answer', async (t) => {
+t.test('each command has one answer after a failed disk and a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '2000' } });
   const [kept] = await answered(engine, 'deposits', accountOf(1), { id: 'kept', amount: 10 });
   engine.disk.failSyncs();
@@ -136,11 +136,15 @@ t.test('after a failed disk and a restart each command has one answer', async (t
     const [reply] = await answered(engine, 'deposits', accountOf(1), { id, amount: 100 });
     t.equal(reasonOf(reply), 'approved', id);
   }
-  t.equal(await fundsOf(engine, accountOf(1)), 1210, 'on the disk or not: once');
+  t.equal(
+    await fundsOf(engine, accountOf(1)),
+    1210,
+    'the failed deposits moved money once, whether the disk had them or not',
+  );
   await settledOnce(t, engine);
 });
 
-t.test('while the database hangs, known accounts move money and unknown ones get a 503', async (t) => {
+t.test('while the database hangs, commands succeed for known accounts and get a 503 for others', async (t) => {
   const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '300' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   await whileLocked(engine, 'accounts', async () => {
@@ -150,12 +154,12 @@ t.test('while the database hangs, known accounts move money and unknown ones get
     t.equal(unknown.status, 503);
   });
   const [unknown] = await answered(engine, 'deposits', accountOf(2), { id: 'unknown', amount: 10 });
-  t.equal(reasonOf(unknown), 'approved', 'when it is back');
+  t.equal(reasonOf(unknown), 'approved', 'the refused command succeeds once Postgres is back');
   t.equal(await fundsOf(engine, accountOf(2)), 1010);
   await settledOnce(t, engine);
 });
 
-t.test('many messages about one unknown account cause one lookup, and all are answered', async (t) => {
+t.test('many messages for one unknown account cause one lookup and are all answered', async (t) => {
   const engine = await startTestEngine(t, { accounts: 3, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
   let waiting: Promise<OpsReply>[] = [];
   await whileLocked(engine, 'limits', async () => {
@@ -168,7 +172,7 @@ t.test('many messages about one unknown account cause one lookup, and all are an
   t.equal(await fundsOf(engine, accountOf(1)), 1050);
 });
 
-t.test('a stop answers what is in flight and refuses what comes after', async (t) => {
+t.test('an engine that stops answers messages in flight and refuses later ones', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '3000' } });
   await answered(engine, 'deposits', accountOf(1), { id: 'first', amount: 1 });
   engine.disk.holdSyncs();
@@ -181,54 +185,51 @@ t.test('a stop answers what is in flight and refuses what comes after', async (t
   t.equal(reasonOf(await inFlight), 'approved');
   await stopped;
   const [row] = await engine.sql`select funds::integer as funds from accounts`;
-  t.equal(row?.['funds'], 100_002, 'and it is settled');
+  t.equal(row?.['funds'], 100_002, 'the deposit in flight is settled');
 });
 
-t.test(
-  'with several partitions a command finds its account’s owner, and an id has one answer everywhere',
-  async (t) => {
-    const numbers = [1, 2, 3, 4, 5, 6];
-    const changes = { WORKERS: '2', DEADLINE_MS: '2000' };
-    const engine = await startTestEngine(t, { accounts: numbers.length, balanceMinor: 1000, changes });
-    const deposit = (id: string, number: number) =>
-      opsCommand(engine.place, 'deposits', accountOf(number), { id, amount: 10 * number });
-    const firsts = new Map<number, OpsReply>();
-    for (const number of numbers) {
-      const purchase = { id: `a${number}`, type: 'authorization', card: cardOf(number), amount: 100, currency: 'USD' };
-      t.ok(answerOf(await engine.client.native(purchase)).approved);
-      firsts.set(number, await deposit(`d${number}`, number));
-      t.match(JSON.parse(firsts.get(number)!.text), {
-        approved: true,
-        account: { funds: 1000 + 10 * number, held: 100 },
-      });
-    }
-    t.equal((await deposit('d7', 7)).status, 404, 'no such account');
-    const everything = async () => {
-      for (const asked of numbers) {
-        for (const number of numbers) {
-          const reply = await deposit(`d${asked}`, number);
-          if (number === asked) t.same(reply, firsts.get(number));
-          else t.equal(reply.status, 409, `d${asked} asked of account ${number}`);
-        }
+t.test('a command reaches the partition of its account, and a repeated id has one answer everywhere', async (t) => {
+  const numbers = [1, 2, 3, 4, 5, 6];
+  const changes = { WORKERS: '2', DEADLINE_MS: '2000' };
+  const engine = await startTestEngine(t, { accounts: numbers.length, balanceMinor: 1000, changes });
+  const deposit = (id: string, number: number) =>
+    opsCommand(engine.place, 'deposits', accountOf(number), { id, amount: 10 * number });
+  const firsts = new Map<number, OpsReply>();
+  for (const number of numbers) {
+    const purchase = { id: `a${number}`, type: 'authorization', card: cardOf(number), amount: 100, currency: 'USD' };
+    t.ok(answerOf(await engine.client.native(purchase)).approved);
+    firsts.set(number, await deposit(`d${number}`, number));
+    t.match(JSON.parse(firsts.get(number)!.text), {
+      approved: true,
+      account: { funds: 1000 + 10 * number, held: 100 },
+    });
+  }
+  t.equal((await deposit('d7', 7)).status, 404, 'an unknown account is a 404');
+  const everything = async () => {
+    for (const asked of numbers) {
+      for (const number of numbers) {
+        const reply = await deposit(`d${asked}`, number);
+        if (number === asked) t.same(reply, firsts.get(number));
+        else t.equal(reply.status, 409, `d${asked} with account ${number} receives the first answer or a conflict`);
       }
-      const { text } = await opsGet(engine.place, `/admin/accounts?ids=${numbers.map(accountOf)}`);
-      const { accounts } = JSON.parse(text) as { accounts: { id: string; funds: number; held: number }[] };
-      t.same(
-        accounts.map(({ id, funds, held }) => [id, funds, held]),
-        numbers.map((number) => [accountOf(number), 1000 + 10 * number, 100]),
-        'one question about accounts of both partitions',
-      );
-    };
-    await everything();
-    await engine.restart(changes);
-    await everything();
-    const journals = await engine.sql`select distinct partition from transaction_events where type = 11`;
-    t.equal(journals.length, 2, 'both partitions had some');
-    await settledOnce(t, engine);
-  },
-);
+    }
+    const { text } = await opsGet(engine.place, `/admin/accounts?ids=${numbers.map(accountOf)}`);
+    const { accounts } = JSON.parse(text) as { accounts: { id: string; funds: number; held: number }[] };
+    t.same(
+      accounts.map(({ id, funds, held }) => [id, funds, held]),
+      numbers.map((number) => [accountOf(number), 1000 + 10 * number, 100]),
+      'one request returns accounts of both partitions',
+    );
+  };
+  await everything();
+  await engine.restart(changes);
+  await everything();
+  const journals = await engine.sql`select distinct partition from transaction_events where type = 11`;
+  t.equal(journals.length, 2, 'both partitions had accounts');
+  await settledOnce(t, engine);
+});
 
-t.test('an id that was refused with one account cannot bring another into the wrong partition', async (t) => {
+t.test('an id that was refused with one account cannot reach the wrong partition with another', async (t) => {
   const changes = { WORKERS: '2', DEADLINE_MS: '300' };
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes });
   // Added behind the warm start, so that no partition has them in memory.
@@ -247,11 +248,11 @@ t.test('an id that was refused with one account cannot bring another into the wr
     t.equal((await deposit('x', own.id)).status, 503);
     t.equal((await buy('x', own.id)).status, 503);
   });
-  t.equal((await deposit('x', foreign.id)).status, 409, 'the id belongs to its first question');
+  t.equal((await deposit('x', foreign.id)).status, 409, 'a second command with the id is a conflict');
   t.equal((await buy('x', foreign.id)).status, 409);
   t.match(await engineBooks(engine.place, foreign.id), { funds: 1000, held: 0 });
   const [late] = await answered(engine, 'deposits', own.id, { id: 'x', amount: 10 });
-  t.equal(reasonOf(late), 'approved', 'which may still be asked');
+  t.equal(reasonOf(late), 'approved', 'the first command with the id still receives its answer');
   t.equal(answerOf(await buy('x', own.id)).reason, 'approved');
   // The other account has one writer: its own partition, with books that add up.
   t.equal(reasonOf((await answered(engine, 'deposits', foreign.id, { id: 'y', amount: 5 }))[0]), 'approved');
@@ -268,7 +269,7 @@ t.test('an id that was refused with one account cannot bring another into the wr
   t.same((await auditBooks(engine.sql)).findings, []);
 });
 
-t.test('a freeze that the engine follows ends withdrawals of an account that it knows', async (t) => {
+t.test('a freeze that the engine receives ends withdrawals of an account in memory', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes: { DEADLINE_MS: '3000' } });
   const withdraw = async (id: string) =>
     reasonOf((await answered(engine, 'withdrawals', accountOf(1), { id, amount: 1 }))[0]);
@@ -277,7 +278,7 @@ t.test('a freeze that the engine follows ends withdrawals of an account that it 
   let attempts = 0;
   await until('withdrawals are refused', async () => (await withdraw(`frozen-${attempts++}`)) === 'account_inactive');
   const [paidIn] = await answered(engine, 'deposits', accountOf(1), { id: 'paid in', amount: 5 });
-  t.equal(reasonOf(paidIn), 'approved', 'a frozen account still takes deposits');
+  t.equal(reasonOf(paidIn), 'approved', 'a frozen account still accepts deposits');
   await engine.sql`update accounts set status = 'active'`;
   await until('it is thawed', async () => (await withdraw(`thawed-${attempts++}`)) === 'approved');
 });

@@ -20,7 +20,7 @@ const nextId = () => `command-${++commands}`;
 const deposit = (account: string, body: object | string) => opsCommand(place, 'deposits', account, body);
 const withdraw = (account: string, body: object | string) => opsCommand(place, 'withdrawals', account, body);
 
-t.test('a deposit is in the books before it is answered, and the answer has the whole books', async (t) => {
+t.test('a deposit is booked before it is answered, and the answer shows the whole books', async (t) => {
   const { account, card } = freshAccount();
   const id = nextId();
   const reply = await deposit(account, { id, amount: 500 });
@@ -29,15 +29,15 @@ t.test('a deposit is in the books before it is answered, and the answer has the 
   t.same(JSON.parse(reply.text), { id, approved: true, reason: 'approved', amount: 500, account: books });
   t.same(await engineBooks(place, account), books);
   const purchase = { id: nextId(), type: 'authorization', card, amount: 1200, currency: 'USD' };
-  t.equal(answerOf(await client.native(purchase)).reason, 'approved', 'and can be spent');
+  t.equal(answerOf(await client.native(purchase)).reason, 'approved', 'the deposit can be spent');
   t.same((await engineBooks(place, account)).available, 300);
 });
 
-t.test('a withdrawal takes available money and not a cent more', async (t) => {
+t.test('a withdrawal takes no more than the available money', async (t) => {
   const { account, card } = freshAccount();
   await client.native({ id: nextId(), type: 'authorization', card, amount: 300, currency: 'USD' });
   const tooMuch = await withdraw(account, { id: nextId(), amount: 701 });
-  t.equal(tooMuch.status, 200, 'a refusal is an answer');
+  t.equal(tooMuch.status, 200, 'a declined withdrawal keeps its answer');
   const before = { id: account, currency: 'USD', funds: 1000, available: 700, held: 300, posted: 0 };
   t.match(JSON.parse(tooMuch.text), { approved: false, reason: 'insufficient_funds', amount: 701, account: before });
   const all = await withdraw(account, { id: nextId(), amount: 700 });
@@ -46,13 +46,14 @@ t.test('a withdrawal takes available money and not a cent more', async (t) => {
   t.equal(answerOf(declined).reason, 'insufficient_funds');
 });
 
-t.test('the same id is answered byte for byte, with other content it is a conflict, and it moves once', async (t) => {
+t.test('a repeated command receives its first answer byte for byte, and other content is a conflict', async (t) => {
   const [one, other] = [freshAccount().account, freshAccount().account];
   const id = nextId();
   const first = await deposit(one, { id, amount: 500 });
   await deposit(one, { id: nextId(), amount: 1 });
   const again = await Promise.all(Array.from({ length: 20 }, () => deposit(one, { amount: 500, id })));
-  for (const reply of again) t.same(reply, first, 'as it was then, not as the books are now');
+  for (const reply of again)
+    t.same(reply, first, 'the repeat shows the books of the first answer, not the current ones');
   for (const [name, conflicting] of [
     ['amount', await deposit(one, { id, amount: 501 })],
     ['type', await withdraw(one, { id, amount: 500 })],
@@ -65,20 +66,24 @@ t.test('the same id is answered byte for byte, with other content it is a confli
   t.equal((await engineBooks(place, other)).funds, 1000);
 });
 
-t.test('a command and a card message may have the same id: they never meet', async (t) => {
+t.test('a command and a card message may use the same id without affecting each other', async (t) => {
   const { account, card } = freshAccount();
   const id = nextId();
   const authorization = { id, type: 'authorization', card, amount: 100, currency: 'USD' };
   t.equal(answerOf(await client.native(authorization)).reason, 'approved');
   t.match(JSON.parse((await deposit(account, { id, amount: 5 })).text), { id, approved: true });
-  t.equal(answerOf(await client.native(authorization)).reason, 'approved', 'still its own answer');
+  t.equal(answerOf(await client.native(authorization)).reason, 'approved', 'the command still has its own answer');
   const forged = await client.native({ ...authorization, id: `\u0001ledger:${id}` });
-  t.match([forged.status, JSON.parse(forged.body).field], [400, 'id'], 'no client can ask in the commands’ namespace');
+  t.match(
+    [forged.status, JSON.parse(forged.body).field],
+    [400, 'id'],
+    'no client can send an id in the namespace of commands',
+  );
   const forgedOriginal = { ...authorization, id: nextId(), type: 'reversal', original: `\u0001ledger:${id}` };
   t.equal((await client.native(forgedOriginal)).status, 400);
 });
 
-t.test('a frozen account takes deposits and pays nothing; a closed one does neither', async (t) => {
+t.test('a frozen account accepts deposits and no withdrawals, and a closed account accepts neither', async (t) => {
   for (const [status, takes] of [
     ['frozen', true],
     ['closed', false],
@@ -92,7 +97,7 @@ t.test('a frozen account takes deposits and pays nothing; a closed one does neit
   }
 });
 
-t.test('an amount that cannot be moved is refused by name, and remembered like every answer', async (t) => {
+t.test('an invalid amount is declined by name, and its repeat receives the same answer', async (t) => {
   const { account } = freshAccount();
   for (const amount of [0, -0, 100_000_000_000_001, Number.MAX_SAFE_INTEGER]) {
     const id = nextId();
@@ -103,7 +108,7 @@ t.test('an amount that cannot be moved is refused by name, and remembered like e
   t.equal((await engineBooks(place, account)).funds, 1000);
 });
 
-t.test('what is malformed gets a 400 that names the field, and never a 5xx', async (t) => {
+t.test('a malformed command gets a 400 that names the field, and never a 5xx', async (t) => {
   const { account } = freshAccount();
   const good = { id: 'bad-input', amount: 10 };
   const cases: readonly (readonly [name: string, body: object | string, field: string])[] = [
@@ -133,17 +138,17 @@ t.test('what is malformed gets a 400 that names the field, and never a 5xx', asy
     for (const kind of ['deposits', 'withdrawals'] as const) {
       const { status, text } = await opsCommand(place, kind, account, body);
       t.match([status, JSON.parse(text).field], [400, field], `${kind}: ${name}`);
-      t.notMatch(text, /4111/, 'no card number comes back');
+      t.notMatch(text, /4111/, 'the answer shows no card number');
     }
   }
-  t.match(JSON.parse((await deposit(account, good)).text), { approved: true }, 'the id is still new');
+  t.match(JSON.parse((await deposit(account, good)).text), { approved: true }, 'the id is still free');
   const longest = { id: '💳'.repeat(64), amount: 1 };
   t.match(JSON.parse((await deposit(account, longest)).text), { id: longest.id, approved: true });
   const awkward = { id: '"\\'.repeat(32), amount: 1 };
   t.match(JSON.parse((await deposit(account, awkward)).text), { id: awkward.id, approved: true });
 });
 
-t.test('an unknown account is a 404, which is not remembered', async (t) => {
+t.test('an unknown account gets a 404, and its id stays free', async (t) => {
   const id = nextId();
   for (const account of ['missing', '%00', 'a'.repeat(500), '4111111111111111', '%01', "'%20or%20''='", '..%2f']) {
     const { status, text } = await deposit(account, { id, amount: 10 });
@@ -154,7 +159,7 @@ t.test('an unknown account is a 404, which is not remembered', async (t) => {
   t.match(JSON.parse((await deposit(account, { id, amount: 10 })).text), { approved: true });
 });
 
-t.test('the token, the method, the media type and the size are checked', async (t) => {
+t.test('commands with a wrong token, method, media type or size are refused', async (t) => {
   const { account } = freshAccount();
   const path = `/admin/accounts/${account}/deposits`;
   const url = `http://127.0.0.1:${place.opsPort}${path}`;
@@ -178,7 +183,7 @@ t.test('the token, the method, the media type and the size are checked', async (
   t.equal((await opsGet(place, `/admin/accounts/${account}/nothing`)).status, 404);
 });
 
-t.test('many accounts are looked at in one question', async (t) => {
+t.test('one request returns the books of many accounts', async (t) => {
   const [live, settled] = [freshAccount().account, freshAccount().account];
   await deposit(live, { id: nextId(), amount: 7 });
   const { status, text } = await opsGet(place, `/admin/accounts?ids=${settled},missing,${live},%00,${settled},`);
@@ -191,7 +196,11 @@ t.test('many accounts are looked at in one question', async (t) => {
     ],
   });
   const ids = Array.from({ length: 200 }, (_, index) => `acct_${String(index + 1).padStart(6, '0')}`);
-  t.equal(JSON.parse((await opsGet(place, `/admin/accounts?ids=${ids}`)).text).accounts.length, 40, 'those there are');
+  t.equal(
+    JSON.parse((await opsGet(place, `/admin/accounts?ids=${ids}`)).text).accounts.length,
+    40,
+    'the answer has the known accounts',
+  );
   for (const query of ['', '?ids=', '?ids=,', `?ids=${ids},one-more`]) {
     const refused = await opsGet(place, `/admin/accounts${query}`);
     t.match([refused.status, JSON.parse(refused.text).field], [400, 'ids'], query.slice(0, 20));
@@ -199,7 +208,7 @@ t.test('many accounts are looked at in one question', async (t) => {
   t.equal((await opsGet(place, `/admin/accounts?ids=${'x'.repeat(14_000)}`)).status, 414);
 });
 
-t.test('the live use of spend windows is there for a card, a user and an account', async (t) => {
+t.test('one request returns the spend windows of a card, a user and an account', async (t) => {
   const { account, card } = freshAccount();
   await sql`update accounts set time_zone = 'Pacific/Kiritimati' where public_id = ${account}`;
   const [row] = await sql<{ card: number; user: number; account: number }[]>`
@@ -210,7 +219,7 @@ t.test('the live use of spend windows is there for a card, a user and an account
   // Kiritimati is 14 hours ahead of UTC, all year.
   const today = () => Math.floor((Date.now() + 14 * 3_600_000) / 86_400_000);
   const [from, unused, to] = [today(), JSON.parse((await opsGet(place, query)).text), today()];
-  t.ok(unused.card.day >= from && unused.card.day <= to, 'the day is the account’s');
+  t.ok(unused.card.day >= from && unused.card.day <= to, 'the day is that of the account’s time zone');
   for (const level of ['card', 'user', 'account']) {
     t.match(unused[level], { day: unused.card.day, amounts: zeros, counts: zeros }, level);
   }
@@ -222,7 +231,7 @@ t.test('the live use of spend windows is there for a card, a user and an account
     t.same([used[level].amounts, used[level].counts], [Array(5).fill(123), Array(5).fill(2)], level);
   }
   const onlyUser = JSON.parse((await opsGet(place, `/admin/windows?user=${row!.user}`)).text);
-  t.same(onlyUser, { card: null, user: used.user, account: null }, 'each level may be asked for alone');
+  t.same(onlyUser, { card: null, user: used.user, account: null }, 'each level may be requested alone');
   t.same(JSON.parse((await opsGet(place, '/admin/windows?card=999999')).text), {
     card: null,
     user: null,
@@ -239,7 +248,7 @@ t.test('the live use of spend windows is there for a card, a user and an account
   }
 });
 
-t.test('after a restart the answers, the books and the windows are the same, settled or not', async (t) => {
+t.test('answers, books and windows are the same after a restart, settled or not', async (t) => {
   const { account, card } = freshAccount();
   const id = nextId();
   const first = await deposit(account, { id, amount: 500 });

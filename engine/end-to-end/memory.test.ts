@@ -35,7 +35,7 @@ async function askAll(
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 for (const WORKERS of ['1', '2']) {
-  t.test(`ten times the accounts that fit are decided, round after round, with ${WORKERS} partitions`, async (t) => {
+  t.test(`${WORKERS} partitions decide for ten times the accounts that fit in memory, round after round`, async (t) => {
     const perPartition = 32;
     const count = 10 * perPartition * Number(WORKERS);
     const changes = { WORKERS, ACCOUNTS_MAX: String(perPartition) };
@@ -81,7 +81,7 @@ for (const { variable, store } of [
   { variable: 'ACCOUNTS_MAX', store: 'accounts' },
   { variable: 'HOLDS_MAX', store: 'transactions' },
 ]) {
-  t.test(`a full memory names ${variable}, and goes on once Postgres has taken over what is in it`, async (t) => {
+  t.test(`a full memory declines with the name ${variable} until Postgres has settled its rows`, async (t) => {
     const count = rows + 2 * askersMax;
     const changes = { WORKERS: '1', [variable]: String(rows), DEADLINE_MS: '2500' };
     const engine = await startTestEngine(t, { accounts: count, cardsPerAccount: 1, changes });
@@ -93,8 +93,8 @@ for (const { variable, store } of [
     const release = await holdSettling(engine);
     const replies = await askAll(engine, 'held', upTo(count));
     const refused = replies.filter(({ status }) => status === 503);
-    t.ok(refused.length >= count - rows, `${refused.length} refused`);
-    t.ok(refused.length < count, 'what there was room for was decided');
+    t.ok(refused.length >= count - rows, `${refused.length} messages were declined for lack of room`);
+    t.ok(refused.length < count, 'messages that found room were approved');
     // On a busy machine some reach their deadline in a lookup, before they ask for room.
     const causes = refused.map((reply) => answerOf(reply).reason).filter((reason) => reason !== 'system_error');
     t.same([...new Set(causes)], ['overloaded']);
@@ -107,6 +107,6 @@ for (const { variable, store } of [
     await release();
     const again = await askAll(engine, 'held', upTo(count), { attemptsMax: 10 });
     const reasons = new Set(again.map((reply) => answerOf(reply).reason));
-    t.same([...reasons], ['approved'], 'what was refused is decided when it is asked again');
+    t.same([...reasons], ['approved'], 'a declined message is decided when it is repeated');
   });
 }

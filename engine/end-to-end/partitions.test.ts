@@ -6,7 +6,7 @@ import t from 'tap';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 
-t.test('an id that one partition answered is a conflict with the card of another, also after a restart', async (t) => {
+t.test('an id that one partition answered is a conflict for a card of another, also after a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2' } });
   const ask = (id: string, account: number) =>
     engine.client.native({ id, type: 'authorization', card: `card_00000${account}_1`, amount: 100, currency: 'USD' });
@@ -16,8 +16,8 @@ t.test('an id that one partition answered is a conflict with the card of another
     for (const asked of accounts) {
       for (const account of accounts) {
         const reply = await ask(`first-${asked}`, account);
-        if (account === asked) t.ok(answerOf(reply).approved, `first-${asked} gets its answer again`);
-        else t.equal(reply.status, 409, `first-${asked} asked of account ${account} is a conflict`);
+        if (account === asked) t.ok(answerOf(reply).approved, `first-${asked} receives its first answer`);
+        else t.equal(reply.status, 409, `first-${asked} with account ${account} is a conflict`);
       }
     }
   };
@@ -26,7 +26,7 @@ t.test('an id that one partition answered is a conflict with the card of another
   await conflicts();
 });
 
-t.test('another number of partitions is refused with the right one, which starts as before', async (t) => {
+t.test('a start with another number of partitions is refused with the right number', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2' } });
   const ask = () =>
     engine.client.native({ id: 'q', type: 'authorization', card: 'card_000001_1', amount: 100, currency: 'USD' });

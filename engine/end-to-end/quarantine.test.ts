@@ -6,7 +6,7 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
 
-t.test('a record that Postgres refuses stops nothing, survives a restart, and is retried by a command', async (t) => {
+t.test('a record that Postgres refuses stops no other, survives a restart, and can be retried', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2 });
   const { sql, client, place } = engine;
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
@@ -47,9 +47,9 @@ t.test('a record that Postgres refuses stops nothing, survives a restart, and is
 
   await engine.restart();
   const again = await ask('bad', 1);
-  t.match(again, { approved: true, available: 99_900 }, 'its question keeps its answer');
+  t.match(again, { approved: true, available: 99_900 }, 'its message keeps its answer');
   const first = { type: 'clearing', amount: 30, original: 'bad', final: false };
-  t.match(await ask('bad-first', 1, first), { approved: true, available: 99_900 }, 'what follows finds the hold');
+  t.match(await ask('bad-first', 1, first), { approved: true, available: 99_900 }, 'the next message finds the hold');
   await until('it is set apart too', async () => (await waiting()) === 2);
   await booksAgree();
   await engine.restart();
@@ -79,7 +79,7 @@ t.test('a record that Postgres refuses stops nothing, survives a restart, and is
   await until('health is well again', async () => (await settling()).status === 'healthy');
 });
 
-t.test('money that even the account refuses is counted after a restart, until the record is retried', async (t) => {
+t.test('the money of a quarantined record counts after a restart until the record is retried', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000 });
   const { sql, client, place } = engine;
   await sql`alter table accounts add constraint no_spending check (available >= 500)`;

@@ -67,7 +67,7 @@ t.test('ids of settled messages survive kills, in files beside the journal or in
     if (life > 0) await until('a segment has left its ids', () => idFiles().length > 0, 60_000);
     await running.kill('SIGKILL');
   }
-  t.ok(answers.size > messagesPerLife, `${answers.size} were answered`);
+  t.ok(answers.size > messagesPerLife, `${answers.size} messages were answered`);
 
   engine = await start();
   t.match(engine.logged, /"idsFrom":"journal"/);
@@ -80,7 +80,7 @@ t.test('ids of settled messages survive kills, in files beside the journal or in
   bytes[1000]! ^= 1;
   writeFileSync(damaged, bytes);
   engine = await start();
-  t.match(engine.logged, /"idsFrom":"postgres"/, 'a damaged file is as good as none');
+  t.match(engine.logged, /"idsFrom":"postgres"/, 'a damaged file counts as a missing one');
   await askAgain(t, place.authPort, answers);
   t.equal(await engine.kill('SIGTERM'), 0);
   t.same((await auditBooks(sql)).findings, [], 'the books balance');
@@ -119,7 +119,7 @@ async function askAgain(t: Test, port: number, answers: ReadonlyMap<number, stri
       return;
     }
   });
-  t.equal(wrong, 0, `${chosen.length} asked again, each got its first answer`);
+  t.equal(wrong, 0, `${chosen.length} repeated messages received their first answers`);
 }
 
 async function inParallel(port: number, count: number, one: (client: Client, index: number) => Promise<void>) {

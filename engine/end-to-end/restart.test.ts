@@ -10,7 +10,7 @@ import { killThread } from '../testing/dying-storage.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
 
-t.test('after a restart a transaction goes on, a tombstone still stands, and a spent limit stays spent', async (t) => {
+t.test('transactions, tombstones and spent limits continue after a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   await engine.sql`insert into limits (level, entity_id, limits)
     select 0, id, ${engine.sql.json({ daily: { amount: 1000 } })} from cards where token = 'card_000001_2'`;
@@ -36,7 +36,7 @@ t.test('after a restart a transaction goes on, a tombstone still stands, and a s
   t.equal(after.posted, 540);
 });
 
-t.test('the windows of a user count per currency, also after a restart', async (t) => {
+t.test('the windows of a user count separately in each currency, also after a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const { sql } = engine;
   const [row] = await sql<{ user: number; yen: number }[]>`
@@ -61,11 +61,15 @@ t.test('the windows of a user count per currency, also after a restart', async (
     return JSON.parse(reply.text).user.amounts[4];
   };
   t.equal(await pay(9_900, 'JPY'), 'approved');
-  t.equal(await pay(9_000, 'USD'), 'approved', 'yen take nothing of what may be spent in dollars');
+  t.equal(await pay(9_000, 'USD'), 'approved', 'yen take nothing from the dollar limit');
   await until('all of it is settled', async () => (await metric(engine.place, 'shipper_settled_records_total')) >= 2);
   await engine.restart();
-  t.equal(await spent(`&account=${yen}`), 9_900, 'in the currency of the account that is asked for');
-  t.equal(await spent(''), 9_000, 'else in that of the first account that a card of the user is of');
+  t.equal(await spent(`&account=${yen}`), 9_900, 'the windows are in the currency of the requested account');
+  t.equal(
+    await spent(''),
+    9_000,
+    'without an account the windows are in the currency of the first account with a card of the user',
+  );
   t.equal(await pay(101, 'JPY'), 'user.lifetime.amount');
   // What is not settled when the engine ends is in the journal alone.
   const held = await sql.reserve();
@@ -89,7 +93,7 @@ t.test('the windows of a user count per currency, also after a restart', async (
   await until('both currencies are in Postgres', async () => (await settled()) === '10000,10000');
 });
 
-t.test('a partition whose syncer ends while it starts does not stay without one', async (t) => {
+t.test('a partition whose syncer exits during startup gets a new syncer', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   await engine.stop();
   killThread(engine.disk, 0, 'syncerStart');
@@ -99,7 +103,7 @@ t.test('a partition whose syncer ends while it starts does not stay without one'
   await until('it approves', async () => answerOf(await engine.client.native(message)).approved);
 });
 
-t.test('in the place of a lost journal an engine begins behind what Postgres has, once that is said', async (t) => {
+t.test('with permission an engine continues from Postgres in place of a lost journal', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (id: string) => {
     const message = { id, type: 'authorization', card: 'card_000001_1', amount: 500, currency: 'USD' };
@@ -113,7 +117,7 @@ t.test('in the place of a lost journal an engine begins behind what Postgres has
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'begin-anew'), '');
   await engine.restart();
-  t.equal((await ask('before')).available, 99_500, 'what was settled is answered from Postgres');
+  t.equal((await ask('before')).available, 99_500, 'a settled message is answered from Postgres');
   t.equal((await ask('after')).available, 99_000);
   const settled = async () =>
     (await engine.sql`select held from accounts where public_id = 'acct_000001'`)[0]?.['held'];

@@ -87,7 +87,7 @@ t.test('a database restored from an older copy regains what the journal still ha
   t.same(row, { count: 12, held: 120 });
 });
 
-t.test('a journal is refused by a database that went on with another one since', async (t) => {
+t.test('a journal is refused by a database that has since settled another journal', async (t) => {
   const dataDir = folder(t);
   const engine = await startTestEngine(t, { accounts: 1, dataDir, changes: shortLease });
   const { sql } = engine;
@@ -114,7 +114,7 @@ t.test('a journal is refused by a database that went on with another one since',
     message: /record 8 of the journal is not the record 8 that Postgres settled.*runbook\.md#foreign-journal/,
   });
   const [row] = await sql`select max(sequence)::integer as last from transaction_events`;
-  t.same(row, { last: 8 }, 'nothing of it was settled');
+  t.same(row, { last: 8 }, 'no record of the refused journal was settled');
   rmSync(journal, { recursive: true });
   renameSync(join(dataDir, 'journal.newer'), journal);
   await engine.restart();
@@ -137,7 +137,7 @@ t.test('a journal is refused by a database of another ledger', async (t) => {
 });
 
 t.test(
-  'an engine ends when its database is replaced by an older copy: a freeze would not be in force there',
+  'an engine ends when its database is replaced by an older copy, where a freeze would not be in force',
   async (t) => {
     const database = await createTestDatabase();
     t.teardown(() => database.close());

@@ -75,7 +75,7 @@ async function oneOfEach({ sql }: TestEngine): Promise<readonly [number, number]
 
 const cardOf = (account: number) => `card_00000${account}_1`;
 
-t.test('an id that was forgotten and is asked again for the same account is a new question', async (t) => {
+t.test('a forgotten id that comes again for the same account is decided as a new message', async (t) => {
   const changes = { SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
   const { ask, isSettled, push, engine } = await start(t, { accounts: 2, changes });
   const card = cardOf(1);
@@ -95,10 +95,14 @@ t.test('an id that was forgotten and is asked again for the same account is a ne
   await engine.restart();
   t.equal((await ask({ id: 'D', type: 'clearing', card, amount: 100, original: 'Z' })).approved, true);
   await isSettled(t);
-  t.match(await engineBooks(engine.place, 'acct_000001'), { held: 500, posted: 170 }, 'the first hold of H is left');
+  t.match(
+    await engineBooks(engine.place, 'acct_000001'),
+    { held: 500, posted: 170 },
+    'only the first hold of H remains',
+  );
 });
 
-t.test('a hold whose id was opened again lapses all the same', async (t) => {
+t.test('a hold lapses although its id has opened another transaction since', async (t) => {
   const changes = { SEEN_IDS_MAX: '16', HOLDS_MAX: '16' };
   const { ask, isSettled, push, engine } = await start(t, { accounts: 2, changes });
   for (const amount of [500, 70]) {
@@ -110,9 +114,9 @@ t.test('a hold whose id was opened again lapses all the same', async (t) => {
   await isSettled(t);
 });
 
-t.test('a reversal of an authorization whose card was unknown then is settled, also right after a start', async (t) => {
+t.test('a reversal of an authorization for a then unknown card settles, also right after a start', async (t) => {
   for (const changes of [onePartition, twoPartitions]) {
-    t.test(`WORKERS=${'WORKERS' in changes ? 2 : 1}`, async (t) => {
+    t.test(`with ${'WORKERS' in changes ? 2 : 1} partition(s)`, async (t) => {
       const { ask, isSettled, engine } = await start(t, { accounts: 6, changes });
       const accounts = changes === onePartition ? ([1] as const) : await oneOfEach(engine);
       for (const account of accounts) {
@@ -133,7 +137,7 @@ t.test('a reversal of an authorization whose card was unknown then is settled, a
   }
 });
 
-t.test('partitions that meet on an original keep out of each other’s way', async (t) => {
+t.test('partitions that name the same original never change each other’s transaction', async (t) => {
   const changes = { ...twoPartitions, HOLD_DAYS: String(2 / 86_400), HOLD_DAYS_LONG: String(2 / 86_400) };
   const { ask, isSettled, engine } = await start(t, { accounts: 6, changes });
   const [first, second] = await oneOfEach(engine);

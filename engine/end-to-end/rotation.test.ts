@@ -9,7 +9,7 @@ import { BasicAuth } from '../transports/http/basic-auth.js';
 
 const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 
-t.test('any listed password is right, and no part, mixture or longer form of one', async (t) => {
+t.test('every listed password is accepted, and no part, mixture or longer form of one', async (t) => {
   const auth = new BasicAuth('processor', ['the-newest-password', 'old']);
   t.ok(auth.accepts(basic('processor', 'the-newest-password')));
   t.ok(auth.accepts(basic('processor', 'old')));
@@ -19,7 +19,7 @@ t.test('any listed password is right, and no part, mixture or longer form of one
   t.notOk(auth.accepts(basic('other', 'old')));
 });
 
-t.test('an engine takes the newest and the older secret on both ports, and no other', async (t) => {
+t.test('an engine accepts the newest and the older secret on both ports, and no other', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const folder = await mkdtemp(join(tmpdir(), 'rotation-'));

@@ -5,7 +5,7 @@ import { purchase, samples } from '../protocols/samples.js';
 import { stableBody } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 
-t.test('an engine with demo data gives every sample its answer', async (t) => {
+t.test('an engine with demo data answers every sample as the samples say', async (t) => {
   const { client, sql } = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '3000' } });
   await seedDemo(sql);
   const bodies: string[] = [];
@@ -17,5 +17,5 @@ t.test('an engine with demo data gives every sample its answer', async (t) => {
     bodies.push(stableBody(reply.body));
   }
   const again = await client.native(purchase.message);
-  t.equal(stableBody(again.body), bodies[0], 'the repeat of the first one gets its bytes again');
+  t.equal(stableBody(again.body), bodies[0], 'the repeat of the first sample receives the same bytes');
 });

@@ -8,7 +8,7 @@ import { engineBooks, until, untilSettled } from '../testing/engine-process.js';
 
 t.setTimeout(120_000);
 
-t.test('an advice replaces the hold of its original, in the rows and over a restart', async (t) => {
+t.test('an advice replaces the hold of its original, in Postgres and after a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (message: object) =>
     answerOf(await engine.client.native({ card: 'card_000001_1', currency: 'USD', ...message }));
@@ -35,7 +35,7 @@ t.test('an advice replaces the hold of its original, in the rows and over a rest
 });
 
 t.test(
-  'another currency is declined in the amount and currency that were asked, and an unknown one is a 400',
+  'a foreign currency is declined with the amount and currency of the message, and an unknown one is a 400',
   async (t) => {
     const engine = await startTestEngine(t, { accounts: 1 });
     const card = 'card_000001_1';
@@ -68,7 +68,7 @@ t.test(
   },
 );
 
-t.test('a refund above what was posted is approved and flagged', async (t) => {
+t.test('a refund above the posted amount is approved and flagged', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const ask = async (message: object) =>
     answerOf(await engine.client.native({ card: 'card_000001_1', currency: 'USD', ...message }));

@@ -9,18 +9,18 @@ const emptyPlan: FramePlan = {
   ...{ segmentNumber: 1, offset: 0, recordsEnd: 0, recordCount: 1, firstSequence: 1, atMs: 0, epoch: 1 },
 };
 
-t.test('frames change hands one at a time', (t) => {
+t.test('the worker and the syncer exchange one frame at a time', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
-  t.equal(exchange.begin(false), true, 'an empty frame is there to be filled');
+  t.equal(exchange.begin(false), true, 'an empty frame is open');
   exchange.commit(0, emptyPlan);
-  t.equal(exchange.next(), 0, 'the syncer has it');
-  t.equal(exchange.begin(true), false, 'so the other one is open');
+  t.equal(exchange.next(), 0, 'the syncer has the first frame');
+  t.equal(exchange.begin(true), false, 'the second frame is open');
   exchange.commit(1, { ...emptyPlan, firstSequence: 2 });
-  t.equal(exchange.begin(true), true, 'which waits, and takes more');
+  t.equal(exchange.begin(true), true, 'the second frame waits and takes more batches');
   exchange.release(1, true);
   const plan = { ...emptyPlan };
   exchange.finish();
-  t.equal(exchange.next(), 1, 'until the syncer is free');
+  t.equal(exchange.next(), 1, 'the second frame leaves once the syncer is free');
   exchange.readPlan(1, plan);
   t.equal(plan.firstSequence, 2);
   t.equal(exchange.begin(true), false);
@@ -33,7 +33,7 @@ t.test('frames change hands one at a time', (t) => {
   t.end();
 });
 
-t.test('a frame that is being filled when the disk is free goes out with the batch that fills it', (t) => {
+t.test('a frame that fills while the disk becomes free leaves with its last batch', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   exchange.begin(false);
   exchange.commit(0, emptyPlan);
@@ -49,7 +49,7 @@ t.test('a frame that is being filled when the disk is free goes out with the bat
   t.end();
 });
 
-t.test('after a failure neither thread goes on', (t) => {
+t.test('after a failure neither thread continues', (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   exchange.begin(false);
   exchange.commit(0, emptyPlan);

@@ -26,7 +26,7 @@ function card(sequence: number): FeedEntry {
   return { sequence, atMs: 0, topic: 'card', payload };
 }
 
-t.test('limits of the largest size are as large as is allowed', async (t) => {
+t.test('the longest sample limits come close to the allowed size', async (t) => {
   const bytes = Buffer.byteLength(JSON.stringify(limits));
   t.ok(bytes <= limitsBytesMax && bytes > limitsBytesMax - 2000, `${bytes} bytes`);
 });
@@ -58,7 +58,7 @@ t.test('small changes share a lane entry', async (t) => {
   );
 });
 
-t.test('128 cards with the longest limits at every level come in messages that each stand alone', async (t) => {
+t.test('128 cards with the longest limits at every level are split into complete lane entries', async (t) => {
   const numbers = Array.from({ length: 128 }, (_, index) => index + 1);
   const common = { version: 1, status: 0, limits } as const;
   const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
@@ -96,11 +96,15 @@ t.test('128 cards with the longest limits at every level come in messages that e
   t.same(
     parts.flatMap(({ cards }) => cards),
     message.cards,
-    'each card once, in order',
+    'each card comes once, in order',
   );
   for (const { cards, users, accounts, spend, seenComplete, settled, unspent } of parts) {
-    t.same([settled, unspent], [message.settled, message.unspent], 'so is up to where it is settled');
-    t.equal(seenComplete, false, 'what is said of the whole is said of each');
+    t.same(
+      [settled, unspent],
+      [message.settled, message.unspent],
+      'each part carries the settled sequence and the unspent rows',
+    );
+    t.equal(seenComplete, false, 'each part repeats the flag of the whole');
     for (const { number, userNumber, accountNumber } of cards) {
       t.ok(users.some((user) => user.number === userNumber) && accounts.some((one) => one.number === accountNumber));
       t.equal(
@@ -113,11 +117,11 @@ t.test('128 cards with the longest limits at every level come in messages that e
   }
   for (const list of ['accounts', 'users', 'spend'] as const) {
     const sent = new Set(parts.flatMap((part): readonly unknown[] => part[list]).map((row) => JSON.stringify(row)));
-    t.equal(sent.size, message[list]!.length, `nothing of ${list} is lost`);
+    t.equal(sent.size, message[list]!.length, `no row of ${list} is lost`);
   }
 });
 
-t.test('a lookup that fits is one message, as it is', async (t) => {
+t.test('a lookup that fits one lane entry stays whole', async (t) => {
   const message: PartitionRows = { cards: [], spend: [], seenComplete: true };
   t.same(
     packRows(message).map(({ bytes, count }) => [JSON.parse(bytes.toString()), count]),

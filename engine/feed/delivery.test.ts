@@ -48,7 +48,7 @@ function stage() {
   return { applied, partitions, delivery, back };
 }
 
-t.test('changes go to their own partition, and are in force when all slabs are back, in order', async (t) => {
+t.test('changes reach their own partition and come into force in order once all slabs are back', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   delivery.deliver([entry(1, 0), entry(2, 1), entry(3, 0)]);
   delivery.deliver([entry(4, 1)]);
@@ -57,13 +57,13 @@ t.test('changes go to their own partition, and are in force when all slabs are b
     [[[1, 3]], [[2], [4]]],
   );
   back(1);
-  t.same(applied, [], '4 is, but 1 and 3 are not');
+  t.same(applied, [], 'change 4 waits for changes 1 and 3');
   back(0);
   t.same(applied, [3, 4]);
   t.equal(delivery.isIdle, true);
 });
 
-t.test('a change without room waits, and no further change is taken until it leaves', async (t) => {
+t.test('a change waits while its lane is full, and no further change is taken meanwhile', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   partitions[0]!.isFull = true;
   for (let sequence = 1; sequence <= 64; sequence++) delivery.deliver([entry(sequence, 0)]);
@@ -75,7 +75,7 @@ t.test('a change without room waits, and no further change is taken until it lea
   t.equal(applied.at(-1), 64);
 });
 
-t.test('a restarted worker receives the missed changes before anything else', async (t) => {
+t.test('a restarted worker receives the missed changes before any other', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   const [partition] = partitions;
   delivery.deliver([entry(1, 0)]);
@@ -83,7 +83,7 @@ t.test('a restarted worker receives the missed changes before anything else', as
   partition!.state = 'restarting';
   partition!.claimed.pop()!.waiter.refuse(Reason.systemError);
   delivery.deliver([entry(2, 0)]);
-  t.same(applied, [1, 2], 'it approves nothing meanwhile, so no change waits for it');
+  t.same(applied, [1, 2], 'no change waits for a partition that approves nothing');
   partition!.lane.isReady = true;
   partition!.state = 'ready';
   delivery.opened(partition!);
@@ -93,7 +93,7 @@ t.test('a restarted worker receives the missed changes before anything else', as
   );
   delivery.deliver([entry(3, 1)]);
   back(1);
-  t.same(applied, [1, 2], 'what comes later is in force after them');
+  t.same(applied, [1, 2], 'a later change comes into force after the missed ones');
   back(0);
   t.same(applied, [1, 2, 3]);
 });
@@ -153,17 +153,17 @@ t.test('600 changes at every maximum reach a real lane at once, and all are in f
   t.equal(delivery.isIdle, true);
 });
 
-t.test('changes that no partition needs come into force in their order', async (t) => {
+t.test('changes that no partition needs come into force in order', async (t) => {
   const { applied, delivery, back } = stage();
   delivery.deliver([entry(1, 0)]);
   delivery.deliver([], { sequence: 2, atMs: 2 });
-  t.same(applied, [], '1 is not in force yet');
+  t.same(applied, [], 'change 1 is not in force yet');
   back(0);
   t.same(applied, [1, 2]);
 });
 
 t.test(
-  'what a partition missed before it reads its state is forgotten, as are cards, which it has none of',
+  'a restored partition forgets missed changes from before its read, and all missed changes of cards',
   async (t) => {
     const { applied, partitions, delivery } = stage();
     const [partition] = partitions;
@@ -195,7 +195,7 @@ t.test(
   },
 );
 
-t.test('a partition that missed more than can be kept is restored again, and no other waits for it', async (t) => {
+t.test('a partition that missed too many changes is restored again, and no other partition waits', async (t) => {
   const { applied, partitions, delivery, back } = stage();
   const [partition] = partitions;
   partition!.lane.isReady = false;
@@ -211,5 +211,5 @@ t.test('a partition that missed more than can be kept is restored again, and no 
   partition!.state = 'ready';
   t.equal(delivery.opened(partition!), false);
   t.same(partition!.claimed, []);
-  t.equal(delivery.opened(partition!), true, 'and what comes after the next restore is kept');
+  t.equal(delivery.opened(partition!), true, 'after the next restore the partition keeps its changes');
 });

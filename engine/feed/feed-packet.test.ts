@@ -28,7 +28,7 @@ t.test('a packet is read as it was written', async (t) => {
   t.same(readPacket(writePacket({ newest: 0, entries: [] })), { newest: 0, entries: [] });
 });
 
-t.test('600 entries with the longest limits come in packets that can all be read', async (t) => {
+t.test('600 entries with the longest limits are split into packets that can all be read', async (t) => {
   const limits = longestLimits();
   const entries = Array.from({ length: 600 }, (_, index) => {
     return { ...entry, sequence: index + 1, payload: { ...entry.payload, limits } } as FeedEntry;
@@ -41,10 +41,10 @@ t.test('600 entries with the longest limits come in packets that can all be read
     entries.map(({ sequence }) => sequence),
   );
   t.ok(read.every(({ newest, entries }) => newest === 600 && entries.length <= packetEntriesMax));
-  t.same(writePackets(7, []).map(readPacket), [{ newest: 7, entries: [] }], 'no entries are a heartbeat');
+  t.same(writePackets(7, []).map(readPacket), [{ newest: 7, entries: [] }], 'a packet without entries is a heartbeat');
 });
 
-t.test('an entry that no packet can hold is left out, and its neighbours are not', async (t) => {
+t.test('an entry that fits no packet is left out, and its neighbours are kept', async (t) => {
   const long = { ...entry, sequence: 2, payload: { ...entry.payload, token: 'x'.repeat(packetBytesMax) } } as FeedEntry;
   const packets = writePackets(3, [{ ...entry, sequence: 1 }, long, { ...entry, sequence: 3 }]);
   t.same(
@@ -53,7 +53,7 @@ t.test('an entry that no packet can hold is left out, and its neighbours are not
   );
 });
 
-t.test('what is no packet is dropped', async (t) => {
+t.test('bytes that are no packet are dropped', async (t) => {
   const wrong: unknown[] = [
     null,
     1,
@@ -80,5 +80,5 @@ t.test('reading any bytes never throws', async (t) => {
   );
   const packet = writePacket({ newest: 3, entries: [entry] });
   for (let end = 0; end < packet.length; end++) readPacket(packet.subarray(0, end));
-  t.pass('read');
+  t.pass('every packet was read');
 });

@@ -15,7 +15,7 @@ async function ask(engine: TestEngine, card: string, amount = 1): Promise<string
 const says = (engine: TestEngine, card: string, reason: string, amount = 1) =>
   until(`${card} answers ${reason}`, async () => (await ask(engine, card, amount)) === reason);
 
-t.test('a card that is known is frozen and unfrozen by an update of its row', async (t) => {
+t.test("an update of a card's row freezes and unfreezes a card in memory", async (t) => {
   const engine = await startTestEngine(t);
   const { sql } = engine;
   const card = 'card_000001_1';
@@ -24,10 +24,10 @@ t.test('a card that is known is frozen and unfrozen by an update of its row', as
   await says(engine, card, 'card_inactive');
   await sql`update cards set status = 'active' where token = ${card}`;
   await says(engine, card, 'approved');
-  t.equal(await ask(engine, 'card_000001_2'), 'approved', 'the other card of the account was never touched');
+  t.equal(await ask(engine, 'card_000001_2'), 'approved', 'the other card of the account was never changed');
 });
 
-t.test('users, accounts and limits at every level are followed', async (t) => {
+t.test('the engine follows users, accounts and limits at every level', async (t) => {
   const engine = await startTestEngine(t, { changes: { WORKERS: '2' } });
   const { sql } = engine;
   const card = 'card_000002_1';
@@ -49,7 +49,7 @@ t.test('users, accounts and limits at every level are followed', async (t) => {
   }
 });
 
-t.test('expiry, time zone and partial approval are followed; the name decides nothing', async (t) => {
+t.test('the engine follows expiry, time zone and partial approval, and the name decides nothing', async (t) => {
   const engine = await startTestEngine(t);
   const { sql } = engine;
   const card = 'card_000005_1';
@@ -84,7 +84,7 @@ t.test('expiry, time zone and partial approval are followed; the name decides no
   await until('a part is approved', async () => (await askForTooMuch()).approvedAmount === 100_000);
 });
 
-t.test('the engine says how far changes are in force', async (t) => {
+t.test('the engine reports up to which place changes are in force', async (t) => {
   const engine = await startTestEngine(t);
   await ask(engine, 'card_000001_1');
   await engine.sql`update cards set status = 'frozen' where token = 'card_000001_1'`;
@@ -101,10 +101,10 @@ t.test('the engine says how far changes are in force', async (t) => {
     return row?.['applied'] === '1';
   });
   await engine.stop();
-  t.same(await engine.sql`select * from feed_engines`, [], 'no change waits for an engine that was stopped');
+  t.same(await engine.sql`select * from feed_engines`, [], 'no change waits for a stopped engine');
 });
 
-t.test('what changed while the outbox was emptied is read from the rows', async (t) => {
+t.test('changes from while the outbox was emptied are read from the rows', async (t) => {
   const engine = await startTestEngine(t);
   const { sql } = engine;
   await ask(engine, 'card_000003_1');

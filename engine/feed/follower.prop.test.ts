@@ -84,7 +84,7 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant('turn' as const) }),
 );
 
-t.test('every change comes through once, in order, unless a snapshot stands for it', async (t) => {
+t.test('every change is delivered once and in order, unless a snapshot replaces it', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
       const stage = new Stage();
@@ -123,10 +123,10 @@ t.test('every change comes through once, in order, unless a snapshot stands for 
     }),
     runs(300),
   );
-  t.pass('held');
+  t.pass('the property holds');
 });
 
-t.test('a database that was set back is read whole', async (t) => {
+t.test('after the database was restored from an older copy the follower reads a whole snapshot', async (t) => {
   const stage = new Stage();
   stage.newest = 5;
   stage.follower.announced(5);

@@ -12,7 +12,7 @@ function stage(staleMs = 1000) {
   return { now, instant, pass, lease: new Lease(staleMs, instant(), 10, instant) };
 }
 
-t.test('the engine may approve until its last renewal, counted from its start, is too old', async (t) => {
+t.test('the engine may approve until STALE_MS after the start of its last renewal', async (t) => {
   const { lease, instant, pass } = stage();
   pass(900);
   const began = instant();
@@ -26,7 +26,7 @@ t.test('the engine may approve until its last renewal, counted from its start, i
   t.equal(lease.isStale, false);
 });
 
-t.test('a renewal counts once everything up to its newest number is in force', async (t) => {
+t.test('a renewal counts once every change up to its newest place is in force', async (t) => {
   const { lease, instant, pass } = stage();
   pass(900);
   lease.renewed(instant(), 12);
@@ -37,7 +37,7 @@ t.test('a renewal counts once everything up to its newest number is in force', a
   lease.applied(12);
   t.equal(lease.isStale, false);
   pass(801);
-  t.equal(lease.isStale, true, 'and from its own beginning, not from then');
+  t.equal(lease.isStale, true, 'the renewal counts from its start, not from when it came into force');
 });
 
 t.test('renewals that never come into force do not pile up', async (t) => {
@@ -52,7 +52,7 @@ t.test('renewals that never come into force do not pile up', async (t) => {
   t.equal(lease.isStale, false);
 });
 
-t.test('a machine that was suspended finds its steady clock where it was and its wall clock gone on', async (t) => {
+t.test('a lease is stale after a suspension in which only the wall clock moved', async (t) => {
   const { lease, now } = stage();
   now.wallMs += 5000;
   t.equal(lease.isStale, true);

@@ -22,19 +22,19 @@ const userAt = (number: number, version: number): PartitionRows => ({
   users: [{ number, version, status: Status.active, limits: null }],
 });
 
-t.test('a lookup that was on its way while a change came by must bring that version', async (t) => {
+t.test('a lookup under way during a change must return the version of that change', async (t) => {
   const guard = new LookupGuard();
   const lookup = guard.begin();
   guard.changed('card', 7, 3);
   t.equal(guard.isStale(lookup, cardAt(7, 2)), true);
   t.equal(guard.isStale(lookup, cardAt(7, 3)), false);
-  t.equal(guard.isStale(lookup, cardAt(8, 1)), false, 'another card');
-  t.equal(guard.isStale(lookup, userAt(7, 1)), false, 'a user of the same number');
+  t.equal(guard.isStale(lookup, cardAt(8, 1)), false, 'another card is not stale');
+  t.equal(guard.isStale(lookup, userAt(7, 1)), false, 'a user with the same number is not stale');
   guard.changed('user', 7, 2);
   t.equal(guard.isStale(lookup, userAt(7, 1)), true);
 });
 
-t.test('a change is kept as long as a lookup that began before it is on its way', async (t) => {
+t.test('a change is kept until every lookup that began before it has ended', async (t) => {
   const guard = new LookupGuard();
   const [first, second] = [guard.begin(), guard.begin()];
   guard.changed('card', 7, 3);
@@ -42,20 +42,20 @@ t.test('a change is kept as long as a lookup that began before it is on its way'
   guard.end(first);
   t.equal(guard.isStale(second, cardAt(7, 2)), true);
   guard.end(second);
-  t.equal(guard.isStale(third, cardAt(7, 2)), false, 'it began after the change, so what it read is newer, or made up');
+  t.equal(guard.isStale(third, cardAt(7, 2)), false, 'a lookup that began after the change is not stale');
   guard.changed('card', 7, 2);
   guard.changed('card', 7, 5);
   guard.changed('card', 7, 4);
-  t.equal(guard.isStale(third, cardAt(7, 4)), true, 'the newest counts');
+  t.equal(guard.isStale(third, cardAt(7, 4)), true, 'the newest version counts');
 });
 
-t.test('nothing is kept while nothing is on its way', async (t) => {
+t.test('without a lookup under way no change is kept', async (t) => {
   const guard = new LookupGuard();
   guard.changed('card', 7, 3);
   t.equal(guard.isStale(guard.begin(), cardAt(7, 1)), false);
 });
 
-t.test('a flood of changes has every lookup on its way read again, and forgets itself', async (t) => {
+t.test('a flood of changes makes every lookup under way stale and is then forgotten', async (t) => {
   const guard = new LookupGuard();
   const lookup = guard.begin();
   for (let number = 0; number < 70_000; number++) guard.changed('card', number, 2);

@@ -13,7 +13,7 @@ import { TcpProxy } from '../testing/tcp-proxy.js';
 t.setTimeout(120_000);
 
 for (const how of ['cut', 'stall'] as const) {
-  t.test(`known cards are approved until the limit, then declined, and facts always taken (${how})`, async (t) => {
+  t.test(`known cards are approved until the feed is stale, and facts are always accepted (${how})`, async (t) => {
     const database = await createTestDatabase();
     const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
     await seedAccounts(sql, { accounts: 2, cardsPerAccount: 1, balanceMinor: 100_000 });
@@ -53,8 +53,8 @@ for (const how of ['cut', 'stall'] as const) {
     await until('ids are known', async () => (await ask()).reason === 'approved');
     await until('it was renewed just now', async () => (await metric(place, 'feed_age_ms')) < 500);
     proxy[how]();
-    t.equal((await ask()).reason, 'approved', 'known cards are decided without it');
-    t.equal((await opsGet(place, '/readyz')).status, 200, 'and so the engine is ready without it');
+    t.equal((await ask()).reason, 'approved', 'known cards are decided without the feed');
+    t.equal((await opsGet(place, '/readyz')).status, 200, 'the engine is ready without the feed');
     await sql`update cards set status = 'frozen' where token = ${card}`;
     await until('it is too old', async () => (await ask()).reason === 'system_error');
     // The first may have been approved a moment before, and revoked: that is a 503, and not a decline.
@@ -62,9 +62,9 @@ for (const how of ['cut', 'stall'] as const) {
     const report = await health();
     t.equal(report.status, 'unhealthy');
     t.match(report.components.feed, { status: 'unhealthy', detail: /declining with system_error/ });
-    t.equal((await ask({ type: 'reversal', original: 'original' })).approved, true, 'facts are taken');
+    t.equal((await ask({ type: 'reversal', original: 'original' })).approved, true, 'facts are accepted');
     const ready = await opsGet(place, '/readyz');
-    t.equal(ready.status, 503, 'nothing can be approved, so load balancers must look elsewhere');
+    t.equal(ready.status, 503, 'the engine is not ready once no card can be approved');
     t.match(JSON.parse(ready.text), { reasons: [/^the feed is stale/] });
     const logged = /"kind":"declined system_error","count":\d+,"cause":"the feed is stale/;
     await until('the first decline is logged', () => logged.test(engine.logged));

@@ -7,7 +7,7 @@ import { IdDirectory } from './id-directory.js';
 const perPartition = 8;
 const partitions = 3;
 
-t.test('an id is found in its partition as long as it is among the newest there', (t) => {
+t.test('an id is found in its partition while it is among the newest there', (t) => {
   const steps = fc.array(fc.tuple(fc.nat(partitions - 1), fc.nat(60)), { maxLength: 200 });
   const journals = fc.uniqueArray(fc.tuple(fc.nat(partitions - 1), fc.nat(60)), { selector: ([, id]) => id });
   fc.assert(
@@ -44,7 +44,7 @@ t.test('an id is found in its partition as long as it is among the newest there'
   t.end();
 });
 
-t.test('a busy partition pushes out none of a quiet one’s ids', (t) => {
+t.test('a busy partition replaces no ids of a quiet one', (t) => {
   const directory = new IdDirectory(2, perPartition);
   directory.learn(1, 1, 0);
   for (let id = 2; id < 500; id++) directory.learn(id, id, 1);
@@ -54,10 +54,10 @@ t.test('a busy partition pushes out none of a quiet one’s ids', (t) => {
   t.end();
 });
 
-t.test('after a restart, which brings the newest first, new ids push out the oldest', (t) => {
+t.test('after a restart, which brings the newest ids first, new ids replace the oldest', (t) => {
   const directory = new IdDirectory(2, perPartition);
   for (let sequence = 100; sequence > 80; sequence--) directory.learnJournaled(sequence, sequence, 0, sequence);
-  t.equal(directory.find(92, 92), -1, 'no more than there is room for');
+  t.equal(directory.find(92, 92), -1, 'the directory holds no more ids than it has room for');
   t.equal(directory.find(93, 93), 0);
   directory.learn(7, 7, 0);
   t.equal(directory.find(93, 93), -1);

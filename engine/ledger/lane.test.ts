@@ -100,7 +100,7 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
 const texts = (slab: Slab) =>
   Array.from({ length: slab.count }, (_, index) =>
     slab.kind[index] === EntryKind.revocation
-      ? `late ${slab.request.readDoubleLE(slab.start[index]!)}`
+      ? `revoke ${slab.request.readDoubleLE(slab.start[index]!)}`
       : slab.request.toString('utf8', slab.start[index], slab.end[index]),
   );
 
@@ -112,7 +112,7 @@ function approve(slab: Slab, index: number, location: number): void {
   slab.location[index] = location;
 }
 
-t.test('what arrives in one turn leaves together, what arrives meanwhile in the next batch', async (t) => {
+t.test('messages of one turn share a batch, and later messages wait for the next batch', async (t) => {
   const { runs, turn, ask } = stage();
   const waiters = [ask('a'), ask('b')];
   turn();
@@ -132,20 +132,20 @@ t.test('what arrives in one turn leaves together, what arrives meanwhile in the 
   );
 });
 
-t.test('what was approved before a machine slept too long is revoked, not answered', async (t) => {
+t.test('an approval from before a long suspension is revoked and not sent', async (t) => {
   const { state, lane, runs, turn, approveFirst } = stage();
   const waiter = await approveFirst();
-  t.equal(runs[0]!.slab.isStale, false, 'nothing was too old when the batch was sealed');
+  t.equal(runs[0]!.slab.isStale, false, 'the feed was current when the batch was sealed');
   // The steady clock stood still: no deadline has passed.
   state.isStale = true;
   state.durable = 1;
   lane.synced();
   turn();
-  t.equal(waiter.said, '', 'no approval left');
-  t.same(texts(runs[1]!.slab), ['late 1']);
+  t.equal(waiter.said, '', 'no approval is sent');
+  t.same(texts(runs[1]!.slab), ['revoke 1']);
 });
 
-t.test('few messages wait until the batch ahead of them is on disk, many do not', async (t) => {
+t.test('a few messages wait until the batch ahead of them is on disk, and many do not wait', async (t) => {
   const { state, lane, runs, turn, ask } = stage({ entries: 8, secondSlabMin: 3 });
   state.durable = 0;
   ask('a');
@@ -155,26 +155,26 @@ t.test('few messages wait until the batch ahead of them is on disk, many do not'
   ask('b');
   ask('c');
   turn();
-  t.equal(runs.length, 1, 'two wait');
+  t.equal(runs.length, 1, 'two messages wait');
   ask('d');
   turn();
-  t.same(texts(runs[1]!.slab), ['b', 'c', 'd'], 'three need not');
+  t.same(texts(runs[1]!.slab), ['b', 'c', 'd'], 'three messages do not wait');
   runs[1]!.slab.lastSequence = 4;
   await runs[1]!.done();
   ask('e');
   turn();
-  t.equal(runs.length, 2, 'one waits');
+  t.equal(runs.length, 2, 'one message waits');
   state.durable = 4;
   lane.synced();
-  t.same(texts(runs[2]!.slab), ['e'], 'until what is ahead of it is on disk');
+  t.same(texts(runs[2]!.slab), ['e'], 'the message leaves once the batch ahead of it is on disk');
 });
 
-t.test('an answer waits until what it says is on disk, and answers keep their order', async (t) => {
+t.test('an answer waits until its record is on disk, and answers keep their order', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   const first = await approveFirst();
   const second = ask('b');
   turn();
-  t.same(texts(runs[1]!.slab), ['b'], 'decided while the first is synced');
+  t.same(texts(runs[1]!.slab), ['b'], 'the second batch is decided while the first is synced');
   approve(runs[1]!.slab, 0, 2);
   runs[1]!.slab.lastSequence = 2;
   await runs[1]!.done();
@@ -201,10 +201,10 @@ t.test('a change is in force once the worker has taken it, whatever the disk doe
   change.said = 'applied';
   state.durable = 1;
   lane.synced();
-  t.same([change.said, message.said], ['applied', answered], 'and is reported once');
+  t.same([change.said, message.said], ['applied', answered], 'each is reported once');
 });
 
-t.test('a disk that stands still bounds what is decided ahead of it, and deadlines still pass', async (t) => {
+t.test('a hanging disk bounds the number of decided messages, and deadlines still pass', async (t) => {
   const { state, lane, runs, turn, ask } = stage({ secondSlabMin: 1 });
   state.durable = 0;
   const waiters: TestWaiter[] = [];
@@ -216,21 +216,21 @@ t.test('a disk that stands still bounds what is decided ahead of it, and deadlin
     runs[sent]!.slab.lastSequence = sent + 1;
     await runs[sent]!.done();
   }
-  t.equal(runs.length, 6, 'what may fly and wait');
+  t.equal(runs.length, 6, 'six batches are decided ahead of the disk');
   state.nowMs += 100;
   lane.expire(state.nowMs);
   t.ok(
     waiters.every(({ isRefused }) => isRefused),
-    'each is answered at its deadline',
+    'each message is answered at its deadline',
   );
   state.durable = 6;
   lane.synced();
   turn();
   t.equal(state.revocations, 6);
-  t.equal(texts(runs[6]!.slab).length, 4, 'and revoked once it is known to be on disk');
+  t.equal(texts(runs[6]!.slab).length, 4, 'the approvals are revoked once they are on disk');
 });
 
-t.test('a repeat that was decided before the revocation of its approval does not tell the approval', async (t) => {
+t.test('a repeat decided before the revocation of its approval does not send that approval', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   await approveFirst();
   state.nowMs += 60;
@@ -244,19 +244,19 @@ t.test('a repeat that was decided before the revocation of its approval does not
   state.durable = 1;
   lane.synced();
   turn();
-  t.equal(repeat.said, '', 'it is asked again');
-  t.same(texts(runs[2]!.slab), ['late 1']);
+  t.equal(repeat.said, '', 'the repeat is not answered yet');
+  t.same(texts(runs[2]!.slab), ['revoke 1']);
   runs[2]!.slab.lastSequence = 2;
   await runs[2]!.done();
   turn();
-  t.equal(runs.length, 3, 'nothing passes the revocation');
+  t.equal(runs.length, 3, 'the repeat waits for the revocation');
   state.durable = 2;
   lane.synced();
   turn();
-  t.same(texts(runs[3]!.slab), ['a'], 'behind it');
+  t.same(texts(runs[3]!.slab), ['a'], 'the repeat leaves after the revocation');
 });
 
-t.test('who still waits when an approval comes back late is answered 503 once it is revoked', async (t) => {
+t.test('a message still waiting when its approval comes late is answered 503 once it is revoked', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const waiters = [ask('refused'), ask('waits')];
   turn();
@@ -266,7 +266,7 @@ t.test('who still waits when an approval comes back late is answered 503 once it
   state.nowMs += 100;
   await runs[0]!.done();
   const { slab } = runs[1]!;
-  t.same(texts(slab), ['late 1', 'late 2']);
+  t.same(texts(slab), ['revoke 1', 'revoke 2']);
   t.equal(waiters[1]!.said, '');
   for (const index of [0, 1]) {
     slab.status[index] = EntryStatus.revoked;
@@ -277,7 +277,7 @@ t.test('who still waits when an approval comes back late is answered 503 once it
   t.equal(lane.isIdle, true);
 });
 
-t.test('a message that waits for a revocation that cannot leave yet is refused at its deadline', async (t) => {
+t.test('a message whose revocation cannot leave yet is refused at its deadline', async (t) => {
   const { state, lane, runs, turn, ask, approveFirst } = stage({ secondSlabMin: 1 });
   await approveFirst();
   const second = ask('b');
@@ -288,13 +288,13 @@ t.test('a message that waits for a revocation that cannot leave yet is refused a
   approve(runs[1]!.slab, 0, 2);
   runs[1]!.slab.lastSequence = 2;
   await runs[1]!.done();
-  t.equal(runs.length, 3, 'the revocation of the first is on its way, the second waits for it');
+  t.equal(runs.length, 3, 'the revocation of the first is under way, and that of the second waits');
   t.equal(second.said, '');
   lane.expire(state.nowMs);
   t.equal(second.isRefused, true);
   await runs[2]!.done();
   turn();
-  t.same(texts(runs[3]!.slab), ['late 2'], 'and is revoked all the same');
+  t.same(texts(runs[3]!.slab), ['revoke 2'], 'the second approval is revoked after its refusal');
 });
 
 t.test('after a disk failure no message keeps waiting', async (t) => {
@@ -315,51 +315,51 @@ t.test('a full lane refuses a message at once', async (t) => {
   );
 });
 
-t.test('an approval that comes back late is revoked before anything else is decided', async (t) => {
+t.test('a late approval is revoked before any later message is decided', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const late = ask('a');
   turn();
   const behind = ask('a again');
   state.nowMs += 100;
   lane.expire(state.nowMs);
-  t.equal(late.said, `refused ${Reason.systemError}`, 'answered at its deadline');
+  t.equal(late.said, `refused ${Reason.systemError}`, 'the message is answered at its deadline');
   approve(runs[0]!.slab, 0, 77);
   await runs[0]!.done();
   t.equal(state.revocations, 1);
-  t.same(texts(runs[1]!.slab), ['late 77'], 'the revocation goes first');
+  t.same(texts(runs[1]!.slab), ['revoke 77'], 'the revocation leaves first');
   await runs[1]!.done();
   t.same(texts(runs[2]!.slab), ['a again']);
-  t.equal(behind.isRefused, true, 'it was late as well');
+  t.equal(behind.isRefused, true, 'the later message was late too');
 });
 
-t.test('approvals that come back late while others are revoked are revoked after those are answered', async (t) => {
+t.test('late approvals are revoked after the revocations under way are answered', async (t) => {
   const { state, runs, turn, ask } = stage({ entries: 16 });
   const first = ask('a');
   turn();
   // Enough for a second slab behind the first.
   const second = Array.from({ length: 16 }, (_, index) => ask(`b${index}`));
   turn();
-  t.equal(runs.length, 2, 'two slabs fly');
+  t.equal(runs.length, 2, 'two slabs are under way');
   state.nowMs += 100;
   approve(runs[0]!.slab, 0, 70);
   await runs[0]!.done();
-  t.same(texts(runs[2]!.slab), ['late 70'], 'behind the second slab');
+  t.same(texts(runs[2]!.slab), ['revoke 70'], 'the revocation leaves after the second slab');
   for (const index of second.keys()) approve(runs[1]!.slab, index, 80 + index);
   await runs[1]!.done();
-  t.equal(runs.length, 3, 'one slab of revocations at a time');
+  t.equal(runs.length, 3, 'one slab of revocations is under way at a time');
   runs[2]!.slab.status[0] = EntryStatus.decided;
   await runs[2]!.done();
-  t.not(first.said, '', 'the first has its answer');
+  t.not(first.said, '', 'the first message has its answer');
   t.equal(texts(runs[3]!.slab).length, 16);
   for (const index of second.keys()) runs[3]!.slab.status[index] = EntryStatus.decided;
   await runs[3]!.done();
   t.ok(
     second.every(({ said }) => said !== ''),
-    'and so have the others',
+    'the other messages have their answers',
   );
 });
 
-t.test('revocations that the journal has no room for stay first until they are written', async (t) => {
+t.test('revocations that found no room in the journal stay first until they are written', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   ask('a');
   turn();
@@ -368,23 +368,23 @@ t.test('revocations that the journal has no room for stay first until they are w
   await runs[0]!.done();
   const repeat = ask('a');
   for (let attempt = 1; attempt <= 3; attempt++) {
-    t.same(texts(runs[attempt]!.slab), ['late 77'], `attempt ${attempt}`);
+    t.same(texts(runs[attempt]!.slab), ['revoke 77'], `attempt ${attempt}`);
     runs[attempt]!.slab.status[0] = EntryStatus.unavailable;
     runs[attempt]!.slab.reason[0] = Reason.systemError;
     await runs[attempt]!.done();
     turn();
-    t.equal(runs.length, attempt + 1, 'it waits for the clock, it does not spin');
+    t.equal(runs.length, attempt + 1, 'the revocation waits for the clock and does not spin');
     t.equal(lane.isIdle, false);
     lane.expire(state.nowMs);
     turn();
   }
-  t.equal(repeat.said, '', 'a repeat cannot find the approval meanwhile');
+  t.equal(repeat.said, '', 'the repeat waits for the revocation');
   runs[4]!.slab.status[0] = EntryStatus.decided;
   await runs[4]!.done();
-  t.same(texts(runs[5]!.slab), ['a'], 'now it may');
+  t.same(texts(runs[5]!.slab), ['a'], 'the repeat leaves after the revocation');
 });
 
-t.test('records count as final once no approval up to them can be revoked any more', async (t) => {
+t.test('records are final once no approval up to them can be revoked any more', async (t) => {
   const { state, runs, turn, ask } = stage({ entries: 2, secondSlabMin: 1 });
   const returns = async (index: number, lastSequence: number) => {
     runs[index]!.slab.lastSequence = lastSequence;
@@ -401,16 +401,16 @@ t.test('records count as final once no approval up to them can be revoked any mo
   approve(runs[1]!.slab, 0, 77);
   state.nowMs += 100;
   await returns(1, 2);
-  t.same(texts(runs[3]!.slab), ['late 77'], 'its revocation is on its way, behind the slab that had left already');
+  t.same(texts(runs[3]!.slab), ['revoke 77'], 'the revocation leaves after the slab that was under way');
   t.equal(state.final, 1);
   await returns(2, 3);
-  t.equal(state.final, 1, 'the slab behind it does not change that');
+  t.equal(state.final, 1, 'the slab after the late approval makes no record final');
   runs[3]!.slab.status[0] = EntryStatus.unavailable;
   await returns(3, 3);
-  t.equal(state.final, 1, 'nor does a revocation that the journal had no room for');
+  t.equal(state.final, 1, 'a revocation that found no room makes no record final');
 });
 
-t.test('a worker that dies leaves no message waiting, and its late promise changes nothing', async (t) => {
+t.test('no message keeps waiting for a worker that died, and its late answer changes nothing', async (t) => {
   const { state, lane, runs, turn, ask } = stage();
   const waiters = [ask('a')];
   turn();
@@ -421,7 +421,7 @@ t.test('a worker that dies leaves no message waiting, and its late promise chang
     [`refused ${Reason.systemError}`, `refused ${Reason.systemError}`],
   );
   t.equal(state.failed, 'gone false');
-  t.equal(ask('c').isRefused, true, 'closed');
+  t.equal(ask('c').isRefused, true, 'the lane is closed');
   lane.open();
   const next = ask('d');
   turn();
@@ -431,7 +431,7 @@ t.test('a worker that dies leaves no message waiting, and its late promise chang
   t.match(state.failed, / true$/, 'a failed journal is final');
 });
 
-t.test('a lapsed hold that finds no room in memory is not asked for again and again', async (t) => {
+t.test('a lapsed hold that finds no room in memory is looked up once, not again and again', async (t) => {
   const { state, lane, runs, needs, turn } = stage();
   lane.claim(EntryKind.expiry, 0, state.nowMs, Buffer.from('hold'), null);
   let asked = 0;
@@ -445,11 +445,11 @@ t.test('a lapsed hold that finds no room in memory is not asked for again and ag
       lane.reenter(again);
     }
   }
-  t.equal(asked, 1, 'it comes by again by itself');
+  t.equal(asked, 1, 'the hold is looked up once');
   t.equal(lane.isIdle, true);
 });
 
-t.test('a batch says whether what is known of cards was too old when it left', async (t) => {
+t.test('a batch carries whether the feed was stale when it left', async (t) => {
   const { runs, state, turn, ask } = stage();
   ask('a');
   turn();
@@ -462,7 +462,7 @@ t.test('a batch says whether what is known of cards was too old when it left', a
   await runs[1]!.done();
 });
 
-t.test('no approval leaves once it may not: what was decided before is revoked, a withdrawal is refused', async (t) => {
+t.test('a stale engine revokes approvals that were decided before, and refuses withdrawals', async (t) => {
   const { lane, runs, state, turn, ask } = stage();
   const approved = ask('a');
   const declined = ask('b');
@@ -478,7 +478,7 @@ t.test('no approval leaves once it may not: what was decided before is revoked, 
   await runs[0]!.done();
   t.equal(declined.said, answered);
   t.equal(withdrawal.isRefused, true);
-  t.equal(approved.said, '', 'nothing before its revocation is written');
+  t.equal(approved.said, '', 'the approval is not answered before its revocation is written');
   turn();
   t.equal(runs[1]!.slab.kind[0], EntryKind.revocation);
   t.equal(Buffer.from(runs[1]!.slab.request).readDoubleLE(runs[1]!.slab.start[0]), 77);

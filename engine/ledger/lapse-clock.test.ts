@@ -22,7 +22,7 @@ function stage() {
   return { clocks, clock, logged, pass };
 }
 
-t.test('a wall clock that jumps eight days ahead for twelve seconds lapses nothing, and both are logged once', (t) => {
+t.test('a wall clock eight days ahead for twelve seconds lapses no hold, and both jumps are logged', (t) => {
   const { clocks, clock, logged, pass } = stage();
   const beganMs = clocks.wallMs;
   clocks.wallMs += 8 * dayMs;
@@ -38,7 +38,7 @@ t.test('a wall clock that jumps eight days ahead for twelve seconds lapses nothi
   t.end();
 });
 
-t.test('a wall clock that stays ahead is believed after a quarter of an hour: the machine was suspended', (t) => {
+t.test('a wall clock that stays ahead counts after a quarter of an hour, because the machine was suspended', (t) => {
   const { clocks, clock, logged, pass } = stage();
   clocks.wallMs += dayMs;
   t.equal(clock.nowMs(), clocks.wallMs - dayMs);
@@ -52,7 +52,7 @@ t.test('a wall clock that stays ahead is believed after a quarter of an hour: th
   t.end();
 });
 
-t.test('a wall clock that is set back or drifts is followed', (t) => {
+t.test('the clock follows a wall clock that is set back or drifts', (t) => {
   const { clocks, clock, logged, pass } = stage();
   for (const shift of [-dayMs, 900, -900, 20_000]) {
     clocks.wallMs += shift;
@@ -63,7 +63,7 @@ t.test('a wall clock that is set back or drifts is followed', (t) => {
   t.end();
 });
 
-t.test("nothing lapses before the database's clock says so", (t) => {
+t.test("no hold lapses before the database's clock says so", (t) => {
   const { clock, logged } = stage();
   t.equal(clock.earlier(1000, 2000), 1000);
   t.equal(clock.earlier(2000, 1900), 1900);
@@ -71,6 +71,6 @@ t.test("nothing lapses before the database's clock says so", (t) => {
   t.equal(clock.earlier(8 * dayMs, 5), 5);
   t.equal(clock.earlier(8 * dayMs, 6), 6);
   t.match(logged, [/database's clock is behind/]);
-  t.equal(logged.length, 1, 'once');
+  t.equal(logged.length, 1, 'the difference is logged once');
   t.end();
 });

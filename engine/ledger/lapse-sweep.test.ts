@@ -49,16 +49,16 @@ function stage(due: number) {
   return { state, progress, sent, times, logged, names, sweep };
 }
 
-t.test('one sweep sends any number of transactions, page by page, and says how many', async (t) => {
+t.test('one sweep sends any number of transactions, page by page, and returns their count', async (t) => {
   const { state, sent, logged, names, times, sweep } = stage(12_345);
   await sweep.run(clock);
   t.same(sent, names);
-  t.equal(state.pauses, Math.floor(12_345 / 200), 'with a rest between two pages');
+  t.equal(state.pauses, Math.floor(12_345 / 200), 'the sweep rests between two pages');
   t.match(logged, [{ transactions: 12_345 }]);
-  t.same([...times], [1000], 'by the clock that is behind');
+  t.same([...times], [1000], 'the sweep uses the slower clock');
 });
 
-t.test('the next sweep waits until Postgres has what the last one sent', async (t) => {
+t.test('the next sweep waits until Postgres has settled the last one', async (t) => {
   const { state, progress, sweep } = stage(3);
   await sweep.run(clock);
   progress.durableSequence = 3;
@@ -71,7 +71,7 @@ t.test('the next sweep waits until Postgres has what the last one sent', async (
   t.equal(state.looks, 2);
 });
 
-t.test('a lane without room is asked again; one that is closed ends the sweep', async (t) => {
+t.test('a full lane is tried again, and a closed lane ends the sweep', async (t) => {
   const full = stage(500);
   full.state.room = 100;
   await full.sweep.run(clock);
@@ -85,11 +85,11 @@ t.test('a lane without room is asked again; one that is closed ends the sweep', 
   t.equal(closed.sent.length, 500);
 });
 
-t.test('a sweep that fails lets the next one run', async (t) => {
+t.test('a failed sweep lets the next one run', async (t) => {
   const { state, sent, sweep } = stage(5);
   const looked = sweep.run(clock);
   await sweep.run(clock);
-  t.equal(state.looks, 1, 'one at a time');
+  t.equal(state.looks, 1, 'one sweep runs at a time');
   await looked;
   t.equal(sent.length, 5);
 });

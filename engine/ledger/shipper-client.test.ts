@@ -13,7 +13,7 @@ const config = readEngineConfig({
   PAN_KEY: 'a-key-of-the-tests',
 });
 
-t.test('between the end of a thread and its successor no call waits', async (t) => {
+t.test('no call waits between the end of a shipper thread and its successor', async (t) => {
   const progress = createProgress(1);
   // No progress block: every thread dies as soon as it has started.
   const broken = Object.create(progress, { buffer: { value: new SharedArrayBuffer(8) } });
@@ -33,11 +33,11 @@ t.test('between the end of a thread and its successor no call waits', async (t) 
   });
   t.equal(await client.drain(1000), true, 'before the first partition settles there is nothing to settle');
   await client.pause(0);
-  t.equal(fences, 0, 'and nothing that could still run');
+  t.equal(fences, 0, 'no statement could still run');
   client.resume(0);
-  t.equal(await client.drain(1000), false, 'asked while it lived');
+  t.equal(await client.drain(1000), false, 'the drain was requested while the thread ran');
   await client.pause(0);
-  t.equal(fences, 1, 'a thread that is gone settles nothing, but its last statement may still run');
+  t.equal(fences, 1, 'an ended thread settles nothing, but its last statement may still run');
   client.resume(0);
   t.equal(await client.drain(1000), false);
   await client.stop();

@@ -22,7 +22,7 @@ function cards(funds: number): CardsRead {
   return { message, owners: new Map([['card', 2]]), profiles: [], asOf: 0 };
 }
 
-t.test('books that were read before a partition opened again are read again', async (t) => {
+t.test('books that were read before their partition opened again are read again', async (t) => {
   const answers: ((read: CardsRead) => void)[] = [];
   const database = { readCards: () => new Promise<CardsRead>((resolve) => answers.push(resolve)) };
   const delivered: PartitionRows[] = [];
@@ -47,7 +47,7 @@ t.test('books that were read before a partition opened again are read again', as
   lookupReads.opened(0);
   answers.shift()!(cards(1000));
   await new Promise((resolve) => setImmediate(resolve));
-  t.equal(delivered.length, 0, 'what was read before is out of date');
+  t.equal(delivered.length, 0, 'the earlier read is out of date');
   answers.shift()!(cards(400));
   t.same([...(await looking).found], ['card']);
   t.same(
@@ -56,7 +56,7 @@ t.test('books that were read before a partition opened again are read again', as
   );
 });
 
-t.test('where cards have long limits, fewer are read at a time, until they are short again', async (t) => {
+t.test('fewer cards are read at a time while their limits are long', async (t) => {
   let limits: Limits | null = longestLimits();
   const reads: number[] = [];
   const database = {
@@ -85,7 +85,7 @@ t.test('where cards have long limits, fewer are read at a time, until they are s
     return Math.max(...reads);
   };
   t.equal(await read(), 128);
-  t.ok((await read()) <= 16, 'about a megabyte');
+  t.ok((await read()) <= 16, 'the reads are of about a megabyte');
   limits = null;
   await read();
   t.equal(await read(), 128);

@@ -8,7 +8,7 @@ import type { Waiter } from '../ledger/waiter.js';
 import type { LookedUp, LookupReads } from './lookup-reads.js';
 import { Lookups } from './lookups.js';
 
-t.test('what was not there is asked for again at once when the partition has a new worker', async (t) => {
+t.test('an absent id is looked up again at once when the partition has a new worker', async (t) => {
   const settled = new Set<string>();
   let openings = 1;
   let nowMs = 0;
@@ -40,11 +40,11 @@ t.test('what was not there is asked for again at once when the partition has a n
   t.equal(await ask(), EntryFlag.seenAbsent);
   nowMs = 100;
   t.equal(await ask(), EntryFlag.seenAbsent);
-  t.equal(asked.length, 1, 'remembered for a moment');
+  t.equal(asked.length, 1, 'an absence is remembered for a moment');
   // The message is decided and settled; then its worker dies.
   settled.add('id');
   openings = 2;
-  t.equal(await ask(), 0, 'found: the repeat gets the first answer');
+  t.equal(await ask(), 0, 'the settled id is found, so the repeat receives the first answer');
   t.equal(asked.length, 2);
 });
 
@@ -101,18 +101,18 @@ t.test('a card that never finds room is looked up a few times and then refused a
   const { said, again } = ask();
   await lack(again);
   await lack(again);
-  t.same([state.looks, reentered.length, lookups.resting], [2, 2, 0], 'twice at once');
+  t.same([state.looks, reentered.length, lookups.resting], [2, 2, 0], 'the card is looked up twice at once');
   while (said.length === 0) {
     await lack(again);
-    t.equal(lookups.resting, 1, 'then it rests');
+    t.equal(lookups.resting, 1, 'the message rests after two lookups');
     while (lookups.resting > 0 && said.length === 0) await tick(5);
   }
   t.same(said, [Reason.overloaded]);
   t.equal(lookups.roomRefusals, 1);
-  t.ok(state.looks < 10, `${state.looks} looks in all`);
+  t.ok(state.looks < 10, `${state.looks} lookups in all`);
 });
 
-t.test('a message without room comes again as soon as more is settled', async (t) => {
+t.test('a message without room returns as soon as more records are settled', async (t) => {
   const { state, lookups, reentered, ask, lack, tick } = stage();
   const { said, again } = ask();
   await lack(again, EntryStatus.noRoom);
@@ -123,7 +123,7 @@ t.test('a message without room comes again as soon as more is settled', async (t
   t.same([reentered.length, lookups.resting, said.length], [1, 0, 0]);
 });
 
-t.test('messages beyond the bound of waiting ones are refused at once', async (t) => {
+t.test('a message beyond the bound of waiting ones is refused at once', async (t) => {
   const { lookups, ask, lack } = stage();
   const all = Array.from({ length: 600 }, ask);
   for (const { again } of all) await lack(again, EntryStatus.noRoom);

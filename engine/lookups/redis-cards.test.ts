@@ -89,7 +89,7 @@ async function untilAllAreKept(place: Place): Promise<void> {
   });
 }
 
-t.test('a card that was evicted comes back from Redis alone, with its windows as they were', async (t) => {
+t.test('an evicted card returns from Redis alone, with the same windows', async (t) => {
   const place = await start(t);
   const { engine, postgres, ask } = place;
   await engine.sql`
@@ -103,13 +103,13 @@ t.test('a card that was evicted comes back from Redis alone, with its windows as
     // What it spent is remembered.
     await says(ask, card(1), 'limit_exceeded', 60);
   }
-  t.equal(await ask(card(1, 2), 1), 'system_error', 'a card whose windows were never brought waits for Postgres');
+  t.equal(await ask(card(1, 2), 1), 'system_error', 'a card whose windows were never loaded waits for Postgres');
   t.ok((await found(engine)) >= 3 * (accounts - cardsMax));
   postgres.heal();
   await until('Postgres is used again', async () => (await ask(card(1, 2))) === 'approved');
 });
 
-t.test('after a restart the profile comes from Redis and what it spends from, from Postgres', async (t) => {
+t.test('after a restart the profile comes from Redis, and the accounts and windows come from Postgres', async (t) => {
   const place = await start(t, { WORKERS: '2' });
   const { engine, ask } = place;
   await engine.sql`
@@ -129,7 +129,7 @@ t.test('after a restart the profile comes from Redis and what it spends from, fr
   await says(ask, card(3), 'approved', 20);
 });
 
-t.test('an entry that is older than a change is not used, whichever process failed to replace it', async (t) => {
+t.test('an entry older than a change is not used, whichever process failed to replace it', async (t) => {
   const place = await start(t);
   const { engine, client, key } = place;
   await untilAllAreKept(place);
@@ -151,7 +151,7 @@ t.test('an entry that is older than a change is not used, whichever process fail
   await isFrozen(t, place, card(1));
 });
 
-t.test('what is no entry of that card counts as none', async (t) => {
+t.test('an entry that is malformed or of another card counts as missing', async (t) => {
   const place = await start(t);
   const { engine, ask, client, key } = place;
   await untilAllAreKept(place);
@@ -165,7 +165,7 @@ t.test('what is no entry of that card counts as none', async (t) => {
   });
 });
 
-t.test('a Redis that stands still costs a few looks, then nothing, and is used again', async (t) => {
+t.test('a hanging Redis costs a few lookups, then none, and is used again once it answers', async (t) => {
   const place = await start(t);
   const { engine, redis, ask } = place;
   await touchAll(place);
@@ -173,7 +173,7 @@ t.test('a Redis that stands still costs a few looks, then nothing, and is used a
   const late = () => metric(engine.place, 'card_cache_redis_total{result="timeout"}');
   for (let round = 0; round < 5; round++) await touchAll(place);
   t.ok((await late()) >= 1);
-  t.ok((await late()) < 20, 'most were not asked of it');
+  t.ok((await late()) < 20, 'most lookups did not wait for Redis');
   redis.resume();
   const before = await found(engine);
   await until('it is asked again', async () => {
@@ -185,7 +185,7 @@ t.test('a Redis that stands still costs a few looks, then nothing, and is used a
   await says(ask, card(5), 'approved');
 });
 
-t.test('a storm of unknown cards does not keep cards that were evicted from coming back', async (t) => {
+t.test('a storm of unknown cards does not keep evicted cards from returning', async (t) => {
   const place = await start(t, { MAX_IN_FLIGHT: '200' });
   const { engine, postgres, ask } = place;
   await untilAllAreKept(place);
@@ -207,7 +207,10 @@ t.test('a storm of unknown cards does not keep cards that were evicted from comi
   for (let account = 1; account <= accounts; account++) await says(ask, card(account), 'approved');
   isOver = true;
   const reasons = await raging;
-  t.ok(reasons.filter((reason) => reason === 'overloaded').length >= 100, 'what did not fit was refused at once');
+  t.ok(
+    reasons.filter((reason) => reason === 'overloaded').length >= 100,
+    'messages beyond the bound were refused at once',
+  );
   t.same([...new Set(reasons)].sort(), ['overloaded', 'system_error']);
   postgres.heal();
 });

@@ -35,24 +35,24 @@ function setApart() {
   return { apart: new SetApart({ error: log as never, warn: log as never }), lines };
 }
 
-t.test('a card with limits that are no limits is closed, until a version comes that can be applied', async (t) => {
+t.test('a card with unreadable limits is closed until a version with readable ones arrives', async (t) => {
   const { apart, lines } = setApart();
   const bad = { ...card, version: 3, limits: { mcc: { block: 5 } } };
   const [taken] = apart.entries([entry(bad)]);
   t.match(taken!.payload, { token: 'card_1', version: 3, status: 'closed', limits: null });
   apart.entries([entry(bad)]);
   t.equal(apart.count, 1);
-  t.equal(lines.length, 1, 'logged once');
+  t.equal(lines.length, 1, 'the fault is logged once');
   t.match(apart.detail, /card 1 version 3: its limits have not the shape/);
   t.match(apart.takeUnreported(), [{ topic: 'card', key: '1', version: 3 }]);
   apart.entries([entry({ ...card, version: 2 })]);
-  t.equal(apart.count, 1, 'an older version ends nothing');
+  t.equal(apart.count, 1, 'an older version does not end it');
   t.same(apart.entries([entry({ ...card, version: 4 })])[0]!.payload, { ...card, version: 4 });
   t.equal(apart.detail, '');
   t.match(apart.takeUnreported(), [{ topic: 'card', key: '1', version: 4, reason: '' }]);
 });
 
-t.test('limits that are too long, a zone that is none, an expiry that is none: each is named', async (t) => {
+t.test('limits that are too long, an unknown time zone and an invalid expiry are each named', async (t) => {
   const { apart } = setApart();
   const long = { merchants: { block: ['x'.repeat(limitsBytesMax)] } };
   apart.entries([entry({ ...card, limits: long })]);
@@ -70,33 +70,30 @@ t.test('an entry without an owner is not delivered, and is reported by its key',
   t.match(apart.detail, /card 1 version 2: neither the change nor its row can be read/);
 });
 
-t.test(
-  'rows of lookups are judged alike; an account whose books cannot be reckoned with is not taken over at all',
-  async (t) => {
-    const { apart } = setApart();
-    const common = { version: 1, status: Status.active, limits: null } as const;
-    const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
-    const accounts: AccountRow[] = [
-      { ...common, ...books, number: 1 },
-      { ...common, ...books, number: 2, funds: 2 ** 60 },
-      { ...common, ...books, number: 3, limits: { daily: 5 } as never },
-    ];
-    const users: UserRow[] = [{ ...common, number: 1, limits: [] as never }];
-    const row = { ...common, token: 'card_1', number: 1, expiresDay: 1, accountNumber: 1, userNumber: 1 };
-    const cards: CardRow[] = [row, { ...row, token: 'card_2', number: 2, expiresDay: null as never }];
-    const message: PartitionRows = { accounts, users, cards, spend: [] };
-    const taken = apart.soundRows(message);
-    t.same(taken.accounts?.[0], accounts[0]);
-    t.match(taken.accounts?.slice(1), [{ number: 3, status: Status.closed, limits: null, funds: 1 }]);
-    t.match(taken.users, [{ number: 1, status: Status.closed }]);
-    t.same(taken.cards?.[0], row);
-    t.match(taken.cards?.[1], { number: 2, status: Status.closed });
-    t.equal(apart.count, 4);
-    t.same(apart.soundRows({ transactions: [] }), { transactions: [] });
-  },
-);
+t.test('rows of lookups are checked as changes are, and an account with impossible books is left out', async (t) => {
+  const { apart } = setApart();
+  const common = { version: 1, status: Status.active, limits: null } as const;
+  const books = { currency: 'USD', timeZone: 'UTC', partialApproval: false, funds: 1, held: 0, posted: 0 };
+  const accounts: AccountRow[] = [
+    { ...common, ...books, number: 1 },
+    { ...common, ...books, number: 2, funds: 2 ** 60 },
+    { ...common, ...books, number: 3, limits: { daily: 5 } as never },
+  ];
+  const users: UserRow[] = [{ ...common, number: 1, limits: [] as never }];
+  const row = { ...common, token: 'card_1', number: 1, expiresDay: 1, accountNumber: 1, userNumber: 1 };
+  const cards: CardRow[] = [row, { ...row, token: 'card_2', number: 2, expiresDay: null as never }];
+  const message: PartitionRows = { accounts, users, cards, spend: [] };
+  const taken = apart.soundRows(message);
+  t.same(taken.accounts?.[0], accounts[0]);
+  t.match(taken.accounts?.slice(1), [{ number: 3, status: Status.closed, limits: null, funds: 1 }]);
+  t.match(taken.users, [{ number: 1, status: Status.closed }]);
+  t.same(taken.cards?.[0], row);
+  t.match(taken.cards?.[1], { number: 2, status: Status.closed });
+  t.equal(apart.count, 4);
+  t.same(apart.soundRows({ transactions: [] }), { transactions: [] });
+});
 
-t.test('whatever stands in the outbox, partitions can take what comes of it', async (t) => {
+t.test('partitions can take every entry that passes, whatever the outbox contains', async (t) => {
   const { apart } = setApart();
   const books = {
     accounts: new Accounts(4),
@@ -142,5 +139,5 @@ t.test('whatever stands in the outbox, partitions can take what comes of it', as
     }),
     runs(3000),
   );
-  t.ok(applied > 100, `${applied} were taken`);
+  t.ok(applied > 100, `${applied} entries were taken`);
 });

@@ -5,7 +5,7 @@ import { startTestEngine } from '../testing/engine-inside.js';
 import { metric, until } from '../testing/engine-process.js';
 import { Warmer } from './warmer.js';
 
-t.test('a restarted engine knows the cards of the last questions, as they are now', async (t) => {
+t.test('a restarted engine has the cards of the last messages in memory, in their current state', async (t) => {
   const engine = await startTestEngine(t);
   const ask = async (id: string, card: string) =>
     answerOf(await engine.client.native({ id, type: 'authorization', card, amount: 1, currency: 'USD' })).reason;
@@ -50,10 +50,10 @@ t.test('without a database the warmer does nothing', async (t) => {
     throw new Error('away');
   };
   const warmer = new Warmer({ recentCards: absent }, { warm: absent }, () => 0, 1000, 1, {
-    info: () => t.fail('nothing'),
+    info: () => t.fail('the warmer logs nothing'),
   });
   await warmer.warm({ partition: 0, state: 'ready', lane: null as never });
-  t.pass('quiet');
+  t.pass('the warmer did nothing');
 });
 
 t.test('a freshly seeded database is warmed too, each card in its own partition', async (t) => {

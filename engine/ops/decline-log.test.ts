@@ -3,7 +3,7 @@ import t from 'tap';
 import { createLog } from '../../platform/log.js';
 import { DeclineLog } from './decline-log.js';
 
-t.test('the first and the last decline of a kind are logged with their number', async (t) => {
+t.test('the first and the last decline of each kind are logged with their count', async (t) => {
   const counts = { disk: 0, late: 7 };
   const lines: object[] = [];
   const log = createLog('warn', 'test', (line) => {
@@ -18,7 +18,7 @@ t.test('the first and the last decline of a kind are logged with their number', 
     log,
   );
   declines.look(0);
-  t.match(lines, [{ kind: 'late', count: 7 }], 'what came before the first look counts');
+  t.match(lines, [{ kind: 'late', count: 7 }], 'declines before the first look count');
   lines.length = 0;
   for (let second = 1; second <= 20; second++) {
     counts.disk += second <= 10 ? 1000 : 0;
@@ -32,5 +32,5 @@ t.test('the first and the last decline of a kind are logged with their number', 
   lines.length = 0;
   counts.disk++;
   declines.look(30_000);
-  t.match(lines, [{ kind: 'disk', count: 1 }], 'a later one begins again');
+  t.match(lines, [{ kind: 'disk', count: 1 }], 'a later decline begins a new series');
 });

@@ -47,7 +47,7 @@ function engine(dataDir: string) {
   return { health, hosts, feed, writer, clock, settling };
 }
 
-t.test('a journal that is nearly full says so before it declines', async (t) => {
+t.test('a journal that is nearly full shows in the health answer before messages are declined', async (t) => {
   const { health, hosts } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   const { progress } = hosts[1]!;
   progress.setFiles(13, 1);
@@ -59,7 +59,7 @@ t.test('a journal that is nearly full says so before it declines', async (t) => 
   });
 });
 
-t.test('settling that gets nowhere, and a record that is set apart, make the engine unhealthy', async (t) => {
+t.test('settling without progress and a quarantined record make the engine unhealthy', async (t) => {
   const { health, settling } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   settling.look(performance.now());
   t.match(await health.report(), { status: 'healthy', components: { settling: { status: 'healthy' } } });
@@ -76,7 +76,7 @@ t.test('settling that gets nowhere, and a record that is set apart, make the eng
   });
 });
 
-t.test('the engine is ready exactly while something can be approved', async (t) => {
+t.test('the engine is ready exactly while some message can be approved', async (t) => {
   const { health, hosts, feed, writer } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   t.match(health.notReady(), [/port is not open/]);
   health.serving();
@@ -111,7 +111,7 @@ t.test('the engine is ready exactly while something can be approved', async (t) 
   t.equal(health.notReady().length, 2);
 });
 
-t.test('a journal that refused is ready again once there is room, without a message that tries it', async (t) => {
+t.test('a journal that was full is ready again once there is room, without a new message', async (t) => {
   const { health, hosts, clock } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   health.serving();
   for (const { progress } of hosts) {
@@ -129,7 +129,7 @@ t.test('a journal that refused is ready again once there is room, without a mess
   t.same(health.notReady(), []);
 });
 
-t.test('a component that cannot fail is not called healthy', async (t) => {
+t.test('a component that cannot be checked is not called healthy', async (t) => {
   const { health } = engine(t.testdir({}));
   const { components } = await health.report();
   t.match(components['mongodb'], { status: 'disabled', detail: /the account API/ });

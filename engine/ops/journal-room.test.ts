@@ -7,7 +7,7 @@ import t from 'tap';
 import { createProgress } from '../exchange/progress.js';
 import { JournalRoom } from './journal-room.js';
 
-t.test('free space is that of the disk which holds the journal, the fullest when there are several', async (t) => {
+t.test('the free space is that of the disk with the journal, the fullest when there are several', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'journal-room-'));
   const small = join(dataDir, 'journal', 'p1');
   mkdirSync(join(dataDir, 'journal', 'p0'), { recursive: true });
@@ -20,8 +20,8 @@ t.test('free space is that of the disk which holds the journal, the fullest when
   const owners = createProgress(2).partitions.map((progress, partition) => ({ partition, progress }));
   const sizes = { segmentBytes: 1, frameBytesMax: 1, segmentsMax: 4 };
   const room = new JournalRoom({ dataDir, journalSizes: sizes }, owners);
-  t.equal(room.freeBytes, null, 'not known before the first look');
+  t.equal(room.freeBytes, null, 'the space is unknown before the first look');
   await room.look();
   if (isMounted) t.equal(room.freeBytes, 4 * 1024 * 1024);
-  else t.equal(typeof room.freeBytes, 'number', 'no right to mount a small disk here');
+  else t.equal(typeof room.freeBytes, 'number', 'this system permits no small disk here');
 });

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { MarqetaWatch } from './marqeta-watch.js';
 
-t.test('the component follows what Marqeta asked and was answered in the last minute', async (t) => {
+t.test('the component counts Marqeta calls and their answers of the last minute', async (t) => {
   const counts = { approved: 0, declined: 0, malformed: 0, unauthorized: 0, unavailable: 0 };
   const watch = new MarqetaWatch(() => ({ ...counts }));
   watch.look(0);

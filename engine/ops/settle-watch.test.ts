@@ -20,25 +20,25 @@ function watched() {
   return { partitions, until };
 }
 
-t.test('an idle engine never stands still', (t) => {
+t.test('an idle engine never counts as stalled', (t) => {
   const { until } = watched();
   t.equal(until(10 * stallMsMax), null);
   t.end();
 });
 
-t.test('work that waits without progress for the bound is a stall, which the first progress ends', (t) => {
+t.test('waiting records without progress for the whole bound are a stall, which the first progress ends', (t) => {
   const { partitions, until } = watched();
   t.equal(until(5000), null);
   partitions[1]!.publishDurable(40);
-  t.equal(until(4000 + stallMsMax), null, 'not before the bound');
+  t.equal(until(4000 + stallMsMax), null, 'no stall is reported before the bound');
   t.match(until(7000 + stallMsMax), { partition: 1, records: 40 });
   partitions[1]!.publishSettled(1, 0);
   t.equal(until(9000 + stallMsMax), null);
-  t.match(until(60_000 + 2 * stallMsMax), { partition: 1, records: 39 }, 'progress once is not progress for ever');
+  t.match(until(60_000 + 2 * stallMsMax), { partition: 1, records: 39 }, 'one step of progress does not last for ever');
   t.end();
 });
 
-t.test('a backlog that shrinks is progress, however long it is', (t) => {
+t.test('a shrinking backlog is progress, however long it is', (t) => {
   const { partitions, until } = watched();
   partitions[0]!.publishDurable(1_000_000);
   for (let second = 0; second < 300; second++) {
@@ -48,7 +48,7 @@ t.test('a backlog that shrinks is progress, however long it is', (t) => {
   t.end();
 });
 
-t.test('a shipper that never learns where Postgres is stands still too', (t) => {
+t.test('a shipper that never learns the position of Postgres counts as stalled', (t) => {
   const { partitions } = createProgress(1);
   partitions[0]!.publishDurable(3);
   const watch = new SettleWatch(partitions, 0);

@@ -7,7 +7,7 @@ import { UnknownFieldCounts } from './unknown-fields.js';
 
 t.setTimeout(120_000);
 
-t.test('unknown fields are counted by message and name, once for each message', async (t) => {
+t.test('an unknown field is counted by name, once for each message', async (t) => {
   const { client, place } = await startTestEngine(t, { accounts: 1 });
   const message = { id: 'a', type: 'authorization', card: 'card_000001_1', amount: 5, currency: 'USD' };
   // The card is not in memory, so the first message is read twice.
@@ -19,7 +19,7 @@ t.test('unknown fields are counted by message and name, once for each message', 
   t.equal(await counted('merchant.MCC'), 1);
 });
 
-t.test('with STRICT_FIELDS a typing error is refused with the name that was meant', async (t) => {
+t.test('with STRICT_FIELDS a misspelt field is refused with the nearest known name', async (t) => {
   const { client } = await startTestEngine(t, { accounts: 1, changes: { STRICT_FIELDS: 'true' } });
   const clearing = { id: 'c', type: 'clearing', card: 'card_000001_1', amount: 5, currency: 'USD' };
   const { status, body } = await client.native({ ...clearing, orginal: 'a' });

@@ -30,7 +30,7 @@ export type Step =
   /** The hold of that transaction may have lapsed. */
   | { readonly kind: 'expire'; readonly id: string }
   /** That question missed its deadline: its approval, if it was one, is revoked. */
-  | { readonly kind: 'late'; readonly id: string };
+  | { readonly kind: 'revoke'; readonly id: string };
 
 export interface GeneratorOptions {
   readonly repeats: boolean;
@@ -143,7 +143,7 @@ export class Generator {
   /** Authorizations and increments whose reversal was sent before them. */
   readonly #overtaken: Message[] = [];
   /** The last one whose approval was to be revoked. */
-  #late: Message | null = null;
+  #revoked: Message | null = null;
   #counter = 0;
 
   constructor(
@@ -201,8 +201,8 @@ export class Generator {
     if (what < 0.04) return this.#change();
     if (what < 0.08 && this.#issued.length > 0) return { kind: 'expire', id: this.#recent().id };
     if (what < 0.14 && this.#issued.length > 0) {
-      this.#late = this.#newestQuestion();
-      return { kind: 'late', id: this.#late.id };
+      this.#revoked = this.#newestQuestion();
+      return { kind: 'revoke', id: this.#revoked.id };
     }
     if (what < 0.2 && this.#options.repeats && this.#issued.length > 0) return this.#again();
     if (what < 0.23 && this.#overtaken.length > 0) return this.#issue(this.#overtaken.shift()!);
@@ -220,14 +220,14 @@ export class Generator {
     return this.#issued[this.#issued.length - 1 - back]!;
   }
 
-  /** The newest message that asks for money, if one of the last few does: only its approval can be late. */
+  /** The newest message that asks for money, if one of the last few does: only its approval can be revoked. */
   #newestQuestion(): Message {
     const asks = ({ type }: Message) => type === 'authorization' || type === 'incremental';
     return this.#issued.slice(-6).findLast(asks) ?? this.#recent();
   }
 
   #again(): Step {
-    const message = this.#late !== null && this.random.chance(0.3) ? this.#late : this.#recent();
+    const message = this.#revoked !== null && this.random.chance(0.3) ? this.#revoked : this.#recent();
     if (this.random.chance(0.6)) return { kind: 'again', message };
     const other = this.random.pick<Partial<Message>>([
       { amount: (message.amount ?? 0) + 1 },

@@ -238,10 +238,10 @@ export class Model {
   }
 
   /**
-   * The approval of that id came too late: what is left of it is undone, and its id was never answered.
+   * Revokes the approval of that id: what is left of it is undone, and its id counts as never answered.
    * @returns what the revocation says of the books; null when there is nothing to revoke
    */
-  late(id: string): ModelAnswer | null {
+  revoke(id: string): ModelAnswer | null {
     const answered = this.#answered.get(id);
     if (answered === undefined || !answered.answer.approved || isFact(answered.message)) return null;
     const { transaction, took, message } = answered;

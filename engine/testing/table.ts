@@ -11,7 +11,7 @@
  *   at 2026-11-23T10:00:00Z                    at +7d +1ms
  *   a1 authorization C 1250 mcc=5411 …         -> approved 00 1250 8750/1250/0
  *   d1 deposit A 500                           -> approved 00 500 9250/1250/0     names an account, as withdrawals do
- *   late a1                                    -> system_error 96 0 10000/0/0
+ *   revoke a1                                  -> system_error 96 0 10000/0/0
  *   expire a1                                  -> nothing
  *   transaction a1                                   -> open 1250/0 refunded=0
  *   used card C daily                          -> 1250/1
@@ -106,9 +106,9 @@ class Runner {
       case 'at':
         this.#at(words);
         return null;
-      case 'late':
+      case 'revoke':
       case 'expire': {
-        const answer = name === 'late' ? this.#world.late(words[0]!) : this.#world.expire(words[0]!);
+        const answer = name === 'revoke' ? this.#world.revoke(words[0]!) : this.#world.expire(words[0]!);
         return answer === null ? 'nothing' : this.#answer(answer, words[0]!);
       }
       case 'transaction':

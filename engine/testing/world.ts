@@ -255,8 +255,8 @@ export class World {
     return answer;
   }
 
-  /** Takes back the approval with that id, as if it had missed its deadline. @returns null when there is none */
-  late(id: string): Answer | null {
+  /** Revokes the approval with that id, as if it had missed its deadline. @returns null when there is none */
+  revoke(id: string): Answer | null {
     const approval = this.#approvals.get(id);
     if (approval === undefined) return null;
     this.#approvals.delete(id);

@@ -25,7 +25,7 @@ function taken(directory: string, lease = 'ours'): JournalLock {
   return lock;
 }
 
-t.test('a killed process releases the lock although its threads and children had the chance to keep it', async (t) => {
+t.test('a killed process releases the lock although its threads and children inherited the file', async (t) => {
   const directory = folder(t);
   const holder = spawn(process.execPath, [child, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(holder.stdout, 'data')) as [Buffer];
@@ -40,11 +40,11 @@ t.test('a killed process releases the lock although its threads and children had
     ),
   );
   holder.kill('SIGSTOP');
-  t.notOk(take(directory) instanceof JournalLock, 'a process that stands still has not ended');
+  t.notOk(take(directory) instanceof JournalLock, 'a stopped process still holds the lock');
   holder.kill('SIGKILL');
   await once(holder, 'close');
   const lock = taken(directory);
-  t.same(lock.earlierLeases, [`lease-of-${holder.pid}`], 'and its lease is known to have lost its holder');
+  t.same(lock.earlierLeases, [`lease-of-${holder.pid}`], 'the next holder knows that the lease lost its holder');
   lock.release();
 });
 
@@ -54,11 +54,11 @@ t.test('two locks in one process exclude each other, and the next holder knows e
   t.notOk(take(directory, 'second') instanceof JournalLock);
   first.release();
   const third = taken(directory, 'third');
-  t.same(third.earlierLeases, ['first'], 'what was refused asked for none');
+  t.same(third.earlierLeases, ['first'], 'a refused attempt leaves no lease');
   third.release();
   for (let start = 0; start < 30; start++) taken(directory, `start ${start}`).release();
   const last = taken(directory);
-  t.equal(last.earlierLeases.length, 16, 'bounded');
+  t.equal(last.earlierLeases.length, 16, 'the list of earlier leases is bounded');
   t.equal(last.earlierLeases.at(-1), 'start 29');
   last.release();
   t.end();
@@ -80,7 +80,7 @@ t.test('a copied folder counts as another place', (t) => {
   t.end();
 });
 
-t.test('a lock file with any content is taken, and names no process', (t) => {
+t.test('a lock file with any content can be locked, and names no process', (t) => {
   const directory = folder(t);
   mkdirSync(directory);
   for (const content of ['', 'null', '{"pid":1}', '{', '\0'.repeat(100)]) {
@@ -93,7 +93,7 @@ t.test('a lock file with any content is taken, and names no process', (t) => {
   t.end();
 });
 
-t.test('without flock the lock is taken by perl; without both the start error says what to install', (t) => {
+t.test('without flock the engine locks with perl, and without both the start error says what to install', (t) => {
   const directory = folder(t);
   const { PATH } = process.env;
   t.teardown(() => {
@@ -107,7 +107,7 @@ t.test('without flock the lock is taken by perl; without both the start error sa
   const lock = taken(directory);
   t.notOk(take(directory) instanceof JournalLock);
   process.env['PATH'] = PATH;
-  t.notOk(take(directory) instanceof JournalLock, 'both take the same lock');
+  t.notOk(take(directory) instanceof JournalLock, 'flock and perl exclude each other');
   lock.release();
   t.end();
 });

@@ -177,7 +177,7 @@ const world = fc.tuple(
   rate,
 );
 
-t.test('no two engines approve at once, whatever stands still, comes late or runs fast', (t) => {
+t.test('no two engines approve at once, whichever of them stops, is late or has a fast clock', (t) => {
   let takeovers = 0;
   fc.assert(
     fc.property(world, ([steps, rates, databaseRate]) => {
@@ -191,7 +191,7 @@ t.test('no two engines approve at once, whatever stands still, comes late or run
   t.end();
 });
 
-t.test('the test can fail: a lease that is taken a little too early lets two approve', (t) => {
+t.test('the test above can fail: a lease taken a little too early lets two engines approve', (t) => {
   const early = fc.check(
     fc.property(world, ([steps, rates, databaseRate]) => {
       return simulate(steps, rates, databaseRate, { factor: 0.8, addedMs: 0 }).doubles === 0;

@@ -54,7 +54,7 @@ t.test('a clean stop frees the lease at once, and each holder has a higher epoch
   const { lease } = await stage(t);
   for (let epoch = 1; epoch <= 3; epoch++) {
     const holder = lease();
-    t.equal(holder.lease.isLapsed, true, 'nothing is approved before it is taken');
+    t.equal(holder.lease.isLapsed, true, 'nothing is approved before the lease is taken');
     await holder.lease.take(noProof);
     await holder.lease.raiseFence();
     t.same(holder.lease.fence, { epoch, holder: holder.holder });
@@ -64,7 +64,7 @@ t.test('a clean stop frees the lease at once, and each holder has a higher epoch
   }
 });
 
-t.test('a holder that renews is left alone, and the second start names it', { timeout: 60_000 }, async (t) => {
+t.test('a holder that renews keeps the lease, and the second start names it', { timeout: 60_000 }, async (t) => {
   const { lease } = await stage(t);
   const first = lease();
   await first.lease.take(noProof);
@@ -76,7 +76,7 @@ t.test('a holder that renews is left alone, and the second start names it', { ti
   t.same([first.lease.isLapsed, first.losses], [false, []]);
 });
 
-t.test('a holder that is gone without a word keeps others out for its time and the margin', async (t) => {
+t.test('a holder that vanished keeps others out for its lease and the margin', async (t) => {
   const { sql, url, lease } = await stage(t);
   const proxy = await TcpProxy.start(Number(new URL(url).port));
   t.teardown(() => proxy.close());
@@ -92,13 +92,13 @@ t.test('a holder that is gone without a word keeps others out for its time and t
     { at: number }[]
   >`select extract(epoch from taken_at)::float8 * 1000 as at from writer_leases`;
   t.ok(after!.at - row!.at > 500 * 1.05 + 1000, `taken ${after!.at - row!.at} ms after the last renewal`);
-  t.equal(first.lease.isLapsed, true, 'the first has stopped approving by itself long before');
+  t.equal(first.lease.isLapsed, true, 'the first holder stopped approving long before');
   proxy.heal();
   await until('the first hears of it', () => first.losses.length > 0);
   t.match(first.losses, [new RegExp(`http://${second.holder.slice(0, 4)}`)]);
 });
 
-t.test('the lock of its journal proves that a holder is gone; nothing less does', async (t) => {
+t.test('only the lock of the same journal proves that the holder has ended', async (t) => {
   const { sql, lease } = await stage(t);
   const first = lease();
   await first.lease.take({ place: 'boot 1:2', earlierLeases: [] });
@@ -115,16 +115,20 @@ t.test('the lock of its journal proves that a holder is gone; nothing less does'
     await taken;
     return first;
   };
-  t.equal(await wait({ place: 'boot 1:3', earlierLeases: [holder] }), 'waits', 'a copy of the folder');
-  t.equal(await wait({ place: '', earlierLeases: [holder] }), 'waits', 'a system that names no place');
-  t.equal(await wait({ place: 'boot 1:2', earlierLeases: [randomUUID()] }), 'waits', 'a lease of another journal');
+  t.equal(await wait({ place: 'boot 1:3', earlierLeases: [holder] }), 'waits', 'a copy of the folder waits');
+  t.equal(await wait({ place: '', earlierLeases: [holder] }), 'waits', 'a system that names no place waits');
+  t.equal(
+    await wait({ place: 'boot 1:2', earlierLeases: [randomUUID()] }),
+    'waits',
+    'a lease of another journal waits',
+  );
   t.equal(await wait({ place: 'boot 1:2', earlierLeases: [randomUUID(), holder] }, 20_000), 'taken');
   await until('the first hears of it', () => first.losses.length > 0);
   const [row] = await sql<{ released: boolean }[]>`select renewed_at is null as released from writer_leases`;
-  t.equal(row!.released, true, 'its own stop releases nothing of its successor');
+  t.equal(row!.released, true, 'the stop of the first holder does not release the lease of its successor');
 });
 
-t.test('a holder whose connection is forgotten on the way renews over a new one', async (t) => {
+t.test('a holder whose connection was dropped on the way renews over a new one', async (t) => {
   const { url, lease } = await stage(t);
   const proxy = await TcpProxy.start(Number(new URL(url).port));
   t.teardown(() => proxy.close());
@@ -137,7 +141,7 @@ t.test('a holder whose connection is forgotten on the way renews over a new one'
   t.same([holder.isLapsed, losses, holder.fence.epoch], [false, [], epoch]);
 });
 
-t.test('the fence is raised by the newest holder alone', async (t) => {
+t.test('only the newest holder raises the fence', async (t) => {
   const { sql, lease } = await stage(t);
   const slow = lease();
   await slow.lease.take(noProof);

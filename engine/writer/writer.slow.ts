@@ -170,7 +170,7 @@ async function world(t: Test): Promise<World> {
   };
 }
 
-t.test('on one journal the second engine never decides, though all connections of the first are ended', async (t) => {
+t.test('a second engine on one journal never decides, even when the first loses its connections', async (t) => {
   const { sql, first, other, start, load, approves, audit, approvals } = await world(t);
   const one = start(first);
   t.ok(await one.ready());
@@ -207,7 +207,7 @@ t.test('on one journal the second engine never decides, though all connections o
   await audit(t);
 });
 
-t.test('on one journal the second engine is refused while the first one stands still', async (t) => {
+t.test('a second engine on one journal is refused while the first process is stopped', async (t) => {
   const { sql, first, other, start, load, approves, audit } = await world(t);
   const one = start(first);
   t.ok(await one.ready());
@@ -217,7 +217,7 @@ t.test('on one journal the second engine is refused while the first one stands s
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where pid <> pg_backend_pid() and datname = current_database()`.catch(() => undefined);
   const two = start(await other('same journal'));
-  t.equal(await two.ended, 1, 'its lease has lapsed, its lock has not');
+  t.equal(await two.ended, 1, 'the lease has lapsed and the lock has not');
   one.child.kill('SIGCONT');
   await until('it approves again', () => approves(first), 30_000);
   t.equal(await one.kill('SIGTERM'), 0);
@@ -227,7 +227,7 @@ t.test('on one journal the second engine is refused while the first one stands s
 for (const pauseMs of [0, 300, 1400, 2500, 5000]) {
   const random = new Random(testSeed + pauseMs);
   t.test(
-    `an engine that stands still for ${pauseMs} ms while another takes the lease spends nothing twice`,
+    `an engine that is stopped for ${pauseMs} ms while another takes the lease spends no money twice`,
     async (t) => {
       const { first, other, start, load, approves, takenAtMs, approvals, audit } = await world(t);
       const one = start(first);
@@ -254,7 +254,7 @@ for (const pauseMs of [0, 300, 1400, 2500, 5000]) {
         t.same(
           approvals.filter(({ engine, atMs }) => engine === 'one' && atMs > takenMs),
           [],
-          'none by the first one after that',
+          'the first engine approves nothing after that',
         );
       } else {
         // Or its own question to Postgres, or its connection, has run into its deadline while it stood still.
@@ -273,7 +273,7 @@ const cuts: Readonly<Record<string, (proxy: TcpProxy) => void>> = {
   'both ways': (proxy) => proxy.stall(),
 };
 for (const [name, cut] of Object.entries(cuts)) {
-  t.test(`an engine whose packets vanish on ${name} has stopped approving when another one begins`, async (t) => {
+  t.test(`an engine whose packets vanish on ${name} stops approving before another one begins`, async (t) => {
     const { sql, proxy, first, other, start, load, takenAtMs, approvals, approves, audit } = await world(t);
     const one = start(first);
     t.ok(await one.ready());
@@ -301,7 +301,7 @@ for (const [name, cut] of Object.entries(cuts)) {
     t.match(
       (await auditJournals(sql, join(first.dataDir, 'journal'))).findings,
       [/partition 0/],
-      'its journal is done with',
+      'the journal of the first engine ends behind Postgres',
     );
     t.same(await auditJournals(sql, join(second.dataDir, 'journal')), { findings: [], notes: [] });
   });
@@ -331,7 +331,7 @@ t.test(
   },
 );
 
-t.test('an engine whose connections a firewall forgot goes on, and its restart waits for nothing', async (t) => {
+t.test('an engine whose connections a firewall dropped continues, and its restart needs no wait', async (t) => {
   const { proxy, first, start, load, approves, audit } = await world(t);
   // Leases as in production: a start that waited for one would take half a minute.
   const longLease = { FEED_STALE_MS_MAX: '30000', LEASE_MS: '3000' };

@@ -36,7 +36,7 @@ class Auditor {
   readonly #revoked = new Set<string>();
   /** How often each thing happened, so that a test can tell that it did. */
   readonly seen = {
-    ...{ repeats: 0, conflicts: 0, late: 0, decidedAnew: 0, tooLate: 0, expired: 0, approved: 0 },
+    ...{ repeats: 0, conflicts: 0, revoked: 0, decidedAgain: 0, tooLate: 0, expired: 0, approved: 0 },
     ...{ deposits: 0, withdrawals: 0, commandRepeats: 0, unknownAccounts: 0, sharedIds: 0 },
   };
 
@@ -55,8 +55,8 @@ class Auditor {
       case 'expire':
         if (this.model.expire(step.id, arrivalMs) !== null) this.seen.expired++;
         break;
-      case 'late':
-        this.#late(step.id, status);
+      case 'revoke':
+        this.#revoke(step.id, status);
         break;
       default:
         // Refused: nothing was decided.
@@ -71,13 +71,13 @@ class Auditor {
     }
   }
 
-  #late(id: string, status: number): void {
-    check(this.model.late(id) !== null, `the engine revoked ${id}, which was not approved`);
-    compare(`late ${id}`, status, EntryStatus.revoked);
+  #revoke(id: string, status: number): void {
+    check(this.model.revoke(id) !== null, `the engine revoked ${id}, which was not approved`);
+    compare(`revoke ${id}`, status, EntryStatus.revoked);
     // It was never answered: the same id is asked again.
     this.#bodies.delete(id);
     this.#revoked.add(id);
-    this.seen.late++;
+    this.seen.revoked++;
   }
 
   #command(message: Message, { body, status, isRepeat, isRevocable }: Handled): void {
@@ -138,7 +138,7 @@ class Auditor {
     }
     this.#bodies.set(message.id, body);
     if (expected.approved) this.seen.approved++;
-    if (this.#revoked.delete(message.id)) this.seen.decidedAnew++;
+    if (this.#revoked.delete(message.id)) this.seen.decidedAgain++;
     check(!wasTooLate || isFact(message), `${message.id} was decided although it was too late`);
     const { transaction } = this.model.answers.get(message.id)!;
     if (transaction !== null) {

@@ -379,7 +379,7 @@ export class PartitionHost {
     // none.
     handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
-    this.#waiting = steps.flatMap((step) => (step.kind === 'late' ? [] : [{ step, flags: 0 }]));
+    this.#waiting = steps.flatMap((step) => (step.kind === 'revoke' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 10, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
@@ -389,9 +389,9 @@ export class PartitionHost {
   }
 
   #revoke(steps: readonly Step[], nowMs: number): Handled[] {
-    const late = steps.filter((step) => step.kind === 'late' && this.#locations.has(step.id));
-    if (late.length === 0) return [];
-    this.#waiting = late.map((step) => ({ step, flags: 0 }));
+    const revoked = steps.filter((step) => step.kind === 'revoke' && this.#locations.has(step.id));
+    if (revoked.length === 0) return [];
+    this.#waiting = revoked.map((step) => ({ step, flags: 0 }));
     return this.#runOnce(nowMs, false);
   }
 
@@ -401,7 +401,7 @@ export class PartitionHost {
     slab.clear();
     const cramped = this.#cramped;
     // Revocations travel alone.
-    const revokes = this.#waiting.some(({ step }) => step.kind === 'late');
+    const revokes = this.#waiting.some(({ step }) => step.kind === 'revoke');
     if (!revokes && cramped?.isDelayed() === true && this.#oldRows.length > 0) {
       slab.add(EntryKind.rows, 0, nowMs, Buffer.from(JSON.stringify(this.#described(this.#oldRows.shift()!))));
       entries.push(null);
@@ -434,7 +434,7 @@ export class PartitionHost {
         return { kind: Protocol.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
       case 'expire':
         return { kind: EntryKind.expiry, bytes: Buffer.from(step.id) };
-      case 'late': {
+      case 'revoke': {
         const location = this.#locations.get(step.id);
         if (location === undefined) return null;
         this.#locations.delete(step.id);

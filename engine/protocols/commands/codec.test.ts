@@ -27,7 +27,7 @@ function read(value: unknown): { request: Request; refusal: FieldError | null } 
 const text = (request: Request, slice: { start: number; end: number }) =>
   Buffer.from(request.source.subarray(slice.start, slice.end)).toString();
 
-t.test('a command is read as it was meant, its id in the namespace of commands', (t) => {
+t.test('a command is read with all its fields, and its id is in the namespace of commands', (t) => {
   for (const [type, number] of [
     ['deposit', MessageType.deposit],
     ['withdrawal', MessageType.withdrawal],
@@ -42,15 +42,15 @@ t.test('a command is read as it was meant, its id in the namespace of commands',
   t.end();
 });
 
-t.test('no processor can ask under a command’s id', (t) => {
+t.test('no processor can send the id of a command', (t) => {
   const forged = { id: `${commandIdPrefix}d-1`, type: 'authorization', card: 'c', amount: 1, currency: 'USD' };
   const bytes = Buffer.from(JSON.stringify(forged));
   t.match(nativeCodec.read(new Request(), bytes, 0, bytes.length), { field: 'id' });
-  t.match(read({ ...good, id: forged.id }).refusal, { field: 'id' }, 'nor a command under a nested one');
+  t.match(read({ ...good, id: forged.id }).refusal, { field: 'id' }, 'a command id cannot carry the namespace itself');
   t.end();
 });
 
-t.test('an id that holds a card number is kept as a hash, and answered as it was sent', (t) => {
+t.test('an id that holds a card number is kept as a hash and answered as it was sent', (t) => {
   const { request, refusal } = read({ ...good, id: 'top-up 4111 1111 1111 1111' });
   t.equal(refusal, null);
   t.match(text(request, request.id), /^\u0001ledger:hidden_[a-p]{40}$/);
@@ -60,7 +60,7 @@ t.test('an id that holds a card number is kept as a hash, and answered as it was
   t.end();
 });
 
-t.test('what is wrong is named', (t) => {
+t.test('every malformed field is named', (t) => {
   const cases: readonly (readonly [change: object, field: string])[] = [
     [{ id: undefined }, 'id'],
     [{ id: 1 }, 'id'],
@@ -87,7 +87,7 @@ t.test('what is wrong is named', (t) => {
   t.end();
 });
 
-t.test('nothing that is sent makes the reader throw, and what it takes is what JSON.parse says', (t) => {
+t.test('no bytes make the reader throw, and what it accepts is what JSON.parse reads', (t) => {
   const random = new Random(testSeed);
   const { numRuns } = runs(20_000);
   const message = new Message(4096, ['"amount":7', '"type":"withdrawal"', '"account":"acct_2"', '"id":"x"']);
@@ -102,13 +102,13 @@ t.test('nothing that is sent makes the reader throw, and what it takes is what J
     const { id, type, account, amount } = JSON.parse(Buffer.from(message.bytes.subarray(0, message.length)).toString());
     const read = [text(request, request.id), text(request, request.account), request.amountMinor, request.type];
     const meant = [commandIdPrefix + testPanKeys.keep(id), account, amount + 0, type === 'deposit' ? 11 : 12];
-    if (JSON.stringify(read) !== JSON.stringify(meant)) t.fail(`${read} was meant to be ${meant}`);
+    if (JSON.stringify(read) !== JSON.stringify(meant)) t.fail(`${read} should be ${meant}`);
   }
-  t.ok(taken > 0, `${taken} were taken`);
+  t.ok(taken > 0, `${taken} were accepted`);
   t.end();
 });
 
-t.test('an answer has the whole books, fits its place, and is JSON whatever the ids are', (t) => {
+t.test('an answer has the whole books, fits its slab, and is valid JSON for any id', (t) => {
   const minor = fc.integer({ min: -(10 ** 14), max: 10 ** 14 });
   const id = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 }).filter((value) => [...value].length <= 64);
   fc.assert(

@@ -24,7 +24,7 @@ function read(text: string): { request: Request; refusal: Refusal | null } {
   const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length, testPanKeys);
   const request = new Request();
   const refusal = codec.read(request, bytes, 0, bytes.length);
-  t.same(refusal, slow, 'both readers say the same');
+  t.same(refusal, slow, 'both readers return the same');
   if (refusal === null) t.same(seen(request), seen(slowRequest));
   return { request, refusal };
 }
@@ -39,7 +39,7 @@ function withPath(path: string, value: unknown): string {
   return sampleText(sample);
 }
 
-t.test('the usual request is read in place, every field of it', (t) => {
+t.test('the byte reader reads every field of the usual request', (t) => {
   const bytes = bytesOf(sampleText(marqetaSample()));
   const request = new Request();
   t.equal(codec.readFast(request, bytes, 0, bytes.length), true);
@@ -63,7 +63,7 @@ t.test('the usual request is read in place, every field of it', (t) => {
   t.end();
 });
 
-t.test('a terminal says in several ways that it takes less', (t) => {
+t.test('each way in which a terminal permits partial approval is read', (t) => {
   for (const [value, expected] of [
     [true, true],
     ['TRUE', true],
@@ -82,7 +82,7 @@ t.test('a terminal says in several ways that it takes less', (t) => {
   t.end();
 });
 
-t.test('a method says the type, whether money moves at once, and the cash machine', (t) => {
+t.test('a method determines the type, whether money moves at once, and the cash machine', (t) => {
   const A = MessageType.authorization;
   const table: ReadonlyArray<readonly [string, MessageType, boolean, boolean]> = [
     ['pgfs.authorization', A, false, false],
@@ -169,7 +169,7 @@ t.test('amounts are exact, in the units of their currency', (t) => {
   t.end();
 });
 
-t.test('a member that comes twice refuses the message by its path, known or not', (t) => {
+t.test('a duplicate member refuses the message by its path, whether it is known or not', (t) => {
   const text = sampleText(marqetaSample());
   const table: ReadonlyArray<readonly [string, string]> = [
     [text.replace('"method"', '"amount":1,"\\u0061mount":2.25,"method"'), `${jit}.amount`],
@@ -201,7 +201,7 @@ t.test('an id that holds a card number is kept as a hash and echoed as it was se
   t.end();
 });
 
-t.test('a merchant name is cleaned and cut, and a date that is not read may be impossible', (t) => {
+t.test('a merchant name is cleaned and cut, and an unused date may be impossible', (t) => {
   for (const [name, kept] of [
     ['Corner\u0000 Store\n\u202e', 'Corner Store '],
     ['x'.repeat(129), 'x'.repeat(128)],
@@ -217,7 +217,7 @@ t.test('a merchant name is cleaned and cut, and a date that is not read may be i
   t.end();
 });
 
-t.test('the country stands in three places, and the first that names one counts', (t) => {
+t.test('the country is read from the first of three members that names one', (t) => {
   const acceptor = { mid: 'm', mcc: '5411' };
   const table: ReadonlyArray<readonly [object, object, string]> = [
     [{ country_code: 'USA', country: 'DEU' }, { country_code: '250' }, 'US'],
@@ -239,7 +239,7 @@ t.test('the country stands in three places, and the first that names one counts'
   t.end();
 });
 
-t.test("the order's currency speaks for the amount, the message's stands in", (t) => {
+t.test('the currency comes from the order, or else from the message', (t) => {
   const sample = marqetaSample() as Record<string, Record<string, unknown>>;
   sample['gpa_order']!['currency_code'] = undefined;
   t.equal(read(sampleText(sample)).request.currency, packLetters('USD'));
@@ -255,7 +255,7 @@ t.test("the order's currency speaks for the amount, the message's stands in", (t
   t.end();
 });
 
-t.test('countries come in three spellings, channels from three places', (t) => {
+t.test('countries are read in three spellings and channels from three members', (t) => {
   for (const [code, alpha2] of [
     ['USA', 'US'],
     ['GBR', 'GB'],
@@ -290,7 +290,7 @@ t.test('countries come in three spellings, channels from three places', (t) => {
   t.end();
 });
 
-t.test('optional members may be null or empty', (t) => {
+t.test('an optional member may be null or empty', (t) => {
   for (const path of [
     'card_acceptor',
     'pos',
@@ -349,7 +349,7 @@ t.test('every malformed member is named by its path', (t) => {
     for (const value of values) {
       const { refusal } = read(withPath(path, value));
       t.equal(refusal?.field, path, `${path} = ${JSON.stringify(value)}`);
-      if (refusal !== null) t.notOk(isUnsupported(refusal), 'it is refused, not declined');
+      if (refusal !== null) t.notOk(isUnsupported(refusal), 'the message is refused, not declined');
     }
   }
   const text = sampleText(marqetaSample());
@@ -363,7 +363,7 @@ t.test('every malformed member is named by its path', (t) => {
   t.end();
 });
 
-t.test('the hash of the question covers method and users, and keeps their borders', (t) => {
+t.test('the content hash covers method and users, and keeps their borders', (t) => {
   const hash = (changes: Record<string, unknown>): number => read(sampleText(marqetaSample(changes))).request.extraHash;
   const hashes = [
     hash({}),
@@ -388,7 +388,7 @@ function answer(outcome: Outcome, request: Request): string {
   return Buffer.from(target.subarray(1, 1 + length)).toString();
 }
 
-t.test('answers have exactly these bytes', (t) => {
+t.test('an answer has exactly these bytes', (t) => {
   const echo =
     '{"jit_funding":{"token":"7d1e4c2a-0000-4000-8000-00000000b001","method":"pgfs.authorization",' +
     '"user_token":"emp-204","acting_user_token":"emp-204","amount":';

@@ -35,12 +35,12 @@ function read(text: string | Uint8Array): { request: Request; field: string | nu
   const slow = readSlow(slowRequest, bytes.slice(), 0, bytes.length, nativeCodec.rules);
   const request = new Request();
   const refusal = nativeCodec.read(request, bytes, 0, bytes.length);
-  t.same(refusal, slow, 'both readers say the same');
+  t.same(refusal, slow, 'both readers return the same');
   if (refusal === null) t.same(seen(request), seen(slowRequest));
   return { request, field: refusal?.field ?? null, message: refusal?.message ?? '' };
 }
 
-t.test('the common shape is read in place, every field of it', (t) => {
+t.test('the byte reader reads every field of the common shape', (t) => {
   const bytes = bytesOf(JSON.stringify(plain));
   const request = new Request();
   t.equal(nativeCodec.readFast(request, bytes, 0, bytes.length), true);
@@ -126,13 +126,13 @@ t.test('every malformed field is named', (t) => {
       const { field, message: words } = read(JSON.stringify(message));
       t.equal(field, path, `${path} = ${JSON.stringify(value)}`);
       if (typeof value === 'string' && /\d{8}|x{8}/.test(value))
-        t.notMatch(words, value, 'the value does not come back');
+        t.notMatch(words, value, 'the answer does not show the value');
     }
   }
   t.end();
 });
 
-t.test('what a type requires, it requires', (t) => {
+t.test('a message without a field that its type requires is refused', (t) => {
   const needsAmount = ['authorization', 'incremental', 'clearing', 'refund', 'advice'];
   const needsOriginal = ['incremental', 'reversal'];
   for (const type of [...needsAmount, 'reversal', 'verification', 'balance_inquiry']) {
@@ -185,7 +185,7 @@ t.test('a body that is no JSON object is refused as a whole', (t) => {
   t.end();
 });
 
-t.test('unusual spellings of a good message mean the same', (t) => {
+t.test('unusual spellings of a valid message have the same meaning', (t) => {
   const text = JSON.stringify(plain);
   const same: readonly string[] = [
     JSON.stringify(plain, null, 2),
@@ -205,7 +205,7 @@ t.test('unusual spellings of a good message mean the same', (t) => {
   t.end();
 });
 
-t.test('a member that comes twice refuses the message by its name, known or not', (t) => {
+t.test('a duplicate member refuses the message by its name, whether it is known or not', (t) => {
   const text = JSON.stringify(plain);
   const table: ReadonlyArray<readonly [string, string]> = [
     [text.replace('"amount":1250', '"amount":1,"amount":999'), 'amount'],
@@ -226,12 +226,12 @@ t.test('a member that comes twice refuses the message by its name, known or not'
   const many = Array.from({ length: 200 }, (_, index) => `"field${index}":${index}`);
   t.equal(read(text.replace('{"id"', `{${many.join(',')},"id"`)).field, null);
   t.equal(read(text.replace('{"id"', `{${many.join(',')},"field7":0,"id"`)).field, 'field7');
-  t.equal(read(text.replace('{"id"', '{"x":{"a":1,"a":2},"id"')).field, null, 'what is not read may say what it likes');
+  t.equal(read(text.replace('{"id"', '{"x":{"a":1,"a":2},"id"')).field, null, 'an unread member may have any value');
   t.notMatch(read(text.replace('{"id"', '{"4111111111111111":1,"4111111111111111":1,"id"')).field, /\d{13}/);
   t.end();
 });
 
-t.test('an unknown field is counted by its name, and refused with the nearest known one where that is wished', (t) => {
+t.test('an unknown field is counted by its name, and with STRICT_FIELDS refused with the nearest known name', (t) => {
   const codec = createNativeCodec({ panKeys: testPanKeys, strictFields: false });
   const strict = createNativeCodec({ panKeys: testPanKeys, strictFields: true });
   const message = { id: 'a', type: 'clearing', card: 'c', amount: 1, currency: 'USD' };
@@ -257,7 +257,7 @@ t.test('an unknown field is counted by its name, and refused with the nearest kn
   const known = bytesOf(JSON.stringify(plain));
   const request = new Request();
   t.equal(strict.read(request, known, 0, known.length), null);
-  t.equal(request.source, known, 'read in place');
+  t.equal(request.source, known, 'the byte reader read the message');
   // However many names are sent, few are kept.
   for (let index = 0; index < 100; index++) {
     const bytes = bytesOf(JSON.stringify({ ...plain, [`unknown${index}`]: 1 }));
@@ -288,7 +288,7 @@ t.test('an id that holds a card number is kept as a hash and answered as it was 
       t.match(textOf(request, request.id), /^hidden_[a-p]{40}$/);
       t.match(textOf(request, request.original), /^hidden_[a-p]{40}$/);
       t.match(textOf(request, request.keptCard), /^hidden_[a-p]{40}$/);
-      t.equal(textOf(request, request.card), `card-${id}`, 'the card is looked up as it was sent');
+      t.equal(textOf(request, request.card), `card-${id}`, 'the card is looked up by the token as it was sent');
       t.notOk(holdsPan(request.source, request.id.start, request.id.end));
       const kept = textOf(request, request.id);
       t.equal(textOf(read(text).request, request.id), kept, 'the same id has the same hash');
@@ -307,12 +307,12 @@ t.test('an id that holds a card number is kept as a hash and answered as it was 
   const request = new Request();
   other.read(request, bytes.slice(), 0, bytes.length);
   const { request: before } = read(bytes);
-  t.not(textOf(request, request.id), textOf(before, before.id), 'another key, another hash');
-  t.equal(textOf(request, request.hidden!.olderIds[0]!), textOf(before, before.id), 'the older key still finds it');
+  t.not(textOf(request, request.id), textOf(before, before.id), 'another key gives another hash');
+  t.equal(textOf(request, request.hidden!.olderIds[0]!), textOf(before, before.id), 'the older key still finds the id');
   t.end();
 });
 
-t.test('no card token is refused for digits that it merely holds', (t) => {
+t.test('a card token that merely contains a card number is accepted', (t) => {
   for (const card of ['auth4111111111111111', '7d1e4c2a-4111-1111-1111-11111111b001', '4111111111111112', '1234']) {
     t.equal(read(JSON.stringify({ ...plain, card })).field, null, card);
   }
@@ -342,7 +342,7 @@ t.test('a merchant name is cleaned and cut, and never refused', (t) => {
   t.end();
 });
 
-t.test('the same bytes read again are the same question, however often their texts were masked', (t) => {
+t.test('the same bytes are a repeat, however often their texts were masked', (t) => {
   const text = JSON.stringify({
     ...plain,
     merchant: { id: '4419834459135033 942472608929', name: 'SHOP 4419834459135033 942472608929' },
@@ -368,7 +368,7 @@ t.test('lengths count characters, not bytes or UTF-16 units', (t) => {
   t.end();
 });
 
-t.test('a card number in a merchant text is masked in the slab, by either reader', (t) => {
+t.test('both readers mask a card number in a merchant text in the slab', (t) => {
   for (const name of ['PAY 4111 1111 1111 1111', 'é 4111111111111111']) {
     const bytes = bytesOf(JSON.stringify({ ...plain, merchant: { id: 'm 378282246310005', name } }));
     const { request } = read(bytes);
@@ -378,7 +378,7 @@ t.test('a card number in a merchant text is masked in the slab, by either reader
   t.end();
 });
 
-t.test('a message is read within its bounds, wherever it stands in the slab', (t) => {
+t.test('a message is read within its bounds at any offset of the slab', (t) => {
   const text = bytesOf(JSON.stringify(plain));
   const slab = new Uint8Array(new SharedArrayBuffer(text.length + 64)).fill(0x39);
   slab.set(text, 32);
@@ -415,7 +415,7 @@ function approved(): Outcome {
   return outcome;
 }
 
-t.test('answers have exactly these bytes', (t) => {
+t.test('an answer has exactly these bytes', (t) => {
   const { request } = read(JSON.stringify(plain));
   t.equal(
     answer(approved(), request),
@@ -454,7 +454,7 @@ t.test('answers have exactly these bytes', (t) => {
   t.end();
 });
 
-t.test('a conflict says so without amounts', (t) => {
+t.test('a conflict is answered without amounts', (t) => {
   const outcome = new Outcome();
   outcome.reason = Reason.duplicateConflict;
   const { request } = read(JSON.stringify(plain));
@@ -500,7 +500,7 @@ t.test('the response time fills its ten bytes', (t) => {
   t.end();
 });
 
-t.test('all faults of a message are named at once', (t) => {
+t.test('one answer names all faults of a message', (t) => {
   const bytes = bytesOf('{"id":"","type":"purchase","card":"c","amount":-1,"channel":"smoke"}');
   const refusal = nativeCodec.read(new Request(), bytes, 0, bytes.length)!;
   const { field, others = [] } = refusal as FieldError;

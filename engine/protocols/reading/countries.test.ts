@@ -7,7 +7,7 @@ const country = (text: string): string => {
   return unpackLetters(countryOf(bytes, 0, bytes.length));
 };
 
-t.test('alpha-2, alpha-3 and numeric codes mean the same country', (t) => {
+t.test('alpha-2, alpha-3 and numeric codes name the same country', (t) => {
   const table = [
     ['US', 'USA', '840'],
     ['GB', 'GBR', '826'],
@@ -23,7 +23,7 @@ t.test('alpha-2, alpha-3 and numeric codes mean the same country', (t) => {
   t.end();
 });
 
-t.test('small letters and numbers without their zeros name a country, too', (t) => {
+t.test('small letters and numbers without leading zeros name a country too', (t) => {
   for (const [text, alpha2] of [
     ['us', 'US'],
     ['Usa', 'US'],
@@ -35,7 +35,7 @@ t.test('small letters and numbers without their zeros name a country, too', (t) 
   t.end();
 });
 
-t.test('what is no country is absent', (t) => {
+t.test('a text that is no country code reads as absent', (t) => {
   for (const text of ['', 'U', 'ZZ', 'ZZZ', 'U1', '8400', '999', '0', 'USAA', 'ÜS', '@@', '[['])
     t.equal(country(text), '', text);
   t.equal(packLetters(''), 0);

@@ -6,7 +6,7 @@ const common = (text: string): boolean => {
   return isCommonDateTime(bytes, 0, bytes.length);
 };
 
-t.test('date-times of RFC 3339 are taken', (t) => {
+t.test('date-times of RFC 3339 are accepted', (t) => {
   for (const text of [
     '2026-11-22T18:00:00Z',
     '2026-11-22T18:00:00.5Z',
@@ -26,7 +26,7 @@ t.test('date-times of RFC 3339 are taken', (t) => {
   t.end();
 });
 
-t.test('a fraction of a second has no room for a card number', (t) => {
+t.test('a fraction of a second is too short for a card number', (t) => {
   for (const [text, isTaken] of [
     ['2026-11-22T18:00:00.411111111111Z', true],
     ['2026-11-22T18:00:00.4111111111111Z', false],
@@ -39,7 +39,7 @@ t.test('a fraction of a second has no room for a card number', (t) => {
   t.end();
 });
 
-t.test('whatever the byte reader takes is a date-time', (t) => {
+t.test('every text that the byte reader accepts is a date-time', (t) => {
   const start = '2024-02-29T23:59:59.25+05:30';
   let taken = 0;
   for (let at = 0; at < start.length; at++) {

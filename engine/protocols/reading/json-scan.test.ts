@@ -107,7 +107,7 @@ t.test('values of every kind are skipped whole', (t) => {
   t.end();
 });
 
-t.test('every two-byte and three-byte beginning of a character is judged as the decoder judges it', (t) => {
+t.test('every two-byte and three-byte start of a character is judged as the decoder judges it', (t) => {
   for (let first = 0x80; first < 0x100; first++) {
     for (let second = 0x7f; second < 0x100; second++) {
       for (const tail of [[], [0x80], [0xbf], [0x80, 0xbf], [0x41], [0x80, 0x41]]) {
@@ -120,7 +120,7 @@ t.test('every two-byte and three-byte beginning of a character is judged as the 
   t.end();
 });
 
-t.test('on mutated JSON nothing is skipped that JSON.parse refuses, and nothing refused that it takes', (t) => {
+t.test('on mutated JSON the scanner accepts exactly what JSON.parse accepts', (t) => {
   const random = new Random(testSeed);
   const message = new Message(4096, []);
   const start = '{"a":[1,-2.5e3,true,null,"x\\n\\u00e9é"],"b":{"c":{},"d":[[],{"e":false}]},"f":"plain"}';
@@ -142,7 +142,7 @@ t.test('on mutated JSON nothing is skipped that JSON.parse refuses, and nothing 
   t.end();
 });
 
-t.test('integers and plain strings stop where they are not sure', (t) => {
+t.test('integers and plain strings leave unusual spellings to the slow reader', (t) => {
   const value = (text: string): number => integerValue(bytesOf(text), 0, text.length);
   t.equal(value('0'), 0);
   t.equal(value('999999999999999'), 999_999_999_999_999);

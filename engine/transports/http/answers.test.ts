@@ -32,7 +32,7 @@ function decline(form: HttpForm, codec: Codec, message: string, reason: Reason):
 const purchase = (id: string) => JSON.stringify({ id, type: 'balance_inquiry', card: 'c' });
 const deposit = (id: string) => JSON.stringify({ id, type: 'deposit', account: 'a', amount: 1 });
 
-t.test('an approval is a 200 in every protocol, a decline the status of its form', (t) => {
+t.test('an approval is a 200 in every protocol, and a decline has the status of its protocol', (t) => {
   for (const [form, status] of [
     [nativeForm, 200],
     [marqetaForm, 402],
@@ -72,7 +72,7 @@ t.test('a conflict is a problem with the members of the answer, and a plain decl
   t.end();
 });
 
-t.test('a message that cannot be read is a problem that points at the field', (t) => {
+t.test('an unreadable message is a problem that points at the field', (t) => {
   const bytes = Buffer.from('{"id":"q","type":"authorization","card":"c","merchant":{"mcc":"12"}}');
   const fault = nativeCodec.read(new Request(), bytes, 0, bytes.length)!;
   const target = new Uint8Array(answerBytesMax);
@@ -90,7 +90,7 @@ t.test('a message that cannot be read is a problem that points at the field', (t
   t.end();
 });
 
-t.test('the body of a fault fits its slab place for any message', (t) => {
+t.test('the body of a fault fits its slab entry for any message', (t) => {
   const others = Array.from({ length: 19 }, (_, index) => ({ field: `f${index}`, message: 'x'.repeat(300) }));
   const target = new Uint8Array(answerBytesMax + 1);
   for (const field of ['id', 'f'.repeat(5000), '💳'.repeat(5000)]) {
@@ -109,7 +109,7 @@ t.test('a command for an unknown account is a 404', (t) => {
   t.end();
 });
 
-t.test('an answer without a decision declines every message except a command, which may have been carried out', (t) => {
+t.test('a message without a decision is declined, except a command, which may have been executed', (t) => {
   for (const [reason, isShuttingDown, title, responseCode] of [
     [Reason.overloaded, false, 'overloaded', '91'],
     [Reason.systemError, false, 'system_error', '96'],
@@ -121,7 +121,7 @@ t.test('an answer without a decision declines every message except a command, wh
     http.setUnavailable(commandForm, reason, isShuttingDown);
     t.match(http, { status: 503, contentType: problemType });
     t.match(JSON.parse(text()), { title, status: 503 });
-    t.notOk('approved' in JSON.parse(text()), 'it does not say that nothing was moved');
+    t.notOk('approved' in JSON.parse(text()), 'the answer does not say that no money was moved');
     http.setUnavailable(marqetaForm, reason, isShuttingDown);
     t.match(http, { status: 503, contentType: jsonType });
     t.equal(text(), '{"jit_funding":{"decline_reason":"TRANSACTION_NOT_PERMITTED"}}');
@@ -129,7 +129,7 @@ t.test('an answer without a decision declines every message except a command, wh
   t.end();
 });
 
-t.test('a declined kind that is not served has the status of a decline', (t) => {
+t.test('a declined method that is not served has the status of a decline', (t) => {
   const bytes = Buffer.from(sampleText(marqetaSample({ method: 'pgfs.crypto.teleport' })));
   const codec = testMarqetaCodec();
   const request = new Request();

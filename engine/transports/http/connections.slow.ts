@@ -82,7 +82,7 @@ class OwnDescriptors {
 const openFiles = (pid: number, max: number, hard: number) =>
   spawnSync('prlimit', ['--pid', String(pid), `--nofile=${max}:${hard}`]);
 
-t.test('twice as many idle connections as descriptors: deciding, freezing, settling and looking go on', async (t) => {
+t.test('the engine keeps working with twice as many idle connections as descriptors', async (t) => {
   const openFilesMax = 700;
   const { engine, client, sql, databaseUrl } = await startEngine(t, { OPS_CONNECTIONS_MAX: '32' }, openFilesMax);
   const { authPort, opsPort } = engine.place;
@@ -115,7 +115,7 @@ t.test('twice as many idle connections as descriptors: deciding, freezing, settl
   const settledBefore = await metric(engine.place, 'shipper_sequence{partition="0"}');
   for (let index = 0; index < 200; index++) t.ok(answerOf(await client.native(authorization())).approved);
   const newcomer = new Client(authPort);
-  t.ok(answerOf(await newcomer.native(authorization())).approved, 'a new connection of another address is taken');
+  t.ok(answerOf(await newcomer.native(authorization())).approved, 'a new connection from another address is accepted');
   newcomer.close();
   const frozen = await call('PATCH', `/api/cards/${made.id}`, { status: 'frozen' }, token);
   t.match(frozen, { status: 'frozen', effective: true });
@@ -136,7 +136,7 @@ t.test('twice as many idle connections as descriptors: deciding, freezing, settl
   for (const port of [authPort, opsPort, apiPort]) {
     idle.push(await IdleConnections.open({ port, count: openFilesMax, from: many }));
   }
-  t.ok(answerOf(await client.native(authorization())).approved, 'whose connection was open before is answered');
+  t.ok(answerOf(await client.native(authorization())).approved, 'a client with an older open connection is answered');
   for (const one of idle) one.close();
   await until('connections are taken again', async () => {
     const again = new Client(authPort);
@@ -192,7 +192,7 @@ t.test('a connection without a whole request is closed after a few seconds, on e
     t.ok(endedAfterMs[0]! > 3000 && endedAfterMs[0]! < 15_000, `${name}: ${endedAfterMs[0]} ms`);
 });
 
-t.test('without any file descriptor engine and API go on, and are whole again once there are some', async (t) => {
+t.test('engine and API survive without a free file descriptor and recover once some are free', async (t) => {
   const openFilesMax = 1000;
   const { engine, client, sql, databaseUrl } = await startEngine(t, { FEED_STALE_MS_MAX: '60000' }, openFilesMax);
   const environment = { DATABASE_URL: databaseUrl, ENGINE_URL: `http://127.0.0.1:${engine.place.opsPort}` };
@@ -230,7 +230,7 @@ t.test('without any file descriptor engine and API go on, and are whole again on
     await delay(300);
   }
   for (const one of idle) one.close();
-  t.ok(engine.isAlive && api.isAlive, `both go on: ${engine.logged} ${api.logged}`);
+  t.ok(engine.isAlive && api.isAlive, `engine and API stay up: ${engine.logged} ${api.logged}`);
 
   for (const pid of pids) openFiles(pid, openFilesMax, openFilesMax);
   const settled = () => metric(engine.place, 'shipper_lag_records{partition="0"}');
@@ -241,7 +241,7 @@ t.test('without any file descriptor engine and API go on, and are whole again on
   t.equal(await metric(engine.place, 'worker_restarts'), 0);
 });
 
-t.test('threads that die without any file descriptor are replaced once there are some', async (t) => {
+t.test('threads that die without a free file descriptor are replaced once some are free', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1, changes: { DEADLINE_MS: '2000' } });
   const own = new OwnDescriptors();
   t.teardown(() => own.end());
@@ -257,7 +257,7 @@ t.test('threads that die without any file descriptor are replaced once there are
   try {
     // Longer than several tries to replace the threads take.
     await delay(3000);
-    t.equal((await engine.client.native(authorization())).status, 503, 'declined meanwhile');
+    t.equal((await engine.client.native(authorization())).status, 503, 'messages are declined meanwhile');
   } finally {
     await own.limit(before);
   }

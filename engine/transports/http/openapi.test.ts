@@ -25,7 +25,7 @@ t.test("the documents keep Redocly's recommended rules", async (t) => {
   }
 });
 
-t.test('the ops port serves both documents, and real answers are as they say', async (t) => {
+t.test('the ops port serves both documents, and real answers match them', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   t.same(JSON.parse((await opsGet(engine.place, '/openapi.json')).text), engineOpsDocument);
   const served: Json = JSON.parse((await opsGet(engine.place, '/openapi/authorization.json')).text);

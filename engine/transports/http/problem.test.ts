@@ -5,7 +5,7 @@ import * as problem from './problem.js';
 
 const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.from(body).toString());
 
-t.test('every prebuilt body is a problem of its status', (t) => {
+t.test('every prebuilt body is a problem with its status', (t) => {
   const table = [
     [problem.unauthorizedBody, 401],
     [notFoundBody, 404],
@@ -24,7 +24,7 @@ t.test('every prebuilt body is a problem of its status', (t) => {
   t.end();
 });
 
-t.test('a malformed request is pointed at by dotted path and by JSON pointer', (t) => {
+t.test('the problem for a malformed request has a dotted path and a JSON pointer', (t) => {
   t.same(parse(badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
     type: '/api/docs/problems/invalid_request',
     title: 'invalid_request',
@@ -41,7 +41,7 @@ t.test('a malformed request is pointed at by dotted path and by JSON pointer', (
   t.end();
 });
 
-t.test('every field at fault is named, as many as the answer has room for', (t) => {
+t.test('every faulty field is named, as many as fit the answer', (t) => {
   const others = [
     { field: 'amount', message: 'is missing' },
     { field: 'currency', message: 'is missing' },

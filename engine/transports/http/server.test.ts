@@ -52,12 +52,12 @@ const held = async (account: string, at: TestEngine = main) => (await engineBook
 async function stillWorks(t: Test): Promise<void> {
   const fresh = new Client(place.authPort);
   const reply = await fresh.native(authorization('card_000001_1', { amount: 1 }));
-  t.match([reply.status, answerOf(reply).reason], [200, 'approved'], 'the engine goes on');
+  t.match([reply.status, answerOf(reply).reason], [200, 'approved'], 'the engine serves a new connection');
   fresh.close();
 }
 accountsUsed = 1;
 
-t.test('credentials are asked for on every request, and the scheme may be written in any case', async (t) => {
+t.test('every request needs credentials, and the scheme may be written in any case', async (t) => {
   const body = JSON.stringify(authorization(freshAccount().card));
   const token = basic().slice('Basic '.length);
   const cases: readonly (readonly [string, string | undefined, number])[] = [
@@ -85,7 +85,7 @@ t.test('credentials are asked for on every request, and the scheme may be writte
   }
 });
 
-t.test('paths, methods and media types that are not served are refused by name', async (t) => {
+t.test('unserved paths, methods and media types are refused by name', async (t) => {
   const body = JSON.stringify(authorization(freshAccount().card));
   for (const path of ['/', '/v1', `${nativePath}/`, '/v1/authorizations/x', '/marqeta', '/livez', '/%00', '/..%2f']) {
     const reply = await client.ask({ path, body });
@@ -124,23 +124,23 @@ t.test('paths, methods and media types that are not served are refused by name',
   }
 });
 
-t.test('an answer says how long its connection may rest, or closes it', async (t) => {
+t.test('an answer says how long its connection may stay idle, or closes it', async (t) => {
   const body = JSON.stringify(authorization(freshAccount().card));
   const kept = [{ body }, { body: '{' }, { body, headers: { 'content-type': 'text/plain' } }];
   for (const options of kept) {
     const reply = await client.ask(options);
     t.equal(reply.headers.get('keep-alive'), 'timeout=5', String(reply.status));
-    t.match(reply.headers.get('content-type'), /^application\/(problem\+)?json$/, 'and nothing else has changed');
+    t.match(reply.headers.get('content-type'), /^application\/(problem\+)?json$/, 'nothing else has changed');
   }
   const closed = [{ body, path: '/nothing' }, { method: 'GET' }, { body, headers: { authorization: 'Basic x' } }];
   for (const options of closed) {
     const reply = await client.ask(options);
-    t.equal(reply.headers.get('connection'), 'close', `${reply.status}: who has not signed in keeps no connection`);
+    t.equal(reply.headers.get('connection'), 'close', `${reply.status}: an unauthenticated client keeps no connection`);
     t.equal(reply.headers.has('keep-alive'), false);
   }
 });
 
-t.test('a request may come in several packets; within its request line only where the build allows it', async (t) => {
+t.test('a request may come in several packets, within its request line only where the build allows it', async (t) => {
   const bytes = requestBytes({ body: JSON.stringify(authorization(freshAccount().card)) });
   const lineEnd = bytes.indexOf('\r\n');
   // The build for Node.js 20 takes an unfinished request line for one without a version; those for 22 and later wait.
@@ -156,54 +156,55 @@ t.test('a request may come in several packets; within its request line only wher
     t.equal(
       (await reply).status,
       isRefused ? 505 : 200,
-      `cut behind ${bytes.toString('latin1', 0, Math.min(cut, lineEnd))}`,
+      `the request was cut after ${bytes.toString('latin1', 0, Math.min(cut, lineEnd))}`,
     );
     connection.close();
   }
 });
 
-t.test(
-  'of several Content-Length headers the first one counts, and bytes behind that body are no request',
-  async (t) => {
-    // Documented: uWebSockets.js shows no second header of a name. The ops port and the account API answer 400.
-    const { account, card } = freshAccount();
-    const body = JSON.stringify(authorization(card, { amount: 10 }));
-    const connection = new Connection(place.authPort);
-    const lengths = (second: number) => ({ 'content-length': `${body.length}\r\ncontent-length: ${second}` });
-    t.equal((await connection.ask({ body, headers: lengths(2) })).status, 200);
-    connection.close();
-    t.equal(await held(account), 10);
-    const hidden = requestBytes({ body: JSON.stringify(authorization(card, { amount: 500 })) });
-    const smuggler = new Connection(place.authPort);
-    const headers = lengths(body.length + hidden.length);
-    await smuggler.ask({ body: Buffer.concat([Buffer.from(body), hidden]), headers }).catch(() => undefined);
-    smuggler.close();
-    await stillWorks(t);
-    t.equal(await held(account), 10);
-    for (const length of ['12, 12', '+12', 'twelve', '-1']) {
-      const malformed = new Connection(place.authPort);
-      t.equal((await malformed.ask({ body, headers: { 'content-length': length } })).status, 400, length);
-      malformed.close();
-    }
-    const ops = new Connection(place.opsPort);
-    const path = `/admin/accounts/${account}/deposits`;
-    const reply = ops.reply();
-    ops.socket.write(requestBytes({ path, body: '{}', headers: { 'content-length': '2\r\ncontent-length: 5' } }));
-    t.equal((await reply).status, 400);
-    ops.close();
-    await stillWorks(t);
-  },
-);
+t.test('the first of several Content-Length headers counts, and bytes after that body are no request', async (t) => {
+  // Documented: uWebSockets.js shows no second header of a name. The ops port and the account API answer 400.
+  const { account, card } = freshAccount();
+  const body = JSON.stringify(authorization(card, { amount: 10 }));
+  const connection = new Connection(place.authPort);
+  const lengths = (second: number) => ({ 'content-length': `${body.length}\r\ncontent-length: ${second}` });
+  t.equal((await connection.ask({ body, headers: lengths(2) })).status, 200);
+  connection.close();
+  t.equal(await held(account), 10);
+  const hidden = requestBytes({ body: JSON.stringify(authorization(card, { amount: 500 })) });
+  const smuggler = new Connection(place.authPort);
+  const headers = lengths(body.length + hidden.length);
+  await smuggler.ask({ body: Buffer.concat([Buffer.from(body), hidden]), headers }).catch(() => undefined);
+  smuggler.close();
+  await stillWorks(t);
+  t.equal(await held(account), 10);
+  for (const length of ['12, 12', '+12', 'twelve', '-1']) {
+    const malformed = new Connection(place.authPort);
+    t.equal((await malformed.ask({ body, headers: { 'content-length': length } })).status, 400, length);
+    malformed.close();
+  }
+  const ops = new Connection(place.opsPort);
+  const path = `/admin/accounts/${account}/deposits`;
+  const reply = ops.reply();
+  ops.socket.write(requestBytes({ path, body: '{}', headers: { 'content-length': '2\r\ncontent-length: 5' } }));
+  t.equal((await reply).status, 400);
+  ops.close();
+  await stillWorks(t);
+});
 
-t.test('a body over 64 KiB is refused, whether its length is announced or it comes in chunks', async (t) => {
+t.test('a body over 64 KiB is refused, with a length or in chunks', async (t) => {
   const { card } = freshAccount();
   const padded = (bytes: number) => {
     const text = JSON.stringify(authorization(card, { note: '' }));
     return Buffer.from(text.replace('"note":""', `"note":"${'x'.repeat(bytes - text.length)}"`));
   };
   const largest = padded(65_536);
-  t.equal((await client.ask({ body: largest })).status, 200, 'the largest that is taken');
-  t.equal((await client.ask({ body: [largest.subarray(0, 40_000), largest.subarray(40_000)] })).status, 200, 'chunked');
+  t.equal((await client.ask({ body: largest })).status, 200, 'the largest body is accepted');
+  t.equal(
+    (await client.ask({ body: [largest.subarray(0, 40_000), largest.subarray(40_000)] })).status,
+    200,
+    'the largest body is accepted in chunks',
+  );
   const larger = padded(65_537);
   for (const body of [larger, [larger], [larger.subarray(0, 30_000), larger.subarray(30_000)], padded(300_000)]) {
     const reply = await client.ask({ body });
@@ -259,15 +260,19 @@ t.test('a malformed native request gets an error that names the field', async (t
     const problem = JSON.parse(reply.body);
     t.match(problem, { title: 'invalid_request', status: 400, field }, name);
     t.equal(problem.errors[0].pointer, `/${field.replace('.', '/')}`, name);
-    t.notMatch(reply.body, /4242 ?4242/, 'what was sent is not repeated');
+    t.notMatch(reply.body, /4242 ?4242/, 'the answer does not repeat the input');
   }
   const whole = JSON.stringify(authorization(card));
   for (const body of ['', ' ', '{', '[]', 'null', '"x"', '{}x', whole.slice(0, -1), `${whole}}`, `\ufeff${whole}`]) {
     const reply = await client.ask({ body });
     t.match([reply.status, JSON.parse(reply.body).title], [400, 'invalid_request'], body.slice(0, 20));
   }
-  t.equal((await client.ask({ body: Buffer.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]) })).status, 400, 'not UTF-8');
-  t.equal(await held(account), 0, 'nothing of it was held');
+  t.equal(
+    (await client.ask({ body: Buffer.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]) })).status,
+    400,
+    'a body that is not UTF-8 is refused',
+  );
+  t.equal(await held(account), 0, 'the message held nothing');
 });
 
 t.test('a malformed Marqeta request gets an error that names the field', async (t) => {
@@ -329,38 +334,35 @@ t.test('a connection serves one request after another', async (t) => {
   t.equal(await held(account), 300);
 });
 
-t.test(
-  'a client may leave at any moment: what was decided stands, and is the answer when the id is asked again',
-  async (t) => {
-    const { account, card } = freshAccount();
-    const message = authorization(card);
-    const bytes = requestBytes({ body: JSON.stringify(message) });
-    const bodyStart = bytes.indexOf('\r\n\r\n') + 4;
-    for (const end of [0, 1, 20, bodyStart - 1, bodyStart, bodyStart + 1, bodyStart + 50, bytes.length - 1]) {
-      const connection = new Connection(place.authPort);
-      await new Promise((sent) => connection.socket.write(bytes.subarray(0, end), sent));
-      connection.socket.resetAndDestroy();
-    }
-    await stillWorks(t);
-    t.equal(await held(account), 0, 'a question that never came in full was not decided');
-
-    disk.holdSyncs();
+t.test('a decision survives a client that leaves, and a repeat receives it', async (t) => {
+  const { account, card } = freshAccount();
+  const message = authorization(card);
+  const bytes = requestBytes({ body: JSON.stringify(message) });
+  const bodyStart = bytes.indexOf('\r\n\r\n') + 4;
+  for (const end of [0, 1, 20, bodyStart - 1, bodyStart, bodyStart + 1, bodyStart + 50, bytes.length - 1]) {
     const connection = new Connection(place.authPort);
-    connection.socket.write(bytes);
-    await until('the worker stands in its sync', () => disk.syncHeld);
+    await new Promise((sent) => connection.socket.write(bytes.subarray(0, end), sent));
     connection.socket.resetAndDestroy();
-    await until('the front has noticed', async () => {
-      const { text } = await opsGet(place, '/metrics');
-      return /^authorization_in_flight 0$/m.test(text);
-    });
-    disk.releaseSyncs();
-    const reply = await client.native(message);
-    t.match([reply.status, answerOf(reply).approved], [200, true]);
-    t.equal(await held(account), 1250, 'held once');
-  },
-);
+  }
+  await stillWorks(t);
+  t.equal(await held(account), 0, 'an incomplete message was not decided');
 
-t.test('bytes that are no request close their own connection only', async (t) => {
+  disk.holdSyncs();
+  const connection = new Connection(place.authPort);
+  connection.socket.write(bytes);
+  await until('the worker stands in its sync', () => disk.syncHeld);
+  connection.socket.resetAndDestroy();
+  await until('the front has noticed', async () => {
+    const { text } = await opsGet(place, '/metrics');
+    return /^authorization_in_flight 0$/m.test(text);
+  });
+  disk.releaseSyncs();
+  const reply = await client.native(message);
+  t.match([reply.status, answerOf(reply).approved], [200, true]);
+  t.equal(await held(account), 1250, 'the money was held once');
+});
+
+t.test('bytes that are no request close only their own connection', async (t) => {
   const head = `POST ${nativePath} HTTP/1.1\r\nhost: x\r\nauthorization: ${basic()}\r\n`;
   const garbage: readonly (string | Buffer)[] = [
     Buffer.from(Array.from({ length: 3000 }, (_, index) => (index * 7919) & 0xff)),
@@ -390,17 +392,17 @@ t.test('bytes that are no request close their own connection only', async (t) =>
   await stillWorks(t);
 });
 
-t.test('two hundred copies of one message at once make one hold and receive one answer', async (t) => {
+t.test('two hundred concurrent copies of one message make one hold and receive one answer', async (t) => {
   const { account, card } = freshAccount();
   const body = JSON.stringify(authorization(card));
   const replies = await Promise.all(Array.from({ length: 200 }, () => client.ask({ body })));
   t.same(new Set(replies.map(({ status }) => status)), new Set([200]));
-  t.equal(new Set(replies.map((reply) => stableBody(reply.body))).size, 1, 'byte for byte');
+  t.equal(new Set(replies.map((reply) => stableBody(reply.body))).size, 1, 'both answers are equal byte for byte');
   t.equal(await held(account), 1250);
 });
 
 t.test(
-  'the same id with other content is a conflict, holds nothing, and leaves the first answer as it is',
+  'the same id with other content is a conflict, holds nothing, and leaves the first answer unchanged',
   async (t) => {
     const { account, card, otherCard } = freshAccount();
     const message = authorization(card);
@@ -423,12 +425,12 @@ t.test(
     }
     const reordered = Object.fromEntries(Object.entries(message).reverse());
     const again = await client.ask({ body: JSON.stringify(reordered, null, 2) });
-    t.equal(stableBody(again.body), stableBody(first.body), 'written otherwise, it is the same question');
+    t.equal(stableBody(again.body), stableBody(first.body), 'another spelling is the same message');
     t.equal(await held(account), 1250);
   },
 );
 
-t.test('every type of message is answered, and the books follow', async (t) => {
+t.test('every message type is answered, and the books follow', async (t) => {
   const { account, card } = freshAccount();
   const root = authorization(card, { amount: 10_000 });
   const original = root['id'];
@@ -463,7 +465,7 @@ t.test('every type of message is answered, and the books follow', async (t) => {
   }
 });
 
-t.test('declines are answers of 200 that name their reason', async (t) => {
+t.test('a decline is a 200 that names its reason', async (t) => {
   const { card } = freshAccount();
   for (const [changes, reason, responseCode] of [
     [{ amount: 100_001 }, 'insufficient_funds', '51'],
@@ -479,11 +481,11 @@ t.test('declines are answers of 200 that name their reason', async (t) => {
       [200, { approved: false, reason, responseCode, approvedAmount: 0 }],
       reason,
     );
-    t.equal(stableBody((await client.native(message)).body), stableBody(reply.body), 'and are remembered');
+    t.equal(stableBody((await client.native(message)).body), stableBody(reply.body), 'declines are remembered');
   }
 });
 
-t.test('Marqeta is answered 200 with funding or 402 with a reason', async (t) => {
+t.test('Marqeta receives 200 with funding or 402 with a reason', async (t) => {
   const { account, card } = freshAccount();
   const ask = (changes: Record<string, unknown>): Promise<Reply> =>
     client.ask({ path: marqetaPath, body: sampleText({ ...marqetaSample(changes), card_token: card }) });
@@ -493,7 +495,7 @@ t.test('Marqeta is answered 200 with funding or 402 with a reason', async (t) =>
     jit_funding: { token: 'jit-1', method: 'pgfs.authorization', user_token: 'emp-204', amount: 84.2 },
   });
   t.equal(await held(account), 8420);
-  t.equal((await ask({ token: 'jit-1' })).body, approved.body, 'the same again');
+  t.equal((await ask({ token: 'jit-1' })).body, approved.body, 'a repeat receives the same answer');
   const declined = await ask({ token: 'jit-2', amount: new NumberText('99999.99') });
   t.equal(declined.status, 402);
   t.match(JSON.parse(declined.body), { jit_funding: { token: 'jit-2', decline_reason: 'INSUFFICIENT_FUNDS' } });
@@ -505,29 +507,26 @@ t.test('Marqeta is answered 200 with funding or 402 with a reason', async (t) =>
   t.equal(await held(account), 8420);
 });
 
-t.test(
-  'a request that is sent before the answer to the first one closes the connection after that answer',
-  async (t) => {
-    const { account, card } = freshAccount();
-    const messages = [authorization(card, { amount: 100 }), authorization(card, { amount: 200 })];
-    const connection = new Connection(place.authPort);
-    const replies = [connection.reply(), connection.reply()];
-    connection.socket.write(Buffer.concat(messages.map((message) => requestBytes({ body: JSON.stringify(message) }))));
-    const ends = await Promise.allSettled(replies);
-    for (const end of ends) {
-      if (end.status === 'rejected') t.ok(end.reason instanceof ConnectionLost);
-      else t.equal(end.value.status, 200);
-    }
-    for (const message of messages) {
-      const first = await client.native(message);
-      t.match([first.status, answerOf(first).approved], [200, true]);
-      t.equal(stableBody((await client.native(message)).body), stableBody(first.body));
-    }
-    t.equal(await held(account), 300);
-  },
-);
+t.test('a request sent before the answer to the first closes the connection after that answer', async (t) => {
+  const { account, card } = freshAccount();
+  const messages = [authorization(card, { amount: 100 }), authorization(card, { amount: 200 })];
+  const connection = new Connection(place.authPort);
+  const replies = [connection.reply(), connection.reply()];
+  connection.socket.write(Buffer.concat(messages.map((message) => requestBytes({ body: JSON.stringify(message) }))));
+  const ends = await Promise.allSettled(replies);
+  for (const end of ends) {
+    if (end.status === 'rejected') t.ok(end.reason instanceof ConnectionLost);
+    else t.equal(end.value.status, 200);
+  }
+  for (const message of messages) {
+    const first = await client.native(message);
+    t.match([first.status, answerOf(first).approved], [200, true]);
+    t.equal(stableBody((await client.native(message)).body), stableBody(first.body));
+  }
+  t.equal(await held(account), 300);
+});
 
-t.test('the ops port says how the engine is', async (t) => {
+t.test('the ops port shows liveness, readiness, health and metrics', async (t) => {
   t.match(await opsGet(place, '/livez'), { status: 200 });
   t.match(await opsGet(place, '/readyz'), { status: 200 });
   const health = await opsGet(place, '/health');
@@ -575,7 +574,7 @@ t.test('the ops port says how the engine is', async (t) => {
   t.equal((await fetch(url('/health'), { method: 'POST' })).status, 405);
 });
 
-t.test('the books of an account are shown only with the token', async (t) => {
+t.test('the books of an account need the token', async (t) => {
   const url = `http://127.0.0.1:${place.opsPort}/admin/accounts/acct_000060`;
   const status = async (value?: string) =>
     (await fetch(url, value === undefined ? {} : { headers: { authorization: value } })).status;
@@ -597,7 +596,7 @@ t.test('the books of an account are shown only with the token', async (t) => {
   t.match(await opsGet(place, '/admin/accounts/%00'), { status: 404 });
 });
 
-t.test('many reads of accounts at once disturb no authorization, not even behind a slow disk', async (t) => {
+t.test('many reads of accounts disturb no authorization, even with a slow disk', async (t) => {
   const { account, card } = freshAccount();
   t.equal((await client.native(authorization(card, { amount: 1 }))).status, 200);
   disk.holdSyncs();
@@ -615,7 +614,7 @@ t.test('many reads of accounts at once disturb no authorization, not even behind
   t.match((await opsGet(place, '/metrics')).text, /^worker_restarts 0$/m);
 });
 
-t.test('beyond MAX_IN_FLIGHT a message is declined at once, and messages in flight keep their answers', async (t) => {
+t.test('a message beyond MAX_IN_FLIGHT is declined at once, and messages in flight keep their answers', async (t) => {
   const small = await startTestEngine(t, { accounts: 2, changes: { MAX_IN_FLIGHT: '4' } });
   t.equal((await small.client.native(authorization('card_000001_1'))).status, 200);
   small.disk.holdSyncs();
@@ -635,7 +634,7 @@ t.test('beyond MAX_IN_FLIGHT a message is declined at once, and messages in flig
   t.equal((await engineBooks(small.place, 'acct_000001')).held, 1254);
 });
 
-t.test('a stop answers what is in flight and declines what comes after', async (t) => {
+t.test('an engine that stops answers messages in flight and declines later ones', async (t) => {
   const stopping = await startTestEngine(t, { accounts: 2 });
   t.equal((await stopping.client.native(authorization('card_000001_1'))).status, 200);
   const open = new Connection(stopping.place.authPort);
@@ -646,15 +645,15 @@ t.test('a stop answers what is in flight and declines what comes after', async (
   const stopped = stopping.stop();
   const after = await open.ask({ body: JSON.stringify(authorization('card_000001_1')) });
   t.match([after.status, JSON.parse(after.body)], [503, { title: 'shutting_down', approved: false }]);
-  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'a load balancer sends nothing here any more');
+  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'the engine is not ready for a load balancer');
   stopping.disk.releaseSyncs();
   t.match(answerOf(await inFlight), { id: 'in flight', approved: true });
   await stopped;
   const [row] = await stopping.sql`select held::integer as held from accounts where public_id = 'acct_000001'`;
-  t.equal(row?.['held'], 3750, 'all of it is settled');
+  t.equal(row?.['held'], 3750, 'every record is settled');
 });
 
-t.test('beyond the deadline no message is approved, and only earlier approvals hold money', async (t) => {
+t.test('no message is approved after its deadline, and only earlier approvals hold money', async (t) => {
   const hasty = await startTestEngine(t, { accounts: 2, changes: { DEADLINE_MS: '1' } });
   const messages = Array.from({ length: 2000 }, () => authorization('card_000001_1', { amount: 1 }));
   const answers = new Map<string, Reply>();

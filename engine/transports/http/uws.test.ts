@@ -16,7 +16,7 @@ t.test('when the addon does not load, the start error says what to do', (t) => {
   t.match(whyNotLoaded(noModule, { ...debian12, node: '26.0.0' }), /no build for it; use Node\.js 24/);
   t.match(whyNotLoaded('Error loading shared library', { ...debian12, glibc: '' }), /musl \(Alpine\)/);
   t.match(whyNotLoaded('first line\nlast line', debian12), /: last line; use Node\.js 24/);
-  t.type(loadUws().App, 'function', 'and here it loads');
+  t.type(loadUws().App, 'function', 'the addon loads here');
   t.end();
 });
 
