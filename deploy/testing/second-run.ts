@@ -10,8 +10,6 @@ export const unsteadyMax = 2;
 
 /** The files to run again; empty when nothing failed, or too much for chance. */
 export function filesToRepeat(files: readonly TestFile[]): readonly string[] {
-  const failed = [...new Set(files.filter(({ failures }) => failures.length > 0).map(({ file }) => file))];
-  // A file that tap ended for its time is not named in its own result.
-  const isFile = failed.every((file) => file.endsWith('.js'));
-  return isFile && failed.length <= unsteadyMax ? failed : [];
+  const failed = files.filter(({ failures }) => failures.length > 0).map(({ file }) => file);
+  return failed.length <= unsteadyMax ? failed : [];
 }

@@ -1,21 +1,25 @@
-/** Reads tap's output line by line: the totals, each test file's duration, and each failure with its diagnostics. */
-
-export interface TapTotals {
-  readonly passed: number;
-  readonly failed: number;
-}
+/** Reads the TAP of one test file line by line: its totals, and each failure with its diagnostics. */
 
 export interface TestFile {
   readonly file: string;
   readonly durationMs: number;
+  readonly passed: number;
+  readonly failed: number;
   readonly failures: readonly TestFailure[];
+}
+
+/** How the process of a test file ended. */
+export interface FileEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly durationMs: number;
 }
 
 export interface TestFailure {
   readonly file: string;
   /** Names of the tests around the assertion, then the assertion's own. */
   readonly path: readonly string[];
-  /** What tap says about it, without excerpts of the source and how tap started the file. */
+  /** What tap says about it, without excerpts of the source. */
   readonly diagnostics: string[];
 }
 
@@ -30,25 +34,20 @@ const indentWidth = 4;
 const diagnosticLinesMax = 40;
 /** A test that is skipped or left to do. The class keeps this file free of the marker itself. */
 const leftOut = / # (?:SKIP|TOD[O])\b/i;
-const diagnosticsLeftOut = /^(?:source|handles|requests|stdio|cwd|externalID|command|args|jobId):/;
+const diagnosticsLeftOut = /^(?:source|handles|requests):/;
 
 export class TapReader {
-  readonly files: TestFile[] = [];
-  readonly #onFile: (file: TestFile) => void;
+  readonly #file: string;
   readonly #open: Open[] = [];
-  #failures: TestFailure[] = [];
-  /** The failure or file whose diagnostics may follow; they decide nothing but are worth showing. */
+  readonly #failures: TestFailure[] = [];
+  /** The failure whose diagnostics may follow; they decide nothing but are worth showing. */
   #diagnosed: TestFailure | null = null;
   #diagnosticIndent = -1;
   #isLeftOut = false;
-  #finished: { readonly file: string; readonly durationMs: number } | null = null;
-  /** Duration inside the file that is being read: tap gives none with the result of a file that it ended itself. */
-  #insideMs = 0;
-  #totals: TapTotals | null = null;
+  #totals: { readonly passed: number; readonly failed: number } | null = null;
 
-  /** @param onFile called with each test file as soon as it has ended */
-  constructor(onFile: (file: TestFile) => void = () => undefined) {
-    this.#onFile = onFile;
+  constructor(file: string) {
+    this.#file = file;
   }
 
   /** Takes the next line, without its line end. */
@@ -64,10 +63,7 @@ export class TapReader {
       this.#isLeftOut = false;
       return;
     }
-    if (text !== '') this.#endFile();
     if (indent === 0 && text.startsWith('# { total:')) this.#totals = totalsOf(text);
-    const inside = indent === indentWidth ? /^# time=([\d.]+)ms$/.exec(text)?.[1] : undefined;
-    if (inside !== undefined) this.#insideMs = Number(inside);
     const begun = /^# Subtest: (.*)$/.exec(text)?.[1];
     if (begun !== undefined) {
       this.#open.push({ name: unescaped(begun), depth: indent / indentWidth, hasFailed: false });
@@ -77,20 +73,28 @@ export class TapReader {
     if (result !== null) this.#readResult(indent / indentWidth, result[1] !== undefined, result[2] ?? '');
   }
 
-  /** The end of the output. Throws when tap ended before it wrote its totals. */
-  end(): TapTotals {
-    this.#endFile();
-    if (this.#totals === null) throw new Error('the test run ended without totals');
-    return this.#totals;
+  /** The end of the process. A file that no assertion failed fails when it broke off or proved nothing. */
+  end({ code, signal, durationMs }: FileEnd): TestFile {
+    const { passed, failed } = this.#totals ?? { passed: 0, failed: 0 };
+    const reasons: string[] = [];
+    if (this.#totals === null) reasons.push('it ended without totals');
+    else if (passed === 0) reasons.push('no assertion passed');
+    if (code !== 0) reasons.push(signal === null ? `exit code ${code}` : `it ended by ${signal}`);
+    if (failed > 0) reasons.push(`${failed} failed`);
+    if (reasons.length > 0 && (this.#failures.length === 0 || this.#totals === null)) {
+      this.#failures.push({ file: this.#file, path: [], diagnostics: reasons });
+    }
+    const failures = this.#failures;
+    return { file: this.#file, durationMs, passed, failed: Math.max(failed, failures.length), failures };
   }
 
   #readResult(depth: number, isNotOk: boolean, description: string): void {
     this.#diagnosed = null;
-    const [, text = '', durationMs] = /^(.*?)(?: # time=([\d.]+)ms)?$/.exec(description)!;
+    const text = description.replace(/ # time=[\d.]+ms$/, '');
     // In this project no test is skipped or left to do.
     const isLeftOut = leftOut.test(text);
     const hasFailed = isNotOk || isLeftOut;
-    // A test that began deeper and has no result of its own was cut off: its file's result counts.
+    // A test that began deeper and has no result of its own was cut off: the result of the test around it counts.
     while (this.#open.length > 0 && this.#open.at(-1)!.depth > depth) this.#open.pop();
     const own = this.#open.at(-1)?.depth === depth ? this.#open.pop()! : null;
     const name = own === null || isLeftOut ? unescaped(text) : own.name;
@@ -99,16 +103,10 @@ export class TapReader {
       if (around !== undefined) around.hasFailed = true;
       // The failed assertions inside say why a test failed.
       if (own?.hasFailed !== true) {
-        // tap puts the time-out of a file in the place of another one's result.
-        const isElsewhere = depth === 0 && text === 'timeout!';
-        const [file, ...tests] = [...this.#open.map((test) => test.name), isElsewhere ? text : name];
-        this.#diagnosed = { file: file!, path: tests, diagnostics: [] };
+        const path = [...this.#open.map((test) => test.name), name];
+        this.#diagnosed = { file: this.#file, path, diagnostics: [] };
         this.#failures.push(this.#diagnosed);
       }
-    }
-    if (depth === 0) {
-      this.#finished = { file: own?.name ?? name, durationMs: Number(durationMs ?? this.#insideMs) };
-      this.#insideMs = 0;
     }
   }
 
@@ -124,20 +122,9 @@ export class TapReader {
     if (lines.length < diagnosticLinesMax) lines.push(text);
     else if (lines.length === diagnosticLinesMax) lines.push('(more in the TAP file)');
   }
-
-  /** After the diagnostics of the file itself, which follow its result. */
-  #endFile(): void {
-    const finished = this.#finished;
-    if (finished === null) return;
-    this.#finished = null;
-    const file = { ...finished, failures: this.#failures };
-    this.#failures = [];
-    this.files.push(file);
-    this.#onFile(file);
-  }
 }
 
-function totalsOf(line: string): TapTotals {
+function totalsOf(line: string): { passed: number; failed: number } {
   const number = (name: string): number => Number(new RegExp(`\\b${name}: (\\d+)`).exec(line)?.[1] ?? 0);
   const total = number('total');
   const passed = number('pass');
