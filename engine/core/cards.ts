@@ -95,14 +95,6 @@ export class Cards {
     return slot;
   }
 
-  /** Reads where a look for that hash begins: see LookAhead. */
-  glance(hash: number): number {
-    return this.#table.glance(hash);
-  }
-  /** A slot that may be the one with that hash, or −1. */
-  candidate(hash: number): number {
-    return this.#table.find(hash);
-  }
   account(slot: number): number {
     return this.#words[slot * (rowBytes / 4) + Word.account]!;
   }

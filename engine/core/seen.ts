@@ -44,11 +44,6 @@ export class Seen {
     return this.findHash(hashLow, hashHigh);
   }
 
-  /** Reads where a look for that hash begins: see LookAhead. */
-  glance(low: number): number {
-    return this.#table.glance(low);
-  }
-
   /** First candidate for an id's hash, or −1. */
   findHash(low: number, high: number): number {
     this.#high = high;

@@ -73,11 +73,6 @@ export class SlotTable {
     return this.#scan();
   }
 
-  /** Reads where a find of that hash begins: see LookAhead. */
-  glance(hash: number): number {
-    return this.#words[((this.#pageOf(hash) << pageBits) | (hash & positionMask)) << this.#entryShift]!;
-  }
-
   /** The next candidate after the one found last, or −1. */
   findNext(): number {
     this.#position = (this.#position + 1) & positionMask;

@@ -98,11 +98,6 @@ export class Spend {
     return this.departures.isOutdated(hashNumber(keyOf(level, number)), settled);
   }
 
-  /** Reads something of a row: see LookAhead. */
-  glance(slot: number): number {
-    return this.#day(slot) + this.#keys[slot * keyCells]!;
-  }
-
   #remember(level: Level, number: number, slot: number): number {
     this.#foundNumber[level] = number;
     this.#foundSlot[level] = slot;

@@ -109,11 +109,6 @@ export class Transactions {
     return this.departures.isOutdated(hashLow, settled);
   }
 
-  /** Reads where a look for that hash begins: see LookAhead. */
-  glance(hash: number): number {
-    return this.#table.glance(hash);
-  }
-
   #isNamed(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
     const length = end - start;
     if (this.#halves[slot * halves + idLengthHalf] !== length) return false;

@@ -20,7 +20,7 @@ import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
-import type { Request } from '../../engine/core/request.js';
+import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { PartitionSize } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
@@ -31,7 +31,6 @@ import { CardBooks } from './card-books.js';
 import { Committer } from './commit.js';
 import { Expiry } from './expiry.js';
 import { chooseKeptForms } from './kept-forms.js';
-import { LookAhead, messagesAhead } from './look-ahead.js';
 import { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
 import { PartitionMemory } from './partition-memory.js';
@@ -59,7 +58,6 @@ export class Partition {
   readonly unknownFields = new UnknownFields();
   readonly #codecs: readonly (Codec | undefined)[];
   readonly #evictableSequence: () => number;
-  readonly #lookAhead: LookAhead;
   readonly #memory: AnswerMemory;
   readonly #finder: TransactionFinder;
   readonly #room: SpendRoom;
@@ -68,6 +66,8 @@ export class Partition {
   readonly #expiry: Expiry;
   readonly #replay: Replay;
   readonly #answers = new SlabAnswers();
+  /** The message that is decided. */
+  readonly #request = new Request();
   readonly #question = new Question();
   readonly #outcome = new Outcome();
   readonly #decider: Decider;
@@ -117,7 +117,6 @@ export class Partition {
       counts: this.counts,
     };
     this.#decider = new Decider(books, policy, this.#outcome);
-    this.#lookAhead = new LookAhead(books, cards, seen, codecs);
   }
 
   /**
@@ -130,7 +129,6 @@ export class Partition {
     answers.begin();
     const writable = this.#committer.begin(slab);
     for (let index = 0; index < slab.count; index++) {
-      if (index % messagesAhead === 0) this.#lookAhead.read(slab, index);
       answers.beginEntry(slab, index);
       const kind = slab.kind[index]!;
       if (kind === EntryKind.rows) this.#readRows(slab, index);
@@ -200,8 +198,8 @@ export class Partition {
   // --- requests -----------------------------------------------------------------------------------------------------
 
   #handle(slab: Slab, index: number, codec: Codec): void {
-    const request = this.#lookAhead.request(index);
-    const refusal = this.#lookAhead.refusal(index);
+    const request = this.#request;
+    const refusal = codec.read(request, slab.request, slab.start[index]!, slab.end[index]!);
     if (refusal === null) this.#answer(slab, index, codec, request);
     else this.#answers.refuse(slab, index, codec, request, refusal);
     if (request.unknownFields !== 0) this.unknownFields.count(request, slab.status[index]!);
