@@ -37,20 +37,15 @@ export interface PartitionSize {
 export type PartitionTask =
   | number
   | PrepareTask
-  | ScanTask
   | OpenTask
   | RestoreTask
   | IdsTask
   | StatsTask
   | AccountsTask
   | WindowsTask;
-/** Reads what can be read before it is known what is settled. */
+/** Takes the memory of the partition. */
 export interface PrepareTask {
   readonly kind: 'prepare';
-}
-/** Reads the journal through, and changes nothing. No thread may write it now. */
-export interface ScanTask {
-  readonly kind: 'scan';
 }
 export interface OpenTask {
   readonly kind: 'open';

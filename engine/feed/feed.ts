@@ -92,11 +92,6 @@ export class EngineFeed {
     this.#renewMs = Math.min(renewMsMax, options.staleMsMax / renewalsPerLease);
   }
 
-  /** Opens a connection, for register() to find. */
-  connect(): void {
-    this.#outbox.connect();
-  }
-
   /** Before anything is read: from here on nothing is missed. Throws when Postgres does not answer. */
   async register(): Promise<void> {
     const began = systemInstant();

@@ -60,11 +60,6 @@ export class Outbox implements FeedSource {
     this.#connections = new BoundedConnections(() => this.#connect());
   }
 
-  /** Opens a connection; what fails here fails again where a caller waits for it. */
-  connect(): void {
-    this.#connections.open();
-  }
-
   #connect(): postgres.Sql {
     return postgres(this.#url, {
       max: connectionsMax,

@@ -87,8 +87,6 @@ export class PartitionHost {
   readonly #workerData: Omit<PartitionWorkerData, 'exchange'>;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
-  #prepared: Promise<unknown> | null = null;
-  #scanned: Promise<unknown> | null = null;
   #state: PartitionState = 'starting';
   #writerEpoch = 0;
   #resolveIdsKnown: () => void = () => undefined;
@@ -173,11 +171,8 @@ export class PartitionHost {
     return this.#restarts;
   }
 
-  /**
-   * Starts the threads, which write nothing yet: what they need of a second to load runs beside whatever comes first.
-   */
-  prepare(): void {
-    if (this.#pool !== null) return;
+  /** Starts the threads, which write nothing yet. */
+  #startThreads(): Promise<unknown> {
     const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
       durable: () => this.lane.synced(),
       trouble: (message, attempt) => {
@@ -197,19 +192,8 @@ export class PartitionHost {
       new URL('../../workers/partition/partition.worker.js', import.meta.url),
       { ...this.#workerData, exchange: syncer.exchange },
     );
-    this.#prepared = within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
-    // start() waits for it.
-    this.#prepared.catch(() => undefined);
-  }
-
-  /**
-   * Has the journal read through, beside the steps that come next. No process may write it now: this engine has its
-   * lock, and no thread of an earlier start is left. Never rejects: what goes wrong is for start() to say.
-   */
-  scan(): void {
-    this.prepare();
-    this.#scanned ??= this.#runStep({ kind: 'scan' });
-    this.#scanned.catch(() => undefined);
+    // At once: a thread that cannot start rejects only the task that it was made with. Later tasks stay in the queue.
+    return within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
   }
 
   /**
@@ -220,15 +204,13 @@ export class PartitionHost {
     this.#writerEpoch = writerEpoch;
     const times = new StartTimes(performance.now());
     this.startTimes = times;
-    this.prepare();
+    const prepared = this.#startThreads();
+    prepared.catch(() => undefined);
     await this.#shipper.pause(this.partition);
-    this.scan();
     const settledSequence = await this.#shipper.position(this.partition);
     times.ended('position');
-    // A thread that could not start leaves whatever is behind this waiting in the pool's queue.
-    await this.#prepared;
+    await prepared;
     const settledRecord = await this.#database.settledRecord(this.partition, settledSequence);
-    await this.#scanned;
     const tail = (await this.#runStep({
       kind: 'open',
       settledSequence,
@@ -405,8 +387,6 @@ export class PartitionHost {
     const [pool, syncer] = [this.#pool, this.#syncer];
     this.#pool = null;
     this.#syncer = null;
-    this.#prepared = null;
-    this.#scanned = null;
     await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
   }
 }

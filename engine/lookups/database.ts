@@ -52,15 +52,6 @@ export class Database {
   }
 
   /**
-   * Opens the connections that a start needs, beside whatever else it does. Whatever fails fails again where it
-   * matters.
-   */
-  connect(): void {
-    this.#restoreSql`select 1`.catch(() => undefined);
-    void this.warmUp(1);
-  }
-
-  /**
    * Opens connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise
    * wait for a connection, a plan and cold code in turn. Never rejects.
    */

@@ -96,11 +96,6 @@ export class WriterLease {
     });
   }
 
-  /** Opens a connection; what fails here fails again where a caller waits for it. */
-  connect(): void {
-    this.#connections.open();
-  }
-
   /**
    * Takes the lease, waiting for the holder's time to pass, and renews it from then on.
    * @throws one line for a person when another engine keeps renewing it, or Postgres does not answer

@@ -21,11 +21,6 @@ export class BoundedConnections {
     return this.#isClosed;
   }
 
-  /** Opens a connection; what fails here fails again where a caller waits for it. */
-  open(): void {
-    this.#sql`select 1`.catch(() => undefined);
-  }
-
   run<T>(deadlineMs: number, query: (sql: postgres.Sql) => Promise<T>): Promise<T> {
     const sql = this.#sql;
     return withDeadline(query(sql), deadlineMs, () => {

@@ -63,8 +63,6 @@ export interface JournalOptions extends JournalPlace {
   readonly nowMs?: () => number;
   /** The record that Postgres has under that sequence, to be compared with the journal's; null or absent: none. */
   readonly settledRecord?: Uint8Array | null;
-  /** What scanJournal has found there, if it has been asked already. */
-  readonly scanned?: { readonly found: JournalScan | undefined } | undefined;
   /** Where frames go; default: written and synced on this thread, so that append() returns when they are durable. */
   readonly sink?: FrameSink;
 }
@@ -88,7 +86,7 @@ export function openJournal(options: JournalOptions): OpenedJournal {
   storage.makeDirectory(directory);
   // From here on the folder is open: a new segment's name can be made durable without a free file descriptor.
   storage.syncDirectory(directory);
-  const found = options.scanned === undefined ? scanJournal(options) : options.scanned.found;
+  const found = scanJournal(options);
   // An empty folder is a new journal only for a partition that never settled anything, or where an operator has said
   // so.
   const beginAgain = join(directory, beginAnewName);

@@ -40,7 +40,6 @@ import { hashRecordId, readIds } from '../journal/id-files.js';
 import { type JournalWriter, openJournal } from '../journal/journal.js';
 import { JournalFailedError } from '../journal/journal-errors.js';
 import { replayJournal } from '../journal/journal-reader.js';
-import { type JournalScan, scanJournal } from '../journal/journal-recovery.js';
 import { openStorage } from '../journal/storage-module.js';
 import { Partition } from './partition.js';
 import { PartitionMemory } from './partition-memory.js';
@@ -68,7 +67,6 @@ let partition: Partition | null = null;
 let tail = { from: 1, to: 0 };
 let settledIds: SettledIds | null = null;
 let memory: PartitionMemory | undefined;
-let scanned: { readonly found: JournalScan | undefined } | undefined;
 
 /**
  * Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable),
@@ -79,8 +77,6 @@ export default function run(task: PartitionTask): PartitionResult {
   switch (task.kind) {
     case 'prepare':
       return prepare();
-    case 'scan':
-      return scan();
     case 'open':
       return open(task);
     case 'restore':
@@ -110,8 +106,7 @@ function runSlab(index: number): boolean {
 
 function open({ settledSequence, settledRecord, epoch }: OpenTask): TailKeys {
   const sizes = data.journalSizes;
-  const opened = openJournal({ ...place, sizes, progress, settledSequence, settledRecord, epoch, sink, scanned });
-  scanned = undefined;
+  const opened = openJournal({ ...place, sizes, progress, settledSequence, settledRecord, epoch, sink });
   journal = opened.writer;
   const openedAtMs = performance.now();
   tail = { from: settledSequence + 1, to: journal.lastSequence };
@@ -162,21 +157,9 @@ function open({ settledSequence, settledRecord, epoch }: OpenTask): TailKeys {
   };
 }
 
-/**
- * Takes its memory, and reads the ids beside the journal, before it is known whether this engine may start and what is
- * settled: only files that never change are looked at.
- */
 function prepare(): boolean {
   memory = new PartitionMemory(data.size);
   loadSchemaCompiler();
-  if (data.partitionCount > 1) return true;
-  settledIds = new SettledIds(readIds(storage, place.directory, place, oldestRemembered));
-  return true;
-}
-
-function scan(): boolean {
-  storage.makeDirectory(place.directory);
-  scanned = { found: scanJournal(place) };
   return true;
 }
 
@@ -192,10 +175,7 @@ function oldestRemembered(newest: number): number {
 function findSettledIds(firstInJournal: number, settledSequence: number): SettledIds | null {
   if (data.partitionCount > 1) return null;
   const before = firstInJournal - 1;
-  let ids = settledIds;
-  if (ids === null || ids.lastSequence !== before) {
-    ids = new SettledIds(before === 0 ? [] : readIds(storage, place.directory, place, oldestRemembered, before));
-  }
+  const ids = new SettledIds(before === 0 ? [] : readIds(storage, place.directory, place, oldestRemembered, before));
   const isComplete =
     before === 0 || (ids.lastSequence === before && ids.firstSequence <= oldestRemembered(settledSequence));
   if (!isComplete) return null;
