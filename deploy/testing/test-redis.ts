@@ -2,16 +2,15 @@
  * Redis for tests: the server that REDIS_URL names, else a `redis-server` of our own on a free port, in memory only. It
  * comes from PATH, or from apt when we are root on Debian; without a working Redis tests fail, they are never skipped.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { findFreePort } from '../free-port.js';
-import { withLockFile } from '../lock-file.js';
+import { findProgram } from './find-program.js';
 
 export interface TestRedis {
   readonly url: string;
@@ -21,7 +20,6 @@ export interface TestRedis {
 
 const startWaitMs = 20_000;
 const lookEveryMs = 10;
-const installWaitMs = 5 * 60_000;
 
 /** REDIS_URL's server, or one of our own. Close it at the end of the test. */
 export async function redisServer(): Promise<TestRedis> {
@@ -135,52 +133,10 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-export async function findRedisProgram(): Promise<string> {
-  const found = await onPath('redis-server');
-  if (found !== null) return found;
-  const apt = await onPath('apt-get');
-  if (apt === null || process.getuid?.() !== 0) throw new Error(missing);
-  return withLockFile(join(tmpdir(), 'install-redis.lock'), installWaitMs, async () => {
-    // Another test process may have been faster.
-    const meanwhile = await onPath('redis-server');
-    if (meanwhile !== null) return meanwhile;
-    const run = promisify(execFile);
-    const options = {
-      timeout: installWaitMs,
-      env: {
-        ...process.env,
-        DEBIAN_FRONTEND: 'noninteractive',
-        // The package would start a server of its own.
-        RUNLEVEL: '1',
-      },
-    };
-    try {
-      await run(apt, ['update', '-qq'], options);
-      await run(apt, ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], options);
-    } catch (error) {
-      throw new Error(`${missing} (${error instanceof Error ? error.message : error})`);
-    }
-    const installed = await onPath('redis-server');
-    if (installed === null) throw new Error(missing);
-    return installed;
-  });
+export function findRedisProgram(): Promise<string> {
+  return findProgram({ program: 'redis-server', debianPackage: 'redis-server', missing });
 }
 
 const missing =
   'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f deploy/compose.yaml up ' +
   'redis';
-
-async function onPath(program: string): Promise<string | null> {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const path = join(folder, program);
-    if (
-      folder !== '' &&
-      (await access(path).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return path;
-  }
-  return null;
-}
