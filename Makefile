@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-memory bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
+.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -39,13 +39,10 @@ sbom: build ## write the bill of materials (CycloneDX) of what a deployment runs
 	@node --enable-source-maps dist/deploy/write-sbom.js
 
 bench-quick: build ## measure in under two minutes
-	@node --enable-source-maps dist/bench/quick.js
-
-bench-memory: build ## make CARDS=1000000 cards known to an engine and print its memory
-	@node --enable-source-maps dist/bench/memory.js $(CARDS)
+	@node --enable-source-maps dist/bench/suite/main.js --quick
 
 bench-readme: build ## write the newest result of bench-quick into README.md and docs/benchmarks.md
-	@node --enable-source-maps dist/bench/quick.js --readme
+	@node --enable-source-maps dist/bench/suite/main.js --readme
 
 bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
 	@node --enable-source-maps dist/bench/feed.js

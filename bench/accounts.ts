@@ -1,4 +1,4 @@
-/** The accounts of `make seed`, with one card each, in the database of a benchmark. */
+/** The accounts of `make seed`, in the database of a benchmark. */
 import postgres from 'postgres';
 import { seedAccounts } from '../deploy/seed-accounts.js';
 
@@ -6,6 +6,8 @@ export interface AccountsOptions {
   readonly databaseUrl: string;
   /** Accounts 1 … `count` exist afterwards; those that are there already stay as they are. */
   readonly count: number;
+  /** Default: 1. */
+  readonly cardsPerAccount?: number;
   readonly balanceMinor: number;
   /** Accounts done so far, of `count`. */
   readonly onProgress?: (doneCount: number) => void;
@@ -16,7 +18,7 @@ export async function ensureAccounts(options: AccountsOptions): Promise<void> {
   try {
     await seedAccounts(sql, {
       accounts: options.count,
-      cardsPerAccount: 1,
+      cardsPerAccount: options.cardsPerAccount ?? 1,
       balanceMinor: options.balanceMinor,
       onProgress: (done) => options.onProgress?.(done),
     });

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { embeddedRoles } from '../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
@@ -47,6 +48,8 @@ export interface Stack {
     /** What is done while no engine runs. */
     readonly between?: () => Promise<void>;
   }): Promise<void>;
+  /** Whether the engine runs with these variables. */
+  hasEngine(env?: Readonly<Record<string, string>>): boolean;
   /** Ends all processes and removes the data. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -76,7 +79,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const ports = { port: await findFreePort(), opsPort: await findFreePort() };
     const start = (env: Readonly<Record<string, string>>) =>
       startEngine({ dataDir, databaseUrl: database.engineUrl, databasePid: database.pid, credentials, ...ports, env });
-    let engine = await start(options.engineEnv ?? {});
+    const withDefaults = (env: Readonly<Record<string, string>> = {}) => ({ ...options.engineEnv, ...env });
+    let engineEnv = withDefaults();
+    let engine = await start(engineEnv);
     ends.add(() => engine.stop());
     return {
       dataDir,
@@ -91,8 +96,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       async restartEngine({ env, kill, between } = {}) {
         await (kill === true ? engine.kill() : engine.stop());
         await between?.();
-        engine = await start({ ...options.engineEnv, ...env });
+        engineEnv = withDefaults(env);
+        engine = await start(engineEnv);
       },
+      hasEngine: (env) => isDeepStrictEqual(engineEnv, withDefaults(env)),
       stop: () => ends.run(),
     };
   } catch (error) {

@@ -7,15 +7,16 @@ import type { TrafficPlan } from '../load/traffic.js';
 import { type UniformOptions, uniformTraffic } from '../load/uniform.js';
 import { type Measurement, measureLoad, type Target } from '../measure.js';
 import type { RunningPeer } from '../peers/peers.js';
-import { alone } from '../rounds.js';
 import type { Stack } from '../stack.js';
+import { alone } from './alone.js';
 import { type Goal, isClean, type Sample, type ScenarioOutcome, type Series } from './figures.js';
 import { sampleOf } from './sample.js';
 import { untilSettled } from './settled.js';
 
-/** How large everything is: `full` measures, `smoke` proves in a second or two that a scenario still runs. */
+/** How large everything is. */
 export interface Scale {
-  readonly name: 'full' | 'smoke';
+  /** `full` measures; `quick` is `make bench-quick`; `smoke` proves in a second or two that a scenario still runs. */
+  readonly name: 'full' | 'quick' | 'smoke';
   readonly roundCount: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
@@ -24,7 +25,7 @@ export interface Scale {
   readonly connectionCountMax: number;
 }
 
-export const scales: Readonly<Record<'full' | 'smoke', Scale>> = {
+export const scales: Readonly<Record<Scale['name'], Scale>> = {
   full: {
     name: 'full',
     roundCount: 3,
@@ -32,6 +33,15 @@ export const scales: Readonly<Record<'full' | 'smoke', Scale>> = {
     durationMs: 3000,
     accountCount: 10_000,
     connectionCountMax: 10_000,
+  },
+  // All of it must end within two minutes, the starts included.
+  quick: {
+    name: 'quick',
+    roundCount: 3,
+    warmUpMs: 500,
+    durationMs: 1800,
+    accountCount: 10_000,
+    connectionCountMax: 256,
   },
   smoke: { name: 'smoke', roundCount: 1, warmUpMs: 30, durationMs: 120, accountCount: 300, connectionCountMax: 64 },
 };
@@ -43,6 +53,11 @@ export interface Bench {
   readonly scale: Scale;
   readonly stack: Stack;
   readonly log: (line: string) => void;
+  /**
+   * An engine with these variables beside its own, in a process of its own; a smoke run goes on with the one that runs
+   * where it has them.
+   */
+  engineWith(env?: Readonly<Record<string, string>>): Promise<void>;
   /** Started once, for the first scenario that asks. */
   peers(): Promise<readonly RunningPeer[]>;
 }
@@ -54,6 +69,8 @@ export interface Scenario {
   readonly title: string;
   /** How long it takes at full scale, about; for the remaining time. */
   readonly seconds: number;
+  /** `warm`: it gets an engine that knows all cards. `any`: it starts the engines that it needs, or needs none. */
+  readonly engine: 'warm' | 'any';
   run(bench: Bench): Promise<ScenarioOutcome>;
 }
 
@@ -130,10 +147,11 @@ export async function warmUp(bench: Bench): Promise<void> {
   const { scale, stack } = bench;
   const closed = { pace: { kind: 'closed' }, connectionCount: 64, warmUpMs: 0 } as const;
   // Twice: what was loaded too late for its deadline is known the second time.
-  for (let pass = 0; pass < 2; pass++) {
+  for (let pass = 0; pass < (scale.name === 'smoke' ? 1 : 2); pass++) {
     const traffic = plainTraffic(bench, { kind: 'balance_inquiry', cardOrder: 'sequence' });
     await measure(bench, stack.engine, { ...closed, traffic, durationMs: 30_000, requestCountMax: scale.accountCount });
   }
+  if (scale.name === 'smoke') return;
   await measure(bench, stack.engine, { ...closed, traffic: plainTraffic(bench), durationMs: scale.durationMs });
 }
 

@@ -62,6 +62,10 @@ export interface SuiteResult {
   readonly scenarios: readonly ScenarioResult[];
 }
 
+export function samplesOf(series: readonly Series[], name: string): readonly Sample[] {
+  return series.find((one) => one.name === name)?.samples ?? [];
+}
+
 export interface Figure {
   readonly title: string;
   readonly digits: number;
@@ -96,6 +100,7 @@ export const figures = {
   residentGrowthMiB: { title: 'growth MiB', digits: 0, better: 'lower' },
   batch: { title: 'batch', digits: 0, better: null },
   syncsPerSecond: { title: 'syncs/s', digits: 0, better: null },
+  syncP50Ms: { title: 'fdatasync p50 ms', digits: 2, better: null },
   syncP99Ms: { title: 'fdatasync p99 ms', digits: 2, better: null },
   settledPerSecond: { title: 'settled/s', digits: 0, better: 'higher' },
   backlog: { title: 'not settled', digits: 0, better: null },

@@ -1,9 +1,12 @@
 /**
- * `make bench`: all scenarios, or those that SCENARIOS names.
+ * `make bench`: all scenarios, or those that SCENARIOS names. `make bench-quick`: what the README shows, in under two
+ * minutes.
  *
- *   node dist/bench/suite/main.js [names…] [--rounds N] [--into FOLDER] [--smoke] [--list]
+ *   node dist/bench/suite/main.js [names…] [--rounds N] [--into FOLDER] [--smoke]
+ *   node dist/bench/suite/main.js --quick | --readme | --list
  *
- * --into adds to the result in that folder, so that a long suite can be measured in parts.
+ * --into adds to the result in that folder, so that a long suite can be measured in parts. --readme writes the newest
+ * result of --quick into README.md and docs/benchmarks.md.
  */
 import { parseArgs } from 'node:util';
 import { repositoryRoot } from '../../deploy/repository-root.js';
@@ -11,9 +14,10 @@ import { describeMachine, isMemoryFileSystem, readVersions } from '../machine.js
 import { resultFolder, runUntilSignal } from '../run.js';
 import { scales } from './bench.js';
 import { isClean, type SuiteResult } from './figures.js';
+import { quickCommand, updateDocuments } from './readme.js';
 import { readResult, withScenario, writeResult } from './results.js';
 import { runSuite } from './run.js';
-import { scenarios } from './scenarios/index.js';
+import { quickScenarios, scenarios } from './scenarios/index.js';
 import { renderScenario } from './table.js';
 
 /** Sizes and settings of the servers that a user may have chosen: who repeats the run must choose them too. */
@@ -53,10 +57,16 @@ await runUntilSignal(async (signal) => {
       rounds: { type: 'string' },
       into: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      readme: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
     },
   });
   const write = (text: string) => void process.stdout.write(`${text}\n`);
+  if (values.readme) {
+    write(`README.md and docs/benchmarks.md show ${await updateDocuments()}`);
+    return 0;
+  }
   if (values.list) {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
     write(
@@ -71,8 +81,10 @@ await runUntilSignal(async (signal) => {
     write(`no scenario is named ${unknown.join(' or ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
     return 2;
   }
-  const chosen = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-  const base = values.smoke ? scales.smoke : scales.full;
+  const named = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const chosen = values.quick ? quickScenarios : named;
+  const base = scales[values.quick ? 'quick' : values.smoke ? 'smoke' : 'full'];
+  const command = values.quick ? quickCommand : commandOf(positionals, values.rounds);
   const roundCount = values.rounds === undefined ? base.roundCount : Number(values.rounds);
   if (!Number.isInteger(roundCount) || roundCount < 1 || roundCount > 100) {
     write('--rounds must be an integer from 1 to 100');
@@ -88,7 +100,7 @@ await runUntilSignal(async (signal) => {
   let result: SuiteResult = earlier ?? {
     machine,
     versions: await readVersions(),
-    command: commandOf(positionals, values.rounds),
+    command,
     warnings: [
       ...(values.smoke ? ['A smoke run: it proves that the scenarios run, its figures mean nothing.'] : []),
       ...((await isMemoryFileSystem(repositoryRoot()))
@@ -103,7 +115,8 @@ await runUntilSignal(async (signal) => {
     write,
     signal,
     async onResult(scenario) {
-      result = withScenario(result, { ...scenario, command: commandOf([scenario.name], values.rounds) });
+      const repeat = values.quick ? command : commandOf([scenario.name], values.rounds);
+      result = withScenario(result, { ...scenario, command: repeat });
       await writeResult(folder, result);
       write(`\n${renderScenario(scenario)}`);
     },

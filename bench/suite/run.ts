@@ -9,7 +9,7 @@ import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
 import { busyShare, readMachineTime } from '../process-stats.js';
 import { Ends } from '../scratch.js';
 import { type Stack, startStack } from '../stack.js';
-import { type Bench, balanceMinor, type Scale, type Scenario, warmUp } from './bench.js';
+import { type Bench, balanceMinor, type Scale, type Scenario, scales, warmUp } from './bench.js';
 import type { ScenarioResult } from './figures.js';
 import { Progress } from './progress.js';
 import { untilSettled } from './settled.js';
@@ -30,7 +30,7 @@ const neighboursLookMs = 1000;
 export async function runSuite(options: SuiteOptions): Promise<void> {
   const { scale, signal } = options;
   const progress = new Progress(
-    options.scenarios.map(({ seconds }) => (scale.name === 'smoke' ? 1 : seconds)),
+    options.scenarios.map(({ seconds }) => (seconds * scale.durationMs) / scales.full.durationMs),
     options.write,
   );
   const log = (line: string) => progress.log(line);
@@ -49,14 +49,20 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
   };
   signal.addEventListener('abort', () => void stopAll());
   try {
-    const bench: Bench = { scale, stack, log, peers: () => peers.all() };
+    const engineWith = async (env = {}) => {
+      if (scale.name !== 'smoke' || !stack.hasEngine(env)) await stack.restartEngine({ env });
+    };
+    const bench: Bench = { scale, stack, log, engineWith, peers: () => peers.all() };
     let warmPid = -1;
     for (const scenario of options.scenarios) {
       if (signal.aborted) return;
       progress.begin(scenario.name);
-      // The last scenario may have started another engine.
-      if (stack.engine.pid !== warmPid) await warmUp(bench);
-      warmPid = stack.engine.pid;
+      if (scenario.engine === 'warm') {
+        // The last scenario may have started another engine.
+        if (!stack.hasEngine()) await stack.restartEngine();
+        if (stack.engine.pid !== warmPid) await warmUp(bench);
+        warmPid = stack.engine.pid;
+      }
       if (scale.name === 'full') await untilSettled(stack, log);
       const busyShareBefore = await neighbours(scale);
       const startedMs = performance.now();
@@ -74,7 +80,7 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
 /** How busy the machine is while we do nothing. */
 async function neighbours({ name }: Scale): Promise<number> {
   const before = readMachineTime();
-  await delay(name === 'full' ? neighboursLookMs : 1);
+  await delay(name === 'smoke' ? 1 : neighboursLookMs);
   return busyShare(before, readMachineTime());
 }
 

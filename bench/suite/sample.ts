@@ -49,6 +49,7 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
     residentMiB: server.residentBytes === null ? null : server.residentBytes / 2 ** 20,
     batch: journal.batchSizeMean,
     syncsPerSecond: journal.syncsPerSecond,
+    syncP50Ms: journal.syncP50Ms,
     syncP99Ms: journal.syncP99Ms,
     settledPerSecond: journal.settledPerSecond,
     backlog: journal.settleBacklogCount,

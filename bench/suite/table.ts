@@ -1,5 +1,5 @@
 /** A scenario's result as a Markdown table, for the terminal and everywhere else. */
-import { otherCoresMax } from '../rounds.js';
+import { otherCoresMax } from './alone.js';
 import { type FigureName, figureNames, figures, type ScenarioResult, type Series, spreadOf } from './figures.js';
 
 /** One row per series: the median of each figure over the rounds. Empty columns are left out. */

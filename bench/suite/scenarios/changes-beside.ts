@@ -19,6 +19,7 @@ export const changesBeside: Scenario = {
   name: 'changes-beside',
   title: `5,000 authorizations per second while ${changesPerSecond} cards a second change`,
   seconds: 30,
+  engine: 'warm',
   async run(bench) {
     const series = await alternate(bench, [
       { name: 'nothing changes', control: false, needsEngine: true, run: () => authorizations(bench) },

@@ -9,6 +9,7 @@ export const coldCache: Scenario = {
   name: 'cold-cache',
   title: 'Cards that the engine does not know yet, against the same cards known',
   seconds: 30,
+  engine: 'any',
   async run(bench) {
     const cold: Sample[] = [];
     const known: Sample[] = [];

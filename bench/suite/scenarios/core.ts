@@ -12,6 +12,7 @@ export const pureCore: Scenario = {
   name: 'pure-core',
   title: 'Decisions per second of one partition without network and disk',
   seconds: 15,
+  engine: 'any',
   async run({ scale }) {
     const batchCount = scale.name === 'smoke' ? 20 : 4000;
     const decisionCount = scale.name === 'smoke' ? 20_000 : 4_000_000;
@@ -43,6 +44,7 @@ export const disk: Scenario = {
   name: 'disk',
   title: 'The journal beside a loop that only writes and syncs as many bytes',
   seconds: 20,
+  engine: 'any',
   async run(bench) {
     const durationMs = bench.scale.name === 'smoke' ? 50 : 1000;
     const series = recordCounts.flatMap((count) => diskSeries(bench, count, durationMs));

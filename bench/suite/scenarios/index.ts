@@ -6,10 +6,11 @@ import { coldCache } from './cold-cache.js';
 import { connections } from './connections.js';
 import { disk, pureCore } from './core.js';
 import { evictedCards } from './evicted-cards.js';
-import { hot } from './hot.js';
+import { hotAccount } from './hot-account.js';
 import { lifeCycle } from './life-cycle.js';
 import { memory } from './memory.js';
 import { overload } from './overload.js';
+import { peers } from './peers.js';
 import { postgresSlow } from './postgres-slow.js';
 import { rates } from './rates.js';
 import { restart } from './restart.js';
@@ -17,18 +18,22 @@ import { settleRate } from './settle-rate.js';
 
 export const scenarios: readonly Scenario[] = [
   ceiling,
+  peers,
   ...rates,
   connections,
-  ...hot,
+  hotAccount,
   lifeCycle,
   coldCache,
   evictedCards,
+  overload,
   changesBeside,
   postgresSlow,
-  overload,
   pureCore,
   disk,
   settleRate,
   restart,
   memory,
 ];
+
+/** Of `make bench-quick`. Memory first: a restart after the other would wait until all of that load is settled. */
+export const quickScenarios: readonly Scenario[] = [memory, ceiling];

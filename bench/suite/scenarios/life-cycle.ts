@@ -6,6 +6,7 @@ export const lifeCycle: Scenario = {
   name: 'life-cycle',
   title: 'Increments, clearings, reversals, refunds and repeats among the authorizations, 5,000 messages per second',
   seconds: 16,
+  engine: 'warm',
   async run(bench) {
     const kinds: Record<string, number> = {};
     const series = await alternate(bench, [

@@ -1,46 +1,84 @@
-/** What a known card costs in memory. CARDS says how many; `make bench-memory CARDS=10000000` is the long form. */
-import { measureMemory, memoryEngineEnv } from '../../memory.js';
+/**
+ * What a known card costs in memory: many cards are asked for their balance, once each, and the resident memory of the
+ * engine is compared before and after. What counts is everything that a card in use brings along: profile, account,
+ * index entries, and the memory of one answered question. CARDS says how many, up to 10,000,000.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { ensureAccounts } from '../../accounts.js';
+import { readResidentBytes } from '../../process-stats.js';
 import { sizeFromEnvironment } from '../../run.js';
-import type { Scenario } from '../bench.js';
-import { sampleFrom } from '../sample.js';
+import { type Bench, measure, plainTraffic, type Scenario } from '../bench.js';
+import { sampleOf, withFigures } from '../sample.js';
+
+/** Room for so many accounts and cards is the engine's default. */
+const entriesDefault = 2 ** 22;
+/** Bounds the run: a card that was not reached by then is missing from those that are known. */
+const durationMsMax = 1_800_000;
+const cardCounts = { full: 200_000, quick: 100_000, smoke: 500 } as const;
 
 export const memory: Scenario = {
   name: 'memory',
   title: 'Memory of known cards',
   seconds: 60,
+  // A fresh process: what was taken before must not hide what the cards take.
+  engine: 'any',
   async run(bench) {
-    const { scale, stack, log } = bench;
-    const cardCount = scale.name === 'smoke' ? 500 : sizeFromEnvironment('CARDS', 200_000);
-    // A fresh process: what was taken before must not hide what the cards take.
-    await stack.restartEngine({ env: memoryEngineEnv(scale.accountCount + cardCount) });
-    try {
-      const result = await measureMemory(stack, scale.accountCount + 1, cardCount, log);
-      const faults = [
-        ...(result.knownCount === cardCount ? [] : [`only ${result.knownCount} of ${cardCount} cards are known`]),
-        ...(result.wrongCount === 0 ? [] : [`${result.wrongCount} wrong answers`]),
-      ];
-      const mebibytes = (bytes: number | null) => (bytes === null ? null : bytes / 2 ** 20);
-      const { bytesPerCard, residentAfterBytes, residentBeforeBytes } = result;
-      const isKnown = residentAfterBytes !== null && residentBeforeBytes !== null;
-      const growth = isKnown ? residentAfterBytes - residentBeforeBytes : null;
-      const sample = sampleFrom(
-        {
-          perSecond: result.cardsPerSecond,
-          bytesPerCard,
-          residentMiB: mebibytes(residentAfterBytes),
-          residentGrowthMiB: mebibytes(growth),
-        },
-        faults,
-      );
-      const fits = bytesPerCard !== null && bytesPerCard * 10_000_000 < 2 * 2 ** 30;
-      return {
-        settings: { cards: cardCount },
-        series: [{ name: 'engine', control: false, samples: [sample] }],
-        goals: [{ text: 'at this price 10,000,000 cards fit in 2 GiB', metCount: fits ? 1 : 0, roundCount: 1 }],
-        notes: ['With few cards the price of a card includes what the process needs anyway to load them.'],
-      };
-    } finally {
-      await stack.restartEngine();
-    }
+    const { scale, stack } = bench;
+    const cardCount = scale.name === 'full' ? sizeFromEnvironment('CARDS', cardCounts.full) : cardCounts[scale.name];
+    const accountCount = scale.accountCount + cardCount;
+    const room = String(accountCount);
+    await bench.engineWith({
+      // The longest one: a card that is declined because it came late would not count.
+      DEADLINE_MS: '3000',
+      ...(accountCount > entriesDefault ? { ACCOUNTS_MAX: room, CARDS_MAX: room } : {}),
+    });
+    await addAccounts(bench, accountCount);
+    const before = readResidentBytes(stack.engine.pid);
+    const { load, ...measured } = await askEach(bench, cardCount);
+    // Garbage of the load is collected while nothing happens, as far as the engine does so by itself.
+    await delay(scale.name === 'smoke' ? 1 : 1000);
+    const after = readResidentBytes(stack.engine.pid);
+    const growth = before === null || after === null ? null : after - before;
+    const bytesPerCard = growth === null ? null : growth / Math.max(1, load.rightCount);
+    const sample = withFigures(sampleOf({ load, ...measured }), {
+      bytesPerCard,
+      residentMiB: after === null ? null : after / 2 ** 20,
+      residentGrowthMiB: growth === null ? null : growth / 2 ** 20,
+    });
+    const unknown = load.rightCount === cardCount ? [] : [`only ${load.rightCount} of ${cardCount} cards are known`];
+    const fits = bytesPerCard !== null && bytesPerCard * 10_000_000 < 2 * 2 ** 30;
+    return {
+      settings: { cards: cardCount },
+      series: [{ name: 'engine', control: false, samples: [{ ...sample, faults: [...sample.faults, ...unknown] }] }],
+      goals: [{ text: 'at this price 10,000,000 cards fit in 2 GiB', metCount: fits ? 1 : 0, roundCount: 1 }],
+      notes: ['With few cards the price of a card includes what the process needs anyway to load them.'],
+    };
   },
 };
+
+async function addAccounts({ stack, log }: Bench, count: number): Promise<void> {
+  let loggedAtMs = performance.now();
+  const onProgress = (done: number) => {
+    if (performance.now() - loggedAtMs < 2000) return;
+    loggedAtMs = performance.now();
+    log(`${done} of ${count} accounts are in the database`);
+  };
+  await ensureAccounts({ databaseUrl: stack.databaseUrl, count, balanceMinor: 1_000_000, onProgress });
+}
+
+/** The cards behind those of the suite, which are new to the engine. */
+function askEach(bench: Bench, cardCount: number) {
+  return measure(bench, bench.stack.engine, {
+    pace: { kind: 'closed' },
+    connectionCount: 256,
+    traffic: plainTraffic(bench, {
+      kind: 'balance_inquiry',
+      cardFirst: bench.scale.accountCount + 1,
+      cardCount,
+      cardOrder: 'sequence',
+    }),
+    warmUpMs: 0,
+    durationMs: durationMsMax,
+    requestCountMax: cardCount,
+  });
+}

@@ -3,17 +3,20 @@ import { startSlowProxy } from '../../slow-proxy.js';
 import { alternate, type Bench, engineContender, plainTraffic, rate, type Scenario, warmUp } from '../bench.js';
 import type { Series } from '../figures.js';
 
-const delayMs = 50;
+const delayMsFull = 50;
 
 export const postgresSlow: Scenario = {
   name: 'postgres-slow',
-  title: `5,000 authorizations per second of known cards while every answer of Postgres takes ${delayMs} ms more`,
+  title: `5,000 authorizations per second of known cards while every answer of Postgres takes ${delayMsFull} ms more`,
   seconds: 50,
+  engine: 'any',
   async run(bench) {
+    const delayMs = bench.scale.name === 'smoke' ? 5 : delayMsFull;
+    await bench.engineWith();
     const near = await withKnownCards(bench, 'Postgres near');
     const proxy = await startSlowProxy(bench.stack.engineDatabaseUrl, delayMs);
     try {
-      await bench.stack.restartEngine({ env: { DATABASE_URL: proxy.url } });
+      await bench.engineWith({ DATABASE_URL: proxy.url });
       const far = await withKnownCards(bench, `Postgres ${delayMs} ms away`);
       return {
         settings: { connections: 256, arrivals: 'Poisson', 'delay of Postgres, ms': delayMs },

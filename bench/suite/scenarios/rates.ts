@@ -7,6 +7,7 @@ export const rates: readonly Scenario[] = [1000, 5000, 10_000, 20_000].map((perS
   name: `rate-${perSecond / 1000}k`,
   title: `Latency at ${perSecond.toLocaleString('en-US')} authorizations per second`,
   seconds: 32,
+  engine: 'warm',
   async run(bench) {
     const series = await alternate(bench, paced(bench, perSecond, connectionCount));
     const engine = series[1]!.samples;

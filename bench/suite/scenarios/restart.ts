@@ -26,6 +26,7 @@ export const restart: Scenario = {
   name: 'restart',
   title: 'Time to the first decision after a kill, counted from the kill',
   seconds: 150,
+  engine: 'any',
   async run(bench) {
     const isSmoke = bench.scale.name === 'smoke';
     const historyCount = isSmoke ? 500 : sizeFromEnvironment('RESTART_SETTLED', 1_000_000);

@@ -18,6 +18,7 @@ export const settleRate: Scenario = {
   name: 'settle-rate',
   title: 'The highest rate at which Postgres keeps up',
   seconds: 400,
+  engine: 'warm',
   async run(bench) {
     const seconds = bench.scale.name === 'smoke' ? 1 : sizeFromEnvironment('SETTLE_SECONDS', 180);
     const series: Series[] = [];
