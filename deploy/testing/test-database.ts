@@ -40,15 +40,30 @@ export function testServerDataDir(durable = false): string {
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const serverUrl = await testServer(options.durable ?? false);
   const name = `test_${process.pid}_${randomBytes(5).toString('hex')}`;
-  const isMigrated = options.migrated ?? true;
-  const template = isMigrated ? await ensureTemplate(serverUrl) : 'template0';
-  // Its owner makes tables in it (partitions of the audit trail), as in a deployment.
-  const owner = isMigrated ? ` owner ${testRoles(serverUrl).owner.name}` : '';
-  await onServer(serverUrl, (sql) => sql.unsafe(`create database ${name} template ${template}${owner}`));
+  await onServer(serverUrl, async (sql) => {
+    const isMigrated = options.migrated ?? true;
+    const template = isMigrated ? await ensureTemplate(serverUrl, sql) : 'template0';
+    // Its owner makes tables in it (partitions of the audit trail), as in a deployment.
+    const owner = isMigrated ? ` owner ${testRoles(serverUrl).owner.name}` : '';
+    await copyDatabase(sql, `create database ${name} template ${template}${owner}`);
+  });
   return {
     url: withDatabase(serverUrl, name),
     close: () => onServer(serverUrl, (sql) => sql.unsafe(`drop database if exists ${name} with (force)`)),
   };
+}
+
+/**
+ * Lets the file system copy the files, where server and file system can: a third of the CPU and of the time that
+ * Postgres needs to read every page and to log it.
+ */
+async function copyDatabase(sql: postgres.Sql, create: string): Promise<void> {
+  try {
+    await sql.unsafe('set file_copy_method = clone');
+    await sql.unsafe(`${create} strategy file_copy`);
+  } catch {
+    await sql.unsafe(create);
+  }
 }
 
 async function testServer(durable: boolean): Promise<string> {
@@ -74,27 +89,29 @@ function startReaper(dataDir: string): void {
 }
 
 /** The migrated template of the current migrations; built once, by the first process that gets the lock. */
-async function ensureTemplate(serverUrl: string): Promise<string> {
-  const name = `template_${await migrationsHash()}`;
-  await onServer(serverUrl, async (sql) => {
-    const exists = async (): Promise<boolean> =>
-      (await sql`select 1 from pg_database where datname = ${name} and datistemplate`).length > 0;
-    if (await exists()) return;
-    await sql`select pg_advisory_lock(hashtext(${name}))`;
-    if (await exists()) return;
-    // A builder that died in the middle left a database that is not marked as a template yet.
-    await sql.unsafe(`drop database if exists ${name} with (force)`);
-    const secrets = testRoles(serverUrl);
-    await makeRoles(withDatabase(serverUrl, 'postgres'), [secrets.owner, secrets.engine, secrets.api]);
-    await sql.unsafe(`create database ${name} template template0 owner ${secrets.owner.name}`);
-    const url = withDatabase(serverUrl, name);
-    const roles = { engine: secrets.engine.name, api: secrets.api.name };
-    await migrate({ databaseUrl: urlOf(url, secrets.owner), roles });
-    await markAsDemo(url);
-    await sql.unsafe(`alter database ${name} is_template true`);
-  });
+async function ensureTemplate(serverUrl: string, sql: postgres.Sql): Promise<string> {
+  hashOfMigrations ??= migrationsHash();
+  const name = `template_${await hashOfMigrations}`;
+  const exists = async (): Promise<boolean> =>
+    (await sql`select 1 from pg_database where datname = ${name} and datistemplate`).length > 0;
+  if (await exists()) return name;
+  await sql`select pg_advisory_lock(hashtext(${name}))`;
+  if (await exists()) return name;
+  // A builder that died in the middle left a database that is not marked as a template yet.
+  await sql.unsafe(`drop database if exists ${name} with (force)`);
+  const secrets = testRoles(serverUrl);
+  await makeRoles(withDatabase(serverUrl, 'postgres'), [secrets.owner, secrets.engine, secrets.api]);
+  await sql.unsafe(`create database ${name} template template0 owner ${secrets.owner.name}`);
+  const url = withDatabase(serverUrl, name);
+  const roles = { engine: secrets.engine.name, api: secrets.api.name };
+  await migrate({ databaseUrl: urlOf(url, secrets.owner), roles });
+  await markAsDemo(url);
+  await sql.unsafe(`alter database ${name} is_template true`);
   return name;
 }
+
+/** The migrations do not change while a process runs. */
+let hashOfMigrations: Promise<string> | null = null;
 
 /**
  * A test database's URL as the engine or the API signs in, with the rights that a deployment gives it. Any other URL
