@@ -1,0 +1,132 @@
+/** The ledger put together: settling, lookups, one host a partition, and what finds the partition of a message. */
+import { ChangeLog } from '../platform/cache/change-log.js';
+import type { EngineBase } from './engine-base.js';
+import type { Slab } from './exchange/slab.js';
+import { LookupGuard } from './feed/lookup-guard.js';
+import { Admission } from './ledger/admission.js';
+import { LedgerReader } from './ledger/ledger-reader.js';
+import { MemoryLedger } from './ledger/memory-ledger.js';
+import { type HostEvents, PartitionHost, type StorageFaults } from './ledger/partition-host.js';
+import { partitionOf, Router } from './ledger/router.js';
+import { ShipperClient } from './ledger/shipper-client.js';
+import { LookupReads } from './lookups/lookup-reads.js';
+import { type LookupSource, Lookups } from './lookups/lookups.js';
+import { OwnerFinder } from './lookups/owner-finder.js';
+import { Warmer } from './lookups/warmer.js';
+
+/** What the ledger reports while it works. */
+export interface LedgerEvents {
+  lookedUp(source: LookupSource, tookMs: number): void;
+  /** @param answeredMs how long the front took to send the answers */
+  batch(slab: Slab, waitedMs: number, ranMs: number, answeredMs: number): void;
+  revoking(count: number): void;
+  /** Settling has set a record apart. */
+  quarantined(): void;
+}
+
+export type LedgerParts = ReturnType<typeof ledgerParts>;
+type LookupParts = ReturnType<typeof lookupParts>;
+
+export function ledgerParts(base: EngineBase, faults: StorageFaults | null, events: LedgerEvents) {
+  const { config, log, nowMs, database, progress } = base;
+  const shipper = shipperClient(base, events);
+  const lookup = lookupParts(base, events, (tokens, partition) => router.learnCards(tokens, partition));
+  const hostEvents = eventsOfHosts(base, lookup, events, (host, low, high, sequence) =>
+    router.learnJournaledId(low, high, host.partition, sequence),
+  );
+  const hosts = Array.from(
+    { length: config.workers },
+    (_, partition) => new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, faults),
+  );
+  const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
+  const reader = new LedgerReader(database, hosts, nowMs);
+  const admission = new Admission(config.maxInFlight);
+  const { lookups, cardOwners, accountOwners } = lookup;
+  const { deadlineMs } = config;
+  const ledger = new MemoryLedger({
+    hosts,
+    router,
+    reader,
+    lookups,
+    cardOwners,
+    accountOwners,
+    admission,
+    deadlineMs,
+  });
+  return { ...lookup, shipper, hosts, admission, ledger };
+}
+
+function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
+  const { config, log, database, progress, journalDirectory, writer } = base;
+  return new ShipperClient({
+    config,
+    progress,
+    journalDirectory,
+    log,
+    openPosition: (partition) => database.openPosition(partition, config.workers, writer.fence),
+    endSettlers: () => database.endSettlers(),
+    fence: () => writer.fence,
+    fenced: () => base.lost('it has raised the epoch of the ledger'),
+    onQuarantined: () => events.quarantined(),
+  });
+}
+
+/** @param learn takes the tokens of cards that a partition is brought */
+function lookupParts(
+  base: EngineBase,
+  events: LedgerEvents,
+  learn: (tokens: readonly string[], partition: number) => void,
+) {
+  const { config, log, nowMs, database, redis, feed, setApart, progress } = base;
+  const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
+  const guard = new LookupGuard();
+  const changeLog = redis === null ? null : new ChangeLog();
+  const redisCards = changeLog === null ? null : redis!.redisCards(() => feed.cacheSpace, changeLog);
+  const reads = new LookupReads(database, redisCards, nowMs, partitionOfOwner, guard, setApart, learn);
+  const lookups = new Lookups(
+    reads,
+    nowMs,
+    config.maxInFlight,
+    config.accountsMax,
+    (source, tookMs) => events.lookedUp(source, tookMs),
+    (partition) => progress.partitions[partition]!.settledSequence,
+  );
+  const warmer = new Warmer(
+    database,
+    reads,
+    () => lookups.waiting,
+    Math.min(config.cardsMax, config.accountsMax),
+    config.workers,
+    log,
+  );
+  const cardOwners = new OwnerFinder(
+    (tokens) => database.ownersOf('card', tokens),
+    redisCards === null ? null : (tokens) => reads.lookForOwners(tokens),
+  );
+  const accountOwners = new OwnerFinder((publicIds) => database.ownersOf('account', publicIds));
+  return { partitionOfOwner, guard, changeLog, redisCards, reads, lookups, warmer, cardOwners, accountOwners };
+}
+
+function eventsOfHosts(
+  { clock, feed, writer, setApart }: EngineBase,
+  { reads, lookups, redisCards, warmer }: LookupParts,
+  events: LedgerEvents,
+  knows: HostEvents['knows'],
+): HostEvents {
+  return {
+    lookUp: (host, lookup, again) => lookups.lookUp(host.lane, host.partition, lookup, again),
+    batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
+      events.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
+    knows,
+    revoking: (count) => events.revoking(count),
+    isStale: () => feed.isStale || writer.isLapsed,
+    restoring: (host) => feed.restoring(host),
+    restored: (message) => setApart.soundRows(message),
+    opened(host) {
+      reads.opened(host.partition);
+      if (!feed.opened(host)) return false;
+      void Promise.all([feed.recalled, redisCards?.connected()]).then(() => warmer.warm(host));
+      return true;
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/** The two ports of an engine: authorizations and operations. */
+import type { Log } from '../platform/log.js';
+import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
+import { Protocol } from './core/codes.js';
+import type { EngineBase } from './engine-base.js';
+import { LedgerCommands } from './ledger/ledger-commands.js';
+import type { LedgerParts } from './ledger-parts.js';
+import { Ops } from './ops/ops.js';
+import type { OpsParts } from './ops-parts.js';
+import { createCodecs } from './protocols/registry.js';
+import { BasicAuth } from './transports/http/basic-auth.js';
+import { routesOf } from './transports/http/routes.js';
+import { Server } from './transports/http/server.js';
+
+/** At most so many warnings of one kind a second. */
+const warningsPerSecondMax = 10;
+
+export function portParts(base: EngineBase, { admission, ledger }: LedgerParts, { telemetry, health }: OpsParts) {
+  const { config, log, clock, nowMs } = base;
+  const authGate = new ConnectionGate('auth', config.authConnections, log);
+  const opsGate = new ConnectionGate('ops', config.opsConnections, log);
+  measureConnections(telemetry, [authGate, opsGate]);
+  const codecs = createCodecs(config);
+  const server = new Server({
+    host: config.host,
+    port: config.authPort,
+    routes: routesOf(codecs),
+    auth: new BasicAuth(config.processorUser, config.processorPasswords),
+    clock,
+    admission,
+    gate: authGate,
+    telemetry,
+    ledger,
+    ...serverWarnings(log, nowMs),
+    slowMs: config.slowAuthorizationMs,
+  });
+  const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, ledger });
+  const ops = new Ops({
+    host: config.opsHost,
+    port: config.opsPort,
+    gate: opsGate,
+    engineTokens: config.engineTokens,
+    health,
+    metrics: () => telemetry.scrape(),
+    admin: {
+      ledger,
+      command: (name, account, body) => commands.submit(name, account, body),
+    },
+  });
+  return { server, commands, ops };
+}
+
+function serverWarnings(log: Log, nowMs: () => number) {
+  const slowWarnings = new RateLimit(warningsPerSecondMax);
+  const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
+  return {
+    unsupported(answer: string): void {
+      if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');
+    },
+    slow(totalMs: number, waitMs: number, runMs: number): void {
+      if (!slowWarnings.allows(nowMs())) return;
+      const answerMs = totalMs - waitMs - runMs;
+      const hop = waitMs >= runMs && waitMs >= answerMs ? 'wait' : runMs >= answerMs ? 'decide' : 'answer';
+      log.warn({ hop, totalMs: round(totalMs), waitMs: round(waitMs), decideMs: round(runMs) }, 'slow authorization');
+    },
+  };
+}
+
+/** So many a second, the rest is dropped. */
+class RateLimit {
+  readonly #perSecond: number;
+  #second = 0;
+  #count = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  allows(nowMs: number): boolean {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#count = 0;
+    }
+    return ++this.#count <= this.#perSecond;
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
