@@ -3,7 +3,7 @@ import t from 'tap';
 import { benchApi, renderApiBench } from './api.js';
 import { faultsOf } from './load/result.js';
 
-t.test('every request of the benchmark gets the answer that it should', async (t) => {
+t.test('every request of the benchmark gets its expected answer', async (t) => {
   const rows = await benchApi(
     {
       customerCount: 20,

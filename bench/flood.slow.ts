@@ -15,7 +15,7 @@ const queuedMax = 32_768;
 
 const floods = 2;
 
-t.test('240,000 changes by Redis leave nothing behind in engine and API', async (t) => {
+t.test('240,000 changes by Redis leave no memory behind in engine and API', async (t) => {
   const result = await measureFlood({ cards: 20_000, changesOfEach: 4, floods, withRedis: true }, (line) =>
     t.comment(line),
   );
@@ -25,7 +25,7 @@ t.test('240,000 changes by Redis leave nothing behind in engine and API', async 
   isFlat(t, result);
 });
 
-t.test('240,000 changes by LISTEN/NOTIFY leave nothing behind in engine and API', async (t) => {
+t.test('240,000 changes by LISTEN/NOTIFY leave no memory behind in engine and API', async (t) => {
   const result = await measureFlood({ cards: 10_000, changesOfEach: 3, floods, withRedis: false }, (line) =>
     t.comment(line),
   );

@@ -13,13 +13,13 @@ journal_sync_seconds_sum{partition="0"} ${all / 1000}
 journal_sync_seconds_count{partition="0"} ${all}
 `);
 
-t.test('computes what happened between two readings, over all partitions', async (t) => {
+t.test('the difference of two readings is computed over all partitions', async (t) => {
   const before = reading(10, 5, 10);
   const after = reading(110, 55, 110);
   t.equal(counterDelta(before, after, 'journal_records_total'), 200);
   t.equal(counterDelta(before, after, 'missing_total'), null);
   t.ok(Math.abs(histogramMean(before, after, 'journal_sync_seconds')! - 0.001) < 1e-12);
-  t.equal(histogramMean(after, after, 'journal_sync_seconds'), null, 'nothing observed');
+  t.equal(histogramMean(after, after, 'journal_sync_seconds'), null, 'no value was observed');
   t.equal(histogramPercentile(before, after, 'journal_sync_seconds', 50), 0.001);
   t.ok(Math.abs(histogramPercentile(before, after, 'journal_sync_seconds', 75)! - 0.0015) < 1e-12);
   t.equal(histogramPercentile(before, after, 'missing', 50), null);

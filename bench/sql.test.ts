@@ -2,7 +2,7 @@
 import t from 'tap';
 import { benchSql } from './sql.js';
 
-t.test('every query finds something and has a plan', async (t) => {
+t.test('every query finds rows and has a plan', async (t) => {
   const lines: string[] = [];
   t.equal(await benchSql(true, (line) => lines.push(line)), true);
   const text = lines.join('\n');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { wrkScript } from './wrk.js';
 
-t.test('the script sends the bytes of our own generator with a number, a card and an amount of its own', async (t) => {
+t.test('the script sends the bytes of our own generator with its own number, card and amount', async (t) => {
   const script = wrkScript({
     host: '127.0.0.1',
     port: 8080,

@@ -26,7 +26,7 @@ const userOf = async (url: string): Promise<string> => {
   return row!.name;
 };
 
-t.test('a database that the superuser made is handed over whole, and its owner migrates', async (t) => {
+t.test('a database of the superuser is handed over whole, and its new owner migrates it', async (t) => {
   const { url, dataDir, sql } = await emptyDatabase(t);
   await migrate({ databaseUrl: url });
   const { urls, names } = await embeddedRoles(dataDir, url);
@@ -40,28 +40,28 @@ t.test('a database that the superuser made is handed over whole, and its owner m
   t.same(left!.objects, []);
   t.same(await migrate({ databaseUrl: urls.owner, roles: names }), []);
   t.same(await Promise.all([urls.owner, urls.engine, urls.api].map(userOf)), ['afc_owner', 'afc_engine', 'afc_api']);
-  t.same((await embeddedRoles(dataDir, url)).urls, urls, 'the next start has the same');
+  t.same((await embeddedRoles(dataDir, url)).urls, urls, 'the next start uses the same URLs');
   const path = join(dataDir, 'database-roles.json');
   t.equal((await stat(path)).mode & 0o777, 0o600);
   t.match(JSON.parse(await readFile(path, 'utf8')), { owner: { name: 'afc_owner' }, engine: {}, api: {} });
 });
 
 t.test(
-  'on a given server the processes get roles beside those that are there, and the tables keep their owner',
+  'on a given server the processes get roles beside the existing ones, and the tables keep their owner',
   async (t) => {
     const { url, dataDir, sql } = await emptyDatabase(t);
     const { urls, names } = (await rolesBeside(dataDir, url))!;
     t.equal(urls.owner, url);
     t.match(names, { engine: /^afc_engine/, api: /^afc_api/ });
     t.same(await Promise.all([urls.engine, urls.api].map(userOf)), [names.engine, names.api]);
-    t.same(await rolesBeside(dataDir, url), { urls, names }, 'the next run has the same');
+    t.same(await rolesBeside(dataDir, url), { urls, names }, 'the next run uses the same URLs');
     await migrate({ databaseUrl: url, roles: names });
     const other = await mkdtemp(join(tmpdir(), 'roles-'));
     t.teardown(() => rm(other, { recursive: true }));
     const beside = (await rolesBeside(other, url))!;
     t.not(beside.names.engine, names.engine);
-    t.equal(await userOf(urls.engine), names.engine, 'a role that another run made keeps its password');
-    t.equal(await rolesBeside(dataDir, urls.api), null, 'a user without the right makes none');
+    t.equal(await userOf(urls.engine), names.engine, 'a role that another run created keeps its password');
+    t.equal(await rolesBeside(dataDir, urls.api), null, 'a user without the right creates no role');
     for (const name of [names, beside.names].flatMap((of) => [of.engine, of.api])) {
       await sql.unsafe(`drop owned by ${name}; drop role ${name}`).simple();
     }

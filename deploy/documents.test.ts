@@ -65,11 +65,11 @@ t.test('every file and folder that a document names exists', (t) => {
       if (!existsSync(join(root, path))) t.fail(`${document} names ${path}, which does not exist`);
     }
   }
-  t.ok(documents.length > 0, 'there are documents');
+  t.ok(documents.length > 0, 'the walk finds the documents');
   t.end();
 });
 
-t.test('a function that a document names behind a file is in that file', (t) => {
+t.test('a function that a document names after a file is in that file', (t) => {
   for (const document of documents) {
     for (const [, path = '', name = ''] of proseOf(document).matchAll(/`([\w/.-]+\.(?:ts|sql))`\s+`(\w+)\(\)`/g)) {
       const isThere = existsSync(join(root, path)) && new RegExp(`\\b${name}\\s*[(<]`).test(read(path));
@@ -94,7 +94,7 @@ t.test('every name in code font is a name in the sources', (t) => {
   t.end();
 });
 
-t.test('what the runbook quotes from logs, errors and health is in the sources', (t) => {
+t.test('every quote of a log, error or health line in the runbook is in the sources', (t) => {
   // Long texts are put together from several literals.
   const texts = sources
     .filter((path) => path.endsWith('.ts') && !/\.(test|slow)\.ts$/.test(path))
@@ -102,7 +102,7 @@ t.test('what the runbook quotes from logs, errors and health is in the sources',
     .join('\n');
   const prose = proseOf('docs/runbook.md').replace(/`[^`]*`/g, '');
   const quotes = [...prose.matchAll(/(?<!\*)\*([^*]+)\*(?!\*)/g)].map(([, quote]) => quote!);
-  t.ok(quotes.length > 10, 'the runbook quotes');
+  t.ok(quotes.length > 10, 'the runbook has quotes');
   for (const quote of quotes) {
     // An ellipsis or a number stands for what differs.
     for (const part of quote.replace(/\s+/g, ' ').split(/ ?…,? ?| N |: /)) {
@@ -136,7 +136,7 @@ t.test('the heartbeat in the feed protocol is the one that the code writes', (t)
   t.end();
 });
 
-t.test('every decision is in the list, and has each part of the template', (t) => {
+t.test('every decision is in the list and has each part of the template', (t) => {
   const list = read('docs/adr/README.md');
   for (const path of markdownIn('docs/adr').filter((path) => !path.endsWith('README.md'))) {
     const text = read(path);

@@ -62,17 +62,17 @@ t.test('a second start adopts the running server, and data outlive a stop', asyn
   t.same([...(await ask(third, 'select * from kept'))], []);
   t.match(await ask(third, 'show synchronous_commit'), [{ synchronous_commit: 'on' }]);
   const mode = (await stat(join(dataDir, 'postgres.json'))).mode & 0o777;
-  t.equal(mode, 0o600, 'the password is private');
+  t.equal(mode, 0o600, 'the password file is private');
 });
 
-t.test('two starts at once end with one server', async (t) => {
+t.test('two concurrent starts share one server', async (t) => {
   const dataDir = await dataFolder(t);
   const [first, second] = await Promise.all([start(dataDir), start(dataDir)]);
   t.equal(first.url, second.url);
   t.same([first.adopted, second.adopted].sort(), [false, true]);
 });
 
-t.test('a server that was killed starts again with everything committed', async (t) => {
+t.test('a killed server starts again with every commit', async (t) => {
   const dataDir = await dataFolder(t);
   const first = await start(dataDir);
   await ask(first, 'create table kept (n integer)');
@@ -84,7 +84,7 @@ t.test('a server that was killed starts again with everything committed', async 
   t.same([...(await ask(second, 'select * from kept'))], []);
 });
 
-t.test('a server that does not answer any more is ended and started again', async (t) => {
+t.test('a server that no longer answers is ended and started again', async (t) => {
   const dataDir = await dataFolder(t);
   await start(dataDir);
   const pid = await postmasterPid(dataDir);
@@ -97,7 +97,7 @@ t.test('a server that does not answer any more is ended and started again', asyn
   t.match(await ask(second, 'select 1 as one'), [{ one: 1 }]);
 });
 
-t.test('a process id that means another program by now does not keep the server from starting', async (t) => {
+t.test('a process id that another program has by now does not prevent a start', async (t) => {
   const dataDir = await dataFolder(t);
   await (await start(dataDir)).stop();
   const cluster = join(dataDir, 'postgres');
@@ -106,7 +106,7 @@ t.test('a process id that means another program by now does not keep the server 
   t.equal(second.adopted, false);
 });
 
-t.test('a port that another process took in between is replaced', async (t) => {
+t.test('a port that another process has taken is replaced', async (t) => {
   const dataDir = await dataFolder(t);
   const first = await start(dataDir);
   await first.stop();
@@ -129,7 +129,7 @@ t.test('a cluster whose password file is lost is not replaced by an empty one', 
   await writeFile(file, content);
 });
 
-t.test('in a folder that the server may not enter, the data lie elsewhere and are found again', async (t) => {
+t.test('where the server may not enter the folder, the data are elsewhere and are found again', async (t) => {
   const parent = await mkdtemp(join(tmpdir(), 'private-'));
   const dataDir = join(parent, 'data');
   await mkdir(dataDir);

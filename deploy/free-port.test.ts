@@ -1,7 +1,7 @@
 import t from 'tap';
 import { findFreePort, isPortFree } from './free-port.js';
 
-t.test('ports are free, differ, and are none that an outgoing connection takes', async (t) => {
+t.test('ports are free, distinct, and outside the range of outgoing connections', async (t) => {
   const ports = await Promise.all(Array.from({ length: 50 }, () => findFreePort()));
   t.equal(new Set(ports).size, 50);
   t.ok(ports.every((port) => port < 32_768));

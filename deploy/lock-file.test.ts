@@ -11,7 +11,7 @@ async function folderOf(t: Test): Promise<string> {
   return folder;
 }
 
-t.test('of many at once one gets it, the others learn who', async (t) => {
+t.test('one of many concurrent callers gets the lock, and the others learn its holder', async (t) => {
   const folder = await folderOf(t);
   const path = join(folder, 'lock');
   const tries = await Promise.all(Array.from({ length: 8 }, () => tryLockFile(path)));
@@ -24,10 +24,10 @@ t.test('of many at once one gets it, the others learn who', async (t) => {
   );
   await held[0]!.release();
   t.equal(await withLockFile(path, 0, async () => 'mine'), 'mine');
-  t.same(await readdir(folder), [], 'nothing is left lying about');
+  t.same(await readdir(folder), [], 'no file is left behind');
 });
 
-t.test('dead holders are swept away, by one of many', async (t) => {
+t.test('dead holders are removed by one of many callers', async (t) => {
   const folder = await folderOf(t);
   const path = join(folder, 'lock');
   for (let round = 0; round < 20; round++) {

@@ -127,7 +127,7 @@ async function freePorts() {
   return { auth, ops, api, apiOps };
 }
 
-t.test('what ends by itself under make run is started again, and everything goes on', async (t) => {
+t.test('a service that ends under make run is started again, and the others continue', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
   await chmod(dataDir, 0o755);
   const run = new Run(dataDir, await freePorts());
@@ -152,7 +152,7 @@ t.test('what ends by itself under make run is started again, and everything goes
     await until('what was decided is settled', async () => (await run.metric('shipper_sequence')) >= sequence, 60_000);
   };
 
-  await t.test('Postgres is killed', async (t) => {
+  await t.test('a killed Postgres is started again', async (t) => {
     const { postgres } = await run.pids();
     process.kill(postgres, 'SIGKILL');
     t.ok(await approves(), 'a known card is decided meanwhile');
@@ -165,7 +165,7 @@ t.test('what ends by itself under make run is started again, and everything goes
     await settles();
   });
 
-  await t.test('the API is killed, and the engine does not notice', async (t) => {
+  await t.test('a killed API is started again, and the engine does not notice', async (t) => {
     const before = await run.pids();
     process.kill(before.api, 'SIGKILL');
     t.match(await run.authorize('without the API'), { approved: true });
@@ -179,7 +179,7 @@ t.test('what ends by itself under make run is started again, and everything goes
     t.equal((await run.pids()).engine, before.engine);
   });
 
-  await t.test('the engine is killed, and its answers stay', async (t) => {
+  await t.test('a killed engine is started again, and its answers stay', async (t) => {
     const before = await run.pids();
     process.kill(before.engine, 'SIGKILL');
     await until('it is back', () => /the engine is ready again/.test(run.logged), recoveryMs);
@@ -192,7 +192,7 @@ t.test('what ends by itself under make run is started again, and everything goes
     await settles();
   });
 
-  await t.test('all three are killed at once, as a machine without memory does', async (t) => {
+  await t.test('all three services are started again after being killed at once', async (t) => {
     const { engine, api, postgres } = await run.pids();
     for (const pid of [postgres, engine, api]) process.kill(pid, 'SIGKILL');
     await until('all have ended', async () => (await run.statuses()).every((status) => status === 0));
@@ -204,7 +204,7 @@ t.test('what ends by itself under make run is started again, and everything goes
     await settles();
   });
 
-  await t.test('Postgres stands still: neither is ready once nothing can be approved', async (t) => {
+  await t.test('while Postgres is frozen neither process is ready once no card can be approved', async (t) => {
     const { postgres } = await run.pids();
     const children = execFileSync('ps', ['--ppid', String(postgres), '-o', 'pid='], { encoding: 'utf8' });
     const pids = [postgres, ...children.trim().split(/\s+/).map(Number)];

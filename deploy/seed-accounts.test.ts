@@ -16,7 +16,7 @@ async function database(t: Test): Promise<postgres.Sql> {
   return sql;
 }
 
-t.test('accounts and cards have their fixed names, and a rerun adds what is missing only', async (t) => {
+t.test('accounts and cards have fixed names, and a rerun adds only missing ones', async (t) => {
   const sql = await database(t);
   const options = { accounts: 12, cardsPerAccount: 1, balanceMinor: 500 };
   t.same(await seedAccounts(sql, options), { accountsAdded: 12, cardsAdded: 12 });
@@ -28,7 +28,7 @@ t.test('accounts and cards have their fixed names, and a rerun adds what is miss
   t.same(
     await seedAccounts(sql, { ...options, accounts: 3 }),
     { accountsAdded: 0, cardsAdded: 0 },
-    'fewer remove none',
+    'a smaller seed removes none',
   );
   const rows = await sql`
     select a.public_id, a.funds, a.available, a.currency, a.kind, a.owner_key = a.user_id * 2 as owned, c.token,
@@ -51,7 +51,7 @@ t.test('accounts and cards have their fixed names, and a rerun adds what is miss
   t.match(await auditBooks(sql), { findingCount: 0, funds: 7500n });
 });
 
-t.test('a set with holes, as an interruption leaves it, is completed', async (t) => {
+t.test('a set with gaps from an interruption is completed', async (t) => {
   const sql = await database(t);
   await seedAccounts(sql, { accounts: 5, cardsPerAccount: 2, balanceMinor: 10 });
   await sql`delete from cards where token in ('card_000002_1', 'card_000005_2')`;
@@ -61,7 +61,7 @@ t.test('a set with holes, as an interruption leaves it, is completed', async (t)
   });
 });
 
-t.test('two seeds at once add everything once', async (t) => {
+t.test('two concurrent seeds add every account once', async (t) => {
   const sql = await database(t);
   const options = { accounts: 200, cardsPerAccount: 1, balanceMinor: 1 };
   await Promise.all([seedAccounts(sql, options), seedAccounts(sql, options)]);
@@ -72,14 +72,14 @@ t.test('two seeds at once add everything once', async (t) => {
   t.match(await auditBooks(sql), { findingCount: 0, funds: 200n });
 });
 
-t.test('numbers above six digits grow', async (t) => {
+t.test('numbers above six digits get longer names', async (t) => {
   const sql = await database(t);
   const [row] =
     await sql`select lpad(n::text, greatest(6, length(n::text)), '0') as number from (values (1000000)) as v (n)`;
   t.same([...Object.values(row ?? {})], ['1000000']);
 });
 
-t.test('the demo is added once and keeps what happened to it', async (t) => {
+t.test('the demo is added once and keeps its changes', async (t) => {
   const sql = await database(t);
   await seedDemo(sql);
   await sql`update cards set status = 'closed' where token = 'card_demo'`;

@@ -54,7 +54,7 @@ async function gone(pid: number): Promise<void> {
   while (processIdentity(pid) !== null) await new Promise(setImmediate);
 }
 
-t.test('what was started last is stopped first', async (t) => {
+t.test('services stop in the reverse order of their starts', async (t) => {
   const { folder, log, service } = await fixture(t);
   const services = new Services(folder, () => undefined);
   await services.start(await service('first'));
@@ -62,7 +62,7 @@ t.test('what was started last is stopped first', async (t) => {
   await services.stop();
   t.equal(await readFile(log, 'utf8'), 'second\nfirst\n');
   await services.stop();
-  t.pass('stopping again has nothing to do');
+  t.pass('a second stop has nothing to do');
 });
 
 const quick = { attemptsMax: 2, delayMsMin: 1, steadyMs: 60_000 };
@@ -72,7 +72,7 @@ async function logged(lines: readonly string[], pattern: RegExp): Promise<void> 
   while (!lines.some((line) => pattern.test(line))) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-t.test('a service that dies is started again by name, a few times, and then the run ends with it', async (t) => {
+t.test('a service that dies is started again by name a few times, and then the run ends with it', async (t) => {
   const { folder, service } = await fixture(t);
   const lines: string[] = [];
   const services = new Services(folder, (line) => lines.push(line), quick);
@@ -87,7 +87,7 @@ t.test('a service that dies is started again by name, a few times, and then the 
     }
     t.not(await pidOf(one), pid);
     const [remembered] = JSON.parse(await readFile(join(folder, 'processes.json'), 'utf8'));
-    t.equal(remembered.pid, await pidOf(one), 'the next run would end the new one');
+    t.equal(remembered.pid, await pidOf(one), 'the next run would end the new service');
   }
   t.equal(lines[0], 'the engine ended with signal SIGKILL: starting it again in 1 ms (attempt 1 of 2)');
   process.kill(await pidOf(one), 'SIGKILL');
@@ -95,7 +95,7 @@ t.test('a service that dies is started again by name, a few times, and then the 
   await services.stop();
 });
 
-t.test('services that die at the same moment are started again, and the next run knows all of them', async (t) => {
+t.test('services that die together are started again, and the next run knows all of them', async (t) => {
   const { folder, service } = await fixture(t);
   const lines: string[] = [];
   const services = new Services(folder, (line) => lines.push(line), { ...quick, attemptsMax: 20 });
@@ -114,7 +114,7 @@ t.test('services that die at the same moment are started again, and the next run
   }
 });
 
-t.test('a service that others can do without ends nothing but itself', async (t) => {
+t.test('an optional service that ends does not end the run', async (t) => {
   const { folder, log, service } = await fixture(t);
   const lines: string[] = [];
   const services = new Services(folder, (line) => lines.push(line), { ...quick, attemptsMax: 0 });
@@ -137,17 +137,17 @@ t.test('a stop ends the wait for the next attempt', async (t) => {
   process.kill(await pidOf(one), 'SIGKILL');
   await logged(lines, /starting it again in 3600000 ms/);
   await services.stop();
-  t.pass('at once');
+  t.pass('the wait ends at once');
 });
 
-t.test('a service that cannot start says why, and does not count as ready', async (t) => {
+t.test('a service that cannot start says why and does not count as ready', async (t) => {
   const { folder, service } = await fixture(t);
   const services = new Services(folder, () => undefined);
   await t.rejects(services.start(await service('engine', 'process.exit(3);')), /the engine ended with exit code 3/);
   await services.stop();
 });
 
-t.test('a port that another program has is named, and that program is not taken for the service', async (t) => {
+t.test('a port that another program uses is named, and that program is not taken for the service', async (t) => {
   const { folder, service } = await fixture(t);
   const services = new Services(folder, () => undefined);
   const one = await service('engine');
@@ -156,7 +156,7 @@ t.test('a port that another program has is named, and that program is not taken 
   await services.stop();
 });
 
-t.test('what a killed run left behind is ended by the next one, and nothing else is', async (t) => {
+t.test('the next run ends the services of a killed run and no other process', async (t) => {
   const { folder, log, service } = await fixture(t);
   const killed = new Services(folder, () => undefined);
   const one = await service('engine');
@@ -166,7 +166,7 @@ t.test('what a killed run left behind is ended by the next one, and nothing else
   const next = new Services(folder, (line) => lines.push(line));
   await next.endLeftOvers();
   await gone(pid);
-  t.equal(await readFile(log, 'utf8'), 'engine\n', 'it could finish its work');
+  t.equal(await readFile(log, 'utf8'), 'engine\n', 'the service could finish its work');
   t.same(lines, [`ending the engine that an earlier run left behind (process ${pid})`]);
 
   // The same process id, but another process by now.

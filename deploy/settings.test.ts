@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { localUrl, readInteger, readSettings } from './settings.js';
 
-t.test('everything has a default', async (t) => {
+t.test('every setting has a default', async (t) => {
   t.same(readSettings({}), {
     dataDir: join(process.cwd(), '.data'),
     databaseUrl: '',
@@ -19,7 +19,7 @@ t.test('everything has a default', async (t) => {
   });
 });
 
-t.test('a given database gets demo data only where DEMO says so', async (t) => {
+t.test('a given database gets demo data only when DEMO says so', async (t) => {
   const given = { DATABASE_URL: 'postgres://127.0.0.1/books' };
   t.equal(readSettings(given).isDemo, false);
   t.equal(readSettings({ ...given, DEMO: 'true' }).isDemo, true);
@@ -27,7 +27,7 @@ t.test('a given database gets demo data only where DEMO says so', async (t) => {
   t.throws(() => readSettings({ DEMO: 'yes' }), /^SettingError: DEMO|DEMO must be/);
 });
 
-t.test('database roles may have names of their own, which PostgreSQL must not cut', async (t) => {
+t.test('database roles may have custom names, which PostgreSQL must not cut', async (t) => {
   const { roles, processUrls } = readSettings({
     DATABASE_API_ROLE: 'cards_api',
     DATABASE_ENGINE_URL: 'postgres://e@h/b',
@@ -44,16 +44,13 @@ t.test('a bad value is named with its bounds', async (t) => {
       message: `OPS_PORT must be an integer from 1 to 65535, not ${JSON.stringify(text)}`,
     });
   }
-  t.equal(readInteger({ N: '' }, 'N', 7, 1, 9), 7, 'an empty value is none');
+  t.equal(readInteger({ N: '' }, 'N', 7, 1, 9), 7, 'an empty value counts as missing');
   t.equal(readInteger({ N: '9' }, 'N', 7, 1, 9), 9);
 });
 
-t.test(
-  'a server is reached at the address that it listens on, or at loopback when that is every address',
-  async (t) => {
-    t.equal(localUrl('127.0.0.2', 3000), 'http://127.0.0.2:3000');
-    t.equal(localUrl('0.0.0.0', 3000), 'http://127.0.0.1:3000');
-    t.equal(localUrl('::', 3000), 'http://[::1]:3000');
-    t.equal(localUrl('::1', 3000), 'http://[::1]:3000');
-  },
-);
+t.test('a server is reached at its listening address, or at loopback when that is every address', async (t) => {
+  t.equal(localUrl('127.0.0.2', 3000), 'http://127.0.0.2:3000');
+  t.equal(localUrl('0.0.0.0', 3000), 'http://127.0.0.1:3000');
+  t.equal(localUrl('::', 3000), 'http://[::1]:3000');
+  t.equal(localUrl('::1', 3000), 'http://[::1]:3000');
+});

@@ -23,7 +23,7 @@ function run(
   return { status, text: stdout + stderr };
 }
 
-t.test('an audit where there are no books refuses, and makes none', async (t) => {
+t.test('an audit of a missing database fails and creates none', async (t) => {
   const folder = t.testdir({});
   const missing = join(folder, 'missing');
   for (const dataDir of [folder, missing]) {
@@ -36,7 +36,7 @@ t.test('an audit where there are no books refuses, and makes none', async (t) =>
   t.notOk(existsSync(missing));
 });
 
-t.test('an audit of an empty database refuses, and leaves it empty', async (t) => {
+t.test('an audit of an empty database fails and leaves it empty', async (t) => {
   const { url, close } = await createTestDatabase();
   t.teardown(close);
   const empty = url.replace(/\/[^/]*$/, '/template1');
@@ -65,7 +65,7 @@ t.test('make seed adds accounts to a given database, and no user who can sign in
   );
 });
 
-t.test('npm run migrate names what is missing, and may be run again', async (t) => {
+t.test('npm run migrate names a missing variable and may be run again', async (t) => {
   t.match(run('migrate', {}), { status: 1, text: /^migrate: DATABASE_URL is not set/ });
   const { url, close } = await createTestDatabase();
   t.teardown(close);

@@ -7,7 +7,7 @@ import { welcome, writeCurlCredentials } from './welcome.js';
 
 const secrets = { PROCESSOR_USER: 'processor', PROCESSOR_PASSWORD: `it's "so" \\ secret` };
 
-t.test('on a terminal the command has the password, as one word of the shell', async (t) => {
+t.test('on a terminal the command contains the password as one word of the shell', async (t) => {
   const text = welcome(readSettings({}), secrets, null);
   t.match(text, `curl -s -u 'processor:it'\\''s "so" \\ secret' http://127.0.0.1:8080/v1/authorizations`);
   t.match(text, 'test@example.com / password123');

@@ -26,7 +26,7 @@ async function database(t: Test, connections = 1): Promise<postgres.Sql> {
 const entries = (sql: postgres.Sql) =>
   sql<Entry[]>`select sequence, topic, key, version, payload from outbox order by id`;
 
-t.test('inserting writes nothing, a change writes the whole profile with a version one higher', async (t) => {
+t.test('inserting a card adds no change, and updating it adds its whole profile with the next version', async (t) => {
   const sql = await database(t);
   t.same(await entries(sql), []);
   await sql`update cards set status = 'frozen', version = version + 1 where id = 2`;
@@ -39,7 +39,7 @@ t.test('inserting writes nothing, a change writes the whole profile with a versi
   t.match(account, { topic: 'account', key: '3', payload: { timeZone: 'Asia/Tokyo', currency: 'USD', ownerKey: 6 } });
 });
 
-t.test('a change that forgets the version gets one', async (t) => {
+t.test('an update without a version gets the next one', async (t) => {
   const sql = await database(t);
   await sql`update cards set status = 'frozen' where id = 1`;
   await sql`update users set status = 'frozen' where id = 1`;
@@ -48,17 +48,17 @@ t.test('a change that forgets the version gets one', async (t) => {
   t.same(
     (await entries(sql)).map(({ topic, version }) => `${topic} ${version}`),
     ['card 2', 'user 2', 'account 2'],
-    'and saying the same again is no change',
+    'writing the same values again is no change',
   );
 });
 
-t.test('settling the books adds no change to the feed', async (t) => {
+t.test('settling records adds no change to the feed', async (t) => {
   const sql = await database(t);
   await sql`update accounts set available = available - 5, held = held + 5`;
   t.same(await entries(sql), []);
 });
 
-t.test('limits raise the version of their owner once, whichever role does it', async (t) => {
+t.test('each change of limits raises the version of their owner once, whichever role makes it', async (t) => {
   const sql = await database(t);
   const limits = sql.json({ perAuthorization: 5 });
   await sql`
@@ -85,7 +85,7 @@ t.test('limits raise the version of their owner once, whichever role does it', a
   );
 });
 
-t.test('a card that is made with its limits is no change', async (t) => {
+t.test('a new card with limits adds no change', async (t) => {
   const sql = await database(t);
   await sql`
     with made as (
@@ -96,13 +96,13 @@ t.test('a card that is made with its limits is no change', async (t) => {
   t.same(await entries(sql), []);
 });
 
-t.test('numbers are given in the order of commits, without gaps, by several at once', async (t) => {
+t.test('changes are numbered in the order of commits, without gaps, by several sessions at once', async (t) => {
   const sql = await database(t, 4);
   const slow = await sql.reserve();
   await slow`begin`;
   await slow`update cards set status = 'frozen' where id = 1`;
   await sql`update cards set status = 'frozen' where id = 2`;
-  t.match(await sql`select * from feed_number()`, [{ newest: '1', more: false }], 'what is not committed waits');
+  t.match(await sql`select * from feed_number()`, [{ newest: '1', more: false }], 'an uncommitted change waits');
   await slow`commit`;
   slow.release();
   await sql`update cards set status = 'closed'`;
@@ -117,31 +117,28 @@ t.test('numbers are given in the order of commits, without gaps, by several at o
   t.same(
     numbered.slice(0, 2).map(({ key }) => key),
     ['2', '1'],
-    'the first to commit, not the first to begin',
+    'the first commit comes first, not the first insert',
   );
 });
 
-t.test(
-  'a session that numbers changes names the owners whose kept answers they made stale, and the cards, each once',
-  async (t) => {
-    const sql = await database(t, 2);
-    const received: string[] = [];
-    await sql.listen('cache', (name) => received.push(name));
-    await sql`update cards set status = 'frozen' where id in (1, 2)`;
-    await sql`update cards set name = 'New' where id = 1`;
-    await sql`update accounts set status = 'frozen' where id = 3`;
-    await sql`update users set status = 'frozen' where id = 3`;
-    await sql`select feed_number()`;
-    // Heard in order: what a later transaction says comes last.
-    await sql`select pg_notify('cache', 'end')`;
-    while (received.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
-    const tokens = await sql<{ token: string }[]>`select token from cards where id in (1, 2) order by id`;
-    const cards = tokens.map(({ token }) => `card ${token}`);
-    t.same(received.slice(0, -1).sort(), ['accounts:6', ...cards, 'cards:2', 'cards:4']);
-  },
-);
+t.test('numbering notifies once of each card and each owner whose cached answers became stale', async (t) => {
+  const sql = await database(t, 2);
+  const received: string[] = [];
+  await sql.listen('cache', (name) => received.push(name));
+  await sql`update cards set status = 'frozen' where id in (1, 2)`;
+  await sql`update cards set name = 'New' where id = 1`;
+  await sql`update accounts set status = 'frozen' where id = 3`;
+  await sql`update users set status = 'frozen' where id = 3`;
+  await sql`select feed_number()`;
+  // Heard in order: what a later transaction says comes last.
+  await sql`select pg_notify('cache', 'end')`;
+  while (received.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
+  const tokens = await sql<{ token: string }[]>`select token from cards where id in (1, 2) order by id`;
+  const cards = tokens.map(({ token }) => `card ${token}`);
+  t.same(received.slice(0, -1).sort(), ['accounts:6', ...cards, 'cards:2', 'cards:4']);
+});
 
-t.test('only the oldest entries are removed, and how far is known', async (t) => {
+t.test('only the oldest entries are removed, and the feed says how far', async (t) => {
   const sql = await database(t);
   for (let round = 0; round < 4; round++) await sql`update cards set version = version + 1`;
   await sql`select feed_number()`;
@@ -153,7 +150,7 @@ t.test('only the oldest entries are removed, and how far is known', async (t) =>
   ]);
 });
 
-t.test('a feed has one name from the first question on', async (t) => {
+t.test('the feed has one name from the first request on', async (t) => {
   const sql = await database(t, 3);
   const ask = () => sql<{ id: string }[]>`select feed_id() as id`;
   const names = (await Promise.all([ask(), ask(), ask()])).map(([row]) => row!.id);
@@ -161,7 +158,7 @@ t.test('a feed has one name from the first question on', async (t) => {
   t.equal(new Set(names).size, 1);
 });
 
-t.test('a change that is not there yet is not confirmed, one that is there has a number', async (t) => {
+t.test('a missing change is not confirmed, and an existing one has a number', async (t) => {
   const sql = await database(t);
   await sql`update cards set status = 'frozen' where id = 1`;
   const [row] = await sql`
@@ -171,7 +168,7 @@ t.test('a change that is not there yet is not confirmed, one that is there has a
   t.match(row!['entries'], [{ sequence: 1, topic: 'card', payload: { number: 1, status: 'frozen' } }]);
 });
 
-t.test('what got its number is brought along, in order, or not at all when it is too much', async (t) => {
+t.test('numbering returns the numbered changes in order, or none when they are too many', async (t) => {
   const sql = await database(t);
   const number = async (carry: number) =>
     (
@@ -187,26 +184,30 @@ t.test('what got its number is brought along, in order, or not at all when it is
       [2, 3],
     ],
   );
-  t.equal(await number(2), null, 'nothing new');
+  t.equal(await number(2), null, 'there is no new change');
   await sql`update cards set status = 'closed'`;
   t.equal(await number(2), null);
   t.match(await sql`select newest from feed_position`, [{ newest: '5' }]);
 });
 
-t.test('numbers that a crash of Postgres may have forgotten are never given again', async (t) => {
+t.test('numbers that a crash of Postgres may have lost are never given again', async (t) => {
   const sql = await database(t);
   await sql`update cards set status = 'frozen' where id = 1`;
   await sql`select feed_number()`;
   // What recovery does to a table that is not logged.
   await sql`truncate feed_run`;
-  t.match(await sql`select * from feed_number()`, [{ newest: '1', more: false }], 'as long as there is nothing new');
+  t.match(
+    await sql`select * from feed_number()`,
+    [{ newest: '1', more: false }],
+    'the number stays while there is no new change',
+  );
   await sql`update cards set status = 'frozen' where id = 2`;
   t.match(await sql`select * from feed_number()`, [{ newest: '10000001', more: true }]);
   t.match(await sql`select * from feed_number()`, [{ newest: '10000002', more: false }]);
   t.match(await sql`select * from feed_position`, [{ newest: '10000002', pruned: '10000001' }]);
 });
 
-t.test('an engine counts until it has stopped by itself, and a second and a twentieth longer', async (t) => {
+t.test('an engine counts until it has stopped by itself, plus one second and a twentieth', async (t) => {
   const sql = await database(t);
   await sql`
     insert into feed_engines (id, place, pid, stale_ms, applied, seen_at)
@@ -219,7 +220,7 @@ t.test('an engine counts until it has stopped by itself, and a second and a twen
   );
 });
 
-t.test('what no engine would follow is refused, with words that say what to do', async (t) => {
+t.test('a change that no engine would follow is refused with words that say what to do', async (t) => {
   const sql = await database(t);
   await sql`insert into companies (public_id, name) values ('co', 'co')`;
   await sql`insert into limits (level, entity_id, limits) values (0, 1, '{"perAuthorization": 5}')`;
@@ -253,30 +254,27 @@ t.test('what no engine would follow is refused, with words that say what to do',
   );
   await sql`update cards set token = token, account_id = account_id, user_id = user_id`;
   await sql`update accounts set currency = currency, owner_key = owner_key`;
-  t.equal((await entries(sql)).length, before, 'and saying the same again is no change');
+  t.equal((await entries(sql)).length, before, 'writing the same values again is no change');
 });
 
-t.test(
-  'a page ends at its bytes, brings one entry at least, and takes the limits out of what is too long',
-  async (t) => {
-    const sql = await database(t);
-    for (let round = 0; round < 4; round++) await sql`update cards set name = ${'n'.repeat(1000 + round)}`;
-    await sql`alter table limits drop constraint limits_bytes`;
-    await sql`insert into limits (level, entity_id, limits) values (0, 1, ${sql.json({ mcc: 'x'.repeat(80_000) })})`;
-    await sql`select feed_number()`;
-    const page = (after: number, bytes: number) => sql<{ sequence: string; payload: Record<string, unknown> }[]>`
+t.test('a page ends at its byte bound, has at least one entry, and leaves long limits out', async (t) => {
+  const sql = await database(t);
+  for (let round = 0; round < 4; round++) await sql`update cards set name = ${'n'.repeat(1000 + round)}`;
+  await sql`alter table limits drop constraint limits_bytes`;
+  await sql`insert into limits (level, entity_id, limits) values (0, 1, ${sql.json({ mcc: 'x'.repeat(80_000) })})`;
+  await sql`select feed_number()`;
+  const page = (after: number, bytes: number) => sql<{ sequence: string; payload: Record<string, unknown> }[]>`
     select sequence, payload from feed_page(${after}, 100, ${bytes}, 10000)`;
-    t.equal((await page(0, 1_000_000)).length, 13);
-    t.equal((await page(0, 4000)).length, 3);
-    t.equal((await page(0, 1)).length, 1);
-    t.match(await page(12, 1), [
-      { sequence: '13', payload: { number: 1, version: 6, limits: undefined, name: undefined } },
-    ]);
-    const snapshot = await sql`select number, payload from feed_snapshot_page('card', 0, 2, 1000000, 10000)`;
-    t.match(snapshot, [
-      { number: '1', payload: { version: 6, limits: undefined } },
-      { number: '2', payload: { version: 5 } },
-    ]);
-    t.equal((await sql`select 1 from feed_snapshot_page('card', 0, 100, 1, 10000)`).length, 1);
-  },
-);
+  t.equal((await page(0, 1_000_000)).length, 13);
+  t.equal((await page(0, 4000)).length, 3);
+  t.equal((await page(0, 1)).length, 1);
+  t.match(await page(12, 1), [
+    { sequence: '13', payload: { number: 1, version: 6, limits: undefined, name: undefined } },
+  ]);
+  const snapshot = await sql`select number, payload from feed_snapshot_page('card', 0, 2, 1000000, 10000)`;
+  t.match(snapshot, [
+    { number: '1', payload: { version: 6, limits: undefined } },
+    { number: '2', payload: { version: 5 } },
+  ]);
+  t.equal((await sql`select 1 from feed_snapshot_page('card', 0, 100, 1, 10000)`).length, 1);
+});

@@ -32,7 +32,7 @@ async function emptyDatabase(t: Test): Promise<Fixture> {
   return { url: database.url, folder, sql };
 }
 
-t.test('everything is applied once, the second run finds nothing to do', async (t) => {
+t.test('every migration is applied once, and the second run finds nothing to do', async (t) => {
   const { url, folder } = await emptyDatabase(t);
   const lines: string[] = [];
   const applied = await migrate({ databaseUrl: url, folder, log: (line) => lines.push(line) });
@@ -56,7 +56,7 @@ t.test('every table, view and function with the rights of the owner has its entr
   ]);
 });
 
-t.test('of several processes at once, each migration is applied by one', async (t) => {
+t.test('of several processes at once, one applies each migration', async (t) => {
   const { url, folder } = await emptyDatabase(t);
   const runs = await Promise.all(Array.from({ length: 4 }, () => migrate({ databaseUrl: url, folder })));
   const names = runs.flat();
@@ -64,7 +64,7 @@ t.test('of several processes at once, each migration is applied by one', async (
   t.equal(new Set(names).size, names.length);
 });
 
-t.test('a file that was edited after it was applied is named, and nothing more is applied', async (t) => {
+t.test('a migration that was edited after it was applied is named, and no later one is applied', async (t) => {
   const { url, folder, sql } = await emptyDatabase(t);
   await migrate({ databaseUrl: url, folder });
   await appendFile(join(folder, '003.do.ledger.sql'), '\n-- changed\n');
@@ -73,7 +73,7 @@ t.test('a file that was edited after it was applied is named, and nothing more i
   t.same([...(await sql`select 1 from pg_class where relname = 'later'`)], []);
 });
 
-t.test('a file that fails leaves nothing of itself and is tried again', async (t) => {
+t.test('a failed migration leaves nothing of itself and is tried again', async (t) => {
   const { url, folder, sql } = await emptyDatabase(t);
   const file = join(folder, '900.do.later.sql');
   await writeFile(file, 'CREATE TABLE later (); SELECT 1 / 0;');
@@ -86,7 +86,7 @@ t.test('a file that fails leaves nothing of itself and is tried again', async (t
   t.same(await migrate({ databaseUrl: url, folder }), ['900.later']);
 });
 
-t.test('what users have spent is carried over to each of their currencies', async (t) => {
+t.test('the spending of users is carried over to each of their currencies', async (t) => {
   const { url, folder, sql } = await emptyDatabase(t);
   const later = (await readdir(folder)).filter((name) => Number(name.slice(0, 3)) >= 206);
   await mkdir(join(folder, 'later'));

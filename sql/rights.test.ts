@@ -29,7 +29,7 @@ async function openSessions(t: Test): Promise<Sessions> {
 
 const denied = { code: '42501' };
 
-t.test('neither process is a superuser or the owner of anything', async (t) => {
+t.test('no process role is a superuser or owns anything', async (t) => {
   const { admin, engine, api } = await openSessions(t);
   for (const sql of [engine, api]) {
     const [role] = await sql<{ name: string }[]>`
@@ -48,7 +48,7 @@ t.test('neither process is a superuser or the owner of anything', async (t) => {
   }
 });
 
-t.test('the API moves no money and rewrites no history', async (t) => {
+t.test('the role of the API moves no money and rewrites no history', async (t) => {
   const { admin, api } = await openSessions(t);
   await createTestAccounts(admin, 1, 100);
   for (const statement of [
@@ -77,7 +77,7 @@ t.test('the API moves no money and rewrites no history', async (t) => {
   t.same([...(await api`update accounts set status = 'frozen' where id = 1 returning status`)], [{ status: 'frozen' }]);
 });
 
-t.test('the engine changes no card, no limit, no person and no history', async (t) => {
+t.test('the role of the engine changes no card, limit, person or history', async (t) => {
   const { admin, engine } = await openSessions(t);
   await createTestAccounts(admin, 1, 100);
   for (const statement of [
@@ -98,13 +98,13 @@ t.test('the engine changes no card, no limit, no person and no history', async (
   }
 });
 
-t.test('a migration restores the rights: what was added by hand goes, what is missing comes', async (t) => {
+t.test('a migration restores the rights, removing extra ones and adding missing ones', async (t) => {
   const { url, admin, api } = await openSessions(t);
   const roles = { engine: 'afc_test_engine', api: 'afc_test_api' };
   const lines: string[] = [];
   const again = () => migrate({ databaseUrl: url, roles, log: (line) => lines.push(line) });
   await again();
-  t.same(lines, [], 'nothing was to do');
+  t.same(lines, [], 'no right had to change');
   await admin`grant insert on ledger_adjustments to afc_test_api`;
   await admin`revoke select on transactions from afc_test_api`;
   await admin`revoke update (version) on accounts from afc_test_api`;
@@ -120,7 +120,7 @@ t.test('a migration restores the rights: what was added by hand goes, what is mi
   );
 });
 
-t.test('a role that nothing bounds is refused, and one that does not exist is named', async (t) => {
+t.test('an unrestricted role is refused, and a missing role is named', async (t) => {
   const { url } = await openSessions(t);
   const { username: owner } = new URL(url);
   await t.rejects(
@@ -133,7 +133,7 @@ t.test('a role that nothing bounds is refused, and one that does not exist is na
   t.same(lines, ['there is no database role nowhere for the api: it gets no rights']);
 });
 
-t.test('a function with the rights of the owner may be called by those who are named, and by no other', async (t) => {
+t.test('only the named roles may call a function with the rights of the owner', async (t) => {
   const { url, admin, api } = await openSessions(t);
   const roles = { engine: 'afc_test_engine', api: 'afc_test_api' };
   await admin.unsafe(`create function all_powerful() returns integer language sql security definer

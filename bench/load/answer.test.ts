@@ -7,7 +7,7 @@ const read = (text: string) => {
   return readAnswer(bytes, 0, bytes.length, view);
 };
 
-t.test('finds status and body wherever the bytes are cut', async (t) => {
+t.test('the reader finds status and body wherever the bytes are cut', async (t) => {
   const text = 'HTTP/1.1 402 Payment Required\r\nContent-Type: a\r\ncontent-LENGTH:  5\r\nX: y\r\n\r\nhello';
   for (let length = 0; length < text.length; length++) {
     t.equal(read(text.slice(0, length)), answerIncomplete, `cut at ${length}`);
@@ -17,7 +17,7 @@ t.test('finds status and body wherever the bytes are cut', async (t) => {
   t.equal(text.slice(view.bodyStart, view.bodyEnd), 'hello');
 });
 
-t.test('says where the next of several answers starts', async (t) => {
+t.test('the reader says where the next of several answers starts', async (t) => {
   const one = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}';
   const two = 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n';
   const bytes = Buffer.from(one + two);
@@ -28,10 +28,10 @@ t.test('says where the next of several answers starts', async (t) => {
   t.equal(view.bodyEnd - view.bodyStart, 0);
 });
 
-t.test('refuses what is no answer, or has no length, or too long a one', async (t) => {
+t.test('the reader refuses bytes that are no answer, have no length, or have one that is too long', async (t) => {
   t.equal(read('SMTP ready, go ahead'), answerMalformed);
   t.equal(read('HTTP/1.1 abc Text\r\nContent-Length: 1\r\n\r\nx'), answerMalformed);
   t.equal(read('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'), answerMalformed);
   t.equal(read(`HTTP/1.1 200 OK\r\nContent-Length: ${answerBytesMax + 1}\r\n\r\n`), answerMalformed);
-  t.equal(read(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(answerBytesMax)}`), answerMalformed, 'a head without end');
+  t.equal(read(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(answerBytesMax)}`), answerMalformed, 'the head has no end');
 });

@@ -85,7 +85,7 @@ async function against(
   }
 }
 
-t.test('plays the whole life of authorizations, and every answer is the expected one', async (t) => {
+t.test('the generator plays the whole life of authorizations, and every answer is the expected one', async (t) => {
   const ledger = honestLedger();
   const result = await against(ledger);
   t.match(result, { rightCount: 6000, wrongCount: 0, declinedCount: 0, errorCount: 0 });
@@ -95,7 +95,7 @@ t.test('plays the whole life of authorizations, and every answer is the expected
   t.ok(share('clearing') > 0.25, `${share('clearing')} clearings`);
 });
 
-t.test('a follow-up speaks of an authorization of the same card that is open', async (t) => {
+t.test('a follow-up names an open authorization of the same card', async (t) => {
   const ledger = honestLedger();
   const authorizations = new Map<string, Question>();
   const closed = new Set<string>();
@@ -105,15 +105,15 @@ t.test('a follow-up speaks of an authorization of the same card that is open', a
     if (question.original === undefined) continue;
     const authorization = authorizations.get(question.original);
     if (authorization === undefined || authorization.card !== question.card) {
-      t.fail(`${question.id} speaks of ${question.original}`);
+      t.fail(`${question.id} names ${question.original}`);
     }
-    if (question.type === 'refund') t.ok(closed.has(question.original), 'only what was cleared is refunded');
+    if (question.type === 'refund') t.ok(closed.has(question.original), 'only cleared amounts are refunded');
     else if (closed.has(question.original)) t.fail(`${question.original} was closed before ${question.id}`);
     if (question.type === 'clearing' || question.type === 'reversal') closed.add(question.original);
   }
 });
 
-t.test('messages are complete and various', async (t) => {
+t.test('messages are complete and varied', async (t) => {
   const ledger = honestLedger();
   await against(ledger);
   const { questions } = ledger;
@@ -129,7 +129,7 @@ t.test('messages are complete and various', async (t) => {
   t.ok(distinct((question) => question.card) > 200, 'cards');
 });
 
-t.test('the same seed asks the same, as long as the answers come in the same order', async (t) => {
+t.test('the same seed sends the same messages while the answers come in the same order', async (t) => {
   const take = async () => {
     const ledger = honestLedger();
     const server = await startFakeServer((request) => ledger.answer(request));
@@ -146,13 +146,13 @@ t.test('the same seed asks the same, as long as the answers come in the same ord
   t.strictSame(await take(), await take());
 });
 
-t.test('an approval of more than an account has is wrong', async (t) => {
+t.test('an approval of more than an account has counts as wrong', async (t) => {
   const result = await against(honestLedger(), (body) => body.replace('"approved":false', '"approved":true'));
   t.ok(result.wrongCount > 20, `${result.wrongCount} wrong`);
   t.equal(result.wrongCount, result.kindCounts['unaffordable']);
 });
 
-t.test('another answer to a question that was asked before is wrong', async (t) => {
+t.test('a different answer to a repeat counts as wrong', async (t) => {
   const said = new Map<string, number>();
   const result = await against(honestLedger(), (body, question) => {
     const times = (said.get(question.id) ?? 0) + 1;

@@ -46,7 +46,7 @@ async function against(
   }
 }
 
-t.test('counts every answer of the echo, from several threads', async (t) => {
+t.test('the generator counts every answer of the echo, from several threads', async (t) => {
   const echo = await startEcho(t.testdir());
   t.teardown(() => echo.stop());
   const result = await load({
@@ -71,14 +71,14 @@ t.test('counts every answer of the echo, from several threads', async (t) => {
   t.ok(result.generator.cpuPerAnswerUs > 0);
 });
 
-t.test('every request is a well-formed question of its own', async (t) => {
+t.test('every request is a well-formed message of its own', async (t) => {
   let head = '';
   const { result, server } = await against((request) => {
     head = request.head;
     request.socket.write(decision(request.id, request.number % 4 !== 0));
   });
   t.match(result, { answerCount: 200, rightCount: 150, declinedCount: 50, wrongCount: 0 });
-  t.equal(new Set(server.ids).size, 200, 'no id twice');
+  t.equal(new Set(server.ids).size, 200, 'every id is unique');
   t.match(head, /^POST \/v1\/authorizations HTTP\/1.1\r\n/);
   t.match(head, `Authorization: Basic ${Buffer.from('processor:secret').toString('base64')}`);
   for (const body of server.bodies) {
@@ -95,7 +95,7 @@ t.test('the same seed sends the same cards and amounts', async (t) => {
   t.strictSame(one.server.bodies, two.server.bodies);
 });
 
-t.test('in sequence, every card is asked once, across a change of its number of digits', async (t) => {
+t.test('in sequence every card is used once, across a change of its number of digits', async (t) => {
   const { result, server } = await against(
     (request) => request.socket.write(decision(request.id, true)),
     { requestCountMax: 20, threadCount: 2 },
@@ -107,7 +107,7 @@ t.test('in sequence, every card is asked once, across a change of its number of 
   t.strictSame(cards.sort(), expected.sort());
 });
 
-t.test('an answer with the id of another question counts as wrong', async (t) => {
+t.test('an answer with the id of another message counts as wrong', async (t) => {
   const { result } = await against((request) => {
     const id = request.number === 5 ? 'test-other' : request.number === 6 ? request.id.replace(/.$/, 'x') : request.id;
     request.socket.write(decision(id, true));
@@ -115,7 +115,7 @@ t.test('an answer with the id of another question counts as wrong', async (t) =>
   t.match(result, { answerCount: 200, wrongCount: 2, rightCount: 198, errorCount: 0 });
 });
 
-t.test('the id may stand anywhere in the answer', async (t) => {
+t.test('the id may be anywhere in the answer', async (t) => {
   const { result } = await against((request) => {
     request.socket.write(httpAnswer(200, JSON.stringify({ approved: true, nested: { id: 'x' }, id: request.id })));
   });
@@ -128,7 +128,7 @@ t.test('refusals are counted by status and are not wrong answers', async (t) => 
   });
   t.strictSame(result.statusCounts, { 200: 100, 503: 100 });
   t.match(result, { wrongCount: 0, rightCount: 100, refusedCount: 100 });
-  t.equal(result.latency.count, 100, 'and have a histogram of their own');
+  t.equal(result.latency.count, 100, 'refusals have a histogram of their own');
 });
 
 t.test('answers that come byte by byte are read whole', async (t) => {
@@ -147,7 +147,7 @@ t.test('answers that come byte by byte are read whole', async (t) => {
   t.match(result, { answerCount: 5, rightCount: 5, wrongCount: 0, errorCount: 0 });
 });
 
-t.test('two answers to one question are an error', async (t) => {
+t.test('two answers to one message are an error', async (t) => {
   const { result } = await against(
     ({ id, socket, number }) => {
       socket.write(number === 3 ? decision(id, true) + decision(id, true) : decision(id, true));
@@ -168,7 +168,7 @@ t.test('a closed connection is an error and is renewed', async (t) => {
   t.match(result, { answerCount: 19, errorCount: 1, wrongCount: 0 });
 });
 
-t.test('a stall shows in the tail', async (t) => {
+t.test('a stall shows in the tail of the latencies', async (t) => {
   const stallMs = 300;
   const { result } = await against(({ id, socket, number }) => {
     if (number === 50) setTimeout(() => socket.write(decision(id, true)), stallMs);
@@ -176,11 +176,11 @@ t.test('a stall shows in the tail', async (t) => {
   });
   // The timer may fire a little early; a slow machine makes it only longer.
   t.ok(result.latency.maxMs >= stallMs - 5, 'the slowest answer took as long as the stall');
-  t.ok(result.latency.p50Ms < stallMs, 'the others did not');
+  t.ok(result.latency.p50Ms < stallMs, 'the other answers were fast');
   t.equal(result.answerCount, 200);
 });
 
-t.test('a request that is never answered is a timeout with its age in the histogram', async (t) => {
+t.test('an unanswered request is a timeout with its age in the histogram', async (t) => {
   const timeoutMs = 200;
   const { result } = await against(
     ({ id, socket, number }) => {
@@ -193,7 +193,7 @@ t.test('a request that is never answered is a timeout with its age in the histog
   t.ok(result.latency.maxMs >= timeoutMs);
 });
 
-t.test('the end of the time waits for what is in flight', async (t) => {
+t.test('the end of the run waits for requests in flight', async (t) => {
   const answerAfterMs = 400;
   const { result } = await against(
     ({ id, socket }) => setTimeout(() => socket.write(decision(id, true)), answerAfterMs),
@@ -205,14 +205,14 @@ t.test('the end of the time waits for what is in flight', async (t) => {
   t.ok(result.latency.maxMs >= answerAfterMs - 5);
 });
 
-t.test('a server that is not there fails the run', async (t) => {
+t.test('a run against a missing server fails', async (t) => {
   const server = await startFakeServer(() => undefined);
   await server.stop();
   const traffic = uniformTraffic(uniform);
   await t.rejects(load({ ...base, port: server.port, traffic }), { code: 'ECONNREFUSED' });
 });
 
-t.test('options are refused by name', async (t) => {
+t.test('bad options are refused by name', async (t) => {
   const traffic = uniformTraffic(uniform);
   await t.rejects(load({ ...base, traffic, port: 1, connectionCount: 0 }), /connectionCount/);
   await t.rejects(load({ ...base, traffic, port: 1, threadCount: 5 }), /threadCount/);

@@ -44,7 +44,7 @@ async function against(answer: (request: FakeRequest) => void, options: Partial<
 
 const approve = ({ id, socket }: FakeRequest) => void socket.write(decision(id, true));
 
-t.test('a stall is charged for every request that was due meanwhile', async (t) => {
+t.test('a stall is charged to every request that was due meanwhile', async (t) => {
   const stallMs = 400;
   let stalled: FakeRequest[] | null = null;
   const { result } = await against((request) => {
@@ -61,14 +61,14 @@ t.test('a stall is charged for every request that was due meanwhile', async (t) 
   // Two seconds at 500/s, of which 0.4 s stood still: a fifth of all requests waited, 0 to 400 ms each. Only 16 of them
   // were on a connection: a closed loop would have seen 16 slow answers, 1.6 % instead of 20 %.
   t.ok(result.generator.dueCount >= 950, `${result.generator.dueCount} were due`);
-  t.equal(result.latency.count, result.generator.dueCount, 'every one has a latency');
+  t.equal(result.latency.count, result.generator.dueCount, 'every request has a latency');
   t.ok(result.generator.queuedCount >= 100, `${result.generator.queuedCount} waited for a connection`);
   t.ok(result.latency.p90Ms >= stallMs * 0.4, `p90 is ${result.latency.p90Ms} ms`);
   t.ok(result.latency.p99Ms >= stallMs * 0.9, `p99 is ${result.latency.p99Ms} ms`);
   t.match(result, { rightCount: result.generator.dueCount, errorCount: 0, timeoutCount: 0, wrongCount: 0 });
 });
 
-t.test('keeps its rate whatever the answers do, and finds a slow server at fault, not itself', async (t) => {
+t.test('the generator keeps its rate whatever the answers do, and blames a slow server, not itself', async (t) => {
   // One answer per 30 ms on one connection, asked for 100 times a second: two of three wait at the end.
   const { result } = await against((request) => setTimeout(approve, 30, request), {
     pace: { kind: 'open', ratePerSecond: 100, arrivals: 'poisson' },
@@ -87,10 +87,10 @@ t.test('keeps its rate whatever the answers do, and finds a slow server at fault
 t.test('the warm-up is not measured', async (t) => {
   const { result, server } = await against(approve, { warmUpMs: 500, durationMs: 500 });
   t.equal(result.latency.count, result.generator.dueCount);
-  t.ok(server.ids.length >= result.generator.dueCount + 200, 'what came before was sent all the same');
+  t.ok(server.ids.length >= result.generator.dueCount + 200, 'the warm-up was sent too');
 });
 
-t.test('what is never answered is a timeout, sent or not', async (t) => {
+t.test('an unanswered request is a timeout, sent or not', async (t) => {
   const { result } = await against(() => undefined, {
     pace: { kind: 'open', ratePerSecond: 50, arrivals: 'constant' },
     connectionCount: 1,

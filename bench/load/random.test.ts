@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Random, Skew } from './random.js';
 
-t.test('streams of one seed differ, the same stream repeats', async (t) => {
+t.test('streams of different seeds differ, and the same stream repeats', async (t) => {
   const take = (seed: number, stream: number) => {
     const random = new Random(seed, stream);
     return [random.next(), random.next()];
@@ -11,7 +11,7 @@ t.test('streams of one seed differ, the same stream repeats', async (t) => {
   t.notSame(take(1, 0), take(2, 0));
 });
 
-t.test('skewed picks stay in range, reach all, and prefer some', async (t) => {
+t.test('skewed picks stay in range, reach every item, and prefer some', async (t) => {
   for (const count of [1, 2, 7, 1000]) {
     const skew = new Skew(count, 0.8);
     const random = new Random(3, 0);
@@ -25,7 +25,7 @@ t.test('skewed picks stay in range, reach all, and prefer some', async (t) => {
   }
 });
 
-t.test('the share of the most popular follows the law', async (t) => {
+t.test('the share of the most popular item follows the law', async (t) => {
   const count = 10_000;
   const exponent = 0.8;
   const skew = new Skew(count, exponent);
@@ -42,7 +42,7 @@ t.test('the share of the most popular follows the law', async (t) => {
   t.ok(ranked[0]! > ranked[99]! * 10, 'the hundredth far less');
 });
 
-t.test('exponent 0 is no preference', async (t) => {
+t.test('exponent 0 prefers no item', async (t) => {
   const skew = new Skew(10, 0);
   const random = new Random(3, 0);
   const counts = new Array<number>(10).fill(0);

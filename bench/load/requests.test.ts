@@ -5,7 +5,7 @@ import { loopback } from '../stack.js';
 import { load } from './load.js';
 import { requestsTraffic } from './requests.js';
 
-t.test('sends fixed requests by weight and judges answers by status', async (t) => {
+t.test('the generator sends fixed requests by weight and judges answers by status', async (t) => {
   const seen = new Map<string, number>();
   const numbers = new Set<string>();
   const server = createServer((request, response) => {
@@ -60,6 +60,6 @@ t.test('sends fixed requests by weight and judges answers by status', async (t) 
   t.equal(result.wrongCount, missing);
   t.equal(result.refusedCount, busy);
   t.ok(list > deposit, JSON.stringify(result.kindCounts));
-  t.equal(numbers.size, deposit, 'every number is put in once');
+  t.equal(numbers.size, deposit, 'every number is used once');
   t.equal(seen.get('POST /a/#'), deposit);
 });

@@ -15,7 +15,7 @@ for (const [name, args, expected] of [
   ['./journal.js', ['5', '1'], /journal +1024/],
   ['./settle.js', ['200', '100', '20'], /settle +[\d,]+ records\/s/],
 ] as const) {
-  t.test(`${name} runs`, async (t) => {
+  t.test(`the micro benchmark ${name} runs`, async (t) => {
     const { stdout } = await run(process.execPath, ['--enable-source-maps', script(name), ...args], {
       timeout: 100_000,
     });

@@ -46,7 +46,7 @@ t.test('the engine passes the same check as its peers', async (t) => {
   t.pass();
 });
 
-t.test('the checker finds a server that says yes to everything', async (t) => {
+t.test('the checker finds a server that approves everything', async (t) => {
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => {

@@ -35,7 +35,7 @@ function resultOf(
 const verdictOf = (changes: ReturnType<typeof compareResults>, figure: string) =>
   changes.find((change) => change.figure === figure)?.verdict;
 
-t.test('a difference beyond the spread of both sides is one, in its direction', async (t) => {
+t.test('a difference beyond the spread of both sides counts, in its direction', async (t) => {
   const changes = compareResults(
     [resultOf([100, 102, 101], [5, 5.1, 4.9])],
     [resultOf([130, 131, 129], [8, 8.2, 7.9])],
@@ -46,7 +46,7 @@ t.test('a difference beyond the spread of both sides is one, in its direction', 
   t.match(renderChanges(changes), /\| \+28\.7 % \| better \|/);
 });
 
-t.test('ranges that meet are noise, and so is a tiny difference', async (t) => {
+t.test('overlapping ranges and tiny differences are noise', async (t) => {
   t.equal(
     verdictOf(
       compareResults([resultOf([90, 100, 110], [1, 1, 1])], [resultOf([105, 115, 125], [1, 1, 1])]),
@@ -63,7 +63,7 @@ t.test('ranges that meet are noise, and so is a tiny difference', async (t) => {
   );
 });
 
-t.test('few rounds are never certain; several runs of a side add up', async (t) => {
+t.test('a few rounds are never certain, and several runs of a side add up', async (t) => {
   const [before, after] = [resultOf([100, 101], [5, 5]), resultOf([150, 151], [5, 5])];
   t.equal(verdictOf(compareResults([before], [after]), 'perSecond'), 'uncertain');
   t.equal(verdictOf(compareResults([before, before], [after, after]), 'perSecond'), 'better');
@@ -74,7 +74,7 @@ t.test('invalid rounds do not count', async (t) => {
   t.equal(verdictOf(changes, 'perSecond'), 'noise');
 });
 
-t.test('it says how many figures would look changed by chance, and fewer with more rounds', async (t) => {
+t.test('the comparison says how many figures would differ by chance, and fewer with more rounds', async (t) => {
   const runs = (count: number) => Array.from({ length: count }, () => resultOf([100, 101, 102], [5, 5.1, 5.2]));
   // Three figures; three rounds a side stand apart in 2 of 20 orders, six a side in 2 of 924.
   const three = compareResults(runs(1), runs(1));
@@ -86,14 +86,14 @@ t.test('it says how many figures would look changed by chance, and fewer with mo
   t.ok(compareResults(runs(2), runs(2)).every(({ chance }) => Math.abs(chance - 2 / 924) < 1e-12));
 });
 
-t.test('a control that changed says that the machine did', async (t) => {
+t.test('a control that changed shows that the machine changed', async (t) => {
   const before = resultOf([100, 101, 102], [5, 5, 5], -1, { control: true });
   const after = resultOf([200, 201, 202], [5, 5, 5], -1, { control: true });
   t.match(renderChanges(compareResults([before], [after])), 'Controls changed too (ceiling, engine)');
   t.notMatch(renderChanges(compareResults([before], [before])), 'Controls changed');
 });
 
-t.test('other settings are another question: nothing is compared, and it says so', async (t) => {
+t.test('runs with different settings are not compared, and the comparison says so', async (t) => {
   const sides = [
     [resultOf([100, 101, 102], [5, 5, 5], -1, { settings: { cards: 1000 } })],
     [resultOf([200, 201, 202], [5, 5, 5], -1, { settings: { cards: 10 } })],

@@ -65,7 +65,7 @@ t.test('all scenarios run, and their report can be written, read and compared', 
   );
   const page = await readFile(join(folder, 'index.html'), 'utf8');
   t.match(page, 'uPlot=');
-  t.notMatch(page, /(?:src|href)="https?:/, 'the page loads nothing from elsewhere');
+  t.notMatch(page, /(?:src|href)="https?:/, 'the page loads nothing from other hosts');
   for (const { name } of scenarios) t.match(page, `id="${name}"`);
   t.match(renderScenario(results[0]!), '| engine, 256 connections |');
   t.match(renderChanges(compareResults([result], [result])), /figures compared, \d+ within noise, 0 beyond it/);

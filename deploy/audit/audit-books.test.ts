@@ -66,7 +66,7 @@ t.test('an empty database balances', async (t) => {
   t.match(await auditBooks(sql), { accounts: 0, postings: 0, funds: 0n, findingCount: 0 });
 });
 
-t.test('whatever was tampered with is found', async (t) => {
+t.test('every kind of tampering is found', async (t) => {
   const sql = await books(t);
   const cases: [name: string, tamper: string, finding: RegExp][] = [
     [
@@ -137,7 +137,7 @@ t.test('whatever was tampered with is found', async (t) => {
   }
 });
 
-t.test('the list of findings is bounded, their number is not', async (t) => {
+t.test('the list of findings is bounded, and their count is not', async (t) => {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   t.teardown(async () => {
@@ -148,5 +148,5 @@ t.test('the list of findings is bounded, their number is not', async (t) => {
   await sql`delete from ledger_adjustments`;
   const report = await auditBooks(sql);
   t.equal(report.findings.length, 20);
-  t.equal(report.findingCount, 301, 'each account, and the total');
+  t.equal(report.findingCount, 301, 'each account and the total are findings');
 });

@@ -29,14 +29,14 @@ async function tamper(sql: postgres.Sql, statement: string): Promise<void> {
   await sql.unsafe(statement);
 }
 
-t.test('a whole trail has no findings, and entries that wait are counted', async (t) => {
+t.test('an unbroken trail has no findings, and unsealed entries are counted', async (t) => {
   const sql = await trailOfTen(t);
   const report = await auditTrail(sql);
   t.match(report, { sealed: 10, fresh: 1, head: { place: 10 }, findings: [] });
   t.match(report.head.hash, /^[0-9a-f]{64}$/);
 });
 
-t.test('one changed byte names its entry, in every column', async (t) => {
+t.test('one changed byte in any column names its entry', async (t) => {
   const sql = await trailOfTen(t);
   const changes = [
     'id = id + 1',
@@ -66,7 +66,7 @@ t.test('one changed byte names its entry, in every column', async (t) => {
   }
 });
 
-t.test('a missing entry, a cut end and a forged head are noticed', async (t) => {
+t.test('a missing entry, a cut end and a forged head are found', async (t) => {
   const sql = await trailOfTen(t);
   await sql`create table kept as select * from audit_trail`;
   const cases: [string, RegExp][] = [
@@ -89,7 +89,7 @@ t.test('a missing entry, a cut end and a forged head are noticed', async (t) => 
   }
 });
 
-t.test('entries are refused a change, also by their owner', async (t) => {
+t.test('no role can change an entry, not even its owner', async (t) => {
   const sql = await trailOfTen(t);
   for (const statement of [
     "update audit_trail set action = 'x'",
@@ -103,7 +103,7 @@ t.test('entries are refused a change, also by their owner', async (t) => {
   }
 });
 
-t.test('side by side, writers and sealers make one chain', async (t) => {
+t.test('concurrent writers and sealers make one chain', async (t) => {
   const sql = await trailOfTen(t);
   const write = async (name: string) => {
     for (let number = 0; number < 30; number++) {
@@ -118,7 +118,7 @@ t.test('side by side, writers and sealers make one chain', async (t) => {
   t.match(await auditTrail(sql), { sealed: 71, fresh: 0, findings: [] });
 });
 
-t.test('an old month goes and leaves an anchor, from which the rest of the chain is proved', async (t) => {
+t.test('a removed month leaves an anchor that proves the rest of the chain', async (t) => {
   const sql = await trailOfTen(t);
   await tamper(
     sql,
@@ -138,7 +138,7 @@ t.test('an old month goes and leaves an anchor, from which the rest of the chain
   t.same([...(await sql`select place::integer from audit_anchors order by place`)], [{ place: 3 }, { place: 6 }]);
   const tables =
     await sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit_trail'::regclass`;
-  t.equal(tables.length, 4, 'the oldest that must stay, this month, and two to come');
+  t.equal(tables.length, 4, 'the oldest kept month, this month and two future ones exist');
   await tamper(sql, 'delete from audit_trail where place = 7');
   t.match((await auditTrail(sql)).findings, [/entries 7 to 7 are missing/]);
 });

@@ -26,7 +26,7 @@ t.test('every variable that the code reads is documented, and no other', async (
   const ofTools = readdirSync(join(repositoryRoot(), 'deploy'))
     .filter((name) => name.endsWith('.ts') && !/\.(test|slow)\.ts$/.test(name))
     .flatMap((name) => variablesIn(read(join('deploy', name))));
-  t.ok(ofTools.includes('DEMO') && ofTools.includes('ACCOUNTS'), 'the variables of tools are found');
+  t.ok(ofTools.includes('DEMO') && ofTools.includes('ACCOUNTS'), 'the walk finds the variables of tools');
   const inCode = new Set([...engineRules().keys(), ...apiRules().keys(), ...ofTools]);
   t.same(Object.keys(words).sort(), [...inCode].sort());
 });
@@ -43,7 +43,7 @@ function variablesIn(text: string): string[] {
   );
 }
 
-t.test('every reason has its words', async (t) => {
+t.test('every reason is described', async (t) => {
   t.same(Object.keys(reasonWords).sort(), reasonTable.map(({ name }) => name).sort());
 });
 
@@ -54,7 +54,7 @@ t.test('every metric that a variable names exists', async (t) => {
   }
 });
 
-t.test('the complete sets start their processes', async (t) => {
+t.test('the complete sets of variables start their processes', async (t) => {
   for (const { title, process, lines } of completeSets) {
     const environment = Object.fromEntries(
       lines

@@ -9,11 +9,11 @@ function fileOf(file: string, failureCount: number): TestFile {
   return { file, durationMs: 1, passed: 1, failed: failureCount, failures };
 }
 
-t.test('a file that failed runs again, once however much of it failed', async (t) => {
+t.test('a failed file runs again once, however many of its tests failed', async (t) => {
   t.same(filesToRepeat([fileOf('dist/a.test.js', 0), fileOf('dist/b.test.js', 3)]), ['dist/b.test.js']);
 });
 
-t.test('nothing runs again where nothing failed, or more than chance explains', async (t) => {
+t.test('no file runs again when none failed or more failed than chance explains', async (t) => {
   t.same(filesToRepeat([fileOf('dist/a.test.js', 0)]), []);
   const many = Array.from({ length: unsteadyMax + 1 }, (_, index) => fileOf(`dist/${index}.test.js`, 1));
   t.same(filesToRepeat(many), []);

@@ -16,7 +16,7 @@ t.test('each test has a database of its own on one server', async (t) => {
   t.equal(await client.db(second.databaseName).collection('things').countDocuments({}), 0);
 });
 
-t.test('a unique index refuses the second document, which everything idempotent stands on', async (t) => {
+t.test('a unique index refuses the second document, on which idempotency relies', async (t) => {
   const mongo = await createTestMongo();
   t.teardown(() => mongo.close());
   const client = new MongoClient(mongo.uri);
@@ -27,7 +27,7 @@ t.test('a unique index refuses the second document, which everything idempotent 
   await t.rejects(things.insertOne({ name: 'one' }), { code: 11000 });
 });
 
-t.test('the database goes into the path and everything else of the connection string stays', async (t) => {
+t.test('the database enters the path, and the rest of the connection string stays', async (t) => {
   t.equal(withMongoDatabase('mongodb://127.0.0.1:27017', 'a'), 'mongodb://127.0.0.1:27017/a');
   t.equal(withMongoDatabase('mongodb://u:p@h1:1,h2:2/old?replicaSet=r', 'a'), 'mongodb://u:p@h1:1,h2:2/a?replicaSet=r');
   t.throws(() => withMongoDatabase('postgres://h/x', 'a'));

@@ -23,7 +23,7 @@ t.test('a server answers until it is closed', async (t) => {
   await redis.close();
 });
 
-t.test('a server of its own comes back empty on the same port', async (t) => {
+t.test('a server of a test returns empty on the same port', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
   const { url } = redis;
@@ -35,7 +35,7 @@ t.test('a server of its own comes back empty on the same port', async (t) => {
   await t.rejects(ask(url, 'PING'), { code: 'ECONNREFUSED' });
 });
 
-t.test('what a test asks of its server is what the server does', async (t) => {
+t.test('the server does what a test requests of it', async (t) => {
   const dir = t.testdir();
   const redis = await OwnRedis.start(['--appendonly', 'yes', '--appendfsync', 'always', '--dir', dir]);
   t.teardown(() => redis.stop());

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Breaker } from './breaker.js';
 
-t.test('three failures in a row are enough, and each rest is longer than the one before', async (t) => {
+t.test('the breaker opens after three failures in a row, and each pause is longer than the one before', async (t) => {
   let nowMs = 0;
   const breaker = new Breaker(() => nowMs);
   for (let failure = 0; failure < 3; failure++) {
@@ -16,8 +16,8 @@ t.test('three failures in a row are enough, and each rest is longer than the one
     t.equal(breaker.tryPass(), false);
     nowMs += 1;
     t.equal(breaker.isResting, false);
-    t.equal(breaker.tryPass(), true, 'one is let through');
-    t.equal(breaker.tryPass(), false, 'and no other beside it');
+    t.equal(breaker.tryPass(), true, 'one call is permitted');
+    t.equal(breaker.tryPass(), false, 'no second call is permitted beside it');
     breaker.failed();
   }
   nowMs += 2000;
@@ -29,5 +29,5 @@ t.test('three failures in a row are enough, and each rest is longer than the one
   breaker.failed();
   breaker.succeeded();
   breaker.failed();
-  t.equal(breaker.isResting, false, 'not in a row');
+  t.equal(breaker.isResting, false, 'the failures were not in a row');
 });

@@ -44,7 +44,7 @@ async function areKept(cache: CardCache): Promise<void> {
   });
 }
 
-t.test('what one process keeps another finds, under the name of its database only', async (t) => {
+t.test('a card that one process stores is found by another, under the name of its database only', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
   const cache = await open(t, redis.url);
@@ -64,7 +64,7 @@ t.test('what one process keeps another finds, under the name of its database onl
   t.equal((await starting.look(tokens)).size, cards.length);
 });
 
-t.test('in a Cluster, a node that is away or hangs hides its own cards only', async (t) => {
+t.test('a Cluster node that is away or hangs hides only its own cards', async (t) => {
   const password = 'a-secret-of-the-tests';
   const cluster = await RedisCluster.start(password);
   t.teardown(() => cluster.stop());
@@ -78,7 +78,7 @@ t.test('in a Cluster, a node that is away or hangs hides its own cards only', as
   await until('the others answer at once', async () => (await cache.look(tokens)).size >= size);
 });
 
-t.test('a Redis that hangs is not asked again for a while, nor written to', async (t) => {
+t.test('a Redis that hangs is neither read nor written for a while', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
   const cache = await open(t, redis.url, { lookMsMax: 20 });
@@ -90,7 +90,7 @@ t.test('a Redis that hangs is not asked again for a while, nor written to', asyn
   while (cache.isUp) await cache.look(tokens);
   t.equal(cache.counts.failures, 3);
   t.equal((await cache.look(tokens)).size, 0);
-  t.equal(cache.counts.failures, 3, 'it was not asked');
+  t.equal(cache.counts.failures, 3, 'Redis received no request');
   cache.keep(cards, 7);
   t.equal(cache.counts.unwritten, cards.length);
   redis.resume();

@@ -270,7 +270,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-t.test('what is used from the cache has every change that has gone past', async (t) => {
+t.test('a cached entry that is used has every change that was delivered before', async (t) => {
   let used = 0;
   let refused = 0;
   fc.assert(
@@ -286,5 +286,5 @@ t.test('what is used from the cache has every change that has gone past', async 
     }),
     runs(6000),
   );
-  t.ok(used > 1000 && refused > 1000, `it was tried: ${used} used, ${refused} refused`);
+  t.ok(used > 1000 && refused > 1000, `the property was exercised: ${used} used, ${refused} refused`);
 });

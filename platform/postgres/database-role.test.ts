@@ -6,16 +6,16 @@ import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from './datab
 
 const role = { name: 'afc_api', isSuperuser: false, isOwner: false };
 
-t.test('a role of its own is accepted without a warning', async (t) => {
+t.test('an ordinary role is accepted without a warning', async (t) => {
   t.equal(checkDatabaseRole(role), '');
 });
 
-t.test('a superuser is a warning', async (t) => {
+t.test('a superuser causes a warning', async (t) => {
   const superuser = { ...role, name: 'postgres', isSuperuser: true, isOwner: true };
   t.match(checkDatabaseRole(superuser), /^the database role postgres is a superuser: give DATABASE_URL a role/);
 });
 
-t.test('the owner of the tables is a warning', async (t) => {
+t.test('the owner of the tables causes a warning', async (t) => {
   t.match(
     checkDatabaseRole({ ...role, name: 'afc_owner', isOwner: true }),
     /^the database role afc_owner owns the tables/,

@@ -22,7 +22,7 @@ t.test('arrays arrive as they were sent', async (t) => {
   t.equal((await sql`select 1 from (values ('plain')) as v (word) where word = any(${texts})`).length, 1);
 });
 
-t.test('a server that goes away with the first question leaves no rejection unhandled', async (t) => {
+t.test('a server that disconnects on the first query leaves no rejection unhandled', async (t) => {
   const ready = Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]);
   const server = createServer((socket) => {
     socket.on('error', () => undefined);

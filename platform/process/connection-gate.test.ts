@@ -32,12 +32,12 @@ t.test('the bounds fit the limit of open files, or the start says what to raise'
     '10,000 connections of one address fit',
   );
   t.equal(opsConnections.max, 1024);
-  t.same(readEngineConfig(environment, 2, 1024).opsConnections.max, 64, 'fewer where there are few descriptors');
+  t.same(readEngineConfig(environment, 2, 1024).opsConnections.max, 64, 'fewer descriptors permit fewer connections');
   t.throws(() => readEngineConfig(environment, 2, 200), { name: 'ConfigError' });
   t.end();
 });
 
-t.test('an address is an IPv4 address, however it is written, or the network of an IPv6 one', (t) => {
+t.test('a client is its IPv4 address in any notation, or the network of its IPv6 address', (t) => {
   const spellings = {
     '127.0.0.1': '127.0.0.1',
     '::ffff:10.0.0.7': '10.0.0.7',
@@ -51,7 +51,7 @@ t.test('an address is an IPv4 address, however it is written, or the network of 
   t.end();
 });
 
-t.test('the first and the last refusal of a spell are logged, and an accept that fails ends nothing', async (t) => {
+t.test('the first and the last refusal of a series are logged, and a failed accept stops no later one', async (t) => {
   const lines: object[] = [];
   const log = { warn: (fields: object, message: string) => lines.push({ ...fields, message }) };
   const gate = new ConnectionGate('test', { max: 3, perAddressMax: 2 }, log);
@@ -68,7 +68,7 @@ t.test('the first and the last refusal of a spell are logged, and an accept that
   first.close();
   second.close();
   await until('all have left', () => gate.open === 0);
-  t.equal(gate.addresses, 0, 'nothing is remembered of those who left');
+  t.equal(gate.addresses, 0, 'closed connections leave no memory');
   server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
   t.equal(gate.notAccepted, 1);
   await until('the end of the spell is logged', () => lines.length === 2, 20_000);
@@ -81,7 +81,7 @@ t.test('a start without enough file descriptors ends with one line that says wha
   await t.rejects(engine, /engine: the limit of open files is 200; .* raise the limit to \d+ or more \(ulimit -n/);
 });
 
-t.test('a port that must answer closes the oldest connection for a new one, of the same address first', async (t) => {
+t.test('a port that must answer closes its oldest connection for a new one, of the same address first', async (t) => {
   const gate = new ConnectionGate('test', { max: 3, perAddressMax: 2 }, { warn: () => undefined });
   const server = createServer();
   boundConnections(server, gate, 'close-oldest');
@@ -97,7 +97,7 @@ t.test('a port that must answer closes the oldest connection for a new one, of t
   await until('it is there', () => gate.open === 1);
   const flood = await open('127.0.0.3', 10);
   await until('the flood has pushed out its own', () => flood.open === 2 && gate.displaced === 8);
-  t.equal(first.open, 1, 'another address keeps its connection');
+  t.equal(first.open, 1, 'the other address keeps its connection');
   const third = await open('127.0.0.4', 1);
   await until('the oldest of all leaves a full port', () => first.open === 0);
   t.same([gate.open, gate.addresses, third.open, flood.open], [3, 2, 1, 2]);

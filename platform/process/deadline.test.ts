@@ -4,7 +4,7 @@ import { noAnswer, withDeadline } from './deadline.js';
 
 const never = new Promise<string>(() => undefined);
 
-t.test('work that ends in time settles as it does, its error included', async (t) => {
+t.test('work that ends in time settles with its own value or error', async (t) => {
   t.equal(await withDeadline(Promise.resolve('done'), 1000, () => noAnswer(1000)), 'done');
   await t.rejects(
     withDeadline(Promise.reject(new Error('refused')), 1000, () => noAnswer(1000)),
@@ -14,7 +14,7 @@ t.test('work that ends in time settles as it does, its error included', async (t
   );
 });
 
-t.test('work that hangs settles as the deadline says, with a value or an error', async (t) => {
+t.test('work that hangs settles at the deadline with the given value or error', async (t) => {
   t.equal(await withDeadline(never, 1, () => 'late'), 'late');
   await t.rejects(
     withDeadline(never, 1, () => noAnswer(1)),
@@ -22,7 +22,7 @@ t.test('work that hangs settles as the deadline says, with a value or an error',
   );
 });
 
-t.test('what comes of the work after its deadline is dropped', async (t) => {
+t.test('the outcome of work after its deadline is dropped', async (t) => {
   let fail: (error: Error) => void = () => undefined;
   const work = new Promise<string>((_, reject) => {
     fail = reject;

@@ -6,7 +6,7 @@ import { sourceStack } from './source-stack.js';
 
 const compiled = fileURLToPath(new URL('./source-stack.js', import.meta.url));
 
-t.test('a place in the compiled code is shown as that of its source, by path and by URL', async (t) => {
+t.test('a location in compiled code is shown as its source, by path and by URL', async (t) => {
   const lines = readFileSync(compiled, 'utf8').split('\n');
   const line = lines.findIndex((text) => text.includes('JSON.parse(')) + 1;
   const stack = `Error: no\n    at readMap (${compiled}:${line}:9)\n    at file://${compiled}:${line}:9`;
@@ -18,7 +18,7 @@ t.test('a place in the compiled code is shown as that of its source, by path and
   t.equal(shown[0], 'Error: no');
 });
 
-t.test('what has no map stays as it is', async (t) => {
+t.test('a location without a map stays as it is', async (t) => {
   const stack =
     'Error: no\n    at x (/nowhere/at-all.js:1:2)\n    at node:internal/timers:5:6\n    at y (/a/source.ts:7:8)';
   t.equal(sourceStack(stack), stack);

@@ -6,7 +6,7 @@ import { clusterOptions, commonOptions, connectRedis } from './client.js';
 import { ConnectionWatch } from './connection-watch.js';
 import { parseRedisUrl } from './url.js';
 
-t.test('a password is given, and without it nothing is let in', async (t) => {
+t.test('the client sends its password, and a server with a password refuses others', async (t) => {
   const redis = await OwnRedis.start(['--requirepass', 'a secret']);
   t.teardown(() => redis.stop());
   const right = connectRedis(`redis://:a%20secret@127.0.0.1:${redis.port}`, { name: 'right' });
@@ -20,7 +20,7 @@ t.test('a password is given, and without it nothing is let in', async (t) => {
   await t.rejects(wrong.get('a'));
 });
 
-t.test('while Redis is away a command fails at once, and nothing is sent late or twice', async (t) => {
+t.test('while Redis is away a command fails at once, and is sent neither late nor twice', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
   const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 300 });
@@ -38,10 +38,10 @@ t.test('while Redis is away a command fails at once, and nothing is sent late or
   await t.rejects(Promise.all(Array.from({ length: 1000 }, () => client.incr('count'))), /isn't writeable|closed/);
   await redis.restart();
   await until('it is connected again', () => client.status === 'ready');
-  t.equal(await client.get('count'), null, 'none of them waited for it');
+  t.equal(await client.get('count'), null, 'no command waited for it');
 });
 
-t.test('a server that hangs is given up, and what it was asked with it', async (t) => {
+t.test('a server that hangs is disconnected, and its pending commands fail', async (t) => {
   const redis = await OwnRedis.start();
   t.teardown(() => redis.stop());
   const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 100 });
@@ -54,14 +54,14 @@ t.test('a server that hangs is given up, and what it was asked with it', async (
   t.ok(answers.every(({ status }) => status === 'rejected'));
   await until('it is given up', () => client.status !== 'ready');
   t.match(watch.failure, /receive any in 3000ms/);
-  await t.rejects(client.incr('count'), /isn't writeable|closed/, 'and takes nothing more');
+  await t.rejects(client.incr('count'), /isn't writeable|closed/, 'the closed client accepts no command');
   redis.resume();
   await until('it is connected again', () => client.status === 'ready');
   t.equal(watch.failure, '');
-  t.ok((await client.incr('count')) <= 1001, 'what it had been asked was done once at most');
+  t.ok((await client.incr('count')) <= 1001, 'each pending command was executed at most once');
 });
 
-t.test('a connection error is described in words, with a known remedy, and without the password', async (t) => {
+t.test('a connection error is described in words, with a known remedy and without the password', async (t) => {
   const redis = await OwnRedis.start(['--requirepass', 'a secret']);
   t.teardown(() => redis.stop());
   const failureOf = async (url: string) => {
@@ -79,7 +79,7 @@ t.test('a connection error is described in words, with a known remedy, and witho
   t.match(await failureOf('redis://127.0.0.1:1'), /ECONNREFUSED/);
 });
 
-t.test('every way has the bounds, and TLS where it is asked for', async (t) => {
+t.test('every deployment has the bounds, and TLS where the URL says so', async (t) => {
   for (const url of ['rediss://:p@a', 'rediss+sentinel://:p@a/m', 'rediss+cluster://:p@a']) {
     t.match(commonOptions(parseRedisUrl(url), { name: 'test' }), {
       tls: {},

@@ -4,7 +4,7 @@ import { feedKeysOf, Seals, sealBytes } from './seal.js';
 
 const bytes = Buffer.from('a packet');
 
-t.test('what was sealed for a place opens there, and nowhere else', async (t) => {
+t.test('a value that was sealed for one place opens only at that place', async (t) => {
   const seals = new Seals(['key']);
   const sealed = seals.seal('channel', bytes);
   t.same(Buffer.from(seals.open('channel', sealed)!), bytes);
@@ -28,7 +28,7 @@ t.test('every flipped bit, every cut and an unsealed value are refused', async (
   t.equal(new Seals(['another']).open('place', sealed), null);
 });
 
-t.test('a new key in front seals, and the old one still opens', async (t) => {
+t.test('the first key seals, and older keys still open', async (t) => {
   const old = new Seals(['old']);
   const both = new Seals(['new', 'old']);
   t.ok(both.open('place', old.seal('place', bytes)));
@@ -36,7 +36,7 @@ t.test('a new key in front seals, and the old one still opens', async (t) => {
   t.ok(new Seals(['new']).open('place', both.seal('place', bytes)));
 });
 
-t.test('a flood of forged values is one warning a minute', async (t) => {
+t.test('a flood of forged values causes one warning a minute', async (t) => {
   const warnings: unknown[] = [];
   const seals = new Seals(['key'], (fields) => warnings.push(fields));
   for (let count = 0; count < 100; count++) seals.open('place', bytes);
@@ -44,7 +44,7 @@ t.test('a flood of forged values is one warning a minute', async (t) => {
   t.equal(seals.refused, 100);
 });
 
-t.test('the key is FEED_KEY, else ENGINE_TOKEN', async (t) => {
+t.test('the key is FEED_KEY, or else ENGINE_TOKEN', async (t) => {
   t.same(feedKeysOf(['b', 'a'], ['token']), ['b', 'a']);
   t.same(feedKeysOf([], ['new', 'old']), ['new', 'old']);
 });

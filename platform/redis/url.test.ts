@@ -2,7 +2,7 @@
 import t from 'tap';
 import { parseRedisUrl } from './url.js';
 
-t.test('one server, with and without TLS, user and database', async (t) => {
+t.test('a URL may name one server, with and without TLS, user and database', async (t) => {
   t.same(parseRedisUrl('redis://127.0.0.1'), {
     kind: 'single',
     isTls: false,
@@ -19,7 +19,7 @@ t.test('one server, with and without TLS, user and database', async (t) => {
   t.match(parseRedisUrl('redis://:p@ss@[::1]:7000'), { hosts: [{ host: '::1', port: 7000 }], password: 'p@ss' });
 });
 
-t.test('Sentinel and Cluster', async (t) => {
+t.test('a URL may name a Sentinel or a Cluster', async (t) => {
   t.match(parseRedisUrl('redis+sentinel://:p@a:1,b/mymaster/3?sentinelPassword=s%20s'), {
     kind: 'sentinel',
     hosts: [

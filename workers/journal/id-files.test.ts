@@ -41,7 +41,7 @@ const range = (stretches: readonly IdStretch[]) => {
   return [ids.firstSequence, ids.lastSequence];
 };
 
-t.test('a segment that goes leaves the ids of its records, read from its own bytes', (t) => {
+t.test('a retired segment leaves a file with the ids of its records, read from its own bytes', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage);
   const { writer } = fixture.open();
@@ -52,7 +52,7 @@ t.test('a segment that goes leaves the ids of its records, read from its own byt
   }
   writer.close();
   const { segments } = listJournalFiles(storage, directory);
-  t.ok(segments.length > 2, 'several segments');
+  t.ok(segments.length > 2, 'several segments were retired');
   const scan = openJournal({ ...fixture.options, settledSequence: 40 });
   scan.writer.close();
   for (const [index, number] of segments.entries()) {
@@ -66,18 +66,22 @@ t.test('a segment that goes leaves the ids of its records, read from its own byt
   t.throws(
     () => keepSegmentIds(storage, directory, segments[0]!, 40),
     /does not reach/,
-    'a segment that lacks records keeps none',
+    'a segment that lacks records leaves no file',
   );
   t.end();
 });
 
-t.test('a gap, a flipped bit, a cut file or one of another partition ends what is known', (t) => {
+t.test('reading ids ends at a gap, a flipped bit, a cut file or a file of another partition', (t) => {
   t.same(range(readIds(folder(5), directory, owner, fromTheFirst)), [1, 50]);
-  t.same(range(readIds(folder(5), directory, owner, (last) => last - 14)), [31, 50], 'no further back than asked');
+  t.same(
+    range(readIds(folder(5), directory, owner, (last) => last - 14)),
+    [31, 50],
+    'reading stops at the requested sequence',
+  );
   t.same(
     range(readIds(folder(5), directory, owner, fromTheFirst, 30)),
     [1, 30],
-    'files of segments that are there are left out',
+    'files of segments that still exist are skipped',
   );
 
   const gap = folder(5);
@@ -87,14 +91,14 @@ t.test('a gap, a flipped bit, a cut file or one of another partition ends what i
   for (const at of [3, 25, 36, 64, 143]) {
     const flipped = folder(5);
     flipped.bytesOf(`${directory}/ids-0000000003`)[at]! ^= 4;
-    t.same(range(readIds(flipped, directory, owner, fromTheFirst)), [31, 50], `byte ${at}`);
+    t.same(range(readIds(flipped, directory, owner, fromTheFirst)), [31, 50], `the reader stops at byte ${at}`);
   }
   t.same(readIds(folder(5), directory, { partition: 0, partitionCount: 2 }, fromTheFirst), []);
   t.same(readIds(new MemoryStorage(), directory, owner, fromTheFirst), []);
   t.end();
 });
 
-t.test('power lost while a file is written leaves it whole or not there', (t) => {
+t.test('after a power cut a file of ids is whole or absent', (t) => {
   const storage = folder(2);
   const rename = storage.rename;
   storage.rename = () => {
@@ -107,29 +111,29 @@ t.test('power lost while a file is written leaves it whole or not there', (t) =>
   t.end();
 });
 
-t.test('files whose ids are all forgotten are removed', (t) => {
+t.test('a file whose ids are all forgotten is removed', (t) => {
   const storage = folder(5);
   removeOldIds(storage, directory, 21);
   t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50]);
   removeOldIds(storage, directory, 30);
-  t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50], 'one that holds a single one stays');
+  t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50], 'a file with a single remembered id stays');
   t.end();
 });
 
-t.test('all ids get into the table, the newest first, and until then each is said to be possible', (t) => {
+t.test('all ids enter the table, newest first, and until then every unknown id counts as possible', (t) => {
   const ids = new SettledIds(readIds(folder(5), directory, owner, fromTheFirst));
   ids.add({ firstSequence: 51, hashes: new Uint32Array(4) });
   const seen = new Seen(64);
   const all = hashesOf(1, 50);
-  for (let index = 0; index < 50; index++) t.ok(ids.mayHold(all[index * 2]!), `id-${index + 1}`);
+  for (let index = 0; index < 50; index++) t.ok(ids.mayHold(all[index * 2]!), `id-${index + 1} counts as possible`);
   const unknown = hashesOf(1_000_000, 1000);
   let possible = 0;
   for (let index = 0; index < 1000; index++) if (ids.mayHold(unknown[index * 2]!)) possible++;
   t.ok(possible < 10, `${possible} of 1000 unknown ids need a lookup`);
   t.equal(ids.moveInto(seen, 7), false);
-  t.equal(seen.size, 5, 'two of the seven had no id');
-  t.ok(seen.findHash(all[98]!, all[99]!) >= 0, 'the newest is there');
-  t.ok(seen.findHash(all[0]!, all[1]!) < 0, 'the oldest is not yet');
+  t.equal(seen.size, 5, 'two of the seven records had no id');
+  t.ok(seen.findHash(all[98]!, all[99]!) >= 0, 'the newest id is in the table');
+  t.ok(seen.findHash(all[0]!, all[1]!) < 0, 'the oldest id is not in the table yet');
   while (!ids.moveInto(seen, 7));
   for (let index = 0; index < 50; index++) {
     const slot = seen.findHash(all[index * 2]!, all[index * 2 + 1]!);

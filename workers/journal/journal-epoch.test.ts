@@ -24,7 +24,7 @@ t.test('frames and segments carry the epoch of the engine that wrote them', (t) 
   t.end();
 });
 
-t.test('a journal of a newer epoch than the lease is refused before anything is changed', (t) => {
+t.test('a journal with a newer epoch than the lease is refused before any file changes', (t) => {
   const storage = new MemoryStorage();
   const { writer } = journalFixture(storage, '/journal', { epoch: 7 }).open();
   append(writer, [numbered(1)]);
@@ -41,7 +41,7 @@ t.test('a journal of a newer epoch than the lease is refused before anything is 
   t.end();
 });
 
-t.test('a frame of an older epoch behind a newer one is damage: a replaced engine wrote it', (t) => {
+t.test('a frame of an older epoch after a newer one is damage, because a replaced engine wrote it', (t) => {
   const fixture = journalFixture(new MemoryStorage(), '/journal', { epoch: 5 });
   const { writer } = fixture.open();
   append(writer, [numbered(1)]);
@@ -54,7 +54,7 @@ t.test('a frame of an older epoch behind a newer one is damage: a replaced engin
   t.end();
 });
 
-t.test('a journal that was written before there were epochs opens, and goes on with them', (t) => {
+t.test('a journal from before epochs existed opens and continues with them', (t) => {
   const storage = new MemoryStorage();
   const old = journalFixture(storage, '/journal', { epoch: 0 });
   const { writer } = old.open();

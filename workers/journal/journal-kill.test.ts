@@ -22,7 +22,7 @@ t.test('no acknowledged sequence is lost when the process is killed', async (t) 
     const appender = spawn(process.execPath, [child, root], { stdio: ['ignore', 'pipe', 'inherit'] });
     const acknowledged = await killAfter(appender, 100 + round * 77);
     const scan = scanJournal(place)!;
-    t.ok(acknowledged > before, 'it went on');
+    t.ok(acknowledged > before, 'the journal continues');
     t.ok(scan.lastSequence >= acknowledged, `acknowledged ${acknowledged}, found ${scan.lastSequence}`);
     let wrong = 0;
     const count = replayJournal(place, 1, scan.lastSequence, (_bytes, view, offset, sequence) => {

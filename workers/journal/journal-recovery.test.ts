@@ -29,7 +29,7 @@ function smallLog(): { storage: MemoryStorage; fixture: Fixture; lastSequence: n
   return { storage, fixture, lastSequence, lastFrameBytes };
 }
 
-t.test('every single flipped bit of a log is found, or changes nothing', (t) => {
+t.test('every flipped bit of a journal is found or harmless', (t) => {
   const { storage, fixture, lastSequence } = smallLog();
   const scan = scanJournal(fixture.options)!;
   t.equal(scan.segmentCount, 4);
@@ -59,7 +59,7 @@ t.test('every single flipped bit of a log is found, or changes nothing', (t) => 
   t.end();
 });
 
-t.test('every combination of lost sectors of the last frame is a torn end, cut at the record before', (t) => {
+t.test('every combination of lost sectors of the last frame is a torn end, cut after the record before', (t) => {
   for (const lead of [0, 1, 2, 3, 5, 7]) {
     for (const length of [60, 400, 500, 900, 1500]) {
       const build = (): { storage: MemoryStorage; fixture: Fixture; from: number; bytes: number } => {
@@ -83,16 +83,16 @@ t.test('every combination of lost sectors of the last frame is a torn end, cut a
         if (scan.lastSequence !== lead || (scan.torn === undefined) !== whole) {
           t.fail(`lead ${lead}, length ${length}, lost ${lost.toString(2)}: ends at ${scan.lastSequence}`);
         }
-        if (scan.torn !== undefined && scan.torn.offset !== from) t.fail('it was cut elsewhere');
+        if (scan.torn !== undefined && scan.torn.offset !== from) t.fail('the torn frame was cut at another record');
         append(writer, [numbered(lead + 1, 70)]);
-        if (fixture.readAll().length !== lead + 1) t.fail('cannot go on');
+        if (fixture.readAll().length !== lead + 1) t.fail('the journal cannot continue');
       }
     }
   }
   t.end();
 });
 
-t.test('a flipped bit in a last frame that is nearly all zeros is damage, never taken for a torn end', (t) => {
+t.test('a flipped bit in a last frame of mostly zeros is damage, not a torn end', (t) => {
   for (const nonZeroAt of [-1, 700, 1200]) {
     const storage = new MemoryStorage();
     const fixture = journalFixture(storage);
@@ -131,7 +131,7 @@ t.test('a write cut short after any byte is a torn end', (t) => {
   t.end();
 });
 
-t.test('a frame inside the log that lost a sector is damage, not an end', (t) => {
+t.test('a frame inside the journal that lost a sector is damage, not an end', (t) => {
   const { storage, fixture } = smallLog();
   tearSectors(storage, `${directory}/${segmentName(3)}`, 512, 1024, () => true);
   t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', offset: 512 });
@@ -156,13 +156,13 @@ t.test('a missing segment in the middle is damage', (t) => {
   t.end();
 });
 
-t.test('segments of another life, moved or repeated frames are damage', (t) => {
+t.test('a segment of another journal, and a moved or repeated frame, is damage', (t) => {
   const { storage, fixture, lastFrameBytes } = smallLog();
   const end = scanJournal(fixture.options)!.endOffset;
   const bytes = storage.bytesOf(`${directory}/${segmentName(4)}`);
   // The last frame once more behind itself.
   bytes.copyWithin(end, end - lastFrameBytes, end);
-  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'repeated frame');
+  t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'a repeated frame is damage');
 
   const other = smallLog();
   const strange = journalFixture(new MemoryStorage());
@@ -170,11 +170,11 @@ t.test('segments of another life, moved or repeated frames are damage', (t) => {
   for (let index = 0; index < 60; index++) append(writer, [record(new Uint8Array(150).fill(9))]);
   const foreign = (strange.options.storage as MemoryStorage).bytesOf(`${directory}/${segmentName(2)}`);
   other.storage.bytesOf(`${directory}/${segmentName(2)}`).set(foreign);
-  t.throws(() => other.fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'segment of another journal');
+  t.throws(() => other.fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'a segment of another journal is damage');
   t.end();
 });
 
-t.test('a whole frame of a twin journal, right in all but what came before it, is damage', (t) => {
+t.test('a whole frame of a twin journal is damage, because the checksum before it differs', (t) => {
   const twins = [1, 2].map((seed) => {
     const storage = new MemoryStorage();
     const fixture = journalFixture(storage);
@@ -197,7 +197,7 @@ t.test('a shortened file is damage', (t) => {
   t.end();
 });
 
-t.test('a journal that Postgres does not reach, or is ahead of, is refused by name of both', (t) => {
+t.test('a journal that ends before the settled position, or begins after it, is refused with both names', (t) => {
   const { fixture, lastSequence, storage } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, settledSequence: lastSequence + 1 }), {
     code: 'JOURNAL_POSITION',
@@ -210,22 +210,22 @@ t.test('a journal that Postgres does not reach, or is ahead of, is refused by na
   t.end();
 });
 
-t.test('in the place of a damaged journal one may begin behind what Postgres has, if that is said', (t) => {
+t.test('with permission a journal begins after the settled records in place of a damaged one', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
-  t.throws(() => fixture.open(), JournalPositionError, 'a folder that is merely empty is a lost journal');
+  t.throws(() => fixture.open(), JournalPositionError, 'an empty folder is a lost journal');
   storage.close(storage.create(`${fixture.options.directory}/begin-anew`));
   t.match(new JournalCorruptError('f', 0, 41, 'x').message, /an empty file begin-anew/);
   const { writer } = fixture.open();
   t.equal(append(writer, [numbered(1)]), 41);
-  t.notOk(storage.list(fixture.options.directory).includes('begin-anew'), 'once');
+  t.notOk(storage.list(fixture.options.directory).includes('begin-anew'), 'the permission is used once');
   writer.close();
   t.equal(fixture.readAll(41).length, 1);
   t.equal(fixture.open().scan.lastSequence, 41);
   t.end();
 });
 
-t.test('a start that died behind its first segment leaves no permission to begin again', (t) => {
+t.test('a start that crashed after its first segment leaves no permission to begin again', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
   const permission = `${fixture.options.directory}/begin-anew`;

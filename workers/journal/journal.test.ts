@@ -26,7 +26,7 @@ t.test('a batch is exactly one write and one sync', (t) => {
   t.end();
 });
 
-t.test('a failed sync ends the writer for ever, and nothing is said to be durable', (t) => {
+t.test('a failed sync ends the writer for ever, and no later record counts as durable', (t) => {
   const control = new FaultControl();
   const fixture = journalFixture(new FaultyStorage(new MemoryStorage(), control));
   const { writer } = fixture.open();
@@ -39,12 +39,12 @@ t.test('a failed sync ends the writer for ever, and nothing is said to be durabl
   t.throws(() => append(writer, [numbered(2)]), { code: 'JOURNAL_FAILED' });
   t.throws(() => writer.append(100, 1, 0), { code: 'JOURNAL_FAILED' });
   t.equal(fixture.progress.durableSequence, 1);
-  t.same([control.writes, control.syncs], [writes, syncs], 'the disk was not touched again');
+  t.same([control.writes, control.syncs], [writes, syncs], 'the failed disk was not used again');
   t.equal(writer.failed, true);
   t.end();
 });
 
-t.test('a failed or short write ends the writer; the next start cuts what is torn', (t) => {
+t.test('a failed or short write ends the writer, and the next start cuts the torn frame', (t) => {
   for (const written of [0, 1, 63, 64, 100, 127]) {
     const control = new FaultControl();
     const fixture = journalFixture(new FaultyStorage(new MemoryStorage(), control));
@@ -61,7 +61,7 @@ t.test('a failed or short write ends the writer; the next start cuts what is tor
   t.end();
 });
 
-t.test('a full disk declines, loses nothing, and the journal goes on when there is room', (t) => {
+t.test('a full disk refuses batches and loses no record, and the journal continues when there is room', (t) => {
   let nowMs = 0;
   const control = new FaultControl();
   const storage = new FaultyStorage(new MemoryStorage(), control);
@@ -73,7 +73,7 @@ t.test('a full disk declines, loses nothing, and the journal goes on when there 
     if (append(writer, [numbered(sequence, 300)]) < 0) break;
     last = sequence;
   }
-  t.ok(last > 5, 'the segment in hand was used up first');
+  t.ok(last > 5, 'the open segment was filled first');
   t.equal(writer.refusal, 'disk full');
   t.equal(writer.reserve(300), false);
   control.full(false);
@@ -86,16 +86,16 @@ t.test('a full disk declines, loses nothing, and the journal goes on when there 
   control.full(true);
   for (last++; append(writer, [numbered(last + 1, 300)]) > 0; last++);
   const files = listJournalFiles(storage, directory);
-  t.same(files.making, [], 'nothing is left behind');
+  t.same(files.making, [], 'no file is left behind');
   control.full(false);
-  t.equal(writer.reserve(300), false, 'too soon');
+  t.equal(writer.reserve(300), false, 'the pause is not over');
   nowMs += 251;
   t.equal(append(writer, [numbered(last + 1, 300)]), last + 1);
   t.equal(fixture.readAll().length, last + 1);
   t.end();
 });
 
-t.test('without a file descriptor the journal declines once its segment is full, and then goes on', (t) => {
+t.test('without a file descriptor the journal refuses batches once its segment is full, and continues later', (t) => {
   const control = new FaultControl();
   const storage = new FaultyStorage(new MemoryStorage(), control);
   const fixture = journalFixture(storage, '/journal');
@@ -113,7 +113,7 @@ t.test('without a file descriptor the journal declines once its segment is full,
   t.end();
 });
 
-t.test('a name is made durable without a free file descriptor, once the folder was synced before', (t) => {
+t.test('a file name becomes durable without a free file descriptor if its folder was synced before', (t) => {
   const script = `
     import { openSync, renameSync, mkdirSync } from 'node:fs';
     const { FileStorage } = await import('${new URL('./storage.js', import.meta.url).href}');
@@ -143,7 +143,7 @@ t.test('a name is made durable without a free file descriptor, once the folder w
   t.end();
 });
 
-t.test('a journal that may not grow declines until segments are retired', (t) => {
+t.test('a journal at its bound refuses batches until segments are retired', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 3 } });
   const { writer } = fixture.open();
@@ -176,35 +176,32 @@ t.test('a restart on a full disk works and keeps everything', (t) => {
   t.end();
 });
 
-t.test(
-  'a record is read back by its location, in the frame, from an open and from a sealed segment, until it is retired',
-  (t) => {
-    const storage = new MemoryStorage();
-    const fixture = journalFixture(storage);
-    const { writer } = fixture.open();
-    const locations: number[] = [];
-    for (let sequence = 1; sequence <= 40; sequence++) {
-      const bytes = numbered(sequence, 100 + sequence);
-      writer.reserve(bytes.length);
-      locations.push(writer.frameLocation + writer.recordsStart);
-      writer.frame.set(bytes, writer.recordsStart);
-      writer.append(writer.recordsStart + bytes.length, 1, 0);
-    }
-    const target = new Uint8Array(2400);
-    for (const [index, location] of locations.entries()) {
-      const length = writer.read(location, target);
-      t.same(target.slice(0, length), numbered(index + 1, 101 + index));
-    }
-    const replayed: number[] = [];
-    replayJournal(fixture.options, 1, 40, (_bytes, _view, _offset, _sequence, location) => replayed.push(location));
-    t.same(replayed, locations, 'replay names the same places');
-    storage.remove(`${directory}/${segmentName(1)}`);
-    t.equal(writer.read(locations[0]!, target), 0);
-    t.equal(writer.read(locations[39]!, target), 140);
-    t.equal(writer.read(locationOf(77, 600), target), 0);
-    t.end();
-  },
-);
+t.test('a record is read by its location from the frame and from open and sealed segments until it is retired', (t) => {
+  const storage = new MemoryStorage();
+  const fixture = journalFixture(storage);
+  const { writer } = fixture.open();
+  const locations: number[] = [];
+  for (let sequence = 1; sequence <= 40; sequence++) {
+    const bytes = numbered(sequence, 100 + sequence);
+    writer.reserve(bytes.length);
+    locations.push(writer.frameLocation + writer.recordsStart);
+    writer.frame.set(bytes, writer.recordsStart);
+    writer.append(writer.recordsStart + bytes.length, 1, 0);
+  }
+  const target = new Uint8Array(2400);
+  for (const [index, location] of locations.entries()) {
+    const length = writer.read(location, target);
+    t.same(target.slice(0, length), numbered(index + 1, 101 + index));
+  }
+  const replayed: number[] = [];
+  replayJournal(fixture.options, 1, 40, (_bytes, _view, _offset, _sequence, location) => replayed.push(location));
+  t.same(replayed, locations, 'replay returns the same locations');
+  storage.remove(`${directory}/${segmentName(1)}`);
+  t.equal(writer.read(locations[0]!, target), 0);
+  t.equal(writer.read(locations[39]!, target), 140);
+  t.equal(writer.read(locationOf(77, 600), target), 0);
+  t.end();
+});
 
 /** A journal whose first segment is sealed; `locations` are those of its records. */
 function withSealedSegment(storage: MemoryStorage) {
@@ -220,7 +217,7 @@ function withSealedSegment(storage: MemoryStorage) {
   return { writer, first: locations[0]! };
 }
 
-t.test('a file that is recycled while it is open is gone for a reader, whatever stands in it by then', (t) => {
+t.test('a record in a recycled file is gone for its reader, whatever the file contains by then', (t) => {
   for (const [low, high] of [
     [0, 0],
     [1, 0],
@@ -230,13 +227,13 @@ t.test('a file that is recycled while it is open is gone for a reader, whatever 
     const storage = new MemoryStorage();
     const { writer, first } = withSealedSegment(storage);
     const target = new Uint8Array(2400);
-    t.equal(writer.read(first, target), 300, 'its file is open from now on');
+    t.equal(writer.read(first, target), 300, 'the reader has the file open from here on');
     storage.rename(`${directory}/${segmentName(1)}`, `${directory}/making`);
     storage.bytesOf(`${directory}/making`).fill(low!);
     const bytes = storage.bytesOf(`${directory}/making`);
     for (let offset = 0; offset < bytes.length; offset += 2) bytes.set([low!, high!], offset);
     t.equal(writer.read(first, target), 0);
-    t.equal(writer.read(first, target), 0, 'and stays gone');
+    t.equal(writer.read(first, target), 0, 'the record stays gone');
   }
   t.end();
 });
@@ -257,7 +254,7 @@ t.test('a segment that is retired between any two steps of a read is gone, not a
   t.end();
 });
 
-t.test('a segment that cannot be read now is neither a record nor gone', (t) => {
+t.test('a segment that cannot be read now is an error, neither a record nor gone', (t) => {
   const storage = new MemoryStorage();
   const { writer, first } = withSealedSegment(storage);
   const target = new Uint8Array(2400);
@@ -267,7 +264,7 @@ t.test('a segment that cannot be read now is neither a record nor gone', (t) => 
   };
   t.equal(writer.read(first, target), recordUnreadable);
   storage.open = open;
-  t.equal(writer.read(first, target), 300, 'later it is there');
+  t.equal(writer.read(first, target), 300, 'the record can be read later');
   t.end();
 });
 
@@ -279,11 +276,11 @@ t.test('revocations may use one segment beyond the bound', (t) => {
   writer.release();
   t.equal(listJournalFiles(storage, directory).segments.length, 4);
   while (append(writer, [numbered(1, 500)]) > 0);
-  t.equal(writer.reserve(500), false, 'one, and for nothing else');
+  t.equal(writer.reserve(500), false, 'one more segment is permitted, and only for revocations');
   t.end();
 });
 
-t.test('a reader that follows the writer sees each batch once it is durable, and not before', (t) => {
+t.test('a reader that follows the writer sees each batch only once it is durable', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 100 } });
   const { writer } = fixture.open();
@@ -304,7 +301,7 @@ t.test('a reader that follows the writer sees each batch once it is durable, and
   t.end();
 });
 
-t.test('a reader starts at any record, also inside a batch', (t) => {
+t.test('a reader can start at any record, also inside a batch', (t) => {
   const fixture = journalFixture(new MemoryStorage(), '/journal', { sizes: { segmentsMax: 100 } });
   const { writer } = fixture.open();
   for (let last = 0; last < 90; )
@@ -318,7 +315,7 @@ t.test('a reader starts at any record, also inside a batch', (t) => {
   t.end();
 });
 
-t.test('a spare with a header from a crash, or of another size, does no harm', (t) => {
+t.test('a spare with a header from a crash, or of another size, is harmless', (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage);
   const { writer } = fixture.open();
@@ -336,7 +333,7 @@ t.test('a spare with a header from a crash, or of another size, does no harm', (
   t.end();
 });
 
-t.test('on a real disk: append, restart, roll, read', (t) => {
+t.test('a journal appends, restarts, rolls over and reads on a real disk', (t) => {
   const root = mkdtempSync(join(tmpdir(), 'journal-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
   const fixture = journalFixture(new FileStorage(), join(root, 'a', 'b'));

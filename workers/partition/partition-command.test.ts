@@ -45,14 +45,14 @@ function stage(accounts = 16) {
 
 const deposit = { id: 'd', type: 'deposit' };
 
-t.test('an account that is not in memory is asked for by its public id, and then the command is decided', (t) => {
+t.test('an account that is not in memory is looked up by its public id, and then the command is decided', (t) => {
   const { partition, journal, ask, recall } = stage();
   t.match(ask(deposit), { status: EntryStatus.lookupAccount, text: 'acct_1' });
-  t.equal(journal.nextSequence, 1, 'nothing is journaled');
+  t.equal(journal.nextSequence, 1, 'the command is not journaled yet');
   partition.takeRows({ accounts: [row(1)] });
   const first = ask(deposit);
   t.match([first.status, JSON.parse(first.text).account.funds], [EntryStatus.decided, 1010]);
-  t.equal(first.flags, AnswerFlag.approved, 'approved, and nothing that a deadline could revoke');
+  t.equal(first.flags, AnswerFlag.approved, 'the command is approved, and no deadline can revoke it');
   t.equal(journal.nextSequence, 2);
   t.match(ask(deposit), { status: EntryStatus.lookupSeen, text: `${commandIdPrefix}d` });
   recall('d');
@@ -63,7 +63,7 @@ t.test('an account that is not in memory is asked for by its public id, and then
   t.end();
 });
 
-t.test('loading the account again does not put its books back', (t) => {
+t.test('loading the account again does not reset its books', (t) => {
   const { partition, ask } = stage();
   partition.takeRows({ accounts: [row(1)] });
   ask(deposit);
@@ -72,7 +72,7 @@ t.test('loading the account again does not put its books back', (t) => {
   t.end();
 });
 
-t.test('an unknown account is a 404, is not journaled, and the id stays free', (t) => {
+t.test('an unknown account is a 404, is not journaled, and leaves the id free', (t) => {
   const { partition, journal, ask } = stage();
   t.match(ask(deposit, { flags: EntryFlag.accountAbsent }), { status: EntryStatus.unknownAccount });
   t.equal(journal.nextSequence, 1);
@@ -81,7 +81,7 @@ t.test('an unknown account is a 404, is not journaled, and the id stays free', (
   t.end();
 });
 
-t.test('an account of another partition is not looked at: the id belongs to its first question', (t) => {
+t.test('a repeated id with an account of another partition is answered without a look at that account', (t) => {
   const { partition, journal, ask } = stage();
   t.match(ask(deposit, { flags: EntryFlag.foreign }), {
     status: EntryStatus.decided,
@@ -93,7 +93,7 @@ t.test('an account of another partition is not looked at: the id belongs to its 
   t.end();
 });
 
-t.test('however late it is a command is decided', (t) => {
+t.test('a command is decided however late it is', (t) => {
   const { partition, ask } = stage();
   partition.takeRows({ accounts: [row(1)] });
   t.match(JSON.parse(ask(deposit, { deadlineMs: 0 }).text), { approved: true });
@@ -101,7 +101,7 @@ t.test('however late it is a command is decided', (t) => {
   t.end();
 });
 
-t.test('by knowledge that may be too old nothing is moved or refused; what was answered is answered', (t) => {
+t.test('on stale knowledge no command is decided, and a repeat still receives its answer', (t) => {
   const { partition, journal, ask, recall } = stage();
   partition.takeRows({ accounts: [row(1)] });
   const answered = ask(deposit);
@@ -109,13 +109,13 @@ t.test('by knowledge that may be too old nothing is moved or refused; what was a
   for (const type of ['deposit', 'withdrawal']) {
     t.match(ask({ id: 'later', type }, { isStale: true }), { status: EntryStatus.unavailable, text: '' }, type);
   }
-  t.equal(journal.nextSequence, 2, 'nothing is journaled');
+  t.equal(journal.nextSequence, 2, 'no command is journaled');
   t.equal(ask(deposit, { isStale: true }).text, answered.text);
   t.match(JSON.parse(ask({ id: 'later', type: 'withdrawal' }).text), { approved: true }, 'the id is still free');
   t.end();
 });
 
-t.test('a full store takes no more accounts: the command stays unanswered, and the others go on', (t) => {
+t.test('a full store leaves a command for another account unanswered, and serves the known ones', (t) => {
   const { partition, ask } = stage(1);
   partition.takeRows({ accounts: [row(1), row(2)] });
   t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.lookupAccount });

@@ -30,7 +30,7 @@ function ask(partition: Partition, flags: number): { status: number; text: strin
   return { status: slab.status[0]!, text: slab.answer.toString('utf8', slab.answerStart[0], slab.answerEnd[0]) };
 }
 
-t.test('until all settled ids are known an unknown one is looked up, and what is found is the answer', (t) => {
+t.test('until all settled ids are loaded an unknown id is looked up, and a repeat receives its answer', (t) => {
   const before = partitionWithCard();
   const first = ask(before.partition, EntryFlag.seenAbsent);
   t.equal(first.status, EntryStatus.decided);
@@ -39,7 +39,7 @@ t.test('until all settled ids are known an unknown one is looked up, and what is
   const { partition, journal } = partitionWithCard();
   t.same(ask(partition, 0), { status: EntryStatus.lookupSeen, text: 'q' });
   partition.takeRows({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
-  t.same(ask(partition, 0), first, 'a lookup brought it: the first answer again');
-  t.equal(journal.nextSequence, 1, 'and not decided again');
+  t.same(ask(partition, 0), first, 'the looked-up id receives its first answer');
+  t.equal(journal.nextSequence, 1, 'the message is not decided again');
   t.end();
 });

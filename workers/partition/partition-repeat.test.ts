@@ -53,19 +53,19 @@ function ask(partition: Partition, kind: number, text: string) {
   };
 }
 
-t.test('a repeat stays one when partial approval is switched on or off, and the setting says what is approved', (t) => {
+t.test('a change of the partial approval setting turns no repeat into a conflict', (t) => {
   for (const before of [false, true]) {
     const { start } = stage(1000);
     const text = sampleText(marqetaSample());
     const first = ask(start({ wholeAmountsOnly: before ? [] : [Protocol.marqeta] }), Protocol.marqeta, text);
-    t.equal(first.isApproved, before, 'less than was asked only where the program takes it');
+    t.equal(first.isApproved, before, 'the approval is for less only where the program permits it');
     const again = ask(start({ wholeAmountsOnly: before ? [Protocol.marqeta] : [] }), Protocol.marqeta, text);
     t.match(again, { ...first, isRepeat: true });
   }
   t.end();
 });
 
-t.test('a repeat whose segment was recycled is looked up, whatever stands in the file by then', (t) => {
+t.test('a repeat whose segment was recycled is looked up, whatever the file contains by then', (t) => {
   const { storage, directory, start } = stage(1e12);
   const partition = start();
   const message = (number: number) =>

@@ -107,7 +107,7 @@ const questions = {
 } as const;
 
 for (const [protocol, { kind, text }] of Object.entries(questions)) {
-  t.test(`${protocol}: an approval that was revoked is decided again, also after a restart, and then kept`, (t) => {
+  t.test(`${protocol}: a revoked approval is decided again and then kept, also after a restart`, (t) => {
     for (const restarts of [false, true]) {
       const stage = new Stage();
       const ask = () => stage.run(kind, Buffer.from(text));
@@ -136,7 +136,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
     t.end();
   });
 
-  t.test(`${protocol}: what is too late before it is decided leaves no record`, (t) => {
+  t.test(`${protocol}: a message that is late before its decision leaves no record`, (t) => {
     const stage = new Stage();
     const { status } = stage.run(kind, Buffer.from(text), { sealedAtMs: 1100 });
     t.equal(status, EntryStatus.unavailable);
@@ -146,7 +146,7 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
   });
 }
 
-t.test('a question that was revoked is declined for a reason of its own when it is asked again', (t) => {
+t.test('a revoked message that comes again is declined for a current reason', (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   stage.partition.takeRows({
@@ -158,7 +158,7 @@ t.test('a question that was revoked is declined for a reason of its own when it 
   t.end();
 });
 
-t.test('facts are taken however late they are, and their answers are kept', (t) => {
+t.test('a fact is accepted however late it is, and its answer is kept', (t) => {
   const stage = new Stage();
   stage.ask(question);
   const clearing = { ...question, id: 'c', type: 'clearing', original: 'q' };
@@ -168,7 +168,7 @@ t.test('facts are taken however late they are, and their answers are kept', (t) 
   t.end();
 });
 
-t.test('a revocation that Postgres has is no answer either', (t) => {
+t.test('a settled revocation is no answer for a repeat', (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   const record = stage.newestRecord('q');
@@ -184,7 +184,7 @@ t.test('a revocation that Postgres has is no answer either', (t) => {
   t.end();
 });
 
-t.test('a reversal of what was revoked spends its id: the question that comes after it is declined', (t) => {
+t.test('a reversal of a revoked authorization spends its id, and the next authorization is declined', (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     stage.revoke(stage.ask(question));
@@ -200,7 +200,7 @@ t.test('a reversal of what was revoked spends its id: the question that comes af
   t.end();
 });
 
-t.test('an authorization that was revoked joins the increment that lives on without it', (t) => {
+t.test('a revoked authorization that comes again joins its surviving increment', (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     const first = stage.ask(question);
@@ -211,21 +211,21 @@ t.test('an authorization that was revoked joins the increment that lives on with
     const again = stage.ask(question);
     t.match(again, { status: EntryStatus.decided, isRepeat: false });
     t.match(again.text, '"authorizationId":"q"');
-    t.equal(followsTransaction(stage.newestView(), 0), true, 'a restart loads the transaction that it joined');
+    t.equal(followsTransaction(stage.newestView(), 0), true, 'the restart loads the transaction that it joined');
     t.equal(stage.held, 15);
-    t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'it counts once');
+    t.same(stage.partition.books.spend.use(0, 1, 0)?.counts, [1, 1, 1, 1, 1], 'the purchase counts once');
     if (restarts) stage.restart(true);
     stage.revoke(again);
     t.equal(stage.held, 5);
     stage.ask({ id: 'r', type: 'reversal', card: 'card-77', original: 'q' });
     t.equal(stage.held, 0);
-    t.match(stage.ask(question).text, '"reason":"original_closed"', 'it was reversed');
+    t.match(stage.ask(question).text, '"reason":"original_closed"', 'the authorization was reversed');
     t.equal(stage.held, 0);
   }
   t.end();
 });
 
-t.test('an increment that was revoked is asked again', (t) => {
+t.test('a revoked increment is decided again', (t) => {
   const stage = new Stage();
   stage.ask(question);
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };

@@ -325,7 +325,7 @@ function runTight(seed: number, length: number, room: Room) {
 
 const history = fc.tuple(fc.integer(), fc.integer({ min: 1, max: 250 }));
 
-t.test('a partition answers, keeps its books and comes back from any power cut as the obvious model says', (t) => {
+t.test('a partition answers, keeps its books and returns from any power cut as the model does', (t) => {
   fc.assert(
     fc.property(history, ([seed, length]) => {
       runHistory(seed, length);
@@ -335,7 +335,7 @@ t.test('a partition answers, keeps its books and comes back from any power cut a
   t.end();
 });
 
-t.test('transactions that leave memory for the books and come back lose nothing', (t) => {
+t.test('transactions that leave memory and return lose nothing', (t) => {
   fc.assert(
     fc.property(history, fc.integer({ min: 1, max: 20 }), ([seed, length], transactions) => {
       runCramped(seed, length, transactions);
@@ -346,7 +346,7 @@ t.test('transactions that leave memory for the books and come back lose nothing'
 });
 
 t.test(
-  'accounts, users, spend rows and cards that leave memory and come back lose nothing, and late rows add nothing',
+  'accounts, users, spend rows and cards that leave memory and return lose nothing, and late rows add nothing',
   (t) => {
     const room = fc.record({
       accounts: fc.integer({ min: 1, max: 3 }),
@@ -366,14 +366,14 @@ t.test(
   },
 );
 
-t.test('a tombstone that left memory closes the name of a follow-up that was revoked', (t) => {
+t.test('a tombstone that left memory closes the id of a revoked follow-up', (t) => {
   // Found by the property above: the engine did not look the name up and declined with original_not_found.
   runCramped(6, 89, 2);
   runTight(1_701_622_877, 138, { accounts: 2, users: 1, cards: 1, spendRows: 10, transactions: 6 });
   t.end();
 });
 
-t.test('a follow-up that stands alone after all finds room for its own spend rows', (t) => {
+t.test('a follow-up without its original finds room for its own spend rows', (t) => {
   // Found by the property above: room was made for the rows of the transaction that it named.
   runTight(-13, 59, { accounts: 1, users: 1, cards: 1, spendRows: 10, transactions: 2 });
   // And not for more rows than it can need: otherwise what is needed makes way for them.
@@ -381,18 +381,18 @@ t.test('a follow-up that stands alone after all finds room for its own spend row
   t.end();
 });
 
-t.test('a start that finds more transactions than fit says so, and one with more room brings all back', (t) => {
+t.test('a start with more transactions than fit fails with that reason, and a larger memory loads all', (t) => {
   runTight(1_452_769_873, 42, { accounts: 2, users: 2, cards: 1, spendRows: 10, transactions: 4 });
   t.end();
 });
 
-t.test('in tight memory everything leaves now and then, and rows are refused for their age', (t) => {
+t.test('in small memory every kind of row is evicted, and outdated rows are refused', (t) => {
   const seen = runTight(7, 1500, { accounts: 2, users: 2, cards: 3, spendRows: 8, transactions: 20 });
   for (const [what, count] of Object.entries(seen)) t.ok(count > 0, `${what}: ${count}`);
   t.end();
 });
 
-t.test('the generated traffic has something of everything', (t) => {
+t.test('the generated traffic contains every kind of event', (t) => {
   const histories = Array.from({ length: 12 }, (_, index) => runHistory(index + 1, 200).seen);
   for (const what of Object.keys(histories[0]!) as (keyof Auditor['seen'])[]) {
     const count = histories.reduce((total, seen) => total + seen[what], 0);

@@ -2,7 +2,7 @@ import t from 'tap';
 import { compileRules } from '../../engine/core/rules.js';
 import { sharedRules } from './shared-rules.js';
 
-t.test('the same limits are the same rules, other limits are others', (t) => {
+t.test('equal limits share one compiled form, and different limits do not', (t) => {
   const limits = () => ({ daily: { amount: 5000, count: 3 }, mcc: { block: ['7995'] } });
   const rules = sharedRules(limits());
   t.same(rules, compileRules(limits()));
@@ -18,7 +18,7 @@ t.test('limits without a bound count as no limits', (t) => {
   t.end();
 });
 
-t.test('lists too long to be remembered, and more limits than are, are compiled all the same', (t) => {
+t.test('limits beyond the bounds of the memory are compiled too', (t) => {
   const long = {
     merchants: { allow: Array.from({ length: 40_000 }, (_, index) => `merchant-number-${index}-of-many`) },
   };

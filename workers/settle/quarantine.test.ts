@@ -66,7 +66,7 @@ const clearing = (id: string, root: string, amount: number): RecordSketch => ({
 });
 const poison = { merchantName: 'poison' };
 
-t.test('a refused record is set apart with all that follows it, and everything else settles', async (t) => {
+t.test('a refused record is quarantined with its followers, and every other record settles', async (t) => {
   const { sql, apart, settle } = await ledger(t);
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
   const records: RecordSketch[] = [];
@@ -85,22 +85,22 @@ t.test('a refused record is set apart with all that follows it, and everything e
     ],
   );
   t.match(apart[0], { error: /no_poison/ });
-  t.same(await books(sql, 1), [1000, 900, 40, 60], 'what they moved is kept');
+  t.same(await books(sql, 1), [1000, 900, 40, 60], 'the amounts of the quarantined records are kept');
   t.same(await books(sql, 2), [1000, 940, 60, 0]);
   const [windows] = await sql`select lifetime_amount from spend_windows where level = 2 and entity_id = 1`;
   t.equal(Number(windows!['lifetime_amount']), 100);
 
   const { findings } = await auditBooks(sql);
-  t.equal(findings.length, 3, 'an audit names them, and finds nothing else');
+  t.equal(findings.length, 3, 'an audit names the quarantined records and finds nothing else');
   t.match(findings[0], /record 0\/18 \(bad\) is quarantined: .*no_poison/);
 
   await t.rejects(retryQuarantined(sql, 0, 41), /an earlier record of the transaction is quarantined/);
   await t.rejects(retryQuarantined(sql, 0, 18), /no_poison/);
-  t.equal((await quarantined(sql)).length, 3, 'a retry that is refused changes nothing');
+  t.equal((await quarantined(sql)).length, 3, 'a refused retry changes nothing');
   await sql`alter table transactions drop constraint no_poison`;
   for (const { partition, sequence } of await quarantined(sql)) {
     t.equal(await retryQuarantined(sql, partition, sequence), true);
-    t.equal(await retryQuarantined(sql, partition, sequence), false, 'once');
+    t.equal(await retryQuarantined(sql, partition, sequence), false, 'a record is retried once');
   }
   t.same((await auditBooks(sql)).findings, []);
   const [row] = await sql`select held_amount, posted_amount from transactions where id = 'bad'`;
@@ -108,7 +108,7 @@ t.test('a refused record is set apart with all that follows it, and everything e
   t.same(await books(sql, 1), [1000, 900, 40, 60]);
 });
 
-t.test('a record is set apart whichever part of the statement refuses it', async (t) => {
+t.test('a record is quarantined whichever part of the statement refuses it', async (t) => {
   const cases: { name: string; refuse: string; record: RecordSketch; accept: string; kept: boolean }[] = [
     {
       name: 'its event',
@@ -168,7 +168,7 @@ t.test('a record is set apart whichever part of the statement refuses it', async
   }
 });
 
-t.test('a database that is away is no reason to set anything apart', async (t) => {
+t.test('an unreachable database quarantines no record', async (t) => {
   const { sql, apart, settle } = await ledger(t);
   await sql`alter table transactions rename to elsewhere`;
   await t.rejects(settle([auth('a', 1)]), { code: '42P01' });
@@ -177,7 +177,7 @@ t.test('a database that is away is no reason to set anything apart', async (t) =
   t.same(apart, []);
 });
 
-t.test('the same batch again sets nothing apart twice', async (t) => {
+t.test('sending the batch again quarantines no record twice', async (t) => {
   const { sql, apart, settle } = await ledger(t);
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
   const records = [auth('a', 1), auth('bad', 100, poison), auth('b', 1)];

@@ -65,7 +65,7 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
       const slot = accounts.find(number);
       return [accounts.funds(slot), accounts.available(slot), accounts.held(slot), accounts.posted(slot)];
     }),
-    'the books',
+    'the books are the same',
   );
   const rows = await sql<{ id: string; type: number; status: number; sums: number[]; expires: number }[]>`
     select id, type, status, json_build_array(held_amount, posted_amount, refunded_amount) as sums,

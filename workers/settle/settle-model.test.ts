@@ -191,7 +191,7 @@ t.test('random messages settle to the same transactions and windows as in memory
   t.same(
     accounts.map((row) => Number(row.funds)),
     funds.slice(1),
-    'deposits less withdrawals',
+    'funds are deposits less withdrawals',
   );
   const rows = await sql<Row[]>`select * from transactions`;
   t.equal(rows.length, ids.length);

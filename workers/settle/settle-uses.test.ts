@@ -40,7 +40,7 @@ const revoke = (id: string, cardSpend: number, merchantId: string): RecordSketch
   ...{ opensTransaction: false, held: -1, spend: -1, spendCount: 0, olderSpendCount: -1 },
 });
 
-t.test('any purchases and revocations leave the counts and merchants that memory has', async (t) => {
+t.test('any purchases and revocations settle to the same counts and merchants as in memory', async (t) => {
   const sql = await ledger(t);
   const random = new Random(11);
   const known = new Map<number, CardUse | null>();
@@ -59,18 +59,18 @@ t.test('any purchases and revocations leave the counts and merchants that memory
     }
     const batch = { partition: 0, firstSequence: settled + 1, ...writeRecords(sketches) };
     t.ok((await settle(sql, batch)).applied);
-    t.notOk((await settle(sql, batch)).applied, 'the same stretch again counts nothing');
+    t.notOk((await settle(sql, batch)).applied, 'settling the same records again counts nothing');
     settled += sketches.length;
     const expected = Object.fromEntries([...known].filter(([, use]) => use !== null).sort(([a], [b]) => a - b));
-    t.same(await usesOf(sql), expected, `after stretch ${stretch}`);
+    t.same(await usesOf(sql), expected, `both agree after batch ${stretch}`);
   }
   const [windows] = await sql`select count(*)::int as count from spend_windows where level = 0 and entity_id > 100`;
   t.equal(windows!['count'], 0, 'a replacement spends in the windows of the card that it replaced');
   const [event] = await sql`select card_id from transaction_events order by sequence limit 1`;
-  t.ok(Number(event!['card_id']) > 100, 'and its transactions are its own');
+  t.ok(Number(event!['card_id']) > 100, 'the replacement has its own transactions');
 });
 
-t.test('a purchase whose record is set apart still uses the card', async (t) => {
+t.test('a purchase whose record is quarantined still uses the card', async (t) => {
   const sql = await ledger(t);
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
   const apart: string[] = [];

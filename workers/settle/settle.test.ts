@@ -83,18 +83,22 @@ async function eventCount(sql: postgres.Sql): Promise<number> {
   return row!.count;
 }
 
-t.test('the same stretch settles once, however often it is sent', async (t) => {
+t.test('a batch settles once, however often it is sent', async (t) => {
   const sql = await ledger(t);
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   t.same(await settle(sql, batch), { applied: true, sequence: 1 });
   t.same(await settle(sql, batch), { applied: false, sequence: 0 });
-  t.same(await settle(sql, { ...batch, firstSequence: 3 }), { applied: false, sequence: 2 }, 'nor a later one early');
+  t.same(
+    await settle(sql, { ...batch, firstSequence: 3 }),
+    { applied: false, sequence: 2 },
+    'a later batch does not settle early',
+  );
   t.equal(await eventCount(sql), 1);
   t.same(await books(sql), [1000, 900, 100, 0]);
   t.equal(await readJournalPosition(sql, 0), 1);
 });
 
-t.test('two senders of the same stretch: one applies it', async (t) => {
+t.test('of two senders of the same batch one applies it', async (t) => {
   const sql = await ledger(t);
   const other = reconnect(sql);
   t.teardown(() => other.end());
@@ -109,7 +113,7 @@ t.test('a statement of a lower epoch, or of another holder of the same epoch, se
   const [ours, theirs] = [randomUUID(), randomUUID()];
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   const refused = { code: 'WRITER_FENCED' };
-  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused, 'no epoch is known');
+  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused, 'the epoch is not known');
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 4, ${theirs})`;
   await t.rejects(settle(sql, batch, { epoch: 3, holder: theirs }), refused);
   await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused);
@@ -117,45 +121,42 @@ t.test('a statement of a lower epoch, or of another holder of the same epoch, se
   t.same(await settle(sql, batch, { epoch: 4, holder: theirs }), { applied: true, sequence: 1 });
 });
 
-t.test(
-  'a take-over waits for the statement under way, and a statement that waits for a take-over is excluded',
-  async (t) => {
-    const sql = await ledger(t);
-    const [other, watch] = [reconnect(sql), reconnect(sql)];
-    t.teardown(() => Promise.all([other.end(), watch.end()]));
-    const fence = { epoch: 1, holder: randomUUID() };
-    await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
-    const waits = (statement: string) =>
-      until(`${statement} waits`, async () => {
-        const rows = await watch`select 1 from pg_stat_activity where datname = current_database()
+t.test('a take-over waits for a running statement, and a waiting statement fails after the take-over', async (t) => {
+  const sql = await ledger(t);
+  const [other, watch] = [reconnect(sql), reconnect(sql)];
+  t.teardown(() => Promise.all([other.end(), watch.end()]));
+  const fence = { epoch: 1, holder: randomUUID() };
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
+  const waits = (statement: string) =>
+    until(`${statement} waits`, async () => {
+      const rows = await watch`select 1 from pg_stat_activity where datname = current_database()
         and wait_event_type = 'Lock' and query like ${`%${statement}%`}`;
-        return rows.length === 1;
-      });
-    const batch = (firstSequence: number, id: string) => ({
-      ...{ partition: 0, firstSequence },
-      ...writeRecords([{ ...authorization, id }]),
+      return rows.length === 1;
     });
-    const locker = reconnect(sql);
-    t.teardown(() => locker.end());
-    const started = await locker.begin(async (account) => {
-      await account`select from accounts where id = 1 for update`;
-      const settling = settle(sql, batch(1, 'a'), fence);
-      await waits('select settle(');
-      const takingOver = other`update writer_epochs set epoch = 2`.then(() => 'taken over');
-      await waits('update writer_epochs');
-      return [settling, takingOver];
-    });
-    t.same(await Promise.all(started), [{ applied: true, sequence: 1 }, 'taken over']);
-    const behind = await locker.begin(async (successor) => {
-      await successor`update writer_epochs set epoch = 3`;
-      const settling = settle(sql, batch(2, 'b'), { ...fence, epoch: 2 }).catch((error: Error) => error.name);
-      await waits('select settle(');
-      return [settling];
-    });
-    t.same(await Promise.all(behind), ['WriterFencedError']);
-    t.equal(await eventCount(sql), 1);
-  },
-);
+  const batch = (firstSequence: number, id: string) => ({
+    ...{ partition: 0, firstSequence },
+    ...writeRecords([{ ...authorization, id }]),
+  });
+  const locker = reconnect(sql);
+  t.teardown(() => locker.end());
+  const started = await locker.begin(async (account) => {
+    await account`select from accounts where id = 1 for update`;
+    const settling = settle(sql, batch(1, 'a'), fence);
+    await waits('select settle(');
+    const takingOver = other`update writer_epochs set epoch = 2`.then(() => 'taken over');
+    await waits('update writer_epochs');
+    return [settling, takingOver];
+  });
+  t.same(await Promise.all(started), [{ applied: true, sequence: 1 }, 'taken over']);
+  const behind = await locker.begin(async (successor) => {
+    await successor`update writer_epochs set epoch = 3`;
+    const settling = settle(sql, batch(2, 'b'), { ...fence, epoch: 2 }).catch((error: Error) => error.name);
+    await waits('select settle(');
+    return [settling];
+  });
+  t.same(await Promise.all(behind), ['WriterFencedError']);
+  t.equal(await eventCount(sql), 1);
+});
 
 t.test('a partition without a position settles nothing', async (t) => {
   const sql = await ledger(t);
@@ -164,7 +165,7 @@ t.test('a partition without a position settles nothing', async (t) => {
   await t.rejects(readJournalPosition(sql, 7), /no journal position/);
 });
 
-t.test('every kind of message leaves its transaction and its account as it should', async (t) => {
+t.test('each message type settles its transaction and its account', async (t) => {
   const clearing = {
     id: 'c',
     root: 'a',
@@ -419,14 +420,14 @@ t.test('every kind of message leaves its transaction and its account as it shoul
       await empty(sql);
       await settleAll(sql, records);
       const row = await transaction(sql, 'a');
-      t.match(row, expected, 'in one statement');
+      t.match(row, expected, 'the database has the expected rows after one statement');
       t.same(Object.keys(row).length > 0, Object.keys(expected).length > 0);
       t.same(await books(sql), expectedBooks);
       t.equal(await eventCount(sql), records.length);
 
       await empty(sql);
       for (const [index, record] of records.entries()) await settleAll(sql, [record], index + 1);
-      t.same(await transaction(sql, 'a'), row, 'the same as one statement for each message');
+      t.same(await transaction(sql, 'a'), row, 'one statement has the same result as one statement for each message');
       t.same(await books(sql), expectedBooks);
     });
   }
@@ -452,7 +453,7 @@ const tombstoneOf = (original: string, id: string): RecordSketch => ({
   status: TransactionStatus.none,
 });
 
-t.test('an id that is opened again gets a row of its own, and nothing is written into another one', async (t) => {
+t.test('an id that is opened again gets a row of its own and changes no other row', async (t) => {
   const refusal: RecordSketch = { id: 'a', amount: 5000, approved: false };
   const unknownCard = { ...refusal, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 };
   const hold = { ...authorization, amount: 70, held: 70, spend: 70 };
@@ -555,7 +556,7 @@ t.test('an id that is opened again gets a row of its own, and nothing is written
   }
 });
 
-t.test('partitions that meet on an id write rows of their own', async (t) => {
+t.test('two partitions with the same id write rows of their own', async (t) => {
   const sql = await ledger(t);
   await sql`insert into journal_positions (partition, partition_count) values (1, 2)`;
   const settleIn = (partition: number, sketches: readonly RecordSketch[], firstSequence = 1) =>
@@ -658,36 +659,33 @@ t.test('an event keeps the record byte by byte, and the history of a transaction
   const [sums] = await sql`
     select count(*)::integer as postings, max(total)::integer as most, min(total)::integer as least
     from (select sum(amount) as total from postings group by source, partition, sequence) as posting`;
-  t.same({ ...sums }, { postings: 6, most: 0, least: 0 }, 'every posting sums to zero');
+  t.same({ ...sums }, { postings: 6, most: 0, least: 0 }, 'the postings of each event sum to zero');
 });
 
-t.test(
-  'a command’s posting sums to zero, its owner is the account alone, and its history is its one event',
-  async (t) => {
-    const sql = await ledger(t);
-    const id = '\u0001ledger:d-1';
-    await settleAll(sql, [command({ id, amount: 500, funds: 500 })]);
-    const [event] = await sql`select * from transaction_events`;
-    t.match(event, {
-      ...{ request_id: id, transaction_id: id, type: 11, approved: true, amount: '500', approved_amount: '500' },
-      ...{ account_id: '1', card_id: null, user_id: null, funds_delta: '500' },
-      ...{ available_delta: '500', held_delta: '0', posted_delta: '0', external_delta: '-500' },
-    });
-    const legs = await sql`select ledger, amount from postings where source = 'event' order by ledger`;
-    t.same(
-      legs.map((leg) => ({ ...leg })),
-      [
-        { ledger: 'available', amount: '500' },
-        { ledger: 'external', amount: '-500' },
-      ],
-    );
-    t.equal((await sql`select 1 from transaction_history(0, ${id})`).length, 1);
-    t.equal((await sql`select 1 from transactions`).length, 0);
-    t.equal((await sql`select 1 from spend_windows`).length, 0);
-    t.same((await auditBooks(sql)).findings, []);
-    await t.rejects(settleAll(sql, [command({ id: 'x', account: 99, amount: 1, funds: 1 })], 2), /1 of 1 accounts/);
-  },
-);
+t.test('the postings of a command sum to zero, and its only event belongs to the account alone', async (t) => {
+  const sql = await ledger(t);
+  const id = '\u0001ledger:d-1';
+  await settleAll(sql, [command({ id, amount: 500, funds: 500 })]);
+  const [event] = await sql`select * from transaction_events`;
+  t.match(event, {
+    ...{ request_id: id, transaction_id: id, type: 11, approved: true, amount: '500', approved_amount: '500' },
+    ...{ account_id: '1', card_id: null, user_id: null, funds_delta: '500' },
+    ...{ available_delta: '500', held_delta: '0', posted_delta: '0', external_delta: '-500' },
+  });
+  const legs = await sql`select ledger, amount from postings where source = 'event' order by ledger`;
+  t.same(
+    legs.map((leg) => ({ ...leg })),
+    [
+      { ledger: 'available', amount: '500' },
+      { ledger: 'external', amount: '-500' },
+    ],
+  );
+  t.equal((await sql`select 1 from transaction_history(0, ${id})`).length, 1);
+  t.equal((await sql`select 1 from transactions`).length, 0);
+  t.equal((await sql`select 1 from spend_windows`).length, 0);
+  t.same((await auditBooks(sql)).findings, []);
+  await t.rejects(settleAll(sql, [command({ id: 'x', account: 99, amount: 1, funds: 1 })], 2), /1 of 1 accounts/);
+});
 
 t.test('a batch with an impossible record is refused whole, and the error names the record', async (t) => {
   const sql = await ledger(t);
@@ -702,7 +700,7 @@ t.test('a batch with an impossible record is refused whole, and the error names 
   t.same(await books(sql), [1000, 1000, 0, 0]);
 });
 
-t.test('a backend that is killed in the middle leaves nothing, and the next try settles it', async (t) => {
+t.test('a statement whose connection is killed changes nothing, and the next attempt settles the batch', async (t) => {
   const sql = await ledger(t);
   const { user, pass, host, port, database } = sql.options;
   const url = `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`;

@@ -136,7 +136,7 @@ t.test('every record settles exactly once and in order, whatever the connection 
   );
 });
 
-t.test('without a file descriptor settling waits, and then goes on where it was', async (t) => {
+t.test('without a file descriptor settling waits, and later continues where it stopped', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 2, maxLength: 12 }), async (turns) => {
       const control = new FaultControl();
@@ -173,7 +173,7 @@ t.test('without a file descriptor settling waits, and then goes on where it was'
   t.pass('each record settled once');
 });
 
-t.test('full batches follow each other: the next one is sent while Postgres works on the one before', async (t) => {
+t.test('the shipper sends the next full batch while Postgres works on the one before', async (t) => {
   const postgres = new FakePostgres();
   let underWay = 0;
   let most = 0;
@@ -196,7 +196,7 @@ t.test('full batches follow each other: the next one is sent while Postgres work
   appendTen(1);
   shipper.resume(0);
   t.ok(await shipper.drain(60_000));
-  t.equal(most, 2, 'two at once, never more');
+  t.equal(most, 2, 'two statements run at once, never more');
   t.equal(postgres.calls, 5);
 
   // One that finds another position than its own, as behind a batch that takes two statements, is sent once more.
@@ -204,11 +204,11 @@ t.test('full batches follow each other: the next one is sent while Postgres work
   appendTen(11);
   t.ok(await shipper.drain(60_000));
   t.equal(postgres.applied.length, 20);
-  t.equal(options.progress.partitions[0]!.settleFailures, 0, 'and is no failure');
+  t.equal(options.progress.partitions[0]!.settleFailures, 0, 'the outcome is no failure');
   await shipper.stop();
 });
 
-t.test('settled segments go, spares stand ready, and the worker rolls into them', async (t) => {
+t.test('settled segments are retired, and the worker rolls over into prepared spares', async (t) => {
   const { storage, shipper, open, options, postgres } = world();
   const writer = open();
   shipper.resume(0);
@@ -235,7 +235,7 @@ t.test('settled segments go, spares stand ready, and the worker rolls into them'
   await shipper.stop();
 });
 
-t.test('spares are made while Postgres is away, and while it hangs', async (t) => {
+t.test('spares are prepared while Postgres is away, and while it hangs', async (t) => {
   const away = world({ readPosition: () => Promise.reject(new Error('connection refused')) });
   let answer = (_isApplied: boolean): void => undefined;
   const hanging = world({
@@ -248,7 +248,7 @@ t.test('spares are made while Postgres is away, and while it hangs', async (t) =
     append(open(), [numbered(1)]);
     shipper.resume(0);
     for (let step = 0; step < 100; step++) await turn();
-    t.equal(listJournalFiles(storage, directory).spares.length, 2, 'the worker need not make its own');
+    t.equal(listJournalFiles(storage, directory).spares.length, 2, 'the worker needs no spare of its own');
     const stopped = shipper.stop();
     answer(true);
     await stopped;
@@ -265,15 +265,19 @@ t.test('a segment stays as long as an approval in it can be revoked, settled or 
   shipper.resume(0);
   t.equal(await shipper.drain(60_000), true);
   for (let step = 0; step < 50; step++) await turn();
-  t.equal(postgres.position, sequence, 'everything is settled');
-  t.equal(listJournalFiles(storage, directory).segments.length, 3, 'and everything is there');
+  t.equal(postgres.position, sequence, 'every record is settled');
+  t.equal(listJournalFiles(storage, directory).segments.length, 3, 'every segment is still there');
   progress.publishFinal(sequence);
   for (let step = 0; step < 50; step++) await turn();
-  t.equal(listJournalFiles(storage, directory).segments.length, 1, 'until it is final: then without another record');
+  t.equal(
+    listJournalFiles(storage, directory).segments.length,
+    1,
+    'the segment is retired once its records are final, without another record',
+  );
   await shipper.stop();
 });
 
-t.test('a recycled segment holds nothing of its former life', async (t) => {
+t.test('a recycled segment contains nothing of its former records', async (t) => {
   const { storage, shipper, open } = world();
   const rename = storage.rename;
   let recycled = 0;
@@ -294,10 +298,10 @@ t.test('a recycled segment holds nothing of its former life', async (t) => {
   }
   await shipper.stop();
   t.ok(recycled > 5, `${recycled} segments were recycled`);
-  t.equal(open().lastSequence, 200, 'and the journal opens');
+  t.equal(open().lastSequence, 200, 'the journal opens');
 });
 
-t.test('Postgres away for long loses no place, backs off within a bound, and drain says no in time', async (t) => {
+t.test('in a long outage the shipper keeps its position, its pauses are bounded, and drain ends in time', async (t) => {
   const delays: number[] = [];
   let onLate = (): void => undefined;
   const attempts: number[] = [];
@@ -330,7 +334,7 @@ t.test('Postgres away for long loses no place, backs off within a bound, and dra
   await shipper.stop();
 });
 
-t.test('while the front is busy a small backlog waits a little, a large one does not', async (t) => {
+t.test('while the front is busy a small backlog waits a little, and a large one does not wait', async (t) => {
   const { postgres, shipper, open, options } = world({ tuning: { backlogRecordsMax: 10, holdBackMax: 3 } });
   const writer = open();
   options.progress.setRequestsInFlight(1000);
@@ -339,11 +343,11 @@ t.test('while the front is busy a small backlog waits a little, a large one does
   append(writer, [numbered(1)]);
   let turns = 0;
   for (; postgres.calls === 0; turns++) await turn();
-  t.ok(turns >= 3 && turns < 20, `it stood back, but not for ever: ${turns}`);
+  t.ok(turns >= 3 && turns < 20, `the shipper waited, but not for ever: ${turns}`);
   await shipper.stop();
 });
 
-t.test('while the front is busy it rests in proportion to its last statement, the less the more waits', async (t) => {
+t.test('while the front is busy the shipper rests in proportion to its last statement and its backlog', async (t) => {
   let nowMs = 0;
   const { postgres, shipper, open, options } = world({
     tuning: { recordsMax: 1, busyRequests: 1, restShare: 9, backlogRecordsMax: 10 },
@@ -366,12 +370,16 @@ t.test('while the front is busy it rests in proportion to its last statement, th
     return postgres.position;
   };
   t.equal(await settledAfter(0), 1);
-  t.same([await settledAfter(44), await settledAfter(1)], [1, 2], 'five of ten wait: half of nine times ten');
-  t.same([await settledAfter(53), await settledAfter(1)], [2, 3], 'four wait');
+  t.same(
+    [await settledAfter(44), await settledAfter(1)],
+    [1, 2],
+    'five of ten records wait, which is half of nine times ten',
+  );
+  t.same([await settledAfter(53), await settledAfter(1)], [2, 3], 'four records wait');
   await shipper.stop();
 });
 
-t.test('a second spare is made without hurry, the first one is not', async (t) => {
+t.test('the first spare is prepared at once and the second one slowly', async (t) => {
   let nowMs = 0;
   const { storage, options, shipper, open } = world({
     tuning: { spareUnhurriedMs: 250 },
@@ -388,7 +396,7 @@ t.test('a second spare is made without hurry, the first one is not', async (t) =
   await shipper.stop();
 });
 
-t.test('while requests are in flight less than a batch waits for company, a whole one does not', async (t) => {
+t.test('while messages are in flight a small batch waits for more records, and a full one leaves', async (t) => {
   const { postgres, shipper, open, options } = world({ tuning: { recordsMax: 4, holdBackMax: 100_000 } });
   const writer = open();
   options.progress.setRequestsInFlight(1);
@@ -414,7 +422,7 @@ t.test('a damaged journal is not settled and is reported', async (t) => {
   await shipper.stop();
 });
 
-t.test('a position outside the journal is refused by name of both', async (t) => {
+t.test('a position outside the journal is refused with both names', async (t) => {
   const { postgres, shipper, open, failures } = world();
   const writer = open();
   append(writer, [numbered(1), numbered(2)]);
@@ -425,7 +433,7 @@ t.test('a position outside the journal is refused by name of both', async (t) =>
   await shipper.stop();
 });
 
-t.test('nothing is settled before it is durable', async (t) => {
+t.test('no record is settled before it is durable', async (t) => {
   const control = new FaultControl();
   const { postgres, shipper, open } = world({ storage: new FaultyStorage(new MemoryStorage(), control) });
   const writer = open();

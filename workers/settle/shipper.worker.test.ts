@@ -23,108 +23,105 @@ const sizes: JournalSizes = { segmentBytes: 131_072, frameBytesMax: 32_768, segm
 const batches = 120;
 const batchRecords = 20;
 
-t.test(
-  'journals reach Postgres exactly once though its connections are cut, and drain waits for all of it',
-  async (t) => {
-    const database = await createTestDatabase();
-    const sql = openSettleConnection(database.url);
-    const root = mkdtempSync(join(tmpdir(), 'settle-'));
-    t.teardown(async () => {
-      await sql.end({ timeout: 5 });
-      await database.close();
-      rmSync(root, { recursive: true, force: true });
-    });
-    await createTestAccounts(sql, 3, 1_000_000);
-    await openFirstPosition(sql);
-    const holder = randomUUID();
-    await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
+t.test('journals reach Postgres exactly once through cut connections, and drain waits for all records', async (t) => {
+  const database = await createTestDatabase();
+  const sql = openSettleConnection(database.url);
+  const root = mkdtempSync(join(tmpdir(), 'settle-'));
+  t.teardown(async () => {
+    await sql.end({ timeout: 5 });
+    await database.close();
+    rmSync(root, { recursive: true, force: true });
+  });
+  await createTestAccounts(sql, 3, 1_000_000);
+  await openFirstPosition(sql);
+  const holder = randomUUID();
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
 
-    const progress = createProgress(1);
-    const storage = new FileStorage();
-    const directory = partitionDirectory(root, 0);
-    const place = { storage, directory, partition: 0, partitionCount: 1 };
-    const { writer } = openJournal({
-      ...place,
-      sizes,
-      progress: progress.partitions[0]!,
-      settledSequence: 0,
-      epoch: 1,
-    });
-    const workerData: TunedWorkerData = {
-      journalDirectory: root,
-      journalSizes: sizes,
-      progress: progress.buffer,
-      seenIds: 0,
-      fence: { epoch: 1, holder },
-      databaseUrl: database.url,
-      tuning: { recordsMax: 100, delayMs: 1 },
-    };
-    const worker = new Worker(new URL('./shipper.worker.js', import.meta.url), { workerData });
-    const events: ShipperEvent[] = [];
-    worker.on('message', (event: ShipperEvent) => events.push(event));
-    const ask = async (command: ShipperCommand): Promise<boolean> => {
-      worker.postMessage(command);
-      for (;;) {
-        const done = events.find((event) => event.kind === 'done' && event.id === command.id);
-        if (done?.kind === 'done') return done.complete;
-        await once(worker, 'message');
-      }
-    };
-
-    t.equal(await ask({ kind: 'resume', id: 1, partition: 0 }), true);
-    const append = (batch: number): void => {
-      const { source, offsets } = writeRecords(
-        Array.from({ length: batchRecords }, (_, index) => ({
-          id: `settle-${batch}-${index}`,
-          account: 1 + (index % 3),
-          card: 1 + (index % 3),
-          user: 1 + (index % 3),
-          amount: 5,
-          held: 5,
-          spend: 5,
-          spendCount: 1,
-          day: 20_000,
-        })),
-      );
-      const last = offsets.at(-1)!;
-      const end = last + new DataView(source.buffer, source.byteOffset).getUint16(last, true);
-      t.equal(writer.reserve(end), true);
-      writer.frame.set(source.subarray(0, end), writer.recordsStart);
-      writer.append(writer.recordsStart + end, batchRecords, Date.now());
-    };
-    for (let batch = 0; batch < batches; batch++) {
-      append(batch);
-      if (batch % 30 === 10) {
-        await sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid()`;
-      }
+  const progress = createProgress(1);
+  const storage = new FileStorage();
+  const directory = partitionDirectory(root, 0);
+  const place = { storage, directory, partition: 0, partitionCount: 1 };
+  const { writer } = openJournal({
+    ...place,
+    sizes,
+    progress: progress.partitions[0]!,
+    settledSequence: 0,
+    epoch: 1,
+  });
+  const workerData: TunedWorkerData = {
+    journalDirectory: root,
+    journalSizes: sizes,
+    progress: progress.buffer,
+    seenIds: 0,
+    fence: { epoch: 1, holder },
+    databaseUrl: database.url,
+    tuning: { recordsMax: 100, delayMs: 1 },
+  };
+  const worker = new Worker(new URL('./shipper.worker.js', import.meta.url), { workerData });
+  const events: ShipperEvent[] = [];
+  worker.on('message', (event: ShipperEvent) => events.push(event));
+  const ask = async (command: ShipperCommand): Promise<boolean> => {
+    worker.postMessage(command);
+    for (;;) {
+      const done = events.find((event) => event.kind === 'done' && event.id === command.id);
+      if (done?.kind === 'done') return done.complete;
+      await once(worker, 'message');
     }
-    t.equal(await ask({ kind: 'drain', id: 2, timeoutMs: 60_000 }), true);
-    t.equal(await readJournalPosition(sql, 0), batches * batchRecords);
-    const [count] = await sql`select count(*)::integer as events, count(distinct sequence)::integer as sequences
+  };
+
+  t.equal(await ask({ kind: 'resume', id: 1, partition: 0 }), true);
+  const append = (batch: number): void => {
+    const { source, offsets } = writeRecords(
+      Array.from({ length: batchRecords }, (_, index) => ({
+        id: `settle-${batch}-${index}`,
+        account: 1 + (index % 3),
+        card: 1 + (index % 3),
+        user: 1 + (index % 3),
+        amount: 5,
+        held: 5,
+        spend: 5,
+        spendCount: 1,
+        day: 20_000,
+      })),
+    );
+    const last = offsets.at(-1)!;
+    const end = last + new DataView(source.buffer, source.byteOffset).getUint16(last, true);
+    t.equal(writer.reserve(end), true);
+    writer.frame.set(source.subarray(0, end), writer.recordsStart);
+    writer.append(writer.recordsStart + end, batchRecords, Date.now());
+  };
+  for (let batch = 0; batch < batches; batch++) {
+    append(batch);
+    if (batch % 30 === 10) {
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`;
+    }
+  }
+  t.equal(await ask({ kind: 'drain', id: 2, timeoutMs: 60_000 }), true);
+  t.equal(await readJournalPosition(sql, 0), batches * batchRecords);
+  const [count] = await sql`select count(*)::integer as events, count(distinct sequence)::integer as sequences
         from transaction_events`;
-    t.same([count?.['events'], count?.['sequences']], [batches * batchRecords, batches * batchRecords]);
-    const [held] = await sql`select sum(held)::integer as held from accounts`;
-    t.equal(held?.['held'], batches * batchRecords * 5);
-    t.equal(progress.partitions[0]!.settledSequence, batches * batchRecords);
-    t.ok(listJournalFiles(storage, directory).segments.length <= 2, 'what was settled is gone');
-    t.same(
-      events.filter((event) => event.kind === 'failed'),
-      [],
-    );
-    await sql`update writer_epochs set epoch = 2`;
-    append(batches);
-    t.equal(await ask({ kind: 'drain', id: 5, timeoutMs: 60_000 }), false, 'another engine is the writer now');
-    t.match(
-      events.filter((event) => event.kind === 'failed'),
-      [{ partition: 0, code: 'WRITER_FENCED', message: /another engine has taken the ledger .*epoch 1/ }],
-    );
-    t.equal(await readJournalPosition(sql, 0), batches * batchRecords, 'and nothing of ours settles');
-    t.equal(await ask({ kind: 'pause', id: 3, partition: 0 }), true);
-    const exit = once(worker, 'exit');
-    t.equal(await ask({ kind: 'stop', id: 4 }), true);
-    t.same(await exit, [0]);
-    t.comment(`troubles: ${events.map((event) => (event.kind === 'trouble' ? event.message : '')).join(' ')}`);
-    writer.close();
-  },
-);
+  t.same([count?.['events'], count?.['sequences']], [batches * batchRecords, batches * batchRecords]);
+  const [held] = await sql`select sum(held)::integer as held from accounts`;
+  t.equal(held?.['held'], batches * batchRecords * 5);
+  t.equal(progress.partitions[0]!.settledSequence, batches * batchRecords);
+  t.ok(listJournalFiles(storage, directory).segments.length <= 2, 'settled segments are gone');
+  t.same(
+    events.filter((event) => event.kind === 'failed'),
+    [],
+  );
+  await sql`update writer_epochs set epoch = 2`;
+  append(batches);
+  t.equal(await ask({ kind: 'drain', id: 5, timeoutMs: 60_000 }), false, 'another engine is the writer now');
+  t.match(
+    events.filter((event) => event.kind === 'failed'),
+    [{ partition: 0, code: 'WRITER_FENCED', message: /another engine has taken the ledger .*epoch 1/ }],
+  );
+  t.equal(await readJournalPosition(sql, 0), batches * batchRecords, 'no record of the replaced engine settles');
+  t.equal(await ask({ kind: 'pause', id: 3, partition: 0 }), true);
+  const exit = once(worker, 'exit');
+  t.equal(await ask({ kind: 'stop', id: 4 }), true);
+  t.same(await exit, [0]);
+  t.comment(`troubles: ${events.map((event) => (event.kind === 'trouble' ? event.message : '')).join(' ')}`);
+  writer.close();
+});

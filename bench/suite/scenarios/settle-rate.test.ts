@@ -9,7 +9,7 @@ function looks(seconds: number, perSecond: number, swing: number): { atMs: numbe
   }));
 }
 
-t.test('a backlog that stands still is flat, wherever in its swing the looks begin and end', async (t) => {
+t.test('a steady backlog counts as flat, whenever in its swing the looks begin and end', async (t) => {
   for (const seconds of [90, 91, 92, 93, 94, 95, 96]) {
     const found = slope(looks(seconds, 0, 3000))!;
     t.ok(Math.abs(found) < 100, `${found} a second over ${seconds} s`);
