@@ -55,6 +55,12 @@ export class Router {
     this.#ids.learnJournaled(low, high, partition, sequence);
   }
 
+  /** The partition where the id was asked before, or −1. */
+  #find(id: TextSlice): number {
+    hash64(this.#request.source, id.start, id.end);
+    return this.#ids.find(hashLow, hashHigh);
+  }
+
   /** Remembers whose id it is; the caller has looked for it. */
   #learn(id: TextSlice, partition: number): void {
     hash64(this.#request.source, id.start, id.end);
@@ -74,9 +80,10 @@ export class Router {
     // A copy: reading masks card numbers in place, and the partition must read what was sent.
     const bytes = Buffer.from(body);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#hosts[0]!;
-    const { id, card, source } = this.#request;
-    hash64(source, id.start, id.end);
-    const asked = this.#ids.find(hashLow, hashHigh);
+    const { id, card, source, hidden } = this.#request;
+    let asked = this.#find(id);
+    // The id may have been kept under an older key.
+    for (const form of hidden?.olderIds ?? []) if (asked < 0) asked = this.#find(form);
     if (asked >= 0) return this.#hosts[asked]!;
     const partition = this.#ownersOf(codec).find(source, card.start, card.end);
     if (partition < 0) return text(this.#request, card);
