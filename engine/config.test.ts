@@ -69,6 +69,8 @@ t.test('a bad value stops the start with one line that names the variable and ne
     ACCOUNTS_MAX: '16.5',
     MARQETA_PARTIAL_APPROVAL: 'yes',
     PROCESSOR_PASSWORD: 'secret-host'.repeat(20),
+    PAN_KEY: Array.from({ length: 17 }, () => 'secret-host').join(','),
+    ENGINE_TOKEN: Array.from({ length: 17 }, () => 'secret-host').join(','),
   };
   for (const [name, value] of Object.entries(bad)) {
     try {

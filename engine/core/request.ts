@@ -43,9 +43,10 @@ export interface HiddenIds {
   readonly sentOriginal: TextSlice;
   /** The card as it is kept; Request.card is as it was sent, to be looked up. */
   readonly keptCard: TextSlice;
-  /** The id and the original as older keys would have kept them, newest first. */
+  /** The id, the original and the card as older keys would have kept them, newest first. */
   readonly olderIds: TextSlice[];
   readonly olderOriginals: TextSlice[];
+  readonly olderCards: TextSlice[];
 }
 
 export class Request {
@@ -112,6 +113,7 @@ export class Request {
       keptCard: empty(),
       olderIds: [],
       olderOriginals: [],
+      olderCards: [],
     };
     return this.hidden;
   }

@@ -2,7 +2,7 @@
  * Card numbers in identifiers and texts: taken, answered as they were sent, and kept nowhere. Real engine, real
  * Postgres.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { marqetaSample, sampleText } from '../protocols/testing/marqeta-sample.js';
@@ -80,6 +80,69 @@ t.test('ids that hold card numbers work through a whole transaction, across rest
   t.match(cleared.authorizationId, /^hidden_[a-p]{40}$/, 'Postgres keeps the hashed form of the id');
   await untilSettled(place);
   assertNothingKept(t, await kept(engine));
+});
+
+/**
+ * Restarts it without its journal, so that the ids of settled records must come from Postgres, where they cannot be
+ * read: as long as the test runs, the partition knows none of them.
+ */
+async function restartWithoutIds({ sql, place, stop, restart }: TestEngine, panKey: string): Promise<void> {
+  await untilSettled(place);
+  await stop();
+  const journal = join(place.dataDir, 'journal');
+  rmSync(journal, { recursive: true });
+  mkdirSync(join(journal, 'p0'), { recursive: true });
+  writeFileSync(join(journal, 'p0', 'begin-anew'), '');
+  await sql`alter table transaction_events rename column id_hash to id_hash_held_back`;
+  await restart({ PAN_KEY: panKey });
+}
+
+t.test('after PAN_KEY is rotated, ids that are not in memory yet are looked up under the older key too', async (t) => {
+  const engine = await startTestEngine(t, { accounts: 2, changes: { PAN_KEY: 'first-key' } });
+  const { client, place } = engine;
+  const card = 'card_000001_1';
+  const stable = async (message: object) => {
+    const { status, body } = await client.native({ currency: 'USD', ...message });
+    return `${status} ${stableBody(body)}`;
+  };
+  const opened = { id: 'auth4111111111111111', type: 'authorization', card, amount: 500 };
+  const increased = { id: '4111.1111.1111.1111', type: 'incremental', card, amount: 50, original: opened.id };
+  const overtaken = { id: 'r4111111111111111', type: 'reversal', card, amount: 7, original: 'a 4111111111111111' };
+  const unknown = { id: 'x', type: 'authorization', card: 'tok 2200700012345673', amount: 1 };
+  const follows = { id: 'y', type: 'incremental', card, amount: 5, original: '4111111111111111' };
+  const questions = [opened, increased, overtaken, unknown, follows];
+  const first: string[] = [];
+  for (const question of questions) first.push(await stable(question));
+  t.match(first[0], /"approved":true/);
+  t.match(first[1], /"approved":true/);
+  t.match(first[3], /card_not_found/);
+  t.match(first[4], /original_not_found/);
+  const deposit = { id: 'top-up 4111-1111-1111-1111', amount: 100 };
+  const paid = await opsCommand(place, 'deposits', 'acct_000001', deposit);
+  t.match(JSON.parse(paid.text), { approved: true });
+  const last = { id: 'last', type: 'authorization', card, amount: 1000 };
+  t.match(await stable(last), /"available":98550/);
+  const other = { currency: 'USD', card: 'card_000002_1' };
+  for (const index of [0, 1]) {
+    const opening = { ...other, id: `auth${index} 4111111111111111`, type: 'authorization', amount: 500 };
+    t.match(answerOf(await client.native(opening)), { approved: true });
+    const more = { ...opening, id: `more${index} 4111111111111111`, type: 'incremental', original: opening.id };
+    t.match(answerOf(await client.native(more)), { approved: true });
+  }
+
+  await restartWithoutIds(engine, 'second-key,first-key');
+  // The increase first: its original is in no memory yet.
+  for (const index of [1, 0, 2, 3, 4]) {
+    t.equal(await stable(questions[index]!), first[index], `the repeat of ${questions[index]!.id} gets its answer`);
+  }
+  t.same(await opsCommand(place, 'deposits', 'acct_000001', deposit), paid);
+  t.match(await stable({ ...opened, amount: 501 }), /duplicate_conflict/);
+  t.match(await stable({ ...increased, original: 'x 4111111111111111' }), /duplicate_conflict/);
+  t.match(await opsCommand(place, 'deposits', 'acct_000001', { ...deposit, amount: 101 }), { status: 409 });
+  for (const original of ['auth0 4111111111111111', 'more1 4111111111111111']) {
+    const clearing = { ...other, id: `clears ${original}`, type: 'clearing', amount: 1000, original };
+    t.match(answerOf(await client.native(clearing)), { approved: true, available: 98_000 }, `follows ${original}`);
+  }
 });
 
 t.test('a message that waited for a lookup counts as the same message when it returns', async (t) => {

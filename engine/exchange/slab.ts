@@ -44,7 +44,10 @@ export const EntryFlag = {
  */
 export const EntryStatus = {
   none: 0,
-  /** The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. */
+  /**
+   * The answer bytes name what is missing: a card token, a request id, an original's id, an account's public id. Ids
+   * that may be kept in several forms are named in all of them, see keySeparator.
+   */
   lookupCard: 1,
   lookupSeen: 2,
   lookupOriginal: 3,
@@ -65,6 +68,12 @@ export const EntryStatus = {
   /** A ledger command names no account. Nothing is remembered, so the same command may come again. */
   unknownAccount: 10,
 } as const;
+
+/**
+ * Stands between the forms of an id in the name of what is missing. No id contains it, and PostgreSQL refuses it in a
+ * text: a name that is not split can never count as an id that does not exist.
+ */
+export const keySeparator = '\0';
 
 export const AnswerFlag = {
   approved: 1,

@@ -5,11 +5,13 @@
 import t from 'tap';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { Limits } from '../core/rules.js';
+import { EntryStatus, keySeparator } from '../exchange/slab.js';
 import { LookupGuard } from '../feed/lookup-guard.js';
 import type { Lane } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import type { Database } from './database.js';
 import type { CardsRead } from './database-cards.js';
+import type { KeysRead } from './database-transactions.js';
 import { LookupReads } from './lookup-reads.js';
 
 function cards(funds: number): CardsRead {
@@ -89,4 +91,28 @@ t.test('fewer cards are read at a time while their limits are long', async (t) =
   limits = null;
   await read();
   t.equal(await read(), 128);
+});
+
+t.test('an id that may be kept in several forms is read in all of them, and found where one of them is', async (t) => {
+  const reads: (readonly string[])[] = [];
+  const read = async (_partition: number, ids: readonly string[]): Promise<KeysRead> => {
+    reads.push(ids);
+    return { message: {}, found: new Set(['older', 'plain']) };
+  };
+  const lookupReads = new LookupReads(
+    { readRecords: read, readTransactions: read } as unknown as Database,
+    null,
+    () => 0,
+    () => 0,
+    new LookupGuard(),
+    { soundRows: (message) => message },
+  );
+  const inForms = ['newest', 'older'].join(keySeparator);
+  const nowhere = ['newest-of-another', 'older-of-another'].join(keySeparator);
+  const target = { lane: { claim: () => true } as unknown as Lane, partition: 0 };
+  for (const status of [EntryStatus.lookupSeen, EntryStatus.lookupOriginal]) {
+    const { found } = await lookupReads.others(target, status, [inForms, 'plain', nowhere]);
+    t.same([...found], [inForms, 'plain']);
+    t.same(reads.pop(), ['newest', 'older', 'plain', 'newest-of-another', 'older-of-another']);
+  }
 });

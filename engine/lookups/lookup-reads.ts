@@ -14,10 +14,11 @@ import { NumberSet } from '../core/number-set.js';
 import type { CardRow, PartitionRows } from '../core/partition-rows.js';
 import { faultOf } from '../core/profile-shape.js';
 import { type PackedRows, packRows } from '../exchange/lane-rows.js';
-import { EntryKind, EntryStatus } from '../exchange/slab.js';
+import { EntryKind, EntryStatus, keySeparator } from '../exchange/slab.js';
 import type { LookupGuard } from '../feed/lookup-guard.js';
 import type { Lane, Lookup } from '../ledger/lane.js';
 import type { Database } from './database.js';
+import type { KeysRead } from './database-transactions.js';
 import type { RedisCards } from './redis-cards.js';
 import type { SetApart } from './set-apart.js';
 
@@ -257,9 +258,9 @@ export class LookupReads {
         return { message, found: new Set(owners.keys()), foreign: foreignOf(owners, isOurs) };
       }
       case EntryStatus.lookupSeen:
-        return { ...(await database.readRecords(partition, keys)), foreign: noOwners };
+        return readForms(keys, (forms) => database.readRecords(partition, forms));
       default:
-        return { ...(await database.readTransactions(partition, keys)), foreign: noOwners };
+        return readForms(keys, (forms) => database.readTransactions(partition, forms));
     }
   }
 
@@ -344,6 +345,17 @@ export class LookupReads {
     const { cards, users, accounts } = brought;
     return cards.has(card.number) && users.has(card.userNumber) && accounts.has(card.accountNumber);
   }
+}
+
+/** Reads by keys that may name their id in several forms: a key is found where one of its forms is. */
+async function readForms(
+  keys: readonly string[],
+  read: (forms: readonly string[]) => Promise<KeysRead>,
+): Promise<LookedUp> {
+  const formsOf = (key: string) => key.split(keySeparator);
+  const { message, found } = await read(keys.flatMap(formsOf));
+  const isFound = (key: string) => formsOf(key).some((form) => found.has(form));
+  return { message, found: new Set(keys.filter(isFound)), foreign: noOwners };
 }
 
 function foreignOf(owners: ReadonlyMap<string, number>, isOurs: (ownerKey: number) => boolean): ReadonlySet<string> {

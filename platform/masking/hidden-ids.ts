@@ -7,11 +7,16 @@
 import { createHmac } from 'node:crypto';
 import { keepTexts, type TextEntry } from '../../engine/core/kept-texts.js';
 import type { Request, TextSlice } from '../../engine/core/request.js';
+import { ConfigError } from '../config/variables.js';
 import { holdsPan, textHoldsPan } from './redact.js';
 
 const prefix = 'hidden_';
 const hashBytes = 20;
 const letterA = 0x61;
+/** Longest hash that is kept in the place of an identifier, with what stands before it (see keepIds) and behind it. */
+export const keptFormBytesMax = 64;
+/** Each key is one more hash of every identifier that holds a card number, and one more key of its lookup. */
+export const panKeysMax = 16;
 
 export class PanKeys {
   readonly #keys: readonly string[];
@@ -47,9 +52,13 @@ export class PanKeys {
  * database has alike: a program whose ids hold no card numbers need not keep one more secret.
  */
 export function panKeysOf(keys: readonly string[], engineTokens: readonly string[]): readonly string[] {
-  return keys.length > 0
-    ? keys
-    : engineTokens.map((token) => createHmac('sha256', token).update('PAN_KEY').digest('hex'));
+  const derived = () => engineTokens.map((token) => createHmac('sha256', token).update('PAN_KEY').digest('hex'));
+  const all = keys.length > 0 ? keys : derived();
+  if (all.length > panKeysMax) {
+    const name = keys.length > 0 ? 'PAN_KEY' : 'ENGINE_TOKEN';
+    throw new ConfigError(`${name} must have at most ${panKeysMax} keys: take the oldest ones out`);
+  }
+  return all;
 }
 
 export interface SentIds {
@@ -73,9 +82,9 @@ export function keepIds(
   const { id, card, original } = sent;
   const ids = keys.keptForms(id).map((form) => idPrefix + form);
   const originals = original === undefined ? [] : keys.keptForms(original);
-  const keptCard = keys.keep(card);
+  const cards = keys.keptForms(card);
   const plain: TextEntry[] = [[request.id, ids[0]], [request.card, card], [request.original, originals[0]], ...others];
-  if (ids[0] === idPrefix + id && keptCard === card && originals[0] === original) {
+  if (ids[0] === idPrefix + id && cards[0] === card && originals[0] === original) {
     keepTexts(request, plain);
     return;
   }
@@ -84,10 +93,19 @@ export function keepIds(
     ...plain,
     [hidden.sentId, id],
     [hidden.sentOriginal, original],
-    [hidden.keptCard, keptCard],
-    ...ids.slice(1).map((form): TextEntry => [newSlice(hidden.olderIds), form]),
-    ...originals.slice(1).map((form): TextEntry => [newSlice(hidden.olderOriginals), form]),
+    [hidden.keptCard, cards[0]],
+    ...olderForms(hidden.olderIds, ids),
+    ...olderForms(hidden.olderOriginals, originals),
+    ...olderForms(hidden.olderCards, cards),
   ]);
+}
+
+function olderForms(slices: TextSlice[], forms: readonly string[]): TextEntry[] {
+  return forms.slice(1).map((form) => {
+    const slice = { start: 0, end: 0 };
+    slices.push(slice);
+    return [slice, form];
+  });
 }
 
 /** Whether an identifier of a message that was read in place, in ASCII, holds a card number. */
@@ -112,10 +130,4 @@ export function keepReadIds(request: Request, keys: PanKeys): void {
     sent,
     others.map((slice): TextEntry => [slice, text(slice)]),
   );
-}
-
-function newSlice(slices: TextSlice[]): TextSlice {
-  const slice = { start: 0, end: 0 };
-  slices.push(slice);
-  return slice;
 }

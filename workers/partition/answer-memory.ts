@@ -74,12 +74,16 @@ export class AnswerMemory {
     this.#settledIds = null;
   }
 
-  /** Whether an id that is not found may be one of a settled record that is not in memory yet. */
-  mayBeSettled(source: Uint8Array, id: TextSlice): boolean {
+  /**
+   * Whether an id that is not found may be one of a settled record that is not in memory yet.
+   * @param others further forms of the same id
+   */
+  mayBeSettled(source: Uint8Array, id: TextSlice, others?: readonly TextSlice[]): boolean {
     if (this.#isComplete) return false;
     if (this.#settledIds === null) return true;
     hash64(source, id.start, id.end);
-    return this.#settledIds.mayHold(hashLow);
+    if (this.#settledIds.mayHold(hashLow)) return true;
+    return others?.some((form) => this.mayBeSettled(source, form)) === true;
   }
 
   /**

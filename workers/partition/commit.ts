@@ -5,15 +5,17 @@ import type { Outcome } from '../../engine/core/outcome.js';
 import { recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
 import type { Request } from '../../engine/core/request.js';
 import { EntryKind, type Slab } from '../../engine/exchange/slab.js';
+import { keptFormBytesMax } from '../../platform/masking/hidden-ids.js';
 import type { AnswerMemory } from './answer-memory.js';
 import type { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
 import type { Root } from './root.js';
 
-/** The hash that stands for an identifier may be longer than the identifier, see hidden-ids.ts. */
-const hiddenIdBytes = 64;
-/** A record has its fixed part, texts of the body or their hashes, a root id of the transaction, and a number. */
-const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * hiddenIdBytes;
+/**
+ * A record has its fixed part, texts of the body or their hashes (which may be longer), a root id of the transaction,
+ * and a number.
+ */
+const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * keptFormBytesMax;
 
 export class Committer {
   readonly #journal: PartitionJournal;

@@ -30,7 +30,7 @@ import { byteText } from './byte-text.js';
 import { CardBooks } from './card-books.js';
 import { Committer } from './commit.js';
 import { Expiry } from './expiry.js';
-import { chooseKeptForms } from './kept-forms.js';
+import { chooseKnownForms, chooseRecordedForms, type KnownIds } from './kept-forms.js';
 import { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
 import { PartitionMemory } from './partition-memory.js';
@@ -76,6 +76,7 @@ export class Partition {
   /** Numbers of accounts by public id. */
   readonly #accountNumbers = new LRUCache<string, number>({ maxSize: accountIdsMax, sizeCalculation: () => 1 });
   readonly #rowTarget: RowTarget;
+  readonly #knownIds: KnownIds;
   /**
    * What has newer records stays in memory: the books in Postgres do not have them yet, or they may be revoked. Read
    * once a batch; at a start nothing may leave.
@@ -116,6 +117,8 @@ export class Partition {
       accountNumbers: this.#accountNumbers,
       counts: this.counts,
     };
+    const { recalled, roots } = this.#rowTarget;
+    this.#knownIds = { seen, transactions: books.transactions, recalled, roots };
     this.#decider = new Decider(books, policy, this.#outcome);
   }
 
@@ -209,8 +212,8 @@ export class Partition {
   #answer(slab: Slab, index: number, codec: Codec, request: Request): void {
     const answers = this.#answers;
     const memory = this.#memory;
-    const { source, id } = request;
-    if (request.hidden !== null) chooseKeptForms(request, request.hidden, this.seen, this.books.transactions);
+    const { source, id, hidden } = request;
+    if (hidden !== null) chooseKnownForms(request, hidden, this.#knownIds);
     const flags = slab.flags[index]!;
     const wasLookedUp = (flags & EntryFlag.seenAbsent) !== 0;
     const { place, revocation } = memory.find(source, id, wasLookedUp);
@@ -219,8 +222,8 @@ export class Partition {
       return;
     }
     const isNew = place === notFound && revocation === notFound;
-    if (place === lookupNeeded || (isNew && !wasLookedUp && memory.mayBeSettled(source, id))) {
-      answers.lookup(slab, index, EntryStatus.lookupSeen, source, id);
+    if (place === lookupNeeded || (isNew && !wasLookedUp && memory.mayBeSettled(source, id, hidden?.olderIds))) {
+      answers.lookup(slab, index, EntryStatus.lookupSeen, source, id, hidden?.olderIds);
       return;
     }
     if (place !== notFound) {
@@ -251,7 +254,9 @@ export class Partition {
   #repeat(slab: Slab, index: number, codec: Codec, request: Request): void {
     const { record } = this.#memory;
     record.readRoot(this.#root);
-    if (sameQuestion(request, record.request())) {
+    const asked = record.request();
+    if (request.hidden !== null) chooseRecordedForms(request, request.hidden, asked);
+    if (sameQuestion(request, asked)) {
       slab.answerFlags[index] = AnswerFlag.repeated;
       this.#answers.decided(slab, index, codec, request, record.outcome(), this.#root);
       return;
@@ -303,7 +308,7 @@ export class Partition {
    */
   #authorize(slab: Slab, index: number, codec: Codec, request: Request, revocation: number): void {
     const answers = this.#answers;
-    const { source, original } = request;
+    const { source, original, hidden } = request;
     const flags = slab.flags[index]!;
     const card = this.cardBooks.find(request, (flags & EntryFlag.cardAbsent) !== 0);
     if (card === undefined) {
@@ -320,7 +325,7 @@ export class Partition {
     const isFollowUp = transaction >= 0 && card !== null && original.end > original.start;
     const lacksParties = isFollowUp && !this.cardBooks.knowsParties(transaction);
     if (transaction === lookupNeeded || (lacksParties && !wasLookedUp)) {
-      answers.lookup(slab, index, EntryStatus.lookupOriginal, source, original);
+      answers.lookup(slab, index, EntryStatus.lookupOriginal, source, original, hidden?.olderOriginals);
       return;
     }
     if (lacksParties || !this.#makeRoom(card, transaction)) {

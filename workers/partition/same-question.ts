@@ -18,19 +18,19 @@ export function sameQuestion(request: Request, record: Request): boolean {
     request.final === record.final &&
     request.capture === record.capture &&
     request.extraHash === record.extraHash &&
-    sameText(request, request.keptCard, record, record.keptCard) &&
-    sameText(request, request.original, record, record.original) &&
-    sameText(request, request.merchantId, record, record.merchantId) &&
-    sameText(request, request.merchantName, record, record.merchantName) &&
-    sameText(request, request.at, record, record.at)
+    sameText(request.source, request.keptCard, record.source, record.keptCard) &&
+    sameText(request.source, request.original, record.source, record.original) &&
+    sameText(request.source, request.merchantId, record.source, record.merchantId) &&
+    sameText(request.source, request.merchantName, record.source, record.merchantName) &&
+    sameText(request.source, request.at, record.source, record.at)
   );
 }
 
-function sameText(left: Request, leftSlice: TextSlice, right: Request, rightSlice: TextSlice): boolean {
+export function sameText(left: Uint8Array, leftSlice: TextSlice, right: Uint8Array, rightSlice: TextSlice): boolean {
   const length = leftSlice.end - leftSlice.start;
   if (rightSlice.end - rightSlice.start !== length) return false;
   for (let index = 0; index < length; index++) {
-    if (left.source[leftSlice.start + index] !== right.source[rightSlice.start + index]) return false;
+    if (left[leftSlice.start + index] !== right[rightSlice.start + index]) return false;
   }
   return true;
 }

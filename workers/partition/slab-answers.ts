@@ -1,11 +1,18 @@
 /** Lays the answers of a batch into its slab, one behind the other. */
+import { assert } from '../../engine/core/invariant.js';
+import { answerBytesMax } from '../../engine/core/limits.js';
 import type { Outcome } from '../../engine/core/outcome.js';
 import { Reason } from '../../engine/core/reasons.js';
 import type { Request, TextSlice } from '../../engine/core/request.js';
-import { AnswerFlag, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryStatus, keySeparator, type Slab } from '../../engine/exchange/slab.js';
 import type { Codec } from '../../engine/protocols/codec.js';
 import { isUnsupported, type Refusal, writeFault } from '../../engine/protocols/refusal.js';
+import { keptFormBytesMax, panKeysMax } from '../../platform/masking/hidden-ids.js';
 import type { Root } from './root.js';
+
+const separatorByte = keySeparator.charCodeAt(0);
+const noSlices: readonly TextSlice[] = [];
+assert(panKeysMax * keptFormBytesMax <= answerBytesMax, 'all forms of an id fit where the answer goes');
 
 export class SlabAnswers {
   /** Where the next answer begins. */
@@ -30,10 +37,28 @@ export class SlabAnswers {
     slab.reason[index] = Reason.systemError;
   }
 
-  /** Names what must be looked up before the message can be decided. */
-  lookup(slab: Slab, index: number, status: number, source: Uint8Array, slice: TextSlice): void {
+  /**
+   * Names what must be looked up before the message can be decided.
+   * @param others further forms of the same id
+   */
+  lookup(
+    slab: Slab,
+    index: number,
+    status: number,
+    source: Uint8Array,
+    slice: TextSlice,
+    others: readonly TextSlice[] = noSlices,
+  ): void {
     slab.status[index] = status;
-    for (let position = slice.start; position < slice.end; position++) slab.answer[this.#end++] = source[position]!;
+    this.#copy(slab, source, slice);
+    for (const other of others) {
+      slab.answer[this.#end++] = separatorByte;
+      this.#copy(slab, source, other);
+    }
+  }
+
+  #copy({ answer }: Slab, source: Uint8Array, { start, end }: TextSlice): void {
+    for (let position = start; position < end; position++) answer[this.#end++] = source[position]!;
   }
 
   /** Answers a message that cannot be read with its fault, and one of an unsupported kind with a decline. */
