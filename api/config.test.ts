@@ -31,7 +31,11 @@ t.test('the defaults are the settings of the interface', async (t) => {
 t.test('a missing secret stops the start and is named', async (t) => {
   for (const name of Object.keys(complete)) {
     t.throws(() => readApiConfig({ ...complete, [name]: undefined }), { name: 'ConfigError', message: name });
-    t.throws(() => readApiConfig({ ...complete, [name]: '' }), ConfigError, 'an empty variable is a missing one');
+    t.throws(
+      () => readApiConfig({ ...complete, [name]: '' }),
+      ConfigError,
+      'an empty variable counts as a missing one',
+    );
   }
 });
 
@@ -49,7 +53,7 @@ t.test('a bad value stops the start with one line that names the variable and ne
   for (const [name, value] of Object.entries(bad)) {
     try {
       readApiConfig({ ...complete, [name]: value });
-      t.fail(`${name} was taken`);
+      t.fail(`${name} was accepted`);
     } catch (error) {
       const { message } = error as Error;
       t.ok(message.includes(name), message);
@@ -73,7 +77,7 @@ t.test('several signing keys are read newest first, and a short one among them s
   }
 });
 
-t.test('customers fund themselves only where the environment says so', async (t) => {
+t.test('customers fund themselves only where the environment permits it', async (t) => {
   t.equal(readApiConfig(complete).selfFunding, false);
   t.equal(readApiConfig({ ...complete, SELF_FUNDING: 'true' }).selfFunding, true);
   t.throws(() => readApiConfig({ ...complete, SELF_FUNDING: 'yes' }), /^SELF_FUNDING/);

@@ -5,7 +5,7 @@ import t from 'tap';
 import { until } from '../engine/testing/engine-process.js';
 import { EngineClient } from './engine-client.js';
 
-t.test('many requests at once share a bounded number of connections, and all are answered', async (t) => {
+t.test('many concurrent requests share a bounded number of connections and are all answered', async (t) => {
   const held: ServerResponse[] = [];
   let isHolding = true;
   let connections = 0;
@@ -32,7 +32,7 @@ t.test('many requests at once share a bounded number of connections, and all are
   t.ok(most < 80, `${most} connections: 64, and a few that were not free yet`);
 });
 
-t.test('a request that waits for its turn gives up at its deadline', async (t) => {
+t.test('a request that waits for a connection gives up at its deadline', async (t) => {
   const server = createServer(() => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());

@@ -11,7 +11,7 @@ import { Count, closed, IdParams, Name, page, pageQuery, Type } from './http/sch
 import { registerValidation } from './http/validation.js';
 import { startTestApi } from './testing/api-inside.js';
 
-t.test('the public port says that it lives and is ready, and nothing about its surroundings', async (t) => {
+t.test('the public port shows liveness and readiness, and nothing about its surroundings', async (t) => {
   const { request } = await startTestApi(t);
   t.same((await request('GET', '/livez')).json, { status: 'alive' });
   t.same((await request('GET', '/readyz')).json, { status: 'ready' });
@@ -45,7 +45,7 @@ t.test('a body that is encoded, not in UTF-8, or of two lengths is refused', asy
   connection.close();
 });
 
-t.test('a token is needed, and only a good one of an active user will do', async (t) => {
+t.test('a request needs a valid token of an active user', async (t) => {
   const { request, sql, tokenOf, api } = await startTestApi(t);
   await createTestAccounts(sql, 2, 0);
   const anonymous = await request('GET', '/api/me');
@@ -55,7 +55,7 @@ t.test('a token is needed, and only a good one of an active user will do', async
   for (const token of ['', 'x', 'a.b.c', `${await tokenOf(1)}x`]) {
     t.equal((await request('GET', '/api/me', { token })).status, 401);
   }
-  t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'no such user');
+  t.equal((await request('GET', '/api/me', { token: await tokenOf(77) })).status, 401, 'the user does not exist');
   const token = await tokenOf(1);
   const me = await request('GET', '/api/me', { token });
   t.same(me.json, {
@@ -68,10 +68,10 @@ t.test('a token is needed, and only a good one of an active user will do', async
   });
   await sql`update users set status = 'frozen' where id = 1`;
   api.services.access.forget(1);
-  t.equal((await request('GET', '/api/me', { token })).status, 401, 'frozen');
+  t.equal((await request('GET', '/api/me', { token })).status, 401, 'the user is frozen');
 });
 
-t.test('what is not declared is refused by name', async (t) => {
+t.test('an undeclared property is refused by name', async (t) => {
   const { request, sql, tokenOf } = await startTestApi(t);
   await createTestAccounts(sql, 1, 0);
   const unknown = await request('GET', '/api/me?admin=true', { token: await tokenOf(1) });
@@ -82,7 +82,7 @@ t.test('what is not declared is refused by name', async (t) => {
   t.equal((await request('PUT', '/api/me')).status, 405);
 });
 
-t.test('inputs are taken as declared, answers carry only what is declared', async (t) => {
+t.test('inputs are read as declared, and answers have only declared properties', async (t) => {
   const app = fastify({ bodyLimit: 1024 });
   t.teardown(() => app.close());
   registerProblems(app, () => []);
@@ -136,7 +136,11 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
     const reply = await app.inject({ method: 'POST', url: `/things/c1${query}`, payload: payload as object });
     return { status: reply.statusCode, json: reply.json() };
   };
-  t.same(await post({ name: 'x', count: 1 }, '?limit=7'), { status: 201, json: { id: 'c1', limit: 7 } }, 'no secret');
+  t.same(
+    await post({ name: 'x', count: 1 }, '?limit=7'),
+    { status: 201, json: { id: 'c1', limit: 7 } },
+    'the answer has no secret',
+  );
   t.same((await post({ name: 'x', count: 1 })).json.limit, 50);
   const refused: [unknown, string, string][] = [
     [{ name: 'x', count: '1' }, '', 'count'],
@@ -168,7 +172,7 @@ t.test('inputs are taken as declared, answers carry only what is declared', asyn
   t.equal((await raw(JSON.stringify({ name: 'x'.repeat(2000), count: 1 }), 'application/json')).statusCode, 413);
 });
 
-t.test('a bug is a 500 that tells nothing but where to ask', async (t) => {
+t.test('a bug is a 500 that shows only where to ask', async (t) => {
   const app = fastify();
   t.teardown(() => app.close());
   registerProblems(app, () => []);

@@ -45,7 +45,7 @@ const lookupsStarted = async (users: HeldUsers, count: number): Promise<void> =>
   while (users.waiting.length < count) await new Promise((resolve) => setImmediate(resolve));
 };
 
-t.test('a lookup under way serves every request that arrives meanwhile', async (t) => {
+t.test('one lookup under way serves every request that arrives meanwhile', async (t) => {
   const { users, ask } = await setUp();
   const asked = Array.from({ length: 50 }, ask);
   await lookupsStarted(users, 1);
@@ -62,10 +62,10 @@ t.test('a sign-in during a lookup fails no request', async (t) => {
   users.waiting[0]!.resolve(user());
   await Promise.all(asked);
   t.equal((await ask()).publicId, 'usr_7');
-  t.equal(users.waiting.length, 1, 'the remembered user needs no lookup');
+  t.equal(users.waiting.length, 1, 'the cached user needs no lookup');
 });
 
-t.test('a lookup that began before a change is not kept after it', async (t) => {
+t.test('a lookup that began before a change is not cached after it', async (t) => {
   const { access, users, ask } = await setUp();
   const before = ask();
   await lookupsStarted(users, 1);
@@ -76,10 +76,10 @@ t.test('a lookup that began before a change is not kept after it', async (t) => 
   t.equal((await after).role, 'member', 'a request that arrives after the change reads again');
   users.waiting[0]!.resolve(user({ role: 'admin' }));
   await before;
-  t.equal((await ask()).role, 'member', 'the older answer replaces nothing');
+  t.equal((await ask()).role, 'member', 'the older answer replaces no newer one');
 });
 
-t.test('a failed lookup fails its requests, and the next request looks again', async (t) => {
+t.test('a failed lookup fails its requests, and the next request starts another lookup', async (t) => {
   const { users, ask } = await setUp();
   const failing = ask();
   await lookupsStarted(users, 1);

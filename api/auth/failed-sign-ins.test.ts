@@ -28,14 +28,14 @@ function setUp() {
 t.test('a thousand guesses at one account from one network are two entries', async (t) => {
   const { written, failed, guess } = setUp();
   for (let number = 0; number < 1000; number++) await guess('ada@example.com');
-  t.equal(written.length, 1, 'the first is there at once');
+  t.equal(written.length, 1, 'the first failure is an entry at once');
   await failed.flush();
   t.equal(written.length, 2);
   t.match(written[1]!.event, { action: 'user.sign_in_failed', after: { repeats: 999 } });
 });
 
 t.test(
-  'guesses at thousands of accounts from thousands of networks are bounded entries, with the number',
+  'guesses at thousands of accounts from thousands of networks make a bounded number of entries with counts',
   async (t) => {
     const { written, failed, guess } = setUp();
     for (let number = 0; number < 5000; number++)
@@ -52,5 +52,9 @@ t.test('the next minute begins with an entry again', async (t) => {
   await guess('ada@example.com');
   clock.ms += windowMs;
   await guess('ada@example.com');
-  t.equal(written.length, 3, 'the first, the repeat of the first minute, and the first of the second');
+  t.equal(
+    written.length,
+    3,
+    'the entries are the first failure, the repeats of the first minute, and the first of the second',
+  );
 });

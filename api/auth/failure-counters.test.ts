@@ -10,7 +10,7 @@ import type { FailureCounter } from './failures.js';
 const values = async (counter: FailureCounter, keys: readonly string[]): Promise<number[]> =>
   (await counter.add(keys)).map(({ value }) => value);
 
-t.test('failures are counted, taken back and forgiven per key', async (t) => {
+t.test('failures are counted, subtracted and forgiven per key', async (t) => {
   const counter = new LocalFailureCounter(60);
   t.same(await values(counter, ['a', 'b']), [1, 1]);
   t.same(await values(counter, ['a']), [2]);
@@ -24,7 +24,7 @@ t.test('failures are counted, taken back and forgiven per key', async (t) => {
   t.ok(leftS > 50 && leftS <= 60, `${leftS} s of the window are left`);
 });
 
-t.test('processes share their counts in Redis, in windows, and go on alone without it', async (t) => {
+t.test('processes share their counts in Redis, in windows, and continue alone without it', async (t) => {
   const server = await OwnRedis.start();
   t.teardown(() => server.stop());
   const connect = () => {
@@ -44,7 +44,7 @@ t.test('processes share their counts in Redis, in windows, and go on alone witho
   t.same(await values(one, ['a', 'b']), [2, 1]);
   await other.clear('a');
   t.same(await values(other, ['a']), [1]);
-  t.same(await values(one, ['a']), [3], 'each remembers what it saw itself');
+  t.same(await values(one, ['a']), [3], 'each process keeps the failures that it saw itself');
   await server.stop();
   await until('the loss is noticed', () => !first.isUp);
   t.same(await values(one, ['a']), [4]);

@@ -17,7 +17,7 @@ function matches(passwords: Passwords, stored: string | null, password: string, 
   });
 }
 
-t.test('the right password matches, also in other code points; a wrong one and no account do not', async (t) => {
+t.test('the right password matches in any code points, and a wrong one or a missing account does not', async (t) => {
   const passwords = new Passwords();
   const stored = await passwords.hash('caf\u00e9 au lait');
   t.equal(await matches(passwords, stored, 'cafe\u0301 au lait'), true);
@@ -31,14 +31,14 @@ t.test('a remembered password is bound to the stored hash', async (t) => {
   t.equal(await matches(passwords, one, 'password one'), true);
   const { hashes } = passwords;
   t.equal(await matches(passwords, one, 'password one'), true);
-  t.equal(passwords.hashes, hashes, 'the second time costs nothing');
+  t.equal(passwords.hashes, hashes, 'the second check needs no hash');
   t.equal(await matches(passwords, other, 'password one'), false);
   t.equal(await matches(passwords, one, 'password two'), false);
   t.equal(await matches(passwords, one, 'password two'), false);
-  t.equal(passwords.hashes, hashes + 3, 'a wrong one costs a hash each time');
+  t.equal(passwords.hashes, hashes + 3, 'a wrong password costs a hash each time');
 });
 
-t.test('beyond the bound the answer is later, and every caller before it is served', async (t) => {
+t.test('beyond the bound an answer comes later, and every earlier caller is served', async (t) => {
   const passwords = new Passwords(1);
   const stored = await passwords.hash('x');
   let unread = 0;
@@ -52,10 +52,10 @@ t.test('beyond the bound the answer is later, and every caller before it is serv
     Array.from({ length: 200 }, (_, number) => matches(passwords, stored, `password ${number}`, { count })),
   );
   const refused = results.filter(({ status }) => status === 'rejected');
-  t.equal(refused.length, 200 - waitingMax['sign-in'] - 1, 'one runs, the others of the bound wait');
-  t.equal(unread, refused.length, 'what was not compared does not count');
+  t.equal(refused.length, 200 - waitingMax['sign-in'] - 1, 'one comparison runs, and the others of the bound wait');
+  t.equal(unread, refused.length, 'a guess that was not compared does not count');
   t.match((refused[0] as PromiseRejectedResult).reason, { status: 503, headers: { 'retry-after': '2' } });
-  t.equal(await matches(passwords, stored, 'x'), true, 'no place is lost');
+  t.equal(await matches(passwords, stored, 'x'), true, 'every permit is returned');
   t.equal(passwords.waiting, 0);
 });
 
@@ -87,7 +87,7 @@ t.test('a refused guess is compared with nothing, not even with a remembered pas
   await t.rejects(matches(passwords, stored, 'x', { count: refuse }), { message: 'refused' });
 });
 
-t.test('a flood of registrations leaves sign-ins their places, and both are served', async (t) => {
+t.test('sign-ins are served during a flood of registrations, and the registrations too', async (t) => {
   const passwords = new Passwords(1);
   const stored = await passwords.hash('x');
   const ended: string[] = [];

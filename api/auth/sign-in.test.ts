@@ -32,7 +32,7 @@ t.test('a personal customer registers, is signed in, and has one account', async
   t.match(row!['password_hash'], /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
 });
 
-t.test('a business registers with its company, its first user is the owner', async (t) => {
+t.test('a business registers with its company, and its first user is the owner', async (t) => {
   const api = await startTestApi(t);
   const { user } = await register(api, { kind: 'business', company: 'Analytical Engines' });
   t.match(user, { kind: 'business', companyId: /^co_/, role: 'owner' });
@@ -41,7 +41,7 @@ t.test('a business registers with its company, its first user is the owner', asy
   ]);
 });
 
-t.test('what a registration needs is named, and nothing is left behind', async (t) => {
+t.test('a registration names its missing fields and leaves no rows behind', async (t) => {
   const api = await startTestApi(t);
   const bad: [Record<string, unknown>, string][] = [
     [{ email: 'no-address' }, 'email'],
@@ -68,7 +68,7 @@ t.test('what a registration needs is named, and nothing is left behind', async (
   t.equal((await api.sql`select from companies`).length, 0);
 });
 
-t.test('an address registers once, whatever its case, also when two try at once', async (t) => {
+t.test('an address registers once in any letter case, even when two requests try at once', async (t) => {
   const api = await startTestApi(t);
   const replies = await Promise.all(
     ['ada@example.com', 'ADA@example.com'].map((email) =>
@@ -77,13 +77,13 @@ t.test('an address registers once, whatever its case, also when two try at once'
   );
   t.same(replies.map(({ status }) => status).sort(), [201, 409]);
   t.match(replies.find(({ status }) => status === 409)!.json, { title: 'email_taken', field: 'email' });
-  t.equal((await api.sql`select from companies`).length, 1, 'the loser leaves no company');
+  t.equal((await api.sql`select from companies`).length, 1, 'the failed registration leaves no company');
   t.equal((await api.sql`select from accounts`).length, 1);
   let last = 0;
   for (let tries = 0; tries <= takenMax; tries++) {
     last = (await api.request('POST', '/api/auth/register', { body: person })).status;
   }
-  t.equal(last, 429, 'asking for many addresses is limited');
+  t.equal(last, 429, 'registrations for many addresses are limited');
 });
 
 const refresh = (api: TestApi, refreshToken: string) =>
@@ -104,13 +104,13 @@ t.test('an old refresh token ends the session and its access tokens', async (t) 
   await endGrace(api);
   const stolen = await refresh(api, first.refreshToken);
   t.match(stolen.json, { status: 401, title: 'invalid_refresh_token' });
-  t.equal((await refresh(api, second.json.refreshToken)).status, 401, 'the whole chain has ended');
+  t.equal((await refresh(api, second.json.refreshToken)).status, 401, 'every token of the session has ended');
   t.equal((await api.request('GET', '/api/me', { token: second.json.token })).status, 401);
   for (const bad of ['x', 'A'.repeat(64), `${first.refreshToken}x`]) t.equal((await refresh(api, bad)).status, 401);
   t.match(await api.sql`select end_reason from sessions`, [{ end_reason: 'reuse' }]);
 });
 
-t.test('parallel refreshes with one token get the same successor, which goes on', async (t) => {
+t.test('parallel refreshes with one token get the same successor, which works', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
   const replies = await Promise.all(Array.from({ length: 8 }, () => refresh(api, refreshToken)));
@@ -118,7 +118,11 @@ t.test('parallel refreshes with one token get the same successor, which goes on'
   const successors = new Set(replies.map(({ json }) => json.refreshToken));
   t.equal(successors.size, 1);
   const [successor] = [...successors];
-  t.equal((await refresh(api, refreshToken)).json.refreshToken, successor, 'a lost answer can be asked for again');
+  t.equal(
+    (await refresh(api, refreshToken)).json.refreshToken,
+    successor,
+    'the refresh can be repeated after a lost answer',
+  );
   t.equal((await refresh(api, successor)).status, 200);
 });
 
@@ -134,11 +138,11 @@ t.test('within its grace a token leads to the newest one, however many have repl
   t.match(
     await api.sql`select replaced_before from sessions`,
     [{ replaced_before: {} }],
-    'only what has grace is kept',
+    'only tokens with grace are kept',
   );
   t.equal((await refresh(api, chain.at(-1)!)).json.refreshToken, newest);
   t.equal((await refresh(api, first)).status, 401);
-  t.equal((await refresh(api, newest)).status, 401, 'after its grace an old one ends the session');
+  t.equal((await refresh(api, newest)).status, 401, 'after its grace an old token ends the session');
 });
 
 t.test('each replaced token has a grace of its own', async (t) => {
@@ -163,7 +167,7 @@ t.test('of many replaced tokens the oldest has no grace', async (t) => {
   t.equal((await refresh(api, newest)).status, 401);
 });
 
-t.test('a session ends after its longest life, however often it is refreshed', async (t) => {
+t.test('a session ends after its longest lifetime, however often it is refreshed', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
   await api.sql`update sessions set created_at = now() - interval '89 days'`;
@@ -192,7 +196,7 @@ t.test('a user sees where their sessions come from and ends one of them', async 
   ]);
   const end = (id: string) => api.request('DELETE', `/api/sessions/${id}`, { token });
   t.equal((await end(sessions[0].id)).status, 204);
-  t.equal((await end(sessions[0].id)).status, 404, 'it has ended already');
+  t.equal((await end(sessions[0].id)).status, 404, 'the session has ended already');
   t.equal((await api.request('GET', '/api/me', { token: phone.json.token })).status, 401);
   t.equal((await refresh(api, phone.json.refreshToken)).status, 401);
   t.match(await list(), [{ current: true }]);
@@ -201,7 +205,7 @@ t.test('a user sees where their sessions come from and ends one of them', async 
 /** Without a notice from the other process, a status is believed for five seconds. */
 const withoutNoticeMs = 4500;
 
-t.test('what ends at one process is refused at another within moments', async (t) => {
+t.test('a session ended at one process is refused at another within moments', async (t) => {
   const one = await startTestApi(t);
   const other = await startApi(
     readApiConfig({
@@ -240,7 +244,7 @@ t.test('what ends at one process is refused at another within moments', async (t
   await until('the block is in force there', async () => (await at(admin.json.token)).status === 401, withoutNoticeMs);
 });
 
-t.test('after a logout neither token is good, and another session goes on', async (t) => {
+t.test('after a logout both tokens are refused, and another session continues', async (t) => {
   const api = await startTestApi(t);
   const one = await register(api);
   const login = () =>
@@ -248,11 +252,11 @@ t.test('after a logout neither token is good, and another session goes on', asyn
   const other = (await login()).json;
   const logout = () => api.request('POST', '/api/auth/logout', { body: { refreshToken: one.refreshToken } });
   t.equal((await logout()).status, 204);
-  t.equal((await logout()).status, 204, 'again is no error');
+  t.equal((await logout()).status, 204, 'a second logout is no error');
   const { refreshToken: old } = (await login()).json;
   const renewed = (await refresh(api, old)).json;
   await api.request('POST', '/api/auth/logout', { body: { refreshToken: old } });
-  t.equal((await refresh(api, renewed.refreshToken)).status, 401, 'the token before the newest ends the session too');
+  t.equal((await refresh(api, renewed.refreshToken)).status, 401, 'the previous token ends the session too');
   t.equal((await api.request('POST', '/api/auth/refresh', { body: { refreshToken: one.refreshToken } })).status, 401);
   t.equal((await api.request('GET', '/api/me', { token: one.token })).status, 401);
   t.equal((await api.request('GET', '/api/me', { token: other.token })).status, 200);
@@ -268,7 +272,7 @@ t.test('a wrong password and an unknown address get the same answer', async (t) 
     const before = api.api.services.passwords.hashes;
     const reply = await api.request('POST', '/api/auth/login', { body: { email, password: 'not the password' } });
     t.equal(reply.status, 401);
-    t.equal(api.api.services.passwords.hashes, before + 1, 'each costs one hash');
+    t.equal(api.api.services.passwords.hashes, before + 1, 'each attempt costs one hash');
     const { requestId, ...rest } = reply.json;
     t.ok(requestId);
     texts.add(JSON.stringify(rest));
@@ -277,7 +281,7 @@ t.test('a wrong password and an unknown address get the same answer', async (t) 
   t.match([...texts][0], /invalid_credentials/);
 });
 
-t.test('too many failures close an account to its guesser and to no other address', async (t) => {
+t.test('too many failures close an account to the guesser and to no other address', async (t) => {
   const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
   await register(api);
   const login = (password: string, from: string, email = person.email) =>
@@ -288,18 +292,22 @@ t.test('too many failures close an account to its guesser and to no other addres
   const locked = await login(person.password, '10.0.0.1');
   t.equal(locked.status, 429);
   t.match(locked.headers.get('retry-after'), /^\d+$/);
-  t.equal((await login(person.password, '10.0.0.2')).status, 200, 'the owner signs in from elsewhere');
-  t.equal((await login('wrong', '10.0.0.9')).status, 401, 'a success forgave the failure before it');
+  t.equal((await login(person.password, '10.0.0.2')).status, 200, 'the owner signs in from another address');
+  t.equal((await login('wrong', '10.0.0.9')).status, 401, 'a success forgives the earlier failure');
   for (let tries = 0; tries < pairMax; tries++) await login('wrong', '10.0.0.1', 'unknown@example.com');
-  t.equal((await login('wrong', '10.0.0.1', 'unknown@example.com')).status, 429, 'an unknown address is no different');
+  t.equal(
+    (await login('wrong', '10.0.0.1', 'unknown@example.com')).status,
+    429,
+    'an unknown address gets the same answers',
+  );
   for (let place = 0; place < accountMax / pairMax; place++) {
     await Promise.all(Array.from({ length: pairMax }, (_, number) => login(`wrong ${number}`, `10.1.0.${place}`)));
   }
   t.equal((await login(person.password, '10.2.0.1')).status, 429, 'many networks together lock the account');
-  t.equal((await login(person.password, '10.0.0.9')).status, 200, 'but not for networks that the owner has used');
+  t.equal((await login(person.password, '10.0.0.9')).status, 200, 'the lock spares networks that the owner has used');
 });
 
-t.test('parallel guesses from one network count, and lock no other network out', async (t) => {
+t.test('parallel guesses from one network count, and lock out no other network', async (t) => {
   const api = await startTestApi(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
   await register(api);
   const login = (password: string, from: string) =>
@@ -319,7 +327,7 @@ t.test('parallel guesses from one network count, and lock no other network out',
   t.ok(leftS > 0 && leftS <= 900);
 });
 
-t.test('an inactive user learns so only with the right password', async (t) => {
+t.test('a user learns of being inactive only with the right password', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
   await api.sql`update users set status = 'frozen'`;
@@ -347,10 +355,10 @@ t.test('a storm of sign-ins by one user costs one hash and keeps a bounded numbe
   // A hundred are kept; of fifty at once each may count before the others have trimmed.
   t.ok(row!['count'] <= 150, `${row!['count']} sessions`);
   await api.sql`update users set password_hash = ${await passwords.hash('another password')}`;
-  t.equal((await login()).status, 401, 'what was remembered does not outlive the stored hash');
+  t.equal((await login()).status, 401, 'a remembered password ends with its stored hash');
 });
 
-t.test('lapsed sessions are swept', async (t) => {
+t.test('lapsed sessions are removed', async (t) => {
   const api = await startTestApi(t);
   const { refreshToken } = await register(api);
   await api.sql`update sessions set expires_at = now() - interval '1 second'`;

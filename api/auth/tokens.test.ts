@@ -8,11 +8,11 @@ t.test('a token names its user and session, and is verified once', async (t) => 
   const token = await tokens.sign(7, 9);
   t.match(await tokens.verify(token), { userId: 7, sessionId: 9 });
   const again = tokens.verify(token);
-  t.notOk(again instanceof Promise, 'the second time waits for nothing');
+  t.notOk(again instanceof Promise, 'the second verification is synchronous');
   t.match(again, { userId: 7, sessionId: 9 });
 });
 
-t.test('keys rotate: a new one signs, the old one still verifies until it is taken out', async (t) => {
+t.test('a new key signs, and the old key verifies until it is removed', async (t) => {
   const old = await new Tokens(['old'], 60).sign(7, 9);
   const rotated = new Tokens(['new', 'old'], 60);
   t.ok(await rotated.verify(old));
@@ -41,5 +41,5 @@ t.test('a token of another signer or another purpose is refused', async (t) => {
   ];
   for (const token of bad) t.equal(await tokens.verify(token), null, token.slice(0, 40));
   const lapsed = await new Tokens(['one'], -1).sign(7, 9);
-  t.equal(await tokens.verify(lapsed), null, 'lapsed');
+  t.equal(await tokens.verify(lapsed), null, 'a lapsed token is refused');
 });

@@ -61,7 +61,7 @@ async function change({ cache, invalidations }: Process, store: Store, value: nu
   await invalidations.send('cards:1');
 }
 
-t.test('each level answers before the next, and one load serves all who wait', async (t) => {
+t.test('each cache level answers before the next, and one load serves all waiting requests', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const redis = await OwnRedis.start();
@@ -81,20 +81,20 @@ t.test('each level answers before the next, and one load serves all who wait', a
   });
   const loads = store.loads;
   t.same(await read(second), { value: 1 });
-  t.equal(store.loads, loads, 'from Redis');
+  t.equal(store.loads, loads, 'the value comes from Redis');
   t.equal(second.cache.counts.redisHits, 1);
   t.same(await read(second), { value: 1 });
   t.equal(second.cache.counts.localHits, 1);
 
   await change(first, store, 2);
-  t.same(await read(first), { value: 2 }, 'at once where it was changed');
+  t.same(await read(first), { value: 2 }, 'the process of the change sees it at once');
   await until('the other process hears of it', async () => (await read(second)).value === 2);
   const other = await startProcess(t, database.url, redis.url, 'b');
   store.value = 3;
-  t.same(await read(other), { value: 3 }, "another database's values are not met");
+  t.same(await read(other), { value: 3 }, 'values of another database are not found');
 });
 
-t.test('without Redis there is one level, and processes hear of each other all the same', async (t) => {
+t.test('without Redis one cache level remains, and processes still notify each other', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const first = await startProcess(t, database.url, null);
@@ -110,7 +110,7 @@ t.test('without Redis there is one level, and processes hear of each other all t
   await until('the other process hears of it', async () => (await read(first)).value === 2);
 });
 
-t.test('what was read before a change and arrives after it is not kept', async (t) => {
+t.test('a value read before a change that arrives after it is not cached', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const redis = await OwnRedis.start();
@@ -131,7 +131,7 @@ t.test('what was read before a change and arrives after it is not kept', async (
     await until('it is being read', () => arrive.length === 1);
     await change(changer, store, 2);
     arrive({ value: 1 });
-    t.same(await reading, { value: 1 }, 'who asked before the change may get the older one');
+    t.same(await reading, { value: 1 }, 'a request from before the change may get the older value');
     await until('everybody gets the newer one', async () => {
       const values = await Promise.all(
         [slow, quick].map(({ cache }) => cache.get<{ value: number }>('card', 'cards:1', 'card x', isAny, store.read)),
@@ -142,13 +142,13 @@ t.test('what was read before a change and arrives after it is not kept', async (
     t.same(
       await third.cache.get('card', 'cards:1', 'card x', isAny, store.read),
       { value: 2 },
-      'Redis has no older one',
+      'Redis has no older value',
     );
     await change(changer, store, 1);
   }
 });
 
-t.test('a process that dies between its change and the end of it leaves nothing stale in Redis', async (t) => {
+t.test('a process that dies during its change leaves no stale value in Redis', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const redis = await OwnRedis.start();
@@ -165,7 +165,7 @@ t.test('a process that dies between its change and the end of it leaves nothing 
   t.same(await fourth.cache.get('card', 'cards:1', 'card x', isAny, store.read), { value: 2 });
 });
 
-t.test('Redis goes and comes back: nothing fails, and what it missed is made up for before it is asked', async (t) => {
+t.test('no request fails while Redis is away, and missed invalidations are sent before it is read again', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   // A Redis that stands still keeps its values, unlike one that was killed.
@@ -177,13 +177,13 @@ t.test('Redis goes and comes back: nothing fails, and what it missed is made up 
   await read();
   redis.pause();
   await change(process, store, 2);
-  t.same(await read(), { value: 2 }, 'while Redis stands still');
+  t.same(await read(), { value: 2 }, 'requests succeed while Redis hangs');
   redis.resume();
   await change(process, store, 3);
   t.same(await read(), { value: 3 });
   await redis.stop();
   await change(process, store, 4);
-  t.same(await read(), { value: 4 }, 'while Redis is gone');
+  t.same(await read(), { value: 4 }, 'requests succeed while Redis is gone');
   await redis.restart();
   await until('Redis is used again', async () => {
     await change(process, store, store.value + 1);
@@ -195,7 +195,7 @@ t.test('Redis goes and comes back: nothing fails, and what it missed is made up 
   });
 });
 
-t.test('a process that does not hear of changes keeps nothing of its own', async (t) => {
+t.test('a process that receives no notifications caches nothing', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const process = await startProcess(t, database.url, null);
@@ -225,7 +225,7 @@ t.test('a process that does not hear of changes keeps nothing of its own', async
   t.equal(store.loads, loads + 1);
 });
 
-t.test('a changed card goes from what the engines have cached, whichever process changed it', async (t) => {
+t.test("a changed card leaves the engines' cache, whichever process changed it", async (t) => {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   const redis = await OwnRedis.start();
@@ -242,5 +242,5 @@ t.test('a changed card goes from what the engines have cached, whichever process
   await sql`update cards set status = 'frozen' where token = 'card_000001_1'`;
   await sql`select feed_number()`;
   await until('it is gone', async () => (await client.exists(keys[0]!)) === 0);
-  t.equal(await client.exists(keys[1]!), 1, 'the other one is as it was');
+  t.equal(await client.exists(keys[1]!), 1, 'the other card is unchanged');
 });

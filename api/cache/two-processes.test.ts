@@ -41,7 +41,7 @@ for (const withRedis of [true, false]) {
       ] as const) {
         status = status === 'active' ? 'frozen' : 'active';
         await changer.change('PATCH', path, { status });
-        t.match((await changer.get(path)).json, { status }, 'at once where it was changed');
+        t.match((await changer.get(path)).json, { status }, 'the change is in force at once where it was made');
         t.match((await changer.get('/api/cards')).json.data, [{ status }]);
         await until(`the other process shows ${status}`, async () => {
           const [one, list] = await Promise.all([other.get(path), other.get('/api/cards')]);
@@ -102,7 +102,7 @@ for (const withRedis of [true, false]) {
   });
 }
 
-t.test('without Redis, an answer that is kept goes when its tenant wrote something at another process', async (t) => {
+t.test('without Redis a cached answer is dropped when its tenant writes at another process', async (t) => {
   const first = await startTestApi(t);
   const second = new ApiProcess(await findFreePort(), { DATABASE_URL: first.databaseUrl, LOG_LEVEL: 'info' });
   t.teardown(() => second.stop());
@@ -126,9 +126,9 @@ t.test('without Redis, an answer that is kept goes when its tenant wrote somethi
     async () => (await generations.current(tenants[0]!)) !== before,
   );
   t.match((await first.request('GET', path, { token })).json, { name: 'Acme & Sons' });
-  t.equal(await generations.current(tenants[1]!), untouched, 'what others have is kept');
+  t.equal(await generations.current(tenants[1]!), untouched, 'cached answers of other tenants stay');
 
   const known = await generations.current(tenants[0]!);
   await first.request('PATCH', path, { token, body: { name: 'Acme' } });
-  t.not(await generations.current(tenants[0]!), known, 'at once where it was written');
+  t.not(await generations.current(tenants[0]!), known, 'the cached answer is dropped at once where the write was made');
 });

@@ -21,7 +21,7 @@ async function untilLocked(sql: postgres.Sql): Promise<void> {
   while ((await waiting()).length === 0) await delay(5);
 }
 
-t.test('an admin who holds back the last byte of a request and is blocked meanwhile stays blocked', async (t) => {
+t.test('an admin who is blocked before the last byte of a request arrives stays blocked', async (t) => {
   const { api, owner, admin } = await company(t);
   const { actors } = api.api.services;
   const authenticate = actors.authenticate.bind(actors);
@@ -78,7 +78,7 @@ t.test('a statement on the row of its own actor sees the block that it waited fo
   t.same([...(await api.sql`select from limits`)], []);
 });
 
-t.test('an actor who demotes themselves may, once', async (t) => {
+t.test('actors may demote themselves once', async (t) => {
   const { api, owner, admin } = await company(t);
   const demote = { token: admin, body: { role: 'member' } };
   t.equal((await api.request('PATCH', '/api/users/usr_acme_admin', demote)).status, 200);
@@ -86,7 +86,7 @@ t.test('an actor who demotes themselves may, once', async (t) => {
   t.ok(owner);
 });
 
-t.test('many changes by one actor of their own row do not wait for each other in a circle', async (t) => {
+t.test('concurrent changes by one actor of their own row never deadlock', async (t) => {
   const { api, owner } = await company(t);
   const change = { token: owner, body: { daily: { amount: 1 } } };
   const answers = await Promise.all(
@@ -95,7 +95,7 @@ t.test('many changes by one actor of their own row do not wait for each other in
   t.same([...new Set(answers.map(({ status }) => status))], [200]);
 });
 
-t.test('a write of the API that does not begin with its actor is refused by the database', async (t) => {
+t.test('the database refuses a write of the API that does not begin with its actor', async (t) => {
   const { api } = await company(t);
   const { database } = api.api.services;
   const rename = database.run('test', (sql) => sql`update companies set name = 'Renamed', version = version + 1`);

@@ -35,7 +35,7 @@ const trail = async (api: TestApi, token: string, query = ''): Promise<Entry[]> 
   return json.data;
 };
 
-t.test('a change of a user is recorded with who, from where, before and after, and the request', async (t) => {
+t.test('a change of a user is recorded with actor, origin, before, after and request id', async (t) => {
   const { api, token } = await withOperator(t, 'risk');
   await createCompany(api.sql, 'acme');
   const owner = await api.tokenOf(1);
@@ -54,7 +54,7 @@ t.test('a change of a user is recorded with who, from where, before and after, a
     outcome: 'done',
   });
   t.match(promoted, { action: 'user.role_changed', before: '{"role":"member"}', after: '{"role":"admin"}' });
-  t.match(renamed, { action: 'user.changed', before: '{}', after: '{"name":"(changed)"}' }, 'names are not shown');
+  t.match(renamed, { action: 'user.changed', before: '{}', after: '{"name":"(changed)"}' }, 'the entry shows no names');
 });
 
 t.test('limits, keys and company names are recorded, and secrets are not', async (t) => {
@@ -82,7 +82,7 @@ t.test('limits, keys and company names are recorded, and secrets are not', async
   for (const secret of [key.key, key.key.slice(9), hashed!['hash'], token]) t.notOk(all.includes(secret));
 });
 
-t.test('signing in and out is recorded, of customers and operators', async (t) => {
+t.test('sign-ins and sign-outs of customers and operators are recorded', async (t) => {
   const { api, token, operatorId } = await withOperator(t, 'risk');
   const customer = await Customer.register(api, 'personal');
   const { email, userId } = customer;
@@ -96,10 +96,10 @@ t.test('signing in and out is recorded, of customers and operators', async (t) =
   t.match(await trail(api, token, `&object=${operatorId}&action=operator.signed_in`), [
     { actor: { kind: 'operator', id: operatorId } },
   ]);
-  t.notOk(JSON.stringify(await trail(api, token)).includes(email), 'no e-mail address');
+  t.notOk(JSON.stringify(await trail(api, token)).includes(email), 'the entry has no e-mail address');
 });
 
-t.test("an operator's look is recorded, also the one at the trail", async (t) => {
+t.test("an operator's reads are recorded, including those of the trail", async (t) => {
   const { api, token, operatorId } = await withOperator(t, 'admin');
   await api.request('GET', '/api/keys', { token });
   const [audit, keys] = await trail(api, token, `&actor=${operatorId}&action=operator.looked`);
@@ -107,7 +107,7 @@ t.test("an operator's look is recorded, also the one at the trail", async (t) =>
   t.match(keys, { after: '{"route":"/api/keys"}', actor: { kind: 'operator', id: operatorId } });
 });
 
-t.test('funding is recorded before it is asked, and with its outcome', async (t) => {
+t.test('funding is recorded before it is requested, and again with its outcome', async (t) => {
   const { api, token } = await withOperator(t, 'admin', true);
   const customer = await Customer.register(api, 'personal');
   const account = await customer.accountId();
@@ -128,7 +128,7 @@ t.test('funding is recorded before it is asked, and with its outcome', async (t)
   t.match(entries[0], { after: /insufficient_funds/ });
 });
 
-t.test('the list has pages and filters, and is for risk and admin', async (t) => {
+t.test('the list has pages and filters, and only risk and admin may read it', async (t) => {
   const { api, token } = await withOperator(t, 'risk');
   for (const role of ['viewer', 'support'] as const) {
     const other = await withOperator(t, role);
@@ -150,7 +150,7 @@ t.test('the list has pages and filters, and is for risk and admin', async (t) =>
   t.same(
     all.map(({ object, place }) => [object.id, place !== null]),
     [9, 8, 7, 6, 5, 4, 3, 2, 1].map((n) => [`co_${n}`, n < 6]),
-    'sealed and fresh entries are one list',
+    'sealed and unsealed entries are one list',
   );
   const after = new Date(Date.now() + 60_000).toISOString();
   t.same(await trail(api, token, `&from=${after}`), []);
@@ -160,7 +160,7 @@ t.test('the list has pages and filters, and is for risk and admin', async (t) =>
   });
 });
 
-t.test('a failed sign-in is an entry, those that repeat it are one more, and no address is in them', async (t) => {
+t.test('a failed sign-in is an entry, its repeats are one more, and no entry has an address', async (t) => {
   const { api, token, operatorId } = await withOperator(t, 'risk');
   const customer = await Customer.register(api, 'personal');
   const { email, userId } = customer;
@@ -194,7 +194,7 @@ t.test('a failed sign-in is an entry, those that repeat it are one more, and no 
   t.notMatch(JSON.stringify(await trail(api, token)), /@example/);
 });
 
-t.test('many rows of one statement are one entry', async (t) => {
+t.test('a change of many rows by one statement is one entry', async (t) => {
   const { api, token } = await withOperator(t, 'risk');
   await api.sql`insert into companies (public_id, name) select 'co_' || n, n::text from generate_series(1, 101) n`;
   t.match(await trail(api, token, '&action=company.created'), [{ actor: { kind: 'database' }, after: '{"rows":101}' }]);

@@ -39,7 +39,7 @@ async function heldBack(
   return replies;
 }
 
-t.test('a person has so many cards that are not closed', async (t) => {
+t.test('a person has a maximum number of cards that are not closed', async (t) => {
   const api = await startTestApi(t, { env: { CARDS_PER_PERSON_MAX: '3', CARDS_PER_COMPANY_MAX: '1' } });
   const ada = await createPerson(api.sql, 'ada');
   const bob = await createPerson(api.sql, 'bob');
@@ -54,18 +54,22 @@ t.test('a person has so many cards that are not closed', async (t) => {
   const third = await add('third');
   t.equal(third.status, 201);
   t.match(await add('fourth'), { status: 409, json: { title: 'too_many_cards', detail: /3 cards/ } });
-  t.same((await add('third')).json, third.json, 'a repeat is answered as before');
-  t.equal((await add('other', await api.tokenOf(bob.users[0]!.id), bob.accountId)).status, 201, 'another person');
+  t.same((await add('third')).json, third.json, 'a repeat receives the first answer');
+  t.equal(
+    (await add('other', await api.tokenOf(bob.users[0]!.id), bob.accountId)).status,
+    201,
+    'another person has a cap of their own',
+  );
   const path = `/api/cards/${third.json.id}`;
   const replaced = await api.request('POST', `${path}/replace`, { token, body: { reason: 'lost' } });
   t.equal(replaced.status, 201, 'a replacement takes the place of the old card');
   t.equal((await add('fifth')).status, 409);
   await api.request('PATCH', `/api/cards/${replaced.json.id}`, { token, body: { status: 'closed' } });
-  t.equal((await add('sixth')).status, 201, 'a closed card makes room');
+  t.equal((await add('sixth')).status, 201, 'a closed card frees its place');
   t.equal((await add('seventh')).status, 409);
 });
 
-t.test('a company has so many cards, whichever user adds them', async (t) => {
+t.test('a company has a maximum number of cards, whichever user adds them', async (t) => {
   const api = await startTestApi(t, { env: { CARDS_PER_PERSON_MAX: '1', CARDS_PER_COMPANY_MAX: '4' } });
   const acme = await createCompany(api.sql, 'acme');
   const add = async (role: 'owner' | 'admin') =>
@@ -73,11 +77,11 @@ t.test('a company has so many cards, whichever user adds them', async (t) => {
       token: await api.tokenOf(acme.user(role).id),
       body: { accountId: acme.accountId, name: 'Card' },
     });
-  t.equal((await add('owner')).status, 201, 'the fourth');
+  t.equal((await add('owner')).status, 201, 'the fourth card is accepted');
   t.match(await add('admin'), { status: 409, json: { title: 'too_many_cards', detail: /4 cards/ } });
 });
 
-t.test('a company has so many users, with those that are invited', async (t) => {
+t.test('a company has a maximum number of users, invited ones included', async (t) => {
   const api = await startTestApi(t, { env: { USERS_PER_COMPANY_MAX: '5' } });
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
@@ -89,13 +93,13 @@ t.test('a company has so many users, with those that are invited', async (t) => 
   t.equal((await invite('one')).status, 202);
   t.equal((await invite('two')).status, 202);
   t.match(await invite('three'), { status: 409, json: { title: 'too_many_users', detail: /5 users/ } });
-  t.equal((await invite('two')).status, 202, 'an invitation is sent again');
-  t.match(await invite('owner'), { status: 409 }, 'whatever the address');
+  t.equal((await invite('two')).status, 202, 'a repeated invitation is no new user');
+  t.match(await invite('owner'), { status: 409 }, 'the cap holds for any address');
   await api.sql`update users set status = 'closed' where role = 'member'`;
-  t.equal((await invite('three')).status, 202, 'a closed user makes room');
+  t.equal((await invite('three')).status, 202, 'a closed user frees their place');
 });
 
-t.test('cards that are added at once, by two processes, keep to the cap of a person and of a company', async (t) => {
+t.test('concurrent requests at two processes cannot exceed the card cap of a person or a company', async (t) => {
   const env = { CARDS_PER_PERSON_MAX: '2', CARDS_PER_COMPANY_MAX: '4' };
   const api = await startTestApi(t, { env });
   const other = await startTestApi(t, { env: { ...env, DATABASE_URL: api.databaseUrl } });
@@ -124,7 +128,7 @@ t.test('cards that are added at once, by two processes, keep to the cap of a per
   }
 });
 
-t.test('a change of a card does not wait for cards that are added', async (t) => {
+t.test('a change of a card does not wait for new cards', async (t) => {
   const api = await startTestApi(t);
   const ada = await createPerson(api.sql, 'ada');
   const { id } = ada.users[0]!;
@@ -141,7 +145,7 @@ t.test('a change of a card does not wait for cards that are added', async (t) =>
   });
 });
 
-t.test('people who are invited at once, and who join at once, keep to the cap of users', async (t) => {
+t.test('concurrent invitations and joins cannot exceed the cap of users', async (t) => {
   const mailbox = await Mailbox.start(t);
   const api = await startTestApi(t, { env: { ...mailbox.env, USERS_PER_COMPANY_MAX: '6' } });
   const acme = await createCompany(api.sql, 'acme');
@@ -165,10 +169,10 @@ t.test('people who are invited at once, and who join at once, keep to the cap of
   t.match(accepted[late]!.json, { title: 'too_many_users', detail: /6 users/ });
   t.equal((await api.sql`select from users where kind = 'business'`).length, 6);
   await api.sql`update users set status = 'closed' where id = ${extra.id}`;
-  t.equal((await accept(links[late]!)).status, 200, 'the refusal used nothing up');
+  t.equal((await accept(links[late]!)).status, 200, 'the refusal used up nothing');
 });
 
-t.test('keys that are made at once keep to their cap', async (t) => {
+t.test('concurrent requests for keys cannot exceed their cap', async (t) => {
   const api = await startTestApi(t);
   const [email, password] = ['grace@example.com', 'correct horse battery'];
   const passwordHash = await api.api.services.passwords.hash(password);

@@ -20,7 +20,7 @@ for (const { name, kind, withMongo } of settings) {
     const accountId = await customer.accountId();
     let card = { id: '', token: '', version: 0 };
 
-    t.test('money goes in once, however often the same key asks', async (t) => {
+    t.test('a deposit is booked once, however often the same key is sent', async (t) => {
       const key = fresh('deposit');
       const deposit = await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 }, key);
       t.equal(deposit.status, 201);
@@ -31,14 +31,14 @@ for (const { name, kind, withMongo } of settings) {
       t.match(account.json, { kind, currency: 'USD', funds: 100_000, available: 100_000, held: 0, posted: 0 });
     });
 
-    t.test('a new card pays at once', async (t) => {
+    t.test('a new card can pay at once', async (t) => {
       card = await customer.card(accountId);
       t.match(card, { version: 1, status: 'active', limits: {} });
       t.match(await pay(api, card.token), { approved: true, available: 98_750 });
       t.match((await customer.get(`/api/accounts/${accountId}`)).json, { available: 98_750, held: 1250 });
     });
 
-    t.test('the transaction appears, with everything that follows it', async (t) => {
+    t.test('a transaction appears with all of its messages', async (t) => {
       const decision = await pay(api, card.token, { amount: 2000 });
       await pay(api, card.token, { type: 'clearing', amount: 1500, original: decision.authorizationId });
       await until('the clearing is listed', async () => {
@@ -63,12 +63,12 @@ for (const { name, kind, withMongo } of settings) {
         ],
       });
       const list = await customer.get('/api/transactions?limit=1');
-      t.equal(list.json.data[0].id, decision.authorizationId, 'newest first');
+      t.equal(list.json.data[0].id, decision.authorizationId, 'the newest comes first');
       const next = await customer.get(`/api/transactions?limit=1&cursor=${list.json.next}`);
       t.match(next.json, { data: [{ status: 'pending', amount: 1250 }], next: null });
     });
 
-    t.test('what was spent is reported by day, card and category', async (t) => {
+    t.test('spending is reported by day, card and category', async (t) => {
       const byCard = await customer.get('/api/stats/spending?by=card');
       t.same(byCard.json.data, [{ key: card.id, amount: 2750, count: 2, currency: 'USD' }]);
       t.match((await customer.get('/api/stats/spending?by=mcc')).json.data, [{ key: '5411', amount: 2750, count: 2 }]);
@@ -79,7 +79,7 @@ for (const { name, kind, withMongo } of settings) {
       t.ok(Date.parse(json.used.daily.resetsAt) > Date.now());
     });
 
-    t.test('a freeze holds from its answer on, and so does everything else that is changed', async (t) => {
+    t.test('a freeze holds from its answer on, and so does every other change', async (t) => {
       const patch = async (body: object) => {
         const reply = await customer.change('PATCH', `/api/cards/${card.id}`, body);
         t.match(reply.json, { ...body, effective: true });
@@ -127,7 +127,7 @@ for (const { name, kind, withMongo } of settings) {
       );
     });
 
-    t.test('available money goes out, and no more than that', async (t) => {
+    t.test('a withdrawal is limited to the available money', async (t) => {
       const { available } = (await customer.get(`/api/accounts/${accountId}`)).json;
       const path = `/api/accounts/${accountId}/withdrawals`;
       t.match(await customer.post(path, { amount: available + 1 }), {
@@ -138,7 +138,7 @@ for (const { name, kind, withMongo } of settings) {
       t.match(await pay(api, card.token), { approved: false, reason: 'insufficient_funds' });
     });
 
-    t.test('what a user has used is shown in the currency of the first account of their cards', async (t) => {
+    t.test('the use of a user is shown in the currency of the first account with a card of theirs', async (t) => {
       const [yen] = await api.sql<{ token: string; id: string }[]>`
         with opened as (
           insert into accounts (public_id, kind, company_id, user_id, owner_key, currency, funds, available)

@@ -27,7 +27,7 @@ async function walk(customer: Customer, accountId: string, limit: number): Promi
   }
 }
 
-t.test('the sum of all entries is funds − posted, whatever happened', async (t) => {
+t.test('the sum of all entries is funds − posted after any history', async (t) => {
   const api = await startTestApi(t, { engine: true });
   const operation = fc.record({
     kind: fc.constantFrom(
@@ -75,7 +75,7 @@ t.test('the sum of all entries is funds − posted, whatever happened', async (t
     await until('all of it is settled', async () => (await walk(customer, accountId, 200)).length >= moved + 1);
     const { funds, posted } = (await customer.get(path)).json;
     const entries = await walk(customer, accountId, 200);
-    t.equal(entries.length, moved + 1, 'one for each movement, none for holds and reversals');
+    t.equal(entries.length, moved + 1, 'every movement has one entry, and holds and reversals have none');
     t.equal(
       entries.reduce((sum, { amount }) => sum + amount, 0),
       funds - posted,
@@ -83,7 +83,7 @@ t.test('the sum of all entries is funds − posted, whatever happened', async (t
     t.same(
       entries.map(({ at }) => at),
       entries.map(({ at }) => at).sort((a, b) => Date.parse(b) - Date.parse(a)),
-      'newest first',
+      'the newest comes first',
     );
     const first = entries.find(({ id }) => id === deposit.json.id);
     t.match(first, { kind: 'deposit', amount: 50_000, currency: 'USD', transactionId: null });
@@ -96,7 +96,8 @@ t.test('the sum of all entries is funds − posted, whatever happened', async (t
     // Several of one instant, across pages of every size.
     await api.sql`update transaction_events set at = date_trunc('minute', at)`;
     const instants = await walk(customer, accountId, 200);
-    for (const limit of [1, 3, 7]) t.same(await walk(customer, accountId, limit), instants, `pages of ${limit}`);
+    for (const limit of [1, 3, 7])
+      t.same(await walk(customer, accountId, limit), instants, `the list in pages of ${limit}`);
     t.equal(new Set(instants.map(({ id }) => id)).size, instants.length);
   }
 });

@@ -153,7 +153,7 @@ async function health(api: FaultApi, component: string): Promise<string> {
   return (await request(api.process.opsUrl, 'GET', '/health')).json.components[component].status;
 }
 
-t.test('everything is gone when the API starts', async (t) => {
+t.test('the API starts while every other service is away', async (t) => {
   const around = await Surroundings.start(t);
   await around.stopPostgres();
   await around.mongo.signal('SIGKILL');
@@ -168,11 +168,11 @@ t.test('everything is gone when the API starts', async (t) => {
 
   await around.startPostgres();
   await until('Postgres is found', async () => (await health(api, 'database')) === 'healthy', recoveryMs);
-  t.equal((await api.request('GET', '/readyz')).status, 200, 'it is ready without MongoDB, Redis and the engine');
+  t.equal((await api.request('GET', '/readyz')).status, 200, 'the API is ready without MongoDB, Redis and the engine');
   const company = await Customer.register(api, 'business');
   const person = await Customer.register(api, 'personal');
   t.equal((await ask(api, company, '/api/cards')).status, 200, 'companies need no MongoDB');
-  t.equal((await ask(api, person, '/api/cards')).status, 200, 'cards of a person need none either');
+  t.equal((await ask(api, person, '/api/cards')).status, 200, 'cards of a person need no MongoDB');
   refusedClearly(t, await ask(api, person, '/api/transactions'), 'history of a person');
   refusedClearly(t, await ask(api, company, '/api/accounts'), 'balances without an engine');
 
@@ -188,7 +188,7 @@ t.test('everything is gone when the API starts', async (t) => {
   t.match(await pay(api, card.token), { approved: true });
 });
 
-t.test('each goes away in the middle', async (t) => {
+t.test('the API continues when each service goes away in turn', async (t) => {
   const around = await Surroundings.start(t);
   await around.startEngine();
   const api = await around.startApi(t);
@@ -204,13 +204,13 @@ t.test('each goes away in the middle', async (t) => {
   await until('the history is copied', async () => (await person.get('/api/transactions')).json.data.length === 1);
 
   for (const how of ['SIGKILL', 'SIGSTOP'] as const) {
-    t.test(`MongoDB gets ${how}`, async (t) => {
+    t.test(`the API continues when MongoDB gets ${how}`, async (t) => {
       await around.mongo.signal(how);
       const path = `/api/transactions?limit=${how === 'SIGKILL' ? 10 : 11}`;
       refusedClearly(t, await ask(api, person, path), 'history of a person');
-      t.equal((await ask(api, company, '/api/transactions')).status, 200, 'companies go on');
-      t.equal((await ask(api, person, '/api/accounts')).status, 200, 'money is elsewhere');
-      t.match(await pay(api, personCard.token), { approved: true }, 'cards go on');
+      t.equal((await ask(api, company, '/api/transactions')).status, 200, 'companies are served');
+      t.equal((await ask(api, person, '/api/accounts')).status, 200, 'money is served');
+      t.match(await pay(api, personCard.token), { approved: true }, 'cards are served');
       await until('it is noticed', async () => (await health(api, 'mongodb')) === 'unhealthy', recoveryMs);
       const startedMs = performance.now();
       const patch = await api.request('PATCH', `/api/cards/${personCard.id}`, {
@@ -220,7 +220,7 @@ t.test('each goes away in the middle', async (t) => {
       t.match(patch, { status: 200, json: { status: 'frozen', effective: true } }, 'a freeze needs no MongoDB');
       t.ok(performance.now() - startedMs < answerMsMax);
       t.match(await pay(api, personCard.token), { approved: false, reason: 'card_inactive' });
-      t.equal((await ask(api, person, '/api/cards')).status, 200, 'nor does a list of cards');
+      t.equal((await ask(api, person, '/api/cards')).status, 200, 'a list of cards needs no MongoDB');
       if (how === 'SIGKILL') await around.mongo.start();
       else await around.mongo.signal('SIGCONT');
       await served(api, person, path);
@@ -229,7 +229,7 @@ t.test('each goes away in the middle', async (t) => {
     });
   }
 
-  t.test('Redis stands still, is killed, and comes back', async (t) => {
+  t.test('the API continues when Redis hangs, is killed and returns', async (t) => {
     around.redis.pause();
     const freeze = (status: string) => company.change('PATCH', `/api/cards/${companyCard.id}`, { status });
     t.match((await freeze('frozen')).json, { status: 'frozen' });
@@ -248,7 +248,7 @@ t.test('each goes away in the middle', async (t) => {
     t.match(await pay(api, companyCard.token), { approved: true });
   });
 
-  t.test('the engine is killed and comes back', async (t) => {
+  t.test('the API continues when the engine is killed and returns', async (t) => {
     await around.stopEngine();
     refusedClearly(t, await ask(api, company, '/api/accounts'), 'balances');
     const deposit = { token: company.token, body: { amount: 500 }, headers: { 'idempotency-key': fresh('deposit') } };
@@ -265,12 +265,12 @@ t.test('each goes away in the middle', async (t) => {
     t.equal(once.json.account.funds, 1_000_500);
   });
 
-  t.test('Postgres is stopped and comes back', async (t) => {
-    t.match(await pay(api, companyCard.token), { approved: true }, 'the engine that was started knows the card');
+  t.test('the API continues when Postgres is stopped and returns', async (t) => {
+    t.match(await pay(api, companyCard.token), { approved: true }, 'the restarted engine knows the card');
     await around.stopPostgres();
     await until('it is noticed', async () => (await health(api, 'database')) === 'unhealthy', recoveryMs);
     refusedClearly(t, await ask(api, company, '/api/transactions?limit=7'), 'transactions of a company');
-    t.match(await pay(api, companyCard.token), { approved: true }, 'the engine goes on');
+    t.match(await pay(api, companyCard.token), { approved: true }, 'the engine continues');
     await around.startPostgres();
     await served(api, company, '/api/transactions?limit=7');
     await served(api, person, '/api/cards');
@@ -278,7 +278,7 @@ t.test('each goes away in the middle', async (t) => {
     t.match(frozen.json, { status: 'frozen' });
   });
 
-  t.test('backends of Postgres are killed while money goes in: every key moves it once', async (t) => {
+  t.test('every key moves money once while backends of Postgres are killed', async (t) => {
     const path = `/api/accounts/${accounts.person}/deposits`;
     const before = (await person.get(`/api/accounts/${accounts.person}`)).json.funds;
     const sql = postgres(around.ownerUrl, { max: 1, onnotice: () => undefined });

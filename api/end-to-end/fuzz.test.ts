@@ -127,7 +127,7 @@ async function createWorld(t: Test): Promise<{ api: TestApi; callers: Caller[]; 
   return { api, callers, ids: [...tenantIds, 'acct_demo', 'card_demo', 'key_fuzz'] };
 }
 
-t.test('no request made of the OpenAPI document has an answer that the document lacks', async (t) => {
+t.test('every answer to a request generated from the OpenAPI document is in the document', async (t) => {
   const { api, callers, ids } = await createWorld(t);
   const document = (await api.request('GET', '/api/openapi.json')).json;
   const documented = new Documented(document);
@@ -174,7 +174,7 @@ t.test('no request made of the OpenAPI document has an answer that the document 
       .join(', ')}`,
   );
   t.ok(requests >= operations.length * callers.length, 'every caller tried every operation');
-  for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), `some answer is ${status}`);
+  for (const status of [200, 400, 401, 403, 404]) t.ok(statuses.has(status), `some answers are ${status}`);
 });
 
 function send(api: TestApi, { method }: Operation, caller: Caller, generated: GeneratedRequest): Promise<Reply> {

@@ -6,7 +6,7 @@ import t from 'tap';
 import { startTestApi } from '../testing/api-inside.js';
 import { createPerson } from '../testing/tenants.js';
 
-t.test('a hundred iterations of one user at once all succeed', async (t) => {
+t.test('a hundred concurrent iterations of one user all succeed', async (t) => {
   const api = await startTestApi(t);
   const ada = await createPerson(api.sql, 'ada', 10_000);
   const passwordHash = await api.api.services.passwords.hash('password123');

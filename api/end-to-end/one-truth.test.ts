@@ -32,7 +32,7 @@ async function mongoFor(t: Test) {
   return { uri, copies: client.db().collection<CardDocument>('personalCards') };
 }
 
-t.test('an older document, a removed one and a hundred foreign ones change nothing', async (t) => {
+t.test('an older, a removed and a hundred foreign documents change no answer', async (t) => {
   const { uri, copies } = await mongoFor(t);
   const api = await startTestApi(t, { engine: true, env: { MONGODB_URI: uri } });
   const customer = await Customer.register(api, 'personal');
@@ -48,7 +48,7 @@ t.test('an older document, a removed one and a hundred foreign ones change nothi
   for (const status of ['frozen', 'active', 'frozen', 'active']) await patch(status);
   await copied(5);
 
-  t.test('a freeze over an older copy is confirmed under the version that is in force, and holds', async (t) => {
+  t.test('a freeze over an older copy is confirmed with the version in force, and holds', async (t) => {
     await copies.replaceOne({ _id: card.id }, old);
     t.match((await patch('frozen')).json, { status: 'frozen', version: 6, effective: true });
     t.match(await pay(api, card.token), { approved: false, reason: 'card_inactive' });
@@ -66,7 +66,7 @@ t.test('an older document, a removed one and a hundred foreign ones change nothi
     await copied(8);
   });
 
-  t.test('documents that are no copies hold up none', async (t) => {
+  t.test('documents that are no copies do not hold up copying', async (t) => {
     const pending = new Date(0);
     await copies.insertMany(
       Array.from({ length: 100 }, (_, n) => ({
@@ -83,7 +83,7 @@ t.test('an older document, a removed one and a hundred foreign ones change nothi
   });
 });
 
-t.test('Postgres restored from an older copy: API, engine and copy agree on what it has', async (t) => {
+t.test('API, engine and copy agree after Postgres is restored from an older copy', async (t) => {
   const { uri, copies } = await mongoFor(t);
   const database = await createTestDatabase();
   const folder = await mkdtemp(join(tmpdir(), 'one-truth-'));
@@ -133,7 +133,7 @@ t.test('Postgres restored from an older copy: API, engine and copy agree on what
   const { api } = await startApi();
   const again = new Customer(api, customer.token, customer.userId, customer.email);
   t.match((await again.get(path)).json, { status: 'active', version: 2 });
-  t.match(await pay(api, card.token), { reason: 'insufficient_funds' }, 'the engine takes the card for active too');
+  t.match(await pay(api, card.token), { reason: 'insufficient_funds' }, 'the card is active for the engine too');
   await until('the copy goes back', async () => (await copies.findOne({ _id: card.id }))?.version === 2);
   const change = await again.change('PATCH', path, { status: 'frozen' });
   t.match(change.json, { status: 'frozen', version: 3, effective: true });

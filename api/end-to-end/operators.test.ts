@@ -25,7 +25,7 @@ async function withOperator(t: Test, options: TestApiOptions = {}, totpSecret: s
 const login = (api: TestApi, body: Record<string, unknown> = {}) =>
   api.request('POST', '/api/operators/login', { body: { email, password, ...body } });
 
-t.test('an operator signs in, is known, and signs out', async (t) => {
+t.test('an operator signs in, is recognized, and signs out', async (t) => {
   const api = await withOperator(t);
   const { status, json } = await login(api);
   t.equal(status, 200);
@@ -60,18 +60,18 @@ async function awayFromTheEndOfACode(): Promise<void> {
   if (leftMs < 5000) await delay(leftMs + 10);
 }
 
-t.test('a code is needed, is good once, and may be half a minute old', async (t) => {
+t.test('a sign-in needs a code, which works once and for half a minute longer', async (t) => {
   const { secret } = newTotp(email);
   const api = await withOperator(t, {}, secret);
   t.match((await login(api)).json, { status: 401, title: 'invalid_credentials' });
   await awayFromTheEndOfACode();
   const code = totpCode(secret, Date.now() - 30_000);
   t.equal((await login(api, { totp: code })).status, 200);
-  t.equal((await login(api, { totp: code })).status, 401, 'again');
-  t.equal((await login(api, { totp: totpCode(secret, Date.now() - 120_000) })).status, 401, 'too old');
+  t.equal((await login(api, { totp: code })).status, 401, 'a used code is refused');
+  t.equal((await login(api, { totp: totpCode(secret, Date.now() - 120_000) })).status, 401, 'an old code is refused');
   const next = totpCode(secret, Date.now() + 30_000);
   t.equal((await login(api, { totp: next, password: 'wrong' })).status, 401);
-  t.equal((await login(api, { totp: next })).status, 200, 'a wrong password takes no code');
+  t.equal((await login(api, { totp: next })).status, 200, 'a wrong password uses up no code');
 });
 
 t.test('guesses at codes are limited like guesses at passwords', async (t) => {
@@ -82,7 +82,7 @@ t.test('guesses at codes are limited like guesses at passwords', async (t) => {
   t.ok(statuses.has(429), `the statuses were ${[...statuses].join(', ')}`);
 });
 
-t.test('a key is shown once, acts within its scopes, and is refused once it is revoked or lapsed', async (t) => {
+t.test('a key is shown once, acts within its scopes, and is refused once revoked or lapsed', async (t) => {
   const api = await withOperator(t, { engine: true });
   const { token } = (await login(api)).json;
   const make = (body: Record<string, unknown>) => api.request('POST', '/api/keys', { token, body });
@@ -113,7 +113,7 @@ t.test('a key is shown once, acts within its scopes, and is refused once it is r
   }
 });
 
-t.test('where customers do not fund themselves, operators do', async (t) => {
+t.test('where customers may not fund themselves, operators fund them', async (t) => {
   const api = await withOperator(t, { engine: true, env: { SELF_FUNDING: 'false' } });
   const customer = await Customer.register(api, 'business');
   const account = `/api/accounts/${await customer.accountId()}`;
@@ -126,11 +126,11 @@ t.test('where customers do not fund themselves, operators do', async (t) => {
   const headers = { 'idempotency-key': 'once' };
   const deposit = () => api.request('POST', `${account}/deposits`, { token, body: { amount: 700 }, headers });
   t.match((await deposit()).json, { amount: 700, account: { funds: 700 } });
-  t.match((await deposit()).json, { account: { funds: 700 } }, 'the same key moves it once');
+  t.match((await deposit()).json, { account: { funds: 700 } }, 'the same key moves money once');
   t.match((await api.request('POST', '/api/accounts/acct_none/deposits', { token, body: { amount: 1 } })).status, 404);
 });
 
-t.test("an API does not start with the engine's database role, and says which one it needs", async (t) => {
+t.test("an API with the engine's database role does not start, and names the role that it needs", async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const config = await configOf(processUrl(database.url, 'engine'));

@@ -27,7 +27,7 @@ async function ownRedis(t: Test): Promise<{ readonly url: string; readonly clien
 
 const strangeSeals = new Seals(['a-key-that-is-not-ours']);
 
-t.test('a forged change and a forged profile do not thaw a card', async (t) => {
+t.test('a forged change and a forged profile in Redis do not unfreeze a card', async (t) => {
   const redis = await ownRedis(t);
   // So few cards in memory that each is looked for in Redis again.
   const deployment = await Deployment.start(t, { REDIS_URL: redis.url, CARDS_MAX: '4' });
@@ -55,7 +55,7 @@ t.test('a forged change and a forged profile do not thaw a card', async (t) => {
   for (const bytes of packets) await redis.client.publish(channel, bytes);
   await until('they are counted', async () => (await metric(deployment.engine, 'redis_refused')) >= packets.length);
   t.equal((await pay(deployment, card.token)).reason, 'card_inactive');
-  t.equal(await metric(deployment.engine, 'feed_sequence'), newest, 'the feed is where it was');
+  t.equal(await metric(deployment.engine, 'feed_sequence'), newest, 'the place of the feed is unchanged');
 
   const key = cardKey(space, card.token);
   const bytes = packCard({ card: active, asOf: newest + 1_000_000 })!;
@@ -78,7 +78,7 @@ t.test('a forged change and a forged profile do not thaw a card', async (t) => {
   });
 });
 
-t.test("a value in Redis never shows a customer what is another's", async (t) => {
+t.test('no value in Redis can show a customer the data of another', async (t) => {
   const redis = await ownRedis(t);
   const api = await startTestApi(t, { engine: true, env: { REDIS_URL: redis.url } });
   const [ours, theirs] = await Promise.all([Customer.register(api, 'business'), Customer.register(api, 'business')]);
@@ -122,15 +122,15 @@ t.test("a value in Redis never shows a customer what is another's", async (t) =>
   for (const [how, value] of forgeries) {
     await redis.client.hset(to.accounts, `account ${theirAccount}`, value);
     api.api.services.cache.listening(true);
-    t.equal((await ours.get(account)).status, 404, `an account, ${how}`);
-    t.equal((await ours.get(`${account}/entries`)).status, 404, `its entries, ${how}`);
+    t.equal((await ours.get(account)).status, 404, `a foreign account is not found, ${how}`);
+    t.equal((await ours.get(`${account}/entries`)).status, 404, `foreign entries are not found, ${how}`);
     const moved = await ours.post(`${account}/withdrawals`, { amount: 1 });
-    t.equal(moved.status, 404, `its money, ${how}`);
+    t.equal(moved.status, 404, `foreign money cannot be moved, ${how}`);
   }
   for (const [field, value] of Object.entries(kept.cards)) await redis.client.hset(to.cards, field, value);
   api.api.services.cache.listening(true);
-  t.equal((await ours.get(card)).status, 404, 'a card');
-  t.same((await ours.get('/api/cards')).json.data, [], 'a list of cards');
+  t.equal((await ours.get(card)).status, 404, 'a foreign card is not found');
+  t.same((await ours.get('/api/cards')).json.data, [], 'no foreign card is listed');
   const { counts } = api.api.services.cache;
-  t.ok(counts.malformed > 0, 'the other shape was counted');
+  t.ok(counts.malformed > 0, 'the value of another shape was counted');
 });

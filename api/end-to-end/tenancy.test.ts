@@ -185,7 +185,7 @@ t.test('every route that takes a body has a sample here', async (t) => {
   }
 });
 
-t.test("another tenant's objects are 403 or 404 to every caller, and stay as they are", async (t) => {
+t.test('an object of another tenant is 403 or 404 to every caller and stays unchanged', async (t) => {
   const world = await createWorld(t);
   const { api, routes, tenants, callers } = world;
   for (const other of [tenants[1]!, tenants[3]!]) {
@@ -203,14 +203,14 @@ t.test("another tenant's objects are 403 or 404 to every caller, and stay as the
           // A list, or the caller: whatever it shows or changes is the caller's own.
           t.ok([200, 404].includes(reply.status), what);
         }
-        t.notMatch(reply.text, new RegExp(`(?<!by )${other.name}`), `${what} tells nothing`);
+        t.notMatch(reply.text, new RegExp(`(?<!by )${other.name}`), `${what} shows nothing of the other tenant`);
       }
     }
-    t.equal(await snapshot(world, other), before, `nothing of ${other.name} has changed`);
+    t.equal(await snapshot(world, other), before, `the data of ${other.name} are unchanged`);
   }
 });
 
-t.test('within a tenant every caller is let in or kept out as declared', async (t) => {
+t.test('within a tenant every caller is accepted or refused as declared', async (t) => {
   const { api, routes, callers } = await createWorld(t);
   for (const route of routes.filter(({ method }) => method === 'GET')) {
     for (const { caller, tenant, token } of callers) {
@@ -235,7 +235,7 @@ t.test('within a tenant every caller is let in or kept out as declared', async (
   }
 });
 
-t.test('operators and API keys are let in where a route says so, and nowhere else', async (t) => {
+t.test('operators and API keys are accepted only on routes that say so', async (t) => {
   const { api, routes, staff, tenants } = await createWorld(t);
   // Last: it ends the session that it is asked with.
   const isLogout = ({ url }: Route) => Number(url === '/api/operators/logout');
@@ -276,7 +276,7 @@ t.test('a property that is not listed is refused by name and never written', asy
       token,
       ...(route.schemas.body === undefined ? {} : { body: bodyOf(route, tenant) }),
     });
-    t.match(unknown.json, { status: 400, field: 'smuggled' }, `${nameOf(route)} takes no unknown query`);
+    t.match(unknown.json, { status: 400, field: 'smuggled' }, `${nameOf(route)} refuses unknown query parameters`);
     if (route.schemas.body === undefined) continue;
     const listed = Object.keys((route.schemas.body as unknown as { properties: object }).properties);
     for (const property of smuggled.filter((name) => !listed.includes(name))) {
@@ -294,7 +294,7 @@ t.test('a property that is not listed is refused by name and never written', asy
   }
 });
 
-t.test('no answer carries a property that its schema does not list', async (t) => {
+t.test('no answer has a property that its schema does not list', async (t) => {
   const { api, routes, callers, staff } = await createWorld(t);
   const ajv = new Ajv({ strict: false, formats: { 'date-time': true, date: true, email: true } });
   for (const route of allRoutes(api.api.services)) {
@@ -331,7 +331,7 @@ function assertClosed(t: Test, schema: unknown, path: string): void {
   for (const [key, value] of Object.entries(schema)) assertClosed(t, value, `${path}.${key}`);
 }
 
-t.test('the principal is who the database says, not who the token once was', async (t) => {
+t.test('the rights of a caller come from the database, not from an older token', async (t) => {
   const { api, callers } = await createWorld(t, false);
   const admin = callers.find(({ caller }) => caller === 'admin')!;
   t.equal((await api.request('GET', '/api/companies/co_acme/users', { token: admin.token })).status, 200);
@@ -372,7 +372,7 @@ async function everything({ sql }: TestApi): Promise<string> {
   return JSON.stringify(await Promise.all(parts));
 }
 
-t.test('a caller who loses the right behind the last check in the process writes nothing', async (t) => {
+t.test('a caller who loses a right after the last check in the process writes nothing', async (t) => {
   // Without an engine: the refusal comes before it is asked, so no money moves.
   const world = await createWorld(t, false);
   const { api, callers, staff } = world;

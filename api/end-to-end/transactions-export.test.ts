@@ -38,7 +38,7 @@ function parse(text: string): string[][] {
   return rows;
 }
 
-t.test('any text comes back from a CSV as it was, and none is a formula', (t) => {
+t.test('any text survives the CSV, and none becomes a formula', (t) => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 5 }), (texts) => {
       const [row] = parse(csvRow(texts));
@@ -60,14 +60,14 @@ t.test('any text comes back from a CSV as it was, and none is a formula', (t) =>
     'a"b',
     'a,b\r\nc',
   ]);
-  t.equal(csvRow(['＝1+1', '﹢1']), "'＝1+1,'﹢1\r\n", 'full-width signs');
+  t.equal(csvRow(['＝1+1', '﹢1']), "'＝1+1,'﹢1\r\n", 'full-width signs are escaped');
   t.equal(csvRow([{ amount: -1250, currency: 'USD' }]), '-12.50\r\n', 'a minus in front of a number is no formula');
   t.equal(decimalOf(1250, 'JPY'), '1250');
   t.equal(decimalOf(5, 'BHD'), '0.005');
   t.end();
 });
 
-t.test('an export has every transaction once, follows the filters, and says where it goes on', async (t) => {
+t.test('an export has every transaction once, follows the filters, and says where it continues', async (t) => {
   const api = await startTestApi(t);
   await createTestAccounts(api.sql, 2, 0);
   const count = 1300;
@@ -88,7 +88,7 @@ t.test('an export has every transaction once, follows the filters, and says wher
   const reply = await api.request('GET', '/api/transactions.csv', { token });
   t.equal(reply.status, 200);
   t.equal(reply.headers.get('content-type'), 'text/csv; charset=utf-8; header=present');
-  t.equal(reply.headers.get('link'), null, 'there is no more');
+  t.equal(reply.headers.get('link'), null, 'the list has ended');
   const [header, ...rows] = parse(reply.text);
   t.match(header, ['id', 'created_at']);
   t.equal(rows.length, count);
@@ -108,7 +108,7 @@ t.test('an export has every transaction once, follows the filters, and says wher
       .map(([id]) => id),
   );
   const other = await api.request('GET', '/api/transactions.csv?account=acct_1', { token: await api.tokenOf(2) });
-  t.equal(parse(other.text).length, 1, 'nothing of another customer');
+  t.equal(parse(other.text).length, 1, 'an export has nothing of another customer');
   t.equal((await api.request('GET', '/api/transactions.csv?limit=5', { token })).status, 400);
   t.equal((await api.request('GET', '/api/transactions.csv')).status, 401);
 
@@ -140,12 +140,12 @@ t.test('an export has every transaction once, follows the filters, and says wher
     const held = lists;
     response.destroy();
     await standsStill();
-    t.ok(lists <= held + 1, 'and none once the client has gone');
+    t.ok(lists <= held + 1, 'no page is read once the client has gone');
     store.list = list;
   });
 });
 
-t.test('the events of a transaction go on where its first ones end', async (t) => {
+t.test('the events of a transaction continue where its first ones end', async (t) => {
   const api = await startTestApi(t);
   await createTestAccounts(api.sql, 2, 0);
   const createdAt = '2026-03-01T00:00:00.000Z';
@@ -173,7 +173,7 @@ t.test('the events of a transaction go on where its first ones end', async (t) =
   t.equal(other.status, 404);
 });
 
-t.test('a search of a company with several accounts misses nothing and reads no more than its share', async (t) => {
+t.test('a search of a company with several accounts finds every match and reads no more than its share', async (t) => {
   const api = await startTestApi(t);
   const company = await createCompany(api.sql, 'acme', 0);
   await api.sql`

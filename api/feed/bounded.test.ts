@@ -79,7 +79,7 @@ for (const withRedis of [false, true]) {
     t.equal(
       await feed.effective({ topic: 'card', ...(await versionOf(token(600))) }, patientMs),
       true,
-      'limits are in force',
+      'the limits are in force',
     );
     // Loaded together: three times as much as a slab has room for.
     const first = await Promise.all(sample.map((card) => ask(card)));
@@ -103,7 +103,7 @@ for (const withRedis of [false, true]) {
     t.equal(await metric(place, 'feed_set_apart'), 0);
   });
 
-  t.test(`a row that no engine can apply is set apart, and everything behind it goes on (${way})`, async (t) => {
+  t.test(`a row that no engine can apply is set apart, and all later changes continue (${way})`, async (t) => {
     const { engine, feed, ask, versionOf, health } = await stage(t, withRedis);
     const { sql, place } = engine;
     const [bad, good, limited] = [token(1), token(2), token(3)];
@@ -116,13 +116,13 @@ for (const withRedis of [false, true]) {
       await tx`update cards set status = 'frozen' where token = ${good}`;
     });
     t.equal(await feed.effective({ topic: 'card', ...(await versionOf(good)) }, patientMs), true);
-    t.equal(await ask(good), 'card_inactive', 'the freeze behind it is in force');
-    t.equal(await ask(bad), 'card_inactive', 'its card declines');
+    t.equal(await ask(good), 'card_inactive', 'the later freeze is in force');
+    t.equal(await ask(bad), 'card_inactive', 'the card that was set apart declines');
     t.equal(await ask(other), 'approved');
     t.equal(
       await feed.effective({ topic: 'card', ...(await versionOf(bad)) }, patientMs),
       false,
-      'its limits are not in force, and the API says so',
+      'the limits of the card are not in force, and the API says so',
     );
     const report = await health();
     t.equal(report.status, 'degraded');
@@ -153,7 +153,7 @@ for (const withRedis of [false, true]) {
     t.same(await sql`select * from feed_set_apart`, []);
   });
 
-  t.test(`an entry of the outbox that cannot be read stands for its row, or for nothing (${way})`, async (t) => {
+  t.test(`an unreadable entry of the outbox leads to its row, or to nothing (${way})`, async (t) => {
     const { engine, feed, ask, versionOf } = await stage(t, withRedis);
     const { sql, place } = engine;
     const [garbled, behind] = [token(1), token(2)];
@@ -175,44 +175,41 @@ for (const withRedis of [false, true]) {
     });
     t.equal(await feed.effective({ topic: 'card', ...(await versionOf(behind)) }, patientMs), true);
     t.equal(await ask(behind), 'card_inactive');
-    t.equal(await ask(garbled), 'card_inactive', 'its row was read');
+    t.equal(await ask(garbled), 'card_inactive', 'the row was read');
     t.equal(await ask(other), 'approved');
-    t.equal(await metric(place, 'feed_set_apart'), 3, 'what names no row is counted');
+    t.equal(await metric(place, 'feed_set_apart'), 3, 'an entry that names no row is counted');
   });
 }
 
-t.test(
-  'a profile that was too long before there was a bound is set apart, and a snapshot of many long ones is read',
-  async (t) => {
-    const { engine, feed, ask, versionOf } = await stage(t, false);
-    const { sql, place } = engine;
-    const long = { merchants: { block: Array.from({ length: 40_000 }, (_, index) => `${index}`.padStart(200, 'm')) } };
-    for (const card of [token(1), token(2)]) t.equal(await ask(card), 'approved');
-    await sql`alter table limits drop constraint limits_bytes`;
-    await sql`
+t.test('a profile that is too long is set apart, and a snapshot of many long ones is read', async (t) => {
+  const { engine, feed, ask, versionOf } = await stage(t, false);
+  const { sql, place } = engine;
+  const long = { merchants: { block: Array.from({ length: 40_000 }, (_, index) => `${index}`.padStart(200, 'm')) } };
+  for (const card of [token(1), token(2)]) t.equal(await ask(card), 'approved');
+  await sql`alter table limits drop constraint limits_bytes`;
+  await sql`
     insert into limits (level, entity_id, limits)
     select 0, id, ${sql.json(long)} from cards where token = ${token(1)}`;
-    t.equal(await feed.effective({ topic: 'card', ...(await versionOf(token(1))) }, patientMs), false);
-    t.equal(await ask(token(1)), 'card_inactive');
-    // The outbox no longer reaches back.
-    await sql.begin(async (tx) => {
-      await tx`
+  t.equal(await feed.effective({ topic: 'card', ...(await versionOf(token(1))) }, patientMs), false);
+  t.equal(await ask(token(1)), 'card_inactive');
+  // The outbox no longer reaches back.
+  await sql.begin(async (tx) => {
+    await tx`
       insert into limits (level, entity_id, limits)
       select 0, id, ${sql.json(longestLimits() as never)} from cards where token <> ${token(1)}`;
-      await tx`update cards set status = 'frozen' where token = ${token(2)}`;
-      await tx`select feed_number(), feed_prune('0 s', 1000)`;
-    });
-    await until('the snapshot was read', async () => (await ask(token(2))) === 'card_inactive');
-    t.ok((await metric(place, 'feed_snapshots')) >= 1);
-    t.equal(await ask(token(1)), 'card_inactive');
-    t.equal(await ask(other), 'approved');
-    await engine.restart();
-    t.equal(await ask(token(1)), 'card_inactive', 'and loads leave it out');
-    t.equal(await ask(other), 'approved');
-  },
-);
+    await tx`update cards set status = 'frozen' where token = ${token(2)}`;
+    await tx`select feed_number(), feed_prune('0 s', 1000)`;
+  });
+  await until('the snapshot was read', async () => (await ask(token(2))) === 'card_inactive');
+  t.ok((await metric(place, 'feed_snapshots')) >= 1);
+  t.equal(await ask(token(1)), 'card_inactive');
+  t.equal(await ask(other), 'approved');
+  await engine.restart();
+  t.equal(await ask(token(1)), 'card_inactive', 'lookups leave long limits out');
+  t.equal(await ask(other), 'approved');
+});
 
-t.test('an account that cannot be applied keeps no partition from being restored', async (t) => {
+t.test('an account that cannot be applied does not prevent the restore of its partition', async (t) => {
   const { engine, ask } = await stage(t, false, { WORKERS: '1' });
   const { sql } = engine;
   t.equal(await ask(token(1)), 'approved');

@@ -100,7 +100,7 @@ async function ask(client: Client, card: string): Promise<string> {
 for (const withRedis of [false, true]) {
   const way = withRedis ? 'by Redis' : 'by LISTEN/NOTIFY';
 
-  t.test(`not one approval after a freeze was effective, ${way}`, { timeout: 120_000 }, async (t) => {
+  t.test(`no card is approved after its freeze was effective, ${way}`, { timeout: 120_000 }, async (t) => {
     const { feed, engine: start, freeze } = await stage(t, withRedis);
     const { client, engine } = await start();
     await until('the relay leads', () => feed.health().isLeader);
@@ -117,7 +117,7 @@ for (const withRedis of [false, true]) {
     t.match(components.redis, { status: withRedis ? 'healthy' : 'disabled' });
   });
 
-  t.test(`a change that a process made that does not lead is effective too, ${way}`, { timeout: 60_000 }, async (t) => {
+  t.test(`a change made by a process without the relay is effective too, ${way}`, { timeout: 60_000 }, async (t) => {
     const { feed, secondFeed, engine: start, freeze } = await stage(t, withRedis);
     const other = await secondFeed();
     const { client } = await start();
@@ -135,7 +135,7 @@ for (const withRedis of [false, true]) {
   });
 }
 
-t.test('a feed that is stopped while it starts keeps no connection open', async (t) => {
+t.test('a feed that is stopped during its start keeps no connection open', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const open = new Set<Socket>();
@@ -162,7 +162,7 @@ t.test('a feed that is stopped while it starts keeps no connection open', async 
   t.equal(open.size, 0);
 });
 
-t.test('a report that no engine of ours made does not let a change count as in force', async (t) => {
+t.test('a report of a foreign engine does not make a change effective', async (t) => {
   const { feed, engine: start, freeze, redis, sql } = await stage(t, true);
   const { engine, client } = await start();
   await until('it approves', async () => (await ask(client, 'card_000001_1')) === 'approved');
@@ -183,16 +183,16 @@ t.test('a report that no engine of ours made does not let a change count as in f
   }
   t.equal(await confirmed, false);
   await intruder.publish(channel, testSeals().seal(channel, report));
-  t.equal(await feed.effective(change, patientMs), true, 'with our seal the same report counts');
+  t.equal(await feed.effective(change, patientMs), true, 'the same report counts with our seal');
 });
 
-t.test('an engine that stands still is waited for until it has stopped by itself', { timeout: 120_000 }, async (t) => {
+t.test('a change waits for a hanging engine until it has stopped by itself', { timeout: 120_000 }, async (t) => {
   const { feed, engine: start, freeze } = await stage(t, false);
   const { engine, client } = await start({ FEED_STALE_MS_MAX: '2000', DEADLINE_MS: '500' });
   await until('it approves', async () => (await ask(client, 'card_000001_1')) === 'approved');
   engine.child.kill('SIGSTOP');
   const change = await freeze('card_000001_1');
-  t.equal(await feed.effective(change, 300), false, 'it may still approve');
+  t.equal(await feed.effective(change, 300), false, 'the hanging engine may still approve');
   await until('it is left out', () => feed.effective(change, 300));
   // Sent while it stands still, and long after the freeze was effective.
   const answers = Array.from({ length: 20 }, () => ask(client, 'card_000001_1'));
@@ -204,56 +204,52 @@ t.test('an engine that stands still is waited for until it has stopped by itself
   t.equal(await feed.effective(change, patientMs), true);
 });
 
-t.test('an engine that was killed is not waited for once its successor is there', { timeout: 60_000 }, async (t) => {
+t.test('a change does not wait for a killed engine once its successor runs', { timeout: 60_000 }, async (t) => {
   const { feed, engine: start, freeze } = await stage(t, false);
   const { engine } = await start(shortLease);
   await engine.kill('SIGKILL');
-  t.equal(await feed.effective(await freeze('card_000001_1'), 300), false, 'it might only be slow');
+  t.equal(await feed.effective(await freeze('card_000001_1'), 300), false, 'the engine might only be slow');
   const { client } = await start(shortLease);
   t.equal(await feed.effective(await freeze('card_000002_1'), patientMs), true);
   t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
   t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
 });
 
-t.test(
-  'numbers that a crash of Postgres forgot, and gave to other changes, hide none',
-  { timeout: 60_000 },
-  async (t) => {
-    const { sql, feed, engine: start, freeze } = await stage(t, true);
-    const { engine, client } = await start();
-    await until('the relay leads', () => feed.health().isLeader);
-    t.equal(await ask(client, 'card_000001_1'), 'approved');
-    t.equal(await ask(client, 'card_000002_1'), 'approved');
-    const crash = await sql.reserve();
-    await crash`begin`;
-    const [early] = await crash<{ key: string; version: number }[]>`
+t.test('numbers that a crash of Postgres gave to other changes hide no change', { timeout: 60_000 }, async (t) => {
+  const { sql, feed, engine: start, freeze } = await stage(t, true);
+  const { engine, client } = await start();
+  await until('the relay leads', () => feed.health().isLeader);
+  t.equal(await ask(client, 'card_000001_1'), 'approved');
+  t.equal(await ask(client, 'card_000002_1'), 'approved');
+  const crash = await sql.reserve();
+  await crash`begin`;
+  const [early] = await crash<{ key: string; version: number }[]>`
     update cards set status = 'frozen', version = version + 1 where token = 'card_000002_1'
     returning id::text as key, version`;
-    const late = await freeze('card_000001_1');
-    t.equal(await feed.effective(late, patientMs), true);
-    // As recovery leaves it when the commits of the changes were on disk, and that of the number was not. Numbered
-    // again, the change that the engine does not know comes first: under the number of the one that it has.
-    await crash`select pg_advisory_xact_lock(1717921124)`;
-    await crash`update outbox set sequence = null`;
-    await crash`update feed_position set newest = 0`;
-    await crash`truncate feed_run`;
-    await crash`commit`;
-    crash.release();
-    t.equal(await feed.effective({ topic: 'card', key: early!.key, version: early!.version }, patientMs), true);
-    t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
-    t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
-    t.equal(await metric(engine.place, 'feed_snapshots'), 1);
-  },
-);
+  const late = await freeze('card_000001_1');
+  t.equal(await feed.effective(late, patientMs), true);
+  // As recovery leaves it when the commits of the changes were on disk, and that of the number was not. Numbered
+  // again, the change that the engine does not know comes first: under the number of the one that it has.
+  await crash`select pg_advisory_xact_lock(1717921124)`;
+  await crash`update outbox set sequence = null`;
+  await crash`update feed_position set newest = 0`;
+  await crash`truncate feed_run`;
+  await crash`commit`;
+  crash.release();
+  t.equal(await feed.effective({ topic: 'card', key: early!.key, version: early!.version }, patientMs), true);
+  t.equal(await ask(client, 'card_000002_1'), 'card_inactive');
+  t.equal(await ask(client, 'card_000001_1'), 'card_inactive');
+  t.equal(await metric(engine.place, 'feed_snapshots'), 1);
+});
 
-t.test('without engines everything is effective, and what is not written is not', async (t) => {
+t.test('without engines every change is effective, and a missing change is not', async (t) => {
   const { feed, freeze } = await stage(t, false);
   const change = await freeze('card_000001_1');
   t.equal(await feed.effective(change, patientMs), true);
   t.equal(await feed.effective({ ...change, version: change.version + 1 }, 200), false);
 });
 
-t.test('a card that was on its way into memory while it was frozen is not approved', { timeout: 60_000 }, async (t) => {
+t.test('a card that was frozen during its lookup is not approved', { timeout: 60_000 }, async (t) => {
   const { databaseUrl, feed, engine: start, freeze } = await stage(t, true);
   const proxy = await TcpProxy.start(Number(new URL(databaseUrl).port));
   t.teardown(() => proxy.close());

@@ -114,7 +114,7 @@ const steps: readonly Step[] = [
   limitStep('account', 2, ({ account }) => account, 'public_id'),
 ];
 
-t.test('no approval against what was effective, whatever breaks', async (t) => {
+t.test('no card is approved against an effective change, whatever breaks', async (t) => {
   const random = randomOf(testSeed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const between = (low: number, high: number) => low + random() * (high - low);
@@ -339,8 +339,8 @@ t.test('no approval against what was effective, whatever breaks', async (t) => {
   t.comment(
     `bridge: passed ${bridge.passed}, lost ${bridge.lost}, repeated ${bridge.repeated}, delayed ${bridge.delayed}`,
   );
-  t.same(violations, [], `no approval against what was effective`);
-  t.ok(counts.effective > 100 && counts.blocked > 100 && counts.approved > 100, 'it was tried often enough');
+  t.same(violations, [], 'no approval is later than an effective freeze');
+  t.ok(counts.effective > 100 && counts.blocked > 100 && counts.approved > 100, 'the scenario occurred often enough');
   t.ok(looks.hit > 100 && looks.overtaken > 10, 'cards came back from Redis, and some of them too late');
 
   // Whatever was missed comes by itself.

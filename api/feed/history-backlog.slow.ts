@@ -79,7 +79,7 @@ function percentile(sorted: readonly number[], share: number): string {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!.toFixed(1);
 }
 
-t.test('a freeze is in force while history waits, and history goes on', async (t) => {
+t.test('a freeze is in force while history waits, and the copying of history continues', async (t) => {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   const folder = await mkdtemp(join(tmpdir(), 'backlog-'));

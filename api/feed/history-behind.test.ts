@@ -15,7 +15,7 @@ const count = 300;
 /** A change of a document costs this server a walk through all of them. */
 const changed = 20;
 
-t.test('300 authorizations by one customer keep neither lists nor freezes waiting', async (t) => {
+t.test('300 authorizations by one customer delay neither lists nor freezes', async (t) => {
   const mongo = await createTestMongo();
   const client = new MongoClient(mongo.uri);
   t.teardown(async () => {

@@ -2,15 +2,15 @@
 import t from 'tap';
 import { Lag } from './lag.js';
 
-t.test('the age counts from when the oldest thing that waits was seen', async (t) => {
+t.test('the age counts from when the oldest waiting record was seen', async (t) => {
   const lag = new Lag();
   lag.noted(10, 10, 0);
-  t.equal(lag.ageMs(500), 0, 'nothing waits');
+  t.equal(lag.ageMs(500), 0, 'no record waits');
   lag.noted(20, 10, 1000);
   lag.noted(30, 15, 2000);
   t.equal(lag.ageMs(3000), 2000, 'place 20 waits since 1000');
   lag.noted(40, 25, 4000);
-  t.equal(lag.ageMs(5000), 1000, 'what waits now was seen at 4000');
+  t.equal(lag.ageMs(5000), 1000, 'the waiting record was seen at 4000');
   lag.noted(40, 40, 6000);
   t.equal(lag.ageMs(9000), 0);
 });
@@ -22,7 +22,7 @@ t.test('a source that was set back does not make the follower late for ever', as
   t.equal(lag.ageMs(2000), 0);
 });
 
-t.test('a follower that is late for half a minute is complained of', async (t) => {
+t.test('a follower that is late for half a minute is reported', async (t) => {
   const lag = new Lag();
   lag.noted(20, 10, 0);
   t.equal(lag.complaint('history', 10, 29_000), '');

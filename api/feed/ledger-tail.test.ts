@@ -86,7 +86,7 @@ t.test('the sink gets every record in the order of the journal, over several win
   t.same(sink.taken, recordsOf('old', 450));
   await settleTransactions(sql, transactionsOf('new', 3));
   await tail.catchUp();
-  t.same(sink.taken.slice(450), recordsOf('new', 3, 450), 'only what is new');
+  t.same(sink.taken.slice(450), recordsOf('new', 3, 450), 'the window has only new records');
   t.equal(tail.lag, 0);
 });
 
@@ -110,7 +110,7 @@ t.test('a window that the sink refused is handed over again, also to another pro
   t.same(sink.taken, recordsOf('old', 3));
 });
 
-t.test('one process at a time works, and the next one goes on where it stopped', async (t) => {
+t.test('one process at a time works, and the next one continues where it stopped', async (t) => {
   const { sql, sink, newTail } = await sceneOf(t);
   const [first, second] = [newTail(), newTail()];
   await settleTransactions(sql, transactionsOf('old', 3));
@@ -129,7 +129,7 @@ t.test('a tail that was stopped starts again', async (t) => {
   await tail.stop();
   await settleTransactions(sql, transactionsOf('old', 3));
   t.equal(await tail.catchUp(), true);
-  t.same(sink.taken, [], 'nothing while it is stopped');
+  t.same(sink.taken, [], 'a stopped tail reads nothing');
   tail.start();
   t.equal(await tail.catchUp(), true);
   t.same([...new Set(sink.taken)], recordsOf('old', 3));

@@ -106,7 +106,7 @@ async function freeze(sql: postgres.Sql, name: string): Promise<void> {
   await sql`update cards set status = 'frozen' where public_id = ${`card_${name}`}`;
 }
 
-t.test('new and changed rows of people are copied, those of companies are not', async (t) => {
+t.test('new and changed rows of people are copied, and those of companies are not', async (t) => {
   const scene = await sceneOf(t);
   const { sql, catchUp } = scene;
   await createPerson(sql, 'one');
@@ -124,7 +124,7 @@ t.test('new and changed rows of people are copied, those of companies are not', 
   t.equal(follower.rebuilds, 0);
 });
 
-t.test('more rows than are read at a time are all copied', async (t) => {
+t.test('more rows than one read returns are all copied', async (t) => {
   const scene = await sceneOf(t);
   const { sql, catchUp } = scene;
   await createPerson(sql, 'one');
@@ -138,7 +138,7 @@ t.test('more rows than are read at a time are all copied', async (t) => {
   await sameAsPostgres(t, scene, { people: 1, cards: 211 });
 });
 
-t.test('a card whose transaction ends behind later ones is copied', async (t) => {
+t.test('a card is copied although its transaction ends after later ones', async (t) => {
   const scene = await sceneOf(t);
   const { sql, catchUp, newFollower } = scene;
   await createPerson(sql, 'one');
@@ -157,7 +157,7 @@ t.test('a card whose transaction ends behind later ones is copied', async (t) =>
   await sameAsPostgres(t, scene, { people: 1, cards: 3 });
 });
 
-t.test('what a crash makes the follower repeat changes nothing, and an older version replaces none', async (t) => {
+t.test('repeating a step after a crash changes nothing, and an older version replaces no newer one', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, catchUp } = scene;
   await createPerson(sql, 'one');
@@ -182,7 +182,7 @@ t.test('what a crash makes the follower repeat changes nothing, and an older ver
   await sameAsPostgres(t, scene, { people: 2, cards: 2 });
 });
 
-t.test('Postgres is restored while a step is not known to be done: what the step copied goes', async (t) => {
+t.test('when Postgres is restored during an uncertain step, the copies of that step are removed', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, catchUp } = scene;
   await createPerson(sql, 'one');
@@ -210,7 +210,7 @@ t.test('Postgres is restored while a step is not known to be done: what the step
 
 for (const isPruned of [false, true]) {
   t.test(
-    `an older MongoDB follows, ${isPruned ? 'also where the feed has lost the changes' : 'by the feed'}`,
+    `an older MongoDB catches up ${isPruned ? 'also where the feed has lost the changes' : 'by the feed'}`,
     async (t) => {
       const scene = await sceneOf(t);
       const { sql, catchUp } = scene;
@@ -258,7 +258,7 @@ for (const [name, regrow] of [
     },
   ],
 ] as const) {
-  t.test(`Postgres restored from an older copy, and ${name}: the copies go back with it`, async (t) => {
+  t.test(`the copies go back with Postgres after a restore from an older copy, and ${name}`, async (t) => {
     const scene = await sceneOf(t);
     const { sql, catchUp } = scene;
     await createPerson(sql, 'one');
@@ -280,41 +280,38 @@ for (const [name, regrow] of [
   });
 }
 
-t.test(
-  'a hundred cards that cannot be copied are set apart, named and counted, and hold up none behind them',
-  async (t) => {
-    const scene = await sceneOf(t);
-    const { bench, sql, catchUp } = scene;
-    await createPerson(sql, 'one');
-    await catchUp();
-    // A name that no document may have (the driver or the server refuses it).
-    const refused = `{"${'$'}set": 1, "a": {"${'$'}b": 2}}`;
-    await sql`
+t.test('a hundred cards that cannot be copied are named and counted, and hold up no other card', async (t) => {
+  const scene = await sceneOf(t);
+  const { bench, sql, catchUp } = scene;
+  await createPerson(sql, 'one');
+  await catchUp();
+  // A name that no document may have (the driver or the server refuses it).
+  const refused = `{"${'$'}set": 1, "a": {"${'$'}b": 2}}`;
+  await sql`
     with added as (
       insert into cards (public_id, token, account_id, user_id, name, expires)
       select 'card_bad' || n, 'tok_bad' || n, account_id, user_id, 'Card', expires from cards, generate_series(1, 100) n
       returning id
     )
     insert into limits (level, entity_id, limits) select 0, id, ${refused}::text::jsonb from added`;
-    await createPerson(sql, 'two');
-    await freeze(sql, 'one');
-    const follower = await catchUp();
-    t.equal(follower.apart, 100);
-    t.match(follower.apartName, /^personalCards card_bad\d+$/);
-    const apart = await bench.connection.collection('personalCopiesApart').find().toArray();
-    t.equal(apart.length, 100);
-    t.match(apart[0], { kind: 'personalCards', id: /^card_bad\d+$/, reason: /\w/ });
-    const copies = await copiesOf(scene, 'personalCards');
-    t.match(copies, [{ _id: 'card_one', status: 'frozen' }, { _id: 'card_two' }]);
-    t.equal(copies.length, 2);
-    await sql`update limits set limits = '{}' where level = 0`;
-    const healed = await catchUp();
-    t.equal(healed.apart, 0);
-    await sameAsPostgres(t, scene, { people: 2, cards: 102 });
-  },
-);
+  await createPerson(sql, 'two');
+  await freeze(sql, 'one');
+  const follower = await catchUp();
+  t.equal(follower.apart, 100);
+  t.match(follower.apartName, /^personalCards card_bad\d+$/);
+  const apart = await bench.connection.collection('personalCopiesApart').find().toArray();
+  t.equal(apart.length, 100);
+  t.match(apart[0], { kind: 'personalCards', id: /^card_bad\d+$/, reason: /\w/ });
+  const copies = await copiesOf(scene, 'personalCards');
+  t.match(copies, [{ _id: 'card_one', status: 'frozen' }, { _id: 'card_two' }]);
+  t.equal(copies.length, 2);
+  await sql`update limits set limits = '{}' where level = 0`;
+  const healed = await catchUp();
+  t.equal(healed.apart, 0);
+  await sameAsPostgres(t, scene, { people: 2, cards: 102 });
+});
 
-t.test('a rebuild gives back what was removed by hand, alone, twice, and beside a follower that runs', async (t) => {
+t.test('a rebuild restores copies that were removed by hand, even twice and beside a running follower', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, catchUp, newFollower } = scene;
   await createPerson(sql, 'one');
@@ -339,11 +336,11 @@ t.test('a rebuild gives back what was removed by hand, alone, twice, and beside 
   await damage();
   await Promise.all([rebuild(), rebuild()]);
   await sameAsPostgres(t, scene, { people: 3, cards: 3 });
-  t.ok(follower.rebuilds > 0, 'it was the follower, which has the lease');
+  t.ok(follower.rebuilds > 0, 'the follower, which has the lease, restored the copies');
   await follower.stop();
 });
 
-t.test('documents of an earlier form are replaced, and those without a card go', async (t) => {
+t.test('documents of an earlier form are replaced, and those without a card are removed', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, catchUp } = scene;
   await createPerson(sql, 'one');

@@ -157,13 +157,13 @@ async function isSentOnce(t: Test, redisUrl: string, node: OwnRedis): Promise<vo
     const resumedAtMs = performance.now();
     await until('the node answers again', async () => (await client.get(key).catch(() => '0')) !== '0');
     await until('a driver that repeats would have done so', () => performance.now() - resumedAtMs > repeatMsMax);
-    t.equal(await client.get(key), '1', 'it was done once');
+    t.equal(await client.get(key), '1', 'the command was executed once');
   } finally {
     client.disconnect();
   }
 }
 
-t.test('TLS and a password', { timeout: 300_000 }, async (t) => {
+t.test('the feed works with TLS and a password', { timeout: 300_000 }, async (t) => {
   const files = await createTestCertificates();
   t.teardown(() => files.remove());
   const tls = [
@@ -205,7 +205,7 @@ t.test('TLS and a password', { timeout: 300_000 }, async (t) => {
   await changesAreObeyed(t, deployment, 2, 'by TLS again');
 });
 
-t.test('Sentinel: the primary dies, then its successor hangs', { timeout: 300_000 }, async (t) => {
+t.test('the feed survives a dead Sentinel primary and its hanging successor', { timeout: 300_000 }, async (t) => {
   const redis = await RedisSentinel.start(password);
   t.teardown(() => redis.stop());
   const deployment = await Deployment.start(t, { REDIS_URL: redis.url });
@@ -232,7 +232,7 @@ t.test('Sentinel: the primary dies, then its successor hangs', { timeout: 300_00
   await comesByRedis(t, deployment, redis.url, 'when the old one is back');
 });
 
-t.test('Cluster: a node dies and is replaced, then one dies that is not', { timeout: 300_000 }, async (t) => {
+t.test('the feed survives the death of a Cluster node, replaced or not', { timeout: 300_000 }, async (t) => {
   const redis = await RedisCluster.start(password);
   t.teardown(() => redis.stop());
   const deployment = await Deployment.start(t, { REDIS_URL: redis.url, ...countedRate });
@@ -254,6 +254,6 @@ t.test('Cluster: a node dies and is replaced, then one dies that is not', { time
   await deployment.untilHealth('engine', 'redis', 'healthy', /^subscribed$/);
   await deployment.untilHealth('engine', 'feed', 'healthy', /by redis$/);
   await changesAreObeyed(t, deployment, 4, 'while slots are missing');
-  t.equal((await deployment.customer.get('/api/cards')).status, 200, 'the API goes on without its cache');
+  t.equal((await deployment.customer.get('/api/cards')).status, 200, 'the API continues without its cache');
   await deployment.untilHealth('api', 'redis', 'unhealthy', /CLUSTERDOWN/);
 });

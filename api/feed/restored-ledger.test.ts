@@ -128,7 +128,7 @@ for (const [name, regrown] of [
   ['Postgres restored, and grown to exactly where it was', 17],
   ['Postgres restored, and grown beyond where it was', 30],
 ] as const) {
-  t.test(`${name}: the history loses the phantoms and has what is missing`, async (t) => {
+  t.test(`${name}: the history loses phantom records and gains missing ones`, async (t) => {
     const scene = await sceneOf(t);
     const { sql, catchUp } = scene;
     await settleTransactions(sql, transactionsOf('old', 20));
@@ -151,7 +151,7 @@ for (const [name, regrown] of [
   });
 }
 
-t.test('Postgres restored after an API ended between copying a window and saying so', async (t) => {
+t.test('Postgres may be restored after an API ended between copying a window and recording it', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
@@ -169,7 +169,7 @@ t.test('Postgres restored after an API ended between copying a window and saying
   await sameAsLedger(t, scene, 20);
 });
 
-t.test('Postgres restored under an API that goes on running', async (t) => {
+t.test('Postgres may be restored under a running API', async (t) => {
   const scene = await sceneOf(t);
   const { bench, sql, history } = scene;
   const identity = new LedgerIdentity(bench.database);
@@ -186,7 +186,7 @@ t.test('Postgres restored under an API that goes on running', async (t) => {
   await sameAsLedger(t, scene, 60);
 });
 
-t.test('MongoDB restored from an older copy: what was copied since is copied again', async (t) => {
+t.test('after MongoDB is restored from an older copy all later records are copied again', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
@@ -200,7 +200,7 @@ t.test('MongoDB restored from an older copy: what was copied since is copied aga
   await sameAsLedger(t, scene, 35);
 });
 
-t.test('both restored from copies of different times', async (t) => {
+t.test('Postgres and MongoDB may be restored from copies of different times', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
@@ -218,7 +218,7 @@ t.test('both restored from copies of different times', async (t) => {
   await sameAsLedger(t, scene, 45);
 });
 
-t.test('an empty MongoDB, and one without its positions, are filled from the beginning', async (t) => {
+t.test('a MongoDB without data or without its positions is filled from the beginning', async (t) => {
   const scene = await sceneOf(t);
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
@@ -289,7 +289,7 @@ t.test('of several APIs beside one FerretDB one copies at a time, and no state o
   }
 });
 
-t.test('checkpoints are few, reach back to the beginning, and are never far apart', (t) => {
+t.test('checkpoints are few, close together, and reach back to the beginning', (t) => {
   let checkpoints: { sequence: number; mark: string }[] = [];
   let sequence = 0;
   for (let window = 0; window < 20_000; window++) {

@@ -14,7 +14,7 @@ t.test('only pages of the listed origins may read answers', async (t) => {
     const { headers } = await get(origin);
     t.equal(headers.get('access-control-allow-origin'), origin);
     t.match(headers.get('vary'), /origin/i);
-    t.equal(headers.get('access-control-allow-credentials'), null, 'cookies are never asked for');
+    t.equal(headers.get('access-control-allow-credentials'), null, 'the answer never asks for cookies');
     t.match(headers.get('access-control-expose-headers'), /ETag.*Request-Id/);
   }
   for (const origin of ['https://evil.example', 'null', `${ours}.evil.example`, 'http://app.example.com']) {
@@ -31,7 +31,7 @@ t.test('only pages of the listed origins may read answers', async (t) => {
   );
 });
 
-t.test('a preflight of a listed origin is answered, and may be kept', async (t) => {
+t.test('a preflight of a listed origin is answered and may be cached', async (t) => {
   const api = await startTestApi(t, { env: { CORS_ORIGINS: ours } });
   const preflight = (origin: string) =>
     api.request('OPTIONS', '/api/cards', {
@@ -46,13 +46,13 @@ t.test('a preflight of a listed origin is answered, and may be kept', async (t) 
   t.equal((await preflight('https://evil.example')).headers.get('access-control-allow-origin'), null);
 });
 
-t.test('without CORS_ORIGINS no page of another origin reads anything', async (t) => {
+t.test('without CORS_ORIGINS no page of another origin can read an answer', async (t) => {
   const api = await startTestApi(t);
   const { headers } = await api.request('GET', '/api/me', { headers: { origin: ours } });
   t.equal(headers.get('access-control-allow-origin'), null);
 });
 
-t.test('an origin that is none stops the start', (t) => {
+t.test('an invalid origin stops the start', (t) => {
   const env = {
     DATABASE_URL: 'postgres://x',
     ENGINE_TOKEN: 'a-token-of-the-tests-with-enough-letters',
@@ -69,7 +69,7 @@ t.test('an origin that is none stops the start', (t) => {
   t.end();
 });
 
-t.test('every answer says its version, and a version that the API does not have is refused', async (t) => {
+t.test('every answer names its version, and a version that the API does not have is refused', async (t) => {
   const api = await startTestApi(t);
   const ask = (path: string, version?: string) =>
     api.request('GET', path, version === undefined ? {} : { headers: { 'api-version': version } });

@@ -5,7 +5,7 @@ import { Cursor } from './cursor.js';
 const cursor = new Cursor('cards', 'timestamp', 'integer', 'text');
 const key = ['2026-11-24T05:44:50.123456Z', 7, 'txn_1'] as const;
 
-t.test('a cursor gives back the sort key with its microseconds', async (t) => {
+t.test('a cursor keeps the sort key with its microseconds', async (t) => {
   t.same(cursor.decode(cursor.encode(key)), key);
   t.match(cursor.encode(key), /^[A-Za-z0-9_-]+$/);
   t.ok(cursor.encode(['2026-11-24T05:44:50.123456Z', Number.MAX_SAFE_INTEGER, 'x'.repeat(64)]).length <= 256);
@@ -34,7 +34,7 @@ t.test('a foreign, broken or forged cursor is a 400 that names the field', async
   }
 });
 
-t.test('a page shows one row less than was read, and a cursor only when there is more', async (t) => {
+t.test('a page has one row less than was read, and a cursor only when there are more rows', async (t) => {
   const numbers = new Cursor('numbers', 'integer');
   const makePage = (rows: number[]) =>
     numbers.page(

@@ -39,7 +39,7 @@ async function addPeople(api: TestApi, count: number) {
     from generate_series(1, ${count}::integer) n`;
 }
 
-t.test('long answers are compressed as asked, short ones and x-no-compression are not', async (t) => {
+t.test('long answers are compressed as requested, and short ones and x-no-compression are not', async (t) => {
   const { api, token } = await fixture(t);
   await addPeople(api, 100);
   const headers = { authorization: `Bearer ${token}` };
@@ -55,7 +55,7 @@ t.test('long answers are compressed as asked, short ones and x-no-compression ar
   }
 });
 
-t.test('an unchanged answer costs 304, also compressed and kept', async (t) => {
+t.test('an unchanged answer costs a 304, compressed and cached ones too', async (t) => {
   const { api, get } = await fixture(t);
   await addPeople(api, 100);
   const first = await get(list, { 'accept-encoding': 'gzip' });
@@ -75,25 +75,25 @@ t.test('an unchanged answer costs 304, also compressed and kept', async (t) => {
   t.equal((await get('/api/companies/co_acme', { 'if-none-match': tag })).status, 304);
 });
 
-t.test('an answer is kept for its own reader, until a write of the tenant', async (t) => {
+t.test('a cached answer serves its own reader until the tenant writes', async (t) => {
   const { api, acme, token, get } = await fixture(t);
   const cacheHit = async (path = list) => (await get(path)).headers.get('x-cache') === 'hit';
   t.notOk(await cacheHit());
   t.ok(await cacheHit());
-  t.equal((await get(list, { 'cache-control': 'no-cache' })).headers.get('x-cache'), null, 'bypassed');
+  t.equal((await get(list, { 'cache-control': 'no-cache' })).headers.get('x-cache'), null, 'the cache is bypassed');
   const admin = await api.request('GET', list, { token: await api.tokenOf(acme.user('admin').id) });
   t.equal(admin.headers.get('x-cache'), null, 'the next reader has an answer of their own');
   t.notOk(await cacheHit(`${list}?limit=3`), 'another URL is another answer');
   await api.request('PATCH', '/api/users/usr_acme_member', { token, body: { name: 'Eve Moved' } });
   const after = await get(list);
   t.equal(after.headers.get('x-cache'), null);
-  t.match(after.text, /Eve Moved/, 'the write is read');
+  t.match(after.text, /Eve Moved/, 'the next read sees the write');
   const person = await createPerson(api.sql, 'ada');
   t.equal((await api.request('GET', list, { token: await api.tokenOf(person.user('personal').id) })).status, 403);
 });
 
 t.test(
-  'with Redis, a write through one process is read through the other; without it nothing kept is used',
+  'with Redis a write at one process is visible at the other, and without it nothing cached is used',
   async (t) => {
     const server = await OwnRedis.start();
     t.teardown(() => server.stop());
@@ -116,7 +116,7 @@ t.test(
   },
 );
 
-t.test('while everything is late new requests are refused, operations are not', async (t) => {
+t.test('during overload new requests are refused, and operations are not', async (t) => {
   const { get } = await fixture(t, { EVENT_LOOP_DELAY_MS: '1' });
   const busy = setInterval(() => {
     const untilMs = performance.now() + 30;
@@ -131,7 +131,7 @@ t.test('while everything is late new requests are refused, operations are not', 
   t.equal((await get('/readyz')).status, 200);
 });
 
-t.test('answers tell browsers to be careful', async (t) => {
+t.test('answers carry the security headers for browsers', async (t) => {
   const { get } = await fixture(t);
   const { headers } = await get('/api/me');
   t.match(headers.get('content-security-policy'), /default-src 'none'/);

@@ -28,7 +28,7 @@ t.test('a repeated request gets the first answer, byte for byte', async (t) => {
   t.equal(await count(), 1);
 });
 
-t.test('a refusal is an answer too', async (t) => {
+t.test('a repeated request gets the first refusal too', async (t) => {
   const { post } = await fixture(t);
   const unknown = { ...groceries, accountId: 'acct_none' };
   const refused = await post('k1', unknown);
@@ -38,7 +38,7 @@ t.test('a refusal is an answer too', async (t) => {
   t.equal(again.headers.get('content-type'), refused.headers.get('content-type'));
 });
 
-t.test('the same key with another input is refused, and of another user is another key', async (t) => {
+t.test('the same key with another input is refused, and is free for another user', async (t) => {
   const { api, acme, post } = await fixture(t);
   await post('k1');
   t.match((await post('k1', { ...groceries, name: 'Other' })).json, { status: 409, title: 'idempotency_key_reused' });
@@ -51,7 +51,7 @@ t.test('the same key with another input is refused, and of another user is anoth
   t.equal(other.status, 201);
 });
 
-t.test('of many at once one is executed and all get its answer', async (t) => {
+t.test('of many concurrent repeats one is executed, and all get its answer', async (t) => {
   const { post, count } = await fixture(t);
   const replies = await Promise.all(Array.from({ length: 10 }, () => post('k1')));
   t.same(new Set(replies.map(({ text }) => text)).size, 1);
@@ -59,7 +59,7 @@ t.test('of many at once one is executed and all get its answer', async (t) => {
   t.equal(await count(), 1);
 });
 
-t.test('while the first one runs the second one is asked to wait', async (t) => {
+t.test('while the first request runs its repeat is asked to wait', async (t) => {
   const { api, post, acme } = await fixture(t);
   await post('k1');
   await api.sql`update idempotency_keys set status = null, body = null
@@ -75,8 +75,8 @@ t.test('a repeat takes over a dead execution and finds its result', async (t) =>
   await api.sql`update idempotency_keys set status = null, body = null, claimed_until = now() - interval '1 second'`;
   const again = await post('k1');
   t.equal(again.status, 201);
-  t.equal(again.text, first.text, 'the same card, not a second one');
-  t.equal(again.headers.get('idempotency-replayed'), null, 'executed again');
+  t.equal(again.text, first.text, 'the answer has the same card, not a second one');
+  t.equal(again.headers.get('idempotency-replayed'), null, 'the request is executed again');
   t.equal(await count(), 1);
 });
 
@@ -89,17 +89,17 @@ t.test('an answer of 5xx is not kept for repeats', async (t) => {
   t.equal(await count(), 1);
 });
 
-t.test('a key lapses after a day and is swept', async (t) => {
+t.test('a key lapses after a day and is removed', async (t) => {
   const { api, post } = await fixture(t);
   await post('k1');
   await api.sql`update idempotency_keys set expires_at = now() - interval '1 second'`;
-  t.equal((await post('k1', { ...groceries, name: 'Second' })).status, 201, 'free for another request');
+  t.equal((await post('k1', { ...groceries, name: 'Second' })).status, 201, 'the key is free for another request');
   await api.sql`update idempotency_keys set expires_at = now() - interval '1 second'`;
   await api.api.services.housekeeping.run();
   t.equal((await api.sql`select from idempotency_keys`).length, 0);
 });
 
-t.test('a bad key is named; a key on a sign-in is taken and not used', async (t) => {
+t.test('an invalid key is named, and a key on a sign-in is accepted and ignored', async (t) => {
   const { api, post } = await fixture(t);
   t.match((await post('x'.repeat(256))).json, { status: 400, field: 'idempotency-key' });
   const body = { email: 'new@person.example', password: 'a-password-of-tests', name: 'New', kind: 'personal' };
@@ -109,7 +109,7 @@ t.test('a bad key is named; a key on a sign-in is taken and not used', async (t)
   t.equal((await api.sql`select from idempotency_keys`).length, 0);
 });
 
-t.test('nothing is kept of a request with passwords', async (t) => {
+t.test('nothing of a request with passwords is kept', async (t) => {
   const { api, token } = await fixture(t);
   const body = { password: 'a-wrong-password', newPassword: 'a-password-of-tests' };
   const headers = { 'idempotency-key': 'k1' };

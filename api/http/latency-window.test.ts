@@ -17,7 +17,7 @@ t.test('percentiles are at most 8 % above the exact ones', async (t) => {
   t.equal(sum, 500.5);
 });
 
-t.test('what is older than two minutes counts no more, the histogram keeps everything', async (t) => {
+t.test('the window forgets times older than two minutes, and the histogram keeps all', async (t) => {
   const window = new LatencyWindow();
   window.add(500, 0);
   window.add(1, 61_000);

@@ -25,7 +25,7 @@ function raw(url: string, bytes: string): Promise<{ status: number; headers: str
 async function checkProblem(t: Test, api: TestApi, name: string, status: number, title: string, json: unknown) {
   t.match(json, { type: `/api/docs/problems/${title}`, title, status, detail: /\w/, requestId: /^\S+$/ }, name);
   const page = await api.request('GET', `/api/docs/problems/${title}`);
-  t.equal(page.status, 200, `${name}: its type leads to a page`);
+  t.equal(page.status, 200, `${name}: the type leads to a page`);
 }
 
 t.test('every error of a request is a problem whose type leads to its meaning', async (t) => {
@@ -53,7 +53,7 @@ t.test('every error of a request is a problem whose type leads to its meaning', 
   }
 });
 
-t.test('bytes that are no request are answered with a problem, too', async (t) => {
+t.test('bytes that are no request are answered with a problem too', async (t) => {
   const api = await startTestApi(t);
   const host = 'host: x\r\n';
   for (const [name, bytes, status, title] of [
@@ -71,7 +71,7 @@ t.test('bytes that are no request are answered with a problem, too', async (t) =
   }
 });
 
-t.test('a path answers other methods with those that it takes', async (t) => {
+t.test('a path answers other methods with those that it accepts', async (t) => {
   const api = await startTestApi(t);
   for (const [method, path, allow] of [
     ['PUT', '/api/me', 'GET, PATCH, HEAD'],
@@ -83,10 +83,10 @@ t.test('a path answers other methods with those that it takes', async (t) => {
     const { status, headers } = await api.request(method, path);
     t.same([status, headers.get('allow')], [405, allow], `${method} ${path}`);
   }
-  t.equal((await api.request('GET', '/api/me/')).status, 404, 'a path with a slash behind it is another one');
+  t.equal((await api.request('GET', '/api/me/')).status, 404, 'a path with a trailing slash is another path');
 });
 
-t.test('the answer tells a missing token from one that is good no more', async (t) => {
+t.test('the answer distinguishes a missing token from an invalid one', async (t) => {
   const api = await startTestApi(t, { env: { ACCESS_TOKEN_SECONDS: '60' } });
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
@@ -98,7 +98,7 @@ t.test('the answer tells a missing token from one that is good no more', async (
   t.match(await header({ headers: { authorization: 'Basic eDp5' } }), /error="invalid_token"/);
 });
 
-t.test('every code has a page, an unknown one has none', async (t) => {
+t.test('every code has a page, and an unknown one has none', async (t) => {
   const api = await startTestApi(t);
   const all = await api.request('GET', '/api/docs/problems');
   t.match(all.headers.get('content-type'), /^text\/html/);

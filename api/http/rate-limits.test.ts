@@ -39,16 +39,16 @@ t.test('a person is limited over all sessions and addresses, and no other person
   t.match(first.headers.get('ratelimit-reset'), /^([1-9]|[1-5]\d|60)$/);
   t.equal(await statuses(5, (index) => get('/api/me', sessions[index % 2], `192.0.2.${index}`)), '200 200 200 429 429');
   const refused = await get('/api/nothing', sessions[1], '198.51.100.1');
-  t.equal(refused.status, 429, 'whatever they ask for');
+  t.equal(refused.status, 429, 'the limit holds for every route');
   t.match(refused.json, { status: 429, title: 'too_many_requests', detail: /more than 4 requests in a minute/ });
   t.match(refused.headers.get('content-type'), /problem\+json/);
   t.match(refused.headers.get('retry-after'), /^([1-9]|[1-5]\d|60)$/);
   t.equal(refused.headers.get('ratelimit-remaining'), '0');
-  t.equal((await get('/api/me', await api.tokenOf(2))).status, 200, 'another person at the same address');
+  t.equal((await get('/api/me', await api.tokenOf(2))).status, 200, 'another person at the same address is served');
   t.equal((await get('/readyz', sessions[0])).status, 200, 'operations are never limited');
 });
 
-t.test('401 and 404 are counted for their address before anything is looked up', async (t) => {
+t.test('a 401 or 404 counts for its address before any lookup', async (t) => {
   const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '6' });
   const { database } = api.api.services;
   const known = await api.tokenOf(1);
@@ -61,8 +61,8 @@ t.test('401 and 404 are counted for their address before anything is looked up',
   t.equal((await get('/api/nothing')).status, 429);
   t.equal((await get('/api/docs/')).status, 429);
   t.equal(database.queries, queries, 'a refused request reads nothing');
-  t.equal((await get('/api/me', 'x', '192.0.2.2')).status, 401, 'another address');
-  t.equal((await get('/api/me', known)).status, 200, 'a known person at the same address');
+  t.equal((await get('/api/me', 'x', '192.0.2.2')).status, 401, 'another address is served');
+  t.equal((await get('/api/me', known)).status, 200, 'a known person at the same address is served');
 });
 
 t.test('an IPv6 client is its /64 network', async (t) => {
@@ -72,7 +72,7 @@ t.test('an IPv6 client is its /64 network', async (t) => {
   t.equal((await get('/api/me', 'x', '2001:db8:1:3::1')).status, 401);
 });
 
-t.test('a request whose token turns out to be good counts for its person alone', async (t) => {
+t.test('a request with a valid token counts for its person alone', async (t) => {
   const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3' });
   t.equal(
     await statuses(10, async (index) => get('/api/me', await api.tokenOf(index + 1))),
@@ -80,13 +80,13 @@ t.test('a request whose token turns out to be good counts for its person alone',
   );
 });
 
-t.test('all requests of one address have a bound too', async (t) => {
+t.test('all requests of one address together have a bound', async (t) => {
   const { api, get, statuses } = await fixture(t, { RATE_LIMIT_ADDRESS_PER_MINUTE: '5' });
   const ask = async (index: number) => get('/api/me', await api.tokenOf((index % 10) + 1));
   t.equal(await statuses(7, ask), '200 200 200 200 200 429 429');
 });
 
-t.test('a key has a limit of its own, an operator that of a person', async (t) => {
+t.test('a key has a limit of its own, and an operator that of a person', async (t) => {
   const { api, get, statuses } = await fixture(t, {
     RATE_LIMIT_KEY_PER_MINUTE: '4',
     RATE_LIMIT_PERSON_PER_MINUTE: '2',
@@ -102,7 +102,7 @@ t.test('a key has a limit of its own, an operator that of a person', async (t) =
   t.equal(await statuses(6, () => get('/api/me', added!.key)), '403 403 403 403 429 429');
 });
 
-t.test('sign-ins that succeed are not limited with what else comes from their address', async (t) => {
+t.test('successful sign-ins are not limited with other requests of their address', async (t) => {
   const { api, statuses } = await fixture(t, { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3' });
   const passwordHash = await api.api.services.passwords.hash('password123');
   await api.sql`update users set password_hash = ${passwordHash}`;
@@ -117,17 +117,21 @@ t.test('sign-ins that succeed are not limited with what else comes from their ad
     ({ token, refreshToken } = reply.json);
     return reply;
   };
-  t.equal(await statuses(10, refreshed), Array(10).fill(200).join(' '), 'nor are refreshes');
-  t.equal((await api.request('GET', '/api/me', { token, headers })).status, 200, 'nor is what their tokens ask for');
+  t.equal(await statuses(10, refreshed), Array(10).fill(200).join(' '), 'refreshes are not limited');
+  t.equal(
+    (await api.request('GET', '/api/me', { token, headers })).status,
+    200,
+    'requests with their tokens are not limited',
+  );
   const wrong = () => post('/api/auth/refresh', { refreshToken: 'x'.repeat(64) });
   t.equal(await statuses(5, wrong), '401 401 401 401 401');
   const unknown = { email: 'unknown@example.com', password: 'password123' };
   t.equal((await post('/api/operators/login', unknown)).status, 401);
   t.equal((await post('/api/auth/logout', { refreshToken })).status, 204);
-  t.equal((await api.request('GET', '/api/me', { token: 'x', headers })).status, 429, 'junk stays out');
+  t.equal((await api.request('GET', '/api/me', { token: 'x', headers })).status, 429, 'invalid requests are refused');
 });
 
-t.test('junk from their address keeps out no person with a good token that is new to the process', async (t) => {
+t.test('invalid requests from their address do not keep out a person with a valid new token', async (t) => {
   const limits = { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3', RATE_LIMIT_PERSON_PER_MINUTE: '2' };
   const { api, get, statuses } = await fixture(t, limits);
   t.equal(await statuses(4, () => get('/api/me', 'a.b.c')), '401 401 401 429');
@@ -135,12 +139,12 @@ t.test('junk from their address keeps out no person with a good token that is ne
   const signed = async (user: number) => get('/api/me', await api.api.services.tokens.sign(user, 100 + user));
   t.equal(await statuses(4, (index) => signed(index + 1)), '200 200 200 200');
   const again = async (index: number) => get('/api/me', await api.api.services.tokens.sign(1, 200 + index));
-  t.equal(await statuses(2, again), '200 429', 'they count for their person');
+  t.equal(await statuses(2, again), '200 429', 'the requests count for their person');
   const forged = `${(await api.api.services.tokens.sign(5, 1)).slice(0, -4)}AAAA`;
   t.equal((await get('/api/me', forged)).status, 429);
 });
 
-t.test('one tenant has so many requests and reports under way, and no other waits for them', async (t) => {
+t.test('one tenant has a maximum of requests and reports under way, and no other tenant waits', async (t) => {
   const api = await startTestApi(t, { env: { TENANT_REQUESTS_MAX: '3', TENANT_REPORTS_MAX: '1' } });
   const acme = await createCompany(api.sql, 'acme');
   const other = await createCompany(api.sql, 'other');
@@ -175,7 +179,7 @@ t.test('one tenant has so many requests and reports under way, and no other wait
   await until('a report runs', () => tenants.tenants === 1);
   const second = await api.request('GET', '/api/transactions', { token: colleague });
   t.match(second.json, { status: 429, title: 'too_many_at_once', detail: /1 reports/ });
-  t.equal((await me(colleague)).status, 200, 'other requests go on');
+  t.equal((await me(colleague)).status, 200, 'other requests are served');
   const others = spending(otherToken);
   await until('another tenant has its own', () => tenants.tenants === 2);
   await lock`rollback`;
@@ -186,7 +190,7 @@ t.test('one tenant has so many requests and reports under way, and no other wait
   t.equal((await spending(colleague)).status, 200);
 });
 
-t.test('a connection that is cut while its caller is looked up leaves nothing under way', async (t) => {
+t.test('a connection that is cut during the lookup of its caller leaves no request under way', async (t) => {
   const api = await startTestApi(t);
   await createTestAccounts(api.sql, 1, 0);
   const token = await api.tokenOf(1);

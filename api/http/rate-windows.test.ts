@@ -9,20 +9,20 @@ import { RateWindows } from './rate-windows.js';
 const minuteMs = 60_000;
 const log = createLog('silent', 'test');
 
-t.test('a window ends with its minute, and a count can be taken back within it', async (t) => {
+t.test('a window ends with its minute, and a count can be subtracted within it', async (t) => {
   let nowMs = 1000 * minuteMs + 15_000;
   const windows = new RateWindows(null, () => nowMs);
   t.same(windows.take('a', 5), { limit: 5, used: 1, resetS: 45 });
   t.equal(windows.take('a', 5).used, 2);
   windows.giveBack('a');
   t.equal(windows.take('a', 5).used, 2);
-  t.equal(windows.take('b', 5).used, 1, 'another key');
+  t.equal(windows.take('b', 5).used, 1, 'another key has its own window');
   nowMs += 45_000;
   windows.giveBack('a');
   t.same(windows.take('a', 5), { limit: 5, used: 1, resetS: 60 }, 'a count of the minute before is no credit');
 });
 
-t.test('the memory of the counts is bounded, and a client that asks often is not forgotten', async (t) => {
+t.test('the memory of the counts is bounded, and a frequent client is not forgotten', async (t) => {
   const windows = new RateWindows(null, () => 0);
   for (let index = 0; index < 250_000; index++) {
     windows.take(`n${index}`, 5);
@@ -32,7 +32,7 @@ t.test('the memory of the counts is bounded, and a client that asks often is not
   t.equal(windows.take('often', 5).used, 6);
 });
 
-t.test('processes with Redis count together, and each for itself while it is away', async (t) => {
+t.test('processes with Redis count together, and each counts alone while it is away', async (t) => {
   const server = await OwnRedis.start();
   t.teardown(() => server.stop());
   const connections = [new RedisConnection(server.url, log), new RedisConnection(server.url, log)];
@@ -49,14 +49,18 @@ t.test('processes with Redis count together, and each for itself while it is awa
   t.equal(other.take('k', 100).used, 38);
   one.take('k', 100);
   await one.share();
-  t.equal(one.take('k', 100).used, 39, '9 here and 30 there');
+  t.equal(one.take('k', 100).used, 39, 'the counts of both processes add up');
   await one.share();
   await one.share();
   await other.share();
   t.equal(other.take('k', 100).used, 41, 'nothing is counted twice');
   one.take('rare', 1000);
   await one.share();
-  t.equal(await connections[0]!.ask((client) => client.exists(`rate:2000:rare`), -1), 0, 'what is far from a limit');
+  t.equal(
+    await connections[0]!.ask((client) => client.exists(`rate:2000:rare`), -1),
+    0,
+    'a count far from its limit is not shared',
+  );
   nowMs += minuteMs;
   t.equal(one.take('k', 100).used, 1, 'a new window begins at zero for all');
   await server.stop();

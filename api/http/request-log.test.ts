@@ -88,7 +88,7 @@ t.test('each request is one line with route, status, duration, caller, address a
   for (const secret of secrets) t.notOk(output().includes(secret), secret);
 });
 
-t.test('a usable request id of the client is taken over, any other is replaced', async (t) => {
+t.test('a valid request id of the client is kept, and any other is replaced', async (t) => {
   const { api, linesOf } = await fixture(t);
   const ask = async (headers: Record<string, string>) =>
     (await api.request('GET', '/api/me', { headers })).headers.get('request-id')!;
@@ -115,7 +115,7 @@ t.test('a usable request id of the client is taken over, any other is replaced',
   t.match(twice, /^req_/);
 });
 
-t.test('successes may be sampled; failures are all logged, and refusals up to a bound', async (t) => {
+t.test('successes may be sampled, failures are all logged, and refusals up to a bound', async (t) => {
   const { api, token, lines } = await fixture(t, { REQUEST_LOG_SAMPLE: '0.25', RATE_LIMIT_ANONYMOUS_PER_MINUTE: '5' });
   const times = async (count: number, path: string, by?: string) => {
     for (let index = 0; index < count; index++) await api.request('GET', path, by === undefined ? {} : { token: by });
@@ -141,7 +141,7 @@ t.test('the level of successful requests can be set', async (t) => {
   );
 });
 
-t.test('a request whose client goes away is logged as aborted', async (t) => {
+t.test('a request whose client disconnects is logged as aborted', async (t) => {
   const { api, token, lines } = await fixture(t);
   const lock = await api.sql.reserve();
   await lock`begin`;

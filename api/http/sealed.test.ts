@@ -6,11 +6,11 @@ import { Seal } from './sealed.js';
 
 const text = Buffer.from('["cards","2026-11-24T05:44:50.123456Z",7]');
 
-t.test('a sealed text opens with a secret of the list, and with no other', (t) => {
+t.test('a sealed text opens with a secret of the list and with no other', (t) => {
   const sealed = new Seal('cursor', ['old']).seal(text);
   t.same(new Seal('cursor', ['new', 'old']).open(sealed), text);
   t.equal(new Seal('cursor', ['new']).open(sealed), null);
-  t.equal(new Seal('other', ['old']).open(sealed), null, 'nor for another purpose');
+  t.equal(new Seal('other', ['old']).open(sealed), null, 'the text does not open for another purpose');
   t.equal(new Seal('cursor', ['old']).seal(text), sealed, 'the same text has the same form');
   t.end();
 });
@@ -52,7 +52,7 @@ t.test('neither a cursor nor an access token shows a number of the database', as
   }
 });
 
-t.test("the tag of a limit's answer follows what was used, and If-Match takes it for the version", async (t) => {
+t.test('the tag of a limits answer changes with the spending, and If-Match accepts it as the version', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
@@ -64,14 +64,14 @@ t.test("the tag of a limit's answer follows what was used, and If-Match takes it
     api.request('PATCH', path, { token, body: { name }, headers: { 'if-match': ifMatch } });
   t.equal((await rename('Two', etag)).status, 200);
   t.equal((await rename('Three', etag)).status, 412);
-  t.equal((await rename('Three', '"2"')).status, 200, 'the version alone is taken, too');
+  t.equal((await rename('Three', '"2"')).status, 200, 'the version alone is accepted too');
   t.equal((await rename('Four', 'W/"3-compressed"')).status, 200);
   t.equal((await rename('Five', '"-1"')).status, 400);
   const again = await api.request('GET', path, { token, headers: { 'if-none-match': etag } });
   t.equal(again.status, 200);
 });
 
-t.test('an answer with tokens is kept by nothing on the way', async (t) => {
+t.test('no cache may store an answer with tokens', async (t) => {
   const api = await startTestApi(t);
   const body = { email: 'new@person.example', password: 'a-password-of-tests', name: 'N', kind: 'personal' };
   const registered = await api.request('POST', '/api/auth/register', { body });

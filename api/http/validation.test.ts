@@ -14,7 +14,7 @@ const noInstants = [
   '2026-01-01T00:00:00-16:00',
 ];
 
-t.test('a time that no calendar has is a 400 that names its field', async (t) => {
+t.test('a time that is on no calendar is a 400 that names its field', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
@@ -28,7 +28,7 @@ t.test('a time that no calendar has is a 400 that names its field', async (t) =>
   t.equal(leapDay.status, 200);
 });
 
-t.test('a period that ends before it begins, and bounds with nothing between them, are a 400', async (t) => {
+t.test('a period that ends before it begins, and an empty range of bounds, are a 400', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
@@ -56,7 +56,7 @@ t.test('a period that ends before it begins, and bounds with nothing between the
   }
 });
 
-t.test('a day alone is the whole day in UTC', (t) => {
+t.test('a date without a time is the whole day in UTC', (t) => {
   t.same(periodOf({ from: '2026-03-02', to: '2026-03-02' }), {
     from: '2026-03-02T00:00:00Z',
     to: '2026-03-03T00:00:00.000Z',
@@ -83,7 +83,7 @@ t.test('a forged cursor brings no impossible time to the database', async (t) =>
   }
 });
 
-t.test('half of a character is refused by name: no database keeps it', async (t) => {
+t.test('a lone surrogate is refused by name, because no database stores it', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const ada = await createPerson(api.sql, 'ada');
@@ -143,14 +143,14 @@ t.test('no name keeps a card number', async (t) => {
   t.notMatch(JSON.stringify(kept), '4111');
 });
 
-t.test('every fault of a body is named at once, in words', async (t) => {
+t.test('one answer names every fault of a body in words', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);
   const faults = async (method: string, path: string, body: unknown) => {
     const { status, json } = await api.request(method, path, { token, body });
     t.equal(status, 400, path);
-    t.equal(json.field, json.errors[0].field, 'the first one is the field');
+    t.equal(json.field, json.errors[0].field, 'the first fault is the field');
     return json.errors.map(({ detail }: { detail: string }) => detail).sort();
   };
   t.same(await faults('POST', '/api/cards', { name: '  ', limits: { mcc: { allow: ['1'], block: [] } }, x: 1 }), [
@@ -174,7 +174,7 @@ t.test('every fault of a body is named at once, in words', async (t) => {
   ]);
 });
 
-t.test('no name keeps control characters or turns the text around it', async (t) => {
+t.test('no name keeps control characters or changes the direction of the text around it', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);

@@ -60,24 +60,24 @@ t.test('a temporary refusal is tried again, a final one is not, and no log has t
   t.equal(tries, 3);
   mailer.send(mail('gone@example.com'));
   await until('it is given up', () => mailer.counts.failed === 1);
-  t.equal(tries, 4, 'a final refusal is not asked again');
+  t.equal(tries, 4, 'a final refusal is not tried again');
   t.match(lines.join(''), /550/);
   t.notMatch(lines.join(''), /secret-token|example\.com/);
 });
 
-t.test('without a server mails are given up after their tries, and the queue is bounded', async (t) => {
+t.test('without a server mails are dropped after their attempts, and the queue is bounded', async (t) => {
   const mailbox = await Mailbox.start(t);
   const { url } = mailbox;
   const { mailer } = mailerTo(t, url.replace(/\d+$/, '1'), [60_000]);
   for (let number = 0; number < queueMax + 10; number++) mailer.send(mail());
-  await t.rejects(mailer.check(), { message: /too many mails/ }, 'a full queue is said before anything is written');
+  await t.rejects(mailer.check(), { message: /too many mails/ }, 'a full queue is reported before any row is written');
   t.ok(mailer.counts.waiting <= queueMax + 4);
   t.ok(mailer.counts.failed > 0, 'mails beyond the bound are counted');
   await mailer.stop();
   t.equal(mailer.counts.waiting, 0, 'a stop waits for no retry');
 });
 
-t.test('a server that is not this machine must speak TLS', async (t) => {
+t.test('a server on another machine must use TLS', async (t) => {
   const mailbox = await Mailbox.start(t);
   // The same server by a name that does not count as this machine.
   const { mailer } = mailerTo(t, mailbox.url.replace('127.0.0.1', '0.0.0.0'), []);
@@ -86,7 +86,7 @@ t.test('a server that is not this machine must speak TLS', async (t) => {
   t.equal(mailbox.mails.length, 0);
 });
 
-t.test('links go to the log of a demo, and to no other log', async (t) => {
+t.test('links are logged by a demo only', async (t) => {
   const { lines, log } = logged();
   const demo = new LogMailer(log, async () => true);
   await demo.check();

@@ -65,7 +65,7 @@ t.test('the ops port serves health and metrics', async (t) => {
   t.match(metrics.text, /api_request_quantile_seconds\{route="GET \/readyz",quantile="0.99"\} \d/);
   t.match(metrics.text, /connections_max\{port="api-ops"\} 64/);
   t.match(metrics.headers.get('content-type'), /text\/plain/);
-  t.match(await ops('/api/me'), { status: 404, json: { title: 'not_found' } }, 'customers are not served here');
+  t.match(await ops('/api/me'), { status: 404, json: { title: 'not_found' } }, 'the ops port does not serve customers');
   const posted = await request(api.opsUrl, 'POST', '/health');
   t.match(posted, { status: 405, json: { title: 'method_not_allowed' } });
   t.equal(posted.headers.get('allow'), 'GET');
@@ -94,7 +94,7 @@ t.test('a hundred simultaneous scrapes cause one collection', async (t) => {
   const url = await server.listen();
   t.teardown(() => server.close());
   const all = (path: string) => Promise.all(Array.from({ length: 100 }, () => request(url, 'GET', path)));
-  t.match(await request(url, 'GET', '/metrics'), { status: 503 }, 'a failure is not kept');
+  t.match(await request(url, 'GET', '/metrics'), { status: 503 }, 'a failure is not cached');
   const startedMs = performance.now();
   t.ok((await all('/metrics')).every(({ text }) => text === 'x 1'));
   t.ok((await all('/health')).every(({ json }) => json.components.counted.status === 'healthy'));
@@ -102,7 +102,7 @@ t.test('a hundred simultaneous scrapes cause one collection', async (t) => {
   t.ok(scrapes <= 1 + seconds && probes <= seconds, `${scrapes} scrapes and ${probes} looks in ${seconds} s`);
 });
 
-t.test('250 connections that flood the ops port take nothing from customers, nor from the scrape', async (t) => {
+t.test('250 connections that flood the ops port delay neither customers nor the scrape', async (t) => {
   const { api, ops, request: ask, sql, tokenOf } = await startTestApi(t);
   await createTestAccounts(sql, 1, 0);
   const token = await tokenOf(1);
@@ -116,7 +116,7 @@ t.test('250 connections that flood the ops port take nothing from customers, nor
   t.ok(flood.answers > 0 && flood.answers <= flood.elapsedMs / 5 + 1, `${flood.answers} in ${flood.elapsedMs} ms`);
 });
 
-t.test('while the customers’ port is full, the ops port answers', async (t) => {
+t.test('while the customers’ port is full the ops port answers', async (t) => {
   const { api, ops } = await startTestApi(t, {
     env: { API_CONNECTIONS_MAX: '100', API_CONNECTIONS_PER_ADDRESS_MAX: '100' },
   });
@@ -128,7 +128,7 @@ t.test('while the customers’ port is full, the ops port answers', async (t) =>
   t.match((await ops('/metrics')).text, /connections_open\{port="api"\} 100/);
 });
 
-t.test('a client that sends requests ahead of its answers is closed', async (t) => {
+t.test('a client that sends requests ahead of its answers is disconnected', async (t) => {
   const { api, ops } = await startTestApi(t);
   const socket = connect(Number(new URL(api.opsUrl).port), '127.0.0.1');
   socket.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1000));
@@ -137,7 +137,7 @@ t.test('a client that sends requests ahead of its answers is closed', async (t) 
   t.equal((await ops('/livez')).status, 200);
 });
 
-t.test('what is no HTTP request, or too long, is answered with a problem and closed', async (t) => {
+t.test('a request that is not HTTP, or too long, is answered with a problem and closed', async (t) => {
   const { api } = await startTestApi(t);
   const say = (bytes: string) => answerToBytes(Number(new URL(api.opsUrl).port), bytes);
   t.match(await say('FETCH / HTTP/1.1\r\nhost: x\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"title":"invalid_request"/);

@@ -95,14 +95,14 @@ t.test('any filters together list exactly the cards that match, newest first', a
   );
   t.same((await walk(api, asMember, `&user=${acme.user('owner').publicId}`)).cards, []);
   for (const query of [`account=${bolt.accountId}`, `user=${bolt.user('owner').publicId}`, 'user=usr_none']) {
-    t.same((await walk(api, owner, `&${query}`)).cards, [], `${query} is not theirs`);
+    t.same((await walk(api, owner, `&${query}`)).cards, [], `${query} lists none of theirs`);
   }
   for (const query of ['status=lost', 'type=x', 'name=', `name=${'x'.repeat(101)}`, 'account=a%20b', 'colour=red']) {
     t.equal((await api.request('GET', `/api/cards?${query}`, { token: owner })).status, 400, query);
   }
 });
 
-t.test('a page looks at so many cards and no more, and goes on behind them', async (t) => {
+t.test('a page looks at a bounded number of cards, and the next page continues after them', async (t) => {
   const api = await startTestApi(t);
   const ada = await createPerson(api.sql, 'ada');
   const bob = await createPerson(api.sql, 'bob');
@@ -121,7 +121,7 @@ t.test('a page looks at so many cards and no more, and goes on behind them', asy
   );
   t.equal(pages, 3);
   const first = await api.request('GET', '/api/cards?name=Card%204400', { token });
-  t.match(first.json, { data: [], next: /./ }, 'a page may be empty while there is more to look at');
+  t.match(first.json, { data: [], next: /./ }, 'a page may be empty while more cards follow');
   // Not even the place where a look ended tells of another customer's cards.
   const others = await api.request('GET', `/api/cards?user=${bob.user('personal').publicId}`, { token });
   t.same(others.json, { data: [], next: null });

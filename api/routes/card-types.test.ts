@@ -28,7 +28,7 @@ for (const kind of ['business', 'personal'] as const) {
     const api = await startTestApi(t, { engine: true });
     const { customer, accountId, make, replace } = await funded(api, kind);
 
-    t.test('a card has the type that it was made with, and is virtual otherwise', async (t) => {
+    t.test('a card has the type given at its creation, and is virtual otherwise', async (t) => {
       t.equal((await make()).type, 'virtual');
       const single = await make({ type: 'single_use' });
       t.equal(single.type, 'single_use');
@@ -39,7 +39,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match(changed, { status: 400, json: { field: 'type' } });
     });
 
-    t.test('a single-use card pays once, and a locked card one merchant', async (t) => {
+    t.test('a single-use card pays once, and a locked card pays one merchant', async (t) => {
       const single = await make({ type: 'single_use' });
       t.match(await pay(api, single.token), { approved: true });
       t.match(await pay(api, single.token), { reason: 'limit_exceeded', detail: 'card.lifetime.count' });
@@ -49,7 +49,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match(await pay(api, locked.token, merchant('m-7')), { approved: true });
     });
 
-    t.test('a replacement dies with the old card at once, and takes limits and spending along', async (t) => {
+    t.test('a replacement closes the old card at once and takes over its limits and spending', async (t) => {
       const limits = { daily: { amount: 5000 }, channels: { block: ['atm'] } };
       const metadata = { team: 'ops' };
       const old = await make({ limits, metadata, type: 'merchant_locked' });
@@ -63,7 +63,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.equal(reply.headers.get('etag'), '"1"');
       t.not(reply.json.id, old.id);
       t.not(reply.json.token, old.token);
-      t.equal((await replace(old.id, 'stolen', key)).text, reply.text, 'one key, one replacement');
+      t.equal((await replace(old.id, 'stolen', key)).text, reply.text, 'one key makes one replacement');
       t.match(await replace(old.id), { status: 409, json: { title: 'card_closed' } });
       const gone = await customer.get(`/api/cards/${old.id}`);
       t.match(gone.json, { status: 'closed', version: 2, replacedBy: reply.json.id, replacedFor: 'stolen' });
@@ -91,7 +91,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match(await pay(api, again.json.token, { amount: 1, ...merchant('m-1') }), { detail: 'card.daily.amount' });
     });
 
-    t.test('of many replacements at once one is made, whatever else changes the card', async (t) => {
+    t.test('one of many concurrent replacements succeeds, whatever else changes the card', async (t) => {
       const old = await make();
       const replies = await Promise.all([
         ...Array.from({ length: 8 }, () => replace(old.id)),
@@ -104,7 +104,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match((await customer.get(`/api/cards/${old.id}`)).json, { status: 'closed', replacedBy: made[0]!.json.id });
     });
 
-    t.test('a closed card has no replacement, and a reason is one of three', async (t) => {
+    t.test('a closed card has no replacement, and the reason is one of three', async (t) => {
       const { id } = await make();
       t.match(await replace(id, 'bored'), { status: 400, json: { field: 'reason' } });
       t.match(await replace('card_none'), { status: 404 });
@@ -112,7 +112,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match(await replace(id), { status: 409, json: { title: 'card_closed' } });
     });
 
-    t.test('metadata is kept as it is, replaced as a whole, and bounded', async (t) => {
+    t.test('metadata are kept as they are, replaced as a whole, and bounded', async (t) => {
       const made = await make({ metadata: { team: 'ops', 'cost.center': '42 € — Köln' } });
       t.same(made.metadata, { team: 'ops', 'cost.center': '42 € — Köln' });
       const path = `/api/cards/${made.id}`;
@@ -151,7 +151,7 @@ for (const kind of ['business', 'personal'] as const) {
   });
 }
 
-t.test('members replace no cards, and no customer those of another', async (t) => {
+t.test('members replace no cards, and no customer replaces those of another', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const bolt = await createCompany(api.sql, 'bolt');

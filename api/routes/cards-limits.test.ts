@@ -27,7 +27,7 @@ for (const kind of ['business', 'personal'] as const) {
     const customer = await Customer.register(api, kind);
     const accountId = await accountOf(api, customer);
 
-    t.test('one key makes one card, and its token is unique and no number', async (t) => {
+    t.test('one key makes one card, and its token is unique and contains no number', async (t) => {
       const body = { accountId, name: 'Groceries', limits: { daily: { amount: 5000 }, channels: { block: ['atm'] } } };
       const key = fresh('card');
       const made = await Promise.all([1, 2, 3].map(() => customer.post('/api/cards', body, key)));
@@ -69,7 +69,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.equal(limits.status, 412);
     });
 
-    t.test('limits are checked to the last value, and refused by name', async (t) => {
+    t.test('limits are checked to the last value and refused by name', async (t) => {
       const { id } = await customer.card(accountId);
       const refused: [object, string][] = [
         [{ daily: {} }, 'daily'],
@@ -95,7 +95,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match((await customer.get(`/api/cards/${id}`)).json, { version: 1, limits: {} });
     });
 
-    t.test('no card number hides in a name, and nothing unknown is taken', async (t) => {
+    t.test('no name hides a card number, and unknown properties are refused', async (t) => {
       const body = { accountId, name: 'My 4111 1111 1111 1111' };
       t.match(await customer.post('/api/cards', body), { status: 400, json: { field: 'name' } });
       t.match(await customer.post('/api/cards', { accountId, name: 'x', token: 'tok_mine' }), { status: 400 });
@@ -105,7 +105,7 @@ for (const kind of ['business', 'personal'] as const) {
       t.match(await customer.change('PATCH', `/api/cards/${id}`, {}), { status: 400 });
     });
 
-    t.test('what is used needs the engine, and says so', async (t) => {
+    t.test('the use of limits needs the engine, and the error says so', async (t) => {
       const { id } = await customer.card(accountId);
       const reply = await api.request('GET', `/api/cards/${id}/limits`, { token: customer.token });
       t.match(reply, { status: 503, json: { title: 'engine_unavailable' } });
@@ -120,7 +120,7 @@ t.test('in a company', async (t) => {
   const member = await colleague(api, owner, 'member');
   const accountId = await accountOf(api, owner);
 
-  t.test('a card for a member is seen and frozen by them, and unfrozen by others', async (t) => {
+  t.test('a member sees and freezes a card of theirs, and others unfreeze it', async (t) => {
     const made = await admin.post('/api/cards', { accountId, name: 'For them', userId: member.userId });
     t.match(made, { status: 201, json: { userId: member.userId } });
     await owner.card(accountId);
@@ -139,14 +139,14 @@ t.test('in a company', async (t) => {
     t.match(await member.get(path), { json: { status: 'active' } });
   });
 
-  t.test('a card goes to no user outside of it', async (t) => {
+  t.test('a card cannot go to a user of another company', async (t) => {
     const outsider = await Customer.register(api, 'business');
     const reply = await owner.post('/api/cards', { accountId, name: 'x', userId: outsider.userId });
     t.match(reply, { status: 404, json: { field: 'userId' } });
     t.equal((await member.post('/api/cards', { accountId, name: 'x' })).status, 403);
   });
 
-  t.test('an administrator binds no owner', async (t) => {
+  t.test('an administrator adds no card for an owner', async (t) => {
     const limits = { daily: { amount: 1 } };
     t.equal((await admin.change('PUT', `/api/users/${owner.userId}/limits`, limits)).status, 403);
     t.equal((await admin.change('PUT', `/api/users/${member.userId}/limits`, limits)).status, 200);
@@ -179,7 +179,7 @@ for (const withMongo of [false, true]) {
   });
 }
 
-t.test('the tag of limits changes with what was spent, and If-Match stays on the version', async (t) => {
+t.test('the tag of limits changes with the spending, and If-Match stays on the version', async (t) => {
   const api = await startTestApi(t, { engine: true, env: { SELF_FUNDING: 'true' } });
   const customer = await Customer.register(api, 'personal');
   const accountId = await accountOf(api, customer);
@@ -193,6 +193,6 @@ t.test('the tag of limits changes with what was spent, and If-Match stays on the
   const spent = await unchanged();
   t.match(spent, { status: 200, json: { used: { daily: { amount: 10, count: 1 } } } });
   t.not(spent.headers.get('etag'), etag);
-  t.match(spent.headers.get('etag'), /^"1-/, 'of the same version');
+  t.match(spent.headers.get('etag'), /^"1-/, 'the tag has the same version');
   t.equal((await customer.change('PUT', path, { daily: { count: 5 } }, { 'if-match': etag })).status, 200);
 });

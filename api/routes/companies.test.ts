@@ -17,7 +17,7 @@ async function fixture(t: Test) {
   return { api, acme, owner: as('owner'), admin: as('admin'), member: as('member') };
 }
 
-t.test('every user reads the company, owners and admins rename it, one change at a time', async (t) => {
+t.test('every user reads the company, and owners and admins rename it, one change at a time', async (t) => {
   const { owner, admin, member } = await fixture(t);
   const read = await member('GET', '/api/companies/co_acme');
   t.match(read.json, { id: 'co_acme', name: 'acme', version: 1, createdAt: /Z$/ });
@@ -64,7 +64,7 @@ t.test('only owners make and change owners', async (t) => {
   t.equal((await owner('PATCH', '/api/users/usr_acme_member', { role: 'owner' })).json.role, 'owner');
 });
 
-t.test('a company keeps an active owner, also when two leave at once', async (t) => {
+t.test('a company keeps an active owner, even when two leave at once', async (t) => {
   const { owner, api } = await fixture(t);
   t.match((await owner('PATCH', '/api/users/usr_acme_owner', { role: 'admin' })).json, {
     status: 409,

@@ -62,14 +62,14 @@ for (const kind of ['personal', 'business'] as const) {
     t.equal(made.status, 201);
     t.equal((await say(support.token, id, 'rejected')).status, 200);
     t.equal((await customer.post('/api/cards', order)).status, 403);
-    t.equal((await customer.post('/api/cards', order, key)).json.id, made.json.id, 'a repeat gets its answer');
+    t.equal((await customer.post('/api/cards', order, key)).json.id, made.json.id, 'a repeat receives its answer');
     const replaced = await customer.post(`/api/cards/${made.json.id}/replace`, { reason: 'lost' });
     t.match(replaced.json, { status: 403, title: 'customer_not_verified' });
-    t.equal((await api.sql`select from cards where status = 'active'`).length, 1, 'what was made stays');
+    t.equal((await api.sql`select from cards where status = 'active'`).length, 1, 'existing cards stay');
   });
 }
 
-t.test("a company's status holds for everyone who works for it, and a user of it is no customer", async (t) => {
+t.test('the status of a company holds for all its users, and none of them is a customer', async (t) => {
   const { api, support, say, open } = await fixture(t);
   const { customer, id, accountId } = await open('business');
   const colleague = await addColleague(api, id, 'admin');
@@ -81,7 +81,7 @@ t.test("a company's status holds for everyone who works for it, and a user of it
   t.equal((await admin.get('/api/me')).json.kycStatus, 'verified');
 });
 
-t.test('support and keys with customers:write decide; viewers, other keys and customers do not', async (t) => {
+t.test('support and keys with customers:write decide, and viewers, other keys and customers do not', async (t) => {
   const { support, viewer, keyOf, say, open, api } = await fixture(t);
   const { customer, id } = await open('personal');
   for (const token of [viewer.token, await keyOf('funding:write'), customer.token]) {
@@ -98,7 +98,7 @@ t.test('support and keys with customers:write decide; viewers, other keys and cu
   t.match(await api.sql`select kyc_status from users where public_id = ${id}`, [{ kyc_status: 'verified' }]);
 });
 
-t.test('operators list who waits, the longest first, a page at a time', async (t) => {
+t.test('operators list waiting customers, the longest wait first, a page at a time', async (t) => {
   const { waiting, open, say, support } = await fixture(t);
   const ids: string[] = [];
   for (const kind of ['personal', 'business', 'personal'] as const) ids.push((await open(kind)).id);

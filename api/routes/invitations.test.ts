@@ -47,7 +47,7 @@ t.test('an invited person sets the password and works for the company', async (t
   t.equal(users.json.data.length, 4);
 });
 
-t.test('a link is good once, also for two at the same time', async (t) => {
+t.test('a link works once, also for two concurrent requests', async (t) => {
   const { api, mailbox, invite, accept } = await fixture(t);
   await invite(eve);
   const token = await mailbox.token('eve@guest.example');
@@ -69,7 +69,7 @@ t.test('the inviter sees no difference between a free and a taken address', asyn
   t.match(await pending(), [{ email: 'taken@person.example' }, { email: 'free@person.example' }]);
   t.match((await mailbox.mail('free@person.example')).text, /#invitation=afi_/);
   const notice = await mailbox.mail('taken@person.example');
-  t.notMatch(notice.text, /afi_/, 'its owner gets a notice without a link');
+  t.notMatch(notice.text, /afi_/, 'the owner of the address gets a notice without a link');
   t.match(notice.text, /has a user already/);
 });
 
@@ -83,13 +83,13 @@ t.test('an address that registers meanwhile keeps its user', async (t) => {
   t.equal((await api.request('POST', '/api/auth/login', { body: { email: eve.email, password } })).status, 200);
 });
 
-t.test('a link ends when it lapses, is replaced or withdrawn, or its inviter may invite no more', async (t) => {
+t.test('a link ends when it lapses, is replaced or withdrawn, or its inviter loses the right', async (t) => {
   const { api, mailbox, invite, accept, pending, tokens } = await fixture(t);
   await invite(eve);
   const first = await mailbox.token('eve@guest.example');
   await invite({ ...eve, role: 'admin' });
   const second = await mailbox.token('eve@guest.example', 2);
-  t.equal((await pending()).length, 1, 'inviting again replaces');
+  t.equal((await pending()).length, 1, 'a repeated invitation replaces the first');
   t.match((await accept(first)).json, { status: 400, field: 'invitation' });
   const [{ id }] = await pending();
   const withdraw = (token: string) => api.request('DELETE', `/api/invitations/${id}`, { token });
@@ -108,7 +108,7 @@ t.test('a link ends when it lapses, is replaced or withdrawn, or its inviter may
     t.equal((await accept(last)).status, 400, JSON.stringify(change));
   }
   await api.request('PATCH', '/api/users/usr_acme_admin', { token: tokens.owner, body: { role: 'admin' } });
-  t.equal((await accept(last)).status, 200, 'a refusal uses nothing up');
+  t.equal((await accept(last)).status, 200, 'a refusal uses up nothing');
 });
 
 t.test('no inviter gives a role above their own', async (t) => {
@@ -131,7 +131,7 @@ t.test('an admin who was demoted meanwhile invites no one', async (t) => {
   t.equal((await api.sql`select from invitations`).length, 0);
 });
 
-t.test('invitations are limited by company, mails by address, and tries at links by network', async (t) => {
+t.test('invitations are limited by company, mails by address, and attempts at links by network', async (t) => {
   const { api, mailbox, invite, accept } = await fixture(t);
   const answers = new Set<string>();
   for (let number = 0; number < mailsMax + 3; number++) answers.add((await invite(eve)).text);

@@ -4,7 +4,7 @@ import { startTestApi } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';
 import { createCompany } from '../testing/tenants.js';
 
-t.test('users change their own name, and people their metadata', async (t) => {
+t.test('users change their own name, and people change their metadata', async (t) => {
   const api = await startTestApi(t);
   const customer = await Customer.register(api, 'personal');
   const acme = await createCompany(api.sql, 'acme');

@@ -47,7 +47,7 @@ t.test('filters list exactly the people who match, in the order they joined', as
   }
 });
 
-t.test('a page looks at so many people and no more, and goes on behind them', async (t) => {
+t.test('a page looks at a bounded number of people, and the next page continues after them', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   await api.sql`
@@ -64,7 +64,7 @@ t.test('a page looks at so many people and no more, and goes on behind them', as
   t.match(second.json, { data: [{ name: 'Rare' }], next: null });
 });
 
-t.test('metadata of a person is replaced as a whole, and a new version', async (t) => {
+t.test('metadata of a person are replaced as a whole and make a new version', async (t) => {
   const api = await startTestApi(t);
   const acme = await createCompany(api.sql, 'acme');
   const token = await api.tokenOf(acme.user('owner').id);

@@ -23,7 +23,7 @@ async function fixture(t: Test) {
   return { api, mailbox, post, login, ask, reset, isIn, first: registered.json as Record<string, string> };
 }
 
-t.test('a changed password ends every session, and only the new one signs in', async (t) => {
+t.test('a changed password ends every session, and only the new password signs in', async (t) => {
   const { mailbox, post, login, isIn, first } = await fixture(t);
   const second = (await login(person.password)).json;
   const change = (body: object) => post('/api/auth/password', body, first['token']);
@@ -76,7 +76,7 @@ t.test('a link sets a new password once, and ends every session and every other 
   t.notOk(JSON.stringify(await api.sql`select token_hash::text from password_resets`).includes(link));
   t.match((await reset(link, 'short')).json, { status: 400, field: 'newPassword' });
   t.match((await reset(link, 'Password1234')).json, { status: 400, field: 'newPassword' });
-  t.ok(await isIn(first['token']!), 'asking ends nothing');
+  t.ok(await isIn(first['token']!), 'requesting a link ends no session');
   const replies = await Promise.all([reset(link), reset(link), reset(link)]);
   t.same(replies.map(({ status }) => status).sort(), [204, 400, 400]);
   t.notOk(await isIn(first['token']!));
@@ -85,7 +85,7 @@ t.test('a link sets a new password once, and ends every session and every other 
   t.equal((await login(newPassword)).status, 200);
 });
 
-t.test('a link lapses, and is nothing for a user who is blocked', async (t) => {
+t.test('a link lapses, and has no effect for a blocked user', async (t) => {
   const { api, mailbox, ask, reset } = await fixture(t);
   await ask();
   const link = await mailbox.token('ada@example.com');
@@ -99,7 +99,7 @@ t.test('a link lapses, and is nothing for a user who is blocked', async (t) => {
 });
 
 t.test(
-  'the answer does not tell whether an address is registered, and only the registered one gets mail',
+  'the answer does not reveal whether an address is registered, and only a registered one gets mail',
   async (t) => {
     const { api, mailbox, ask } = await fixture(t);
     await api.sql`insert into users (public_id, email, name, kind, status)

@@ -93,7 +93,7 @@ for (const kind of ['company', 'person'] as const) {
       return outcome.card;
     };
 
-    t.test('a card is kept once: the second call with its id gets the first one', async (t) => {
+    t.test('a second call with the same id returns the first card', async (t) => {
       const first = newCard({ limits: { perAuthorization: 500, mcc: { block: ['7995'] } } });
       const made = await Promise.all([1, 2, 3].map((n) => cards.add(me, { ...first, token: `${first.token}-${n}` })));
       t.ok(made.every(({ outcome }) => outcome === 'added'));
@@ -101,12 +101,12 @@ for (const kind of ['company', 'person'] as const) {
       t.match(await cards.find(me, first.cardId), { userId: me.publicId, limits: first.limits, version: 1 });
     });
 
-    t.test('a card needs an own account and an own holder', async (t) => {
+    t.test('a card needs an account and a holder of its owner', async (t) => {
       t.match(await cards.add(me, newCard({ accountId: 'acct_two' })), { outcome: 'no_account' });
       t.match(await cards.add(me, newCard({ holderId: other.publicId })), { outcome: 'no_holder' });
     });
 
-    t.test("another owner's card does not exist", async (t) => {
+    t.test('a card of another owner is not found', async (t) => {
       const { cardId } = await add();
       t.equal(await cards.find(other, cardId), null);
       t.equal(await cards.published(other, cardId), null);
@@ -114,38 +114,43 @@ for (const kind of ['company', 'person'] as const) {
       t.match(await cards.find(me, cardId), { status: 'active', version: 1 });
     });
 
-    t.test('a change raises the version by one and is one entry for the engines; the same again is none', async (t) => {
-      const { cardId } = await add();
-      const frozen = await cards.change(me, cardId, { status: 'frozen' }, null);
-      t.match(frozen, { outcome: 'changed', card: { status: 'frozen', version: 2 }, published: { version: 2 } });
-      t.match(await cards.change(me, cardId, { status: 'frozen' }, null), {
-        outcome: 'unchanged',
-        card: { version: 2 },
-      });
-      const limits = { daily: { amount: 1000, count: 3 }, channels: { allow: ['chip', 'atm'] } } as const;
-      t.match(await cards.change(me, cardId, { limits }, 2), { outcome: 'changed', card: { version: 3, limits } });
-      const turned = { channels: limits.channels, daily: limits.daily };
-      t.match(
-        await cards.change(me, cardId, { limits: turned }, null),
-        { outcome: 'unchanged' },
-        'order means nothing',
-      );
-      t.match(await cards.change(me, cardId, { limits: {}, name: 'Free' }, null), { card: { version: 4, limits: {} } });
-      t.same(await cards.find(me, cardId), {
-        ...(frozen as { card: Card }).card,
-        version: 4,
-        name: 'Free',
-        limits: {},
-      });
-      t.same(
-        [...(await entriesOf(sql, cardId))],
-        [
-          { version: 2, status: 'frozen', name: 'New', limits: null },
-          { version: 3, status: 'frozen', name: 'New', limits },
-          { version: 4, status: 'frozen', name: 'Free', limits: {} },
-        ],
-      );
-    });
+    t.test(
+      'a change raises the version by one and makes one entry for the engines, and repeating it none',
+      async (t) => {
+        const { cardId } = await add();
+        const frozen = await cards.change(me, cardId, { status: 'frozen' }, null);
+        t.match(frozen, { outcome: 'changed', card: { status: 'frozen', version: 2 }, published: { version: 2 } });
+        t.match(await cards.change(me, cardId, { status: 'frozen' }, null), {
+          outcome: 'unchanged',
+          card: { version: 2 },
+        });
+        const limits = { daily: { amount: 1000, count: 3 }, channels: { allow: ['chip', 'atm'] } } as const;
+        t.match(await cards.change(me, cardId, { limits }, 2), { outcome: 'changed', card: { version: 3, limits } });
+        const turned = { channels: limits.channels, daily: limits.daily };
+        t.match(
+          await cards.change(me, cardId, { limits: turned }, null),
+          { outcome: 'unchanged' },
+          'the order of properties makes no change',
+        );
+        t.match(await cards.change(me, cardId, { limits: {}, name: 'Free' }, null), {
+          card: { version: 4, limits: {} },
+        });
+        t.same(await cards.find(me, cardId), {
+          ...(frozen as { card: Card }).card,
+          version: 4,
+          name: 'Free',
+          limits: {},
+        });
+        t.same(
+          [...(await entriesOf(sql, cardId))],
+          [
+            { version: 2, status: 'frozen', name: 'New', limits: null },
+            { version: 3, status: 'frozen', name: 'New', limits },
+            { version: 4, status: 'frozen', name: 'Free', limits: {} },
+          ],
+        );
+      },
+    );
 
     t.test('a change that names an older version is refused with the newer one', async (t) => {
       const { cardId } = await add();
@@ -161,7 +166,7 @@ for (const kind of ['company', 'person'] as const) {
       t.match(await cards.change(me, cardId, { status: 'closed' }, null), { outcome: 'unchanged' });
     });
 
-    t.test('of many changes at two processes at once none is lost, and each answers with what it wrote', async (t) => {
+    t.test('concurrent changes at two processes are all kept, and each answers with what it wrote', async (t) => {
       const { cardId } = await add();
       const changes: CardChange[] = Array.from({ length: 40 }, (_, n) =>
         n % 2 === 0 ? { name: `Name ${n}` } : { limits: { perAuthorization: n } },
@@ -176,7 +181,7 @@ for (const kind of ['company', 'person'] as const) {
       });
       answered.sort((a, b) => a.version - b.version);
       const written = (await entriesOf(sql, cardId)).map((entry) => ({ ...entry, limits: entry.limits ?? {} }));
-      t.same(answered, written, 'every answer is what the engines hear under its version');
+      t.same(answered, written, 'every answer is what the engines receive for its version');
       t.equal(answered.at(-1)!.version, 41);
     });
 
@@ -190,7 +195,7 @@ for (const kind of ['company', 'person'] as const) {
   });
 }
 
-t.test('a member changes what is theirs only', async (t) => {
+t.test('a member changes only their own cards', async (t) => {
   const bench = await startBench(t);
   const tenant = await createCompany(bench.sql, 'one');
   const member = await bench.principal(tenant, 'member');
@@ -199,7 +204,7 @@ t.test('a member changes what is theirs only', async (t) => {
   t.match(await bench.cards.change(member, 'card_one_member', change, null), { outcome: 'changed' });
 });
 
-t.test('64 changes of one card at once are all answered, and a freeze goes before the others that wait', async (t) => {
+t.test('64 concurrent changes of one card are all answered, and a freeze goes first', async (t) => {
   const api = await startTestApi(t);
   const customer = await Customer.register(api, 'personal');
   const [account] = await api.sql<{ id: string }[]>`select public_id as id from accounts`;
@@ -217,13 +222,13 @@ t.test('64 changes of one card at once are all answered, and a freeze goes befor
   const replies = await Promise.all(answers);
   t.same([...new Set(replies.map(({ status }) => status))], [200]);
   const versions = replies.map(({ json }) => json.version as number);
-  t.equal(new Set(versions).size, 64, 'each has a version of its own');
-  t.equal(Math.max(...versions), 65, 'and none is skipped');
+  t.equal(new Set(versions).size, 64, 'each change has a version of its own');
+  t.equal(Math.max(...versions), 65, 'no version is skipped');
   t.ok(versions.at(-1)! <= 3, `the freeze became version ${versions.at(-1)}`);
   t.match(replies.at(-1)!.json, { status: 'frozen', effective: true });
 });
 
-t.test('a card that others keep locked answers 429, and keeps no other card waiting', async (t) => {
+t.test('a card that others keep locked answers 429 and delays no other card', async (t) => {
   const api = await startTestApi(t);
   const customer = await Customer.register(api, 'personal');
   const [account] = await api.sql<{ id: string }[]>`select public_id as id from accounts`;
@@ -239,7 +244,7 @@ t.test('a card that others keep locked answers 429, and keeps no other card wait
   t.match(await patch(locked.id), { status: 200, json: { status: 'frozen' } });
 });
 
-t.test('cards of a person need no MongoDB: registered, made, listed, frozen and limited without one', async (t) => {
+t.test('cards of a person need no MongoDB to be made, listed, frozen and limited', async (t) => {
   // Nothing listens there.
   const api = await startTestApi(t, { env: { MONGODB_URI: 'mongodb://127.0.0.1:9/none' } });
   t.match((await api.request('GET', '/livez')).status, 200);

@@ -53,10 +53,10 @@ t.test('values arrive as the API writes them', async (t) => {
     'test',
     (sql) => sql`select ${row!['at']}::timestamptz as at, ${row!['big']}::bigint as big`,
   );
-  t.same(back, { at: row!['at'], big: row!['big'] }, 'and go back without loss');
+  t.same(back, { at: row!['at'], big: row!['big'] }, 'values are written back without loss');
 });
 
-t.test('a slow query is logged with its values masked, and counted', async (t) => {
+t.test('a slow query is logged with its values masked, and is counted', async (t) => {
   const { database, lines } = await fixture(t, { SLOW_QUERY_MS: '1' });
   await database.run('cards.sleepy', (sql) => sql`select pg_sleep(0.01), ${'a secret value'}::text as value`);
   t.ok(database.slowQueries >= 1);
@@ -67,7 +67,7 @@ t.test('a slow query is logged with its values masked, and counted', async (t) =
 });
 
 t.test(
-  'a query that waits too long for a connection fails with that reason, and the rest is served in order',
+  'a query that waits too long for a connection fails with that reason, and the others run in order',
   async (t) => {
     const { database, sql } = await fixture(t, { POSTGRES_POOL_MAX: '1' });
     await sql`select pg_advisory_lock(1)`;
@@ -96,7 +96,7 @@ t.test('a statement that runs too long is ended by the server', async (t) => {
   t.equal((await database.run('next', (sql) => sql`select 1 as one`))[0]!['one'], 1);
 });
 
-t.test('a backend killed in the middle of a query fails that query, and the next one works', async (t) => {
+t.test('a query whose backend is killed fails, and the next one works', async (t) => {
   const { database, sql } = await fixture(t);
   const killed = database.run('killed', (sql) => sql`select pg_sleep(30)`);
   killed.catch(() => undefined);
@@ -119,7 +119,7 @@ t.test('a backend killed in the middle of a query fails that query, and the next
         () => false,
       ),
   );
-  t.equal(database.active, 0, 'no permit is lost');
+  t.equal(database.active, 0, 'every permit is returned');
 });
 
 t.test('errors of a statement are passed on as they are', async (t) => {
@@ -131,7 +131,7 @@ t.test('errors of a statement are passed on as they are', async (t) => {
   t.equal(database.failedQueries, 1);
 });
 
-t.test('without a server the start goes on, and queries fail at once', async (t) => {
+t.test('without a server the start continues, and queries fail at once', async (t) => {
   const { postgres: config } = readApiConfig({
     DATABASE_URL: 'postgres://127.0.0.1:1/none',
     JWT_SECRET: 'x'.repeat(32),

@@ -5,7 +5,7 @@ import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { RedisConnection } from './redis.js';
 
-t.test('commands are answered, and by the fallback while Redis is away', async (t) => {
+t.test('commands are answered by Redis, and by the fallback while it is away', async (t) => {
   const server = await OwnRedis.start();
   t.teardown(() => server.stop());
   const redis = new RedisConnection(server.url, pino({ level: 'silent' }));
@@ -17,7 +17,7 @@ t.test('commands are answered, and by the fallback while Redis is away', async (
   t.equal(await redis.ask((client) => client.incr('a'), -1), -1);
   await server.restart();
   await until('Redis is connected again', () => redis.isUp);
-  t.equal(await redis.ask((client) => client.incr('a'), 0), 1, 'an empty server');
+  t.equal(await redis.ask((client) => client.incr('a'), 0), 1, 'the server is empty');
 });
 
 t.test('an absent server delays no request', async (t) => {

@@ -121,7 +121,7 @@ t.test('both stores', async (t) => {
   t.equal(follower.tail.lag, 0);
   await settleTransactions(sql, [tombstone, ...transactions.slice(50), lonelyRefund]);
   await follower.tail.catchUp();
-  t.equal(follower.copied, 81, 'each transaction once');
+  t.equal(follower.copied, 81, 'each transaction is listed once');
 
   const ledger = new PostgresTransactions(bench.database);
   const stores: [string, TransactionStore][] = [
@@ -155,7 +155,7 @@ t.test('both stores', async (t) => {
     { card: 'card_1', status: 'completed', from: '2026-03-01T01:00:00.000Z', min: 500 },
   ];
   for (const [name, store] of stores) {
-    t.test(`${name} lists what was asked for, newest first, each once`, async (t) => {
+    t.test(`${name} lists matching transactions newest first, each once`, async (t) => {
       for (const owner of [1, 2]) {
         for (const filter of filters) {
           const expected = obvious(owner, filter);
@@ -166,7 +166,7 @@ t.test('both stores', async (t) => {
       }
     });
 
-    t.test(`${name} searches no further than it is let, and goes on from there`, async (t) => {
+    t.test(`${name} stops a search at its bound and continues from there`, async (t) => {
       for (const filter of [
         { merchant: 'nowhere' },
         { merchant: 'corner' },
@@ -181,7 +181,7 @@ t.test('both stores', async (t) => {
           const rows = await store.list(personal(1), filter, { after, until, limit: 100 });
           found.push(...rows.map(({ transactionId }) => transactionId));
           if (until === null) break;
-          t.equal(until[1], all[looks * 6 + 5], 'six transactions further on, whether they are found or not');
+          t.equal(until[1], all[looks * 6 + 5], 'the search went six transactions further, matching or not');
           after = until;
         }
         t.equal(looks, Math.floor(all.length / 6));
@@ -227,7 +227,7 @@ t.test('both stores', async (t) => {
       t.match(await store.find(personal(1), declined.id), { status: 'declined', reason: 'insufficient_funds' });
     });
 
-    t.test(`${name} counts a refund without an original on the day it came, in the account’s zone`, async (t) => {
+    t.test(`${name} counts a refund without an original on its day in the account’s zone`, async (t) => {
       const spent = await store.spending(personal(3), 'day', '2026-03-01T00:00:00.000Z', '2026-04-01T00:00:00.000Z');
       t.same(
         spent.map(({ key }) => key),
@@ -290,9 +290,13 @@ t.test('both stores', async (t) => {
     await sql`update transactions set amount = 10::bigint ^ 17, approved_amount = 10::bigint ^ 17
       where id = ${long.id}`;
     t.match(await ledger.find(personal(3), long.id), { amount: 2 ** 53 - 1, approvedAmount: 2 ** 53 - 1 });
-    t.equal(await ledger.events(personal(1), long.id, { after: null, limit: 200 }), null, 'another customer’s');
+    t.equal(
+      await ledger.events(personal(1), long.id, { after: null, limit: 200 }),
+      null,
+      'a transaction of another customer is not found',
+    );
     const other = await ledger.events(personal(3), long.id, { after: ['2026-01-01T00:00:00.000Z', 0], limit: 1 });
-    t.equal(other, null, 'a transaction of this id that began at another time');
+    t.equal(other, null, 'a transaction of this id that began at another time is not found');
     const [document] = await bench
       .connection!.collection('personalTransactions')
       .find({ transactionId: long.id })
@@ -301,7 +305,7 @@ t.test('both stores', async (t) => {
     t.ok(JSON.stringify(document).length < 20_000);
   });
 
-  t.test('the follower repeats harmlessly what a crash made it forget, and never goes back', async (t) => {
+  t.test('a follower repeats steps harmlessly after a crash, and never goes back', async (t) => {
     const before = await walk(history, personal(1), {}, 200);
     const one = await history.find(personal(1), before[0]!);
     const crashed = new PersonalHistory(history, bench.database, identity, quietLog);

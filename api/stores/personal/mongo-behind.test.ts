@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { createStoreBench } from '../../testing/personal-stores.js';
 
-t.test('background operations wait for those of requests, and for each other', async (t) => {
+t.test('background operations wait for those of requests and for each other', async (t) => {
   const bench = await createStoreBench();
   t.teardown(() => bench.close());
   const connection = bench.connection;
@@ -30,7 +30,7 @@ t.test('background operations wait for those of requests, and for each other', a
   t.same(order, ['request', 'slow began', 'slow ended', 'next']);
 });
 
-t.test('a request that hangs does not hold background operations up for ever', async (t) => {
+t.test('a request that hangs does not hold up background operations for ever', async (t) => {
   const bench = await createStoreBench();
   t.teardown(() => bench.close());
   let answer: () => void = () => undefined;
@@ -38,7 +38,7 @@ t.test('a request that hangs does not hold background operations up for ever', a
   const { value, tookMs } = await bench.connection.runBehind('behind', async () => 'done');
   t.equal(value, 'done');
   // It gave up waiting after 250 ms.
-  t.ok(tookMs < 250, 'the wait is no part of what it took');
+  t.ok(tookMs < 250, 'the wait is no part of the duration');
   answer();
   await request;
 });

@@ -27,7 +27,7 @@ function answerAsOld(socket: Socket): void {
   });
 }
 
-t.test('a server that is too old for the driver is named so, at the start and in the health', async (t) => {
+t.test('a server that is too old for the driver is named at the start and in the health answer', async (t) => {
   const server = createServer(answerAsOld);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
