@@ -1,5 +1,6 @@
 /** `Idempotency-Key`: one execution, one answer, however often it is asked and whatever dies in between. */
 import t, { type Test } from 'tap';
+import { testPanKey } from '../../engine/testing/engine-process.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { createCompany } from '../testing/tenants.js';
 
@@ -127,4 +128,18 @@ t.test('a key that holds a card number works like any other and is not kept', as
   t.equal(await count(), 1);
   const rows = await api.sql<{ key: string }[]>`select key from idempotency_keys`;
   t.match(rows, [{ key: /^hidden_[a-p]{40}$/ }]);
+});
+
+t.test('a key that holds a card number is found again after PAN_KEY is rotated', async (t) => {
+  const { api, token, post, count } = await fixture(t);
+  const key = 'order-4111-1111-1111-1111';
+  const first = await post(key);
+  const PAN_KEY = `a-new-key,${testPanKey}`;
+  const rotated = await startTestApi(t, { env: { DATABASE_URL: api.databaseUrl, PAN_KEY } });
+  const headers = { 'idempotency-key': key };
+  const again = await rotated.request('POST', path, { token, body: groceries, headers });
+  t.equal(again.text, first.text);
+  t.equal(await count(), 1);
+  const other = await rotated.request('POST', path, { token, body: { ...groceries, name: 'Other' }, headers });
+  t.match(other.json, { status: 409, title: 'idempotency_key_reused' });
 });

@@ -55,8 +55,10 @@ export function registerIdempotency(app: FastifyInstance, store: IdempotencyStor
   app.addHook('preHandler', async (request, reply) => {
     const sent = keyOf(request);
     if (sent === null) return;
-    const key = panKeys.keep(sent);
-    const answer = await claimOrAnswer(request, key, store);
+    const forms = panKeys.keptForms(sent);
+    // Its first request may have been kept under an older key of PAN_KEY.
+    const used = forms.length === 1 ? null : await store.used(ownerOf(request.actor), forms);
+    const answer = await claimOrAnswer(request, used ?? forms[0]!, store);
     if (answer === null) return;
     return replay(reply, answer);
   });

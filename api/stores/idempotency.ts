@@ -37,6 +37,18 @@ export class IdempotencyStore {
     this.#database = database;
   }
 
+  /** The first of the keys that is kept; null when none is. */
+  async used(owner: string, keys: readonly string[]): Promise<string | null> {
+    const [row] = await this.#database.run(
+      'idempotency.used',
+      (sql) => sql<{ key: string }[]>`
+        select key from idempotency_keys
+        where owner = ${owner} and key = any(${keys as string[]}) and expires_at > now()
+        order by array_position(${keys as string[]}, key) limit 1`,
+    );
+    return row?.key ?? null;
+  }
+
   /**
    * Takes the key for `claim`, or says why not. Of two callers at once, one gets it.
    * @param owner names the user, operator or API key that sent it

@@ -72,8 +72,9 @@ export const variableGroups: readonly VariableGroup[] = [
         default: fromToken,
         does:
           'Key of the hashes that replace identifiers with card numbers. Set it before `ENGINE_TOKEN` changes: ' +
-          'an id from before is decided as a new message otherwise. To rotate it, put a new one in front, and take ' +
-          'the old one out when no client sends ids from before.',
+          'an id from before is decided as a new message otherwise. To rotate it, add a new one behind it in every ' +
+          'process, then move the new one to the front, and take the old one out when no client sends ids from ' +
+          'before: so each process finds what another one keeps under the new key. At most 16.',
       },
       FEED_KEY: {
         kind: 'same',

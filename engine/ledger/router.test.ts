@@ -10,7 +10,7 @@ t.test('an id that was kept under an older key leads to the partition that answe
   const hosts = [{ partition: 0 }, { partition: 1 }] as PartitionHost[];
   const router = new Router(hosts, 16, 16);
   router.learnCards(['card'], 0);
-  const older = Buffer.from(new PanKeys(['old-key']).keep('4111111111111111'));
+  const older = Buffer.from(new PanKeys(['old-key']).keptForms('4111111111111111')[0]!);
   hash64(older, 0, older.length);
   router.learnJournaledId(hashLow, hashHigh, 1, 1);
   const codec = createNativeCodec({ panKeys: new PanKeys(['new-key', 'old-key']), strictFields: false });

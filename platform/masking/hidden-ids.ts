@@ -26,12 +26,10 @@ export class PanKeys {
     this.#keys = keys;
   }
 
-  /** What is kept of an identifier: itself, or its hash under the newest key when it holds a card number. */
-  keep(id: string): string {
-    return textHoldsPan(id) ? this.#hash(id, this.#keys[0]!) : id;
-  }
-
-  /** What may have been kept of it, under the newest key first. */
+  /**
+   * What is kept of an identifier: itself, or its hash under the newest key when it holds a card number. Behind it what
+   * may have been kept before, under the older keys.
+   */
   keptForms(id: string): string[] {
     return textHoldsPan(id) ? this.#keys.map((key) => this.#hash(id, key)) : [id];
   }

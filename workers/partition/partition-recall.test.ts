@@ -56,8 +56,7 @@ t.test('an id kept under an older key is looked up in both forms, and its older 
   const before = partitionWithCard(codecWith('old-key'));
   const first = ask(before.partition, EntryFlag.seenAbsent, hidden);
   const record = Buffer.from(before.journal.frame.subarray(0, before.journal.view.getUint16(0, true)));
-  const older = new PanKeys(['old-key']).keep('4111111111111111');
-  const newest = new PanKeys(['new-key']).keep('4111111111111111');
+  const [newest, older] = new PanKeys(['new-key', 'old-key']).keptForms('4111111111111111') as [string, string];
   const asked = { status: EntryStatus.lookupSeen, text: `${newest}${keySeparator}${older}` };
 
   const { partition, journal } = partitionWithCard(codecWith('new-key', 'old-key'));
