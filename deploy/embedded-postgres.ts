@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
-import { findPostgresBinaries } from './postgres/postgres-binaries.js';
+import { findPostgresBinaries, type PostgresBinaries } from './postgres/postgres-binaries.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres/postgres-place.js';
 import { backgroundPrefix, keepInBackground } from './postgres/postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
@@ -28,6 +28,8 @@ export interface EmbeddedPostgresOptions {
    * program.
    */
   readonly priority?: 'background' | 'normal';
+  /** Programs of another PostgreSQL than the one that comes along. */
+  readonly binaries?: PostgresBinaries;
   /** Fail where the port of the last start is taken: programs that run already look for the server there. */
   readonly keepsPort?: boolean;
 }
@@ -78,7 +80,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   await mkdir(options.dataDir, { recursive: true });
   const dataDir = await realpath(options.dataDir);
   return withLockFile(join(dataDir, 'postgres.lock'), startWaitMs, async () => {
-    const place = await choosePostgresPlace(dataDir, await findPostgresBinaries(), options.log);
+    const place = await choosePostgresPlace(dataDir, options.binaries ?? (await findPostgresBinaries()), options.log);
     const connectionFile = join(dataDir, 'postgres.json');
     const known = await readConnection(connectionFile);
     const niceness = nicenessOf[options.priority ?? 'background'];

@@ -122,7 +122,10 @@ class RunningEngine implements Engine {
     loadSchemaCompiler();
     // The first lookup finds a connection, a plan and warm code: answered after 21 ms instead of 31 on a busy machine.
     void database.warmUp(1);
-    await Promise.all([writer.take(this.#journalLock), this.#watch.telemetry.load()]);
+    const taken = writer.take(this.#journalLock).catch(async (error: unknown) => {
+      throw await database.firstFailure(error);
+    });
+    await Promise.all([taken, this.#watch.telemetry.load()]);
     const roleWarning = checkDatabaseRole(await database.role());
     if (roleWarning !== '') log.warn(roleWarning);
     times.ended('lease');

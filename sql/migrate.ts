@@ -1,14 +1,18 @@
 /**
  * Brings a database to the newest schema: plain numbered SQL files, applied in order by postgrator, each together with
  * the row that says it was applied; then the rights of the engine's and the API's roles. Safe to run from several
- * processes at once and again at every start.
+ * processes at once and again at every start. The checksum of a file is that of its text, whatever a server of an
+ * older version is given instead (server-versions.ts).
  */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Postgrator from 'postgrator';
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectPostgres } from '../platform/postgres/connect.js';
+import { serverVersionQuery, versionProblem } from '../platform/postgres/server-version.js';
 import { defaultRoles, grantRights, type RoleNames } from './grant-rights.js';
 import { repositoryRoot } from './repository-root.js';
+import { textFor } from './server-versions.js';
 
 export interface MigrateOptions {
   readonly databaseUrl: string;
@@ -30,12 +34,12 @@ const statementTimeoutMs = 30 * 60_000;
 
 /**
  * Applies what is missing. @returns the names of the files it applied.
- * Throws MigrationError when an applied file was edited, when a file fails, or when the lock stays taken.
+ * Throws MigrationError when the server is too old, an applied file was edited, a file fails, or the lock stays taken.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const folder = options.folder ?? join(repositoryRoot(), 'sql', 'migrations');
   // One connection of its own: the session lock lives and dies with it.
-  const sql = postgres(options.databaseUrl, {
+  const sql = connectPostgres(options.databaseUrl, {
     max: 1,
     idle_timeout: 0,
     max_lifetime: null,
@@ -44,9 +48,10 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     connection: { statement_timeout: statementTimeoutMs, application_name: 'migrate' },
   });
   try {
+    const version = await serverVersion(sql);
     await takeLock(sql, options.lockWaitMs ?? lockWaitMsDefault);
     const log = options.log ?? (() => undefined);
-    const applied = await apply(sql, folder, log);
+    const applied = await apply(sql, version, folder, log);
     await grantRights(sql, options.roles ?? defaultRoles, log);
     return applied;
   } finally {
@@ -56,6 +61,13 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
 
 export class MigrationError extends Error {
   override readonly name = 'MigrationError';
+}
+
+async function serverVersion(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql.unsafe<{ version: number }[]>(serverVersionQuery);
+  const problem = versionProblem(row!.version);
+  if (problem !== '') throw new MigrationError(problem);
+  return row!.version;
 }
 
 async function takeLock(sql: postgres.Sql, waitMs: number): Promise<void> {
@@ -74,7 +86,12 @@ async function takeLock(sql: postgres.Sql, waitMs: number): Promise<void> {
   }
 }
 
-async function apply(sql: postgres.Sql, folder: string, log: (line: string) => void): Promise<string[]> {
+async function apply(
+  sql: postgres.Sql,
+  version: number,
+  folder: string,
+  log: (line: string) => void,
+): Promise<string[]> {
   const applied: string[] = [];
   /** A script that waits for the statement that records it, so that both become one. */
   let script: string | null = null;
@@ -88,7 +105,8 @@ async function apply(sql: postgres.Sql, folder: string, log: (line: string) => v
     await sql.unsafe(both).simple();
     return { rows: [] };
   };
-  const execSqlScript = async (text: string): Promise<void> => {
+  const execSqlScript = async (landed: string): Promise<void> => {
+    const text = textFor(version, landed);
     const index = /\bINDEX CONCURRENTLY IF NOT EXISTS (\w+)/i.exec(text);
     if (index === null) {
       script = text;
@@ -108,12 +126,11 @@ async function apply(sql: postgres.Sql, folder: string, log: (line: string) => v
     execQuery,
     execSqlScript,
   });
-  postgrator.on('validation-started', (migration) => {
-    current = migration.filename;
-  });
-  postgrator.on('migration-started', (migration) => {
-    current = migration.filename;
-  });
+  const note = ({ filename }: { readonly filename: string }): void => {
+    current = filename;
+  };
+  postgrator.on('validation-started', note);
+  postgrator.on('migration-started', note);
   postgrator.on('migration-finished', (migration) => {
     applied.push(`${migration.version}.${migration.name}`);
     log(`applied migration ${migration.version} ${migration.name}`);

@@ -1,7 +1,7 @@
 /** Texts as they are compared where case does not count. */
 import type { Sql } from './sql.js';
 
-/** In lower case by Unicode's rules, whatever the database's locale: that of the embedded one knows A to Z alone. */
+/** In lower case by Unicode's rules, whatever the database's locale (sql/migrations/280). */
 export function folded(sql: Sql, text: ReturnType<Sql>) {
-  return sql`lower(${text} collate pg_c_utf8)`;
+  return sql`lower(${text} collate folding)`;
 }

@@ -2,6 +2,8 @@
 
 import type { Log } from '../../platform/log.js';
 import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
+import { firstFailure } from '../../platform/postgres/server-version.js';
+import { seeRunbook } from '../../platform/runbook.js';
 import { DatabaseUnavailable } from './database-errors.js';
 import type { Database } from './postgres.js';
 
@@ -30,7 +32,7 @@ export class Program {
       if (!this.#selfFunding || (await this.isDemo())) return;
     } catch (error) {
       if (error instanceof DatabaseUnavailable) return;
-      throw error;
+      throw await firstFailure(error, (text) => this.#database.run('program.version', (sql) => sql.unsafe(text)));
     }
     throw new Error('SELF_FUNDING=true is for a database with demo data: unset it, and fund accounts with an API key');
   }
@@ -41,6 +43,18 @@ export class Program {
       throw new Error(
         `the database role ${role!.name} lacks the account API's rights: give DATABASE_URL the role afc_api, or run ` +
           'npm run migrate where the rights are older than this version (docs/security.md#database-roles)',
+      );
+    }
+    // A pooler may drop what a connection asks for at its start, and the gate of every write hangs on it.
+    const [session] = await this.#database.run(
+      'program.session',
+      (sql) => sql<{ isGated: boolean }[]>`
+        select current_setting('audit.required', true) is not distinct from 'on' as "isGated"`,
+    );
+    if (!session!.isGated) {
+      throw new Error(
+        `the pooler of DATABASE_URL drops the setting audit.required: set it for the role ${role!.name} ` +
+          `(${seeRunbook('pooler')})`,
       );
     }
     const warning = checkDatabaseRole(role!);

@@ -30,7 +30,7 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
     entry = require.resolve(name);
   } catch {
     throw new Error(
-      `embedded Postgres has no package for this system (${name}): set DATABASE_URL to a PostgreSQL 18 or newer`,
+      `embedded Postgres has no package for this system (${name}): set DATABASE_URL to a PostgreSQL 15 or newer`,
     );
   }
   const native = join(dirname(entry), '..', 'native');

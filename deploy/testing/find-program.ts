@@ -5,11 +5,12 @@
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { withLockFile } from '../lock-file.js';
 
 export interface WantedProgram {
+  /** A name, or the path of the one version that is wanted. */
   readonly program: string;
   readonly debianPackage: string;
   /** The error for a person whose machine has neither the program nor apt. */
@@ -53,13 +54,17 @@ export async function findProgram({ program, debianPackage, missing }: WantedPro
 
 /** Where PATH has a program, or the folders of system programs, which are not on every user's PATH; null: nowhere. */
 export async function onPath(program: string): Promise<string | null> {
+  if (isAbsolute(program)) return (await isThere(program)) ? program : null;
   for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
     const path = join(folder, program);
-    const isThere = access(path).then(
-      () => true,
-      () => false,
-    );
-    if (folder !== '' && (await isThere)) return path;
+    if (folder !== '' && (await isThere(path))) return path;
   }
   return null;
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

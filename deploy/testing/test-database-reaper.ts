@@ -6,6 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { findEmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres.js';
+import { debianVersion } from './debian-postgres.js';
 import { testServerDataDir } from './test-database.js';
 
 const lookEveryMs = 5_000;
@@ -16,7 +17,8 @@ const lookEveryMs = 5_000;
 const idleLooksMax = 36;
 
 if (process.argv[2] === '--now') {
-  for (const durable of [false, true]) await stop(testServerDataDir(durable));
+  for (const durable of [false, true])
+    for (const version of ['', debianVersion]) await stop(testServerDataDir(durable, version));
 } else {
   await stopWhenIdle(process.argv[2] ?? testServerDataDir());
 }

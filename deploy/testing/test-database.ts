@@ -1,7 +1,8 @@
 /**
  * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated
  * database of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another
- * server to use; its user must be a superuser. Without a working Postgres tests fail, they are never skipped.
+ * server to use; its user must be a superuser. TEST_POSTGRES=15 runs a test file on Debian's PostgreSQL 15. Without a
+ * working Postgres tests fail, they are never skipped.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -14,8 +15,11 @@ import { functionRights, type ProcessName, tableRights } from '../../sql/rights.
 import { makeRoles, type RoleSecrets, urlOf } from '../database-roles.js';
 import { startEmbeddedPostgres } from '../embedded-postgres.js';
 import { repositoryRoot } from '../repository-root.js';
+import { findDebianPostgres } from './debian-postgres.js';
 
 const rolePrefix = 'afc_test_';
+/** Version of Debian's PostgreSQL that serves the tests instead of the embedded one. */
+const { TEST_POSTGRES: testedVersion = '' } = process.env;
 
 export interface TestDatabase {
   /** The superuser's: the test prepares and looks. Processes under test sign in with `processUrl(url, …)`. */
@@ -29,16 +33,24 @@ export interface TestDatabaseOptions {
   readonly migrated?: boolean;
   /** True: a server that syncs to disk, for benchmarks. Default false. */
   readonly durable?: boolean;
+  /** Debian's PostgreSQL of this version, '' for the embedded one. Default: as TEST_POSTGRES says. */
+  readonly version?: string;
+  /** A server of the test's own, by its superuser's URL. */
+  readonly serverUrl?: string;
 }
 
 /** Where the tests' own server keeps its data. */
-export function testServerDataDir(durable = false): string {
-  return join(repositoryRoot(), '.data', durable ? 'bench-database' : 'test-database');
+export function testServerDataDir(durable = false, version = testedVersion): string {
+  return join(
+    repositoryRoot(),
+    '.data',
+    `${durable ? 'bench' : 'test'}-database${version === '' ? '' : `-${version}`}`,
+  );
 }
 
 /** A fresh database. Close it at the end of the test. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const serverUrl = await testServer(options.durable ?? false);
+  const serverUrl = options.serverUrl ?? (await testServer(options.durable ?? false, options.version ?? testedVersion));
   const name = `test_${process.pid}_${randomBytes(5).toString('hex')}`;
   await onServer(serverUrl, async (sql) => {
     const isMigrated = options.migrated ?? true;
@@ -66,10 +78,10 @@ async function copyDatabase(sql: postgres.Sql, create: string): Promise<void> {
   }
 }
 
-async function testServer(durable: boolean): Promise<string> {
+async function testServer(durable: boolean, version: string): Promise<string> {
   const { DATABASE_URL: given } = process.env;
   if (given !== undefined && given !== '') return given;
-  const dataDir = testServerDataDir(durable);
+  const dataDir = testServerDataDir(durable, version);
   const server = await startEmbeddedPostgres({
     dataDir,
     log: () => undefined,
@@ -77,6 +89,7 @@ async function testServer(durable: boolean): Promise<string> {
     priority: 'normal',
     // Test data need not survive a power cut.
     settings: durable ? {} : { fsync: 'off', full_page_writes: 'off', max_connections: '200' },
+    ...(version === '' ? {} : { binaries: await findDebianPostgres(version) }),
   });
   if (!server.adopted) startReaper(dataDir);
   return server.url;
@@ -118,14 +131,14 @@ let hashOfMigrations: Promise<string> | null = null;
  * stays as it is.
  */
 export function processUrl(url: string, process: ProcessName): string {
-  const { pathname, username } = new URL(url);
-  const isOurs = /^\/test_\d/.test(pathname) && !username.startsWith(rolePrefix);
+  const isOurs = /\/test_\d[^/]*$/.test(url) && !url.includes(`//${rolePrefix}`);
   return isOurs ? urlOf(url, testRoles(url)[process]) : url;
 }
 
 /** Names apart from a deployment's on the same server; passwords that every test process knows from the server's. */
 function testRoles(serverUrl: string): RoleSecrets {
-  const { username, password } = new URL(serverUrl);
+  // Not by URL: that knows one host.
+  const [, username = '', password = ''] = /\/\/(?:([^:@/]*)(?::([^@/]*))?@)?/.exec(serverUrl)!;
   const roleOf = (role: string) => {
     const name = rolePrefix + role;
     return { name, password: createHash('sha256').update(`${username} ${password} ${name}`).digest('hex') };

@@ -34,7 +34,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['api/stores', ['api/stores', 'api/auth', 'api/config.ts', 'api/ids.ts', 'engine/core', 'platform', 'sql']],
   // sql has the collections of the personal store.
   ['api', ['api', 'engine/core', 'engine/protocols/reading', 'engine/feed/feed-packet.ts', 'platform', 'sql']],
-  ['sql', ['sql']],
+  ['sql', ['sql', 'platform']],
   ['deploy', ['deploy', 'sql', 'workers', 'platform', 'engine/core']],
   ['bench', ['']],
 ];
