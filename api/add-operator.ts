@@ -3,7 +3,7 @@
  * password and the URI from which an authenticator takes the secret of its codes.
  */
 import { randomBytes } from 'node:crypto';
-import postgres from 'postgres';
+import { connectPostgres } from '../platform/postgres/connect.js';
 import { newTotp } from './auth/operator-sign-in.js';
 import { Passwords } from './auth/passwords.js';
 import { type OperatorRole, operatorRoles } from './auth/principal.js';
@@ -31,7 +31,7 @@ function problemOf(): string | null {
 async function add(): Promise<void> {
   const password = randomBytes(passwordBytes).toString('base64url');
   const { secret, uri } = newTotp(email);
-  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  const sql = connectPostgres(databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
   try {
     const passwordHash = await new Passwords().hash(password);
     const operator = { email, name: names.join(' '), role: role as OperatorRole, passwordHash, totpSecret: secret };

@@ -6,7 +6,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectPostgres } from '../platform/postgres/connect.js';
 import { defaultRoles, type RoleNames } from '../sql/grant-rights.js';
 import { writePrivateFile } from './private-file.js';
 
@@ -103,10 +104,8 @@ export function processUrls(
 
 /** The same database as another role. */
 export function urlOf(url: string, { name, password }: RoleSecret): string {
-  const changed = new URL(url);
-  changed.username = name;
-  changed.password = password;
-  return changed.href;
+  // Not by URL: that knows one host.
+  return url.replace(/^(\w+:\/\/)(?:[^@/?]*@)?/, `$1${encodeURIComponent(name)}:${encodeURIComponent(password)}@`);
 }
 
 /** Makes the roles that the server does not have, and sets the passwords of all. */
@@ -155,7 +154,7 @@ export async function handOver(superuserUrl: string, owner: string): Promise<voi
 
 /** One session of the superuser, one at a time on this server: side by side, changes of one role fail. */
 async function withConnection<T>(superuserUrl: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(superuserUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  const sql = connectPostgres(superuserUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
   try {
     await sql`select pg_advisory_lock(hashtext('database roles'))`;
     return await work(sql);

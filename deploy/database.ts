@@ -1,5 +1,6 @@
 /** The database that a tool works on: DATABASE_URL when given, else the embedded one, started if it is not running. */
 import postgres from 'postgres';
+import { connectPostgres } from '../platform/postgres/connect.js';
 import { migrate } from '../sql/migrate.js';
 import { embeddedRoles } from './database-roles.js';
 import { hasEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
@@ -33,7 +34,7 @@ export async function withDatabase<T>(
       throw new SettingError('the database has no books: set DATA_DIR or DATABASE_URL to those of the engine');
     }
     await migrate({ databaseUrl: url, roles: embedded?.names ?? settings.roles, log });
-    const sql = postgres(url, {
+    const sql = connectPostgres(url, {
       max: 2,
       connect_timeout: 10,
       onnotice: () => undefined,
@@ -50,7 +51,7 @@ export async function withDatabase<T>(
 }
 
 async function hasBooks(url: string): Promise<boolean> {
-  const sql = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  const sql = connectPostgres(url, { max: 1, connect_timeout: 10, onnotice: () => undefined });
   try {
     const [row] = await sql<{ found: boolean }[]>`select to_regclass('accounts') is not null as found`;
     return row!.found;

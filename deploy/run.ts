@@ -7,7 +7,8 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectPostgres } from '../platform/postgres/connect.js';
 import { migrate } from '../sql/migrate.js';
 import { type DatabaseRoles, embeddedRoles, type RoleUrls, rolesBeside } from './database-roles.js';
 import { seedDemo } from './demo.js';
@@ -180,7 +181,7 @@ function onInterrupt(again: () => void): Promise<void> {
 }
 
 async function withConnection(databaseUrl: string, work: (sql: postgres.Sql) => Promise<void>): Promise<void> {
-  const sql = postgres(databaseUrl, {
+  const sql = connectPostgres(databaseUrl, {
     max: 1,
     connect_timeout: 10,
     onnotice: () => undefined,

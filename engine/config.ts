@@ -112,7 +112,7 @@ export function readEngineConfig(
     authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
     opsPort: variables.integer('OPS_PORT', { ...port, fallback: 8081 }),
     opsHost: variables.text('OPS_HOST', { fallback: '127.0.0.1' }),
-    databaseUrl: variables.text('DATABASE_URL', { pattern: /^postgres(ql)?:\/\// }),
+    databaseUrl: variables.postgresUrl('DATABASE_URL'),
     redisUrl,
     cacheCardS: variables.integer('CACHE_CARD_SECONDS', { fallback: cardLifetimeS, min: 1, max: 86_400 }),
     // Below half a second a slow moment of Postgres would look like its end.

@@ -3,9 +3,11 @@
  * milliseconds however busy the pool of the routes is. Every question has a deadline, after which the connections are
  * given up.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';
 import { profileBytesMax } from '../../engine/core/limits.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
+import { Listener } from '../../platform/postgres/listener.js';
 import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
 
 const statementTimeoutMs = 5000;
@@ -66,42 +68,23 @@ const keep = '1 hour';
 const keepCount = 1_000_000;
 
 export class RelayOutbox {
-  readonly #url: string;
-  #sql: postgres.Sql;
+  readonly #connections: BoundedConnections;
   /** Of its own: what listens must not be given up with connections that hang. */
-  readonly #listener: postgres.Sql;
-  #isClosed = false;
+  readonly #listener: Listener;
 
   constructor(url: string) {
-    this.#url = url;
-    this.#sql = this.#connect();
-    this.#listener = postgres(url, {
-      max: 1,
-      connect_timeout: connectTimeoutS,
-      onnotice: () => undefined,
-      connection: { application_name: 'api feed listener' },
-    });
-  }
-
-  #connect(): postgres.Sql {
-    return postgres(this.#url, {
+    this.#connections = new BoundedConnections(url, {
       max: connectionsMax,
       connect_timeout: connectTimeoutS,
       onnotice: () => undefined,
       connection: { application_name: 'api feed', statement_timeout: statementTimeoutMs },
     });
+    this.#listener = new Listener(url, 'api feed listener');
   }
 
   async #ask<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new Error('the feed is closed');
-    const sql = this.#sql;
-    return withDeadline(run(sql), deadlineMs, () => {
-      if (this.#sql === sql && !this.#isClosed) {
-        this.#sql = this.#connect();
-        sql.end({ timeout: 0 }).catch(() => undefined);
-      }
-      return noAnswer(deadlineMs);
-    });
+    if (this.#connections.isClosed) throw new Error('the feed is closed');
+    return this.#connections.run(deadlineMs, run);
   }
 
   /** Name of the feed, where several use one Redis. */
@@ -146,8 +129,6 @@ export class RelayOutbox {
 
   /** Listens on a channel, also after lost connections. `connected` is called each time that it begins. */
   async listen(channel: string, received: (text: string) => void, connected: () => void): Promise<void> {
-    // After its end the driver would open a connection that no caller could close any more.
-    if (this.#isClosed) throw new Error('the feed is closed');
     await this.#listener.listen(channel, received, connected);
   }
 
@@ -213,8 +194,7 @@ export class RelayOutbox {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.all([this.#sql.end({ timeout: 1 }), this.#listener.end({ timeout: 1 })]);
+    await Promise.all([this.#connections.close(), this.#listener.close()]);
   }
 }
 

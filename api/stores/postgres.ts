@@ -7,10 +7,11 @@
  * Values arrive as the API writes them: bigint as a safe integer, timestamps as RFC 3339 texts in UTC with all their
  * microseconds (so that a keyset cursor loses none), dates as YYYY-MM-DD.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { isConnectionError } from '../../platform/postgres/driver-errors.js';
-import { withDeadline } from '../../platform/process/deadline.js';
+import { Listener } from '../../platform/postgres/listener.js';
 import type { PostgresConfig } from '../config.js';
 import { type By, type Gate, gateOf } from './acting.js';
 import { DatabaseUnavailable, refusalOf } from './database-errors.js';
@@ -44,8 +45,7 @@ export class Database {
   readonly #config: PostgresConfig;
   readonly #log: Log;
   readonly #name: string;
-  /** Replaced when a connection of it hangs. */
-  #sql: Sql;
+  readonly #connections: BoundedConnections<typeof types>;
   #active = 0;
   readonly #waiting: Waiter[] = [];
   #watcher: NodeJS.Timeout | undefined;
@@ -63,7 +63,23 @@ export class Database {
     this.#config = config;
     this.#log = log;
     this.#name = name;
-    this.#sql = this.#connect();
+    this.#connections = new BoundedConnections(config.url, {
+      max: config.poolMax,
+      idle_timeout: config.idleS,
+      connect_timeout: config.connectS,
+      onnotice: () => undefined,
+      connection: {
+        application_name: name,
+        TimeZone: 'UTC',
+        statement_timeout: config.statementMs,
+        // Triggers refuse a write of this process that does not begin with the gate (sql/migrations/262).
+        'audit.required': 'on',
+        // Our lists walk an index in the order of the list and stop at the page's end. A bitmap reads everything first,
+        // which the planner finds cheap for an average customer and which is not for the largest one.
+        enable_bitmapscan: 'off',
+      },
+      types,
+    });
   }
 
   get active(): number {
@@ -96,7 +112,7 @@ export class Database {
       clearTimeout(waiter.timer);
       waiter.refuse(new DatabaseUnavailable('the pool is closing'));
     }
-    await this.#sql.end({ timeout: 1 });
+    await this.#connections.close();
   }
 
   /**
@@ -140,48 +156,18 @@ export class Database {
   }
 
   /**
-   * Hears a channel on a connection of its own. Whether it still does is for the caller to watch: the driver tries once
-   * to listen again after a lost connection and says nothing when that fails.
+   * Hears a channel on a connection of its own. Whether it still does is for the caller to watch.
    * @returns what ends it
    */
   async listen(channel: string, received: (text: string) => void): Promise<() => Promise<void>> {
-    const sql = postgres(this.#config.url, {
-      max: 1,
-      connect_timeout: this.#config.connectS,
-      onnotice: () => undefined,
-      connection: { application_name: `${this.#name} listener` },
-    });
+    const listener = new Listener(this.#config.directUrl, `${this.#name} listener`);
     try {
-      await sql.listen(channel, received);
+      await listener.listen(channel, received, () => undefined);
     } catch (error) {
-      await sql.end({ timeout: 0 });
+      await listener.close();
       throw error;
     }
-    return () => sql.end({ timeout: 1 });
-  }
-
-  #connect(): Sql {
-    return postgres(this.#config.url, {
-      max: this.#config.poolMax,
-      idle_timeout: this.#config.idleS,
-      connect_timeout: this.#config.connectS,
-      onnotice: () => undefined,
-      connection: {
-        application_name: this.#name,
-        TimeZone: 'UTC',
-        statement_timeout: this.#config.statementMs,
-        // Triggers refuse a write of this process that does not begin with the gate (sql/migrations/262).
-        'audit.required': 'on',
-        // Our lists walk an index in the order of the list and stop at the page's end. A bitmap reads everything first,
-        // which the planner finds cheap for an average customer and which is not for the largest one.
-        enable_bitmapscan: 'off',
-      },
-      types: {
-        bigint: { to: 20, from: [20], parse: parseBigint, serialize: String },
-        timestamp: { to: 1184, from: [1184], parse: parseTimestamp, serialize: String },
-        date: { to: 1082, from: [1082], parse: String, serialize: String },
-      },
-    });
+    return () => listener.close();
   }
 
   #acquire(waitMs: number): Promise<void> {
@@ -212,13 +198,9 @@ export class Database {
     build: (sql: Sql) => PromiseLike<T>,
     deadlineMs: number,
   ): Promise<T> {
-    const sql = this.#sql;
     const startedMs = performance.now();
     try {
-      const rows = await withDeadline(build(sql), deadlineMs, () => {
-        this.#replace(sql);
-        throw new DatabaseUnavailable(`${name}: no answer within ${deadlineMs} ms`);
-      });
+      const rows = await this.#connections.run(deadlineMs, build);
       this.#noteTime(name, rows, performance.now() - startedMs);
       return rows;
     } catch (error) {
@@ -240,13 +222,6 @@ export class Database {
     this.#log.warn({ query: name, tookMs: Math.round(tookMs), rows: rows.length, text }, 'slow query, values masked');
   }
 
-  /** After a hang: the server stands still or its machine is gone, and TCP would wait for minutes. */
-  #replace(sql: Sql): void {
-    if (this.#sql !== sql || this.#isClosed) return;
-    this.#sql = this.#connect();
-    sql.end({ timeout: 0 }).catch(() => undefined);
-  }
-
   async #ping(): Promise<void> {
     if (this.#isPinging || this.#isClosed) return;
     this.#isPinging = true;
@@ -264,6 +239,12 @@ export class Database {
     }
   }
 }
+
+const types = {
+  bigint: { to: 20, from: [20], parse: parseBigint, serialize: String },
+  timestamp: { to: 1184, from: [1184], parse: parseTimestamp, serialize: String },
+  date: { to: 1082, from: [1082], parse: String, serialize: String },
+};
 
 function parseBigint(text: string): number {
   const value = Number(text);

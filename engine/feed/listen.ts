@@ -1,28 +1,20 @@
 /** Hints by Postgres LISTEN/NOTIFY: the messenger of an engine without Redis. They carry the newest number only. */
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import { Listener } from '../../platform/postgres/listener.js';
 import { type Messenger, type MessengerEvents, silenceMsMax } from './messenger.js';
 import type { Outbox } from './outbox.js';
-
-const connectTimeoutS = 2;
 
 export class ListenMessenger implements Messenger {
   readonly name = 'postgres';
   readonly carriesEntries = false;
   readonly #outbox: Outbox;
-  readonly #sql: postgres.Sql;
+  readonly #listener: Listener;
   #receivedAtMs = Number.NEGATIVE_INFINITY;
-  #failure = 'not connected yet';
   #isStopped = false;
 
   constructor(url: string, outbox: Outbox) {
     this.#outbox = outbox;
-    this.#sql = postgres(url, {
-      max: 1,
-      connect_timeout: connectTimeoutS,
-      onnotice: () => undefined,
-      connection: { application_name: 'engine feed listener' },
-    });
+    this.#listener = new Listener(url, 'engine feed listener');
   }
 
   get isUp(): boolean {
@@ -30,7 +22,7 @@ export class ListenMessenger implements Messenger {
   }
 
   get failure(): string {
-    return this.#failure;
+    return this.#listener.failure;
   }
 
   start(events: MessengerEvents): void {
@@ -40,21 +32,16 @@ export class ListenMessenger implements Messenger {
   async #listen(events: MessengerEvents): Promise<void> {
     while (!this.#isStopped) {
       try {
-        // The driver listens again by itself after a lost connection, and calls the third argument each time.
-        await this.#sql.listen(
+        await this.#listener.listen(
           'feed',
           (newest) => {
             this.#receivedAtMs = performance.now();
             events.announced(Number(newest));
           },
-          () => {
-            this.#failure = '';
-            events.connected();
-          },
+          () => events.connected(),
         );
         return;
-      } catch (error) {
-        this.#failure = (error as Error).message;
+      } catch {
         await delay(silenceMsMax);
       }
     }
@@ -71,6 +58,6 @@ export class ListenMessenger implements Messenger {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await this.#sql.end({ timeout: 1 });
+    await this.#listener.close();
   }
 }

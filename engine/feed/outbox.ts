@@ -3,7 +3,7 @@
  * renewing its lease. Every question has a deadline of ours, after which the connections are given up for new ones.
  */
 import { randomUUID } from 'node:crypto';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { PastChange } from '../../platform/cache/change-log.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
@@ -50,18 +50,12 @@ const ownEngines = new Set<string>();
 
 export class Outbox implements FeedSource {
   readonly engineId = randomUUID();
-  readonly #url: string;
   readonly #staleMs: number;
   readonly #connections: BoundedConnections;
 
   constructor(url: string, staleMs: number) {
-    this.#url = url;
     this.#staleMs = staleMs;
-    this.#connections = new BoundedConnections(() => this.#connect());
-  }
-
-  #connect(): postgres.Sql {
-    return postgres(this.#url, {
+    this.#connections = new BoundedConnections(url, {
       max: connectionsMax,
       idle_timeout: 0,
       connect_timeout: connectTimeoutS,

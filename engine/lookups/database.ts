@@ -2,10 +2,12 @@
  * The engine's connections to the ledger in Postgres, and what it asks on them: lookups under a deadline of our own,
  * and what a start reads. No query here moves money: the shipper does, in one statement.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
+import { connectPostgres } from '../../platform/postgres/connect.js';
 import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
+import { firstFailure } from '../../platform/postgres/server-version.js';
 import type { CardPayload } from '../core/feed.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WriterFence } from '../core/writer-fence.js';
@@ -41,10 +43,10 @@ export class Database {
   readonly #restoreSql: postgres.Sql;
 
   constructor(url: string) {
-    this.#lookupConnections = new BoundedConnections(() =>
-      connect(url, connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce),
-    );
-    this.#restoreSql = connect(url, 1, restoreTimeoutMs, 'engine restore');
+    const lookups = options(connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce);
+    this.#lookupConnections = new BoundedConnections(url, lookups);
+    // Without a deadline of ours: what a start reads may take a minute, and a start that hangs has no customers.
+    this.#restoreSql = connectPostgres(url, options(1, restoreTimeoutMs, 'engine restore'));
   }
 
   #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
@@ -76,6 +78,11 @@ export class Database {
   async role(): Promise<DatabaseRole> {
     const [role] = await this.#restoreSql.unsafe<DatabaseRole[]>(databaseRoleQuery);
     return role!;
+  }
+
+  /** What the start says when its first statement failed. */
+  firstFailure(error: unknown): Promise<unknown> {
+    return firstFailure(error, (text) => this.#restoreSql.unsafe(text));
   }
 
   endSettlers(): Promise<void> {
@@ -167,19 +174,18 @@ export class Database {
  */
 const planOnce = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
 
-function connect(
-  url: string,
+function options(
   max: number,
   statementTimeoutMs: number,
   name: string,
   settings: Readonly<Record<string, string>> = {},
-): postgres.Sql {
-  return postgres(url, {
+) {
+  return {
     max,
     idle_timeout: 30,
     connect_timeout: connectTimeoutS,
     onnotice: () => undefined,
     connection: { application_name: name, statement_timeout: statementTimeoutMs, ...settings },
     ...knownTypes,
-  });
+  };
 }

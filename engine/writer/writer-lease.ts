@@ -16,7 +16,7 @@
  */
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
@@ -82,11 +82,7 @@ export class WriterLease {
     this.#options = options;
     this.#renewMs = Math.min(renewMsMax, options.leaseMs / renewalsPerLease);
     this.#deadlineMs = Math.min(deadlineMsMax, Math.max(retryMsMax, options.leaseMs / 3));
-    this.#connections = new BoundedConnections(() => this.#connect());
-  }
-
-  #connect(): postgres.Sql {
-    return postgres(this.#options.databaseUrl, {
+    this.#connections = new BoundedConnections(options.databaseUrl, {
       max: connectionsMax,
       idle_timeout: 0,
       connect_timeout: connectTimeoutS,

@@ -3,6 +3,8 @@
  * line that names the variable and says what would be right; never the value, which may be a secret. By hand, because a
  * schema validator takes a start longer to load than to ask the database.
  */
+import { hostsProblem } from '../postgres/connect.js';
+
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -41,6 +43,14 @@ export class Variables {
     }
     if (pattern !== undefined && !pattern.test(given)) throw new ConfigError(`${name} must match ${pattern.source}`);
     return given;
+  }
+
+  /** Of one server, or of a primary and its standbys. */
+  postgresUrl(name: string, fallback?: string): string {
+    const url = this.text(name, { pattern: /^postgres(ql)?:\/\//, ...(fallback === undefined ? {} : { fallback }) });
+    const problem = hostsProblem(url);
+    if (problem !== '') throw new ConfigError(`${name}: ${problem}`);
+    return url;
   }
 
   /** A secret with its predecessors, newest first, separated by commas; empty where it is not set and may be. */

@@ -1,14 +1,16 @@
 /** What postgres.js says and throws when Postgres, or the way to it, goes. */
 
 /**
- * An error that says that Postgres, or the way to it, has gone: postgres.js' own codes, Node's (with EMFILE and ENFILE:
- * there was no file descriptor for a connection), and SQLSTATE classes 57
- * (shutting down, cancelled by the statement limit), 53 (out of connections or memory) and 08.
+ * An error that says that Postgres, or the way to it, has gone: postgres.js' own codes, a deadline of ours, Node's
+ * (with EMFILE and ENFILE: there was no file descriptor for a connection), SQLSTATE classes 57 (shutting down,
+ * cancelled by the statement limit), 53 (out of connections or memory) and 08, and 25006 (the server has become
+ * read-only).
  */
 export function isConnectionError(reason: unknown): boolean {
   const code = (reason as { code?: unknown } | null)?.code;
   return (
-    typeof code === 'string' && /^(CONNECT|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EMFILE|ENFILE|ETIMEDOUT|57|53|08)/.test(code)
+    typeof code === 'string' &&
+    /^(CONNECT|NO_ANSWER|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EMFILE|ENFILE|ETIMEDOUT|57|53|08|25006)/.test(code)
   );
 }
 

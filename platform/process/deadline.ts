@@ -14,7 +14,9 @@ export async function withDeadline<T, L = never>(work: T | PromiseLike<T>, ms: n
   }
 }
 
+export const noAnswerCode = 'NO_ANSWER';
+
 /** For `late`: the error says how long the wait was. */
 export function noAnswer(ms: number): never {
-  throw new Error(`no answer within ${Math.round(ms)} ms`);
+  throw Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { code: noAnswerCode });
 }

@@ -6,9 +6,10 @@
  * Folding is exact: what one transaction, account or spend window sees several times in a stretch is combined in order,
  * and what cannot be combined is applied in ordered rounds (see SettleFold).
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { fencedCode } from '../../engine/exchange/shipper-messages.js';
+import { connectPostgres } from '../../platform/postgres/connect.js';
 import { SettleFold } from './settle-fold.js';
 import { useTypes } from './spend-fold.js';
 
@@ -47,28 +48,35 @@ const statementTimeoutMs = 30_000;
 const connectTimeoutSeconds = 5;
 
 /**
- * One connection for settling, with a deadline on every statement. Close it with `.end()`.
+ * Options of a connection for settling, with the server's limit on every statement.
  * After a lost connection postgres.js 3.4.9 answers the first query of the next one with the old error, although the
  * server has run it: after any error, read the position until that succeeds, then settle from there.
  */
+export const settleConnection = {
+  max: 1,
+  connect_timeout: connectTimeoutSeconds,
+  idle_timeout: 60,
+  onnotice: () => undefined,
+  connection: { application_name: 'settle', statement_timeout: statementTimeoutMs },
+  // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is
+  // cut in this moment would end the thread.
+  fetch_types: false,
+};
+
+/** For tools and tests. Close it with `.end()`. */
 export function openSettleConnection(databaseUrl: string): postgres.Sql {
-  return postgres(databaseUrl, {
-    max: 1,
-    connect_timeout: connectTimeoutSeconds,
-    idle_timeout: 60,
-    onnotice: () => undefined,
-    connection: { application_name: 'settle', statement_timeout: statementTimeoutMs },
-    // All arrays are texts here. The driver asks for their types in a promise that no code awaits: a connection that is
-    // cut in this moment would end the thread.
-    fetch_types: false,
-  });
+  return connectPostgres(databaseUrl, settleConnection);
 }
 
-/** Sequence of the partition's last settled record; 0 when none. Throws when its position was never opened. */
+/**
+ * Sequence of the partition's last settled record; 0 when none. Throws when its position was never opened. The lock
+ * makes it a commit, which waits for a synchronous standby as every commit does: a server that has just started again
+ * shows rows that its standby may not have yet, and a failover would take them back.
+ */
 export async function readJournalPosition(sql: postgres.Sql, partition: number): Promise<number> {
   const [row] = await sql<
     { sequence: string }[]
-  >`select sequence from journal_positions where partition = ${partition}`;
+  >`select sequence from journal_positions where partition = ${partition} for update`;
   if (row === undefined) throw new Error(`partition ${partition} has no journal position`);
   return Number(row.sequence);
 }

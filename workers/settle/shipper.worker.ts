@@ -4,7 +4,6 @@
  */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type postgres from 'postgres';
 import { Progress } from '../../engine/exchange/progress.js';
 import type {
   Quarantined,
@@ -12,13 +11,17 @@ import type {
   ShipperEvent,
   ShipperWorkerData,
 } from '../../engine/exchange/shipper-messages.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { FileStorage } from '../journal/storage.js';
 import { settleAround } from './quarantine.js';
-import { openSettleConnection, readJournalPosition, WriterFencedError } from './settle.js';
+import { readJournalPosition, settleConnection, WriterFencedError } from './settle.js';
 import { Shipper } from './shipper.js';
 import type { ShipperTuning } from './shipper-tuning.js';
 
-/** Above the server's own limit on a statement: only a connection that hangs runs into it. */
+/**
+ * Above the server's own limit on a statement: only a connection that hangs runs into it. The statement may yet commit,
+ * which the position check allows for.
+ */
 const deadlineMs = 45_000;
 /** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
 const threadPriority = 10;
@@ -36,32 +39,14 @@ if (port === null) throw new Error('shipper.worker.js is started with new Worker
 const send = (event: ShipperEvent): void => port.postMessage(event);
 
 /** One connection per partition, so that a slow statement of one does not hold up the others. */
-const connections = new Map<number, postgres.Sql>();
+const connections = new Map<number, BoundedConnections>();
 
-function connection(partition: number): postgres.Sql {
+function connection(partition: number): BoundedConnections {
   const known = connections.get(partition);
   if (known !== undefined) return known;
-  const opened = openSettleConnection(data.databaseUrl);
+  const opened = new BoundedConnections(data.databaseUrl, settleConnection);
   connections.set(partition, opened);
   return opened;
-}
-
-/** After the deadline the connection is dropped: its statement may yet commit, which the position check allows for. */
-async function withDeadline<T>(partition: number, run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = connection(partition);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      connections.delete(partition);
-      sql.end({ timeout: 0 }).catch(() => undefined);
-      reject(new Error(`Postgres did not answer within ${deadlineMs} ms`));
-    }, deadlineMs);
-  });
-  try {
-    return await Promise.race([run(sql), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 const shipper = new Shipper({
@@ -72,14 +57,14 @@ const shipper = new Shipper({
   seenIds: data.seenIds,
   ...(data.tuning === undefined ? {} : { tuning: data.tuning }),
   settle: (partition, fromSequence, _toSequence, bytes, offsets) =>
-    withDeadline(partition, async (sql) => {
+    connection(partition).run(deadlineMs, async (sql) => {
       const batch = { partition, firstSequence: fromSequence, source: bytes, offsets };
       const apart = (record: Quarantined) => send({ kind: 'quarantined', ...record });
       const { applied } = await settleAround(sql, batch, apart, data.fence);
       return applied;
     }),
   isFinal: (error) => error instanceof WriterFencedError,
-  readPosition: (partition) => withDeadline(partition, (sql) => readJournalPosition(sql, partition)),
+  readPosition: (partition) => connection(partition).run(deadlineMs, (sql) => readJournalPosition(sql, partition)),
   onTrouble: (partition, error, attempt) => send({ kind: 'trouble', partition, message: text(error), attempt }),
   onFailed: (partition, error) => {
     const code = (error as { code?: unknown }).code;
@@ -99,7 +84,7 @@ async function run(command: ShipperCommand): Promise<boolean> {
       return shipper.drain(command.timeoutMs);
     case 'stop':
       await shipper.stop();
-      await Promise.all([...connections.values()].map((sql) => sql.end({ timeout: 1 })));
+      await Promise.all([...connections.values()].map((opened) => opened.close()));
       return true;
   }
 }
