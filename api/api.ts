@@ -131,7 +131,12 @@ export function createServices(config: ApiConfig, log: Log): Services {
   measureConnections(telemetry, [gate, opsGate]);
   const health = new Health();
   const seals = new Seals(config.feedKeys, (fields, message) => log.warn(fields, message));
-  const feed = new OutboxChangeFeed({ databaseUrl: config.postgres.url, redisUrl: config.redisUrl ?? '', seals, log });
+  const feed = new OutboxChangeFeed({
+    databaseUrl: config.postgres.directUrl,
+    redisUrl: config.redisUrl ?? '',
+    seals,
+    log,
+  });
   watchFeed(feed, telemetry, health);
   const data = createDataServices({ config, log, database, redis, telemetry, health, feed, seals });
   const stores = createStores(config, database);

@@ -60,6 +60,8 @@ export interface ApiConfig {
 
 export interface PostgresConfig {
   readonly url: string;
+  /** For what needs a session of its own, past any pooler: LISTEN, and the lock of the relay. */
+  readonly directUrl: string;
   readonly poolMax: number;
   readonly idleS: number;
   readonly connectS: number;
@@ -229,8 +231,10 @@ function readSecrets(
 }
 
 function readPostgres(variables: Variables): PostgresConfig {
+  const url = variables.postgresUrl('DATABASE_URL');
   return Object.freeze({
-    url: variables.text('DATABASE_URL', { pattern: /^postgres(ql)?:\/\// }),
+    url,
+    directUrl: variables.postgresUrl('DATABASE_DIRECT_URL', url),
     poolMax: variables.integer('POSTGRES_POOL_MAX', { ...connections, fallback: 20 }),
     idleS: variables.integer('POSTGRES_IDLE_SECONDS', { ...seconds, fallback: 30 }),
     connectS: variables.integer('POSTGRES_CONNECT_SECONDS', { ...seconds, fallback: 5 }),

@@ -63,6 +63,7 @@ export async function benchSql(isSmoke: boolean, log: (line: string) => void): P
   const database = new RecordingDatabase(
     {
       url: testDatabase.url,
+      directUrl: testDatabase.url,
       poolMax: 4,
       idleS: 30,
       connectS: 5,

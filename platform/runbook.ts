@@ -12,6 +12,7 @@ export const runbookSections = [
   'lapsed-lease',
   'backup-and-restore',
   'late-copies',
+  'pooler',
 ] as const;
 
 export type RunbookSection = (typeof runbookSections)[number];

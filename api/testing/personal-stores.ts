@@ -19,6 +19,7 @@ export const quietLog = createLog('silent', 'test');
 export function testPostgresConfig(url: string): PostgresConfig {
   return {
     url: processUrl(url, 'api'),
+    directUrl: processUrl(url, 'api'),
     poolMax: 8,
     idleS: 30,
     connectS: 5,

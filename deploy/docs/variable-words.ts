@@ -34,9 +34,15 @@ export const variableGroups: readonly VariableGroup[] = [
       DATABASE_URL: {
         tools: 'all tools',
         does:
-          'URL of the PostgreSQL database, with the role of the process. Each process has a role of its own ' +
-          '([security](security.md#database-roles)). `make run`, `make seed` and `make audit` use the embedded ' +
-          'PostgreSQL without it.',
+          'URL of the PostgreSQL database (version 15 to 18), with the role of the process. Each process has a role ' +
+          'of its own ([security](security.md#database-roles)). Several hosts (`host:port,host:port`) are a primary ' +
+          'and its standbys ([failover](runbook.md#failover)). `make run`, `make seed` and `make audit` use the ' +
+          'embedded PostgreSQL without it.',
+      },
+      DATABASE_DIRECT_URL: {
+        does:
+          'URL of the same database past any pooler, with the same role: LISTEN and the lock of the relay need a ' +
+          'session of their own ([pooler](runbook.md#pooler)).',
       },
       PROCESSOR_USER: {
         tools: '`make run`',

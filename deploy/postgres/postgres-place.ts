@@ -36,7 +36,7 @@ export async function choosePostgresPlace(
 ): Promise<PostgresPlace> {
   const inside = join(dataDir, 'postgres');
   if (process.getuid?.() !== 0) return { cluster: inside, binaries, runAs: undefined };
-  const runAs = await postgresUser();
+  const runAs = await systemUser();
   const reachable = canEnter(binaries.native, runAs) ? binaries : await copyBinaries(binaries, runAs);
   const pointer = join(dataDir, 'postgres.location');
   const pointed = await readFile(pointer, 'utf8').catch(() => null);
@@ -49,7 +49,7 @@ export async function choosePostgresPlace(
 }
 
 /** The system user `postgres`, created when there is none. */
-async function postgresUser(): Promise<RunAs> {
+export async function systemUser(): Promise<RunAs> {
   const ids = async (): Promise<RunAs> => {
     const [uid, gid] = await Promise.all([run('id', ['-u', 'postgres']), run('id', ['-g', 'postgres'])]);
     return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
