@@ -27,9 +27,9 @@ export function statusNamed(name: string): Status {
 const utc = new Zone('UTC');
 
 /**
- * A row of 64 bytes, one cache line, has all that a message needs of its account: the books and the number in doubles,
- * then words, of which the last has the zone above the marks, then the sequence of the newest record about the account,
- * a double. By row, not by column, for a message reads all of a row at once.
+ * A row of 64 bytes, one cache line, has all that a message needs of its account. The books and the number come first,
+ * as doubles, and then words. The last word has the zone above the marks. The sequence of the newest record about the
+ * account ends the row, as a double. By row, not by column, for a message reads all of a row at once.
  */
 const rowBytes = 64;
 const cells = rowBytes / 8;

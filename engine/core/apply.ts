@@ -1,6 +1,6 @@
 /**
  * Applies a decided outcome to the books. The one place where owned state changes: a live decision and the replay of
- * the journal go through the same lines, so what a restart rebuilds is what was.
+ * the journal go through the same lines. So a restart rebuilds exactly the state from before.
  */
 
 import type { Books } from './books.js';
@@ -23,8 +23,8 @@ export interface Parties {
 
 /**
  * @param account slot of the account, −1 when the card is unknown (then there are no books to move)
- * @param transaction slot of the transaction that the message follows, or of one that is over and whose name it opens
- *   again; −1 when there is neither
+ * @param transaction slot of the transaction that the message follows, or of an ended one whose id it opens again; else
+ * −1
  * @param parties whose spend windows count: the transaction's own for a follow-up
  * @param sequence journal sequence of the message's record
  */

@@ -2,9 +2,9 @@
  * Types of cards. A virtual card has no rules beyond its limits. A single-use card makes one purchase. A
  * merchant-locked card belongs to the merchant of its first purchase.
  *
- * What a card of the last two types has done is owned state: a count of its purchases that no reversal gives back, and
- * the merchant of the first one (spend.ts). Only a revocation (law 7) lowers the count: that approval was never
- * answered.
+ * What a card of the last two types has done is owned state (spend.ts). It is a count of purchases, which no reversal
+ * gives back, and the merchant of the first purchase. Only a revocation (law 7) lowers the count: that approval was
+ * never answered.
  */
 export const CardType = { virtual: 0, singleUse: 1, merchantLocked: 2 } as const;
 export type CardType = (typeof CardType)[keyof typeof CardType];

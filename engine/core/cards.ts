@@ -1,13 +1,13 @@
 /**
  * Cards in memory: reference data, evictable, read again on a miss. A row of 64 bytes, one cache line, has all that a
- * decision needs of a usual card; it is found by the bytes of its token as they stand in the request, and confirmed by
- * them: no string, no object. What few cards have (limits, a long token, a date far away) stands beside, by slot.
+ * decision needs of a usual card. The bytes of the token in the request find the row and confirm it, without a string
+ * or an object. What few cards have (limits, a long token, a date far away) stands beside, by slot.
  *
- * Whose place a new card takes is chosen as CLOCK does (Corbató 1968): a hand goes round the rows; one that was used
- * since it came by last is passed over once. That approximates the least recently used at the price of one bit that a
- * hit sets, in the line it has just read; a list in order of use (LRU) would be written in four other places on every
- * hit, and even SIEVE's queue of arrival, as cheap on a hit, would take 8 more bytes a card. Like SIEVE, a card that is
- * only loaded counts as unused until it is asked for, so a flood of cards asked for once passes through quickly.
+ * CLOCK (Corbató 1968) chooses the card that a new one replaces. A hand goes round the rows and passes once over a row
+ * that was used since its last visit. That approximates the least recently used at the price of one bit that a hit
+ * sets, in the line it has just read. A list in order of use (LRU) would need writes to four other places on every hit.
+ * SIEVE's queue of arrival is as cheap on a hit, but takes 8 more bytes a card. As in SIEVE, a card that is only loaded
+ * counts as unused until a message names it. So a flood of cards that are used once passes through quickly.
  */
 import type { Status } from './accounts.js';
 import { CardType } from './card-types.js';

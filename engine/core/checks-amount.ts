@@ -17,8 +17,8 @@ export function amountInvalid(context: Context): boolean {
     case T.authorization:
     case T.incremental:
       return amountMinor <= 0 || overfillsWindow(context, amountMinor);
-    // Facts are not held against the funds, but against what the books can count exactly: funds, held and posted stay
-    // within fundsMinorMax either way and available within twice that, so that their sums stay safe integers.
+    // Facts are not checked against the funds, but against what the books can count exactly. Funds, held and posted
+    // stay within fundsMinorMax in both directions, and available within twice that. So their sums stay safe integers.
     case T.advice:
       return (
         amountMinor <= 0 ||

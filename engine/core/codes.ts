@@ -54,10 +54,9 @@ export function isLedgerCommand(type: MessageType): boolean {
 }
 
 /**
- * Whether a message is decided however late it is, and never revoked. Facts have happened. A ledger command has no
- * terminal waiting for it, and its money must not go back on its own: an authorization may have spent a deposit
- * already, and a withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the
- * one answer.
+ * Whether a message is decided however late it is, and never revoked. Facts have happened. No terminal waits for a
+ * ledger command, and its money must not go back on its own. An authorization may have spent a deposit already, and a
+ * withdrawal may have been paid out. A client that got a 503 asks again with the same id and gets the one answer.
  */
 export function isNeverRevoked(type: MessageType): boolean {
   return isFact(type) || isLedgerCommand(type);

@@ -3,8 +3,8 @@
  * books and command give the same outcome. A command names an account and no card, so cards, users, limits and spend
  * windows have no say, and it opens no transaction.
  *
- * What a status means: an active account takes and gives. A frozen one still takes deposits (a freeze keeps money in;
- * what is on its way must have a place to arrive) and pays no withdrawals. A closed one does neither.
+ * What a status means: an active account takes and gives. A frozen account still accepts deposits, because money on its
+ * way must be able to arrive. It pays no withdrawals. A closed one does neither.
  */
 import { type Accounts, Status } from './accounts.js';
 import { MessageType } from './codes.js';

@@ -114,9 +114,9 @@ function isForeign({ books, request, card, account }: Context, { transaction }: 
 }
 
 /**
- * A window never runs backwards: where the card, its user or its account has spent on a later day already, this message
+ * A window never runs backwards. Where the card, its user or its account has spent on a later day already, this message
  * spends on that day too. On the earlier day it would count in no daily window at all. A later day comes from a card of
- * the same user in another time zone, from an account that was moved to one, or from a clock that was set back.
+ * the same user in another time zone, from a moved account, or from a clock that was set back.
  */
 function spendDayOf({ books, card, userSpend, day }: Context): number {
   const { spend } = books;

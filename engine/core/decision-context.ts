@@ -50,8 +50,8 @@ const unknownCard: CardProfile = {
 
 /**
  * Whether the message follows nothing: its original is unknown, was declined, or is only a tombstone. Money that comes
- * all the same is then a transaction of its own. A tombstone must never carry any: its authorization, which may yet
- * arrive with a card of another account, takes over the tombstone's row to be shown as declined.
+ * all the same is then a transaction of its own. A tombstone must never carry any. Its authorization may still arrive,
+ * with a card of another account, and then takes over the tombstone's row to be shown as declined.
  */
 export function cameToNothing({ books, transaction }: Context): boolean {
   if (transaction === transactionAbsent) return true;

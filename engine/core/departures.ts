@@ -1,9 +1,8 @@
 /**
  * What is known of rows that have left memory: by hash, the newest journal sequence that changed one of them. Rows
- * leave once the books in Postgres have everything about them; a look-up that was read from Postgres before that must
- * not bring one back as it was. A look-up says up to which sequence its rows are settled, and is refused where a row
- * with the same hash left with something newer. Rows share a hash now and then: that costs another reading, and no
- * answer.
+ * leave once Postgres has everything about them. A lookup that was read before that must not bring back an older row. A
+ * look-up says up to which sequence its rows are settled, and is refused where a row with the same hash left with
+ * something newer. Rows share a hash now and then: that costs another reading, and no answer.
  */
 
 /** Half a megabyte a store: two rows that share an entry within one look-up of a few milliseconds are rare. */

@@ -50,8 +50,8 @@ export class Outcome {
   /** A reversal came before its authorization: the original's id is spent. */
   tombstone = false;
   /**
-   * The message counts as a purchase of a card that is not virtual: one more where it opens a transaction, one fewer
-   * where it revokes an approval, and the same purchase going on for everything else.
+   * The message counts as a purchase of a card that is not virtual. It is one more where it opens a transaction, one
+   * fewer where it revokes an approval, and else part of the same purchase.
    */
   usesCard = false;
 

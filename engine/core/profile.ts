@@ -1,7 +1,7 @@
 /**
- * What a decision knows of a card: reference data, evictable, reloaded on a miss. What belongs to the account stands
- * with the account's books (accounts.ts), what belongs to the user in users.ts, so that a card is small and a change of
- * either reaches all of its cards at once.
+ * What a decision knows of a card: reference data, evictable, reloaded on a miss. The account's part is kept with its
+ * books (accounts.ts), and the user's part in users.ts. So a card is small, and a change of either reaches all of its
+ * cards at once.
  */
 import type { Status } from './accounts.js';
 import type { CardType } from './card-types.js';

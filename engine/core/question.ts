@@ -8,8 +8,8 @@ import type { CardProfile } from './profile.js';
 export class Question {
   card: CardProfile | null = null;
   /**
-   * The transaction that the message is about, or transactionAbsent: for an authorization the one that already carries
-   * its id (a tombstone), for the others the one that `original` names. An advice has either, its own id first.
+   * The transaction that the message is about, or transactionAbsent. For an authorization it is the one with its id (a
+   * tombstone), for the others the one that `original` names. An advice has either, its own id first.
    */
   transaction = transactionAbsent;
   /** `original` named the transaction, not the message's own id. */

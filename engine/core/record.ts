@@ -1,8 +1,8 @@
 /**
- * The journal record of one message: the question as it was understood, the answer, and the effects on the books.
- * One layout serves the journal, the replay after a restart, the shipper that settles into Postgres, and the memory of
- * seen ids (a repeated question is answered from its record). Little-endian; 8-byte fields stand on 8-byte offsets
- * within the record, whose start need not be aligned (DataView).
+ * The journal record of one message: the question as it was understood, the answer, and the effects on the books. One
+ * layout serves the journal, the replay after a restart, the shipper that settles into Postgres, and the memory of seen
+ * ids. A repeat is answered from its record. Little-endian; 8-byte fields stand on 8-byte offsets within the record,
+ * whose start need not be aligned (DataView).
  *
  *   0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
  *   8 u8 detail    9 u8 transaction status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
@@ -28,8 +28,8 @@ import { userSpendNumber } from './spend-key.js';
 
 export const recordFixedBytes = 176;
 /**
- * 176 fixed + four texts of 64 and one of 128 code points at 4 bytes + a time of 40 + root id + a spend number: fits a
- * u16 length.
+ * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, root id and spend number. A
+ * u16 length holds that.
  */
 export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + 8;
 

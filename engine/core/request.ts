@@ -26,8 +26,8 @@ const echoesMax = 3;
 /** Largest amount of a message, in minor units: far above a card payment, far below 2^53 so that sums stay exact. */
 export const amountMinorMax = 1_000_000_000_000_00;
 /**
- * Most that an account's funds, holds and posted money may each come to, in minor units, below zero too: sums of two of
- * these are still exact.
+ * Most that an account's funds, holds and posted money may each come to, in minor units, below zero too. Sums of two of
+ * them are still exact.
  */
 export const fundsMinorMax = 4_000_000_000_000_000;
 /** Most that a spend window may come to, in minor units: all that posted money moves within its bounds, and exact. */

@@ -54,8 +54,8 @@ export function decideRevocation(
 }
 
 /**
- * Whether a revocation leaves nothing of a purchase that a card was used for: it was never answered, and no later
- * message of the transaction holds, has posted or has refunded money. Its reversal may precede the revocation.
+ * Whether a revocation leaves nothing of a purchase. Then it was never answered, and no later message of the
+ * transaction holds, has posted or has refunded money. Its reversal may precede the revocation.
  */
 function isUnused(
   transactions: Transactions,
@@ -71,8 +71,8 @@ function isUnused(
 }
 
 /**
- * Expires a transaction: releases what it still holds and closes it, also where a clearing that was not the last one
- * has left nothing to hold.
+ * Expires a transaction: releases its hold and closes it. A transaction closes too when a clearing that was not final
+ * has left no hold.
  * @returns false when its time has not come, or it is closed
  */
 export function decideExpiry(books: Books, transaction: number, nowMs: number, outcome: Outcome): boolean {

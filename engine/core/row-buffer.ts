@@ -4,9 +4,9 @@
  */
 
 /**
- * Large blocks of the C library begin 16 bytes into a page; rows of 64 bytes begin on a cache line when the first 48
- * are left out, and then a message that touches one at random waits for one line and not for two. With another
- * allocator rows may lie in two lines: slower, and nothing else.
+ * Large blocks of the C library begin 16 bytes into a page. Without the first 48 bytes, rows of 64 bytes begin on a
+ * cache line. Then a message that touches a random row waits for one line and not for two. With another allocator rows
+ * may lie in two lines: slower, and nothing else.
  */
 const bytesSkipped = 48;
 

@@ -1,6 +1,6 @@
 /**
- * Limits and allow/block lists of a card, a user or an account, compiled from the JSON that the account API stores
- * (`limits` column) into what a decision can test without looking anything up twice.
+ * Limits and allow/block lists of a card, a user or an account. They are compiled from the JSON that the account API
+ * stores (`limits` column), so that a decision looks nothing up twice.
  */
 import { channelNames, packLetters } from './codes.js';
 import { windowCount, windowNames } from './limit-names.js';

@@ -1,6 +1,6 @@
 /**
  * Finds the dense slots of rows by a 32-bit hash of their keys. Extendible hashing (Fagin, Nievergelt, Pippenger,
- * Strong, 1979): a directory of pages, each a small table with linear probing that splits in two by itself when it
+ * Strong, 1979): a directory of pages. Each page is a small table with linear probing, which splits in two when it
  * fills. So memory follows use, and no message ever waits until a table of millions has been moved, as it would in one
  * that doubles.
  *
@@ -8,8 +8,8 @@
  * other key in the same cache line, without reading its row, which may be anywhere in memory. The caller confirms the
  * candidate by the key in the row, and asks for the next candidate when the key differs.
  *
- * Where slots come and go with every message, an entry may keep its whole hash instead, at twice the memory: then
- * nothing but the page is read to take one out.
+ * Where slots come and go with every message, an entry may keep its whole hash instead, at twice the memory. Then a
+ * removal reads nothing but the page.
  */
 import { assert } from './invariant.js';
 

@@ -35,8 +35,8 @@ const words = rowBytes / 4;
 const dayWord = 10;
 const countWord = 11;
 /**
- * Beside the rows: the key, and the sequence n of the newest record about the row; as −1 − n where the row was loaded,
- * or that record came, since the hand was here last.
+ * Beside the rows: the key, and the sequence n of the newest record about the row. It is stored as −1 − n when the row
+ * was loaded or changed since the last visit of the hand.
  */
 const keyCells = 2;
 const sequenceCell = 1;

@@ -1,7 +1,7 @@
 /**
  * Transactions: an authorization and everything that followed it (increments, reversals, clearings, refunds), found by
- * the id of its first message. Owned state: a transaction leaves memory only when the books in Postgres have everything
- * about it (its last sequence is settled); it is loaded again when a later message names it.
+ * the id of its first message. Owned state: a transaction leaves memory only when its last sequence is settled. It is
+ * loaded again when a later message names it.
  */
 import { TransactionStatus } from './codes.js';
 import { Departures } from './departures.js';
@@ -121,10 +121,10 @@ export class Transactions {
   }
 
   /**
-   * Makes sure that the next open() finds a place, by choosing a transaction that is settled (its last sequence is at
-   * or below `evictableSequence`) to give up its own. It leaves memory in open() only: until then it can be found and
-   * moved, for it may be the very transaction that the message is about, and what is moved is not settled any more. A
-   * tombstone is the last choice: no lookup asks the books whether a new authorization has one.
+   * Makes sure that the next open() finds a place, by choosing a settled transaction to evict. Settled means that its
+   * last sequence is at or below `evictableSequence`. It leaves memory in open() only. Until then it can be found and
+   * moved, for the message may be about this very transaction. A moved transaction is no longer settled. A tombstone is
+   * the last choice: no lookup asks the books whether a new authorization has one.
    * @returns false when every transaction looked at still waits for the books: the caller declines.
    */
   makeRoom(evictableSequence: number): boolean {

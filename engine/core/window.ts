@@ -75,7 +75,7 @@ export function nextPeriodDay(index: number, day: number): number | null {
 }
 
 /**
- * A time zone that answers "which local day is this instant" from a cached interval; asking the zone data (Intl) costs
+ * A time zone that answers "which local day is this instant" from a cached interval. Reading the zone data (Intl) costs
  * about 50 formats once per zone and day. Deterministic: the same instant gives the same day on every call.
  */
 export class Zone {
@@ -125,8 +125,8 @@ export class Zone {
 
   #ask(instantMs: number): number {
     const day = this.#formatDay(instantMs);
-    // A local day is one interval (no zone has set its clock back over midnight since 2010) of at most 27 hours
-    // (Antarctica/Casey, most years); its edges are found by bisection to the millisecond.
+    // A local day is one interval, because no zone has set its clock back over midnight since 2010. It has at most 27
+    // hours (Antarctica/Casey, most years). Bisection finds its edges to the millisecond.
     this.#endMs = this.#edge(instantMs, instantMs + dayHoursMax * 3_600_000, day, true);
     this.#startMs = this.#edge(instantMs - dayHoursMax * 3_600_000, instantMs, day, false);
     this.#day = day;

@@ -83,8 +83,8 @@ t.test('ids that hold card numbers work through a whole transaction, across rest
 });
 
 /**
- * Restarts it without its journal, so that the ids of settled records must come from Postgres, where they cannot be
- * read: as long as the test runs, the partition knows none of them.
+ * Restarts it without its journal, so that the ids of settled records must come from Postgres. They cannot be read
+ * there, so the partition knows none of them during the test.
  */
 async function restartWithoutIds({ sql, place, stop, restart }: TestEngine, panKey: string): Promise<void> {
   await untilSettled(place);

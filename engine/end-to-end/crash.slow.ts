@@ -1,7 +1,7 @@
 /**
- * kill -9 at any moment, again and again, also while it recovers: an answered id gets the same answer for ever,
- * no id gets two answers, and the books are exactly what was acknowledged. CRASH_KILLS sets how many kills,
- * TEST_SEED repeats the choices of a run (not its timing).
+ * kill -9 at any moment, again and again, also while it recovers. An answered id gets the same answer for ever, no id
+ * gets two answers, and the books are exactly what was acknowledged. CRASH_KILLS sets how many kills, TEST_SEED repeats
+ * the choices of a run (not its timing).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,8 +1,7 @@
 /**
- * Anything at all on the authorization port: random and mutated bodies on both endpoints, broken HTTP on the bare port;
- * and on the ops port, where money comes in and out.
- * A bad request gets a 4xx that says why, never a 5xx, and afterwards the engine is as right as before. FUZZ_SECONDS
- * sets how long, TEST_SEED repeats the choices of a run.
+ * Any bytes on the authorization port: random and mutated bodies on both endpoints, and broken HTTP on the bare port.
+ * The same goes to the ops port, where money comes in and out. A bad request gets a 4xx that says why, never a 5xx, and
+ * afterwards the engine is as right as before. FUZZ_SECONDS sets how long, TEST_SEED repeats the choices of a run.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';

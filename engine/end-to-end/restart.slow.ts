@@ -1,7 +1,7 @@
 /**
- * Starts with settled messages behind them whose segments are gone: the ids come from files beside the journal, and
- * when those are missing or damaged from Postgres; asked again, every message has its first answer either way. Killed
- * under load again and again, so that segments are on their way out when it happens.
+ * Starts after the segments of settled messages are gone. Their ids come from files beside the journal, or from
+ * Postgres when those are missing or damaged. Either way every repeat receives its first answer. Killed under load
+ * again and again, so that segments are on their way out when it happens.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 /**
  * Two journal frames in shared memory, between a partition's thread, which fills them, and its syncer's thread, which
- * writes them and syncs. While one frame is on its way to the disk the other takes what is decided meanwhile: that is
- * the group commit, and the partition never waits for a disk that keeps up.
+ * writes them and syncs. While one frame is on its way to the disk the other takes what is decided meanwhile. That is
+ * the group commit: the partition never waits for a disk that keeps up.
  *
  * One word says whose turn it is; every step is one compare-and-swap, and the thread that has the turn owns what it
  * names.
@@ -18,9 +18,9 @@
  *   empty       the open frame holds nothing          filling   the partition is writing into it
  *   ready       it holds whole batches and waits for the syncer; the partition may go on filling it
  *
- * Ordering. Everything that stands in a frame and its plan was stored before the compare-and-swap that gives it away
- * (Atomics are sequentially consistent), so the receiver sees it whole. The frame that was given away stays readable
- * for the partition until it begins to fill it again.
+ * Ordering. Everything in a frame and its plan is stored before the compare-and-swap that hands it over. Atomics are
+ * sequentially consistent, so the receiver sees it whole. The frame that was given away stays readable for the
+ * partition until it begins to fill it again.
  *
  *   0 i32 state    4 i32 notified (see takeNotice)  8 f64 chain    16 f64 cells of the plans    then the two frames
  */

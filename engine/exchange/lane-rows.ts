@@ -1,7 +1,6 @@
 /**
- * Packs rows for a partition into lane entries by their bytes: a lane entry that is larger than a slab could never
- * leave, and everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep
- * their order.
+ * Packs rows for a partition into lane entries by their bytes. A lane entry larger than a slab could never leave, and
+ * everything behind it would wait for ever. Each row alone fits (limits.ts asserts it), and changes keep their order.
  */
 
 import { packLetters } from '../core/codes.js';
@@ -49,9 +48,9 @@ export function packChanges(entries: readonly FeedEntry[]): PackedRows[] {
 }
 
 /**
- * Rows of a lookup, as messages of the same shape that each stand alone: a card or transaction comes together with its
- * account, its user, and what was spent of each, for what comes with it says all that is known of it. Nearly always
- * that is one message.
+ * Rows of a lookup, as complete messages of the same shape. A card or transaction comes together with its account, its
+ * user and the spend rows of each, because the partition takes a missing row for an absent one. Nearly always that is
+ * one message.
  */
 export function packRows(message: PartitionRows): PackedRows[] {
   const { accounts: _a, users: _u, spend: _s, cards: _c, transactions: _h, records: _r, ...said } = message;

@@ -1,16 +1,16 @@
 /**
- * How far each partition has come: one small block of shared memory, written by the partition's worker, its syncer, the
- * shipper and the front, and read by all of them (metrics, lag, health). Not a queue and not a lock: numbers only.
+ * How far each partition has come, in one small block of shared memory. The partition's worker, its syncer, the shipper
+ * and the front write it, and all of them read it (metrics, lag, health). Not a queue and not a lock: numbers only.
  *
  * Ordering. Every number has one writer at a time.
  * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when
- *   recovery has made the whole journal durable. A thread that loads n may read the journal files up to record n: the
- *   bytes, and the segment's name, were written before the store (Atomics are sequentially consistent, and the page
- *   cache is one for all threads). -1 means that the journal is not open yet, so nothing may be read.
+ *   recovery has made the whole journal durable. A thread that loads n may read the journal files up to record n. The
+ *   bytes, and the segment's name, were written before the store. Atomics are sequentially consistent, and all threads
+ *   share one page cache. -1 means that the journal is not open yet, so nothing may be read.
  * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that
  *   finds a segment gone therefore also finds a settledSequence at or past its end.
- * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be revoked
- *   any more, so its transaction may leave memory and its segment may be retired, as far as Postgres has them.
+ * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be revoked any
+ *   more. So its transaction may leave memory and its segment may be retired, once Postgres has them.
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to settle, never a decision about money.
  *

@@ -71,7 +71,7 @@ export const EntryStatus = {
 
 /**
  * Stands between the forms of an id in the name of what is missing. No id contains it, and PostgreSQL refuses it in a
- * text: a name that is not split can never count as an id that does not exist.
+ * text. So an unsplit name can never count as an id that does not exist.
  */
 export const keySeparator = '\0';
 

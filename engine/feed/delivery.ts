@@ -1,8 +1,7 @@
 /**
- * Brings changes into the lanes of the partitions they belong to, where they stand in one order with the
- * authorizations, and knows how far they are in force: a change is, once the slab that carried it has come back. A
- * partition whose worker is away approves nothing: its changes are kept, and go first when its lane opens. One that has
- * failed needs none.
+ * Brings changes into the lanes of their partitions, in one order with the authorizations, and knows how far they are
+ * in force. A change is in force once the slab that carried it has come back. A partition whose worker is away approves
+ * nothing: its changes are kept, and go first when its lane opens. One that has failed needs none.
  */
 import type { FeedEntry } from '../core/feed.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';

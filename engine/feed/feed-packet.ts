@@ -1,7 +1,7 @@
 /**
- * Packets of the feed on Redis: msgpack, written by the relay and read by the engines only. Redis is ours, and yet a
- * packet is checked before it is used: a packet that does not look right is dropped, and the gap that it leaves is
- * repaired from the outbox.
+ * Packets of the feed on Redis: msgpack, written by the relay and read by the engines only. A packet from Redis is
+ * checked before it is used. A packet that does not look right is dropped, and the gap that it leaves is repaired from
+ * the outbox.
  */
 import { Packr } from 'msgpackr';
 import { type FeedEntry, feedTopics } from '../core/feed.js';

@@ -1,6 +1,6 @@
 /**
- * The engine's end of the feed: keeps cards, users and accounts in memory as the database has them, says how far
- * changes are in force here, and knows when it can no longer vouch for that (then nothing is approved).
+ * The engine's end of the feed. It keeps cards, users and accounts in memory as the database has them, and says how far
+ * changes are in force here. It knows when it can no longer vouch for that, and then nothing is approved.
  *
  *   messenger (Redis, or LISTEN/NOTIFY) ─► follower ─► delivery ─► lanes ─► workers
  *   outbox (Postgres) ─── renewals, repairs ──┘            └─► applied: lease, messenger, the engine's row

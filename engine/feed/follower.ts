@@ -1,7 +1,7 @@
 /**
- * Follows the feed without missing a change, whatever the messenger does: takes entries in order, knows a gap when it
- * sees one, and repairs it from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that
- * come twice, late or out of order change nothing.
+ * Follows the feed without missing a change, whatever the messenger does. It takes entries in order and recognizes a
+ * gap. It repairs a gap from the outbox, or from a snapshot when the outbox no longer reaches back. Entries that come
+ * twice, late or out of order change nothing.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -127,8 +127,8 @@ export class Follower {
   }
 
   /**
-   * The database says that its newest number is below what we had when we asked: it was set back, to a backup or to a
-   * standby that had not got everything, and gives the same numbers again.
+   * The newest number of the database is below ours at the time of the request. So it was set back, to a backup or to a
+   * standby without the last changes, and gives the same numbers again.
    */
   setBack(newest: number): void {
     this.#log.error({ newest, received: this.#received }, 'the database was set back to an older copy');

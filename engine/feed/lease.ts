@@ -1,15 +1,15 @@
 /**
  * Until when this engine may approve. It may for `staleMs` after the beginning of the last renewal that proved it up to
- * date: the renewal was written to Postgres first, then the newest number was read, and everything up to that number
- * has come into force here.
+ * date. A renewal is written to Postgres first, and then the newest number is read. It counts once everything up to
+ * that number is in force here.
  *
  * Why that is safe: an API that waits for a change looks at the engines' rows after the change has its number. If it
  * finds our renewal, it waits for us. If it does not find it, then our reading of the newest number came after that
- * number was given, and we do not count as renewed before the change is in force here. An engine whose renewals stopped
- * is left out only when its own time is up (feed_engines_live has the arithmetic).
+ * number was given. We do not count as renewed before the change is in force here. An engine whose renewals stopped is
+ * left out only when its own time is up (feed_engines_live has the arithmetic).
  *
- * Time is measured by the steady clock, which stands still while a machine is suspended, and by the wall clock, which
- * does not: the one that has gone further counts.
+ * Time is measured by the steady clock, which stops while a machine is suspended, and by the wall clock, which does
+ * not. The one that moved further counts.
  */
 export interface Instant {
   readonly steadyMs: number;

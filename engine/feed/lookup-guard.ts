@@ -1,7 +1,7 @@
 /**
  * Recognizes lookups that may have read rows as they were before a change that has already been applied. Such a lookup
- * would bring the old profile into a partition that had nothing newer to hold against it (the card was not in memory,
- * or was evicted), and no further change would ever come to put it right: it has to be read again.
+ * would bring the old profile into a partition without a newer one, because the card was not in memory or was evicted.
+ * No further change would ever correct it, so it has to be read again.
  *
  * A change is committed before the feed brings it, so a lookup that begins after it was noted reads it. Only lookups
  * that are on their way while a change comes by are in question, and while there are none nothing is kept.

@@ -1,6 +1,6 @@
 /**
- * Where a process runs, as far as its number means something: the machine since its last start, and the namespace of
- * process numbers (containers have their own). A successor on the same place can see that its predecessor is dead.
+ * Where a process number is valid: on the machine since its last start, in one namespace of process numbers. Containers
+ * have their own. A successor on the same place can see that its predecessor is dead.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * How many requests may be in the house: beyond the bound a request is declined at once, so that those inside keep
- * their deadline and memory stays flat.
+ * How many messages may be in flight. Beyond the bound a message is declined at once, so that the others keep their
+ * deadline and memory stays flat.
  */
 export class Admission {
   readonly #max: number;

@@ -1,6 +1,6 @@
 /**
  * Which partition an id was first asked in, as long as that partition remembers it. Every partition has a ring of its
- * own, so a busy one pushes out none of a quiet one's ids; one table finds an id in all of them.
+ * own, so a busy one replaces none of a quiet one's ids. One table finds an id in all of them.
  *
  * Places in a ring are sequences: after a restart the journal's, which come in any order, and one more for each new id.
  * A record without an id takes a place in the partition's own memory and none here, so the ring reaches as far back.

@@ -1,11 +1,10 @@
 /**
  * The way to one partition and back. Slabs take turns: while the worker decides one, the next waits behind it and
- * arrivals fill a third; batches grow by themselves under load. A slab that comes back is decided; its answers go out,
- * in the order in which the slabs left, once the syncer has made durable what they say. Arrival order is kept.
+ * arrivals fill a third; batches grow by themselves under load. A slab that comes back is decided. Its answers leave
+ * once the syncer has made their records durable, in the order in which the slabs left. Arrival order is kept.
  *
- * Deadlines: a request that waits too long is answered 503 when its deadline passes; if the worker approved it
- * all the same, or the approval came back too late, the approval is revoked by a journaled record before any later
- * message of that id is looked at, and then answered.
+ * Deadlines: a request that waits too long is answered 503 when its deadline passes. If its approval comes back later,
+ * a journaled record revokes it before any later message of that id is decided.
  */
 import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
@@ -53,13 +52,13 @@ export interface Reentry {
 }
 
 /**
- * Slabs on their way at once. With a second one behind it the worker goes on without falling asleep, which on busy
- * cores costs more than a batch; a third only makes batches smaller and tails longer.
+ * Slabs on their way at once. With a second one waiting the worker continues without falling asleep, which on busy
+ * cores costs more than a batch. A third only makes batches smaller and tails longer.
  */
 const flyingMax = 2;
 /**
  * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until
- * those are answered: smaller batches pay more for their wake-ups and their sync than they gain.
+ * those are answered. Smaller batches pay more for their wake-ups and their sync than they gain.
  */
 const secondSlabMinDefault = 16;
 /**

@@ -1,5 +1,5 @@
 /**
- * The time by which transactions lapse. A lapse cannot be undone, so no clock is believed alone: a wall clock that
+ * The time by which transactions lapse. A lapse cannot be undone, so no clock is believed alone. A wall clock that
  * jumps ahead must stay there for a while, and the database's clock must be there too. Lapsing too late does no harm.
  */
 import type { Log } from '../../platform/log.js';

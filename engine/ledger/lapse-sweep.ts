@@ -1,7 +1,7 @@
 /**
  * Ends the lifetimes of one partition's transactions. Postgres names those that are due, page by page until none is
- * left, and each goes into the lane like a message: a page at a time, with a pause, so that any number of them leaves
- * the lane to the messages. The partition decides whether something is due, because Postgres may be behind it.
+ * left, and each goes into the lane like a message. A pause after each page leaves the lane to the messages. The
+ * partition decides whether something is due, because Postgres may be behind it.
  */
 
 import type { Log } from '../../platform/log.js';

@@ -1,9 +1,9 @@
 /**
- * Deposits and withdrawals on their way in: from the ops port through the same admission, lanes, journal and deadline
- * as authorizations, and back as one answer.
+ * Deposits and withdrawals from the ops port. They pass the same admission, lanes, journal and deadline as
+ * authorizations, and come back as one answer.
  *
- * A 503 here says that the outcome is not known: unlike a late approval a command is never revoked (isNeverRevoked),
- * so the same id, asked again, gets the one answer, carried out meanwhile or not.
+ * A 503 here says that the outcome is not known. Unlike a late approval a command is never revoked (isNeverRevoked). So
+ * a repeat gets the one answer, whether the command was executed meanwhile or not.
  */
 
 import type { FieldError } from '../../platform/problems/field-error.js';

@@ -5,7 +5,7 @@
  * time.
  *
  * Only the 64-bit hash is kept. A token that shares it with another partition's card is refused by that partition as
- * not its own: at ten million cards the odds that any two share one are three in a million.
+ * not its own. At ten million cards the odds that any two share one are three in a million.
  *
  * In a full directory another entry leaves, chosen as in Cards: one that was used since the hand came by last stays.
  */

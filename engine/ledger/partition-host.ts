@@ -1,6 +1,6 @@
 /**
- * One partition as the front sees it: its lane, its two threads (the worker decides, the syncer makes durable), and
- * what happens when one of them dies. Both are then replaced, and the worker replays the journal; meanwhile messages
+ * One partition as the front sees it: its lane and its two threads. The worker decides, and the syncer makes durable. A
+ * thread that dies is replaced here. Both are then replaced, and the worker replays the journal; meanwhile messages
  * about its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is
  * unknown, so nothing is approved until the process starts again.
  */

@@ -1,7 +1,7 @@
 /**
  * Approvals of one partition that must not stand: their client was answered 503, or what is known was too old to
  * approve by. Each is revoked by a journaled record. Revocations travel in a slab of their own, and no message is
- * decided ahead of them: a repeat of their id would find the approval, and its answer no longer holds.
+ * decided ahead of them. A repeat of their id would find the approval, whose answer is no longer valid.
  */
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';

@@ -1,11 +1,11 @@
 /**
- * Which partition a message belongs to. With one partition: that one. With several, the account's owner decides, and
- * the front reads the card token (of a ledger command, the account) and the id to find it: what it does not know it has
- * looked up first.
+ * Which partition a message belongs to. With one partition: that one. With several, the account's partition decides. To
+ * find it the front reads the id and the card token, or the account of a ledger command. An unknown one is looked up
+ * first.
  *
- * An id is remembered with its partition, as long as that partition itself remembers it: the same id with a card of
- * another partition meets its first answer there and is refused as a conflict. After a restart the directory is filled
- * before the first message is taken (PartitionHost.idsKnown).
+ * An id is remembered with its partition, as long as that partition itself remembers it. So the same id with a card of
+ * another partition meets its first answer there and is a conflict. After a restart the directory is filled before the
+ * first message is taken (PartitionHost.idsKnown).
  */
 import { Protocol } from '../core/codes.js';
 import { hash64, hashHigh, hashLow } from '../core/hash.js';
@@ -94,7 +94,7 @@ export class Router {
   /**
    * The host of a message whose card or account was looked up, and is remembered from now on, as is the id.
    * @param ownerKey undefined: there is none. The first partition declines a message with an unknown card and keeps the
-   * answer; it refuses an unknown account and remembers nothing, so that the same command may come again
+   * answer. It refuses an unknown account and remembers nothing, so that the same command may come again.
    */
   routeFound(codec: Codec, body: Uint8Array, token: string, ownerKey: number | undefined): PartitionHost {
     if (ownerKey !== undefined) this.#ownersOf(codec).learn(token, partitionOf(ownerKey, this.#hosts.length));

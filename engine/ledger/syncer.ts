@@ -1,6 +1,6 @@
 /**
- * The front's side of a partition's syncer thread (workers/journal/sync.worker.ts): hears when more of the journal is
- * durable, when the disk has failed, and when the thread is gone.
+ * The front's side of a partition's syncer thread (workers/journal/sync.worker.ts). The thread reports when more of the
+ * journal is durable, when the disk has failed, and when it ends.
  */
 import { Worker } from 'node:worker_threads';
 import { FrameExchange } from '../exchange/frame-exchange.js';

@@ -1,6 +1,6 @@
 /**
- * The engine's connections to the ledger in Postgres, and what it asks on them: lookups under a deadline of our own,
- * and what a start reads. No query here moves money: the shipper does, in one statement.
+ * The engine's connections to the ledger in Postgres. They serve lookups under a deadline of our own, and the reads of
+ * a start. No query here moves money: the shipper does, in one statement.
  */
 import type postgres from 'postgres';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
@@ -54,8 +54,8 @@ export class Database {
   }
 
   /**
-   * Opens connections for look-ups and runs each kind once, with nothing to find: the first message would otherwise
-   * wait for a connection, a plan and cold code in turn. Never rejects.
+   * Opens connections for lookups and runs each kind once, with nothing to find. The first message would otherwise wait
+   * for a connection, a plan and cold code in turn. Never rejects.
    */
   async warmUp(connectionCount = connectionsMax): Promise<void> {
     const all = Array.from({ length: connectionCount }, async () => {
@@ -168,9 +168,8 @@ export class Database {
 }
 
 /**
- * A look-up asks a few keys of many tables: to plan it takes longer than to run it (2 ms of 2.5 for four cards), so it
- * is planned once for a connection. Always by index, because the plan outlives the moment in which the tables were
- * empty.
+ * A lookup reads a few keys of many tables. Its plan takes longer than its run (2 ms of 2.5 for four cards), so it is
+ * planned once for a connection. Always by index, because the plan outlives the moment in which the tables were empty.
  */
 const planOnce = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
 

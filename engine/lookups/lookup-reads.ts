@@ -1,9 +1,9 @@
 /**
- * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis; what it
- * spends from (books and windows, owned state) comes from Postgres, mostly once in the life of a partition's worker. So
- * a card that was only evicted comes back from Redis alone; where its books have left memory too, the partition misses
- * it again, and the next look goes to Postgres. Every reading of owned state says up to where it is settled: memory may
- * have had more of it.
+ * Reads what a partition misses and sends it on its way into the lane. A card's profile may come from Redis. Its books
+ * and windows are owned state and come from Postgres, mostly once in the life of a partition's worker. So a card that
+ * was only evicted comes back from Redis alone. Where its books have left memory too, the partition misses it again,
+ * and the next lookup goes to Postgres. Every reading of owned state says up to where it is settled: memory may have
+ * had more of it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CachedCard } from '../../platform/cache/codec.js';
@@ -275,8 +275,8 @@ export class LookupReads {
       try {
         const read = await query();
         const sound = { ...read, message: this.#setApart.soundRows(read.message) };
-        // Of a worker that was replaced meanwhile, the last decisions may have been settled behind our reading, and its
-        // successor has nothing newer in memory to hold against it.
+        // The last decisions of a replaced worker may have settled after our read, and its successor has no newer row
+        // in memory.
         const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(lookup, sound.message);
         // Sent here and not later: a change that comes from now on must find it in the lane.
         const packed = isCurrent() ? packRows(sound.message) : null;
@@ -309,8 +309,8 @@ export class LookupReads {
   }
 
   /**
-   * Sends rows on their way. A lane without room for the first of them refuses the messages behind them too, so
-   * nothing is decided without what was looked up; later ones wait for room, as long as `isCurrent` says that they may.
+   * Sends rows on their way. A lane without room for the first of them refuses the messages behind them too, so no
+   * message is decided without its rows. Later ones wait for room, as long as `isCurrent` permits it.
    */
   async #send({ lane }: Target, packed: readonly PackedRows[], isCurrent: () => boolean): Promise<Sent> {
     let cards = 0;

@@ -2,12 +2,11 @@
  * Brings what a partition's memory misses: one flight per key, many keys per look, bounded in every direction. A card
  * is looked for in Redis first (where there is one), then in Postgres; everything else is in Postgres alone.
  *
- * A storm of unknown cards waits in a queue of its own, the last one: it holds up neither cards that were only evicted,
- * which come back from Redis, nor those that Redis knows and whose books are read from Postgres. Cards in memory never
- * come here.
+ * A storm of unknown cards waits in a queue of its own, the last one. It delays neither evicted cards, which come back
+ * from Redis, nor cards of Redis whose books are read from Postgres. Cards in memory never come here.
  *
- * Where memory is full of what Postgres does not have yet, or what a lookup brought has left again before its message
- * came, the message rests here until more is settled, and at its deadline it is refused as `overloaded`.
+ * A message rests here until more is settled when memory is full of unsettled rows, or when its rows were evicted
+ * before it came. At its deadline it is refused as `overloaded`.
  */
 
 import type { CachedCard } from '../../platform/cache/codec.js';

@@ -1,7 +1,7 @@
 /**
- * Finds out whose card (or account) it is, for the front of several partitions: it must know the account's owner before
- * it can choose the partition. One flight per key, many keys per query, bounded, and under the deadline: a database
- * that hangs keeps no message waiting, and unknown cards do not fill the queue.
+ * Finds the owner of a card or account, for the front of several partitions. The owner determines the partition. Each
+ * key has one lookup under way, and each query many keys. All are bounded and under the deadline, so a database that
+ * hangs keeps no message waiting, and unknown cards do not fill the queue.
  */
 import { Reason } from '../core/reasons.js';
 import type { Waiter } from '../ledger/waiter.js';

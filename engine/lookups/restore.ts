@@ -106,8 +106,8 @@ export async function seenBefore(sql: postgres.Sql, partition: number, beforeSeq
 }
 
 /**
- * Tokens of cards that a partition has decided about lately, the most recent first; where those are few, as in a
- * database that was just seeded, the newest active cards behind them.
+ * Tokens of cards that a partition has decided about lately, the most recent first. Where those are few, as in a
+ * freshly seeded database, the newest active cards follow.
  */
 export async function recentCards(
   sql: postgres.Sql,

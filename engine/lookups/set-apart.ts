@@ -1,7 +1,7 @@
 /**
- * Profiles that cannot be applied (core/profile-shape.ts says why): each is named here, counted, logged once and
- * reported to the account API, and its card, user or account is declined, while everything else goes on. A later
- * version that can be applied ends it.
+ * Profiles that cannot be applied (core/profile-shape.ts says why). Each is named here, counted, logged once and
+ * reported to the account API. Its card, user or account is declined, and all others continue. A later version that can
+ * be applied ends it.
  *
  * All profiles on their way to a partition pass here: the feed's, those of lookups, and those that a restart restores.
  */

@@ -1,11 +1,11 @@
 /**
  * Warm start: a partition that has just started, or whose worker was replaced, gets the cards that were used last
- * before a message names them. It answers from the first moment; this only saves the first question about a card its
- * look-up, and yields to look-ups that a message waits for.
+ * before a message names them. The engine answers from the first moment. Warming only saves the lookup of a card's
+ * first message, and yields to lookups that a message waits for.
  *
  * Which cards those are stands in the ledger; behind them come the newest cards, for a database that was just seeded
- * has no decisions. Their profiles come from Redis, as far as it has them, then from Postgres; what they spend from
- * comes from Postgres in either case, for only Postgres has it.
+ * has no decisions. Their profiles come from Redis, as far as it has them, then from Postgres. Their books and windows
+ * come from Postgres in either case, for only Postgres has them.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';

@@ -1,7 +1,7 @@
 /**
  * What `/health` says: each component healthy, unhealthy or disabled, with a detail that a person can act on. Ready
- * means that something can be approved; a database that is away makes the engine unhealthy in that part but not
- * unready, because known cards are decided without it until the feed is stale.
+ * means that some message can be approved. An absent database makes the engine unhealthy in that part but not unready.
+ * Known cards are decided without it until the feed is stale.
  */
 
 import { noAnswer, withDeadline } from '../../platform/process/deadline.js';

@@ -1,8 +1,7 @@
 /**
- * Whether the journals can take more: looks at the disk that holds them (which may be another one than DATA_DIR's) and
- * at what each partition's writer said last. A writer is only asked when a message comes; so that an engine without
- * room can become ready again without one, room that was made meanwhile counts once the writer has refused nothing for
- * a while.
+ * Whether the journals can take more. It looks at their disk, which may be another one than DATA_DIR's, and at the last
+ * report of each partition's writer. A writer reports only when a message comes. Room that was made meanwhile counts
+ * once the writer has refused nothing for a while, so that a full engine can become ready again without a message.
  */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';

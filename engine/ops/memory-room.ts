@@ -1,7 +1,7 @@
 /**
  * How much of each partition's memory is in use, and whether its bounds are felt. Rows leave memory once they are
- * settled and idle, so a full store costs look-ups and declines nothing; only what is not settled yet must stay. Looked
- * at once a second.
+ * settled and idle, so a full store costs lookups and declines nothing. Only unsettled rows must stay. Looked at once a
+ * second.
  */
 import type { EngineConfig } from '../config.js';
 import type { MemoryStats, PartitionStats } from '../exchange/partition-task.js';

@@ -1,6 +1,6 @@
 /**
- * Watches whether settling gets on: records wait and Postgres' position has not moved for long, whatever the reason
- * (Postgres is away, a lock, a shipper that hangs). And what settling has set apart.
+ * Watches the progress of settling. It is stalled when records wait and the settled position has not moved for long.
+ * The reason may be an absent Postgres, a lock or a shipper that hangs. And what settling has set apart.
  */
 import type { PartitionProgress } from '../exchange/progress.js';
 import type { Quarantine } from '../lookups/lapsed.js';

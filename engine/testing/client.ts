@@ -1,6 +1,6 @@
 /**
- * A small client of the authorization port over kept-alive connections, on raw sockets: it says what it sent, takes
- * answers apart without trusting them, and never asks anything again by itself.
+ * A small client of the authorization port over kept-alive connections, on raw sockets. It says what it sent, takes
+ * answers apart without trusting them, and repeats no message by itself.
  */
 import { connect, type Socket } from 'node:net';
 import { testPassword, testUser } from './engine-process.js';

@@ -1,6 +1,6 @@
 /**
- * Histories in which ids and originals collide: across cards, accounts, partitions and protocols, with cards that
- * appear later, ids that are forgotten, and kills in between. Played against an engine process on a real Postgres.
+ * Histories in which ids and originals collide across cards, accounts, partitions and protocols. Cards appear later,
+ * ids are forgotten, and kills come in between. Played against an engine process on a real Postgres.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

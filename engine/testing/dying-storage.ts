@@ -1,5 +1,5 @@
 /**
- * A storage module for partition workers and their syncers (see StorageFaults) whose thread ends in the middle of its
+ * A storage module for partition workers and their syncers (see StorageFaults). Its thread ends in the middle of its
  * work when a test says so, for one partition at a time. Everything else is as in faulty-storage.ts.
  */
 import { workerData } from 'node:worker_threads';
@@ -10,8 +10,8 @@ import { FaultControl, FaultyStorage } from '../../workers/testing/faulty-storag
 const cell = { beforeWrite: 12, beforeSync: 13, beforeRead: 14, syncerStart: 15 } as const;
 
 /**
- * Where a thread ends: the syncer's when it starts, with nothing written yet, or written and not known to be on disk;
- * the worker's when it reads an old record back to answer a repeat.
+ * Where a thread ends. The syncer's ends at its start, before a write, or after a write that is not known to be on
+ * disk. The worker's ends when it reads an old record to answer a repeat.
  */
 export type Moment = keyof typeof cell;
 

@@ -1,6 +1,6 @@
 /**
- * The engine in the test's own process, on a database and a folder of its own: for tests that hold its disk still,
- * break it, or stop it from inside.
+ * The engine in the test's own process, on a database and a folder of its own. It is for tests that hold its disk
+ * still, break it, or stop it from inside.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

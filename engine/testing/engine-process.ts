@@ -1,6 +1,6 @@
 /**
- * The engine as a process of its own, as a deployment starts it: for tests that kill it, starve it, or look at it from
- * outside. Ports, database and data folder stay the same over restarts, so a restart is just another start.
+ * The engine as a process of its own, as a deployment starts it. It is for tests that kill it, starve it, or look at it
+ * from outside. Ports, database and data folder stay the same over restarts, so a restart is just another start.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -42,7 +42,7 @@ const testDefaults: Readonly<Record<string, string>> = {
 };
 
 /**
- * For tests in which a successor waits for the lease of an engine that did not give it back: that lease lasts a little
+ * For tests in which a successor waits for the lease of an engine that did not release it. That lease lasts a little
  * longer than a feed may be stale, by default half a minute.
  */
 export const shortLease = { FEED_STALE_MS_MAX: '5000' };

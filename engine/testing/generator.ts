@@ -1,7 +1,7 @@
 /**
- * Seeded random traffic: what a card program sees in a year, compressed. Several cards and users per account, every
- * message type, money paid in and out, limits and freezes that come and go, reversals that overtake their
- * authorization, days, weeks and months that pass. The same seed gives the same traffic; nothing here knows what the
+ * Seeded random traffic: what a card program sees in a year, compressed. It has several cards and users per account,
+ * every message type, money paid in and out, and limits and freezes that come and go. Reversals overtake their
+ * authorization, and days, weeks and months pass. The same seed gives the same traffic; nothing here knows what the
  * engine answers.
  */
 import { Status } from '../core/accounts.js';

@@ -1,6 +1,6 @@
 /**
  * The slow, obvious model that audits every answer. It keeps all history and computes every balance, window and hold
- * from it each time, with big integers, plain objects and calendar strings; it shares no line with the engine's core.
+ * from it each time, with big integers, plain objects and calendar strings. It shares no line with the engine's core.
  * Written from the words of the interface: when it and the engine disagree, one of them is wrong.
  */
 import type { Limits, WindowLimit } from '../core/rules.js';

@@ -1,6 +1,6 @@
 /**
- * The architecture as a test: which folder may import what, which file alone brings a package in, and a few habits that
- * a linter does not know.
+ * The architecture as a test: which folder may import what, which file alone imports a package, and a few habits that a
+ * linter does not know.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * One partition's books with a Decider on top, driven by plain objects: for tests that want to say "this card, this
+ * One partition's books with a Decider on top, driven by plain objects. It is for tests that say "this card, this
  * amount" and look at everything that follows. Resolves originals and applies outcomes as a partition does, without
  * journal, slabs and bytes.
  */

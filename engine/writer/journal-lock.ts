@@ -1,13 +1,13 @@
 /**
- * One process writes a journal: an operating-system lock on the journal folder, held from before the first byte is read
- * until the process ends, however it ends.
+ * One process writes a journal. It holds an operating-system lock on the journal folder, from before the first byte is
+ * read until the process ends, however it ends.
  *
- * Node has no flock. But a flock belongs to the open file, not to the process that asked for it: a program that
+ * Node has no flock. But a flock belongs to the open file, not to the process that requested it. A program that
  * inherits our descriptor takes the lock and exits, and the lock stays with us until the file is closed. Node opens
  * files close-on-exec, so no child of the engine keeps the lock alive behind a killed engine.
  *
- * The file says who holds it, for the error of a second start, and which leases (writer-lease.ts) were asked for under
- * it: the process that has the lock knows that the holders of those are gone.
+ * The file names its holder, for the error of a second start, and the leases (writer-lease.ts) that were requested
+ * under it. The process that has the lock knows that the holders of those leases have ended.
  */
 import { spawnSync } from 'node:child_process';
 import {

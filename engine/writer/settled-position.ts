@@ -10,10 +10,10 @@ const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
 
 /**
- * Ends what an engine that was killed, or a shipper that died, may still have running: a settle statement whose client
- * is gone goes on and commits, and the state read for a restart would be half before and half after it. The caller
- * holds the writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands.
- * Throws when one does not end.
+ * Ends statements of a killed engine or a dead shipper that may still run. A settle statement whose client is gone
+ * continues and commits. The state read for a restart would be half before and half after it. The caller holds the
+ * writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
+ * one does not end.
  */
 export async function endSettlers(sql: postgres.Sql): Promise<void> {
   for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {

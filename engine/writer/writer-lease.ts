@@ -6,10 +6,10 @@
  * lets another engine take the lease only `leaseMs` and a margin after the stamp. The margin covers clocks that differ
  * in speed.
  *
- * How long. A known card is decided with Postgres away until the feed is stale, so with a local journal the
- * lease lasts as long as that (FEED_STALE_MS_MAX) and never less than LEASE_MS. A successor on another journal waits
- * that long for a holder that did not release. A successor on the same journal does not wait: it has that journal's
- * lock, so the holder that wrote its lease into the lock file is gone.
+ * How long. A known card is decided with Postgres away until the feed is stale. So with a local journal the lease lasts
+ * as long as that (FEED_STALE_MS_MAX) and never less than LEASE_MS. A successor on another journal waits that long for
+ * a holder that did not release. A successor on the same journal does not wait. It has that journal's lock, so the
+ * holder that wrote its lease into the lock file has ended.
  *
  * A clock alone is no proof. What the ledger takes is fenced by the epoch (core/writer-fence.ts), and the journal by
  * the operating system's lock (journal-lock.ts).

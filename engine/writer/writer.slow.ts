@@ -1,7 +1,7 @@
 /**
- * Two engines, one ledger: whatever is cut, killed or stands still, at most one approves, no account is spent twice,
- * and every approval that a client received is known to the engine that goes on. Leases are half a second here, and
- * pauses are scaled alike: 5 s is ten leases, as a minute is two of the default ones.
+ * Two engines on one ledger, whatever is cut, killed or stopped. At most one approves, no account is spent twice, and
+ * the surviving engine knows every approval that a client received. Leases are half a second here, and pauses are
+ * scaled alike: 5 s is ten leases, as a minute is two of the default ones.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,11 +1,11 @@
 /**
- * Ledger commands on their way from the ops port to a partition: `{ id, type, account, amount }` in JSON, read by the
- * front to refuse what is malformed and by the partition to decide. A few a second, so the obvious way: JSON.parse and
+ * Ledger commands on their way from the ops port to a partition: `{ id, type, account, amount }` in JSON. The front
+ * reads them to refuse malformed ones, and the partition to decide. A few a second, so the obvious way: JSON.parse and
  * the schema. The answer is the ops port's: `{ id, approved, reason, amount, account: { … } }`.
  *
- * Ids of commands live in a namespace of their own: a prefix that starts with a control character, which no processor's
- * protocol lets through in an id. A deposit and an authorization may therefore carry the same id and never meet,
- * neither by accident nor by design. The prefix is in the journal and in the books, and never in an answer.
+ * Ids of commands have a namespace of their own. Its prefix starts with a control character, which no processor's
+ * protocol permits in an id. A deposit and an authorization may therefore carry the same id and never meet, neither by
+ * accident nor by design. The prefix is in the journal and in the books, and never in an answer.
  */
 
 import { keepIds, type PanKeys } from '../../../platform/masking/hidden-ids.js';

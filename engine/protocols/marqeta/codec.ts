@@ -1,6 +1,6 @@
 /**
  * `POST /marqeta/jit`, Marqeta's Gateway JIT Funding. A message is a whole transaction object of one to three
- * kilobytes, of which the decision needs some fifteen fields: the byte reader walks the objects that hold them and
+ * kilobytes, of which the decision needs some fifteen fields. The byte reader walks the objects that hold them and
  * skips the rest unparsed. What it does not take, slow-reader.ts judges.
  */
 

@@ -1,7 +1,7 @@
 /**
- * What a Gateway JIT Funding `method` asks: our message type, whether the money moves at once (no clearing will
- * follow), and whether it is a cash machine. Methods that only inform (reversals, clearings, refunds) come by webhook
- * and are not here; a method that is not here is declined, never guessed.
+ * The meaning of a Gateway JIT Funding `method`: our message type, whether the money moves at once without a clearing,
+ * and whether it is a cash machine. Methods that only inform (reversals, clearings, refunds) come by webhook and are
+ * not here; a method that is not here is declined, never guessed.
  */
 import { MessageType } from '../../core/codes.js';
 

@@ -1,7 +1,7 @@
 /**
- * RFC 3339 date-time, twice: over a string for the slow reader, and over bytes for the fast one, which knows only the
- * common spelling (upper case T and Z, no leap second) and says "unsure" to the rest. Both take picoseconds at most:
- * the text is journaled, and thirteen digits may be a card number.
+ * RFC 3339 date-time, twice: over a string for the slow reader, and over bytes for the fast one. The fast one knows
+ * only the common spelling (upper case T and Z, no leap second) and says "unsure" to the rest. Both take picoseconds at
+ * most: the text is journaled, and thirteen digits may be a card number.
  */
 
 const pattern = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,12})?(?:[Zz]|[+-](\d{2}):(\d{2}))$/;

@@ -4,7 +4,7 @@ import { maskPansInText } from '../../../platform/masking/redact.js';
 /** Control characters that part words become a space. */
 const breaks = /[\t\n\v\f\r\u0085\u2028\u2029]/g;
 /**
- * What has no look of its own, or turns the text around it: controls, direction marks, overrides and isolates (Trojan
+ * Characters that are invisible or turn the text around them: controls, direction marks, overrides and isolates (Trojan
  * Source, CVE-2021-42574), invisible spaces and tags. The joiners of Indic scripts and emoji stay.
  */
 const invisible =

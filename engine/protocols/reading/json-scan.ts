@@ -1,6 +1,6 @@
 /**
  * Forward scanning of JSON bytes without allocating. Every function takes a position and returns the position after
- * what it read, or −1 when it is not sure; the caller then hands the whole message to JSON.parse. So these functions
+ * what it read, or −1 when it is not sure. The caller then hands the whole message to JSON.parse. So these functions
  * may refuse what JSON.parse takes, and must never take what JSON.parse (after a strict UTF-8 decode) refuses.
  *
  * `end` bounds every read: the bytes behind it belong to the next message in the slab.

@@ -1,6 +1,6 @@
 /**
- * Reads a message in place by its table of fields, without allocating. It takes the common shape; of anything else it
- * says that it is not sure, and the slow reader of the protocol judges the whole message.
+ * Reads a message in place by its table of fields, without allocating. It takes the common shape. For any other it says
+ * that it is not sure, and the slow reader of the protocol judges the whole message.
  */
 import type { Channel, MessageType } from '../../core/codes.js';
 import type { Request } from '../../core/request.js';

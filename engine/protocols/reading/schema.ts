@@ -1,7 +1,6 @@
 /**
- * Compiles a JSON schema into a check that answers with our FieldError. One description per
- * field says what would be right, so that a sender reads the rule and never sees its own value (a card number, perhaps)
- * come back.
+ * Compiles a JSON schema into a check that answers with our FieldError. One description per field says what would be
+ * right. So a sender reads the rule and never sees its own value, perhaps a card number, come back.
  */
 
 import { createRequire } from 'node:module';
@@ -37,7 +36,7 @@ export function loadSchemaCompiler(): typeof AjvClass {
 const uncompiled: (() => void)[] = [];
 
 /**
- * Compiles the schema when it is needed first: with all of them compiled at once, an engine with 10,000 accounts is
+ * Compiles the schema when it is needed first. With all of them compiled at once, an engine with 10,000 accounts is
  * ready after 475 ms instead of 379 (median of 7 restarts).
  * @param descriptions must name every path the schema can refuse; a missing one falls back to ajv's words.
  */

@@ -1,6 +1,6 @@
 /**
- * Connections and file descriptors: idle connections beyond the bounds are refused, whatever their number, and a
- * process that has no file descriptor all the same goes on once it has one again.
+ * Connections and file descriptors. Idle connections beyond the bounds are refused, whatever their number. A process
+ * that has no file descriptor all the same continues once it has one again.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

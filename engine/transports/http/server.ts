@@ -1,7 +1,7 @@
 /**
  * The authorization port: the only user of uWebSockets.js, and the only owner of a response. Its rules: a request
- * object lives inside its callback only, body chunks are copied within theirs, an answer that comes later is corked,
- * and nothing touches a response after its client has gone.
+ * object lives inside its callback only, and body chunks are copied within theirs. An answer that comes later is
+ * corked, and nothing touches a response after its client has gone.
  */
 
 import { jsonContentType, notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
@@ -111,11 +111,11 @@ export class Server {
   }
 
   /**
-   * A connection was accepted (1) or has ended (-1). uWebSockets.js does not say whose connection has ended, only that
-   * one has, so connections count for their address while they are newcomers: until the first request, after which
-   * uWebSockets.js drops the abort handler, or for newcomerMs. It closes a connection without a whole request before
-   * that, and each answer to a request without the right credentials closes its connection. So the bound of an address
-   * holds for all connections that have not proved who they are.
+   * A connection was accepted (1) or has ended (-1). uWebSockets.js says that a connection has ended, but not which. So
+   * a connection counts for its address only while it is a newcomer: for newcomerMs, or until its first request, when
+   * uWebSockets.js drops the abort handler. It closes a connection without a whole request before that, and each answer
+   * to a request without the right credentials closes its connection. So the bound of an address holds for all
+   * connections that have not proved who they are.
    */
   #connection(res: HttpResponse, change: number): void {
     const { gate, clock } = this.#options;
