@@ -1,23 +1,14 @@
 /** The roles of a deployment on a real Postgres, whose database an earlier version's superuser may own. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { migrate } from '../sql/migrate.js';
 import { embeddedRoles, rolesBeside } from './database-roles.js';
-import { createTestDatabase } from './testing/test-database.js';
+import { databaseFor, folderFor } from './testing/for-test.js';
 
 async function emptyDatabase(t: Test) {
-  const database = await createTestDatabase({ migrated: false });
-  const dataDir = await mkdtemp(join(tmpdir(), 'roles-'));
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 1 });
-    await database.close();
-    await rm(dataDir, { recursive: true });
-  });
-  return { url: database.url, dataDir, sql };
+  return { ...(await databaseFor(t, { migrated: false })), dataDir: folderFor(t) };
 }
 
 const userOf = async (url: string): Promise<string> => {
@@ -56,8 +47,7 @@ t.test(
     t.same(await Promise.all([urls.engine, urls.api].map(userOf)), [names.engine, names.api]);
     t.same(await rolesBeside(dataDir, url), { urls, names }, 'the next run uses the same URLs');
     await migrate({ databaseUrl: url, roles: names });
-    const other = await mkdtemp(join(tmpdir(), 'roles-'));
-    t.teardown(() => rm(other, { recursive: true }));
+    const other = folderFor(t);
     const beside = (await rolesBeside(other, url))!;
     t.not(beside.names.engine, names.engine);
     t.equal(await userOf(urls.engine), names.engine, 'a role that another run created keeps its password');

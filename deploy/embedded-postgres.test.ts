@@ -1,12 +1,12 @@
 /** The embedded server: found again, adopted or ended after a kill, and reachable wherever the checkout lies. */
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { processIdentity } from './process-identity.js';
+import { folderFor } from './testing/for-test.js';
 
 // Many servers start and stop here, on cores that may be busy with other tests.
 t.setTimeout(300_000);
@@ -14,11 +14,10 @@ t.setTimeout(300_000);
 const quick = { fsync: 'off' };
 
 async function dataFolder(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'embedded-'));
+  const folder = folderFor(t);
   await chmod(folder, 0o755);
   t.teardown(async () => {
     if ((await findEmbeddedPostgres(folder)) !== null) await start(folder).then((server) => server.stop());
-    await rm(folder, { recursive: true, force: true });
   });
   return folder;
 }
@@ -130,7 +129,7 @@ t.test('a cluster whose password file is lost is not replaced by an empty one', 
 });
 
 t.test('where the server may not enter the folder, the data are elsewhere and are found again', async (t) => {
-  const parent = await mkdtemp(join(tmpdir(), 'private-'));
+  const parent = folderFor(t);
   const dataDir = join(parent, 'data');
   await mkdir(dataDir);
   await chmod(parent, 0o700);

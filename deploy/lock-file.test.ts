@@ -1,18 +1,12 @@
 /** The lock file: one holder, freed by release and by death. */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { tryLockFile, withLockFile } from './lock-file.js';
-
-async function folderOf(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lock-'));
-  t.teardown(() => rm(folder, { recursive: true }));
-  return folder;
-}
+import { folderFor } from './testing/for-test.js';
 
 t.test('one of many concurrent callers gets the lock, and the others learn its holder', async (t) => {
-  const folder = await folderOf(t);
+  const folder = folderFor(t);
   const path = join(folder, 'lock');
   const tries = await Promise.all(Array.from({ length: 8 }, () => tryLockFile(path)));
   const held = tries.filter((one) => typeof one !== 'number');
@@ -28,7 +22,7 @@ t.test('one of many concurrent callers gets the lock, and the others learn its h
 });
 
 t.test('dead holders are removed by one of many callers', async (t) => {
-  const folder = await folderOf(t);
+  const folder = folderFor(t);
   const path = join(folder, 'lock');
   for (let round = 0; round < 20; round++) {
     // A process that never was, and one whose id is in use by another now.
@@ -45,7 +39,7 @@ t.test('dead holders are removed by one of many callers', async (t) => {
 });
 
 t.test('work under the lock never overlaps', async (t) => {
-  const path = join(await folderOf(t), 'lock');
+  const path = join(folderFor(t), 'lock');
   let inside = 0;
   let most = 0;
   const work = async (): Promise<void> => {
@@ -58,7 +52,7 @@ t.test('work under the lock never overlaps', async (t) => {
 });
 
 t.test('locks whose names begin alike are independent', async (t) => {
-  const folder = await folderOf(t);
+  const folder = folderFor(t);
   const first = await tryLockFile(join(folder, 'run'));
   const second = await tryLockFile(join(folder, 'run2'));
   t.not(typeof first, 'number');
@@ -66,7 +60,7 @@ t.test('locks whose names begin alike are independent', async (t) => {
 });
 
 t.test('the lock is free again after work that throws', async (t) => {
-  const path = join(await folderOf(t), 'lock');
+  const path = join(folderFor(t), 'lock');
   await t.rejects(
     withLockFile(path, 0, () => Promise.reject(new Error('work'))),
     /work/,

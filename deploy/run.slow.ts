@@ -1,15 +1,13 @@
 /** `make run` in real processes: what ends by itself is started again, and everything goes on without a person. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import postgres from 'postgres';
 import t from 'tap';
 import { until } from '../engine/testing/engine-process.js';
 import { findFreePort } from './free-port.js';
-import { createTestDatabase } from './testing/test-database.js';
+import { databaseFor, folderFor } from './testing/for-test.js';
 
 t.setTimeout(0);
 
@@ -128,13 +126,12 @@ async function freePorts() {
 }
 
 t.test('a service that ends under make run is started again, and the others continue', async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
+  const dataDir = folderFor(t);
   await chmod(dataDir, 0o755);
   const run = new Run(dataDir, await freePorts());
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;
-    await rm(dataDir, { recursive: true, force: true });
   });
   await until('make run says that it is ready', () => /^ready$/m.test(run.logged) || !run.isAlive, 120_000);
   t.ok(run.isAlive, 'HOST=127.0.0.2 is probed where it listens');
@@ -235,17 +232,13 @@ t.test('a service that ends under make run is started again, and the others cont
 });
 
 t.test('make run on a given database adds no demo data and no sign-in', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(() => sql.end({ timeout: 1 }));
+  const { sql, url } = await databaseFor(t);
   await sql`update program set demo = false`;
-  const dataDir = await mkdtemp(join(tmpdir(), 'run-'));
-  const run = new Run(dataDir, await freePorts(), { DATABASE_URL: database.url });
+  const dataDir = folderFor(t);
+  const run = new Run(dataDir, await freePorts(), { DATABASE_URL: url });
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;
-    await rm(dataDir, { recursive: true, force: true });
   });
   await until('make run says that it is ready', () => /^ready$/m.test(run.logged) || !run.isAlive, 120_000);
   t.same(await run.statuses(), [200, 200], run.logged);

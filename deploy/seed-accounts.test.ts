@@ -1,23 +1,11 @@
-/** Seeding accounts and the demo: fixed names, and nothing twice. */
-import postgres from 'postgres';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { auditBooks } from './audit/audit-books.js';
 import { seedDemo } from './demo.js';
 import { seedAccounts } from './seed-accounts.js';
-import { createTestDatabase } from './testing/test-database.js';
-
-async function database(t: Test): Promise<postgres.Sql> {
-  const made = await createTestDatabase();
-  const sql = postgres(made.url, { max: 4, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await made.close();
-  });
-  return sql;
-}
+import { databaseFor } from './testing/for-test.js';
 
 t.test('accounts and cards have fixed names, and a rerun adds only missing ones', async (t) => {
-  const sql = await database(t);
+  const { sql } = await databaseFor(t, { connections: 4 });
   const options = { accounts: 12, cardsPerAccount: 1, balanceMinor: 500 };
   t.same(await seedAccounts(sql, options), { accountsAdded: 12, cardsAdded: 12 });
   t.same(await seedAccounts(sql, options), { accountsAdded: 0, cardsAdded: 0 });
@@ -52,7 +40,7 @@ t.test('accounts and cards have fixed names, and a rerun adds only missing ones'
 });
 
 t.test('a set with gaps from an interruption is completed', async (t) => {
-  const sql = await database(t);
+  const { sql } = await databaseFor(t, { connections: 4 });
   await seedAccounts(sql, { accounts: 5, cardsPerAccount: 2, balanceMinor: 10 });
   await sql`delete from cards where token in ('card_000002_1', 'card_000005_2')`;
   t.same(await seedAccounts(sql, { accounts: 5, cardsPerAccount: 2, balanceMinor: 10 }), {
@@ -62,7 +50,7 @@ t.test('a set with gaps from an interruption is completed', async (t) => {
 });
 
 t.test('two concurrent seeds add every account once', async (t) => {
-  const sql = await database(t);
+  const { sql } = await databaseFor(t, { connections: 4 });
   const options = { accounts: 200, cardsPerAccount: 1, balanceMinor: 1 };
   await Promise.all([seedAccounts(sql, options), seedAccounts(sql, options)]);
   await seedAccounts(sql, options);
@@ -73,14 +61,14 @@ t.test('two concurrent seeds add every account once', async (t) => {
 });
 
 t.test('numbers above six digits get longer names', async (t) => {
-  const sql = await database(t);
+  const { sql } = await databaseFor(t, { connections: 4 });
   const [row] =
     await sql`select lpad(n::text, greatest(6, length(n::text)), '0') as number from (values (1000000)) as v (n)`;
   t.same([...Object.values(row ?? {})], ['1000000']);
 });
 
 t.test('the demo is added once and keeps its changes', async (t) => {
-  const sql = await database(t);
+  const { sql } = await databaseFor(t, { connections: 4 });
   await seedDemo(sql);
   await sql`update cards set status = 'closed' where token = 'card_demo'`;
   await seedDemo(sql);

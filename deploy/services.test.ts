@@ -2,13 +2,13 @@
  * Child processes: started in order, stopped in reverse, ended when a killed run left them, and missed when they die.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findFreePort } from './free-port.js';
 import { processIdentity } from './process-identity.js';
 import { type Service, Services } from './services.js';
+import { folderFor } from './testing/for-test.js';
 
 /** A service that answers on PORT, and writes its name to LOG when it was asked to stop. */
 const goodScript = `
@@ -28,8 +28,7 @@ interface Fixture {
 }
 
 async function fixture(t: Test): Promise<Fixture> {
-  const folder = await mkdtemp(join(tmpdir(), 'services-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = folderFor(t);
   const log = join(folder, 'log');
   return {
     folder,

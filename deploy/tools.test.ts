@@ -3,9 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import postgres from 'postgres';
 import t from 'tap';
-import { createTestDatabase } from './testing/test-database.js';
+import { databaseFor } from './testing/for-test.js';
 
 t.setTimeout(120_000);
 
@@ -37,8 +36,7 @@ t.test('an audit of a missing database fails and creates none', async (t) => {
 });
 
 t.test('an audit of an empty database fails and leaves it empty', async (t) => {
-  const { url, close } = await createTestDatabase();
-  t.teardown(close);
+  const { url } = await databaseFor(t);
   const empty = url.replace(/\/[^/]*$/, '/template1');
   const { status, text } = run('audit/audit', { DATABASE_URL: empty });
   t.equal(status, 1);
@@ -47,10 +45,7 @@ t.test('an audit of an empty database fails and leaves it empty', async (t) => {
 });
 
 t.test('make seed adds accounts to a given database, and no user who can sign in', async (t) => {
-  const { url, close } = await createTestDatabase();
-  t.teardown(close);
-  const sql = postgres(url, { max: 1, onnotice: () => undefined });
-  t.teardown(() => sql.end({ timeout: 1 }));
+  const { url, sql } = await databaseFor(t);
   await sql`update program set demo = false`;
   t.match(run('seed', { DATABASE_URL: url, ACCOUNTS: '2', DATA_DIR: t.testdir({}) }), {
     status: 0,
@@ -67,7 +62,6 @@ t.test('make seed adds accounts to a given database, and no user who can sign in
 
 t.test('npm run migrate names a missing variable and may be run again', async (t) => {
   t.match(run('migrate', {}), { status: 1, text: /^migrate: DATABASE_URL is not set/ });
-  const { url, close } = await createTestDatabase();
-  t.teardown(close);
+  const { url } = await databaseFor(t);
   t.match(run('migrate', { DATABASE_URL: url }), { status: 0, text: /the database is at this version already/ });
 });

@@ -1,8 +1,8 @@
 /** What the triggers of the feed promise: a change of a profile and its outbox entry are one, numbered as committed. */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { databaseFor } from '../deploy/testing/for-test.js';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../deploy/testing/test-database.js';
 
 interface Entry {
   readonly sequence: string | null;
@@ -13,12 +13,7 @@ interface Entry {
 }
 
 async function database(t: Test, connections = 1): Promise<postgres.Sql> {
-  const { url, close } = await createTestDatabase();
-  const sql = postgres(url, { max: connections, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 1 });
-    await close();
-  });
+  const { sql } = await databaseFor(t, { connections });
   await createTestAccounts(sql, 3, 1000);
   return sql;
 }

@@ -1,12 +1,11 @@
 /** Migrations on a real Postgres: once, concurrently, after an edit, after a failure. */
-import { appendFile, cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { repositoryRoot } from '../deploy/repository-root.js';
+import { databaseFor, folderFor } from '../deploy/testing/for-test.js';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../deploy/testing/test-database.js';
 import { packLetters } from '../engine/core/codes.js';
 import { userSpendNumber } from '../engine/core/spend-key.js';
 import { rightsOutOfPlace } from './grant-rights.js';
@@ -20,16 +19,10 @@ interface Fixture {
 }
 
 async function emptyDatabase(t: Test): Promise<Fixture> {
-  const database = await createTestDatabase({ migrated: false });
-  const folder = await mkdtemp(join(tmpdir(), 'migrations-'));
+  const { url, sql } = await databaseFor(t, { migrated: false, connections: 2 });
+  const folder = folderFor(t);
   await cp(join(repositoryRoot(), 'sql', 'migrations'), folder, { recursive: true });
-  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-    await rm(folder, { recursive: true });
-  });
-  return { url: database.url, folder, sql };
+  return { url, folder, sql };
 }
 
 t.test('every migration is applied once, and the second run finds nothing to do', async (t) => {
@@ -176,7 +169,6 @@ t.test('a migration that waits too long for another one fails with that reason',
 
 t.test('a folder without migrations is an incomplete installation', async (t) => {
   const { url } = await emptyDatabase(t);
-  const empty = await mkdtemp(join(tmpdir(), 'migrations-'));
-  t.teardown(() => rm(empty, { recursive: true }));
+  const empty = folderFor(t);
   await t.rejects(migrate({ databaseUrl: url, folder: empty }), /no migrations in .* incomplete/);
 });

@@ -1,8 +1,9 @@
 /** The roles of the engine and of the API on a real Postgres: what they may do, and what they must not. */
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { databaseFor } from '../deploy/testing/for-test.js';
 import { createTestAccounts } from '../deploy/testing/test-accounts.js';
-import { createTestDatabase, processUrl } from '../deploy/testing/test-database.js';
+import { processUrl } from '../deploy/testing/test-database.js';
 import { migrate } from './migrate.js';
 
 interface Sessions {
@@ -13,18 +14,13 @@ interface Sessions {
 }
 
 async function openSessions(t: Test): Promise<Sessions> {
-  const database = await createTestDatabase();
-  const connect = (url: string) => postgres(url, { max: 1, onnotice: () => undefined });
-  const sessions = {
-    admin: connect(database.url),
-    engine: connect(processUrl(database.url, 'engine')),
-    api: connect(processUrl(database.url, 'api')),
+  const { url, sql: admin } = await databaseFor(t);
+  const signIn = (as: 'engine' | 'api') => {
+    const sql = postgres(processUrl(url, as), { max: 1, onnotice: () => undefined });
+    t.teardown(() => sql.end({ timeout: 1 }));
+    return sql;
   };
-  t.teardown(async () => {
-    await Promise.all(Object.values(sessions).map((sql) => sql.end({ timeout: 1 })));
-    await database.close();
-  });
-  return { url: database.url, ...sessions };
+  return { url, admin, engine: signIn('engine'), api: signIn('api') };
 }
 
 const denied = { code: '42501' };

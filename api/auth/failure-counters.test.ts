@@ -1,7 +1,7 @@
 /** Counting failures in this process and, with Redis, for all processes. */
 import { pino } from 'pino';
 import t from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { RedisConnection } from '../stores/redis.js';
 import { LocalFailureCounter, RedisFailureCounter } from './failure-counters.js';
@@ -25,8 +25,7 @@ t.test('failures are counted, subtracted and forgiven per key', async (t) => {
 });
 
 t.test('processes share their counts in Redis, in windows, and continue alone without it', async (t) => {
-  const server = await OwnRedis.start();
-  t.teardown(() => server.stop());
+  const server = await redisFor(t);
   const connect = () => {
     const redis = new RedisConnection(server.url, pino({ level: 'silent' }));
     t.teardown(() => redis.close());

@@ -2,8 +2,7 @@
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { databaseFor, redisFor } from '../../deploy/testing/for-test.js';
 import { testSeals, until } from '../../engine/testing/engine-process.js';
 import { cardKey } from '../../platform/cache/keys.js';
 import { Database } from '../stores/postgres.js';
@@ -62,10 +61,8 @@ async function change({ cache, invalidations }: Process, store: Store, value: nu
 }
 
 t.test('each cache level answers before the next, and one load serves all waiting requests', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const database = await databaseFor(t);
+  const redis = await redisFor(t);
   const first = await startProcess(t, database.url, redis.url);
   const second = await startProcess(t, database.url, redis.url);
   const store = new Store();
@@ -95,8 +92,7 @@ t.test('each cache level answers before the next, and one load serves all waitin
 });
 
 t.test('without Redis one cache level remains, and processes still notify each other', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const first = await startProcess(t, database.url, null);
   const second = await startProcess(t, database.url, null);
   const store = new Store();
@@ -111,10 +107,8 @@ t.test('without Redis one cache level remains, and processes still notify each o
 });
 
 t.test('a value read before a change that arrives after it is not cached', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const database = await databaseFor(t);
+  const redis = await redisFor(t);
   const slow = await startProcess(t, database.url, redis.url);
   const quick = await startProcess(t, database.url, redis.url);
   const store = new Store();
@@ -149,10 +143,8 @@ t.test('a value read before a change that arrives after it is not cached', async
 });
 
 t.test('a process that dies during its change leaves no stale value in Redis', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const database = await databaseFor(t);
+  const redis = await redisFor(t);
   const { cache, redis: connection } = await startProcess(t, database.url, redis.url);
   const store = new Store();
   await cache.get('card', 'cards:1', 'card x', isAny, store.read);
@@ -166,11 +158,9 @@ t.test('a process that dies during its change leaves no stale value in Redis', a
 });
 
 t.test('no request fails while Redis is away, and missed invalidations are sent before it is read again', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   // A Redis that stands still keeps its values, unlike one that was killed.
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t);
   const process = await startProcess(t, database.url, redis.url);
   const store = new Store();
   const read = () => process.cache.get<{ value: number }>('card', 'cards:1', 'card x', isAny, store.read);
@@ -196,8 +186,7 @@ t.test('no request fails while Redis is away, and missed invalidations are sent 
 });
 
 t.test('a process that receives no notifications caches nothing', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const process = await startProcess(t, database.url, null);
   const url = new URL(database.url);
   const name = url.pathname.slice(1);
@@ -226,14 +215,9 @@ t.test('a process that receives no notifications caches nothing', async (t) => {
 });
 
 t.test("a changed card leaves the engines' cache, whichever process changed it", async (t) => {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  const redis = await OwnRedis.start();
-  t.teardown(async () => {
-    await sql.end();
-    await redis.stop();
-    await database.close();
-  });
+  const database = await databaseFor(t);
+  const { sql } = database;
+  const redis = await redisFor(t);
   await seedAccounts(sql, { accounts: 1, cardsPerAccount: 2, balanceMinor: 1 });
   const { redis: connection } = await startProcess(t, database.url, redis.url, 'a');
   const client = connection!.client;

@@ -3,8 +3,7 @@
  * servers stopped, killed and made to stand still. A request that needs what is gone gets a 503 in good time, every
  * other is served, and no process has to be restarted afterwards.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -12,9 +11,10 @@ import t, { type Test } from 'tap';
 import { embeddedRoles, type RoleUrls } from '../../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
 import { findFreePort } from '../../deploy/free-port.js';
+import { folderFor, redisFor } from '../../deploy/testing/for-test.js';
 import { MongoServer } from '../../deploy/testing/mongo-server.js';
 import { markAsDemo } from '../../deploy/testing/test-database.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import type { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { type EnginePlace, EngineProcess, enginePlace, until } from '../../engine/testing/engine-process.js';
 import { migrate } from '../../sql/migrate.js';
 import { type Reply, request } from '../testing/api-inside.js';
@@ -54,7 +54,7 @@ class Surroundings {
 
   /** Everything runs but the engine. */
   static async start(t: Test): Promise<Surroundings> {
-    const folder = await mkdtemp(join(tmpdir(), 'api-faults-'));
+    const folder = folderFor(t);
     // The user postgres must be able to pass, else its cluster would be kept elsewhere and stay there.
     await chmod(folder, 0o711);
     const server = await startEmbeddedPostgres({
@@ -67,7 +67,7 @@ class Surroundings {
     await markAsDemo(server.url);
     const mongo = new MongoServer(await findFreePort(), join(folder, 'mongo'));
     await mongo.start();
-    const redis = await OwnRedis.start();
+    const redis = await redisFor(t);
     const place = await enginePlace(urls.engine, join(folder, 'engine'));
     const surroundings = new Surroundings(folder, urls, mongo, redis, place);
     surroundings.#postgres = server;
@@ -123,7 +123,6 @@ class Surroundings {
     await this.mongo.signal('SIGKILL');
     await this.redis.stop();
     await this.stopPostgres();
-    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 

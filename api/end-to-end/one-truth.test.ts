@@ -2,14 +2,11 @@
  * What the engine obeys is in Postgres alone. The API says what the engine does: with any state of the copies in
  * MongoDB, and after a restore of either store from an older copy.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
+import { backUp } from '../../deploy/testing/older-copy.js';
 import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import { enginePlace, startEngineProcess, until } from '../../engine/testing/engine-process.js';
 import { request, startTestApi } from '../testing/api-inside.js';
@@ -85,14 +82,9 @@ t.test('an older, a removed and a hundred foreign documents change no answer', a
 
 t.test('API, engine and copy agree after Postgres is restored from an older copy', async (t) => {
   const { uri, copies } = await mongoFor(t);
-  const database = await createTestDatabase();
-  const folder = await mkdtemp(join(tmpdir(), 'one-truth-'));
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 1 });
-    await database.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  const database = await databaseFor(t);
+  const { sql } = database;
+  const folder = folderFor(t);
   const place = await enginePlace(database.url, folder);
   const startApi = async () => {
     const process = new ApiProcess(await findFreePort(), {
@@ -115,19 +107,12 @@ t.test('API, engine and copy agree after Postgres is restored from an older copy
   const card = await customer.card(account!.id);
   const path = `/api/cards/${card.id}`;
   await customer.change('PATCH', path, { name: 'Two' });
-  const tables = ['cards', 'outbox', 'feed_position'];
-  for (const table of tables) await sql.unsafe(`create table backup_${table} as select * from ${table}`);
+  const restore = await backUp(sql, ['cards', 'outbox', 'feed_position']);
   const frozen = await customer.change('PATCH', path, { status: 'frozen' });
   t.match(frozen.json, { version: 3, effective: true });
   await until('the freeze is copied', async () => (await copies.findOne({ _id: card.id }))?.version === 3);
   await before.process.stop();
-  await sql.begin(async (tx) => {
-    await tx`set local session_replication_role = replica`;
-    for (const table of tables) {
-      await tx.unsafe(`delete from ${table}`);
-      await tx.unsafe(`insert into ${table} overriding system value select * from backup_${table}`);
-    }
-  });
+  await restore();
   const engine = await startEngineProcess(place);
   t.teardown(() => engine.kill('SIGTERM'));
   const { api } = await startApi();

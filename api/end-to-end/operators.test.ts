@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
 import { createLog } from '../../platform/log.js';
 import { startApi } from '../api.js';
 import { pairMax } from '../auth/failures.js';
@@ -131,8 +132,7 @@ t.test('where customers may not fund themselves, operators fund them', async (t)
 });
 
 t.test("an API with the engine's database role does not start, and names the role that it needs", async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const config = await configOf(processUrl(database.url, 'engine'));
   const starting = startApi(config, createLog('silent', 'api'));
   await t.rejects(starting, { message: /^the database role \S+ lacks the account API's rights: give DATABASE_URL/ });

@@ -1,6 +1,6 @@
 /** A program that can write to Redis, but has none of our keys: what it puts there changes nothing. */
 import t, { type Test } from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import type { CardPayload } from '../../engine/core/feed.js';
 import { packetChannel, writePacket } from '../../engine/feed/feed-packet.js';
 import { metric, testSeals, until } from '../../engine/testing/engine-process.js';
@@ -15,13 +15,10 @@ import { Deployment } from '../testing/deployment.js';
 t.setTimeout(300_000);
 
 async function ownRedis(t: Test): Promise<{ readonly url: string; readonly client: RedisClient }> {
-  const redis = await OwnRedis.start();
+  const redis = await redisFor(t);
   const client = connectRedis(redis.url, { name: 'intruder', commandTimeoutMs: 10_000 });
   client.on('error', () => undefined);
-  t.teardown(async () => {
-    client.disconnect();
-    await redis.stop();
-  });
+  t.teardown(() => client.disconnect());
   return { url: redis.url, client };
 }
 

@@ -3,7 +3,7 @@
  * can apply, over real Postgres and both messengers.
  */
 import t, { type Test } from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { answerOf } from '../../engine/testing/client.js';
 import { startTestEngine, type TestEngine } from '../../engine/testing/engine-inside.js';
 import { metric, opsGet, testSeals, until } from '../../engine/testing/engine-process.js';
@@ -28,8 +28,7 @@ interface Stage {
 }
 
 async function stage(t: Test, withRedis: boolean, changes: Record<string, string> = {}): Promise<Stage> {
-  const redis = withRedis ? await OwnRedis.start() : null;
-  if (redis !== null) t.teardown(() => redis.stop());
+  const redis = withRedis ? await redisFor(t) : null;
   const redisUrl = redis?.url ?? '';
   const engine = await startTestEngine(t, {
     accounts: 2,

@@ -1,15 +1,12 @@
 /** A change is effective when every engine that may approve obeys it, by either messenger. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { databaseFor, folderFor, redisFor } from '../../deploy/testing/for-test.js';
+import type { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { appliedChannel, appliedReport } from '../../engine/feed/feed-packet.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
@@ -46,21 +43,14 @@ interface Stage {
 }
 
 async function stage(t: Test, withRedis: boolean): Promise<Stage> {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
-  const redis = withRedis ? await OwnRedis.start() : null;
+  const database = await databaseFor(t, { connections: 2 });
+  const { sql } = database;
+  const redis = withRedis ? await redisFor(t) : null;
   const redisUrl = redis?.url ?? '';
-  const closers: (() => Promise<unknown>)[] = [];
-  t.teardown(async () => {
-    for (const close of closers.reverse()) await close();
-    await sql.end({ timeout: 1 });
-    await redis?.stop();
-    await database.close();
-  });
   await seedAccounts(sql, { accounts: 20, cardsPerAccount: 2, balanceMinor: 100_000 });
   const secondFeed = async () => {
     const feed = new OutboxChangeFeed({ databaseUrl: database.url, redisUrl, seals: testSeals(), log: quiet });
-    closers.push(() => feed.stop());
+    t.teardown(() => feed.stop());
     await feed.start();
     return feed;
   };
@@ -71,14 +61,12 @@ async function stage(t: Test, withRedis: boolean): Promise<Stage> {
     feed: await secondFeed(),
     secondFeed,
     async engine(changes = {}) {
-      const dataDir = mkdtempSync(join(tmpdir(), 'change-feed-'));
-      const place = await enginePlace(database.url, dataDir);
+      const place = await enginePlace(database.url, folderFor(t));
       const engine = await startEngineProcess(place, { REDIS_URL: redisUrl, ...changes });
       const client = new Client(place.authPort);
-      closers.push(async () => {
+      t.teardown(async () => {
         client.close();
         await engine.kill('SIGKILL');
-        rmSync(dataDir, { recursive: true, force: true });
       });
       return { engine, client };
     },
@@ -136,8 +124,7 @@ for (const withRedis of [false, true]) {
 }
 
 t.test('a feed that is stopped during its start keeps no connection open', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const open = new Set<Socket>();
   const redis = createServer((socket) => {
     open.add(socket.resume());

@@ -1,21 +1,8 @@
-/**
- * A freeze that holds: thousands of freezes, unfreezes and limits, at cards, users and accounts, race with
- * authorizations while Redis is paused, killed, flushed and cut off, messages are lost, repeated and reordered, the
- * way to Postgres is cut, relays come and go, and the engine is stopped, killed and started. All the while cards
- * leave the engine's memory and come back from Redis, where no process takes out what has changed, others write late
- * what they read long ago, and what was there once comes back. Not one question asked after a change was effective is
- * approved against it, and in the end the engine is what the database says.
- *
- * FEED_SECONDS runs it longer; TEST_SEED chooses the same faults again.
- */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import {
@@ -119,8 +106,8 @@ t.test('no card is approved against an effective change, whatever breaks', async
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const between = (low: number, high: number) => low + random() * (high - low);
 
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 10, onnotice: () => undefined });
+  const database = await databaseFor(t, { connections: 10 });
+  const { sql } = database;
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: 1_000_000_000 });
   const [relaysRedis, enginesRedis] = [await OwnRedis.start(), await OwnRedis.start()];
   const postgresProxy = await TcpProxy.start(Number(new URL(database.url).port));
@@ -137,7 +124,7 @@ t.test('no card is approved against an effective change, whatever breaks', async
     return feed;
   };
   const feeds = [await newFeed(), await newFeed()];
-  const dataDir = mkdtempSync(join(tmpdir(), 'freeze-'));
+  const dataDir = folderFor(t);
   const place = await enginePlace(postgresProxy.url(database.url), dataDir);
   const startEngine = () => startEngineProcess(place, { ...engineChanges, REDIS_URL: enginesRedis.url });
   let engine: EngineProcess = await startEngine();
@@ -374,7 +361,4 @@ t.test('no card is approved against an effective change, whatever breaks', async
   bridge.stop();
   cache.stop();
   await Promise.all([relaysRedis.stop(), enginesRedis.stop(), postgresProxy.close()]);
-  await sql.end({ timeout: 1 });
-  await database.close();
-  rmSync(dataDir, { recursive: true, force: true });
 });

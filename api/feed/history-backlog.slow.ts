@@ -2,14 +2,11 @@
  * People go on while the history of personal customers is far behind, with a MongoDB-protocol server that is slow (the
  * tests' FerretDB): a freeze is in force, and the history is copied all the same.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { MongoServer } from '../../deploy/testing/mongo-server.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { request } from '../testing/api-inside.js';
 import { ApiProcess } from '../testing/api-process.js';
@@ -80,9 +77,9 @@ function percentile(sorted: readonly number[], share: number): string {
 }
 
 t.test('a freeze is in force while history waits, and the copying of history continues', async (t) => {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  const folder = await mkdtemp(join(tmpdir(), 'backlog-'));
+  const database = await databaseFor(t);
+  const { sql } = database;
+  const folder = folderFor(t);
   const mongo = new MongoServer(await findFreePort(), folder);
   await mongo.start();
   const process = new ApiProcess(await findFreePort(), {
@@ -94,9 +91,6 @@ t.test('a freeze is in force while history waits, and the copying of history con
   t.teardown(async () => {
     await process.stop();
     await mongo.signal('SIGKILL');
-    await sql.end({ timeout: 1 });
-    await database.close();
-    await rm(folder, { recursive: true, force: true });
   });
   await process.ready();
   const api: ApiUnderTest = {

@@ -1,12 +1,12 @@
 /** The promises of LedgerTail, with a sink and positions in memory beside a real ledger in Postgres. */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { Database } from '../stores/postgres.js';
 import { LedgerIdentity, type Positions } from '../stores/settled-ledger.js';
 import { quietLog, testPostgresConfig } from '../testing/personal-stores.js';
-import { type SettledTransaction, settleTransactions } from '../testing/settled-ledger.js';
+import { settleTransactions, transactionsOf } from '../testing/settled-ledger.js';
 import { type LedgerSink, LedgerTail, type PositionStore } from './ledger-tail.js';
 
 t.setTimeout(120_000);
@@ -19,14 +19,9 @@ interface Scene {
 }
 
 async function sceneOf(t: Test): Promise<Scene> {
-  const { url, close } = await createTestDatabase();
-  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  const { url, sql } = await databaseFor(t);
   const database = new Database(testPostgresConfig(url), quietLog);
-  t.teardown(async () => {
-    await sql.end();
-    await database.close();
-    await close();
-  });
+  t.teardown(() => database.close());
   await createTestAccounts(sql, 2, 0);
   await database.start();
   const log: string[] = [];
@@ -59,18 +54,6 @@ async function sceneOf(t: Test): Promise<Scene> {
     return tail;
   };
   return { sql, sink, positions, newTail };
-}
-
-function transactionsOf(name: string, count: number): SettledTransaction[] {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `${name}-${index}`,
-    owner: 1 + (index % 2),
-    amount: 100,
-    status: 1,
-    createdAt: new Date(Date.UTC(2026, 2, 1) + index * 1000).toISOString(),
-    mcc: 5411,
-    spendDay: 20_513,
-  }));
 }
 
 /** As the sink keeps them. */

@@ -2,13 +2,14 @@
  * People and cards in MongoDB follow Postgres, whatever is restored, removed or refused: in the end there is what
  * Postgres has, nothing more and nothing less.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { backUp } from '../../deploy/testing/older-copy.js';
 import { until } from '../../engine/testing/engine-process.js';
 import type { Document } from '../stores/personal/mongo-connection.js';
 import { MongoCopies } from '../stores/personal/mongo-copies.js';
 import { LedgerIdentity } from '../stores/settled-ledger.js';
-import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
+import { backUpMongo, createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
 import { createCompany, createPerson } from '../testing/tenants.js';
 import { PersonalCopies } from './personal-copies.js';
 import { rebuildPersonal } from './rebuild-personal.js';
@@ -24,10 +25,8 @@ interface Scene {
 }
 
 async function sceneOf(t: Test): Promise<Scene> {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
-  const sql = postgres(bench.databaseUrl, { max: 2, onnotice: () => undefined });
-  t.teardown(() => sql.end());
+  const bench = await createStoreBench(t);
+  const { sql } = bench;
   const identity = new LedgerIdentity(bench.database);
   const newFollower = () => new PersonalCopies(new MongoCopies(bench.connection), bench.database, identity, quietLog);
   const catchUp = async () => {
@@ -66,41 +65,7 @@ async function sameAsPostgres(t: Test, scene: Scene, counts: { people: number; c
 
 const tables = ['users', 'accounts', 'cards', 'limits', 'outbox', 'feed_position'];
 
-async function backUp(sql: postgres.Sql): Promise<void> {
-  for (const table of tables) await sql.unsafe(`create table backup_${table} as select * from ${table}`);
-}
-
-/** As a database is that was restored from a dump: triggers and foreign keys do not act. */
-async function restore(sql: postgres.Sql): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`set local session_replication_role = replica`;
-    for (const table of tables) {
-      await tx.unsafe(`delete from ${table}`);
-      await tx.unsafe(`insert into ${table} overriding system value select * from backup_${table}`);
-    }
-    for (const table of ['users', 'accounts', 'cards', 'outbox']) {
-      await tx.unsafe(`
-        select setval(pg_get_serial_sequence('${table}', 'id'), (select coalesce(max(id), 1) from ${table}),
-          exists (select from ${table}))`);
-    }
-  });
-}
-
 const collections = ['personalUsers', 'personalCards', 'followerPositions'];
-
-async function backUpMongo({ bench }: Scene): Promise<Map<string, Document[]>> {
-  const copy = new Map<string, Document[]>();
-  for (const name of collections) copy.set(name, await bench.connection.collection(name).find().toArray());
-  return copy;
-}
-
-async function restoreMongo({ bench }: Scene, copy: ReadonlyMap<string, Document[]>): Promise<void> {
-  for (const name of collections) {
-    await bench.connection.collection(name).deleteMany({});
-    const documents = copy.get(name) ?? [];
-    if (documents.length > 0) await bench.connection.collection(name).insertMany(documents);
-  }
-}
 
 async function freeze(sql: postgres.Sql, name: string): Promise<void> {
   await sql`update cards set status = 'frozen' where public_id = ${`card_${name}`}`;
@@ -173,7 +138,7 @@ t.test('repeating a step after a crash changes nothing, and an older version rep
   // As a process writes that was held up and has lost its lease.
   const [card] = await bench.connection.collection('personalCards').find().toArray();
   const copies = new MongoCopies(bench.connection);
-  const { _id, ledger, generation, ...rest } = card as unknown as Record<string, never>;
+  const { _id, ledger, generation, ...rest } = card!;
   const older = { _id, ...(rest as object), status: 'active', version: 1 } as never;
   await copies.write('personalCards', { ledger: ledger!, generation: generation! }, [older]);
   await copies.write('personalCards', { ledger: ledger!, generation: generation! - 1 }, [
@@ -187,7 +152,7 @@ t.test('when Postgres is restored during an uncertain step, the copies of that s
   const { bench, sql, catchUp } = scene;
   await createPerson(sql, 'one');
   await catchUp();
-  await backUp(sql);
+  const restore = await backUp(sql, tables);
   const positions = bench.connection.collection('followerPositions');
   const [before] = await positions.find().toArray();
   for (const [change, undone] of [
@@ -201,7 +166,7 @@ t.test('when Postgres is restored during an uncertain step, the copies of that s
     const { sequence, entry, users, cards } = after!['position'];
     const ahead = { sequence, entry, users, cards };
     await positions.updateOne({ _id: before!._id }, { $set: { position: { ...before!['position'], ahead } } });
-    await restore(sql);
+    await restore();
     const follower = await catchUp();
     t.equal(follower.rebuilds, 1, undone);
     await sameAsPostgres(t, scene, { people: 1, cards: 1 });
@@ -217,11 +182,11 @@ for (const isPruned of [false, true]) {
       await createPerson(sql, 'one');
       await createPerson(sql, 'two');
       await catchUp();
-      const copy = await backUpMongo(scene);
+      const restoreMongo = await backUpMongo(scene.bench.connection, collections);
       await freeze(sql, 'one');
       await createPerson(sql, 'three');
       await catchUp();
-      await restoreMongo(scene, copy);
+      await restoreMongo();
       if (isPruned) await sql`select feed_prune('0 seconds', 0)`;
       const follower = await catchUp();
       t.equal(follower.rebuilds, isPruned ? 1 : 0);
@@ -265,13 +230,13 @@ for (const [name, regrow] of [
     await createPerson(sql, 'two');
     await freeze(sql, 'one');
     await catchUp();
-    await backUp(sql);
+    const restore = await backUp(sql, tables);
     await createPerson(sql, 'phantom');
     await sql`update cards set status = 'active' where public_id = 'card_one'`;
     await freeze(sql, 'phantom');
     await catchUp();
     await sameAsPostgres(t, scene, { people: 3, cards: 3 });
-    await restore(sql);
+    await restore();
     await regrow(sql);
     const follower = await catchUp();
     t.equal(follower.rebuilds, 1);

@@ -2,81 +2,32 @@
  * Older copies of either store: whichever is restored, the history ends with what the ledger has, nothing more and
  * nothing less.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { backUp } from '../../deploy/testing/older-copy.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { until } from '../../engine/testing/engine-process.js';
-import type { Principal } from '../auth/principal.js';
-import type { Document, MongoConnection } from '../stores/personal/mongo-connection.js';
+import type { MongoConnection } from '../stores/personal/mongo-connection.js';
 import { MongoHistory } from '../stores/personal/mongo-history.js';
 import { PostgresTransactions } from '../stores/postgres-transactions.js';
 import { LedgerIdentity } from '../stores/settled-ledger.js';
 import type { TransactionStore } from '../stores/transactions.js';
-import { createStoreBench, quietLog, type StoreBench } from '../testing/personal-stores.js';
-import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
+import {
+  backUpMongo,
+  createStoreBench,
+  personalPrincipal,
+  quietLog,
+  type StoreBench,
+} from '../testing/personal-stores.js';
+import { settleClearing, settleTransactions, transactionsOf } from '../testing/settled-ledger.js';
 import { thinned } from './ledger-tail.js';
 import { PersonalHistory } from './personal-history.js';
 
 t.setTimeout(300_000);
 
-const owners = [1, 2];
-const principals: Principal[] = owners.map((number) => ({
-  userId: number,
-  publicId: `usr_${number}`,
-  kind: 'personal',
-  companyId: null,
-  companyPublicId: null,
-  role: null,
-  sessionId: 0,
-}));
-
-function transactionsOf(name: string, count: number): SettledTransaction[] {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `${name}-${index}`,
-    owner: 1 + (index % 2),
-    amount: 100 + index,
-    status: 1,
-    createdAt: new Date(Date.UTC(2026, 2, 1) + index * 1000).toISOString(),
-    mcc: 5411,
-    spendDay: 20_513,
-  }));
-}
-
+const principals = [1, 2].map(personalPrincipal);
 const ledgerTables = ['transactions', 'transaction_events', 'journal_positions'];
-
-async function backUp(sql: postgres.Sql): Promise<void> {
-  for (const table of ledgerTables) {
-    await sql.unsafe(`drop table if exists backup_${table}`);
-    await sql.unsafe(`create table backup_${table} as select * from ${table}`);
-  }
-}
-
-async function restore(sql: postgres.Sql): Promise<void> {
-  for (const table of ledgerTables) {
-    const columns = await sql`
-      select attname as name from pg_attribute
-      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attgenerated = ''`;
-    const names = columns.map(({ name }) => name).join(', ');
-    await sql.unsafe(`truncate ${table}`);
-    await sql.unsafe(`insert into ${table} (${names}) select ${names} from backup_${table}`);
-  }
-}
-
 const collections = ['personalTransactions', 'followerPositions'];
-
-async function backUpMongo(connection: MongoConnection): Promise<Map<string, Document[]>> {
-  const copy = new Map<string, Document[]>();
-  for (const name of collections) copy.set(name, await connection.collection(name).find().toArray());
-  return copy;
-}
-
-async function restoreMongo(connection: MongoConnection, copy: ReadonlyMap<string, Document[]>): Promise<void> {
-  for (const name of collections) {
-    await connection.collection(name).deleteMany({});
-    const documents = copy.get(name) ?? [];
-    if (documents.length > 0) await connection.collection(name).insertMany(documents);
-  }
-}
 
 interface Scene {
   readonly bench: StoreBench;
@@ -88,12 +39,9 @@ interface Scene {
 }
 
 async function sceneOf(t: Test): Promise<Scene> {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
-  const sql = postgres(bench.databaseUrl, { max: 1, onnotice: () => undefined });
-  t.teardown(() => sql.end());
+  const bench = await createStoreBench(t);
+  const { sql, connection } = bench;
   await createTestAccounts(sql, 2, 0);
-  const connection = bench.connection;
   const identity = new LedgerIdentity(bench.database);
   const history = new MongoHistory(connection, () => identity.read());
   const catchUp = async () => {
@@ -133,14 +81,14 @@ for (const [name, regrown] of [
     const { sql, catchUp } = scene;
     await settleTransactions(sql, transactionsOf('old', 20));
     await catchUp();
-    await backUp(sql);
+    const restore = await backUp(sql, ledgerTables);
     // What the backup has not: 15 purchases, and two clearings of earlier ones.
     await settleTransactions(sql, transactionsOf('phantom', 15));
     await settleClearing(sql, 'old-3');
     await settleClearing(sql, 'old-19');
     await catchUp();
     await sameAsLedger(t, scene, 35);
-    await restore(sql);
+    await restore();
     await settleTransactions(sql, transactionsOf('new', regrown));
     const follower = await catchUp();
     await sameAsLedger(t, scene, 20 + regrown);
@@ -156,14 +104,14 @@ t.test('Postgres may be restored after an API ended between copying a window and
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
-  await backUp(sql);
+  const restore = await backUp(sql, ledgerTables);
   const positions = connection.collection('followerPositions');
   const [before] = await positions.find().toArray();
   await settleTransactions(sql, transactionsOf('phantom', 15));
   await settleClearing(sql, 'old-3');
   await catchUp();
   await positions.replaceOne({ _id: before!._id }, before!);
-  await restore(sql);
+  await restore();
   const follower = await catchUp();
   t.equal(follower.removed, 15);
   await sameAsLedger(t, scene, 20);
@@ -177,10 +125,10 @@ t.test('Postgres may be restored under a running API', async (t) => {
   t.teardown(() => follower.tail.stop());
   await settleTransactions(sql, transactionsOf('old', 20));
   await follower.tail.catchUp();
-  await backUp(sql);
+  const restore = await backUp(sql, ledgerTables);
   await settleTransactions(sql, transactionsOf('phantom', 15));
   await follower.tail.catchUp();
-  await restore(sql);
+  await restore();
   await settleTransactions(sql, transactionsOf('new', 40));
   await follower.tail.catchUp();
   await sameAsLedger(t, scene, 60);
@@ -191,11 +139,11 @@ t.test('after MongoDB is restored from an older copy all later records are copie
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
-  const copy = await backUpMongo(connection);
+  const restoreMongo = await backUpMongo(connection, collections);
   await settleTransactions(sql, transactionsOf('new', 15));
   await settleClearing(sql, 'old-3');
   await catchUp();
-  await restoreMongo(connection, copy);
+  await restoreMongo();
   await catchUp();
   await sameAsLedger(t, scene, 35);
 });
@@ -205,14 +153,14 @@ t.test('Postgres and MongoDB may be restored from copies of different times', as
   const { sql, connection, catchUp } = scene;
   await settleTransactions(sql, transactionsOf('old', 20));
   await catchUp();
-  await backUp(sql);
+  const restore = await backUp(sql, ledgerTables);
   await settleTransactions(sql, transactionsOf('phantom', 10));
   await catchUp();
-  const copy = await backUpMongo(connection);
+  const restoreMongo = await backUpMongo(connection, collections);
   await settleTransactions(sql, transactionsOf('later', 10));
   await catchUp();
-  await restore(sql);
-  await restoreMongo(connection, copy);
+  await restore();
+  await restoreMongo();
   await settleTransactions(sql, transactionsOf('new', 25));
   await catchUp();
   await sameAsLedger(t, scene, 45);
@@ -239,10 +187,8 @@ t.test('a MongoDB without data or without its positions is filled from the begin
 
 t.test('two ledgers beside one MongoDB neither see nor remove each other’s history', async (t) => {
   const scene = await sceneOf(t);
-  const other = await createStoreBench(scene.bench);
-  t.teardown(() => other.close());
-  const sql = postgres(other.databaseUrl, { max: 1 });
-  t.teardown(() => sql.end());
+  const other = await createStoreBench(t, scene.bench);
+  const { sql } = other;
   await createTestAccounts(sql, 2, 0);
   await sql`update ledger_identity set id = gen_random_uuid()`;
   await settleTransactions(scene.sql, transactionsOf('one', 20));

@@ -48,7 +48,7 @@ export class Cursor<const K extends readonly Kind[]> {
     }
     const values: unknown[] = parsed.slice(1);
     if (!values.every((value, index) => kinds[this.#kinds[index]!](value))) throw wrongCursor();
-    return values as unknown as Values<K>;
+    return values as Values<K>;
   }
 
   /**

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import t, { type Test } from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { createCompany, createPerson } from '../testing/tenants.js';
@@ -95,8 +95,7 @@ t.test('a cached answer serves its own reader until the tenant writes', async (t
 t.test(
   'with Redis a write at one process is visible at the other, and without it nothing cached is used',
   async (t) => {
-    const server = await OwnRedis.start();
-    t.teardown(() => server.stop());
+    const server = await redisFor(t);
     const one = await fixture(t, { REDIS_URL: server.url });
     const other = await startTestApi(t, { env: { REDIS_URL: server.url, DATABASE_URL: one.api.databaseUrl } });
     await until('both have Redis', () => one.api.api.services.redis!.isUp && other.api.services.redis!.isUp);

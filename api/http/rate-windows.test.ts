@@ -1,6 +1,6 @@
 /** Requests in windows of a minute: in one process, and in several with Redis. */
 import t from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { createLog } from '../../platform/log.js';
 import { RedisConnection } from '../stores/redis.js';
@@ -33,8 +33,7 @@ t.test('the memory of the counts is bounded, and a frequent client is not forgot
 });
 
 t.test('processes with Redis count together, and each counts alone while it is away', async (t) => {
-  const server = await OwnRedis.start();
-  t.teardown(() => server.stop());
+  const server = await redisFor(t);
   const connections = [new RedisConnection(server.url, log), new RedisConnection(server.url, log)];
   t.teardown(() => {
     for (const connection of connections) connection.close();

@@ -37,8 +37,8 @@ export function registerRoutes(
   looks: LookRecorder,
   admission: Admission = () => undefined,
 ): void {
-  app.decorateRequest('actor', null as unknown as never);
-  app.decorateRequest('principal', null as unknown as never);
+  app.decorateRequest('actor', null as never);
+  app.decorateRequest('principal', null as never);
   for (const route of routes) app.route(optionsOf(route, authenticator, looks, admission));
 }
 

@@ -3,15 +3,14 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { readApiConfig } from '../config.js';
 import { DatabaseUnavailable } from './database-errors.js';
 import { Database } from './postgres.js';
 
 async function fixture(t: Test, env: Record<string, string> = {}) {
-  const testDatabase = await createTestDatabase();
-  t.teardown(() => testDatabase.close());
+  const testDatabase = await databaseFor(t);
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _encoding, done) {

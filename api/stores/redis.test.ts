@@ -1,13 +1,12 @@
 /** Redis may come and go; a caller never waits for it and never fails because of it. */
 import { pino } from 'pino';
 import t from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { RedisConnection } from './redis.js';
 
 t.test('commands are answered by Redis, and by the fallback while it is away', async (t) => {
-  const server = await OwnRedis.start();
-  t.teardown(() => server.stop());
+  const server = await redisFor(t);
   const redis = new RedisConnection(server.url, pino({ level: 'silent' }));
   t.teardown(() => redis.close());
   await until('Redis is connected', () => redis.isUp);

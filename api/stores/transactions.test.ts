@@ -1,14 +1,9 @@
-/**
- * The contract of the transaction stores: Postgres' ledger and MongoDB's history, filled from it by the follower,
- * answer every question alike and as the obvious filter over all rows would.
- */
-import postgres from 'postgres';
 import t from 'tap';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { MessageType, messageTypeNames } from '../../engine/core/codes.js';
 import type { Principal } from '../auth/principal.js';
 import { PersonalHistory } from '../feed/personal-history.js';
-import { createStoreBench, quietLog } from '../testing/personal-stores.js';
+import { createStoreBench, personalPrincipal, quietLog } from '../testing/personal-stores.js';
 import { type SettledTransaction, settleClearing, settleTransactions } from '../testing/settled-ledger.js';
 import { MongoHistory } from './personal/mongo-history.js';
 import { PostgresTransactions } from './postgres-transactions.js';
@@ -20,18 +15,6 @@ import {
   type TransactionStore,
   transactionStatuses,
 } from './transactions.js';
-
-function personal(number: number): Principal {
-  return {
-    userId: number,
-    publicId: `usr_${number}`,
-    kind: 'personal',
-    companyId: null,
-    companyPublicId: null,
-    role: null,
-    sessionId: 0,
-  };
-}
 
 /** 2026-03-01 and on; every third pair shares its instant. */
 const transactions: SettledTransaction[] = Array.from({ length: 80 }, (_, index) => ({
@@ -107,10 +90,8 @@ function obvious(owner: number, filter: TransactionFilter): string[] {
 t.setTimeout(120_000);
 
 t.test('both stores', async (t) => {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
-  const sql = postgres(bench.databaseUrl, { max: 1 });
-  t.teardown(() => sql.end());
+  const bench = await createStoreBench(t);
+  const { sql } = bench;
   await createTestAccounts(sql, 3, 0);
   await sql`update accounts set time_zone = 'Pacific/Auckland' where id = 3`;
   await settleTransactions(sql, transactions.slice(0, 50));
@@ -160,8 +141,8 @@ t.test('both stores', async (t) => {
         for (const filter of filters) {
           const expected = obvious(owner, filter);
           const text = `${owner} ${JSON.stringify(filter)}`;
-          t.same(await walk(store, personal(owner), filter, 7), expected, text);
-          t.same(await walk(store, personal(owner), filter, 200), expected, text);
+          t.same(await walk(store, personalPrincipal(owner), filter, 7), expected, text);
+          t.same(await walk(store, personalPrincipal(owner), filter, 200), expected, text);
         }
       }
     });
@@ -177,8 +158,8 @@ t.test('both stores', async (t) => {
         let after: TransactionKey | null = null;
         let looks = 0;
         for (; looks < 20; looks++) {
-          const until: TransactionKey | null = await store.horizon(personal(1), filter, after, 6);
-          const rows = await store.list(personal(1), filter, { after, until, limit: 100 });
+          const until: TransactionKey | null = await store.horizon(personalPrincipal(1), filter, after, 6);
+          const rows = await store.list(personalPrincipal(1), filter, { after, until, limit: 100 });
           found.push(...rows.map(({ transactionId }) => transactionId));
           if (until === null) break;
           t.equal(until[1], all[looks * 6 + 5], 'the search went six transactions further, matching or not');
@@ -187,18 +168,18 @@ t.test('both stores', async (t) => {
         t.equal(looks, Math.floor(all.length / 6));
         t.same(found, obvious(1, filter));
       }
-      t.equal(await store.horizon(personal(1), { from: '2026-04-01T00:00:00.000Z' }, null, 1), null);
+      t.equal(await store.horizon(personalPrincipal(1), { from: '2026-04-01T00:00:00.000Z' }, null, 1), null);
     });
 
     t.test(`${name} shows nothing of a reversal whose authorization never came`, async (t) => {
-      t.equal(await store.find(personal(tombstone.owner), tombstone.id), null);
-      const all = await walk(store, personal(tombstone.owner), {}, 200);
+      t.equal(await store.find(personalPrincipal(tombstone.owner), tombstone.id), null);
+      const all = await walk(store, personalPrincipal(tombstone.owner), {}, 200);
       t.notOk(all.includes(tombstone.id));
     });
 
     t.test(`${name} shows a transaction to its owner alone`, async (t) => {
       const completed = transactions.find(({ status, owner }) => status === 2 && owner === 2)!;
-      const found = await store.find(personal(2), completed.id);
+      const found = await store.find(personalPrincipal(2), completed.id);
       t.match(found, {
         transactionId: completed.id,
         cardId: 'card_2',
@@ -221,14 +202,22 @@ t.test('both stores', async (t) => {
         ],
       });
       t.equal(Date.parse(found!.createdAt), Date.parse(completed.createdAt));
-      t.equal(await store.find(personal(1), completed.id), null);
-      t.equal(await store.find(personal(1), 'tx-none'), null);
+      t.equal(await store.find(personalPrincipal(1), completed.id), null);
+      t.equal(await store.find(personalPrincipal(1), 'tx-none'), null);
       const declined = transactions.find(({ status, owner }) => status === 5 && owner === 1)!;
-      t.match(await store.find(personal(1), declined.id), { status: 'declined', reason: 'insufficient_funds' });
+      t.match(await store.find(personalPrincipal(1), declined.id), {
+        status: 'declined',
+        reason: 'insufficient_funds',
+      });
     });
 
     t.test(`${name} counts a refund without an original on its day in the account’s zone`, async (t) => {
-      const spent = await store.spending(personal(3), 'day', '2026-03-01T00:00:00.000Z', '2026-04-01T00:00:00.000Z');
+      const spent = await store.spending(
+        personalPrincipal(3),
+        'day',
+        '2026-03-01T00:00:00.000Z',
+        '2026-04-01T00:00:00.000Z',
+      );
       t.same(
         spent.map(({ key }) => key),
         ['2026-03-06'],
@@ -242,17 +231,17 @@ t.test('both stores', async (t) => {
         ({ owner, status, createdAt }) => owner === 1 && status <= 2 && createdAt >= from && createdAt < to,
       );
       const total = (list: SettledTransaction[]) => list.reduce((sum, { amount }) => sum + amount, 0);
-      t.same(await store.spending(personal(1), 'card', from, to), [
+      t.same(await store.spending(personalPrincipal(1), 'card', from, to), [
         { key: 'card_1', currency: 'USD', amount: total(counted), count: counted.length },
       ]);
-      const byDay = await store.spending(personal(1), 'day', from, to);
+      const byDay = await store.spending(personalPrincipal(1), 'day', from, to);
       t.same(
         byDay.map(({ key, count }) => [key, count]),
         ['2026-03-01', '2026-03-02']
           .map((key, index) => [key, counted.filter(({ spendDay }) => spendDay === 20_513 + index).length])
           .filter(([, count]) => count !== 0),
       );
-      const byMcc = await store.spending(personal(1), 'mcc', from, to);
+      const byMcc = await store.spending(personalPrincipal(1), 'mcc', from, to);
       t.same(byMcc.map(({ key }) => key).sort(), ['', '0742', '5411']);
       for (const { key, amount, count } of byMcc) {
         const of = counted.filter(({ mcc }) => key === (mcc === null ? '' : String(mcc).padStart(4, '0')));
@@ -268,7 +257,7 @@ t.test('both stores', async (t) => {
     t.equal(await follower.tail.catchUp(), true);
     const expected = { count: 701, totals: [1, 700] };
     for (const [name, store] of stores) {
-      const found = await store.find(personal(3), long.id);
+      const found = await store.find(personalPrincipal(3), long.id);
       t.equal(found!.events.length, eventsShown, name);
       t.match(found!.events[0], { type: 'authorization', requestId: long.id });
       t.equal(found!.eventCount, expected.count);
@@ -279,7 +268,10 @@ t.test('both stores', async (t) => {
       // As either store says it: one to the microsecond, one to the millisecond.
       const seen = found!.events.map(({ requestId }) => requestId);
       for (;;) {
-        const next = await ledger.events(personal(3), long.id, { after: [found!.createdAt, seen.length], limit: 200 });
+        const next = await ledger.events(personalPrincipal(3), long.id, {
+          after: [found!.createdAt, seen.length],
+          limit: 200,
+        });
         if (next!.events.length === 0) break;
         seen.push(...next!.events.map(({ requestId }) => requestId));
       }
@@ -289,13 +281,16 @@ t.test('both stores', async (t) => {
     // As increments and reversals in turn leave it.
     await sql`update transactions set amount = 10::bigint ^ 17, approved_amount = 10::bigint ^ 17
       where id = ${long.id}`;
-    t.match(await ledger.find(personal(3), long.id), { amount: 2 ** 53 - 1, approvedAmount: 2 ** 53 - 1 });
+    t.match(await ledger.find(personalPrincipal(3), long.id), { amount: 2 ** 53 - 1, approvedAmount: 2 ** 53 - 1 });
     t.equal(
-      await ledger.events(personal(1), long.id, { after: null, limit: 200 }),
+      await ledger.events(personalPrincipal(1), long.id, { after: null, limit: 200 }),
       null,
       'a transaction of another customer is not found',
     );
-    const other = await ledger.events(personal(3), long.id, { after: ['2026-01-01T00:00:00.000Z', 0], limit: 1 });
+    const other = await ledger.events(personalPrincipal(3), long.id, {
+      after: ['2026-01-01T00:00:00.000Z', 0],
+      limit: 1,
+    });
     t.equal(other, null, 'a transaction of this id that began at another time is not found');
     const [document] = await bench
       .connection!.collection('personalTransactions')
@@ -306,23 +301,23 @@ t.test('both stores', async (t) => {
   });
 
   t.test('a follower repeats steps harmlessly after a crash, and never goes back', async (t) => {
-    const before = await walk(history, personal(1), {}, 200);
-    const one = await history.find(personal(1), before[0]!);
+    const before = await walk(history, personalPrincipal(1), {}, 200);
+    const one = await history.find(personalPrincipal(1), before[0]!);
     const crashed = new PersonalHistory(history, bench.database, identity, quietLog);
     t.equal(await crashed.tail.catchUp(), false, 'the lease is taken');
     await follower.tail.stop();
     const raw = bench.connection.collection('followerPositions');
     await raw.updateOne({}, { $set: { partitions: { 0: { sequence: 3, checkpoints: [] } } } });
     t.equal(await crashed.tail.catchUp(), true);
-    t.same(await walk(history, personal(1), {}, 200), before);
-    t.same(await history.find(personal(1), before[0]!), one);
+    t.same(await walk(history, personalPrincipal(1), {}, 200), before);
+    t.same(await history.find(personalPrincipal(1), before[0]!), one);
     // A slower process that read the transaction earlier.
     const stored = await bench.connection
       .collection('personalTransactions')
       .findOne({ userId: 'usr_1', status: 'completed' });
     const { _id, ...rest } = stored!;
     await history.update([{ ...rest, _id: String(_id), status: 'pending', eventCount: 1 } as never]);
-    t.match(await history.find(personal(1), String(rest['transactionId'])), { status: 'completed' });
+    t.match(await history.find(personalPrincipal(1), String(rest['transactionId'])), { status: 'completed' });
     await crashed.tail.stop();
   });
 });

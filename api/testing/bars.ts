@@ -14,51 +14,34 @@ export interface Bar {
   lift(): Promise<unknown>;
 }
 
+/** @param set raises the bar, or lifts it */
+function bar(state: string, status: Bar['status'], token: string, set: (isRaised: boolean) => Promise<unknown>): Bar {
+  return { state, status, token, raise: () => set(true), lift: () => set(false) };
+}
+
 export async function barsOf(api: TestApi, actor: Actor, token: string): Promise<Bar[]> {
   if (isCustomer(actor)) return customerBars(api, actor, token);
   const { sql } = api;
   const { publicId: id } = actor;
+  const at = (isSet: boolean) => (isSet ? sql`now()` : null);
   if (actor.kind === 'key') {
     return [
-      {
-        state: 'revoked',
-        status: 401,
-        token,
-        raise: () => sql`update api_keys set revoked_at = now() where public_id = ${id}`,
-        lift: () => sql`update api_keys set revoked_at = null where public_id = ${id}`,
-      },
-      {
-        state: 'expired',
-        status: 401,
-        token,
-        raise: () => sql`update api_keys set expires_at = now() where public_id = ${id}`,
-        lift: () => sql`update api_keys set expires_at = null where public_id = ${id}`,
-      },
+      bar('revoked', 401, token, (on) => sql`update api_keys set revoked_at = ${at(on)} where public_id = ${id}`),
+      bar('expired', 401, token, (on) => sql`update api_keys set expires_at = ${at(on)} where public_id = ${id}`),
     ];
   }
   const { role, sessionId } = actor;
+  const other = role === 'viewer' ? 'risk' : 'viewer';
+  const set = (change: object) => sql`update operators set ${sql(change)} where public_id = ${id}`;
   return [
-    {
-      state: 'closed',
-      status: 401,
+    bar('closed', 401, token, (on) => set({ status: on ? 'closed' : 'active' })),
+    bar('in another role', 403, token, (on) => set({ role: on ? other : role })),
+    bar(
+      'signed out',
+      401,
       token,
-      raise: () => sql`update operators set status = 'closed' where public_id = ${id}`,
-      lift: () => sql`update operators set status = 'active' where public_id = ${id}`,
-    },
-    {
-      state: 'in another role',
-      status: 403,
-      token,
-      raise: () => sql`update operators set role = ${role === 'viewer' ? 'risk' : 'viewer'} where public_id = ${id}`,
-      lift: () => sql`update operators set role = ${role} where public_id = ${id}`,
-    },
-    {
-      state: 'signed out',
-      status: 401,
-      token,
-      raise: () => sql`update operator_sessions set ended_at = now() where id = ${sessionId}`,
-      lift: () => sql`update operator_sessions set ended_at = null where id = ${sessionId}`,
-    },
+      (on) => sql`update operator_sessions set ended_at = ${at(on)} where id = ${sessionId}`,
+    ),
   ];
 }
 
@@ -71,30 +54,16 @@ async function customerBars(api: TestApi, customer: Extract<Actor, { userId: num
     insert into sessions (user_id, public_id, key, secret_hash, salt, expires_at)
     values (${userId}, ${key.toString('hex')}, ${key}, '', '', now() + interval '1 day') returning id::integer`;
   const sessionId = session!.id;
-  const bars: Bar[] = [
-    {
-      state: 'frozen',
-      status: 401,
-      token,
-      raise: () => sql`update users set status = 'frozen' where id = ${userId}`,
-      lift: () => sql`update users set status = 'active' where id = ${userId}`,
-    },
-    {
-      state: 'signed out',
-      status: 401,
-      token: await tokens.sign(userId, sessionId),
-      raise: () => sql`update sessions set ended_at = now(), end_reason = 'owner' where id = ${sessionId}`,
-      lift: () => sql`update sessions set ended_at = null, end_reason = null where id = ${sessionId}`,
-    },
+  const set = (change: object) => sql`update users set ${sql(change)} where id = ${userId}`;
+  const signOut = (on: boolean) => {
+    const change = { ended_at: on ? new Date() : null, end_reason: on ? 'owner' : null };
+    return sql`update sessions set ${sql(change)} where id = ${sessionId}`;
+  };
+  const bars = [
+    bar('frozen', 401, token, (on) => set({ status: on ? 'frozen' : 'active' })),
+    bar('signed out', 401, await tokens.sign(userId, sessionId), signOut),
   ];
   if (role === null) return bars;
   const other = role === 'member' ? 'admin' : 'member';
-  bars.push({
-    state: 'in another role',
-    status: 403,
-    token,
-    raise: () => sql`update users set role = ${other} where id = ${userId}`,
-    lift: () => sql`update users set role = ${role} where id = ${userId}`,
-  });
-  return bars;
+  return [...bars, bar('in another role', 403, token, (on) => set({ role: on ? other : role }))];
 }

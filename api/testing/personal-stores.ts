@@ -1,7 +1,10 @@
 /** A MongoDB-protocol server beside a migrated database, for suites of what is copied from one to the other. */
-import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
-import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import type postgres from 'postgres';
+import type { Test } from 'tap';
+import { databaseFor, mongoFor } from '../../deploy/testing/for-test.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
 import { createLog } from '../../platform/log.js';
+import type { Principal } from '../auth/principal.js';
 import type { MongodbConfig, PostgresConfig } from '../config.js';
 import { MongoConnection } from '../stores/personal/mongo-connection.js';
 import { Database } from '../stores/postgres.js';
@@ -9,9 +12,9 @@ import { Database } from '../stores/postgres.js';
 export interface StoreBench {
   readonly database: Database;
   readonly databaseUrl: string;
+  readonly sql: postgres.Sql;
   readonly mongoUri: string;
   readonly connection: MongoConnection;
-  close(): Promise<void>;
 }
 
 export const quietLog = createLog('silent', 'test');
@@ -34,24 +37,33 @@ export function testMongodbConfig(uri: string): MongodbConfig {
 }
 
 /** @param beside MongoDB of another bench; default: an empty one */
-export async function createStoreBench(beside?: StoreBench): Promise<StoreBench> {
-  const testDatabase = await createTestDatabase();
-  const testMongo = beside === undefined ? await createTestMongo() : null;
-  const mongoUri = testMongo?.uri ?? beside!.mongoUri;
-  const database = new Database(testPostgresConfig(testDatabase.url), quietLog);
+export async function createStoreBench(t: Pick<Test, 'teardown'>, beside?: StoreBench): Promise<StoreBench> {
+  const { url: databaseUrl, sql } = await databaseFor(t, { connections: 2 });
+  const mongoUri = beside?.mongoUri ?? (await mongoFor(t)).uri;
+  const database = new Database(testPostgresConfig(databaseUrl), quietLog);
+  t.teardown(() => database.close());
   await database.start();
   const connection = new MongoConnection(testMongodbConfig(mongoUri), quietLog);
+  t.teardown(() => connection.close());
   await connection.start();
+  return { database, databaseUrl, sql, mongoUri, connection };
+}
+
+/** Copies the collections. @returns puts the copy back */
+export async function backUpMongo(connection: MongoConnection, names: readonly string[]): Promise<() => Promise<void>> {
+  const copies = await Promise.all(names.map((name) => connection.collection(name).find().toArray()));
+  return async () => {
+    for (const [index, name] of names.entries()) {
+      await connection.collection(name).deleteMany({});
+      if (copies[index]!.length > 0) await connection.collection(name).insertMany(copies[index]!);
+    }
+  };
+}
+
+/** The owner of account `number`, see createTestAccounts. */
+export function personalPrincipal(number: number): Principal {
   return {
-    database,
-    databaseUrl: testDatabase.url,
-    mongoUri,
-    connection,
-    close: async () => {
-      await connection.close();
-      await database.close();
-      await testMongo?.close();
-      await testDatabase.close();
-    },
+    ...{ userId: number, publicId: `usr_${number}`, kind: 'personal', sessionId: 0 },
+    ...{ companyId: null, companyPublicId: null, role: null },
   };
 }

@@ -20,6 +20,14 @@ export interface SettledTransaction {
   readonly merchant?: string;
 }
 
+/** So many held transactions of two owners in turn, one each second. */
+export function transactionsOf(name: string, count: number): SettledTransaction[] {
+  return Array.from({ length: count }, (_, index) => ({
+    ...{ id: `${name}-${index}`, owner: 1 + (index % 2), amount: 100 + index, status: 1, mcc: 5411, spendDay: 20_513 },
+    createdAt: new Date(Date.UTC(2026, 2, 1) + index * 1000).toISOString(),
+  }));
+}
+
 /**
  * Writes transactions of one authorization each, completed ones with a clearing, at the end of partition 0's journal.
  */

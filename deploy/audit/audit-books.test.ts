@@ -1,27 +1,20 @@
 /** The audit finds what was tampered with, and nothing in books that balance. */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { settle } from '../../workers/settle/settle.js';
-import { openFirstPosition } from '../../workers/testing/open-position.js';
+import { ledgerFor } from '../../workers/testing/ledger-for.js';
 import { writeRecords } from '../../workers/testing/record-writer.js';
+import { databaseFor } from '../testing/for-test.js';
 import { createTestAccounts } from '../testing/test-accounts.js';
-import { createTestDatabase } from '../testing/test-database.js';
 import { auditBooks } from './audit-books.js';
 
 /** Three accounts, two open holds, of which one is a single-use card's, and one purchase that was cleared. */
 async function books(t: Test): Promise<postgres.Sql> {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
-  await createTestAccounts(sql, 3, 1000);
+  const { sql } = await ledgerFor(t);
   await sql`
     insert into cards (public_id, token, account_id, user_id, name, expires, type)
     values ('card_4', 'card_4', 3, 3, 'Single', '2099-12-31', 'single_use')`;
-  await openFirstPosition(sql);
   const clearing = {
     type: MessageType.clearing,
     status: TransactionStatus.completed,
@@ -57,12 +50,7 @@ t.test('books that balance are reported with their totals', async (t) => {
 });
 
 t.test('an empty database balances', async (t) => {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
+  const { sql } = await databaseFor(t);
   t.match(await auditBooks(sql), { accounts: 0, postings: 0, funds: 0n, findingCount: 0 });
 });
 
@@ -138,12 +126,7 @@ t.test('every kind of tampering is found', async (t) => {
 });
 
 t.test('the list of findings is bounded, and their count is not', async (t) => {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
+  const { sql } = await databaseFor(t);
   await createTestAccounts(sql, 300, 10);
   await sql`delete from ledger_adjustments`;
   const report = await auditBooks(sql);

@@ -1,7 +1,6 @@
 /** The audit of journals beside the books: it finds what the books alone cannot know. */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
@@ -9,11 +8,10 @@ import { createProgress } from '../../engine/exchange/progress.js';
 import { type JournalWriter, openJournal } from '../../workers/journal/journal.js';
 import { partitionDirectory } from '../../workers/journal/segment-files.js';
 import { FileStorage } from '../../workers/journal/storage.js';
-import { openSettleConnection, settle } from '../../workers/settle/settle.js';
-import { openFirstPosition } from '../../workers/testing/open-position.js';
+import { settle } from '../../workers/settle/settle.js';
+import { ledgerFor } from '../../workers/testing/ledger-for.js';
 import { writeRecords } from '../../workers/testing/record-writer.js';
-import { createTestAccounts } from '../testing/test-accounts.js';
-import { createTestDatabase } from '../testing/test-database.js';
+import { folderFor } from '../testing/for-test.js';
 import { auditBooks } from './audit-books.js';
 import { auditJournals } from './audit-journals.js';
 
@@ -21,16 +19,8 @@ const sizes: JournalSizes = { segmentBytes: 16_384, frameBytesMax: 8192, segment
 
 /** A ledger at epoch 2, and a journal whose engine holds its lease. */
 async function stage(t: Test) {
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  const root = mkdtempSync(join(tmpdir(), 'audit-journals-'));
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(root, { recursive: true, force: true });
-  });
-  await createTestAccounts(sql, 3, 1_000_000);
-  await openFirstPosition(sql);
+  const { sql } = await ledgerFor(t, 3, 1_000_000);
+  const root = folderFor(t);
   const holder = randomUUID();
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 2, ${holder})`;
   writeFileSync(join(root, 'engine.lock'), JSON.stringify({ pid: 1, leases: [randomUUID(), holder] }));

@@ -1,17 +1,12 @@
 /** The audit of the trail names what was changed, and finds nothing in a trail that is whole. */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { createTestDatabase } from '../testing/test-database.js';
+import { databaseFor } from '../testing/for-test.js';
 import { auditTrail } from './audit-trail.js';
 
 /** Eleven companies, of which the last is not sealed. */
 async function trailOfTen(t: Test): Promise<postgres.Sql> {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 4, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
+  const { sql } = await databaseFor(t, { connections: 4 });
   const add = (number: number) => sql`insert into companies (public_id, name) values (${`co_${number}`}, 'C')`;
   for (let number = 1; number <= 10; number++) await add(number);
   await sql`select audit_seal(4)`;

@@ -3,15 +3,11 @@
  * gets two answers, and the books are exactly what was acknowledged. CRASH_KILLS sets how many kills, TEST_SEED repeats
  * the choices of a run (not its timing).
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { Random } from '../protocols/testing/mutate.js';
 import { Client, ConnectionLost, type Reply, stableBody } from '../testing/client.js';
 import { EngineProcess, engineBooks, enginePlace, testToken } from '../testing/engine-process.js';
@@ -47,18 +43,12 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   // However many kills were asked for; the runner has a limit of its own.
   t.setTimeout(0);
   const random = new Random(testSeed + workers);
-  const database = await createTestDatabase();
-  const dataDir = mkdtempSync(join(tmpdir(), 'engine-crash-'));
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const { sql, url } = await databaseFor(t);
+  const dataDir = folderFor(t);
   let engine: EngineProcess | undefined;
-  t.teardown(async () => {
-    await engine?.kill('SIGKILL');
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
+  t.teardown(() => engine?.kill('SIGKILL'));
   await seedAccounts(sql, { accounts, cardsPerAccount, balanceMinor: fundsMinor });
-  const place = await enginePlace(database.url, dataDir);
+  const place = await enginePlace(url, dataDir);
   // Less memory than the traffic needs: accounts, cards and transactions are evicted and loaded again all the time.
   const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
   const start = () => new EngineProcess(place, { WORKERS: String(workers), DEADLINE_MS: deadlineMs, ...bounds });

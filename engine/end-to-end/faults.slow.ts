@@ -3,15 +3,13 @@
  * where they cannot be kept, declines are explicit, and afterwards the books are exactly what was acknowledged.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { embeddedRoles } from '../../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { migrate } from '../../sql/migrate.js';
 import { answerOf, type Reply, stableBody } from '../testing/client.js';
 import { killThread } from '../testing/dying-storage.js';
@@ -147,14 +145,13 @@ async function traffic(ask: () => Promise<unknown>, enough: () => boolean): Prom
 
 for (const workers of [1, 2]) {
   t.test(`an engine survives a frozen and a dead Postgres (WORKERS=${workers})`, { timeout: 180_000 }, async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'faults-postgres-'));
+    const dataDir = folderFor(t);
     const options = { dataDir, log: () => undefined, settings: { fsync: 'off', full_page_writes: 'off' } };
     let server = await startEmbeddedPostgres(options);
     let frozen: number[] = [];
     t.teardown(async () => {
       signalAll(frozen, 'SIGCONT');
       await server.stop();
-      rmSync(dataDir, { recursive: true, force: true });
     });
     const { urls } = await embeddedRoles(dataDir, server.url);
     await migrate({ databaseUrl: urls.owner });
@@ -346,8 +343,7 @@ function mountSmallDisk(t: Test, directory: string): boolean {
 }
 
 t.test('a full disk declines messages until there is room again', { timeout: 180_000 }, async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'faults-disk-'));
-  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const dataDir = folderFor(t);
   const isSmall = mountSmallDisk(t, dataDir);
   t.comment(isSmall ? 'a disk of 30 MiB' : 'no right to mount a small disk: its refusals are injected');
   const engine = await startTestEngine(t, {
@@ -450,14 +446,10 @@ t.test('a partition whose thread dies is replaced, and the other partition keeps
 });
 
 t.test('a second engine on the same database is refused with a line that says what to do', async (t) => {
-  const database = await createTestDatabase();
-  const dataDirs = [1, 2].map(() => mkdtempSync(join(tmpdir(), 'faults-twice-')));
+  const database = await databaseFor(t);
+  const dataDirs = [folderFor(t), folderFor(t)];
   const first = new EngineProcess(await enginePlace(database.url, dataDirs[0]!));
-  t.teardown(async () => {
-    await first.kill('SIGKILL');
-    await database.close();
-    for (const dataDir of dataDirs) rmSync(dataDir, { recursive: true, force: true });
-  });
+  t.teardown(() => first.kill('SIGKILL'));
   t.ok(await first.ready());
   const second = new EngineProcess(await enginePlace(database.url, dataDirs[1]!));
   t.equal(await second.ended, 1);

@@ -3,17 +3,12 @@
  * The same goes to the ops port, where money comes in and out. A bad request gets a 4xx that says why, never a 5xx, and
  * afterwards the engine is as right as before. FUZZ_SECONDS sets how long, TEST_SEED repeats the choices of a run.
  */
-
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
 import t from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { marqetaSample, sampleText } from '../protocols/testing/marqeta-sample.js';
 import { jsonText, Message, Random } from '../protocols/testing/mutate.js';
 import { answerOf, Client, marqetaPath, nativePath, requestBytes, stableBody } from '../testing/client.js';
@@ -80,10 +75,9 @@ function mutated(random: Random, text: string): Buffer {
 t.test('no bytes that a client sends break the engine or its books', async (t) => {
   t.setTimeout(0);
   const random = new Random(testSeed);
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-  const dataDir = mkdtempSync(join(tmpdir(), 'engine-fuzz-'));
-  const place = await enginePlace(database.url, dataDir);
+  const { sql, url } = await databaseFor(t);
+  const dataDir = folderFor(t);
+  const place = await enginePlace(url, dataDir);
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: fundsMinor });
   const engine = new EngineProcess(place, { LOG_LEVEL: 'warn', SLOW_AUTHORIZATION_MS: '100000', DEADLINE_MS: '100' });
   const client = new Client(place.authPort);
@@ -92,9 +86,6 @@ t.test('no bytes that a client sends break the engine or its books', async (t) =
     client.close();
     ops.close();
     await engine.kill('SIGKILL');
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(dataDir, { recursive: true, force: true });
   });
   t.ok(await engine.ready());
 

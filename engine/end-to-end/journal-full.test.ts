@@ -1,30 +1,22 @@
 /** A journal without room, in a real process: it says so in health, metrics and log, and recovers by itself. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import postgres from 'postgres';
 import t from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { Client } from '../testing/client.js';
 import { enginePlace, opsGet, startEngineProcess, until } from '../testing/engine-process.js';
 
 t.setTimeout(120_000);
 
 t.test('a full journal is logged twice, and the engine is not ready until Postgres catches up', async (t) => {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const { sql, url } = await databaseFor(t);
   await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 100_000_000 });
-  const dataDir = mkdtempSync(join(tmpdir(), 'journal-full-'));
-  const place = await enginePlace(database.url, dataDir);
+  const dataDir = folderFor(t);
+  const place = await enginePlace(url, dataDir);
   const engine = await startEngineProcess(place, { JOURNAL_SEGMENTS_MAX: '2' });
   const client = new Client(place.authPort);
   t.teardown(async () => {
     client.close();
     await engine.kill('SIGKILL');
-    await sql.end({ timeout: 1 });
-    await database.close();
-    rmSync(dataDir, { recursive: true, force: true });
   });
   const wide = '𝄞';
   let asked = 0;

@@ -1,6 +1,6 @@
 /** Known cards are decided with Postgres down, however many partitions there are. */
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
 import { metric, until } from '../testing/engine-process.js';
@@ -20,13 +20,9 @@ const approved = accounts.map(() => 'approved');
 
 for (const WORKERS of ['1', '2', '3']) {
   t.test(`after a warm start with ${WORKERS} partitions cards are decided while Postgres is away`, async (t) => {
-    const database = await createTestDatabase();
+    const database = await databaseFor(t);
     const proxy = await TcpProxy.start(Number(new URL(database.url).port));
-    // The first teardown runs last.
-    t.teardown(async () => {
-      await proxy.close();
-      await database.close();
-    });
+    t.teardown(() => proxy.close());
     const changes = { WORKERS };
     const engine = await startTestEngine(t, { accounts: 6, databaseUrl: proxy.url(database.url), changes });
     t.same(await reasons(engine, 'before'), approved);

@@ -3,14 +3,12 @@
  * Postgres when those are missing or damaged. Either way every repeat receives its first answer. Killed under load
  * again and again, so that segments are on their way out when it happens.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { Client, stableBody } from '../testing/client.js';
 import { type EngineProcess, enginePlace, metric, startEngineProcess, until } from '../testing/engine-process.js';
 
@@ -26,18 +24,12 @@ t.setTimeout(0);
 
 t.test('ids of settled messages survive kills, in files beside the journal or in Postgres', async (t) => {
   t.setTimeout(0);
-  const database = await createTestDatabase();
-  const dataDir = mkdtempSync(join(tmpdir(), 'engine-restart-'));
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const { sql, url } = await databaseFor(t);
+  const dataDir = folderFor(t);
   let engine: EngineProcess | undefined;
-  t.teardown(async () => {
-    await engine?.kill('SIGKILL');
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
+  t.teardown(() => engine?.kill('SIGKILL'));
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: 1_000_000_000 });
-  const place = await enginePlace(database.url, dataDir);
+  const place = await enginePlace(url, dataDir);
   const start = () => startEngineProcess(place);
   const journal = join(dataDir, 'journal', 'p0');
   const idFiles = () => readdirSync(journal).filter((name) => name.startsWith('ids-'));

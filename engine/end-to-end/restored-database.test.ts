@@ -1,11 +1,11 @@
 /** A database restored from an older copy, or another one altogether, beside the journal that is there. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import postgres from 'postgres';
-import t, { type Test } from 'tap';
+import type postgres from 'postgres';
+import t from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
+import { backUp } from '../../deploy/testing/older-copy.js';
 import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
 import { engineBooks, enginePlace, shortLease, startEngineProcess, until } from '../testing/engine-process.js';
@@ -20,26 +20,8 @@ const tables = [
   'spend_windows',
   'writer_leases',
   'writer_epochs',
+  'accounts',
 ];
-
-async function backUp(sql: postgres.Sql): Promise<void> {
-  for (const table of tables) await sql.unsafe(`create table backup_${table} as select * from ${table}`);
-  await sql`create table backup_accounts as select id, funds, held, posted, available from accounts`;
-}
-
-async function restore(sql: postgres.Sql): Promise<void> {
-  for (const table of tables) {
-    const columns = await sql`
-      select attname as name from pg_attribute
-      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attgenerated = ''`;
-    const names = columns.map(({ name }) => name).join(', ');
-    await sql.unsafe(`truncate ${table}`);
-    await sql.unsafe(`insert into ${table} (${names}) select ${names} from backup_${table}`);
-  }
-  await sql`
-    update accounts a set funds = b.funds, held = b.held, posted = b.posted, available = b.available
-    from backup_accounts b where b.id = a.id`;
-}
 
 async function purchases(engine: TestEngine, prefix: string, count: number): Promise<void> {
   for (let number = 0; number < count; number++) {
@@ -63,23 +45,17 @@ async function settled(sql: postgres.Sql, sequence: number): Promise<void> {
   });
 }
 
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'restored-database-'));
-  t.teardown(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
 t.test('a database restored from an older copy regains what the journal still has', async (t) => {
   const engine = await startTestEngine(t, { accounts: 1 });
   const { sql } = engine;
   await purchases(engine, 'before', 5);
   await settled(sql, 5);
-  await backUp(sql);
+  const restore = await backUp(sql, tables);
   await purchases(engine, 'after', 7);
   await settled(sql, 12);
   const books = await engineBooks(engine.place, 'acct_000001');
   await engine.stop();
-  await restore(sql);
+  await restore();
   await engine.restart();
   t.same(await engineBooks(engine.place, 'acct_000001'), books);
   await settled(sql, 12);
@@ -88,16 +64,16 @@ t.test('a database restored from an older copy regains what the journal still ha
 });
 
 t.test('a journal is refused by a database that has since settled another journal', async (t) => {
-  const dataDir = folder(t);
+  const dataDir = folderFor(t);
   const engine = await startTestEngine(t, { accounts: 1, dataDir, changes: shortLease });
   const { sql } = engine;
   await purchases(engine, 'before', 5);
   await settled(sql, 5);
-  await backUp(sql);
+  const restore = await backUp(sql, tables);
   await purchases(engine, 'lost', 7);
   await settled(sql, 12);
   await engine.stop();
-  await restore(sql);
+  await restore();
   // As the runbook has it for a journal that cannot be brought back.
   const journal = join(dataDir, 'journal');
   renameSync(journal, join(dataDir, 'journal.lost'));
@@ -122,7 +98,7 @@ t.test('a journal is refused by a database that has since settled another journa
 });
 
 t.test('a journal is refused by a database of another ledger', async (t) => {
-  const dataDir = folder(t);
+  const dataDir = folderFor(t);
   const first = await startTestEngine(t, { accounts: 1, dataDir });
   const [ledger] = await first.sql`select id::text as id from ledger_identity`;
   await first.stop();
@@ -139,12 +115,9 @@ t.test('a journal is refused by a database of another ledger', async (t) => {
 t.test(
   'an engine ends when its database is replaced by an older copy, where a freeze would not be in force',
   async (t) => {
-    const database = await createTestDatabase();
-    t.teardown(() => database.close());
-    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
-    t.teardown(() => sql.end());
+    const { sql, url } = await databaseFor(t);
     await seedAccounts(sql, { accounts: 1, cardsPerAccount: 1, balanceMinor: 1000 });
-    const place = await enginePlace(database.url, folder(t));
+    const place = await enginePlace(url, folderFor(t));
     const engine = await startEngineProcess(place);
     t.teardown(() => engine.kill('SIGKILL'));
     await sql`update cards set status = 'frozen', version = version + 1`;

@@ -1,9 +1,6 @@
 /** Rotating the secrets of the ports: while two are listed, both are right, and nothing is refused. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { enginePlace, startEngineProcess, testPassword, testToken, testUser } from '../testing/engine-process.js';
 import { BasicAuth } from '../transports/http/basic-auth.js';
 
@@ -20,10 +17,8 @@ t.test('every listed password is accepted, and no part, mixture or longer form o
 });
 
 t.test('an engine accepts the newest and the older secret on both ports, and no other', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
-  const folder = await mkdtemp(join(tmpdir(), 'rotation-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const database = await databaseFor(t);
+  const folder = folderFor(t);
   const place = await enginePlace(database.url, folder);
   const engine = await startEngineProcess(place, {
     PROCESSOR_PASSWORD: `a-new-password-of-tests,${testPassword}`,

@@ -1,11 +1,7 @@
 /** Without its database the engine goes on with what it knows, until it can no longer vouch for it. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import postgres from 'postgres';
 import t from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { answerOf, Client } from '../testing/client.js';
 import { enginePlace, metric, opsGet, startEngineProcess, until } from '../testing/engine-process.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
@@ -14,11 +10,11 @@ t.setTimeout(120_000);
 
 for (const how of ['cut', 'stall'] as const) {
   t.test(`known cards are approved until the feed is stale, and facts are always accepted (${how})`, async (t) => {
-    const database = await createTestDatabase();
-    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    const database = await databaseFor(t);
+    const { sql } = database;
     await seedAccounts(sql, { accounts: 2, cardsPerAccount: 1, balanceMinor: 100_000 });
     const proxy = await TcpProxy.start(Number(new URL(database.url).port));
-    const dataDir = mkdtempSync(join(tmpdir(), 'stale-'));
+    const dataDir = folderFor(t);
     const place = await enginePlace(proxy.url(database.url), dataDir);
     const engine = await startEngineProcess(place, {
       FEED_STALE_MS_MAX: '3000',
@@ -29,9 +25,6 @@ for (const how of ['cut', 'stall'] as const) {
       client.close();
       await engine.kill('SIGKILL');
       await proxy.close();
-      await sql.end({ timeout: 1 });
-      await database.close();
-      rmSync(dataDir, { recursive: true, force: true });
     });
     let asked = 0;
     const card = 'card_000001_1';

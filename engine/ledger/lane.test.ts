@@ -3,29 +3,8 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
+import { TestWaiter } from '../testing/test-waiter.js';
 import { Lane, type Reentry } from './lane.js';
-import type { Waiter } from './waiter.js';
-
-class TestWaiter implements Waiter {
-  readonly kind = Protocol.native;
-  reentries = 0;
-  /** '' while it waits. */
-  said = '';
-  isRefused = false;
-
-  constructor(readonly arrivalMs: number) {}
-
-  get isSettled(): boolean {
-    return this.said !== '';
-  }
-  answer(slab: Slab, index: number): void {
-    this.said = `answer ${slab.status[index]}`;
-  }
-  refuse(reason: Reason): void {
-    this.isRefused = true;
-    this.said = `refused ${reason}`;
-  }
-}
 
 interface Run {
   readonly slab: Slab;

@@ -7,12 +7,10 @@ import type { PartitionRows } from '../core/partition-rows.js';
 import type { Limits } from '../core/rules.js';
 import { EntryStatus, keySeparator } from '../exchange/slab.js';
 import { LookupGuard } from '../feed/lookup-guard.js';
-import type { Lane } from '../ledger/lane.js';
 import { longestLimits } from '../testing/longest-limits.js';
-import type { Database } from './database.js';
 import type { CardsRead } from './database-cards.js';
 import type { KeysRead } from './database-transactions.js';
-import { LookupReads } from './lookup-reads.js';
+import { type LookupDatabase, LookupReads } from './lookup-reads.js';
 
 function cards(funds: number): CardsRead {
   const common = { number: 1, version: 1, status: 0, limits: null } as const;
@@ -24,9 +22,28 @@ function cards(funds: number): CardsRead {
   return { message, owners: new Map([['card', 2]]), profiles: [], asOf: 0 };
 }
 
+const unused = () => Promise.reject(new Error('not expected here'));
+const noReads: LookupDatabase = {
+  readAccounts: unused,
+  readBooks: unused,
+  readCards: unused,
+  readRecords: unused,
+  readTransactions: unused,
+};
+
+function readsOf(reads: Partial<LookupDatabase>): LookupReads {
+  return new LookupReads(
+    { ...noReads, ...reads },
+    null,
+    () => 0,
+    () => 0,
+    new LookupGuard(),
+    { soundRows: (message) => message },
+  );
+}
+
 t.test('books that were read before their partition opened again are read again', async (t) => {
   const answers: ((read: CardsRead) => void)[] = [];
-  const database = { readCards: () => new Promise<CardsRead>((resolve) => answers.push(resolve)) };
   const delivered: PartitionRows[] = [];
   const lane = {
     claim: (_kind: number, _flags: number, _atMs: number, bytes: Uint8Array) => {
@@ -34,15 +51,8 @@ t.test('books that were read before their partition opened again are read again'
       return true;
     },
   };
-  const lookupReads = new LookupReads(
-    database as unknown as Database,
-    null,
-    () => 0,
-    () => 0,
-    new LookupGuard(),
-    { soundRows: (message) => message },
-  );
-  const target = { lane: lane as unknown as Lane, partition: 0 };
+  const lookupReads = readsOf({ readCards: () => new Promise((resolve) => answers.push(resolve)) });
+  const target = { lane, partition: 0 };
   lookupReads.opened(0);
   const looking = lookupReads.cards(target, ['card'], new Map());
   // Meanwhile the worker dies, what the old one had decided is settled, and its successor opens without the account.
@@ -61,28 +71,20 @@ t.test('books that were read before their partition opened again are read again'
 t.test('fewer cards are read at a time while their limits are long', async (t) => {
   let limits: Limits | null = longestLimits();
   const reads: number[] = [];
-  const database = {
-    readCards: async (tokens: readonly string[]): Promise<CardsRead> => {
+  const lookupReads = readsOf({
+    readCards: async (tokens) => {
       reads.push(tokens.length);
       const [card] = cards(1).message.cards!;
       const rows = tokens.map((token, index) => ({ ...card!, token, number: index + 1, limits }));
       const message = { ...cards(1).message, cards: rows };
       return { message, owners: new Map(tokens.map((token) => [token, 2])), profiles: [], asOf: 0 };
     },
-  };
-  const lane = { claim: () => true };
-  const lookupReads = new LookupReads(
-    database as unknown as Database,
-    null,
-    () => 0,
-    () => 0,
-    new LookupGuard(),
-    { soundRows: (message) => message },
-  );
+  });
+  const target = { lane: { claim: () => true }, partition: 0 };
   const tokens = Array.from({ length: 128 }, (_, index) => `card_${index}`);
   const read = async () => {
     reads.length = 0;
-    const { found } = await lookupReads.cards({ lane: lane as unknown as Lane, partition: 0 }, tokens, new Map());
+    const { found } = await lookupReads.cards(target, tokens, new Map());
     t.same([...found], tokens);
     return Math.max(...reads);
   };
@@ -99,17 +101,10 @@ t.test('an id that may be kept in several forms is read in all of them, and foun
     reads.push(ids);
     return { message: {}, found: new Set(['older', 'plain']) };
   };
-  const lookupReads = new LookupReads(
-    { readRecords: read, readTransactions: read } as unknown as Database,
-    null,
-    () => 0,
-    () => 0,
-    new LookupGuard(),
-    { soundRows: (message) => message },
-  );
+  const lookupReads = readsOf({ readRecords: read, readTransactions: read });
   const inForms = ['newest', 'older'].join(keySeparator);
   const nowhere = ['newest-of-another', 'older-of-another'].join(keySeparator);
-  const target = { lane: { claim: () => true } as unknown as Lane, partition: 0 };
+  const target = { lane: { claim: () => true }, partition: 0 };
   for (const status of [EntryStatus.lookupSeen, EntryStatus.lookupOriginal]) {
     const { found } = await lookupReads.others(target, status, [inForms, 'plain', nowhere]);
     t.same([...found], [inForms, 'plain']);

@@ -32,9 +32,15 @@ const readBytesMax = 1024 * 1024;
 const roomLookMs = 1;
 const roomLooksMax = 1000;
 
+/** The part of the database that lookups read. */
+export type LookupDatabase = Pick<
+  Database,
+  'readAccounts' | 'readBooks' | 'readCards' | 'readRecords' | 'readTransactions'
+>;
+
 /** Where something is brought to. */
 export interface Target {
-  readonly lane: Lane;
+  readonly lane: Pick<Lane, 'claim'>;
   readonly partition: number;
 }
 
@@ -71,7 +77,7 @@ interface Sent {
 const noOwners: ReadonlySet<string> = new Set();
 
 export class LookupReads {
-  readonly #database: Database;
+  readonly #database: LookupDatabase;
   readonly #redis: RedisCards | null;
   readonly #nowMs: () => number;
   readonly #partitionOf: (ownerKey: number) => number;
@@ -89,7 +95,7 @@ export class LookupReads {
    * @param learn called with the tokens of cards that a partition is brought: the router must find it by them
    */
   constructor(
-    database: Database,
+    database: LookupDatabase,
     redis: RedisCards | null,
     nowMs: () => number,
     partitionOf: (ownerKey: number) => number,

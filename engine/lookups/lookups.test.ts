@@ -3,28 +3,35 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { EntryFlag, EntryStatus } from '../exchange/slab.js';
-import type { Lane, Reentry } from '../ledger/lane.js';
-import type { Waiter } from '../ledger/waiter.js';
-import type { LookedUp, LookupReads } from './lookup-reads.js';
+import type { Reentry } from '../ledger/lane.js';
+import { TestWaiter } from '../testing/test-waiter.js';
 import { Lookups } from './lookups.js';
+
+type Reads = ConstructorParameters<typeof Lookups>[0];
+
+const unused = () => {
+  throw new Error('not expected here');
+};
+const noReads: Reads = { hasRedis: false, openingsOf: () => 1, look: unused, cards: unused, others: unused };
+const refused = `refused ${Reason.overloaded}`;
 
 t.test('an absent id is looked up again at once when the partition has a new worker', async (t) => {
   const settled = new Set<string>();
   let openings = 1;
   let nowMs = 0;
   const asked: string[][] = [];
-  const reads = {
-    hasNear: false,
+  const reads: Reads = {
+    ...noReads,
     openingsOf: () => openings,
-    async others(_target: unknown, _status: number, keys: readonly string[]): Promise<LookedUp> {
+    async others(_target, _status, keys) {
       asked.push([...keys]);
       return { message: {}, found: new Set(keys.filter((key) => settled.has(key))), foreign: new Set() };
     },
   };
   const reentered: number[] = [];
-  const lane = { reenter: ({ flags }: Reentry) => reentered.push(flags) } as unknown as Lane;
+  const lane = { claim: unused, reenter: ({ flags }: Reentry) => void reentered.push(flags) };
   const lookups = new Lookups(
-    reads as unknown as LookupReads,
+    reads,
     () => nowMs,
     100,
     1024,
@@ -53,17 +60,16 @@ const deadlineMs = 100;
 function stage() {
   const state = { nowMs: 1000, settled: 0, looks: 0 };
   const reentered: Reentry[] = [];
-  const lane = { reenter: (again: Reentry) => void reentered.push(again) } as unknown as Lane;
-  const reads = {
-    hasNear: false,
-    openingsOf: () => 1,
-    async cards(_target: unknown, tokens: readonly string[]) {
+  const lane = { claim: unused, reenter: (again: Reentry) => void reentered.push(again) };
+  const reads: Reads = {
+    ...noReads,
+    async cards(_target, tokens) {
       state.looks++;
       return { message: {}, found: new Set(tokens), foreign: new Set() };
     },
   };
   const lookups = new Lookups(
-    reads as unknown as LookupReads,
+    reads,
     () => state.nowMs,
     4096,
     1024,
@@ -71,16 +77,8 @@ function stage() {
     () => state.settled,
   );
   const ask = () => {
-    const said: Reason[] = [];
-    const waiter = {
-      reentries: 0,
-      arrivalMs: state.nowMs,
-      get isSettled() {
-        return said.length > 0;
-      },
-      refuse: (reason: Reason) => void said.push(reason),
-    } as unknown as Waiter;
-    return { said, again: { kind: 1, flags: 0, arrivalMs: state.nowMs, bytes: Buffer.alloc(0), waiter } };
+    const waiter = new TestWaiter(state.nowMs);
+    return { waiter, again: { kind: 1, flags: 0, arrivalMs: state.nowMs, bytes: Buffer.alloc(0), waiter } };
   };
   /** The partition lacks the card (again). */
   const lack = async (again: Reentry, status: number = EntryStatus.lookupCard) => {
@@ -98,29 +96,29 @@ function stage() {
 
 t.test('a card that never finds room is looked up a few times and then refused as overloaded', async (t) => {
   const { state, lookups, reentered, ask, lack, tick } = stage();
-  const { said, again } = ask();
+  const { waiter, again } = ask();
   await lack(again);
   await lack(again);
   t.same([state.looks, reentered.length, lookups.resting], [2, 2, 0], 'the card is looked up twice at once');
-  while (said.length === 0) {
+  while (!waiter.isSettled) {
     await lack(again);
     t.equal(lookups.resting, 1, 'the message rests after two lookups');
-    while (lookups.resting > 0 && said.length === 0) await tick(5);
+    while (lookups.resting > 0 && !waiter.isSettled) await tick(5);
   }
-  t.same(said, [Reason.overloaded]);
+  t.equal(waiter.said, refused);
   t.equal(lookups.roomRefusals, 1);
   t.ok(state.looks < 10, `${state.looks} lookups in all`);
 });
 
 t.test('a message without room returns as soon as more records are settled', async (t) => {
   const { state, lookups, reentered, ask, lack, tick } = stage();
-  const { said, again } = ask();
+  const { waiter, again } = ask();
   await lack(again, EntryStatus.noRoom);
   await tick(5);
   t.equal(reentered.length, 0);
   state.settled = 10;
   await tick(5);
-  t.same([reentered.length, lookups.resting, said.length], [1, 0, 0]);
+  t.same([reentered.length, lookups.resting, waiter.said], [1, 0, '']);
 });
 
 t.test('a message beyond the bound of waiting ones is refused at once', async (t) => {
@@ -129,7 +127,7 @@ t.test('a message beyond the bound of waiting ones is refused at once', async (t
   for (const { again } of all) await lack(again, EntryStatus.noRoom);
   t.equal(lookups.resting, 512);
   t.same(
-    all.filter(({ said }) => said.length > 0).map(({ said }) => said),
-    Array.from({ length: 88 }, () => [Reason.overloaded]),
+    all.filter(({ waiter }) => waiter.isSettled).map(({ waiter }) => waiter.said),
+    Array.from({ length: 88 }, () => refused),
   );
 });

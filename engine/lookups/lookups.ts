@@ -49,9 +49,12 @@ const restingMax = 512;
 const restMs = 20;
 const restMsMax = 200;
 
+type LookupLane = Pick<Lane, 'claim' | 'reenter'>;
+type Reads = Pick<LookupReads, 'cards' | 'hasRedis' | 'look' | 'openingsOf' | 'others'>;
+
 /** A message that found no room in memory. */
 interface Resting {
-  readonly lane: Lane;
+  readonly lane: LookupLane;
   readonly partition: number;
   readonly lookup: Lookup;
   readonly again: Reentry;
@@ -61,7 +64,7 @@ interface Resting {
 }
 
 interface Flight {
-  readonly lane: Lane;
+  readonly lane: LookupLane;
   readonly partition: number;
   readonly lookup: Lookup;
   readonly waiting: Reentry[];
@@ -101,7 +104,7 @@ class Queue {
 }
 
 export class Lookups {
-  readonly #reads: LookupReads;
+  readonly #reads: Reads;
   readonly #nowMs: () => number;
   readonly #answered: (source: LookupSource, tookMs: number) => void;
   readonly #flights = new Map<string, Flight>();
@@ -127,7 +130,7 @@ export class Lookups {
    * @param settledOf the newest record of a partition that Postgres has
    */
   constructor(
-    reads: LookupReads,
+    reads: Reads,
     nowMs: () => number,
     maxInFlight: number,
     accountsMax: number,
@@ -154,7 +157,7 @@ export class Lookups {
   }
 
   /** Looks up what `lookup` names and sends `again` in behind it. */
-  lookUp(lane: Lane, partition: number, lookup: Lookup, again: Reentry): void {
+  lookUp(lane: LookupLane, partition: number, lookup: Lookup, again: Reentry): void {
     const lacked = again.waiter?.reentries ?? 0;
     if (lookup.status !== EntryStatus.noRoom && lacked <= lookupsAtOnceMax) {
       this.#lookUp(lane, partition, lookup, again);
@@ -187,7 +190,7 @@ export class Lookups {
     }
   }
 
-  #lookUp(lane: Lane, partition: number, lookup: Lookup, again: Reentry): void {
+  #lookUp(lane: LookupLane, partition: number, lookup: Lookup, again: Reentry): void {
     // Of its newest worker: what the one before it decided may have been settled since, and is in no memory any more.
     const id = `${partition}:${this.#reads.openingsOf(partition)}:${lookup.status}:${lookup.key}`;
     const absentUntilMs = this.#negative.get(id);

@@ -2,8 +2,8 @@
  * Cards come back from Redis: with Postgres away, after a restart, and never older than a change that has gone past.
  */
 import t, { type Test } from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { databaseFor, redisFor } from '../../deploy/testing/for-test.js';
+import type { OwnRedis } from '../../deploy/testing/test-redis.js';
 import { cardKey } from '../../platform/cache/keys.js';
 import { connectRedis } from '../../platform/redis/client.js';
 import { answerOf } from '../testing/client.js';
@@ -28,16 +28,14 @@ interface Place {
 }
 
 async function start(t: Test, changes: Readonly<Record<string, string>> = {}): Promise<Place> {
-  const database = await createTestDatabase();
+  const database = await databaseFor(t);
   const postgres = await TcpProxy.start(Number(new URL(database.url).port));
-  const redis = await OwnRedis.start();
+  const redis = await redisFor(t);
   const client = connectRedis(redis.url, { name: 'test' });
   client.on('error', () => undefined);
   t.teardown(async () => {
     client.disconnect();
-    await redis.stop();
     await postgres.close();
-    await database.close();
   });
   const engine = await startTestEngine(t, {
     accounts,

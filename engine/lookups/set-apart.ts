@@ -107,7 +107,7 @@ export class SetApart {
     if (rows === undefined) return undefined;
     const taken: T[] = [];
     for (const row of rows) {
-      const brokenBooks = topic === 'account' ? booksFault(row as unknown as AccountRow) : '';
+      const brokenBooks = topic === 'account' ? booksFault(row as AccountRow) : '';
       const fault = brokenBooks || faultOf(topic, row as object);
       this.#judge(topic, row.number, row.version, fault);
       if (fault === '') taken.push(row);

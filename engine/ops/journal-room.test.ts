@@ -1,21 +1,20 @@
 /** The journal's disk is looked at, and not another one. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { folderFor } from '../../deploy/testing/for-test.js';
 import { createProgress } from '../exchange/progress.js';
 import { JournalRoom } from './journal-room.js';
 
 t.test('the free space is that of the disk with the journal, the fullest when there are several', async (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'journal-room-'));
+  const dataDir = folderFor(t);
   const small = join(dataDir, 'journal', 'p1');
   mkdirSync(join(dataDir, 'journal', 'p0'), { recursive: true });
   mkdirSync(small);
   const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', small]).status === 0;
   t.teardown(() => {
     if (isMounted) spawnSync('umount', [small]);
-    rmSync(dataDir, { recursive: true, force: true });
   });
   const owners = createProgress(2).partitions.map((progress, partition) => ({ partition, progress }));
   const sizes = { segmentBytes: 1, frameBytesMax: 1, segmentsMax: 4 };

@@ -155,10 +155,10 @@ export class Telemetry extends Metrics {
 
   /** Calls by outcome since the start. A protocol that declines with 200 has its declines among the approved. */
   callsOf(protocol: number): CallCounts {
-    const [approved, declined, malformed, unauthorized, unavailable] = this.#calls.subarray(
+    const [approved = 0, declined = 0, malformed = 0, unauthorized = 0, unavailable = 0] = this.#calls.subarray(
       protocol * callOutcomes,
       (protocol + 1) * callOutcomes,
-    ) as unknown as [number, number, number, number, number];
+    );
     return { approved, declined, malformed, unauthorized, unavailable };
   }
 

@@ -1,20 +1,15 @@
 /** The lock on a journal folder: one holder, whatever becomes of it, and a second start that can name it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { folderFor } from '../../deploy/testing/for-test.js';
 import { JournalLock, journalInUse } from './journal-lock.js';
 
 const child = fileURLToPath(new URL('../testing/lock-child.js', import.meta.url));
-
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'journal-lock-'));
-  t.teardown(() => rmSync(path, { recursive: true, force: true }));
-  return join(path, 'journal');
-}
 
 const take = (directory: string, lease = 'ours') =>
   JournalLock.take({ directory, authPort: 1234, opsPort: 1235, lease });
@@ -26,7 +21,7 @@ function taken(directory: string, lease = 'ours'): JournalLock {
 }
 
 t.test('a killed process releases the lock although its threads and children inherited the file', async (t) => {
-  const directory = folder(t);
+  const directory = join(folderFor(t), 'journal');
   const holder = spawn(process.execPath, [child, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(holder.stdout, 'data')) as [Buffer];
   const grandchild = Number(line.toString());
@@ -49,7 +44,7 @@ t.test('a killed process releases the lock although its threads and children inh
 });
 
 t.test('two locks in one process exclude each other, and the next holder knows every earlier lease', (t) => {
-  const directory = folder(t);
+  const directory = join(folderFor(t), 'journal');
   const first = taken(directory, 'first');
   t.notOk(take(directory, 'second') instanceof JournalLock);
   first.release();
@@ -65,7 +60,7 @@ t.test('two locks in one process exclude each other, and the next holder knows e
 });
 
 t.test('a copied folder counts as another place', (t) => {
-  const directory = folder(t);
+  const directory = join(folderFor(t), 'journal');
   const lock = taken(directory);
   const copy = `${directory}-copy`;
   mkdirSync(copy);
@@ -81,7 +76,7 @@ t.test('a copied folder counts as another place', (t) => {
 });
 
 t.test('a lock file with any content can be locked, and names no process', (t) => {
-  const directory = folder(t);
+  const directory = join(folderFor(t), 'journal');
   mkdirSync(directory);
   for (const content of ['', 'null', '{"pid":1}', '{', '\0'.repeat(100)]) {
     writeFileSync(join(directory, 'engine.lock'), content);
@@ -94,13 +89,12 @@ t.test('a lock file with any content can be locked, and names no process', (t) =
 });
 
 t.test('without flock the engine locks with perl, and without both the start error says what to install', (t) => {
-  const directory = folder(t);
+  const directory = join(folderFor(t), 'journal');
   const { PATH } = process.env;
   t.teardown(() => {
     process.env['PATH'] = PATH;
   });
-  const bin = mkdtempSync(join(tmpdir(), 'journal-lock-bin-'));
-  t.teardown(() => rmSync(bin, { recursive: true, force: true }));
+  const bin = folderFor(t);
   process.env['PATH'] = bin;
   t.throws(() => take(directory), { message: /install flock .* or perl/ });
   writeFileSync(join(bin, 'perl'), '#!/bin/sh\nexec /usr/bin/perl "$@"\n', { mode: 0o755 });

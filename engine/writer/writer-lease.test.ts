@@ -1,9 +1,9 @@
 /** The lease of the ledger on a real Postgres: who may take it when, and what ends a holder. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { createLog } from '../../platform/log.js';
 import { until } from '../testing/engine-process.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
@@ -23,14 +23,10 @@ interface TestLease {
 }
 
 async function stage(t: Test): Promise<Stage> {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const database = await databaseFor(t);
+  const { sql } = database;
   const leases: WriterLease[] = [];
-  t.teardown(async () => {
-    await Promise.all(leases.map((lease) => lease.stop()));
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
+  t.teardown(() => Promise.all(leases.map((lease) => lease.stop())));
   return {
     sql,
     url: database.url,

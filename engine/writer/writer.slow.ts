@@ -3,16 +3,15 @@
  * the surviving engine knows every approval that a client received. Leases are half a second here, and pauses are
  * scaled alike: 5 s is ten leases, as a minute is two of the default ones.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { auditJournals } from '../../deploy/audit/audit-journals.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
 import { Random } from '../protocols/testing/mutate.js';
 import { answerOf, Client, stableBody } from '../testing/client.js';
 import {
@@ -71,24 +70,17 @@ interface World {
 
 async function world(t: Test): Promise<World> {
   t.setTimeout(0);
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
+  const database = await databaseFor(t, { connections: 2 });
+  const { sql } = database;
   const proxy = await TcpProxy.start(Number(new URL(database.url).port));
-  const folders: string[] = [];
-  const folder = () => {
-    const path = mkdtempSync(join(tmpdir(), 'writer-'));
-    folders.push(path);
-    return path;
-  };
+  const root = folderFor(t);
+  const folder = () => mkdtempSync(join(root, 'engine-'));
   const engines: EngineProcess[] = [];
   const stops: (() => Promise<void>)[] = [];
   t.teardown(async () => {
     await Promise.all(stops.map((stop) => stop()));
     await Promise.all(engines.map((engine) => engine.kill('SIGKILL')));
     await proxy.close();
-    await sql.end({ timeout: 5 });
-    await database.close();
-    for (const path of folders) rmSync(path, { recursive: true, force: true });
   });
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: fundsMinor });
   const first = await enginePlace(proxy.url(database.url), folder());

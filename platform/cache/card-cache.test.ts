@@ -1,7 +1,7 @@
 /** Cards in Redis: one server or a Cluster, answering or not. */
 import t, { type Test } from 'tap';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { RedisCluster } from '../../deploy/testing/redis-cluster.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
 import type { CardPayload } from '../../engine/core/feed.js';
 import { testSeals, until } from '../../engine/testing/engine-process.js';
 import { connectRedis } from '../redis/client.js';
@@ -45,8 +45,7 @@ async function areKept(cache: CardCache): Promise<void> {
 }
 
 t.test('a card that one process stores is found by another, under the name of its database only', async (t) => {
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t);
   const cache = await open(t, redis.url);
   t.equal((await cache.look(tokens)).size, 0);
   await areKept(cache);
@@ -79,8 +78,7 @@ t.test('a Cluster node that is away or hangs hides only its own cards', async (t
 });
 
 t.test('a Redis that hangs is neither read nor written for a while', async (t) => {
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t);
   const cache = await open(t, redis.url, { lookMsMax: 20 });
   await until('it answers', async () => {
     await cache.look(tokens);

@@ -1,7 +1,8 @@
 /** Which database roles a process warns about. */
 import postgres from 'postgres';
 import t from 'tap';
-import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
+import { processUrl } from '../../deploy/testing/test-database.js';
 import { checkDatabaseRole, type DatabaseRole, databaseRoleQuery } from './database-role.js';
 
 const role = { name: 'afc_api', isSuperuser: false, isOwner: false };
@@ -23,8 +24,7 @@ t.test('the owner of the tables causes a warning', async (t) => {
 });
 
 t.test('the database says which role an engine signed in as', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const roleOf = async (url: string) => {
     const sql = postgres(url, { max: 1, onnotice: () => undefined });
     const [found] = await sql.unsafe<DatabaseRole[]>(databaseRoleQuery);

@@ -6,12 +6,11 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import postgres from 'postgres';
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { knownTypes } from './driver-types.js';
 
 t.test('arrays arrive as they were sent', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const sql = postgres(database.url, { max: 1, ...knownTypes });
   t.teardown(() => sql.end());
   const texts = ['', 'plain', 'a "quoted" one', 'back\\slash', '{1,2}', 'NULL', 'ü💳', 'line\nbreak'];

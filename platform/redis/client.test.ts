@@ -1,14 +1,13 @@
 /** What a caller may rely on, whatever Redis does. */
 import t from 'tap';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { clusterOptions, commonOptions, connectRedis } from './client.js';
 import { ConnectionWatch } from './connection-watch.js';
 import { parseRedisUrl } from './url.js';
 
 t.test('the client sends its password, and a server with a password refuses others', async (t) => {
-  const redis = await OwnRedis.start(['--requirepass', 'a secret']);
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t, ['--requirepass', 'a secret']);
   const right = connectRedis(`redis://:a%20secret@127.0.0.1:${redis.port}`, { name: 'right' });
   const wrong = connectRedis(redis.url, { name: 'wrong' });
   t.teardown(() => right.disconnect());
@@ -21,8 +20,7 @@ t.test('the client sends its password, and a server with a password refuses othe
 });
 
 t.test('while Redis is away a command fails at once, and is sent neither late nor twice', async (t) => {
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t);
   const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 300 });
   t.teardown(() => client.disconnect());
   client.on('error', () => undefined);
@@ -42,8 +40,7 @@ t.test('while Redis is away a command fails at once, and is sent neither late no
 });
 
 t.test('a server that hangs is disconnected, and its pending commands fail', async (t) => {
-  const redis = await OwnRedis.start();
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t);
   const client = connectRedis(redis.url, { name: 'test', commandTimeoutMs: 100 });
   t.teardown(() => client.disconnect());
   const watch = new ConnectionWatch(client);
@@ -62,8 +59,7 @@ t.test('a server that hangs is disconnected, and its pending commands fail', asy
 });
 
 t.test('a connection error is described in words, with a known remedy and without the password', async (t) => {
-  const redis = await OwnRedis.start(['--requirepass', 'a secret']);
-  t.teardown(() => redis.stop());
+  const redis = await redisFor(t, ['--requirepass', 'a secret']);
   const failureOf = async (url: string) => {
     const client = connectRedis(url, { name: 'test' });
     t.teardown(() => client.disconnect());

@@ -1,11 +1,9 @@
 /** kill -9 in the middle of appending, again and again: no acknowledged record is lost, and the log goes on. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { folderFor } from '../../deploy/testing/for-test.js';
 import { replayJournal } from './journal-reader.js';
 import { scanJournal } from './journal-recovery.js';
 import { partitionDirectory } from './segment-files.js';
@@ -14,8 +12,7 @@ import { FileStorage } from './storage.js';
 const child = fileURLToPath(new URL('../testing/journal-child.js', import.meta.url));
 
 t.test('no acknowledged sequence is lost when the process is killed', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'journal-kill-'));
-  t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  const root = folderFor(t);
   const place = { storage: new FileStorage(), directory: partitionDirectory(root, 0), partition: 0, partitionCount: 1 };
   let before = 0;
   for (let round = 0; round < 6; round++) {

@@ -1,9 +1,8 @@
 /** What the writer promises when the disk does not play along, and reading back. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { folderFor } from '../../deploy/testing/for-test.js';
 import { FaultControl, FaultyStorage } from '../testing/faulty-storage.js';
 import { append, journalFixture, numbered } from '../testing/journal-fixture.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
@@ -334,8 +333,7 @@ t.test('a spare with a header from a crash, or of another size, is harmless', (t
 });
 
 t.test('a journal appends, restarts, rolls over and reads on a real disk', (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'journal-'));
-  t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  const root = folderFor(t);
   const fixture = journalFixture(new FileStorage(), join(root, 'a', 'b'));
   let { writer } = fixture.open();
   for (let sequence = 1; sequence <= 40; sequence++) {

@@ -4,14 +4,12 @@
 import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import type { Quarantined } from '../../engine/exchange/shipper-messages.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { booksOf, ledgerFor } from '../testing/ledger-for.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { quarantined, retryQuarantined, settleAround } from './quarantine.js';
-import { openSettleConnection, readJournalPosition } from './settle.js';
+import { readJournalPosition } from './settle.js';
 
 interface Ledger {
   readonly sql: postgres.Sql;
@@ -20,14 +18,7 @@ interface Ledger {
 }
 
 async function ledger(test: Test): Promise<Ledger> {
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  test.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
-  await createTestAccounts(sql, 3, 1000);
-  await openFirstPosition(sql);
+  const { sql } = await ledgerFor(test);
   const apart: Quarantined[] = [];
   return {
     sql,
@@ -39,11 +30,6 @@ async function ledger(test: Test): Promise<Ledger> {
       return result.sequence;
     },
   };
-}
-
-async function books(sql: postgres.Sql, account: number): Promise<number[]> {
-  const [row] = await sql`select funds, available, held, posted from accounts where id = ${account}`;
-  return Object.values(row ?? {}).map(Number);
 }
 
 const auth = (id: string, held: number, more: RecordSketch | object = {}): RecordSketch => ({
@@ -85,8 +71,8 @@ t.test('a refused record is quarantined with its followers, and every other reco
     ],
   );
   t.match(apart[0], { error: /no_poison/ });
-  t.same(await books(sql, 1), [1000, 900, 40, 60], 'the amounts of the quarantined records are kept');
-  t.same(await books(sql, 2), [1000, 940, 60, 0]);
+  t.same(await booksOf(sql, 1), [1000, 900, 40, 60], 'the amounts of the quarantined records are kept');
+  t.same(await booksOf(sql, 2), [1000, 940, 60, 0]);
   const [windows] = await sql`select lifetime_amount from spend_windows where level = 2 and entity_id = 1`;
   t.equal(Number(windows!['lifetime_amount']), 100);
 
@@ -105,7 +91,7 @@ t.test('a refused record is quarantined with its followers, and every other reco
   t.same((await auditBooks(sql)).findings, []);
   const [row] = await sql`select held_amount, posted_amount from transactions where id = 'bad'`;
   t.match(row, { held_amount: '40', posted_amount: '60' });
-  t.same(await books(sql, 1), [1000, 900, 40, 60]);
+  t.same(await booksOf(sql, 1), [1000, 900, 40, 60]);
 });
 
 t.test('a record is quarantined whichever part of the statement refuses it', async (t) => {
@@ -157,13 +143,13 @@ t.test('a record is quarantined whichever part of the statement refuses it', asy
       await sql.unsafe(refuse);
       await settle([auth('a', 1, { account: 2 }), record, auth('b', 2, { account: 2 })]);
       t.match(apart, [{ sequence: 2, id: 'bad' }]);
-      t.same(await books(sql, 2), [1000, 997, 3, 0]);
-      t.same(await books(sql, 1), kept ? [1000, 900, 100, 0] : [1000, 1000, 0, 0]);
+      t.same(await booksOf(sql, 2), [1000, 997, 3, 0]);
+      t.same(await booksOf(sql, 1), kept ? [1000, 900, 100, 0] : [1000, 1000, 0, 0]);
       t.match((await auditBooks(sql)).findings, [/record 0\/2 \(bad\) is quarantined/]);
       await sql.unsafe(accept);
       t.equal(await retryQuarantined(sql, 0, 2), true);
       t.same((await auditBooks(sql)).findings, []);
-      t.same(await books(sql, 1), [1000, 900, 100, 0]);
+      t.same(await booksOf(sql, 1), [1000, 900, 100, 0]);
     });
   }
 });
@@ -184,5 +170,5 @@ t.test('sending the batch again quarantines no record twice', async (t) => {
   t.equal(await settle(records), 3);
   await t.rejects(settle(records), /not applied/);
   t.equal(apart.length, 1);
-  t.same(await books(sql, 1), [1000, 898, 102, 0]);
+  t.same(await booksOf(sql, 1), [1000, 898, 102, 0]);
 });

@@ -4,17 +4,15 @@
  * a run.
  */
 import t, { type Test } from 'tap';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
 import { storedUserLevel } from '../../engine/core/spend-key.js';
 import { accountNumbers, cardNumbers, Generator, lineOfCard, type Step } from '../../engine/testing/generator.js';
 import { testSeed } from '../../engine/testing/runs.js';
 import { policyDefault } from '../../engine/testing/world.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { ledgerFor } from '../testing/ledger-for.js';
 import { PartitionHost } from '../testing/test-partition.js';
-import { openSettleConnection, settle } from './settle.js';
+import { settle } from './settle.js';
 
 const historyCount = 4;
 const stepCount = 250;
@@ -37,17 +35,10 @@ function decide(seed: number): { host: PartitionHost; funds: readonly number[] }
 async function compareWithPostgres(t: Test, seed: number): Promise<void> {
   const { host, funds } = decide(seed);
   const { random } = new Generator(seed + 1);
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
-  await createTestAccounts(sql, accountNumbers.length, 0);
+  const { sql } = await ledgerFor(t, accountNumbers.length, 0);
   for (const [index, amount] of funds.entries()) {
     await sql`update accounts set funds = ${amount}, available = ${amount} where id = ${index + 1}`;
   }
-  await openFirstPosition(sql);
   const { source, offsets } = host.journal();
   for (let from = 0; from < offsets.length; ) {
     const part = offsets.slice(from, from + 1 + random.below(random.chance(0.5) ? 3 : 80));

@@ -3,8 +3,6 @@
  * must leave in Postgres what Transactions and Spend hold. TEST_SEED repeats a run.
  */
 import t from 'tap';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, packLetters, TransactionStatus } from '../../engine/core/codes.js';
 import { Level, levels } from '../../engine/core/limit-names.js';
 import { Spend } from '../../engine/core/spend.js';
@@ -12,9 +10,9 @@ import { spendNumber, storedUserLevel } from '../../engine/core/spend-key.js';
 import { Transactions } from '../../engine/core/transactions.js';
 import { dayOfCivil } from '../../engine/core/window.js';
 import { testSeed } from '../../engine/testing/runs.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { ledgerFor } from '../testing/ledger-for.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
-import { openSettleConnection, settle } from './settle.js';
+import { settle } from './settle.js';
 
 /** Columns of the two tables that are compared; bigints come as text. */
 interface Row {
@@ -50,17 +48,10 @@ function randomOf(seed: number): (below: number) => number {
 
 t.test('random messages settle to the same transactions and windows as in memory', async (t) => {
   const random = randomOf(testSeed);
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
   const accountCount = 4;
+  const { sql } = await ledgerFor(t, accountCount, 0);
   // Users have accounts of both.
   const currencies = ['USD', 'USD', 'JPY', 'JPY'];
-  await createTestAccounts(sql, accountCount, 0);
-  await openFirstPosition(sql);
   const spend = new Spend(1000);
   const transactions = new Transactions(10_000);
   const encoder = new TextEncoder();

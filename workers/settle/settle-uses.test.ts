@@ -1,28 +1,14 @@
 /** Purchases of cards that are not virtual, settled on a real Postgres with the journal's position. */
 import type postgres from 'postgres';
-import t, { type Test } from 'tap';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import t from 'tap';
 import { type CardUse, usedAgain } from '../../engine/core/card-types.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { Random } from '../../engine/testing/generator.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { ledgerFor } from '../testing/ledger-for.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { settleAround } from './quarantine.js';
-import { openSettleConnection, settle } from './settle.js';
-
-async function ledger(test: Test): Promise<postgres.Sql> {
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  test.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
-  await createTestAccounts(sql, 3, 1000);
-  await openFirstPosition(sql);
-  return sql;
-}
+import { settle } from './settle.js';
 
 async function usesOf(sql: postgres.Sql): Promise<Record<string, CardUse>> {
   const rows = await sql<{ card: string; count: number; merchant: string }[]>`
@@ -41,7 +27,7 @@ const revoke = (id: string, cardSpend: number, merchantId: string): RecordSketch
 });
 
 t.test('any purchases and revocations settle to the same counts and merchants as in memory', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const random = new Random(11);
   const known = new Map<number, CardUse | null>();
   const open: { id: string; card: number; merchant: string }[] = [];
@@ -71,7 +57,7 @@ t.test('any purchases and revocations settle to the same counts and merchants as
 });
 
 t.test('a purchase whose record is quarantined still uses the card', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
   const apart: string[] = [];
   const records = [purchase('a', 1, 'm-1'), { ...purchase('b', 2, 'm-2'), merchantName: 'poison' }];

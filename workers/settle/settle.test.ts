@@ -1,52 +1,39 @@
 /** Settling on a real Postgres: exactly once, all or nothing, and the same books that the engine keeps in memory. */
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { detailForcePost } from '../../engine/core/limit-names.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { until } from '../../engine/testing/engine-process.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { booksOf, ledgerFor } from '../testing/ledger-for.js';
 import { type RecordSketch, writeRecords } from '../testing/record-writer.js';
 import { openSettleConnection, readJournalPosition, settle } from './settle.js';
 
+const { authorization: auth, incremental, reversal, clearing, refund, expiry, revocation } = MessageType;
+const { none, open, completed, reversed, expired, declined, tombstone } = TransactionStatus;
 const day = 20_000;
 /** A ledger command: a deposit, unless the test says otherwise. */
 const command = (sketch: RecordSketch): RecordSketch => ({
   type: MessageType.deposit,
-  status: TransactionStatus.none,
+  status: none,
   opensTransaction: false,
   card: 0,
   user: 0,
   ...sketch,
 });
 const authorization: RecordSketch = { id: 'a', amount: 100, held: 100, day, spend: 100, spendCount: 1 };
+const increment: RecordSketch = { id: 'i', root: 'a', type: incremental, amount: 50, held: 50, spend: 50 };
+const cleared: RecordSketch = { id: 'c', root: 'a', original: 'a', type: clearing, status: completed };
+const released: RecordSketch = { id: 'r', root: 'a', original: 'a', type: reversal, status: reversed };
+const tombstoneOf = (original: string, id: string): RecordSketch => ({
+  ...{ id, original, type: reversal, tombstone: true, status: none },
+  ...{ approved: false, reason: Reason.originalNotFound },
+});
+const revoked = { type: revocation, approved: false, reason: Reason.systemError };
 
-/** A migrated database with accounts 1 … 3 of 1000 each, partition 0 open at 0. */
-async function ledger(test: Test): Promise<postgres.Sql> {
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  test.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-  });
-  await createTestAccounts(sql, 3, 1000);
-  await openFirstPosition(sql);
-  return sql;
-}
-
-/** Another connection to the same database. */
-function reconnect({ options }: postgres.Sql): postgres.Sql {
-  const { user, pass, host, port, database } = options;
-  return openSettleConnection(
-    `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`,
-  );
-}
-
-/** Back to the state that ledger() returns. */
+/** Back to the state that ledgerFor() returns. */
 async function empty(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
     truncate transactions, transaction_events, spend_windows;
@@ -64,7 +51,7 @@ async function transaction(sql: postgres.Sql, id: string): Promise<Record<string
   const [row] = await sql`
     select status, type, reason, amount, approved_amount, held_amount, posted_amount, refunded_amount, forced,
       newest_spend_day, newest_spend_amount
-    from transactions where id = ${id} order by type = ${MessageType.reversal}, created_at desc limit 1`;
+    from transactions where id = ${id} order by type = ${reversal}, created_at desc limit 1`;
   return Object.fromEntries(Object.entries(row ?? {}).map(([key, value]) => [key, numeric(value)]));
 }
 
@@ -73,18 +60,13 @@ function numeric(value: unknown): unknown {
   return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
 }
 
-async function books(sql: postgres.Sql, account = 1): Promise<number[]> {
-  const [row] = await sql`select funds, available, held, posted from accounts where id = ${account}`;
-  return Object.values(row ?? {}).map(Number);
-}
-
 async function eventCount(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from transaction_events`;
   return row!.count;
 }
 
 t.test('a batch settles once, however often it is sent', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   t.same(await settle(sql, batch), { applied: true, sequence: 1 });
   t.same(await settle(sql, batch), { applied: false, sequence: 0 });
@@ -94,22 +76,22 @@ t.test('a batch settles once, however often it is sent', async (t) => {
     'a later batch does not settle early',
   );
   t.equal(await eventCount(sql), 1);
-  t.same(await books(sql), [1000, 900, 100, 0]);
+  t.same(await booksOf(sql), [1000, 900, 100, 0]);
   t.equal(await readJournalPosition(sql, 0), 1);
 });
 
 t.test('of two senders of the same batch one applies it', async (t) => {
-  const sql = await ledger(t);
-  const other = reconnect(sql);
+  const { sql, url } = await ledgerFor(t);
+  const other = openSettleConnection(url);
   t.teardown(() => other.end());
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   const results = await Promise.all([settle(sql, batch), settle(other, batch)]);
   t.same(results.map((result) => result.applied).sort(), [false, true]);
-  t.same(await books(sql), [1000, 900, 100, 0]);
+  t.same(await booksOf(sql), [1000, 900, 100, 0]);
 });
 
 t.test('a statement of a lower epoch, or of another holder of the same epoch, settles nothing', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const [ours, theirs] = [randomUUID(), randomUUID()];
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   const refused = { code: 'WRITER_FENCED' };
@@ -122,8 +104,8 @@ t.test('a statement of a lower epoch, or of another holder of the same epoch, se
 });
 
 t.test('a take-over waits for a running statement, and a waiting statement fails after the take-over', async (t) => {
-  const sql = await ledger(t);
-  const [other, watch] = [reconnect(sql), reconnect(sql)];
+  const { sql, url } = await ledgerFor(t);
+  const [other, watch] = [openSettleConnection(url), openSettleConnection(url)];
   t.teardown(() => Promise.all([other.end(), watch.end()]));
   const fence = { epoch: 1, holder: randomUUID() };
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
@@ -137,7 +119,7 @@ t.test('a take-over waits for a running statement, and a waiting statement fails
     ...{ partition: 0, firstSequence },
     ...writeRecords([{ ...authorization, id }]),
   });
-  const locker = reconnect(sql);
+  const locker = openSettleConnection(url);
   t.teardown(() => locker.end());
   const started = await locker.begin(async (account) => {
     await account`select from accounts where id = 1 for update`;
@@ -159,31 +141,16 @@ t.test('a take-over waits for a running statement, and a waiting statement fails
 });
 
 t.test('a partition without a position settles nothing', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const batch = { partition: 7, firstSequence: 1, ...writeRecords([authorization]) };
   await t.rejects(settle(sql, batch), /partition 7 has no journal position/);
   await t.rejects(readJournalPosition(sql, 7), /no journal position/);
 });
 
 t.test('each message type settles its transaction and its account', async (t) => {
-  const clearing = {
-    id: 'c',
-    root: 'a',
-    original: 'a',
-    type: MessageType.clearing,
-    status: TransactionStatus.completed,
-  };
-  const reversal = {
-    id: 'r',
-    root: 'a',
-    original: 'a',
-    type: MessageType.reversal,
-    status: TransactionStatus.reversed,
-  };
   const cases: {
     name: string;
     records: RecordSketch[];
-    id?: string;
     transaction: Record<string, unknown>;
     books: number[];
   }[] = [
@@ -214,56 +181,43 @@ t.test('each message type settles its transaction and its account', async (t) =>
     },
     {
       name: 'an increment adds to what is held and asked',
-      records: [authorization, { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 }],
+      records: [authorization, increment],
       transaction: { status: 1, amount: 150, approved_amount: 150, held_amount: 150, newest_spend_amount: 150 },
       books: [1000, 850, 150, 0],
     },
     {
       name: 'an increment on a later day is the newest part',
-      records: [
-        authorization,
-        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50, day: day + 1 },
-      ],
+      records: [authorization, { ...increment, day: day + 1 }],
       transaction: { newest_spend_day: day + 1, newest_spend_amount: 50, held_amount: 150 },
       books: [1000, 850, 150, 0],
     },
     {
       name: 'a declined increment is an event only',
-      records: [
-        authorization,
-        {
-          id: 'i',
-          root: 'a',
-          type: MessageType.incremental,
-          amount: 5000,
-          approved: false,
-          status: TransactionStatus.none,
-        },
-      ],
+      records: [authorization, { ...increment, amount: 5000, held: 0, spend: 0, approved: false, status: none }],
       transaction: { status: 1, reason: 0, held_amount: 100 },
       books: [1000, 900, 100, 0],
     },
     {
       name: 'a part of the hold is released',
-      records: [authorization, { ...reversal, status: TransactionStatus.open, amount: 40, held: -40, spend: -40 }],
+      records: [authorization, { ...released, status: open, amount: 40, held: -40, spend: -40 }],
       transaction: { status: 1, held_amount: 60, newest_spend_amount: 60, approved_amount: 100 },
       books: [1000, 940, 60, 0],
     },
     {
       name: 'all of it is released',
-      records: [authorization, { ...reversal, held: -100, spend: -100, spendCount: -1 }],
+      records: [authorization, { ...released, held: -100, spend: -100, spendCount: -1 }],
       transaction: { status: 3, held_amount: 0, newest_spend_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'a part is cleared, the rest stays held and the newest part is never more than that',
-      records: [authorization, { ...clearing, status: TransactionStatus.open, amount: 30, held: -30, posted: 30 }],
+      records: [authorization, { ...cleared, status: open, amount: 30, held: -30, posted: 30 }],
       transaction: { status: 1, held_amount: 70, posted_amount: 30, newest_spend_amount: 70 },
       books: [1000, 900, 70, 30],
     },
     {
       name: 'the last clearing completes',
-      records: [authorization, { ...clearing, amount: 80, held: -100, posted: 80, spend: -20 }],
+      records: [authorization, { ...cleared, amount: 80, held: -100, posted: 80, spend: -20 }],
       transaction: { status: 2, held_amount: 0, posted_amount: 80, forced: false },
       books: [1000, 920, 0, 80],
     },
@@ -271,14 +225,8 @@ t.test('each message type settles its transaction and its account', async (t) =>
       name: 'a clearing without an authorization is a forced transaction',
       records: [
         {
-          id: 'a',
-          type: MessageType.clearing,
-          status: TransactionStatus.completed,
-          detail: detailForcePost,
-          amount: 70,
-          posted: 70,
-          spend: 70,
-          spendCount: 1,
+          ...{ id: 'a', type: clearing, status: completed, detail: detailForcePost },
+          ...{ amount: 70, posted: 70, spend: 70, spendCount: 1 },
         },
       ],
       transaction: { status: 2, type: 4, posted_amount: 70, forced: true, newest_spend_amount: 0 },
@@ -288,24 +236,21 @@ t.test('each message type settles its transaction and its account', async (t) =>
       name: 'a refund of a cleared purchase',
       records: [
         authorization,
-        { ...clearing, amount: 100, held: -100, posted: 100 },
-        { id: 'f', root: 'a', type: MessageType.refund, status: TransactionStatus.completed, amount: 30, posted: -30 },
+        { ...cleared, amount: 100, held: -100, posted: 100 },
+        { id: 'f', root: 'a', type: refund, status: completed, amount: 30, posted: -30 },
       ],
       transaction: { status: 2, posted_amount: 70, refunded_amount: 30 },
       books: [1000, 930, 0, 70],
     },
     {
       name: 'a refund that stands alone',
-      records: [{ id: 'a', type: MessageType.refund, status: TransactionStatus.completed, amount: 30, posted: -30 }],
+      records: [{ id: 'a', type: refund, status: completed, amount: 30, posted: -30 }],
       transaction: { status: 2, type: 5, posted_amount: -30, refunded_amount: 30 },
       books: [1000, 1030, 0, -30],
     },
     {
       name: 'a hold that lapses',
-      records: [
-        authorization,
-        { id: 'x', root: 'a', type: MessageType.expiry, status: TransactionStatus.expired, amount: 100, held: -100 },
-      ],
+      records: [authorization, { id: 'x', root: 'a', type: expiry, status: expired, amount: 100, held: -100 }],
       transaction: { status: 4, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
@@ -314,16 +259,8 @@ t.test('each message type settles its transaction and its account', async (t) =>
       records: [
         authorization,
         {
-          id: 'a',
-          opensTransaction: false,
-          type: MessageType.revocation,
-          approved: false,
-          reason: Reason.systemError,
-          status: TransactionStatus.declined,
-          amount: 100,
-          held: -100,
-          spend: -100,
-          spendCount: -1,
+          ...{ ...revoked, id: 'a', status: declined, opensTransaction: false },
+          ...{ amount: 100, held: -100, spend: -100, spendCount: -1 },
         },
       ],
       transaction: { status: 5, type: 1, reason: 4, amount: 100, approved_amount: 0, held_amount: 0 },
@@ -333,53 +270,24 @@ t.test('each message type settles its transaction and its account', async (t) =>
       name: 'an increment that came too late is revoked',
       records: [
         authorization,
-        { id: 'i', root: 'a', type: MessageType.incremental, amount: 50, held: 50, spend: 50 },
-        {
-          id: 'i',
-          root: 'a',
-          type: MessageType.revocation,
-          approved: false,
-          reason: Reason.systemError,
-          status: TransactionStatus.open,
-          amount: 50,
-          held: -50,
-          spend: -50,
-        },
+        increment,
+        { ...revoked, id: 'i', root: 'a', status: open, amount: 50, held: -50, spend: -50 },
       ],
       transaction: { status: 1, reason: 0, amount: 100, approved_amount: 100, held_amount: 100 },
       books: [1000, 900, 100, 0],
     },
     {
       name: 'a reversal that overtook its authorization shows as reversed',
-      records: [
-        {
-          id: 'r',
-          original: 'a',
-          type: MessageType.reversal,
-          tombstone: true,
-          approved: false,
-          reason: Reason.originalNotFound,
-          status: TransactionStatus.none,
-          amount: 100,
-        },
-      ],
+      records: [{ ...tombstoneOf('a', 'r'), amount: 100 }],
       transaction: { status: 3, type: 3, amount: 0, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
     },
     {
       name: 'its authorization is declined when it arrives, and stays so after another reversal',
       records: [
-        {
-          id: 'r',
-          original: 'a',
-          type: MessageType.reversal,
-          tombstone: true,
-          approved: false,
-          reason: Reason.originalNotFound,
-          status: TransactionStatus.none,
-        },
+        tombstoneOf('a', 'r'),
         { id: 'a', amount: 100, approved: false, reason: Reason.originalClosed },
-        { id: 'r2', root: 'a', original: 'a', type: MessageType.reversal, status: TransactionStatus.tombstone },
+        { id: 'r2', root: 'a', original: 'a', type: reversal, status: tombstone },
       ],
       transaction: { status: 5, reason: 15, amount: 100, approved_amount: 0, held_amount: 0 },
       books: [1000, 1000, 0, 0],
@@ -408,13 +316,13 @@ t.test('each message type settles its transaction and its account', async (t) =>
     },
     {
       name: 'a balance inquiry is an event only',
-      records: [{ id: 'q', type: MessageType.balanceInquiry, status: TransactionStatus.none, opensTransaction: false }],
+      records: [{ id: 'q', type: MessageType.balanceInquiry, status: none, opensTransaction: false }],
       transaction: {},
       books: [1000, 1000, 0, 0],
     },
   ];
   // One database for all cases, emptied in between: making one takes longer than a case.
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   for (const { name, records, transaction: expected, books: expectedBooks } of cases) {
     t.test(name, async (t) => {
       await empty(sql);
@@ -422,13 +330,13 @@ t.test('each message type settles its transaction and its account', async (t) =>
       const row = await transaction(sql, 'a');
       t.match(row, expected, 'the database has the expected rows after one statement');
       t.same(Object.keys(row).length > 0, Object.keys(expected).length > 0);
-      t.same(await books(sql), expectedBooks);
+      t.same(await booksOf(sql), expectedBooks);
       t.equal(await eventCount(sql), records.length);
 
       await empty(sql);
       for (const [index, record] of records.entries()) await settleAll(sql, [record], index + 1);
       t.same(await transaction(sql, 'a'), row, 'one statement has the same result as one statement for each message');
-      t.same(await books(sql), expectedBooks);
+      t.same(await booksOf(sql), expectedBooks);
     });
   }
 });
@@ -441,32 +349,11 @@ async function occurrences(sql: postgres.Sql, id: string): Promise<(number | nul
   return rows.map((row) => Object.values(row).map((value) => (value === null ? null : Number(value))));
 }
 
-const { authorization: auth, reversal, clearing, expiry } = MessageType;
-const { open, completed, reversed, expired, declined } = TransactionStatus;
-const tombstoneOf = (original: string, id: string): RecordSketch => ({
-  id,
-  original,
-  type: reversal,
-  tombstone: true,
-  approved: false,
-  reason: Reason.originalNotFound,
-  status: TransactionStatus.none,
-});
-
 t.test('an id that is opened again gets a row of its own and changes no other row', async (t) => {
   const refusal: RecordSketch = { id: 'a', amount: 5000, approved: false };
   const unknownCard = { ...refusal, reason: Reason.cardNotFound, account: 0, card: 0, user: 0 };
   const hold = { ...authorization, amount: 70, held: 70, spend: 70 };
-  const clear = {
-    id: 'c',
-    root: 'a',
-    original: 'a',
-    type: clearing,
-    status: completed,
-    amount: 70,
-    held: -70,
-    posted: 70,
-  };
+  const clear = { ...cleared, amount: 70, held: -70, posted: 70 };
   const cases: { name: string; records: RecordSketch[]; rows: (number | null)[][]; books: number[] }[] = [
     {
       name: 'declined, and approved when it is asked again: what follows belongs to the approval',
@@ -491,7 +378,7 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
       records: [
         { ...hold, amount: 30, held: 30, spend: 30 },
         { ...hold, account: 2, card: 2, user: 2 },
-        { id: 'c', root: 'a', original: 'a', type: clearing, status: completed, held: -70, posted: 70, account: 2 },
+        { ...cleared, held: -70, posted: 70, account: 2 },
         { id: '', root: '\u0002-2:a', type: expiry, status: expired, held: -30 },
       ],
       rows: [
@@ -539,7 +426,7 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
       books: [1000, 930, 70, 0],
     },
   ];
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   for (const { name, records, rows, books: expectedBooks } of cases) {
     t.test(name, async (t) => {
       const timed = records.map((record, index) => ({ ...record, atMs: 1_750_000_000_000 + index }));
@@ -549,7 +436,7 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
         else for (const [index, record] of timed.entries()) await settleAll(sql, [record], index + 1);
         const how = isWhole ? 'in one stretch' : 'one by one';
         t.same(await occurrences(sql, 'a'), rows, how);
-        t.same(await books(sql), expectedBooks, how);
+        t.same(await booksOf(sql), expectedBooks, how);
         t.same((await auditBooks(sql)).findings, [], how);
       }
     });
@@ -557,7 +444,7 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
 });
 
 t.test('two partitions with the same id write rows of their own', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   await sql`insert into journal_positions (partition, partition_count) values (1, 2)`;
   const settleIn = (partition: number, sketches: readonly RecordSketch[], firstSequence = 1) =>
     settle(sql, { partition, firstSequence, ...writeRecords(sketches) });
@@ -575,7 +462,7 @@ t.test('two partitions with the same id write rows of their own', async (t) => {
 });
 
 t.test('a transaction keeps its owner, its merchant and its times', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const merchantName = 'Caf\u00e9 "O\'Neil\\", {NULL}, \u{1f355}\u0000';
   await settleAll(sql, [
     {
@@ -589,16 +476,7 @@ t.test('a transaction keeps its owner, its merchant and its times', async (t) =>
       atMs: 1_750_000_000_123,
       expiresAtMs: 1_751_000_000_000,
     },
-    {
-      id: 'i',
-      root: 'a',
-      type: MessageType.incremental,
-      amount: 1,
-      held: 1,
-      account: 2,
-      atMs: 1_750_000_001_456,
-      expiresAtMs: 1,
-    },
+    { ...increment, amount: 1, held: 1, spend: 0, account: 2, atMs: 1_750_000_001_456, expiresAtMs: 1 },
   ]);
   const [row] = await sql`select * from transactions`;
   t.match(row, {
@@ -621,19 +499,11 @@ t.test('a transaction keeps its owner, its merchant and its times', async (t) =>
 });
 
 t.test('an event keeps the record byte by byte, and the history of a transaction is found', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const sketches: RecordSketch[] = [
     authorization,
     { id: 'other', amount: 1, held: 1, account: 2 },
-    {
-      id: 'c',
-      root: 'a',
-      type: MessageType.clearing,
-      status: TransactionStatus.completed,
-      amount: 100,
-      held: -100,
-      posted: 100,
-    },
+    { ...cleared, amount: 100, held: -100, posted: 100 },
   ];
   const { source, offsets } = writeRecords(sketches);
   // Framing between the records, as in a journal segment.
@@ -663,7 +533,7 @@ t.test('an event keeps the record byte by byte, and the history of a transaction
 });
 
 t.test('the postings of a command sum to zero, and its only event belongs to the account alone', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   const id = '\u0001ledger:d-1';
   await settleAll(sql, [command({ id, amount: 500, funds: 500 })]);
   const [event] = await sql`select * from transaction_events`;
@@ -688,22 +558,20 @@ t.test('the postings of a command sum to zero, and its only event belongs to the
 });
 
 t.test('a batch with an impossible record is refused whole, and the error names the record', async (t) => {
-  const sql = await ledger(t);
+  const { sql } = await ledgerFor(t);
   await t.rejects(
     settleAll(sql, [authorization, { ...authorization, id: 'b', account: 99 }]),
     /sequences 1 to 2: 1 of 2 accounts/,
   );
-  const orphan = { id: 'c', root: 'missing', type: MessageType.clearing, posted: 1 };
+  const orphan: RecordSketch = { id: 'c', root: 'missing', type: clearing, posted: 1 };
   await t.rejects(settleAll(sql, [authorization, orphan]), /never opened: missing/);
   t.equal(await eventCount(sql), 0);
   t.equal(await readJournalPosition(sql, 0), 0);
-  t.same(await books(sql), [1000, 1000, 0, 0]);
+  t.same(await booksOf(sql), [1000, 1000, 0, 0]);
 });
 
 t.test('a statement whose connection is killed changes nothing, and the next attempt settles the batch', async (t) => {
-  const sql = await ledger(t);
-  const { user, pass, host, port, database } = sql.options;
-  const url = `postgres://${user}:${encodeURIComponent(String(pass))}@${host[0]}:${port[0]}/${database}`;
+  const { sql, url } = await ledgerFor(t);
   const observer = openSettleConnection(url);
   const blocker = openSettleConnection(url);
   t.teardown(() => Promise.all([observer.end(), blocker.end()]));
@@ -725,8 +593,8 @@ t.test('a statement whose connection is killed changes nothing, and the next att
   const position = await readJournalPosition(sql, 0).catch(() => readJournalPosition(sql, 0));
   t.equal(position, 0, 'the position did not move');
   t.equal(await eventCount(sql), 0);
-  t.same(await books(sql, 2), [1000, 1000, 0, 0]);
+  t.same(await booksOf(sql, 2), [1000, 1000, 0, 0]);
   t.equal(await settleAll(sql, [authorization, { ...authorization, id: 'b', account: 2 }]), 2);
-  t.same(await books(sql, 1), [1000, 900, 100, 0]);
-  t.same(await books(sql, 2), [1000, 900, 100, 0]);
+  t.same(await booksOf(sql, 1), [1000, 900, 100, 0]);
+  t.same(await booksOf(sql, 2), [1000, 900, 100, 0]);
 });

@@ -1,22 +1,18 @@
 /** The shipper's thread on a real journal and a real Postgres whose connections are cut while it settles. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { folderFor } from '../../deploy/testing/for-test.js';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import type { ShipperCommand, ShipperEvent } from '../../engine/exchange/shipper-messages.js';
 import { openJournal } from '../journal/journal.js';
 import { listJournalFiles, partitionDirectory } from '../journal/segment-files.js';
 import { FileStorage } from '../journal/storage.js';
-import { openFirstPosition } from '../testing/open-position.js';
+import { ledgerFor } from '../testing/ledger-for.js';
 import { writeRecords } from '../testing/record-writer.js';
-import { openSettleConnection, readJournalPosition } from './settle.js';
+import { readJournalPosition } from './settle.js';
 import type { TunedWorkerData } from './shipper.worker.js';
 
 const sizes: JournalSizes = { segmentBytes: 131_072, frameBytesMax: 32_768, segmentsMax: 64 };
@@ -24,16 +20,8 @@ const batches = 120;
 const batchRecords = 20;
 
 t.test('journals reach Postgres exactly once through cut connections, and drain waits for all records', async (t) => {
-  const database = await createTestDatabase();
-  const sql = openSettleConnection(database.url);
-  const root = mkdtempSync(join(tmpdir(), 'settle-'));
-  t.teardown(async () => {
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(root, { recursive: true, force: true });
-  });
-  await createTestAccounts(sql, 3, 1_000_000);
-  await openFirstPosition(sql);
+  const { sql, url } = await ledgerFor(t, 3, 1_000_000);
+  const root = folderFor(t);
   const holder = randomUUID();
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
 
@@ -54,7 +42,7 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
     progress: progress.buffer,
     seenIds: 0,
     fence: { epoch: 1, holder },
-    databaseUrl: database.url,
+    databaseUrl: url,
     tuning: { recordsMax: 100, delayMs: 1 },
   };
   const worker = new Worker(new URL('./shipper.worker.js', import.meta.url), { workerData });

@@ -4,8 +4,7 @@ import t from 'tap';
 import { createStoreBench } from '../../testing/personal-stores.js';
 
 t.test('background operations wait for those of requests and for each other', async (t) => {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
+  const bench = await createStoreBench(t);
   const connection = bench.connection;
   const order: string[] = [];
   let answer: () => void = () => undefined;
@@ -31,8 +30,7 @@ t.test('background operations wait for those of requests and for each other', as
 });
 
 t.test('a request that hangs does not hold up background operations for ever', async (t) => {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
+  const bench = await createStoreBench(t);
   let answer: () => void = () => undefined;
   const request = bench.connection.run('request', () => new Promise<void>((resolve) => (answer = resolve)));
   const { value, tookMs } = await bench.connection.runBehind('behind', async () => 'done');
@@ -44,8 +42,7 @@ t.test('a request that hangs does not hold up background operations for ever', a
 });
 
 t.test('a refused background operation does not disturb the next one', async (t) => {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
+  const bench = await createStoreBench(t);
   await t.rejects(
     bench.connection.runBehind('refused', async () => {
       throw new Error('refused');

@@ -27,8 +27,7 @@ ajv.addKeyword({
 });
 
 t.test('the validators accept every document that the stores write', async (t) => {
-  const bench = await createStoreBench();
-  t.teardown(() => bench.close());
+  const bench = await createStoreBench(t);
   const createdAt = '2026-01-01T00:00:00.000Z';
   const copies = new MongoCopies(bench.connection);
   const stamp = { ledger: 'ledger', generation: 1_795_000_000_000 };

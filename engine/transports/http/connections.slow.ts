@@ -4,17 +4,14 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { ApiProcess } from '../../../api/testing/api-process.js';
 import { findFreePort } from '../../../deploy/free-port.js';
 import { seedAccounts } from '../../../deploy/seed-accounts.js';
-import { createTestDatabase } from '../../../deploy/testing/test-database.js';
+import { databaseFor, folderFor } from '../../../deploy/testing/for-test.js';
 import { descriptorLimit } from '../../../platform/process/descriptors.js';
 import { answerOf, basic, Client } from '../../testing/client.js';
 import { killThread } from '../../testing/dying-storage.js';
@@ -47,19 +44,16 @@ interface Place {
 }
 
 async function startEngine(t: Test, changes: Readonly<Record<string, string>>, openFilesMax: number): Promise<Place> {
-  const database = await createTestDatabase();
-  const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
+  const database = await databaseFor(t, { connections: 2 });
+  const { sql } = database;
   await seedAccounts(sql, { accounts: 1, cardsPerAccount: 2, balanceMinor: 1_000_000 });
-  const dataDir = mkdtempSync(join(tmpdir(), 'connections-'));
+  const dataDir = folderFor(t);
   const environment = { DEADLINE_MS: '2000', ...changes };
   const engine = await startEngineProcess(await enginePlace(database.url, dataDir), environment, openFilesMax);
   const client = new Client(engine.place.authPort);
   t.teardown(async () => {
     client.close();
     await engine.kill('SIGTERM');
-    await sql.end({ timeout: 5 });
-    await database.close();
-    rmSync(dataDir, { recursive: true, force: true });
   });
   return { engine, client, sql, databaseUrl: database.url };
 }
