@@ -56,7 +56,7 @@ const sources = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' 
   .filter((path) => /\.(ts|sql|json|yaml)$|^Makefile$/.test(path) && path !== 'package-lock.json')
   .filter((path) => existsSync(join(root, path)));
 
-t.test('every file and folder that a document names exists', (t) => {
+t.test('every file and folder that a document names exists', async (t) => {
   for (const document of documents) {
     for (const [, path = ''] of proseOf(document).matchAll(
       /`((?:engine|workers|api|platform|sql|bench|deploy|docs)\/[\w./-]*)`/g,
@@ -66,10 +66,9 @@ t.test('every file and folder that a document names exists', (t) => {
     }
   }
   t.ok(documents.length > 0, 'the walk finds the documents');
-  t.end();
 });
 
-t.test('a function that a document names after a file is in that file', (t) => {
+t.test('a function that a document names after a file is in that file', async (t) => {
   for (const document of documents) {
     for (const [, path = '', name = ''] of proseOf(document).matchAll(/`([\w/.-]+\.(?:ts|sql))`\s+`(\w+)\(\)`/g)) {
       const isThere = existsSync(join(root, path)) && new RegExp(`\\b${name}\\s*[(<]`).test(read(path));
@@ -77,10 +76,9 @@ t.test('a function that a document names after a file is in that file', (t) => {
     }
   }
   t.pass('walked');
-  t.end();
 });
 
-t.test('every name in code font is a name in the sources', (t) => {
+t.test('every name in code font is a name in the sources', async (t) => {
   // The lists of metrics and variables are themselves held to the code.
   const lists = ['docs/metrics.md', 'docs/configuration.md'];
   const words = new Set([...sources, ...lists].flatMap((path) => read(path).match(/[A-Za-z_]\w+/g) ?? []));
@@ -91,10 +89,9 @@ t.test('every name in code font is a name in the sources', (t) => {
     }
   }
   t.pass('walked');
-  t.end();
 });
 
-t.test('every quote of a log, error or health line in the runbook is in the sources', (t) => {
+t.test('every quote of a log, error or health line in the runbook is in the sources', async (t) => {
   // Long texts are put together from several literals.
   const texts = sources
     .filter((path) => path.endsWith('.ts') && !/\.(test|slow)\.ts$/.test(path))
@@ -109,10 +106,9 @@ t.test('every quote of a log, error or health line in the runbook is in the sour
       if (!texts.includes(part.trim())) t.fail(`the runbook quotes "${part.trim()}", which no source has`);
     }
   }
-  t.end();
 });
 
-t.test('the documents use no word in a private sense, and the glossary stays short', (t) => {
+t.test('the documents use no word in a private sense, and the glossary stays short', async (t) => {
   // Assembled, so that the rule for the sources does not find this file.
   const dialect = new RegExp(
     `\\b(?:${['to' + 'ld', 'nobo' + 'dy', 'somebo' + 'dy', 'whoev' + 'er', 'strang' + 'er', 'an' + 'ew'].join(
@@ -126,17 +122,15 @@ t.test('the documents use no word in a private sense, and the glossary stays sho
     t.equal(found?.[0], undefined, `${document}: name the component, with an active verb`);
   }
   t.ok(read('docs/glossary.md').split('\n').length <= 121, 'the glossary has at most 120 lines');
-  t.end();
 });
 
-t.test('the heartbeat in the feed protocol is the one that the code writes', (t) => {
+t.test('the heartbeat in the feed protocol is the one that the code writes', async (t) => {
   const shown = /```hex\n([\da-f ]+)\n```/.exec(read('docs/feed-protocol.md'))?.[1];
   const heartbeat = writePacket({ newest: 41, entries: [] });
   t.equal(shown, heartbeat.toString('hex').replace(/(..)(?=.)/g, '$1 '));
-  t.end();
 });
 
-t.test('every decision is in the list and has each part of the template', (t) => {
+t.test('every decision is in the list and has each part of the template', async (t) => {
   const list = read('docs/adr/README.md');
   for (const path of markdownIn('docs/adr').filter((path) => !path.endsWith('README.md'))) {
     const text = read(path);
@@ -147,5 +141,4 @@ t.test('every decision is in the list and has each part of the template', (t) =>
       t.ok(text.includes(`\n## ${part}\n`), `${path} has the part ${part}`);
     }
   }
-  t.end();
 });

@@ -51,17 +51,15 @@ function valuesUnder(heading: string, names: readonly string[]): Record<string, 
   return values;
 }
 
-t.test('the offsets in the document are those of the code', (t) => {
+t.test('the offsets in the document are those of the code', async (t) => {
   t.same(offsetsUnder('Segment header', segmentHeaderBytes), SegmentOffset);
   t.same(offsetsUnder('Frame header', frameHeaderBytes), FrameOffset);
   t.same(offsetsUnder('Record', recordFixedBytes), RecordOffset);
-  t.end();
 });
 
-t.test('flags and types in the document are those of the code', (t) => {
+t.test('flags and types in the document are those of the code', async (t) => {
   t.same(valuesUnder('Record', Object.keys(RecordFlag)), RecordFlag);
   t.same(valuesUnder('Record', Object.keys(MessageType)), MessageType);
-  t.end();
 });
 
 /** The document's example. */
@@ -99,7 +97,7 @@ function exampleFrame(): Uint8Array {
   return frame.subarray(0, frameBytesFor(length));
 }
 
-t.test('the frame in the document is the frame that the code writes', (t) => {
+t.test('the frame in the document is the frame that the code writes', async (t) => {
   const frame = Buffer.from(exampleFrame());
   const lines = Array.from({ length: frame.length / 16 }, (_, line) => {
     const bytes = frame.subarray(line * 16, line * 16 + 16).toString('hex');
@@ -110,5 +108,4 @@ t.test('the frame in the document is the frame that the code writes', (t) => {
     shown.map((line) => line.split('   ; ')[0]!.trimEnd()),
     lines,
   );
-  t.end();
 });

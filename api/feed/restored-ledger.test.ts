@@ -235,7 +235,7 @@ t.test('of several APIs beside one FerretDB one copies at a time, and no state o
   }
 });
 
-t.test('checkpoints are few, close together, and reach back to the beginning', (t) => {
+t.test('checkpoints are few, close together, and reach back to the beginning', async (t) => {
   let checkpoints: { sequence: number; mark: string }[] = [];
   let sequence = 0;
   for (let window = 0; window < 20_000; window++) {
@@ -253,5 +253,4 @@ t.test('checkpoints are few, close together, and reach back to the beginning', (
     t.ok(distance <= Math.max(4000, 5 * before), `${before} to ${distance}`);
   }
   t.ok(distances.at(-1)! > sequence / 5);
-  t.end();
 });

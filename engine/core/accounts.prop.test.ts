@@ -14,7 +14,7 @@ const delta = fc.oneof(
   fc.integer({ min: -amountMinorMax, max: amountMinorMax }),
 );
 
-t.test('funds are available + held + posted after every move, and a negative hold is an error', (t) => {
+t.test('funds are available + held + posted after every move, and a negative hold is an error', async () => {
   fc.assert(
     fc.property(fc.nat(100_000), fc.array(fc.tuple(delta, delta, delta), { maxLength: 30 }), (opening, moves) => {
       const accounts = new Accounts(1);
@@ -38,10 +38,9 @@ t.test('funds are available + held + posted after every move, and a negative hol
     }),
     runs(1000),
   );
-  t.end();
 });
 
-t.test('an amount beyond the integers that a double counts exactly is an error in every field', (t) => {
+t.test('an amount beyond the integers that a double counts exactly is an error in every field', async (t) => {
   const most = Number.MAX_SAFE_INTEGER;
   const moves: ReadonlyArray<readonly [number, number, number]> = [
     [1, 0, 0],
@@ -54,19 +53,17 @@ t.test('an amount beyond the integers that a double counts exactly is an error i
     const slot = accounts.open(1, 0, most, 0, 0);
     t.throws(() => accounts.move(slot, ...move), InvariantError, move.join());
   }
-  t.end();
 });
 
-t.test('an account whose books do not balance cannot be opened', (t) => {
+t.test('an account whose books do not balance cannot be opened', async (t) => {
   const accounts = new Accounts(4);
   t.throws(() => accounts.open(1, 0, 100, -1, 0), InvariantError);
   t.throws(() => accounts.open(2, 0, 0.5, 0, 0), InvariantError);
   const slot = accounts.open(3, 0, 100, 30, -20);
   t.equal(accounts.available(slot), 90);
-  t.end();
 });
 
-t.test('moving one account changes no other, and a full store opens no further account', (t) => {
+t.test('moving one account changes no other, and a full store opens no further account', async (t) => {
   const accounts = new Accounts(2);
   const first = accounts.open(10, packLetters('USD'), 100, 0, 0);
   const second = accounts.open(20, packLetters('EUR'), 200, 0, 0);
@@ -76,10 +73,9 @@ t.test('moving one account changes no other, and a full store opens no further a
   t.equal(accounts.find(10), first);
   t.equal(accounts.find(30), -1);
   t.equal(accounts.size, 2);
-  t.end();
 });
 
-t.test('an account ignores an older description and replaces all of it by a newer one', (t) => {
+t.test('an account ignores an older description and replaces all of it by a newer one', async (t) => {
   const accounts = new Accounts(1);
   const slot = accounts.open(1, 0, 0, 0, 0);
   accounts.describe(slot, 5, Status.frozen, 'Europe/Berlin', true, compileRules({ perAuthorization: 5 }));
@@ -93,10 +89,9 @@ t.test('an account ignores an older description and replaces all of it by a newe
   t.equal(accounts.zone(slot).name, 'Asia/Kolkata');
   t.equal(accounts.partialApproval(slot), false);
   t.equal(accounts.rules(slot), null);
-  t.end();
 });
 
-t.test('a full store evicts settled accounts, unused ones first, and rejects an older lookup', (t) => {
+t.test('a full store evicts settled accounts, unused ones first, and rejects an older lookup', async (t) => {
   const accounts = new Accounts(4);
   for (let number = 1; number <= 4; number++) accounts.journaled(accounts.open(number, 0, 100, 0, 0), number);
   t.equal(accounts.makeRoom(0), false, 'no account is settled');
@@ -110,5 +105,4 @@ t.test('a full store evicts settled accounts, unused ones first, and rejects an 
   t.equal(accounts.makeRoom(3), true);
   t.equal(accounts.find(3), -1);
   t.ok(accounts.find(2) >= 0, 'the account that was used meanwhile stays');
-  t.end();
 });

@@ -137,14 +137,13 @@ a1 authorization C 600                       -> approved 00 600 9400/600/0
 i1 incremental D 100 original=a1             -> original_not_found 25 0 9400/600/0
 `);
 
-t.test('a profile without a type counts as virtual, and an unknown type name matches no type', (t) => {
+t.test('a profile without a type counts as virtual, and an unknown type name matches no type', async (t) => {
   t.equal(cardTypeNamed(undefined), CardType.virtual);
   t.equal(cardTypeNamed('single_use'), CardType.singleUse);
   t.notOk((Object.values(CardType) as number[]).includes(cardTypeNamed('gift')));
-  t.end();
 });
 
-t.test('a card whose type this release does not know is set apart', (t) => {
+t.test('a card whose type this release does not know is set apart', async (t) => {
   const profile = { limits: null, expiresDay: 30_000 };
   for (const type of [undefined, 'virtual', 'merchant_locked', CardType.singleUse]) {
     t.equal(faultOf('card', { ...profile, ...(type === undefined ? {} : { type }) } as never), '', String(type));
@@ -153,10 +152,9 @@ t.test('a card whose type this release does not know is set apart', (t) => {
     t.equal(faultOf('card', { ...profile, type } as never), 'its type is unknown', String(type));
   }
   t.equal(faultOf('card', { ...profile, spendNumber: -1 } as never), 'it spends as no card');
-  t.end();
 });
 
-t.test('the count of purchases rises and falls, and the merchant is forgotten with the last purchase', (t) => {
+t.test('the count of purchases rises and falls, and the merchant is forgotten with the last purchase', async (t) => {
   const first = usedAgain(null, 1, '');
   t.same(first, { count: 1, merchant: '' });
   const second = usedAgain(first, 1, 'm-1');
@@ -165,5 +163,4 @@ t.test('the count of purchases rises and falls, and the merchant is forgotten wi
   t.same(usedAgain(second, -1, 'm-1'), { count: 1, merchant: 'm-1' });
   t.equal(usedAgain(first, -1, ''), null);
   t.equal(usedAgain(null, -1, ''), null);
-  t.end();
 });

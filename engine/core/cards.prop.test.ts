@@ -68,7 +68,7 @@ function set(cards: Cards, token: Uint8Array, row: CardProfile): void {
   cards.assign(slot, row.account, row.user, row.account + 1000, row.user + 1000);
 }
 
-t.test('a token finds its newest profile, or nothing once its card was evicted', (t) => {
+t.test('a token finds its newest profile, or nothing once its card was evicted', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 120 }), (capacity, steps) => {
       const cards = new Cards(capacity);
@@ -107,7 +107,6 @@ t.test('a token finds its newest profile, or nothing once its card was evicted',
     }),
     runs(300),
   );
-  t.end();
 });
 
 const row0: CardProfile = {
@@ -122,7 +121,7 @@ const row0: CardProfile = {
   user: 0,
 };
 
-t.test('a card in use stays in memory while other cards come and go', (t) => {
+t.test('a card in use stays in memory while other cards come and go', async (t) => {
   const cards = new Cards(8);
   const kept = Buffer.from('kept');
   set(cards, kept, row0);
@@ -132,10 +131,9 @@ t.test('a card in use stays in memory while other cards come and go', (t) => {
     if (find(cards, kept) < 0) t.fail(`the card in use was evicted for card ${other}`);
   }
   t.equal(cards.size, 8);
-  t.end();
 });
 
-t.test('cards that were loaded and never used are evicted first', (t) => {
+t.test('cards that were loaded and never used are evicted first', async (t) => {
   const cards = new Cards(16);
   for (let number = 0; number < 16; number++) set(cards, Buffer.from(`card-${number}`), row0);
   for (let number = 0; number < 16; number += 2) cards.touch(find(cards, Buffer.from(`card-${number}`)));
@@ -143,10 +141,9 @@ t.test('cards that were loaded and never used are evicted first', (t) => {
   for (let number = 0; number < 16; number++) {
     t.equal(find(cards, Buffer.from(`card-${number}`)) >= 0, number % 2 === 0, `card-${number}`);
   }
-  t.end();
 });
 
-t.test('a full memory evicts a card even when all cards are in use', (t) => {
+t.test('a full memory evicts a card even when all cards are in use', async (t) => {
   const cards = new Cards(200);
   for (let number = 0; number < 1000; number++) {
     set(cards, Buffer.from(`card-${number}`), row0);
@@ -157,10 +154,9 @@ t.test('a full memory evicts a card even when all cards are in use', (t) => {
   }
   t.equal(cards.size, 200);
   t.ok(find(cards, Buffer.from('card-999')) >= 0);
-  t.end();
 });
 
-t.test('two tokens with the same hash remain two cards', (t) => {
+t.test('two tokens with the same hash remain two cards', async (t) => {
   // Found by trying.
   const [first, second] = [Buffer.from('card_99973'), Buffer.from('card_145905')];
   const hashes = [first, second].map((token) => {
@@ -176,5 +172,4 @@ t.test('two tokens with the same hash remain two cards', (t) => {
   for (const name of ['a', 'b', 'c']) set(cards, Buffer.from(name), row0);
   t.equal(find(cards, first), -1, 'the older card was evicted');
   t.equal(read(cards, second)?.number, 2, 'evicting one card leaves the other in place');
-  t.end();
 });

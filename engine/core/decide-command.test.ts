@@ -72,7 +72,7 @@ w4 withdrawal A ${amountMinorMax}  -> insufficient_funds 51 0 10/0/0
 d4 deposit A ${amountMinorMax}     -> approved 00 ${amountMinorMax} ${amountMinorMax + 10}/0/0
 `);
 
-t.test('the books stay exact however many deposits an account receives', (t) => {
+t.test('the books stay exact however many deposits an account receives', async (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: fundsMinorMax - amountMinorMax - 1 });
   const deposit = (id: string, amount: number) =>
@@ -82,10 +82,9 @@ t.test('the books stay exact however many deposits an account receives', (t) => 
   t.equal(deposit('d3', 1), 'approved', 'a deposit up to the bound is approved');
   t.equal(deposit('d4', 1), 'amount_invalid');
   t.equal(world.books.accounts.funds(0), fundsMinorMax);
-  t.end();
 });
 
-t.test('a deposit is declined when refunds have brought the available money to its bound', (t) => {
+t.test('a deposit is declined when refunds have brought the available money to its bound', async (t) => {
   const world = World.withCard(0);
   const refunds = fundsMinorMax / amountMinorMax;
   for (let count = 0; count < refunds; count++) {
@@ -95,18 +94,16 @@ t.test('a deposit is declined when refunds have brought the available money to i
   const paidOut = world.send({ id: 'w1', type: 'withdrawal', card: accountName(1), amount: amountMinorMax });
   t.equal(paidOut.reason, 'approved');
   t.equal(world.books.accounts.funds(0), -amountMinorMax, 'the withdrawal takes money that a merchant has refunded');
-  t.end();
 });
 
-t.test('a command and an authorization with the same id do not affect each other', (t) => {
+t.test('a command and an authorization with the same id do not affect each other', async (t) => {
   const world = World.withCard(100);
   t.equal(world.send({ id: 'x', type: 'deposit', card: accountName(1), amount: 5 }).reason, 'approved');
   t.equal(world.send({ id: 'x', type: 'authorization', card: 'C', amount: 105 }).reason, 'approved');
   t.equal(world.send({ id: 'r', type: 'reversal', card: 'C', original: 'x' }).approvedAmount, 105);
-  t.end();
 });
 
-t.test('only a command has an outcome with posted money, and revoking one moves nothing', (t) => {
+t.test('only a command has an outcome with posted money, and revoking one moves nothing', async (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 100 });
   world.send({ id: 'd', type: 'deposit', card: accountName(1), amount: 5 });
@@ -115,5 +112,4 @@ t.test('only a command has an outcome with posted money, and revoking one moves 
   // No caller asks for it; if one did, the money would stay where it is.
   decideRevocation(world.books, 0, -1, Object.assign(new Outcome(), world.outcome), false, outcome);
   t.equal(outcome.fundsDelta, 0);
-  t.end();
 });

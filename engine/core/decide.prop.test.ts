@@ -77,7 +77,7 @@ function dump(world: World, ids: readonly string[], day: number): string {
   return JSON.stringify(lines);
 }
 
-t.test('the laws of the books hold after every message of any history', (t) => {
+t.test('the laws of the books hold after every message of any history', async () => {
   fc.assert(
     fc.property(history, policies, ([seed, length], policy) => {
       const generator = new Generator(seed);
@@ -129,7 +129,6 @@ t.test('the laws of the books hold after every message of any history', (t) => {
     }),
     runs(60),
   );
-  t.end();
 });
 
 function checkBooks(world: World, ids: ReadonlySet<string>, funds: readonly number[]): void {
@@ -194,7 +193,7 @@ function checkLimits(world: World, limits: LimitsInForce, message: Message): voi
   }
 }
 
-t.test('decide returns the same decision twice and leaves the books unchanged', (t) => {
+t.test('decide returns the same decision twice and leaves the books unchanged', async () => {
   fc.assert(
     fc.property(history, ([seed, length]) => {
       const generator = new Generator(seed);
@@ -223,10 +222,9 @@ t.test('decide returns the same decision twice and leaves the books unchanged', 
     }),
     runs(30),
   );
-  t.end();
 });
 
-t.test('every answer, balance, hold and window equals what a simple model computes', (t) => {
+t.test('every answer, balance, hold and window equals what a simple model computes', async () => {
   fc.assert(
     fc.property(history, policies, ([seed, length], policy) => {
       const generator = new Generator(seed);
@@ -257,10 +255,9 @@ t.test('every answer, balance, hold and window equals what a simple model comput
     }),
     runs(120),
   );
-  t.end();
 });
 
-t.test('windows stay exact through any series of purchases and refunds', (t) => {
+t.test('windows stay exact through any series of purchases and refunds', async () => {
   const message = fc.record({
     type: fc.constantFrom('clearing', 'clearing', 'refund', 'refund', 'authorization', 'advice', 'reversal' as const),
     amount: fc.integer({ min: amountMinorMax - 9, max: amountMinorMax }),
@@ -293,5 +290,4 @@ t.test('windows stay exact through any series of purchases and refunds', (t) => 
     }),
     runs(20),
   );
-  t.end();
 });

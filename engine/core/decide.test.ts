@@ -688,7 +688,7 @@ f1 refund C 300 original=a4         -> approved 00 300 9800/200/0
 i3 incremental C 1 original=a4      -> limit_exceeded(card.perAuthorization) 61 0 9800/200/0
 `);
 
-t.test('every window limit of every level has its own name and declines just above its value', (t) => {
+t.test('every window limit of every level has its own name and declines just above its value', async (t) => {
   for (const level of levels) {
     for (const window of windowNames) {
       for (const what of ['amount', 'count'] as const) {
@@ -705,7 +705,6 @@ t.test('every window limit of every level has its own name and declines just abo
       }
     }
   }
-  t.end();
 });
 
 testTables(`
@@ -909,7 +908,7 @@ function decideWith(...active: readonly Fault[]): { reason: string; detail: stri
   return world.decide(scenario.message);
 }
 
-t.test('each check alone declines with the reason of its row in the table', (t) => {
+t.test('each check alone declines with the reason of its row in the table', async (t) => {
   t.same(
     faults.map((fault) => reasonEntry(fault.reason).name),
     checkOrder.map((reason) => reasonEntry(reason).name),
@@ -922,10 +921,9 @@ t.test('each check alone declines with the reason of its row in the table', (t) 
     t.equal(reason, name);
     t.equal(detail, fault.detail ?? '', name);
   }
-  t.end();
 });
 
-t.test('a message that fails two checks is declined for the earlier one', (t) => {
+t.test('a message that fails two checks is declined for the earlier one', async (t) => {
   for (const [index, first] of faults.entries()) {
     for (const second of faults.slice(index + 1)) {
       if (first.excludes?.includes(second.reason)) continue;
@@ -935,17 +933,15 @@ t.test('a message that fails two checks is declined for the earlier one', (t) =>
       t.equal(detail, first.detail ?? '', pair);
     }
   }
-  t.end();
 });
 
-t.test('every reason has a test, either a row of the table or one outside it', (t) => {
+t.test('every reason has a test, either a row of the table or one outside it', async (t) => {
   const elsewhere = [Reason.approved, Reason.systemError, Reason.overloaded];
   const covered = new Set<number>([...checkOrder, ...elsewhere]);
   t.same(
     reasonTable.filter((entry) => !covered.has(entry.number)),
     [],
   );
-  t.end();
 });
 
 // --- names that are taken
@@ -953,7 +949,7 @@ t.test('every reason has a test, either a row of the table or one outside it', (
 
 t.test(
   'an authorization with the id of an older transaction is a conflict and never declines that transaction',
-  (t) => {
+  async (t) => {
     const world = new World();
     world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
     world.setAccount({ number: 2, currency: 'USD', funds: 1000 });
@@ -972,11 +968,10 @@ t.test(
     world.setCard({ token: 'C', number: 1, account: 1, user: 1, status: Status.frozen });
     t.equal(world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 }).reason, 'card_inactive');
     t.equal(world.outcome.opensTransaction, false);
-    t.end();
   },
 );
 
-t.test('a decline without a look at the books holds nothing and opens a transaction of its own', (t) => {
+t.test('a decline without a look at the books holds nothing and opens a transaction of its own', async (t) => {
   const outcome = new Outcome();
   const request = new Request();
   request.amountMinor = 500;
@@ -986,10 +981,9 @@ t.test('a decline without a look at the books holds nothing and opens a transact
   t.equal(outcome.amountMinor, 500);
   t.equal(outcome.heldDelta, 0);
   t.equal(outcome.opensTransaction, true);
-  t.end();
 });
 
-t.test('facts are booked whatever the funds are, up to what the books can count exactly', (t) => {
+t.test('facts are booked whatever the funds are, up to what the books can count exactly', async (t) => {
   const times = fundsMinorMax / amountMinorMax;
   for (const type of ['refund', 'clearing', 'advice'] as const) {
     const world = World.withCard(0);
@@ -997,10 +991,9 @@ t.test('facts are booked whatever the funds are, up to what the books can count 
     for (let count = 0; count < times; count++) t.equal(ask(count, amountMinorMax), 'approved');
     t.equal(ask(1000, 1), 'amount_invalid', `${type} beyond the bound`);
   }
-  t.end();
 });
 
-t.test('purchases and refunds in turn never take a window beyond what it counts exactly', (t) => {
+t.test('purchases and refunds in turn never take a window beyond what it counts exactly', async (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 0 });
   world.setUser({ number: 1 });
@@ -1020,10 +1013,9 @@ t.test('purchases and refunds in turn never take a window beyond what it counts 
   }
   t.equal(ask('advice', 'C2', 1), 'amount_invalid', 'the account’s window is full for every card');
   t.equal(ask('authorization', 'C2', 1), 'amount_invalid');
-  t.end();
 });
 
-t.test('a full window still accepts the clearing of a hold, which it has counted already', (t) => {
+t.test('a full window still accepts the clearing of a hold, which it has counted already', async (t) => {
   const world = World.withCard(0);
   let id = 0;
   const ask = (type: Message['type'], amount: number, original?: string) =>
@@ -1038,10 +1030,9 @@ t.test('a full window still accepts the clearing of a hold, which it has counted
   t.equal(ask('incremental', 1, hold), 'amount_invalid');
   t.equal(ask('clearing', amountMinorMax, hold), 'approved');
   t.equal(ask('clearing', 1, hold), 'amount_invalid', 'a clearing beyond the hold is declined');
-  t.end();
 });
 
-t.test('a debt stays exact when funds, holds and posted money are all at their bounds', (t) => {
+t.test('a debt stays exact when funds, holds and posted money are all at their bounds', async (t) => {
   const world = World.withCard(0);
   const times = fundsMinorMax / amountMinorMax;
   let id = 0;
@@ -1052,20 +1043,18 @@ t.test('a debt stays exact when funds, holds and posted money are all at their b
   for (let count = 0; count < 2 * times; count++) t.equal(ask('clearing'), 'approved');
   for (let count = 0; count < times; count++) t.equal(ask('advice'), 'amount_invalid');
   t.equal(world.books.accounts.available(0), -2 * fundsMinorMax);
-  t.end();
 });
 
-t.test('a declined message changes no balance', (t) => {
+t.test('a declined message changes no balance', async (t) => {
   const world = World.withCard(10);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
   const { outcome } = world;
   const deltas = Object.entries(outcome).filter(([name]) => name.endsWith('Delta'));
   t.equal(deltas.length, 7);
   for (const [name, delta] of deltas) t.equal(delta, 0, name);
-  t.end();
 });
 
-t.test('revoking an approval twice moves nothing the second time', (t) => {
+t.test('revoking an approval twice moves nothing the second time', async (t) => {
   const world = World.withCard(1000);
   world.send({ id: 'a1', type: 'authorization', card: 'C', amount: 100 });
   world.revoke('a1');
@@ -1076,19 +1065,17 @@ t.test('revoking an approval twice moves nothing the second time', (t) => {
   t.equal(second.spendAmountDelta, 0);
   t.equal(second.availableMinor, 1000);
   t.equal(second.reason, Reason.systemError);
-  t.end();
 });
 
-t.test('the policy sets the lifetime of holds', (t) => {
+t.test('the policy sets the lifetime of holds', async (t) => {
   const world = World.withCard(10, { ...policyDefault, holdMs: 5, holdLongMs: 50 });
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 5411 });
   t.equal(world.outcome.expiresAtMs, world.nowMs + 5);
   world.decide({ id: 'a1', type: 'authorization', card: 'C', amount: 1, mcc: 7011 });
   t.equal(world.outcome.expiresAtMs, world.nowMs + 50);
-  t.end();
 });
 
-t.test('a decline for its currency shows the amount and currency of the message', (t) => {
+t.test('a decline for its currency shows the amount and currency of the message', async (t) => {
   const world = new World();
   world.setAccount({ number: 1, currency: 'USD', funds: 1000 });
   world.setUser({ number: 1 });
@@ -1102,5 +1089,4 @@ t.test('a decline for its currency shows the amount and currency of the message'
   world.setCard({ token: 'c', number: 1, account: 1, user: 1, status: Status.frozen });
   t.same(shown({ currency: 'EUR' }), ['card_inactive', 'EUR', 100]);
   t.same(shown({}), ['card_inactive', 'USD', 100]);
-  t.end();
 });

@@ -19,7 +19,7 @@ function reference(integer: string, fraction: string, power: number, exponent: n
   return minor > BigInt(Number.MAX_SAFE_INTEGER) ? DecimalError.tooLarge : Number(minor);
 }
 
-t.test('the reader returns for any JSON number what big integers return', (t) => {
+t.test('the reader returns for any JSON number what big integers return', async (t) => {
   const digits = fc.string({ unit: fc.constantFrom('0', '0', '1', '5', '9'), maxLength: 18 });
   const integers = digits.map((text) => text.replace(/^0+/, '') || '0');
   fc.assert(
@@ -40,10 +40,9 @@ t.test('the reader returns for any JSON number what big integers return', (t) =>
     runs(5000),
   );
   t.pass();
-  t.end();
 });
 
-t.test('an amount is read as it was written', (t) => {
+t.test('an amount is read as it was written', async (t) => {
   const target = new Uint8Array(32);
   fc.assert(
     fc.property(fc.maxSafeNat(), exponents, (minor, exponent) => {
@@ -53,10 +52,9 @@ t.test('an amount is read as it was written', (t) => {
     runs(5000),
   );
   t.pass();
-  t.end();
 });
 
-t.test('the reader and JSON.parse agree for any bytes whether they are a number', (t) => {
+t.test('the reader and JSON.parse agree for any bytes whether they are a number', async (t) => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'0123456789.eE+- '), maxLength: 12 }), (text) => {
       const bytes = Uint8Array.from(Buffer.from(text));
@@ -74,5 +72,4 @@ t.test('the reader and JSON.parse agree for any bytes whether they are a number'
     runs(5000),
   );
   t.pass();
-  t.end();
 });

@@ -7,15 +7,14 @@ function toMinor(text: string, exponent: number): number {
   return decimalToMinor(bytes, 1, bytes.length - 1, exponent);
 }
 
-t.test('the exponent of a currency comes from ISO 4217', (t) => {
+t.test('the exponent of a currency comes from ISO 4217', async (t) => {
   const table = { USD: 2, EUR: 2, JPY: 0, KWD: 3, CLF: 4, UYW: 4, BHD: 3, ISK: 0, QQQ: -1, US: -1 };
   for (const [code, exponent] of Object.entries(table)) t.equal(exponentOf(packLetters(code)), exponent, code);
   t.equal(exponentOf(0), -1);
   t.equal(exponentOf(65_535), -1);
-  t.end();
 });
 
-t.test('a decimal text becomes minor units exactly or is rejected', (t) => {
+t.test('a decimal text becomes minor units exactly or is rejected', async (t) => {
   const E = DecimalError;
   const table: ReadonlyArray<readonly [string, number, number]> = [
     ['0', 2, 0],
@@ -64,10 +63,9 @@ t.test('a decimal text becomes minor units exactly or is rejected', (t) => {
     ['--1', 2, E.malformed],
   ];
   for (const [text, exponent, minor] of table) t.equal(toMinor(text, exponent), minor, `${text} at ${exponent}`);
-  t.end();
 });
 
-t.test('an amount is written digit by digit', (t) => {
+t.test('an amount is written digit by digit', async (t) => {
   const target = new Uint8Array(32);
   const integers = [0, 9, 10, 99, 999_999_999, 1_000_000_000, 1_000_000_001, 2 ** 31, 8_999_999_999_999_999];
   for (const value of [...integers, Number.MAX_SAFE_INTEGER]) {
@@ -93,5 +91,4 @@ t.test('an amount is written digit by digit', (t) => {
   t.throws(() => writeInteger(target, 0, 2 ** 53), { name: 'InvariantError' });
   t.throws(() => writeInteger(target, 0, 1.5), { name: 'InvariantError' });
   t.throws(() => writeDecimal(target, 0, 1.5, 2), { name: 'InvariantError' });
-  t.end();
 });

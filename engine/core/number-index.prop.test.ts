@@ -15,7 +15,7 @@ const key = fc.oneof(
     .filter(Number.isSafeInteger),
 );
 
-t.test('the index finds exactly the numbers that were added, until it is full', (t) => {
+t.test('the index finds exactly the numbers that were added, until it is full', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50 }), fc.boolean(), fc.array(key), (capacity, inRows, keys) => {
       const place = { numbers: new Float64Array(capacity * 3), stride: 3, offset: 2 };
@@ -39,10 +39,9 @@ t.test('the index finds exactly the numbers that were added, until it is full', 
     }),
     runs(500),
   );
-  t.end();
 });
 
-t.test('the index grows beyond its first table', (t) => {
+t.test('the index grows beyond its first table', async (t) => {
   const index = new NumberIndex(5000);
   for (let number = 1; number <= 5000; number++) t.equal(index.add(number * 4 + 1) >= 0, true);
   for (let number = 1; number <= 5000; number++) {
@@ -50,10 +49,8 @@ t.test('the index grows beyond its first table', (t) => {
     if (index.find(number * 4 + 2) !== -1) t.fail(`${number} was never added`);
   }
   t.equal(index.add(1), -1);
-  t.end();
 });
 
-t.test('an unusable capacity is rejected', (t) => {
+t.test('an unusable capacity is rejected', async (t) => {
   t.throws(() => new NumberIndex(0), InvariantError);
-  t.end();
 });

@@ -111,7 +111,7 @@ function place(request: Request, values: Record<SliceName, string>): void {
   request.source = Buffer.concat(parts);
 }
 
-t.test('a record is read as it was written, at any offset, and says its own length', (t) => {
+t.test('a record is read as it was written, at any offset, and says its own length', async () => {
   fc.assert(
     fc.property(
       plainRequest,
@@ -177,7 +177,6 @@ t.test('a record is read as it was written, at any offset, and says its own leng
     ),
     runs(500),
   );
-  t.end();
 });
 
 /** Every field of `expected` stands in `actual`, to the sign of its zero. */
@@ -186,14 +185,13 @@ function same(actual: object, expected: object): boolean {
   return Object.entries(expected).every(([name, value]) => Object.is(fields[name], value));
 }
 
-t.test('the test above covers every field of a request and an outcome', (t) => {
+t.test('the test above covers every field of a request and an outcome', async (t) => {
   const names = (arbitrary: fc.Arbitrary<object>) => Object.keys(fc.sample(arbitrary, 1)[0]!).sort();
   t.same(names(plainRequest), Object.keys(plainOf(new Request())).sort());
   t.same(names(plainOutcome), Object.keys(new Outcome()).sort());
-  t.end();
 });
 
-t.test('the longest record fits its bound and its length field', (t) => {
+t.test('the longest record fits its bound and its length field', async (t) => {
   const request = new Request();
   const longest = '💳'.repeat(idLengthMax);
   place(request, {
@@ -218,10 +216,9 @@ t.test('the longest record fits its bound and its length field', (t) => {
     { start: 0, end: root.length },
   );
   t.ok(length <= recordBytesMax && recordBytesMax < 65_536, `${length}`);
-  t.end();
 });
 
-t.test('the fixed fields do not overlap and end where the texts begin', (t) => {
+t.test('the fixed fields do not overlap and end where the texts begin', async (t) => {
   const widths: Record<keyof typeof RecordOffset, number> = {
     length: 2,
     type: 1,
@@ -272,5 +269,4 @@ t.test('the fixed fields do not overlap and end where the texts begin', (t) => {
     end = offset + width;
   }
   t.equal(end, recordFixedBytes);
-  t.end();
 });

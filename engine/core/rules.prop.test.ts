@@ -43,7 +43,7 @@ function obviousRefusal(rule: AllowOrBlock | undefined, value: string | null): b
   return false;
 }
 
-t.test('a compiled list declines exactly what the written list declines', (t) => {
+t.test('a compiled list declines exactly what the written list declines', async () => {
   const absent = fc.constant(null);
   fc.assert(
     fc.property(
@@ -71,10 +71,9 @@ t.test('a compiled list declines exactly what the written list declines', (t) =>
     ),
     runs(2000),
   );
-  t.end();
 });
 
-t.test('compiled amounts and counts equal the written ones, and an empty limit compiles to none', (t) => {
+t.test('compiled amounts and counts equal the written ones, and an empty limit compiles to none', async () => {
   fc.assert(
     fc.property(limits, (limits) => {
       const rules = compileRules(limits);
@@ -94,14 +93,12 @@ t.test('compiled amounts and counts equal the written ones, and an empty limit c
     }),
     runs(500),
   );
-  t.end();
 });
 
-t.test('empty limits compile to no rules', (t) => {
+t.test('empty limits compile to no rules', async (t) => {
   t.equal(compileRules(null), null);
   t.equal(compileRules(undefined), null);
   t.equal(compileRules({}), null);
   t.equal(compileRules({ daily: {} }), null);
   t.not(compileRules({ mcc: { allow: [] } }), null, 'an empty allow list allows nothing');
-  t.end();
 });

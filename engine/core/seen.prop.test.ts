@@ -19,7 +19,7 @@ function bytesOf(id: number): Uint8Array {
   return Buffer.from(`id-${id}`);
 }
 
-t.test('the newest sequences are remembered, each with its location, and no older ones', (t) => {
+t.test('the newest sequences are remembered, each with its location, and no older ones', async () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
       const seen = new Seen(capacity);
@@ -57,10 +57,9 @@ t.test('the newest sequences are remembered, each with its location, and no olde
     }),
     runs(300),
   );
-  t.end();
 });
 
-t.test('a lookup offers all entries with the same hash', (t) => {
+t.test('a lookup offers all entries with the same hash', async (t) => {
   const seen = new Seen(4);
   const bytes = bytesOf(1);
   hash64(bytes, 0, bytes.length);
@@ -71,10 +70,9 @@ t.test('a lookup offers all entries with the same hash', (t) => {
     locations.push(seen.location(slot));
   }
   t.same(locations.sort(), [1, 2, 3]);
-  t.end();
 });
 
-t.test('a settled id fills an empty entry and replaces no newer one', (t) => {
+t.test('a settled id fills an empty entry and replaces no newer one', async (t) => {
   const seen = new Seen(4);
   hash64(bytesOf(5), 0, 4);
   seen.add(hashLow, hashHigh, 6, 600, -1);
@@ -87,10 +85,8 @@ t.test('a settled id fills an empty entry and replaces no newer one', (t) => {
   hash64(bytesOf(5), 0, 4);
   seen.loadSettled(hashLow, hashHigh, 4);
   t.equal(seen.size, 2, 'a known id is not entered twice');
-  t.end();
 });
 
-t.test('the capacity is a power of two', (t) => {
+t.test('the capacity is a power of two', async (t) => {
   t.throws(() => new Seen(12), InvariantError);
-  t.end();
 });

@@ -46,7 +46,7 @@ const step = fc.record({
   level: fc.constantFrom(...levels),
 });
 
-t.test('every window is the sum of what was spent in it and not given back', (t) => {
+t.test('every window is the sum of what was spent in it and not given back', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 30_000 }), fc.array(step, { maxLength: 60 }), (start, steps) => {
       const spend = new Spend(16);
@@ -80,10 +80,9 @@ t.test('every window is the sum of what was spent in it and not given back', (t)
     }),
     runs(200),
   );
-  t.end();
 });
 
-t.test('a window never falls below zero', (t) => {
+t.test('a window never falls below zero', async (t) => {
   const spend = new Spend(1);
   spend.add(Level.card, 1, 100, 50, 1, 1);
   spend.add(Level.card, 1, 100, -80, -2, 1);
@@ -92,17 +91,15 @@ t.test('a window never falls below zero', (t) => {
     t.equal(spend.amount(slot, index, 100), 0);
     t.equal(spend.count(slot, index, 100), 0);
   }
-  t.end();
 });
 
-t.test('a window that is read for a day before its newest day reports its whole sum, never too little', (t) => {
+t.test('a window that is read for a day before its newest day reports its whole sum, never too little', async (t) => {
   const spend = new Spend(1);
   spend.add(Level.card, 1, 100, 50, 1, 1);
   t.equal(spend.amount(0, 0, 99), 50);
-  t.end();
 });
 
-t.test('reading all windows of a row equals reading each window, and its day never runs backwards', (t) => {
+t.test('reading all windows of a row equals reading each window, and its day never runs backwards', async (t) => {
   const spend = new Spend(4);
   t.equal(spend.use(Level.card, 7, 20_000), null, 'nothing is known of the card');
   spend.add(Level.card, 7, 20_000, 500, 1, 1);
@@ -127,10 +124,9 @@ t.test('reading all windows of a row equals reading each window, and its day nev
     [0, 0, 0, 0, 540],
     'only the lifetime window remains in another year',
   );
-  t.end();
 });
 
-t.test('a settled row is loaded once and never replaces a newer one in memory', (t) => {
+t.test('a settled row is loaded once and never replaces a newer one in memory', async (t) => {
   const spend = new Spend(2);
   t.equal(spend.load(Level.user, 7, 100, [1, 2, 3, 4, 5], [1, 1, 2, 2, 3]), true);
   t.equal(spend.load(Level.user, 7, 200, [9, 9, 9, 9, 9], [9, 9, 9, 9, 9]), true);
@@ -145,10 +141,9 @@ t.test('a settled row is loaded once and never replaces a newer one in memory', 
       [5, 3],
     ],
   );
-  t.end();
 });
 
-t.test('a full store accepts no further row', (t) => {
+t.test('a full store accepts no further row', async (t) => {
   const spend = new Spend(2);
   t.equal(spend.free, 2);
   t.equal(spend.add(Level.card, 1, 1, 1, 1, 1), true);
@@ -157,10 +152,9 @@ t.test('a full store accepts no further row', (t) => {
   t.equal(spend.add(Level.account, 1, 1, 1, 1, 1), false);
   t.equal(spend.load(Level.account, 1, 1, [], []), false);
   t.equal(spend.free, 0);
-  t.end();
 });
 
-t.test('a full store evicts settled rows even when all are in use, and never an unsettled one', (t) => {
+t.test('a full store evicts settled rows even when all are in use, and never an unsettled one', async (t) => {
   const spend = new Spend(1000);
   for (let number = 1; number <= 1000; number++) spend.add(Level.card, number, 100, 5, 1, number);
   t.equal(spend.makeRoom(3, 0), false, 'no row is settled');
@@ -177,5 +171,4 @@ t.test('a full store evicts settled rows even when all are in use, and never an 
     t.ok(spend.isOutdated(Level.card, number, number - 1));
     t.notOk(spend.isOutdated(Level.card, number, number));
   }
-  t.end();
 });

@@ -39,7 +39,7 @@ const step = fc.record({
   lag: fc.integer({ min: 0, max: 8 }),
 });
 
-t.test('a transaction leaves memory only after Postgres has all of it', (t) => {
+t.test('a transaction leaves memory only after Postgres has all of it', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 120 }), (capacity, steps) => {
       const transactions = new Transactions(capacity);
@@ -87,10 +87,9 @@ t.test('a transaction leaves memory only after Postgres has all of it', (t) => {
     }),
     runs(500),
   );
-  t.end();
 });
 
-t.test('a transaction is not evicted while a message changes it', (t) => {
+t.test('a transaction is not evicted while a message changes it', async (t) => {
   const transactions = new Transactions(1);
   const a = Buffer.from('a');
   const b = Buffer.from('b');
@@ -105,10 +104,9 @@ t.test('a transaction is not evicted while a message changes it', (t) => {
   t.equal(transactions.makeRoom(2), true);
   transactions.open(b, 0, 1, stateOf(1), 3);
   t.equal(transactions.find(a, 0, 1), -1);
-  t.end();
 });
 
-t.test('a tombstone is evicted only when no other transaction can be', (t) => {
+t.test('a tombstone is evicted only when no other transaction can be', async (t) => {
   const transactions = new Transactions(2);
   const open = (id: string, status: TransactionStatus, sequence: number) => {
     transactions.makeRoom(sequence - 1);
@@ -122,10 +120,9 @@ t.test('a tombstone is evicted only when no other transaction can be', (t) => {
   t.ok(find('t') >= 0 && find('u') >= 0);
   open('a', TransactionStatus.open, 11);
   t.equal([find('t'), find('u')].filter((slot) => slot >= 0).length, 1);
-  t.end();
 });
 
-t.test('every field that a transaction is opened with can be read back', (t) => {
+t.test('every field that a transaction is opened with can be read back', async (t) => {
   const transactions = new Transactions(2);
   const state: TransactionState = {
     ...stateOf(7),
@@ -153,10 +150,9 @@ t.test('every field that a transaction is opened with can be read back', (t) => 
   );
   t.equal(transactions.find(Buffer.from('bc'), 0, 2), slot);
   t.equal(transactions.find(Buffer.from('abc'), 0, 3), -1);
-  t.end();
 });
 
-t.test('the newest part of a hold follows the newest day of spending, and never exceeds the hold', (t) => {
+t.test('the newest part of a hold follows the newest day of spending, and never exceeds the hold', async (t) => {
   const transactions = new Transactions(1);
   const slot = transactions.open(Buffer.from('a'), 0, 1, { ...stateOf(100), newestAmount: 100 }, 1);
   transactions.move(slot, TransactionStatus.open, 50, 0, 0, 11, 50, 0, 2);
@@ -176,5 +172,4 @@ t.test('the newest part of a hold follows the newest day of spending, and never 
     'a cleared amount is not given back',
   );
   t.throws(() => transactions.move(slot, TransactionStatus.open, -41, 0, 0, 11, -41, 0, 6), InvariantError);
-  t.end();
 });

@@ -9,7 +9,7 @@ const emptyPlan: FramePlan = {
   ...{ segmentNumber: 1, offset: 0, recordsEnd: 0, recordCount: 1, firstSequence: 1, atMs: 0, epoch: 1 },
 };
 
-t.test('the worker and the syncer exchange one frame at a time', (t) => {
+t.test('the worker and the syncer exchange one frame at a time', async (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   t.equal(exchange.begin(false), true, 'an empty frame is open');
   exchange.commit(0, emptyPlan);
@@ -30,10 +30,9 @@ t.test('the worker and the syncer exchange one frame at a time', (t) => {
   t.equal(exchange.begin(false), true);
   exchange.release(0, false);
   t.throws(() => exchange.commit(0, emptyPlan), 'a frame that is not being filled cannot be given away');
-  t.end();
 });
 
-t.test('a frame that fills while the disk becomes free leaves with its last batch', (t) => {
+t.test('a frame that fills while the disk becomes free leaves with its last batch', async (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   exchange.begin(false);
   exchange.commit(0, emptyPlan);
@@ -46,10 +45,9 @@ t.test('a frame that fills while the disk becomes free leaves with its last batc
   const plan = { ...emptyPlan };
   exchange.readPlan(index, plan);
   t.same([index, plan.recordCount], [1, 7]);
-  t.end();
 });
 
-t.test('after a failure neither thread continues', (t) => {
+t.test('after a failure neither thread continues', async (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   exchange.begin(false);
   exchange.commit(0, emptyPlan);
@@ -57,15 +55,13 @@ t.test('after a failure neither thread continues', (t) => {
   t.throws(() => exchange.begin(true), ExchangeFailedError);
   t.throws(() => exchange.drain(), ExchangeFailedError);
   t.equal(exchange.isFailed, true);
-  t.end();
 });
 
-t.test('the front gets one message until it acknowledges', (t) => {
+t.test('the front gets one message until it acknowledges', async (t) => {
   const exchange = new FrameExchange(FrameExchange.create(frameBytes));
   t.same([exchange.takeNotice(), exchange.takeNotice()], [true, false]);
   exchange.acknowledge();
   t.equal(exchange.takeNotice(), true);
-  t.end();
 });
 
 t.test('two threads at full speed exchange every frame in order', async (t) => {

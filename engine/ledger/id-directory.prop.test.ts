@@ -7,7 +7,7 @@ import { IdDirectory } from './id-directory.js';
 const perPartition = 8;
 const partitions = 3;
 
-t.test('an id is found in its partition while it is among the newest there', (t) => {
+t.test('an id is found in its partition while it is among the newest there', async () => {
   const steps = fc.array(fc.tuple(fc.nat(partitions - 1), fc.nat(60)), { maxLength: 200 });
   const journals = fc.uniqueArray(fc.tuple(fc.nat(partitions - 1), fc.nat(60)), { selector: ([, id]) => id });
   fc.assert(
@@ -41,20 +41,18 @@ t.test('an id is found in its partition while it is among the newest there', (t)
     }),
     runs(300),
   );
-  t.end();
 });
 
-t.test('a busy partition replaces no ids of a quiet one', (t) => {
+t.test('a busy partition replaces no ids of a quiet one', async (t) => {
   const directory = new IdDirectory(2, perPartition);
   directory.learn(1, 1, 0);
   for (let id = 2; id < 500; id++) directory.learn(id, id, 1);
   t.equal(directory.find(1, 1), 0);
   t.equal(directory.find(499, 499), 1);
   t.equal(directory.find(2, 2), -1);
-  t.end();
 });
 
-t.test('after a restart, which brings the newest ids first, new ids replace the oldest', (t) => {
+t.test('after a restart, which brings the newest ids first, new ids replace the oldest', async (t) => {
   const directory = new IdDirectory(2, perPartition);
   for (let sequence = 100; sequence > 80; sequence--) directory.learnJournaled(sequence, sequence, 0, sequence);
   t.equal(directory.find(92, 92), -1, 'the directory holds no more ids than it has room for');
@@ -62,5 +60,4 @@ t.test('after a restart, which brings the newest ids first, new ids replace the 
   directory.learn(7, 7, 0);
   t.equal(directory.find(93, 93), -1);
   t.equal(directory.find(100, 100), 0);
-  t.end();
 });

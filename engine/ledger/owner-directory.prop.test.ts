@@ -8,7 +8,7 @@ function find(directory: OwnerDirectory, token: string): number {
   return directory.find(bytes, 1, bytes.length - 1);
 }
 
-t.test('the directory returns the partition learnt last, for as many cards as it holds', (t) => {
+t.test('the directory returns the partition learnt last, for as many cards as it holds', async () => {
   const learnt = fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 63 }));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20 }), fc.array(learnt, { maxLength: 80 }), (capacity, entries) => {
@@ -26,10 +26,9 @@ t.test('the directory returns the partition learnt last, for as many cards as it
     }),
     runs(300),
   );
-  t.end();
 });
 
-t.test('in a full directory a card in use stays, and a card that was never used is evicted', (t) => {
+t.test('in a full directory a card in use stays, and a card that was never used is evicted', async (t) => {
   const directory = new OwnerDirectory(8);
   for (let card = 0; card < 8; card++) directory.learn(`card-${card}`, card);
   for (let other = 0; other < 100; other++) {
@@ -38,5 +37,4 @@ t.test('in a full directory a card in use stays, and a card that was never used 
   }
   t.equal(find(directory, 'card-3'), 3);
   t.equal(find(directory, 'card-4'), -1);
-  t.end();
 });

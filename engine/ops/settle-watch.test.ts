@@ -20,13 +20,12 @@ function watched() {
   return { partitions, until };
 }
 
-t.test('an idle engine never counts as stalled', (t) => {
+t.test('an idle engine never counts as stalled', async (t) => {
   const { until } = watched();
   t.equal(until(10 * stallMsMax), null);
-  t.end();
 });
 
-t.test('waiting records without progress for the whole bound are a stall, which the first progress ends', (t) => {
+t.test('waiting records without progress for the whole bound are a stall, which the first progress ends', async (t) => {
   const { partitions, until } = watched();
   t.equal(until(5000), null);
   partitions[1]!.publishDurable(40);
@@ -35,24 +34,21 @@ t.test('waiting records without progress for the whole bound are a stall, which 
   partitions[1]!.publishSettled(1, 0);
   t.equal(until(9000 + stallMsMax), null);
   t.match(until(60_000 + 2 * stallMsMax), { partition: 1, records: 39 }, 'one step of progress does not last for ever');
-  t.end();
 });
 
-t.test('a shrinking backlog is progress, however long it is', (t) => {
+t.test('a shrinking backlog is progress, however long it is', async (t) => {
   const { partitions, until } = watched();
   partitions[0]!.publishDurable(1_000_000);
   for (let second = 0; second < 300; second++) {
     partitions[0]!.publishSettled(second, 0);
     t.equal(until(second * 1000), null);
   }
-  t.end();
 });
 
-t.test('a shipper that never learns the position of Postgres counts as stalled', (t) => {
+t.test('a shipper that never learns the position of Postgres counts as stalled', async (t) => {
   const { partitions } = createProgress(1);
   partitions[0]!.publishDurable(3);
   const watch = new SettleWatch(partitions, 0);
   for (let nowMs = 0; nowMs <= stallMsMax; nowMs += 1000) watch.look(nowMs);
   t.match(watch.stalled(stallMsMax + 1000), { partition: 0, records: 3 });
-  t.end();
 });

@@ -61,11 +61,10 @@ export function testTables(text: string): void {
   for (const table of tables) {
     const [name = '', ...rest] = table.split('\n');
     const lines = rest.map(meaning).filter((line) => line !== '');
-    t.test(name, (t) => {
+    t.test(name, async (t) => {
       const runner = new Runner();
       if (!/^(account|policy) /.test(lines[0]!)) for (const line of usual) runner.run(line);
       t.equal(lines.map((line) => runner.run(line)).join('\n'), lines.join('\n'));
-      t.end();
     });
   }
 }

@@ -142,7 +142,7 @@ const isTest = (path: string) => /\.(test|slow)\.ts$/.test(path) || path.include
 const all = folders.flatMap((folder) => [...sourceFiles(folder)]);
 const shipped = all.filter((file) => !isTest(file.path));
 
-t.test('imports point one way', (t) => {
+t.test('imports point one way', async (t) => {
   t.ok(shipped.length > 30, 'the walk finds the sources');
   for (const file of shipped) {
     const rule = mayImport.find(([folder]) => file.path.startsWith(`${folder}/`));
@@ -158,10 +158,9 @@ t.test('imports point one way', (t) => {
       }
     }
   }
-  t.end();
 });
 
-t.test('no shipped files import each other in a circle', (t) => {
+t.test('no shipped files import each other in a circle', async (t) => {
   const imported = new Map(
     shipped.map(({ path, imports }) => [
       path,
@@ -179,10 +178,9 @@ t.test('no shipped files import each other in a circle', (t) => {
   };
   for (const path of imported.keys()) walk(path, []);
   t.ok(done.size >= shipped.length, 'the walk visits every shipped file');
-  t.end();
 });
 
-t.test('each package enters through its own files', (t) => {
+t.test('each package enters through its own files', async (t) => {
   for (const file of shipped) {
     for (const specifier of file.imports) {
       const importers = importersOf[specifier];
@@ -191,20 +189,18 @@ t.test('each package enters through its own files', (t) => {
     }
   }
   t.pass('walked');
-  t.end();
 });
 
-t.test('a header that claims to be the only importer names a package that the table above holds', (t) => {
+t.test('a header that claims to be the only importer names a package that the table above holds', async (t) => {
   for (const file of shipped) {
     const header = /^\/\*\*[\s\S]*?\*\//.exec(file.text)?.[0] ?? '';
     if (!/only\s+(?:\*\s+)?importer/.test(header)) continue;
     const held = file.imports.some((name) => importersOf[name]?.includes(file.path) || /^node:fs/.test(name));
     t.ok(held, `${file.path} claims to be an only importer, and a rule holds it to that`);
   }
-  t.end();
 });
 
-t.test('the core is pure and does no I/O', (t) => {
+t.test('the core is pure and does no I/O', async (t) => {
   for (const file of shipped.filter(({ path }) => path.startsWith('engine/core/'))) {
     for (const specifier of file.imports) {
       if (specifier.startsWith('node:')) t.fail(`${file.path} must not import ${specifier}`);
@@ -212,19 +208,17 @@ t.test('the core is pure and does no I/O', (t) => {
     const code = file.text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
     t.notMatch(code, impure, `${file.path} is pure`);
   }
-  t.end();
 });
 
-t.test('only the storage touches the disk in the workers', (t) => {
+t.test('only the storage touches the disk in the workers', async (t) => {
   for (const file of shipped.filter(({ path }) => path.startsWith('workers/'))) {
     const touches = file.imports.some((specifier) => /^node:fs/.test(specifier));
     if (touches && file.path !== 'workers/journal/storage.ts') t.fail(`${file.path} must go through storage.ts`);
   }
   t.pass('walked');
-  t.end();
 });
 
-t.test('docs/dependencies.md says of each dependency why it is there', (t) => {
+t.test('docs/dependencies.md says of each dependency why it is there', async (t) => {
   const table = readFileSync(join(root, 'docs/dependencies.md'), 'utf8');
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
     'dependencies' | 'devDependencies',
@@ -234,10 +228,9 @@ t.test('docs/dependencies.md says of each dependency why it is there', (t) => {
     t.ok(table.includes(`\`${name}\``), `${name} stands in the dependency table`);
     t.match(version, /^(npm:[a-z]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/, `${name} is pinned exactly`);
   }
-  t.end();
 });
 
-t.test('plain English: no word in a private sense', (t) => {
+t.test('plain English: no word in a private sense', async (t) => {
   // Assembled, so that this file does not find itself. Landed migrations stay as they are.
   const dialect = new RegExp(
     `\\b(?:${['to' + 'ld', 'nobo' + 'dy', 'somebo' + 'dy', 'whoev' + 'er', 'strang' + 'er', 'an' + 'ew'].join(
@@ -252,13 +245,12 @@ t.test('plain English: no word in a private sense', (t) => {
       t.fail(`${file.path}:${found + 1} ${dialect.exec(lines[found]!)![0]}: name the component, with an active verb`);
   }
   t.pass('walked');
-  t.end();
 });
 
 /** Migrations up to here stay as they landed. */
 const landedMigration = 271;
 
-t.test('no line is longer than 120 columns', (t) => {
+t.test('no line is longer than 120 columns', async (t) => {
   const isLanded = (name: string) => Number(name.slice(0, 3)) <= landedMigration;
   const migrations = readdirSync(join(root, 'sql/migrations')).filter((name) => !isLanded(name));
   const texts = migrations.map((name) => {
@@ -270,7 +262,6 @@ t.test('no line is longer than 120 columns', (t) => {
     if (long >= 0) t.fail(`${path}:${long + 1} is longer than 120 columns`);
   }
   t.pass('walked');
-  t.end();
 });
 
 /** Functions longer than 70 lines, and why each is better whole. */
@@ -285,7 +276,7 @@ const longFunctions: Readonly<Record<string, string>> = {
   'bench/sql.ts queriesOf': 'a table of queries',
 };
 
-t.test('no function is longer than 70 lines without a reason', (t) => {
+t.test('no function is longer than 70 lines without a reason', async (t) => {
   // Biome's format makes counting sound: a function's last line is the first that closes at the indentation of its
   // head.
   const head =
@@ -311,15 +302,13 @@ t.test('no function is longer than 70 lines without a reason', (t) => {
   }
   t.ok(count > 1000, 'the walk finds functions');
   for (const key of Object.keys(longFunctions)) t.ok(long.has(key), `${key} is as long as its reason says`);
-  t.end();
 });
 
-t.test('no left-over markers, no switched-off tests', (t) => {
+t.test('no left-over markers, no switched-off tests', async (t) => {
   const marker = new RegExp(['TO', 'DO|FIX', 'ME|\\bXX', 'X\\b|HA', 'CK\\b'].join(''));
   const narrowed = /\bt\.(?:skip|todo|only)\(|\b(?:skip|todo): ?(?:true|['"])/;
   for (const file of all) {
     t.notMatch(file.text, marker, `${file.path} has no left-over marker`);
     if (!file.path.endsWith('tidy.test.ts')) t.notMatch(file.text, narrowed, `${file.path} switches no test off`);
   }
-  t.end();
 });

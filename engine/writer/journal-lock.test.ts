@@ -43,7 +43,7 @@ t.test('a killed process releases the lock although its threads and children inh
   lock.release();
 });
 
-t.test('two locks in one process exclude each other, and the next holder knows every earlier lease', (t) => {
+t.test('two locks in one process exclude each other, and the next holder knows every earlier lease', async (t) => {
   const directory = join(folderFor(t), 'journal');
   const first = taken(directory, 'first');
   t.notOk(take(directory, 'second') instanceof JournalLock);
@@ -56,10 +56,9 @@ t.test('two locks in one process exclude each other, and the next holder knows e
   t.equal(last.earlierLeases.length, 16, 'the list of earlier leases is bounded');
   t.equal(last.earlierLeases.at(-1), 'start 29');
   last.release();
-  t.end();
 });
 
-t.test('a copied folder counts as another place', (t) => {
+t.test('a copied folder counts as another place', async (t) => {
   const directory = join(folderFor(t), 'journal');
   const lock = taken(directory);
   const copy = `${directory}-copy`;
@@ -72,10 +71,9 @@ t.test('a copied folder counts as another place', (t) => {
   const again = taken(directory);
   t.equal(again.place, lock.place, 'the same file is the same place');
   again.release();
-  t.end();
 });
 
-t.test('a lock file with any content can be locked, and names no process', (t) => {
+t.test('a lock file with any content can be locked, and names no process', async (t) => {
   const directory = join(folderFor(t), 'journal');
   mkdirSync(directory);
   for (const content of ['', 'null', '{"pid":1}', '{', '\0'.repeat(100)]) {
@@ -85,10 +83,9 @@ t.test('a lock file with any content can be locked, and names no process', (t) =
     lock.release();
   }
   t.match(journalInUse('/data/journal', null), /in use by another engine: stop that engine/);
-  t.end();
 });
 
-t.test('without flock the engine locks with perl, and without both the start error says what to install', (t) => {
+t.test('without flock the engine locks with perl, and without both the start error says what to install', async (t) => {
   const directory = join(folderFor(t), 'journal');
   const { PATH } = process.env;
   t.teardown(() => {
@@ -103,5 +100,4 @@ t.test('without flock the engine locks with perl, and without both the start err
   process.env['PATH'] = PATH;
   t.notOk(take(directory) instanceof JournalLock, 'flock and perl exclude each other');
   lock.release();
-  t.end();
 });

@@ -177,7 +177,7 @@ const world = fc.tuple(
   rate,
 );
 
-t.test('no two engines approve at once, whichever of them stops, is late or has a fast clock', (t) => {
+t.test('no two engines approve at once, whichever of them stops, is late or has a fast clock', async (t) => {
   let takeovers = 0;
   fc.assert(
     fc.property(world, ([steps, rates, databaseRate]) => {
@@ -188,10 +188,9 @@ t.test('no two engines approve at once, whichever of them stops, is late or has 
     runs(2000),
   );
   t.ok(takeovers > 1000, `${takeovers} take-overs`);
-  t.end();
 });
 
-t.test('the test above can fail: a lease taken a little too early lets two engines approve', (t) => {
+t.test('the test above can fail: a lease taken a little too early lets two engines approve', async (t) => {
   const early = fc.check(
     fc.property(world, ([steps, rates, databaseRate]) => {
       return simulate(steps, rates, databaseRate, { factor: 0.8, addedMs: 0 }).doubles === 0;
@@ -199,5 +198,4 @@ t.test('the test above can fail: a lease taken a little too early lets two engin
     { ...runs(20_000), endOnFailure: true },
   );
   t.equal(early.failed, true);
-  t.end();
 });

@@ -63,7 +63,7 @@ const ranges: ReadonlyArray<readonly [string, number]> = [
 const asciiText = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
 const holds = (text: string): boolean => holdsPan(asciiText(text), 0, text.length);
 
-t.test('a number of every network is found in any notation and between any characters', (t) => {
+t.test('a number of every network is found in any notation and between any characters', async (t) => {
   for (const [first, length] of ranges) {
     const number = pan(first, length);
     const grouped = (by: string): string => number.replace(/(\d{4})(?=\d)/g, `$1${by}`);
@@ -99,10 +99,9 @@ t.test('a number of every network is found in any notation and between any chara
       t.equal([...maskPansInText(text)].filter((character) => character === '*').length, length - 4);
     }
   }
-  t.end();
 });
 
-t.test('text that is no card number stays as it is', (t) => {
+t.test('text that is no card number stays as it is', async (t) => {
   const ordinary = [
     '4111111111111112', // Luhn
     '1732300000000', // milliseconds
@@ -120,10 +119,9 @@ t.test('text that is no card number stays as it is', (t) => {
     t.equal(textHoldsPan(text), false, text);
     t.equal(maskPansInText(text), text);
   }
-  t.end();
 });
 
-t.test('a card token counts as a card number only when it is nothing else', (t) => {
+t.test('a card token counts as a card number only when it is nothing else', async (t) => {
   for (const text of [
     '4111111111111111',
     '4111 1111 1111 1111',
@@ -149,18 +147,16 @@ t.test('a card token counts as a card number only when it is nothing else', (t) 
   ]) {
     t.equal(isCardNumber(text), false, text);
   }
-  t.end();
 });
 
-t.test('only the requested range is read', (t) => {
+t.test('only the requested range is read', async (t) => {
   const bytes = bytesOf('4111111111111111');
   t.equal(holdsPan(bytes, 0, 15), false);
   t.equal(holdsPan(bytes, 0, 16), true);
   t.equal(holdsPan(bytes, 1, 16), false);
-  t.end();
 });
 
-t.test('masking keeps the last four digits, the separators and the length', (t) => {
+t.test('masking keeps the last four digits, the separators and the length', async (t) => {
   const cases: ReadonlyArray<readonly [string, string]> = [
     ['SHOP 4111-1111-1111-1111 X', 'SHOP ****-****-****-1111 X'],
     ['4111111111111111', '************1111'],
@@ -176,7 +172,6 @@ t.test('masking keeps the last four digits, the separators and the length', (t) 
     t.equal(maskPans(bytes, 0, bytes.length), text !== expected, text);
     t.equal(Buffer.from(bytes).toString(), expected);
   }
-  t.end();
 });
 
 /** Texts that nearly are card numbers, next to each other, with everything between. */
@@ -192,7 +187,7 @@ const unicode = fc
   })
   .map((pieces) => pieces.join(''));
 
-t.test('masking twice changes nothing and leaves no card number', (t) => {
+t.test('masking twice changes nothing and leaves no card number', async () => {
   fc.assert(
     fc.property(ascii, (text) => {
       const bytes = asciiText(text);
@@ -216,10 +211,9 @@ t.test('masking twice changes nothing and leaves no card number', (t) => {
     }),
     runs(5000),
   );
-  t.end();
 });
 
-t.test('a log line keeps no card data', (t) => {
+t.test('a log line keeps no card data', async (t) => {
   const cases: ReadonlyArray<readonly [string, string]> = [
     ['card 4111 1111 1111 1111 declined', 'card **** **** **** 1111 declined'],
     ['{"cvv":"123","amount":5}', '{"cvv":"[masked]","amount":5}'],
@@ -240,13 +234,11 @@ t.test('a log line keeps no card data', (t) => {
     ['{"id":"auth_4111_1111_1111_1111"}', '{"id":"auth_****_****_****_1111"}'],
   ];
   for (const [text, expected] of cases) t.equal(maskCardData(text), expected);
-  t.end();
 });
 
-t.test('masking a log line takes time linear in its length', (t) => {
+t.test('masking a log line takes time linear in its length', async (t) => {
   for (const unit of ['4', '4 ', 'cvv', '"cvv":"', '\\', '\\"', '%B4111111111111^', ';1234567890123=', 'pin=\\"\\"']) {
     maskCardData(unit.repeat(Math.ceil(200_000 / unit.length)));
   }
   t.pass('every line was masked');
-  t.end();
 });

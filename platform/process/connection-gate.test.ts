@@ -10,7 +10,7 @@ import { IdleConnections } from '../../engine/testing/idle-connections.js';
 import { addressOf, boundConnections, ConnectionGate } from './connection-gate.js';
 import { connectionBounds } from './descriptors.js';
 
-t.test('the bounds fit the limit of open files, or the start says what to raise', (t) => {
+t.test('the bounds fit the limit of open files, or the start says what to raise', async (t) => {
   const given = { limit: 20_000, reserve: 500, variable: 'AUTH_CONNECTIONS_MAX', max: undefined };
   const bounds = { ...given, perAddressMax: undefined };
   t.same(connectionBounds(bounds), { max: 19_500, perAddressMax: 14_625 });
@@ -34,10 +34,9 @@ t.test('the bounds fit the limit of open files, or the start says what to raise'
   t.equal(opsConnections.max, 1024);
   t.same(readEngineConfig(environment, 2, 1024).opsConnections.max, 64, 'fewer descriptors permit fewer connections');
   t.throws(() => readEngineConfig(environment, 2, 200), { name: 'ConfigError' });
-  t.end();
 });
 
-t.test('a client is its IPv4 address in any notation, or the network of its IPv6 address', (t) => {
+t.test('a client is its IPv4 address in any notation, or the network of its IPv6 address', async (t) => {
   const spellings = {
     '127.0.0.1': '127.0.0.1',
     '::ffff:10.0.0.7': '10.0.0.7',
@@ -48,7 +47,6 @@ t.test('a client is its IPv4 address in any notation, or the network of its IPv6
     'fe80::1%eth0': 'fe80:0:0:0::/64',
   };
   for (const [spelling, address] of Object.entries(spellings)) t.equal(addressOf(spelling), address);
-  t.end();
 });
 
 t.test('the first and the last refusal of a series are logged, and a failed accept stops no later one', async (t) => {

@@ -20,7 +20,7 @@ function ranInto(fault: string): { readonly status: number | null; readonly log:
   return { status, log: stdout };
 }
 
-t.test('an uncaught error ends the process, unless it says that no file descriptor is free', (t) => {
+t.test('an uncaught error ends the process, unless it says that no file descriptor is free', async (t) => {
   for (const code of ['EMFILE', 'ENFILE']) {
     const thrown = ranInto(`throw none('${code}')`);
     t.equal(thrown.status, 7, `${code} thrown`);
@@ -31,5 +31,4 @@ t.test('an uncaught error ends the process, unless it says that no file descript
   const bug = ranInto(`throw new Error('a bug')`);
   t.equal(bug.status, 1);
   t.match(bug.log, /bug: stopping/);
-  t.end();
 });

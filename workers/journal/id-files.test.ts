@@ -41,7 +41,7 @@ const range = (stretches: readonly IdStretch[]) => {
   return [ids.firstSequence, ids.lastSequence];
 };
 
-t.test('a retired segment leaves a file with the ids of its records, read from its own bytes', (t) => {
+t.test('a retired segment leaves a file with the ids of its records, read from its own bytes', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage);
   const { writer } = fixture.open();
@@ -68,10 +68,9 @@ t.test('a retired segment leaves a file with the ids of its records, read from i
     /does not reach/,
     'a segment that lacks records leaves no file',
   );
-  t.end();
 });
 
-t.test('reading ids ends at a gap, a flipped bit, a cut file or a file of another partition', (t) => {
+t.test('reading ids ends at a gap, a flipped bit, a cut file or a file of another partition', async (t) => {
   t.same(range(readIds(folder(5), directory, owner, fromTheFirst)), [1, 50]);
   t.same(
     range(readIds(folder(5), directory, owner, (last) => last - 14)),
@@ -95,10 +94,9 @@ t.test('reading ids ends at a gap, a flipped bit, a cut file or a file of anothe
   }
   t.same(readIds(folder(5), directory, { partition: 0, partitionCount: 2 }, fromTheFirst), []);
   t.same(readIds(new MemoryStorage(), directory, owner, fromTheFirst), []);
-  t.end();
 });
 
-t.test('after a power cut a file of ids is whole or absent', (t) => {
+t.test('after a power cut a file of ids is whole or absent', async (t) => {
   const storage = folder(2);
   const rename = storage.rename;
   storage.rename = () => {
@@ -108,19 +106,17 @@ t.test('after a power cut a file of ids is whole or absent', (t) => {
   storage.rename = rename;
   storage.crash(() => false);
   t.same(range(readIds(storage, directory, owner, fromTheFirst)), [1, 20]);
-  t.end();
 });
 
-t.test('a file whose ids are all forgotten is removed', (t) => {
+t.test('a file whose ids are all forgotten is removed', async (t) => {
   const storage = folder(5);
   removeOldIds(storage, directory, 21);
   t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50]);
   removeOldIds(storage, directory, 30);
   t.same(range(readIds(storage, directory, owner, fromTheFirst)), [21, 50], 'a file with a single remembered id stays');
-  t.end();
 });
 
-t.test('all ids enter the table, newest first, and until then every unknown id counts as possible', (t) => {
+t.test('all ids enter the table, newest first, and until then every unknown id counts as possible', async (t) => {
   const ids = new SettledIds(readIds(folder(5), directory, owner, fromTheFirst));
   ids.add({ firstSequence: 51, hashes: new Uint32Array(4) });
   const seen = new Seen(64);
@@ -139,7 +135,6 @@ t.test('all ids enter the table, newest first, and until then every unknown id c
     const slot = seen.findHash(all[index * 2]!, all[index * 2 + 1]!);
     t.equal(seen.sequence(slot), index + 1);
   }
-  t.end();
 });
 
 function firstSequenceOf(storage: MemoryStorage, number: number): number {

@@ -10,7 +10,7 @@ import { scanJournal } from './journal-recovery.js';
 import { sectorBytes } from './segment.js';
 import { segmentName } from './segment-files.js';
 
-t.test('frames and segments carry the epoch of the engine that wrote them', (t) => {
+t.test('frames and segments carry the epoch of the engine that wrote them', async (t) => {
   const storage = new MemoryStorage();
   for (const epoch of [3, 3, 4, 9]) {
     const fixture = journalFixture(storage, '/journal', { epoch });
@@ -21,10 +21,9 @@ t.test('frames and segments carry the epoch of the engine that wrote them', (t) 
     writer.close();
     t.equal(scanJournal(fixture.options)!.epoch, epoch);
   }
-  t.end();
 });
 
-t.test('a journal with a newer epoch than the lease is refused before any file changes', (t) => {
+t.test('a journal with a newer epoch than the lease is refused before any file changes', async (t) => {
   const storage = new MemoryStorage();
   const { writer } = journalFixture(storage, '/journal', { epoch: 7 }).open();
   append(writer, [numbered(1)]);
@@ -38,10 +37,9 @@ t.test('a journal with a newer epoch than the lease is refused before any file c
   t.throws(() => older!.open(), JournalEpochError);
   t.equal(storage.writes, writes);
   t.equal(same!.open().scan.lastSequence, 1);
-  t.end();
 });
 
-t.test('a frame of an older epoch after a newer one is damage, because a replaced engine wrote it', (t) => {
+t.test('a frame of an older epoch after a newer one is damage, because a replaced engine wrote it', async (t) => {
   const fixture = journalFixture(new MemoryStorage(), '/journal', { epoch: 5 });
   const { writer } = fixture.open();
   append(writer, [numbered(1)]);
@@ -51,10 +49,9 @@ t.test('a frame of an older epoch after a newer one is damage, because a replace
   (fixture.options as { epoch: number }).epoch = 6;
   t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', sequence: 2, message: /of epoch 4 behind one of 5/ });
   t.throws(() => fixture.readAll(), { code: 'JOURNAL_CORRUPT' });
-  t.end();
 });
 
-t.test('a journal from before epochs existed opens and continues with them', (t) => {
+t.test('a journal from before epochs existed opens and continues with them', async (t) => {
   const storage = new MemoryStorage();
   const old = journalFixture(storage, '/journal', { epoch: 0 });
   const { writer } = old.open();
@@ -72,7 +69,6 @@ t.test('a journal from before epochs existed opens and continues with them', (t)
   t.throws(() => fixture.open(), {
     message: /format is version 3, this program reads versions 1 to 2: start the release/,
   });
-  t.end();
 });
 
 function setVersion(segment: Uint8Array, version: number): void {

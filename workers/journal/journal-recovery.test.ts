@@ -29,7 +29,7 @@ function smallLog(): { storage: MemoryStorage; fixture: Fixture; lastSequence: n
   return { storage, fixture, lastSequence, lastFrameBytes };
 }
 
-t.test('every flipped bit of a journal is found or harmless', (t) => {
+t.test('every flipped bit of a journal is found or harmless', async (t) => {
   const { storage, fixture, lastSequence } = smallLog();
   const scan = scanJournal(fixture.options)!;
   t.equal(scan.segmentCount, 4);
@@ -56,10 +56,9 @@ t.test('every flipped bit of a journal is found or harmless', (t) => {
     }
   }
   t.ok(counts.damaged > 90_000, `${counts.damaged} damaged, ${counts.reported} reported, ${counts.harmless} harmless`);
-  t.end();
 });
 
-t.test('every combination of lost sectors of the last frame is a torn end, cut after the record before', (t) => {
+t.test('every combination of lost sectors of the last frame is a torn end, cut after the record before', async (t) => {
   for (const lead of [0, 1, 2, 3, 5, 7]) {
     for (const length of [60, 400, 500, 900, 1500]) {
       const build = (): { storage: MemoryStorage; fixture: Fixture; from: number; bytes: number } => {
@@ -89,10 +88,9 @@ t.test('every combination of lost sectors of the last frame is a torn end, cut a
       }
     }
   }
-  t.end();
 });
 
-t.test('a flipped bit in a last frame of mostly zeros is damage, not a torn end', (t) => {
+t.test('a flipped bit in a last frame of mostly zeros is damage, not a torn end', async (t) => {
   for (const nonZeroAt of [-1, 700, 1200]) {
     const storage = new MemoryStorage();
     const fixture = journalFixture(storage);
@@ -112,10 +110,9 @@ t.test('a flipped bit in a last frame of mostly zeros is damage, not a torn end'
       bytes[bit >>> 3]! ^= 1 << (bit & 7);
     }
   }
-  t.end();
 });
 
-t.test('a write cut short after any byte is a torn end', (t) => {
+t.test('a write cut short after any byte is a torn end', async (t) => {
   const last = numbered(2, 700);
   for (let written = 1; written < frameBytesFor(700); written++) {
     const storage = new MemoryStorage();
@@ -128,17 +125,15 @@ t.test('a write cut short after any byte is a torn end', (t) => {
     const scan = scanJournal(fixture.options)!;
     if (scan.lastSequence !== 1 || scan.torn === undefined) t.fail(`cut after ${written} bytes`);
   }
-  t.end();
 });
 
-t.test('a frame inside the journal that lost a sector is damage, not an end', (t) => {
+t.test('a frame inside the journal that lost a sector is damage, not an end', async (t) => {
   const { storage, fixture } = smallLog();
   tearSectors(storage, `${directory}/${segmentName(3)}`, 512, 1024, () => true);
   t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', offset: 512 });
-  t.end();
 });
 
-t.test('the error names file, byte, record, what is wrong and what to do', (t) => {
+t.test('the error names file, byte, record, what is wrong and what to do', async (t) => {
   const { storage, fixture } = smallLog();
   storage.bytesOf(`${directory}/${segmentName(2)}`)[600]! ^= 1;
   t.throws(() => fixture.open(), {
@@ -146,17 +141,15 @@ t.test('the error names file, byte, record, what is wrong and what to do', (t) =
     message:
       /segment-0000000002 at byte 512, where record \d+ should begin: the checksum of the records is wrong.*Copy the/,
   });
-  t.end();
 });
 
-t.test('a missing segment in the middle is damage', (t) => {
+t.test('a missing segment in the middle is damage', async (t) => {
   const { storage, fixture } = smallLog();
   storage.remove(`${directory}/${segmentName(2)}`);
   t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', message: /segment-0000000002 is missing/ });
-  t.end();
 });
 
-t.test('a segment of another journal, and a moved or repeated frame, is damage', (t) => {
+t.test('a segment of another journal, and a moved or repeated frame, is damage', async (t) => {
   const { storage, fixture, lastFrameBytes } = smallLog();
   const end = scanJournal(fixture.options)!.endOffset;
   const bytes = storage.bytesOf(`${directory}/${segmentName(4)}`);
@@ -171,10 +164,9 @@ t.test('a segment of another journal, and a moved or repeated frame, is damage',
   const foreign = (strange.options.storage as MemoryStorage).bytesOf(`${directory}/${segmentName(2)}`);
   other.storage.bytesOf(`${directory}/${segmentName(2)}`).set(foreign);
   t.throws(() => other.fixture.open(), { code: 'JOURNAL_CORRUPT' }, 'a segment of another journal is damage');
-  t.end();
 });
 
-t.test('a whole frame of a twin journal is damage, because the checksum before it differs', (t) => {
+t.test('a whole frame of a twin journal is damage, because the checksum before it differs', async (t) => {
   const twins = [1, 2].map((seed) => {
     const storage = new MemoryStorage();
     const fixture = journalFixture(storage);
@@ -186,18 +178,16 @@ t.test('a whole frame of a twin journal is damage, because the checksum before i
   const last = segmentHeaderBytes + 4 * frameBytesFor(62);
   mine.bytes.set(other.bytes.subarray(last, last + frameBytesFor(62)), last);
   t.throws(() => mine.fixture.open(), { code: 'JOURNAL_CORRUPT', offset: last, message: /\(chain\)/ });
-  t.end();
 });
 
-t.test('a shortened file is damage', (t) => {
+t.test('a shortened file is damage', async (t) => {
   const { storage, fixture } = smallLog();
   const size = storage.size;
   storage.size = (file) => size.call(storage, file) - 512;
   t.throws(() => fixture.open(), { code: 'JOURNAL_CORRUPT', message: /3584 bytes, its header says 4096/ });
-  t.end();
 });
 
-t.test('a journal that ends before the settled position, or begins after it, is refused with both names', (t) => {
+t.test('a journal that ends before the settled position, or begins after it, is refused with both names', async (t) => {
   const { fixture, lastSequence, storage } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, settledSequence: lastSequence + 1 }), {
     code: 'JOURNAL_POSITION',
@@ -207,10 +197,9 @@ t.test('a journal that ends before the settled position, or begins after it, is 
   t.throws(() => openJournal({ ...fixture.options, settledSequence: 3 }), JournalPositionError);
   const empty = journalFixture(new MemoryStorage(), '/journal', { settledSequence: 5 });
   t.throws(() => empty.open(), { message: /no record yet.*record 5 was the last/ });
-  t.end();
 });
 
-t.test('with permission a journal begins after the settled records in place of a damaged one', (t) => {
+t.test('with permission a journal begins after the settled records in place of a damaged one', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
   t.throws(() => fixture.open(), JournalPositionError, 'an empty folder is a lost journal');
@@ -222,10 +211,9 @@ t.test('with permission a journal begins after the settled records in place of a
   writer.close();
   t.equal(fixture.readAll(41).length, 1);
   t.equal(fixture.open().scan.lastSequence, 41);
-  t.end();
 });
 
-t.test('a start that crashed after its first segment leaves no permission to begin again', (t) => {
+t.test('a start that crashed after its first segment leaves no permission to begin again', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { settledSequence: 40 });
   const permission = `${fixture.options.directory}/begin-anew`;
@@ -245,16 +233,14 @@ t.test('a start that crashed after its first segment leaves no permission to beg
   writer.close();
   storage.remove(`${fixture.options.directory}/${segmentName(1)}`);
   t.throws(() => fixture.open(), JournalPositionError, 'a folder that is lost later is a lost journal');
-  t.end();
 });
 
-t.test('another number of partitions is refused with an error that names the right one', (t) => {
+t.test('another number of partitions is refused with an error that names the right one', async (t) => {
   const { fixture } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {
     code: 'JOURNAL_PARTITION_COUNT',
     message: /written with WORKERS=1.*start with WORKERS=1$/,
   });
-  t.end();
 });
 
 function lastNonZero(bytes: Uint8Array): number {

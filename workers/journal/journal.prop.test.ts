@@ -37,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-t.test('every acknowledged record is read back in order and unchanged after any history', (t) => {
+t.test('every acknowledged record is read back in order and unchanged after any history', async () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const storage = new MemoryStorage();
@@ -89,10 +89,9 @@ t.test('every acknowledged record is read back in order and unchanged after any 
     }),
     runs(150),
   );
-  t.end();
 });
 
-t.test('a power cut during an append leaves all of the batch or none, and everything before it', (t) => {
+t.test('a power cut during an append leaves all of the batch or none, and everything before it', async () => {
   fc.assert(
     fc.property(fc.array(batch, { maxLength: 8 }), batch, fc.nat(), fc.nat(), (before, last, seed, name) => {
       const storage = new MemoryStorage();
@@ -131,10 +130,9 @@ t.test('a power cut during an append leaves all of the batch or none, and everyt
     }),
     runs(600),
   );
-  t.end();
 });
 
-t.test('after a power cut the journal has every durable record, and only whole frames in order', (t) => {
+t.test('after a power cut the journal has every durable record, and only whole frames in order', async () => {
   const turn = fc.oneof(
     { weight: 3, arbitrary: batch },
     { weight: 2, arbitrary: fc.constant('disk' as const) },
@@ -179,7 +177,6 @@ t.test('after a power cut the journal has every durable record, and only whole f
     }),
     runs(300),
   );
-  t.end();
 });
 
 /** A repeatable coin for each sector. */

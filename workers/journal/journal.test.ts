@@ -15,17 +15,16 @@ import { FileStorage } from './storage.js';
 
 const directory = '/journal/p0';
 
-t.test('a batch is exactly one write and one sync', (t) => {
+t.test('a batch is exactly one write and one sync', async (t) => {
   const storage = new MemoryStorage();
   const { writer } = journalFixture(storage).open();
   const { writes, syncs } = storage;
   append(writer, [numbered(1), numbered(2)]);
   t.equal(storage.writes - writes, 1);
   t.equal(storage.syncs - syncs, 1);
-  t.end();
 });
 
-t.test('a failed sync ends the writer for ever, and no later record counts as durable', (t) => {
+t.test('a failed sync ends the writer for ever, and no later record counts as durable', async (t) => {
   const control = new FaultControl();
   const fixture = journalFixture(new FaultyStorage(new MemoryStorage(), control));
   const { writer } = fixture.open();
@@ -40,10 +39,9 @@ t.test('a failed sync ends the writer for ever, and no later record counts as du
   t.equal(fixture.progress.durableSequence, 1);
   t.same([control.writes, control.syncs], [writes, syncs], 'the failed disk was not used again');
   t.equal(writer.failed, true);
-  t.end();
 });
 
-t.test('a failed or short write ends the writer, and the next start cuts the torn frame', (t) => {
+t.test('a failed or short write ends the writer, and the next start cuts the torn frame', async (t) => {
   for (const written of [0, 1, 63, 64, 100, 127]) {
     const control = new FaultControl();
     const fixture = journalFixture(new FaultyStorage(new MemoryStorage(), control));
@@ -57,10 +55,9 @@ t.test('a failed or short write ends the writer, and the next start cuts the tor
     t.equal(scan.torn !== undefined, written > 0);
     t.equal(append(again, [numbered(2)]), 2);
   }
-  t.end();
 });
 
-t.test('a full disk refuses batches and loses no record, and the journal continues when there is room', (t) => {
+t.test('a full disk refuses batches and loses no record, and the journal continues when there is room', async (t) => {
   let nowMs = 0;
   const control = new FaultControl();
   const storage = new FaultyStorage(new MemoryStorage(), control);
@@ -91,28 +88,29 @@ t.test('a full disk refuses batches and loses no record, and the journal continu
   nowMs += 251;
   t.equal(append(writer, [numbered(last + 1, 300)]), last + 1);
   t.equal(fixture.readAll().length, last + 1);
-  t.end();
 });
 
-t.test('without a file descriptor the journal refuses batches once its segment is full, and continues later', (t) => {
-  const control = new FaultControl();
-  const storage = new FaultyStorage(new MemoryStorage(), control);
-  const fixture = journalFixture(storage, '/journal');
-  const { writer } = fixture.open();
-  let last = 0;
-  for (let round = 0; round < 3; round++) {
-    control.outOfDescriptors(true);
-    while (append(writer, [numbered(last + 1, 300)]) > 0) last++;
-    t.equal(writer.refusal, 'no file descriptor');
-    t.equal(writer.failed, false);
-    control.outOfDescriptors(false);
-    t.equal(append(writer, [numbered(last + 1, 300)]), ++last);
-    t.equal(fixture.readAll().length, last);
-  }
-  t.end();
-});
+t.test(
+  'without a file descriptor the journal refuses batches once its segment is full, and continues later',
+  async (t) => {
+    const control = new FaultControl();
+    const storage = new FaultyStorage(new MemoryStorage(), control);
+    const fixture = journalFixture(storage, '/journal');
+    const { writer } = fixture.open();
+    let last = 0;
+    for (let round = 0; round < 3; round++) {
+      control.outOfDescriptors(true);
+      while (append(writer, [numbered(last + 1, 300)]) > 0) last++;
+      t.equal(writer.refusal, 'no file descriptor');
+      t.equal(writer.failed, false);
+      control.outOfDescriptors(false);
+      t.equal(append(writer, [numbered(last + 1, 300)]), ++last);
+      t.equal(fixture.readAll().length, last);
+    }
+  },
+);
 
-t.test('a file name becomes durable without a free file descriptor if its folder was synced before', (t) => {
+t.test('a file name becomes durable without a free file descriptor if its folder was synced before', async (t) => {
   const script = `
     import { openSync, renameSync, mkdirSync } from 'node:fs';
     const { FileStorage } = await import('${new URL('./storage.js', import.meta.url).href}');
@@ -139,10 +137,9 @@ t.test('a file name becomes durable without a free file descriptor if its folder
   ];
   const child = spawnSync('sh', argv, { encoding: 'utf8' });
   t.equal(child.stdout, 'EMFILE done\ndone EMFILE\n', child.stderr);
-  t.end();
 });
 
-t.test('a journal at its bound refuses batches until segments are retired', (t) => {
+t.test('a journal at its bound refuses batches until segments are retired', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 3 } });
   const { writer } = fixture.open();
@@ -152,10 +149,9 @@ t.test('a journal at its bound refuses batches until segments are retired', (t) 
   t.equal(listJournalFiles(storage, directory).segments.length, 3);
   storage.remove(`${directory}/${segmentName(1)}`);
   t.equal(append(writer, [numbered(last + 1, 500)]), last + 1);
-  t.end();
 });
 
-t.test('a restart on a full disk works and keeps everything', (t) => {
+t.test('a restart on a full disk works and keeps everything', async (t) => {
   const control = new FaultControl();
   const storage = new FaultyStorage(new MemoryStorage(), control);
   const fixture = journalFixture(storage);
@@ -172,35 +168,36 @@ t.test('a restart on a full disk works and keeps everything', (t) => {
   t.equal(scan.lastSequence, 5);
   t.equal(append(again, [numbered(6)]), 6);
   t.equal(fixture.readAll().length, 6);
-  t.end();
 });
 
-t.test('a record is read by its location from the frame and from open and sealed segments until it is retired', (t) => {
-  const storage = new MemoryStorage();
-  const fixture = journalFixture(storage);
-  const { writer } = fixture.open();
-  const locations: number[] = [];
-  for (let sequence = 1; sequence <= 40; sequence++) {
-    const bytes = numbered(sequence, 100 + sequence);
-    writer.reserve(bytes.length);
-    locations.push(writer.frameLocation + writer.recordsStart);
-    writer.frame.set(bytes, writer.recordsStart);
-    writer.append(writer.recordsStart + bytes.length, 1, 0);
-  }
-  const target = new Uint8Array(2400);
-  for (const [index, location] of locations.entries()) {
-    const length = writer.read(location, target);
-    t.same(target.slice(0, length), numbered(index + 1, 101 + index));
-  }
-  const replayed: number[] = [];
-  replayJournal(fixture.options, 1, 40, (_bytes, _view, _offset, _sequence, location) => replayed.push(location));
-  t.same(replayed, locations, 'replay returns the same locations');
-  storage.remove(`${directory}/${segmentName(1)}`);
-  t.equal(writer.read(locations[0]!, target), 0);
-  t.equal(writer.read(locations[39]!, target), 140);
-  t.equal(writer.read(locationOf(77, 600), target), 0);
-  t.end();
-});
+t.test(
+  'a record is read by its location from the frame and from open and sealed segments until it is retired',
+  async (t) => {
+    const storage = new MemoryStorage();
+    const fixture = journalFixture(storage);
+    const { writer } = fixture.open();
+    const locations: number[] = [];
+    for (let sequence = 1; sequence <= 40; sequence++) {
+      const bytes = numbered(sequence, 100 + sequence);
+      writer.reserve(bytes.length);
+      locations.push(writer.frameLocation + writer.recordsStart);
+      writer.frame.set(bytes, writer.recordsStart);
+      writer.append(writer.recordsStart + bytes.length, 1, 0);
+    }
+    const target = new Uint8Array(2400);
+    for (const [index, location] of locations.entries()) {
+      const length = writer.read(location, target);
+      t.same(target.slice(0, length), numbered(index + 1, 101 + index));
+    }
+    const replayed: number[] = [];
+    replayJournal(fixture.options, 1, 40, (_bytes, _view, _offset, _sequence, location) => replayed.push(location));
+    t.same(replayed, locations, 'replay returns the same locations');
+    storage.remove(`${directory}/${segmentName(1)}`);
+    t.equal(writer.read(locations[0]!, target), 0);
+    t.equal(writer.read(locations[39]!, target), 140);
+    t.equal(writer.read(locationOf(77, 600), target), 0);
+  },
+);
 
 /** A journal whose first segment is sealed; `locations` are those of its records. */
 function withSealedSegment(storage: MemoryStorage) {
@@ -216,7 +213,7 @@ function withSealedSegment(storage: MemoryStorage) {
   return { writer, first: locations[0]! };
 }
 
-t.test('a record in a recycled file is gone for its reader, whatever the file contains by then', (t) => {
+t.test('a record in a recycled file is gone for its reader, whatever the file contains by then', async (t) => {
   for (const [low, high] of [
     [0, 0],
     [1, 0],
@@ -234,10 +231,9 @@ t.test('a record in a recycled file is gone for its reader, whatever the file co
     t.equal(writer.read(first, target), 0);
     t.equal(writer.read(first, target), 0, 'the record stays gone');
   }
-  t.end();
 });
 
-t.test('a segment that is retired between any two steps of a read is gone, not an error', (t) => {
+t.test('a segment that is retired between any two steps of a read is gone, not an error', async (t) => {
   for (const step of ['open', 'pread', 'exists'] as const) {
     const storage = new MemoryStorage();
     const { writer, first } = withSealedSegment(storage);
@@ -250,10 +246,9 @@ t.test('a segment that is retired between any two steps of a read is gone, not a
     });
     t.equal(writer.read(first, new Uint8Array(2400)), 0, step);
   }
-  t.end();
 });
 
-t.test('a segment that cannot be read now is an error, neither a record nor gone', (t) => {
+t.test('a segment that cannot be read now is an error, neither a record nor gone', async (t) => {
   const storage = new MemoryStorage();
   const { writer, first } = withSealedSegment(storage);
   const target = new Uint8Array(2400);
@@ -264,10 +259,9 @@ t.test('a segment that cannot be read now is an error, neither a record nor gone
   t.equal(writer.read(first, target), recordUnreadable);
   storage.open = open;
   t.equal(writer.read(first, target), 300, 'the record can be read later');
-  t.end();
 });
 
-t.test('revocations may use one segment beyond the bound', (t) => {
+t.test('revocations may use one segment beyond the bound', async (t) => {
   const storage = new MemoryStorage();
   const { writer } = journalFixture(storage, '/journal', { sizes: { segmentsMax: 3 } }).open();
   while (append(writer, [numbered(1, 500)]) > 0);
@@ -276,10 +270,9 @@ t.test('revocations may use one segment beyond the bound', (t) => {
   t.equal(listJournalFiles(storage, directory).segments.length, 4);
   while (append(writer, [numbered(1, 500)]) > 0);
   t.equal(writer.reserve(500), false, 'one more segment is permitted, and only for revocations');
-  t.end();
 });
 
-t.test('a reader that follows the writer sees each batch only once it is durable', (t) => {
+t.test('a reader that follows the writer sees each batch only once it is durable', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage, '/journal', { sizes: { segmentsMax: 100 } });
   const { writer } = fixture.open();
@@ -297,10 +290,9 @@ t.test('a reader that follows the writer sees each batch only once it is durable
   }
   t.equal(read, 200);
   reader.close();
-  t.end();
 });
 
-t.test('a reader can start at any record, also inside a batch', (t) => {
+t.test('a reader can start at any record, also inside a batch', async (t) => {
   const fixture = journalFixture(new MemoryStorage(), '/journal', { sizes: { segmentsMax: 100 } });
   const { writer } = fixture.open();
   for (let last = 0; last < 90; )
@@ -311,10 +303,9 @@ t.test('a reader can start at any record, also inside a batch', (t) => {
   const all = fixture.readAll();
   for (let from = 1; from <= 91; from++) t.same(fixture.readAll(from), all.slice(from - 1));
   t.throws(() => new JournalReader(fixture.options).seek(92, 90), { code: 'JOURNAL_POSITION' });
-  t.end();
 });
 
-t.test('a spare with a header from a crash, or of another size, is harmless', (t) => {
+t.test('a spare with a header from a crash, or of another size, is harmless', async (t) => {
   const storage = new MemoryStorage();
   const fixture = journalFixture(storage);
   const { writer } = fixture.open();
@@ -329,10 +320,9 @@ t.test('a spare with a header from a crash, or of another size, is harmless', (t
   for (let sequence = 1; sequence <= 20; sequence++) append(writer, [numbered(sequence, 300)]);
   t.equal(fixture.readAll().length, 20);
   t.same(listJournalFiles(storage, directory).spares, ['spare-0000000001']);
-  t.end();
 });
 
-t.test('a journal appends, restarts, rolls over and reads on a real disk', (t) => {
+t.test('a journal appends, restarts, rolls over and reads on a real disk', async (t) => {
   const root = folderFor(t);
   const fixture = journalFixture(new FileStorage(), join(root, 'a', 'b'));
   let { writer } = fixture.open();
@@ -348,5 +338,4 @@ t.test('a journal appends, restarts, rolls over and reads on a real disk', (t) =
   );
   writer.close();
   t.equal(scanJournal(fixture.options)?.lastSequence, 40);
-  t.end();
 });

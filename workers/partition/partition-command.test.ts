@@ -45,7 +45,7 @@ function stage(accounts = 16) {
 
 const deposit = { id: 'd', type: 'deposit' };
 
-t.test('an account that is not in memory is looked up by its public id, and then the command is decided', (t) => {
+t.test('an account that is not in memory is looked up by its public id, and then the command is decided', async (t) => {
   const { partition, journal, ask, recall } = stage();
   t.match(ask(deposit), { status: EntryStatus.lookupAccount, text: 'acct_1' });
   t.equal(journal.nextSequence, 1, 'the command is not journaled yet');
@@ -60,28 +60,25 @@ t.test('an account that is not in memory is looked up by its public id, and then
   t.match([again.status, again.text], [EntryStatus.decided, first.text]);
   t.equal(again.flags & AnswerFlag.repeated, AnswerFlag.repeated);
   t.equal(journal.nextSequence, 2, 'a repeat is not journaled again');
-  t.end();
 });
 
-t.test('loading the account again does not reset its books', (t) => {
+t.test('loading the account again does not reset its books', async (t) => {
   const { partition, ask } = stage();
   partition.takeRows({ accounts: [row(1)] });
   ask(deposit);
   partition.takeRows({ accounts: [row(1)] });
   t.equal(JSON.parse(ask({ ...deposit, id: 'd2' }).text).account.funds, 1020);
-  t.end();
 });
 
-t.test('an unknown account is a 404, is not journaled, and leaves the id free', (t) => {
+t.test('an unknown account is a 404, is not journaled, and leaves the id free', async (t) => {
   const { partition, journal, ask } = stage();
   t.match(ask(deposit, { flags: EntryFlag.accountAbsent }), { status: EntryStatus.unknownAccount });
   t.equal(journal.nextSequence, 1);
   partition.takeRows({ accounts: [row(1)] });
   t.match(ask(deposit), { status: EntryStatus.decided });
-  t.end();
 });
 
-t.test('a repeated id with an account of another partition is answered without a look at that account', (t) => {
+t.test('a repeated id with an account of another partition is answered without a look at that account', async (t) => {
   const { partition, journal, ask } = stage();
   t.match(ask(deposit, { flags: EntryFlag.foreign }), {
     status: EntryStatus.decided,
@@ -90,18 +87,16 @@ t.test('a repeated id with an account of another partition is answered without a
   t.equal(journal.nextSequence, 1);
   partition.takeRows({ accounts: [row(1)] });
   t.match(ask(deposit), { status: EntryStatus.decided });
-  t.end();
 });
 
-t.test('a command is decided however late it is', (t) => {
+t.test('a command is decided however late it is', async (t) => {
   const { partition, ask } = stage();
   partition.takeRows({ accounts: [row(1)] });
   t.match(JSON.parse(ask(deposit, { deadlineMs: 0 }).text), { approved: true });
   t.match(JSON.parse(ask({ id: 'w', type: 'withdrawal' }, { deadlineMs: 0 }).text), { approved: true });
-  t.end();
 });
 
-t.test('on stale knowledge no command is decided, and a repeat still receives its answer', (t) => {
+t.test('on stale knowledge no command is decided, and a repeat still receives its answer', async (t) => {
   const { partition, journal, ask, recall } = stage();
   partition.takeRows({ accounts: [row(1)] });
   const answered = ask(deposit);
@@ -112,13 +107,11 @@ t.test('on stale knowledge no command is decided, and a repeat still receives it
   t.equal(journal.nextSequence, 2, 'no command is journaled');
   t.equal(ask(deposit, { isStale: true }).text, answered.text);
   t.match(JSON.parse(ask({ id: 'later', type: 'withdrawal' }).text), { approved: true }, 'the id is still free');
-  t.end();
 });
 
-t.test('a full store leaves a command for another account unanswered, and serves the known ones', (t) => {
+t.test('a full store leaves a command for another account unanswered, and serves the known ones', async (t) => {
   const { partition, ask } = stage(1);
   partition.takeRows({ accounts: [row(1), row(2)] });
   t.match(ask({ ...deposit, account: 'acct_2' }), { status: EntryStatus.lookupAccount });
   t.match(ask(deposit), { status: EntryStatus.decided });
-  t.end();
 });

@@ -33,7 +33,7 @@ function ask(partition: Partition, flags: number, bytes: Uint8Array = question):
   return { status: slab.status[0]!, text: slab.answer.toString('utf8', slab.answerStart[0], slab.answerEnd[0]) };
 }
 
-t.test('until all settled ids are loaded an unknown id is looked up, and a repeat receives its answer', (t) => {
+t.test('until all settled ids are loaded an unknown id is looked up, and a repeat receives its answer', async (t) => {
   const before = partitionWithCard();
   const first = ask(before.partition, EntryFlag.seenAbsent);
   t.equal(first.status, EntryStatus.decided);
@@ -44,14 +44,13 @@ t.test('until all settled ids are loaded an unknown id is looked up, and a repea
   partition.takeRows({ records: [{ id: 'q', sequence: 1, record: record.toString('base64') }] });
   t.same(ask(partition, 0), first, 'the looked-up id receives its first answer');
   t.equal(journal.nextSequence, 1, 'the message is not decided again');
-  t.end();
 });
 
 function codecWith(...keys: string[]): NativeCodec {
   return createNativeCodec({ panKeys: new PanKeys(keys), strictFields: false });
 }
 
-t.test('an id kept under an older key is looked up in both forms, and its older record is the answer', (t) => {
+t.test('an id kept under an older key is looked up in both forms, and its older record is the answer', async (t) => {
   const hidden = Buffer.from(question.toString().replace('"q"', '"4111111111111111"'));
   const before = partitionWithCard(codecWith('old-key'));
   const first = ask(before.partition, EntryFlag.seenAbsent, hidden);
@@ -75,5 +74,4 @@ t.test('an id kept under an older key is looked up in both forms, and its older 
   const follows = Buffer.from(increment.replace('}', ',"original":"4111111111111111"}'));
   const cold = partitionWithCard(codecWith('new-key', 'old-key')).partition;
   t.same(ask(cold, EntryFlag.seenAbsent, follows), { ...asked, status: EntryStatus.lookupOriginal });
-  t.end();
 });

@@ -53,7 +53,7 @@ function ask(partition: Partition, kind: number, text: string) {
   };
 }
 
-t.test('a change of the partial approval setting turns no repeat into a conflict', (t) => {
+t.test('a change of the partial approval setting turns no repeat into a conflict', async (t) => {
   for (const before of [false, true]) {
     const { start } = stage(1000);
     const text = sampleText(marqetaSample());
@@ -62,10 +62,9 @@ t.test('a change of the partial approval setting turns no repeat into a conflict
     const again = ask(start({ wholeAmountsOnly: before ? [Protocol.marqeta] : [] }), Protocol.marqeta, text);
     t.match(again, { ...first, isRepeat: true });
   }
-  t.end();
 });
 
-t.test('a repeat whose segment was recycled is looked up, whatever the file contains by then', (t) => {
+t.test('a repeat whose segment was recycled is looked up, whatever the file contains by then', async (t) => {
   const { storage, directory, start } = stage(1e12);
   const partition = start();
   const message = (number: number) =>
@@ -81,5 +80,4 @@ t.test('a repeat whose segment was recycled is looked up, whatever the file cont
     const said = ask(partition, Protocol.native, message(number));
     t.same([said.status, said.text], [EntryStatus.lookupSeen, `q-${number}`]);
   }
-  t.end();
 });

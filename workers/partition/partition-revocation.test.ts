@@ -107,7 +107,7 @@ const questions = {
 } as const;
 
 for (const [protocol, { kind, text }] of Object.entries(questions)) {
-  t.test(`${protocol}: a revoked approval is decided again and then kept, also after a restart`, (t) => {
+  t.test(`${protocol}: a revoked approval is decided again and then kept, also after a restart`, async (t) => {
     for (const restarts of [false, true]) {
       const stage = new Stage();
       const ask = () => stage.run(kind, Buffer.from(text));
@@ -133,20 +133,18 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
       t.equal(stage.held, 0);
       t.match(ask(), { status: EntryStatus.decided, isRepeat: false });
     }
-    t.end();
   });
 
-  t.test(`${protocol}: a message that is late before its decision leaves no record`, (t) => {
+  t.test(`${protocol}: a message that is late before its decision leaves no record`, async (t) => {
     const stage = new Stage();
     const { status } = stage.run(kind, Buffer.from(text), { sealedAtMs: 1100 });
     t.equal(status, EntryStatus.unavailable);
     t.equal(stage.records, 0);
     t.match(stage.run(kind, Buffer.from(text)), { status: EntryStatus.decided, isRepeat: false });
-    t.end();
   });
 }
 
-t.test('a revoked message that comes again is declined for a current reason', (t) => {
+t.test('a revoked message that comes again is declined for a current reason', async (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   stage.partition.takeRows({
@@ -155,20 +153,18 @@ t.test('a revoked message that comes again is declined for a current reason', (t
   const again = stage.ask(question);
   t.match(again.text, '"reason":"card_inactive"');
   t.match(stage.ask(question), { text: again.text, isRepeat: true });
-  t.end();
 });
 
-t.test('a fact is accepted however late it is, and its answer is kept', (t) => {
+t.test('a fact is accepted however late it is, and its answer is kept', async (t) => {
   const stage = new Stage();
   stage.ask(question);
   const clearing = { ...question, id: 'c', type: 'clearing', original: 'q' };
   const first = stage.ask(clearing, { sealedAtMs: 1100 });
   t.equal(first.status, EntryStatus.decided);
   t.match(stage.ask(clearing), { text: first.text, isRepeat: true });
-  t.end();
 });
 
-t.test('a settled revocation is no answer for a repeat', (t) => {
+t.test('a settled revocation is no answer for a repeat', async (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   const record = stage.newestRecord('q');
@@ -181,10 +177,9 @@ t.test('a settled revocation is no answer for a repeat', (t) => {
   // The record of the revocation is still there, and must not hide the newer one.
   stage.partition.takeRows({ records: [record] });
   t.match(stage.ask(question, { flags: EntryFlag.seenAbsent }), { text: again.text, isRepeat: true });
-  t.end();
 });
 
-t.test('a reversal of a revoked authorization spends its id, and the next authorization is declined', (t) => {
+t.test('a reversal of a revoked authorization spends its id, and the next authorization is declined', async (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     stage.revoke(stage.ask(question));
@@ -197,10 +192,9 @@ t.test('a reversal of a revoked authorization spends its id, and the next author
     t.match(stage.ask(question).text, '"reason":"original_closed"');
     t.equal(stage.held, 0);
   }
-  t.end();
 });
 
-t.test('a revoked authorization that comes again joins its surviving increment', (t) => {
+t.test('a revoked authorization that comes again joins its surviving increment', async (t) => {
   for (const restarts of [false, true]) {
     const stage = new Stage();
     const first = stage.ask(question);
@@ -222,10 +216,9 @@ t.test('a revoked authorization that comes again joins its surviving increment',
     t.match(stage.ask(question).text, '"reason":"original_closed"', 'the authorization was reversed');
     t.equal(stage.held, 0);
   }
-  t.end();
 });
 
-t.test('a revoked increment is decided again', (t) => {
+t.test('a revoked increment is decided again', async (t) => {
   const stage = new Stage();
   stage.ask(question);
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
@@ -233,5 +226,4 @@ t.test('a revoked increment is decided again', (t) => {
   t.equal(stage.held, 10);
   t.match(stage.ask(increment), { status: EntryStatus.decided, isRepeat: false });
   t.equal(stage.held, 15);
-  t.end();
 });

@@ -2,23 +2,21 @@ import t from 'tap';
 import { compileRules } from '../../engine/core/rules.js';
 import { sharedRules } from './shared-rules.js';
 
-t.test('equal limits share one compiled form, and different limits do not', (t) => {
+t.test('equal limits share one compiled form, and different limits do not', async (t) => {
   const limits = () => ({ daily: { amount: 5000, count: 3 }, mcc: { block: ['7995'] } });
   const rules = sharedRules(limits());
   t.same(rules, compileRules(limits()));
   t.equal(sharedRules(limits()), rules);
   t.not(sharedRules({ ...limits(), daily: { amount: 5001, count: 3 } }), rules);
   t.equal(sharedRules({ ...limits(), daily: { amount: 5001, count: 3 } })?.amounts[0], 5001);
-  t.end();
 });
 
-t.test('limits without a bound count as no limits', (t) => {
+t.test('limits without a bound count as no limits', async (t) => {
   t.equal(sharedRules(null), null);
   t.equal(sharedRules({}), null);
-  t.end();
 });
 
-t.test('limits beyond the bounds of the memory are compiled too', (t) => {
+t.test('limits beyond the bounds of the memory are compiled too', async (t) => {
   const long = {
     merchants: { allow: Array.from({ length: 40_000 }, (_, index) => `merchant-number-${index}-of-many`) },
   };
@@ -26,5 +24,4 @@ t.test('limits beyond the bounds of the memory are compiled too', (t) => {
   for (let amount = 1; amount <= 50_000; amount++) {
     if (sharedRules({ perAuthorization: amount })?.perAuthorization !== amount) t.fail(`limit ${amount}`);
   }
-  t.end();
 });

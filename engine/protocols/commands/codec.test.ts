@@ -27,7 +27,7 @@ function read(value: unknown): { request: Request; refusal: FieldError | null } 
 const text = (request: Request, slice: { start: number; end: number }) =>
   Buffer.from(request.source.subarray(slice.start, slice.end)).toString();
 
-t.test('a command is read with all its fields, and its id is in the namespace of commands', (t) => {
+t.test('a command is read with all its fields, and its id is in the namespace of commands', async (t) => {
   for (const [type, number] of [
     ['deposit', MessageType.deposit],
     ['withdrawal', MessageType.withdrawal],
@@ -39,28 +39,25 @@ t.test('a command is read with all its fields, and its id is in the namespace of
     t.equal(text(request, request.account), 'acct_1');
     t.equal(text(request, request.original), '');
   }
-  t.end();
 });
 
-t.test('no processor can send the id of a command', (t) => {
+t.test('no processor can send the id of a command', async (t) => {
   const forged = { id: `${commandIdPrefix}d-1`, type: 'authorization', card: 'c', amount: 1, currency: 'USD' };
   const bytes = Buffer.from(JSON.stringify(forged));
   t.match(nativeCodec.read(new Request(), bytes, 0, bytes.length), { field: 'id' });
   t.match(read({ ...good, id: forged.id }).refusal, { field: 'id' }, 'a command id cannot carry the namespace itself');
-  t.end();
 });
 
-t.test('an id that holds a card number is kept as a hash and answered as it was sent', (t) => {
+t.test('an id that holds a card number is kept as a hash and answered as it was sent', async (t) => {
   const { request, refusal } = read({ ...good, id: 'top-up 4111 1111 1111 1111' });
   t.equal(refusal, null);
   t.match(text(request, request.id), /^\u0001ledger:hidden_[a-p]{40}$/);
   const target = new Uint8Array(answerBytesMax);
   const length = ledgerCodec.writeAnswer(target, 0, request, new Outcome(), request.source, request.id);
   t.equal(JSON.parse(Buffer.from(target.subarray(0, length)).toString()).id, 'top-up 4111 1111 1111 1111');
-  t.end();
 });
 
-t.test('every malformed field is named', (t) => {
+t.test('every malformed field is named', async (t) => {
   const cases: readonly (readonly [change: object, field: string])[] = [
     [{ id: undefined }, 'id'],
     [{ id: 1 }, 'id'],
@@ -84,10 +81,9 @@ t.test('every malformed field is named', (t) => {
   t.equal(read('{"id":"d-1","type":"deposit","account":"acct_1","amount":1,"amount":999}').refusal?.field, 'amount');
   for (const body of ['', '{', '[]', 'null', '1', '"x"', '\ufeff{}']) t.equal(read(body).refusal?.field, '', body);
   t.equal(read({ ...good, note: 'ignored' }).refusal, null);
-  t.end();
 });
 
-t.test('no bytes make the reader throw, and what it accepts is what JSON.parse reads', (t) => {
+t.test('no bytes make the reader throw, and what it accepts is what JSON.parse reads', async (t) => {
   const random = new Random(testSeed);
   const { numRuns } = runs(20_000);
   const message = new Message(4096, ['"amount":7', '"type":"withdrawal"', '"account":"acct_2"', '"id":"x"']);
@@ -105,10 +101,9 @@ t.test('no bytes make the reader throw, and what it accepts is what JSON.parse r
     if (JSON.stringify(read) !== JSON.stringify(meant)) t.fail(`${read} should be ${meant}`);
   }
   t.ok(taken > 0, `${taken} were accepted`);
-  t.end();
 });
 
-t.test('an answer has the whole books, fits its slab, and is valid JSON for any id', (t) => {
+t.test('an answer has the whole books, fits its slab, and is valid JSON for any id', async (t) => {
   const minor = fc.integer({ min: -(10 ** 14), max: 10 ** 14 });
   const id = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 }).filter((value) => [...value].length <= 64);
   fc.assert(
@@ -138,5 +133,4 @@ t.test('an answer has the whole books, fits its slab, and is valid JSON for any 
   const { request } = read({ ...good, id: longest, account: longest });
   const target = new Uint8Array(answerBytesMax);
   t.ok(ledgerCodec.writeAnswer(target, 0, request, new Outcome(), request.source, request.id) < answerBytesMax);
-  t.end();
 });

@@ -39,7 +39,7 @@ function withPath(path: string, value: unknown): string {
   return sampleText(sample);
 }
 
-t.test('the byte reader reads every field of the usual request', (t) => {
+t.test('the byte reader reads every field of the usual request', async (t) => {
   const bytes = bytesOf(sampleText(marqetaSample()));
   const request = new Request();
   t.equal(codec.readFast(request, bytes, 0, bytes.length), true);
@@ -60,10 +60,9 @@ t.test('the byte reader reads every field of the usual request', (t) => {
     merchantName: 'CORNER GROCER',
     echoes: ['pgfs.authorization', 'emp-204', 'emp-204'],
   });
-  t.end();
 });
 
-t.test('each way in which a terminal permits partial approval is read', (t) => {
+t.test('each way in which a terminal permits partial approval is read', async (t) => {
   for (const [value, expected] of [
     [true, true],
     ['TRUE', true],
@@ -79,10 +78,9 @@ t.test('each way in which a terminal permits partial approval is read', (t) => {
   delete sample['pos'];
   sample['card_acceptor']!['poi'] = { partial_approval_capable: true };
   t.equal(read(sampleText(sample)).request.partialAllowed, true);
-  t.end();
 });
 
-t.test('a method determines the type, whether money moves at once, and the cash machine', (t) => {
+t.test('a method determines the type, whether money moves at once, and the cash machine', async (t) => {
   const A = MessageType.authorization;
   const table: ReadonlyArray<readonly [string, MessageType, boolean, boolean]> = [
     ['pgfs.authorization', A, false, false],
@@ -115,10 +113,9 @@ t.test('a method determines the type, whether money moves at once, and the cash 
   );
   t.match(seen(read(increment).request), { type: MessageType.incremental, original });
   t.match(read(sampleText(marqetaSample({ amount: n('0.00') }))).request.type, MessageType.verification);
-  t.end();
 });
 
-t.test('an unknown method is declined with its echo, not refused', (t) => {
+t.test('an unknown method is declined with its echo, not refused', async (t) => {
   for (const method of ['pgfs.crypto.teleport', 'pgfs.authorization.reversal', 'pgfs.pay "4111111111111111"']) {
     const { request, refusal } = read(sampleText(marqetaSample({ method })));
     t.ok(refusal !== null && isUnsupported(refusal));
@@ -137,10 +134,9 @@ t.test('an unknown method is declined with its echo, not refused', (t) => {
       },
     });
   }
-  t.end();
 });
 
-t.test('amounts are exact, in the units of their currency', (t) => {
+t.test('amounts are exact, in the units of their currency', async (t) => {
   const table: ReadonlyArray<readonly [string, string, number | null]> = [
     ['USD', '84.2', 8420],
     ['USD', '84.20', 8420],
@@ -166,10 +162,9 @@ t.test('amounts are exact, in the units of their currency', (t) => {
     if (minor === null) t.equal(refusal?.field, 'gpa_order.jit_funding.amount', `${amount} ${currency}`);
     else t.equal(request.amountMinor, minor, `${amount} ${currency}`);
   }
-  t.end();
 });
 
-t.test('a duplicate member refuses the message by its path, whether it is known or not', (t) => {
+t.test('a duplicate member refuses the message by its path, whether it is known or not', async (t) => {
   const text = sampleText(marqetaSample());
   const table: ReadonlyArray<readonly [string, string]> = [
     [text.replace('"method"', '"amount":1,"\\u0061mount":2.25,"method"'), `${jit}.amount`],
@@ -185,10 +180,9 @@ t.test('a duplicate member refuses the message by its path, whether it is known 
     t.match(refusal?.message, /comes twice/);
   }
   t.equal(read(text.replace('{', '{"unread":{"a":1,"a":2},')).refusal, null);
-  t.end();
 });
 
-t.test('an id that holds a card number is kept as a hash and echoed as it was sent', (t) => {
+t.test('an id that holds a card number is kept as a hash and echoed as it was sent', async (t) => {
   const id = 'auth 4111.1111.1111.1111';
   const changes = { token: id, original_jit_funding_token: `o${id}`, user_token: `u${id}` };
   const { request, refusal } = read(sampleText(marqetaSample(changes)));
@@ -198,10 +192,9 @@ t.test('an id that holds a card number is kept as a hash and echoed as it was se
   t.match(JSON.parse(answer(new Outcome(), request)).jit_funding, changes);
   t.equal(read(withPath('card_token', '4111 1111 1111 1111')).refusal?.field, 'card_token');
   t.equal(read(withPath('card_token', 'tok-4111111111111111')).refusal, null);
-  t.end();
 });
 
-t.test('a merchant name is cleaned and cut, and an unused date may be impossible', (t) => {
+t.test('a merchant name is cleaned and cut, and an unused date may be impossible', async (t) => {
   for (const [name, kept] of [
     ['Corner\u0000 Store\n\u202e', 'Corner Store '],
     ['x'.repeat(129), 'x'.repeat(128)],
@@ -214,10 +207,9 @@ t.test('a merchant name is cleaned and cut, and an unused date may be impossible
   for (const field of ['created_time', 'user_transaction_time', 'settlement_date', 'local_transaction_date']) {
     t.equal(read(withPath(field, '2026-02-31T25:61:00Z')).refusal, null, field);
   }
-  t.end();
 });
 
-t.test('the country is read from the first of three members that names one', (t) => {
+t.test('the country is read from the first of three members that names one', async (t) => {
   const acceptor = { mid: 'm', mcc: '5411' };
   const table: ReadonlyArray<readonly [object, object, string]> = [
     [{ country_code: 'USA', country: 'DEU' }, { country_code: '250' }, 'US'],
@@ -236,10 +228,9 @@ t.test('the country is read from the first of three members that names one', (t)
     t.equal(refusal, null);
     t.equal(request.country, packLetters(alpha2), JSON.stringify([card, pos]));
   }
-  t.end();
 });
 
-t.test('the currency comes from the order, or else from the message', (t) => {
+t.test('the currency comes from the order, or else from the message', async (t) => {
   const sample = marqetaSample() as Record<string, Record<string, unknown>>;
   sample['gpa_order']!['currency_code'] = undefined;
   t.equal(read(sampleText(sample)).request.currency, packLetters('USD'));
@@ -252,10 +243,9 @@ t.test('the currency comes from the order, or else from the message', (t) => {
   delete inquiry['currency_code'];
   inquiry['gpa_order']!['currency_code'] = undefined;
   t.match(seen(read(sampleText(inquiry)).request), { type: MessageType.balanceInquiry, currency: 0, amountMinor: 0 });
-  t.end();
 });
 
-t.test('countries are read in three spellings and channels from three members', (t) => {
+t.test('countries are read in three spellings and channels from three members', async (t) => {
   for (const [code, alpha2] of [
     ['USA', 'US'],
     ['GBR', 'GB'],
@@ -287,10 +277,9 @@ t.test('countries are read in three spellings and channels from three members', 
     t.equal(read(withPath('pos.pan_entry_mode', mode)).request.channel, channel, mode);
   t.equal(read(withPath('transaction_metadata.payment_channel', 'ECOMMERCE')).request.channel, Channel.ecommerce);
   t.equal(read(withPath('transaction_metadata.payment_channel', 'ATM')).request.channel, Channel.atm);
-  t.end();
 });
 
-t.test('an optional member may be null or empty', (t) => {
+t.test('an optional member may be null or empty', async (t) => {
   for (const path of [
     'card_acceptor',
     'pos',
@@ -315,10 +304,9 @@ t.test('an optional member may be null or empty', (t) => {
   ]) {
     t.equal(read(withPath(path, '')).refusal, null, path);
   }
-  t.end();
 });
 
-t.test('every malformed member is named by its path', (t) => {
+t.test('every malformed member is named by its path', async (t) => {
   const badToken = ['', 'x'.repeat(65), 5, null, undefined, [], 'a\u0001', '\udfff'];
   const table: ReadonlyArray<readonly [string, readonly unknown[]]> = [
     ['card_token', [...badToken, '4111111111111111']],
@@ -360,10 +348,9 @@ t.test('every malformed member is named by its path', (t) => {
     read(sampleText(marqetaSample({ method: 'pgfs.authorization.incremental' }))).refusal?.field,
     `${jit}.original_jit_funding_token`,
   );
-  t.end();
 });
 
-t.test('the content hash covers method and users, and keeps their borders', (t) => {
+t.test('the content hash covers method and users, and keeps their borders', async (t) => {
   const hash = (changes: Record<string, unknown>): number => read(sampleText(marqetaSample(changes))).request.extraHash;
   const hashes = [
     hash({}),
@@ -376,7 +363,6 @@ t.test('the content hash covers method and users, and keeps their borders', (t) 
   ];
   t.equal(new Set(hashes).size, hashes.length);
   t.ok(hashes.every((value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32));
-  t.end();
 });
 
 function answer(outcome: Outcome, request: Request): string {
@@ -388,7 +374,7 @@ function answer(outcome: Outcome, request: Request): string {
   return Buffer.from(target.subarray(1, 1 + length)).toString();
 }
 
-t.test('an answer has exactly these bytes', (t) => {
+t.test('an answer has exactly these bytes', async (t) => {
   const echo =
     '{"jit_funding":{"token":"7d1e4c2a-0000-4000-8000-00000000b001","method":"pgfs.authorization",' +
     '"user_token":"emp-204","acting_user_token":"emp-204","amount":';
@@ -430,10 +416,9 @@ t.test('an answer has exactly these bytes', (t) => {
     '{"jit_funding":{"token":"7d1e4c2a-0000-4000-8000-00000000b001","method":"pgfs.authorization.incremental",' +
       '"user_token":"emp-204","original_jit_funding_token":"first\\"1","amount":84.20}}',
   );
-  t.end();
 });
 
-t.test('a balance inquiry is answered with balances', (t) => {
+t.test('a balance inquiry is answered with balances', async (t) => {
   const { request } = read(sampleText(marqetaSample({ method: 'pgfs.balanceinquiry', amount: n('0') })));
   const outcome = new Outcome();
   outcome.approved = true;
@@ -451,10 +436,9 @@ t.test('a balance inquiry is answered with balances', (t) => {
   outcome.availableMinor = -5;
   outcome.heldMinor = 0;
   t.same(JSON.parse(answer(outcome, request)).jit_funding.balances.USD.available_balance, -0.05);
-  t.end();
 });
 
-t.test('the longest texts stay within the bound', (t) => {
+t.test('the longest texts stay within the bound', async (t) => {
   const long = '😀'.repeat(64);
   const { request, refusal } = read(
     sampleText(
@@ -470,11 +454,9 @@ t.test('the longest texts stay within the bound', (t) => {
   const outcome = new Outcome();
   outcome.reason = Reason.merchantBlocked;
   t.equal(JSON.parse(answer(outcome, request)).jit_funding.token, long);
-  t.end();
 });
 
-t.test('a card number in the merchant name is masked', (t) => {
+t.test('a card number in the merchant name is masked', async (t) => {
   const { request } = read(withPath('card_acceptor.name', 'PAY 4111 1111 1111 1111'));
   t.equal(textOf(request, request.merchantName), 'PAY **** **** **** 1111');
-  t.end();
 });

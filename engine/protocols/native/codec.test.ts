@@ -40,7 +40,7 @@ function read(text: string | Uint8Array): { request: Request; field: string | nu
   return { request, field: refusal?.field ?? null, message: refusal?.message ?? '' };
 }
 
-t.test('the byte reader reads every field of the common shape', (t) => {
+t.test('the byte reader reads every field of the common shape', async (t) => {
   const bytes = bytesOf(JSON.stringify(plain));
   const request = new Request();
   t.equal(nativeCodec.readFast(request, bytes, 0, bytes.length), true);
@@ -62,10 +62,9 @@ t.test('the byte reader reads every field of the common shape', (t) => {
     merchantName: 'Corner Store',
     at: '2026-11-22T18:00:00Z',
   });
-  t.end();
 });
 
-t.test('absent fields have their defaults', (t) => {
+t.test('absent fields have their defaults', async (t) => {
   const { request } = read('{"id":"a","type":"balance_inquiry","card":"c"}');
   t.match(seen(request), {
     amountMinor: -1,
@@ -76,10 +75,9 @@ t.test('absent fields have their defaults', (t) => {
     partialAllowed: false,
     final: true,
   });
-  t.end();
 });
 
-t.test('every malformed field is named', (t) => {
+t.test('every malformed field is named', async (t) => {
   const long65 = 'x'.repeat(65);
   const badText = ['', long65, 5, null, true, {}, [], 'a\u0000b', 'tab\t', 'del\u007f', '\ud800', '\udc00x'];
   const badAmount = [-1, 1.5, '1250', null, true, [], {}, 2 ** 53];
@@ -129,10 +127,9 @@ t.test('every malformed field is named', (t) => {
         t.notMatch(words, value, 'the answer does not show the value');
     }
   }
-  t.end();
 });
 
-t.test('a message without a field that its type requires is refused', (t) => {
+t.test('a message without a field that its type requires is refused', async (t) => {
   const needsAmount = ['authorization', 'incremental', 'clearing', 'refund', 'advice'];
   const needsOriginal = ['incremental', 'reversal'];
   for (const type of [...needsAmount, 'reversal', 'verification', 'balance_inquiry']) {
@@ -148,10 +145,9 @@ t.test('a message without a field that its type requires is refused', (t) => {
       needsOriginal.includes(type) ? 'original' : null,
     );
   }
-  t.end();
 });
 
-t.test('a body that is no JSON object is refused as a whole', (t) => {
+t.test('a body that is no JSON object is refused as a whole', async (t) => {
   const text = JSON.stringify(plain);
   const bodies: ReadonlyArray<string | Uint8Array> = [
     '',
@@ -182,10 +178,9 @@ t.test('a body that is no JSON object is refused as a whole', (t) => {
     Uint8Array.from([...bytesOf('{"x":"'), 0xed, 0xa0, 0x80, ...bytesOf(`",${text.slice(1)}`)]),
   ];
   for (const body of bodies) t.equal(read(body).field, '', String(body).slice(0, 60));
-  t.end();
 });
 
-t.test('unusual spellings of a valid message have the same meaning', (t) => {
+t.test('unusual spellings of a valid message have the same meaning', async (t) => {
   const text = JSON.stringify(plain);
   const same: readonly string[] = [
     JSON.stringify(plain, null, 2),
@@ -202,10 +197,9 @@ t.test('unusual spellings of a valid message have the same meaning', (t) => {
   t.equal(read(text.replace('1250', '-0')).request.amountMinor, 0);
   t.equal(Object.is(read(text.replace('1250', '-0')).request.amountMinor, 0), true);
   t.equal(read(text.replace('1250', '9007199254740991')).request.amountMinor, Number.MAX_SAFE_INTEGER);
-  t.end();
 });
 
-t.test('a duplicate member refuses the message by its name, whether it is known or not', (t) => {
+t.test('a duplicate member refuses the message by its name, whether it is known or not', async (t) => {
   const text = JSON.stringify(plain);
   const table: ReadonlyArray<readonly [string, string]> = [
     [text.replace('"amount":1250', '"amount":1,"amount":999'), 'amount'],
@@ -228,48 +222,49 @@ t.test('a duplicate member refuses the message by its name, whether it is known 
   t.equal(read(text.replace('{"id"', `{${many.join(',')},"field7":0,"id"`)).field, 'field7');
   t.equal(read(text.replace('{"id"', '{"x":{"a":1,"a":2},"id"')).field, null, 'an unread member may have any value');
   t.notMatch(read(text.replace('{"id"', '{"4111111111111111":1,"4111111111111111":1,"id"')).field, /\d{13}/);
-  t.end();
 });
 
-t.test('an unknown field is counted by its name, and with STRICT_FIELDS refused with the nearest known name', (t) => {
-  const codec = createNativeCodec({ panKeys: testPanKeys, strictFields: false });
-  const strict = createNativeCodec({ panKeys: testPanKeys, strictFields: true });
-  const message = { id: 'a', type: 'clearing', card: 'c', amount: 1, currency: 'USD' };
-  const table: ReadonlyArray<readonly [object, string, RegExp]> = [
-    [{ ...message, orginal: 'o' }, 'orginal', /did you mean original\?/],
-    [{ ...message, merchnt: { mcc: '5411' } }, 'merchnt', /did you mean merchant\?/],
-    [{ ...message, merchant: { MCC: '5411' } }, 'merchant.MCC', /did you mean merchant\.mcc\?/],
-    [{ ...message, partial_allowed: true }, 'partial_allowed', /did you mean partialAllowed\?/],
-    [{ type: 'reversal', id: 'a', card: 'c', orignial: 'o' }, 'orignial', /did you mean original\?/],
-    [{ ...message, whatever: [1] }, 'whatever', /known are id, type/],
-    [{ ...message, 'pan 4111111111111111\u202e': 1 }, 'pan ************1111', /is not a field/],
-  ];
-  for (const [body, name, words] of table) {
+t.test(
+  'an unknown field is counted by its name, and with STRICT_FIELDS refused with the nearest known name',
+  async (t) => {
+    const codec = createNativeCodec({ panKeys: testPanKeys, strictFields: false });
+    const strict = createNativeCodec({ panKeys: testPanKeys, strictFields: true });
+    const message = { id: 'a', type: 'clearing', card: 'c', amount: 1, currency: 'USD' };
+    const table: ReadonlyArray<readonly [object, string, RegExp]> = [
+      [{ ...message, orginal: 'o' }, 'orginal', /did you mean original\?/],
+      [{ ...message, merchnt: { mcc: '5411' } }, 'merchnt', /did you mean merchant\?/],
+      [{ ...message, merchant: { MCC: '5411' } }, 'merchant.MCC', /did you mean merchant\.mcc\?/],
+      [{ ...message, partial_allowed: true }, 'partial_allowed', /did you mean partialAllowed\?/],
+      [{ type: 'reversal', id: 'a', card: 'c', orignial: 'o' }, 'orignial', /did you mean original\?/],
+      [{ ...message, whatever: [1] }, 'whatever', /known are id, type/],
+      [{ ...message, 'pan 4111111111111111\u202e': 1 }, 'pan ************1111', /is not a field/],
+    ];
+    for (const [body, name, words] of table) {
+      const request = new Request();
+      const bytes = bytesOf(JSON.stringify(body));
+      const refusal = strict.read(request, bytes.slice(), 0, bytes.length);
+      t.equal(refusal?.field, name);
+      t.match(refusal?.message, words);
+      codec.read(request, bytes, 0, bytes.length);
+      const counted = codec.rules.unknownFields.names.filter((_, bit) => (request.unknownFields & (1 << bit)) !== 0);
+      t.same(counted, [name]);
+    }
+    const known = bytesOf(JSON.stringify(plain));
     const request = new Request();
-    const bytes = bytesOf(JSON.stringify(body));
-    const refusal = strict.read(request, bytes.slice(), 0, bytes.length);
-    t.equal(refusal?.field, name);
-    t.match(refusal?.message, words);
-    codec.read(request, bytes, 0, bytes.length);
-    const counted = codec.rules.unknownFields.names.filter((_, bit) => (request.unknownFields & (1 << bit)) !== 0);
-    t.same(counted, [name]);
-  }
-  const known = bytesOf(JSON.stringify(plain));
-  const request = new Request();
-  t.equal(strict.read(request, known, 0, known.length), null);
-  t.equal(request.source, known, 'the byte reader read the message');
-  // However many names are sent, few are kept.
-  for (let index = 0; index < 100; index++) {
-    const bytes = bytesOf(JSON.stringify({ ...plain, [`unknown${index}`]: 1 }));
-    codec.read(request, bytes, 0, bytes.length);
-  }
-  t.equal(codec.rules.unknownFields.names.length, 31);
-  t.equal(codec.rules.unknownFields.names[30], 'other');
-  t.equal(request.unknownFields, 1 << 30);
-  t.end();
-});
+    t.equal(strict.read(request, known, 0, known.length), null);
+    t.equal(request.source, known, 'the byte reader read the message');
+    // However many names are sent, few are kept.
+    for (let index = 0; index < 100; index++) {
+      const bytes = bytesOf(JSON.stringify({ ...plain, [`unknown${index}`]: 1 }));
+      codec.read(request, bytes, 0, bytes.length);
+    }
+    t.equal(codec.rules.unknownFields.names.length, 31);
+    t.equal(codec.rules.unknownFields.names[30], 'other');
+    t.equal(request.unknownFields, 1 << 30);
+  },
+);
 
-t.test('an id that holds a card number is kept as a hash and answered as it was sent', (t) => {
+t.test('an id that holds a card number is kept as a hash and answered as it was sent', async (t) => {
   for (const id of [
     'auth4111111111111111',
     '0004111111111111111',
@@ -309,17 +304,15 @@ t.test('an id that holds a card number is kept as a hash and answered as it was 
   const { request: before } = read(bytes);
   t.not(textOf(request, request.id), textOf(before, before.id), 'another key gives another hash');
   t.equal(textOf(request, request.hidden!.olderIds[0]!), textOf(before, before.id), 'the older key still finds the id');
-  t.end();
 });
 
-t.test('a card token that merely contains a card number is accepted', (t) => {
+t.test('a card token that merely contains a card number is accepted', async (t) => {
   for (const card of ['auth4111111111111111', '7d1e4c2a-4111-1111-1111-11111111b001', '4111111111111112', '1234']) {
     t.equal(read(JSON.stringify({ ...plain, card })).field, null, card);
   }
-  t.end();
 });
 
-t.test('a merchant name is cleaned and cut, and never refused', (t) => {
+t.test('a merchant name is cleaned and cut, and never refused', async (t) => {
   const table: ReadonlyArray<readonly [string | null, string]> = [
     ['Corner\u0000 Store\u001f', 'Corner Store'],
     ['two\r\nlines\u0085here', 'two  lines here'],
@@ -339,10 +332,9 @@ t.test('a merchant name is cleaned and cut, and never refused', (t) => {
     t.equal(field, null, JSON.stringify(name));
     t.equal(textOf(request, request.merchantName), kept);
   }
-  t.end();
 });
 
-t.test('the same bytes are a repeat, however often their texts were masked', (t) => {
+t.test('the same bytes are a repeat, however often their texts were masked', async (t) => {
   const text = JSON.stringify({
     ...plain,
     merchant: { id: '4419834459135033 942472608929', name: 'SHOP 4419834459135033 942472608929' },
@@ -357,28 +349,25 @@ t.test('the same bytes are a repeat, however often their texts were masked', (t)
     t.same(seen(again), before);
   }
   t.notMatch(textOf(first, first.merchantName), /\d{5}/);
-  t.end();
 });
 
-t.test('lengths count characters, not bytes or UTF-16 units', (t) => {
+t.test('lengths count characters, not bytes or UTF-16 units', async (t) => {
   const { request, field } = read(JSON.stringify({ ...plain, id: '😀'.repeat(64) }));
   t.equal(field, null);
   t.equal(textOf(request, request.id), '😀'.repeat(64));
   t.equal(read(JSON.stringify({ ...plain, id: '😀'.repeat(65) })).field, 'id');
-  t.end();
 });
 
-t.test('both readers mask a card number in a merchant text in the slab', (t) => {
+t.test('both readers mask a card number in a merchant text in the slab', async (t) => {
   for (const name of ['PAY 4111 1111 1111 1111', 'é 4111111111111111']) {
     const bytes = bytesOf(JSON.stringify({ ...plain, merchant: { id: 'm 378282246310005', name } }));
     const { request } = read(bytes);
     t.equal(textOf(request, request.merchantId), 'm ***********0005');
     t.match(textOf(request, request.merchantName), /^\S+ [* ]+ ?1111$/);
   }
-  t.end();
 });
 
-t.test('a message is read within its bounds at any offset of the slab', (t) => {
+t.test('a message is read within its bounds at any offset of the slab', async (t) => {
   const text = bytesOf(JSON.stringify(plain));
   const slab = new Uint8Array(new SharedArrayBuffer(text.length + 64)).fill(0x39);
   slab.set(text, 32);
@@ -390,7 +379,6 @@ t.test('a message is read within its bounds at any offset of the slab', (t) => {
   slab[33] = 0x20;
   slab.set(bytesOf('"\\u0069d"'), 32);
   t.equal(nativeCodec.read(request, slab, 32, 32 + text.length)?.field, '');
-  t.end();
 });
 
 function answer(outcome: Outcome, request: Request, root = 'q-1'): string {
@@ -415,7 +403,7 @@ function approved(): Outcome {
   return outcome;
 }
 
-t.test('an answer has exactly these bytes', (t) => {
+t.test('an answer has exactly these bytes', async (t) => {
   const { request } = read(JSON.stringify(plain));
   t.equal(
     answer(approved(), request),
@@ -451,18 +439,16 @@ t.test('an answer has exactly these bytes', (t) => {
     '{"id":"a\\"\\\\b","approved":false,"reason":"card_not_found","responseCode":"14","authorizationId":null,' +
       '"amount":0,"approvedAmount":0,"available":0,"currency":null,"responseTimeMs":0.812     }',
   );
-  t.end();
 });
 
-t.test('a conflict is answered without amounts', (t) => {
+t.test('a conflict is answered without amounts', async (t) => {
   const outcome = new Outcome();
   outcome.reason = Reason.duplicateConflict;
   const { request } = read(JSON.stringify(plain));
   t.equal(answer(outcome, request), '{"id":"q-1","approved":false,"reason":"duplicate_conflict","responseCode":"94"}');
-  t.end();
 });
 
-t.test('every reason and the longest texts make valid JSON within the bound', (t) => {
+t.test('every reason and the longest texts make valid JSON within the bound', async (t) => {
   for (const id of ['q', '"'.repeat(64), '\\'.repeat(64), '😀'.repeat(64)]) {
     const { request } = read(JSON.stringify({ ...plain, id }));
     for (const entry of reasonTable) {
@@ -475,10 +461,9 @@ t.test('every reason and the longest texts make valid JSON within the bound', (t
       t.equal(body['responseCode'], entry.responseCode);
     }
   }
-  t.end();
 });
 
-t.test('the response time fills its ten bytes', (t) => {
+t.test('the response time fills its ten bytes', async (t) => {
   const cases: ReadonlyArray<readonly [number, string]> = [
     [0, '0.000     '],
     [1, '0.001     '],
@@ -497,13 +482,11 @@ t.test('the response time fills its ten bytes', (t) => {
     t.equal(Buffer.from(target).toString(), `{"responseTimeMs":${text}}|`);
     t.equal(text.length, responseTimeBytes);
   }
-  t.end();
 });
 
-t.test('one answer names all faults of a message', (t) => {
+t.test('one answer names all faults of a message', async (t) => {
   const bytes = bytesOf('{"id":"","type":"purchase","card":"c","amount":-1,"channel":"smoke"}');
   const refusal = nativeCodec.read(new Request(), bytes, 0, bytes.length)!;
   const { field, others = [] } = refusal as FieldError;
   t.same([field, ...others.map((other) => other.field)].sort(), ['amount', 'channel', 'id', 'type']);
-  t.end();
 });

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { memberText } from './json-text.js';
 
-t.test('a member is found by path, the last of equal names, in any spelling', (t) => {
+t.test('a member is found by path, the last of equal names, in any spelling', async (t) => {
   const table: ReadonlyArray<readonly [string, readonly string[], string | null]> = [
     ['{"a":1}', ['a'], '1'],
     [' { "a" : 84.20 , "b" : 2 } ', ['a'], '84.20'],
@@ -22,5 +22,4 @@ t.test('a member is found by path, the last of equal names, in any spelling', (t
     const range = memberText(text, path);
     t.equal(range === null ? null : text.slice(range.start, range.end), expected, text);
   }
-  t.end();
 });

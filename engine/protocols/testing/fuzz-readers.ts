@@ -20,7 +20,7 @@ export function testFastPath(
   message: (random: Random, round: number) => unknown,
   readFast: Read<boolean>,
 ): void {
-  t.test('plain messages take the fast path', (t) => {
+  t.test('plain messages take the fast path', async (t) => {
     const random = new Random(7);
     const request = new Request();
     let fast = 0;
@@ -29,7 +29,6 @@ export function testFastPath(
       if (readFast(request, bytes, 0, bytes.length)) fast++;
     }
     t.ok(fast >= count * share, `${fast} of ${count}`);
-    t.end();
   });
 }
 
@@ -47,7 +46,7 @@ export interface Mutations {
 export function testMutations(mutations: Mutations): void {
   // FUZZ_RUNS decides how long this takes.
   t.setTimeout(0);
-  t.test('both readers agree on every mutated message', (t) => {
+  t.test('both readers agree on every mutated message', async (t) => {
     const { numRuns } = runs(mutations.runs);
     const random = new Random(testSeed);
     const message = new Message(mutations.bytesMax, mutations.pieces);
@@ -83,6 +82,5 @@ export function testMutations(mutations: Mutations): void {
     t.comment(`${numRuns} messages, ${accepted} accepted, ${inPlace} of them in place`);
     t.ok(accepted > numRuns / 20, 'enough messages survive their mutations to compare requests');
     t.ok(inPlace > accepted / 4, 'enough of them by the byte reader');
-    t.end();
   });
 }

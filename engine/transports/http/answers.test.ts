@@ -32,7 +32,7 @@ function decline(form: HttpForm, codec: Codec, message: string, reason: Reason):
 const purchase = (id: string) => JSON.stringify({ id, type: 'balance_inquiry', card: 'c' });
 const deposit = (id: string) => JSON.stringify({ id, type: 'deposit', account: 'a', amount: 1 });
 
-t.test('an approval is a 200 in every protocol, and a decline has the status of its protocol', (t) => {
+t.test('an approval is a 200 in every protocol, and a decline has the status of its protocol', async (t) => {
   for (const [form, status] of [
     [nativeForm, 200],
     [marqetaForm, 402],
@@ -44,10 +44,9 @@ t.test('an approval is a 200 in every protocol, and a decline has the status of 
     http.set(form, EntryStatus.decided, 0, Reason.insufficientFunds, body);
     t.match(http, { status, contentType: jsonType, body });
   }
-  t.end();
 });
 
-t.test('a conflict is a problem with the members of the answer, and a plain decline at Marqeta', (t) => {
+t.test('a conflict is a problem with the members of the answer, and a plain decline at Marqeta', async (t) => {
   const problem = (detail: string, members: string) =>
     '{"type":"/api/docs/problems/duplicate_conflict","title":"duplicate_conflict","status":409,' +
     `"detail":"this id was used before: same id, other content; ${detail}",${members}}`;
@@ -69,10 +68,9 @@ t.test('a conflict is a problem with the members of the answer, and a plain decl
     /"decline_reason":"DUPLICATE_TRANSACTION"\}\}$/,
   );
   t.match(http, { status: 402, contentType: jsonType });
-  t.end();
 });
 
-t.test('an unreadable message is a problem that points at the field', (t) => {
+t.test('an unreadable message is a problem that points at the field', async (t) => {
   const bytes = Buffer.from('{"id":"q","type":"authorization","card":"c","merchant":{"mcc":"12"}}');
   const fault = nativeCodec.read(new Request(), bytes, 0, bytes.length)!;
   const target = new Uint8Array(answerBytesMax);
@@ -87,10 +85,9 @@ t.test('an unreadable message is a problem that points at the field', (t) => {
         `"field":"merchant.mcc","errors":[{"field":"merchant.mcc","pointer":"/merchant/mcc","detail":"${detail}"}]}`,
     );
   }
-  t.end();
 });
 
-t.test('the body of a fault fits its slab entry for any message', (t) => {
+t.test('the body of a fault fits its slab entry for any message', async (t) => {
   const others = Array.from({ length: 19 }, (_, index) => ({ field: `f${index}`, message: 'x'.repeat(300) }));
   const target = new Uint8Array(answerBytesMax + 1);
   for (const field of ['id', 'f'.repeat(5000), '💳'.repeat(5000)]) {
@@ -99,17 +96,15 @@ t.test('the body of a fault fits its slab entry for any message', (t) => {
     http.set(nativeForm, EntryStatus.malformed, 0, Reason.systemError, target.subarray(0, length));
     t.equal(JSON.parse(text()).field, field.slice(0, 128));
   }
-  t.end();
 });
 
-t.test('a command for an unknown account is a 404', (t) => {
+t.test('a command for an unknown account is a 404', async (t) => {
   http.set(commandForm, EntryStatus.unknownAccount, 0, Reason.systemError, new Uint8Array(0));
   t.match(http, { status: 404, contentType: problemType });
   t.match(JSON.parse(text()), { status: 404, title: 'not_found', detail: 'there is no account with this id' });
-  t.end();
 });
 
-t.test('a message without a decision is declined, except a command, which may have been executed', (t) => {
+t.test('a message without a decision is declined, except a command, which may have been executed', async (t) => {
   for (const [reason, isShuttingDown, title, responseCode] of [
     [Reason.overloaded, false, 'overloaded', '91'],
     [Reason.systemError, false, 'system_error', '96'],
@@ -126,10 +121,9 @@ t.test('a message without a decision is declined, except a command, which may ha
     t.match(http, { status: 503, contentType: jsonType });
     t.equal(text(), '{"jit_funding":{"decline_reason":"TRANSACTION_NOT_PERMITTED"}}');
   }
-  t.end();
 });
 
-t.test('a declined method that is not served has the status of a decline', (t) => {
+t.test('a declined method that is not served has the status of a decline', async (t) => {
   const bytes = Buffer.from(sampleText(marqetaSample({ method: 'pgfs.crypto.teleport' })));
   const codec = testMarqetaCodec();
   const request = new Request();
@@ -139,5 +133,4 @@ t.test('a declined method that is not served has the status of a decline', (t) =
   const length = codec.writeUnsupported!(target, 0, request);
   http.set(marqetaForm, EntryStatus.decided, AnswerFlag.unsupported, Reason.systemError, target.subarray(0, length));
   t.match(http, { status: 402, contentType: jsonType });
-  t.end();
 });

@@ -5,7 +5,7 @@ import * as problem from './problem.js';
 
 const parse = (body: Uint8Array): Record<string, unknown> => JSON.parse(Buffer.from(body).toString());
 
-t.test('every prebuilt body is a problem with its status', (t) => {
+t.test('every prebuilt body is a problem with its status', async (t) => {
   const table = [
     [problem.unauthorizedBody, 401],
     [notFoundBody, 404],
@@ -21,10 +21,9 @@ t.test('every prebuilt body is a problem with its status', (t) => {
     t.match(parsed, { type: /^\/api\/docs\/problems\/\w+$/, title: String, status, detail: String });
     if (status === 503) t.match(parsed, { approved: false, reason: String, responseCode: /^\d\d$/ });
   }
-  t.end();
 });
 
-t.test('the problem for a malformed request has a dotted path and a JSON pointer', (t) => {
+t.test('the problem for a malformed request has a dotted path and a JSON pointer', async (t) => {
   t.same(parse(badRequestBody({ field: 'merchant.mcc', message: 'is wrong' })), {
     type: '/api/docs/problems/invalid_request',
     title: 'invalid_request',
@@ -38,10 +37,9 @@ t.test('the problem for a malformed request has a dotted path and a JSON pointer
     field: '',
     errors: [{ pointer: '' }],
   });
-  t.end();
 });
 
-t.test('every faulty field is named, as many as fit the answer', (t) => {
+t.test('every faulty field is named, as many as fit the answer', async (t) => {
   const others = [
     { field: 'amount', message: 'is missing' },
     { field: 'currency', message: 'is missing' },
@@ -54,5 +52,4 @@ t.test('every faulty field is named, as many as fit the answer', (t) => {
   const body = badRequestBody({ field: 'id', message: 'is missing', others: many });
   t.ok(body.length < answerBytesMax, `${body.length} bytes`);
   t.ok((parse(body)['errors'] as object[]).length > 1);
-  t.end();
 });
