@@ -2,6 +2,9 @@
 import { migrate } from '../sql/migrate.js';
 import { readSettings, SettingError } from './settings.js';
 
+// As process 1 of a container it would ignore them. What a migration left half done, the next run does again.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(1));
+
 try {
   const { databaseUrl, roles } = readSettings();
   if (databaseUrl === '') throw new SettingError('DATABASE_URL is not set: it names the database to migrate');

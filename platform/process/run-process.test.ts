@@ -1,5 +1,6 @@
 /** What ends a process: a bug does, a passing want of file descriptors does not. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import t from 'tap';
 
 /** A program that comes to `fault` after its start, and ends by itself with code 7 if that did not end it. */
@@ -31,4 +32,29 @@ t.test('an uncaught error ends the process, unless it says that no file descript
   const bug = ranInto(`throw new Error('a bug')`);
   t.equal(bug.status, 1);
   t.match(bug.log, /bug: stopping/);
+});
+
+t.test('a signal during a start ends the process by a handler, which process 1 of a container needs', async (t) => {
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const) {
+    const script = `
+      const { runProcess } = await import('${new URL('./run-process.js', import.meta.url).href}');
+      const none = () => undefined;
+      setInterval(none, 1000);
+      await runProcess({
+        name: 'program',
+        configure: () => ({}),
+        createLog: () => ({ warn: none, error: none, fatal: none }),
+        start: () => new Promise(() => console.log('starting')),
+      });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout!, 'data');
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    t.same(await ended, [code, null], signal);
+  }
 });

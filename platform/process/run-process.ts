@@ -24,14 +24,14 @@ interface ProcessLog {
 }
 
 export async function runProcess<Config, Log extends ProcessLog>(program: Program<Config, Log>): Promise<void> {
+  const signals = catchSignals();
   try {
     const config = program.configure();
     const log = program.createLog(config);
     catchStrays(log);
     const warning = runtimeWarning(process.versions.node);
     if (warning !== '') log.warn({}, warning);
-    const running = await program.start(config, log);
-    stopOnSignal(running, log);
+    signals.running(await program.start(config, log), log);
   } catch (error) {
     const { name, message, stack } = error as Error;
     process.stderr.write(`${program.name}: ${message}\n`);
@@ -41,22 +41,38 @@ export async function runProcess<Config, Log extends ProcessLog>(program: Progra
   }
 }
 
-function stopOnSignal(running: { stop(): Promise<void> }, log: ProcessLog): void {
+/** As a shell counts a process that a signal ended. */
+const exitCodes = { SIGTERM: 143, SIGINT: 130 } as const;
+
+/**
+ * Catches signals from the beginning. As process 1 of a container, a process without a handler ignores them: a stop
+ * during a start, which may wait for a lease or a database, would last until the container is killed.
+ */
+function catchSignals() {
+  let running: { stop(): Promise<void> } | null = null;
+  let log: ProcessLog | null = null;
   let isStopping = false;
-  const stop = () => {
-    // A second signal means: now.
+  const stop = (signal: keyof typeof exitCodes) => {
+    // A second signal means: now. A start has acknowledged nothing, so it may end anywhere, as by SIGKILL.
     if (isStopping) process.exit(1);
+    if (running === null) process.exit(exitCodes[signal]);
     isStopping = true;
     running.stop().then(
       () => process.exit(0),
       (error: Error) => {
-        log.fatal({ error: error.message }, 'stopping failed');
+        log?.fatal({ error: error.message }, 'stopping failed');
         process.exit(1);
       },
     );
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  return {
+    running: (started: { stop(): Promise<void> }, startedLog: ProcessLog): void => {
+      running = started;
+      log = startedLog;
+    },
+  };
 }
 
 function catchStrays(log: ProcessLog): void {
