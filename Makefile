@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro build clean
+.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro image-check build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -72,6 +72,9 @@ bench-micro: build ## measure codecs, journal, a partition and settling without 
 	@node --enable-source-maps --expose-gc dist/bench/micro/cards.js
 	@node --enable-source-maps dist/bench/micro/journal.js
 	@node --enable-source-maps dist/bench/micro/settle.js
+
+image-check: build $(tap_built) ## build and try the image's steps in a Debian 13 made by debootstrap (as root, minutes)
+	@node --enable-source-maps dist/deploy/testing/check-image.js
 
 build: $(installed) ## install dependencies when they changed, compile and type check
 	@npm run --silent build
