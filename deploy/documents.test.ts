@@ -18,6 +18,7 @@ const documents = [
   'docs/benchmarks.md',
   'docs/messages.md',
   'docs/limits.md',
+  'docs/deployment.md',
   'docs/dependencies.md',
   'docs/account-api.md',
   'docs/security.md',
@@ -53,7 +54,7 @@ function proseOf(path: string): string {
 
 const sources = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' })
   .split('\n')
-  .filter((path) => /\.(ts|sql|json|yaml)$|^Makefile$/.test(path) && path !== 'package-lock.json')
+  .filter((path) => /\.(ts|sql|json|ya?ml|sh)$|^Makefile$/.test(path) && path !== 'package-lock.json')
   .filter((path) => existsSync(join(root, path)));
 
 t.test('every file and folder that a document names exists', async (t) => {

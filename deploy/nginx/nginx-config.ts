@@ -1,7 +1,6 @@
 /**
  * The configuration of nginx in front of engines and APIs, from their addresses: one form for compose, for a machine of
- * your own and for the tests, which run it. docs/deployment.md says why each line is as it is; the reasons that a
- * change must not break stand here.
+ * your own and for the tests, which run it. docs/deployment.md says what any other proxy must do too.
  */
 import { bodyBytesMax } from '../../engine/core/limits.js';
 import { jsonContentType, problemBody, problemContentType } from '../../platform/problems/problem-body.js';

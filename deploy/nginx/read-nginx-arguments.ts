@@ -3,21 +3,26 @@ import { parseArgs } from 'node:util';
 import type { NginxSettings } from './nginx-config.js';
 
 const nginxUsage = `usage:
-  npm run --silent nginx-config -- --engine AUTH,OPS[,WEIGHT] --api ADDRESS[,WEIGHT] [options] > nginx.conf
+  npm run nginx-config --silent -- --engine AUTH,OPS[,WEIGHT] --api ADDRESS[,WEIGHT] [options] > nginx.conf
   --engine 10.0.0.1:8080,10.0.0.1:8081   an engine: its authorization port and its ops port (may be repeated)
   --api 10.0.0.2:3000,2                  an API, here with twice the share of others (may be repeated)
   --host 0.0.0.0 --auth-port 8080 --api-port 3000   where nginx listens; default 127.0.0.1, 8080 and 3000
   --certificate FILE --key FILE          TLS on both ports
   --assets FOLDER                        serve /assets/ from this folder, not from the API
   --state FOLDER                         process id and temporary files; default /tmp
-  --access-log FILE                      default /dev/stdout`;
+  --access-log FILE                      default /dev/stdout
+  --into FILE                            where to write the configuration; default: the output`;
+
+export interface NginxArguments extends NginxSettings {
+  readonly into: string | null;
+}
 
 const address = /^(?:[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/;
 const path = /^\/[\w./+@-]*$/;
 const host = /^[0-9a-fA-F.:]+$/;
 
 /** Throws with one line for a person. */
-export function readNginxArguments(args: readonly string[]): NginxSettings {
+export function readNginxArguments(args: readonly string[]): NginxArguments {
   const one = { type: 'string' } as const;
   const many = { type: 'string', multiple: true } as const;
   const { values } = parseArgs({
@@ -33,6 +38,7 @@ export function readNginxArguments(args: readonly string[]): NginxSettings {
       assets: one,
       state: one,
       'access-log': one,
+      into: one,
     },
   });
   const { engine = [], api = [], certificate, key } = values;
@@ -61,6 +67,7 @@ export function readNginxArguments(args: readonly string[]): NginxSettings {
         : { certificate: checked('--certificate', certificate, path), key: checked('--key', key, path) },
     assetsRoot: values.assets === undefined ? null : checked('--assets', values.assets, path),
     stateFolder: checked('--state', values.state ?? '/tmp', path),
+    into: values.into ?? null,
     accessLog: checked('--access-log', values['access-log'] ?? '/dev/stdout', path),
   };
 }

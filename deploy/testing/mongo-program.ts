@@ -42,8 +42,8 @@ export async function findMongoProgram(log: (line: string) => void): Promise<Mon
     refused.push(messageOf(error));
   }
   throw new Error(
-    'no MongoDB-protocol server for the tests: set MONGODB_URI (deploy/compose.yaml starts a MongoDB), or install ' +
-      'mongod or Go.\n' +
+    'no MongoDB-protocol server for the tests: set MONGODB_URI (deploy/compose.development.yaml starts one), or ' +
+      'install mongod or Go.\n' +
       refused.join('\n'),
   );
 }

@@ -56,7 +56,7 @@ export class TestNginx {
     };
     const file = join(stateFolder, 'nginx.conf');
     await writeFile(file, nginxConfig(settings));
-    const args = ['-p', stateFolder, '-c', file];
+    const args = ['-e', 'stderr', '-p', stateFolder, '-c', file];
     await promisify(execFile)(program, [...args, '-t']);
     const child = spawn(program, [...args, '-g', 'daemon off;'], { stdio: ['ignore', 'pipe', 'pipe'] });
     const killWithUs = () => child.kill('SIGTERM');

@@ -138,5 +138,5 @@ export function findRedisProgram(): Promise<string> {
 }
 
 const missing =
-  'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f deploy/compose.yaml up ' +
-  'redis';
+  'tests need Redis: set REDIS_URL, install redis-server, or start one with docker compose -f ' +
+  'deploy/compose.development.yaml up redis';

@@ -1,0 +1,60 @@
+/** Prometheus and Alertmanager take their files, and each alert leads a person somewhere. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { parse } from 'yaml';
+import { repositoryRoot } from '../repository-root.js';
+import { findAmtool, findPromtool } from '../testing/test-prometheus.js';
+
+const root = repositoryRoot();
+const folder = join(root, 'deploy/prometheus');
+const run = promisify(execFile);
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: { readonly runbook: string };
+}
+
+const text = readFileSync(join(folder, 'rules.yml'), 'utf8');
+const rules = (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules: own }) => own);
+
+t.test('the files are valid, and the rules raise what their tests say', async (t) => {
+  const promtool = await findPromtool();
+  for (const args of [
+    ['check', 'config', 'prometheus.yml'],
+    ['check', 'rules', 'rules.yml'],
+    ['test', 'rules', 'rules.test.yml'],
+  ]) {
+    const { stdout } = await run(promtool, args, { cwd: folder });
+    t.match(stdout, 'SUCCESS', args.join(' '));
+  }
+  const { stdout } = await run(await findAmtool(), ['check-config', 'alertmanager.yml'], { cwd: folder });
+  t.match(stdout, 'SUCCESS');
+});
+
+t.test('each alert measures what we have, and leads to a section of the runbook', async (t) => {
+  const metrics = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
+  const runbook = readFileSync(join(root, 'docs/runbook.md'), 'utf8');
+  const sections = [...runbook.matchAll(/^## (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
+  for (const { alert, expr, labels, annotations } of rules) {
+    const [file, section = ''] = annotations.runbook.split('#');
+    t.equal(file, 'docs/runbook.md');
+    t.ok(sections.includes(section), `${alert} leads to ${section}`);
+    t.match(labels.severity, /^(page|ticket)$/);
+    for (const [name] of expr.matchAll(/\b[a-z]+(?:_[a-z]+)+\b/g)) {
+      const metric = name.replace(/_bucket$/, '');
+      if (/^(?:histogram_quantile|min_over_time)$/.test(metric)) continue;
+      t.ok(metrics.includes(`| \`${metric}\` |`), `${alert} uses ${metric}`);
+    }
+  }
+  t.ok(rules.length > 10);
+});
+
+t.test('the runbook names each alert', async (t) => {
+  const runbook = readFileSync(join(root, 'docs/runbook.md'), 'utf8');
+  for (const { alert } of rules) t.match(runbook, `\`${alert}\``);
+});
