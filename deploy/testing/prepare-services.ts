@@ -1,4 +1,5 @@
 /** Makes what the tests' services need once, and says what takes long: before the tests, whose time is bounded. */
+import { prepareKubernetesTools } from './kubernetes-tools.js';
 import { findMongoProgram } from './mongo-program.js';
 import { findNginx } from './test-nginx.js';
 import { findAmtool, findPromtool } from './test-prometheus.js';
@@ -10,3 +11,4 @@ if (REDIS_URL === undefined || REDIS_URL === '') await findRedisProgram();
 await findNginx();
 await findPromtool();
 await findAmtool();
+await prepareKubernetesTools();
