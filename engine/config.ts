@@ -16,6 +16,8 @@ import type { JournalSizes } from './exchange/journal-sizes.js';
 
 const dayMs = 86_400_000;
 
+export type JournalKind = 'local' | 'postgres';
+
 export interface EngineConfig {
   readonly host: string;
   readonly authPort: number;
@@ -33,6 +35,9 @@ export interface EngineConfig {
   readonly feedStaleMsMax: number;
   /** Least time that another engine waits for one that does not say that it stopped (writer-lease.ts). */
   readonly leaseMs: number;
+  /** Where frames are made durable: on the disk of this machine, or in Postgres. */
+  readonly journal: JournalKind;
+  /** Of the local journal. */
   readonly dataDir: string;
   readonly workers: number;
   readonly deadlineMs: number;
@@ -93,9 +98,7 @@ export function readEngineConfig(
   variables = new Variables(environment),
 ): EngineConfig {
   const port = { min: 1, max: 65_535 };
-  if (variables.oneOf('JOURNAL', ['local', 'postgres']) === 'postgres') {
-    throw new ConfigError('JOURNAL=postgres is not built yet: use JOURNAL=local, one engine per database');
-  }
+  const journal = variables.oneOf('JOURNAL', ['local', 'postgres']);
   const redisUrl = variables.text('REDIS_URL', { fallback: '' });
   try {
     if (redisUrl !== '') parseRedisUrl(redisUrl);
@@ -118,6 +121,7 @@ export function readEngineConfig(
     // Below half a second a slow moment of Postgres would look like its end.
     feedStaleMsMax: variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 }),
     leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
+    journal,
     dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
     workers,
     deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
@@ -142,7 +146,12 @@ export function readEngineConfig(
     transactionsMax: variables.integer('HOLDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 24 }),
     seenIdsMax,
     journalSizes: Object.freeze({
-      segmentBytes: variables.integer('JOURNAL_SEGMENT_BYTES', { fallback: 2 ** 26, min: 2 ** 23, max: 2 ** 30 }),
+      segmentBytes: variables.integer('JOURNAL_SEGMENT_BYTES', {
+        // A copy of what is not settled needs less room than a journal that bridges an outage of Postgres.
+        fallback: journal === 'local' ? 2 ** 26 : 2 ** 24,
+        min: 2 ** 23,
+        max: 2 ** 30,
+      }),
       frameBytesMax: journalFrameBytesMax,
       segmentsMax: variables.integer('JOURNAL_SEGMENTS_MAX', { fallback: 64, min: 2, max: 4096 }),
     }),

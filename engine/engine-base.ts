@@ -1,6 +1,5 @@
 /** What all parts of an engine use: its clock, Postgres, Redis, the feed, the writer's lease, and shared progress. */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import type { Log } from '../platform/log.js';
 import { Seals } from '../platform/redis/seal.js';
 import { seeRunbook } from '../platform/runbook.js';
@@ -10,6 +9,7 @@ import { createProgress } from './exchange/progress.js';
 import { EngineFeed } from './feed/feed.js';
 import { Database } from './lookups/database.js';
 import { SetApart } from './lookups/set-apart.js';
+import { journalPlace } from './writer/journal-place.js';
 import { WriterLease } from './writer/writer-lease.js';
 
 /**
@@ -47,13 +47,10 @@ export async function engineBase(config: EngineConfig, log: Log) {
       setBack: (newest) => setBack(log, newest),
     }),
     progress: createProgress(config.workers),
-    journalDirectory: join(config.dataDir, 'journal'),
-    /** The holder of the lease. */
-    holder,
+    journal: journalPlace(config, holder, log),
     writer: new WriterLease({
       databaseUrl,
-      // Behind the feed's limit: while this engine declines because the feed is stale, it is still the writer.
-      leaseMs: Math.max(config.leaseMs, staleMsMax + Math.min(staleBeforeLapseMsMax, staleMsMax / 4)),
+      leaseMs: leaseMsOf(config),
       holder,
       authUrl: `http://${config.host}:${config.authPort}`,
       opsUrl: `http://${config.opsHost}:${config.opsPort}`,
@@ -62,6 +59,15 @@ export async function engineBase(config: EngineConfig, log: Log) {
     }),
     lost,
   };
+}
+
+/**
+ * How long another engine waits for one that did not say that it stopped. A local journal's engine decides with
+ * Postgres away until the feed is stale, and is the writer that long.
+ */
+function leaseMsOf({ journal, leaseMs, feedStaleMsMax }: EngineConfig): number {
+  if (journal === 'postgres') return leaseMs;
+  return Math.max(leaseMs, feedStaleMsMax + Math.min(staleBeforeLapseMsMax, feedStaleMsMax / 4));
 }
 
 function setBack(log: Log, newest: number): void {

@@ -1,5 +1,4 @@
 /** An engine as a whole: starts its parts in order, and stops them. main.ts runs it; tests run it in their process. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../platform/log.js';
 import { checkDatabaseRole } from '../platform/postgres/database-role.js';
 import type { EngineConfig } from './config.js';
@@ -11,8 +10,6 @@ import { StartTimes } from './ops/start-times.js';
 import { type OpsParts, opsParts } from './ops-parts.js';
 import { portParts } from './port-parts.js';
 import { compileNextCheck, loadSchemaCompiler } from './protocols/reading/schema.js';
-import { assertLedger } from './writer/journal-ledger.js';
-import { JournalLock, type JournalLockOptions, journalInUse } from './writer/journal-lock.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -22,9 +19,6 @@ const statsTickMs = 1000;
 /** How often Postgres is asked what is quarantined: an operator may have settled it meanwhile. */
 const quarantineTickMs = 5000;
 const warmUpDelayMs = 250;
-/** How long a start waits for a predecessor that is stopping. */
-const lockWaitMs = 10_000;
-const lockPollMs = 100;
 /** Long enough for a backlog of a second or two; a longer one waits in the journal for the next start. */
 const drainTimeoutMs = 5000;
 
@@ -61,7 +55,6 @@ class RunningEngine implements Engine {
   readonly #watch: OpsParts;
   readonly #ports: ReturnType<typeof portParts>;
   readonly #timers: NodeJS.Timeout[] = [];
-  #journalLock: JournalLock | null = null;
 
   constructor(base: EngineBase, times: StartTimes, faults: StorageFaults | null) {
     this.#base = base;
@@ -113,16 +106,15 @@ class RunningEngine implements Engine {
 
   /** Excludes every other engine from the journal and the ledger, and registers with the feed. */
   async #takeLedger(): Promise<void> {
-    const { config, log, database, feed, writer, holder, journalDirectory: directory } = this.#base;
+    const { log, database, feed, writer, journal } = this.#base;
     const times = this.#times;
-    const { authPort, opsPort } = config;
-    this.#journalLock = await lockJournal({ directory, authPort, opsPort, lease: holder }, log);
+    const proof = await journal.take();
     times.ended('journal');
     // Nothing of ours is loaded from disk any more once connections compete for file descriptors.
     loadSchemaCompiler();
     // The first lookup finds a connection, a plan and warm code: answered after 21 ms instead of 31 on a busy machine.
     void database.warmUp(1);
-    const taken = writer.take(this.#journalLock).catch(async (error: unknown) => {
+    const taken = writer.take(proof).catch(async (error: unknown) => {
       throw await database.firstFailure(error);
     });
     await Promise.all([taken, this.#watch.telemetry.load()]);
@@ -132,7 +124,7 @@ class RunningEngine implements Engine {
     // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The
     // fence waits for statements under way, so those of an engine that is gone are ended.
     await Promise.all([writer.raiseFence(), database.endSettlers(), feed.register()]);
-    assertLedger(directory, await database.ledgerId());
+    journal.assertLedger(await database.ledgerId());
     times.ended('register');
   }
 
@@ -192,19 +184,6 @@ class RunningEngine implements Engine {
     await shipper.stop();
     await writer.stop();
     await database.close();
-    this.#journalLock?.release();
-  }
-}
-
-/** A predecessor that is stopping has the lock until its last record is settled. */
-async function lockJournal(options: JournalLockOptions, log: Log): Promise<JournalLock> {
-  const giveUpAtMs = performance.now() + lockWaitMs;
-  for (let isFirst = true; ; isFirst = false) {
-    const taken = JournalLock.take(options);
-    if (taken instanceof JournalLock) return taken;
-    const inUse = journalInUse(options.directory, taken);
-    if (performance.now() > giveUpAtMs) throw new Error(inUse);
-    if (isFirst) log.warn(`waiting ${lockWaitMs / 1000} s for its end: ${inUse}`);
-    await delay(lockPollMs);
+    this.#base.journal.release();
   }
 }

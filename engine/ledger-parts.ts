@@ -28,7 +28,7 @@ export type LedgerParts = ReturnType<typeof ledgerParts>;
 type LookupParts = ReturnType<typeof lookupParts>;
 
 export function ledgerParts(base: EngineBase, faults: StorageFaults | null, events: LedgerEvents) {
-  const { config, log, nowMs, database, progress } = base;
+  const { config, log, nowMs, database, progress, journal } = base;
   const shipper = shipperClient(base, events);
   const lookup = lookupParts(base, events, (tokens, partition) => router.learnCards(tokens, partition));
   const hostEvents = eventsOfHosts(base, lookup, events, (host, low, high, sequence) =>
@@ -36,7 +36,8 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   );
   const hosts = Array.from(
     { length: config.workers },
-    (_, partition) => new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, faults),
+    (_, partition) =>
+      new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, faults),
   );
   const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
   const reader = new LedgerReader(database, hosts, nowMs);
@@ -57,13 +58,13 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
 }
 
 function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
-  const { config, log, database, progress, journalDirectory, writer } = base;
+  const { config, log, database, progress, journal, writer } = base;
   return new ShipperClient({
     config,
     progress,
-    journalDirectory,
+    journal,
     log,
-    openPosition: (partition) => database.openPosition(partition, config.workers, writer.fence),
+    openPosition: (partition) => database.openPosition(partition, config.workers, config.journal, writer.fence),
     endSettlers: () => database.endSettlers(),
     fence: () => writer.fence,
     fenced: () => base.lost('it has raised the epoch of the ledger'),
@@ -108,7 +109,7 @@ function lookupParts(
 }
 
 function eventsOfHosts(
-  { clock, feed, writer, setApart }: EngineBase,
+  { config, clock, feed, writer, setApart, lost }: EngineBase,
   { reads, lookups, redisCards, warmer }: LookupParts,
   events: LedgerEvents,
   knows: HostEvents['knows'],
@@ -119,7 +120,9 @@ function eventsOfHosts(
       events.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
     knows,
     revoking: (count) => events.revoking(count),
-    isStale: () => feed.isStale || writer.isLapsed,
+    // With JOURNAL=postgres the position of a frame says who the writer is, and no clock.
+    isStale: () => feed.isStale || (config.journal === 'local' && writer.isLapsed),
+    fenced: (_host, message) => lost(message),
     restoring: (host) => feed.restoring(host),
     restored: (message) => setApart.soundRows(message),
     opened(host) {

@@ -32,7 +32,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, times: StartTimes
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     quarantined: settling.quarantine.count,
   }));
-  const room = new JournalRoom(config, hosts);
+  const room = new JournalRoom(config, base.journal.directory, hosts);
   const memory = new MemoryRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
   const watched = { config, database, hosts, shipper, feed, setApart, settling, writer, room, memory, marqeta };

@@ -5,6 +5,7 @@ export const runbookSections = [
   'damaged-journal',
   'foreign-journal',
   'failed-journal',
+  'another-journal',
   'full-journal',
   'stale-feed',
   'lagging-books',

@@ -46,6 +46,8 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   spend_windows: { engine: writeAndDelete, api: read },
   card_uses: { engine: writeAndDelete, api: read },
   journal_positions: { engine: write, api: read },
+  journal_frames: { engine: ['select', 'insert'], api: none },
+  journal_owners: { engine: ['select', 'update(barriers)'], api: none },
   quarantined_records: { engine: ['select', 'insert'], api: read },
   holds: { engine: read, api: read },
   postings: { engine: read, api: read },
@@ -88,6 +90,8 @@ export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = 
   audit_append: ['api'],
   audit_seal: ['api'],
   audit_upkeep: ['api'],
+  journal_take_over: ['engine'],
+  journal_upkeep: ['engine'],
   // Called by triggers, and by functions of the owner.
   audit_context: [],
   audit_changed: [],

@@ -6,14 +6,11 @@ import type { Level } from '../core/limit-names.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { Policy } from '../core/question.js';
 import type { WindowUse } from '../core/spend.js';
-import type { JournalSizes } from './journal-sizes.js';
 import type { SlabSize } from './slab.js';
 import type { SyncerWorkerData } from './syncer-messages.js';
 
 /** What the thread is started with; `exchange` holds the frames that it shares with the syncer's thread. */
 export interface PartitionWorkerData extends SyncerWorkerData {
-  readonly partitionCount: number;
-  readonly journalSizes: JournalSizes;
   readonly slabSize: SlabSize;
   readonly slabs: readonly SharedArrayBuffer[];
   readonly size: PartitionSize;

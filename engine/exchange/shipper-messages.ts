@@ -6,6 +6,8 @@ import type { JournalSizes } from './journal-sizes.js';
 export interface ShipperWorkerData {
   /** Folder that holds the folders of all partitions. */
   readonly journalDirectory: string;
+  /** The folder holds a copy that need not outlive the process. */
+  readonly isScratch: boolean;
   readonly journalSizes: JournalSizes;
   readonly progress: SharedArrayBuffer;
   readonly databaseUrl: string;

@@ -4,7 +4,6 @@
  * about its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is
  * unknown, so nothing is approved until the process starts again.
  */
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import { withDeadline } from '../../platform/process/deadline.js';
@@ -24,6 +23,7 @@ import type {
 import type { PartitionProgress, Progress } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import { EntryKind } from '../exchange/slab.js';
+import type { PostgresJournal } from '../exchange/syncer-messages.js';
 import type { Database } from '../lookups/database.js';
 import { rowsMax } from '../ops/memory-room.js';
 import { StartTimes } from '../ops/start-times.js';
@@ -52,10 +52,20 @@ export interface HostEvents {
   restoring(host: PartitionHost): void;
   /** @returns what it has read, as a partition takes it over */
   restored(message: PartitionRows): PartitionRows;
+  /** With JOURNAL=postgres: another engine is the owner of the partition now. */
+  fenced(host: PartitionHost, message: string): void;
   /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
   opened(host: PartitionHost): boolean;
   /** The partition has answered an id with that hash. Called while the host starts, with several partitions only. */
   knows(host: PartitionHost, low: number, high: number, sequence: number): void;
+}
+
+/** Where the journals stand. */
+export interface JournalPlaces {
+  /** Folder of all partitions' folders. */
+  readonly directory: string;
+  /** Null with a local journal. */
+  readonly postgres: PostgresJournal | null;
 }
 
 /** Fault tests wrap the worker's storage; a deployment leaves both null. */
@@ -80,6 +90,7 @@ export class PartitionHost {
   readonly lane: Lane;
   readonly progress: PartitionProgress;
   readonly #config: EngineConfig;
+  readonly #postgresJournal: PostgresJournal | null;
   readonly #database: Database;
   readonly #shipper: ShipperControl;
   readonly #log: Log;
@@ -115,11 +126,13 @@ export class PartitionHost {
     nowMs: () => number,
     events: HostEvents,
     log: Log,
+    journal: JournalPlaces,
     faults: StorageFaults | null = null,
   ) {
     this.partition = partition;
     this.progress = progress.partitions[partition]!;
     this.#config = config;
+    this.#postgresJournal = journal.postgres;
     this.#database = database;
     this.#shipper = shipper;
     this.#events = events;
@@ -140,7 +153,8 @@ export class PartitionHost {
     this.#workerData = {
       partition,
       partitionCount: config.workers,
-      journalDirectory: join(config.dataDir, 'journal'),
+      journalDirectory: journal.directory,
+      postgresJournal: journal.postgres,
       journalSizes: config.journalSizes,
       progress: progress.buffer,
       slabSize,
@@ -181,9 +195,10 @@ export class PartitionHost {
           this.#log.warn({ error: message, attempt }, 'the journal waits, and tries again');
         }
       },
-      failed: (message) => {
+      failed: (message, fenced) => {
         this.#log.error({ error: message }, 'the journal could not be written');
         this.lane.journalFailed();
+        if (fenced) this.#events.fenced(this, message);
       },
       died: (error) => this.lane.fail(error),
     });
@@ -209,6 +224,10 @@ export class PartitionHost {
     await this.#shipper.pause(this.partition);
     const settledSequence = await this.#shipper.position(this.partition);
     times.ended('position');
+    if (this.#postgresJournal !== null) {
+      await within(journalStepMsMax, 'the takeover', this.#syncer!.takeOver(writerEpoch, settledSequence));
+      times.ended('takeover');
+    }
     await prepared;
     const settledRecord = await this.#database.settledRecord(this.partition, settledSequence);
     const tail = (await this.#runStep({

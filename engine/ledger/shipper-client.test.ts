@@ -21,7 +21,7 @@ t.test('no call waits between the end of a shipper thread and its successor', as
   const client = new ShipperClient({
     config,
     progress: broken,
-    journalDirectory: t.testdir(),
+    journal: { directory: t.testdir(), postgres: null },
     log: createLog('silent', 'test'),
     openPosition: async () => 0,
     onQuarantined: () => undefined,

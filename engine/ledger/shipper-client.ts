@@ -14,12 +14,12 @@ import {
   type ShipperOrder,
   type ShipperWorkerData,
 } from '../exchange/shipper-messages.js';
-import type { ShipperControl } from './partition-host.js';
+import type { JournalPlaces, ShipperControl } from './partition-host.js';
 
 export interface ShipperClientOptions {
   readonly config: EngineConfig;
   readonly progress: Progress;
-  readonly journalDirectory: string;
+  readonly journal: JournalPlaces;
   readonly log: Log;
   /** The settled position of a partition, opened when it is new. */
   openPosition(partition: number): Promise<number>;
@@ -58,9 +58,10 @@ export class ShipperClient implements ShipperControl {
 
   #start(): void {
     this.#hasStarted = true;
-    const { config, progress, journalDirectory, log } = this.#options;
+    const { config, progress, journal, log } = this.#options;
     const workerData: ShipperWorkerData = {
-      journalDirectory,
+      journalDirectory: journal.directory,
+      isScratch: journal.postgres !== null,
       journalSizes: config.journalSizes,
       progress: progress.buffer,
       databaseUrl: config.databaseUrl,

@@ -8,6 +8,7 @@ import { connectPostgres } from '../../platform/postgres/connect.js';
 import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { firstFailure } from '../../platform/postgres/server-version.js';
+import type { JournalKind } from '../config.js';
 import type { CardPayload } from '../core/feed.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WriterFence } from '../core/writer-fence.js';
@@ -89,8 +90,8 @@ export class Database {
     return endSettlers(this.#restoreSql);
   }
 
-  openPosition(partition: number, partitionCount: number, fence: WriterFence): Promise<number> {
-    return openPosition(this.#restoreSql, partition, partitionCount, fence);
+  openPosition(partition: number, partitionCount: number, journal: JournalKind, fence: WriterFence): Promise<number> {
+    return openPosition(this.#restoreSql, partition, partitionCount, journal, fence);
   }
 
   ledgerId(): Promise<string> {

@@ -1,4 +1,5 @@
 /** What /health and /readyz say. */
+import { join } from 'node:path';
 import t from 'tap';
 import { createProgress } from '../exchange/progress.js';
 import type { PartitionState } from '../ledger/partition-host.js';
@@ -40,7 +41,7 @@ function engine(dataDir: string) {
     },
     setApart: { detail: '' },
     writer,
-    room: new JournalRoom(config, hosts, () => clock.nowMs),
+    room: new JournalRoom(config, join(dataDir, 'journal'), hosts, () => clock.nowMs),
     memory: { problem: () => '', detail: () => '' },
     marqeta: new MarqetaWatch(() => noCalls),
   });

@@ -18,7 +18,7 @@ t.test('the free space is that of the disk with the journal, the fullest when th
   });
   const owners = createProgress(2).partitions.map((progress, partition) => ({ partition, progress }));
   const sizes = { segmentBytes: 1, frameBytesMax: 1, segmentsMax: 4 };
-  const room = new JournalRoom({ dataDir, journalSizes: sizes }, owners);
+  const room = new JournalRoom({ journalSizes: sizes }, join(dataDir, 'journal'), owners);
   t.equal(room.freeBytes, null, 'the space is unknown before the first look');
   await room.look();
   if (isMounted) t.equal(room.freeBytes, 4 * 1024 * 1024);

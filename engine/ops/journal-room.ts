@@ -25,10 +25,11 @@ const remedies = {
   'no file descriptor': 'raise the limit of open files (ulimit -n), or lower AUTH_CONNECTIONS_MAX',
 } as const;
 
-type Sizes = Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
+type Sizes = Pick<EngineConfig, 'journalSizes'>;
 
 export class JournalRoom {
   readonly #config: Sizes;
+  readonly #directory: string;
   readonly #owners: readonly JournalOwner[];
   readonly #nowMs: () => number;
   /** Free bytes where each partition's journal stands; null: unknown. */
@@ -36,9 +37,18 @@ export class JournalRoom {
   readonly #seenBatches: number[] = [];
   readonly #refusedAtMs: number[] = [];
 
-  /** @param nowMs monotonic milliseconds */
-  constructor(config: Sizes, owners: readonly JournalOwner[], nowMs: () => number = () => performance.now()) {
+  /**
+   * @param directory of all partitions' journals
+   * @param nowMs monotonic milliseconds
+   */
+  constructor(
+    config: Sizes,
+    directory: string,
+    owners: readonly JournalOwner[],
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.#config = config;
+    this.#directory = directory;
     this.#owners = owners;
     this.#nowMs = nowMs;
   }
@@ -46,9 +56,8 @@ export class JournalRoom {
   /** Looks at the disks. Call it every second. */
   async look(): Promise<void> {
     for (const owner of this.#owners) this.#noteRefusals(owner);
-    const journal = join(this.#config.dataDir, 'journal');
     this.#freeBytes = await Promise.all(
-      this.#owners.map(async ({ partition }) => freeBytesOf(join(journal, `p${partition}`))),
+      this.#owners.map(async ({ partition }) => freeBytesOf(join(this.#directory, `p${partition}`))),
     );
   }
 

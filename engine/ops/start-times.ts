@@ -13,6 +13,7 @@
  *   listen      until the authorization port is open
  * and of one partition (also when its threads are replaced):
  *   position    the shipper stands still, the settled position is known
+ *   takeover    with JOURNAL=postgres: the partition is ours, and our copy of its journal is made
  *   open        the thread is there, the journal is scanned and its end made writable
  *   keys        what the unsettled tail touches
  *   restore     what Postgres has of that is read
@@ -26,6 +27,7 @@ export type StartPhase =
   | 'partitions'
   | 'listen'
   | 'position'
+  | 'takeover'
   | 'open'
   | 'keys'
   | 'restore'

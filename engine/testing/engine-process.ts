@@ -27,9 +27,13 @@ export const testPassword = 'password-of-tests';
 export const testToken = 'token-of-the-tests';
 export const testPanKey = 'pan-key-of-the-tests';
 
+/** The suites hold for both journals: TEST_JOURNAL=postgres runs any of them on the other one. */
+export const { TEST_JOURNAL: testJournal = 'local' } = process.env;
+
 /** Small stores and segments, so that evictions, rolls and recycling happen all the time. */
 const testDefaults: Readonly<Record<string, string>> = {
   WORKERS: '1',
+  JOURNAL: testJournal,
   ACCOUNTS_MAX: '4096',
   CARDS_MAX: '4096',
   HOLDS_MAX: '65536',

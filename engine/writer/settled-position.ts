@@ -3,6 +3,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
+import { seeRunbook } from '../../platform/runbook.js';
+import type { JournalKind } from '../config.js';
 import type { WriterFence } from '../core/writer-fence.js';
 
 /** Ten seconds: a cancelled statement stops at its next row. */
@@ -34,23 +36,30 @@ export async function openPosition(
   sql: postgres.Sql,
   partition: number,
   partitionCount: number,
+  journal: JournalKind,
   { epoch, holder }: WriterFence,
 ): Promise<number> {
   await sql`
     with fence as materialized (
       select from writer_epochs where scope = 'ledger' and epoch = ${epoch}
       and holder = ${holder}::text::uuid for share)
-    insert into journal_positions (partition, partition_count)
-    select ${partition}::integer, ${partitionCount}::integer from fence
+    insert into journal_positions (partition, partition_count, journal)
+    select ${partition}::integer, ${partitionCount}::integer, ${journal}::text from fence
     on conflict (partition) do nothing`;
-  const [row] = await sql<{ sequence: string; partition_count: number }[]>`
-    select sequence, partition_count from journal_positions where partition = ${partition} and exists (
+  const [row] = await sql<{ sequence: string; partition_count: number; journal: string }[]>`
+    select sequence, partition_count, journal from journal_positions where partition = ${partition} and exists (
       select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
   if (row === undefined) throw new Error('another engine has taken the lease of this database');
   if (row.partition_count !== partitionCount) {
     throw new Error(
       `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +
         `start with WORKERS=${row.partition_count} (now it is ${partitionCount})`,
+    );
+  }
+  if (row.journal !== journal) {
+    throw new Error(
+      `the journal of this database is JOURNAL=${row.journal}, and this start has JOURNAL=${journal}: what is not ` +
+        `settled stands in the other one. Start with JOURNAL=${row.journal}. ${seeRunbook('another-journal')}`,
     );
   }
   return Number(row.sequence);

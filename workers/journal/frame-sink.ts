@@ -41,6 +41,7 @@ export interface FrameTarget {
 
 /**
  * Seals the frame, writes it, syncs it, and says that it is durable.
+ * @param committedMs how long its commit took where that came before (JOURNAL=postgres), milliseconds
  * @returns the CRC of its header, the chain of the next one. Throws what the storage throws: then the content of
  * the disk is unknown, and nothing may follow.
  */
@@ -51,6 +52,7 @@ export function writeFrame(
   view: DataView,
   plan: FramePlan,
   chain: number,
+  committedMs = 0,
 ): number {
   const { storage, partition, progress, nowMs } = target;
   const { recordsEnd, recordCount, firstSequence, atMs, offset, segmentNumber, epoch } = plan;
@@ -72,7 +74,7 @@ export function writeFrame(
   storage.pwrite(file, bytes, frameBytes, offset);
   const syncedAtMs = nowMs();
   storage.fdatasync(file);
-  const syncMs = nowMs() - syncedAtMs;
+  const syncMs = committedMs + nowMs() - syncedAtMs;
   progress.countBatch(recordCount, frameBytes, syncMs * 1e6);
   progress.publishDurable(firstSequence + recordCount - 1);
   return next;

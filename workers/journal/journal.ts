@@ -153,7 +153,8 @@ export function firstSegmentHeader(
   };
 }
 
-function emptyScan(header: SegmentHeader): JournalScan {
+/** A journal with one segment and no record. */
+export function emptyScan(header: SegmentHeader): JournalScan {
   return {
     header,
     firstSequence: header.firstSequence,

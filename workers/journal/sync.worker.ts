@@ -20,7 +20,7 @@ const data = workerData as SyncerWorkerData;
 const exchange = new FrameExchange(data.exchange);
 const directory = join(data.journalDirectory, `p${data.partition}`);
 const target: FrameTarget = {
-  storage: await openStorage(data.storageModule, data.storageControl),
+  storage: await openStorage(false, data.storageModule, data.storageControl),
   partition: data.partition,
   progress: new Progress(data.progress).partitions[data.partition]!,
   nowMs: () => performance.now(),
@@ -88,5 +88,5 @@ try {
 } catch (error) {
   // A failed sync is never tried again: what is on the disk is unknown, and only a start that reads it may go on.
   exchange.fail();
-  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error), fenced: false });
 }

@@ -48,7 +48,7 @@ import { SettledIds } from './settled-ids.js';
 const data = workerData as PartitionWorkerData;
 const progress = new Progress(data.progress).partitions[data.partition]!;
 const slabs = data.slabs.map((buffer) => new Slab(data.slabSize, buffer));
-const storage = await openStorage(data.storageModule, data.storageControl);
+const storage = await openStorage(data.postgresJournal !== null, data.storageModule, data.storageControl);
 const sink = new ThreadFrameSink(new FrameExchange(data.exchange), data.partition);
 const place = {
   storage,

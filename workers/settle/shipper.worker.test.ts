@@ -38,6 +38,7 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
   });
   const workerData: TunedWorkerData = {
     journalDirectory: root,
+    isScratch: false,
     journalSizes: sizes,
     progress: progress.buffer,
     seenIds: 0,

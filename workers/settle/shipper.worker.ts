@@ -12,6 +12,7 @@ import type {
   ShipperWorkerData,
 } from '../../engine/exchange/shipper-messages.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
+import { ScratchStorage } from '../journal/scratch-storage.js';
 import { FileStorage } from '../journal/storage.js';
 import { settleAround } from './quarantine.js';
 import { readJournalPosition, settleConnection, WriterFencedError } from './settle.js';
@@ -50,7 +51,7 @@ function connection(partition: number): BoundedConnections {
 }
 
 const shipper = new Shipper({
-  storage: new FileStorage(),
+  storage: data.isScratch ? new ScratchStorage() : new FileStorage(),
   root: data.journalDirectory,
   progress: new Progress(data.progress),
   sizes: data.journalSizes,

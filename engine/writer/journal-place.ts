@@ -1,0 +1,105 @@
+/**
+ * Where the journals of this engine stand: in DATA_DIR under a lock (JOURNAL=local), or in Postgres, with a copy of what
+ * is not settled in a folder that nothing needs once the process has ended (JOURNAL=postgres).
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../../platform/log.js';
+import type { EngineConfig } from '../config.js';
+import type { PostgresJournal } from '../exchange/syncer-messages.js';
+import { assertLedger } from './journal-ledger.js';
+import { JournalLock, type JournalLockOptions, journalInUse } from './journal-lock.js';
+import type { JournalProof } from './writer-lease.js';
+
+export interface JournalPlace {
+  /** Folder of all partitions' folders. */
+  readonly directory: string;
+  /** Null with a local journal. */
+  readonly postgres: PostgresJournal | null;
+  /**
+   * Makes sure that no other process writes here.
+   * @returns what that proves about engines before this one
+   * @throws one line for a person when another engine has the journal
+   */
+  take(): Promise<JournalProof>;
+  /** @throws one line for a person when the journal belongs to another ledger */
+  assertLedger(ledger: string): void;
+  /** The process may go on; another one may have the journal. */
+  release(): void;
+}
+
+/** @param lease names the lease that this process is about to ask for */
+export function journalPlace(config: EngineConfig, lease: string, log: Log): JournalPlace {
+  return config.journal === 'local' ? localPlace(config, lease, log) : postgresPlace(config, lease);
+}
+
+function localPlace({ dataDir, authPort, opsPort }: EngineConfig, lease: string, log: Log): JournalPlace {
+  const directory = join(dataDir, 'journal');
+  let lock: JournalLock | null = null;
+  return {
+    directory,
+    postgres: null,
+    async take() {
+      lock = await lockJournal({ directory, authPort, opsPort, lease }, log);
+      return lock;
+    },
+    assertLedger: (ledger) => assertLedger(directory, ledger),
+    release: () => lock?.release(),
+  };
+}
+
+/** Of the folders of copies: they name the process, so that a start can remove those of processes that are gone. */
+const copyPrefix = 'card-journal-copy-';
+
+function postgresPlace({ databaseUrl }: EngineConfig, lease: string): JournalPlace {
+  removeOrphans();
+  const directory = mkdtempSync(join(tmpdir(), `${copyPrefix}${process.pid}-`));
+  return {
+    directory,
+    postgres: { databaseUrl, holder: lease },
+    // The position of its frames is the proof: see workers/journal/frame-log.ts.
+    take: async () => ({ place: '', earlierLeases: [] }),
+    assertLedger: () => undefined,
+    release: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+function removeOrphans(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = new RegExp(`^${copyPrefix}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another user's: theirs to remove.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** How long a start waits for a predecessor that is stopping. */
+const lockWaitMs = 10_000;
+const lockPollMs = 100;
+
+/** A predecessor that is stopping has the lock until its last record is settled. */
+async function lockJournal(options: JournalLockOptions, log: Log): Promise<JournalLock> {
+  const giveUpAtMs = performance.now() + lockWaitMs;
+  for (let isFirst = true; ; isFirst = false) {
+    const taken = JournalLock.take(options);
+    if (taken instanceof JournalLock) return taken;
+    const inUse = journalInUse(options.directory, taken);
+    if (performance.now() > giveUpAtMs) throw new Error(inUse);
+    if (isFirst) log.warn(`waiting ${lockWaitMs / 1000} s for its end: ${inUse}`);
+    await delay(lockPollMs);
+  }
+}
