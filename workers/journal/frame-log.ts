@@ -84,8 +84,14 @@ export class FrameLog {
         idle_timeout: 0,
         connect_timeout: connectTimeoutS,
         onnotice: () => undefined,
-        // No statement timeout: see above.
-        connection: { application_name: 'journal' },
+        // No statement timeout: see above. The server shall find out soon that a connection's other end is gone, because
+        // its locks hold up the making and dropping of tables.
+        connection: {
+          application_name: 'journal',
+          tcp_keepalives_idle: 5,
+          tcp_keepalives_interval: 2,
+          tcp_keepalives_count: 3,
+        },
         ...knownTypes,
       }),
     );

@@ -1,0 +1,234 @@
+/** The journal in a real Postgres: one owner, whose frames stand at positions without a gap, whatever breaks. */
+import { randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import t, { type Test } from 'tap';
+import { createTestDatabase, processUrl } from '../../deploy/testing/test-database.js';
+import { until } from '../../engine/testing/engine-process.js';
+import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
+import { openFirstPosition } from '../testing/open-position.js';
+import { FrameLog, PartitionFencedError } from './frame-log.js';
+
+const atMs = 1_800_000_000_000;
+
+interface Place {
+  readonly sql: postgres.Sql;
+  readonly url: string;
+  /** An engine's side, on its own way to Postgres. */
+  owner(options?: { readonly url?: string; readonly settled?: () => number }): FrameLog;
+  /** What Postgres has: position, epoch, first sequence, records as text. */
+  stored(): Promise<readonly string[]>;
+}
+
+async function place(t: Test): Promise<Place> {
+  const database = await createTestDatabase();
+  const sql = postgres(database.url, { max: 3, onnotice: () => undefined });
+  const logs: FrameLog[] = [];
+  t.teardown(async () => {
+    await Promise.all(logs.map((log) => log.close()));
+    await sql.end({ timeout: 5 });
+    await database.close();
+  });
+  await openFirstPosition(sql);
+  const url = processUrl(database.url, 'engine');
+  return {
+    sql,
+    url,
+    owner({ url: other = url, settled = () => 0 } = {}) {
+      const log = new FrameLog({
+        databaseUrl: other,
+        partition: 0,
+        holder: randomUUID(),
+        onTrouble: () => undefined,
+        settledSequence: settled,
+      });
+      logs.push(log);
+      return log;
+    },
+    async stored() {
+      const rows = await sql<{ line: string }[]>`
+        select concat_ws(' ', position, epoch, first_sequence, convert_from(records, 'utf8')) as line
+        from journal_frames order by position`;
+      return rows.map(({ line }) => line.trim());
+    },
+  };
+}
+
+const frame = (log: FrameLog, firstSequence: number, text: string, recordCount = 1) =>
+  log.append({ firstSequence, recordCount, atMs }, Buffer.from(text));
+
+async function textsBehind(log: FrameLog, settled: number): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { firstSequence, records } of log.framesBehind(settled)) {
+    texts.push(`${firstSequence} ${Buffer.from(records).toString()}`);
+  }
+  return texts;
+}
+
+t.test('a new owner finds every frame with a record that is not settled, in order', async (t) => {
+  const { owner } = await place(t);
+  const first = owner();
+  t.equal(await first.takeOver(1, atMs), 1, 'a new partition begins with record 1');
+  await frame(first, 1, 'one and two', 2);
+  await frame(first, 3, 'three');
+  await frame(first, 4, 'four to six', 3);
+  const second = owner();
+  t.equal(await second.takeOver(2, atMs), 7);
+  t.same(await textsBehind(second, 0), ['1 one and two', '3 three', '4 four to six']);
+  t.same(await textsBehind(second, 3), ['4 four to six']);
+  t.same(await textsBehind(second, 4), ['4 four to six'], 'a frame counts while any of its records is not settled');
+  t.same(await textsBehind(second, 6), []);
+  await frame(second, 7, 'seven');
+  t.same(await textsBehind(second, 6), [], 'what it appends itself it does not read back');
+});
+
+t.test('an owner that was replaced appends nothing more, and knows it', async (t) => {
+  const { owner, stored } = await place(t);
+  const [first, second] = [owner(), owner()];
+  await first.takeOver(1, atMs);
+  await frame(first, 1, 'one');
+  await second.takeOver(2, atMs);
+  await t.rejects(frame(first, 2, 'lost'), PartitionFencedError);
+  await frame(second, 2, 'two');
+  await t.rejects(frame(first, 2, 'lost again'), PartitionFencedError);
+  t.same(await stored(), ['1 1 1', '2 1 1 one', '3 2 2', '4 2 2 two']);
+});
+
+t.test('an engine with an older epoch cannot take a partition back', async (t) => {
+  const { owner, stored } = await place(t);
+  const newer = owner();
+  await newer.takeOver(7, atMs);
+  await t.rejects(owner().takeOver(6, atMs), /has an owner of epoch 7, and this one has epoch 6/);
+  await frame(newer, 1, 'one');
+  t.same(await stored(), ['1 7 1', '2 7 1 one']);
+});
+
+t.test('a takeover waits for a frame on its way, and stands behind it', async (t) => {
+  for (const isCommitted of [true, false]) {
+    const { sql, owner, stored } = await place(t);
+    const first = owner();
+    await first.takeOver(1, atMs);
+    const second = owner();
+    let took: Promise<number> | undefined;
+    // Another transaction has position 2, and is not committed: as a commit that waits for a standby.
+    await sql
+      .begin(async (open) => {
+        await open`insert into journal_frames
+          select 0, 2, 1, holder, 1, 1, at_ms, 0, 'x' from journal_frames where position = 1`;
+        took = second.takeOver(2, atMs);
+        took.catch(() => undefined);
+        await until('the takeover waits', async () => {
+          const waiting = await sql`select 1 from pg_stat_activity
+            where application_name = 'journal' and wait_event_type = 'Lock' and datname = current_database()`;
+          return waiting.length > 0;
+        });
+        if (!isCommitted) throw new Error('rolled back');
+      })
+      .catch(() => undefined);
+    t.equal(await took, isCommitted ? 2 : 1);
+    t.same(await stored(), isCommitted ? ['1 1 1', '2 1 1 x', '3 2 2'] : ['1 1 1', '2 2 1']);
+  }
+});
+
+t.test('a frame whose outcome is unknown is in the journal once', async (t) => {
+  const { sql, url, owner, stored } = await place(t);
+  const { port } = new URL(url);
+  const proxy = await TcpProxy.start(Number(port));
+  t.teardown(() => proxy.close());
+  const log = owner({ url: proxy.url(url) });
+  await log.takeOver(1, atMs);
+  const waits = () => sql`select pid from pg_stat_activity
+    where application_name = 'journal' and wait_event_type = 'Lock' and datname = current_database()`;
+  // The insert waits behind a lock of the test when its connection breaks, in two ways: it dies with the connection, or
+  // the server hears nothing of the break, goes on with it and commits. The latter comes last: it keeps its lock.
+  for (const [sequence, isCommitted] of [
+    [1, false],
+    [2, true],
+  ] as const) {
+    let appended: Promise<void> | undefined;
+    await sql.begin(async (open) => {
+      await open`lock table journal_frames in share mode`;
+      appended = frame(log, sequence, `frame ${sequence}`);
+      appended.catch(() => undefined);
+      await until('the insert waits', async () => (await waits()).length > 0);
+      const before = await waits();
+      if (isCommitted) proxy.forget();
+      else await sql`select pg_terminate_backend(${before[0]!['pid']}::integer)`;
+      const isSentAgain = async () => (await waits()).some(({ pid }) => pid !== before[0]!['pid']);
+      await until('it is sent again', isSentAgain);
+    });
+    await appended;
+  }
+  t.same(await stored(), ['1 1 1', '2 1 1 frame 1', '3 1 2 frame 2']);
+  const [barriers] = await sql`select barriers::integer as count from journal_owners`;
+  t.equal(barriers!['count'], 1, 'a frame that was found there is followed by a commit that waits for the standbys');
+});
+
+t.test('a takeover that was asked twice leaves a frame that its owner steps over', async (t) => {
+  const { owner, sql, stored } = await place(t);
+  const log = owner();
+  await log.takeOver(3, atMs);
+  await sql`insert into journal_frames
+    select partition, 2, epoch, holder, first_sequence, 0, at_ms, 0, '' from journal_frames`;
+  await frame(log, 1, 'one');
+  t.same(await stored(), ['1 3 1', '2 3 1', '3 3 1 one']);
+});
+
+t.test('what stands at the position of another owner with the same epoch is not taken for ours', async (t) => {
+  const { owner, sql } = await place(t);
+  const log = owner();
+  await log.takeOver(3, atMs);
+  await sql`insert into journal_frames
+    select partition, 2, epoch, ${randomUUID()}::text::uuid, 1, 1, at_ms, 0, 'one' from journal_frames`;
+  await t.rejects(frame(log, 1, 'one'), PartitionFencedError);
+});
+
+t.test('a frame that is not what was written stops the takeover', async (t) => {
+  const { owner, sql } = await place(t);
+  const first = owner();
+  await first.takeOver(1, atMs);
+  await frame(first, 1, 'one');
+  await sql`update journal_frames set records = 'uno' where position = 2`;
+  const second = owner();
+  await second.takeOver(2, atMs);
+  await t.rejects(textsBehind(second, 0), /frame 2 of partition 0 in journal_frames is not what was written/);
+});
+
+t.test('settled frames leave with their table, and the newest frame stays', async (t) => {
+  const { owner, sql } = await place(t);
+  let settled = 0;
+  const log = owner({ settled: () => settled });
+  await log.takeOver(1, atMs);
+  const tables = async () => {
+    const rows = await sql<{ name: string }[]>`select relname as name from pg_class
+      where relispartition and relkind = 'r' and relname like 'journal_frames%' order by oid`;
+    return rows.map(({ name }) => name);
+  };
+  t.same(await tables(), ['journal_frames_p0_0', 'journal_frames_p0_16384']);
+  // Forty thousand frames of the same owner, but for the last one.
+  const fill = async (from: number, to: number) => {
+    await sql`select journal_upkeep(0, ${to}, ${settled})`;
+    await sql`insert into journal_frames
+      select 0, p, 1, (select holder from journal_owners), p - 1, 1, 0, 0, ''
+      from generate_series(${from}::integer, ${to}::integer) as p`;
+  };
+  await fill(2, 30_000);
+  await fill(30_001, 40_000);
+  t.same(await tables(), [
+    'journal_frames_p0_0',
+    'journal_frames_p0_16384',
+    'journal_frames_p0_32768',
+    'journal_frames_p0_49152',
+  ]);
+  const upkeep = () => sql`select journal_upkeep(0, 40001, ${settled})`;
+  settled = 16_382 - 1;
+  await upkeep();
+  t.equal((await tables()).length, 4, 'one record of the first table is not settled');
+  settled = 16_382;
+  await upkeep();
+  t.same((await tables())[0], 'journal_frames_p0_16384');
+  settled = 39_999;
+  await upkeep();
+  t.same(await tables(), ['journal_frames_p0_32768', 'journal_frames_p0_49152']);
+  const next = owner();
+  t.equal(await next.takeOver(2, atMs), 40_000, 'the next record is known although everything is settled');
+});
