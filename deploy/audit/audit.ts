@@ -1,5 +1,5 @@
 /**
- * `make audit`: exit code 0 and lines of totals when the books balance and agree with the journal under DATA_DIR and
+ * `make audit`: exit code 0 and lines of totals when the books balance and agree with the journal under DATA_DIR or in Postgres and
  * the audit trail is whole, 1 and what is wrong otherwise. Where there are no books it refuses: an empty database
  * balances, and proves nothing.
  */
@@ -7,25 +7,27 @@ import { join } from 'node:path';
 import { withDatabase } from '../database.js';
 import { readSettings, SettingError } from '../settings.js';
 import { auditBooks } from './audit-books.js';
+import { auditFrames } from './audit-frames.js';
 import { auditJournals } from './audit-journals.js';
 import { auditTrail } from './audit-trail.js';
 
 try {
   const settings = readSettings();
-  const [report, journals, trail] = await withDatabase(
+  const [report, journals, frames, trail] = await withDatabase(
     settings,
     console.log,
     async (sql) =>
       [
         await auditBooks(sql),
         await auditJournals(sql, join(settings.dataDir, 'journal')),
+        await auditFrames(sql),
         await auditTrail(sql),
       ] as const,
     { mustExist: true },
   );
-  for (const line of [...journals.notes, ...journals.findings]) console.error(line);
+  for (const { notes, findings } of [journals, frames]) for (const line of [...notes, ...findings]) console.error(line);
   for (const line of trail.findings) console.error(line);
-  if (journals.findings.length + trail.findings.length > 0) process.exitCode = 1;
+  if (journals.findings.length + frames.findings.length + trail.findings.length > 0) process.exitCode = 1;
   if (trail.findings.length === 0) {
     const { sealed, fresh, head } = trail;
     console.log(

@@ -153,7 +153,13 @@ export const variableGroups: readonly VariableGroup[] = [
           'Folder of the journal and of the ids of settled messages. Keep it on a durable disk: the journal holds ' +
           'the decisions that PostgreSQL does not have yet.',
       },
-      JOURNAL: { does: '`postgres` (many engines on one database) is refused: it is not built yet.' },
+      JOURNAL: {
+        does:
+          'Where decisions are made durable before they are answered. `local`: on the disk of this machine. ' +
+          '`postgres`: in PostgreSQL, so that an engine on any machine can go on; `DATA_DIR` is not used then, and a ' +
+          'copy of what is not settled stands in the folder for temporary files (`TMPDIR`). The first start on a ' +
+          'database fixes it.',
+      },
       WORKERS: {
         kind: 'fixed',
         default: 'cores − 1, at least 1',

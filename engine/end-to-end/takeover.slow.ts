@@ -1,6 +1,6 @@
 /**
  * JOURNAL=postgres, one engine after the other on one database, without a folder in common: the one before is killed,
- * or stands still and wakes up when another one has its partitions. What was acknowledged stays, whoever is asked.
+ * or stands still and wakes up when another one has its partitions. What was acknowledged stays, whichever engine is asked.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
+import { auditFrames } from '../../deploy/audit/audit-frames.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { Random } from '../protocols/testing/mutate.js';
@@ -83,6 +84,7 @@ t.test('what was acknowledged survives every takeover', async (t) => {
   t.equal(ledger.unknown.size, 0, 'everything asked was answered in the end');
   t.equal(await engine.kill('SIGTERM'), 0, 'it stops cleanly');
   await judgeBooks(t, sql, ledger, takeovers);
+  t.same((await auditFrames(sql)).findings, [], 'the frames agree with the books');
   t.ok(ledger.approved > takeovers * 10, 'there was traffic to lose');
   const [frames] = await sql<{ epochs: number }[]>`
     select count(distinct epoch)::integer as epochs from journal_frames where record_count = 0 and partition = 0`;

@@ -82,7 +82,12 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@zxcvbn-ts/language-common': ['api/auth/password-rules.ts'],
   otpauth: ['api/auth/operator-sign-in.ts'],
   'i18n-iso-countries/index.js': ['engine/protocols/reading/countries.ts'],
-  '@node-rs/crc32': ['workers/journal/id-files.ts', 'workers/journal/segment.ts'],
+  '@node-rs/crc32': [
+    'deploy/audit/audit-frames.ts',
+    'workers/journal/frame-log.ts',
+    'workers/journal/id-files.ts',
+    'workers/journal/segment.ts',
+  ],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };

@@ -1,6 +1,6 @@
 /**
- * Where the journals of this engine stand: in DATA_DIR under a lock (JOURNAL=local), or in Postgres, with a copy of what
- * is not settled in a folder that nothing needs once the process has ended (JOURNAL=postgres).
+ * Where the journals of this engine stand: in DATA_DIR under a lock (JOURNAL=local), or in Postgres (JOURNAL=postgres).
+ * In Postgres' case a folder has a copy of what is not settled, which ends with the process.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,0 +1,103 @@
+/**
+ * Compares the journal in Postgres (JOURNAL=postgres) with the books: positions and records follow each other without a
+ * gap, the owners' epochs never fall, no frame has changed, and what is settled is what the frames say, byte for byte.
+ */
+import { crc32c } from '@node-rs/crc32';
+import type postgres from 'postgres';
+import type { JournalAudit } from './audit-journals.js';
+
+/** Read at once: small frames are a few hundred bytes, the largest 4 MiB. */
+const pageFrames = 100;
+/** Lines about one partition. */
+const linesMax = 3;
+
+interface Frame {
+  readonly position: number;
+  readonly epoch: number;
+  readonly first: number;
+  readonly count: number;
+  readonly checksum: number;
+  readonly records: Buffer;
+}
+
+export async function auditFrames(sql: postgres.Sql): Promise<JournalAudit> {
+  const findings: string[] = [];
+  const notes: string[] = [];
+  // In one snapshot: what is settled by then is in the frames or has left with its table.
+  await sql.begin('isolation level repeatable read read only', async (snapshot) => {
+    const positions = await snapshot<{ partition: number; settled: number }[]>`
+      select partition, sequence::float8 as settled from journal_positions where journal = 'postgres' order by partition`;
+    for (const { partition, settled } of positions) {
+      const lines: string[] = [];
+      const last = await auditPartition(snapshot, partition, settled, (line) => lines.push(line));
+      findings.push(...lines.slice(0, linesMax).map((line) => `partition ${partition}: ${line}`));
+      if (lines.length > linesMax) findings.push(`partition ${partition}: ${lines.length} findings in journal_frames`);
+      if (last > settled) {
+        notes.push(`partition ${partition}: records ${settled + 1} to ${last} are in the journal and not settled yet`);
+      }
+    }
+  });
+  return { findings, notes };
+}
+
+/** @returns the sequence of the last record in the frames; `settled` where there are none */
+async function auditPartition(
+  sql: postgres.TransactionSql,
+  partition: number,
+  settled: number,
+  find: (line: string) => void,
+): Promise<number> {
+  let before: Frame | null = null;
+  for (;;) {
+    const frames: Frame[] = await sql<Frame[]>`
+      select position::float8 as position, epoch::float8 as epoch, first_sequence::float8 as first,
+        record_count as count, checksum::float8 as checksum, records
+      from journal_frames where partition = ${partition} and position > ${before?.position ?? 0}
+      order by position limit ${pageFrames}`;
+    if (frames.length === 0) break;
+    for (const frame of frames) {
+      if (before === null) {
+        if (frame.first > settled + 1) find(`records ${settled + 1} to ${frame.first - 1} are in no frame`);
+      } else {
+        if (frame.position !== before.position + 1) find(`frame ${before.position + 1} is missing`);
+        if (frame.first !== before.first + before.count) find(`frame ${frame.position} does not follow the one before`);
+        if (frame.epoch < before.epoch) find(`frame ${frame.position} is of an owner that was replaced before it`);
+      }
+      before = frame;
+    }
+    await compareFrames(sql, partition, settled, frames, find);
+  }
+  const last = before === null ? settled : before.first + before.count - 1;
+  if (last < settled) find(`record ${settled} is settled, and the frames end with record ${last}`);
+  return last;
+}
+
+async function compareFrames(
+  sql: postgres.TransactionSql,
+  partition: number,
+  settled: number,
+  frames: readonly Frame[],
+  find: (line: string) => void,
+): Promise<void> {
+  const last = frames.at(-1)!;
+  const to = Math.min(settled, last.first + last.count - 1);
+  const rows = await sql<{ sequence: number; record: Buffer }[]>`
+    select sequence::float8 as sequence, record from transaction_events
+    where partition = ${partition} and sequence between ${frames[0]!.first} and ${to}
+    union all select sequence::float8, record from quarantined_records
+    where partition = ${partition} and sequence between ${frames[0]!.first} and ${to}`;
+  const events = new Map(rows.map(({ sequence, record }) => [sequence, record]));
+  for (const { position, first, count, checksum, records } of frames) {
+    if (count > 0 && crc32c(records) !== checksum) {
+      find(`frame ${position} is not what was written`);
+      continue;
+    }
+    for (let sequence = first, offset = 0; sequence < first + count && sequence <= to; sequence++) {
+      const end = offset + records.readUInt16LE(offset);
+      const event = events.get(sequence);
+      if (event === undefined) find(`record ${sequence} is settled without an event`);
+      else if (!event.equals(records.subarray(offset, end))) find(`record ${sequence} is not what Postgres settled`);
+      offset = end;
+    }
+  }
+}
