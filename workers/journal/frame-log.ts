@@ -12,7 +12,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { crc32c } from '@node-rs/crc32';
 import type postgres from 'postgres';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
-import { connectPostgres } from '../../platform/postgres/connect.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
 
 /** Another engine has taken the partition over. Final: what was not durable before belongs to no answer. */
@@ -79,23 +78,21 @@ export class FrameLog {
 
   constructor(options: FrameLogOptions) {
     this.#options = options;
-    this.#connections = new BoundedConnections(() =>
-      connectPostgres(options.databaseUrl, {
-        max: 1,
-        idle_timeout: 0,
-        connect_timeout: connectTimeoutS,
-        onnotice: () => undefined,
-        // No statement timeout: see above. The server shall find out soon that a client is gone, because the locks of
-        // its connection hold up the making and dropping of tables.
-        connection: {
-          application_name: 'journal',
-          tcp_keepalives_idle: 5,
-          tcp_keepalives_interval: 2,
-          tcp_keepalives_count: 3,
-        },
-        ...knownTypes,
-      }),
-    );
+    this.#connections = new BoundedConnections(options.databaseUrl, {
+      max: 1,
+      idle_timeout: 0,
+      connect_timeout: connectTimeoutS,
+      onnotice: () => undefined,
+      // No statement timeout: see above. The server shall find out soon that a client is gone, because the locks of its
+      // connection hold up the making and dropping of tables.
+      connection: {
+        application_name: 'journal',
+        tcp_keepalives_idle: 5,
+        tcp_keepalives_interval: 2,
+        tcp_keepalives_count: 3,
+      },
+      ...knownTypes,
+    });
   }
 
   get position(): number {
