@@ -83,10 +83,6 @@ t.test('a bad value stops the start with one line that names the variable and ne
       t.notOk(message.includes('secret-host'), 'the error does not show the value');
     }
   }
-  t.throws(
-    () => readEngineConfig({ ...complete, JOURNAL: 'postgres' }),
-    /JOURNAL=postgres is not built yet: use JOURNAL=local/,
-  );
 });
 
 t.test('a short secret is accepted, and a warning names its variable', async (t) => {

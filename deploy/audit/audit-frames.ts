@@ -23,10 +23,11 @@ interface Frame {
 export async function auditFrames(sql: postgres.Sql): Promise<JournalAudit> {
   const findings: string[] = [];
   const notes: string[] = [];
-  // In one snapshot: what is settled by then is in the frames or has left with its table.
+  // One snapshot: what is settled by then is in the frames or has left with its table.
   await sql.begin('isolation level repeatable read read only', async (snapshot) => {
     const positions = await snapshot<{ partition: number; settled: number }[]>`
-      select partition, sequence::float8 as settled from journal_positions where journal = 'postgres' order by partition`;
+      select partition, sequence::float8 as settled from journal_positions
+      where journal = 'postgres' order by partition`;
     for (const { partition, settled } of positions) {
       const lines: string[] = [];
       const last = await auditPartition(snapshot, partition, settled, (line) => lines.push(line));

@@ -21,8 +21,8 @@ CREATE TABLE journal_frames (
 -- Records are short texts and numbers; compressing them would cost more processor time than the disk saves.
 ALTER TABLE journal_frames ALTER COLUMN records SET STORAGE EXTERNAL;
 
--- Whose a partition is now. An owner that must know that all it has committed is safe counts a barrier here: that commit
--- waits for the standbys, and so for everything before it.
+-- Whose a partition is now. An owner that must know that all it has committed is safe counts a barrier here: that
+-- commit waits for the standbys, and so for everything before it.
 CREATE TABLE journal_owners (
   partition integer PRIMARY KEY,
   epoch bigint NOT NULL,

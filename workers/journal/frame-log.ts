@@ -261,7 +261,9 @@ export class FrameLog {
 const insertFrame = `
   insert into journal_frames
     (partition, position, epoch, holder, first_sequence, record_count, at_ms, checksum, records)
-  values ($1::integer, $2::bigint, $3::bigint, $4::text::uuid, $5::bigint, $6::integer, $7::float8, $8::bigint, $9::bytea)`;
+  values (
+    $1::integer, $2::bigint, $3::bigint, $4::text::uuid, $5::bigint, $6::integer, $7::float8, $8::bigint, $9::bytea
+  )`;
 
 /** Raised by journal_take_over. */
 const staleEpoch = 'AF001';
