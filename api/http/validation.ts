@@ -30,14 +30,27 @@ function ajv(coerceTypes: boolean): Ajv {
   });
 }
 
+const exact = ajv(false);
+const coercing = ajv(true);
+/** By kind and text: many parts of routes have equal schemas. As many as the routes have. */
+const validators = new Map<string, ValidateFunction>();
+
+function validatorOf(schema: object, coerces: boolean): ValidateFunction {
+  const key = `${coerces} ${JSON.stringify(schema)}`;
+  let validate = validators.get(key);
+  if (validate === undefined) {
+    validate = (coerces ? coercing : exact).compile(schema);
+    validators.set(key, validate);
+  }
+  return validate;
+}
+
 /** Installs both validators, and the schema's own words for what is wrong. */
 export function registerValidation(app: FastifyInstance): void {
   // JSON is the only body we take: another type is refused as such, not as a text of the wrong shape.
   app.removeContentTypeParser('text/plain');
-  const exact = ajv(false);
-  const coercing = ajv(true);
   app.setValidatorCompiler(({ schema, httpPart }) => {
-    const validate = (httpPart === 'body' ? exact : coercing).compile(schema as object) as ValidateFunction;
+    const validate = validatorOf(schema as object, httpPart !== 'body');
     return (input: unknown) => {
       if (validate(input)) return { value: input };
       return { error: invalidFields(faultsOf(validate.errors!)) };
