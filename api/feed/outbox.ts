@@ -13,6 +13,8 @@ import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
 const statementTimeoutMs = 5000;
 const deadlineMs = 6000;
 const connectTimeoutS = 2;
+/** A session that hangs holds up a stop no longer. */
+const resignWaitMs = 1000;
 /** Confirmations, looks at the engines, and the leader's session. */
 const connectionsMax = 4;
 /** Profiles per look of the relay, and the longest one: what is longer the engines decline (engine/feed/outbox.ts). */
@@ -60,7 +62,8 @@ export interface Leadership {
   /** Up to `limit` entries after `after`, and the newest number. Throws when the lock may be lost. */
   next(after: number, limit: number): Promise<{ readonly newest: number; readonly entries: readonly FeedEntry[] }>;
   prune(): Promise<void>;
-  resign(): void;
+  /** Gives the lock back, and waits a moment for that. */
+  resign(): Promise<void>;
 }
 
 /** Entries are kept for an hour, and a million at most: a few hundred megabytes. */
@@ -144,14 +147,14 @@ export class RelayOutbox {
   async lead(): Promise<Leadership | null> {
     const session = await this.#ask((sql) => sql.reserve());
     let isOver = false;
-    const resign = () => {
+    const resign = async () => {
       if (isOver) return;
       isOver = true;
-      // A session that hangs is given up with its connections; one that works gives the lock back first.
-      session`select pg_advisory_unlock_all()`.then(
-        () => session.release(),
-        () => session.release(),
-      );
+      const release = () => session.release();
+      // A session that hangs is given up with its connections; one that works gives the lock back first. The driver
+      // would close a connection that is still reserved only at the end of its time.
+      const released = session`select pg_advisory_unlock_all()`.then(release, release);
+      await withDeadline(released, resignWaitMs, () => undefined);
     };
     try {
       const [row] = await inTime(
@@ -159,12 +162,12 @@ export class RelayOutbox {
           select pg_try_advisory_lock(${leaderLockKey}) as held, pg_backend_pid() as pid`,
       );
       if (row?.held !== true) {
-        resign();
+        await resign();
         return null;
       }
       return { ...this.#leadership(session, row.pid), resign };
     } catch (error) {
-      resign();
+      await resign();
       throw error;
     }
   }

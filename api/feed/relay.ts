@@ -94,7 +94,7 @@ export class Relay {
         if (!this.#isStopped) this.#log.warn({ error: (error as Error).message }, 'the relay stopped; trying again');
       } finally {
         this.#isLeader = false;
-        leadership?.resign();
+        await leadership?.resign();
       }
       if (!this.#isStopped) await this.#pause(leadRetryMs, false);
     }
