@@ -16,15 +16,12 @@ import { failureText, type TestFailure, type TestFile } from './tap-results.js';
 
 const { TEST_SEED = String(randomInt(2 ** 31)) } = process.env;
 const root = repositoryRoot();
-/** More than the cores: most files wait for Postgres, an engine or a clock now and then. */
-const jobs = 3;
+/** Twice the cores of a small machine: most files wait for Postgres, an engine or a clock half of their time. */
+const jobs = 4;
 const quickSeconds = 300;
 const slowSeconds = 900;
-/**
- * The first counts on leases of half a second. The second fills a database, an API and a MongoDB with 250,000 records
- * at once. The other slow suites passed on a machine with a load of 18 on two cores.
- */
-const aloneSuites = ['engine/writer/writer.slow', 'api/feed/history-backlog.slow'];
+/** Counts on leases of half a second. The other slow suites passed on a machine with a load of 18 on two cores. */
+const aloneSuites = ['engine/writer/writer.slow'];
 const slowestShown = 20;
 /** More failures than these have one cause, and the TAP files hold them all. */
 const failuresShown = 25;
