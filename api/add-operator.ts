@@ -1,6 +1,6 @@
 /**
- * `npm run operator -- EMAIL ROLE NAME`: adds an operator to the database of DATABASE_URL and prints, this once, a
- * password and the URI from which an authenticator takes the secret of its codes.
+ * `npm run operator -- EMAIL ROLE NAME`: adds an operator to the database of DATABASE_URL. It prints, this once, a
+ * password and the URI with the secret for an authenticator.
  */
 import { randomBytes } from 'node:crypto';
 import { connectPostgres } from '../platform/postgres/connect.js';

@@ -1,7 +1,7 @@
 /**
  * Who asks, by the form of the bearer token: an API key (`afc_…`), an operator's session (`afo_…`), or a customer's
- * access token. Keys and operators are few and powerful, so each of their requests reads the database: what was revoked
- * or ended is refused at once, by every process.
+ * access token. Keys and operators are few and powerful, so each of their requests reads the database. Every process
+ * refuses a revoked key or an ended session at once.
  */
 import { LRUCache } from 'lru-cache';
 import { invalidToken, unauthorized } from '../http/problem.js';

@@ -1,8 +1,8 @@
 /**
- * Failed sign-ins, wrong old passwords and requests for reset links in the audit trail, bounded: a flood of guesses
- * must neither fill the disk nor slow sign-in. The first failure of an account from a network is an entry at once; what
- * follows within a minute is counted, and becomes one entry at the minute's end. Beyond a number of such pairs the rest
- * of the minute is one count. A crash loses at most the counts of the minute, never a first entry.
+ * Failed sign-ins, wrong old passwords and requests for reset links in the audit trail, bounded. A flood of guesses
+ * must neither fill the disk nor slow sign-in. The first failure of an account from a network is an entry at once.
+ * Later ones within a minute are counted and become one entry at its end. Beyond a number of such pairs the rest of the
+ * minute is one count. A crash loses at most the counts of the minute, never a first entry.
  */
 import { createHash } from 'node:crypto';
 import type { Log } from '../../platform/log.js';

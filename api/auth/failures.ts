@@ -1,8 +1,8 @@
 /**
  * Failed sign-ins, counted in windows for an account from one network, for an account from everywhere, and for a
- * network. A guess is counted before its password is hashed, so that parallel guesses count too, and its count is taken
- * back when the password is right or was never looked at. Beyond the bound of a window, guesses are refused unread
- * until it ends.
+ * network. A guess is counted before its password is hashed, so that parallel guesses count too. Its count is
+ * subtracted again when the password is right or was never compared. Beyond the bound of a window, guesses are refused
+ * unread until it ends.
  *
  * One network reaches its own bound long before the account's, so one guesser locks out only itself. When many networks
  * together reach the account's bound, networks from which the owner has signed in before still get in.
@@ -34,7 +34,7 @@ export const pairMax = 10;
 export const accountMax = 100;
 /**
  * One network that guesses many people's passwords. Guesses under way count as well, and up to 160 wait for a hash
- * (passwords.ts): the bound leaves an office behind one address 140 typing errors.
+ * (passwords.ts). The bound leaves an office with one address 140 typing errors.
  */
 export const networkMax = 300;
 /** One network that asks which e-mail addresses are registered. */

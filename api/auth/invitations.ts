@@ -1,6 +1,6 @@
 /**
- * How people join a company: a manager names an address, the address gets a one-time link, and the reader of
- * the address' mail chooses the password. The inviter's answer is the same whatever address it is.
+ * How people join a company. A manager names an address, the address gets a one-time link, and the reader of its mail
+ * chooses the password. The inviter's answer is the same whatever address it is.
  */
 
 import { conflict, forbidden, invalid, type Problem } from '../http/problem.js';

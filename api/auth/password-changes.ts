@@ -1,6 +1,6 @@
 /**
  * New passwords for users: changed with the old one, or reset with a one-time link. Each ends every session of the
- * user, also the one that asks: a thief of the old password has nothing any more, and the owner signs in with the new
+ * user, also that of the request. A thief of the old password keeps no session, and the owner signs in with the new
  * one.
  */
 

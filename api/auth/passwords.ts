@@ -1,12 +1,12 @@
 /**
- * Passwords: argon2id hashes (19 MiB, two passes, one lane: OWASP's minimum, 12 ms of a core each), and the only
- * importer of argon2 in the API. Only so many hashes run at once that other routes keep their latency; callers that
+ * Passwords: argon2id hashes with 19 MiB, two passes and one lane (OWASP's minimum, 12 ms of a core each). The only
+ * importer of argon2 in the API. Only so many hashes run at once that other routes keep their latency. Callers that
  * wait are bounded, and beyond that bound the answer is "later".
  *
  * A password that was verified is remembered for minutes, so that an app that signs in a hundred times a second costs
- * one hash. Why that is safe: the key of an entry is an HMAC, under a key that lives only in this process, of the
- * stored hash and the password together. An entry exists only after a full verification, and every guess is counted
- * before it is compared with an entry, so guessing is never cheaper than argon2. An entry is bound to the stored hash,
+ * one hash. Why that is safe: the key of an entry is an HMAC of the stored hash and the password together. The key of
+ * that HMAC exists only in this process. An entry exists only after a full verification, and every guess is counted
+ * before it is compared with an entry. So guessing is never cheaper than argon2. An entry is bound to the stored hash,
  * so a changed password is refused at once. A hit is faster than a miss, but only the right password hits. The file
  * that keeps hashes for ever, the database, holds nothing but argon2.
  */

@@ -1,7 +1,7 @@
 /**
  * Access tokens: short-lived JWTs, HS256, and the only importer of jose. Each key is named by an id derived from its
- * secret, so rotating means to put a new secret in front of JWT_SECRET and to take the old one out once its tokens have
- * lapsed. A token that was verified once is remembered until it lapses: clients send the same one again and again.
+ * secret. To rotate, put a new secret in front of JWT_SECRET and take the old one out once its tokens have lapsed. A
+ * token that was verified once is remembered until it lapses: clients send the same one again and again.
  */
 import { createHash } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';

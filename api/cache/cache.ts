@@ -1,7 +1,7 @@
 /**
- * The cache of the API in two levels: this process, then Redis, then the loader. Values stand in groups (all cards of
- * an owner, say), and a change forgets its group: here at once, in Redis before and after the change, and in other
- * processes by a message (invalidations.ts) that Postgres sends when the change is committed.
+ * The cache of the API in two levels: this process, then Redis, then the loader. Values belong to groups (all cards of
+ * an owner, say), and a change forgets its group. It does so here at once and in Redis before and after the change.
+ * Other processes receive a message (invalidations.ts), which Postgres sends when the change is committed.
  *
  * Nothing depends on it. Without Redis there is one level; while no messages arrive, this process keeps nothing of
  * its own.

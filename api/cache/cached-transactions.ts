@@ -1,7 +1,7 @@
 /**
  * First pages of transactions through the cache. No message announces a settled transaction, so a page is kept under
- * the position that the ledger had when it was asked for: whatever is settled later is looked up under another name,
- * and the old page is never found again. The position itself is looked at ten times a second at most.
+ * the ledger's position at its request. After later settling the position, and so the name, is another, and the old
+ * page is never found again. The position itself is looked at ten times a second at most.
  */
 import type { Principal } from '../auth/principal.js';
 import type { Database } from '../stores/postgres.js';

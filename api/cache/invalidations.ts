@@ -1,8 +1,8 @@
 /**
- * How processes hear of each other's changes, and Redis of all of them: Postgres sends the name of the group, and of
- * the card, when the committed change gets its number in the feed (feed_number, so that no caller can forget it; the
- * API itself for what is not in the feed). Every process listens, forgets what it has itself, and takes out of Redis
- * what API and engines have cached there.
+ * How changes reach other processes and Redis. Postgres sends the name of the group, and of the card, when a committed
+ * change gets its number in the feed. feed_number does it, so that no caller can forget it; the API does it for changes
+ * outside the feed. Every process listens, forgets what it has itself, and takes out of Redis what API and engines have
+ * cached there.
  *
  * A connection that listens can be lost without a word. So each process also sends itself a beat: while it hears its
  * own, it would have received everything else.

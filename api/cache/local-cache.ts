@@ -1,7 +1,7 @@
 /**
  * The level within this process: values by group and field, where a group is forgotten as a whole. A group has a mark
- * that changes whenever it is forgotten; what was looked up under an older mark is not kept, so a value that was read
- * before a change and arrives after it does no harm.
+ * that changes whenever it is forgotten. A value that was looked up under an older mark is not kept, so one that was
+ * read before a change and arrives after it is harmless.
  */
 import { LRUCache } from 'lru-cache';
 

@@ -1,6 +1,6 @@
 /**
- * What Redis still has to forget. Changes come in floods (ten thousand in one message from Postgres), and Redis
- * comes and goes: each name waits once, few are on their way at a time, and what fails is tried again.
+ * What Redis still has to forget. Changes come in floods (ten thousand in one message from Postgres), and Redis comes
+ * and goes. Each name waits once, few are on their way at a time, and a failed one is tried again.
  */
 
 /** About 20 MB of names. */

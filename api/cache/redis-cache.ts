@@ -3,11 +3,11 @@
  * may come and go: then the cache works without it, and nothing waits for it.
  *
  * A value that was read before a change must not be written after it. So a group has a generation that every change
- * raises, a value is only written under the generation that was seen before it was read, and while a change is going on
- * nothing is written at all: a process that dies between its change and the end of it leaves nothing stale.
+ * raises. A value is only written under the generation that was seen before it was read, and during a change nothing is
+ * written at all. A process that dies during its change leaves no stale value.
  *
- * A value is sealed for its group and field (seal.ts) and says how long it is good: a program that writes to Redis can
- * neither make one up, nor show one owner's to another, nor keep one alive.
+ * A value is sealed for its group and field (seal.ts) and says how long it is valid. A program that writes to Redis can
+ * neither invent one, nor show one owner's to another, nor keep one alive.
  */
 import { pack, unpack } from '../../platform/cache/codec.js';
 import { cardKey, groupKey } from '../../platform/cache/keys.js';
@@ -108,8 +108,8 @@ export class RedisCache {
   }
 
   /**
-   * Undefined for what was not sealed for this group and field, and for what has outlived its time: as good as none,
-   * and the next value takes its place.
+   * Undefined for a value that was not sealed for this group and field, and for an expired one. The next value takes
+   * its place.
    */
   #open(place: string, sealed: Buffer): unknown {
     const bytes = this.#seals.open(place, sealed);

@@ -1,6 +1,6 @@
 /**
- * The shapes of what is kept in Redis, checked before a value from there is used: every member that the type has, of
- * its kind, and no other. A member that is added to a type does not compile until it is added here.
+ * The shapes of values in Redis, checked before one is used. It has every member of the type, each of its kind, and no
+ * other. A member that is added to a type does not compile until it is added here.
  */
 import { isLimits } from '../../engine/core/limits-shape.js';
 import type { AccountRow } from '../stores/accounts.js';

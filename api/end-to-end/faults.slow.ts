@@ -1,7 +1,7 @@
 /**
- * What breaks around a running API: Postgres, MongoDB, Redis and the engine, gone at the start and in the middle, real
- * servers stopped, killed and made to stand still. A request that needs what is gone gets a 503 in good time, every
- * other is served, and no process has to be restarted afterwards.
+ * Faults around a running API: Postgres, MongoDB, Redis and the engine are absent at the start or vanish later. Real
+ * servers are stopped, killed and suspended. A request that needs what is gone gets a 503 in good time, every other is
+ * served, and no process has to be restarted afterwards.
  */
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';

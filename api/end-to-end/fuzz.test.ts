@@ -1,7 +1,7 @@
 /**
  * Every operation of the OpenAPI document, called by every kind of caller with requests made of its own schemas, good
- * and broken ones: no answer is a fault of ours, none has a status that the document lacks, none is outside its schema.
- * TEST_SEED repeats a run.
+ * and broken ones. No answer is a fault of ours, has an undocumented status, or is outside its schema. TEST_SEED
+ * repeats a run.
  */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import fc from 'fast-check';

@@ -1,6 +1,6 @@
 /**
- * What the engine obeys is in Postgres alone. The API says what the engine does: with any state of the copies in
- * MongoDB, and after a restore of either store from an older copy.
+ * What the engine obeys is in Postgres alone. The API says what the engine does. That holds with any state of the
+ * copies in MongoDB, and after a restore of either store from an older copy.
  */
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';

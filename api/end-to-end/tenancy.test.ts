@@ -1,7 +1,7 @@
 /**
- * The tenancy matrix, generated from the declared routes: every route, called by every kind of caller, with the objects
- * of another company and of another person, is refused with 403 or 404 and changes nothing. And nothing unlisted goes
- * in or comes out. A new route without a sample body here fails this test.
+ * The tenancy matrix, generated from the declared routes. Every kind of caller calls every route with the objects of
+ * another company and of another person. Each call is refused with 403 or 404 and changes nothing. And nothing unlisted
+ * goes in or comes out. A new route without a sample body here fails this test.
  */
 import { Ajv } from 'ajv';
 import t, { type Test } from 'tap';

@@ -1,6 +1,6 @@
 /**
- * No tenant and no row stops the feed for the others: changes at every maximum, many at once, and rows that no engine
- * can apply, over real Postgres and both messengers.
+ * No tenant and no row stops the feed for the others. The tests send changes at every maximum, many at once, and rows
+ * that no engine can apply, over real Postgres and both messengers.
  */
 import t, { type Test } from 'tap';
 import { redisFor } from '../../deploy/testing/for-test.js';

@@ -1,6 +1,6 @@
 /**
- * Changes of cards, users and accounts on their way from the API to the engines, as one object: the relay, and the
- * answer to "is it in force yet?". Every API process has one; they share the work by a lock in Postgres.
+ * Changes of cards, users and accounts on their way from the API to the engines. It has the relay, and the answer to
+ * "is it in force yet?". Every API process has one; they share the work by a lock in Postgres.
  */
 
 import type { Log } from '../../platform/log.js';
@@ -34,8 +34,8 @@ export interface ChangeFeed {
   stop(): Promise<void>;
   /**
    * True once every live engine has that version of the card, user or account in force: from then on none approves
-   * against it. False when that is not known in time (the change may be in force all the same, and asking again is
-   * cheap), and when an engine cannot apply it and declines instead; a freeze is in force then.
+   * against it. False when that is not known in time; the change may be in force all the same, and another call is
+   * cheap. False too when an engine cannot apply it and declines instead; a freeze is in force then.
    */
   effective(change: Change, timeoutMs?: number): Promise<boolean>;
   health(): ChangeFeedHealth;

@@ -1,7 +1,7 @@
 /**
- * Who waits until a change is in force on every live engine. A waiter's place is the newest number at a moment when
- * its change was known to have one, so an engine that has applied up to there obeys it. Engines report how far they
- * are; what they forget to say, and who has died, is read from their rows.
+ * Who waits until a change is in force on every live engine. A waiter's place is the newest number at a moment when its
+ * change was known to have one. So an engine that has applied up to there obeys it. Engines report how far they are;
+ * what they forget to say, and who has died, is read from their rows.
  */
 import type { FeedEntry } from '../../engine/core/feed.js';
 import type { Change, RelayOutbox } from './outbox.js';

@@ -1,6 +1,6 @@
 /**
- * People go on while the history of personal customers is far behind, with a MongoDB-protocol server that is slow (the
- * tests' FerretDB): a freeze is in force, and the history is copied all the same.
+ * Customers are served while the history of personal customers is far behind, with a slow MongoDB-protocol server (the
+ * tests' FerretDB). A freeze is in force, and the history is copied all the same.
  */
 import type postgres from 'postgres';
 import t from 'tap';

@@ -1,6 +1,6 @@
 /**
- * While the history of a customer with many transactions is copied to a MongoDB-protocol server that is slow (the
- * tests' FerretDB), lists are answered and freezes are in force.
+ * The history of a customer with many transactions is copied to a slow MongoDB-protocol server (the tests' FerretDB).
+ * Meanwhile lists are answered and freezes are in force.
  */
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';

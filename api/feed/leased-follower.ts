@@ -1,6 +1,6 @@
 /**
- * What all followers share: one process at a time works, under a lease in Postgres, a bounded step after the other and
- * with a rest when nothing is left. Each follower says how far behind it is.
+ * The common part of all followers. One process at a time works, under a lease in Postgres, in bounded steps and with a
+ * rest when nothing is left. Each follower says how far behind it is.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';

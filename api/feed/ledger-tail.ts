@@ -7,8 +7,8 @@
  * - One process at a time: a lease in Postgres names it. A sink calls `keepLease()` before each write, so that a
  *   process that stood still writes nothing over what its successor wrote.
  * - A restored ledger is noticed: beside the position the tail stores checkpoints, marks of records that the sink has.
- *   When the ledger has another record there, or none, the sink compares what it has after the newest common checkpoint
- *   with the ledger, and the tail goes on from that checkpoint.
+ *   The ledger may have another record there, or none. Then the sink compares its records after the newest common
+ *   checkpoint with the ledger, and the tail continues from that checkpoint.
  *
  * The tail knows no store but Postgres: positions and sink are the caller's.
  */
@@ -188,8 +188,8 @@ export function lagOf(settled: ReadonlyMap<string, number>, positions: Positions
 }
 
 /**
- * Of checkpoints, newest first, those to keep: one for each doubling of the distance, so that a journal of any length
- * has a few dozen, and going back reads a few times of what has changed at most.
+ * Of checkpoints, newest first, those to keep: one for each doubling of the distance. So a journal of any length has a
+ * few dozen, and going back reads at most a few times the changed records.
  */
 export function thinned(checkpoints: readonly Checkpoint[]): Checkpoint[] {
   const newest = checkpoints[0]?.sequence ?? 0;

@@ -1,7 +1,6 @@
 /**
- * What the API's end of the feed asks of Postgres, on connections of its own: a change must be confirmed in
- * milliseconds however busy the pool of the routes is. Every question has a deadline, after which the connections are
- * given up.
+ * The queries of the API's end of the feed, on connections of its own. A change must be confirmed in milliseconds
+ * however busy the pool of the routes is. Every question has a deadline, after which the connections are given up.
  */
 import type postgres from 'postgres';
 import type { FeedEntry, FeedTopic } from '../../engine/core/feed.js';

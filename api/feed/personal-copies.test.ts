@@ -1,5 +1,5 @@
 /**
- * People and cards in MongoDB follow Postgres, whatever is restored, removed or refused: in the end there is what
+ * People and cards in MongoDB follow Postgres, whatever is restored, removed or refused. In the end MongoDB has what
  * Postgres has, nothing more and nothing less.
  */
 import type postgres from 'postgres';

@@ -1,12 +1,12 @@
 /**
- * Follows people and their cards from Postgres into MongoDB: changed rows by the feed, new ones by their numbers. A
- * row is copied as it stands now, so repeating is harmless. A step says first how far it will go, then copies, then
- * says that it is done: a crash in between repeats the step, and a Postgres that was restored meanwhile is noticed by
+ * Follows people and their cards from Postgres into MongoDB: changed rows by the feed, new ones by their numbers. A row
+ * is copied as it stands now, so repeating is harmless. A step records first how far it will go, then copies, then
+ * records that it is done. A crash in between repeats the step. A Postgres that was restored meanwhile is noticed by
  * what the step may have copied. One process at a time works, under a lease in Postgres; nothing waits for it.
  *
- * Where the feed no longer has what comes next, where Postgres took another course than the one that was copied (it was
- * restored), and on request (`npm run rebuild-personal`), a new generation copies everything from the
- * beginning and then removes what Postgres does not have.
+ * A new generation copies everything from the beginning and then removes what Postgres does not have. It starts where
+ * the feed no longer has the next change, where Postgres was restored from an older copy, and on request (`npm run
+ * rebuild-personal`).
  */
 
 import type { Log } from '../../platform/log.js';

@@ -1,7 +1,7 @@
 /**
  * The history of personal customers in MongoDB, taken from the settled ledger by a LedgerTail: each transaction as it
- * stands now. Steps are as large as the stores do in a few milliseconds, so that a slow store has time for people's
- * requests; then the history follows more slowly.
+ * stands now. A step takes a few milliseconds, so that a slow store has time for people's requests. Then the history
+ * follows more slowly.
  */
 
 import type { Log } from '../../platform/log.js';

@@ -1,6 +1,6 @@
 /**
- * Redis as it is deployed: with TLS and a password, behind Sentinel, as a Cluster. Real servers, real processes:
- * changes made at the API are in force at the engine, come by Redis, and go on coming when servers die or hang.
+ * Redis as it is deployed: with TLS and a password, behind Sentinel, as a Cluster. Real servers, real processes.
+ * Changes made at the API reach the engine by Redis, and still do when servers die or hang.
  */
 import type { Cluster } from 'ioredis';
 import t, { type Test } from 'tap';

@@ -1,7 +1,7 @@
 /**
- * The relay: of all API processes one, under a Postgres advisory lock, numbers what was committed, publishes it,
- * keeps the heart beating, and removes old entries. Nothing is lost when it dies: the next one goes on from the
- * newest number, and the engines see the gap.
+ * The relay: one of all API processes, under a Postgres advisory lock. It numbers committed changes, publishes them and
+ * heartbeats, and removes old entries. Nothing is lost when it dies: the next one goes on from the newest number, and
+ * the engines see the gap.
  */
 import type { FeedEntry } from '../../engine/core/feed.js';
 import type { Log } from '../../platform/log.js';

@@ -1,7 +1,7 @@
 /**
  * Optimistic concurrency: an object's version travels in its entity tag, and a change that names an older one is
- * refused (RFC 9110, 13.1.1). The tag of a GET goes on with a hash of the whole answer, which may change while the
- * version does not (what was spent, whether a change is in force): `"3-hMb…"`. `If-Match` compares the version alone.
+ * refused (RFC 9110, 13.1.1). The tag of a GET continues with a hash of the whole answer: `"3-hMb…"`. The answer may
+ * change while the version does not, for example by spending. `If-Match` compares the version alone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { invalid, Problem } from './problem.js';

@@ -3,9 +3,9 @@
  * byte, for a day. The same key with another input is refused. Requests that arrive while the first one runs wait a
  * moment for its answer. An answer that says that we failed (5xx) is not kept: trying again then executes.
  *
- * A process may die between the effect and the keeping of the answer. So what a handler creates takes its id from the
- * operation (`idOf('card', operationOf(request))`), which every execution of a key shares: executing again finds what
- * is there already.
+ * A process may die between the effect and the keeping of the answer. So an object takes its id from the operation
+ * (`idOf('card', operationOf(request))`), which every execution of a key shares. A second execution finds the existing
+ * object.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -128,9 +128,9 @@ function ownerOf(actor: Actor): string {
 }
 
 /**
- * Without passwords: this hash is fast and stays in the database for a day, so that guesses could be tried against it
- * at leisure, which is what argon2 is there to prevent. Without card numbers for the same reason, in a field that will
- * be refused for one. Two requests that differ in nothing else count as the same.
+ * Without passwords. This hash is fast and stays in the database for a day, so an attacker could try guesses against
+ * it. argon2 is there to prevent that. Without card numbers for the same reason, in a field that will be refused for
+ * one. Two requests that differ in nothing else count as the same.
  */
 function inputHash(request: FastifyRequest): Buffer {
   const [path] = request.url.split('?', 1);

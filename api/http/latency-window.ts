@@ -1,6 +1,6 @@
 /**
- * Latencies of one route: counted for ever into Prometheus buckets, and for percentiles into fine logarithmic buckets
- * of which only the last one to two minutes count. Adding allocates nothing.
+ * Latencies of one route. They are counted for ever into Prometheus buckets, and for percentiles into fine logarithmic
+ * buckets of the last one to two minutes. Adding allocates nothing.
  */
 import { Buckets } from '../../platform/metrics/buckets.js';
 import type { Observed } from '../../platform/metrics/metrics.js';

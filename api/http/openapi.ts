@@ -1,6 +1,6 @@
 /**
- * The OpenAPI 3.1 document, made of the declared routes: their schemas by name, every status that each may answer with,
- * and the headers that belong to them.
+ * The OpenAPI 3.1 document, made of the declared routes. It has their schemas by name, every status that each may
+ * answer with, and their headers.
  */
 import { apiVersion } from './api-version.js';
 import { type Route, statusesOf, takesIdempotencyKey } from './route.js';

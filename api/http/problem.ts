@@ -1,7 +1,7 @@
 /**
- * Errors of the API: application/problem+json (RFC 9457), with a stable `title` for programs, a `detail` for people
- * that says what to do, and for a bad input the field as dotted path and JSON pointer. Routes throw a Problem;
- * everything else that is thrown becomes one here, and never tells more than it should.
+ * Errors of the API: application/problem+json (RFC 9457). It has a stable `title` for programs, and a `detail` for
+ * people that says what to do. For a bad input it has the field as dotted path and JSON pointer. Routes throw a
+ * Problem; everything else that is thrown becomes one here, and never tells more than it should.
  */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { maskCardData } from '../../platform/masking/redact.js';

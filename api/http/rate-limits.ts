@@ -2,12 +2,12 @@
  * How many requests a minute are served. They are counted before anything is read or looked up, also those that end in
  * 401 or 404:
  *
- * - A request with an access token of ours, or a key or operator's session that was good a moment ago, counts for its
- *   customer, operator or key, whatever address it comes from.
+ * - A request with an access token of ours, or a recently valid key or operator session, counts for its customer,
+ *   operator or key. Its address does not matter.
  * - Any other request counts for its address (the /64 of IPv6): no token, an unknown token, an unknown path. If its
  *   token turns out to be good, the count moves to the token's owner. A sign-in that succeeds is taken back.
- * - Signing in, refreshing and signing out (`ownCounts`) have counts of their own for each address: people behind one
- *   address must get in and out beside those who send junk. Failed sign-ins are limited in auth/failures.ts; a refresh
+ * - Signing in, refreshing and signing out (`ownCounts`) have counts of their own for each address. People must get in
+ *   and out beside senders of junk at the same address. Failed sign-ins are limited in auth/failures.ts; a refresh
  *   token cannot be guessed.
  * - All requests of an address together have a wide bound.
  */

@@ -1,7 +1,7 @@
 /**
- * Requests counted in windows of one minute. With Redis, processes tell each other once a second what they have
- * counted, so a limit holds for all of them together within a second's requests, and no request waits for Redis. While
- * Redis is away each process goes on with what it knows.
+ * Requests counted in windows of one minute. With Redis, processes exchange their counts once a second. So a limit
+ * holds for all of them together within a second's requests, and no request waits for Redis. While Redis is away each
+ * process goes on with what it knows.
  */
 import { LRUCache } from 'lru-cache';
 import type { RedisConnection } from '../stores/redis.js';

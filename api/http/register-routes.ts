@@ -1,6 +1,6 @@
 /**
- * Puts declared routes on the server: first who asks and whether they may (before the body is read), then validation,
- * then the handler, whose answer is written by its schema.
+ * Puts declared routes on the server. Caller and rights are checked first, before the body is read. Then come
+ * validation and the handler, whose answer is written by its schema.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { type Acting, type Actor, type Caller, callersOf, isCustomer } from '../auth/principal.js';

@@ -1,6 +1,6 @@
 /**
  * One line for each request, once its answer has left or its connection is gone. A line names the declared route and
- * never the URL, whose path and query may name people; it has no header and no part of a body. Successful requests may
+ * never the URL, whose path and query may name people. It has no header and no part of a body. Successful requests may
  * be sampled, failed and slow ones are all logged. Refusals under a flood (429, 503) are logged up to a bound, and
  * counted by the metrics.
  */

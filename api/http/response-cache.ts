@@ -1,6 +1,6 @@
 /**
- * Answers to GET requests, kept for moments: keyed by who asks (user and role) and by the URL, so that no caller can
- * see another's, and valid only within one generation of the tenant, so that a tenant reads its own writes. What
+ * Answers to GET requests, kept for moments. The key has user, role and URL, so that no caller can see another's
+ * answers. An answer is valid only within one generation of the tenant, so that a tenant reads its own writes. What
  * changes without a write of the tenant, such as a settled transaction, is seen once the lifetime is over.
  *
  * Every answer of a signed-in GET carries an ETag; a client that sends it back gets 304 and no body. `Cache-Control:

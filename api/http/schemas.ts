@@ -54,7 +54,7 @@ export const Version = Type.Integer({ minimum: 1 });
 export const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code' });
 /**
  * For a character class: control characters (C0, C1), those that turn the direction of the text around them (Trojan
- * Source, CVE-2021-42574), and halves of characters, which Postgres takes in no jsonb.
+ * Source, CVE-2021-42574), and lone surrogates. Postgres accepts none of those in jsonb.
  */
 const unprintable = '\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff';
 /** Pattern of a text that can be kept and shown. */

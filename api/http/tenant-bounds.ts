@@ -1,7 +1,7 @@
 /**
- * How much of the API one tenant occupies at a time: requests that are under way, from their authentication to the end
- * of their answer, and among them reports, which keep the database busy for longer. One tenant's slow clients and large
- * reports must not take what the others need.
+ * How much of the API one tenant occupies at a time. It counts requests from their authentication to the end of their
+ * answer, and among them reports, which keep the database busy for longer. One tenant's slow clients and large reports
+ * must not take what the others need.
  */
 import type { FastifyReply } from 'fastify';
 import { type Actor, isCustomer } from '../auth/principal.js';

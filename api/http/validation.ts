@@ -1,7 +1,7 @@
 /**
- * Validation of inputs by their schemas, strict: bodies are taken as they are (a number in quotes is not a number),
- * query strings and paths are text and may be read as numbers, an unknown field is refused and named, nothing is
- * silently removed.
+ * Strict validation of inputs by their schemas. Bodies are read as they are: a number in quotes is not a number. Query
+ * strings and paths are text and may be read as numbers. An unknown field is refused and named, and nothing is silently
+ * removed.
  */
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';

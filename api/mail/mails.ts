@@ -1,5 +1,5 @@
 /**
- * The texts of our mails. Customers choose the names in them, so a name must not become a link: subjects have no names,
+ * The texts of our mails. Customers choose the names in them, so a name must not become a link. Subjects have no names,
  * and texts leave out the characters that make a web address.
  */
 import type { Mail } from './mailer.js';

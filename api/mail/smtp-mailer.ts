@@ -1,7 +1,7 @@
 /**
- * Mails by SMTP, and the only importer of nodemailer. A few mails are under way at once, the others wait in a bounded
- * queue; a delivery has a deadline, and is tried again a few times unless the server refused the mail for good. The
- * queue is memory: after a crash people ask for their link once more. Logs name neither addresses nor texts.
+ * Mails by SMTP, and the only importer of nodemailer. A few mails are under way at once, and the others wait in a
+ * bounded queue. A delivery has a deadline, and is tried again a few times unless the server refused the mail for good.
+ * The queue is memory: after a crash people ask for their link once more. Logs name neither addresses nor texts.
  */
 import { createTransport } from 'nodemailer';
 import type { Log } from '../../platform/log.js';

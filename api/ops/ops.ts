@@ -1,8 +1,8 @@
 /**
  * The API's ops port: health and metrics, away from the customers' port and loopback by default. Plain node:http, so
  * that neither the rate limits nor a fault of the customers' port reaches it. In return it takes nothing from
- * customers: health and metrics are made once a second at most, and answers leave at a bounded pace, however many
- * connections ask.
+ * customers. Health and metrics are made once a second at most, and answers leave at a bounded pace, however many
+ * connections there are.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

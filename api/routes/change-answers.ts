@@ -1,6 +1,6 @@
 /**
- * Answers to changes that engines must obey: in force everywhere (200), or accepted and not known to be in force yet
- * (202, with where to look), and the refusals that all of them share.
+ * Answers to changes that engines must obey, and their common refusals. A change is in force everywhere (200), or
+ * accepted and not known to be in force yet (202, with where to look).
  */
 import type { FastifyReply } from 'fastify';
 import { sendVersion, versionChanged } from '../http/etag.js';

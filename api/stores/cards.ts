@@ -1,5 +1,5 @@
 /**
- * Cards of people and companies. Postgres alone has them: what an engine obeys (status, limits, expiry, owner, version)
+ * Cards of people and companies. Postgres alone has them. What an engine obeys (status, limits, expiry, owner, version)
  * is written in one statement with the entry of the outbox, which triggers write.
  */
 import type { CardTypeName } from '../../engine/core/card-types.js';
@@ -146,8 +146,8 @@ export interface CardBook {
     version: number | null,
   ): Promise<ChangeOutcome>;
   /**
-   * Closes the card and makes another one in its place, with the same holder, account, name, type, limits and metadata,
-   * that spends in the same windows. Does nothing more where the replacement is there already.
+   * Closes the card and makes another one in its place, which spends in the same windows. It has the same holder,
+   * account, name, type, limits and metadata. Does nothing more where the replacement is there already.
    */
   replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
   /** The row's number and newest version; null also when it is another owner's. */
@@ -319,8 +319,8 @@ export class CardStore implements CardBook {
   }
 
   /**
-   * One statement: it locks the card, judges the change by what it then finds, and writes card, limits and, by the
-   * trigger, the entry that tells the engines. A closed card takes no change but the one that closes it again.
+   * One statement: it locks the card, checks the change against the locked row, and writes card and limits. The trigger
+   * writes the entry for the engines. A closed card takes no change but the one that closes it again.
    */
   async #change(
     principal: Acting<Principal>,
@@ -434,8 +434,8 @@ function owned(sql: Sql, { ownerKey, onlyUser }: Scope, cardId: string) {
 }
 
 /**
- * The newest cards that the caller may see, as far as the filter narrows the walk: a cardholder's by the cardholder,
- * all others account by account. Both walk an index in the order of the list.
+ * The newest cards that the caller may see. A filter narrows the walk: a cardholder's cards by the cardholder, all
+ * others account by account. Both walk an index in the order of the list.
  */
 function newest(
   sql: Sql,

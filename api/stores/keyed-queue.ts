@@ -1,7 +1,7 @@
 /**
- * One at a time per key: work that would otherwise compete for the same row waits here, and takes no connection from
- * others while it waits. What is urgent goes before everything else that waits. Only within this process: between
- * processes the database's lock keeps the order.
+ * One at a time per key. Work that would otherwise compete for the same row waits here, and takes no connection from
+ * others meanwhile. What is urgent goes before everything else that waits. Only within this process: between processes
+ * the database's lock keeps the order.
  */
 import { Contended } from './database-errors.js';
 

@@ -1,11 +1,11 @@
 /**
- * The pool of Postgres connections that the stores of the API use. They run every query through
- * `run`, which gives it a name, a bounded wait for a connection, a deadline, and a warning when it is slow. Never use
- * `sql.begin` for what must not be half done: one statement is atomic, the driver's transactions are not after a lost
- * connection (its issue 1216).
+ * The pool of Postgres connections that the stores of the API use. They run every query through `run`. It gives the
+ * query a name, a bounded wait for a connection, a deadline, and a warning when it is slow. Never use `sql.begin` for
+ * work that must not be half done. One statement is atomic; the driver's transactions are not after a lost connection
+ * (its issue 1216).
  *
- * Values arrive as the API writes them: bigint as a safe integer, timestamps as RFC 3339 texts in UTC with all their
- * microseconds (so that a keyset cursor loses none), dates as YYYY-MM-DD.
+ * Values arrive as the API writes them: bigint as a safe integer, dates as YYYY-MM-DD. Timestamps are RFC 3339 texts in
+ * UTC with all their microseconds, so that a keyset cursor loses none.
  */
 import type postgres from 'postgres';
 import type { Log } from '../../platform/log.js';

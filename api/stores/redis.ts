@@ -1,6 +1,6 @@
 /**
- * The connection to Redis. Redis makes things faster and counts across
- * processes; nothing depends on it: a command that fails or is late is an answer ("not there"), given fast.
+ * The connection to Redis. Redis makes things faster and counts across processes, and nothing depends on it. A command
+ * that fails or is late counts as the answer "not there", given fast.
  */
 
 import type { Log } from '../../platform/log.js';

@@ -22,8 +22,8 @@ const perUserMax = 100;
 const trimMax = 5;
 const sweepRowsMax = 5000;
 /**
- * A replaced token still leads to its successor for so long: requests of one device that ran side by side, and an
- * answer that was lost.
+ * A replaced token still leads to its successor for so long. It covers parallel requests of one device, and a lost
+ * answer.
  */
 export const graceS = 10;
 /** Replaced tokens of a session that have their grace. Of more, the oldest counts as one after its grace. */

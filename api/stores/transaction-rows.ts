@@ -29,7 +29,7 @@ export interface TransactionRow {
 }
 
 /**
- * A sum that no book bounds, as far as JSON can say it exactly: increments and reversals in turn, or clearings and
+ * A sum that no book bounds, as far as JSON can say it exactly. Increments and reversals in turn, or clearings and
  * refunds, add up to more than the account ever had.
  */
 function shown(sql: Sql, sum: ReturnType<Sql>) {

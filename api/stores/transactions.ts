@@ -1,6 +1,7 @@
 /**
- * Settled transactions, the same to routes wherever they are read from: Postgres (postgres-transactions.ts) for
- * companies, and for personal customers too where there is no MongoDB; else their history there (mongo-history.ts).
+ * Settled transactions, the same to routes wherever they are read from. Companies read from Postgres
+ * (postgres-transactions.ts), and so do personal customers without a MongoDB. Else their history is in MongoDB
+ * (mongo-history.ts).
  */
 import type { Principal } from '../auth/principal.js';
 

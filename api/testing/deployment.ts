@@ -1,6 +1,6 @@
 /**
- * Engine and API as processes of their own, configured by the environment alone, with a customer whose card pays: for
- * tests of what they stand on. Either may be started again on other settings.
+ * Engine and API as processes of their own, configured by the environment alone, with a customer whose card pays. It is
+ * for tests with faults of the services below them. Either may be started again on other settings.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Where the journal's frames go: one after the other, each written with one pwrite, made durable with one fdatasync,
- * and only then followed by the next. So the disk never holds a frame behind one that is torn.
+ * Where the journal's frames go, one after the other. Each is written with one pwrite and made durable with one
+ * fdatasync before the next follows. So the disk never holds a frame behind one that is torn.
  */
 import { ExchangeFailedError, type FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
 import type { PartitionProgress } from '../../engine/exchange/progress.js';

@@ -1,6 +1,6 @@
 /**
- * Ids of settled messages beside the journal: when a segment is retired, the hashes of its messages' ids stay behind in
- * a file of 8 bytes each, as many as are remembered. A start knows from them in a moment which ids are not new; without
+ * Ids of settled messages beside the journal. When a segment is retired, the hashes of its messages' ids stay in a
+ * file, 8 bytes each, as many as are remembered. A start knows from them in a moment which ids are not new; without
  * them it asks Postgres, millions of rows. Made by the shipper's thread, read by the partition's.
  *
  *   ids-0000000007     header of 64 bytes, then the hash of each record's id in the order of the segment, low u32,

@@ -2,9 +2,9 @@
 import { seeRunbook } from '../../platform/runbook.js';
 
 /**
- * An append could not be proved durable. The writer that threw it refuses everything for ever after: after a failed
- * fdatasync the kernel may have dropped the dirty pages and marked them clean, so a second fdatasync would succeed
- * without having written anything. Only a restart, which reads the disk and rewrites the end, may go on.
+ * An append could not be proved durable. The writer that threw it refuses everything for ever after. After a failed
+ * fdatasync the kernel may have dropped the dirty pages and marked them clean. A second fdatasync would succeed without
+ * a write. Only a restart, which reads the disk and rewrites the end, may go on.
  */
 export class JournalFailedError extends Error {
   override readonly name = 'JournalFailedError';

@@ -1,11 +1,11 @@
 /**
- * Finds where a journal ends after a stop of any kind, decides whether its end is clean, torn or damaged, and makes the
- * end writable again.
+ * Finds where a journal ends after a stop of any kind. It decides whether the end is clean, torn or damaged, and makes
+ * it writable again.
  *
  * Only one frame can be in flight, and nothing follows it, so a crash leaves at most one unfinished frame, at the very
  * end. It was never acknowledged: it is cut off and reported. Everything else that is not as written is damage and
- * stops the start (segment.ts says how the two differ). Flipped bits in the unused zeros are found as well:
- * behind a sealed segment they are harmless and noted; behind the end they are reported as a cut, or as damage where
+ * stops the start (segment.ts says how the two differ). Flipped bits in the unused zeros are found as well. After the
+ * records of a sealed segment they are harmless and noted. After the end they are reported as a cut, or as damage where
  * a crash could not have put them. Either way no record is lost and the rewrite clears them.
  */
 import { join } from 'node:path';
@@ -201,8 +201,8 @@ function laterFrame(reader: SegmentReader): number {
 }
 
 /**
- * Throws when the journal and Postgres cannot be joined: there must be no gap between what is settled and what is in
- * the journal, and the journal must not end before what is settled.
+ * Throws when the journal and Postgres cannot be joined. No gap may lie between the settled records and the journal,
+ * and the journal must not end before the settled position.
  */
 export function assertPosition(place: JournalPlace, first: number, last: number, settledSequence: number): void {
   if (last < settledSequence || first > settledSequence + 1) {
@@ -211,13 +211,14 @@ export function assertPosition(place: JournalPlace, first: number, last: number,
 }
 
 /**
- * Removes what was half made, then makes the end of the journal durable and writable, where it stands: the last frame
- * is written again, as much as a torn one may have left behind it is zeroed, and both are synced. What was read may be
- * a page that a failed fdatasync never wrote and marked clean; appending behind it would bury records that are only in
- * memory. Nothing before the last frame can be such a page: a frame is begun when the one before it is on the disk.
+ * Removes half-made files, then makes the end of the journal durable and writable where it is. The last frame is
+ * written again, the possible remains of a torn one after it are zeroed, and both are synced. The bytes that were read
+ * may be a page that a failed fdatasync never wrote and marked clean. Appending after it would bury records that are
+ * only in memory. Nothing before the last frame can be such a page: a frame is begun when the one before it is on the
+ * disk.
  *
- * A crash in here leaves each sector as it was or as it is written, so the last frame whole or torn (then no answer
- * about it was sent), and behind it a part of what was there.
+ * A crash in here leaves each sector as it was or as it is written. So the last frame is whole, or torn and never
+ * answered, and after it comes a part of the earlier bytes.
  * @returns the last segment, open for writing at scan.endOffset
  */
 export function rewriteEnd(place: JournalPlace, scan: JournalScan): FileId {

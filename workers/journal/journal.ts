@@ -1,7 +1,7 @@
 /**
  * The journal of one partition: what was decided, in order, on disk before any answer leaves. The caller lays the
- * records out in the writer's own frame, so nothing is copied; batches that are decided while the disk is busy share
- * the next frame, its one pwrite and its one fdatasync.
+ * records out in the writer's own frame, so nothing is copied. Batches that are decided while the disk is busy share
+ * the next frame, with one pwrite and one fdatasync.
  *
  *   writer.reserve(bytesMax)           before deciding: false declines the batch, nothing was lost
  *   records at writer.recordsStart …   writeRecord into writer.frame, writer.view
@@ -108,8 +108,8 @@ export function openJournal(options: JournalOptions): OpenedJournal {
     file = rewriteEnd(options, scan);
   }
   if (storage.exists(beginAgain)) {
-    // The permission is for one beginning. A start that died behind its first segment has used it, and a folder with
-    // records needs none: left behind, it would let a later loss of the folder pass without a question.
+    // The permission is for one beginning. A start that died after its first segment has used it, and a folder with
+    // records needs none. Left in place, it would hide a later loss of the folder.
     storage.remove(beginAgain);
     storage.syncDirectory(directory);
     if (found !== undefined) {
@@ -256,10 +256,10 @@ export class JournalWriter {
   }
 
   /**
-   * Makes sure that a batch of up to `bytesMax` bytes of records can be appended, rolling to the next segment when this
-   * one is too full. Call before deciding; append() or release() follows when it returned true.
-   * @param revokes the batch takes late approvals back: it may pass the bound by one segment, because the segments that
-   *   hold those approvals stay until it is written
+   * Makes sure that a batch of up to `bytesMax` bytes of records can be appended. It rolls over to the next segment
+   * when this one is too full. Call before deciding; append() or release() follows when it returned true.
+   * @param revokes the batch revokes late approvals. It may pass the bound by one segment, because the segments with
+   * those approvals stay until it is written
    * @returns false when no segment can be made now (see `refusal`); the journal is as before and may be asked again
    * @throws JournalFailedError once the journal has failed
    */
@@ -374,8 +374,8 @@ export class JournalWriter {
     const file = this.#openSealed(number);
     if (file === undefined) return 0;
     const length = this.#readRecord(file, offset, target);
-    // The shipper takes a segment's name away before it zeroes the file for its next life, and numbers never come back:
-    // while the name is there, what was read before is the record. Without it the bytes may be anything.
+    // The shipper removes a segment's name before it zeroes the file for its next use, and numbers never come back.
+    // While the name exists, the bytes that were read before are the record. Without it the bytes may be anything.
     if (this.#isThere(number)) return length;
     this.#closeSealed(number);
     return 0;

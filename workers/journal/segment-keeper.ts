@@ -1,7 +1,7 @@
 /**
- * Keeps a journal folder in shape from the shipper's thread: retires segments that Postgres has wholly, and keeps
- * zeroed spares ready so that the worker never waits for 64 MiB of zeros. Works in small steps: a burst of writing
- * would stand in the way of the worker's fdatasync on the same device.
+ * Keeps a journal folder in shape from the shipper's thread. It retires settled segments, and keeps zeroed spares ready
+ * so that the worker never waits for 64 MiB of zeros. Works in small steps: a burst of writing would stand in the way
+ * of the worker's fdatasync on the same device.
  */
 import { join } from 'node:path';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';

@@ -1,6 +1,6 @@
 /**
- * Makes segments and takes spares, for the thread that writes the journal. A segment gets its header before its name,
- * so a crash in between leaves a spare with a header (overwritten when it is taken again), never a segment without one.
+ * Makes segments and takes spares, for the thread that writes the journal. A segment gets its header before its name.
+ * So a crash in between leaves a spare with a header, which is overwritten later, and never a segment without one.
  */
 import { join } from 'node:path';
 import { encodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment.js';
@@ -8,10 +8,10 @@ import { listJournalFiles, makingName, segmentName } from './segment-files.js';
 import type { FileId, Storage } from './storage.js';
 
 /**
- * Makes the segment of `header` and returns it open: from a spare with a header write and two syncs; without one by
- * writing the whole file first.
- * @throws ENOSPC or EDQUOT when there is no room, EMFILE or ENFILE when there is no file descriptor: nothing is left
- *   behind then, provided that the folder was synced before through this storage, which keeps it open
+ * Makes the segment of `header` and returns it open. A spare needs a header write and two syncs; without a spare the
+ * whole file is written first.
+ * @throws ENOSPC or EDQUOT when there is no room, EMFILE or ENFILE when there is no file descriptor. No file is left
+ * then, provided that this storage synced the folder before and keeps it open.
  */
 export function makeSegment(storage: Storage, directory: string, header: SegmentHeader): FileId {
   const spare = openSpare(storage, directory, header.segmentBytes);

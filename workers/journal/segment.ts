@@ -16,9 +16,9 @@
  *    44 u32 epoch   48 zeros                      64 the records (engine/core/record.ts), end to end
  *   508 u32 CRC32C of bytes 0..508                   zeros to the last 8 bytes, which are a closing mark
  *
- * The chain of a frame is the header CRC of the frame before it; the seed is that of the last frame of the segment
- * before. As a header CRC covers the CRC of the records, each frame vouches for everything before it: a frame left over
- * from an earlier use of the file, moved, or repeated cannot follow.
+ * The chain of a frame is the header CRC of the frame before it. The seed is that of the last frame of the segment
+ * before. As a header CRC covers the CRC of the records, each frame vouches for everything before it. A frame from an
+ * earlier use of the file, or a moved or repeated one, cannot follow.
  *
  * The epoch is that of the writer's lease (engine/writer/writer-lease.ts), of a segment that of the engine that made
  * it. It never goes down along the log: a frame of a lower one was written by an engine that another one had replaced.
@@ -28,9 +28,9 @@
  *
  * Why the shape distinguishes a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector
  * of the frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole
- * or absent. Every sector of a frame holds at least two bytes that are not zero (the first one the header, the last one
- * the closing mark, one in between by inspection when written, else the frame is flagged `sparse`), so a sector that is
- * zero was not written, and no flip of one bit can make a written sector look unwritten.
+ * or absent. Every sector of a frame holds at least two bytes that are not zero. The first sector has the header, the
+ * last one the closing mark, and the others are inspected when written; else the frame is flagged `sparse`. So a sector
+ * of zeros was not written, and no flip of one bit makes a written sector look unwritten.
  */
 import { crc32c } from '@node-rs/crc32';
 import { assert } from '../../engine/core/invariant.js';
@@ -204,8 +204,8 @@ export function sealFrame(
 
 /**
  * Looks at the sectors that lie wholly inside the frame, the one with the header aside. Two bytes are asked for, not
- * one, so that one flipped bit cannot empty a sector. Real records never are sparse: 490 zeros in a row is the most
- * they can hold (the fixed fields after the lengths and all texts made of NULs); a loop of a few steps per sector.
+ * one, so that one flipped bit cannot empty a sector. Real records are never sparse. They hold at most 490 zeros in a
+ * row (the fixed fields after the lengths, and all texts made of NULs). The loop takes a few steps per sector.
  */
 function isSparse(frame: Uint8Array, bytes: number, offset: number): boolean {
   let start = sectorBytes - (offset % sectorBytes);
@@ -321,9 +321,9 @@ export function isHeaderCutShort(view: DataView, at: number): boolean {
 }
 
 /**
- * True when some part of the frame at `at`, whose header is right and whose records are not, was never written: its
- * closing mark is not whole, or a whole sector is zero. A frame flagged sparse holds such sectors by itself: only the
- * mark counts.
+ * True when some part of the frame at `at` was never written, where its header is right and its records are not. Then
+ * its closing mark is not whole, or a whole sector is zero. A frame flagged sparse holds such sectors by itself: only
+ * the mark counts.
  */
 export function isFrameUnfinished(bytes: Uint8Array, view: DataView, at: number, offset: number): boolean {
   const length = frameField.bytes(view, at);

@@ -2,8 +2,8 @@
  * The disk as the journal sees it: synchronous, positional, explicit about what is durable when. The only importer of
  * node:fs among the workers; tests put faulty-storage.ts or memory-storage.ts in its place.
  *
- * All calls block: the partition thread has nothing else to do until its batch is on disk, and a blocking call is a
- * few microseconds cheaper than a trip through the libuv pool. Errors are Node's (`code` ENOSPC, EIO …) unless said.
+ * All calls block. The thread has nothing else to do until its batch is on disk, and a blocking call is a few
+ * microseconds cheaper than a trip through the libuv pool. Errors are Node's (`code` ENOSPC, EIO …) unless said.
  */
 import {
   closeSync,

@@ -1,7 +1,7 @@
 /**
- * Entry point of a syncer's thread (`new Worker`), one per partition: takes the frames that the partition fills, writes
- * and syncs one after the other, and tells the front when more is durable. It owns no socket and no timer, and sleeps
- * in Atomics.wait. The front ends it with terminate().
+ * Entry point of a syncer's thread (`new Worker`), one per partition. It takes the frames that the partition fills,
+ * writes and syncs one after the other, and notifies the front when more is durable. It owns no socket and no timer,
+ * and sleeps in Atomics.wait. The front ends it with terminate().
  *
  * It opens the segments itself: a file number of the partition's thread would be closed, and reused for another
  * file, when that thread dies.

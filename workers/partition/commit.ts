@@ -12,8 +12,7 @@ import type { PartitionJournal } from './partition-journal.js';
 import type { Root } from './root.js';
 
 /**
- * A record has its fixed part, texts of the body or their hashes (which may be longer), a root id of the transaction,
- * and a number.
+ * A record has its fixed part, texts of the body or their hashes, which may be longer, a root id, and a number.
  */
 const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * keptFormBytesMax;
 

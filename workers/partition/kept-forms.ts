@@ -1,7 +1,7 @@
 /**
- * An id that is kept as a hash may have been kept under an older key (PAN_KEY takes several): the same id has one form
- * for each key. The form that is known takes the place of the newest one, which stays among the others. While no form
- * is known, a lookup names all of them; what it finds nowhere is remembered under the newest key.
+ * An id that is kept as a hash may have been kept under an older key, for PAN_KEY takes several. The same id has one
+ * form for each key. The form that is known takes the place of the newest one, which stays among the others. While no
+ * form is known, a lookup names all of them; what it finds nowhere is remembered under the newest key.
  */
 import type { HiddenIds, Request, TextSlice } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';

@@ -1,11 +1,11 @@
 /**
- * A partition: the only writer of its accounts. It takes one slab after another, decides every message in it in arrival
- * order against memory alone, hands the records to its journal, and leaves the answers in the slab. The syncer thread
+ * A partition: the only writer of its accounts. It takes one slab after another and decides every message in arrival
+ * order against memory alone. It hands the records to its journal and leaves the answers in the slab. The syncer thread
  * makes the records durable; the front sends the answers after that. The partition reads no clock (the front stamps
  * arrival and sealing), opens no socket, sets no timer: its thread sleeps in Atomics.wait between batches.
  *
- * What is missing from memory is named in the answer; the front looks it up and sends the message again, behind an
- * entry with the rows. Nothing here waits.
+ * The answer names what is missing from memory. The front looks it up and sends the message again, after an entry with
+ * the rows. Nothing here waits.
  */
 import { LRUCache } from 'lru-cache';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
@@ -398,9 +398,9 @@ export class Partition {
   }
 
   /**
-   * Whether a clearing or refund that is to stand alone (it names no original, or one of another account) has the id of
-   * a transaction: it was asked longer ago than ids are remembered, or is another question. (Authorizations are looked
-   * up by their own id anyway.)
+   * Whether a clearing or refund of its own, without an original of this account, has the id of a transaction. Then it
+   * is a repeat from longer ago than ids are remembered, or another message. (Authorizations are looked up by their own
+   * id anyway.)
    */
   #namesForgotten(request: Request): boolean {
     if (request.type !== MessageType.clearing && request.type !== MessageType.refund) return false;

@@ -168,9 +168,8 @@ function oldestRemembered(newest: number): number {
 }
 
 /**
- * Ids of the settled messages that are to be remembered: of those whose segments are gone from the files that these
- * left, of the others from the journal. Null when some are not there, and with several partitions, whose front needs
- * all of them.
+ * Ids of the settled messages to remember. Those of retired segments come from the files beside the journal, the others
+ * from the journal. Null when some are not there, and with several partitions, whose front needs all of them.
  */
 function findSettledIds(firstInJournal: number, settledSequence: number): SettledIds | null {
   if (data.partitionCount > 1) return null;

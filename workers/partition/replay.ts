@@ -56,8 +56,8 @@ export class Replay {
   }
 
   /**
-   * What was loaded for the tail is as it was before the tail. A transaction whose id the tail opens again was over, or
-   * not in memory, when that was decided, so the tail's follow-ups are not about it.
+   * What was loaded for the tail is as it was before the tail. A transaction whose id the tail opens again had ended,
+   * or was not in memory, at that decision. So the tail's follow-ups are not about it.
    */
   #forgetOlder(bytes: Uint8Array, id: TextSlice): void {
     const { transactions } = this.#books;

@@ -1,6 +1,6 @@
 /**
- * Revokes an approval that missed its deadline, by a record of its own: its id was never answered, and is decided when
- * it is asked again.
+ * Revokes an approval that missed its deadline, by a record of its own. Its id counts as never answered and is decided
+ * when it comes again.
  */
 
 import { type Books, transactionAbsent } from '../../engine/core/books.js';

@@ -28,8 +28,8 @@ function slotOf(cards: Cards, token: Uint8Array): number {
 }
 
 /**
- * Takes over what changed, where it is in memory and older. What is not in memory is read when a message needs it;
- * LookupGuard.changed makes the front read a row again that changed while a lookup of it was on its way.
+ * Takes over what changed, where it is in memory and older. A row that is not in memory is read when a message needs
+ * it. LookupGuard.changed makes the front read a row again that changed during its lookup.
  */
 export function applyChanges(changes: ChangedRows, books: Books, cards: Cards): void {
   const { accounts, users } = books;

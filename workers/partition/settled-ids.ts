@@ -1,12 +1,12 @@
 /**
- * Ids of settled messages that a start has found beside the journal and not yet taken into the table of seen ids: that
- * takes a second for millions, and no message shall wait for it. Until then one bit per hash says of most new ids at
- * once that they are new; only where the bit is set (a few in a hundred) it must be looked up.
+ * Ids of settled messages that a start has found beside the journal and not yet taken into the table of seen ids. That
+ * takes a second for millions, and no message must wait for it. Until then one bit per hash says of most new ids at
+ * once that they are new. Only where the bit is set (a few in a hundred) the id must be looked up.
  */
 import type { Seen } from '../../engine/core/seen.js';
 import type { IdStretch } from '../journal/id-files.js';
 
-/** 8 MiB, and with 4 million ids one new id in 16 meets a bit of another; twice as much takes a start twice as long. */
+/** 8 MiB. With 4 million ids one new id in 16 meets a bit of another. Twice as much takes a start twice as long. */
 const bitCount = 2 ** 26;
 
 export class SettledIds {

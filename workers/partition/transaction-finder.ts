@@ -41,8 +41,8 @@ export class TransactionFinder {
   }
 
   /**
-   * For an authorization the transaction that already has its id; for the others the one that `original` names, be it
-   * by the id of the first message or of a later one.
+   * For an authorization it is the transaction that already has its id. For the others it is the one that `original`
+   * names, by the id of its first message or of a later one.
    * @param absent what is not in memory was looked up: do not ask again
    */
   find(request: Request, absent: boolean): About {

@@ -1,7 +1,7 @@
 /**
  * Builds the columns of a set of rows as PostgreSQL array literals (`{1,2,NULL}`): numbers stay numbers until each
- * column is joined once. A driver's generic array encoding costs several times as much; so does appending to a string
- * per column, which keeps every piece alive until the end and leaves the work to the garbage collector.
+ * column is joined once. A driver's generic array encoding costs several times as much. So does appending to a string
+ * per column, which keeps every piece alive until the end and burdens the garbage collector.
  */
 
 export class ArrayColumns {

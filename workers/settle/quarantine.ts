@@ -1,6 +1,6 @@
 /**
- * What becomes of a record that Postgres refuses for what it says (a data error): it is set apart whole, its effect on
- * the books is kept, and everything behind it settles. See sql/migrations/153.
+ * What happens to a record that Postgres refuses for its content (a data error). The whole record is quarantined, its
+ * effect on the books is kept, and all later records settle. See sql/migrations/153.
  */
 import { createHash } from 'node:crypto';
 import postgres from 'postgres';

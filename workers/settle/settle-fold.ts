@@ -2,8 +2,7 @@
  * Folds journal records, in order, into the columns of the SQL function `settle`:
  *  - every record becomes one event;
  *  - a transaction that the stretch opens becomes one row, with its follow-ups folded in;
- *  - a follow-up of an older transaction becomes one row of round 0, the next one of the same transaction one of round
- *    1, and so on;
+ * - a follow-up of an older transaction becomes a row of round 0, the next one a row of round 1, and so on;
  *  - money is summed per account;
  *  - spend is summed per entity as long as the local day stays the same; a change of day starts the entity's next
  *    round;
@@ -12,7 +11,7 @@
  * Rounds are bounded: a record that would need one more is refused, and starts the next stretch.
  *
  * A partition may open one id several times (it had forgotten it). Of a stretch's openings of one id, one keeps the id
- * and a declined one is set apart, named by its sequence; settle() does the same with rows of earlier stretches.
+ * and a declined one is renamed by its sequence. settle() does the same with rows of earlier stretches.
  */
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { RecordView } from '../../engine/core/record-view.js';

@@ -1,7 +1,6 @@
 /**
- * What a partition decides, settled in stretches of any length, is in Postgres what it is in memory: transactions,
- * books and windows, with approvals that are revoked, decided again, joined, reversed and renewed. TEST_SEED repeats
- * a run.
+ * Decisions settled in stretches of any length are the same in Postgres as in memory: transactions, books and windows.
+ * Approvals are revoked, decided again, joined, reversed and renewed. TEST_SEED repeats a run.
  */
 import t, { type Test } from 'tap';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';

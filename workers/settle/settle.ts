@@ -1,10 +1,10 @@
 /**
- * Settles journal records into Postgres: folds a stretch of one partition's journal into columns and hands them to the
- * SQL function `settle` in one statement, which moves the partition's position with them. A lost connection therefore
+ * Settles journal records into Postgres. It folds a stretch of one partition's journal into columns and hands them to
+ * the SQL function `settle`. One statement writes them and moves the partition's position. A lost connection therefore
  * leaves all or nothing, and asking again settles nothing twice.
  *
- * Folding is exact: what one transaction, account or spend window sees several times in a stretch is combined in order,
- * and what cannot be combined is applied in ordered rounds (see SettleFold).
+ * Folding is exact. Several changes of one transaction, account or spend window in a stretch are combined in order.
+ * Changes that cannot be combined are applied in ordered rounds (see SettleFold).
  */
 import type postgres from 'postgres';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
@@ -48,9 +48,9 @@ const statementTimeoutMs = 30_000;
 const connectTimeoutSeconds = 5;
 
 /**
- * Options of a connection for settling, with the server's limit on every statement.
- * After a lost connection postgres.js 3.4.9 answers the first query of the next one with the old error, although the
- * server has run it: after any error, read the position until that succeeds, then settle from there.
+ * Options of a connection for settling, with the server's limit on every statement. After a lost connection postgres.js
+ * 3.4.9 answers the first query of the next one with the old error, although the server has run it. After any error,
+ * read the position until that succeeds, then settle from there.
  */
 export const settleConnection = {
   max: 1,

@@ -1,22 +1,22 @@
 /** When the shipper settles, how much at once, and how it yields to the front. */
 export interface ShipperTuning {
   /**
-   * Most records and bytes of a batch: a statement keeps one of our cores busy from its first record to its last, some
-   * 40 ms for a thousand, and what arrives meanwhile shares the others.
+   * Most records and bytes of a batch. A statement keeps one of our cores busy from its first record to its last, some
+   * 40 ms for a thousand. Messages that arrive meanwhile share the others.
    */
   readonly recordsMax: number;
   readonly bytesMax: number;
   /** How long records wait for company, milliseconds. */
   readonly delayMs: number;
   /**
-   * While requests are in flight, less than a full batch waits `holdBackMax` more delays: each commit of Postgres is a
-   * sync that a sync of ours may have to wait for.
+   * While requests are in flight, less than a full batch waits `holdBackMax` more delays. Each commit of Postgres is a
+   * sync, which may delay a sync of ours.
    */
   readonly holdBackMax: number;
   /**
    * From this many requests in flight on the front is busy: Postgres shares our cores. 10,000 a second that take 1.5 ms
-   * are half as many, and their settling keeps up; a queue of some milliseconds is as many, and settling rests until it
-   * is gone.
+   * are half as many, and settling keeps up with them. A queue of some milliseconds is as many, and settling rests
+   * until it is gone.
    */
   readonly busyRequests: number;
   /**
@@ -38,8 +38,8 @@ export interface ShipperTuning {
   /** Pause between two steps of making a spare, milliseconds. */
   readonly spareStepMs: number;
   /**
-   * The same while another spare is ready: each step commits the file system's own journal, and a sync of the syncer's
-   * that meets one waits for it. At full load (16 MB/s) a ready spare lasts four seconds; without one, steps hurry.
+   * The same while another spare is ready. Each step commits the file system's own journal, and a concurrent sync of
+   * the syncer waits for it. At full load (16 MB/s) a ready spare lasts four seconds; without one, steps hurry.
    */
   readonly spareUnhurriedMs: number;
 }

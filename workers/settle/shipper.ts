@@ -5,7 +5,7 @@
  *
  * Exactly once. A settle names the stretch from, to; Postgres applies it only when its position is from − 1, and moves
  * the position in the same statement. After any error the outcome is unknown, so the position is read again and the
- * journal is read again from there: nothing is skipped, nothing applied twice, whatever broke in between.
+ * journal is read again from there. No record is skipped or applied twice, whatever broke in between.
  */
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import type { PartitionProgress, Progress } from '../../engine/exchange/progress.js';
@@ -261,8 +261,8 @@ class PartitionShipper {
   }
 
   /**
-   * Settles a batch; full ones go on while no authorization waits for a core, each folded and sent while Postgres works
-   * on the one before it.
+   * Settles a batch. Full batches follow each other while no authorization waits for a core. Each is folded and sent
+   * while Postgres works on the one before it.
    * @returns false when Postgres failed and is to be asked again, later
    */
   async #settleNext(): Promise<boolean> {

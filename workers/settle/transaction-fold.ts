@@ -1,6 +1,6 @@
 /**
- * The transactions of a stretch: one that it opens becomes a row, with its follow-ups folded in; a follow-up of an
- * older transaction becomes a row of round 0, the next one of the same transaction a row of round 1, and so on.
+ * The transactions of a stretch. One that it opens becomes a row, with its follow-ups folded in. A follow-up of an
+ * older transaction becomes a row of round 0, the next one a row of round 1, and so on.
  */
 import { MessageType, TransactionStatus, unpackLetters } from '../../engine/core/codes.js';
 import { detailForcePost } from '../../engine/core/limit-names.js';
@@ -112,8 +112,8 @@ export class TransactionFold {
   /** Whether the record can be added; otherwise it must start the next stretch. */
   fits(record: RecordView, id: string): boolean {
     if (!opens(record)) return (this.#followed.get(id) ?? 0) < roundsMax;
-    // Openings are written before follow-ups, so those of the older transaction must be written first; and what the
-    // older one was is for settle() to see.
+    // Openings are written before follow-ups, so those of the older transaction must be written first. settle() sees
+    // what the older one was.
     return isRefusal(record) || !this.#isTaken(id);
   }
 

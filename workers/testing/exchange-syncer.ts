@@ -1,6 +1,6 @@
 /**
- * The syncer's side of frame-exchange.test.ts, on a thread of its own: takes frames, looks at every byte twice with a
- * pause in between, and reports what it saw. Ends with the frame whose last record is the one asked for.
+ * The syncer's side of frame-exchange.test.ts, on a thread of its own. It takes frames, looks at every byte twice with
+ * a pause in between, and reports what it saw. Ends with the frame whose last record is the one asked for.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';

@@ -1,6 +1,6 @@
 /**
- * A Storage that breaks on command. The command lives in shared memory, so a test switches faults on in a worker thread
- * that is already running: make a FaultControl, pass its buffer as workerData, wrap the real storage there.
+ * A Storage that breaks on command. The command is in shared memory, so a test switches faults on in a running worker
+ * thread. Make a FaultControl, pass its buffer as workerData, and wrap the real storage there.
  */
 import { type FileId, ShortWriteError, type Storage } from '../journal/storage.js';
 

@@ -1,8 +1,8 @@
 /**
- * A disk in memory that forgets like a real one. Every file has what the page cache shows and what the device holds;
- * fdatasync copies dirty sectors from one to the other, syncDirectory makes names durable. crash() loses the page
- * cache: each dirty sector and each unsynced change of names survives or not as `keep` says. A failed fdatasync marks
- * the dirty sectors clean without writing them, which is what Linux does.
+ * A disk in memory that forgets like a real one. Every file has a page cache and a device. fdatasync copies dirty
+ * sectors from one to the other, and syncDirectory makes names durable. crash() loses the page cache: each dirty sector
+ * and each unsynced change of names survives or not as `keep` says. A failed fdatasync marks the dirty sectors clean
+ * without writing them, which is what Linux does.
  */
 import { basename, dirname } from 'node:path';
 import type { FileId, Storage } from '../journal/storage.js';

@@ -1,7 +1,7 @@
 /**
- * The front of one partition, for tests: puts steps of generated traffic as bytes into slabs, runs them through a real
- * Partition on a real journal in memory, sends again what was missing, and can pull the plug: the machine forgets all
- * that was not synced, the journal is replayed, and the traffic goes on.
+ * The front of one partition, for tests. It puts steps of generated traffic as bytes into slabs, and runs them through
+ * a real Partition on a real journal in memory. It looks missing rows up, and it can cut the power: the machine forgets
+ * all unsynced bytes, the journal is replayed, and the traffic continues.
  */
 import { CardType, type CardUse } from '../../engine/core/card-types.js';
 import { MessageType, messageTypeNames, Protocol, packLetters, TransactionStatus } from '../../engine/core/codes.js';

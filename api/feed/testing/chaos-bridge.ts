@@ -1,7 +1,7 @@
 /**
- * Between two Redis servers, the one where the relay publishes and the one where the engine listens: passes the
- * messages of the feed on, and loses, repeats, reorders and delays them as the test asks. Reports of the engine go the
- * other way the same way.
+ * A bridge between two Redis servers, one where the relay publishes and one where the engine listens. It passes the
+ * messages of the feed on, and loses, repeats, reorders and delays them on request. Reports of the engine go the other
+ * way the same way.
  */
 import { appliedChannel, packetChannel } from '../../../engine/feed/feed-packet.js';
 import { connectRedis, type RedisClient } from '../../../platform/redis/client.js';

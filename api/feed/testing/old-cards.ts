@@ -1,6 +1,6 @@
 /**
- * Fills Redis with cards that are older than they should be: as a process does that read them from Postgres and was
- * held up before writing them, and as a Redis does that comes back with what it had earlier.
+ * Fills Redis with cards that are older than they should be. So does a process that is held up between reading a card
+ * and writing it, and a Redis that comes back with earlier values.
  */
 import type postgres from 'postgres';
 import type { CardPayload } from '../../../engine/core/feed.js';

@@ -77,8 +77,8 @@ export async function readTransactions(
   return rows.map(({ userId, spendDay, events, totals, eventCount, lastSequence, createdAtMs, ...row }) => {
     const { createdAt, updatedAt, ...rest } = transactionOf(row);
     return {
-      // An id alone may be another partition's too, or an earlier transaction's; a transaction's name changes when
-      // its id is opened again, its partition and its beginning never do.
+      // An id alone may also belong to another partition or an earlier transaction. A transaction's name changes when
+      // its id is opened again; its partition and its beginning never do.
       _id: `${ledger}/${partition}/${createdAtMs}/${row.transactionId}`,
       ledger,
       partition: Number(partition),

@@ -1,6 +1,6 @@
 /**
- * The connection to MongoDB, and the API's only importer of its driver: pool settings, collections with their
- * validators and indexes (sql/mongo), health, and errors sorted by what a caller can do about them.
+ * The connection to MongoDB, and the API's only importer of its driver. It has pool settings, collections with their
+ * validators and indexes (sql/mongo), health, and errors sorted by what a caller can do.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import {

@@ -1,7 +1,7 @@
 /**
- * Copies of people and their cards in MongoDB (`personalUsers`, `personalCards`) for other programs that read there:
- * written by the follower (api/feed/personal-copies.ts) from Postgres and read by no part of ours. An older version
- * of a row never replaces a newer one of the same generation; a later generation, which reads everything again,
+ * Copies of people and their cards in MongoDB (`personalUsers`, `personalCards`) for other programs that read there.
+ * The follower (api/feed/personal-copies.ts) writes them from Postgres, and no part of ours reads them. An older
+ * version of a row never replaces a newer one of the same generation; a later generation, which reads everything again,
  * replaces all.
  */
 import { maskCardData } from '../../../platform/masking/redact.js';
