@@ -44,34 +44,19 @@ export class Metrics {
   /** A counter that is kept elsewhere: `collect` begins at zero each time. */
   counter(name: string, help: string, labelNames: string[], collect: (counter: Counter) => void): void {
     this.#describe(({ Counter }, registry) => {
-      registry.registerMetric(
-        new Counter({
-          name,
-          help,
-          labelNames,
-          registers: [],
-          collect() {
-            this.reset();
-            collect(this);
-          },
-        }),
-      );
+      const counter: Counter = new Counter({
+        ...{ name, help, labelNames, registers: [registry] },
+        collect: () => {
+          counter.reset();
+          collect(counter);
+        },
+      });
     });
   }
 
   gauge(name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => void): void {
     this.#describe(({ Gauge }, registry) => {
-      registry.registerMetric(
-        new Gauge({
-          name,
-          help,
-          labelNames,
-          registers: [],
-          collect() {
-            collect(this);
-          },
-        }),
-      );
+      const gauge: Gauge = new Gauge({ name, help, labelNames, registers: [registry], collect: () => collect(gauge) });
     });
   }
 
