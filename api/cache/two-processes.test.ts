@@ -1,7 +1,7 @@
 /** Two API processes on one database: a change made at one is seen at the other, with Redis and without. */
 import t from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { OwnRedis } from '../../deploy/testing/test-redis.js';
+import { redisFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { request, startTestApi } from '../testing/api-inside.js';
 import { ApiProcess } from '../testing/api-process.js';
@@ -10,8 +10,7 @@ import { createCompany } from '../testing/tenants.js';
 
 for (const withRedis of [true, false]) {
   t.test(withRedis ? 'with Redis' : 'without Redis', async (t) => {
-    const redis = withRedis ? await OwnRedis.start() : null;
-    t.teardown(() => redis?.stop());
+    const redis = withRedis ? await redisFor(t) : null;
     const env: Record<string, string> = redis === null ? {} : { REDIS_URL: redis.url };
     const first = await startTestApi(t, { env });
     const second = new ApiProcess(await findFreePort(), { DATABASE_URL: first.databaseUrl, LOG_LEVEL: 'info', ...env });
@@ -58,8 +57,7 @@ const inForceMs = 5000;
 for (const withRedis of [true, false]) {
   const way = withRedis ? 'with Redis' : 'without Redis';
   t.test(`a sign-out, a lower role and a block are in force at the other process within moments, ${way}`, async (t) => {
-    const redis = withRedis ? await OwnRedis.start() : null;
-    t.teardown(() => redis?.stop());
+    const redis = withRedis ? await redisFor(t) : null;
     const env: Record<string, string> = redis === null ? {} : { REDIS_URL: redis.url };
     const first = await startTestApi(t, { env });
     const second = new ApiProcess(await findFreePort(), { DATABASE_URL: first.databaseUrl, ...env });

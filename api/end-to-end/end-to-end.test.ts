@@ -1,6 +1,6 @@
 /** A customer's way through the whole product, with a real engine: both kinds of customer, both personal stores. */
 import t from 'tap';
-import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { mongoFor } from '../../deploy/testing/for-test.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer, fresh, pay } from '../testing/customer.js';
@@ -13,8 +13,7 @@ const settings = [
 
 for (const { name, kind, withMongo } of settings) {
   t.test(name, async (t) => {
-    const mongo = withMongo ? await createTestMongo() : null;
-    if (mongo !== null) t.teardown(() => mongo.close());
+    const mongo = withMongo ? await mongoFor(t) : null;
     const api = await startTestApi(t, { engine: true, ...(mongo === null ? {} : { env: { MONGODB_URI: mongo.uri } }) });
     const customer = await Customer.register(api, kind);
     const accountId = await customer.accountId();

@@ -5,9 +5,8 @@
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
+import { databaseFor, folderFor, mongoFor } from '../../deploy/testing/for-test.js';
 import { backUp } from '../../deploy/testing/older-copy.js';
-import { createTestMongo } from '../../deploy/testing/test-mongo.js';
 import { enginePlace, startEngineProcess, until } from '../../engine/testing/engine-process.js';
 import { request, startTestApi } from '../testing/api-inside.js';
 import { ApiProcess } from '../testing/api-process.js';
@@ -19,18 +18,15 @@ interface CardDocument {
   readonly status: string;
 }
 
-async function mongoFor(t: Test) {
-  const { uri, close } = await createTestMongo();
+async function copiesFor(t: Test) {
+  const { uri } = await mongoFor(t);
   const client = new MongoClient(uri);
-  t.teardown(async () => {
-    await client.close();
-    await close();
-  });
+  t.teardown(() => client.close());
   return { uri, copies: client.db().collection<CardDocument>('personalCards') };
 }
 
 t.test('an older, a removed and a hundred foreign documents change no answer', async (t) => {
-  const { uri, copies } = await mongoFor(t);
+  const { uri, copies } = await copiesFor(t);
   const api = await startTestApi(t, { engine: true, env: { MONGODB_URI: uri } });
   const customer = await Customer.register(api, 'personal');
   const accountId = await customer.accountId();
@@ -81,7 +77,7 @@ t.test('an older, a removed and a hundred foreign documents change no answer', a
 });
 
 t.test('API, engine and copy agree after Postgres is restored from an older copy', async (t) => {
-  const { uri, copies } = await mongoFor(t);
+  const { uri, copies } = await copiesFor(t);
   const database = await databaseFor(t);
   const { sql } = database;
   const folder = folderFor(t);

@@ -82,7 +82,7 @@ async function stage(t: Test, withRedis: boolean): Promise<Stage> {
 let asked = 0;
 async function ask(client: Client, card: string): Promise<string> {
   const id = `effective-${++asked}`;
-  return answerOf(await client.native({ id, type: 'authorization', card, amount: 1, currency: 'USD' })).reason;
+  return answerOf(await client.authorize(id, card)).reason;
 }
 
 for (const withRedis of [false, true]) {

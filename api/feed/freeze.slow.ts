@@ -172,7 +172,7 @@ t.test('no card is approved against an effective change, whatever breaks', async
     outstanding++;
     const id = `freeze-${++questions}`;
     try {
-      const reply = await client.native({ id, type: 'authorization', card: subject.card, amount, currency: 'USD' });
+      const reply = await client.authorize(id, subject.card, amount);
       const { approved, reason } = answerOf(reply);
       if (isBlocked) counts.blocked++;
       if (!approved) counts.declined++;
@@ -345,13 +345,7 @@ t.test('no card is approved against an effective change, whatever breaks', async
   for (const [index, subject] of subjects.entries()) {
     const made = await steps[index % steps.length]!(sql, subject, true);
     t.equal(await feeds[index % 2]!.effective(made, 20_000), true);
-    const reply = await client.native({
-      id: `last-${index}`,
-      type: 'authorization',
-      card: subject.card,
-      amount,
-      currency: 'USD',
-    });
+    const reply = await client.authorize(`last-${index}`, subject.card, amount);
     t.equal(answerOf(reply).approved, false);
   }
 

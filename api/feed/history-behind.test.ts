@@ -4,7 +4,7 @@
  */
 import { MongoClient } from 'mongodb';
 import t, { type Test } from 'tap';
-import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { mongoFor } from '../../deploy/testing/for-test.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';
 import { settleClearing, settleTransactions } from '../testing/settled-ledger.js';
@@ -16,12 +16,9 @@ const count = 300;
 const changed = 20;
 
 t.test('300 authorizations by one customer delay neither lists nor freezes', async (t) => {
-  const mongo = await createTestMongo();
+  const mongo = await mongoFor(t);
   const client = new MongoClient(mongo.uri);
-  t.teardown(async () => {
-    await client.close();
-    await mongo.close();
-  });
+  t.teardown(() => client.close());
   const history = client.db().collection('personalTransactions');
   const api = await startTestApi(t, { env: { MONGODB_URI: mongo.uri } });
   // The first account, card and user have number 1, as settleTransactions() takes them.

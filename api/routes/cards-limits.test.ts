@@ -1,7 +1,7 @@
 /** Cards and limits beyond the usual way: who may do what, versions, and everything that is refused by name. */
 import t from 'tap';
 import { demoCardToken, demoEmail, demoPassword, seedDemo } from '../../deploy/demo.js';
-import { createTestMongo } from '../../deploy/testing/test-mongo.js';
+import { mongoFor } from '../../deploy/testing/for-test.js';
 import type { Role } from '../auth/principal.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { addColleague } from '../testing/colleague.js';
@@ -157,8 +157,7 @@ t.test('in a company', async (t) => {
 
 for (const withMongo of [false, true]) {
   t.test(`the demo user has the demo cards, ${withMongo ? 'in MongoDB' : 'in Postgres'}`, async (t) => {
-    const mongo = withMongo ? await createTestMongo() : null;
-    if (mongo !== null) t.teardown(() => mongo.close());
+    const mongo = withMongo ? await mongoFor(t) : null;
     const api = await startTestApi(t, mongo === null ? {} : { env: { MONGODB_URI: mongo.uri } });
     await seedDemo(api.sql);
     const body = { email: demoEmail, password: demoPassword };

@@ -1,9 +1,9 @@
 /**
  * The one store of cards on a real Postgres: for people and companies alike, also when many change one card at once.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { type Acting, callersOf, type Principal } from '../auth/principal.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer, fresh } from '../testing/customer.js';
@@ -23,15 +23,10 @@ interface Bench {
 }
 
 async function startBench(t: Test): Promise<Bench> {
-  const { url, close } = await createTestDatabase();
+  const { url, sql } = await databaseFor(t, { connections: 2 });
   const database = new Database(testPostgresConfig(url), quietLog);
+  t.teardown(() => database.close());
   await database.start();
-  const sql = postgres(url, { max: 2, onnotice: () => undefined });
-  t.teardown(async () => {
-    await sql.end({ timeout: 1 });
-    await database.close();
-    await close();
-  });
   const users = new UserStore(database);
   return {
     sql,

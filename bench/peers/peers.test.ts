@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { loopback, startStack } from '../stack.js';
 import { checkAuthorizer } from './conformance.js';
 import { peerNames, startPeer } from './peers.js';
@@ -14,8 +14,7 @@ const cardCount = 200;
 
 for (const name of peerNames) {
   t.test(`${name} authorizes correctly`, async (t) => {
-    const database = await createTestDatabase({ migrated: false });
-    t.teardown(() => database.close());
+    const database = await databaseFor(t, { migrated: false });
     const peer = await startPeer(name, {
       dataDir: t.testdir(),
       databaseUrl: database.url,
@@ -31,8 +30,7 @@ for (const name of peerNames) {
 }
 
 t.test('the engine passes the same check as its peers', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const stack = await startStack({
     accountCount: cardCount,
     balanceMinor,

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { createTestDatabase } from '../../deploy/testing/test-database.js';
+import { databaseFor } from '../../deploy/testing/for-test.js';
 import { describeMachine } from '../machine.js';
 import { scales } from './bench.js';
 import { compareResults, renderChanges } from './compare.js';
@@ -16,8 +16,7 @@ import { renderScenario } from './table.js';
 t.setTimeout(840_000);
 
 t.test('all scenarios run, and their report can be written, read and compared', async (t) => {
-  const database = await createTestDatabase();
-  t.teardown(() => database.close());
+  const database = await databaseFor(t);
   const results: ScenarioResult[] = [];
   const lines: string[] = [];
   await runSuite({

@@ -22,12 +22,7 @@ t.test('a full journal is logged twice, and the engine is not ready until Postgr
   let asked = 0;
   /** About a kilobyte in the journal. */
   const ask = () =>
-    client.native({
-      id: `full-${++asked}`,
-      type: 'authorization',
-      card: 'card_000001_1',
-      amount: 1,
-      currency: 'USD',
+    client.authorize(`full-${++asked}`, 'card_000001_1', 1, {
       merchant: { id: wide.repeat(64), name: wide.repeat(128), mcc: '5411', country: 'US' },
     });
   const health = async () => JSON.parse((await opsGet(place, '/health')).text);

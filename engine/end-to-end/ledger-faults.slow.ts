@@ -241,8 +241,7 @@ t.test('an id that was refused with one account cannot reach the wrong partition
   const foreign = owners.find((other) => partitionOf(other) !== partitionOf(own))!;
   const deposit = (id: string, account: string) => opsCommand(engine.place, 'deposits', account, { id, amount: 10 });
   const card = (account: string) => `${account.replace('acct', 'card')}_1`;
-  const buy = (id: string, account: string) =>
-    engine.client.native({ id, type: 'authorization', card: card(account), amount: 10, currency: 'USD' });
+  const buy = (id: string, account: string) => engine.client.authorize(id, card(account), 10);
   // The front learns whose account it is, and the id with it; what the partition needs beyond that does not come.
   await whileLocked(engine, 'limits', async () => {
     t.equal((await deposit('x', own.id)).status, 503);

@@ -28,21 +28,20 @@ t.test('a deposit is booked before it is answered, and the answer shows the whol
   const books = { id: account, currency: 'USD', funds: 1500, available: 1500, held: 0, posted: 0 };
   t.same(JSON.parse(reply.text), { id, approved: true, reason: 'approved', amount: 500, account: books });
   t.same(await engineBooks(place, account), books);
-  const purchase = { id: nextId(), type: 'authorization', card, amount: 1200, currency: 'USD' };
-  t.equal(answerOf(await client.native(purchase)).reason, 'approved', 'the deposit can be spent');
+  t.equal(answerOf(await client.authorize(nextId(), card, 1200)).reason, 'approved', 'the deposit can be spent');
   t.same((await engineBooks(place, account)).available, 300);
 });
 
 t.test('a withdrawal takes no more than the available money', async (t) => {
   const { account, card } = freshAccount();
-  await client.native({ id: nextId(), type: 'authorization', card, amount: 300, currency: 'USD' });
+  await client.authorize(nextId(), card, 300);
   const tooMuch = await withdraw(account, { id: nextId(), amount: 701 });
   t.equal(tooMuch.status, 200, 'a declined withdrawal keeps its answer');
   const before = { id: account, currency: 'USD', funds: 1000, available: 700, held: 300, posted: 0 };
   t.match(JSON.parse(tooMuch.text), { approved: false, reason: 'insufficient_funds', amount: 701, account: before });
   const all = await withdraw(account, { id: nextId(), amount: 700 });
   t.match(JSON.parse(all.text), { approved: true, account: { funds: 300, available: 0, held: 300 } });
-  const declined = await client.native({ id: nextId(), type: 'authorization', card, amount: 1, currency: 'USD' });
+  const declined = await client.authorize(nextId(), card);
   t.equal(answerOf(declined).reason, 'insufficient_funds');
 });
 
@@ -224,7 +223,7 @@ t.test('one request returns the spend windows of a card, a user and an account',
     t.match(unused[level], { day: unused.card.day, amounts: zeros, counts: zeros }, level);
   }
   for (const amount of [100, 23]) {
-    await client.native({ id: nextId(), type: 'authorization', card, amount, currency: 'USD' });
+    await client.authorize(nextId(), card, amount);
   }
   const used = JSON.parse((await opsGet(place, query)).text);
   for (const level of ['card', 'user', 'account']) {
@@ -254,7 +253,7 @@ t.test('answers, books and windows are the same after a restart, settled or not'
   const first = await deposit(account, { id, amount: 500 });
   const refusedId = nextId();
   const refused = await withdraw(account, { id: refusedId, amount: 5000 });
-  await client.native({ id: nextId(), type: 'authorization', card, amount: 200, currency: 'USD' });
+  await client.authorize(nextId(), card, 200);
   await until('the deposit is settled', async () => {
     const rows = await sql`select 1 from transaction_events where request_id = ${`\u0001ledger:${id}`}`;
     return rows.length === 1;

@@ -8,8 +8,7 @@ import { startTestEngine } from '../testing/engine-inside.js';
 
 t.test('an id that one partition answered is a conflict for a card of another, also after a restart', async (t) => {
   const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2' } });
-  const ask = (id: string, account: number) =>
-    engine.client.native({ id, type: 'authorization', card: `card_00000${account}_1`, amount: 100, currency: 'USD' });
+  const ask = (id: string, account: number) => engine.client.authorize(id, `card_00000${account}_1`, 100);
   const accounts = [1, 2, 3, 4, 5, 6];
   for (const account of accounts) t.equal((await ask(`first-${account}`, account)).status, 200);
   const conflicts = async () => {
@@ -28,8 +27,7 @@ t.test('an id that one partition answered is a conflict for a card of another, a
 
 t.test('a start with another number of partitions is refused with the right number', async (t) => {
   const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2' } });
-  const ask = () =>
-    engine.client.native({ id: 'q', type: 'authorization', card: 'card_000001_1', amount: 100, currency: 'USD' });
+  const ask = () => engine.client.authorize('q', 'card_000001_1', 100);
   const { approved } = answerOf(await ask());
   t.equal(approved, true);
   await t.rejects(engine.restart({ WORKERS: '1' }), /start with WORKERS=2/);

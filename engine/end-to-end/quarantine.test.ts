@@ -83,8 +83,7 @@ t.test('the money of a quarantined record counts after a restart until the recor
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000 });
   const { sql, client, place } = engine;
   await sql`alter table accounts add constraint no_spending check (available >= 500)`;
-  const ask = async (id: string, amount: number) =>
-    answerOf(await client.native({ id, type: 'authorization', card: 'card_000001_1', amount, currency: 'USD' }));
+  const ask = async (id: string, amount: number) => answerOf(await client.authorize(id, 'card_000001_1', amount));
   t.match(await ask('refused', 600), { approved: true, available: 400 });
   await until(
     'it is quarantined',

@@ -25,14 +25,7 @@ const tables = [
 
 async function purchases(engine: TestEngine, prefix: string, count: number): Promise<void> {
   for (let number = 0; number < count; number++) {
-    const message = {
-      id: `${prefix}-${number}`,
-      type: 'authorization',
-      card: 'card_000001_1',
-      amount: 10,
-      currency: 'USD',
-    };
-    const { approved } = answerOf(await engine.client.native(message));
+    const { approved } = answerOf(await engine.client.authorize(`${prefix}-${number}`, 'card_000001_1', 10));
     if (!approved) throw new Error(`${prefix}-${number} was declined`);
   }
 }

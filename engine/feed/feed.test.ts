@@ -8,7 +8,7 @@ let asked = 0;
 
 async function ask(engine: TestEngine, card: string, amount = 1): Promise<string> {
   const id = `feed-${++asked}`;
-  const reply = await engine.client.native({ id, type: 'authorization', card, amount, currency: 'USD' });
+  const reply = await engine.client.authorize(id, card, amount);
   return answerOf(reply).reason;
 }
 
@@ -65,16 +65,8 @@ t.test('the engine follows expiry, time zone and partial approval, and the name 
   await says(engine, card, 'card_expired');
   await sql`update cards set expires = '2099-12-31', name = 'another name' where token = ${card}`;
   await says(engine, card, 'approved');
-  const askForTooMuch = async () => {
-    const question = {
-      id: `feed-${++asked}`,
-      type: 'authorization',
-      card: 'card_000006_1',
-      amount: 200_000,
-      currency: 'USD',
-    };
-    return answerOf(await engine.client.native({ ...question, partialAllowed: true }));
-  };
+  const askForTooMuch = async () =>
+    answerOf(await engine.client.authorize(`feed-${++asked}`, 'card_000006_1', 200_000, { partialAllowed: true }));
   await sql`update accounts set partial_approval = false where public_id = 'acct_000006'`;
   // Changes come into force in their order. A question that was asked too early would take the whole balance.
   await sql`update cards set status = 'frozen' where token = ${card}`;

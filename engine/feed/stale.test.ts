@@ -28,17 +28,7 @@ for (const how of ['cut', 'stall'] as const) {
     });
     let asked = 0;
     const card = 'card_000001_1';
-    const ask = async (changes: object = {}) =>
-      answerOf(
-        await client.native({
-          id: `stale-${++asked}`,
-          type: 'authorization',
-          card,
-          amount: 1,
-          currency: 'USD',
-          ...changes,
-        }),
-      );
+    const ask = async (changes: object = {}) => answerOf(await client.authorize(`stale-${++asked}`, card, 1, changes));
     const health = async () => JSON.parse((await opsGet(place, '/health')).text);
 
     t.equal((await ask({ id: 'original' })).reason, 'approved');

@@ -7,8 +7,7 @@ import { Warmer } from './warmer.js';
 
 t.test('a restarted engine has the cards of the last messages in memory, in their current state', async (t) => {
   const engine = await startTestEngine(t);
-  const ask = async (id: string, card: string) =>
-    answerOf(await engine.client.native({ id, type: 'authorization', card, amount: 1, currency: 'USD' })).reason;
+  const ask = async (id: string, card: string) => answerOf(await engine.client.authorize(id, card)).reason;
   for (let account = 1; account <= 5; account++) {
     t.equal(await ask(`before-${account}`, `card_00000${account}_1`), 'approved');
   }

@@ -142,6 +142,11 @@ export class Client {
     return this.ask({ body: JSON.stringify(message) });
   }
 
+  /** Asks for an authorization in US dollars. */
+  authorize(id: string, card: string, amount = 1, changes: object = {}): Promise<Reply> {
+    return this.native({ id, type: 'authorization', card, amount, currency: 'USD', ...changes });
+  }
+
   close(): void {
     for (const connection of this.#all) connection.close();
     this.#all.clear();

@@ -192,7 +192,7 @@ t.test('a second engine on one journal never decides, even when the first loses 
   t.teardown(() => client.close());
   await until('it approves', () => approves(first));
   for (const { id, card, amount, body } of approvals.slice(-200)) {
-    const again = await client.native({ id, type: 'authorization', card, amount, currency: 'USD' });
+    const again = await client.authorize(id, card, amount);
     if (stableBody(again.body) !== stableBody(body)) t.fail(`${id}: ${body} became ${again.body}`);
   }
   t.equal(await third.kill('SIGTERM'), 0);
