@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench-api bench-sql bench bench-list bench-compare bench-micro image-check build clean
+.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench bench-list bench-compare bench-micro image-check build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -49,12 +49,6 @@ bench-feed: build ## measure how fast a freeze is in force, by Redis and without
 
 bench-flood: build ## measure the memory of engine and API under a flood of changes
 	@node --enable-source-maps dist/bench/flood.js
-
-bench-api: build ## measure the account API at 1,000 requests a second beside a bare Fastify route
-	@node --enable-source-maps dist/bench/api.js
-
-bench-sql: build ## measure the account API's queries on 1,000,000 transactions, with their plans
-	@node --enable-source-maps dist/bench/sql-main.js
 
 bench: build ## run the whole benchmark suite and write its report; SCENARIOS="ceiling rate-5k" ROUNDS=5 INTO=folder
 	@node --enable-source-maps dist/bench/suite/main.js $(SCENARIOS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(INTO),--into $(INTO))

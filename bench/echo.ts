@@ -3,13 +3,13 @@
  * nothing else. What it reaches on a machine, beside the same generator, is what HTTP itself costs there; the engine's
  * speed is stated as a share of it.
  *
- * A process of its own: `node dist/bench/echo.js`, ECHO_PORT (0: any free port), prints `listening <port>`.
+ * A process of its own: `node dist/bench/echo.js`, CONTROL_PORT (0: any free port), prints `listening <port>`.
  */
 import uWS from 'uWebSockets.js';
 
 const host = '127.0.0.1';
-const { ECHO_PORT } = process.env;
-const port = Number(ECHO_PORT ?? 0);
+const { CONTROL_PORT } = process.env;
+const port = Number(CONTROL_PORT ?? 0);
 /** The engine's own limit of a body, so that the control is bounded alike. */
 const bodyBytesMax = 64 * 1024;
 

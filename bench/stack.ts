@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { noLimits } from '../api/testing/no-limits.js';
 import { embeddedRoles } from '../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
 import { findFreePort } from '../deploy/free-port.js';
@@ -31,15 +32,27 @@ export interface EngineServer extends ServerProcess {
   readonly storePid: number | null;
 }
 
+/** A bare server beside which others are measured. */
+export interface Control extends ServerProcess {
+  readonly port: number;
+  readonly metricsUrl: null;
+  readonly storePid: null;
+}
+
+/** An account API. The caller stops it. */
+export interface ApiServer extends ServerProcess {
+  readonly port: number;
+  readonly metricsUrl: string;
+}
+
 export interface Stack {
   readonly dataDir: string;
   /** The superuser's, for what a benchmark prepares. */
   readonly databaseUrl: string;
   /** The same database as the engine signs in. */
   readonly engineDatabaseUrl: string;
-  readonly databasePid: number | null;
   readonly engine: EngineServer;
-  readonly echo: ServerProcess & { readonly port: number; readonly metricsUrl: null; readonly storePid: null };
+  readonly echo: Control;
   readonly credentials: { readonly user: string; readonly password: string };
   /** Ends the engine (`kill`: as a power cut would) and starts it again, with other variables if given. */
   restartEngine(options?: {
@@ -48,6 +61,8 @@ export interface Stack {
     /** What is done while no engine runs. */
     readonly between?: () => Promise<void>;
   }): Promise<void>;
+  /** Starts an account API on the stack's database beside the engine, or alone on the one that DATABASE_URL names. */
+  startApi(env: Readonly<Record<string, string>>): Promise<ApiServer>;
   /** Whether the engine runs with these variables. */
   hasEngine(env?: Readonly<Record<string, string>>): boolean;
   /** Ends all processes and removes the data. Safe to call twice. */
@@ -73,21 +88,27 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       balanceMinor: options.balanceMinor,
     });
     options.log('starting the echo and the engine');
-    const echo = await startEcho(dataDir);
+    const echo = await startControl('echo', dataDir);
     ends.add(() => echo.stop());
+    // The API and the engine know each other by these.
+    const secrets = {
+      ENGINE_TOKEN: randomBytes(16).toString('hex'),
+      PAN_KEY: randomBytes(16).toString('hex'),
+      FEED_KEY: benchFeedKey,
+    };
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
     const ports = { port: await findFreePort(), opsPort: await findFreePort() };
+    const { engineUrl, apiUrl, pid: databasePid } = database;
     const start = (env: Readonly<Record<string, string>>) =>
-      startEngine({ dataDir, databaseUrl: database.engineUrl, databasePid: database.pid, credentials, ...ports, env });
-    const withDefaults = (env: Readonly<Record<string, string>> = {}) => ({ ...options.engineEnv, ...env });
+      startEngine({ dataDir, databaseUrl: engineUrl, databasePid, credentials, ...ports, env });
+    const withDefaults = (env = {}) => ({ ...secrets, ...options.engineEnv, ...env });
     let engineEnv = withDefaults();
     let engine = await start(engineEnv);
     ends.add(() => engine.stop());
     return {
       dataDir,
       databaseUrl: database.url,
-      engineDatabaseUrl: database.engineUrl,
-      databasePid: database.pid,
+      engineDatabaseUrl: engineUrl,
       get engine() {
         return engine;
       },
@@ -98,6 +119,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         await between?.();
         engineEnv = withDefaults(env);
         engine = await start(engineEnv);
+      },
+      startApi: (env) => {
+        const ours = { DATABASE_URL: apiUrl, ENGINE_URL: `http://${loopback}:${ports.opsPort}` };
+        return startApi(dataDir, { ...secrets, ...(env['DATABASE_URL'] === undefined ? ours : {}), ...env });
       },
       hasEngine: (env) => isDeepStrictEqual(engineEnv, withDefaults(env)),
       stop: () => ends.run(),
@@ -114,36 +139,65 @@ async function startDatabase(
 ): Promise<{
   readonly url: string;
   readonly engineUrl: string;
+  readonly apiUrl: string;
   readonly pid: number | null;
   stop(): Promise<void>;
 }> {
   if (databaseUrl !== undefined) {
-    const engineUrl = processUrl(databaseUrl, 'engine');
-    return { url: databaseUrl, engineUrl, pid: null, stop: async () => undefined };
+    const [engineUrl, apiUrl] = [processUrl(databaseUrl, 'engine'), processUrl(databaseUrl, 'api')];
+    return { url: databaseUrl, engineUrl, apiUrl, pid: null, stop: async () => undefined };
   }
   log('starting Postgres');
   const database = await startEmbeddedPostgres({ dataDir, log });
   try {
     const { urls } = await embeddedRoles(dataDir, database.url);
     await migrate({ databaseUrl: urls.owner });
-    return { ...database, engineUrl: urls.engine };
+    return { ...database, engineUrl: urls.engine, apiUrl: urls.api };
   } catch (error) {
     await database.stop();
     throw error;
   }
 }
 
-export async function startEcho(dataDir: string): Promise<Stack['echo']> {
+export async function startControl(name: 'echo' | 'bare-fastify', dataDir: string): Promise<Control> {
   const port = await findFreePort();
   const server = await startServerProcess({
-    name: 'echo',
-    module: new URL('./echo.js', import.meta.url),
+    name,
+    module: new URL(`./${name}.js`, import.meta.url),
     args: ['--tethered'],
-    env: { ECHO_PORT: String(port) },
-    logFile: join(dataDir, 'echo.log'),
+    env: { CONTROL_PORT: String(port) },
+    logFile: join(dataDir, `${name}.log`),
     isReady: async (logged) => logged.includes('listening'),
   });
   return { ...server, port, metricsUrl: null, storePid: null };
+}
+
+async function startApi(dataDir: string, env: Readonly<Record<string, string>>): Promise<ApiServer> {
+  const [port, opsPort] = [await findFreePort(), await findFreePort()];
+  const server = await startServerProcess({
+    name: 'api',
+    module: new URL('../api/main.js', import.meta.url),
+    env: {
+      LOG_LEVEL: 'warn',
+      HOST: loopback,
+      API_PORT: String(port),
+      API_OPS_PORT: String(opsPort),
+      JWT_SECRET: randomBytes(32).toString('hex'),
+      // What is late is measured, not refused.
+      EVENT_LOOP_DELAY_MS: '600000',
+      // All requests come from one address here.
+      ...noLimits,
+      ...env,
+    },
+    logFile: join(dataDir, 'api.log'),
+    isReady: () => isReady(`http://${loopback}:${port}`),
+  });
+  return { ...server, port, metricsUrl: `http://${loopback}:${opsPort}/metrics` };
+}
+
+async function isReady(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
+  return answer?.status === 200;
 }
 
 interface EngineStart {
@@ -187,17 +241,11 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
       DATA_DIR: dataDir,
       PROCESSOR_USER: credentials.user,
       PROCESSOR_PASSWORD: credentials.password,
-      ENGINE_TOKEN: randomBytes(16).toString('hex'),
-      PAN_KEY: randomBytes(16).toString('hex'),
-      FEED_KEY: benchFeedKey,
       MAX_IN_FLIGHT,
       ...env,
     },
     logFile: join(dataDir, 'engine.log'),
-    isReady: async () => {
-      const answer = await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(1000) }).catch(() => null);
-      return answer?.status === 200;
-    },
+    isReady: () => isReady(opsUrl),
   });
   return { ...server, port, metricsUrl: `${opsUrl}/metrics`, storePid: databasePid };
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { loopback, startEcho } from '../stack.js';
+import { loopback, startControl } from '../stack.js';
 import { decision, type FakeRequest, httpAnswer, startFakeServer } from '../testing/fake-server.js';
 import { type LoadOptions, load, newIdPrefix } from './load.js';
 import { type UniformOptions, uniformTraffic } from './uniform.js';
@@ -47,7 +47,7 @@ async function against(
 }
 
 t.test('the generator counts every answer of the echo, from several threads', async (t) => {
-  const echo = await startEcho(t.testdir());
+  const echo = await startControl('echo', t.testdir());
   t.teardown(() => echo.stop());
   const result = await load({
     ...base,

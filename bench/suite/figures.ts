@@ -40,6 +40,8 @@ export interface ScenarioOutcome {
   readonly series: readonly Series[];
   readonly goals: readonly Goal[];
   readonly notes: readonly string[];
+  /** Long texts by title, such as plans of queries: only the page shows them. */
+  readonly details?: Readonly<Record<string, string>>;
 }
 
 export interface ScenarioResult extends ScenarioOutcome {
@@ -80,6 +82,7 @@ export const figures = {
   offeredPerSecond: { title: 'offered/s', digits: 0, better: null },
   p50Ms: { title: 'p50 ms', digits: 2, better: 'lower' },
   p90Ms: { title: 'p90 ms', digits: 2, better: 'lower' },
+  p95Ms: { title: 'p95 ms', digits: 2, better: 'lower' },
   p99Ms: { title: 'p99 ms', digits: 2, better: 'lower' },
   p99_9Ms: { title: 'p99.9 ms', digits: 2, better: 'lower' },
   p99_99Ms: { title: 'p99.99 ms', digits: 2, better: 'lower' },
@@ -109,6 +112,7 @@ export const figures = {
   behindCount: { title: 'authorizations behind', digits: 0, better: null },
   bytesPerCard: { title: 'bytes per card', digits: 0, better: 'lower' },
   nsPerDecision: { title: 'ns per authorization', digits: 0, better: 'lower' },
+  rows: { title: 'rows', digits: 0, better: null },
   lagP99Ms: { title: 'generator late p99 ms', digits: 2, better: null },
   queuedShare: { title: 'waited for a connection', digits: 3, better: null },
   otherCores: { title: 'cores of others', digits: 2, better: null },

@@ -90,6 +90,9 @@ ${hasPlot ? `<div class="plot" id="plot-${index}"></div>` : ''}
 <ul>${remarks(scenario)
     .map((remark) => `<li>${html(remark)}</li>`)
     .join('')}</ul>
+${Object.entries(scenario.details ?? {})
+  .map(([title, text]) => `<details><summary>${html(title)}</summary><pre>${html(text)}</pre></details>`)
+  .join('\n')}
 <p class="repeat">Repeat: <code>${html(scenario.command ?? `make bench SCENARIOS=${scenario.name}`)}</code></p>
 </section>`;
 }

@@ -1,8 +1,8 @@
 /** Runs scenarios one after the other on one stack: engine, echo, Postgres and, if asked for, the peers. */
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
+import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { findRedisProgram } from '../../deploy/testing/test-redis.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
@@ -109,8 +109,10 @@ class Peers {
     const { credentials } = this.#stack;
     const dataDir = join(this.#stack.dataDir, 'peers');
     await mkdir(dataDir, { recursive: true });
-    await chmod(dataDir, 0o755);
-    const database = await this.#database(dataDir);
+    const isSmoke = scale.name === 'smoke';
+    // Not the engine's: that one yields to the engine on purpose, and a peer's database is the peer.
+    const database = await createTestDatabase({ durable: !isSmoke, migrated: false });
+    this.#ends.add(() => database.close());
     const peers: RunningPeer[] = [];
     const isRedisHere = await findRedisProgram().then(
       () => true,
@@ -121,12 +123,14 @@ class Peers {
         this.#log(`${name} is left out: there is no redis-server here`);
         continue;
       }
-      const { url: databaseUrl, pid: databasePid } = database;
+      const { url: databaseUrl, serverPid } = database;
+      // Null: the database of a smoke run does not sync, and need not.
+      const databasePid = isSmoke ? null : serverPid;
       const cardCount = scale.accountCount;
       const started = { dataDir, databaseUrl, databasePid, cardCount, balanceMinor, credentials };
       // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a
       // test.
-      if (scale.name === 'full') {
+      if (!isSmoke) {
         const checked = await startPeer(name, started);
         await checkAuthorizer({ port: checked.port, credentials, cardCount, balanceMinor }).finally(() =>
           checked.stop(),
@@ -139,15 +143,6 @@ class Peers {
       this.#log(`${name} is up`);
     }
     return peers;
-  }
-
-  /** Not the engine's: that one yields to the engine on purpose, and a peer's database is the peer. */
-  async #database(dataDir: string): Promise<{ readonly url: string; readonly pid: number | null }> {
-    const { databaseUrl } = this.#options;
-    if (databaseUrl !== undefined) return { url: databaseUrl, pid: null };
-    const server = await startEmbeddedPostgres({ dataDir, log: this.#log, priority: 'normal' });
-    this.#ends.add(() => server.stop());
-    return server;
   }
 
   async stop(): Promise<void> {

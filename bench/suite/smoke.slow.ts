@@ -43,6 +43,8 @@ t.test('all scenarios run, and their report can be written, read and compared', 
       }
     }
   }
+  const plans = results.find(({ name }) => name === 'sql')?.details ?? {};
+  t.match(plans['transactions, of a company'], 'transactions_account_created', 'the plan of each query is kept');
   t.match(lines.at(-1), /%, \d+:\d\d left/);
 
   const folder = join(t.testdir(), 'result');

@@ -24,6 +24,8 @@ const { TEST_POSTGRES: testedVersion = '' } = process.env;
 export interface TestDatabase {
   /** The superuser's: the test prepares and looks. Processes under test sign in with `processUrl(url, …)`. */
   readonly url: string;
+  /** First process of the server; null where DATABASE_URL names another one. */
+  readonly serverPid: number | null;
   /** Drops the database, ending connections that a test left open. */
   close(): Promise<void>;
 }
@@ -50,7 +52,10 @@ export function testServerDataDir(durable = false, version = testedVersion): str
 
 /** A fresh database. Close it at the end of the test. */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const serverUrl = options.serverUrl ?? (await testServer(options.durable ?? false, options.version ?? testedVersion));
+  const { url: serverUrl, pid: serverPid } =
+    options.serverUrl === undefined
+      ? await testServer(options.durable ?? false, options.version ?? testedVersion)
+      : { url: options.serverUrl, pid: null };
   const name = `test_${process.pid}_${randomBytes(5).toString('hex')}`;
   await onServer(serverUrl, async (sql) => {
     const isMigrated = options.migrated ?? true;
@@ -61,6 +66,7 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   });
   return {
     url: withDatabase(serverUrl, name),
+    serverPid,
     close: () => onServer(serverUrl, (sql) => sql.unsafe(`drop database if exists ${name} with (force)`)),
   };
 }
@@ -78,9 +84,14 @@ async function copyDatabase(sql: postgres.Sql, create: string): Promise<void> {
   }
 }
 
-async function testServer(durable: boolean, version: string): Promise<string> {
+interface TestServer {
+  readonly url: string;
+  readonly pid: number | null;
+}
+
+async function testServer(durable: boolean, version: string): Promise<TestServer> {
   const { DATABASE_URL: given } = process.env;
-  if (given !== undefined && given !== '') return given;
+  if (given !== undefined && given !== '') return { url: given, pid: null };
   const dataDir = testServerDataDir(durable, version);
   const server = await startEmbeddedPostgres({
     dataDir,
@@ -92,7 +103,7 @@ async function testServer(durable: boolean, version: string): Promise<string> {
     ...(version === '' ? {} : { binaries: await findDebianPostgres(version) }),
   });
   if (!server.adopted) startReaper(dataDir);
-  return server.url;
+  return server;
 }
 
 /** Stops the server once no test uses it any more: a single test run by hand leaves nothing behind. */

@@ -278,7 +278,7 @@ const longFunctions: Readonly<Record<string, string>> = {
   'api/routes/invitations.ts invitationRoutes': 'a table of routes',
   'api/routes/transactions.ts transactionRoutes': 'a table of routes',
   'bench/history.ts writePart': 'one SQL statement',
-  'bench/sql.ts queriesOf': 'a table of queries',
+  'bench/suite/scenarios/sql.ts queriesOf': 'a table of queries',
 };
 
 t.test('no function is longer than 70 lines without a reason', async (t) => {

@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run: those that fill the database last. */
 import type { Scenario } from '../bench.js';
+import { api } from './api.js';
 import { ceiling } from './ceiling.js';
 import { changesBeside } from './changes-beside.js';
 import { coldCache } from './cold-cache.js';
@@ -15,6 +16,7 @@ import { postgresSlow } from './postgres-slow.js';
 import { rates } from './rates.js';
 import { restart } from './restart.js';
 import { settleRate } from './settle-rate.js';
+import { sql } from './sql.js';
 
 export const scenarios: readonly Scenario[] = [
   ceiling,
@@ -30,6 +32,8 @@ export const scenarios: readonly Scenario[] = [
   postgresSlow,
   pureCore,
   disk,
+  api,
+  sql,
   settleRate,
   restart,
   memory,

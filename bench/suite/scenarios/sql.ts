@@ -1,40 +1,28 @@
 /**
- * `make bench-sql`: the API's queries on a year of 1,000,000 transactions, through the API's own stores without any
- * cache, one after another. Prints percentiles beside the goals, and the plan of each query. Fails when a list reads a
- * whole table. Argument `smoke`: a small ledger and few repetitions, so that the tests keep this alive.
+ * The account API's queries on a year of 1,000,000 transactions, through the API's own stores without any cache, one
+ * after another. A list that reads a whole table is a fault.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import postgres from 'postgres';
-import type { Principal } from '../api/auth/principal.js';
-import { AccountStore } from '../api/stores/accounts.js';
-import { CardStore } from '../api/stores/cards.js';
-import { Database, type Sql } from '../api/stores/postgres.js';
-import { PostgresTransactions } from '../api/stores/postgres-transactions.js';
-import { scopeOf } from '../api/stores/tenancy.js';
-import { createTestDatabase } from '../deploy/testing/test-database.js';
-import { createLog } from '../platform/log.js';
-import { describeMachine, type Machine } from './machine.js';
-import { resultFolder } from './run.js';
-import { fullSize, loadSqlData, smokeSize } from './sql-data.js';
+import type { Principal } from '../../../api/auth/principal.js';
+import { AccountStore } from '../../../api/stores/accounts.js';
+import { CardStore } from '../../../api/stores/cards.js';
+import { Database, type Sql } from '../../../api/stores/postgres.js';
+import { PostgresTransactions } from '../../../api/stores/postgres-transactions.js';
+import { scopeOf } from '../../../api/stores/tenancy.js';
+import { createTestDatabase } from '../../../deploy/testing/test-database.js';
+import { createLog } from '../../../platform/log.js';
+import { Ends } from '../../scratch.js';
+import { fullSize, loadSqlData, smokeSize } from '../../sql-data.js';
+import { alternate, goal, type Scenario } from '../bench.js';
+import type { Sample } from '../figures.js';
+import { sampleFrom } from '../sample.js';
 
 /** Goals in milliseconds at the 99th percentile. */
 const goals = { simple: 10, complex: 50, report: 200 } as const;
-type Class = keyof typeof goals;
-
-interface Measured {
-  readonly name: string;
-  readonly kind: Class;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly rows: number;
-  readonly plan: string;
-}
 
 interface Query {
   readonly name: string;
-  readonly kind: Class;
+  readonly kind: keyof typeof goals;
   /** Asks with inputs that follow from the repetition. @returns how many rows came */
   ask(repetition: number): Promise<number>;
 }
@@ -55,15 +43,62 @@ class RecordingDatabase extends Database {
   }
 }
 
-export async function benchSql(isSmoke: boolean, log: (line: string) => void): Promise<boolean> {
-  const size = isSmoke ? smokeSize : fullSize;
-  const repetitions = isSmoke ? 3 : 400;
-  const testDatabase = await createTestDatabase({ durable: !isSmoke });
-  const sql = postgres(testDatabase.url, { max: 1, onnotice: () => undefined });
-  const database = new RecordingDatabase(
+export const sql: Scenario = {
+  name: 'sql',
+  title: "The account API's queries on a year of transactions",
+  seconds: 240,
+  engine: 'any',
+  async run(bench) {
+    const isSmoke = bench.scale.name === 'smoke';
+    const size = isSmoke ? smokeSize : fullSize;
+    const repetitions = isSmoke ? 3 : 400;
+    const ends = new Ends(bench.log);
+    try {
+      // Not the engine's: that one yields to the engine on purpose.
+      const { url, close } = await createTestDatabase({ durable: !isSmoke });
+      ends.add(close);
+      const connection = postgres(url, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+      ends.add(() => connection.end({ timeout: 5 }));
+      await loadSqlData(connection, size, bench.log);
+      const database = openDatabase(url);
+      ends.add(() => database.close());
+      await database.start();
+      const queries = queriesOf(database, size.companies * 10, size.people);
+      const plans: Record<string, string> = {};
+      const series = await alternate(
+        bench,
+        queries.map((query) => ({
+          name: query.name,
+          control: false,
+          needsEngine: false,
+          async run() {
+            const figures = await measure(query, database, repetitions);
+            const plan = await planOf(connection, database);
+            plans[query.name] = plan;
+            return sampleFrom(figures, faultsOf(query, plan, isSmoke));
+          },
+        })),
+      );
+      return {
+        settings: { transactions: size.transactions, repetitions },
+        series,
+        goals: queries.map(({ name, kind }, index) =>
+          goal(`${name}: p99 ≤ ${goals[kind]} ms`, series[index]!.samples, ({ p99Ms = 1e9 }) => p99Ms <= goals[kind]),
+        ),
+        notes: [],
+        details: plans,
+      };
+    } finally {
+      await ends.run();
+    }
+  },
+};
+
+function openDatabase(url: string): RecordingDatabase {
+  return new RecordingDatabase(
     {
-      url: testDatabase.url,
-      directUrl: testDatabase.url,
+      url,
+      directUrl: url,
       poolMax: 4,
       idleS: 30,
       connectS: 5,
@@ -73,33 +108,6 @@ export async function benchSql(isSmoke: boolean, log: (line: string) => void): P
     },
     createLog('silent', 'bench'),
   );
-  try {
-    const startedMs = Date.now();
-    await loadSqlData(sql, size, log);
-    log(`loaded in ${Math.round((Date.now() - startedMs) / 1000)} s; ${repetitions} repetitions of each query`);
-    await database.start();
-    const measured: Measured[] = [];
-    for (const query of queriesOf(database, size.companies * 10, size.people)) {
-      measured.push(await measure(query, database, sql, repetitions));
-    }
-    print(measured, log);
-    const machine = await describeMachine();
-    log(
-      `\n${machine.cpu}, ${machine.coreCount} cores, ${machine.date}, commit ${machine.commit}, load ` +
-        `${machine.loadAverage}`,
-    );
-    const reading = measured.filter(({ kind, plan }) => kind !== 'report' && /Seq Scan on transaction/.test(plan));
-    // A small table is rightly read whole.
-    if (!isSmoke) {
-      await save(machine, measured);
-      for (const { name } of reading) log(`FAILED: ${name} reads a whole table`);
-    }
-    return isSmoke || reading.length === 0;
-  } finally {
-    await database.close();
-    await sql.end({ timeout: 5 });
-    await testDatabase.close();
-  }
 }
 
 function queriesOf(database: Database, staffCount: number, people: number): Query[] {
@@ -204,11 +212,10 @@ function queriesOf(database: Database, staffCount: number, people: number): Quer
 }
 
 async function measure(
-  { name, kind, ask }: Query,
+  { name, ask }: Query,
   database: RecordingDatabase,
-  sql: postgres.Sql,
   repetitions: number,
-): Promise<Measured> {
+): Promise<Sample['figures']> {
   database.statements.clear();
   let rows = 0;
   // What is compared is a server that is warm, as it is in operation.
@@ -220,30 +227,24 @@ async function measure(
     tookMs.push(performance.now() - startedMs);
   }
   if (rows === 0) throw new Error(`${name} finds nothing: it measures nothing`);
-  const plans: string[] = [];
-  for (const [statementName, text] of database.statements) plans.push(`${statementName}\n${await planOf(sql, text)}`);
   tookMs.sort((a, b) => a - b);
   // Every value is kept, so these are exact.
   const at = (share: number): number => tookMs[Math.min(tookMs.length - 1, Math.ceil(share * tookMs.length) - 1)]!;
-  return { name, kind, p50: at(0.5), p95: at(0.95), p99: at(0.99), rows: rows / repetitions, plan: plans.join('\n') };
+  return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99), maxMs: tookMs.at(-1)!, rows: rows / repetitions };
 }
 
-async function planOf(sql: postgres.Sql, statement: string): Promise<string> {
-  const lines = await sql.unsafe<{ 'QUERY PLAN': string }[]>(`explain (generic_plan, costs off) ${statement}`);
-  return lines.map((line) => `    ${line['QUERY PLAN']}`).join('\n');
-}
-
-function print(measured: readonly Measured[], log: (line: string) => void): void {
-  for (const { name, plan } of measured) log(`\n${name}\n${plan}`);
-  log(`\n| query | goal p99 ms | p50 ms | p95 ms | p99 ms | rows |\n| --- | ---: | ---: | ---: | ---: | ---: |`);
-  for (const { name, kind, p50, p95, p99, rows } of measured) {
-    const figures = [p50, p95, p99].map((ms) => ms.toFixed(2)).join(' | ');
-    log(`| ${name} | ${goals[kind]} | ${figures} | ${rows.toFixed(0)} |${p99 > goals[kind] ? ' missed' : ''}`);
+/** The plans of all statements of the last query. */
+async function planOf(connection: postgres.Sql, { statements }: RecordingDatabase): Promise<string> {
+  const plans: string[] = [];
+  for (const [name, statement] of statements) {
+    const lines = await connection.unsafe<{ 'QUERY PLAN': string }[]>(`explain (generic_plan, costs off) ${statement}`);
+    plans.push(name, ...lines.map((line) => `    ${line['QUERY PLAN']}`));
   }
+  return plans.join('\n');
 }
 
-async function save(machine: Machine, measured: readonly Measured[]): Promise<void> {
-  const folder = resultFolder(machine);
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'sql.json'), `${JSON.stringify({ machine, measured }, null, 2)}\n`);
+function faultsOf({ kind }: Query, plan: string, isSmoke: boolean): string[] {
+  // A small table is rightly read whole.
+  const readsAll = !isSmoke && kind !== 'report' && /Seq Scan on transaction/.test(plan);
+  return readsAll ? ['reads a whole table'] : [];
 }
