@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench-feed bench-flood bench bench-list bench-compare bench-micro image-check build clean
+.PHONY: help run test test-slow lint seed audit sbom bench-quick bench-readme bench bench-list bench-compare bench-micro image-check build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -44,13 +44,7 @@ bench-quick: build ## measure in under two minutes
 bench-readme: build ## write the newest result of bench-quick into README.md and docs/benchmarks.md
 	@node --enable-source-maps dist/bench/suite/main.js --readme
 
-bench-feed: build ## measure how fast a freeze is in force, by Redis and without, and how fast missed changes are made up for
-	@node --enable-source-maps dist/bench/feed.js
-
-bench-flood: build ## measure the memory of engine and API under a flood of changes
-	@node --enable-source-maps dist/bench/flood.js
-
-bench: build ## run the whole benchmark suite and write its report; SCENARIOS="ceiling rate-5k" ROUNDS=5 INTO=folder
+bench: build ## run the whole benchmark suite and write its report; SCENARIOS="feed api" ROUNDS=5 INTO=folder
 	@node --enable-source-maps dist/bench/suite/main.js $(SCENARIOS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(INTO),--into $(INTO))
 
 bench-list: build ## list the scenarios of `make bench`

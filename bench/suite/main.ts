@@ -23,6 +23,10 @@ import { renderScenario } from './table.js';
 /** Sizes and settings of the servers that a user may have chosen: who repeats the run must choose them too. */
 const repeatedVariables = [
   'CARDS',
+  'FEED_CHANGES',
+  'FEED_AUTHORIZATIONS',
+  'FLOOD_CARDS',
+  'FLOOD_CHANGES',
   'RESTART_SETTLED',
   'RESTART_AUTHORIZATIONS',
   'SETTLE_SECONDS',
@@ -70,8 +74,8 @@ await runUntilSignal(async (signal) => {
   if (values.list) {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
     write(
-      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate), ' +
-        'as in\n' +
+      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate),\n' +
+        'FEED_CHANGES and FEED_AUTHORIZATIONS a second (feed), FLOOD_CARDS and FLOOD_CHANGES of each (flood), as in\n' +
         '  make bench SCENARIOS="memory restart" CARDS=1000000 RESTART_SETTLED=10000000',
     );
     return 0;

@@ -3,12 +3,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
-import { findRedisProgram } from '../../deploy/testing/test-redis.js';
+import { findRedisProgram, OwnRedis } from '../../deploy/testing/test-redis.js';
 import { checkAuthorizer } from '../peers/conformance.js';
 import { peerNames, type RunningPeer, startPeer } from '../peers/peers.js';
 import { busyShare, readMachineTime } from '../process-stats.js';
 import { Ends } from '../scratch.js';
-import { type Stack, startStack } from '../stack.js';
+import { startStack } from '../stack.js';
 import { type Bench, balanceMinor, type Scale, type Scenario, scales, warmUp } from './bench.js';
 import type { ScenarioResult } from './figures.js';
 import { Progress } from './progress.js';
@@ -27,6 +27,15 @@ export interface SuiteOptions {
 
 const neighboursLookMs = 1000;
 
+/** A smoke run shares its cores with other tests: it proves no speed, and need not make large files. */
+const smokeEngineEnv = {
+  DEADLINE_MS: '3000',
+  ACCOUNTS_MAX: '4096',
+  CARDS_MAX: '4096',
+  SEEN_IDS_MAX: String(2 ** 18),
+  JOURNAL_SEGMENT_BYTES: String(2 ** 23),
+};
+
 export async function runSuite(options: SuiteOptions): Promise<void> {
   const { scale, signal } = options;
   const progress = new Progress(
@@ -38,42 +47,58 @@ export async function runSuite(options: SuiteOptions): Promise<void> {
     accountCount: scale.accountCount,
     balanceMinor,
     log,
-    // A smoke run shares its cores with other tests: what it proves is not speed.
-    ...(scale.name === 'smoke' ? { engineEnv: { DEADLINE_MS: '3000' } } : {}),
+    ...(scale.name === 'smoke' ? { engineEnv: smokeEngineEnv } : {}),
     ...(options.databaseUrl === undefined ? {} : { databaseUrl: options.databaseUrl }),
   });
-  const peers = new Peers(stack, options, log);
+  // Peers write into the stack's folder and end before it; what the engine stands on ends after it.
+  const [peerEnds, ends] = [new Ends(log), new Ends(log)];
   const stopAll = async () => {
-    await peers.stop();
+    await peers?.catch(() => undefined);
+    await peerEnds.run();
     await stack.stop();
+    await ends.run();
   };
   signal.addEventListener('abort', () => void stopAll());
-  try {
-    const engineWith = async (env = {}) => {
+  let peers: Promise<readonly RunningPeer[]> | null = null;
+  let redis: Promise<OwnRedis | null> | null = null;
+  const bench: Bench = {
+    scale,
+    stack,
+    log,
+    ends,
+    async engineWith(env = {}) {
       if (scale.name !== 'smoke' || !stack.hasEngine(env)) await stack.restartEngine({ env });
-    };
-    const bench: Bench = { scale, stack, log, engineWith, peers: () => peers.all() };
-    let warmPid = -1;
-    for (const scenario of options.scenarios) {
-      if (signal.aborted) return;
-      progress.begin(scenario.name);
-      if (scenario.engine === 'warm') {
-        // The last scenario may have started another engine.
-        if (!stack.hasEngine()) await stack.restartEngine();
-        if (stack.engine.pid !== warmPid) await warmUp(bench);
-        warmPid = stack.engine.pid;
-      }
-      if (scale.name === 'full') await untilSettled(stack, log);
-      const busyShareBefore = await neighbours(scale);
-      const startedMs = performance.now();
-      const outcome = await scenario.run(bench);
-      const seconds = (performance.now() - startedMs) / 1000;
-      const { name, title } = scenario;
-      await options.onResult({ name, title, ...outcome, seconds, date: new Date().toISOString(), busyShareBefore });
-      progress.end();
-    }
+    },
+    redis: () => (redis ??= startRedis(ends)),
+    peers: () => (peers ??= startPeers(bench, peerEnds)),
+  };
+  try {
+    await runScenarios(bench, options, progress);
   } finally {
     await stopAll();
+  }
+}
+
+async function runScenarios(bench: Bench, options: SuiteOptions, progress: Progress): Promise<void> {
+  const { scale, stack, log } = bench;
+  let warmPid = -1;
+  for (const scenario of options.scenarios) {
+    if (options.signal.aborted) return;
+    progress.begin(scenario.name);
+    if (scenario.engine === 'warm') {
+      // The last scenario may have started another engine.
+      if (!stack.hasEngine()) await stack.restartEngine();
+      if (stack.engine.pid !== warmPid) await warmUp(bench);
+      warmPid = stack.engine.pid;
+    }
+    if (scale.name === 'full') await untilSettled(stack, log);
+    const busyShareBefore = await neighbours(scale);
+    const startedMs = performance.now();
+    const outcome = await scenario.run(bench);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { name, title } = scenario;
+    await options.onResult({ name, title, ...outcome, seconds, date: new Date().toISOString(), busyShareBefore });
+    progress.end();
   }
 }
 
@@ -84,69 +109,47 @@ async function neighbours({ name }: Scale): Promise<number> {
   return busyShare(before, readMachineTime());
 }
 
+/** Null: there is no redis-server here. */
+async function startRedis(ends: Ends): Promise<OwnRedis | null> {
+  const redis = await OwnRedis.start().catch(() => null);
+  if (redis !== null) ends.add(() => redis.stop());
+  return redis;
+}
+
 /** The peers, each checked before it is measured. */
-class Peers {
-  readonly #stack: Stack;
-  readonly #options: SuiteOptions;
-  readonly #log: (line: string) => void;
-  readonly #ends: Ends;
-  #all: Promise<readonly RunningPeer[]> | null = null;
-
-  constructor(stack: Stack, options: SuiteOptions, log: (line: string) => void) {
-    this.#stack = stack;
-    this.#options = options;
-    this.#log = log;
-    this.#ends = new Ends(log);
-  }
-
-  all(): Promise<readonly RunningPeer[]> {
-    this.#all ??= this.#start();
-    return this.#all;
-  }
-
-  async #start(): Promise<readonly RunningPeer[]> {
-    const { scale } = this.#options;
-    const { credentials } = this.#stack;
-    const dataDir = join(this.#stack.dataDir, 'peers');
-    await mkdir(dataDir, { recursive: true });
-    const isSmoke = scale.name === 'smoke';
-    // Not the engine's: that one yields to the engine on purpose, and a peer's database is the peer.
-    const database = await createTestDatabase({ durable: !isSmoke, migrated: false });
-    this.#ends.add(() => database.close());
-    const peers: RunningPeer[] = [];
-    const isRedisHere = await findRedisProgram().then(
-      () => true,
-      () => false,
-    );
-    for (const name of peerNames) {
-      if (!isRedisHere && name.startsWith('redis-')) {
-        this.#log(`${name} is left out: there is no redis-server here`);
-        continue;
-      }
-      const { url: databaseUrl, serverPid } = database;
-      // Null: the database of a smoke run does not sync, and need not.
-      const databasePid = isSmoke ? null : serverPid;
-      const cardCount = scale.accountCount;
-      const started = { dataDir, databaseUrl, databasePid, cardCount, balanceMinor, credentials };
-      // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a
-      // test.
-      if (!isSmoke) {
-        const checked = await startPeer(name, started);
-        await checkAuthorizer({ port: checked.port, credentials, cardCount, balanceMinor }).finally(() =>
-          checked.stop(),
-        );
-      }
-      const schema = name === 'fastify-postgres' ? 'peer_lock' : 'peer_function';
-      const peer = await startPeer(name, { ...started, schema });
-      this.#ends.add(() => peer.stop());
-      peers.push(peer);
-      this.#log(`${name} is up`);
+async function startPeers({ scale, stack, log }: Bench, ends: Ends): Promise<readonly RunningPeer[]> {
+  const { credentials } = stack;
+  const dataDir = join(stack.dataDir, 'peers');
+  await mkdir(dataDir, { recursive: true });
+  const isSmoke = scale.name === 'smoke';
+  // Not the engine's: that one yields to the engine on purpose, and a peer's database is the peer.
+  const database = await createTestDatabase({ durable: !isSmoke, migrated: false });
+  ends.add(() => database.close());
+  const isRedisHere = await findRedisProgram().then(
+    () => true,
+    () => false,
+  );
+  const peers: RunningPeer[] = [];
+  for (const name of peerNames) {
+    if (!isRedisHere && name.startsWith('redis-')) {
+      log(`${name} is left out: there is no redis-server here`);
+      continue;
     }
-    return peers;
+    // Null: the database of a smoke run does not sync, and need not.
+    const databasePid = isSmoke ? null : database.serverPid;
+    const cardCount = scale.accountCount;
+    const started = { dataDir, databaseUrl: database.url, databasePid, cardCount, balanceMinor, credentials };
+    // The check uses money up and asks for cards of its own: it gets a peer of its own. In the test suite it has a
+    // test.
+    if (!isSmoke) {
+      const checked = await startPeer(name, started);
+      await checkAuthorizer({ port: checked.port, credentials, cardCount, balanceMinor }).finally(() => checked.stop());
+    }
+    const schema = name === 'fastify-postgres' ? 'peer_lock' : 'peer_function';
+    const peer = await startPeer(name, { ...started, schema });
+    ends.add(() => peer.stop());
+    peers.push(peer);
+    log(`${name} is up`);
   }
-
-  async stop(): Promise<void> {
-    await this.#all?.catch(() => undefined);
-    await this.#ends.run();
-  }
+  return peers;
 }

@@ -43,6 +43,10 @@ t.test('all scenarios run, and their report can be written, read and compared', 
       }
     }
   }
+  const frozen = results
+    .find(({ name }) => name === 'feed')
+    ?.series.find(({ name }) => name === '100 changes/s by Redis');
+  t.ok(frozen!.samples[0]!.figures.obeyedMaxMs! > 0, 'a decision was seen to obey a freeze');
   const plans = results.find(({ name }) => name === 'sql')?.details ?? {};
   t.match(plans['transactions, of a company'], 'transactions_account_created', 'the plan of each query is kept');
   t.match(lines.at(-1), /%, \d+:\d\d left/);

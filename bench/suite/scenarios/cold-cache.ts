@@ -1,5 +1,5 @@
 /** A fresh engine knows no card: each is loaded from Postgres when it is first asked for, under the deadline. */
-import { type Bench, measure, plainTraffic, type Scenario } from '../bench.js';
+import { askOnce, type Scenario } from '../bench.js';
 import type { Sample } from '../figures.js';
 import { sampleOf } from '../sample.js';
 
@@ -15,8 +15,8 @@ export const coldCache: Scenario = {
     const known: Sample[] = [];
     for (let round = 0; round < bench.scale.roundCount; round++) {
       await bench.stack.restartEngine();
-      cold.push(await everyCardOnce(bench));
-      known.push(await everyCardOnce(bench));
+      cold.push(sampleOf(await askOnce(bench, { kind: 'authorization' }, connectionCount)));
+      known.push(sampleOf(await askOnce(bench, { kind: 'authorization' }, connectionCount)));
     }
     return {
       settings: { connections: connectionCount, cards: bench.scale.accountCount, order: 'each card once' },
@@ -29,16 +29,3 @@ export const coldCache: Scenario = {
     };
   },
 };
-
-async function everyCardOnce(bench: Bench): Promise<Sample> {
-  const measurement = await measure(bench, bench.stack.engine, {
-    pace: { kind: 'closed' },
-    connectionCount,
-    traffic: plainTraffic(bench, { cardOrder: 'sequence' }),
-    warmUpMs: 0,
-    // The number of cards ends it.
-    durationMs: 60_000,
-    requestCountMax: bench.scale.accountCount,
-  });
-  return sampleOf(measurement);
-}

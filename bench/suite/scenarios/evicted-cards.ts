@@ -2,8 +2,7 @@
  * More cards in use than fit into memory: seven of eight questions are about a card that has left it. What the cards
  * spend from has stayed, so with Redis they come back from there alone; without, from Postgres.
  */
-import { OwnRedis } from '../../../deploy/testing/test-redis.js';
-import { type Bench, measure, plainTraffic, rate, type Scenario } from '../bench.js';
+import { askOnce, type Bench, measure, plainTraffic, rate, type Scenario } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleOf } from '../sample.js';
 
@@ -19,24 +18,18 @@ export const evictedCards: Scenario = {
   seconds: 60,
   engine: 'any',
   async run(bench) {
-    // The suite asks for nothing but Node.js.
-    const redis = await OwnRedis.start().catch(() => null);
+    const redis = await bench.redis();
     const small = { CARDS_MAX: String(Math.max(4, Math.floor(bench.scale.accountCount * cardsInMemoryShare))) };
-    const ways: Way[] = [
-      ['in memory', {}, []],
-      ['from Postgres', small, []],
-    ];
+    const ways: Way[] = [['in memory', {}, []]];
     if (redis !== null) ways.push(['from Redis', { ...small, REDIS_URL: redis.url }, []]);
-    try {
-      for (let round = 0; round < bench.scale.roundCount; round++) {
-        for (const [, env, samples] of ways) {
-          await bench.engineWith(env);
-          await everyCardTwice(bench);
-          samples.push(await askAtRandom(bench));
-        }
+    ways.push(['from Postgres', small, []]);
+    for (let round = 0; round < bench.scale.roundCount; round++) {
+      for (const [, env, samples] of ways) {
+        await bench.engineWith(env);
+        // Brings every card, and with it its books, which stay.
+        for (let pass = 0; pass < 2; pass++) await askOnce(bench);
+        samples.push(await askAtRandom(bench));
       }
-    } finally {
-      await redis?.stop();
     }
     const series: Series[] = ways.map(([name, , samples]) => ({ name, control: false, samples }));
     return {
@@ -47,20 +40,6 @@ export const evictedCards: Scenario = {
     };
   },
 };
-
-/** Brings every card, and with it its books, which stay. */
-async function everyCardTwice(bench: Bench): Promise<void> {
-  for (let pass = 0; pass < 2; pass++) {
-    await measure(bench, bench.stack.engine, {
-      pace: { kind: 'closed' },
-      connectionCount,
-      traffic: plainTraffic(bench, { kind: 'balance_inquiry', cardOrder: 'sequence' }),
-      warmUpMs: 0,
-      durationMs: 30_000,
-      requestCountMax: bench.scale.accountCount,
-    });
-  }
-}
 
 async function askAtRandom(bench: Bench): Promise<Sample> {
   return sampleOf(

@@ -1,12 +1,13 @@
-/** All scenarios, in the order in which they run: those that fill the database last. */
+/** All scenarios, in the order in which they run: those that fill the database come late. */
 import type { Scenario } from '../bench.js';
 import { api } from './api.js';
 import { ceiling } from './ceiling.js';
-import { changesBeside } from './changes-beside.js';
 import { coldCache } from './cold-cache.js';
 import { connections } from './connections.js';
 import { disk, pureCore } from './core.js';
 import { evictedCards } from './evicted-cards.js';
+import { feed } from './feed.js';
+import { flood } from './flood.js';
 import { hotAccount } from './hot-account.js';
 import { lifeCycle } from './life-cycle.js';
 import { memory } from './memory.js';
@@ -28,13 +29,14 @@ export const scenarios: readonly Scenario[] = [
   coldCache,
   evictedCards,
   overload,
-  changesBeside,
+  flood,
+  feed,
+  settleRate,
   postgresSlow,
   pureCore,
   disk,
   api,
   sql,
-  settleRate,
   restart,
   memory,
 ];

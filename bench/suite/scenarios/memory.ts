@@ -7,13 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAccounts } from '../../accounts.js';
 import { readResidentBytes } from '../../process-stats.js';
 import { sizeFromEnvironment } from '../../run.js';
-import { type Bench, measure, plainTraffic, type Scenario } from '../bench.js';
+import { askOnce, type Bench, type Scenario } from '../bench.js';
 import { sampleOf, withFigures } from '../sample.js';
 
 /** Room for so many accounts and cards is the engine's default. */
 const entriesDefault = 2 ** 22;
-/** Bounds the run: a card that was not reached by then is missing from those that are known. */
-const durationMsMax = 1_800_000;
 const cardCounts = { full: 200_000, quick: 100_000, smoke: 500 } as const;
 
 export const memory: Scenario = {
@@ -34,13 +32,15 @@ export const memory: Scenario = {
     });
     await addAccounts(bench, accountCount);
     const before = readResidentBytes(stack.engine.pid);
-    const { load, ...measured } = await askEach(bench, cardCount);
+    // The cards behind those of the suite, which are new to the engine.
+    const measurement = await askOnce(bench, { cardFirst: scale.accountCount + 1, cardCount }, 256);
+    const { load } = measurement;
     // Garbage of the load is collected while nothing happens, as far as the engine does so by itself.
     await delay(scale.name === 'smoke' ? 1 : 1000);
     const after = readResidentBytes(stack.engine.pid);
     const growth = before === null || after === null ? null : after - before;
     const bytesPerCard = growth === null ? null : growth / Math.max(1, load.rightCount);
-    const sample = withFigures(sampleOf({ load, ...measured }), {
+    const sample = withFigures(sampleOf(measurement), {
       bytesPerCard,
       residentMiB: after === null ? null : after / 2 ** 20,
       residentGrowthMiB: growth === null ? null : growth / 2 ** 20,
@@ -64,21 +64,4 @@ async function addAccounts({ stack, log }: Bench, count: number): Promise<void> 
     log(`${done} of ${count} accounts are in the database`);
   };
   await ensureAccounts({ databaseUrl: stack.databaseUrl, count, balanceMinor: 1_000_000, onProgress });
-}
-
-/** The cards behind those of the suite, which are new to the engine. */
-function askEach(bench: Bench, cardCount: number) {
-  return measure(bench, bench.stack.engine, {
-    pace: { kind: 'closed' },
-    connectionCount: 256,
-    traffic: plainTraffic(bench, {
-      kind: 'balance_inquiry',
-      cardFirst: bench.scale.accountCount + 1,
-      cardCount,
-      cardOrder: 'sequence',
-    }),
-    warmUpMs: 0,
-    durationMs: durationMsMax,
-    requestCountMax: cardCount,
-  });
 }

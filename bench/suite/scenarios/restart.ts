@@ -11,7 +11,7 @@ import { newIdPrefix } from '../../load/load.js';
 import { scrapeMetrics } from '../../metrics.js';
 import { sizeFromEnvironment } from '../../run.js';
 import { loopback, type Stack } from '../../stack.js';
-import { type Bench, goal, measure, path, plainTraffic, type Scenario } from '../bench.js';
+import { type Bench, cardToken, goal, measure, path, plainTraffic, type Scenario } from '../bench.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleFrom, sampleOf, withFigures } from '../sample.js';
 import { untilSettled } from '../settled.js';
@@ -122,7 +122,7 @@ const rememberedCount = 4_000_000;
 async function askHistory({ stack }: Bench, count: number): Promise<string[]> {
   const faults: string[] = [];
   for (const number of [Math.max(1, count - rememberedCount), count]) {
-    const answer = await ask(stack, historyId(number), 'card_000001_1', historyAmountMinor);
+    const answer = await ask(stack, historyId(number), cardToken(1), historyAmountMinor);
     // With another card than its own, so a conflict: had the id been forgotten, this would be approved.
     if (answer === null || answer.status !== 409)
       faults.push(`message ${number} of the history was forgotten: ${answer?.status ?? 'no answer'}`);
@@ -156,7 +156,7 @@ async function killAndAsk({ stack, log }: Bench, behindCount: number): Promise<S
   let firstDecisionMs: number | null = null;
   const prefix = newIdPrefix('restart');
   for (let attempt = 0; performance.now() - startedMs < waitMsMax; attempt++) {
-    const answer = await ask(stack, `${prefix}-${attempt}`, 'card_000001_1', 100);
+    const answer = await ask(stack, `${prefix}-${attempt}`, cardToken(1), 100);
     if (answer?.status === 200 && answer.text.includes('"approved":true')) {
       firstDecisionMs = performance.now() - startedMs;
       break;
