@@ -185,13 +185,14 @@ class Changes {
   }
 
   async start(): Promise<void> {
-    await this.#sql`update cards set status = 'active', version = version + 1 where status = 'frozen'`;
     await this.#feed.start();
     await until('the feed leads', () => this.#feed.health().isLeader, 60_000);
   }
 
   async stop(): Promise<void> {
     this.#asker.close();
+    // Other scenarios use these cards.
+    await this.#sql`update cards set status = 'active', version = version + 1 where status = 'frozen'`;
     await this.#feed.stop();
     await this.#sql.end({ timeout: 10 });
   }
