@@ -8,7 +8,7 @@ import { flood } from './flood.js';
 
 t.setTimeout(0);
 
-t.test('240,000 changes leave nothing behind in engine and API, by Redis and by LISTEN/NOTIFY', async (t) => {
+t.test('240,000 changes leave no memory behind in engine and API, by Redis and by LISTEN/NOTIFY', async (t) => {
   const database = await createTestDatabase();
   t.teardown(() => database.close());
   const results: ScenarioResult[] = [];
