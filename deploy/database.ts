@@ -1,5 +1,5 @@
 /** The database that a tool works on: DATABASE_URL when given, else the embedded one, started if it is not running. */
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import { connectPostgres } from '../platform/postgres/connect.js';
 import { migrate } from '../sql/migrate.js';
 import { embeddedRoles } from './database-roles.js';
@@ -62,7 +62,7 @@ async function hasBooks(url: string): Promise<boolean> {
 
 /** @param url the superuser's: others do not see which sessions are clients */
 async function isUsed(url: string): Promise<boolean> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+  const sql = connectPostgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
   try {
     const others = await sql`
       select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() limit 1`;

@@ -3,7 +3,7 @@
  * and what was acknowledged is on the new primary, once.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type postgres from 'postgres';
+import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
@@ -12,6 +12,7 @@ import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import { type EnginePlace, metric, until } from '../../engine/testing/engine-process.js';
 import { connectPostgres } from '../../platform/postgres/connect.js';
+import { readJournalPosition } from '../../workers/settle/settle.js';
 import type { Reply } from '../testing/api-inside.js';
 import { type ApiUnderTest, Customer } from '../testing/customer.js';
 import { startProcesses } from '../testing/engine-and-api.js';
@@ -78,6 +79,25 @@ t.test('a primary that dies under load costs nothing that was acknowledged', asy
     (sql) => sql<{ port: number }[]>`select inet_server_port() as port`,
   );
   t.equal(port, Number(new URL(servers.standbyUrl).port), 'the former primary that came back is not believed');
+});
+
+t.test('a settled position that is read waits for the standby, as a commit does', async (t) => {
+  const servers = await ReplicatedPostgres.start();
+  t.teardown(() => servers.stop());
+  const database = await createTestDatabase({ serverUrl: servers.primaryUrl });
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  t.teardown(() => sql.end({ timeout: 1 }));
+  await sql`insert into journal_positions (partition, partition_count) values (0, 1)`;
+  servers.pauseStandby();
+  let position: number | null = null;
+  const reading = readJournalPosition(sql, 0).then((sequence) => {
+    position = sequence;
+  });
+  await delay(1000);
+  t.equal(position, null, 'what may be on no other server is not believed');
+  servers.resumeStandby();
+  await reading;
+  t.equal(position, 0);
 });
 
 /** Authorizations without a pause, with what was approved of each account. */

@@ -22,9 +22,13 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
+export function findPgBouncer(): Promise<string> {
+  return findProgram({ program: 'pgbouncer', debianPackage: 'pgbouncer', missing });
+}
+
 /** @param url of the role that goes through it, with its password */
 export async function startPgBouncer(url: string): Promise<PgBouncer> {
-  const program = await findProgram({ program: 'pgbouncer', debianPackage: 'pgbouncer', missing });
+  const program = await findPgBouncer();
   const folder = mkdtempSync(join(tmpdir(), 'pgbouncer-'));
   const { hostname, port, username, password } = new URL(url);
   const ownPort = await findFreePort();

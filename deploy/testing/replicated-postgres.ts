@@ -82,9 +82,16 @@ export class ReplicatedPostgres {
 
   /** Ends every process of it at once, as a power cut does. */
   killPrimary(): void {
-    const { pid } = this.#primary;
-    const all = [pid, ...childrenOf(pid)];
-    for (const one of all) process.kill(one, 'SIGKILL');
+    for (const one of serverProcesses(this.#primary.pid)) process.kill(one, 'SIGKILL');
+  }
+
+  /** The standby follows no more until `resumeStandby`; it is still the one that commits wait for. */
+  pauseStandby(): void {
+    for (const one of serverProcesses(this.#standby.pid)) process.kill(one, 'SIGSTOP');
+  }
+
+  resumeStandby(): void {
+    for (const one of serverProcesses(this.#standby.pid)) process.kill(one, 'SIGCONT');
   }
 
   /** The killed one comes back by itself, and does not know that it is no longer the primary. */
@@ -151,8 +158,9 @@ async function requireStandby(primaryUrl: string): Promise<void> {
   }
 }
 
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
+/** The postmaster, then its children. */
+function serverProcesses(pid: number): number[] {
+  const children = readdirSync('/proc')
     .map(Number)
     .filter((one) => {
       if (!Number.isInteger(one)) return false;
@@ -164,4 +172,5 @@ function childrenOf(pid: number): number[] {
         return false;
       }
     });
+  return [pid, ...children];
 }

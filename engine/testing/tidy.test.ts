@@ -196,6 +196,16 @@ t.test('each package enters through its own files', async (t) => {
   t.pass('walked');
 });
 
+t.test('shipped files connect to PostgreSQL through one wrapper', async (t) => {
+  const connecting = ['platform/postgres/connect.ts', 'platform/postgres/writable-host.ts'];
+  // The embedded server is one server.
+  const own = [...connecting, 'deploy/embedded-postgres.ts'];
+  for (const { path, text } of shipped) {
+    if (path.startsWith('bench/') || !/[^.\w]postgres\((?!ql)/.test(text.replace(/\/\*[\s\S]*?\*\//g, ''))) continue;
+    t.ok(own.includes(path), `${path} connects with connectPostgres()`);
+  }
+});
+
 t.test('a header that claims to be the only importer names a package that the table above holds', async (t) => {
   for (const file of shipped) {
     const header = /^\/\*\*[\s\S]*?\*\//.exec(file.text)?.[0] ?? '';

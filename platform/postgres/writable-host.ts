@@ -132,8 +132,9 @@ export class WritableHost {
       socket.once('connect', () => {
         socket.setTimeout(0);
         socket.off('error', fail);
+        // The driver takes all listeners off a socket that it encrypts, so none here would know of its end.
+        for (const known of this.#sockets.keys()) if (known.destroyed) this.#sockets.delete(known);
         this.#sockets.set(socket, host);
-        socket.once('close', () => this.#sockets.delete(socket));
         // The driver names the server in a TLS handshake, and in its errors, by these.
         resolve(Object.assign(socket, { host: host.name, port: host.port }));
       });
