@@ -25,7 +25,12 @@ export interface VariableGroup {
 
 const perPartition = 'entries';
 const fromToken = 'from `ENGINE_TOKEN`';
-const raisedByDemo = '`make run` raises it in its demo';
+/** Bounds on requests to the account API; `make run` raises them in its demo. */
+const requestBound = {
+  unit: 'requests',
+  tools: '`make run` raises it in its demo',
+  seen: ['requests_refused_total'],
+};
 
 export const variableGroups: readonly VariableGroup[] = [
   {
@@ -391,30 +396,19 @@ export const variableGroups: readonly VariableGroup[] = [
     title: 'Limits of the account API',
     variables: {
       RATE_LIMIT_PERSON_PER_MINUTE: {
-        unit: 'requests',
-        tools: raisedByDemo,
+        ...requestBound,
         does: 'Of a customer or an operator, whatever address they come from. More get 429 with `Retry-After`.',
-        seen: ['requests_refused_total'],
       },
-      RATE_LIMIT_KEY_PER_MINUTE: {
-        unit: 'requests',
-        tools: raisedByDemo,
-        does: 'Of an API key.',
-        seen: ['requests_refused_total'],
-      },
+      RATE_LIMIT_KEY_PER_MINUTE: { ...requestBound, does: 'Of an API key.' },
       RATE_LIMIT_ANONYMOUS_PER_MINUTE: {
-        unit: 'requests',
-        tools: raisedByDemo,
+        ...requestBound,
         does: 'Of one IPv4 address or IPv6 /64 network without a good token.',
-        seen: ['requests_refused_total'],
       },
       RATE_LIMIT_ADDRESS_PER_MINUTE: {
-        unit: 'requests',
-        tools: raisedByDemo,
+        ...requestBound,
         does:
           'Of one address, all together. Sign-ins of users, sign-ins of operators, refreshes and sign-outs have ' +
           '18,000 each of their own.',
-        seen: ['requests_refused_total'],
       },
       REGISTRATIONS_PER_15_MINUTES: {
         unit: 'customers',
@@ -422,18 +416,8 @@ export const variableGroups: readonly VariableGroup[] = [
         low: 'an office behind one address cannot register its people.',
         seen: ['sign_in_refused_total'],
       },
-      TENANT_REQUESTS_MAX: {
-        unit: 'requests',
-        tools: raisedByDemo,
-        does: 'Of one company, person or key that are under way at once.',
-        seen: ['requests_refused_total'],
-      },
-      TENANT_REPORTS_MAX: {
-        unit: 'requests',
-        tools: raisedByDemo,
-        does: 'Among them lists of transactions, exports and spending.',
-        seen: ['requests_refused_total'],
-      },
+      TENANT_REQUESTS_MAX: { ...requestBound, does: 'Of one company, person or key that are under way at once.' },
+      TENANT_REPORTS_MAX: { ...requestBound, does: 'Among them lists of transactions, exports and spending.' },
       BODY_BYTES_MAX: { unit: 'bytes', does: 'Longest body of a request; a longer one is a 413.' },
       EVENT_LOOP_DELAY_MS: {
         unit: 'ms',
@@ -514,11 +498,7 @@ export const variableGroups: readonly VariableGroup[] = [
         does: 'Role that a migration gives the rights of an API.',
       },
       ACCOUNTS: { default: '`1000`', tools: '`make seed`', does: 'Accounts to add, up to 100,000,000.' },
-      CARDS: {
-        default: '`1`',
-        tools: '`make seed`',
-        does: 'Cards of each account, up to 1,000.',
-      },
+      CARDS: { default: '`1`', tools: '`make seed`', does: 'Cards of each account, up to 1,000.' },
       BALANCE: { default: '`1000000`', tools: '`make seed`', does: 'Balance of each account in minor units.' },
     },
   },
