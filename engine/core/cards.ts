@@ -95,16 +95,6 @@ export class Cards {
     return slot;
   }
 
-  account(slot: number): number {
-    return this.#words[slot * (rowBytes / 4) + Word.account]!;
-  }
-  user(slot: number): number {
-    return this.#words[slot * (rowBytes / 4) + Word.user]!;
-  }
-  spendSlot(slot: number): number {
-    return this.#words[slot * (rowBytes / 4) + Word.spendPlace]! - 1;
-  }
-
   /** The card is used now: it is not among the next to leave. */
   touch(slot: number): void {
     const at = slot * rowBytes + byteOfMarks;

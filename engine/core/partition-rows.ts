@@ -3,9 +3,9 @@
  */
 import type { Status } from './accounts.js';
 import type { CardType, CardUse } from './card-types.js';
-import type { TransactionStatus } from './codes.js';
 import type { Level } from './limit-names.js';
 import type { Limits } from './rules.js';
+import type { TransactionState } from './transactions.js';
 
 /** Amounts are integer minor units below 2^53, days are days since 1970-01-01, instants milliseconds since 1970. */
 export interface PartitionRows {
@@ -102,24 +102,11 @@ export interface SpendRow extends SpendEntity {
   readonly use?: CardUse | null;
 }
 
-export interface TransactionRow {
+export interface TransactionRow extends TransactionState {
   /** Its name: see transaction_name() in the database. */
   readonly id: string;
   /** The id that was asked for, when it is a later message's and not the transaction's own; else the same as `id`. */
   readonly askedId: string;
-  readonly accountNumber: number;
-  readonly cardNumber: number;
-  /** Keys the card's spend windows; absent: the card's number. */
-  readonly cardSpend?: number;
-  readonly userNumber: number;
-  readonly status: TransactionStatus;
-  readonly held: number;
-  readonly posted: number;
-  readonly refunded: number;
-  readonly firstDay: number;
-  readonly newestDay: number;
-  readonly newestAmount: number;
-  readonly expiresAtMs: number;
 }
 
 export interface RecordRow {

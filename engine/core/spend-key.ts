@@ -22,11 +22,6 @@ export function userSpendNumber(user: number, currency: number): number {
   return user * currencies + currency;
 }
 
-/** @param currency packed, of the account; counts where `number` is a user's */
-export function spendNumber(level: Level, number: number, currency: number): number {
-  return level === Level.user ? userSpendNumber(number, currency) : number;
-}
-
 /** The level under which the database keeps the rows of a level. */
 export function storedLevel(level: Level): number {
   return level === Level.user ? storedUserLevel : level;

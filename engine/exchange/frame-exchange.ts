@@ -106,10 +106,6 @@ export class FrameExchange {
     this.#chain[0] = value;
   }
 
-  get isFailed(): boolean {
-    return Atomics.load(this.#words, stateCell) === State.failed;
-  }
-
   #move(from: number, to: number): boolean {
     return Atomics.compareExchange(this.#words, stateCell, from, to) === from;
   }

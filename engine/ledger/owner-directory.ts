@@ -37,10 +37,6 @@ export class OwnerDirectory {
     this.#table = new SlotTable(capacity, (slot) => this.#lows[slot]!);
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   /** The partition that owns the card with the token `bytes[start, end)`, or −1 when that is not known. */
   find(bytes: Uint8Array, start: number, end: number): number {
     hash64(bytes, start, end);

@@ -3,6 +3,7 @@ import type postgres from 'postgres';
 import { MessageType } from '../core/codes.js';
 import type { AccountRow, PartitionRows, SpendRow, TransactionRow, UserRow } from '../core/partition-rows.js';
 import { storedUserLevel } from '../core/spend-key.js';
+import type { TailKeys } from '../exchange/partition-task.js';
 import { spendRows } from './database-accounts.js';
 import {
   accountRows,
@@ -32,12 +33,7 @@ export interface SeenChunk {
 }
 
 /** What a journal's unsettled tail touches. */
-export interface RestoreKeys {
-  readonly accounts: readonly number[];
-  readonly cards: readonly number[];
-  readonly users: readonly number[];
-  readonly userSpend: readonly number[];
-  readonly transactions: readonly string[];
+export interface RestoreKeys extends Pick<TailKeys, 'accounts' | 'cards' | 'users' | 'userSpend' | 'transactions'> {
   readonly partition: number;
   readonly holdMs: number;
 }

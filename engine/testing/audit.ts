@@ -3,9 +3,9 @@
 import type { Books } from '../core/books.js';
 import { packLetters, TransactionStatus } from '../core/codes.js';
 import { levelNames, windowNames } from '../core/limit-names.js';
-import { spendNumber } from '../core/spend-key.js';
 import { accountNumbers, accountOfCard, cardNumbers, currencyOf, lineOfCard, purses } from './generator.js';
 import type { Model } from './model.js';
+import { spendNumber } from './world.js';
 
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what);

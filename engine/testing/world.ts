@@ -19,7 +19,7 @@ import {
 import { Decider } from '../core/decide.js';
 import { decideCommand } from '../core/decide-command.js';
 import { assert } from '../core/invariant.js';
-import { detailName, type Level } from '../core/limit-names.js';
+import { detailName, Level } from '../core/limit-names.js';
 import { Outcome, responseCode } from '../core/outcome.js';
 import type { CardProfile } from '../core/profile.js';
 import { type Policy, Question } from '../core/question.js';
@@ -28,7 +28,7 @@ import { Request, type TextSlice } from '../core/request.js';
 import { decideExpiry, decideRevocation } from '../core/revoke-and-expire.js';
 import { compileRules, type Limits } from '../core/rules.js';
 import { Spend } from '../core/spend.js';
-import { spendNumber } from '../core/spend-key.js';
+import { userSpendNumber } from '../core/spend-key.js';
 import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';
 
@@ -91,6 +91,11 @@ export interface CardConfig {
   readonly type?: CardType;
   /** Of the first of the cards that it replaced. */
   readonly spendNumber?: number;
+}
+
+/** @param currency packed, of the account; counts where `number` is a user's */
+export function spendNumber(level: Level, number: number, currency: number): number {
+  return level === Level.user ? userSpendNumber(number, currency) : number;
 }
 
 /** How ledger commands name an account, where card messages have a token. */

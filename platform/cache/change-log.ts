@@ -48,9 +48,6 @@ export class ChangeLog {
     this.#changesMax = changesMax;
   }
 
-  get floor(): number {
-    return this.#floor;
-  }
   get size(): number {
     return this.#recent.size + this.#past.size;
   }

@@ -3,8 +3,12 @@
  * bound idle connections take the last one, and then neither the journal nor the databases can be opened.
  */
 import { readFileSync } from 'node:fs';
+import { ConfigError } from '../config/variables.js';
 
-/** True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes. */
+/**
+ * True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes: nothing was opened
+ * or changed.
+ */
 export function isOutOfDescriptors(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'EMFILE' || code === 'ENFILE';
@@ -49,12 +53,7 @@ const leastMax = 32;
 /** One address leaves the rest to others. */
 const addressShare = 0.75;
 
-/** A limit of open files that is too low for what is asked: stops the start with one line, as a bad variable does. */
-export class DescriptorLimitError extends Error {
-  override readonly name = 'ConfigError';
-}
-
-/** Bounds of a port that fit the limit. @throws DescriptorLimitError */
+/** Bounds of a port that fit the limit of open files. @throws ConfigError when that is too low for what is asked */
 export function connectionBounds({
   limit,
   reserve,
@@ -65,7 +64,7 @@ export function connectionBounds({
   const available = limit - reserve;
   if (available < Math.max(leastMax, asked ?? 0)) {
     const wanted = asked === undefined ? `at least ${leastMax}` : `${variable}=${asked}`;
-    throw new DescriptorLimitError(
+    throw new ConfigError(
       `the limit of open files is ${limit}; ${reserve} are needed for journal, databases and other ports, and ` +
         `${wanted} for connections: raise the limit to ${reserve + (asked ?? leastMax)} or more (ulimit -n, ` +
         `LimitNOFILE)${asked === undefined ? '' : `, or lower ${variable}`}`,

@@ -70,11 +70,6 @@ export class JournalReader {
     return this.#reader;
   }
 
-  /** Number of the segment being read; all before it are done with. 0 before seek(). */
-  get segmentNumber(): number {
-    return this.#reader?.segmentNumber ?? 0;
-  }
-
   /**
    * Reads the next frame when it is durable. Its fields are then on `frame`, good until the next call.
    * @returns false when everything up to `durableSequence` was read

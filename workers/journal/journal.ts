@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { assert } from '../../engine/core/invariant.js';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import type { JournalRefusal, PartitionProgress } from '../../engine/exchange/progress.js';
+import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { type FrameSink, InlineFrameSink } from './frame-sink.js';
 import { beginAnewName, JournalEpochError, JournalFailedError, JournalRecordError } from './journal-errors.js';
 import { replayJournal } from './journal-reader.js';
@@ -33,7 +34,7 @@ import {
 } from './segment.js';
 import { listJournalFiles, removeMaking, segmentName } from './segment-files.js';
 import { makeSegment } from './segment-maker.js';
-import { type FileId, isDiskFull, isOutOfDescriptors } from './storage.js';
+import { type FileId, isDiskFull } from './storage.js';
 
 export { frameHeaderBytes } from './segment.js';
 

@@ -5,10 +5,11 @@
  */
 import { join } from 'node:path';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
+import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { keepSegmentIds, removeOldIds } from './id-files.js';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js';
 import { listJournalFiles, makingName, removeMaking, segmentName, spareName } from './segment-files.js';
-import { type FileId, isOutOfDescriptors, type Storage } from './storage.js';
+import type { FileId, Storage } from './storage.js';
 
 /** What one step writes and syncs. */
 const stepBytes = 1 << 20;

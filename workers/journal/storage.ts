@@ -85,15 +85,6 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/**
- * True when the process (EMFILE) or the machine (ENFILE) has no file descriptor left, which passes: nothing was opened
- * or changed.
- */
-export function isOutOfDescriptors(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return code === 'EMFILE' || code === 'ENFILE';
-}
-
 /** Big enough to keep the device busy, small enough to stand in memory for good. */
 const zeros = new Uint8Array(1 << 20);
 

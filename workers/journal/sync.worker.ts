@@ -11,9 +11,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type { SyncerEvent, SyncerWorkerData } from '../../engine/exchange/syncer-messages.js';
+import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { segmentName } from './segment-files.js';
-import { type FileId, isOutOfDescriptors } from './storage.js';
+import type { FileId } from './storage.js';
 import { openStorage } from './storage-module.js';
 
 const data = workerData as SyncerWorkerData;

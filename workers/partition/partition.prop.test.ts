@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import t from 'tap';
 import { packLetters } from '../../engine/core/codes.js';
 import { levelNames, levels, windowNames } from '../../engine/core/limit-names.js';
-import { spendNumber } from '../../engine/core/spend-key.js';
 import { zoneNamed } from '../../engine/core/window.js';
 import { EntryStatus } from '../../engine/exchange/slab.js';
 import {
@@ -26,7 +25,7 @@ import {
 } from '../../engine/testing/generator.js';
 import { isFact, Model, type ModelAnswer } from '../../engine/testing/model.js';
 import { runs } from '../../engine/testing/runs.js';
-import { isCommand, keyOf, type Message, policyDefault } from '../../engine/testing/world.js';
+import { isCommand, keyOf, type Message, policyDefault, spendNumber } from '../../engine/testing/world.js';
 import { asSent, type Handled, PartitionHost } from '../testing/test-partition.js';
 
 /** What the auditor remembers beside the model: first answers, byte for byte. */

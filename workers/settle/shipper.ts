@@ -9,9 +9,10 @@
  */
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import type { PartitionProgress, Progress } from '../../engine/exchange/progress.js';
+import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
-import { isOutOfDescriptors, type Storage } from '../journal/storage.js';
+import type { Storage } from '../journal/storage.js';
 import { BatchReader, SettleBatch } from './settle-batch.js';
 import { type ShipperTuning, shipperTuningDefault } from './shipper-tuning.js';
 

@@ -26,13 +26,12 @@ import {
   recordFixedBytes,
 } from '../../engine/core/record.js';
 import { Spend } from '../../engine/core/spend.js';
-import { spendNumber } from '../../engine/core/spend-key.js';
 import type { AccountBooks } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { needsAmount } from '../../engine/protocols/native/slow-reader.js';
 import { ledgerCodec, nativeCodec } from '../../engine/protocols/testing/test-codecs.js';
 import type { Step } from '../../engine/testing/generator.js';
-import { accountName, isCommand, type Message } from '../../engine/testing/world.js';
+import { accountName, isCommand, type Message, spendNumber } from '../../engine/testing/world.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { Partition } from '../partition/partition.js';
 import { type Fixture, journalFixture } from './journal-fixture.js';
