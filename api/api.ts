@@ -74,8 +74,6 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     await sayWhereMailsGo(services);
     const app = await createServer(services);
     await services.startData();
-    // Nothing is loaded from disk any more once connections compete for file descriptors.
-    await telemetry.load();
     const opsUrl = await ops.listen();
     const url = await app.listen({ host: config.host, port: config.port }).catch((error: Error) => {
       throw portInUse(error, config.host, config.port, 'API_PORT');

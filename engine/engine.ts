@@ -114,10 +114,9 @@ class RunningEngine implements Engine {
     loadSchemaCompiler();
     // The first lookup finds a connection, a plan and warm code: answered after 21 ms instead of 31 on a busy machine.
     void database.warmUp(1);
-    const taken = writer.take(proof).catch(async (error: unknown) => {
+    await writer.take(proof).catch(async (error: unknown) => {
       throw await database.firstFailure(error);
     });
-    await Promise.all([taken, this.#watch.telemetry.load()]);
     const roleWarning = checkDatabaseRole(await database.role());
     if (roleWarning !== '') log.warn(roleWarning);
     times.ended('lease');

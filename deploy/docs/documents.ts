@@ -10,7 +10,7 @@ export async function generatedDocuments(): Promise<ReadonlyMap<string, string>>
   const read = (path: string) => readFile(join(repositoryRoot(), path), 'utf8');
   return new Map([
     ['docs/configuration.md', configurationDocument()],
-    ['docs/metrics.md', await metricsDocument()],
+    ['docs/metrics.md', metricsDocument()],
     ['docs/messages.md', messagesDocument(await read('docs/messages.md'))],
     ['README.md', readmeDocument(await read('README.md'))],
   ]);

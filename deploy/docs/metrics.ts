@@ -15,8 +15,7 @@ export interface DescribedMetric {
   readonly labels: readonly string[];
 }
 
-async function described(metrics: Metrics): Promise<DescribedMetric[]> {
-  const registry = await metrics.load();
+function described({ registry }: Metrics): DescribedMetric[] {
   const found = registry.getMetricsAsArray() as unknown as {
     readonly name: string;
     readonly type: string;
@@ -26,7 +25,7 @@ async function described(metrics: Metrics): Promise<DescribedMetric[]> {
   return found.map(({ name, type, help, labelNames = [] }) => ({ name, type, help, labels: labelNames }));
 }
 
-export async function engineMetrics(): Promise<DescribedMetric[]> {
+export function engineMetrics(): DescribedMetric[] {
   const telemetry = new Telemetry(createProgress(1), () => {
     throw new Error('nothing is scraped here');
   });
@@ -34,7 +33,7 @@ export async function engineMetrics(): Promise<DescribedMetric[]> {
   return described(telemetry);
 }
 
-export async function apiMetrics(): Promise<DescribedMetric[]> {
+export function apiMetrics(): DescribedMetric[] {
   const config = readApiConfig({
     DATABASE_URL: 'postgres://127.0.0.1:1/books',
     JWT_SECRET: 'a-long-enough-secret-for-access-tokens',
@@ -53,8 +52,8 @@ const rows = (metrics: readonly DescribedMetric[]) =>
 const titles = ['metric', 'type', 'labels', 'meaning'];
 
 /** The whole document. */
-export async function metricsDocument(): Promise<string> {
-  const [engine, api] = await Promise.all([engineMetrics(), apiMetrics()]);
+export function metricsDocument(): string {
+  const [engine, api] = [engineMetrics(), apiMetrics()];
   const ours = (metrics: readonly DescribedMetric[]) => metrics.filter((metric) => !isOfProcess(metric));
   return `${[
     '# Metrics',
