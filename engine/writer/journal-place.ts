@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import type { EngineConfig } from '../config.js';
@@ -56,6 +56,7 @@ const copyPrefix = 'card-journal-copy-';
 function postgresPlace({ databaseUrl }: EngineConfig, lease: string): JournalPlace {
   removeOrphans();
   const directory = mkdtempSync(join(tmpdir(), `${copyPrefix}${process.pid}-`));
+  ours.add(basename(directory));
   return {
     directory,
     postgres: { databaseUrl, holder: lease },
@@ -66,10 +67,14 @@ function postgresPlace({ databaseUrl }: EngineConfig, lease: string): JournalPla
   };
 }
 
+/** Of this process. In a container every engine has the same number: its predecessor's folder has it too. */
+const ours = new Set<string>();
+
 function removeOrphans(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = new RegExp(`^${copyPrefix}(\\d+)-`).exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
+    if (pid === undefined || ours.has(name)) continue;
+    if (Number(pid) !== process.pid && isAlive(Number(pid))) continue;
     try {
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
     } catch {

@@ -220,15 +220,81 @@ t.test('settled frames leave with their table, and the newest frame stays', asyn
     'journal_frames_p0_49152',
   ]);
   const upkeep = () => sql`select journal_upkeep(0, 40001, ${settled})`;
+  settled = 39_999;
+  await upkeep();
+  t.equal((await tables()).length, 4, 'an owner that is wrong about what is settled drops nothing');
+  await sql`update journal_positions set sequence = 39999`;
   settled = 16_382 - 1;
   await upkeep();
   t.equal((await tables()).length, 4, 'one record of the first table is not settled');
   settled = 16_382;
+  await sql.begin(async (backup) => {
+    await backup`lock table journal_frames in access share mode`;
+    await upkeep();
+    await sql`select journal_upkeep(0, 70000, ${settled})`;
+    t.equal((await tables()).length, 6, 'beside a backup tables are made, and none is dropped');
+  });
   await upkeep();
   t.same((await tables())[0], 'journal_frames_p0_16384');
   settled = 39_999;
   await upkeep();
-  t.same(await tables(), ['journal_frames_p0_32768', 'journal_frames_p0_49152']);
+  t.same((await tables())[0], 'journal_frames_p0_32768');
   const next = owner();
   t.equal(await next.takeOver(2, atMs), 40_000, 'the next record is known although everything is settled');
+});
+
+t.test('no setting of the role makes an answer leave early, or cancels a commit', async (t) => {
+  const { owner, sql, url } = await place(t);
+  await sql.unsafe(`
+    create table seen (setting text);
+    create function see() returns trigger language plpgsql security definer as $$ begin
+      insert into public.seen select concat_ws(' ', current_setting('synchronous_commit'),
+        current_setting('statement_timeout'), current_setting('lock_timeout'),
+        current_setting('transaction_isolation'));
+      return null;
+    end $$;
+    create constraint trigger seen after insert on journal_frames deferrable initially deferred
+      for each row execute function see()`);
+  const { username } = new URL(url);
+  const [database] = await sql<{ name: string }[]>`select current_database() as name`;
+  const set = (setting: string) => sql.unsafe(`alter role ${username} in database ${database!.name} set ${setting}`);
+  await set('statement_timeout = 50');
+  await set('lock_timeout = 50');
+  await set(`default_transaction_isolation = 'repeatable read'`);
+  for (const [epoch, asked, found] of [
+    [1, 'off', 'on'],
+    [2, 'remote_apply', 'remote_apply'],
+  ] as const) {
+    await set(`synchronous_commit = ${asked}`);
+    await sql`delete from seen`;
+    const log = owner();
+    await log.takeOver(epoch, atMs);
+    await frame(log, epoch, 'a frame');
+    const rows = await sql<{ setting: string }[]>`select setting from seen`;
+    t.same(
+      rows.map(({ setting }) => setting),
+      Array(2).fill(`${found} 0 0 read committed`),
+    );
+  }
+});
+
+t.test('a commit that the server warns of is followed by one that waits for the standbys', async (t) => {
+  const { owner, sql } = await place(t);
+  const log = owner();
+  await log.takeOver(1, atMs);
+  await frame(log, 1, 'one');
+  const barriers = async () => (await sql`select barriers::integer as count from journal_owners`)[0]!['count'];
+  t.equal(await barriers(), 0);
+  // As the server does when someone has cancelled its wait for a standby.
+  await sql.unsafe(`
+    create function warn() returns trigger language plpgsql as $$ begin
+      raise warning 'canceling wait for synchronous replication due to user request';
+      return null;
+    end $$;
+    create constraint trigger warned after insert on journal_frames deferrable initially deferred
+      for each row execute function warn()`);
+  await frame(log, 2, 'two');
+  t.equal(await barriers(), 1);
+  await owner().takeOver(2, atMs);
+  t.equal(await barriers(), 2);
 });

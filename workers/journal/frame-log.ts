@@ -75,6 +75,7 @@ export class FrameLog {
   /** Of the newest frame that is known to be ours. */
   #position = 0;
   #upkeepAt = 0;
+  #wasWarned = false;
 
   constructor(options: FrameLogOptions) {
     this.#options = options;
@@ -82,11 +83,18 @@ export class FrameLog {
       max: 1,
       idle_timeout: 0,
       connect_timeout: connectTimeoutS,
-      onnotice: () => undefined,
-      // No statement timeout: see above. The server shall find out soon that a client is gone, because the locks of its
-      // connection hold up the making and dropping of tables.
+      // The server warns where it commits although the standbys do not have it: someone has cancelled the wait.
+      onnotice: ({ severity }) => {
+        this.#wasWarned ||= severity !== 'NOTICE';
+      },
+      // Whatever the role or the database has. A timeout would cancel what must not be cancelled (see above), and a
+      // takeover has to see frames that are committed while it runs. The server shall find out soon that a client is
+      // gone, because the locks of its connection hold up the making and dropping of tables.
       connection: {
         application_name: 'journal',
+        // In one text: the driver leaves out a parameter that is 0.
+        options: '-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0',
+        default_transaction_isolation: 'read committed',
         tcp_keepalives_idle: 5,
         tcp_keepalives_interval: 2,
         tcp_keepalives_count: 3,
@@ -106,13 +114,16 @@ export class FrameLog {
   async takeOver(epoch: number, nowMs: number): Promise<number> {
     const { partition, holder } = this.#options;
     this.#epoch = epoch;
+    this.#wasWarned = false;
     const [row] = await this.#untilDone(
       takeOverDeadlineMs,
       () => false,
       (sql) => sql<{ position: number; next: number }[]>`
       select at_position::float8 as position, next_sequence::float8 as next
-      from journal_take_over(${partition}::integer, ${epoch}::bigint, ${holder}::text::uuid, ${nowMs}::float8)`,
+      from journal_take_over(${partition}::integer, ${epoch}::bigint, ${holder}::text::uuid, ${nowMs}::float8)
+      where ${sql.unsafe(isDurable)}`,
     );
+    if (this.#wasWarned) await this.#barrier();
     this.#position = row!.position;
     this.#upkeepAt = this.#position + upkeepEveryPositions;
     return row!.next;
@@ -172,10 +183,12 @@ export class FrameLog {
       const position = this.#position + 1;
       if (position >= this.#upkeepAt) await this.#upkeep(position);
       const values = [partition, position, this.#epoch, holder, firstSequence, recordCount, atMs, checksum, bytes];
+      this.#wasWarned = false;
       const rows = await this.#untilDone(answerDeadlineMs, isTaken, (sql) =>
         sql.unsafe(insertFrame, values as never[], { prepare: true }),
       );
       const isDone = rows !== null || (await this.#isOurs(position, head, checksum));
+      if (rows !== null && this.#wasWarned) await this.#barrier();
       this.#position = position;
       if (isDone) return;
     }
@@ -210,14 +223,18 @@ export class FrameLog {
 
   async #barrier(): Promise<void> {
     const { partition, holder } = this.#options;
-    const rows = await this.#untilDone(
-      answerDeadlineMs,
-      () => false,
-      (sql) => sql`
-      update journal_owners set barriers = barriers + 1
-      where partition = ${partition} and epoch = ${this.#epoch} and holder = ${holder}::text::uuid returning 1`,
-    );
-    if (rows.length === 0) throw new PartitionFencedError(partition, this.#position + 1);
+    do {
+      this.#wasWarned = false;
+      const rows = await this.#untilDone(
+        answerDeadlineMs,
+        () => false,
+        (sql) => sql`
+        update journal_owners set barriers = barriers + 1
+        where partition = ${partition} and epoch = ${this.#epoch} and holder = ${holder}::text::uuid
+          and ${sql.unsafe(isDurable)} returning 1`,
+      );
+      if (rows.length === 0) throw new PartitionFencedError(partition, this.#position + 1);
+    } while (this.#wasWarned);
   }
 
   /** Makes the next tables and drops those that are settled. What fails is made up for before the next frame. */
@@ -258,12 +275,19 @@ export class FrameLog {
   }
 }
 
+/**
+ * True. With `synchronous_commit = off` an answer would leave before its frame is on any disk: then this one commit is
+ * made to wait. Other values are the operator's choice of what the standbys have done by then.
+ */
+const isDurable = `case current_setting('synchronous_commit')
+    when 'off' then set_config('synchronous_commit', 'on', true) = 'on' else true end`;
+
 const insertFrame = `
   insert into journal_frames
     (partition, position, epoch, holder, first_sequence, record_count, at_ms, checksum, records)
-  values (
+  select
     $1::integer, $2::bigint, $3::bigint, $4::text::uuid, $5::bigint, $6::integer, $7::float8, $8::bigint, $9::bytea
-  )`;
+  where ${isDurable}`;
 
 /** Raised by journal_take_over. */
 const staleEpoch = 'AF001';
