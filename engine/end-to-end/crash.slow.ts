@@ -25,14 +25,19 @@ const lastTrafficMessages = 60;
 
 t.setTimeout(0);
 
-const withTwo = Math.floor(killsWanted / 4);
-t.test('one partition keeps every acknowledged message through each kill', (t) => crash(t, 1, killsWanted - withTwo));
-t.test('two partitions keep every acknowledged message through each kill', (t) => crash(t, 2, withTwo));
+const quarter = Math.floor(killsWanted / 4);
+t.test('one partition keeps every acknowledged message through each kill', (t) =>
+  crash(t, 1, killsWanted - 2 * quarter, 'local'),
+);
+t.test('two partitions keep every acknowledged message through each kill', (t) => crash(t, 2, quarter, 'local'));
+t.test('partitions with their journal in Postgres keep every acknowledged message through each kill', (t) =>
+  crash(t, 2, quarter, 'postgres'),
+);
 
 /** Short, so that approvals are revoked as well: some answers come too late. */
 const deadlineMs = '100';
 
-async function crash(t: Test, workers: number, kills: number): Promise<void> {
+async function crash(t: Test, workers: number, kills: number, journal: 'local' | 'postgres'): Promise<void> {
   // However many kills were asked for; the runner has a limit of its own.
   t.setTimeout(0);
   const random = new Random(testSeed + workers);
@@ -44,7 +49,8 @@ async function crash(t: Test, workers: number, kills: number): Promise<void> {
   const place = await enginePlace(url, dataDir);
   // Less memory than the traffic needs: accounts, cards and transactions are evicted and loaded again all the time.
   const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
-  const start = () => new EngineProcess(place, { WORKERS: String(workers), DEADLINE_MS: deadlineMs, ...bounds });
+  const changes = { JOURNAL: journal, LEASE_MS: '500', WORKERS: String(workers), DEADLINE_MS: deadlineMs, ...bounds };
+  const start = () => new EngineProcess(place, changes);
 
   const run = new CrashRun(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);
   let duringRecovery = 0;
