@@ -25,8 +25,14 @@ const clients = 8;
 const loadMs = 3000;
 const awayMs = 2000;
 const recoveryMsMax = 15_000;
+/** Of answers whose commit was over when the standby stopped. */
+const onTheirWayMs = 500;
 
-t.test('a primary that dies under load costs nothing that was acknowledged', async (t) => {
+t.test('a primary that dies under load costs nothing that was acknowledged', (t) => failOver(t, 'local'));
+t.test('nor does it where it has the journal', (t) => failOver(t, 'postgres'));
+
+async function failOver(t: Test, journal: 'local' | 'postgres'): Promise<void> {
+  t.setTimeout(0);
   const servers = await ReplicatedPostgres.start();
   t.teardown(() => servers.stop());
   const database = await createTestDatabase({ serverUrl: servers.primaryUrl });
@@ -34,12 +40,21 @@ t.test('a primary that dies under load costs nothing that was acknowledged', asy
   const sql = connectPostgres(url, { max: 1, onnotice: () => undefined });
   t.teardown(() => sql.end({ timeout: 1 }));
   await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: 100_000_000 });
-  const { api, engine, place } = await startProcesses(t, url);
+  const { api, engine, place } = await startProcesses(t, url, {}, { JOURNAL: journal });
   const customer = await Customer.register(api, 'business');
   const cards = new Cards(api, customer, await customer.card(await customer.accountId()));
   const load = new Load(place);
 
   await delay(loadMs);
+  if (journal === 'postgres') {
+    servers.pauseStandby();
+    await delay(onTheirWayMs);
+    const before = load.approved;
+    await delay(onTheirWayMs);
+    t.equal(load.approved, before, 'no approval leaves that the standby does not have');
+    servers.resumeStandby();
+    await load.oneMore();
+  }
   servers.killPrimary();
   await delay(awayMs);
   const approvedAway = load.approved;
@@ -79,7 +94,7 @@ t.test('a primary that dies under load costs nothing that was acknowledged', asy
     (sql) => sql<{ port: number }[]>`select inet_server_port() as port`,
   );
   t.equal(port, Number(new URL(servers.standbyUrl).port), 'the former primary that came back is not believed');
-});
+}
 
 t.test('a settled position that is read waits for the standby, as a commit does', async (t) => {
   const servers = await ReplicatedPostgres.start();

@@ -10,10 +10,15 @@ import { ApiProcess } from './api-process.js';
 import type { ApiUnderTest } from './customer.js';
 
 /** @param env of the API, over what it has in tests */
-export async function startProcesses(t: Test, url: string, env: Readonly<Record<string, string>> = {}) {
+export async function startProcesses(
+  t: Test,
+  url: string,
+  env: Readonly<Record<string, string>> = {},
+  engineEnv: Readonly<Record<string, string>> = {},
+) {
   const dataDir = mkdtempSync(join(tmpdir(), 'engine-and-api-'));
   const place = await enginePlace(url, dataDir);
-  const engine = new EngineProcess(place);
+  const engine = new EngineProcess(place, engineEnv);
   t.teardown(async () => {
     await engine.kill('SIGKILL');
     rmSync(dataDir, { recursive: true, force: true });
