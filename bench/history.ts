@@ -1,12 +1,11 @@
 /**
  * Authorizations that were decided and settled before: what an engine has behind it that has run for a while, without
- * the hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees), and
- * the journal begins again behind them, with the ids that their segments would have left behind. Only while no engine
- * runs.
+ * the hours of running. Postgres writes them itself, in statements that keep the books right (`make audit` agrees). The
+ * journal begins again after them, with the ids that their segments would have left. Only while no engine runs.
  *
- * All are approved authorizations with open holds, 10,000 of them a second up to now: that many holds, ids and messages
- * is the most that as many authorizations can leave behind. Their records are one record with their ids and cards in
- * it; what they say about balances is that one's.
+ * All are approved authorizations with open holds, 10,000 of them a second up to now. That is the most holds, ids and
+ * messages that as many authorizations can leave. Their records are one record with their ids and cards in it; what
+ * they say about balances is that one's.
  */
 import { join } from 'node:path';
 import type postgres from 'postgres';

@@ -1,6 +1,6 @@
 /**
- * Runs the load against one server and reads, at the same two moments, what the operating system says it cost: CPU of
- * the server's threads, of the database behind it, of all other processes; and the engine's own metrics.
+ * Runs the load against one server and reads its cost at the same two moments: CPU of the server's threads, of its
+ * database, and of all other processes. It reads the engine's own metrics too.
  */
 import { type LoadOptions, type LoadResult, load } from './load/load.js';
 import { counterDelta, histogramMean, histogramPercentile, type Metrics, scrapeMetrics } from './metrics.js';

@@ -1,6 +1,6 @@
 /**
- * The engine as a benchmark starts it: a benchmark may be killed, and when the pipe from it closes, its engine stops
- * too instead of using the cores that the next one measures on.
+ * The engine as a benchmark starts it. A benchmark may be killed. When the pipe from it closes, its engine stops too
+ * instead of using the cores of the next benchmark.
  */
 process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume();
 

@@ -165,9 +165,8 @@ async function findRunningServer(place: PostgresPlace, log: (line: string) => vo
   const pid = Number(lines[0]);
   const command = processCommand(pid);
   if (command?.includes('postgres') === true) return { pid, port: Number(lines[3]) };
-  // PostgreSQL clears the lock of a process id that is free. It would take for a running server what has the id now:
-  // another program, or the killed server itself as a zombie where process 1 does not collect them (a container without
-  // init).
+  // PostgreSQL clears the lock of a process id that is free. It would take the current process with that id for a
+  // running server. That may be another program, or the killed server as a zombie in a container without init.
   if (isProcessIdTaken(pid)) {
     log(`process ${pid} is not a running Postgres: removing the lock that a killed server left`);
     await untilDetached(Number(lines[6]?.trim().split(/\s+/)[1]));
@@ -187,7 +186,7 @@ function isProcessIdTaken(pid: number): boolean {
 }
 
 /**
- * Waits until no process of the killed server is attached to its shared memory any more: its backends end by themselves
+ * Waits until no process of the killed server is attached to its shared memory any more. Its backends end by themselves
  * when they notice, and two servers on one cluster would destroy it. Without /proc there is nothing to ask.
  */
 async function untilDetached(sharedMemoryId: number): Promise<void> {
@@ -252,7 +251,7 @@ async function initialise(place: PostgresPlace, password: string): Promise<void>
       // Byte order for text: the fastest, the same on every system, and indexes survive an upgrade of the C library.
       '--locale=C',
       '--no-instructions',
-      // A new segment is filled with zeroes and synced before it is used: at the default of 16 MiB our own journal's
+      // A new segment is filled with zeroes and synced before it is used. At the default of 16 MiB our own journal's
       // sync, on the same disk, waits some 8 ms for that each time; at 1 MiB, under one.
       '--wal-segsize=1',
     ]);

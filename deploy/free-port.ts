@@ -24,8 +24,8 @@ const portMax = 32_000;
 /** So many ports in use one after the other mean that this machine has other troubles. */
 const portsTriedMax = 200;
 /**
- * Each process begins at a place of its own and goes upwards: two that search at once would otherwise find the same
- * port now and then, as neither listens on it yet.
+ * Each process begins at a port of its own and goes upwards. Two that search at once would otherwise find the same port
+ * now and then, as neither listens on it yet.
  */
 const portsApart = 97;
 let nextPort = portMin + ((process.pid * portsApart) % (portMax - portMin));

@@ -4,7 +4,7 @@
  * Every process that wants the lock puts a file of its own beside `path`, named after the process, and then looks at
  * the others' files. Alone: it has the lock, and a second file says so. Of several that are still deciding, the one
  * whose name sorts first stays and the others withdraw. Files of dead processes are removed by any process that sees
- * them; none ever removes a name that another process could have made again, so no take-over can hit the wrong holder.
+ * them. No process removes a name that another process could have made again, so no take-over can hit the wrong holder.
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import { readdir, rm, writeFile } from 'node:fs/promises';

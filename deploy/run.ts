@@ -1,8 +1,8 @@
 /**
  * `make run`: everything on one machine with demo data. Embedded Postgres (unless DATABASE_URL names another), the
- * engine, the account API, and what to try first. What ends by itself is started again, a few times: Postgres and the
- * engine are needed, so the run ends when they do not stay up; the engine goes on without the API. Ctrl-C stops the
- * services, then the database; a second Ctrl-C does not wait for them.
+ * engine, the account API, and what to try first. A service that ends by itself is started again, a few times. Postgres
+ * and the engine are needed, so the run ends when they do not stay up. The engine continues without the API. Ctrl-C
+ * stops the services, then the database; a second Ctrl-C does not wait for them.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

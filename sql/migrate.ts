@@ -1,8 +1,8 @@
 /**
- * Brings a database to the newest schema: plain numbered SQL files, applied in order by postgrator, each together with
- * the row that says it was applied; then the rights of the engine's and the API's roles. Safe to run from several
- * processes at once and again at every start. The checksum of a file is that of its text, whatever a server of an
- * older version is given instead (server-versions.ts).
+ * Brings a database to the newest schema. postgrator applies plain numbered SQL files in order, each together with the
+ * row that says it was applied. Then come the rights of the engine's and the API's roles. Safe to run from several
+ * processes at once and again at every start. The checksum of a file is that of its text, whatever a server of an older
+ * version is given instead (server-versions.ts).
  */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -73,7 +73,7 @@ async function serverVersion(sql: postgres.Sql): Promise<number> {
 async function takeLock(sql: postgres.Sql, waitMs: number): Promise<void> {
   const deadlineMs = Date.now() + waitMs;
   for (;;) {
-    // Asking again and again instead of waiting inside the server: a statement that waits holds a snapshot, and CREATE
+    // Tries again and again instead of waiting inside the server. A statement that waits holds a snapshot, and CREATE
     // INDEX CONCURRENTLY in the process that has the lock waits for all snapshots. They would wait for each other.
     const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${lockKey}) as taken`;
     if (row?.taken === true) return;

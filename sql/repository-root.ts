@@ -1,5 +1,5 @@
 /**
- * Where the checkout is. Compiled code runs one level below the root in `dist/` (or another output folder), so files
+ * Where the checkout is. Compiled code runs one level below the root in `dist/` (or another output folder). So files
  * that the compiler does not copy (SQL, package.json) are found by walking up, not by a fixed number of steps.
  */
 import { existsSync } from 'node:fs';

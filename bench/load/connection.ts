@@ -1,7 +1,7 @@
 /**
  * One connection of the load generator: at most one request in flight, whole answers out, renewed when it fails. Lean
- * on purpose, because it runs on the cores of the server under test: answers are read into one buffer shared by all
- * connections (each read is consumed before the next begins), and nothing is allocated per request on our side. What is
+ * on purpose, because it runs on the cores of the server under test. Answers are read into one buffer shared by all
+ * connections, for each read is consumed before the next begins. Nothing is allocated per request on our side. What is
  * left is the kernel's: about three quarters of the generator's CPU are its send and receive.
  */
 import { connect, type Socket } from 'node:net';

@@ -1,8 +1,8 @@
 /**
- * Traffic as a card program sees it: some cards and shops far busier than others, amounts by kind of shop, and the
- * whole life of an authorization: it grows, is cleared, reversed, refunded, asked again. The answer to every message is
- * known in advance and checked: a yes where there is money, a no where there cannot be enough, and for a question that
- * is asked again the same bytes as the first time.
+ * Traffic as a card program sees it. Some cards and shops are far busier than others, and amounts depend on the kind of
+ * shop. An authorization lives its whole life: it grows, is cleared, reversed, refunded and repeated. The answer to
+ * every message is known in advance and checked. It is a yes where there is money, a no where there cannot be enough,
+ * and the same bytes for a repeat.
  *
  * All from the seed, except which authorization a follow-up speaks of: that is the oldest one that was answered.
  */

@@ -1,13 +1,13 @@
 /**
- * The open loop: requests are due at instants fixed in advance, and a latency counts from the instant at which its
- * request was due, not from when it could be sent. A server that stalls is charged for every request that was due
- * meanwhile (no coordinated omission).
+ * The open loop: requests are due at instants fixed in advance. A latency counts from the instant at which its request
+ * was due, not from when it could be sent. A server that stalls is charged for every request that was due meanwhile (no
+ * coordinated omission).
  *
  * A request that is due while every connection waits for an answer joins a queue; its time there counts. The thread
- * keeps the schedule itself: node's timers are a millisecond coarse, so it looks at the clock each turn of its event
- * loop and, when nothing is due, lets go of its core for a fraction of a millisecond at a time. An answer may therefore
- * be noticed up to that much late: latencies err upwards, never downwards. How late the schedule was kept is itself
- * recorded (`lag`).
+ * keeps the schedule itself, because node's timers are a millisecond coarse. It looks at the clock each turn of its
+ * event loop. When nothing is due, it gives its core up for a fraction of a millisecond at a time. An answer may
+ * therefore be noticed up to that much late: latencies err upwards, never downwards. How late the schedule was kept is
+ * itself recorded (`lag`).
  */
 import type { Connection } from './connection.js';
 import { Random } from './random.js';
@@ -16,7 +16,7 @@ import { Schedule } from './schedule.js';
 import { Sender } from './sender.js';
 
 /**
- * The longest rest. Shorter rests notice answers sooner and cost more of the cores that the server needs too: at 0.1 ms
+ * The longest rest. Shorter rests notice answers sooner and cost more of the cores that the server needs too. At 0.1 ms
  * (the kernel adds some 0.05) the polling costs a few percent of one core.
  */
 const restMsMax = 0.1;

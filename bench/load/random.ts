@@ -38,8 +38,8 @@ export class Random {
 }
 
 /**
- * Picks 0 … count − 1 by a law like Zipf's: the share of the one at rank r falls with r^-exponent, as some cards and
- * shops are used far more than others. The inverse of the continuous law: one power per pick, no table.
+ * Picks 0 … count − 1 by a law like Zipf's. The share of rank r falls with r^-exponent, as some cards and shops are
+ * used far more than others. The inverse of the continuous law: one power per pick, no table.
  */
 export class Skew {
   readonly #count: number;

@@ -92,8 +92,8 @@ export class Tally {
   }
 
   /**
-   * Answers from here on are in the latencies but not in the rate: a server that falls behind its open loop goes on
-   * answering, and would seem as fast as it was asked to be.
+   * Answers from here on are in the latencies but not in the rate. A server that falls behind its open loop continues
+   * to answer, and would seem as fast as the requested rate.
    */
   stop(nowMs: number): void {
     this.#seconds = (nowMs - this.#startedMs) / 1000;

@@ -1,6 +1,6 @@
 /**
- * The authorizations that a sending thread may still follow up, oldest first: a transaction is taken out while a
- * message about it is under way, so that every answer can be foretold. Bounded: when full, the oldest is forgotten and
+ * The authorizations that a sending thread may still follow up, oldest first. A transaction is taken out while a
+ * message about it is under way, so that every answer can be predicted. Bounded: when full, the oldest is forgotten and
  * simply stays open.
  */
 

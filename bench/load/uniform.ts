@@ -1,7 +1,7 @@
 /**
  * The plainest traffic: one kind of question, cards all alike, the cheapest to generate, so that a closed loop measures
- * the server. The request is bytes built once per connection; only id, card number and amount are patched in place, in
- * ASCII, at fixed offsets: no string per request, and Content-Length is constant.
+ * the server. The request is bytes built once per connection. Only id, card number and amount are patched in place, in
+ * ASCII, at fixed offsets. So no request needs a string, and Content-Length is constant.
  *
  *   POST <path> HTTP/1.1 … Content-Length: n ␍␊␍␊
  *   {"id":"<prefix>t01n000000042","type":…,"card":"card_000007_1","amount":1250,…}

@@ -1,7 +1,7 @@
 /**
- * What a known card costs in a partition's memory, without the process around it: loads cards as a lookup brings them,
- * each with an account and a user of its own, asks for the balance of each, and compares the resident memory.
- * `node --expose-gc dist/bench/micro/cards.js [cards]`: 1,000,000.
+ * What a known card costs in a partition's memory, without the process around it. It loads cards as a lookup does, each
+ * with an account and a user of its own. It requests the balance of each, and compares the resident memory. `node
+ * --expose-gc dist/bench/micro/cards.js [cards]`: 1,000,000.
  */
 import { Protocol } from '../../engine/core/codes.js';
 import { EntryStatus, Slab } from '../../engine/exchange/slab.js';

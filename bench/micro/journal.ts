@@ -1,7 +1,7 @@
 /**
- * What the journal costs on this disk: batches of about 250-byte records, one append each, against a control of the
- * same run that writes and syncs the same number of bytes into a preallocated file and does nothing else. Rounds
- * alternate, so that both see the same neighbours. Every journal is read back and checked after it was timed.
+ * What the journal costs on this disk: batches of about 250-byte records, one append each. The control of the same run
+ * only writes and syncs the same number of bytes into a preallocated file. Rounds alternate, so that both see the same
+ * neighbours. Every journal is read back and checked after it was timed.
  *
  *   node dist/bench/micro/journal.js [milliseconds per measurement = 1500] [rounds = 3]
  */

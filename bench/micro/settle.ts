@@ -1,6 +1,6 @@
 /**
- * How fast settling is: journal records per second into a real Postgres, beside a control measured in the same run (the
- * same bytes inserted into a bare table), so that the number means something on any machine.
+ * How fast settling is: journal records per second into a real Postgres. A control of the same run inserts the same
+ * bytes into a bare table, so that the number means something on any machine.
  *
  *   node dist/bench/micro/settle.js [records] [batch] [accounts]
  *

@@ -1,8 +1,7 @@
 /**
  * The peers: other ways to authorize a card, small and as fair as we can make them, so that the engine's figures stand
- * beside something. Every one reads the same question, checks the same password, refuses an id that was used for
- * another question, repeats an answer, never overspends, keeps merchant and amount, and is held to the same conformance
- * test.
+ * beside something. Every one reads the same message, checks the same password, repeats an answer, and refuses an id of
+ * another message. It never overspends, keeps merchant and amount, and passes the same conformance test.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

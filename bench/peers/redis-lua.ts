@@ -1,7 +1,7 @@
 /**
  * The whole authorization as one Lua script in Redis, which runs scripts one at a time. Durable as far as its
- * append-only file is: with `appendfsync always` it is written and synced before the answer leaves (Redis syncs once
- * for all commands of a turn of its loop); with `everysec` a crash of the machine loses up to a second of approvals.
+ * append-only file is. With `appendfsync always` it is written and synced before the answer leaves, once for all
+ * commands of a turn of Redis' loop. With `everysec` a crash of the machine loses up to a second of approvals.
  */
 import { Redis, type Result } from 'ioredis';
 import type { Outcome, Peer, Question } from './question.js';

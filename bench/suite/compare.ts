@@ -1,9 +1,8 @@
 /**
  * Says what changed between two results beyond noise. Each side may be several runs (folders joined by commas): rounds
- * of all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart;
- * with less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance
- * alone: it says how many to expect, and whether the controls changed too, which no change of the engine can do to
- * them.
+ * of all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart.
+ * With less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance
+ * alone. It says how many to expect, and whether the controls changed too, which no change of the engine can cause.
  */
 import { type FigureName, figureNames, figures, type Sample, type SuiteResult, spreadOf } from './figures.js';
 import { formatFigure } from './table.js';

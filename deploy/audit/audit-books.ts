@@ -1,6 +1,6 @@
 /**
- * Proves that the books balance, from the rows alone: every posting sums to zero, every account is the sum of its
- * postings, and what its open transactions hold is what the account says is held. One consistent snapshot.
+ * Proves that the books balance, from the rows alone. Every posting sums to zero, every account is the sum of its
+ * postings, and its held amount is what its open transactions hold. One consistent snapshot.
  */
 import type postgres from 'postgres';
 

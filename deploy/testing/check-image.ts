@@ -1,7 +1,7 @@
 /**
  * `make image-check`: runs the steps of the Dockerfile without Docker, in folders that begin as a Debian 13 made by
- * debootstrap, and then runs migration, engine and API there as a container would: process 1 of a PID namespace, not
- * root, on a root file system that cannot be written. Needs root, debootstrap, unshare and the network; takes minutes.
+ * debootstrap. Then it runs migration, engine and API there as a container would: as process 1 of a PID namespace, not
+ * root, on a read-only root file system. Needs root, debootstrap, unshare and the network; takes minutes.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

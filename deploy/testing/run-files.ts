@@ -1,7 +1,7 @@
 /**
  * Runs test files, several side by side, each in a process of its own that plain `node` starts. tap's own runner would
- * send every module of the file, of its threads and of every process that it starts through a loader thread, for
- * coverage and mocks that no test here uses: three times the CPU where a test starts engines.
+ * send every module of the file, its threads and its processes through a loader thread, for coverage and mocks that no
+ * test here uses. That takes three times the CPU where a test starts engines.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

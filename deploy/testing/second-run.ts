@@ -1,7 +1,8 @@
 /**
  * Which test files get a second chance. A file that failed runs once more, alone and with the same TEST_SEED. What
- * fails by its random choices or by a fault fails again. What failed because other files had the machine passes, and is
- * called unsteady: a defect of the test, shown at the end of every run, and no reason to refuse a change.
+ * fails by its random choices or by a fault fails again. A file that failed because other files had the machine passes
+ * now and is called unsteady. That is a defect of the test, shown at the end of every run, and no reason to refuse a
+ * change.
  */
 import type { TestFile } from './tap-results.js';
 

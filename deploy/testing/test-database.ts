@@ -1,8 +1,8 @@
 /**
- * Databases for tests: one Postgres for all test processes, started by whichever needs it first, and a migrated
- * database of its own for each test, copied from a template in a fraction of a second. DATABASE_URL names another
- * server to use; its user must be a superuser. TEST_POSTGRES=15 runs a test file on Debian's PostgreSQL 15. Without a
- * working Postgres tests fail, they are never skipped.
+ * Databases for tests. One Postgres serves all test processes; the first that needs it starts it. Each test has a
+ * migrated database of its own, copied from a template in a fraction of a second. DATABASE_URL names another server to
+ * use; its user must be a superuser. TEST_POSTGRES=15 runs a test file on Debian's PostgreSQL 15. Without a working
+ * Postgres tests fail, they are never skipped.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -72,8 +72,8 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
 }
 
 /**
- * Lets the file system copy the files, where server and file system can: a third of the CPU and of the time that
- * Postgres needs to read every page and to log it.
+ * Lets the file system copy the files, where server and file system can. That takes a third of the CPU and of the time
+ * that Postgres needs to read every page and to log it.
  */
 async function copyDatabase(sql: postgres.Sql, create: string): Promise<void> {
   try {

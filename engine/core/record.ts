@@ -4,20 +4,20 @@
  * ids. A repeat is answered from its record. Little-endian; 8-byte fields stand on 8-byte offsets within the record,
  * whose start need not be aligned (DataView).
  *
- *   0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
- *   8 u8 detail    9 u8 transaction status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
- *  16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
- *  40 f64 approved amount             48 f64 available after      56 f64 held after
- *  64 f64 held delta   72 f64 posted delta   80 f64 funds delta
- *  88 f64 expiresAtMs; of a ledger command, which opens no hold: posted after
- *  96 f64 account number  104 f64 card number  112 f64 user number
- * 120 i32 spend day       124 i32 spend count delta               128 f64 spend amount delta
- * 136 i32 older spend day 140 i32 older spend count delta         144 f64 older spend amount delta
- * 152 u32 profile version 156 u32 extra hash
- * 160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
- * 176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in the
- *     card's place)
- * then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
+ *    0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
+ *    8 u8 detail    9 u8 transaction status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
+ *   16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
+ *   40 f64 approved amount             48 f64 available after      56 f64 held after
+ *   64 f64 held delta   72 f64 posted delta   80 f64 funds delta
+ *   88 f64 expiresAtMs; of a ledger command, which opens no hold: posted after
+ *   96 f64 account number  104 f64 card number  112 f64 user number
+ *  120 i32 spend day       124 i32 spend count delta               128 f64 spend amount delta
+ *  136 i32 older spend day 140 i32 older spend count delta         144 f64 older spend amount delta
+ *  152 u32 profile version 156 u32 extra hash
+ *  160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
+ *  176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in
+ *      the card's place)
+ *  then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
  */
 import { type Channel, isLedgerCommand, MessageType, type Protocol, type TransactionStatus } from './codes.js';
 import { assert } from './invariant.js';

@@ -1,6 +1,6 @@
 /**
- * JOURNAL=postgres, one engine after the other on one database, without a folder in common: the one before is killed,
- * or stands still and wakes up when another one has its partitions. What was acknowledged stays, from any engine.
+ * JOURNAL=postgres, one engine after the other on one database, without a folder in common. The one before is killed,
+ * or it is suspended and wakes up when another one has its partitions. What was acknowledged stays, from any engine.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

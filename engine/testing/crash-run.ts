@@ -1,6 +1,6 @@
 /**
- * The client's side of tests that kill engines: traffic from a ledger of its own, which knows what was acknowledged,
- * asks again what is unknown, and compares answers and books after every start.
+ * The client's side of tests that kill engines. Its traffic comes from a ledger of its own, which knows what was
+ * acknowledged. It repeats messages without an answer, and compares answers and books after every start.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';

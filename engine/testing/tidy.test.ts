@@ -279,6 +279,43 @@ t.test('no line is longer than 120 columns', async (t) => {
   t.pass('walked');
 });
 
+/**
+ * The sentences of a file's comments, each with the line at which its paragraph begins. Indented lines and lines with
+ * columns are tables or code, not sentences.
+ */
+function* commentSentences(text: string): Generator<readonly [line: number, sentence: string]> {
+  let paragraph: string[] = [];
+  let start = 0;
+  let inBlock = false;
+  for (const [index, line] of [...text.split('\n'), ''].entries()) {
+    const [, indent = '', said = ''] = /^\s*(?:\/\*\*?|\*\/?|\/\/)( *)(.*?)(?: ?\*\/)?$/.exec(line) ?? [];
+    const opens = /^\s*\/\*/.test(line);
+    const isProse = (inBlock || opens || /^\s*\/\//.test(line)) && indent.length < 2 && !/\S {2,}\S/.test(said);
+    if (!isProse || said === '' || opens || /^(?:- |@)/.test(said)) {
+      for (const sentence of paragraph.join(' ').split(/(?<=[.!?][)"']?)\s+/)) yield [start + 1, sentence];
+      paragraph = [];
+    }
+    if (isProse && said !== '') {
+      if (paragraph.length === 0) start = index;
+      paragraph.push(said);
+    }
+    inBlock = (inBlock || opens) && !line.includes('*/');
+  }
+}
+
+t.test('no sentence of a comment has more than 30 words', (t) => {
+  let count = 0;
+  for (const { path, text } of all) {
+    for (const [line, sentence] of commentSentences(text)) {
+      count++;
+      const words = sentence.split(/\s+/).filter((word) => /\w/.test(word)).length;
+      if (words > 30) t.fail(`${path}:${line} a sentence of ${words} words: ${sentence.slice(0, 60)}…`);
+    }
+  }
+  t.ok(count > 5000, 'the walk finds sentences');
+  t.end();
+});
+
 /** Functions longer than 70 lines, and why each is better whole. */
 const longFunctions: Readonly<Record<string, string>> = {
   'engine/core/record.ts writeRecord': 'one line a field, in the order of the layout',

@@ -1,6 +1,6 @@
 /**
- * Leaves alone what does not answer: after a few failures in a row it is asked again only now and then, so that
- * something that is down costs nothing per question.
+ * Spares a service that does not answer. After a few failures in a row it gets a call only now and then, so that a
+ * service that is down costs nothing per message.
  */
 const failuresMax = 3;
 const restMsMin = 100;

@@ -1,7 +1,7 @@
 /**
- * Whatever happens between the database, the feed, Redis and an engine, and in whatever order: a card that is used from
- * the cache has every change that has gone past the engine. The model below is the world around the log; the log is the
- * real one.
+ * Whatever happens between the database, the feed, Redis and an engine, and in whatever order. A cached card that is
+ * used has every change that was delivered to the engine before. The model below is the world around the log; the log
+ * is the real one.
  */
 import fc from 'fast-check';
 import t from 'tap';

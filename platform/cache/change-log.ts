@@ -1,8 +1,8 @@
 /**
  * Distinguishes cached profiles that are current from those that a change has overtaken. A value in Redis may be of any
- * age: the message that should have replaced it got lost, Redis was away, or came back with what it had yesterday.
- * Using one that is older than a change that has already gone past here would undo the change: the card was not in
- * memory when it went past, and it does not come again.
+ * age: the message that should have replaced it got lost, Redis was away, or came back with what it had yesterday. A
+ * value that is older than a delivered change would undo the change. The card was not in memory at its delivery, and
+ * the change does not come again.
  *
  * So a value says up to which place of the feed it is known to be current (`asOf`), and this remembers which versions
  * have gone past since the floor:

@@ -1,7 +1,7 @@
 /**
  * Cached values as bytes: msgpack, written and read by our own processes, never bytes from outside. The only importer
- * of msgpackr besides the feed's frames. Redis is ours, and yet what comes back is looked at before it is used: a value
- * that is too long, torn, or of another shape is as good as none.
+ * of msgpackr besides the feed's frames. A value from Redis is checked before it is used. A value that is too long,
+ * torn, or of another shape counts as missing.
  */
 import { Packr } from 'msgpackr';
 import { isCardTypeName } from '../../engine/core/card-types.js';

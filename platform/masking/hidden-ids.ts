@@ -1,8 +1,8 @@
 /**
- * Identifiers that hold a card number are kept as a keyed hash of what was sent: the same id gives the same hash on
- * every engine and API, so repeats are found, and without the key the number cannot be searched for. A hash without a
- * key would not do: there are fewer card numbers than a computer tries in an hour. The key is PAN_KEY of the
- * environment and not a row of the database, because who has the rows would then have the key too.
+ * Identifiers that hold a card number are kept as a keyed hash of what was sent. The same id gives the same hash on
+ * every engine and API, so repeats are found. Without the key the number cannot be searched for. A hash without a key
+ * would not do: there are fewer card numbers than a computer tries in an hour. The key is PAN_KEY of the environment
+ * and not a row of the database, because who has the rows would then have the key too.
  */
 import { createHmac } from 'node:crypto';
 import { keepTexts, type TextEntry } from '../../engine/core/kept-texts.js';
@@ -46,8 +46,8 @@ export class PanKeys {
 }
 
 /**
- * The keys of PAN_KEY, newest first. Without it each token of ENGINE_TOKEN gives a key, which every engine and API of a
- * database has alike: a program whose ids hold no card numbers need not keep one more secret.
+ * The keys of PAN_KEY, newest first. Without it each token of ENGINE_TOKEN gives a key, the same on every engine and
+ * API of a database. So a program whose ids hold no card numbers need not keep one more secret.
  */
 export function panKeysOf(keys: readonly string[], engineTokens: readonly string[]): readonly string[] {
   const derived = () => engineTokens.map((token) => createHmac('sha256', token).update('PAN_KEY').digest('hex'));
@@ -66,8 +66,8 @@ export interface SentIds {
 }
 
 /**
- * Makes the texts the request's source, with the identifiers as they are kept; where one is hidden, the request also
- * has them as they were sent: the id and the original for the answer, the card to be looked up.
+ * Makes the texts the request's source, with the identifiers as they are kept. Where one is hidden, the request also
+ * has them as they were sent: the id and the original for the answer, the card for a lookup.
  * @param idPrefix stands before the kept id, see ledger.ts
  */
 export function keepIds(

@@ -1,7 +1,7 @@
 /**
  * The only place that knows what card data looks like. Free text is masked before it is kept (maskPans,
- * maskPansInText), identifiers that hold a card number are kept as keyed hashes (holdsPan, textHoldsPan, see
- * hidden-ids.ts), a card token that is a card number is refused (isCardNumber), and a log line is masked as a whole
+ * maskPansInText). Identifiers that hold a card number are kept as keyed hashes (holdsPan, textHoldsPan, see
+ * hidden-ids.ts). A card token that is a card number is refused (isCardNumber), and a log line is masked as a whole
  * (maskCardData).
  *
  * A card number (PAN) here is any 13–19 neighbouring digits that begin like a network's number, have a length which
@@ -114,7 +114,7 @@ const run = new DigitRun();
 
 /**
  * Cheap refusal: can `bytes[start, end)` hold 13 digits with only separators between? A PAN covers 13 neighbouring
- * bytes of digits and separators, so looking at every 13th byte and walking back from it is enough; most texts are
+ * bytes of digits and separators, so looking at every 13th byte and walking back from it is enough. Most texts are
  * cleared after a handful of loads.
  */
 function mayHoldPan(bytes: Uint8Array, start: number, end: number): boolean {
@@ -286,8 +286,8 @@ const fractionPattern = /(?<=[:,[])-?\d{1,19}\.\d{1,25}(?:[eE][+-]?\d{1,3})?(?=[
 const mask = '[masked]';
 
 /**
- * Masks card data in a text that is about to be logged: card numbers (last four digits stay), track 1 and 2, and the
- * values of names such as cvv, pin, track2. Time is linear in the text. It errs towards masking.
+ * Masks card data in a text before it is logged. It masks card numbers (the last four digits stay), track 1 and 2, and
+ * the values of names such as cvv, pin, track2. Time is linear in the text. It errs towards masking.
  */
 export function maskCardData(text: string): string {
   const tracksGone = text.replace(track1Pattern, mask).replace(track2Pattern, mask);

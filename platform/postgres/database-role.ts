@@ -1,6 +1,6 @@
 /**
  * Which database role a process signs in as. A superuser may do everything to every database of the server, and the
- * owner of the tables may drop them: neither the engine nor the API needs that (sql/rights.ts has what they need).
+ * owner of the tables may drop them. Neither the engine nor the API needs that (sql/rights.ts has their rights).
  */
 
 export interface DatabaseRole {

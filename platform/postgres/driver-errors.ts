@@ -1,9 +1,9 @@
 /** What postgres.js says and throws when Postgres, or the way to it, goes. */
 
 /**
- * An error that says that Postgres, or the way to it, has gone: postgres.js' own codes, a deadline of ours, Node's
- * (with EMFILE and ENFILE: there was no file descriptor for a connection), SQLSTATE classes 57 (shutting down,
- * cancelled by the statement limit), 53 (out of connections or memory) and 08, and 25006 (the server has become
+ * An error that says that Postgres, or the way to it, has gone. These are postgres.js' own codes, a deadline of ours,
+ * and Node's codes, with EMFILE and ENFILE for a missing file descriptor. Of SQLSTATE they are classes 57 (shutting
+ * down, cancelled by the statement limit), 53 (out of connections or memory) and 08, and 25006 (the server has become
  * read-only).
  */
 export function isConnectionError(reason: unknown): boolean {

@@ -1,7 +1,7 @@
 /**
  * Types of parameters that postgres.js need not ask for. By itself it reads the types of all arrays on every new
- * connection, before anything of ours runs there, in a promise that no code awaits: a connection that ends in this
- * moment (a deadline of ours, a server that stops) leaves an unhandled rejection behind, which ends a process.
+ * connection, before any query of ours, in a promise that no code awaits. A connection that ends in this moment (a
+ * deadline of ours, a server that stops) leaves an unhandled rejection, which ends a process.
  */
 
 /** Options of a connection: arrays of texts and of whole numbers may be parameters. */

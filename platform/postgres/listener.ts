@@ -1,7 +1,7 @@
 /**
- * Hears channels of Postgres on one connection of its own, which is made again for as long as it takes: the driver's
- * own `listen` tries once after a lost connection and says nothing when that fails. The URL must lead to the server
- * itself: a pooler in transaction mode gives the session that listens to other clients.
+ * Listens to channels of Postgres on one connection of its own, which is made again for as long as it takes. The
+ * driver's own `listen` tries once after a lost connection and says nothing when that fails. The URL must lead to the
+ * server itself: a pooler in transaction mode gives the session that listens to other clients.
  */
 import type postgres from 'postgres';
 import { connectPostgres } from './connect.js';

@@ -1,7 +1,7 @@
 /**
- * A program from its start to its end, for engine and API alike: one line for a person when it cannot start, a clean
- * stop on SIGTERM and Ctrl-C, and an end with a reason on a bug. The driver's stray errors are no bug of ours and end
- * nothing.
+ * A program from its start to its end, for engine and API alike. It writes one line for a person when it cannot start,
+ * stops cleanly on SIGTERM and Ctrl-C, and ends with a reason on a bug. The driver's stray errors are no bug of ours
+ * and end nothing.
  */
 
 import { isConnectionError, isDriverWriteAfterClose } from '../postgres/driver-errors.js';
@@ -45,7 +45,7 @@ export async function runProcess<Config, Log extends ProcessLog>(program: Progra
 const exitCodes = { SIGTERM: 143, SIGINT: 130 } as const;
 
 /**
- * Catches signals from the beginning. As process 1 of a container, a process without a handler ignores them: a stop
+ * Catches signals from the beginning. As process 1 of a container, a process without a handler ignores them. A stop
  * during a start, which may wait for a lease or a database, would last until the container is killed.
  */
 function catchSignals() {

@@ -1,7 +1,7 @@
 /**
- * Connections to Redis, for engine and API alike. Whatever happens to Redis, a caller hears of it soon and nothing
- * piles up: no queue while it is away, no command sent twice, a deadline on every command and on silence. Reconnecting
- * goes on for ever, without haste.
+ * Connections to Redis, for engine and API alike. Whatever happens to Redis, a caller learns of it soon and nothing
+ * piles up. There is no queue while it is away, no command is sent twice, and every command and every silence has a
+ * deadline. Reconnecting goes on for ever, without haste.
  */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { noAnswer, withDeadline } from '../process/deadline.js';
@@ -41,9 +41,8 @@ export function connectRedis(url: string, options: RedisClientOptions): RedisCli
 }
 
 /**
- * A client for messages only. In a Cluster every message reaches every node, so one node will do, whichever answers:
- * also when the Cluster as such is down, and without the driver's own subscriber, which forgets us when its first node
- * is dead.
+ * A client for messages only. In a Cluster every message reaches every node, so any node that answers will do, even
+ * when the Cluster as such is down. The driver's own subscriber is not used: it forgets us when its first node is dead.
  */
 export function connectForMessages(url: string, options: RedisClientOptions): Redis {
   const target = parseRedisUrl(url);

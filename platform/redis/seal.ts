@@ -1,8 +1,8 @@
 /**
- * What our processes say to each other through Redis, and what they keep there for each other, carries a code
- * (HMAC-SHA256) under a key that Redis does not have: a program that can write to Redis, but has no key, changes no
- * decision. The code covers the place as well, so a value that is copied to another key or channel is refused too. A
- * value that is put back later passes: its reader must know by its content whether it is still good.
+ * Every message and value of our processes in Redis carries a code (HMAC-SHA256) under a key that Redis does not have.
+ * A program that can write to Redis, but has no key, changes no decision. The code covers the place as well, so a value
+ * that is copied to another key or channel is refused too. A value that is put back later passes: its reader must know
+ * by its content whether it is still good.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 

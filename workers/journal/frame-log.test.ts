@@ -138,8 +138,8 @@ t.test('a frame whose outcome is unknown is in the journal once', async (t) => {
   await log.takeOver(1, atMs);
   const waits = () => sql`select pid from pg_stat_activity
     where application_name = 'journal' and wait_event_type = 'Lock' and datname = current_database()`;
-  // The insert waits behind a lock of the test when its connection breaks, in two ways: it dies with the connection, or
-  // the server hears nothing of the break, goes on with it and commits. The latter comes last: it keeps its lock.
+  // The insert waits behind a lock of the test when its connection breaks, in two ways. It dies with the connection, or
+  // the server does not notice the break, continues and commits. The latter comes last: it keeps its lock.
   for (const [sequence, isCommitted] of [
     [1, false],
     [2, true],

@@ -70,8 +70,8 @@ export function openSettleConnection(databaseUrl: string): postgres.Sql {
 
 /**
  * Sequence of the partition's last settled record; 0 when none. Throws when its position was never opened. The lock
- * makes it a commit, which waits for a synchronous standby as every commit does: a server that has just started again
- * shows rows that its standby may not have yet, and a failover would take them back.
+ * makes it a commit, which waits for a synchronous standby as every commit does. A server that has just started again
+ * shows rows that its standby may not have yet, and a failover would undo them.
  */
 export async function readJournalPosition(sql: postgres.Sql, partition: number): Promise<number> {
   const [row] = await sql<

@@ -1,6 +1,6 @@
 /**
- * How fast the account API answers at a rate, open loop, beside a bare Fastify route: what a load script of users does
- * (sign in, read cards, read transactions), by many customers, then the same on 10,000 kept-alive connections.
+ * How fast the account API answers at a rate, open loop, beside a bare Fastify route. Many customers do what a load
+ * script of users does (sign in, read cards, read transactions), then the same on 10,000 kept-alive connections.
  */
 import postgres from 'postgres';
 import { Passwords } from '../../../api/auth/passwords.js';

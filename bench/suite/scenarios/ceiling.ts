@@ -1,6 +1,7 @@
 /**
- * Closed loop, every connection asking as fast as it is answered: what the engine can do, as a share of a bare echo,
- * spread over all accounts and on a single one. Where wrk is installed, it asks too: a generator that is not ours.
+ * Closed loop: every connection sends as fast as it is answered. It shows what the engine can do as a share of a bare
+ * echo, spread over all accounts and on a single one. Where wrk is installed, it asks too: a generator that is not
+ * ours.
  */
 import { newIdPrefix } from '../../load/load.js';
 import { loopback } from '../../stack.js';

@@ -1,6 +1,6 @@
 /**
- * Memory under a flood: many cards are changed several times each, as fast as Postgres takes it, while the engine
- * stands still and is cut off by Redis for not reading, Redis itself hangs, and packets of the feed are repeated. What
+ * Memory under a flood. Many cards are changed several times each, as fast as Postgres takes it. Meanwhile the engine
+ * is suspended, Redis disconnects it for not reading, Redis itself hangs, and packets of the feed are repeated. What
  * engine and API keep after each flood, garbage collected, and what they took meanwhile. FLOOD_CARDS and FLOOD_CHANGES
  * (of each card) say how much; a first flood is not looked at: after it everything has happened once.
  */

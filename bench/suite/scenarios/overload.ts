@@ -1,6 +1,6 @@
 /**
  * More work than the engine takes at once: what it takes keeps its latency, the rest is turned away fast, memory stays
- * flat. The bound is set to 128 requests in flight, and twice and ten times as many callers ask without a pause; an
+ * flat. The bound is set to 128 requests in flight, and twice and ten times as many callers send without a pause. An
  * open loop at ten times the ceiling would need more cores than the engine has.
  */
 import { alternate, type Bench, type Contender, goal, measure, plainTraffic, type Scenario, warmUp } from '../bench.js';

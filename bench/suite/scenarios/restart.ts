@@ -1,6 +1,6 @@
 /**
  * Killed in the middle of its work and started again: how long until the first decision. RESTART_SETTLED says how many
- * authorizations Postgres has behind it (written there, see history.ts), RESTART_AUTHORIZATIONS how many more are asked
+ * settled authorizations Postgres has (history.ts writes them). RESTART_AUTHORIZATIONS says how many more are sent
  * under full load just before, most of which are then only in the journal.
  */
 import { request } from 'node:http';
