@@ -192,8 +192,8 @@ t.test('a command reaches the partition of its account, and a repeated id has on
   const numbers = [1, 2, 3, 4, 5, 6];
   const changes = { WORKERS: '2', DEADLINE_MS: '2000' };
   const engine = await startTestEngine(t, { accounts: numbers.length, balanceMinor: 1000, changes });
-  const deposit = (id: string, number: number) =>
-    opsCommand(engine.place, 'deposits', accountOf(number), { id, amount: 10 * number });
+  const deposit = async (id: string, number: number) =>
+    (await answered(engine, 'deposits', accountOf(number), { id, amount: 10 * number }))[0];
   const firsts = new Map<number, OpsReply>();
   for (const number of numbers) {
     const purchase = { id: `a${number}`, type: 'authorization', card: cardOf(number), amount: 100, currency: 'USD' };
