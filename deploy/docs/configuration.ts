@@ -111,7 +111,8 @@ function defaultOf(variable: Variable): string {
   const { words, engine, api } = variable;
   if (engine?.isRequired || api?.isRequired) return '**required**';
   const constant = ofRules(variable, ({ fallback }) => (fallback === undefined ? '' : code(fallback)));
-  return constant || words.default || 'none';
+  // Words go first: a value that follows from another variable is no constant.
+  return words.default || constant || 'none';
 }
 
 function entry(variable: Variable): string {

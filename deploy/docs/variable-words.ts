@@ -45,6 +45,7 @@ export const variableGroups: readonly VariableGroup[] = [
           'embedded PostgreSQL without it.',
       },
       DATABASE_DIRECT_URL: {
+        default: '`DATABASE_URL`',
         does:
           'URL of the same database past any pooler, with the same role: LISTEN and the lock of the relay need a ' +
           'session of their own ([pooler](runbook.md#pooler)).',
