@@ -53,7 +53,7 @@ export class Access {
     return this.#permitted(user, sessionId);
   }
 
-  /** A user was just read: spares the first request after a sign-in its look-up. */
+  /** A user was just read: spares the first request after a sign-in its lookup. */
   remember(user: UserRow): void {
     // A lookup that is still under way began earlier, so its result may be older.
     this.#flights.delete(user.id);

@@ -227,7 +227,7 @@ export class Cards {
     for (let looks = 1; ; looks++) {
       const at = slot * rowBytes + byteOfMarks;
       const marks = this.#bytes[at]!;
-      // Where all are in use, any may go: it comes back by a look-up.
+      // Where all are in use, any may go: it comes back by a lookup.
       if ((marks & Mark.used) === 0 || looks === looksMax) break;
       this.#bytes[at] = marks & ~Mark.used;
       slot = (slot + 1) % this.capacity;

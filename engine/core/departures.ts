@@ -1,11 +1,11 @@
 /**
  * What is known of rows that have left memory: by hash, the newest journal sequence that changed one of them. Rows
  * leave once Postgres has everything about them. A lookup that was read before that must not bring back an older row. A
- * look-up says up to which sequence its rows are settled, and is refused where a row with the same hash left with
+ * lookup says up to which sequence its rows are settled, and is refused where a row with the same hash left with
  * something newer. Rows share a hash now and then: that costs another reading, and no answer.
  */
 
-/** Half a megabyte a store: two rows that share an entry within one look-up of a few milliseconds are rare. */
+/** Half a megabyte a store: two rows that share an entry within one lookup of a few milliseconds are rare. */
 const entryCount = 65_536;
 const entryMask = entryCount - 1;
 

@@ -1,6 +1,6 @@
 /**
  * 64-bit hash of a byte range, as two unsigned 32-bit halves. Used to find seen ids and transactions; whatever it finds
- * is confirmed against stored bytes, so a collision costs a look-up and never an answer. Not keyed and not
+ * is confirmed against stored bytes, so a collision costs a lookup and never an answer. Not keyed and not
  * cryptographic: stored hashes must mean the same after a restart. Two multiply-xor lanes with a final avalanche (the
  * well-known cyrb53 construction widened to its full 64 bits).
  */

@@ -9,7 +9,7 @@ import { assert } from './invariant.js';
 /** Size of a table indexed by packLetters() of three letters. */
 const packedCodeCount = 27 ** 3;
 
-// One byte per possible code: a look-up on the hot path is one load, and an unknown code is −1 like an absent one.
+// One byte per possible code: a lookup on the hot path is one load, and an unknown code is −1 like an absent one.
 const exponents = new Int8Array(packedCodeCount).fill(-1);
 for (const record of currencyCodes.data) {
   const packed = packLetters(record.code);

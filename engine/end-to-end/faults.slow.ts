@@ -212,7 +212,7 @@ for (const [journal, workers] of [
     t.ok(await isReady(engine));
     t.match(JSON.parse((await opsGet(engine.place, '/health')).text).components.database, { status: 'unhealthy' });
     await until(
-      'look-ups that are not answered are given up',
+      'lookups that are not answered are given up',
       async () => (await metric(engine.place, 'loader_waiting')) === 0,
     );
     t.equal(

@@ -37,8 +37,8 @@ const lookupConnections = 5;
 /** Holds a lock on the table while `run` runs: every query that reads it hangs. */
 async function whileLocked(engine: TestEngine, table: string, run: (sql: postgres.Sql) => Promise<void>) {
   const { sql } = engine;
-  // The engine opens its connections for look-ups after its start, and tries each: behind the lock they would all wait.
-  await until('all connections for look-ups are free', async () => {
+  // The engine opens its connections for lookups after its start, and tries each: behind the lock they would all wait.
+  await until('all connections for lookups are free', async () => {
     const [free] = await sql<{ count: number }[]>`
       select count(*)::integer as count from pg_stat_activity
       where datname = current_database() and application_name = 'engine lookups' and state = 'idle'`;

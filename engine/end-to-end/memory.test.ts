@@ -65,7 +65,7 @@ for (const WORKERS of ['1', '2']) {
   });
 }
 
-/** What waits for room is settled no more until the returned function is called: look-ups go on. */
+/** What waits for room is settled no more until the returned function is called: lookups go on. */
 async function holdSettling(engine: TestEngine): Promise<() => Promise<void>> {
   const session = await engine.sql.reserve();
   await session`begin`;

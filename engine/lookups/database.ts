@@ -30,7 +30,7 @@ import { type KeysRead, readRecords, readTransactions } from './database-transac
 import { type LapsedPage, type LapsePlace, lapsed, type Quarantine, quarantined } from './lapsed.js';
 import { type RestoreKeys, recentCards, restoreRows, type SeenChunk, seenBefore, settledRecord } from './restore.js';
 
-/** Longest a look-up may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
+/** Longest a lookup may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
 /** Restoring after a crash reads what the journal's tail touches: more rows, and no terminal waits for one of them. */
 const restoreTimeoutMs = 60_000;

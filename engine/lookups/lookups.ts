@@ -74,7 +74,7 @@ interface Flight {
   known: CachedCard | null;
 }
 
-/** What answered a look-up: Redis alone, Redis and Postgres, or Postgres alone. */
+/** What answered a lookup: Redis alone, Redis and Postgres, or Postgres alone. */
 export const lookupSources = ['redis', 'books', 'postgres'] as const;
 export type LookupSource = (typeof lookupSources)[number];
 
@@ -125,7 +125,7 @@ export class Lookups {
    * @param accountsMax how many accounts a partition has room for: one look brings few of them, or they would drive
    *   each
    * other out
-   * @param answered called with what answered a look-up, and how long that took with the wait before it; for the
+   * @param answered called with what answered a lookup, and how long that took with the wait before it; for the
    *   metrics
    * @param settledOf the newest record of a partition that Postgres has
    */

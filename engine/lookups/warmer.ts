@@ -14,7 +14,7 @@ import type { Lane } from '../ledger/lane.js';
 import type { Database } from './database.js';
 import type { LookupReads } from './lookup-reads.js';
 
-/** As many as a look-up takes (lookups.ts). */
+/** As many as a lookup takes (lookups.ts). */
 const cardsPerRead = 128;
 /** A few seconds' work; what is used rarely may as well be looked up when it is used. */
 const cardsMax = 50_000;
@@ -38,7 +38,7 @@ export class Warmer {
   readonly #log: Pick<Log, 'info'>;
 
   /**
-   * @param waiting messages that wait for a look-up
+   * @param waiting messages that wait for a lookup
    * @param cacheMax cards that a partition has room for, with their accounts
    * @param partitionCount of the engine: an owner's cards belong to one of them
    */

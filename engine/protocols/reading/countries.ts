@@ -1,6 +1,6 @@
 /**
  * The only importer of i18n-iso-countries: every spelling of an ISO 3166 country that processors use, as one table
- * look-up each. Merchants' countries come as alpha-2, alpha-3 or numeric; rules are kept in alpha-2.
+ * lookup each. Merchants' countries come as alpha-2, alpha-3 or numeric; rules are kept in alpha-2.
  */
 // Not the package's main file, which reads the countries' names in 80 languages.
 import countries from 'i18n-iso-countries/index.js';
