@@ -51,7 +51,7 @@ bench-list: build ## list the scenarios of `make bench`
 	@node --enable-source-maps dist/bench/suite/main.js --list
 
 bench-compare: build ## say what changed beyond noise between two results: make bench-compare A B
-	@node --enable-source-maps dist/bench/suite/compare-main.js $(A) $(B) $(compared)
+	@node --enable-source-maps dist/bench/suite/main.js --compare $(A) $(B) $(compared)
 
 bench-micro: build ## measure codecs, journal, a partition and settling without the network
 	@node --enable-source-maps dist/bench/micro/wire.js

@@ -6,14 +6,13 @@ import { type LoadOptions, type LoadResult, load } from './load/load.js';
 import { counterDelta, histogramMean, histogramPercentile, type Metrics, scrapeMetrics } from './metrics.js';
 import {
   busiestOtherThread,
-  busyShare,
-  type ProcessCpu,
   readMachineTime,
   readProcessCpu,
   readResidentBytes,
   readTreeCpuSeconds,
 } from './process-stats.js';
 import { loopback } from './stack.js';
+import type { FigureName } from './suite/figures.js';
 
 export interface Target {
   readonly pid: number;
@@ -24,55 +23,31 @@ export interface Target {
   readonly storePid: number | null;
 }
 
-/** What the server's process did while a round was measured; null where the system or the server does not tell. */
-export interface ServerUse {
-  /** CPU seconds per 1000 answers: the whole process, and of it the main thread. */
-  readonly cpuPerThousandSeconds: number | null;
-  readonly mainThreadCpuPerThousandSeconds: number | null;
-  /** The busiest other thread: in an engine with one worker, that worker. */
-  readonly workerCpuPerThousandSeconds: number | null;
-  /** All processes of the database behind the server. */
-  readonly storeCpuPerThousandSeconds: number | null;
-  /** At the end of the measured time, with all its connections open. */
-  readonly residentBytes: number | null;
-}
-
-/** From the engine's own metrics. */
-export interface EngineUse {
-  readonly batchSizeMean: number | null;
-  readonly recordsPerSecond: number | null;
-  readonly syncsPerSecond: number | null;
-  readonly syncP50Ms: number | null;
-  readonly syncP99Ms: number | null;
-  /** Records settled into Postgres meanwhile, and those that still waited at the end: settling may lag, not stop. */
-  readonly settledPerSecond: number | null;
-  readonly settleBacklogCount: number | null;
-}
+/** Null where the system or the server does not tell. */
+type Figures = Readonly<Partial<Record<FigureName, number | null>>>;
 
 export interface Measurement {
   readonly load: LoadResult;
-  readonly server: ServerUse;
-  /** Busy share of all cores of the machine meanwhile, 0–1. */
-  readonly machineBusyShare: number;
-  /**
-   * Cores that neither the generator nor the server used: beside a server without a database the neighbours of this
-   * machine, who make the round worth less; else mostly that database. Null without /proc.
-   */
-  readonly otherCores: number | null;
-  readonly journal: EngineUse;
+  /** What it cost meanwhile; CPU is per answer. */
+  readonly use: Figures;
 }
 
-export async function measureLoad(target: Target, options: Omit<LoadOptions, 'host' | 'port'>): Promise<Measurement> {
-  const { pid, port, metricsUrl, storePid } = target;
-  const scrape = () => (metricsUrl === null ? null : scrapeMetrics(metricsUrl).catch(() => null));
-  const read = () => ({
+type Reading = ReturnType<typeof read>;
+
+function read({ pid, storePid }: Target) {
+  return {
     machine: readMachineTime(),
     server: readProcessCpu(pid),
     storeSeconds: storePid === null ? null : readTreeCpuSeconds(storePid),
     residentBytes: readResidentBytes(pid),
     atMs: performance.now(),
-  });
-  let before = read();
+  };
+}
+
+export async function measureLoad(target: Target, options: Omit<LoadOptions, 'host' | 'port'>): Promise<Measurement> {
+  const { port, metricsUrl } = target;
+  const scrape = () => (metricsUrl === null ? null : scrapeMetrics(metricsUrl).catch(() => null));
+  let before = read(target);
   let after = before;
   let metricsBefore: Promise<Metrics | null> | null = null;
   let metricsAfter: Promise<Metrics | null> | null = null;
@@ -81,95 +56,58 @@ export async function measureLoad(target: Target, options: Omit<LoadOptions, 'ho
     {
       onMeasureStart: () => {
         metricsBefore = scrape();
-        before = read();
+        before = read(target);
       },
       onMeasureEnd: () => {
-        after = read();
+        after = read(target);
         metricsAfter = scrape();
       },
     },
   );
-  const storeSeconds =
-    before.storeSeconds === null || after.storeSeconds === null ? null : after.storeSeconds - before.storeSeconds;
+  const engine = engineUse(await metricsBefore, await metricsAfter, (after.atMs - before.atMs) / 1000);
+  return { load: result, use: { ...serverUse(before, after, result), ...engine } };
+}
+
+function serverUse(before: Reading, after: Reading, { answerCount, seconds, generator }: LoadResult): Figures {
+  // At the end of the measured time, with all its connections open.
+  const residentMiB = after.residentBytes === null ? null : after.residentBytes / 2 ** 20;
+  if (before.server === null || after.server === null) return { residentMiB };
+  const perAnswerUs = (cpuSeconds: number) => (answerCount === 0 ? null : (cpuSeconds * 1e6) / answerCount);
+  const all = after.server.totalSeconds - before.server.totalSeconds;
+  const front = after.server.mainThreadSeconds - before.server.mainThreadSeconds;
+  // In an engine with one worker, that worker.
+  const worker = busiestOtherThread(before.server, after.server);
+  const [storeBefore, storeAfter] = [before.storeSeconds, after.storeSeconds];
+  const store = storeBefore === null || storeAfter === null ? null : storeAfter - storeBefore;
+  const busy = (after.machine.busyMs - before.machine.busyMs) / 1000;
   return {
-    load: result,
-    server: {
-      ...cpuPerThousand(before.server, after.server, result.answerCount),
-      storeCpuPerThousandSeconds:
-        storeSeconds === null || result.answerCount === 0 ? null : (storeSeconds * 1000) / result.answerCount,
-      residentBytes: after.residentBytes,
-    },
-    machineBusyShare: busyShare(before.machine, after.machine),
-    otherCores: otherCores((after.machine.busyMs - before.machine.busyMs) / 1000, before.server, after.server, result),
-    journal: engineUse(await metricsBefore, await metricsAfter, (after.atMs - before.atMs) / 1000),
+    residentMiB,
+    cpuUs: perAnswerUs(all),
+    frontUs: perAnswerUs(front),
+    workerUs: perAnswerUs(worker),
+    restUs: perAnswerUs(all - front - worker),
+    storeUs: store === null ? null : perAnswerUs(store),
+    // The neighbours. The system counts its busy time in ticks: the difference may come out a little below zero.
+    otherCores: Math.max(0, (busy - all - (store ?? 0) - generator.cpuSeconds) / seconds),
   };
 }
 
-function cpuPerThousand(
-  before: ProcessCpu | null,
-  after: ProcessCpu | null,
-  answerCount: number,
-): Omit<ServerUse, 'storeCpuPerThousandSeconds' | 'residentBytes'> {
-  if (before === null || after === null || answerCount === 0) {
-    return {
-      cpuPerThousandSeconds: null,
-      mainThreadCpuPerThousandSeconds: null,
-      workerCpuPerThousandSeconds: null,
-    };
-  }
-  const thousands = answerCount / 1000;
-  return {
-    cpuPerThousandSeconds: (after.totalSeconds - before.totalSeconds) / thousands,
-    mainThreadCpuPerThousandSeconds: (after.mainThreadSeconds - before.mainThreadSeconds) / thousands,
-    workerCpuPerThousandSeconds: busiestOtherThread(before, after) / thousands,
-  };
-}
-
-function otherCores(
-  busySeconds: number,
-  before: ProcessCpu | null,
-  after: ProcessCpu | null,
-  result: LoadResult,
-): number | null {
-  if (before === null || after === null) return null;
-  const ours = after.totalSeconds - before.totalSeconds + result.generator.cpuSeconds;
-  // The system counts its busy time in ticks: the difference may come out a little below zero.
-  return Math.max(0, (busySeconds - ours) / result.seconds);
-}
-
-/** Cores that neither the generator nor the server nor the database behind it used: the neighbours. */
-export function neighbourCores({ otherCores, server, load }: Measurement): number | null {
-  if (otherCores === null) return null;
-  const storeCores = ((server.storeCpuPerThousandSeconds ?? 0) * load.answersPerSecond) / 1000;
-  return Math.max(0, otherCores - storeCores);
-}
-
-const engineUseUnknown: EngineUse = {
-  batchSizeMean: null,
-  recordsPerSecond: null,
-  syncsPerSecond: null,
-  syncP50Ms: null,
-  syncP99Ms: null,
-  settledPerSecond: null,
-  settleBacklogCount: null,
-};
-
-function engineUse(before: Metrics | null, after: Metrics | null, seconds: number): EngineUse {
-  if (before === null || after === null) {
-    return engineUseUnknown;
-  }
+/** From the engine's own metrics; of a server that has none, threads have no names either. */
+function engineUse(before: Metrics | null, after: Metrics | null, seconds: number): Figures {
+  const unknown = { workerUs: null, restUs: null };
+  if (before === null || after === null) return unknown;
+  const scaled = (value: number | null, factor: number) => (value === null ? null : value * factor);
   const perSecond = (name: string) => scaled(counterDelta(before, after, name), 1 / seconds);
+  const syncMs = (percentile: number) =>
+    scaled(histogramPercentile(before, after, 'journal_sync_seconds', percentile), 1000);
+  const batch = histogramMean(before, after, 'authorization_batch_size');
   return {
-    batchSizeMean: histogramMean(before, after, 'authorization_batch_size'),
-    recordsPerSecond: perSecond('journal_records_total'),
+    ...(batch === null ? unknown : { batch }),
     syncsPerSecond: perSecond('journal_syncs_total'),
-    syncP50Ms: scaled(histogramPercentile(before, after, 'journal_sync_seconds', 50), 1000),
-    syncP99Ms: scaled(histogramPercentile(before, after, 'journal_sync_seconds', 99), 1000),
+    syncP50Ms: syncMs(50),
+    syncP99Ms: syncMs(99),
+    // Settling may lag, not stop: those that still waited at the end.
     settledPerSecond: perSecond('shipper_settled_records_total'),
-    settleBacklogCount: after.values.get('shipper_lag_records') ?? null,
+    backlog: after.values.get('shipper_lag_records') ?? null,
   };
-}
-
-function scaled(value: number | null, factor: number): number | null {
-  return value === null ? null : value * factor;
 }

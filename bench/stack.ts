@@ -98,10 +98,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     const credentials = { user: 'bench', password: randomBytes(12).toString('hex') };
     const ports = { port: await findFreePort(), opsPort: await findFreePort() };
-    const { engineUrl, apiUrl, pid: databasePid } = database;
-    const start = (env: Readonly<Record<string, string>>) =>
-      startEngine({ dataDir, databaseUrl: engineUrl, databasePid, credentials, ...ports, env });
-    const withDefaults = (env = {}) => ({ ...secrets, ...options.engineEnv, ...env });
+    const { engineUrl, apiUrl } = database;
+    const start = (env: Readonly<Record<string, string>>) => startEngine(dataDir, ports, database.pid, env);
+    const withDefaults = (env = {}) => ({
+      ...secrets,
+      DATABASE_URL: engineUrl,
+      PROCESSOR_USER: credentials.user,
+      PROCESSOR_PASSWORD: credentials.password,
+      ...options.engineEnv,
+      ...env,
+    });
     let engineEnv = withDefaults();
     let engine = await start(engineEnv);
     ends.add(() => engine.stop());
@@ -200,18 +206,12 @@ async function isReady(url: string): Promise<boolean> {
   return answer?.status === 200;
 }
 
-interface EngineStart {
-  readonly dataDir: string;
-  readonly databaseUrl: string;
-  readonly databasePid: number | null;
-  readonly credentials: Stack['credentials'];
-  readonly port: number;
-  readonly opsPort: number;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-async function startEngine(options: EngineStart): Promise<EngineServer> {
-  const { dataDir, databaseUrl, databasePid, credentials, port, opsPort, env } = options;
+async function startEngine(
+  dataDir: string,
+  { port, opsPort }: { readonly port: number; readonly opsPort: number },
+  storePid: number | null,
+  env: Readonly<Record<string, string>>,
+): Promise<EngineServer> {
   const opsUrl = `http://${loopback}:${opsPort}`;
   const { MAX_IN_FLIGHT = String(inFlightMax) } = process.env;
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
@@ -237,15 +237,12 @@ async function startEngine(options: EngineStart): Promise<EngineServer> {
       HOST: loopback,
       AUTH_PORT: String(port),
       OPS_PORT: String(opsPort),
-      DATABASE_URL: databaseUrl,
       DATA_DIR: dataDir,
-      PROCESSOR_USER: credentials.user,
-      PROCESSOR_PASSWORD: credentials.password,
       MAX_IN_FLIGHT,
       ...env,
     },
     logFile: join(dataDir, 'engine.log'),
     isReady: () => isReady(opsUrl),
   });
-  return { ...server, port, metricsUrl: `${opsUrl}/metrics`, storePid: databasePid };
+  return { ...server, port, metricsUrl: `${opsUrl}/metrics`, storePid };
 }

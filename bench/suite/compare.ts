@@ -1,10 +1,15 @@
 /**
- * Says what changed between two results beyond noise. Each side may be several runs (folders joined by commas): rounds
- * of all of them count. A change counts when no round of one side reaches those of the other and the medians lie apart.
- * With less than three rounds a side nothing is certain, and it says so. Some of many figures look changed by chance
- * alone. It says how many to expect, and whether the controls changed too, which no change of the engine can cause.
+ * `make bench-compare A B`: says what changed between two results beyond noise, each a folder of bench/results (a name
+ * or a path). Each side may be several runs (folders joined by commas): rounds of all of them count. A change counts
+ * when no round of one side reaches those of the other and the medians lie apart. With less than three rounds a side
+ * nothing is certain, and it says so. Some of many figures look changed by chance alone. It says how many to expect,
+ * and whether the controls changed too, which no change of the engine can cause. Results of different machines are
+ * marked: their differences say nothing about the code.
  */
+import { isAbsolute, join } from 'node:path';
+import { resultsRoot } from '../run.js';
 import { type FigureName, figureNames, figures, type Sample, type SuiteResult, spreadOf } from './figures.js';
+import { readResult } from './results.js';
 import { formatFigure } from './table.js';
 
 export type Verdict = 'better' | 'worse' | 'changed' | 'noise' | 'uncertain';
@@ -141,4 +146,30 @@ export function renderChanges(changes: readonly Change[]): string {
     ...controlsThatChanged(shown),
   ].join('\n');
   return shown.length === 0 ? `${summary}\n` : `${lines.join('\n')}\n\n${summary}\n`;
+}
+
+/** @param sides two lists of folders, joined by commas. @returns the exit code */
+export async function compareFolders(sides: readonly string[], write: (text: string) => void): Promise<number> {
+  if (sides.length !== 2) {
+    write('usage: make bench-compare A B, with folders of bench/results; several runs a side: A1,A2 B1,B2');
+    return 2;
+  }
+  const [before, after] = (await Promise.all(sides.map(readAll))) as [SuiteResult[], SuiteResult[]];
+  const cpus = new Set([...before, ...after].map(({ machine }) => `${machine.cpu}, ${machine.coreCount} cores`));
+  if (cpus.size > 1) write(`Not the same machine: ${[...cpus].join(' and ')}. Believe no difference.\n`);
+  const others = differentSettings(before, after);
+  if (others.length > 0) write(`Not compared, for their settings differ: ${others.join(', ')}.\n`);
+  write(renderChanges(compareResults(before, after)).trimEnd());
+  return 0;
+}
+
+function readAll(list: string): Promise<SuiteResult[]> {
+  return Promise.all(
+    list.split(',').map(async (name) => {
+      const folder = isAbsolute(name) || name.startsWith('.') ? name : join(resultsRoot(), name);
+      const result = (await readResult(folder)) ?? (await readResult(name));
+      if (result === null) throw new Error(`no result of \`make bench\` in ${folder}`);
+      return result;
+    }),
+  );
 }

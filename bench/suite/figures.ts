@@ -1,4 +1,5 @@
 /** What the suite measures, in plain data: the JSON of a result is these types, and every report is made from it. */
+import { type Latency, mergeHistograms } from '../load/latency.js';
 import type { Machine } from '../machine.js';
 
 /** One measured run. Missing figures are those that this server or system does not tell. */
@@ -66,6 +67,12 @@ export interface SuiteResult {
 
 export function samplesOf(series: readonly Series[], name: string): readonly Sample[] {
   return series.find((one) => one.name === name)?.samples ?? [];
+}
+
+/** All valid rounds of a series in one histogram; null when it has none. */
+export function mergedHistogram({ samples }: Series): Latency | null {
+  const encoded = samples.filter(({ invalid }) => invalid === null).flatMap(({ histogram }) => histogram ?? []);
+  return encoded.length === 0 ? null : mergeHistograms(encoded);
 }
 
 export interface Figure {

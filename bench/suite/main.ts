@@ -3,7 +3,7 @@
  * minutes.
  *
  *   node dist/bench/suite/main.js [names…] [--rounds N] [--into FOLDER] [--smoke]
- *   node dist/bench/suite/main.js --quick | --readme | --list
+ *   node dist/bench/suite/main.js --quick | --readme | --list | --compare A B
  *
  * --into adds to the result in that folder, so that a long suite can be measured in parts. --readme writes the newest
  * result of --quick into README.md and docs/benchmarks.md.
@@ -13,6 +13,7 @@ import { repositoryRoot } from '../../deploy/repository-root.js';
 import { describeMachine, isMemoryFileSystem, readVersions } from '../machine.js';
 import { resultFolder, runUntilSignal } from '../run.js';
 import { scales } from './bench.js';
+import { compareFolders } from './compare.js';
 import { isClean, type SuiteResult } from './figures.js';
 import { quickCommand, updateDocuments } from './readme.js';
 import { readResult, withScenario, writeResult } from './results.js';
@@ -64,9 +65,11 @@ await runUntilSignal(async (signal) => {
       quick: { type: 'boolean', default: false },
       readme: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      compare: { type: 'boolean', default: false },
     },
   });
   const write = (text: string) => void process.stdout.write(`${text}\n`);
+  if (values.compare) return compareFolders(positionals, write);
   if (values.readme) {
     write(`README.md and docs/benchmarks.md show ${await updateDocuments()}`);
     return 0;

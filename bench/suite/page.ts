@@ -4,8 +4,15 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { type FigureName, figureNames, figures, type ScenarioResult, type SuiteResult, spreadOf } from './figures.js';
-import { mergedHistogram } from './histogram.js';
+import {
+  type FigureName,
+  figureNames,
+  figures,
+  mergedHistogram,
+  type ScenarioResult,
+  type SuiteResult,
+  spreadOf,
+} from './figures.js';
 import { formatFigure, remarks } from './table.js';
 
 export async function renderPage(result: SuiteResult): Promise<string> {

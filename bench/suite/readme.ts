@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../../deploy/repository-root.js';
 import type { Machine } from '../machine.js';
 import { resultsRoot } from '../run.js';
-import { type FigureName, figures, type ScenarioResult, type SuiteResult, spreadOf } from './figures.js';
+import { type FigureName, type ScenarioResult, type SuiteResult, spreadOf } from './figures.js';
 import { readResult } from './results.js';
-import { formatFigure, renderScenario } from './table.js';
+import { formatFigure, renderScenario, renderTable } from './table.js';
 
 export const quickCommand = 'make bench-quick';
 
@@ -41,9 +41,7 @@ function speedTable({ series }: ScenarioResult): string {
     });
     return [name, ...cells];
   });
-  const head = ['', ...speedColumns.map((column) => figures[column].title)];
-  const rule = ['---', ...speedColumns.map(() => '---:')];
-  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  return renderTable(speedColumns, rows);
 }
 
 function measuredOn(machine: Machine): string {

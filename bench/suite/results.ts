@@ -4,8 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ScenarioResult, SuiteResult } from './figures.js';
-import { mergedHistogram } from './histogram.js';
+import { mergedHistogram, type ScenarioResult, type SuiteResult } from './figures.js';
 import { renderPage } from './page.js';
 import { renderScenario } from './table.js';
 

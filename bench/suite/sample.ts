@@ -1,6 +1,6 @@
 /** Turns a measurement into a sample: the figures that a table, a page and a comparison can show. */
 import { faultsOf } from '../load/result.js';
-import { type Measurement, neighbourCores } from '../measure.js';
+import type { Measurement } from '../measure.js';
 import type { FigureName, Sample } from './figures.js';
 
 export interface SampleOptions {
@@ -8,24 +8,14 @@ export interface SampleOptions {
   readonly refusalsExpected?: boolean;
 }
 
-export function sampleOf(measurement: Measurement, options: SampleOptions = {}): Sample {
-  const { load, server, journal } = measurement;
+export function sampleOf({ load, use }: Measurement, options: SampleOptions = {}): Sample {
   const { latency, latencyRefused, generator } = load;
   const open = load.pace.kind === 'open';
   const judgedCount = load.rightCount + load.declinedCount + load.refusedCount + load.wrongCount;
   const refusedShare = load.refusedCount / Math.max(1, judgedCount);
-  const us = (secondsPerThousand: number | null) => (secondsPerThousand === null ? null : secondsPerThousand * 1000);
-  const restUs =
-    server.cpuPerThousandSeconds === null
-      ? null
-      : us(
-          server.cpuPerThousandSeconds -
-            (server.mainThreadCpuPerThousandSeconds ?? 0) -
-            (server.workerCpuPerThousandSeconds ?? 0),
-        );
-  const hasWorker = journal.batchSizeMean !== null;
   const refusals = load.refusedCount > 0;
   const values: Partial<Record<FigureName, number | null>> = {
+    ...use,
     // What was turned away is no answer: it must not look like speed.
     perSecond: load.answersPerSecond * (1 - refusedShare),
     offeredPerSecond: load.pace.kind === 'open' ? load.pace.ratePerSecond : null,
@@ -38,24 +28,11 @@ export function sampleOf(measurement: Measurement, options: SampleOptions = {}):
     refusedPerSecond: refusals ? load.answersPerSecond * refusedShare : null,
     refusedP99Ms: refusals ? latencyRefused.p99Ms : null,
     refusedMaxMs: refusals ? latencyRefused.maxMs : null,
-    cpuUs: us(server.cpuPerThousandSeconds),
-    frontUs: us(server.mainThreadCpuPerThousandSeconds),
-    workerUs: hasWorker ? us(server.workerCpuPerThousandSeconds) : null,
-    restUs: hasWorker ? restUs : null,
-    storeUs: us(server.storeCpuPerThousandSeconds),
     generatorUs: generator.cpuPerAnswerUs,
     // Near 1 the generator, not the server, is the limit.
     generatorBusy: generator.utilizationMax,
-    residentMiB: server.residentBytes === null ? null : server.residentBytes / 2 ** 20,
-    batch: journal.batchSizeMean,
-    syncsPerSecond: journal.syncsPerSecond,
-    syncP50Ms: journal.syncP50Ms,
-    syncP99Ms: journal.syncP99Ms,
-    settledPerSecond: journal.settledPerSecond,
-    backlog: journal.settleBacklogCount,
     lagP99Ms: open ? generator.lag.p99Ms : null,
     queuedShare: open && generator.dueCount > 0 ? generator.queuedCount / generator.dueCount : null,
-    otherCores: neighbourCores(measurement),
   };
   const faults = faultsOf(load).filter((fault) => !(options.refusalsExpected === true && /× (503|429)$/.test(fault)));
   return { figures: known(values), histogram: load.histogram, faults, invalid: load.invalid };

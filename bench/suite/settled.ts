@@ -1,5 +1,7 @@
-/** Settling takes cores: what was decided before must not be charged to what is measured next. */
+/** Waits until Postgres has what was decided, and until the engine has what was changed. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type postgres from 'postgres';
+import { until } from '../../engine/testing/engine-process.js';
 import { scrapeMetrics } from '../metrics.js';
 import type { Stack } from '../stack.js';
 
@@ -8,7 +10,8 @@ const settleWaitMsMax = 180_000;
 const settleLookMs = 200;
 
 /**
- * Waits until Postgres has everything that was decided; says so in the log when it does not.
+ * Waits until Postgres has everything that was decided; says so in the log when it does not. Settling takes cores: what
+ * was decided before must not be charged to what is measured next.
  * @returns whether it has
  */
 export async function untilSettled(
@@ -27,4 +30,25 @@ export async function untilSettled(
     }
     await delay(settleLookMs);
   }
+}
+
+/** A repair of everything, on a busy machine. */
+export const healMs = 120_000;
+
+/** Numbers all changes that have no number yet. @returns the newest number */
+export async function newestChange(sql: postgres.Sql): Promise<number> {
+  for (;;) {
+    const [row] = await sql<{ newest: number; more: boolean }[]>`
+      select newest::float8 as newest, more from feed_number()`;
+    if (!row!.more) return row!.newest;
+  }
+}
+
+/** @param newest what newestChange() answered */
+export async function untilInForce({ engine }: Stack, newest: number): Promise<void> {
+  const hasAll = async () => {
+    const metrics = await scrapeMetrics(engine.metricsUrl).catch(() => null);
+    return (metrics?.values.get('feed_sequence') ?? 0) >= newest;
+  };
+  await until('every change is in force', hasAll, healMs);
 }

@@ -9,20 +9,15 @@ export function renderScenario(scenario: ScenarioResult): string {
     name,
     ...columns.map((column) => formatFigure(column, spreadOf(samples, column)?.median ?? null)),
   ]);
-  const table = [
-    ['', ...columns.map((column) => figures[column].title)],
-    ['---', ...columns.map(() => '---:')],
-    ...rows,
-  ];
-  const lines = [
-    `### ${scenario.name}`,
-    '',
-    `${scenario.title}.`,
-    '',
-    ...table.map((cells) => `| ${cells.join(' | ')} |`),
-  ];
-  for (const line of remarks(scenario)) lines.push('', line);
-  return `${lines.join('\n')}\n`;
+  const parts = [`### ${scenario.name}`, `${scenario.title}.`, renderTable(columns, rows), ...remarks(scenario)];
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** @param rows each with a name before its figures */
+export function renderTable(columns: readonly FigureName[], rows: readonly (readonly string[])[]): string {
+  const head = ['', ...columns.map((column) => figures[column].title)];
+  const rule = ['---', ...columns.map(() => '---:')];
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 /** Neighbours that use more than this make figures doubtful. */

@@ -26,9 +26,9 @@ import {
   type Scenario,
   warmUp,
 } from '../bench.js';
-import { newestChange, untilInForce } from '../changes.js';
 import type { Sample, Series } from '../figures.js';
 import { sampleFrom, sampleOf, withFigures } from '../sample.js';
+import { newestChange, untilInForce } from '../settled.js';
 
 const fewPerSecond = 200;
 /** As many as the API's pool has. */

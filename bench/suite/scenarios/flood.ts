@@ -20,9 +20,9 @@ import { readResidentBytes } from '../../process-stats.js';
 import { sizeFromEnvironment } from '../../run.js';
 import type { ApiServer, Stack } from '../../stack.js';
 import { askOnce, type Bench, balanceMinor, cardToken, goal, type Scenario } from '../bench.js';
-import { healMs, newestChange, untilInForce } from '../changes.js';
 import type { Goal, Sample, Series } from '../figures.js';
 import { sampleFrom } from '../sample.js';
+import { healMs, newestChange, untilInForce } from '../settled.js';
 
 /** More than a collected heap differs from one look to the next, far less than a flood that is kept would take. */
 const keptGrowthMiBMax = 12;

@@ -13,11 +13,7 @@ export const peers: Scenario = {
   engine: 'warm',
   async run(bench) {
     const running = await bench.peers();
-    const plan = () => ({
-      pace: { kind: 'closed' } as const,
-      connectionCount,
-      traffic: plainTraffic(bench),
-    });
+    const plan = () => ({ pace: { kind: 'closed' } as const, connectionCount, traffic: plainTraffic(bench) });
     const series = await alternate(bench, [
       engineContender(bench, 'engine', plan),
       ...running.map((peer) => ({

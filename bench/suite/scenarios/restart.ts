@@ -3,9 +3,9 @@
  * settled authorizations Postgres has (history.ts writes them). RESTART_AUTHORIZATIONS says how many more are sent
  * under full load just before, most of which are then only in the journal.
  */
-import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
+import { basic } from '../../../engine/testing/client.js';
 import { historyAmountMinor, historyId, writeHistory } from '../../history.js';
 import { newIdPrefix } from '../../load/load.js';
 import { scrapeMetrics } from '../../metrics.js';
@@ -174,30 +174,16 @@ interface Reply {
 }
 
 /** Null: no answer. */
-function ask({ engine, credentials }: Stack, id: string, card: string, amount: number): Promise<Reply | null> {
-  const body = JSON.stringify({ id, type: 'authorization', card, amount, currency: 'USD' });
-  return new Promise((resolve) => {
-    const call = request(
-      {
-        host: loopback,
-        port: engine.port,
-        path,
-        method: 'POST',
-        auth: `${credentials.user}:${credentials.password}`,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-        timeout: 1000,
-      },
-      (response) => {
-        let text = '';
-        response.on('data', (chunk) => {
-          text += chunk;
-        });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-        response.on('error', () => resolve(null));
-      },
-    );
-    call.on('timeout', () => call.destroy());
-    call.on('error', () => resolve(null));
-    call.end(body);
-  });
+async function ask({ engine, credentials }: Stack, id: string, card: string, amount: number): Promise<Reply | null> {
+  try {
+    const response = await fetch(`http://${loopback}:${engine.port}${path}`, {
+      method: 'POST',
+      headers: { authorization: basic(credentials.user, credentials.password), 'content-type': 'application/json' },
+      body: JSON.stringify({ id, type: 'authorization', card, amount, currency: 'USD' }),
+      signal: AbortSignal.timeout(1000),
+    });
+    return { status: response.status, text: await response.text() };
+  } catch {
+    return null;
+  }
 }

@@ -130,17 +130,23 @@ function queriesOf(database: Database, staffCount: number, people: number): Quer
   const some = (index: number): Principal => company(2 + (index % (staffCount / 10 - 1)));
   const largest = company(1);
   const first = { after: null, limit: 51 };
-  const list = (name: string, who: (index: number) => Principal, filter: (index: number) => object): Query => ({
-    name: `transactions, ${name}`,
-    kind: 'complex',
-    ask: async (index) => (await transactions.list(who(index), filter(index), first)).length,
-  });
   const day = (index: number): string => new Date(Date.UTC(2026, 0, 2) + (index % 330) * 86_400_000).toISOString();
   const report = (name: string, who: (index: number) => Principal, by: 'day' | 'card' | 'mcc'): Query => ({
     name: `spending by ${by}, ${name}`,
     kind: 'report',
     ask: async (index) => (await transactions.spending(who(index), by, day(index), day(index + 30))).length,
   });
+  const all = () => ({});
+  const lists: readonly (readonly [string, (index: number) => Principal, (index: number) => object])[] = [
+    ['of a person', person, all],
+    ['of a company', some, all],
+    ['of the largest company (200,000)', () => largest, all],
+    ['of a member', () => company(1, 'member', 5), all],
+    ['of one card', () => largest, (index) => ({ card: `card_${1 + (index % 10)}` })],
+    ['pending of the largest', () => largest, () => ({ status: 'pending' })],
+    ['of one week', () => largest, (index) => ({ from: day(index), to: day(index + 7) })],
+    ['by amount', () => largest, () => ({ min: 45_000, max: 46_000 })],
+  ];
   return [
     {
       name: 'one card',
@@ -165,38 +171,11 @@ function queriesOf(database: Database, staffCount: number, people: number): Quer
         return row === undefined ? 0 : 1 + (await transactions.find(person(index), row.transactionId))!.events.length;
       },
     },
-    list('of a person', person, () => ({})),
-    list('of a company', some, () => ({})),
-    list(
-      'of the largest company (200,000)',
-      () => largest,
-      () => ({}),
-    ),
-    list(
-      'of a member',
-      () => company(1, 'member', 5),
-      () => ({}),
-    ),
-    list(
-      'of one card',
-      () => largest,
-      (index) => ({ card: `card_${1 + (index % 10)}` }),
-    ),
-    list(
-      'pending of the largest',
-      () => largest,
-      () => ({ status: 'pending' }),
-    ),
-    list(
-      'of one week',
-      () => largest,
-      (index) => ({ from: day(index), to: day(index + 7) }),
-    ),
-    list(
-      'by amount',
-      () => largest,
-      () => ({ min: 45_000, max: 46_000 }),
-    ),
+    ...lists.map(([name, who, filter]) => ({
+      name: `transactions, ${name}`,
+      kind: 'complex' as const,
+      ask: async (index: number) => (await transactions.list(who(index), filter(index), first)).length,
+    })),
     {
       name: 'transactions, deep page of the largest',
       kind: 'complex',
