@@ -33,7 +33,7 @@ export interface SegmentKeeperOptions {
 
 export class SegmentKeeper {
   readonly #options: SegmentKeeperOptions;
-  /** First sequence of each segment seen; they never change. */
+  /** First sequence of each segment seen; they never change while the shipper runs. */
   readonly #firstSequences = new Map<number, number>();
   #making: { path: string; file: FileId; zeroedBytes: number } | undefined;
   #nextNumber = 1;
@@ -97,8 +97,12 @@ export class SegmentKeeper {
     }
   }
 
-  /** Gives up what is half made. */
+  /**
+   * Gives up what is half made. Until the next step another journal may stand in the folder, whose segments have the
+   * same numbers: the partition's new threads make another copy (journal-copy.ts).
+   */
   close(): void {
+    this.#firstSequences.clear();
     this.#discard();
   }
 

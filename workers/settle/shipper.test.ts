@@ -6,7 +6,9 @@ import t from 'tap';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import { runs } from '../../engine/testing/runs.js';
+import type { FrameLog } from '../journal/frame-log.js';
 import { type JournalWriter, openJournal } from '../journal/journal.js';
+import { copyJournal } from '../journal/journal-copy.js';
 import { listJournalFiles, segmentName } from '../journal/segment-files.js';
 import type { Storage } from '../journal/storage.js';
 import { FaultControl, FaultyStorage } from '../testing/faulty-storage.js';
@@ -276,6 +278,55 @@ t.test('a segment stays as long as an approval in it can be revoked, settled or 
   );
   await shipper.stop();
 });
+
+t.test(
+  'a second copy of a journal keeps what is not settled, whatever the segments of the first one were',
+  async (t) => {
+    const { storage, postgres, options, shipper, failures, open } = world();
+    const progress = options.progress.partitions[0]!;
+    const segmentCount = () => listJournalFiles(storage, directory).segments.length;
+    progress.publishFinal(0);
+    const writer = open();
+    let first = 0;
+    while (segmentCount() < 3) append(writer, [numbered(++first, 500)]);
+    shipper.resume(0);
+    t.equal(await shipper.drain(60_000), true);
+    await shipper.pause(0);
+    writer.close();
+    const last = first + 20;
+    async function* framesBehind(settled: number) {
+      for (let sequence = settled + 1; sequence <= last; sequence++) {
+        yield {
+          position: sequence,
+          epoch: 1,
+          firstSequence: sequence,
+          recordCount: 1,
+          atMs: 1000,
+          records: numbered(sequence, 500),
+        };
+      }
+    }
+    const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes, epoch: 1 };
+    await copyJournal(
+      { ...place, progress, settledSequence: first },
+      { framesBehind } as unknown as FrameLog,
+      last + 1,
+    );
+    progress.publishDurable(last);
+    progress.publishFinal(last);
+    const copied = segmentCount();
+    postgres.weather = Array(50).fill('lost before');
+    shipper.resume(0);
+    for (let step = 0; step < 30; step++) await turn();
+    t.equal(postgres.position, first, 'Postgres takes nothing meanwhile');
+    t.equal(segmentCount(), copied, 'every segment is still there');
+    postgres.weather = [];
+    t.equal(await shipper.drain(60_000), true);
+    t.equal(postgres.position, last);
+    t.same(failures, []);
+    await shipper.stop();
+  },
+);
 
 t.test('a recycled segment contains nothing of its former records', async (t) => {
   const { storage, shipper, open } = world();

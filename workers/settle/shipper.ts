@@ -182,9 +182,8 @@ class PartitionShipper {
     await this.#running;
   }
 
-  async stop(): Promise<void> {
-    await this.pause();
-    this.#keeper.close();
+  stop(): Promise<void> {
+    return this.pause();
   }
 
   drain(): Promise<boolean> {
@@ -201,6 +200,7 @@ class PartitionShipper {
     const loops = [this.#settleAll(), this.#keepSpares()];
     await Promise.all(loops.map((loop) => loop.catch((error: unknown) => this.#fail(error))));
     this.#reader.close();
+    this.#keeper.close();
     this.#position = positionUnknown;
     this.#retired = positionUnknown;
     this.#running = undefined;
