@@ -23,7 +23,7 @@ function engine(dataDir: string) {
   }));
   const feed = { isStale: false };
   const writer = { isLapsed: false };
-  const config = { dataDir, journalSizes };
+  const config = { journal: 'local', journalSizes } as const;
   // It looked half a minute ago, and now.
   const settling = new SettleWatch(partitions, performance.now() - stallMsMax);
   const healthy = { status: 'healthy', detail: '' } as const;

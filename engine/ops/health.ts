@@ -35,10 +35,13 @@ const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
 const lapsedLease = seeRunbook('lapsed-lease');
 const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${lapsedLease})`;
-const decidedWithout = 'known cards are decided without it';
+const awayEffects = {
+  local: 'known cards are decided without it',
+  postgres: 'nothing is approved: it has the journal',
+} as const;
 
 export interface HealthParts {
-  readonly config: Pick<EngineConfig, 'dataDir' | 'journalSizes'>;
+  readonly config: Pick<EngineConfig, 'journal' | 'journalSizes'>;
   readonly database: Pick<Database, 'ping'>;
   readonly hosts: readonly Pick<PartitionHost, 'partition' | 'state' | 'failure' | 'progress'>[];
   readonly shipper: Pick<ShipperClient, 'failure' | 'trouble'>;
@@ -125,7 +128,8 @@ export class Health {
       await withDeadline(this.#parts.database.ping(), pingTimeoutMs, () => noAnswer(pingTimeoutMs));
       return this.#parts.writer.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
     } catch (error) {
-      const effect = this.#parts.writer.isLapsed ? `nothing is approved, for ${leaseLapsed}` : decidedWithout;
+      const { writer, config } = this.#parts;
+      const effect = writer.isLapsed ? `nothing is approved, for ${leaseLapsed}` : awayEffects[config.journal];
       return unhealthy(`${effect}; ${(error as Error).message}`);
     }
   }
