@@ -25,6 +25,8 @@ export async function auditFrames(sql: postgres.Sql): Promise<JournalAudit> {
   const notes: string[] = [];
   // One snapshot: what is settled by then is in the frames or has left with its table.
   await sql.begin('isolation level repeatable read read only', async (snapshot) => {
+    // Before the snapshot is taken: no table may leave while it is read.
+    await snapshot`lock table journal_frames in access share mode`;
     const positions = await snapshot<{ partition: number; settled: number }[]>`
       select partition, sequence::float8 as settled from journal_positions
       where journal = 'postgres' order by partition`;

@@ -182,6 +182,25 @@ t.test('what stands at the position of another owner with the same epoch is not 
   await t.rejects(frame(log, 1, 'one'), PartitionFencedError);
 });
 
+t.test('an error that says taken of a free position is not believed', async (t) => {
+  const { owner, sql, stored } = await place(t);
+  const log = owner();
+  await log.takeOver(3, atMs);
+  await sql
+    .unsafe(`
+      create sequence tries;
+      grant usage on sequence tries to public;
+      create function once() returns trigger language plpgsql as $$
+      begin
+        if nextval('tries') = 1 then raise exception 'taken' using errcode = '23505'; end if;
+        return new;
+      end $$;
+      create trigger once before insert on journal_frames for each row execute function once()`)
+    .simple();
+  await frame(log, 1, 'one');
+  t.same(await stored(), ['1 3 1', '2 3 1 one']);
+});
+
 t.test('a frame that is not what was written stops the takeover', async (t) => {
   const { owner, sql } = await place(t);
   const first = owner();

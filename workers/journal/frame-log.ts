@@ -187,18 +187,24 @@ export class FrameLog {
       const rows = await this.#untilDone(answerDeadlineMs, isTaken, (sql) =>
         sql.unsafe(insertFrame, values as never[], { prepare: true }),
       );
-      const isDone = rows !== null || (await this.#isOurs(position, head, checksum));
+      const stands = rows === null ? await this.#whatStands(position, head, checksum) : 'frame';
       if (rows !== null && this.#wasWarned) await this.#barrier();
+      if (stands === 'nothing') continue;
       this.#position = position;
-      if (isDone) return;
+      if (stands === 'frame') return;
     }
   }
 
   /**
-   * Who has written the frame at a position that is taken.
-   * @returns false when it is a takeover frame of our own, which a repeated takeover has left: the next one is free
+   * What stands at a position that was said to be taken. A takeover frame of our own is left by a repeated takeover.
+   * Nothing stands there where the driver gave the query an error of the connection before.
+   * @throws PartitionFencedError when another owner has it
    */
-  async #isOurs(position: number, head: FrameHead, checksum: number): Promise<boolean> {
+  async #whatStands(
+    position: number,
+    head: FrameHead,
+    checksum: number,
+  ): Promise<'frame' | 'takeover frame' | 'nothing'> {
     const { partition, holder } = this.#options;
     const [found] = await this.#untilDone(
       answerDeadlineMs,
@@ -208,8 +214,9 @@ export class FrameLog {
         first_sequence::float8 as "firstSequence", record_count as "recordCount", checksum::float8 as checksum
       from journal_frames where partition = ${partition} and position = ${position}`,
     );
-    const isOwner = found !== undefined && found.holder === holder && found.epoch === this.#epoch;
-    if (isOwner && found.recordCount === 0) return false;
+    if (found === undefined) return 'nothing';
+    const isOwner = found.holder === holder && found.epoch === this.#epoch;
+    if (isOwner && found.recordCount === 0) return 'takeover frame';
     const isSame =
       isOwner &&
       found.firstSequence === head.firstSequence &&
@@ -218,7 +225,7 @@ export class FrameLog {
     if (!isSame) throw new PartitionFencedError(partition, position);
     // It is committed, but nothing says that the standbys have it: a commit behind it waits for them.
     await this.#barrier();
-    return true;
+    return 'frame';
   }
 
   async #barrier(): Promise<void> {
