@@ -14,7 +14,7 @@ import { type ApiUnderTest, Customer } from '../testing/customer.js';
 
 t.setTimeout(0);
 
-const waitingMin = 200_000;
+const waitingMin = 100_000;
 const freezes = 200;
 
 /** Authorizations of one card, settled behind what is there: `count` of them, each with a clearing when asked for. */
