@@ -35,6 +35,7 @@ const residentBytesMax = 4 * 1024 * 1024 * 1024;
 
 const lapsedLease = seeRunbook('lapsed-lease');
 const leaseLapsed = `the lease of the ledger has lapsed: another engine may be the writer (${lapsedLease})`;
+const journalPlaces = { local: 'DATA_DIR/journal', postgres: 'its copy, in TMPDIR' } as const;
 const awayEffects = {
   local: 'known cards are decided without it',
   postgres: 'nothing is approved: it has the journal',
@@ -151,8 +152,9 @@ export class Health {
   #disk(): ComponentHealth {
     const { config, room } = this.#parts;
     const { freeBytes } = room;
-    if (freeBytes === null) return unhealthy('the file system of the journal (DATA_DIR/journal) does not answer');
-    const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free where the journal stands (DATA_DIR/journal)`;
+    const where = journalPlaces[config.journal];
+    if (freeBytes === null) return unhealthy(`the file system of the journal (${where}) does not answer`);
+    const detail = `${Math.round(freeBytes / 1024 / 1024)} MiB free where the journal stands (${where})`;
     return freeBytes < freeSegmentsMin * config.journalSizes.segmentBytes ? unhealthy(detail) : healthy(detail);
   }
 
