@@ -21,8 +21,8 @@ const jobs = 4;
 const quickSeconds = 300;
 const slowSeconds = 900;
 /**
- * The first counts on leases of half a second. The second fills a MongoDB-protocol server that is slow by itself; beside
- * four others it did not end. The other slow suites passed on a machine with a load of 18 on two cores.
+ * The first counts on leases of half a second. The second fills a MongoDB-protocol server that is slow by itself, and
+ * did not end beside four others. The other slow suites passed on a machine with a load of 18 on two cores.
  */
 const aloneSuites = ['engine/writer/writer.slow', 'api/feed/history-backlog.slow'];
 const slowestShown = 20;
