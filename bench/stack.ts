@@ -217,6 +217,7 @@ async function startEngine(
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
   const passed = [
     'WORKERS',
+    'PARTITIONS',
     'JOURNAL',
     'DEADLINE_MS',
     'LOG_LEVEL',

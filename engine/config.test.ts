@@ -13,9 +13,17 @@ const complete = {
 t.test('the default settings are those of the interface', async (t) => {
   const config = readEngineConfig(complete, 2);
   t.match(config, { host: '127.0.0.1', authPort: 8080, opsPort: 8081, opsHost: '127.0.0.1', dataDir: '.data' });
-  t.match(config, { workers: 1, deadlineMs: 100, logLevel: 'info', redisUrl: '', feedStaleMsMax: 30_000 });
-  t.equal(readEngineConfig(complete, 8).workers, 7, 'WORKERS leaves one core to the front');
-  t.equal(readEngineConfig(complete, 1).workers, 1, 'WORKERS is at least one');
+  t.match(config, {
+    threads: 1,
+    partitionCount: 1,
+    deadlineMs: 100,
+    logLevel: 'info',
+    redisUrl: '',
+    feedStaleMsMax: 30_000,
+  });
+  t.equal(readEngineConfig(complete, 8).threads, 7, 'WORKERS leaves one core to the front');
+  t.equal(readEngineConfig(complete, 1).threads, 1, 'WORKERS is at least one');
+  t.match(config.peer, { port: 8082, address: '', keys: [complete.ENGINE_TOKEN] });
   t.ok(Object.isFrozen(config));
 });
 
@@ -32,14 +40,25 @@ t.test('without PAN_KEY every process derives the same key from ENGINE_TOKEN', a
 t.test('every variable that is set replaces its default', async (t) => {
   const set = {
     WORKERS: '3',
+    PEER_ADDRESS: 'engine-1.internal:8082',
+    PEER_KEY: 'newest-key-of-all,old-key-of-all',
     HOLD_DAYS: '0.5',
     REFUND_RESTORES_WINDOWS: 'true',
     LOG_LEVEL: 'warn',
     OPS_HOST: '0.0.0.0',
   };
   const config = readEngineConfig({ ...complete, ...set });
-  t.match(config, { workers: 3, logLevel: 'warn', opsHost: '0.0.0.0' });
+  t.match(config, { threads: 3, partitionCount: 3, logLevel: 'warn', opsHost: '0.0.0.0' });
+  t.match(config.peer, { address: 'engine-1.internal:8082', keys: ['newest-key-of-all', 'old-key-of-all'] });
   t.match(config.policy, { holdMs: 43_200_000, refundRestoresWindows: true });
+});
+
+t.test('a local journal has a thread for each partition, partitions in Postgres share threads', async (t) => {
+  const read = (changes: Record<string, string>) => readEngineConfig({ ...complete, ...changes }, 3);
+  t.match(read({}), { partitionCount: 2, threads: 2 });
+  t.match(read({ PARTITIONS: '5' }), { partitionCount: 5, threads: 5 });
+  t.match(read({ JOURNAL: 'postgres' }), { partitionCount: 12, threads: 2 });
+  t.match(read({ JOURNAL: 'postgres', PARTITIONS: '1' }), { partitionCount: 1, threads: 1 });
 });
 
 t.test('a missing secret stops the start, and the error names its variable', async (t) => {
@@ -58,6 +77,9 @@ t.test('a bad value stops the start with one line that names the variable and ne
     AUTH_PORT: '99999',
     DEADLINE_MS: 'soon',
     WORKERS: '0',
+    PARTITIONS: '65',
+    PEER_PORT: '-1',
+    PEER_ADDRESS: 'engine-1.internal',
     JOURNAL: 'paper',
     DATABASE_URL: 'mysql://secret-host',
     SEEN_IDS_MAX: '1000',

@@ -18,6 +18,16 @@ const dayMs = 86_400_000;
 
 export type JournalKind = 'local' | 'postgres';
 
+/** How engines on one database reach each other. */
+export interface PeerConfig {
+  /** Where this engine listens for the others, on HOST; 0: any free port. */
+  readonly port: number;
+  /** `host:port` that the others find in the database; '': HOST, or this machine's name, and the port. */
+  readonly address: string;
+  /** Pre-shared keys, newest first. */
+  readonly keys: readonly string[];
+}
+
 export interface EngineConfig {
   readonly host: string;
   readonly authPort: number;
@@ -39,7 +49,12 @@ export interface EngineConfig {
   readonly journal: JournalKind;
   /** Of the local journal. */
   readonly dataDir: string;
-  readonly workers: number;
+  /** Shares of the accounts with one writer each; the first start on a database fixes their number. */
+  readonly partitionCount: number;
+  /** Worker threads that host the partitions. */
+  readonly threads: number;
+  /** The hop to other engines, with JOURNAL=postgres. */
+  readonly peer: PeerConfig;
   readonly deadlineMs: number;
   /** Most requests accepted and not answered. */
   readonly maxInFlight: number;
@@ -79,6 +94,9 @@ export function secretWarnings(config: EngineConfig): string[] {
     ...config.feedKeys
       .filter((key) => !config.engineTokens.includes(key))
       .map((key): [string, string] => ['FEED_KEY', key]),
+    ...config.peer.keys
+      .filter((key) => !config.engineTokens.includes(key))
+      .map((key): [string, string] => ['PEER_KEY', key]),
   ];
   return secrets
     .filter(([, value]) => value.length < secretLengthMin)
@@ -108,10 +126,12 @@ export function readEngineConfig(
   const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
   if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
   const engineTokens = variables.secrets('ENGINE_TOKEN', secret.lengthMax);
-  const workers = variables.integer('WORKERS', { fallback: undefined, min: 1, max: 64 }) ?? Math.max(1, cores - 1);
+  const { partitionCount, threads } = readPartitions(variables, journal, cores);
+  const host = variables.text('HOST', { fallback: '127.0.0.1' });
   return Object.freeze({
-    ...readConnectionBounds(variables, workers, openFilesMax),
-    host: variables.text('HOST', { fallback: '127.0.0.1' }),
+    ...readConnectionBounds(variables, partitionCount, openFilesMax),
+    host,
+    peer: readPeer(variables, engineTokens),
     authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
     opsPort: variables.integer('OPS_PORT', { ...port, fallback: 8081 }),
     opsHost: variables.text('OPS_HOST', { fallback: '127.0.0.1' }),
@@ -123,7 +143,8 @@ export function readEngineConfig(
     leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
     journal,
     dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
-    workers,
+    partitionCount,
+    threads,
     deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
@@ -158,6 +179,32 @@ export function readEngineConfig(
   });
 }
 
+function readPeer(variables: Variables, engineTokens: readonly string[]): PeerConfig {
+  return Object.freeze({
+    port: variables.integer('PEER_PORT', { min: 0, max: 65_535, fallback: 8082 }),
+    address: variables.text('PEER_ADDRESS', { fallback: '', pattern: /^(?:[^\s:]+:[0-9]{1,5})?$/ }),
+    keys: feedKeysOf(variables.list('PEER_KEY'), engineTokens),
+  });
+}
+
+/** Enough to spread over ten engines, and few enough that frames stay large. */
+const partitionsOfPostgres = 12;
+/** Of a database. Far above what ten engines need; each costs every engine a few hundred kilobytes. */
+const partitionsMax = 64;
+
+/** A local journal has a thread for each partition; partitions in Postgres share the threads of their engine. */
+function readPartitions(
+  variables: Variables,
+  journal: JournalKind,
+  cores: number,
+): Pick<EngineConfig, 'partitionCount' | 'threads'> {
+  const bounds = { fallback: undefined, min: 1, max: partitionsMax };
+  const workers = variables.integer('WORKERS', bounds) ?? Math.max(1, cores - 1);
+  const asked = variables.integer('PARTITIONS', bounds);
+  const partitionCount = asked ?? (journal === 'postgres' ? partitionsOfPostgres : workers);
+  return { partitionCount, threads: journal === 'postgres' ? Math.min(workers, partitionCount) : partitionCount };
+}
+
 /** Descriptors of the process itself, of its connections to databases and of the shipper: 36 are in use at rest. */
 const ownDescriptors = 128;
 /** Of a partition: 11 are in use at rest; a replacement starts while its predecessor's are being closed. */
@@ -170,11 +217,11 @@ const opsShare = 1 / 16;
 
 function readConnectionBounds(
   variables: Variables,
-  workers: number,
+  partitionCount: number,
   limit: number,
 ): Pick<EngineConfig, 'authConnections' | 'opsConnections'> {
   const count = { fallback: undefined, min: 1, max: 1_000_000 };
-  const reserve = ownDescriptors + workers * descriptorsPerPartition;
+  const reserve = ownDescriptors + partitionCount * descriptorsPerPartition;
   const fallback = Math.floor(Math.min(opsConnectionsMax, Math.max(opsConnectionsMin, limit * opsShare)));
   const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback });
   return {

@@ -46,7 +46,7 @@ export async function engineBase(config: EngineConfig, log: Log) {
       log,
       setBack: (newest) => setBack(log, newest),
     }),
-    progress: createProgress(config.workers),
+    progress: createProgress(config.partitionCount),
     journal: journalPlace(config, holder, log),
     writer: new WriterLease({
       databaseUrl,

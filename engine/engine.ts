@@ -42,9 +42,9 @@ export async function startEngine(
     await engine.close();
     throw error;
   }
-  const { authPort, opsPort, workers, authConnections } = config;
+  const { authPort, opsPort, partitionCount, authConnections } = config;
   const connectionsMax = authConnections.max;
-  log.info({ authPort, opsPort, workers, connectionsMax, ...times.summary() }, 'engine ready');
+  log.info({ authPort, opsPort, partitionCount, connectionsMax, ...times.summary() }, 'engine ready');
   return engine;
 }
 

@@ -35,7 +35,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     router.learnJournaledId(low, high, host.partition, sequence),
   );
   const hosts = Array.from(
-    { length: config.workers },
+    { length: config.partitionCount },
     (_, partition) =>
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, faults),
   );
@@ -64,7 +64,7 @@ function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
     progress,
     journal,
     log,
-    openPosition: (partition) => database.openPosition(partition, config.workers, config.journal, writer.fence),
+    openPosition: (partition) => database.openPosition(partition, config.partitionCount, config.journal, writer.fence),
     endSettlers: () => database.endSettlers(),
     fence: () => writer.fence,
     fenced: () => base.lost('it has raised the epoch of the ledger'),
@@ -79,7 +79,7 @@ function lookupParts(
   learn: (tokens: readonly string[], partition: number) => void,
 ) {
   const { config, log, nowMs, database, redis, feed, setApart, progress } = base;
-  const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.workers);
+  const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.partitionCount);
   const guard = new LookupGuard();
   const changeLog = redis === null ? null : new ChangeLog();
   const redisCards = changeLog === null ? null : redis!.redisCards(() => feed.cacheSpace, changeLog);
@@ -97,7 +97,7 @@ function lookupParts(
     reads,
     () => lookups.waiting,
     Math.min(config.cardsMax, config.accountsMax),
-    config.workers,
+    config.partitionCount,
     log,
   );
   const cardOwners = new OwnerFinder(

@@ -209,7 +209,7 @@ t.test('a profile that is too long is set apart, and a snapshot of many long one
 });
 
 t.test('an account that cannot be applied does not prevent the restore of its partition', async (t) => {
-  const { engine, ask } = await stage(t, false, { WORKERS: '1' });
+  const { engine, ask } = await stage(t, false, { PARTITIONS: '1' });
   const { sql } = engine;
   t.equal(await ask(token(1)), 'approved');
   await sql`insert into limits (level, entity_id, limits) select 2, account_id, '{"daily": 5}' from cards

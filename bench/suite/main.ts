@@ -32,6 +32,7 @@ const repeatedVariables = [
   'RESTART_AUTHORIZATIONS',
   'SETTLE_SECONDS',
   'WORKERS',
+  'PARTITIONS',
   'JOURNAL',
   'DEADLINE_MS',
   'NODE_OPTIONS',

@@ -90,7 +90,7 @@ t.test('engine and API start with what they are given', async (t) => {
     }
     const pairs = Object.entries(environment).map(([key, value]) => [key, filled(value, values)]);
     const given = { ...image, ...Object.fromEntries(pairs) };
-    if (script.includes('engine/main')) t.equal(readEngineConfig(given).workers, 1, 'as the file says');
+    if (script.includes('engine/main')) t.equal(readEngineConfig(given).threads, 1, 'as the file says');
     if (script.includes('api/main')) t.equal(readApiConfig(given).trustedProxies, '172.31.240.10');
   }
 });

@@ -97,6 +97,14 @@ export const variableGroups: readonly VariableGroup[] = [
           'process has it, changes come from the outbox.',
         seen: ['redis_refused', 'redis_refused_total'],
       },
+      PEER_KEY: {
+        kind: 'same',
+        default: fromToken,
+        does:
+          'Key by which engines on one database know each other (TLS with a pre-shared key), with ' +
+          '`JOURNAL=postgres`. To rotate it, add a new one behind it in every engine, then move the new one to the ' +
+          'front, then take the old one out.',
+      },
       REDIS_URL: {
         kind: 'same',
         default: 'none: changes travel by LISTEN/NOTIFY',
@@ -124,6 +132,15 @@ export const variableGroups: readonly VariableGroup[] = [
         does: 'Address of the ops ports of engine and API. Keep it on loopback or in the monitoring network.',
       },
       OPS_PORT: { tools: '`make run`', does: 'The ops port of the engine: health, metrics, admin.' },
+      PEER_PORT: {
+        does:
+          'With `JOURNAL=postgres`: where this engine takes messages from the other engines, on `HOST`; 0 takes any ' +
+          'free port. Only engines need to reach it.',
+      },
+      PEER_ADDRESS: {
+        default: '`HOST` (this machine’s name where `HOST` is 0.0.0.0 or ::) and `PEER_PORT`',
+        does: '`host:port` by which the other engines reach this one. They find it in the database.',
+      },
       API_PORT: { tools: '`make run`', does: 'The account API.' },
       API_OPS_PORT: {
         tools: '`make run`',
@@ -166,15 +183,23 @@ export const variableGroups: readonly VariableGroup[] = [
           'copy of what is not settled stands in the folder for temporary files (`TMPDIR`). The first start on a ' +
           'database fixes it.',
       },
-      WORKERS: {
+      PARTITIONS: {
         kind: 'fixed',
+        default: '`WORKERS` with `JOURNAL=local`, 12 with `JOURNAL=postgres`',
+        does:
+          'Shares of the accounts, each with one writer. The first start on a database fixes the number, and every ' +
+          'later one must have the same. With `JOURNAL=postgres` they spread evenly over the engines that run.',
+        low: 'with `JOURNAL=postgres`, an engine beyond the number of partitions owns none.',
+        high: 'batches become smaller, and each message is read once more to find its partition.',
+        seen: ['partitions_ready'],
+      },
+      WORKERS: {
         default: 'cores − 1, at least 1',
         does:
-          'Partitions, each with a worker thread and a syncer thread. The first start on a database fixes the ' +
-          'number, and every later one must have the same.',
-        low: 'one worker decides everything, and cores stay idle.',
-        high: 'workers share cores with the front, and each message is read once more to find its partition.',
-        seen: ['partitions_ready'],
+          'Threads that decide. With `JOURNAL=postgres` each hosts several partitions; with `JOURNAL=local` it is ' +
+          'the default of `PARTITIONS`, and each partition has a thread of its own.',
+        low: 'one thread decides everything, and cores stay idle.',
+        high: 'threads share cores with the front.',
       },
       JOURNAL_SEGMENT_BYTES: {
         unit: 'bytes',

@@ -74,7 +74,7 @@ t.test('the base is valid, and its processes start with what it gives them', asy
     for (const variable of Object.keys(environment).filter((name) => name !== 'NODE_ENV')) {
       t.ok(documented.includes(`### \`${variable}\``), `${container.name}: ${variable} is a variable`);
     }
-    if (container.name === 'engine') t.equal(readEngineConfig(environment).workers, 1);
+    if (container.name === 'engine') t.equal(readEngineConfig(environment).threads, 1);
     if (container.name === 'api') t.ok(readApiConfig(environment).trustedProxies);
   }
 });

@@ -59,7 +59,7 @@ function getFrom(localAddress: string, url: string, headers: Record<string, stri
 }
 
 t.test('a deployment behind nginx', async (t) => {
-  const deployment = await Deployment.start(t, { WORKERS: '1' });
+  const deployment = await Deployment.start(t, { PARTITIONS: '1' });
   const { engine, customer } = deployment;
   const second = await deployment.newApi({});
   t.teardown(() => (second.isAlive ? second.stop('SIGKILL') : undefined));

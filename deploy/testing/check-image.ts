@@ -279,7 +279,7 @@ async function tryImage(image: Image, databaseFolder: string): Promise<void> {
       HOST: '127.0.0.1',
       OPS_HOST: '127.0.0.1',
       ENGINE_TOKEN: 'a-token-of-the-image-check',
-      WORKERS: '1',
+      PARTITIONS: '1',
     };
     const engineEnvironment = {
       ...loopback,

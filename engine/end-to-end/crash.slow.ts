@@ -49,7 +49,13 @@ async function crash(t: Test, workers: number, kills: number, journal: 'local' |
   const place = await enginePlace(url, dataDir);
   // Less memory than the traffic needs: accounts, cards and transactions are evicted and loaded again all the time.
   const bounds = { ACCOUNTS_MAX: '32', CARDS_MAX: '64', HOLDS_MAX: '2048' };
-  const changes = { JOURNAL: journal, LEASE_MS: '500', WORKERS: String(workers), DEADLINE_MS: deadlineMs, ...bounds };
+  const changes = {
+    JOURNAL: journal,
+    LEASE_MS: '500',
+    PARTITIONS: String(workers),
+    DEADLINE_MS: deadlineMs,
+    ...bounds,
+  };
   const start = () => new EngineProcess(place, changes);
 
   const run = new CrashRun(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);

@@ -148,7 +148,7 @@ for (const [journal, workers] of [
   ['local', 2],
   ['postgres', 2],
 ] as const) {
-  const name = `an engine survives a frozen and a dead Postgres (JOURNAL=${journal} WORKERS=${workers})`;
+  const name = `an engine survives a frozen and a dead Postgres (JOURNAL=${journal} PARTITIONS=${workers})`;
   t.test(name, { timeout: 180_000 }, async (t) => {
     const dataDir = folderFor(t);
     const options = { dataDir, log: () => undefined, settings: { fsync: 'off', full_page_writes: 'off' } };
@@ -164,7 +164,7 @@ for (const [journal, workers] of [
       databaseUrl: urls.engine,
       adminUrl: server.url,
       accounts: 40,
-      changes: { JOURNAL: journal, WORKERS: String(workers), DEADLINE_MS: '1000', MAX_IN_FLIGHT: '64' },
+      changes: { JOURNAL: journal, PARTITIONS: String(workers), DEADLINE_MS: '1000', MAX_IN_FLIGHT: '64' },
     });
     const memory = new Memory(t, engine);
     const known = Array.from({ length: 10 }, (_, index) => index + 1);
@@ -409,7 +409,7 @@ t.test('a full disk declines messages until there is room again', { timeout: 180
 });
 
 t.test('a partition whose thread dies is replaced, and the other partition keeps answering', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 8, changes: { WORKERS: '2', DEADLINE_MS: '2000' } });
+  const engine = await startTestEngine(t, { accounts: 8, changes: { PARTITIONS: '2', DEADLINE_MS: '2000' } });
   const memory = new Memory(t, engine);
   const accounts = [1, 2, 3, 4, 5, 6, 7, 8];
   for (const account of accounts) t.equal((await memory.ask(authorization(cardOf(account)))).status, 200);

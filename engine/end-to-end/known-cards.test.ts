@@ -18,12 +18,12 @@ async function reasons(engine: TestEngine, name: string): Promise<string[]> {
 
 const approved = accounts.map(() => 'approved');
 
-for (const WORKERS of ['1', '2', '3']) {
-  t.test(`after a warm start with ${WORKERS} partitions cards are decided while Postgres is away`, async (t) => {
+for (const PARTITIONS of ['1', '2', '3']) {
+  t.test(`after a warm start with ${PARTITIONS} partitions cards are decided while Postgres is away`, async (t) => {
     const database = await databaseFor(t);
     const proxy = await TcpProxy.start(Number(new URL(database.url).port));
     t.teardown(() => proxy.close());
-    const changes = { WORKERS };
+    const changes = { PARTITIONS };
     const engine = await startTestEngine(t, { accounts: 6, databaseUrl: proxy.url(database.url), changes });
     t.same(await reasons(engine, 'before'), approved);
     await engine.restart();

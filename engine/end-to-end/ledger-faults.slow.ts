@@ -190,7 +190,7 @@ t.test('an engine that stops answers messages in flight and refuses later ones',
 
 t.test('a command reaches the partition of its account, and a repeated id has one answer everywhere', async (t) => {
   const numbers = [1, 2, 3, 4, 5, 6];
-  const changes = { WORKERS: '2', DEADLINE_MS: '2000' };
+  const changes = { PARTITIONS: '2', DEADLINE_MS: '2000' };
   const engine = await startTestEngine(t, { accounts: numbers.length, balanceMinor: 1000, changes });
   const deposit = async (id: string, number: number) =>
     (await answered(engine, 'deposits', accountOf(number), { id, amount: 10 * number }))[0];
@@ -230,7 +230,7 @@ t.test('a command reaches the partition of its account, and a repeated id has on
 });
 
 t.test('an id that was refused with one account cannot reach the wrong partition with another', async (t) => {
-  const changes = { WORKERS: '2', DEADLINE_MS: '300' };
+  const changes = { PARTITIONS: '2', DEADLINE_MS: '300' };
   const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes });
   // Added behind the warm start, so that no partition has them in memory.
   await seedAccounts(engine.sql, { accounts: 7, cardsPerAccount: 1, balanceMinor: 1000 });

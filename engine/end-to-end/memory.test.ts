@@ -34,11 +34,11 @@ async function askAll(
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-for (const WORKERS of ['1', '2']) {
-  t.test(`${WORKERS} partitions decide for ten times the accounts that fit in memory, round after round`, async (t) => {
+for (const PARTITIONS of ['1', '2']) {
+  t.test(`${PARTITIONS} partitions decide for ten times the accounts that fit in memory`, async (t) => {
     const perPartition = 32;
-    const count = 10 * perPartition * Number(WORKERS);
-    const changes = { WORKERS, ACCOUNTS_MAX: String(perPartition) };
+    const count = 10 * perPartition * Number(PARTITIONS);
+    const changes = { PARTITIONS, ACCOUNTS_MAX: String(perPartition) };
     const engine = await startTestEngine(t, { accounts: count, cardsPerAccount: 1, balanceMinor: 25, changes });
     // A busy machine may take seconds to settle for the first time: a 503 is asked again.
     const asked = { amount: 10, attemptsMax: 10 };
@@ -83,7 +83,7 @@ for (const { variable, store } of [
 ]) {
   t.test(`a full memory declines with the name ${variable} until Postgres has settled its rows`, async (t) => {
     const count = rows + 2 * askersMax;
-    const changes = { WORKERS: '1', [variable]: String(rows), DEADLINE_MS: '2500' };
+    const changes = { PARTITIONS: '1', [variable]: String(rows), DEADLINE_MS: '2500' };
     const engine = await startTestEngine(t, { accounts: count, cardsPerAccount: 1, changes });
     const health = async () => JSON.parse((await opsGet(engine.place, '/health')).text);
     const isSettled = async () => (await metric(engine.place, 'shipper_lag_records{partition="0"}')) === 0;

@@ -7,7 +7,7 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 
 t.test('an id that one partition answered is a conflict for a card of another, also after a restart', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 6, changes: { WORKERS: '2' } });
+  const engine = await startTestEngine(t, { accounts: 6, changes: { PARTITIONS: '2' } });
   const ask = (id: string, account: number) => engine.client.authorize(id, `card_00000${account}_1`, 100);
   const accounts = [1, 2, 3, 4, 5, 6];
   for (const account of accounts) t.equal((await ask(`first-${account}`, account)).status, 200);
@@ -26,11 +26,11 @@ t.test('an id that one partition answered is a conflict for a card of another, a
 });
 
 t.test('a start with another number of partitions is refused with the right number', async (t) => {
-  const engine = await startTestEngine(t, { accounts: 2, changes: { WORKERS: '2' } });
+  const engine = await startTestEngine(t, { accounts: 2, changes: { PARTITIONS: '2' } });
   const ask = () => engine.client.authorize('q', 'card_000001_1', 100);
   const { approved } = answerOf(await ask());
   t.equal(approved, true);
-  await t.rejects(engine.restart({ WORKERS: '1' }), /start with WORKERS=2/);
+  await t.rejects(engine.restart({ PARTITIONS: '1' }), /start with PARTITIONS=2/);
   await engine.restart();
   t.equal(answerOf(await ask()).approved, true);
 });

@@ -9,8 +9,8 @@ import { answerOf } from '../testing/client.js';
 import { startTestEngine, type TestEngine, type TestEngineOptions } from '../testing/engine-inside.js';
 import { engineBooks, until } from '../testing/engine-process.js';
 
-const onePartition = { WORKERS: '1' };
-const twoPartitions = { WORKERS: '2' };
+const onePartition = { PARTITIONS: '1' };
+const twoPartitions = { PARTITIONS: '2' };
 
 interface Asked {
   readonly id: string;
@@ -116,7 +116,7 @@ t.test('a hold lapses although its id has opened another transaction since', asy
 
 t.test('a reversal of an authorization for a then unknown card settles, also right after a start', async (t) => {
   for (const changes of [onePartition, twoPartitions]) {
-    t.test(`with ${'WORKERS' in changes ? 2 : 1} partition(s)`, async (t) => {
+    t.test(`with ${'PARTITIONS' in changes ? 2 : 1} partition(s)`, async (t) => {
       const { ask, isSettled, engine } = await start(t, { accounts: 6, changes });
       const accounts = changes === onePartition ? ([1] as const) : await oneOfEach(engine);
       for (const account of accounts) {

@@ -49,7 +49,12 @@ t.test('what was acknowledged survives every takeover', async (t) => {
   const start = async () => {
     // Nothing stands in its folder: DATA_DIR is the local journal's.
     const place = await enginePlace(database.url, join(folder, 'unused'));
-    const engine = new EngineProcess(place, { JOURNAL: 'postgres', WORKERS: '2', LEASE_MS: '500', DEADLINE_MS: '300' });
+    const engine = new EngineProcess(place, {
+      JOURNAL: 'postgres',
+      PARTITIONS: '2',
+      LEASE_MS: '500',
+      DEADLINE_MS: '300',
+    });
     engines.push(engine);
     if (!(await engine.ready())) throw new Error(`the engine ended while starting; it said:\n${engine.logged}`);
     return engine;

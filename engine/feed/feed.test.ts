@@ -28,7 +28,7 @@ t.test("an update of a card's row freezes and unfreezes a card in memory", async
 });
 
 t.test('the engine follows users, accounts and limits at every level', async (t) => {
-  const engine = await startTestEngine(t, { changes: { WORKERS: '2' } });
+  const engine = await startTestEngine(t, { changes: { PARTITIONS: '2' } });
   const { sql } = engine;
   const card = 'card_000002_1';
   t.equal(await ask(engine, card, 50), 'approved');

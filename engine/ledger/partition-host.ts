@@ -152,7 +152,7 @@ export class PartitionHost {
     this.#lapses = new LapseSweep({ partition, database, lane, progress: this.progress, log: this.#log, pause });
     this.#workerData = {
       partition,
-      partitionCount: config.workers,
+      partitionCount: config.partitionCount,
       journalDirectory: journal.directory,
       postgresJournal: journal.postgres,
       journalSizes: config.journalSizes,
@@ -284,7 +284,7 @@ export class PartitionHost {
   }
 
   #tellSettledIds({ seen }: PartitionRows): void {
-    if (seen === undefined || this.#config.workers === 1 || this.#areIdsKnown) return;
+    if (seen === undefined || this.#config.partitionCount === 1 || this.#areIdsKnown) return;
     const sequences = Buffer.from(seen.sequences, 'base64');
     const hashes = Buffer.from(seen.hashes, 'base64');
     for (let offset = 0; offset < hashes.length; offset += 8) {

@@ -108,7 +108,7 @@ t.test('an evicted card returns from Redis alone, with the same windows', async 
 });
 
 t.test('after a restart the profile comes from Redis, and the accounts and windows come from Postgres', async (t) => {
-  const place = await start(t, { WORKERS: '2' });
+  const place = await start(t, { PARTITIONS: '2' });
   const { engine, ask } = place;
   await engine.sql`
     insert into limits (level, entity_id, limits)

@@ -57,7 +57,7 @@ t.test('without a database the warmer does nothing', async (t) => {
 
 t.test('a freshly seeded database is warmed too, each card in its own partition', async (t) => {
   const engine = await startTestEngine(t, {
-    changes: { WORKERS: '2' },
+    changes: { PARTITIONS: '2' },
     accounts: 9,
     cardsPerAccount: 2,
   });

@@ -129,7 +129,7 @@ export class CollidingIds {
     await this.#engine?.kill('SIGKILL');
     const days = String(3 / 86_400);
     this.#engine = await startEngineProcess(this.#place, {
-      WORKERS: String(this.#workers),
+      PARTITIONS: String(this.#workers),
       SEEN_IDS_MAX: '16',
       HOLDS_MAX: '64',
       HOLD_DAYS: days,

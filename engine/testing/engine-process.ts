@@ -32,7 +32,7 @@ export const { TEST_JOURNAL: testJournal = 'local' } = process.env;
 
 /** Small stores and segments, so that evictions, rolls and recycling happen all the time. */
 const testDefaults: Readonly<Record<string, string>> = {
-  WORKERS: '1',
+  PARTITIONS: '1',
   JOURNAL: testJournal,
   ACCOUNTS_MAX: '4096',
   CARDS_MAX: '4096',

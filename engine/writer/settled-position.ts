@@ -53,7 +53,7 @@ export async function openPosition(
   if (row.partition_count !== partitionCount) {
     throw new Error(
       `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +
-        `start with WORKERS=${row.partition_count} (now it is ${partitionCount})`,
+        `start with PARTITIONS=${row.partition_count} (now it is ${partitionCount})`,
     );
   }
   if (row.journal !== journal) {

@@ -126,8 +126,8 @@ export class JournalPartitionCountError extends Error {
     readonly wanted: number,
   ) {
     super(
-      `${directory} was written with WORKERS=${found}, and this start has WORKERS=${wanted}: the number cannot be ` +
-        `changed, start with WORKERS=${found}`,
+      `${directory} was written with PARTITIONS=${found}, and this start has PARTITIONS=${wanted}: the number cannot ` +
+        `be changed, start with PARTITIONS=${found}`,
     );
   }
 }

@@ -239,7 +239,7 @@ t.test('another number of partitions is refused with an error that names the rig
   const { fixture } = smallLog();
   t.throws(() => openJournal({ ...fixture.options, partitionCount: 2 }), {
     code: 'JOURNAL_PARTITION_COUNT',
-    message: /written with WORKERS=1.*start with WORKERS=1$/,
+    message: /written with PARTITIONS=1.*start with PARTITIONS=1$/,
   });
 });
 

@@ -66,7 +66,7 @@ export const restart: Scenario = {
           'loaded from Postgres.',
         'The settled authorizations were written by Postgres itself, with open holds; the others went through the ' +
           'engine.',
-        ...(settledCount > 0 ? [] : ['No settled authorizations were written before: that needs WORKERS=1.']),
+        ...(settledCount > 0 ? [] : ['No settled authorizations were written before: that needs PARTITIONS=1.']),
       ],
     };
   },
