@@ -12,6 +12,7 @@
  * leave once the journal is durable up to lastSequence.
  */
 import { answerBytesMax } from '../core/limits.js';
+import type { Answers } from './answers.js';
 
 /** What an entry is: a message of the protocol with that number, below 16, or one of these. */
 export const EntryKind = {
@@ -94,7 +95,7 @@ export interface SlabSize {
 
 const headerInts = 4;
 
-export class Slab {
+export class Slab implements Answers {
   readonly buffer: SharedArrayBuffer;
   readonly size: SlabSize;
   readonly #header: Int32Array;

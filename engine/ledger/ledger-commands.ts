@@ -10,7 +10,8 @@ import type { FieldError } from '../../platform/problems/field-error.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { Request } from '../core/request.js';
-import { AnswerFlag, EntryStatus, type Slab } from '../exchange/slab.js';
+import type { Answers } from '../exchange/answers.js';
+import { AnswerFlag, EntryStatus } from '../exchange/slab.js';
 import type { Telemetry } from '../ops/telemetry.js';
 import { answerBytesMax, type Codec } from '../protocols/codec.js';
 import type { CommandName } from '../protocols/commands/codec.js';
@@ -123,13 +124,13 @@ class CommandWaiter implements Waiter {
     this.#resolve = resolve;
   }
 
-  answer(slab: Slab, index: number): void {
-    const status = slab.status[index]!;
-    const reason = slab.reason[index] as Reason;
+  answer(from: Answers, index: number): void {
+    const status = from.status[index]!;
+    const reason = from.reason[index] as Reason;
     // Copied: the slab is filled again while the answer is on its way.
-    this.#settle(status, reason, Buffer.from(slab.answer.subarray(slab.answerStart[index], slab.answerEnd[index])));
+    this.#settle(status, reason, Buffer.from(from.answer.subarray(from.answerStart[index], from.answerEnd[index])));
     const { telemetry } = this.#options;
-    if ((slab.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    if ((from.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
     if (status === EntryStatus.decided) telemetry.command(this.#name, reason);
   }
 

@@ -1,5 +1,5 @@
 import type { Reason } from '../core/reasons.js';
-import type { Slab } from '../exchange/slab.js';
+import type { Answers } from '../exchange/answers.js';
 
 /** The client that waits for an entry's answer. */
 export interface Waiter {
@@ -14,10 +14,10 @@ export interface Waiter {
   /** How often it lacked something, and was sent again behind what was looked up. */
   reentries: number;
   /**
-   * The decided answer: `slab.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
+   * The decided answer: `from.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
    * the call.
    */
-  answer(slab: Slab, index: number): void;
+  answer(from: Answers, index: number): void;
   /** No answer could be made: 503 with a decline body. */
   refuse(reason: Reason): void;
 }

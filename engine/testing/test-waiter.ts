@@ -1,6 +1,6 @@
 import { Protocol } from '../core/codes.js';
 import type { Reason } from '../core/reasons.js';
-import type { Slab } from '../exchange/slab.js';
+import type { Answers } from '../exchange/answers.js';
 import type { Waiter } from '../ledger/waiter.js';
 
 /** A client that notes its answer. */
@@ -16,8 +16,8 @@ export class TestWaiter implements Waiter {
   get isSettled(): boolean {
     return this.said !== '';
   }
-  answer(slab: Slab, index: number): void {
-    this.said = `answer ${slab.status[index]}`;
+  answer(from: Answers, index: number): void {
+    this.said = `answer ${from.status[index]}`;
   }
   refuse(reason: Reason): void {
     this.isRefused = true;

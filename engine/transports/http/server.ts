@@ -9,7 +9,8 @@ import { addressOf, type ConnectionGate } from '../../../platform/process/connec
 import type { Clock } from '../../clock.js';
 import { bodyBytesMax } from '../../core/limits.js';
 import { Reason } from '../../core/reasons.js';
-import { AnswerFlag, type Slab } from '../../exchange/slab.js';
+import type { Answers } from '../../exchange/answers.js';
+import { AnswerFlag } from '../../exchange/slab.js';
 import type { Admission } from '../../ledger/admission.js';
 import type { Ledger } from '../../ledger/ledger.js';
 import type { Waiter } from '../../ledger/waiter.js';
@@ -272,25 +273,25 @@ class Exchange implements Waiter {
     return this.#res === null;
   }
 
-  answer(slab: Slab, index: number): void {
+  answer(from: Answers, index: number): void {
     const res = this.#release();
     if (res === null) return;
     const { telemetry, clock, slowMs, slow } = this.#options;
     const totalMs = clock.nowMs() - this.arrivalMs;
-    const start = slab.answerStart[index]!;
-    const end = slab.answerEnd[index]!;
-    const flags = slab.answerFlags[index]!;
-    http.set(this.#form, slab.status[index]!, flags, slab.reason[index]!, slab.answer.subarray(start, end));
-    if (http.status === 200) this.codec.stampResponseTime?.(slab.answer, end, Math.round(totalMs * 1000));
+    const start = from.answerStart[index]!;
+    const end = from.answerEnd[index]!;
+    const flags = from.answerFlags[index]!;
+    http.set(this.#form, from.status[index]!, flags, from.reason[index]!, from.answer.subarray(start, end));
+    if (http.status === 200) this.codec.stampResponseTime?.(from.answer, end, Math.round(totalMs * 1000));
     corked.send(res, http, false);
     telemetry.called(this.kind, http.status);
     if (http.status === 400) telemetry.badRequests++;
     else if ((flags & AnswerFlag.unsupported) !== 0) {
       telemetry.unsupported++;
-      this.#options.unsupported(slab.answer.toString('utf8', start, end));
-    } else telemetry.decided(slab.reason[index]!, totalMs);
+      this.#options.unsupported(from.answer.toString('utf8', start, end));
+    } else telemetry.decided(from.reason[index]!, totalMs);
     if ((flags & AnswerFlag.repeated) !== 0) telemetry.repeated++;
-    if (totalMs > slowMs) slow(totalMs, slab.sealedAtMs - this.arrivalMs, slab.returnedAtMs - slab.sealedAtMs);
+    if (totalMs > slowMs) slow(totalMs, from.sealedAtMs - this.arrivalMs, from.returnedAtMs - from.sealedAtMs);
   }
 
   refuse(reason: Reason): void {
