@@ -4,9 +4,10 @@ import type { EngineBase } from './engine-base.js';
 import type { Slab } from './exchange/slab.js';
 import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
-import { LedgerReader } from './ledger/ledger-reader.js';
+import { LedgerReader, looksAt } from './ledger/ledger-reader.js';
 import { MemoryLedger } from './ledger/memory-ledger.js';
 import { type HostEvents, PartitionHost, type StorageFaults } from './ledger/partition-host.js';
+import { LocalPlacement } from './ledger/placement.js';
 import { partitionOf, Router } from './ledger/router.js';
 import { ShipperClient } from './ledger/shipper-client.js';
 import { LookupReads } from './lookups/lookup-reads.js';
@@ -39,14 +40,18 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     (_, partition) =>
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, faults),
   );
-  const router = new Router(hosts, config.seenIdsMax, config.cardsMax);
-  const reader = new LedgerReader(database, hosts, nowMs);
+  const placement = new LocalPlacement(hosts);
+  const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
+  const readerPartition = () => placement.readerPartition;
+  const router = new Router({ partitionCount, idsPerPartition, cardsPerPartition, readerPartition });
+  const reader = new LedgerReader(database, looksAt(hosts), partitionCount, nowMs);
   const admission = new Admission(config.maxInFlight);
   const { lookups, cardOwners, accountOwners } = lookup;
   const { deadlineMs } = config;
   const ledger = new MemoryLedger({
     hosts,
     router,
+    placement,
     reader,
     lookups,
     cardOwners,

@@ -6,28 +6,53 @@
 import type { WindowUse } from '../core/spend.js';
 import { Spend } from '../core/spend.js';
 import { zoneNamed } from '../core/window.js';
-import type { AccountBooks } from '../exchange/partition-task.js';
+import type { AccountBooks, WindowEntity } from '../exchange/partition-task.js';
 import type { Database } from '../lookups/database.js';
 import type { AccountSummary, SpendEntities, SpendSummary } from '../lookups/database-accounts.js';
 import type { AccountView, WindowsView } from './ledger.js';
-import type { PartitionHost } from './partition-host.js';
 import { partitionOf } from './router.js';
+
+/** Looks into the memory of partitions; null for what is not there. Throws while a partition cannot be asked. */
+export interface PartitionLooks {
+  accounts(partition: number, numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]>;
+  windows(partition: number, entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]>;
+}
+
+/** @param hosts by partition: every partition stands in this engine */
+export function looksAt(
+  hosts: readonly {
+    accounts(numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]>;
+    windows(entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]>;
+  }[],
+): PartitionLooks {
+  return {
+    accounts: (partition, numbers) => hosts[partition]!.accounts(numbers),
+    windows: (partition, entities) => hosts[partition]!.windows(entities),
+  };
+}
 
 export class LedgerReader {
   readonly #database: Database;
-  readonly #hosts: readonly PartitionHost[];
+  readonly #looks: PartitionLooks;
+  readonly #partitionCount: number;
   readonly #nowMs: () => number;
 
-  constructor(database: Database, hosts: readonly PartitionHost[], nowMs: () => number) {
+  constructor(database: Database, looks: PartitionLooks, partitionCount: number, nowMs: () => number) {
     this.#database = database;
-    this.#hosts = hosts;
+    this.#looks = looks;
+    this.#partitionCount = partitionCount;
     this.#nowMs = nowMs;
   }
 
   /** Books of the accounts with those public ids, in that order; unknown ones are left out. */
   async accounts(publicIds: readonly string[]): Promise<AccountView[]> {
     const settled = await this.#database.accountSummaries(publicIds);
-    const live = await this.#ask(settled, (host, of) => host.accounts(of.map(({ number }) => number)));
+    const live = await this.#ask(settled, (partition, of) =>
+      this.#looks.accounts(
+        partition,
+        of.map(({ number }) => number),
+      ),
+    );
     const absent = settled.filter((of) => !live.has(of)).map(({ publicId }) => publicId);
     const latest = absent.length === 0 ? [] : await this.#database.accountSummaries(absent);
     const views = new Map(
@@ -44,8 +69,11 @@ export class LedgerReader {
     const nowMs = this.#nowMs();
     const dayOf = ({ timeZone }: SpendSummary) => zoneNamed(timeZone).dayOf(nowMs);
     const settled = await this.#database.spendSummaries(entities);
-    const live = await this.#ask(settled, (host, of) =>
-      host.windows(of.map((row) => ({ level: row.level, number: row.number, day: dayOf(row) }))),
+    const live = await this.#ask(settled, (partition, of) =>
+      this.#looks.windows(
+        partition,
+        of.map((row) => ({ level: row.level, number: row.number, day: dayOf(row) })),
+      ),
     );
     const isLive = settled.every((row) => live.has(row));
     const latest = isLive ? settled : await this.#database.spendSummaries(entities);
@@ -61,14 +89,17 @@ export class LedgerReader {
   /** One look per partition that owns some of the rows. */
   async #ask<R extends { readonly ownerKey: number }, A>(
     rows: readonly R[],
-    look: (host: PartitionHost, rows: readonly R[]) => Promise<readonly (A | null)[]>,
+    look: (partition: number, rows: readonly R[]) => Promise<readonly (A | null)[]>,
   ): Promise<Map<R, A>> {
     const answers = new Map<R, A>();
+    const owners = new Map<number, R[]>();
+    for (const row of rows) {
+      const partition = partitionOf(row.ownerKey, this.#partitionCount);
+      owners.set(partition, [...(owners.get(partition) ?? []), row]);
+    }
     await Promise.all(
-      this.#hosts.map(async (host, partition) => {
-        const owned = rows.filter(({ ownerKey }) => partitionOf(ownerKey, this.#hosts.length) === partition);
-        if (owned.length === 0) return;
-        for (const [index, answer] of (await look(host, owned)).entries()) {
+      [...owners].map(async ([partition, owned]) => {
+        for (const [index, answer] of (await look(partition, owned)).entries()) {
           if (answer !== null) answers.set(owned[index]!, answer);
         }
       }),

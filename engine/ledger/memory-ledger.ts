@@ -1,20 +1,18 @@
 /**
- * The ledger whose partitions stand in this engine's memory, each on a thread of its own: the main thread's side. It
- * finds the partition of a message, hands the message to that partition's lane, and refuses what waits beyond its
- * deadline.
+ * The ledger whose partitions stand in the memory of engines: the main thread's side. It finds the partition of a
+ * message, hands the message to where that partition is, and refuses what waits beyond its deadline.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Protocol } from '../core/codes.js';
-import { Reason } from '../core/reasons.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
 import type { Lookups } from '../lookups/lookups.js';
 import type { OwnerFinder } from '../lookups/owner-finder.js';
 import type { Codec } from '../protocols/codec.js';
 import type { Admission } from './admission.js';
-import type { Lane } from './lane.js';
 import type { AccountView, Ledger, WindowsView } from './ledger.js';
 import type { LedgerReader } from './ledger-reader.js';
 import type { PartitionHost } from './partition-host.js';
+import type { Placement } from './placement.js';
 import type { Router } from './router.js';
 import type { Waiter } from './waiter.js';
 
@@ -23,6 +21,7 @@ const drainLookMs = 2;
 export interface MemoryLedgerParts {
   readonly hosts: readonly PartitionHost[];
   readonly router: Router;
+  readonly placement: Placement;
   readonly reader: LedgerReader;
   readonly lookups: Lookups;
   readonly cardOwners: OwnerFinder;
@@ -43,17 +42,17 @@ export class MemoryLedger implements Ledger {
   submit(codec: Codec, body: Uint8Array, waiter: Waiter): void {
     const found = this.#router.route(codec, body);
     if (typeof found === 'string') this.#submitUnknown(codec, body, waiter, found);
-    else claim(found.lane, body, waiter);
+    else this.#parts.placement.submit(found, body, waiter);
   }
 
   /** @param key the card's token or the account's public id, whose owner is to be found first */
   #submitUnknown(codec: Codec, body: Uint8Array, waiter: Waiter, key: string): void {
-    const { accountOwners, cardOwners } = this.#parts;
+    const { accountOwners, cardOwners, placement } = this.#parts;
     // Copied: the body's bytes live only as long as the caller's callback.
     const bytes = Buffer.from(body);
     const owners = codec.protocol === Protocol.ledger ? accountOwners : cardOwners;
     owners.find(key, waiter, (ownerKey) =>
-      claim(this.#router.routeFound(codec, bytes, key, ownerKey).lane, bytes, waiter),
+      placement.submit(this.#router.routeFound(codec, bytes, key, ownerKey), bytes, waiter),
     );
   }
 
@@ -79,7 +78,8 @@ export class MemoryLedger implements Ledger {
 
   /** Refuses what waits beyond its deadline. Called by one coarse timer. */
   expire(nowMs: number): void {
-    const { hosts, lookups, cardOwners, accountOwners, deadlineMs } = this.#parts;
+    const { hosts, placement, lookups, cardOwners, accountOwners, deadlineMs } = this.#parts;
+    placement.expire(nowMs);
     for (const { lane } of hosts) lane.expire(nowMs);
     lookups.expire(nowMs, deadlineMs);
     cardOwners.expire(nowMs, deadlineMs);
@@ -93,9 +93,4 @@ export class MemoryLedger implements Ledger {
       await delay(drainLookMs);
     }
   }
-}
-
-function claim(lane: Lane, body: Uint8Array, waiter: Waiter): void {
-  if (lane.claim(waiter.kind, 0, waiter.arrivalMs, body, waiter)) return;
-  waiter.refuse(lane.isReady ? Reason.overloaded : Reason.systemError);
 }
