@@ -132,7 +132,7 @@ class RunningEngine implements Engine {
     const { hosts, partitionOfOwner, guard, changeLog } = this.#parts;
     await this.#ports.ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
-    await Promise.all(hosts.map((host) => host.start(writer.fence.epoch)));
+    await Promise.all(hosts.map((host) => host.start(writer.fence)));
     // An id that another partition has answered must lead there from the first message on.
     if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
     this.#times.ended('partitions');

@@ -127,6 +127,7 @@ function eventsOfHosts(
     revoking: (count) => events.revoking(count),
     // With JOURNAL=postgres the position of a frame says who the writer is, and no clock.
     isStale: () => feed.isStale || (config.journal === 'local' && writer.isLapsed),
+    changed: () => undefined,
     fenced: (_host, message) => lost(message),
     restoring: (host) => feed.restoring(host),
     restored: (message) => setApart.soundRows(message),

@@ -123,6 +123,15 @@ export class PartitionProgress {
     this.#cells[f64.finalSequence] = sequence;
   }
 
+  /** Only once all its writers are gone: the partition is in no memory of this process. Its counters stay. */
+  clear(): void {
+    this.publishDurable(-1);
+    this.publishSettled(-1, 0);
+    this.publishFinal(Number.MAX_SAFE_INTEGER);
+    this.setRefusal('');
+    this.setFiles(0, 0);
+  }
+
   /** Records on disk that Postgres does not have yet; 0 while either side has not started. */
   get backlogRecords(): number {
     const settled = this.settledSequence;
@@ -245,10 +254,6 @@ export function createProgress(partitionCount: number): Progress {
     `partitionCount must be 1..${partitionCountMax}`,
   );
   const progress = new Progress(new SharedArrayBuffer(headBytes + partitionCount * partitionBytes));
-  for (const partition of progress.partitions) {
-    partition.publishDurable(-1);
-    partition.publishSettled(-1, 0);
-    partition.publishFinal(Number.MAX_SAFE_INTEGER);
-  }
+  for (const partition of progress.partitions) partition.clear();
   return progress;
 }

@@ -19,7 +19,8 @@ export interface ShipperWorkerData {
 
 export type ShipperOrder =
   | { readonly kind: 'resume' | 'pause'; readonly partition: number }
-  | { readonly kind: 'drain'; readonly timeoutMs: number }
+  /** Settles what is durable now, of one partition or of all. */
+  | { readonly kind: 'drain'; readonly timeoutMs: number; readonly partition?: number }
   /** Closes the connections too; the thread then ends by itself. */
   | { readonly kind: 'stop' };
 

@@ -213,3 +213,27 @@ t.test('a partition that missed too many changes is restored again, and no other
   t.same(partition!.claimed, []);
   t.equal(delivery.opened(partition!), true, 'after the next restore the partition keeps its changes');
 });
+
+t.test('a change waits for no partition of another engine, and for one that leaves until it has left', async (t) => {
+  const { applied, partitions, delivery } = stage();
+  const [partition] = partitions;
+  partition!.lane.isReady = false;
+  partition!.state = 'leaving';
+  delivery.deliver([entry(1, 0)]);
+  delivery.retry();
+  t.same(applied, [], 'what is inside may yet be approved');
+  partition!.state = 'away';
+  delivery.retry();
+  delivery.deliver([entry(2, 0)]);
+  t.same(applied, [1, 2]);
+  partition!.state = 'starting';
+  delivery.deliver([entry(3, 0)]);
+  partition!.state = 'ready';
+  partition!.lane.isReady = true;
+  delivery.opened(partition!);
+  t.same(
+    partition!.claimed.map(({ users }) => users),
+    [[3]],
+    'what came while it started is kept for it',
+  );
+});

@@ -1,7 +1,8 @@
 /**
  * Brings changes into the lanes of their partitions, in one order with the authorizations, and knows how far they are
  * in force. A change is in force once the slab that carried it has come back. A partition whose worker is away approves
- * nothing: its changes are kept, and go first when its lane opens. One that has failed needs none.
+ * nothing: its changes are kept, and go first when its lane opens. One that has failed, or that another engine has,
+ * needs none. One that is leaving still decides what is inside: its changes wait until it has left.
  */
 import type { FeedEntry } from '../core/feed.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
@@ -144,8 +145,12 @@ export class Delivery {
 
   #send(part: Part): void {
     const { lane, state } = part.partition;
-    if (state === 'failed' || state === 'stopped') {
+    if (state === 'failed' || state === 'stopped' || state === 'away') {
       this.#done(part);
+      return;
+    }
+    if (state === 'leaving') {
+      this.#waiting.push(part);
       return;
     }
     if (!lane.isReady) {

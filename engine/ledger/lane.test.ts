@@ -466,3 +466,28 @@ t.test('a stale engine revokes approvals that were decided before, and refuses w
   await runs[1]!.done();
   t.equal(approved.said, `refused ${Reason.systemError}`);
 });
+
+t.test('a lane that was closed takes nothing in, and answers what is inside', async (t) => {
+  const { lane, runs, needs, turn, ask } = stage();
+  const [inside, looked] = [ask('a'), ask('looked up')];
+  turn();
+  lane.close();
+  t.equal(lane.isReady, false);
+  t.equal(ask('late').isRefused, true);
+  approve(runs[0]!.slab, 0, 1);
+  runs[0]!.slab.status[1] = EntryStatus.lookupCard;
+  await runs[0]!.done();
+  t.equal(inside.said, answered);
+  t.equal(lane.isIdle, false, 'a message waits for its lookup');
+  lane.reenter(needs[0]!);
+  turn();
+  t.same(texts(runs[1]!.slab), ['looked up']);
+  approve(runs[1]!.slab, 0, 2);
+  await runs[1]!.done();
+  t.equal(looked.said, answered);
+  t.equal(lane.isIdle, true);
+  lane.open();
+  ask('b');
+  turn();
+  t.same(texts(runs[2]!.slab), ['b'], 'a lane that is opened again takes messages in');
+});

@@ -68,6 +68,8 @@ const secondSlabMinDefault = 16;
 const decidedMax = 4;
 /** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
 const slabCount = flyingMax + decidedMax + 2;
+/** Clients of lookups are sorted out when there are so many, and then when they have doubled. */
+const lookedUpMin = 1024;
 /** The slab that carries revocations only, ahead of whatever waits. */
 const revocationSlab = slabCount;
 
@@ -92,7 +94,13 @@ export class Lane {
   /** How many of them are not known to be on disk. */
   #unsynced = 0;
   #sendScheduled = false;
+  /** Messages are taken in. */
   #isReady = false;
+  /** The worker decides: also what is inside after close(). */
+  #isAlive = false;
+  /** Clients whose message may be with a lookup, until isIdle finds that it is not. */
+  #lookedUp: Waiter[] = [];
+  #lookedUpMax = lookedUpMin;
   readonly #revocations = new Revocations();
   /** Messages refused at their deadline because memory had no room for what they need. For metrics and log. */
   roomRefusals = 0;
@@ -132,7 +140,9 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return this.#away().length === 0 && this.slabs[this.#open]!.count === 0 && this.#revocations.isEmpty;
+    this.#lookedUp = this.#lookedUp.filter(({ isSettled }) => !isSettled);
+    const isEmpty = this.#away().length === 0 && this.slabs[this.#open]!.count === 0;
+    return isEmpty && this.#revocations.isEmpty && this.#lookedUp.length === 0;
   }
 
   /** Slabs that left and were not answered. */
@@ -142,12 +152,21 @@ export class Lane {
 
   /** The worker is there (again). */
   open(): void {
+    this.#isAlive = true;
     this.#isReady = true;
+  }
+
+  /** Takes no more messages in. Those inside are answered, also those that wait for a lookup. */
+  close(): void {
+    this.#isReady = false;
   }
 
   /** Takes a message in. @returns false when the lane is full or closed: the caller refuses at once. */
   claim(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {
-    if (!this.#isReady) return false;
+    return this.#isReady && this.#take(kind, flags, arrivalMs, bytes, waiter);
+  }
+
+  #take(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {
     const slab = this.slabs[this.#open]!;
     if (!slab.fits(bytes.length)) return false;
     const index = slab.add(kind, flags, arrivalMs, bytes);
@@ -183,7 +202,7 @@ export class Lane {
 
   readonly #sendOpen = (): void => {
     this.#sendScheduled = false;
-    if (!this.#maySend() || !this.#isReady || this.#revocations.isHeld) return;
+    if (!this.#maySend() || !this.#isAlive || this.#revocations.isHeld) return;
     if (!this.#revocations.isEmpty) {
       this.#revocations.fill(this.slabs[revocationSlab]!, this.#waiters[revocationSlab]!);
       this.#send(revocationSlab);
@@ -318,7 +337,14 @@ export class Lane {
 
   #ask(slab: Slab, index: number, status: number, waiter: Waiter | null): void {
     if (waiter?.isSettled) return;
-    if (waiter !== null) waiter.reentries++;
+    if (waiter !== null) {
+      waiter.reentries++;
+      if (this.#lookedUp.length === this.#lookedUpMax) {
+        this.#lookedUp = this.#lookedUp.filter(({ isSettled }) => !isSettled);
+        this.#lookedUpMax = Math.max(lookedUpMin, 2 * this.#lookedUp.length);
+      }
+      this.#lookedUp.push(waiter);
+    }
     const again = this.#reentry(slab, index, waiter);
     if (waiter === null) {
       // A lapsed hold: where memory had no room for what was looked up, the next look for such holds brings it again.
@@ -333,8 +359,8 @@ export class Lane {
   reenter(again: Reentry): void {
     const { waiter } = again;
     if (waiter?.isSettled) return;
-    if (!this.claim(again.kind, again.flags, again.arrivalMs, again.bytes, waiter)) {
-      waiter?.refuse(this.#isReady ? Reason.overloaded : Reason.systemError);
+    if (!this.#isAlive || !this.#take(again.kind, again.flags, again.arrivalMs, again.bytes, waiter)) {
+      waiter?.refuse(this.#isAlive ? Reason.overloaded : Reason.systemError);
     }
   }
 
@@ -374,6 +400,7 @@ export class Lane {
   /** The worker is gone: everything that waits is refused, and so is what comes until open(). */
   fail(error: unknown, isFinal = false): void {
     this.#isReady = false;
+    this.#isAlive = false;
     this.#generation++;
     for (const slabIndex of this.#away()) if (slabIndex !== revocationSlab) this.#free.push(slabIndex);
     this.#flying.length = 0;

@@ -3,7 +3,11 @@
  * thread that dies is replaced here. Both are then replaced, and the worker replays the journal; meanwhile messages
  * about its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is
  * unknown, so nothing is approved until the process starts again.
+ *
+ * With JOURNAL=postgres a host is away until its engine owns the partition, and again after that (OwnedPartition).
  */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import { withDeadline } from '../../platform/process/deadline.js';
@@ -11,6 +15,7 @@ import type { EngineConfig } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
+import type { WriterFence } from '../core/writer-fence.js';
 import type {
   AccountBooks,
   PartitionResult,
@@ -30,17 +35,18 @@ import { StartTimes } from '../ops/start-times.js';
 import { Lane, type Lookup, type Reentry } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
+import type { OwnedPartition, PartitionState } from './owned-partition.js';
 import { WorkerPool } from './pool.js';
 import { Syncer } from './syncer.js';
-
-export type PartitionState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
 
 /** What the host needs of the shipper: it must stand still while a journal is opened. */
 export interface ShipperControl {
   pause(partition: number): Promise<void>;
-  resume(partition: number): void;
+  resume(partition: number, fence: WriterFence): void;
   /** The settled position, from Postgres. */
-  position(partition: number): Promise<number>;
+  position(partition: number, fence: WriterFence): Promise<number>;
+  /** Settles what is durable now. @returns false when that took longer than `timeoutMs` */
+  settle(partition: number, timeoutMs: number): Promise<boolean>;
 }
 
 export interface HostEvents {
@@ -52,7 +58,9 @@ export interface HostEvents {
   restoring(host: PartitionHost): void;
   /** @returns what it has read, as a partition takes it over */
   restored(message: PartitionRows): PartitionRows;
-  /** With JOURNAL=postgres: another engine is the owner of the partition now. */
+  /** The state is another one. */
+  changed(host: PartitionHost): void;
+  /** With JOURNAL=postgres: another engine is the owner of the partition now, and the host drops it. */
   fenced(host: PartitionHost, message: string): void;
   /** The lane has opened, and no message has been claimed yet. @returns false when changes overtook what was read */
   opened(host: PartitionHost): boolean;
@@ -84,8 +92,14 @@ const journalStepMsMax = 600_000;
 /** Ids taken into memory at once: two milliseconds, after a pause that leaves the worker to the messages. */
 const idsAtOnce = 10_000;
 const idsPauseMs = 5;
+/** A handover first settles most of the tail while messages are still taken: a settle lasts as long at most as this. */
+const settleOpenMsMax = 1000;
+/** What came meanwhile is a few batches. What is not settled then is replayed by the next owner. */
+const settleRestMsMax = 150;
+/** How often a lane that leaves is looked at; its last message is answered at its deadline at the latest. */
+const idleLookMs = 1;
 
-export class PartitionHost {
+export class PartitionHost implements OwnedPartition {
   readonly partition: number;
   readonly lane: Lane;
   readonly progress: PartitionProgress;
@@ -96,10 +110,19 @@ export class PartitionHost {
   readonly #log: Log;
   readonly #events: HostEvents;
   readonly #workerData: Omit<PartitionWorkerData, 'exchange'>;
+  readonly #nowMs: () => number;
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
-  #state: PartitionState = 'starting';
-  #writerEpoch = 0;
+  #state: PartitionState;
+  #fence: WriterFence = { epoch: 0, holder: '' };
+  /** Rises with every start, drop and stop: what belongs to an earlier one ends at its next step. */
+  #run = 0;
+  /** The threads were started ahead of start(). */
+  #prepared: Promise<unknown> | null = null;
+  /** The threads of earlier starts are gone. */
+  #ended: Promise<unknown> = Promise.resolve();
+  /** Nothing of an earlier start is left. */
+  #cleared: Promise<void> = Promise.resolve();
   #resolveIdsKnown: () => void = () => undefined;
   /** After the first worker the front knows every id that comes: a worker that is replaced has nothing to add. */
   #areIdsKnown = false;
@@ -133,6 +156,8 @@ export class PartitionHost {
     this.progress = progress.partitions[partition]!;
     this.#config = config;
     this.#postgresJournal = journal.postgres;
+    this.#state = journal.postgres === null ? 'starting' : 'away';
+    this.#nowMs = nowMs;
     this.#database = database;
     this.#shipper = shipper;
     this.#events = events;
@@ -196,9 +221,11 @@ export class PartitionHost {
         }
       },
       failed: (message, fenced) => {
-        this.#log.error({ error: message }, 'the journal could not be written');
-        this.lane.journalFailed();
-        if (fenced) this.#events.fenced(this, message);
+        if (fenced) this.fenced(message);
+        else {
+          this.#log.error({ error: message }, 'the journal could not be written');
+          this.lane.journalFailed();
+        }
       },
       died: (error) => this.lane.fail(error),
     });
@@ -211,21 +238,111 @@ export class PartitionHost {
     return within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
   }
 
-  /**
-   * Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails.
-   * @param writerEpoch of the writer's lease
-   */
-  async start(writerEpoch: number): Promise<void> {
-    this.#writerEpoch = writerEpoch;
+  #setState(state: PartitionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#events.changed(this);
+  }
+
+  async prepare(): Promise<void> {
+    await this.#cleared;
+    if (this.#state !== 'away') return;
+    this.#prepared ??= this.#startThreads();
+    const prepared = this.#prepared;
+    try {
+      await prepared;
+    } catch (error) {
+      if (this.#prepared === prepared) await this.drop();
+      throw error;
+    }
+  }
+
+  /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
+  async start(fence: WriterFence): Promise<void> {
+    const run = ++this.#run;
+    this.#fence = fence;
+    this.#areIdsKnown = false;
+    // Before anything is read: changes that come from here on are kept for it.
+    this.#setState('starting');
+    try {
+      await this.#cleared;
+      await this.#open(run);
+    } catch (error) {
+      if (run === this.#run) await this.drop();
+      throw error;
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.#state === 'ready') await this.#leave(this.#run);
+    await this.drop();
+  }
+
+  async #leave(run: number): Promise<void> {
+    await this.#shipper.settle(this.partition, settleOpenMsMax);
+    if (run !== this.#run || this.#state !== 'ready') return;
+    this.#setState('leaving');
+    this.lane.close();
+    // What hangs is refused at its deadline.
+    const untilMs = this.#nowMs() + 2 * this.#config.deadlineMs;
+    while (run === this.#run && !this.lane.isIdle && this.#nowMs() < untilMs) await pause(idleLookMs);
+    if (run === this.#run) await this.#shipper.settle(this.partition, settleRestMsMax);
+  }
+
+  async drop(): Promise<void> {
+    if (this.#state === 'stopped') return;
+    if (this.#state !== 'away' || this.#prepared !== null) {
+      this.#run++;
+      this.#epoch++;
+      this.#state = 'away';
+      this.lane.fail(new Error(`partition ${this.partition} is another engine's`));
+      this.#cleared = this.#clear();
+      this.#events.changed(this);
+    }
+    await this.#cleared;
+  }
+
+  /** Another engine is the owner now. */
+  fenced(message: string): void {
+    this.#log.warn({ error: message }, 'another engine has the partition');
+    void this.drop();
+    this.#events.fenced(this, message);
+  }
+
+  /** Nothing of the partition is left in this process, but for what it counted. Never rejects. */
+  async #clear(): Promise<void> {
+    await this.#endThreads();
+    try {
+      await this.#shipper.pause(this.partition);
+    } catch (error) {
+      this.#log.warn({ error: (error as Error).message }, 'the shipper did not let go of the partition');
+    }
+    this.progress.clear();
+    if (this.#postgresJournal === null) return;
+    const copy = join(this.#workerData.journalDirectory, `p${this.partition}`);
+    await rm(copy, { recursive: true, force: true }).catch((error: Error) =>
+      this.#log.warn({ error: error.message }, "the copy of the partition's journal could not be removed"),
+    );
+  }
+
+  /** @throws when the partition was dropped or stopped meanwhile */
+  #assertRun(run: number): void {
+    if (run !== this.#run) throw new Error(`partition ${this.partition} is ${this.#state}`);
+  }
+
+  async #open(run: number): Promise<void> {
     const times = new StartTimes(performance.now());
     this.startTimes = times;
-    const prepared = this.#startThreads();
+    const prepared = this.#prepared ?? this.#startThreads();
+    this.#prepared = null;
     prepared.catch(() => undefined);
     await this.#shipper.pause(this.partition);
-    const settledSequence = await this.#shipper.position(this.partition);
+    const settledSequence = await this.#shipper.position(this.partition, this.#fence);
+    this.#assertRun(run);
     times.ended('position');
     if (this.#postgresJournal !== null) {
-      await within(journalStepMsMax, 'the takeover', this.#syncer!.takeOver(writerEpoch, settledSequence));
+      await within(journalStepMsMax, 'the takeover', this.#syncer!.takeOver(this.#fence.epoch, settledSequence));
+      this.#assertRun(run);
       times.ended('takeover');
     }
     await prepared;
@@ -234,11 +351,12 @@ export class PartitionHost {
       kind: 'open',
       settledSequence,
       settledRecord,
-      epoch: writerEpoch,
+      epoch: this.#fence.epoch,
     })) as TailKeys;
     if (tail.cut !== '') this.#log.warn({ cut: tail.cut }, 'cut a half-written last frame off the journal');
     for (const note of tail.notes) this.#log.warn({ note }, 'journal');
     times.ended('open', { phase: 'keys', ms: tail.keysMs });
+    this.#assertRun(run);
     this.#events.restoring(this);
     const message = await this.#database.restore({
       ...tail,
@@ -246,8 +364,10 @@ export class PartitionHost {
       holdMs: this.#config.policy.holdLongMs,
     });
     times.ended('restore');
+    this.#assertRun(run);
     await this.#runStep({ kind: 'restore', message: this.#events.restored(message) });
     times.ended('replay');
+    this.#assertRun(run);
     // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait
     // forever.
     if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
@@ -255,11 +375,13 @@ export class PartitionHost {
     this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
     this.lane.open();
+    // What the feed has kept goes first: a message that waits comes in by changed().
     if (!this.#events.opened(this)) {
       this.lane.fail(new Error('more changed while the partition was restored than can be kept: restoring it again'));
       return;
     }
-    this.#shipper.resume(this.partition);
+    this.#shipper.resume(this.partition, this.#fence);
+    this.#events.changed(this);
     const idsFrom = tail.idsKnown ? 'journal' : 'postgres';
     this.#log.info({ replayed: tail.records, settledSequence, idsFrom, ...times.summary() }, 'partition ready');
     this.#tellIds(tail.idHashes, settledSequence + 1);
@@ -340,27 +462,28 @@ export class PartitionHost {
     this.#epoch++;
     const message = error instanceof Error ? error.message : String(error);
     if (isFinal) {
-      this.#state = 'failed';
       this.#failure = message;
+      this.#setState('failed');
       this.#log.fatal({ error: message }, 'partition stopped approving');
       return;
     }
-    this.#state = 'restarting';
+    this.#setState('restarting');
     this.#restarts++;
     this.#log.error({ error: message }, 'worker died; replacing it');
-    void this.#restart(restartDelayMsMin);
+    void this.#restart(this.#run, restartDelayMsMin);
   }
 
-  async #restart(delayMs: number): Promise<void> {
+  async #restart(run: number, delayMs: number): Promise<void> {
     await this.#endThreads();
     await pause(delayMs);
-    if (this.#state !== 'restarting') return;
+    if (run !== this.#run) return;
     try {
-      await this.start(this.#writerEpoch);
+      await this.#open(run);
     } catch (error) {
+      if (run !== this.#run) return;
       const message = error instanceof Error ? error.message : String(error);
       this.#log.error({ error: message }, 'worker could not be replaced; trying again');
-      void this.#restart(Math.min(delayMs * 2, restartDelayMsMax));
+      void this.#restart(run, Math.min(delayMs * 2, restartDelayMsMax));
     }
   }
 
@@ -396,8 +519,9 @@ export class PartitionHost {
   }
 
   async stop(): Promise<void> {
-    this.#state = 'stopped';
+    this.#run++;
     this.#epoch++;
+    this.#setState('stopped');
     await this.#endThreads();
   }
 
@@ -406,7 +530,9 @@ export class PartitionHost {
     const [pool, syncer] = [this.#pool, this.#syncer];
     this.#pool = null;
     this.#syncer = null;
-    await Promise.all([pool?.destroy().catch(() => undefined), syncer?.stop()]);
+    this.#prepared = null;
+    this.#ended = Promise.all([this.#ended, pool?.destroy().catch(() => undefined), syncer?.stop()]);
+    await this.#ended;
   }
 }
 

@@ -123,6 +123,11 @@ export class ShipperClient implements ShipperControl {
     return this.#ask({ kind: 'drain', timeoutMs });
   }
 
+  settle(partition: number, timeoutMs: number): Promise<boolean> {
+    if (!this.#hasStarted && this.#running.size > 0) this.#start();
+    return this.#ask({ kind: 'drain', timeoutMs, partition });
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#ask({ kind: 'stop' });

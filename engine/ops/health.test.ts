@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { createProgress } from '../exchange/progress.js';
-import type { PartitionState } from '../ledger/partition-host.js';
+import type { PartitionState } from '../ledger/owned-partition.js';
 import { Health, type HealthParts } from './health.js';
 import { JournalRoom } from './journal-room.js';
 import { MarqetaWatch } from './marqeta-watch.js';

@@ -85,14 +85,16 @@ export class Shipper {
 
   /**
    * Settles without waiting for company until Postgres has what is durable now.
+   * @param partition that one alone; default: all
    * @returns false when that took longer than `timeoutMs` or a partition cannot settle
    */
-  async drain(timeoutMs: number): Promise<boolean> {
+  async drain(timeoutMs: number, partition?: number): Promise<boolean> {
     let cancel = (): void => undefined;
     const late = new Promise<boolean>((resolve) => {
       cancel = this.#schedule(() => resolve(false), timeoutMs);
     });
-    const drained = Promise.all(this.#partitions.map((partition) => partition.drain()));
+    const asked = partition === undefined ? this.#partitions : [this.#partitions[partition]!];
+    const drained = Promise.all(asked.map((one) => one.drain()));
     const done = await Promise.race([late, drained.then((all) => all.every(Boolean))]);
     cancel();
     return done;

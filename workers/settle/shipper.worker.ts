@@ -82,7 +82,7 @@ async function run(command: ShipperCommand): Promise<boolean> {
       await shipper.pause(command.partition);
       return true;
     case 'drain':
-      return shipper.drain(command.timeoutMs);
+      return shipper.drain(command.timeoutMs, command.partition);
     case 'stop':
       await shipper.stop();
       await Promise.all([...connections.values()].map((opened) => opened.close()));
