@@ -60,6 +60,8 @@ t.test('the role of the API moves no money and rewrites no history', async (t) =
     'delete from quarantined_records',
     'update journal_positions set sequence = 0',
     'update writer_epochs set epoch = epoch + 1',
+    'update partition_leases set holder = null',
+    'delete from engines',
     `insert into operators (public_id, email, name, role, password_hash) values ('op', 'e@example.com', 'E', ` +
       `'admin', 'x')`,
     "update operators set role = 'admin'",

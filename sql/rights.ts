@@ -53,6 +53,9 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   postings: { engine: read, api: read },
   writer_leases: { engine: write, api: read },
   writer_epochs: { engine: write, api: none },
+  engines: { engine: writeAndDelete, api: none },
+  engines_alive: { engine: read, api: none },
+  partition_leases: { engine: write, api: none },
 
   // The feed: the API's triggers fill the outbox, both number it, the relay of the API prunes it.
   outbox: { engine: ['select', 'update(sequence)'], api: ['select', 'insert', 'update(sequence)', 'delete'] },
