@@ -122,7 +122,7 @@ class RunningEngine implements Engine {
     times.ended('lease');
     // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The
     // fence waits for statements under way, so those of an engine that is gone are ended.
-    await Promise.all([writer.raiseFence(), database.endSettlers(), feed.register()]);
+    await Promise.all([writer.raiseFence(), database.endSettlers(null), feed.register()]);
     journal.assertLedger(await database.ledgerId());
     times.ended('register');
   }

@@ -63,16 +63,15 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
 }
 
 function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
-  const { config, log, database, progress, journal, writer } = base;
+  const { config, log, database, progress, journal } = base;
   return new ShipperClient({
     config,
     progress,
     journal,
     log,
-    openPosition: (partition) => database.openPosition(partition, config.partitionCount, config.journal, writer.fence),
-    endSettlers: () => database.endSettlers(),
-    fence: () => writer.fence,
-    fenced: () => base.lost('it has raised the epoch of the ledger'),
+    openPosition: (partition, fence) => database.openPosition(partition, config.partitionCount, config.journal, fence),
+    endSettlers: (partition) => database.endSettlers(partition),
+    fenced: (_partition, message) => base.lost(message),
     onQuarantined: () => events.quarantined(),
   });
 }

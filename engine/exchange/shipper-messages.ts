@@ -13,12 +13,12 @@ export interface ShipperWorkerData {
   readonly databaseUrl: string;
   /** How many ids a partition remembers. */
   readonly seenIds: number;
-  /** Shown with every settle statement. */
-  readonly fence: WriterFence;
 }
 
 export type ShipperOrder =
-  | { readonly kind: 'resume' | 'pause'; readonly partition: number }
+  /** The fence is shown with every settle statement of the partition from here on. */
+  | { readonly kind: 'resume'; readonly partition: number; readonly fence: WriterFence }
+  | { readonly kind: 'pause'; readonly partition: number }
   /** Settles what is durable now, of one partition or of all. */
   | { readonly kind: 'drain'; readonly timeoutMs: number; readonly partition?: number }
   /** Closes the connections too; the thread then ends by itself. */
@@ -41,8 +41,8 @@ export type ShipperEvent =
   | ({ readonly kind: 'quarantined' } & Quarantined)
   /** Postgres failed and is tried again. `attempt` counts failures in a row: log the first and powers of two. */
   | { readonly kind: 'trouble'; readonly partition: number; readonly message: string; readonly attempt: number }
-  /** The partition settles nothing more until the thread is started again. */
+  /** The partition settles nothing more until it is resumed. */
   | { readonly kind: 'failed'; readonly partition: number; readonly message: string; readonly code: string };
 
-/** The code of a failure because another engine is the writer of the ledger now. */
+/** The code of a failure because another engine is the writer now, of the ledger or of the partition. */
 export const fencedCode = 'WRITER_FENCED';

@@ -114,7 +114,7 @@ export class PartitionHost implements OwnedPartition {
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
   #syncer: Syncer | null = null;
   #state: PartitionState;
-  #fence: WriterFence = { epoch: 0, holder: '' };
+  #fence: WriterFence = { scope: '', epoch: 0, holder: '' };
   /** Rises with every start, drop and stop: what belongs to an earlier one ends at its next step. */
   #run = 0;
   /** The threads were started ahead of start(). */

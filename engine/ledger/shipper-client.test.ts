@@ -13,6 +13,8 @@ const config = readEngineConfig({
   PAN_KEY: 'a-key-of-the-tests',
 });
 
+const fence = { scope: 'ledger', epoch: 1, holder: '00000000-0000-0000-0000-000000000000' };
+
 t.test('no call waits between the end of a shipper thread and its successor', async (t) => {
   const progress = createProgress(1);
   // No progress block: every thread dies as soon as it has started.
@@ -28,17 +30,16 @@ t.test('no call waits between the end of a shipper thread and its successor', as
     endSettlers: async () => {
       fences++;
     },
-    fence: () => ({ epoch: 1, holder: '00000000-0000-0000-0000-000000000000' }),
     fenced: () => undefined,
   });
   t.equal(await client.drain(1000), true, 'before the first partition settles there is nothing to settle');
   await client.pause(0);
   t.equal(fences, 0, 'no statement could still run');
-  client.resume(0);
+  client.resume(0, fence);
   t.equal(await client.drain(1000), false, 'the drain was requested while the thread ran');
   await client.pause(0);
   t.equal(fences, 1, 'an ended thread settles nothing, but its last statement may still run');
-  client.resume(0);
+  client.resume(0, fence);
   t.equal(await client.drain(1000), false);
   await client.stop();
 });

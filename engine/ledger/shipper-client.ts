@@ -22,15 +22,13 @@ export interface ShipperClientOptions {
   readonly journal: JournalPlaces;
   readonly log: Log;
   /** The settled position of a partition, opened when it is new. */
-  openPosition(partition: number): Promise<number>;
+  openPosition(partition: number, fence: WriterFence): Promise<number>;
   /** Settling has set a record apart. */
   onQuarantined(): void;
   /** Ends settle statements that a thread has left running in Postgres when it died. */
-  endSettlers(): Promise<void>;
-  /** What this engine's statements show; the lease is taken before the first partition settles. */
-  fence(): WriterFence;
-  /** Postgres has refused it: another engine is the writer now. */
-  fenced(): void;
+  endSettlers(partition: number): Promise<void>;
+  /** Postgres has refused the fence of a partition: another engine is the writer now. */
+  fenced(partition: number, message: string): void;
 }
 
 /** The first messages after a start come first: what the thread loads takes a core from them. */
@@ -41,12 +39,13 @@ const restartDelayMs = 500;
 export class ShipperClient implements ShipperControl {
   readonly #options: ShipperClientOptions;
   readonly #waiting = new Map<number, (complete: boolean) => void>();
-  /** Partitions that settle: they resume when the thread is replaced. */
-  readonly #running = new Set<number>();
+  /** Partitions that settle, and their fences: they resume when the thread is replaced. */
+  readonly #running = new Map<number, WriterFence>();
   /** Null before the first partition settles, and after a thread died until it is replaced. */
   #worker: Worker | null = null;
   #nextId = 1;
-  #failure = '';
+  /** By partition. */
+  readonly #failures = new Map<number, string>();
   #trouble = '';
   #isStopping = false;
   /** Some thread may have left something running in Postgres when it died. */
@@ -66,14 +65,13 @@ export class ShipperClient implements ShipperControl {
       progress: progress.buffer,
       databaseUrl: config.databaseUrl,
       seenIds: config.seenIdsMax,
-      fence: this.#options.fence(),
     };
     const worker = new Worker(new URL('../../workers/settle/shipper.worker.js', import.meta.url), { workerData });
     this.#worker = worker;
     worker.on('message', (event: ShipperEvent) => this.#received(event));
     worker.on('error', (error) => log.error({ error: error.message }, 'the shipper thread died; replacing it'));
     worker.on('exit', () => this.#exited());
-    for (const partition of this.#running) void this.#ask({ kind: 'resume', partition });
+    for (const [partition, fence] of this.#running) void this.#ask({ kind: 'resume', partition, fence });
   }
 
   /** A thread that is gone settles nothing: a caller that waited for a pause has it, the next thread gets the rest. */
@@ -90,9 +88,9 @@ export class ShipperClient implements ShipperControl {
     }, delayMs).unref();
   }
 
-  /** Why settling has stopped for good; '' while it has not. */
+  /** Why settling of a partition has stopped until a restart; '' while no partition's has. */
   get failure(): string {
-    return this.#failure;
+    return this.#failures.values().next().value ?? '';
   }
 
   /** What Postgres answered when it failed last; '' when it never did. */
@@ -100,21 +98,22 @@ export class ShipperClient implements ShipperControl {
     return this.#trouble;
   }
 
-  position(partition: number): Promise<number> {
-    return this.#options.openPosition(partition);
+  position(partition: number, fence: WriterFence): Promise<number> {
+    return this.#options.openPosition(partition, fence);
   }
 
   async pause(partition: number): Promise<void> {
     this.#running.delete(partition);
+    this.#failures.delete(partition);
     // A thread that is gone stands still; its last statement may not.
-    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.endSettlers();
+    if (!(await this.#ask({ kind: 'pause', partition }))) await this.#options.endSettlers(partition);
   }
 
   /** No caller needs to wait for it. The first call starts the thread. */
-  resume(partition: number): void {
-    this.#running.add(partition);
+  resume(partition: number, fence: WriterFence): void {
+    this.#running.set(partition, fence);
     if (this.#worker === null) this.#startIn(startDelayMs);
-    else void this.#ask({ kind: 'resume', partition });
+    else void this.#ask({ kind: 'resume', partition, fence });
   }
 
   /** Settles what is in the journal. @returns false when that took longer than `timeoutMs` */
@@ -155,8 +154,7 @@ export class ShipperClient implements ShipperControl {
       return;
     }
     if (event.kind === 'failed') {
-      this.#failed(event.message);
-      if (event.code === fencedCode) this.#options.fenced();
+      this.#failed(event.partition, event.message, event.code === fencedCode);
       return;
     }
     if (event.kind === 'quarantined') {
@@ -170,8 +168,14 @@ export class ShipperClient implements ShipperControl {
     if ((attempt & (attempt - 1)) === 0) log.warn({ ...event }, 'settling waits, and tries again');
   }
 
-  #failed(message: string): void {
-    this.#failure = message;
-    this.#options.log.error({ error: message }, 'settling has stopped: the journal keeps what it has until a restart');
+  #failed(partition: number, message: string, isFenced: boolean): void {
+    const { log, fenced } = this.#options;
+    if (isFenced) {
+      this.#running.delete(partition);
+      fenced(partition, message);
+      return;
+    }
+    this.#failures.set(partition, message);
+    log.error({ partition, error: message }, 'settling has stopped: the journal keeps what it has until a restart');
   }
 }

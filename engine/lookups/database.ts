@@ -86,8 +86,9 @@ export class Database {
     return firstFailure(error, (text) => this.#restoreSql.unsafe(text));
   }
 
-  endSettlers(): Promise<void> {
-    return endSettlers(this.#restoreSql);
+  /** @param partition null: of all partitions */
+  endSettlers(partition: number | null): Promise<void> {
+    return endSettlers(this.#restoreSql, partition);
   }
 
   openPosition(partition: number, partitionCount: number, journal: JournalKind, fence: WriterFence): Promise<number> {

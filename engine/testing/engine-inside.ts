@@ -90,7 +90,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
     while (!isBack) {
       await sql`
         select pg_cancel_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name = 'settle' and wait_event_type = 'Lock'`;
+        where datname = current_database() and application_name like 'settle %' and wait_event_type = 'Lock'`;
       await delay(20);
     }
     await restarting;

@@ -10,18 +10,23 @@ import type { WriterFence } from '../core/writer-fence.js';
 /** Ten seconds: a cancelled statement stops at its next row. */
 const fenceAttemptsMax = 200;
 const fencePauseMs = 50;
+/** Of the connections that settle; a number follows where one partition has the connection. */
+const settlerName = 'settle';
 
 /**
  * Ends statements of a killed engine or a dead shipper that may still run. A settle statement whose client is gone
  * continues and commits. The state read for a restart would be half before and half after it. The caller holds the
  * writer's lease. A shipper that lives loses its connection, and settles again from where Postgres stands. Throws when
  * one does not end.
+ * @param partition ends only those of this partition; null ends those of all
  */
-export async function endSettlers(sql: postgres.Sql): Promise<void> {
+export async function endSettlers(sql: postgres.Sql, partition: number | null): Promise<void> {
+  // An engine of an older version names no partition.
+  const pattern = partition === null ? `^${settlerName}( |$)` : `^${settlerName}( ${partition})?$`;
   for (let attempt = 0; attempt < fenceAttemptsMax; attempt++) {
     const ended = await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'settle' and pid <> pg_backend_pid()`;
+      where datname = current_database() and application_name ~ ${pattern} and pid <> pg_backend_pid()`;
     if (ended.length === 0) return;
     await delay(fencePauseMs);
   }
@@ -37,19 +42,19 @@ export async function openPosition(
   partition: number,
   partitionCount: number,
   journal: JournalKind,
-  { epoch, holder }: WriterFence,
+  { scope, epoch, holder }: WriterFence,
 ): Promise<number> {
   await sql`
     with fence as materialized (
-      select from writer_epochs where scope = 'ledger' and epoch = ${epoch}
+      select from writer_epochs where scope = ${scope} and epoch = ${epoch}
       and holder = ${holder}::text::uuid for share)
     insert into journal_positions (partition, partition_count, journal)
     select ${partition}::integer, ${partitionCount}::integer, ${journal}::text from fence
     on conflict (partition) do nothing`;
   const [row] = await sql<{ sequence: string; partition_count: number; journal: string }[]>`
     select sequence, partition_count, journal from journal_positions where partition = ${partition} and exists (
-      select from writer_epochs where scope = 'ledger' and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
-  if (row === undefined) throw new Error('another engine has taken the lease of this database');
+      select from writer_epochs where scope = ${scope} and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
+  if (row === undefined) throw new Error(`another engine has taken the lease of this database (${scope})`);
   if (row.partition_count !== partitionCount) {
     throw new Error(
       `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +

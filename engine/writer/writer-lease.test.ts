@@ -53,7 +53,7 @@ t.test('a clean stop frees the lease at once, and each holder has a higher epoch
     t.equal(holder.lease.isLapsed, true, 'nothing is approved before the lease is taken');
     await holder.lease.take(noProof);
     await holder.lease.raiseFence();
-    t.same(holder.lease.fence, { epoch, holder: holder.holder });
+    t.same(holder.lease.fence, { scope: 'ledger', epoch, holder: holder.holder });
     t.equal(holder.lease.isLapsed, false);
     await holder.lease.stop();
     t.equal(holder.lease.isLapsed, true);
@@ -146,5 +146,5 @@ t.test('only the newest holder raises the fence', async (t) => {
   await quick.lease.take(noProof);
   await quick.lease.raiseFence();
   await t.rejects(slow.lease.raiseFence(), /another engine took the lease/);
-  t.same(await sql`select epoch::integer, holder from writer_epochs`, [quick.lease.fence]);
+  t.same(await sql`select scope, epoch::integer, holder from writer_epochs`, [quick.lease.fence]);
 });

@@ -20,11 +20,9 @@ import type postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { knownTypes } from '../../platform/postgres/driver-types.js';
-import type { WriterFence } from '../core/writer-fence.js';
+import { ledgerScope as scope, type WriterFence } from '../core/writer-fence.js';
 import { Lease, systemInstant } from '../feed/lease.js';
 
-/** One engine writes every partition of the ledger. */
-const scope = 'ledger';
 /** Several renewals fit into a lease, and one is sent every second at least: one that fails is made up for. */
 const renewalsPerLease = 6;
 const renewMsMax = 1000;
@@ -148,7 +146,7 @@ export class WriterLease {
 
   get fence(): WriterFence {
     if (this.#epoch === 0) throw new Error('the lease is not taken');
-    return { epoch: this.#epoch, holder: this.#options.holder };
+    return { scope, epoch: this.#epoch, holder: this.#options.holder };
   }
 
   /** Nothing may be approved: another engine may have the ledger by now. Asked once a batch. */

@@ -95,19 +95,30 @@ t.test('a statement of a lower epoch, or of another holder of the same epoch, se
   const [ours, theirs] = [randomUUID(), randomUUID()];
   const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
   const refused = { code: 'WRITER_FENCED' };
-  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused, 'the epoch is not known');
+  await t.rejects(settle(sql, batch, { scope: 'ledger', epoch: 4, holder: ours }), refused, 'the epoch is not known');
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 4, ${theirs})`;
-  await t.rejects(settle(sql, batch, { epoch: 3, holder: theirs }), refused);
-  await t.rejects(settle(sql, batch, { epoch: 4, holder: ours }), refused);
+  await t.rejects(settle(sql, batch, { scope: 'ledger', epoch: 3, holder: theirs }), refused);
+  await t.rejects(settle(sql, batch, { scope: 'ledger', epoch: 4, holder: ours }), refused);
   t.same([await eventCount(sql), await readJournalPosition(sql, 0)], [0, 0]);
-  t.same(await settle(sql, batch, { epoch: 4, holder: theirs }), { applied: true, sequence: 1 });
+  t.same(await settle(sql, batch, { scope: 'ledger', epoch: 4, holder: theirs }), { applied: true, sequence: 1 });
+});
+
+t.test('a fence of one partition, or of the ledger, is none of another partition', async (t) => {
+  const { sql } = await ledgerFor(t);
+  const holder = randomUUID();
+  const batch = { partition: 0, firstSequence: 1, ...writeRecords([authorization]) };
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('partition 0', 1, ${holder})`;
+  for (const scope of ['ledger', 'partition 1']) {
+    await t.rejects(settle(sql, batch, { scope, epoch: 1, holder }), { code: 'WRITER_FENCED' }, scope);
+  }
+  t.same(await settle(sql, batch, { scope: 'partition 0', epoch: 1, holder }), { applied: true, sequence: 1 });
 });
 
 t.test('a take-over waits for a running statement, and a waiting statement fails after the take-over', async (t) => {
   const { sql, url } = await ledgerFor(t);
   const [other, watch] = [openSettleConnection(url), openSettleConnection(url)];
   t.teardown(() => Promise.all([other.end(), watch.end()]));
-  const fence = { epoch: 1, holder: randomUUID() };
+  const fence = { scope: 'ledger', epoch: 1, holder: randomUUID() };
   await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${fence.holder})`;
   const waits = (statement: string) =>
     until(`${statement} waits`, async () => {

@@ -7,7 +7,7 @@
  * Changes that cannot be combined are applied in ordered rounds (see SettleFold).
  */
 import type postgres from 'postgres';
-import type { WriterFence } from '../../engine/core/writer-fence.js';
+import { ledgerScope, type WriterFence } from '../../engine/core/writer-fence.js';
 import { fencedCode } from '../../engine/exchange/shipper-messages.js';
 import { connectPostgres } from '../../platform/postgres/connect.js';
 import { SettleFold } from './settle-fold.js';
@@ -31,12 +31,13 @@ export interface SettleResult {
   readonly sequence: number;
 }
 
-/** Another engine is the writer of the ledger: nothing was settled, and nothing of ours will be. */
+/** Another engine is the writer of the ledger or the partition: nothing was settled, and nothing of ours will be. */
 export class WriterFencedError extends Error {
   override readonly name = 'WriterFencedError';
   readonly code = fencedCode;
-  constructor({ epoch }: WriterFence) {
-    super(`another engine has taken the ledger from this one (epoch ${epoch}): its journal settles no more`);
+  constructor({ scope, epoch }: WriterFence) {
+    const taken = scope === ledgerScope ? 'the ledger' : scope;
+    super(`another engine has taken ${taken} from this one (epoch ${epoch}): its journal settles no more`);
   }
 }
 
@@ -62,6 +63,15 @@ export const settleConnection = {
   // cut in this moment would end the thread.
   fetch_types: false,
 };
+
+/** The name says which partition: a takeover ends the statements of that one only. */
+export function settleConnectionOf(partition: number) {
+  const { connection } = settleConnection;
+  return {
+    ...settleConnection,
+    connection: { ...connection, application_name: `${connection.application_name} ${partition}` },
+  };
+}
 
 /** For tools and tests. Close it with `.end()`. */
 export function openSettleConnection(databaseUrl: string): postgres.Sql {
@@ -137,10 +147,10 @@ export async function applies(
     fence === null
       ? statement
       : `with fence as materialized (
-          select from writer_epochs where scope = 'ledger' and epoch = $${count + 1}::bigint
-            and holder = $${count + 2}::text::uuid for share
+          select from writer_epochs where scope = $${count + 1}::text and epoch = $${count + 2}::bigint
+            and holder = $${count + 3}::text::uuid for share
         ) ${statement} from fence`;
-  const values = fence === null ? parameters : [...parameters, fence.epoch, fence.holder];
+  const values = fence === null ? parameters : [...parameters, fence.scope, fence.epoch, fence.holder];
   const [row] = await sql.unsafe<{ applied: boolean }[]>(text, values as never[], { prepare: true });
   if (row === undefined && fence !== null) throw new WriterFencedError(fence);
   return row?.applied === true;

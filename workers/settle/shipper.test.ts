@@ -484,6 +484,30 @@ t.test('a position outside the journal is refused with both names', async (t) =>
   await shipper.stop();
 });
 
+t.test('a partition that was fenced settles again from the position of Postgres once it is resumed', async (t) => {
+  const fenced = new Error('fenced');
+  let isFenced = true;
+  const postgres = new FakePostgres();
+  const { shipper, open, failures } = world({
+    settle: (...batch) => (isFenced ? Promise.reject(fenced) : postgres.settle(...batch)),
+    readPosition: postgres.readPosition,
+    isFinal: (error) => error === fenced,
+  });
+  const writer = open();
+  append(writer, [numbered(1), numbered(2), numbered(3)]);
+  shipper.resume(0);
+  t.equal(await shipper.drain(60_000), false);
+  t.same(failures, [fenced]);
+  await shipper.pause(0);
+  // Meanwhile the other owner has settled two records.
+  postgres.position = 2;
+  isFenced = false;
+  shipper.resume(0);
+  t.equal(await shipper.drain(60_000, 0), true);
+  t.same([postgres.position, postgres.applied.length, failures.length], [3, 1, 1]);
+  await shipper.stop();
+});
+
 t.test('no record is settled before it is durable', async (t) => {
   const control = new FaultControl();
   const { postgres, shipper, open } = world({ storage: new FaultyStorage(new MemoryStorage(), control) });

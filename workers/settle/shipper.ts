@@ -49,7 +49,10 @@ export interface ShipperOptions {
   readonly onTrouble?: (partition: number, error: unknown, attempt: number) => void;
   /** An error of Postgres that no later attempt can mend. */
   readonly isFinal?: (error: unknown) => boolean;
-  /** A partition settles nothing more: its journal cannot be read or does not fit the position. */
+  /**
+   * A partition settles nothing until it is resumed: its journal cannot be read or does not fit the position, or the
+   * error was final.
+   */
   readonly onFailed?: (partition: number, error: unknown) => void;
   readonly schedule?: Schedule;
   /** Monotonic milliseconds. */
@@ -132,7 +135,6 @@ class PartitionShipper {
 
   #running: Promise<void> | undefined;
   #halt = false;
-  #failed = false;
   #attempt = 0;
   #heldBack = 0;
   #restUntilMs = 0;
@@ -168,7 +170,6 @@ class PartitionShipper {
   }
 
   resume(): void {
-    if (this.#failed) return;
     if (this.#running !== undefined) {
       // Still coming to rest: begin only after that, so that the files are opened again.
       if (this.#halt) void this.#running.then(() => this.resume());
@@ -212,7 +213,6 @@ class PartitionShipper {
 
   /** Not Postgres: the journal itself. Trying again would read the same bytes. */
   #fail(error: unknown): void {
-    this.#failed = true;
     this.#halt = true;
     this.#wake();
     this.#options.onFailed?.(this.#partition, error);

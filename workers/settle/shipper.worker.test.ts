@@ -23,7 +23,8 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
   const { sql, url } = await ledgerFor(t, 3, 1_000_000);
   const root = folderFor(t);
   const holder = randomUUID();
-  await sql`insert into writer_epochs (scope, epoch, holder) values ('ledger', 1, ${holder})`;
+  await sql`insert into writer_epochs (scope, epoch, holder) values ('partition 0', 1, ${holder})`;
+  const fence = (epoch: number) => ({ scope: 'partition 0', epoch, holder });
 
   const progress = createProgress(1);
   const storage = new FileStorage();
@@ -42,7 +43,6 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
     journalSizes: sizes,
     progress: progress.buffer,
     seenIds: 0,
-    fence: { epoch: 1, holder },
     databaseUrl: url,
     tuning: { recordsMax: 100, delayMs: 1 },
   };
@@ -58,7 +58,7 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
     }
   };
 
-  t.equal(await ask({ kind: 'resume', id: 1, partition: 0 }), true);
+  t.equal(await ask({ kind: 'resume', id: 1, partition: 0, fence: fence(1) }), true);
   const append = (batch: number): void => {
     const { source, offsets } = writeRecords(
       Array.from({ length: batchRecords }, (_, index) => ({
@@ -101,13 +101,20 @@ t.test('journals reach Postgres exactly once through cut connections, and drain 
   );
   await sql`update writer_epochs set epoch = 2`;
   append(batches);
-  t.equal(await ask({ kind: 'drain', id: 5, timeoutMs: 60_000 }), false, 'another engine is the writer now');
+  t.equal(
+    await ask({ kind: 'drain', id: 5, timeoutMs: 60_000, partition: 0 }),
+    false,
+    'another engine is the writer now',
+  );
   t.match(
     events.filter((event) => event.kind === 'failed'),
-    [{ partition: 0, code: 'WRITER_FENCED', message: /another engine has taken the ledger .*epoch 1/ }],
+    [{ partition: 0, code: 'WRITER_FENCED', message: /another engine has taken partition 0 .*epoch 1/ }],
   );
   t.equal(await readJournalPosition(sql, 0), batches * batchRecords, 'no record of the replaced engine settles');
   t.equal(await ask({ kind: 'pause', id: 3, partition: 0 }), true);
+  t.equal(await ask({ kind: 'resume', id: 6, partition: 0, fence: fence(2) }), true);
+  t.equal(await ask({ kind: 'drain', id: 7, timeoutMs: 60_000, partition: 0 }), true, 'the partition is ours again');
+  t.equal(await readJournalPosition(sql, 0), (batches + 1) * batchRecords);
   const exit = once(worker, 'exit');
   t.equal(await ask({ kind: 'stop', id: 4 }), true);
   t.same(await exit, [0]);

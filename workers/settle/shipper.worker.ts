@@ -4,6 +4,7 @@
  */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type {
   Quarantined,
@@ -15,7 +16,7 @@ import { BoundedConnections } from '../../platform/postgres/bounded-connections.
 import { ScratchStorage } from '../journal/scratch-storage.js';
 import { FileStorage } from '../journal/storage.js';
 import { settleAround } from './quarantine.js';
-import { readJournalPosition, settleConnection, WriterFencedError } from './settle.js';
+import { readJournalPosition, settleConnectionOf, WriterFencedError } from './settle.js';
 import { Shipper } from './shipper.js';
 import type { ShipperTuning } from './shipper-tuning.js';
 
@@ -45,10 +46,13 @@ const connections = new Map<number, BoundedConnections>();
 function connection(partition: number): BoundedConnections {
   const known = connections.get(partition);
   if (known !== undefined) return known;
-  const opened = new BoundedConnections(data.databaseUrl, settleConnection);
+  const opened = new BoundedConnections(data.databaseUrl, settleConnectionOf(partition));
   connections.set(partition, opened);
   return opened;
 }
+
+/** Of the partitions that were resumed. */
+const fences = new Map<number, WriterFence>();
 
 const shipper = new Shipper({
   storage: data.isScratch ? new ScratchStorage() : new FileStorage(),
@@ -61,7 +65,7 @@ const shipper = new Shipper({
     connection(partition).run(deadlineMs, async (sql) => {
       const batch = { partition, firstSequence: fromSequence, source: bytes, offsets };
       const apart = (record: Quarantined) => send({ kind: 'quarantined', ...record });
-      const { applied } = await settleAround(sql, batch, apart, data.fence);
+      const { applied } = await settleAround(sql, batch, apart, fences.get(partition)!);
       return applied;
     }),
   isFinal: (error) => error instanceof WriterFencedError,
@@ -76,6 +80,7 @@ const shipper = new Shipper({
 async function run(command: ShipperCommand): Promise<boolean> {
   switch (command.kind) {
     case 'resume':
+      fences.set(command.partition, command.fence);
       shipper.resume(command.partition);
       return true;
     case 'pause':
