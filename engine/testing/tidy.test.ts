@@ -20,6 +20,8 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['engine/core', ['engine/core']],
   // Shared memory and messages between the front and its threads.
   ['engine/exchange', ['engine/core', 'engine/exchange']],
+  // The way between engines knows neither lanes nor views: the ledger gives it its handlers.
+  ['engine/peers', ['engine/peers', 'engine/core', 'engine/exchange', 'engine/ledger/waiter.ts', 'platform']],
   ['engine/protocols', ['engine/core', 'engine/protocols', 'platform']],
   // What every process stands on knows the core's words and nothing else of ours.
   ['platform', ['platform', 'engine/core']],
