@@ -8,8 +8,10 @@ import type { StorageFaults } from './ledger/partition-host.js';
 import { type LedgerParts, ledgerParts } from './ledger-parts.js';
 import { StartTimes } from './ops/start-times.js';
 import { type OpsParts, opsParts } from './ops-parts.js';
+import type { Ownership } from './ownership.js';
 import { portParts } from './port-parts.js';
-import { compileNextCheck, loadSchemaCompiler } from './protocols/reading/schema.js';
+import { compileNextCheck } from './protocols/reading/schema.js';
+import { SoleWriter } from './sole-writer.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -50,6 +52,7 @@ export async function startEngine(
 
 class RunningEngine implements Engine {
   readonly #base: EngineBase;
+  readonly #ownership: Ownership;
   readonly #times: StartTimes;
   readonly #parts: LedgerParts;
   readonly #watch: OpsParts;
@@ -66,10 +69,13 @@ class RunningEngine implements Engine {
         telemetry.revocations += count;
       },
       quarantined: () => void this.#watch.lookAtQuarantine(),
+      mayApprove: () => this.#ownership.mayApprove,
     });
-    this.#watch = opsParts(base, this.#parts, times);
+    const { hosts } = this.#parts;
+    this.#ownership = new SoleWriter(base, times, hosts);
+    this.#watch = opsParts(base, this.#parts, this.#ownership, times);
     const { telemetry } = this.#watch;
-    this.#ports = portParts(base, this.#parts, this.#watch);
+    this.#ports = portParts(base, this.#parts, this.#ownership, this.#watch);
   }
 
   async start(): Promise<void> {
@@ -104,37 +110,20 @@ class RunningEngine implements Engine {
     this.#timers.push(setInterval(expire, deadlineTickMs), setInterval(lapse, expiryTickMs));
   }
 
-  /** Excludes every other engine from the journal and the ledger, and registers with the feed. */
   async #takeLedger(): Promise<void> {
-    const { log, database, feed, writer, journal } = this.#base;
-    const times = this.#times;
-    const proof = await journal.take();
-    times.ended('journal');
-    // Nothing of ours is loaded from disk any more once connections compete for file descriptors.
-    loadSchemaCompiler();
-    // The first lookup finds a connection, a plan and warm code: answered after 21 ms instead of 31 on a busy machine.
-    void database.warmUp(1);
-    await writer.take(proof).catch(async (error: unknown) => {
-      throw await database.firstFailure(error);
-    });
+    const { log, database } = this.#base;
+    await this.#ownership.take();
     const roleWarning = checkDatabaseRole(await database.role());
     if (roleWarning !== '') log.warn(roleWarning);
-    times.ended('lease');
-    // Before anything is read: what is settled stands still, and whatever changes from here on comes by the feed. The
-    // fence waits for statements under way, so those of an engine that is gone are ended.
-    await Promise.all([writer.raiseFence(), database.endSettlers(null), feed.register()]);
-    journal.assertLedger(await database.ledgerId());
-    times.ended('register');
+    this.#times.ended('register');
   }
 
   async #startLedger(): Promise<void> {
-    const { feed, nowMs, writer } = this.#base;
+    const { feed, nowMs } = this.#base;
     const { hosts, partitionOfOwner, guard, changeLog } = this.#parts;
     await this.#ports.ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
-    await Promise.all(hosts.map((host) => host.start(writer.fence)));
-    // An id that another partition has answered must lead there from the first message on.
-    if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
+    await this.#ownership.startPartitions();
     this.#times.ended('partitions');
   }
 
@@ -159,8 +148,13 @@ class RunningEngine implements Engine {
     const { commands, server } = this.#ports;
     log.info('stopping: answering what is in flight');
     this.#watch.health.stopping();
+    server.leave();
+    const isTakenOver = await this.#ownership.leave();
     server.stopAccepting();
-    commands.close();
+    if (!isTakenOver) {
+      server.refuse();
+      commands.close();
+    }
     await ledger.drain(config.deadlineMs + 1000);
     // Nothing is lost when Postgres is away: the journal keeps the rest for the next start.
     const drained = await shipper.drain(drainTimeoutMs);
@@ -171,7 +165,7 @@ class RunningEngine implements Engine {
 
   /** Also what a start has opened before it failed. */
   async close(): Promise<void> {
-    const { database, feed, writer } = this.#base;
+    const { database, feed } = this.#base;
     const { hosts, redisCards, shipper } = this.#parts;
     for (const timer of this.#timers) clearInterval(timer);
     this.#ports.server.close();
@@ -181,7 +175,7 @@ class RunningEngine implements Engine {
     await feed.stop();
     redisCards?.close();
     await shipper.stop();
-    await writer.stop();
+    await this.#ownership.stop();
     await database.close();
     this.#base.journal.release();
   }

@@ -23,6 +23,8 @@ export interface LedgerEvents {
   revoking(count: number): void;
   /** Settling has set a record apart. */
   quarantined(): void;
+  /** Another engine may be the writer of what this one would approve: see Ownership. Asked twice a batch. */
+  mayApprove(): boolean;
 }
 
 export type LedgerParts = ReturnType<typeof ledgerParts>;
@@ -30,11 +32,14 @@ type LookupParts = ReturnType<typeof lookupParts>;
 
 export function ledgerParts(base: EngineBase, faults: StorageFaults | null, events: LedgerEvents) {
   const { config, log, nowMs, database, progress, journal } = base;
-  const shipper = shipperClient(base, events);
+  const shipper = shipperClient(base, events, (partition, message) => hosts[partition]!.fenced(message));
   const lookup = lookupParts(base, events, (tokens, partition) => router.learnCards(tokens, partition));
-  const hostEvents = eventsOfHosts(base, lookup, events, (host, low, high, sequence) =>
-    router.learnJournaledId(low, high, host.partition, sequence),
-  );
+  const hostEvents: HostEvents = {
+    ...eventsOfHosts(base, lookup, events),
+    knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
+    changed: () => undefined,
+    fenced: (_host, message) => base.lost(message),
+  };
   const hosts = Array.from(
     { length: config.partitionCount },
     (_, partition) =>
@@ -43,7 +48,12 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   const placement = new LocalPlacement(hosts);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
   const readerPartition = () => placement.readerPartition;
-  const router = new Router({ partitionCount, idsPerPartition, cardsPerPartition, readerPartition });
+  const router = new Router({
+    partitionCount,
+    idsPerPartition,
+    cardsPerPartition,
+    readerPartition,
+  });
   const reader = new LedgerReader(database, looksAt(hosts), partitionCount, nowMs);
   const admission = new Admission(config.maxInFlight);
   const { lookups, cardOwners, accountOwners } = lookup;
@@ -59,10 +69,21 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     admission,
     deadlineMs,
   });
-  return { ...lookup, shipper, hosts, admission, ledger };
+  return {
+    ...lookup,
+    shipper,
+    hosts,
+    admission,
+    ledger,
+  };
 }
 
-function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
+/** @param fenced another engine is the owner of a partition now */
+function shipperClient(
+  base: EngineBase,
+  events: LedgerEvents,
+  fenced: (partition: number, message: string) => void,
+): ShipperClient {
   const { config, log, database, progress, journal } = base;
   return new ShipperClient({
     config,
@@ -71,7 +92,7 @@ function shipperClient(base: EngineBase, events: LedgerEvents): ShipperClient {
     log,
     openPosition: (partition, fence) => database.openPosition(partition, config.partitionCount, config.journal, fence),
     endSettlers: (partition) => database.endSettlers(partition),
-    fenced: (_partition, message) => base.lost(message),
+    fenced: config.journal === 'local' ? (_partition, message) => base.lost(message) : fenced,
     onQuarantined: () => events.quarantined(),
   });
 }
@@ -113,21 +134,16 @@ function lookupParts(
 }
 
 function eventsOfHosts(
-  { config, clock, feed, writer, setApart, lost }: EngineBase,
+  { clock, feed, setApart }: EngineBase,
   { reads, lookups, redisCards, warmer }: LookupParts,
   events: LedgerEvents,
-  knows: HostEvents['knows'],
-): HostEvents {
+): Omit<HostEvents, 'knows' | 'changed' | 'fenced'> {
   return {
     lookUp: (host, lookup, again) => lookups.lookUp(host.lane, host.partition, lookup, again),
     batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
       events.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
-    knows,
     revoking: (count) => events.revoking(count),
-    // With JOURNAL=postgres the position of a frame says who the writer is, and no clock.
-    isStale: () => feed.isStale || (config.journal === 'local' && writer.isLapsed),
-    changed: () => undefined,
-    fenced: (_host, message) => lost(message),
+    isStale: () => feed.isStale || !events.mayApprove(),
     restoring: (host) => feed.restoring(host),
     restored: (message) => setApart.soundRows(message),
     opened(host) {

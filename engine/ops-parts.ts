@@ -13,11 +13,12 @@ import { SettleWatch } from './ops/settle-watch.js';
 import type { StartTimes } from './ops/start-times.js';
 import { type EngineGauges, Telemetry } from './ops/telemetry.js';
 import { UnknownFieldCounts } from './ops/unknown-fields.js';
+import type { Ownership } from './ownership.js';
 
 export type OpsParts = ReturnType<typeof opsParts>;
 
-export function opsParts(base: EngineBase, parts: LedgerParts, times: StartTimes) {
-  const { config, log, database, progress, feed, setApart, writer } = base;
+export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Ownership, times: StartTimes) {
+  const { config, log, database, progress, feed, setApart } = base;
   const { hosts, shipper, ledger } = parts;
   const settling = new SettleWatch(progress.partitions, performance.now());
   const unknownFields = new UnknownFieldCounts((field) =>
@@ -35,7 +36,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, times: StartTimes
   const room = new JournalRoom(config, base.journal.directory, hosts);
   const memory = new MemoryRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
-  const watched = { config, database, hosts, shipper, feed, setApart, settling, writer, room, memory, marqeta };
+  const watched = { config, database, hosts, shipper, feed, setApart, settling, ownership, room, memory, marqeta };
   const health = new Health(watched);
   const declines = new DeclineLog(
     declineKinds({ telemetry, hosts, room, health, memory, roomRefusals: () => ledger.roomRefusals }),

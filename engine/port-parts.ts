@@ -7,6 +7,7 @@ import { LedgerCommands } from './ledger/ledger-commands.js';
 import type { LedgerParts } from './ledger-parts.js';
 import { Ops } from './ops/ops.js';
 import type { OpsParts } from './ops-parts.js';
+import type { Ownership } from './ownership.js';
 import { createCodecs } from './protocols/registry.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
 import { routesOf } from './transports/http/routes.js';
@@ -15,7 +16,12 @@ import { Server } from './transports/http/server.js';
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
-export function portParts(base: EngineBase, { admission, ledger }: LedgerParts, { telemetry, health }: OpsParts) {
+export function portParts(
+  base: EngineBase,
+  { admission, ledger }: LedgerParts,
+  ownership: Ownership,
+  { telemetry, health }: OpsParts,
+) {
   const { config, log, clock, nowMs } = base;
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
@@ -44,6 +50,7 @@ export function portParts(base: EngineBase, { admission, ledger }: LedgerParts, 
     metrics: () => telemetry.scrape(),
     admin: {
       ledger,
+      engines: () => ownership.engines(),
       command: (name, account, body) => commands.submit(name, account, body),
     },
   });

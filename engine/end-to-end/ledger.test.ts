@@ -182,6 +182,16 @@ t.test('commands with a wrong token, method, media type or size are refused', as
   t.equal((await opsGet(place, `/admin/accounts/${account}/nothing`)).status, 404);
 });
 
+t.test('the ops port lists the engines of the database with their partitions', async (t) => {
+  const { status, text } = await opsGet(place, '/admin/engines');
+  t.equal(status, 200);
+  const { data } = JSON.parse(text);
+  t.equal(data.length, 1);
+  const [engine] = data;
+  t.match(engine, { authUrl: `http://127.0.0.1:${place.authPort}`, opsUrl: `http://127.0.0.1:${place.opsPort}` });
+  t.ok(engine.epoch >= 1 && engine.leaseMsLeft > 0 && engine.partitions.includes(0), JSON.stringify(engine));
+});
+
 t.test('one request returns the books of many accounts', async (t) => {
   const [live, settled] = [freshAccount().account, freshAccount().account];
   await deposit(live, { id: nextId(), amount: 7 });

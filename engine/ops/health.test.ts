@@ -22,7 +22,7 @@ function engine(dataDir: string) {
     progress,
   }));
   const feed = { isStale: false };
-  const writer = { isLapsed: false };
+  const ownership = { isLapsed: false, elsewhere: (partition: number) => (partition === 1 ? '' : 'no engine has it') };
   const config = { journal: 'local', journalSizes } as const;
   // It looked half a minute ago, and now.
   const settling = new SettleWatch(partitions, performance.now() - stallMsMax);
@@ -40,12 +40,12 @@ function engine(dataDir: string) {
       },
     },
     setApart: { detail: '' },
-    writer,
+    ownership,
     room: new JournalRoom(config, join(dataDir, 'journal'), hosts, () => clock.nowMs),
     memory: { problem: () => '', detail: () => '' },
     marqeta: new MarqetaWatch(() => noCalls),
   });
-  return { health, hosts, feed, writer, clock, settling };
+  return { health, hosts, feed, ownership, clock, settling };
 }
 
 t.test('a journal that is nearly full shows in the health answer before messages are declined', async (t) => {
@@ -78,15 +78,15 @@ t.test('settling without progress and a quarantined record make the engine unhea
 });
 
 t.test('the engine is ready exactly while some message can be approved', async (t) => {
-  const { health, hosts, feed, writer } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
+  const { health, hosts, feed, ownership } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
   t.match(health.notReady(), [/port is not open/]);
   health.serving();
   t.same(health.notReady(), []);
 
-  writer.isLapsed = true;
+  ownership.isLapsed = true;
   t.match(health.notReady(), [/the lease of the ledger has lapsed/]);
   t.match(await health.report(), { status: 'unhealthy', components: { database: { detail: /nothing is approved/ } } });
-  writer.isLapsed = false;
+  ownership.isLapsed = false;
 
   feed.isStale = true;
   t.match(health.notReady(), [/feed is stale/]);
@@ -136,4 +136,14 @@ t.test('a component that cannot be checked is not called healthy', async (t) => 
   t.match(components['mongodb'], { status: 'disabled', detail: /the account API/ });
   t.match(components['marqeta'], { status: 'disabled', detail: /no call of POST \/marqeta\/jit/ });
   t.match(components['disk'], { status: 'unhealthy', detail: /does not answer/ }, 'there is no journal folder');
+});
+
+t.test('a partition that another engine owns is no problem, one that no engine owns is', async (t) => {
+  const { health, hosts } = engine(t.testdir({ journal: { p0: {}, p1: {} } }));
+  health.serving();
+  hosts[1]!.state = 'away';
+  t.same(health.notReady(), []);
+  t.match((await health.report()).components['journal'], { status: 'healthy' });
+  hosts[0]!.state = 'away';
+  t.match((await health.report()).components['journal'], { status: 'unhealthy', detail: 'no engine has it' });
 });

@@ -12,6 +12,7 @@ import type { PartitionHost } from '../ledger/partition-host.js';
 import type { ShipperClient } from '../ledger/shipper-client.js';
 import type { Database } from '../lookups/database.js';
 import type { SetApart } from '../lookups/set-apart.js';
+import type { Ownership } from '../ownership.js';
 import { type ComponentHealth, disabled, healthy, unhealthy } from './component-health.js';
 import type { JournalRoom } from './journal-room.js';
 import type { MarqetaWatch } from './marqeta-watch.js';
@@ -49,7 +50,7 @@ export interface HealthParts {
   readonly settling: Pick<SettleWatch, 'stalled' | 'quarantine'>;
   readonly feed: Pick<EngineFeed, 'health' | 'isStale'>;
   readonly setApart: Pick<SetApart, 'detail'>;
-  readonly writer: { readonly isLapsed: boolean };
+  readonly ownership: Pick<Ownership, 'isLapsed' | 'elsewhere'>;
   readonly room: JournalRoom;
   readonly memory: Pick<MemoryRoom, 'problem' | 'detail'>;
   readonly marqeta: MarqetaWatch;
@@ -66,7 +67,7 @@ export class Health {
     this.#parts = parts;
     this.addBlocker(() => (this.#isServing ? '' : 'the authorization port is not open: starting or stopping'));
     this.addBlocker(() => (parts.feed.isStale ? staleFeed : ''));
-    this.addBlocker(() => (parts.writer.isLapsed ? leaseLapsed : ''));
+    this.addBlocker(() => (parts.ownership.isLapsed ? leaseLapsed : ''));
     this.addBlocker(() => this.#partitionsBlocked());
   }
 
@@ -98,6 +99,7 @@ export class Health {
 
   #problemOf(host: HealthParts['hosts'][number]): string {
     if (host.state === 'ready') return this.#parts.room.problemOf(host);
+    if (host.state === 'away') return this.#parts.ownership.elsewhere(host.partition);
     return `partition ${host.partition} is ${host.state}${host.failure ? `: ${host.failure}` : ''}`;
   }
 
@@ -119,7 +121,7 @@ export class Health {
     };
     const parts = Object.values(components);
     const vital = [components.journal, components.settling, feed];
-    const isDown = vital.some(({ status }) => status === 'unhealthy') || this.#parts.writer.isLapsed;
+    const isDown = vital.some(({ status }) => status === 'unhealthy') || this.#parts.ownership.isLapsed;
     const status = isDown ? 'unhealthy' : parts.some((part) => part.status === 'unhealthy') ? 'degraded' : 'healthy';
     return { status, components };
   }
@@ -127,10 +129,10 @@ export class Health {
   async #databaseHealth(): Promise<ComponentHealth> {
     try {
       await withDeadline(this.#parts.database.ping(), pingTimeoutMs, () => noAnswer(pingTimeoutMs));
-      return this.#parts.writer.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
+      return this.#parts.ownership.isLapsed ? unhealthy(`${leaseLapsed}, so nothing is approved`) : healthy('answers');
     } catch (error) {
-      const { writer, config } = this.#parts;
-      const effect = writer.isLapsed ? `nothing is approved, for ${leaseLapsed}` : awayEffects[config.journal];
+      const { ownership, config } = this.#parts;
+      const effect = ownership.isLapsed ? `nothing is approved, for ${leaseLapsed}` : awayEffects[config.journal];
       return unhealthy(`${effect}; ${(error as Error).message}`);
     }
   }

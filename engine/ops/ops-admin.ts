@@ -1,6 +1,6 @@
 /**
- * The routes under `/admin/` of the ops port: books and spend windows as the engine has them now, and ledger commands.
- * The caller has proved that it knows the engine's token.
+ * The routes under `/admin/` of the ops port: books and spend windows as the engines have them now, ledger commands,
+ * and which engines there are. The caller has proved that it knows the engine's token.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -15,6 +15,7 @@ import { EntryStatus } from '../exchange/slab.js';
 import type { AccountView, Ledger } from '../ledger/ledger.js';
 import type { CommandAnswer } from '../ledger/ledger-commands.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
+import type { EngineView } from '../ownership.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
 import { commandForm, HttpAnswer } from '../transports/http/answers.js';
@@ -22,6 +23,8 @@ import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js
 
 export interface AdminOptions {
   readonly ledger: Pick<Ledger, 'books' | 'windows'>;
+  /** Those that run on the database. */
+  engines(): readonly EngineView[];
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
 }
 
@@ -42,6 +45,10 @@ export async function answerAdmin(
   if (path === '/admin/accounts') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
     return answerAccounts(options, query, response);
+  }
+  if (path === '/admin/engines') {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return send(response, 200, jsonContentType, JSON.stringify({ data: options.engines() }));
   }
   if (path === '/admin/windows') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');

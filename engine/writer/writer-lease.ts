@@ -154,6 +154,11 @@ export class WriterLease {
     return this.#lease === null || this.#lease.isStale;
   }
 
+  /** How long the lease goes on without another renewal; negative once it has lapsed. */
+  get msLeft(): number {
+    return this.#lease === null ? 0 : this.#options.leaseMs - this.#lease.ageMs;
+  }
+
   /** Gives the lease back, so that a successor need not wait. Only when nothing can be approved or settled any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;

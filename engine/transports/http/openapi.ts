@@ -163,6 +163,28 @@ function movement(operationId: string, summary: string) {
   };
 }
 
+const engines = {
+  type: 'object',
+  required: ['data'],
+  properties: {
+    data: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['id', 'authUrl', 'opsUrl', 'epoch', 'partitions', 'leaseMsLeft'],
+        properties: {
+          id: text,
+          authUrl: text,
+          opsUrl: text,
+          epoch: { type: 'integer', description: "the highest of its partitions' epochs; 0 while it owns none" },
+          partitions: { type: 'array', items: { type: 'integer' } },
+          leaseMsLeft: { type: 'number' },
+        },
+      },
+    },
+  },
+};
+
 /** The engine's ops port. */
 export const engineOpsDocument = documentOf({
   title: 'Atlanticfrewaycard engine ops port',
@@ -175,6 +197,7 @@ export const engineOpsDocument = documentOf({
     Health: health,
     Books: books,
     BooksList: { type: 'object', required: ['accounts'], properties: { accounts: { type: 'array', items: books } } },
+    Engines: engines,
     Command: command,
     Moved: { type: 'object', description: 'the answer of the ledger command' },
     Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
@@ -211,6 +234,13 @@ export const engineOpsDocument = documentOf({
     },
     '/admin/accounts/{id}/deposits': movement('deposit', 'Put money into an account'),
     '/admin/accounts/{id}/withdrawals': movement('withdraw', 'Take money out of an account'),
+    '/admin/engines': {
+      get: {
+        operationId: 'listEngines',
+        summary: 'Engines that run on the database, and the partitions that each owns',
+        responses: { 200: { description: 'the engines', ...json('Engines') }, 401: unauthorized },
+      },
+    },
     '/admin/windows': {
       get: {
         operationId: 'getWindows',

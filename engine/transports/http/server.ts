@@ -58,7 +58,7 @@ export class Server {
   readonly #uws = loadUws();
   readonly #app: TemplatedApp;
   #socket: us_listen_socket | null = null;
-  #isStopping = false;
+  readonly #closing = { isLeaving: false, isRefusing: false };
   /** In order of arrival. */
   readonly #newcomers = new Set<Newcomer>();
   readonly #sweep: NodeJS.Timeout;
@@ -98,9 +98,18 @@ export class Server {
     });
   }
 
-  /** Takes no new connections, and answers new requests on open ones 503 shutting_down. */
+  /** From now on each answer ends its connection: clients go on at another engine. */
+  leave(): void {
+    this.#closing.isLeaving = true;
+  }
+
+  /** From now on new requests are answered 503 shutting_down. */
+  refuse(): void {
+    this.#closing.isRefusing = true;
+  }
+
+  /** Takes no new connections. */
   stopAccepting(): void {
-    this.#isStopping = true;
     if (this.#socket !== null) this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = null;
   }
@@ -164,7 +173,7 @@ export class Server {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
-    const exchange = new Exchange(route, res, this.#options);
+    const exchange = new Exchange(route, res, this.#options, this.#closing);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
   }
@@ -188,7 +197,7 @@ export class Server {
     const { admission, clock, ledger } = this.#options;
     exchange.body = null;
     exchange.arrivalMs = clock.nowMs();
-    if (this.#isStopping) {
+    if (this.#closing.isRefusing) {
       exchange.shuttingDown();
       return;
     }
@@ -203,6 +212,12 @@ export class Server {
     exchange.isAdmitted = true;
     ledger.submit(exchange.codec, body, exchange);
   }
+}
+
+/** How the port ends. */
+interface Closing {
+  readonly isLeaving: boolean;
+  readonly isRefusing: boolean;
 }
 
 /** A connection that counts for its address. */
@@ -253,6 +268,7 @@ class Exchange implements Waiter {
   readonly kind: number;
   readonly #form: HttpForm;
   readonly #options: ServerOptions;
+  readonly #closing: Closing;
   #res: HttpResponse | null;
   arrivalMs = 0;
   reentries = 0;
@@ -261,12 +277,13 @@ class Exchange implements Waiter {
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
-  constructor({ codec, form }: Route, res: HttpResponse, options: ServerOptions) {
+  constructor({ codec, form }: Route, res: HttpResponse, options: ServerOptions, closing: Closing) {
     this.codec = codec;
     this.#form = form;
     this.kind = codec.protocol;
     this.#res = res;
     this.#options = options;
+    this.#closing = closing;
   }
 
   get isSettled(): boolean {
@@ -283,7 +300,7 @@ class Exchange implements Waiter {
     const flags = from.answerFlags[index]!;
     http.set(this.#form, from.status[index]!, flags, from.reason[index]!, from.answer.subarray(start, end));
     if (http.status === 200) this.codec.stampResponseTime?.(from.answer, end, Math.round(totalMs * 1000));
-    corked.send(res, http, false);
+    corked.send(res, http, this.#closing.isLeaving);
     telemetry.called(this.kind, http.status);
     if (http.status === 400) telemetry.badRequests++;
     else if ((flags & AnswerFlag.unsupported) !== 0) {
@@ -310,7 +327,7 @@ class Exchange implements Waiter {
     if (res === null) return;
     telemetry.called(this.kind, 503);
     http.setUnavailable(this.#form, reason, isShuttingDown);
-    corked.send(res, http, false);
+    corked.send(res, http, this.#closing.isLeaving);
   }
 
   tooLarge(): void {
