@@ -22,6 +22,11 @@ export const EntryKind = {
   revocation: 17,
   /** A hold's lifetime ended. The bytes are the transaction's root id. */
   expiry: 18,
+  /**
+   * Another engine has answered 503 to a message that may have been approved here. The bytes are its protocol, one
+   * byte, and the message. A ledger command of that name takes money out instead.
+   */
+  withdrawal: 19,
 } as const;
 
 export const EntryFlag = {
