@@ -3,11 +3,11 @@
  * fail, they are never skipped.
  */
 import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { withLockFile } from '../lock-file.js';
+import { onPath } from '../on-path.js';
 
 export interface WantedProgram {
   /** A name, or the path of the one version that is wanted. */
@@ -50,21 +50,4 @@ export async function findProgram({ program, debianPackage, missing }: WantedPro
     if (installed === null) throw new Error(missing);
     return installed;
   });
-}
-
-/** Where PATH has a program, or the folders of system programs, which are not on every user's PATH; null: nowhere. */
-export async function onPath(program: string): Promise<string | null> {
-  if (isAbsolute(program)) return (await isThere(program)) ? program : null;
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
-    const path = join(folder, program);
-    if (folder !== '' && (await isThere(path))) return path;
-  }
-  return null;
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

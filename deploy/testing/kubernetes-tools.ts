@@ -8,8 +8,8 @@ import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { withLockFile } from '../lock-file.js';
+import { onPath } from '../on-path.js';
 import { repositoryRoot } from '../repository-root.js';
-import { onPath } from './find-program.js';
 
 const run = promisify(execFile);
 const place = join(repositoryRoot(), '.build-kubernetes');
