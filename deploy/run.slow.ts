@@ -1,134 +1,18 @@
 /** `make run` in real processes: what ends by itself is started again, and everything goes on without a person. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { until } from '../engine/testing/engine-process.js';
-import { findFreePort } from './free-port.js';
 import { databaseFor, folderFor } from './testing/for-test.js';
+import { freePorts, LocalRun, recoveryMs, runHost } from './testing/local-run.js';
 
 t.setTimeout(0);
-
-const host = '127.0.0.2';
-const recoveryMs = 60_000;
-
-class Run {
-  readonly #child: ChildProcess;
-  readonly ended: Promise<unknown[]>;
-  logged = '';
-
-  constructor(
-    readonly dataDir: string,
-    readonly ports: Readonly<Record<'auth' | 'ops' | 'api' | 'apiOps', number>>,
-    environment: Readonly<Record<string, string>> = {},
-  ) {
-    const { PATH = '', HOME = '' } = process.env;
-    this.#child = spawn(process.execPath, [fileURLToPath(new URL('./run.js', import.meta.url))], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH,
-        HOME,
-        HOST: host,
-        DATA_DIR: dataDir,
-        AUTH_PORT: String(ports.auth),
-        OPS_PORT: String(ports.ops),
-        API_PORT: String(ports.api),
-        API_OPS_PORT: String(ports.apiOps),
-        PROCESSOR_USER: 'processor',
-        PROCESSOR_PASSWORD: 'a-password-of-the-tests',
-        FEED_STALE_MS_MAX: '4000',
-        DEADLINE_MS: '3000',
-        ...environment,
-      },
-    });
-    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.logged += text;
-      });
-    }
-    this.ended = once(this.#child, 'close');
-  }
-
-  get isAlive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  interrupt(): void {
-    this.#child.kill('SIGINT');
-  }
-
-  async statuses(): Promise<number[]> {
-    const urls = [`http://127.0.0.1:${this.ports.ops}/readyz`, `http://${host}:${this.ports.api}/readyz`];
-    return Promise.all(
-      urls.map((url) =>
-        fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      ),
-    );
-  }
-
-  async ready(what: string): Promise<void> {
-    await until(what, async () => (await this.statuses()).every((status) => status === 200), recoveryMs, 50);
-  }
-
-  async #json(url: string, body: object, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(10_000),
-    });
-    return (await response.json()) as Record<string, unknown>;
-  }
-
-  authorize(id: string): Promise<Record<string, unknown>> {
-    const message = { id, type: 'authorization', card: 'card_demo', amount: 1, currency: 'USD' };
-    const basic = Buffer.from('processor:a-password-of-the-tests').toString('base64');
-    const authorization = `Basic ${basic}`;
-    return this.#json(`http://${host}:${this.ports.auth}/v1/authorizations`, message, { authorization });
-  }
-
-  async signsIn(): Promise<boolean> {
-    const body = { email: 'test@example.com', password: 'password123' };
-    const url = `http://${host}:${this.ports.api}/api/auth/login`;
-    return typeof (await this.#json(url, body).catch(() => ({ token: null }))).token === 'string';
-  }
-
-  async metric(name: string): Promise<number> {
-    const text = await (await fetch(`http://127.0.0.1:${this.ports.ops}/metrics`)).text();
-    return Number(
-      text
-        .split('\n')
-        .find((line) => line.startsWith(`${name}{partition="0"}`))
-        ?.split(' ')[1],
-    );
-  }
-
-  async pids(): Promise<{ engine: number; api: number; postgres: number }> {
-    const list = JSON.parse(await readFile(join(this.dataDir, 'processes.json'), 'utf8')) as {
-      name: string;
-      pid: number;
-    }[];
-    const pidOf = (wanted: string) => list.find(({ name }) => name === wanted)!.pid;
-    const lines = (await readFile(join(this.dataDir, 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
-    return { engine: pidOf('engine'), api: pidOf('api'), postgres: Number(lines[0]) };
-  }
-}
-
-async function freePorts() {
-  const ports = [await findFreePort(), await findFreePort(), await findFreePort(), await findFreePort()] as const;
-  const [auth, ops, api, apiOps] = ports;
-  return { auth, ops, api, apiOps };
-}
 
 t.test('a service that ends under make run is started again, and the others continue', async (t) => {
   const dataDir = folderFor(t);
   await chmod(dataDir, 0o755);
-  const run = new Run(dataDir, await freePorts());
+  const run = new LocalRun(dataDir, await freePorts());
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;
@@ -138,7 +22,7 @@ t.test('a service that ends under make run is started again, and the others cont
   t.same(await run.statuses(), [200, 200]);
   t.notMatch(run.logged, 'a-password-of-the-tests', 'a pipe gets no secret');
   const credentials = join(dataDir, 'processor.curl');
-  t.match(run.logged, `curl -s -K '${credentials}' http://${host}:${run.ports.auth}/v1/authorizations`);
+  t.match(run.logged, `curl -s -K '${credentials}' http://${runHost}:${run.ports.auth}/v1/authorizations`);
   t.equal(await readFile(credentials, 'utf8'), 'user = "processor:a-password-of-the-tests"\n');
   const first = await run.authorize('first');
   t.equal(first['approved'], true);
@@ -235,7 +119,7 @@ t.test('make run on a given database adds no demo data and no sign-in', async (t
   const { sql, url } = await databaseFor(t);
   await sql`update program set demo = false`;
   const dataDir = folderFor(t);
-  const run = new Run(dataDir, await freePorts(), { DATABASE_URL: url });
+  const run = new LocalRun(dataDir, await freePorts(), { DATABASE_URL: url });
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;

@@ -38,14 +38,15 @@ async function fixture(t: Test): Promise<Fixture> {
       await writeFile(script, source);
       const port = await findFreePort();
       const environment = { ...process.env, PORT: String(port), LOG: log, NAME: name };
-      const ports = { PORT: { host: '127.0.0.1', port } };
-      return { name, script, readyUrl: `http://127.0.0.1:${port}/readyz`, ports, isVital: true, environment };
+      const ports = [{ setting: 'PORT', host: '127.0.0.1', port }];
+      const readyUrls = [`http://127.0.0.1:${port}/readyz`];
+      return { name, command: [process.execPath, script], readyUrls, ports, isVital: true, environment };
     },
   };
 }
 
 async function pidOf(service: Service): Promise<number> {
-  return Number(await (await fetch(service.readyUrl)).text());
+  return Number(await (await fetch(service.readyUrls[0]!)).text());
 }
 
 /** Waits for the process to be gone; what it waits for is the kernel, not time. */
@@ -151,7 +152,7 @@ t.test('a port that another program uses is named, and that program is not taken
   const services = new Services(folder, () => undefined);
   const one = await service('engine');
   await services.start(one);
-  await t.rejects(services.start(one), /port \d+ is taken by another program: stop it, or set PORT/);
+  await t.rejects(services.start(one), /port \d+ is taken by another program: stop it, or set another PORT/);
   await services.stop();
 });
 

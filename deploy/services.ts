@@ -1,5 +1,6 @@
 /**
- * The child processes of `make run`: started in order, each awaited until it is ready, stopped in reverse order. They
+ * The child processes of `make run` and `make cluster`: started in groups, each awaited until it is ready, stopped in
+ * reverse order. They
  * run in sessions of their own, so Ctrl-C in a terminal reaches only us and the order holds. One that ends by itself is
  * started again, a few times; the others go on meanwhile. What a killed run left behind is ended by the next one, which
  * knows the processes from a file.
@@ -15,15 +16,21 @@ import { Restarts, type RestartTimes, restartTimesDefault } from './restarts.js'
 
 export interface Service {
   readonly name: string;
-  /** Compiled entry file. */
-  readonly script: string;
-  /** Answers 200 once the service can work. */
-  readonly readyUrl: string;
-  /** What it listens on, by the name of the setting: checked first, for another program there would answer for it. */
-  readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** Program and arguments. */
+  readonly command: readonly [string, ...string[]];
+  /** Each answers 200 once the service can work. */
+  readonly readyUrls: readonly string[];
+  /** What it listens on, by which setting: checked first, for another program there would answer for it. */
+  readonly ports: readonly ServicePort[];
   /** When it can no longer be kept running, the run ends with it; without this the others go on. */
   readonly isVital: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface ServicePort {
+  readonly setting: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 interface Running {
@@ -49,7 +56,8 @@ export class Services {
   readonly #file: string;
   readonly #log: (line: string) => void;
   readonly #times: RestartTimes;
-  readonly #running: Running[] = [];
+  /** Services that started side by side stop side by side. */
+  readonly #groups: Running[][] = [];
   readonly #stop = new AbortController();
   #remembering: Promise<void> = Promise.resolve();
   #reportEnd: (line: string) => void = () => undefined;
@@ -84,17 +92,21 @@ export class Services {
   }
 
   /**
-   * Starts a service and waits until it is ready; from then on it is started again when it ends by itself. Throws when
-   * it ends before, or is not ready in time.
+   * Starts services side by side and waits until they are ready; from then on each is started again when it ends by
+   * itself. Throws when one ends before, or is not ready in time.
    */
-  async start(service: Service): Promise<void> {
-    await checkPorts(service);
-    const running: Running = { service, ...spawnService(service) };
-    this.#running.push(running);
+  async start(...services: readonly Service[]): Promise<void> {
+    for (const service of services) await checkPorts(service);
+    const group = services.map((service): Running => ({ service, ...spawnService(service) }));
+    this.#groups.push(group);
     await this.#remember();
-    const early = await Promise.race([this.#untilReady(service), running.ended]);
-    if (early !== undefined) throw new Error(early);
-    void this.#keepRunning(running);
+    await Promise.all(
+      group.map(async (running) => {
+        const early = await Promise.race([this.#untilReady(running.service), running.ended]);
+        if (early !== undefined) throw new Error(early);
+        void this.#keepRunning(running);
+      }),
+    );
   }
 
   async #keepRunning(running: Running): Promise<void> {
@@ -132,30 +144,31 @@ export class Services {
   #gaveUp({ name, isVital }: Service, line: string): void {
     const sentence = `${line}, and does not stay up: not starting it again`;
     if (isVital) this.#reportEnd(sentence);
-    else this.#log(`${sentence}; the rest goes on without the ${name} until make run is started again`);
+    else this.#log(`${sentence}; the rest goes on without the ${name} until the next start`);
   }
 
-  /** Stops all services, the last one first, and waits for each to finish its work. */
+  /** Stops all services, the last group first, and waits for each to finish its work. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    for (const { service, child, ended } of this.#running.reverse()) {
-      const { name } = service;
-      if (child.pid === undefined) continue;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => {
-        this.#log(`the ${name} did not stop within ${stopWaitMs} ms: killing it`);
-        child.kill('SIGKILL');
-      }, stopWaitMs);
-      await ended;
-      clearTimeout(timer);
-    }
-    this.#running.length = 0;
+    for (const group of this.#groups.reverse()) await Promise.all(group.map((running) => this.#end(running)));
+    this.#groups.length = 0;
     await rm(this.#file, { force: true });
+  }
+
+  async #end({ service: { name }, child, ended }: Running): Promise<void> {
+    if (child.pid === undefined) return;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => {
+      this.#log(`the ${name} did not stop within ${stopWaitMs} ms: killing it`);
+      child.kill('SIGKILL');
+    }, stopWaitMs);
+    await ended;
+    clearTimeout(timer);
   }
 
   /** For the impatient: stop() then finds nothing left to wait for. */
   kill(): void {
-    for (const { child } of this.#running) child.kill('SIGKILL');
+    for (const { child } of this.#groups.flat()) child.kill('SIGKILL');
   }
 
   /** One write after the other: two services that start again at the same moment must not share a partial file. */
@@ -166,7 +179,7 @@ export class Services {
   }
 
   async #writeProcesses(): Promise<void> {
-    const processes: RememberedProcess[] = this.#running.map(({ service, child }) => ({
+    const processes: RememberedProcess[] = this.#groups.flat().map(({ service, child }) => ({
       name: service.name,
       pid: child.pid ?? 0,
       identity: processIdentity(child.pid ?? 0),
@@ -174,35 +187,42 @@ export class Services {
     await writePrivateFile(this.#file, JSON.stringify(processes));
   }
 
-  async #untilReady(service: Service, isWanted = () => !this.#stopping): Promise<undefined> {
+  async #untilReady({ name, readyUrls }: Service, isWanted = () => !this.#stopping): Promise<undefined> {
     const deadlineMs = Date.now() + readyWaitMs;
     while (isWanted()) {
-      const response = await fetch(service.readyUrl, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
-      // An unread body would keep its connection.
-      await response?.body?.cancel();
-      if (response?.status === 200) return undefined;
-      if (Date.now() > deadlineMs) {
-        throw new Error(`the ${service.name} was not ready within ${readyWaitMs} ms: ${service.readyUrl}`);
-      }
+      const missing = await firstNotReady(readyUrls);
+      if (missing === null) return undefined;
+      if (Date.now() > deadlineMs) throw new Error(`the ${name} was not ready within ${readyWaitMs} ms: ${missing}`);
       await delay(readyLookMs);
     }
     return undefined;
   }
 }
 
+async function firstNotReady(urls: readonly string[]): Promise<string | null> {
+  for (const url of urls) {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
+    // An unread body would keep its connection.
+    await response?.body?.cancel();
+    if (response?.status !== 200) return url;
+  }
+  return null;
+}
+
 async function checkPorts({ ports }: Service): Promise<void> {
-  for (const [setting, { host, port }] of Object.entries(ports)) {
+  for (const { setting, host, port } of ports) {
     const code = await listenError(port, host);
     if (code === '') continue;
     if (code === 'EADDRINUSE') {
-      throw new Error(`port ${port} is taken by another program: stop it, or set ${setting} to a free port`);
+      throw new Error(`port ${port} is taken by another program: stop it, or set another ${setting}`);
     }
     throw new Error(`cannot listen on ${host}:${port} (${code}): set HOST to an address of this machine`);
   }
 }
 
-function spawnService({ name, script, environment }: Service): Pick<Running, 'child' | 'ended'> {
-  const child = spawn(process.execPath, [script], {
+function spawnService({ name, command, environment }: Service): Pick<Running, 'child' | 'ended'> {
+  const [program, ...args] = command;
+  const child = spawn(program, args, {
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: environment,

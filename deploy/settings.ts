@@ -52,11 +52,14 @@ export function readSettings(environment: Environment = process.env): DeploySett
   };
 }
 
-/**
- * Where on this machine a server that listens on `host` answers: an address for all interfaces is none to connect to.
- */
+/** Where a server that listens on `host` is reached: an address for all interfaces is none to connect to. */
+export function localHost(host: string): string {
+  return { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+}
+
+/** Where on this machine a server that listens on `host` answers. */
 export function localUrl(host: string, port: number): string {
-  const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  const reachable = localHost(host);
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 

@@ -2,13 +2,15 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { readSettings } from './settings.js';
-import { welcome, writeCurlCredentials } from './welcome.js';
+import { type DeploySettings, readSettings } from './settings.js';
+import { stackPlaces, welcome, writeCurlCredentials } from './welcome.js';
 
 const secrets = { PROCESSOR_USER: 'processor', PROCESSOR_PASSWORD: `it's "so" \\ secret` };
+const welcomeOf = (settings: DeploySettings, file: string | null) =>
+  welcome(settings, stackPlaces(settings), secrets, file);
 
 t.test('on a terminal the command contains the password as one word of the shell', async (t) => {
-  const text = welcome(readSettings({}), secrets, null);
+  const text = welcomeOf(readSettings({}), null);
   t.match(text, `curl -s -u 'processor:it'\\''s "so" \\ secret' http://127.0.0.1:8080/v1/authorizations`);
   t.match(text, 'test@example.com / password123');
 });
@@ -19,12 +21,12 @@ t.test('elsewhere the command names a file that only its owner can read', async 
   t.equal(file, join(dataDir, 'processor.curl'));
   t.equal((await stat(file)).mode & 0o777, 0o600);
   t.equal(await readFile(file, 'utf8'), `user = "processor:it's \\"so\\" \\\\ secret"\n`);
-  const text = welcome(readSettings({}), secrets, file);
+  const text = welcomeOf(readSettings({}), file);
   t.match(text, `curl -s -K '${file}' http://127.0.0.1:8080/v1/authorizations`);
   t.notMatch(text, 'secret');
 });
 
 t.test('without demo data no demo login is named', async (t) => {
-  const text = welcome(readSettings({ DATABASE_URL: 'postgres://127.0.0.1/books' }), secrets, null);
+  const text = welcomeOf(readSettings({ DATABASE_URL: 'postgres://127.0.0.1/books' }), null);
   t.notMatch(text, /example\.com|password123|card_demo|secret/);
 });

@@ -1,4 +1,4 @@
-/** What `make run` prints when everything is ready: where it listens, and what to try first. */
+/** What `make run` and `make cluster` print when everything is ready: where it listens, and what to try first. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword } from './demo.js';
@@ -26,16 +26,28 @@ export async function writeCurlCredentials(dataDir: string, secrets: ProcessorSe
   return path;
 }
 
+/** Where one engine and one API answer. */
+export function stackPlaces({ host, opsHost, authPort, opsPort, apiPort, apiOpsPort }: DeploySettings): string {
+  const [ops, apiOps] = [localUrl(opsHost, opsPort), localUrl(opsHost, apiOpsPort)];
+  return `  authorization port  ${localUrl(host, authPort)}/v1/authorizations
+  operations          ${ops}/health   ${ops}/metrics
+  account API         ${localUrl(host, apiPort)}/api/docs
+  its operations      ${apiOps}/health   ${apiOps}/metrics`;
+}
+
 /**
+ * @param places lines that say where to find what
  * @param credentialsFile named instead of the processor's password, since what is no terminal may be a log; null: print
  *   the password
  */
-export function welcome(settings: DeploySettings, secrets: ProcessorSecrets, credentialsFile: string | null): string {
-  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
-  const authUrl = localUrl(host, authPort);
-  const opsUrl = localUrl(opsHost, opsPort);
-  const apiUrl = localUrl(host, apiPort);
-  const apiOpsUrl = localUrl(opsHost, apiOpsPort);
+export function welcome(
+  settings: DeploySettings,
+  places: string,
+  secrets: ProcessorSecrets,
+  credentialsFile: string | null,
+): string {
+  const authUrl = localUrl(settings.host, settings.authPort);
+  const apiUrl = localUrl(settings.host, settings.apiPort);
   const question = {
     // A new id each time this is printed: pasting it twice asks the same question and gets the same answer.
     id: `demo-${randomUUID()}`,
@@ -65,10 +77,7 @@ sign in:
 `;
   return `
 ready
-  authorization port  ${authUrl}/v1/authorizations
-  operations          ${opsUrl}/health   ${opsUrl}/metrics
-  account API         ${apiUrl}/api/docs
-  its operations      ${apiOpsUrl}/health   ${apiOpsUrl}/metrics
+${places}
 ${demo}
 Ctrl-C stops everything; the data stay in ${settings.dataDir}
 `;

@@ -503,6 +503,13 @@ export const variableGroups: readonly VariableGroup[] = [
         tools: '`make run`',
         does: '`true` or `false`: puts demo data and their sign-ins into the database.',
       },
+      ENGINES: {
+        default: '`3`',
+        tools: '`make cluster`',
+        does:
+          'How many engines start, 1 to 10. Their ports are in ' +
+          '[deployment](deployment.md#several-engines-on-one-machine).',
+      },
       DATABASE_ENGINE_URL: {
         default: '`DATABASE_URL`',
         tools: '`make run`',

@@ -33,8 +33,13 @@ export interface NginxSettings {
   readonly assetsRoot: string | null;
   /** Folder for the process id and for bodies that do not fit into memory. */
   readonly stateFolder: string;
-  /** File of the access log. Under systemd not `/dev/stdout`: that is a socket there, which cannot be opened. */
-  readonly accessLog: string;
+  /**
+   * File of the access log; null: none. Under systemd not `/dev/stdout`: that is a socket there, which cannot be
+   * opened.
+   */
+  readonly accessLog: string | null;
+  /** Where `/admin/` of all engines answers, for APIs alone; null: nowhere. */
+  readonly admin: { readonly host: string; readonly port: number } | null;
 }
 
 /** The whole nginx.conf. Values are checked before (read-nginx-arguments.ts): none has a space, quote or semicolon. */
@@ -54,7 +59,7 @@ http {
     '{"time":"$time_iso8601","client":"$remote_addr","method":"$request_method","path":"$uri",'
     '"status":$status,"seconds":$request_time,"upstream":"$upstream_addr","upstreamStatus":"$upstream_status",'
     '"upstreamSeconds":"$upstream_response_time"}';
-  access_log ${accessLog} line;
+  access_log ${accessLog === null ? 'off' : `${accessLog} line`};
   client_body_temp_path ${stateFolder}/client;
   proxy_temp_path ${stateFolder}/proxy;
   fastcgi_temp_path ${stateFolder}/fastcgi;
@@ -92,7 +97,7 @@ ${upstream(
 )}
 ${upstream(
   'engines_ops',
-  4,
+  16,
   engines.map(({ ops }) => server(ops, 1)),
 )}
 ${upstream(
@@ -105,6 +110,7 @@ ${proxied}
 
 ${authServer(settings)}
 ${apiServer(settings)}
+${settings.admin === null ? '' : adminServer(settings.admin)}
 }
 `;
 }
@@ -164,8 +170,12 @@ const problemLocations = ownErrors
   })
   .join('\n');
 
+function addressOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 function listen({ host, tls }: NginxSettings, port: number): string {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const address = addressOf(host, port);
   if (tls === null) return `    listen ${address};`;
   return `    listen ${address} ssl;
     ssl_certificate ${tls.certificate};
@@ -203,6 +213,23 @@ ${healthLocations('engines_ops')}
       proxy_read_timeout 4s;
       proxy_next_upstream_timeout 2s;
     }
+${problemLocations}
+  }`;
+}
+
+/** Any engine answers for all. */
+function adminServer({ host, port }: NonNullable<NginxSettings['admin']>): string {
+  return `  server {
+    listen ${addressOf(host, port)};
+${errorPages}
+${healthLocations('engines_ops')}
+    location /admin/ {
+      proxy_pass http://engines_ops;
+      proxy_connect_timeout 1s;
+      proxy_send_timeout 5s;
+      proxy_read_timeout 10s;
+    }
+    location / { return 404; }
 ${problemLocations}
   }`;
 }

@@ -68,6 +68,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
     assetsRoot: values.assets === undefined ? null : checked('--assets', values.assets, path),
     stateFolder: checked('--state', values.state ?? '/tmp', path),
     into: values.into ?? null,
+    admin: null,
     accessLog: checked('--access-log', values['access-log'] ?? '/dev/stdout', path),
   };
 }

@@ -6,8 +6,8 @@ import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { onPath } from '../../platform/process/on-path.js';
 import { withLockFile } from '../lock-file.js';
-import { onPath } from '../on-path.js';
 
 export interface WantedProgram {
   /** A name, or the path of the one version that is wanted. */

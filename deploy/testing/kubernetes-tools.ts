@@ -7,8 +7,8 @@ import { execFile } from 'node:child_process';
 import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { onPath } from '../../platform/process/on-path.js';
 import { withLockFile } from '../lock-file.js';
-import { onPath } from '../on-path.js';
 import { repositoryRoot } from '../repository-root.js';
 
 const run = promisify(execFile);

@@ -52,6 +52,7 @@ export class TestNginx {
       assetsRoot: null,
       stateFolder,
       accessLog: join(stateFolder, 'access.log'),
+      admin: null,
       ...upstreams,
     };
     const file = join(stateFolder, 'nginx.conf');
