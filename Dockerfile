@@ -34,7 +34,7 @@ ENV DATA_DIR=/data
 VOLUME /data
 # By number, so that Kubernetes can see that it is not root.
 USER 1000:1000
-EXPOSE 8080 8081 3000 3001
+EXPOSE 8080 8081 8082 3000 3001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["node", "dist/deploy/health-check.js"]
 # Node.js itself is process 1: it handles SIGTERM, and no shell stands between.

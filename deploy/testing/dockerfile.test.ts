@@ -58,7 +58,7 @@ t.test('what the compiled code reads beside itself is in the image', async (t) =
 
 t.test('the image runs as no one in particular, on the ports and programs that there are', async (t) => {
   t.equal(only('user').at(-1)?.value, '1000:1000');
-  t.same(only('expose')[0]?.ports, [8080, 8081, 3000, 3001], 'the default ports of engine and API');
+  t.same(only('expose')[0]?.ports, [8080, 8081, 8082, 3000, 3001], 'the default ports of engine and API');
   t.same(only('entrypoint')[0]?.argv, ['node'], 'no shell and no wrapper is process 1');
   for (const [script = ''] of [only('cmd')[0]!.argv, only('healthcheck')[0]!.argv.slice(1)]) {
     t.ok(existsSync(join(root, script)), `${script} is compiled`);
