@@ -51,23 +51,36 @@ export async function openPosition(
     insert into journal_positions (partition, partition_count, journal)
     select ${partition}::integer, ${partitionCount}::integer, ${journal}::text from fence
     on conflict (partition) do nothing`;
-  const [row] = await sql<{ sequence: string; partition_count: number; journal: string }[]>`
-    select sequence, partition_count, journal from journal_positions where partition = ${partition} and exists (
+  const [row] = await sql<{ sequence: string; partitionCount: number; journal: string }[]>`
+    select sequence, partition_count as "partitionCount", journal from journal_positions
+    where partition = ${partition} and exists (
       select from writer_epochs where scope = ${scope} and epoch = ${epoch} and holder = ${holder}::text::uuid)`;
   if (row === undefined) throw new Error(`another engine has taken the lease of this database (${scope})`);
-  if (row.partition_count !== partitionCount) {
-    throw new Error(
-      `this database is kept by ${row.partition_count} partitions, and their number cannot be changed: ` +
-        `start with PARTITIONS=${row.partition_count} (now it is ${partitionCount})`,
-    );
-  }
-  if (row.journal !== journal) {
-    throw new Error(
-      `the journal of this database is JOURNAL=${row.journal}, and this start has JOURNAL=${journal}: what is not ` +
-        `settled stands in the other one. Start with JOURNAL=${row.journal}. ${seeRunbook('another-journal')}`,
-    );
-  }
+  assertSameJournal(row, partitionCount, journal);
   return Number(row.sequence);
+}
+
+/**
+ * @param found what the database is kept by
+ * @throws one line for a person when this start has another number of partitions, or another journal
+ */
+export function assertSameJournal(
+  found: { readonly partitionCount: number; readonly journal: string },
+  partitionCount: number,
+  journal: JournalKind,
+): void {
+  if (found.partitionCount !== partitionCount) {
+    throw new Error(
+      `this database is kept by ${found.partitionCount} partitions, and their number cannot be changed: ` +
+        `start with PARTITIONS=${found.partitionCount} (now it is ${partitionCount})`,
+    );
+  }
+  if (found.journal !== journal) {
+    throw new Error(
+      `the journal of this database is JOURNAL=${found.journal}, and this start has JOURNAL=${journal}: what is not ` +
+        `settled stands in the other one. Start with JOURNAL=${found.journal}. ${seeRunbook('another-journal')}`,
+    );
+  }
 }
 
 /** Which ledger this database is: the same in every backup of it. */

@@ -1,0 +1,372 @@
+/**
+ * This engine among the others of its database (JOURNAL=postgres, sql/migrations/300 and 301): it renews its row, sees
+ * the rows of the others, and claims and releases leases of partitions.
+ *
+ * A lease only decides when an engine takes a partition over. What makes that safe is the position of the journal's
+ * frames, and the fence of the partition that a claim raises (core/writer-fence.ts). So an engine whose lease has
+ * lapsed goes on until it is fenced. No margin is added to a lease: the clock that stamps it also compares it.
+ */
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type postgres from 'postgres';
+import type { Log } from '../../platform/log.js';
+import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
+import { knownTypes } from '../../platform/postgres/driver-types.js';
+import { Listener } from '../../platform/postgres/listener.js';
+import { partitionScope, type WriterFence } from '../core/writer-fence.js';
+import { Lease, systemInstant } from '../feed/lease.js';
+import { assertSameJournal } from '../writer/settled-position.js';
+import { emptyView, type View } from './view.js';
+
+/** Several renewals fit into a lease, and one is sent every second at least: one that fails is made up for. */
+const renewalsPerLease = 6;
+const renewMsMax = 1000;
+const retryMsMax = 250;
+const deadlineMsMax = 3000;
+/** Longer than a settle statement may run (workers/settle/settle.ts). */
+const claimDeadlineMs = 40_000;
+const joinDeadlineMs = 5000;
+const leaveDeadlineMs = 1000;
+const connectTimeoutS = 2;
+/** The mover claims so many partitions side by side. */
+export const claimsMax = 4;
+/** The engine that a partition was released for asks for it in the next moment, or has died. */
+const reservationMs = 2000;
+/** Rows of engines that ended are kept so long, for people. */
+const keptFor = '1 hour';
+/** A lease that ends is noticed so much later: timers are not exact. */
+const lapseLookMs = 5;
+
+export interface RegistryOptions {
+  readonly databaseUrl: string;
+  readonly leaseMs: number;
+  /** A UUID, drawn at each start. */
+  readonly id: string;
+  readonly partitionCount: number;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** Where clients, operators and the other engines reach this one. */
+export interface EngineAddress {
+  readonly authUrl: string;
+  readonly opsUrl: string;
+  readonly peerHost: string;
+  readonly peerPort: number;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #renewMs: number;
+  readonly #deadlineMs: number;
+  /** Apart from the claims: a renewal must not wait behind a fence. */
+  readonly #connections: BoundedConnections;
+  readonly #claims: BoundedConnections;
+  readonly #listener: Listener;
+  readonly #callbacks: ((view: View) => void)[] = [];
+  #address: EngineAddress | null = null;
+  #lease: Lease | null = null;
+  #isLeaving = false;
+  #isStopped = false;
+  #wasLapsed = false;
+  #view = emptyView;
+  /** Counts what this engine has claimed and released: a view that was read before is out of date. */
+  #changes = 0;
+  #looking: Promise<void> = Promise.resolve();
+  #nextLook: Promise<void> | null = null;
+  #renewing: Promise<void> = Promise.resolve();
+  #renewTimer: NodeJS.Timeout | undefined;
+  #lapseTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: RegistryOptions) {
+    const { databaseUrl, leaseMs } = options;
+    this.#options = options;
+    this.#renewMs = Math.min(renewMsMax, leaseMs / renewalsPerLease);
+    this.#deadlineMs = Math.min(deadlineMsMax, Math.max(retryMsMax, leaseMs / 3));
+    this.#connections = new BoundedConnections(databaseUrl, connectionOptions('engine lease', 2, 0));
+    this.#claims = new BoundedConnections(databaseUrl, connectionOptions('engine claims', claimsMax, 60));
+    this.#listener = new Listener(databaseUrl, 'engine membership');
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  /** What the database said last; never older than this engine's own last claim or release. */
+  get view(): View {
+    return this.#view;
+  }
+
+  /** @param callback called with every view, also where nothing has changed */
+  onView(callback: (view: View) => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** This engine has not renewed its row for so long that others may take its partitions. */
+  get isLapsed(): boolean {
+    return this.#lease === null || this.#lease.isStale;
+  }
+
+  /**
+   * Registers this engine, and renews from then on.
+   * @throws one line for a person when the database has another journal or number of partitions, or does not answer
+   */
+  async join(address: EngineAddress): Promise<void> {
+    const { partitionCount } = this.#options;
+    const began = systemInstant();
+    await this.#connections.run(joinDeadlineMs, (sql) => sql.begin((inside) => fixPartitions(inside, partitionCount)));
+    await this.#connections.run(
+      joinDeadlineMs,
+      (sql) => sql`
+        delete from engines as e where coalesce(renewed_at, started_at) < clock_timestamp() - ${keptFor}::text::interval
+        and not exists (select from partition_leases where holder = e.id)`,
+    );
+    this.#address = address;
+    await this.#connections.run(joinDeadlineMs, (sql) => this.#renewRow(sql));
+    this.#lease = new Lease(this.#options.leaseMs, began, 0);
+    this.#noteOldEngine(await this.#connections.run(joinDeadlineMs, readOldHolder));
+    await this.look();
+    void this.#listen();
+    this.#renewIn(this.#renewMs);
+  }
+
+  /**
+   * Takes a partition that is free or whose holder is not alive. The holder before is fenced when this resolves, and
+   * its statements under way have ended.
+   * @returns null while the partition is another engine's
+   */
+  async claim(partition: number): Promise<WriterFence | null> {
+    const { id } = this.#options;
+    const [row] = await this.#changing(
+      claimDeadlineMs,
+      (sql) => sql<{ epoch: number | null }[]>`
+        select claim_partition(${partition}::integer, ${id}::text::uuid)::float8 as epoch`,
+    );
+    if (row?.epoch == null) return null;
+    return { scope: partitionScope(partition), epoch: row.epoch, holder: id };
+  }
+
+  /**
+   * Frees a partition of which nothing is decided or settled here any more. Does nothing when it is another engine's.
+   * @param reservedFor only this engine may take it at first; null: any
+   */
+  async release(partition: number, { epoch, holder }: WriterFence, reservedFor: string | null): Promise<void> {
+    await this.#changing(
+      this.#deadlineMs,
+      (sql) => sql`
+        update partition_leases
+        set holder = null, reserved_for = ${reservedFor}::text::uuid,
+          reserved_until = clock_timestamp() + ${reservationMs} * interval '1 millisecond'
+        where partition = ${partition} and epoch = ${epoch} and holder = ${holder}::text::uuid`,
+    );
+  }
+
+  /** From now on the plan gives this engine no partition. Where the database is away, a later renewal says so. */
+  async markLeaving(): Promise<void> {
+    this.#isLeaving = true;
+    await this.#renew();
+  }
+
+  /** Frees what this engine still holds. Only when nothing is decided or settled any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#renewTimer);
+    clearTimeout(this.#lapseTimer);
+    await this.#renewing;
+    if (this.#lease !== null) {
+      this.#lease = null;
+      const { id } = this.#options;
+      await this.#connections
+        .run(
+          leaveDeadlineMs,
+          (sql) => sql`
+          with freed as (update partition_leases set holder = null where holder = ${id}::text::uuid)
+          update engines set renewed_at = null where id = ${id}::text::uuid`,
+        )
+        .catch(() => undefined);
+    }
+    await Promise.all([this.#connections.close(), this.#claims.close(), this.#listener.close()]);
+  }
+
+  /** Reads a view. Calls while one is being read share the next one. Never rejects. */
+  look(): Promise<void> {
+    this.#nextLook ??= this.#looking.then(() => {
+      this.#nextLook = null;
+      this.#looking = this.#lookOnce();
+      return this.#looking;
+    });
+    return this.#nextLook;
+  }
+
+  async #lookOnce(): Promise<void> {
+    for (;;) {
+      const changes = this.#changes;
+      let view: View;
+      try {
+        view = await this.#connections.run(this.#deadlineMs, readView);
+      } catch {
+        // The next renewal looks again.
+        return;
+      }
+      if (this.#isStopped) return;
+      // What this engine has claimed or released meanwhile may not be in it.
+      if (changes !== this.#changes) continue;
+      this.#view = view;
+      this.#lookAtLapse(view);
+      for (const callback of this.#callbacks) callback(view);
+      return;
+    }
+  }
+
+  /** A dead engine says nothing: its lease ends between two renewals of this one. */
+  #lookAtLapse({ engines }: View): void {
+    clearTimeout(this.#lapseTimer);
+    const left = engines.filter(({ id, leaseMsLeft }) => id !== this.id && leaseMsLeft > 0);
+    if (left.length === 0) return;
+    const soonestMs = Math.min(...left.map(({ leaseMsLeft }) => leaseMsLeft));
+    this.#lapseTimer = setTimeout(() => void this.look(), soonestMs + lapseLookMs);
+  }
+
+  async #changing<R>(deadlineMs: number, query: (sql: postgres.Sql) => PromiseLike<R>): Promise<R> {
+    try {
+      return await this.#claims.run(deadlineMs, query);
+    } finally {
+      this.#changes++;
+      void this.look();
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const look = (): void => void this.look();
+    while (!this.#isStopped) {
+      try {
+        await this.#listener.listen('membership', look, look);
+        return;
+      } catch {
+        // Every renewal looks, too.
+        await delay(retryMsMax, undefined, { ref: false });
+      }
+    }
+  }
+
+  #renewIn(delayMs: number): void {
+    if (!this.#isStopped) this.#renewTimer = setTimeout(() => void this.#renewAndGoOn(), delayMs);
+  }
+
+  async #renewAndGoOn(): Promise<void> {
+    const isRenewed = await this.#renew();
+    if (this.#isStopped) return;
+    void this.look();
+    this.#renewIn(isRenewed ? this.#renewMs : Math.min(this.#renewMs, retryMsMax));
+  }
+
+  #renew(): Promise<boolean> {
+    const renewed = this.#renewing.then(() => this.#renewOnce());
+    this.#renewing = renewed.then(() => undefined);
+    return renewed;
+  }
+
+  /** Never rejects. */
+  async #renewOnce(): Promise<boolean> {
+    if (this.#isStopped) return false;
+    // Before the renewal is sent: the database stamps it later.
+    const began = systemInstant();
+    let failure = '';
+    try {
+      await this.#connections.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
+      this.#lease?.renewed(began, 0);
+    } catch (error) {
+      failure = (error as Error).message;
+    }
+    if (this.isLapsed !== this.#wasLapsed) {
+      this.#wasLapsed = this.isLapsed;
+      const { log } = this.#options;
+      if (this.#wasLapsed)
+        log.error({ failure }, 'this engine could not renew its lease: others may take its partitions');
+      else log.warn('this engine renews its lease again');
+    }
+    return failure === '';
+  }
+
+  /** The row may be gone: an engine that stood still for an hour is taken for ended. */
+  #renewRow(sql: postgres.Sql) {
+    const { id, version, leaseMs } = this.#options;
+    const { authUrl, opsUrl, peerHost, peerPort } = this.#address!;
+    return sql`
+      insert into engines as e
+        (id, auth_url, ops_url, peer_host, peer_port, host, pid, version, lease_ms, is_leaving)
+      values (${id}::text::uuid, ${authUrl}, ${opsUrl}, ${peerHost}, ${peerPort}, ${hostname()}, ${process.pid},
+        ${version}, ${leaseMs}, ${this.#isLeaving})
+      on conflict (id) do update set renewed_at = clock_timestamp(), is_leaving = excluded.is_leaving,
+        steady_since = case
+          when e.renewed_at > clock_timestamp() - e.lease_ms * interval '0.5 millisecond' then e.steady_since
+          else clock_timestamp() end`;
+  }
+
+  #noteOldEngine(holder: OldHolder | undefined): void {
+    if (holder === undefined) return;
+    this.#options.log.warn(
+      { ...holder },
+      'an engine of an older version has all partitions of this database: waiting for its end',
+    );
+  }
+}
+
+interface OldHolder {
+  readonly host: string;
+  readonly pid: number;
+}
+
+function connectionOptions(name: string, max: number, idleTimeoutS: number) {
+  return {
+    max,
+    idle_timeout: idleTimeoutS,
+    connect_timeout: connectTimeoutS,
+    onnotice: () => undefined,
+    connection: {
+      application_name: name,
+      statement_timeout: claimDeadlineMs,
+      // A claim sees what was committed while it waited.
+      default_transaction_isolation: 'read committed' as const,
+    },
+    ...knownTypes,
+  };
+}
+
+/**
+ * The first start decides how many partitions there are.
+ * @throws one line for a person when this one has another number, or another journal
+ */
+async function fixPartitions(sql: postgres.TransactionSql, partitionCount: number): Promise<void> {
+  // Two first starts at once would both find nothing.
+  await sql`lock table partition_leases in share row exclusive mode`;
+  const rows = await sql<{ partitionCount: number; journal: string }[]>`
+    select distinct partition_count as "partitionCount", journal from journal_positions
+    union select count(*)::integer, 'postgres' from partition_leases having count(*) > 0`;
+  for (const row of rows) assertSameJournal(row, partitionCount, 'postgres');
+  await sql`
+    insert into partition_leases (partition) select generate_series(0, ${partitionCount - 1}::integer)
+    on conflict do nothing`;
+}
+
+async function readView(sql: postgres.Sql): Promise<View> {
+  // One statement, so that both are of one moment.
+  const [row] = await sql<{ view: string }[]>`
+    select json_build_object(
+      'engines', (
+        select coalesce(json_agg(json_build_object('id', id, 'authUrl', auth_url, 'opsUrl', ops_url,
+          'peerHost', peer_host, 'peerPort', peer_port, 'isLeaving', is_leaving,
+          'leaseMsLeft', round(lease_ms_left)) order by id), '[]')
+        from engines_alive),
+      'leases', (
+        select json_agg(json_build_object('partition', partition, 'epoch', epoch, 'holder', holder,
+          'reservedFor', case when reserved_until > clock_timestamp() then reserved_for end) order by partition)
+        from partition_leases))::text as view`;
+  return JSON.parse(row!.view) as View;
+}
+
+async function readOldHolder(sql: postgres.Sql): Promise<OldHolder | undefined> {
+  const [row] = await sql<OldHolder[]>`
+    select host, pid from writer_leases where scope = 'ledger' and renewed_at is not null`;
+  return row;
+}
