@@ -20,6 +20,8 @@ interface Service {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
+  readonly tmpfs?: readonly string[];
+  readonly stop_grace_period?: string;
   readonly ports?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly healthcheck?: object;
@@ -34,6 +36,7 @@ const { services, volumes } = read('compose.yaml') as {
   readonly volumes: object;
 };
 const entries = Object.entries(services);
+const engines = Object.keys(services).filter((name) => name.startsWith('engine-'));
 const ours = entries.filter(([, { image }]) => image?.startsWith('atlanticfrewaycard'));
 
 /** The secrets that write-env.sh makes. */
@@ -90,21 +93,60 @@ t.test('engine and API start with what they are given', async (t) => {
     }
     const pairs = Object.entries(environment).map(([key, value]) => [key, filled(value, values)]);
     const given = { ...image, ...Object.fromEntries(pairs) };
-    if (script.includes('engine/main')) t.equal(readEngineConfig(given).threads, 1, 'as the file says');
+    if (script.includes('engine/main')) {
+      const { journal, partitionCount, threads, peer } = readEngineConfig(given);
+      t.match({ journal, partitionCount, threads }, { journal: 'postgres', partitionCount: 12, threads: 2 }, name);
+      t.same(peer, { port: 8082, address: `${name}:8082`, keys: [values['PEER_KEY']] }, 'the others reach it by name');
+    }
     if (script.includes('api/main')) t.equal(readApiConfig(given).trustedProxies, '172.31.240.10');
   }
 });
 
-t.test('nginx reaches engine and APIs where they are, and the APIs trust nginx alone', async (t) => {
+t.test('nginx reaches engines and APIs where they are, and the APIs trust nginx alone', async (t) => {
   const addressOf = (name: string) => Object.values(services[name]!.networks!)[0]!.ipv4_address as string;
   const settings = readNginxArguments(services['nginx-config']!.command!.slice(1));
-  const engine = addressOf('engine');
-  t.same(settings.engines, [{ auth: `${engine}:8080`, ops: `${engine}:8081`, weight: 1 }]);
+  t.equal(engines.length, 3);
+  t.same(
+    settings.engines,
+    engines.map((name) => ({ auth: `${addressOf(name)}:8080`, ops: `${addressOf(name)}:8081`, weight: 1 })),
+  );
   t.same(
     settings.apis.map(({ api }) => api),
     [`${addressOf('api-1')}:3000`, `${addressOf('api-2')}:3000`],
   );
   t.equal(services['api-1']!.environment!['TRUSTED_PROXIES'], addressOf('nginx'));
+});
+
+t.test('the loss of an engine takes no other service with it', async (t) => {
+  const settings = readNginxArguments(services['nginx-config']!.command!.slice(1));
+  const { port } = settings.admin!;
+  t.equal(
+    services['api-1']!.environment!['ENGINE_URL'],
+    `http://nginx:${port}`,
+    'nginx chooses an engine that answers',
+  );
+  for (const published of services['nginx']!.ports!) t.notMatch(published, `:${port}`, 'it stays in the network');
+  for (const [name, { depends_on = {} }] of entries) {
+    for (const engine of engines.filter((one) => one in depends_on)) {
+      t.equal(depends_on[engine]!.condition, 'service_started', `${name} starts without ${engine}`);
+    }
+  }
+  const prometheus = parse(readFileSync(join(folder, 'prometheus/prometheus.yml'), 'utf8'));
+  const scraped = prometheus.scrape_configs.find(({ job_name }: { job_name: string }) => job_name === 'engine');
+  t.same(
+    scraped.static_configs[0].targets,
+    engines.map((name) => `${name}:8081`),
+  );
+});
+
+t.test('an engine has a disk for its copies, and the time to hand its partitions over', async (t) => {
+  for (const name of engines) {
+    const { volumes, tmpfs, stop_grace_period = '' } = services[name]!;
+    t.same(volumes, ['/tmp'], 'of this container alone');
+    t.same(tmpfs, [], 'the copies take none of its memory');
+    // Handover, the longest DEADLINE_MS with its second, settling.
+    t.ok(Number.parseInt(stop_grace_period, 10) >= 10 + 4 + 5, stop_grace_period);
+  }
 });
 
 t.test('every service has bounds, a health check and files that are there', async (t) => {
@@ -113,7 +155,8 @@ t.test('every service has bounds, a health check and files that are there', asyn
     const isChecked = service.healthcheck !== undefined || ours.some(([own]) => own === name);
     t.ok(isChecked, `${name} has a health check, or the image's`);
     for (const port of service.ports ?? []) t.match(port, /^(127\.0\.0\.1|\$\{PUBLISH:-127\.0\.0\.1\}):/, name);
-    for (const [source = ''] of (service.volumes ?? []).map((volume) => volume.split(':'))) {
+    for (const [source = '', target] of (service.volumes ?? []).map((volume) => volume.split(':'))) {
+      if (target === undefined) continue;
       t.ok(source.startsWith('.') ? existsSync(join(folder, source)) : source in volumes, `${name}: ${source}`);
     }
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
@@ -122,5 +165,4 @@ t.test('every service has bounds, a health check and files that are there', asyn
     }
   }
   for (const [name, service] of ours) t.equal(service.read_only, true, `${name} cannot write its root`);
-  t.equal(services['engine']!.volumes!.includes('journal:/data'), true, 'the journal outlives its container');
 });

@@ -14,6 +14,13 @@ t.test('addresses and weights stand in the upstreams', async (t) => {
   t.notMatch(text, 'undefined');
 });
 
+t.test('/admin/ of all engines answers on a port of its own, where one is asked for', async (t) => {
+  const inside = nginxConfig(readNginxArguments([...least, '--admin', '[fd00::9]:8081']));
+  t.match(inside, 'listen [fd00::9]:8081;');
+  t.match(inside, /location \/admin\/ \{\s+proxy_pass http:\/\/engines_ops;/);
+  t.notMatch(nginxConfig(readNginxArguments(least)), '/admin/', 'and nowhere else');
+});
+
 t.test('a value that could end a line of the configuration is refused', async (t) => {
   for (const [args, message] of [
     [[], /at least one --engine and one --api/],
@@ -23,6 +30,7 @@ t.test('a value that could end a line of the configuration is refused', async (t
     [[...least, '--engine', '10.0.0.1:8080'], /--engine takes host:port/],
     [[...least, '--assets', '/srv; deny all'], /--assets cannot be/],
     [[...least, '--host', 'a b'], /--host cannot be/],
+    [[...least, '--admin', 'a-name:8081'], /--admin cannot be/],
     [[...least, '--key', '/k.pem'], /belong together/],
     [[...least, '--port', '1'], /--port/],
   ] as const) {

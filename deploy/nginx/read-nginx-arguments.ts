@@ -7,6 +7,7 @@ const nginxUsage = `usage:
   --engine 10.0.0.1:8080,10.0.0.1:8081   an engine: its authorization port and its ops port (may be repeated)
   --api 10.0.0.2:3000,2                  an API, here with twice the share of others (may be repeated)
   --host 0.0.0.0 --auth-port 8080 --api-port 3000   where nginx listens; default 127.0.0.1, 8080 and 3000
+  --admin 10.0.0.1:8081                  where /admin/ of all engines answers, for APIs alone; default: nowhere
   --certificate FILE --key FILE          TLS on both ports
   --assets FOLDER                        serve /assets/ from this folder, not from the API
   --state FOLDER                         process id and temporary files; default /tmp
@@ -30,6 +31,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
     options: {
       engine: many,
       api: many,
+      admin: one,
       host: one,
       'auth-port': one,
       'api-port': one,
@@ -68,7 +70,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
     assetsRoot: values.assets === undefined ? null : checked('--assets', values.assets, path),
     stateFolder: checked('--state', values.state ?? '/tmp', path),
     into: values.into ?? null,
-    admin: null,
+    admin: values.admin === undefined ? null : placeOf('--admin', values.admin),
     accessLog: checked('--access-log', values['access-log'] ?? '/dev/stdout', path),
   };
 }
@@ -89,6 +91,11 @@ function addressOf(option: string, text: string): string {
   if (port === undefined) throw new Error(`${option} takes host:port, not ${JSON.stringify(text)}`);
   portOf(option, port);
   return text;
+}
+
+function placeOf(option: string, text: string): { host: string; port: number } {
+  const [, of = '', port = ''] = /^(.*):(\d+)$/.exec(addressOf(option, text))!;
+  return { host: checked(option, of.replace(/^\[|\]$/g, ''), host), port: Number(port) };
 }
 
 function weightOf(option: string, text: string): number {
