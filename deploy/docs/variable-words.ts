@@ -146,7 +146,12 @@ export const variableGroups: readonly VariableGroup[] = [
         tools: '`make run`',
         does: 'The ops port of an API. Each API of a machine needs its own; 0 takes any free one.',
       },
-      ENGINE_URL: { tools: '`make run`', does: 'The ops port of the engine, as an API reaches it.' },
+      ENGINE_URL: {
+        tools: '`make run`',
+        does:
+          'The ops port of the engine, as an API reaches it. Of several any one answers for all: name a load ' +
+          'balancer that leads to `/admin/` and `/readyz` of all (`npm run nginx-config` with `--admin`).',
+      },
       PUBLIC_URL: {
         default: '`HOST` and `API_PORT`; required with `SMTP_URL`',
         does: 'Where people reach this API: the links in mails begin with it.',
@@ -241,8 +246,11 @@ export const variableGroups: readonly VariableGroup[] = [
       LEASE_MS: {
         unit: 'ms',
         does:
-          'Least time of the writer lease: another engine waits for one that ended without releasing it. With a ' +
-          'local journal the lease is always longer than `FEED_STALE_MS_MAX`, by a quarter of it, at most 2,000 ms.',
+          'Least time of the writer lease: another engine waits for one that ended without releasing it. With ' +
+          '`JOURNAL=postgres` the partitions of an engine that is lost have no owner for so long. With a local ' +
+          'journal the lease is always longer than `FEED_STALE_MS_MAX`, by a quarter of it, at most 2,000 ms.',
+        low: 'a pause of an engine or of PostgreSQL moves partitions.',
+        high: 'accounts of a lost engine are refused for longer.',
       },
       HOLD_DAYS: {
         unit: 'days',
@@ -576,6 +584,24 @@ FEED_KEY=…
 REDIS_URL=rediss://:…@redis.internal
 OPS_HOST=10.0.0.5
 DATA_DIR=/var/lib/atlanticfrewaycard`,
+  },
+  {
+    title: 'One of several engines behind a load balancer',
+    process: 'engine',
+    lines: `
+DATABASE_URL=postgres://afc_engine:…@db-1.internal,db-2.internal/atlanticfrewaycard?sslmode=verify-full
+PROCESSOR_USER=…
+PROCESSOR_PASSWORD=…
+ENGINE_TOKEN=…
+PAN_KEY=…
+FEED_KEY=…
+PEER_KEY=…
+REDIS_URL=rediss://:…@redis.internal
+JOURNAL=postgres
+PARTITIONS=12
+HOST=10.0.0.5
+OPS_HOST=10.0.0.5
+PEER_ADDRESS=10.0.0.5:8082`,
   },
   {
     title: 'One of several APIs behind a proxy, with Redis, MongoDB and mail',
