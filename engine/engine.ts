@@ -4,7 +4,7 @@ import { checkDatabaseRole } from '../platform/postgres/database-role.js';
 import type { EngineConfig } from './config.js';
 import { type EngineBase, engineBase } from './engine-base.js';
 import { LapseClock } from './ledger/lapse-clock.js';
-import type { StorageFaults } from './ledger/partition-host.js';
+import type { StorageFaults } from './ledger/threads.js';
 import { type LedgerParts, ledgerParts } from './ledger-parts.js';
 import { StartTimes } from './ops/start-times.js';
 import { type OpsParts, opsParts } from './ops-parts.js';

@@ -6,10 +6,11 @@ import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
 import { LedgerReader, looksAt } from './ledger/ledger-reader.js';
 import { MemoryLedger } from './ledger/memory-ledger.js';
-import { type HostEvents, PartitionHost, type StorageFaults } from './ledger/partition-host.js';
+import { type HostEvents, PartitionHost } from './ledger/partition-host.js';
 import { LocalPlacement } from './ledger/placement.js';
 import { partitionOf, Router } from './ledger/router.js';
 import { ShipperClient } from './ledger/shipper-client.js';
+import { PartitionThreads, type StorageFaults } from './ledger/threads.js';
 import { LookupReads } from './lookups/lookup-reads.js';
 import { type LookupSource, Lookups } from './lookups/lookups.js';
 import { OwnerFinder } from './lookups/owner-finder.js';
@@ -40,10 +41,11 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     changed: () => undefined,
     fenced: (_host, message) => base.lost(message),
   };
+  const threads = new PartitionThreads(config, progress, journal, faults);
   const hosts = Array.from(
     { length: config.partitionCount },
     (_, partition) =>
-      new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, faults),
+      new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, threads),
   );
   const placement = new LocalPlacement(hosts);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;

@@ -25,6 +25,7 @@
  *   0 i32 state    4 i32 notified (see takeNotice)  8 f64 chain    16 f64 cells of the plans    then the two frames
  */
 import { assert } from '../core/invariant.js';
+import type { Doorbell } from './doorbell.js';
 
 const State = {
   idleEmpty: 0,
@@ -71,6 +72,7 @@ export class FrameExchange {
   readonly #plans: readonly [Float64Array, Float64Array];
   /** The frame that the syncer writes: known to it alone while it is busy, set by the partition while it is idle. */
   readonly #current: Int32Array;
+  readonly #bell: Doorbell | null;
 
   /** Makes the memory for frames of up to `frameBytesMax` bytes. */
   static create(frameBytesMax: number): SharedArrayBuffer {
@@ -78,9 +80,13 @@ export class FrameExchange {
     return new SharedArrayBuffer(framesOffset + 2 * frameBytesMax);
   }
 
-  /** Attaches to memory that create() made, in any thread. */
-  constructor(buffer: SharedArrayBuffer) {
+  /**
+   * Attaches to memory that create() made, in any thread.
+   * @param bell rung for a syncer that serves several partitions; null where one waits for this partition alone
+   */
+  constructor(buffer: SharedArrayBuffer, bell: Doorbell | null = null) {
     this.buffer = buffer;
+    this.#bell = bell;
     const frameBytes = (buffer.byteLength - framesOffset) / 2;
     this.#words = new Int32Array(buffer, 0, 2);
     this.#chain = new Float64Array(buffer, 8, 1);
@@ -162,6 +168,7 @@ export class FrameExchange {
         this.#current[0] = index;
         if (!this.#move(State.idleFilling, State.busyEmpty)) continue;
         Atomics.notify(this.#words, stateCell);
+        this.#bell?.ring();
         return;
       }
       assert(state === State.busyFilling, 'commit comes after begin');
@@ -185,6 +192,12 @@ export class FrameExchange {
   }
 
   // --- the syncer's side ---------------------------------------------------------------------------------------------
+
+  /** The frame that there is to write; -1: there is none. */
+  get ready(): 0 | 1 | -1 {
+    const state = Atomics.load(this.#words, stateCell);
+    return state >= State.busyEmpty && state <= State.busyReady ? (this.#current[0] as 0 | 1) : -1;
+  }
 
   /** Blocks until there is a frame to write. @returns its index */
   next(): 0 | 1 {

@@ -7,12 +7,13 @@ import type { PartitionRows } from '../core/partition-rows.js';
 import type { Policy } from '../core/question.js';
 import type { WindowUse } from '../core/spend.js';
 import type { SlabSize } from './slab.js';
-import type { SyncerWorkerData } from './syncer-messages.js';
+import type { JournalThreadData } from './syncer-messages.js';
 
-/** What the thread is started with; `exchange` holds the frames that it shares with the syncer's thread. */
-export interface PartitionWorkerData extends SyncerWorkerData {
+/** What a thread is started with that hosts partitions. */
+export interface PartitionThreadData extends JournalThreadData {
   readonly slabSize: SlabSize;
-  readonly slabs: readonly SharedArrayBuffer[];
+  /** Rung for a syncer that serves several partitions; null: each has its own. */
+  readonly bell: SharedArrayBuffer | null;
   readonly size: PartitionSize;
   readonly policy: Policy;
   /** How messages are read, see engine/protocols/registry.ts. */
@@ -30,19 +31,32 @@ export interface PartitionSize {
   readonly seenIds: number;
 }
 
-/** A number runs that slab. */
-export type PartitionTask =
-  | number
-  | PrepareTask
-  | OpenTask
-  | RestoreTask
-  | IdsTask
-  | StatsTask
-  | AccountsTask
-  | WindowsTask;
-/** Takes the memory of the partition. */
-export interface PrepareTask {
-  readonly kind: 'prepare';
+/** A slab's number and its partition's in one: a task for each batch shall be no object. */
+export function slabTask(partition: number, slab: number): number {
+  return partition * slabsMax + slab;
+}
+export const partitionOfTask = (task: number): number => Math.floor(task / slabsMax);
+export const slabOfTask = (task: number): number => task % slabsMax;
+
+/** More than a lane has. */
+const slabsMax = 32;
+
+/** A number runs a slab, see slabTask. The others name their partition when they are sent. */
+export type PartitionTask = number | MakeTask | DropTask | (HostedTask & { readonly partition: number });
+/** What a partition on a thread is asked for. */
+export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask;
+/** Takes the memory of a partition, in place of one with that number. */
+export interface MakeTask {
+  readonly kind: 'make';
+  readonly partition: number;
+  readonly slabs: readonly SharedArrayBuffer[];
+  /** Frames shared with the syncer's thread, see FrameExchange. */
+  readonly exchange: SharedArrayBuffer;
+}
+/** Gives a partition's memory and files back. */
+export interface DropTask {
+  readonly kind: 'drop';
+  readonly partition: number;
 }
 export interface OpenTask {
   readonly kind: 'open';
@@ -89,7 +103,7 @@ export interface WindowEntity {
   readonly day: number;
 }
 
-/** What a task answers: true or false for a slab, and what the other tasks are named after. */
+/** What a task answers: true or false for a slab, a make or a drop, and what the other tasks are named after. */
 export type PartitionResult =
   | boolean
   | TailKeys

@@ -1,8 +1,8 @@
 /**
- * One partition as the front sees it: its lane and its two threads. The worker decides, and the syncer makes durable. A
- * thread that dies is replaced here. Both are then replaced, and the worker replays the journal; meanwhile messages
- * about its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is
- * unknown, so nothing is approved until the process starts again.
+ * One partition as the front sees it: its lane, and its place on the threads. The worker decides, and the syncer makes
+ * durable. Where one of them dies the partition gets another place and replays the journal; meanwhile messages about
+ * its accounts get explicit declines. A failed journal is final: what the disk did with the last batch is unknown, so
+ * nothing is approved until the process starts again.
  *
  * With JOURNAL=postgres a host is away until its engine owns the partition, and again after that (OwnedPartition).
  */
@@ -12,32 +12,27 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import { withDeadline } from '../../platform/process/deadline.js';
 import type { EngineConfig } from '../config.js';
-import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import type {
   AccountBooks,
+  HostedTask,
   PartitionResult,
   PartitionStats,
-  PartitionTask,
-  PartitionWorkerData,
   TailKeys,
   WindowEntity,
 } from '../exchange/partition-task.js';
 import type { PartitionProgress, Progress } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import { EntryKind } from '../exchange/slab.js';
-import type { PostgresJournal } from '../exchange/syncer-messages.js';
 import type { Database } from '../lookups/database.js';
-import { rowsMax } from '../ops/memory-room.js';
 import { StartTimes } from '../ops/start-times.js';
 import { Lane, type Lookup, type Reentry } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
 import type { OwnedPartition, PartitionState } from './owned-partition.js';
-import { WorkerPool } from './pool.js';
-import { Syncer } from './syncer.js';
+import { type JournalPlaces, type PartitionPlace, type PartitionThreads, slabSize } from './threads.js';
 
 /** What the host needs of the shipper: it must stand still while a journal is opened. */
 export interface ShipperControl {
@@ -68,20 +63,6 @@ export interface HostEvents {
   knows(host: PartitionHost, low: number, high: number, sequence: number): void;
 }
 
-/** Where the journals stand. */
-export interface JournalPlaces {
-  /** Folder of all partitions' folders. */
-  readonly directory: string;
-  /** Null with a local journal. */
-  readonly postgres: PostgresJournal | null;
-}
-
-/** Fault tests wrap the worker's storage; a deployment leaves both null. */
-export interface StorageFaults {
-  readonly module: string;
-  readonly control: SharedArrayBuffer;
-}
-
 /** How long to wait before replacing a worker that died again: doubles up to the maximum. */
 const restartDelayMsMin = 50;
 const restartDelayMsMax = 5000;
@@ -104,22 +85,19 @@ export class PartitionHost implements OwnedPartition {
   readonly lane: Lane;
   readonly progress: PartitionProgress;
   readonly #config: EngineConfig;
-  readonly #postgresJournal: PostgresJournal | null;
+  readonly #journal: JournalPlaces;
   readonly #database: Database;
   readonly #shipper: ShipperControl;
   readonly #log: Log;
   readonly #events: HostEvents;
-  readonly #workerData: Omit<PartitionWorkerData, 'exchange'>;
+  readonly #threads: PartitionThreads;
   readonly #nowMs: () => number;
-  #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
-  #syncer: Syncer | null = null;
+  #place: PartitionPlace | null = null;
   #state: PartitionState;
   #fence: WriterFence = { scope: '', epoch: 0, holder: '' };
   /** Rises with every start, drop and stop: what belongs to an earlier one ends at its next step. */
   #run = 0;
-  /** The threads were started ahead of start(). */
-  #prepared: Promise<unknown> | null = null;
-  /** The threads of earlier starts are gone. */
+  /** Earlier places on the threads are given back. */
   #ended: Promise<unknown> = Promise.resolve();
   /** Nothing of an earlier start is left. */
   #cleared: Promise<void> = Promise.resolve();
@@ -150,21 +128,21 @@ export class PartitionHost implements OwnedPartition {
     events: HostEvents,
     log: Log,
     journal: JournalPlaces,
-    faults: StorageFaults | null = null,
+    threads: PartitionThreads,
   ) {
     this.partition = partition;
     this.progress = progress.partitions[partition]!;
     this.#config = config;
-    this.#postgresJournal = journal.postgres;
+    this.#journal = journal;
+    this.#threads = threads;
     this.#state = journal.postgres === null ? 'starting' : 'away';
     this.#nowMs = nowMs;
     this.#database = database;
     this.#shipper = shipper;
     this.#events = events;
     this.#log = log.child({ partition });
-    const slabSize = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
     this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
-      run: (slab) => (this.#pool?.run(slab) ?? Promise.reject(new Error('there is no thread'))) as Promise<boolean>,
+      run: (slab) => this.#place?.runSlab(slab) ?? Promise.reject(new Error('there is no thread')),
       durableSequence: () => this.progress.durableSequence,
       lookUp: (lookup, again) => events.lookUp(this, lookup, again),
       batch: (slab, waitedMs, ranMs, atMs) => events.batch(this, slab, waitedMs, ranMs, atMs),
@@ -175,28 +153,6 @@ export class PartitionHost implements OwnedPartition {
     });
     const { lane } = this;
     this.#lapses = new LapseSweep({ partition, database, lane, progress: this.progress, log: this.#log, pause });
-    this.#workerData = {
-      partition,
-      partitionCount: config.partitionCount,
-      journalDirectory: journal.directory,
-      postgresJournal: journal.postgres,
-      journalSizes: config.journalSizes,
-      progress: progress.buffer,
-      slabSize,
-      slabs: this.lane.slabs.map((slab) => slab.buffer),
-      size: {
-        accounts: rowsMax('accounts', config),
-        users: rowsMax('users', config),
-        cards: rowsMax('cards', config),
-        spendRows: rowsMax('spend', config),
-        transactions: rowsMax('transactions', config),
-        seenIds: config.seenIdsMax,
-      },
-      policy: config.policy,
-      wire: { panKeys: config.panKeys, strictFields: config.strictFields },
-      storageModule: faults?.module ?? null,
-      storageControl: faults?.control ?? null,
-    };
   }
 
   get state(): PartitionState {
@@ -210,9 +166,10 @@ export class PartitionHost implements OwnedPartition {
     return this.#restarts;
   }
 
-  /** Starts the threads, which write nothing yet. */
-  #startThreads(): Promise<unknown> {
-    const syncer = new Syncer(this.#config.journalSizes.frameBytesMax, this.#workerData, {
+  /** Takes a place on the threads, which write nothing yet. */
+  #takePlace(): PartitionPlace {
+    const slabs = this.lane.slabs.map((slab) => slab.buffer);
+    return this.#threads.open(this.partition, slabs, {
       durable: () => this.lane.synced(),
       trouble: (message, attempt) => {
         // The first and every power of two.
@@ -229,13 +186,6 @@ export class PartitionHost implements OwnedPartition {
       },
       died: (error) => this.lane.fail(error),
     });
-    this.#syncer = syncer;
-    this.#pool = new WorkerPool<PartitionTask, PartitionResult>(
-      new URL('../../workers/partition/partition.worker.js', import.meta.url),
-      { ...this.#workerData, exchange: syncer.exchange },
-    );
-    // At once: a thread that cannot start rejects only the task that it was made with. Later tasks stay in the queue.
-    return within(threadStartMsMax, 'the partition thread to start', this.#pool.run({ kind: 'prepare' }));
   }
 
   #setState(state: PartitionState): void {
@@ -247,12 +197,16 @@ export class PartitionHost implements OwnedPartition {
   async prepare(): Promise<void> {
     await this.#cleared;
     if (this.#state !== 'away') return;
-    this.#prepared ??= this.#startThreads();
-    const prepared = this.#prepared;
+    this.#place ??= this.#takePlace();
+    await this.#made(this.#place);
+  }
+
+  /** The partition's memory is there. A place without it is given back. */
+  async #made(place: PartitionPlace): Promise<void> {
     try {
-      await prepared;
+      await within(threadStartMsMax, 'the partition thread to start', place.made);
     } catch (error) {
-      if (this.#prepared === prepared) await this.drop();
+      if (place === this.#place) await this.#leavePlace();
       throw error;
     }
   }
@@ -291,7 +245,7 @@ export class PartitionHost implements OwnedPartition {
 
   async drop(): Promise<void> {
     if (this.#state === 'stopped') return;
-    if (this.#state !== 'away' || this.#prepared !== null) {
+    if (this.#state !== 'away' || this.#place !== null) {
       this.#run++;
       this.#epoch++;
       this.#state = 'away';
@@ -311,15 +265,15 @@ export class PartitionHost implements OwnedPartition {
 
   /** Nothing of the partition is left in this process, but for what it counted. Never rejects. */
   async #clear(): Promise<void> {
-    await this.#endThreads();
+    await this.#leavePlace();
     try {
       await this.#shipper.pause(this.partition);
     } catch (error) {
       this.#log.warn({ error: (error as Error).message }, 'the shipper did not let go of the partition');
     }
     this.progress.clear();
-    if (this.#postgresJournal === null) return;
-    const copy = join(this.#workerData.journalDirectory, `p${this.partition}`);
+    if (this.#journal.postgres === null) return;
+    const copy = join(this.#journal.directory, `p${this.partition}`);
     await rm(copy, { recursive: true, force: true }).catch((error: Error) =>
       this.#log.warn({ error: error.message }, "the copy of the partition's journal could not be removed"),
     );
@@ -333,19 +287,18 @@ export class PartitionHost implements OwnedPartition {
   async #open(run: number): Promise<void> {
     const times = new StartTimes(performance.now());
     this.startTimes = times;
-    const prepared = this.#prepared ?? this.#startThreads();
-    this.#prepared = null;
-    prepared.catch(() => undefined);
+    this.#place ??= this.#takePlace();
+    const place = this.#place;
     await this.#shipper.pause(this.partition);
     const settledSequence = await this.#shipper.position(this.partition, this.#fence);
     this.#assertRun(run);
     times.ended('position');
-    if (this.#postgresJournal !== null) {
-      await within(journalStepMsMax, 'the takeover', this.#syncer!.takeOver(this.#fence.epoch, settledSequence));
+    if (this.#journal.postgres !== null) {
+      await within(journalStepMsMax, 'the takeover', place.takeOver(this.#fence, settledSequence));
       this.#assertRun(run);
       times.ended('takeover');
     }
-    await prepared;
+    await this.#made(place);
     const settledRecord = await this.#database.settledRecord(this.partition, settledSequence);
     const tail = (await this.#runStep({
       kind: 'open',
@@ -370,7 +323,7 @@ export class PartitionHost implements OwnedPartition {
     this.#assertRun(run);
     // If the syncer exited during startup, no handler was attached yet; without this check every answer would wait
     // forever.
-    if (this.#syncer?.hasEnded !== false) throw new Error('the syncer thread ended while its partition was starting');
+    if (!place.isSyncing) throw new Error('the syncer thread ended while its partition was starting');
     // What the worker before it approved too late stays: the lane has dropped those revocations.
     this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
@@ -390,9 +343,9 @@ export class PartitionHost implements OwnedPartition {
   }
 
   /** A step of the start, which the thread may take long for, but not for ever. */
-  #runStep(task: PartitionTask & { readonly kind: string }): Promise<PartitionResult> {
-    if (this.#pool === null) return Promise.reject(new Error(`partition is ${this.#state}`));
-    return within(journalStepMsMax, `the partition thread to ${task.kind}`, this.#pool.run(task));
+  #runStep(task: HostedTask): Promise<PartitionResult> {
+    if (this.#place === null) return Promise.reject(new Error(`partition is ${this.#state}`));
+    return within(journalStepMsMax, `the partition thread to ${task.kind}`, this.#place.run(task));
   }
 
   /** @param first sequence of the first hash; a record without an id has zeros */
@@ -474,7 +427,7 @@ export class PartitionHost implements OwnedPartition {
   }
 
   async #restart(run: number, delayMs: number): Promise<void> {
-    await this.#endThreads();
+    await this.#leavePlace();
     await pause(delayMs);
     if (run !== this.#run) return;
     try {
@@ -494,7 +447,7 @@ export class PartitionHost implements OwnedPartition {
 
   /** Sizes of the partition's memory; null while it is not ready. */
   async stats(): Promise<PartitionStats | null> {
-    if (this.#state !== 'ready' || this.#pool === null) return null;
+    if (this.#state !== 'ready' || this.#place === null) return null;
     return (await this.#look({ kind: 'stats' })) as PartitionStats;
   }
 
@@ -509,10 +462,10 @@ export class PartitionHost implements OwnedPartition {
   }
 
   /** One look at a time: the pool's queue is short, and a slab that found it full would count as a dead worker. */
-  #look(task: PartitionTask): Promise<PartitionResult> {
+  #look(task: HostedTask): Promise<PartitionResult> {
     const turn = this.#looks.then(() => {
-      if (this.#state !== 'ready' || this.#pool === null) throw new Error(`partition is ${this.#state}`);
-      return this.#pool.run(task);
+      if (this.#state !== 'ready' || this.#place === null) throw new Error(`partition is ${this.#state}`);
+      return this.#place.run(task);
     });
     this.#looks = turn.catch(() => undefined);
     return turn;
@@ -522,16 +475,14 @@ export class PartitionHost implements OwnedPartition {
     this.#run++;
     this.#epoch++;
     this.#setState('stopped');
-    await this.#endThreads();
+    await this.#leavePlace();
   }
 
-  /** Both are gone when this resolves: nothing writes to the journal any more. */
-  async #endThreads(): Promise<void> {
-    const [pool, syncer] = [this.#pool, this.#syncer];
-    this.#pool = null;
-    this.#syncer = null;
-    this.#prepared = null;
-    this.#ended = Promise.all([this.#ended, pool?.destroy().catch(() => undefined), syncer?.stop()]);
+  /** Nothing writes to the journal any more when this resolves. */
+  async #leavePlace(): Promise<void> {
+    const place = this.#place;
+    this.#place = null;
+    this.#ended = Promise.all([this.#ended, place?.end()]);
     await this.#ended;
   }
 }

@@ -1,18 +1,19 @@
 /**
- * One Piscina pool of one thread per partition: the only importer of piscina. `stricterFIFO` keeps tasks in order;
- * `atomics: 'sync'` (the default) parks the idle thread in Atomics.wait, which is why a partition owns no timer or
- * socket.
+ * A Piscina pool of one thread: the only importer of piscina. `stricterFIFO` keeps tasks in order; `atomics: 'sync'`
+ * (the default) parks the idle thread in Atomics.wait, which is why a partition owns no timer or socket.
  */
 import { Piscina } from 'piscina';
 
-/** Slab in flight, plus the odd control task; more means a bug in the lane. */
-const queueMax = 16;
-
 export class WorkerPool<Task, Result> {
   readonly #pool: Piscina<Task, Result>;
+  #isEnding = false;
 
-  /** @param filename URL of the worker's entry file */
-  constructor(filename: URL, workerData: unknown) {
+  /**
+   * @param filename URL of the worker's entry file
+   * @param queueMax tasks that wait at once; more mean a bug in their sender
+   * @param lost the thread has ended by itself. The next task would find a fresh, empty one
+   */
+  constructor(filename: URL, workerData: unknown, queueMax: number, lost: () => void) {
     this.#pool = new Piscina<Task, Result>({
       filename: filename.href,
       workerData,
@@ -24,8 +25,11 @@ export class WorkerPool<Task, Result> {
       stricterFIFO: true,
       recordTiming: false,
     });
-    // Piscina says "error" for a worker that dies while idle; the next task would find a fresh, empty one.
+    // For a worker that dies while idle.
     this.#pool.on('error', () => undefined);
+    this.#pool.on('workerDestroy', () => {
+      if (!this.#isEnding) lost();
+    });
   }
 
   /** Runs a task on the thread. Rejects when it throws or the thread dies. */
@@ -35,6 +39,7 @@ export class WorkerPool<Task, Result> {
 
   /** Ends the thread at once. */
   async destroy(): Promise<void> {
+    this.#isEnding = true;
     await this.#pool.destroy();
   }
 }

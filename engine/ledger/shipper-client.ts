@@ -14,7 +14,8 @@ import {
   type ShipperOrder,
   type ShipperWorkerData,
 } from '../exchange/shipper-messages.js';
-import type { JournalPlaces, ShipperControl } from './partition-host.js';
+import type { ShipperControl } from './partition-host.js';
+import type { JournalPlaces } from './threads.js';
 
 export interface ShipperClientOptions {
   readonly config: EngineConfig;

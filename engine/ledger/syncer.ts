@@ -1,43 +1,54 @@
 /**
- * The front's side of a partition's syncer thread (workers/journal/sync.worker.ts). The thread reports when more of the
- * journal is durable, when the disk has failed, and when it ends.
+ * The front's side of a syncer: what makes the frames of a partition durable. With a local journal each partition has a
+ * thread for that (workers/journal/sync.worker.ts); with JOURNAL=postgres they share one (shared-syncer.ts).
  */
 import { Worker } from 'node:worker_threads';
+import type { WriterFence } from '../core/writer-fence.js';
 import { FrameExchange } from '../exchange/frame-exchange.js';
-import type { SyncerEvent, SyncerWorkerData, TakeOver } from '../exchange/syncer-messages.js';
+import type { SyncerEvent, SyncerWorkerData } from '../exchange/syncer-messages.js';
 
+/** None comes after stop(). */
 export interface SyncerEvents {
   /** More is durable: progress.durableSequence says up to where. */
   durable(): void;
   /** The thread cannot write yet, for the `attempt`-th time; it goes on trying. */
   trouble(message: string, attempt: number): void;
-  /** A frame could not be made durable, and nothing will be any more. Final. */
+  /** A frame could not be made durable, and nothing will be any more. Final. `fenced`: another engine is the owner. */
   failed(message: string, fenced: boolean): void;
   /** The thread ended although the front did not stop it. */
   died(error: Error): void;
 }
 
-export class Syncer {
+export interface PartitionSyncer {
   /** Shared with the partition's thread. */
+  readonly exchange: SharedArrayBuffer;
+  /** Nothing becomes durable any more. */
+  readonly hasEnded: boolean;
+  /**
+   * With JOURNAL=postgres, once: makes this process the partition's owner, and its copy of the journal.
+   * @returns how many frames the copy has
+   */
+  takeOver(fence: WriterFence, settledSequence: number): Promise<number>;
+  /** Resolves when nothing is written any more. */
+  stop(): Promise<void>;
+}
+
+/** Of a local journal, on a thread of its own. */
+export class Syncer implements PartitionSyncer {
   readonly exchange: SharedArrayBuffer;
   readonly #worker: Worker;
   #isStopping = false;
   #hasEnded = false;
-  readonly #takenOver = settleable<number>();
 
   /** @param data what the thread needs besides the exchange */
-  constructor(frameBytesMax: number, data: Omit<SyncerWorkerData, 'exchange'>, events: SyncerEvents) {
-    this.exchange = FrameExchange.create(frameBytesMax);
+  constructor(data: Omit<SyncerWorkerData, 'exchange'>, events: SyncerEvents) {
+    this.exchange = FrameExchange.create(data.journalSizes.frameBytesMax);
     const exchange = new FrameExchange(this.exchange);
     const workerData: SyncerWorkerData = { ...data, exchange: this.exchange };
-    const module = data.postgresJournal === null ? 'sync.worker.js' : 'postgres-sync.worker.js';
-    this.#worker = new Worker(new URL(`../../workers/journal/${module}`, import.meta.url), { workerData });
+    this.#worker = new Worker(new URL('../../workers/journal/sync.worker.js', import.meta.url), { workerData });
     this.#worker.on('message', (event: SyncerEvent) => {
       if (this.#isStopping) return;
-      if (event.kind === 'failed') {
-        this.#takenOver.reject(new Error(event.message));
-        events.failed(event.message, event.fenced);
-      } else if (event.kind === 'tookOver') this.#takenOver.resolve(event.frames);
+      if (event.kind === 'failed') events.failed(event.message, false);
       else if (event.kind === 'trouble') events.trouble(event.message, event.attempt);
       else {
         exchange.acknowledge();
@@ -50,22 +61,14 @@ export class Syncer {
     });
     this.#worker.on('exit', () => {
       this.#hasEnded = true;
-      this.#takenOver.reject(cause);
       if (!this.#isStopping) events.died(cause);
     });
   }
 
-  /**
-   * With JOURNAL=postgres, once: makes this process the partition's owner, and its copy of the journal.
-   * @returns how many frames the copy has
-   */
-  takeOver(epoch: number, settledSequence: number): Promise<number> {
-    const order: TakeOver = { kind: 'takeOver', epoch, settledSequence };
-    this.#worker.postMessage(order);
-    return this.#takenOver.promise;
+  takeOver(): Promise<number> {
+    return Promise.reject(new Error('a local journal is not taken over'));
   }
 
-  /** The thread is gone: nothing becomes durable any more. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
@@ -78,7 +81,7 @@ export class Syncer {
 }
 
 /** A promise that others settle; where it is rejected first, no rejection is left unhandled. */
-function settleable<T>() {
+export function settleable<T>() {
   let resolve: (value: T) => void = () => undefined;
   let reject: (error: Error) => void = () => undefined;
   const promise = new Promise<T>((resolved, rejected) => {

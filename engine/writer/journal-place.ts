@@ -32,7 +32,7 @@ export interface JournalPlace {
 
 /** @param lease names the lease that this process is about to ask for */
 export function journalPlace(config: EngineConfig, lease: string, log: Log): JournalPlace {
-  return config.journal === 'local' ? localPlace(config, lease, log) : postgresPlace(config, lease);
+  return config.journal === 'local' ? localPlace(config, lease, log) : postgresPlace(config);
 }
 
 function localPlace({ dataDir, authPort, opsPort }: EngineConfig, lease: string, log: Log): JournalPlace {
@@ -53,13 +53,13 @@ function localPlace({ dataDir, authPort, opsPort }: EngineConfig, lease: string,
 /** Of the folders of copies: they name the process, so that a start can remove those of processes that are gone. */
 const copyPrefix = 'card-journal-copy-';
 
-function postgresPlace({ databaseUrl }: EngineConfig, lease: string): JournalPlace {
+function postgresPlace({ databaseUrl }: EngineConfig): JournalPlace {
   removeOrphans();
   const directory = mkdtempSync(join(tmpdir(), `${copyPrefix}${process.pid}-`));
   ours.add(basename(directory));
   return {
     directory,
-    postgres: { databaseUrl, holder: lease },
+    postgres: { databaseUrl },
     // The position of its frames is the proof: see workers/journal/frame-log.ts.
     take: async () => ({ place: '', earlierLeases: [] }),
     assertLedger: () => undefined,

@@ -6,15 +6,27 @@ import { createTestDatabase, processUrl } from '../../deploy/testing/test-databa
 import { until } from '../../engine/testing/engine-process.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
 import { openFirstPosition } from '../testing/open-position.js';
+import { FrameDatabase } from './frame-database.js';
 import { FrameLog, PartitionFencedError } from './frame-log.js';
 
 const atMs = 1_800_000_000_000;
+
+interface OwnerOptions {
+  readonly url?: string;
+  readonly database?: FrameDatabase;
+  readonly partition?: number;
+  readonly holder?: string;
+  readonly settled?: () => number;
+}
 
 interface Place {
   readonly sql: postgres.Sql;
   readonly url: string;
   /** An engine's side, on its own way to Postgres. */
-  owner(options?: { readonly url?: string; readonly settled?: () => number }): FrameLog;
+  owner(options?: OwnerOptions): FrameLog;
+  connect(url?: string): FrameDatabase;
+  /** Makes partitions 1 to `count` − 1 beside the first. */
+  addPartitions(count: number): Promise<unknown>;
   /** What Postgres has: position, epoch, first sequence, records as text. */
   stored(): Promise<readonly string[]>;
 }
@@ -22,27 +34,29 @@ interface Place {
 async function place(t: Test): Promise<Place> {
   const database = await createTestDatabase();
   const sql = postgres(database.url, { max: 3, onnotice: () => undefined });
-  const logs: FrameLog[] = [];
+  const databases: FrameDatabase[] = [];
   t.teardown(async () => {
-    await Promise.all(logs.map((log) => log.close()));
+    await Promise.all(databases.map((opened) => opened.close()));
     await sql.end({ timeout: 5 });
     await database.close();
   });
   await openFirstPosition(sql);
   const url = processUrl(database.url, 'engine');
+  const connect = (other = url) => {
+    const opened = new FrameDatabase({ databaseUrl: other, onTrouble: () => undefined });
+    databases.push(opened);
+    return opened;
+  };
   return {
     sql,
     url,
-    owner({ url: other = url, settled = () => 0 } = {}) {
-      const log = new FrameLog({
-        databaseUrl: other,
-        partition: 0,
-        holder: randomUUID(),
-        onTrouble: () => undefined,
-        settledSequence: settled,
-      });
-      logs.push(log);
-      return log;
+    connect,
+    addPartitions: (count) => sql`
+      insert into journal_positions (partition, partition_count, journal)
+      select generate_series(1, ${count}::integer - 1), ${count}::integer, 'postgres'`,
+    owner(options = {}) {
+      const { database = connect(options.url), partition = 0, holder = randomUUID(), settled = () => 0 } = options;
+      return new FrameLog({ database, partition, holder, settledSequence: settled });
     },
     async stored() {
       const rows = await sql<{ line: string }[]>`
@@ -159,8 +173,6 @@ t.test('a frame whose outcome is unknown is in the journal once', async (t) => {
     await appended;
   }
   t.same(await stored(), ['1 1 1', '2 1 1 frame 1', '3 1 2 frame 2']);
-  const [barriers] = await sql`select barriers::integer as count from journal_owners`;
-  t.equal(barriers!['count'], 1, 'a frame that was found there is followed by a commit that waits for the standbys');
 });
 
 t.test('a takeover that was asked twice leaves a frame that its owner steps over', async (t) => {
@@ -316,4 +328,68 @@ t.test('a commit that the server warns of is followed by one that waits for the 
   t.equal(await barriers(), 1);
   await owner().takeOver(2, atMs);
   t.equal(await barriers(), 2);
+});
+
+t.test('a frame that is found in its place is followed by a commit that waits for the standbys', async (t) => {
+  const { owner, sql, stored } = await place(t);
+  const holder = randomUUID();
+  // Two of one owner: what the second sends, the first has committed.
+  const [first, second] = [owner({ holder }), owner({ holder })];
+  await first.takeOver(1, atMs);
+  await second.takeOver(1, atMs);
+  await frame(first, 1, 'one');
+  const barriers = async () => (await sql`select barriers::integer as count from journal_owners`)[0]!['count'];
+  t.equal(await barriers(), 0);
+  await frame(second, 1, 'one');
+  t.equal(await barriers(), 1);
+  t.same(await stored(), ['1 1 1', '2 1 1', '3 1 1 one']);
+});
+
+t.test('frames of several partitions are one commit, and one that is refused harms no other', async (t) => {
+  const { owner, connect, sql, addPartitions } = await place(t);
+  await addPartitions(4);
+  const database = connect();
+  const logs = [0, 1, 2, 3].map((partition) => owner({ database, partition }));
+  for (const log of logs) await log.takeOver(1, atMs);
+  const placed = (text: string) =>
+    logs.map((log, partition) => log.place({ firstSequence: 1 + partition, recordCount: 1, atMs }, Buffer.from(text)));
+  const frames = placed('one');
+  await owner({ partition: 1 }).takeOver(2, atMs);
+  t.same([...(await database.append(frames))].sort(), [0, 2, 3], 'partition 1 has another owner');
+  const [commits] = await sql`select count(distinct xmin::text)::integer as count from journal_frames
+    where record_count > 0`;
+  t.equal(commits!['count'], 1);
+  await t.rejects(logs[1]!.resolve(frames[1]!), PartitionFencedError);
+  // No table has this position: the server refuses the statement for it.
+  for (const log of logs) log.appended();
+  const [first, , misplaced, last] = placed('two');
+  const far = { ...misplaced!, position: 10 ** 9 };
+  t.same([...(await database.append([first!, far, last!]))].sort(), [0, 3]);
+  t.equal(await logs[2]!.resolve(far), false, 'nothing stands there: it is placed again');
+  t.same([...(await database.append([misplaced!]))], [2]);
+});
+
+t.test('a commit of several partitions that the server warns of is followed by one barrier of each', async (t) => {
+  const { owner, connect, sql, addPartitions } = await place(t);
+  await addPartitions(3);
+  const database = connect();
+  const logs = [0, 1, 2].map((partition) => owner({ database, partition }));
+  for (const log of logs) await log.takeOver(1, atMs);
+  await sql.unsafe(`
+    create function warn() returns trigger language plpgsql as $$ begin
+      raise warning 'canceling wait for synchronous replication due to user request';
+      return null;
+    end $$;
+    create constraint trigger warned after insert on journal_frames deferrable initially deferred
+      for each row when (new.record_count > 0) execute function warn()`);
+  await sql`update journal_owners set epoch = 2 where partition = 1`;
+  const head = { firstSequence: 1, recordCount: 1, atMs };
+  const frames = logs.map((log) => log.place(head, Buffer.from('one')));
+  t.same([...(await database.append(frames))].sort(), [0, 2], 'partition 1 has another owner by now');
+  await t.rejects(logs[1]!.resolve(frames[1]!), PartitionFencedError);
+  const barriers = await sql`select barriers::integer as count from journal_owners order by partition`;
+  t.same(
+    barriers.map(({ count }) => count),
+    [1, 0, 1],
+  );
 });

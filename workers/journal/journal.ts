@@ -420,11 +420,14 @@ export class JournalWriter {
 
   /** Closes the file, once everything that was appended is durable. */
   close(): void {
-    if (this.#failed === undefined) this.#step(() => this.#sink.drain());
-    this.#failed ??= new JournalFailedError(this.#options.partition, 'the journal was closed');
-    if (this.#file >= 0) this.#options.storage.close(this.#file);
-    this.#file = -1;
-    for (const number of [...this.#sealed.keys()]) this.#closeSealed(number);
+    try {
+      if (this.#failed === undefined) this.#step(() => this.#sink.drain());
+    } finally {
+      this.#failed ??= new JournalFailedError(this.#options.partition, 'the journal was closed');
+      if (this.#file >= 0) this.#options.storage.close(this.#file);
+      this.#file = -1;
+      for (const number of [...this.#sealed.keys()]) this.#closeSealed(number);
+    }
   }
 
   #roll(segmentsMore: number): boolean {

@@ -1,87 +1,162 @@
 /**
- * Entry point of a syncer's thread with JOURNAL=postgres (`new Worker`), one per partition. First it makes this process
- * the partition's owner and its copy of the journal; then it takes the frames that the partition fills, and commits
- * one after the other. Between frames it sleeps in Atomics.wait: its socket and its timers only run while Postgres is
+ * Entry point of the syncer's thread with JOURNAL=postgres (`new Worker`), one per engine. For each partition that it
+ * is given it makes this process the owner, and its copy of the journal. Then it takes the frames that are ready, of
+ * all partitions at once, and commits them in one statement. A frame that has not got its place is looked at alone,
+ * beside the next commit, and so is what else a single partition waits for.
+ *
+ * With nothing under way the thread sleeps in Atomics.wait: its sockets and its timers only run while Postgres is
  * asked. The front ends it with terminate().
  */
-import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
-import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-exchange.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Doorbell } from '../../engine/exchange/doorbell.js';
 import { Progress } from '../../engine/exchange/progress.js';
-import type { SyncerEvent, SyncerWorkerData, TakeOver } from '../../engine/exchange/syncer-messages.js';
-import { FrameLog, PartitionFencedError } from './frame-log.js';
-import { type FrameTarget, writeFrame } from './frame-sink.js';
-import { copyJournal } from './journal-copy.js';
-import { frameHeaderBytes } from './segment.js';
-import { segmentName } from './segment-files.js';
-import type { FileId } from './storage.js';
+import type { SharedSyncerEvent, SharedSyncerWorkerData, SyncerOrder } from '../../engine/exchange/syncer-messages.js';
+import { FrameDatabase, type PlacedFrame } from './frame-database.js';
+import { PartitionFencedError } from './frame-log.js';
 import { openStorage } from './storage-module.js';
+import { SyncedPartition } from './synced-partition.js';
 
-const data = workerData as SyncerWorkerData;
-const { partition, partitionCount, postgresJournal } = data;
-if (postgresJournal === null) throw new Error('postgres-sync.worker.js is for JOURNAL=postgres');
-const exchange = new FrameExchange(data.exchange);
-const progress = new Progress(data.progress).partitions[partition]!;
-const directory = join(data.journalDirectory, `p${partition}`);
+/** Frames of one commit: a statement for each number of them is prepared. */
+const framesMax = 16;
+/** They stand in memory as text meanwhile. */
+const recordBytesMax = 4 * 1024 * 1024;
+/** Before a frame whose place was said to be taken, and is free, is placed again. */
+const againPauseMs = 20;
+
+const data = workerData as SharedSyncerWorkerData;
+const port = parentPort!;
+const bell = new Doorbell(data.bell);
+const progress = new Progress(data.progress);
 const storage = await openStorage(true, data.storageModule, data.storageControl);
-const target: FrameTarget = { storage, partition, progress, nowMs: () => performance.now() };
-const log = new FrameLog({
-  ...postgresJournal,
-  partition,
+const database = new FrameDatabase({
+  databaseUrl: data.postgresJournal.databaseUrl,
   onTrouble: (message, attempt) => say({ kind: 'trouble', message, attempt }),
-  settledSequence: () => Math.min(progress.settledSequence, progress.finalSequence),
 });
+const durable: SharedSyncerEvent = { kind: 'durable' };
+/** By the number of their place, in the order in which their turn comes. */
+const partitions = new Map<number, SyncedPartition>();
+/** Work of single partitions that is under way beside the commits. */
+let besides = 0;
 
-async function takeOver({ epoch, settledSequence }: TakeOver): Promise<void> {
-  const nextSequence = await log.takeOver(epoch, Date.now());
-  const place = { storage, directory, partition, partitionCount };
-  const options = { ...place, sizes: data.journalSizes, progress, settledSequence, epoch };
-  const frames = await copyJournal(options, log, nextSequence);
-  say({ kind: 'tookOver', position: log.position, frames });
+function say(event: SharedSyncerEvent): void {
+  port.postMessage(event);
 }
 
-async function commitFrames(): Promise<never> {
-  const views = exchange.frames.map((frame) => new DataView(frame.buffer, frame.byteOffset, frame.byteLength));
-  const plan: FramePlan = {
-    segmentNumber: 0,
-    offset: 0,
-    recordsEnd: 0,
-    recordCount: 0,
-    firstSequence: 0,
-    atMs: 0,
-    epoch: 0,
-  };
-  const durable: SyncerEvent = { kind: 'durable' };
-  let file: FileId = -1;
-  let fileNumber = 0;
-  for (;;) {
-    const index = exchange.next();
-    exchange.readPlan(index, plan);
-    const frame = exchange.frames[index];
-    const startedAtMs = performance.now();
-    await log.append(plan, frame.subarray(frameHeaderBytes, plan.recordsEnd));
-    const committedMs = performance.now() - startedAtMs;
-    if (plan.segmentNumber !== fileNumber) {
-      if (file >= 0) storage.close(file);
-      file = storage.open(join(directory, segmentName(plan.segmentNumber)));
-      fileNumber = plan.segmentNumber;
-    }
-    exchange.chain = writeFrame(target, file, frame, views[index]!, plan, exchange.chain, committedMs);
-    exchange.finish();
-    if (exchange.takeNotice()) say(durable);
+function take(order: SyncerOrder): void {
+  const { place } = order;
+  if (order.kind === 'leave') {
+    partitions.get(place)?.end();
+    partitions.delete(place);
+    say({ kind: 'left', place });
+    return;
+  }
+  const synced = new SyncedPartition({
+    data,
+    storage,
+    database,
+    progress: progress.partitions[order.partition]!,
+    bell,
+    order,
+  });
+  partitions.set(place, synced);
+  beside(place, synced, async () => {
+    const frames = await synced.takeOver();
+    if (!synced.hasEnded) say({ kind: 'tookOver', place, frames });
+  });
+}
+
+/** Does something that one partition alone waits for. */
+function beside(place: number, synced: SyncedPartition, work: () => Promise<void>): void {
+  synced.isBusy = true;
+  besides++;
+  work()
+    .catch((error: unknown) => fail(place, synced, error))
+    .finally(() => {
+      synced.isBusy = false;
+      besides--;
+      bell.ring();
+    });
+}
+
+function fail(place: number, synced: SyncedPartition, error: unknown): void {
+  if (synced.hasEnded) return;
+  synced.end();
+  const message = error instanceof Error ? error.message : String(error);
+  say({ kind: 'failed', place, message, fenced: error instanceof PartitionFencedError });
+}
+
+/** The frame has its place. */
+function finish(place: number, synced: SyncedPartition, committedMs: number): void {
+  // It left meanwhile: what it decided belongs to the next owner.
+  if (synced.hasEnded) return;
+  try {
+    synced.finish(committedMs);
+  } catch (error) {
+    fail(place, synced, error);
   }
 }
 
-function say(event: SyncerEvent): void {
-  parentPort?.postMessage(event);
+interface Turn {
+  readonly place: number;
+  readonly synced: SyncedPartition;
+  readonly frame: PlacedFrame;
 }
 
-parentPort?.once('message', (order: TakeOver) => {
-  takeOver(order)
-    .then(commitFrames)
-    .catch((error: unknown) => {
-      exchange.fail();
-      const message = error instanceof Error ? error.message : String(error);
-      say({ kind: 'failed', message, fenced: error instanceof PartitionFencedError });
-    });
-});
+function ready(): Turn[] {
+  const turns: Turn[] = [];
+  let bytes = 0;
+  for (const [place, synced] of partitions) {
+    if (!synced.isReady) continue;
+    if (synced.isUpkeepDue) beside(place, synced, () => synced.upkeep());
+    else {
+      const frame = synced.placed();
+      turns.push({ place, synced, frame });
+      bytes += frame.records.length;
+    }
+    if (turns.length === framesMax || bytes >= recordBytesMax) break;
+  }
+  // Others may be waiting behind these: theirs is the next turn.
+  for (const { place, synced } of turns) {
+    partitions.delete(place);
+    partitions.set(place, synced);
+  }
+  return turns;
+}
+
+async function commit(turns: readonly Turn[]): Promise<void> {
+  const startedAtMs = performance.now();
+  const appended = await database.append(turns.map(({ frame }) => frame));
+  const committedMs = performance.now() - startedAtMs;
+  for (const { place, synced, frame } of turns) {
+    if (synced.hasEnded) continue;
+    if (appended.has(synced.partition)) {
+      synced.appended();
+      finish(place, synced, committedMs);
+    } else {
+      beside(place, synced, async () => {
+        if (!(await synced.resolve(frame))) return delay(againPauseMs);
+        finish(place, synced, performance.now() - startedAtMs);
+        notify();
+      });
+    }
+  }
+  notify();
+}
+
+function notify(): void {
+  if (bell.takeNotice()) say(durable);
+}
+
+port.on('message', take);
+for (;;) {
+  const { rings } = bell;
+  // While nothing is under way no event comes in by itself.
+  for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
+    take(received.message as SyncerOrder);
+  }
+  const turns = ready();
+  if (turns.length > 0) await commit(turns);
+  else if (besides > 0) await bell.waitAsync(rings);
+  else bell.wait(rings);
+}

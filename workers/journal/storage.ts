@@ -11,6 +11,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -139,6 +140,11 @@ export class FileStorage implements Storage {
 
   size(file: FileId): number {
     return fstatSync(file).size;
+  }
+
+  /** Up to that size the file is zeros, for which the disk may have no room. */
+  extend(file: FileId, toBytes: number): void {
+    ftruncateSync(file, toBytes);
   }
 
   preallocate(file: FileId, fromBytes: number, toBytes: number): void {

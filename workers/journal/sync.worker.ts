@@ -89,5 +89,5 @@ try {
 } catch (error) {
   // A failed sync is never tried again: what is on the disk is unknown, and only a start that reads it may go on.
   exchange.fail();
-  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error), fenced: false });
+  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
 }
