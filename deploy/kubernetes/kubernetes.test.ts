@@ -215,6 +215,7 @@ t.test('one engine has its journal on a disk, and is not scaled', async (t) => {
   t.equal(one(manifests, 'Deployment', 'engine'), undefined);
   const { spec } = one(manifests, 'StatefulSet', 'engine');
   t.equal(spec.replicas, 1);
+  t.equal(one(manifests, 'Service', 'engine-ops').spec.publishNotReadyAddresses, true, 'there is no other to ask');
   const claims = [
     ...spec.volumeClaimTemplates.map(({ metadata }: Manifest) => metadata),
     ...spec.template.spec.volumes,
