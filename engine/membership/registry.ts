@@ -16,7 +16,7 @@ import { Listener } from '../../platform/postgres/listener.js';
 import { partitionScope, type WriterFence } from '../core/writer-fence.js';
 import { Lease, systemInstant } from '../feed/lease.js';
 import { assertSameJournal } from '../writer/settled-position.js';
-import { emptyView, type View } from './view.js';
+import { emptyView, type LeaseEntry, type View } from './view.js';
 
 /** Several renewals fit into a lease, and one is sent every second at least: one that fails is made up for. */
 const renewalsPerLease = 6;
@@ -143,6 +143,7 @@ export class Registry {
         select claim_partition(${partition}::integer, ${id}::text::uuid)::float8 as epoch`,
     );
     if (row?.epoch == null) return null;
+    this.#noteOwn({ partition, epoch: row.epoch, holder: id, reservedFor: null });
     return { scope: partitionScope(partition), epoch: row.epoch, holder: id };
   }
 
@@ -151,14 +152,16 @@ export class Registry {
    * @param reservedFor only this engine may take it at first; null: any
    */
   async release(partition: number, { epoch, holder }: WriterFence, reservedFor: string | null): Promise<void> {
-    await this.#changing(
+    const freed = await this.#changing(
       this.#deadlineMs,
       (sql) => sql`
         update partition_leases
         set holder = null, reserved_for = ${reservedFor}::text::uuid,
           reserved_until = clock_timestamp() + ${reservationMs} * interval '1 millisecond'
-        where partition = ${partition} and epoch = ${epoch} and holder = ${holder}::text::uuid`,
+        where partition = ${partition} and epoch = ${epoch} and holder = ${holder}::text::uuid
+        returning 1`,
     );
+    if (freed.length > 0) this.#noteOwn({ partition, epoch, holder: null, reservedFor });
   }
 
   /** From now on the plan gives this engine no partition. Where the database is away, a later renewal says so. */
@@ -211,11 +214,21 @@ export class Registry {
       if (this.#isStopped) return;
       // What this engine has claimed or released meanwhile may not be in it.
       if (changes !== this.#changes) continue;
-      this.#view = view;
       this.#lookAtLapse(view);
-      for (const callback of this.#callbacks) callback(view);
+      this.#publish(view);
       return;
     }
+  }
+
+  #publish(view: View): void {
+    this.#view = view;
+    for (const callback of this.#callbacks) callback(view);
+  }
+
+  /** The view must not lag behind what this engine knows to have done. */
+  #noteOwn(lease: LeaseEntry): void {
+    const { engines, leases } = this.#view;
+    this.#publish({ engines, leases: leases.with(lease.partition, lease) });
   }
 
   /** A dead engine says nothing: its lease ends between two renewals of this one. */

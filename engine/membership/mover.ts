@@ -1,0 +1,316 @@
+/**
+ * Brings the partitions of this engine to what the plan says (plan.ts). Partitions are pulled: the engine that should
+ * have one prepares it, asks the holder for it, and takes it over when the holder has released it. What is free or
+ * belonged to an engine that died is claimed at once.
+ *
+ * Nothing here makes a takeover safe: see registry.ts. An engine that finds that it no longer holds a partition drops
+ * it, and one whose frames or settles are refused has dropped it by itself.
+ */
+import type { Log } from '../../platform/log.js';
+import { partitionScope, type WriterFence } from '../core/writer-fence.js';
+import type { OwnedPartition } from '../ledger/owned-partition.js';
+import { planPartitions } from './plan.js';
+import { claimsMax, type Registry } from './registry.js';
+import type { LeaseEntry, View } from './view.js';
+
+/** A holder is asked for one partition at a time: the messages of the others go on meanwhile. */
+const movesMax = 1;
+/** A holder that is busy with the partition, or another engine that was first: the next view may say something else. */
+const againMs = 200;
+/** What failed is tried again after a pause that doubles. */
+const pauseMsMin = 100;
+const pauseMsMax = 5000;
+/** What is left when an engine leaves is released in so long, whatever hangs. */
+const releaseMsMax = 15_000;
+
+export type Membership = Pick<
+  Registry,
+  'id' | 'view' | 'onView' | 'look' | 'claim' | 'release' | 'markLeaving' | 'isLapsed'
+>;
+
+export interface MoverOptions {
+  readonly registry: Membership;
+  /** By partition; all of the database. */
+  readonly partitions: readonly OwnedPartition[];
+  /** Asks an engine to release a partition for this one. May reject. @returns whether it has */
+  readonly askHandover: (engineId: string, partition: number) => Promise<boolean>;
+  readonly log: Log;
+  /** Monotonic milliseconds. */
+  readonly nowMs?: () => number;
+  /** Calls back after a delay in milliseconds. @returns what cancels it */
+  readonly schedule?: (callback: () => void, delayMs: number) => () => void;
+}
+
+/** A partition does one thing at a time. */
+type Work = 'idle' | 'claiming' | 'moving' | 'starting' | 'releasing' | 'dropping';
+
+class Slot {
+  work: Work = 'idle';
+  /** Of the newest claim; null: this engine has not claimed it, or has released it. */
+  fence: WriterFence | null = null;
+  isPrepared = false;
+  /** In a row. */
+  failures = 0;
+  notBeforeMs = 0;
+  cancelRetry = (): void => undefined;
+  /** While a holder is asked: it has died, or has released the partition. */
+  holderGone = (): void => undefined;
+
+  constructor(readonly host: OwnedPartition) {}
+
+  get isGone(): boolean {
+    return this.host.state === 'away' || this.host.state === 'stopped';
+  }
+}
+
+export class Mover {
+  readonly #options: MoverOptions;
+  readonly #slots: readonly Slot[];
+  readonly #nowMs: () => number;
+  readonly #schedule: NonNullable<MoverOptions['schedule']>;
+  #isStarted = false;
+  #isLeaving = false;
+  #isStopped = false;
+  /** Resolve when something has changed. */
+  #waiting: (() => void)[] = [];
+
+  constructor(options: MoverOptions) {
+    this.#options = options;
+    this.#slots = options.partitions.map((host) => new Slot(host));
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#schedule = options.schedule ?? scheduleTimeout;
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    this.#options.registry.onView(() => this.wake());
+    this.wake();
+  }
+
+  /** Looks at what there is to do: after a new view, and when the state of a partition has changed. */
+  wake(): void {
+    if (!this.#isStarted || this.#isStopped) return;
+    const { view } = this.#options.registry;
+    const plan = planPartitions(view, this.#slots.length);
+    for (const lease of view.leases) this.#step(this.#slots[lease.partition]!, lease, plan[lease.partition]!, view);
+    this.#tellWaiting();
+  }
+
+  /** This engine has what the plan gives it, and nothing else. */
+  get isSettled(): boolean {
+    const { view, id } = this.#options.registry;
+    const plan = planPartitions(view, this.#slots.length);
+    return (
+      view.engines.length > 0 &&
+      this.#slots.every(({ work, host }, partition) => {
+        return work === 'idle' && host.state === (plan[partition] === id ? 'ready' : 'away');
+      })
+    );
+  }
+
+  #step(slot: Slot, lease: LeaseEntry, planned: string | null, view: View): void {
+    const { id } = this.#options.registry;
+    const { host, fence } = slot;
+    const isOurs = lease.holder === id;
+    const isFree = !view.engines.some((engine) => engine.id === lease.holder);
+    if (slot.work === 'moving' && isFree) slot.holderGone();
+    // It would take over what is another engine's since.
+    if (slot.work === 'starting' && !isOurs && lease.epoch > (fence?.epoch ?? 0)) void host.drop();
+    if (slot.work !== 'idle' || host.state === 'stopped' || this.#nowMs() < slot.notBeforeMs) return;
+    if (!slot.isGone) {
+      if (!isOurs) this.#run(slot, 'dropping', () => this.#drop(slot));
+      else if (host.state === 'failed') this.#run(slot, 'dropping', () => this.#giveUp(slot, lease));
+      return;
+    }
+    if (planned !== id || this.#isLeaving) {
+      if (isOurs) this.#run(slot, 'releasing', () => this.#free(slot, fenceOf(lease), planned));
+      else if (slot.isPrepared) this.#run(slot, 'dropping', () => this.#drop(slot));
+    } else if (isOurs || isFree) {
+      if (this.#count('claiming', 'starting') < claimsMax) this.#run(slot, 'claiming', () => this.#take(slot));
+    } else if (this.#count('moving') < movesMax) {
+      this.#run(slot, 'moving', () => this.#move(slot, lease.holder!));
+    }
+  }
+
+  #count(...works: readonly Work[]): number {
+    return this.#slots.filter(({ work }) => works.includes(work)).length;
+  }
+
+  /** @returns whether it succeeded; never rejects */
+  async #run(slot: Slot, work: Work, run: () => Promise<void>): Promise<boolean> {
+    slot.work = work;
+    try {
+      await run();
+      return true;
+    } catch (error) {
+      this.#failed(slot, error as Error);
+      return false;
+    } finally {
+      slot.work = 'idle';
+      // Not at once: what is left undone would be tried without a turn of the event loop between.
+      setImmediate(() => this.wake());
+    }
+  }
+
+  #failed(slot: Slot, { message: error }: Error): void {
+    const pauseMs = Math.min(pauseMsMax, pauseMsMin * 2 ** Math.min(slot.failures, 20));
+    slot.failures++;
+    this.#pause(slot, pauseMs);
+    const { partition } = slot.host;
+    // The first and every power of two.
+    if (this.#isStopped || (slot.failures & (slot.failures - 1)) !== 0) return;
+    this.#options.log.warn({ partition, error, attempt: slot.failures }, 'the partition was not moved; trying again');
+  }
+
+  #pause(slot: Slot, pauseMs: number): void {
+    slot.notBeforeMs = this.#nowMs() + pauseMs;
+    slot.cancelRetry();
+    if (!this.#isStopped) slot.cancelRetry = this.#schedule(() => this.wake(), pauseMs);
+  }
+
+  /** Claims a partition that is free, or whose holder died, and starts it. */
+  async #take(slot: Slot): Promise<void> {
+    const { registry, log } = this.#options;
+    const { host } = slot;
+    const { partition } = host;
+    const beganMs = this.#nowMs();
+    const fence = await registry.claim(partition);
+    if (fence === null) return this.#pause(slot, againMs);
+    slot.fence = fence;
+    if (this.#isStopped || this.#isLeaving) return this.#free(slot, fence, null);
+    slot.work = 'starting';
+    slot.isPrepared = false;
+    try {
+      await host.start(fence);
+    } catch (error) {
+      await this.#free(slot, fence, null).catch(() => undefined);
+      throw error;
+    }
+    slot.failures = 0;
+    log.info({ partition, epoch: fence.epoch, tookMs: Math.round(this.#nowMs() - beganMs) }, 'partition taken over');
+  }
+
+  async #move(slot: Slot, holder: string): Promise<void> {
+    const { partition } = slot.host;
+    slot.isPrepared = true;
+    await slot.host.prepare();
+    if (this.#isStopped) return;
+    const gone = new Promise<boolean>((resolve) => {
+      slot.holderGone = () => resolve(true);
+    });
+    const asked = this.#options.askHandover(holder, partition).catch(() => false);
+    if (await Promise.race([asked, gone])) await this.#take(slot);
+    else this.#pause(slot, againMs);
+  }
+
+  async #drop(slot: Slot): Promise<void> {
+    slot.isPrepared = false;
+    slot.fence = null;
+    await slot.host.drop();
+  }
+
+  /** The partition failed here: it is started again, as after a takeover. */
+  async #giveUp(slot: Slot, lease: LeaseEntry): Promise<void> {
+    await this.#drop(slot);
+    await this.#free(slot, fenceOf(lease), null);
+    throw new Error('the partition has failed');
+  }
+
+  async #free(slot: Slot, fence: WriterFence, reservedFor: string | null): Promise<void> {
+    await this.#options.registry.release(slot.host.partition, fence, reservedFor);
+    slot.fence = null;
+  }
+
+  /**
+   * Releases a partition for the engine that asks for it, when the plan gives it to that engine.
+   * @returns whether that engine may claim it now
+   */
+  async handover(partition: number, toEngineId: string): Promise<boolean> {
+    const { registry } = this.#options;
+    const slot = this.#slots[partition];
+    if (slot === undefined) return false;
+    const isPlanned = (): boolean => planPartitions(registry.view, this.#slots.length)[partition] === toEngineId;
+    // The other engine may have seen what this one has not.
+    if (!isPlanned()) await registry.look();
+    if (!isPlanned() || this.#isStopped || registry.isLapsed || slot.work !== 'idle') return false;
+    const lease = registry.view.leases[partition]!;
+    if (lease.holder !== registry.id) return lease.holder === null;
+    return this.#release(slot, fenceOf(lease), toEngineId);
+  }
+
+  /** What fails is made up for by a later step. @returns whether the partition is free */
+  #release(slot: Slot, fence: WriterFence, reservedFor: string | null): Promise<boolean> {
+    const beganMs = this.#nowMs();
+    return this.#run(slot, 'releasing', async () => {
+      await slot.host.release();
+      await this.#free(slot, fence, reservedFor);
+      const { partition } = slot.host;
+      const tookMs = Math.round(this.#nowMs() - beganMs);
+      this.#options.log.info({ partition, epoch: fence.epoch, tookMs }, 'partition released');
+    });
+  }
+
+  /**
+   * Gives everything away: the other engines pull what this one has. What is left after `timeoutMs`, or when no other
+   * engine is there, is released for any that comes.
+   */
+  async leave(timeoutMs: number): Promise<void> {
+    const { registry } = this.#options;
+    this.#isLeaving = true;
+    await registry.markLeaving();
+    await registry.look();
+    const hasOthers = (): boolean =>
+      !registry.isLapsed && registry.view.engines.some(({ id, isLeaving }) => id !== registry.id && !isLeaving);
+    await this.#untilEmpty(timeoutMs, hasOthers);
+    await this.#untilEmpty(releaseMsMax, () => {
+      for (const slot of this.#slots) {
+        if (slot.work === 'starting') void slot.host.drop();
+        if (slot.work !== 'idle' || slot.isGone || this.#count('releasing') >= claimsMax) continue;
+        const { fence } = slot;
+        if (fence === null) void this.#run(slot, 'dropping', () => this.#drop(slot));
+        else void this.#release(slot, fence, null);
+      }
+      return true;
+    });
+  }
+
+  /** Waits until this engine has no partition. @param goesOn called again whenever something has changed */
+  async #untilEmpty(longestMs: number, goesOn: () => boolean): Promise<void> {
+    let isLate = false;
+    const cancel = this.#schedule(() => {
+      isLate = true;
+      this.#tellWaiting();
+    }, longestMs);
+    while (this.#holdsAny && !isLate && !this.#isStopped && goesOn()) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    cancel();
+  }
+
+  get #holdsAny(): boolean {
+    return this.#slots.some((slot) => slot.work !== 'idle' || !slot.isGone);
+  }
+
+  #tellWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** What is under way ends by itself; nothing new begins. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const { cancelRetry } of this.#slots) cancelRetry();
+    this.#tellWaiting();
+  }
+}
+
+/** The answer to a claim may have been lost: the view says what it was. */
+function fenceOf({ partition, epoch, holder }: LeaseEntry): WriterFence {
+  return { scope: partitionScope(partition), epoch, holder: holder ?? '' };
+}
+
+function scheduleTimeout(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
