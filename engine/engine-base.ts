@@ -9,6 +9,7 @@ import { createProgress } from './exchange/progress.js';
 import { EngineFeed } from './feed/feed.js';
 import { Database } from './lookups/database.js';
 import { SetApart } from './lookups/set-apart.js';
+import { claimsMax } from './membership/registry.js';
 import { loadSchemaCompiler } from './protocols/reading/schema.js';
 import { journalPlace } from './writer/journal-place.js';
 
@@ -22,7 +23,7 @@ export async function engineBase(config: EngineConfig, log: Log) {
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config, seals);
   const setApart = new SetApart(log);
   const holder = randomUUID();
-  const database = new Database(databaseUrl);
+  const database = new Database(databaseUrl, config.journal === 'local' ? 1 : claimsMax);
   return {
     config,
     log,

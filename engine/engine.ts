@@ -1,6 +1,7 @@
 /** An engine as a whole: starts its parts in order, and stops them. main.ts runs it; tests run it in their process. */
 import type { Log } from '../platform/log.js';
 import { checkDatabaseRole } from '../platform/postgres/database-role.js';
+import { Cluster } from './cluster.js';
 import type { EngineConfig } from './config.js';
 import { type EngineBase, engineBase } from './engine-base.js';
 import { LapseClock } from './ledger/lapse-clock.js';
@@ -69,10 +70,11 @@ class RunningEngine implements Engine {
         telemetry.revocations += count;
       },
       quarantined: () => void this.#watch.lookAtQuarantine(),
+      partitionChanged: () => this.#ownership.partitionChanged(),
       mayApprove: () => this.#ownership.mayApprove,
     });
-    const { hosts } = this.#parts;
-    this.#ownership = new SoleWriter(base, times, hosts);
+    const { cluster, hosts } = this.#parts;
+    this.#ownership = cluster === null ? new SoleWriter(base, times, hosts) : new Cluster(base, times, cluster);
     this.#watch = opsParts(base, this.#parts, this.#ownership, times);
     const { telemetry } = this.#watch;
     this.#ports = portParts(base, this.#parts, this.#ownership, this.#watch);

@@ -1,9 +1,11 @@
 /** The ledger put together: settling, lookups, one host a partition, and what finds the partition of a message. */
 import { ChangeLog } from '../platform/cache/change-log.js';
+import { clusterLinks, looksThrough } from './cluster.js';
 import type { EngineBase } from './engine-base.js';
 import type { Slab } from './exchange/slab.js';
 import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
+import { Forwarder } from './ledger/forwarder.js';
 import { LedgerReader, looksAt } from './ledger/ledger-reader.js';
 import { MemoryLedger } from './ledger/memory-ledger.js';
 import { type HostEvents, PartitionHost } from './ledger/partition-host.js';
@@ -24,6 +26,8 @@ export interface LedgerEvents {
   revoking(count: number): void;
   /** Settling has set a record apart. */
   quarantined(): void;
+  /** The state of a partition is another one. */
+  partitionChanged(): void;
   /** Another engine may be the writer of what this one would approve: see Ownership. Asked twice a batch. */
   mayApprove(): boolean;
 }
@@ -38,8 +42,10 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
     knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
-    changed: () => undefined,
-    fenced: (_host, message) => base.lost(message),
+    changed: () => {
+      cluster?.forwarder.wake();
+      events.partitionChanged();
+    },
   };
   const threads = new PartitionThreads(config, progress, journal, faults);
   const hosts = Array.from(
@@ -47,7 +53,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     (_, partition) =>
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, threads),
   );
-  const placement = new LocalPlacement(hosts);
+  const { placement, looks, cluster } = config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
   const readerPartition = () => placement.readerPartition;
   const router = new Router({
@@ -55,8 +61,9 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     idsPerPartition,
     cardsPerPartition,
     readerPartition,
+    learned: (low, high, partition) => cluster?.links.gossip(low, high, partition),
   });
-  const reader = new LedgerReader(database, looksAt(hosts), partitionCount, nowMs);
+  const reader = new LedgerReader(database, looks, partitionCount, nowMs);
   const admission = new Admission(config.maxInFlight);
   const { lookups, cardOwners, accountOwners } = lookup;
   const { deadlineMs } = config;
@@ -77,7 +84,26 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     hosts,
     admission,
     ledger,
+    cluster: cluster === null ? null : { ...cluster, hosts, router },
   };
+}
+
+function alone(hosts: readonly PartitionHost[]) {
+  return { placement: new LocalPlacement(hosts), looks: looksAt(hosts), cluster: null };
+}
+
+function amongEngines(base: EngineBase, hosts: readonly PartitionHost[]) {
+  const { config, holder, nowMs } = base;
+  const { registry, links } = clusterLinks(base, () => forwarder.wake());
+  const forwarder = new Forwarder({
+    hosts,
+    links,
+    viewOf: () => registry.view,
+    selfId: holder,
+    deadlineMs: config.deadlineMs,
+    nowMs,
+  });
+  return { placement: forwarder, looks: looksThrough(registry, links, hosts), cluster: { registry, links, forwarder } };
 }
 
 /** @param fenced another engine is the owner of a partition now */
@@ -139,13 +165,15 @@ function eventsOfHosts(
   { clock, feed, setApart }: EngineBase,
   { reads, lookups, redisCards, warmer }: LookupParts,
   events: LedgerEvents,
-): Omit<HostEvents, 'knows' | 'changed' | 'fenced'> {
+): Omit<HostEvents, 'knows' | 'changed'> {
   return {
     lookUp: (host, lookup, again) => lookups.lookUp(host.lane, host.partition, lookup, again),
     batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
       events.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
     revoking: (count) => events.revoking(count),
     isStale: () => feed.isStale || !events.mayApprove(),
+    // The host drops the partition, and the registry says whose it is.
+    fenced: () => undefined,
     restoring: (host) => feed.restoring(host),
     restored: (message) => setApart.soundRows(message),
     opened(host) {

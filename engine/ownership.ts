@@ -1,4 +1,5 @@
 /** How an engine becomes the writer of partitions, and stays it. */
+import type { Metrics } from '../platform/metrics/metrics.js';
 
 /** An engine as `GET /admin/engines` shows it. */
 export interface EngineView {
@@ -23,12 +24,16 @@ export interface Ownership {
   leave(): Promise<boolean>;
   /** Behind the last decision. */
   stop(): Promise<void>;
+  /** Called when the state of a partition of this engine is another one. */
+  partitionChanged(): void;
   /** The time of the lease is over: another engine may be a writer by now. */
   readonly isLapsed: boolean;
   /** False where only the lease says who the writer is, and it has lapsed. */
   readonly mayApprove: boolean;
   /** Why no message of the partition can be decided now; '' when another engine decides it. */
   elsewhere(partition: number): string;
+  /** Adds what is counted of the other engines. */
+  measure(metrics: Metrics): void;
   /** All engines that run on the database. */
   engines(): readonly EngineView[];
 }

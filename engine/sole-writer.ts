@@ -1,4 +1,4 @@
-/** This engine is the writer of every partition, by one lease. */
+/** JOURNAL=local: this engine is the writer of every partition, by one lease. */
 import type { EngineBase } from './engine-base.js';
 import type { PartitionHost } from './ledger/partition-host.js';
 import type { StartTimes } from './ops/start-times.js';
@@ -23,10 +23,7 @@ export class SoleWriter implements Ownership {
     this.lease = new WriterLease({
       databaseUrl,
       // A local journal's engine decides with Postgres away until the feed is stale, and is the writer that long.
-      leaseMs:
-        config.journal === 'postgres'
-          ? leaseMs
-          : Math.max(leaseMs, feedStaleMsMax + Math.min(staleBeforeLapseMsMax, feedStaleMsMax / 4)),
+      leaseMs: Math.max(leaseMs, feedStaleMsMax + Math.min(staleBeforeLapseMsMax, feedStaleMsMax / 4)),
       holder,
       authUrl,
       opsUrl,
@@ -72,8 +69,15 @@ export class SoleWriter implements Ownership {
   }
 
   get mayApprove(): boolean {
-    // With JOURNAL=postgres the position of a frame says who the writer is, and no clock.
-    return this.#base.config.journal === 'postgres' || !this.lease.isLapsed;
+    return !this.lease.isLapsed;
+  }
+
+  partitionChanged(): void {
+    // Nothing moves.
+  }
+
+  measure(): void {
+    // There are no other engines.
   }
 
   elsewhere(partition: number): string {

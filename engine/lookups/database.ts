@@ -43,11 +43,12 @@ export class Database {
   readonly #lookupConnections: BoundedConnections;
   readonly #restoreSql: postgres.Sql;
 
-  constructor(url: string) {
+  /** @param restoresMax partitions that are restored side by side */
+  constructor(url: string, restoresMax = 1) {
     const lookups = options(connectionsMax, lookupTimeoutMs, 'engine lookups', planOnce);
     this.#lookupConnections = new BoundedConnections(url, lookups);
     // Without a deadline of ours: what a start reads may take a minute, and a start that hangs has no customers.
-    this.#restoreSql = connectPostgres(url, options(1, restoreTimeoutMs, 'engine restore'));
+    this.#restoreSql = connectPostgres(url, options(restoresMax, restoreTimeoutMs, 'engine restore'));
   }
 
   #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {

@@ -34,6 +34,7 @@ export const { TEST_JOURNAL: testJournal = 'local' } = process.env;
 const testDefaults: Readonly<Record<string, string>> = {
   PARTITIONS: '1',
   JOURNAL: testJournal,
+  PEER_PORT: '0',
   ACCOUNTS_MAX: '4096',
   CARDS_MAX: '4096',
   HOLDS_MAX: '65536',

@@ -1,0 +1,236 @@
+/**
+ * JOURNAL=postgres: this engine is one of several on its database. It has an entry in the registry, takes and gives
+ * away partitions as the plan says, and reaches the others by the hop.
+ */
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Metrics } from '../platform/metrics/metrics.js';
+import { version } from '../platform/version.js';
+import type { EngineBase } from './engine-base.js';
+import type { WindowEntity } from './exchange/partition-task.js';
+import { readForeignIds } from './ledger/foreign-ids.js';
+import type { Forwarder } from './ledger/forwarder.js';
+import { looksAt, type PartitionLooks } from './ledger/ledger-reader.js';
+import type { PartitionHost } from './ledger/partition-host.js';
+import type { Router } from './ledger/router.js';
+import { Mover } from './membership/mover.js';
+import { Registry } from './membership/registry.js';
+import { describeEngines, type View } from './membership/view.js';
+import { measurePeers } from './ops/engine-metrics.js';
+import type { StartTimes } from './ops/start-times.js';
+import type { EngineView, Ownership } from './ownership.js';
+import { PeerLinks } from './peers/peer-links.js';
+import { PeerServer } from './peers/peer-server.js';
+
+/** A holder settles, and answers what is in flight, before it gives a partition away. */
+const handoverTimeoutMs = 10_000;
+/** A look at a partition that moves waits for its next owner. */
+const lookTimeoutMs = 1000;
+const lookAttemptsMax = 10;
+const lookPauseMs = 100;
+/** How long the others have to take over what a stopping engine owns. */
+const leaveTimeoutMs = 10_000;
+/** How long a start waits until every partition has an owner that can be reached. */
+const placedWaitMs = 30_000;
+const placedLookMs = 20;
+
+export interface ClusterParts {
+  readonly registry: Registry;
+  readonly links: PeerLinks;
+  readonly hosts: readonly PartitionHost[];
+  readonly router: Router;
+  readonly forwarder: Forwarder;
+}
+
+/**
+ * What the forwarder and the looks need before there are partitions.
+ * @param changed called when an engine is connected, or no longer
+ */
+export function clusterLinks({ config, holder, nowMs, log }: EngineBase, changed: () => void) {
+  const { databaseUrl, partitionCount, leaseMs, peer } = config;
+  return {
+    registry: new Registry({ databaseUrl, leaseMs, id: holder, partitionCount, version, log }),
+    links: new PeerLinks({ keys: peer.keys, selfId: holder, nowMs, log, changed }),
+  };
+}
+
+/** Looks at a partition where it is now. */
+export function looksThrough(registry: Registry, links: PeerLinks, hosts: readonly PartitionHost[]): PartitionLooks {
+  const local = looksAt(hosts);
+  const ask = (partition: number, method: string, payload: unknown): Promise<unknown> => {
+    const holder = registry.view.leases[partition]?.holder ?? null;
+    if (holder === null) throw new Error(`partition ${partition} has no owner now`);
+    return links.call(holder, method, payload, lookTimeoutMs);
+  };
+  const look = async <T>(partition: number, method: string, payload: object, here: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (hosts[partition]!.state === 'ready') return await here();
+        return (await ask(partition, method, { partition, ...payload })) as T;
+      } catch (error) {
+        if (attempt === lookAttemptsMax) throw error;
+        await delay(lookPauseMs);
+      }
+    }
+  };
+  return {
+    accounts: (partition, numbers) =>
+      look(partition, 'accounts', { numbers }, () => local.accounts(partition, numbers)),
+    windows: (partition, entities) =>
+      look(partition, 'windows', { entities }, () => local.windows(partition, entities)),
+  };
+}
+
+export class Cluster implements Ownership {
+  readonly #base: EngineBase;
+  readonly #times: StartTimes;
+  readonly #registry: Registry;
+  readonly #links: PeerLinks;
+  readonly #parts: ClusterParts;
+  readonly #server: PeerServer;
+  readonly #mover: Mover;
+  #isStopped = false;
+
+  constructor(base: EngineBase, times: StartTimes, parts: ClusterParts) {
+    const { registry, links, hosts, router, forwarder } = parts;
+    this.#base = base;
+    this.#times = times;
+    this.#registry = registry;
+    this.#links = links;
+    this.#parts = parts;
+    const { config, holder, nowMs, log } = base;
+    this.#server = new PeerServer({
+      keys: config.peer.keys,
+      selfId: holder,
+      partitionCount: config.partitionCount,
+      nowMs,
+      log,
+      handlers: {
+        submit: (partition, protocol, body, waiter) => forwarder.fromPeer(partition, protocol, body, waiter),
+        withdraw: (partition, protocol, body) => forwarder.withdraw(partition, protocol, body),
+        learn: (low, high, partition) => router.learnPeerId(low, high, partition),
+        call: (method, payload, from) => this.#called(method, payload, from),
+      },
+    });
+    this.#mover = new Mover({
+      registry,
+      partitions: hosts,
+      askHandover: async (engineId, partition) =>
+        (await links.call(engineId, 'handover', { partition }, handoverTimeoutMs)) === true,
+      log,
+    });
+    registry.onView((view) => this.#seen(view));
+  }
+
+  #seen({ engines }: View): void {
+    const { holder } = this.#base;
+    const peers = engines.filter(({ id }) => id !== holder);
+    this.#links.setPeers(peers.map(({ id, peerHost, peerPort }) => ({ id, host: peerHost, port: peerPort })));
+    this.#parts.forwarder.wake();
+  }
+
+  async #called(method: string, payload: unknown, from: string): Promise<unknown> {
+    const { partition, numbers, entities } = payload as {
+      readonly partition: number;
+      readonly numbers: readonly number[];
+      readonly entities: readonly WindowEntity[];
+    };
+    const host = this.#parts.hosts[partition];
+    if (host === undefined) throw new Error(`there is no partition ${partition}`);
+    switch (method) {
+      case 'handover':
+        return this.#mover.handover(partition, from);
+      case 'accounts':
+        return host.accounts(numbers);
+      case 'windows':
+        return host.windows(entities);
+      default:
+        throw new Error(`this version does not know the call ${method}`);
+    }
+  }
+
+  /** Makes this engine known; it owns nothing yet. */
+  async take(): Promise<void> {
+    const { config, authUrl, opsUrl, database, feed, journal } = this.#base;
+    await journal.take();
+    this.#base.prepareLookups();
+    const port = await this.#server.listen(config.host, config.peer.port);
+    const peer = peerAddress(config.host, port, config.peer.address);
+    await this.#registry.join({ authUrl, opsUrl, ...peer }).catch(async (error: unknown) => {
+      throw await database.firstFailure(error);
+    });
+    this.#times.ended('lease');
+    // Before any partition is read: whatever changes from here on comes by the feed.
+    await feed.register();
+  }
+
+  async startPartitions(): Promise<void> {
+    this.#mover.start();
+    const giveUpAtMs = performance.now() + placedWaitMs;
+    while (!this.#isPlaced && performance.now() < giveUpAtMs) await delay(placedLookMs);
+    const { database, config } = this.#base;
+    const { router, hosts } = this.#parts;
+    void readForeignIds({
+      database,
+      partitionCount: config.partitionCount,
+      isOurs: (partition) => hosts[partition]!.state !== 'away',
+      learn: (low, high, partition, sequence) => router.learnJournaledId(low, high, partition, sequence),
+      isStopped: () => this.#isStopped,
+    });
+  }
+
+  get #isPlaced(): boolean {
+    return this.#parts.hosts.every((host) => host.state === 'ready' || this.elsewhere(host.partition) === '');
+  }
+
+  partitionChanged(): void {
+    this.#mover.wake();
+  }
+
+  measure(metrics: Metrics): void {
+    const { links, forwarder } = this.#parts;
+    measurePeers(metrics, { links, server: this.#server, forwarder });
+  }
+
+  async leave(): Promise<boolean> {
+    await this.#mover.leave(leaveTimeoutMs);
+    return this.#isPlaced;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#mover.stop();
+    this.#server.close();
+    this.#links.close();
+    await this.#registry.stop();
+  }
+
+  get isLapsed(): boolean {
+    return this.#registry.isLapsed;
+  }
+
+  /** The position of a frame says who the writer is, and no clock does. */
+  readonly mayApprove = true;
+
+  elsewhere(partition: number): string {
+    const holder = this.#registry.view.leases[partition]?.holder ?? null;
+    if (holder === null || holder === this.#base.holder) return `partition ${partition} has no owner now`;
+    if (this.#links.isConnected(holder)) return '';
+    return `partition ${partition} is another engine's, which cannot be reached: see PEER_PORT and PEER_KEY`;
+  }
+
+  engines(): readonly EngineView[] {
+    return describeEngines(this.#registry.view).data;
+  }
+}
+
+/** @param advertised PEER_ADDRESS, or '' */
+function peerAddress(host: string, port: number, advertised: string): { peerHost: string; peerPort: number } {
+  if (advertised === '') return { peerHost: isEveryAddress(host) ? hostname() : host, peerPort: port };
+  const colon = advertised.lastIndexOf(':');
+  return { peerHost: advertised.slice(0, colon), peerPort: Number(advertised.slice(colon + 1)) };
+}
+
+function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
