@@ -67,19 +67,20 @@ function dieAt(cells: Int32Array, index: number, partition: number): void {
   process.exit(1);
 }
 
-/** Where the syncer is to end at its start: until it does, and for the time that it takes the front to hear of it. */
-function waitForSyncerEnd(cells: Int32Array, partition: number): void {
-  if (Atomics.load(cells, cell.syncerStart) !== partition + 1) return;
-  Atomics.wait(cells, cell.syncerStart, partition + 1);
+/** Where a syncer is to end at its start: until it does, and for the time that it takes the front to hear of it. */
+function waitForSyncerEnd(cells: Int32Array): void {
+  const armed = Atomics.load(cells, cell.syncerStart);
+  if (armed === 0) return;
+  Atomics.wait(cells, cell.syncerStart, armed);
   Atomics.wait(cells, cell.syncerStart, 0, 300);
 }
 
 export function wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage {
   if (control === null) return storage;
   const faults = new FaultControl(control);
-  const { partition } = workerData as { readonly partition: number };
-  // The two threads of a partition have the same data; the stack says whose this is.
-  if (/sync\.worker/.test(String(new Error().stack))) dieAt(faults.cells, cell.syncerStart, partition);
-  else waitForSyncerEnd(faults.cells, partition);
+  // Only the syncer of one partition has it; the stack says which thread this is.
+  const { partition } = workerData as { readonly partition?: number };
+  if (!/sync\.worker/.test(String(new Error().stack))) waitForSyncerEnd(faults.cells);
+  else if (partition !== undefined) dieAt(faults.cells, cell.syncerStart, partition);
   return new DyingStorage(storage, faults);
 }

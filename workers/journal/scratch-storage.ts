@@ -12,6 +12,9 @@ export class ScratchStorage extends FileStorage {
     if (this.size(file) <= fromBytes) this.extend(file, toBytes);
     else super.preallocate(file, fromBytes, toBytes);
   }
+  protected override fsync(): void {
+    // The same.
+  }
   override syncDirectory(): void {
     // The same.
   }

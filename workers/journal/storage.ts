@@ -153,6 +153,11 @@ export class FileStorage implements Storage {
       // A full disk first gives a short count; the call after it gives ENOSPC.
       position += writeSync(file, zeros, 0, Math.min(zeros.length, toBytes - position), position);
     }
+    this.fsync(file);
+  }
+
+  /** Data and size. */
+  protected fsync(file: FileId): void {
     fsyncSync(file);
   }
 
