@@ -58,7 +58,8 @@ async function crash(t: Test, workers: number, kills: number, journal: 'local' |
   };
   const start = () => new EngineProcess(place, changes);
 
-  const run = new CrashRun(t, new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts), random, place);
+  const ledger = new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts);
+  const run = new CrashRun(t, ledger, random, [place]);
   let duringRecovery = 0;
   for (let kill = 0; kill < kills; kill++) {
     engine = start();
@@ -81,7 +82,6 @@ async function crash(t: Test, workers: number, kills: number, journal: 'local' |
   engine = start();
   await mustBeReady(t, engine);
   await run.live(lastTrafficMessages);
-  const { ledger } = run;
   run.recheckAll();
   await run.live(0);
   t.equal(ledger.unknown.size, 0, 'every message received an answer in the end');

@@ -62,7 +62,7 @@ t.test('what was acknowledged survives every takeover', async (t) => {
 
   let engine = await start();
   const ledger = new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts);
-  const run = new CrashRun(t, ledger, random, engine.place);
+  const run = new CrashRun(t, ledger, random, [engine.place]);
   let zombies = 0;
   for (let count = 1; count <= takeovers && t.passing(); count++) {
     const isZombie = random.oneIn(2);
@@ -75,7 +75,7 @@ t.test('what was acknowledged survives every takeover', async (t) => {
     await ending;
     const former = engine;
     engine = await start();
-    run.place = engine.place;
+    run.places = [engine.place];
     if (!isZombie) continue;
     zombies++;
     const living = run.live(lastTrafficMessages);

@@ -128,10 +128,14 @@ export class Client {
     this.#port = port;
   }
 
-  /** Rejects with ConnectionLost when no answer came. */
-  async ask(options: RequestOptions): Promise<Reply> {
+  /**
+   * Rejects with ConnectionLost when no answer came.
+   * @param timeoutMs how long until the connection is given up; without it, for ever
+   */
+  async ask(options: RequestOptions, timeoutMs?: number): Promise<Reply> {
     const connection = this.#take();
-    const reply = await connection.ask(options);
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => connection.close(), timeoutMs);
+    const reply = await connection.ask(options).finally(() => clearTimeout(timer));
     if (reply.headers.get('connection') === 'close') connection.close();
     else this.#idle.push(connection);
     return reply;

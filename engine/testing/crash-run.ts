@@ -1,6 +1,9 @@
 /**
  * The client's side of tests that kill engines. Its traffic comes from a ledger of its own, which knows what was
  * acknowledged. It repeats messages without an answer, and compares answers and books after every start.
+ *
+ * Of one engine, the end of a connection ends the traffic. Of several, each message goes to any of them and its repeats
+ * go to another one; a lost connection is an attempt without an answer.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
@@ -17,6 +20,12 @@ const oldSample = 200;
 /** An answer of 503 is none: asked again so often while the engine lives. */
 const attemptsMax = 200;
 const attemptPauseMs = 5;
+/** Of several engines one may stand still: longer than every deadline, then another one is asked. */
+const severalTimeoutMs = 4_000;
+/** Whatever happens to single engines, a message has its answer within this. */
+const severalPatienceMs = 60_000;
+/** Between two messages of one of those in flight, so that engines and client share a small machine. */
+const severalPauseMs = 20;
 
 /** The client's side of the story. */
 export class CrashRun {
@@ -26,18 +35,22 @@ export class CrashRun {
   lost = 0;
   readonly #t: Test;
   readonly #random: Random;
-  /** Where the engine listens now. */
-  place: Ports;
+  /** Where engines listen now. */
+  places: readonly Ports[];
+  /** Set to end the traffic when what is under way is answered. */
+  isEnding = false;
+  readonly #isOfSeveral: boolean;
   #clients: Clients | null = null;
   /** Acknowledged, and not yet seen to be the same after a kill. */
   #unverified: Asked[] = [];
   #verifiedUpTo = 0;
 
-  constructor(t: Test, ledger: Ledger, random: Random, place: Ports) {
+  constructor(t: Test, ledger: Ledger, random: Random, places: readonly Ports[], isOfSeveral = false) {
     this.#t = t;
     this.ledger = ledger;
     this.#random = random;
-    this.place = place;
+    this.places = places;
+    this.#isOfSeveral = isOfSeveral;
   }
 
   recheckAll(): void {
@@ -49,7 +62,7 @@ export class CrashRun {
    */
   async live(trafficMessages: number): Promise<void> {
     const { ledger } = this;
-    const client: Clients = { cards: new Client(this.place.authPort), ops: new Client(this.place.opsPort) };
+    const client: Clients = new Map();
     this.#clients = client;
     try {
       await this.#inParallel([...ledger.unknown], (asked) => this.#resolve(client, asked));
@@ -76,8 +89,10 @@ export class CrashRun {
 
   /** Ends the connections: what was asked on them stays unknown, and live() returns. */
   abandon(): void {
-    this.#clients?.cards.close();
-    this.#clients?.ops.close();
+    for (const { cards, ops } of this.#clients?.values() ?? []) {
+      cards.close();
+      ops.close();
+    }
     this.#clients = null;
   }
 
@@ -117,25 +132,46 @@ export class CrashRun {
   /** The body of a 200. */
   async #ask(client: Clients, asked: Asked): Promise<string> {
     const { text } = asked;
+    const giveUpAtMs = performance.now() + severalPatienceMs;
     for (let attempt = 0; ; attempt++) {
-      const reply = await this.#askOnce(client, asked, text);
-      if (reply.status === 200) return reply.body;
-      if (reply.status !== 503 || attempt >= attemptsMax) throw new Error(`${reply.status} ${reply.body} to ${text}`);
+      const reply = await this.#askOnce(client, asked, text).catch((error: unknown) => {
+        if (!this.#isOfSeveral || !isLost(error)) throw error;
+        this.lost++;
+        return null;
+      });
+      if (reply?.status === 200) return reply.body;
+      const isPatient = this.#isOfSeveral ? performance.now() < giveUpAtMs : attempt < attemptsMax;
+      if ((reply !== null && reply.status !== 503) || !isPatient) {
+        throw new Error(`${reply?.status} ${reply?.body} to ${text}`);
+      }
+      if (asked.answer === '') asked.failures++;
       this.undecided++;
-      await delay(attemptPauseMs);
+      await delay(this.#isOfSeveral ? severalPauseMs : attemptPauseMs);
     }
   }
 
-  #askOnce(client: Clients, { command, account }: Asked, body: string): Promise<Reply> {
+  #askOnce(client: Clients, asked: Asked, body: string): Promise<Reply> {
     // An engine that stands still would take a new connection, and never answer.
     if (client !== this.#clients) return Promise.reject(new ConnectionLost('the connections were given up'));
-    if (command === null) return client.cards.ask({ body });
+    const { command, account } = asked;
+    const place = this.#placeFor(asked);
+    asked.askedOf = place.authPort;
+    const { cards, ops } = clientsOf(client, place);
+    const timeoutMs = this.#isOfSeveral ? severalTimeoutMs : undefined;
+    if (command === null) return cards.ask({ body }, timeoutMs);
     const path = `/admin/accounts/${account.id}/${command}`;
-    return client.ops.ask({ path, body, headers: { authorization: `Bearer ${testToken}` } });
+    return ops.ask({ path, body, headers: { authorization: `Bearer ${testToken}` } }, timeoutMs);
+  }
+
+  /** Any engine, and for another attempt or a repeat another one. */
+  #placeFor({ askedOf }: Asked): Ports {
+    const others = this.places.filter(({ authPort }) => authPort !== askedOf);
+    return this.#random.pick(others.length > 0 ? others : this.places);
   }
 
   async #traffic(client: Clients, messages: number): Promise<void> {
-    for (let count = 0; count < messages; count++) {
+    for (let count = 0; count < messages && !this.isEnding; count++) {
+      if (this.#isOfSeveral) await delay(this.#random.below(2 * severalPauseMs));
       try {
         await this.#one(client);
       } catch (error) {
@@ -153,7 +189,11 @@ export class CrashRun {
       const amount = (earlier.message.amount ?? 0) + 1;
       const { id } = earlier.message;
       const other = earlier.command === null ? { ...earlier.message, amount, currency: 'USD' } : { id, amount };
-      const { status, body } = await this.#askOnce(client, earlier, JSON.stringify(other));
+      const reply = await this.#askOnce(client, earlier, JSON.stringify(other)).catch((error: unknown) => {
+        if (!this.#isOfSeveral || !isLost(error)) throw error;
+        return { status: 503, body: '' };
+      });
+      const { status, body } = reply;
       if (status !== 409 && status !== 503) this.#t.fail(`other content under an earlier id: ${status} ${body}`);
       return;
     }
@@ -168,7 +208,7 @@ export class CrashRun {
     const { accounts, unknown } = this.ledger;
     if (unknown.size > 0) throw new Error('books are compared when nothing is unknown');
     for (const { id, funds, held, posted } of accounts) {
-      const books = await engineBooks(this.place, id);
+      const books = await engineBooks(this.#random.pick(this.places), id);
       const expected = { id, currency: 'USD', funds, available: funds - held - posted, held, posted };
       if (JSON.stringify(books) !== JSON.stringify(expected)) {
         this.#t.fail(`the engine has ${JSON.stringify(books)}, acknowledged was ${JSON.stringify(expected)}`);
@@ -177,15 +217,20 @@ export class CrashRun {
   }
 }
 
-interface Ports {
+export interface Ports {
   readonly authPort: number;
   readonly opsPort: number;
 }
 
-/** Card messages go to the authorization port, money in and out to the ops port. */
-interface Clients {
-  readonly cards: Client;
-  readonly ops: Client;
+/** Of each engine. Card messages go to the authorization port, money in and out to the ops port. */
+type Clients = Map<Ports, { readonly cards: Client; readonly ops: Client }>;
+
+function clientsOf(clients: Clients, place: Ports) {
+  const known = clients.get(place);
+  if (known !== undefined) return known;
+  const made = { cards: new Client(place.authPort), ops: new Client(place.opsPort) };
+  clients.set(place, made);
+  return made;
 }
 
 /** A connection that ended, on either port. */
@@ -198,7 +243,8 @@ export async function judgeBooks(t: Test, sql: postgres.Sql, ledger: Ledger, kil
   const report = await auditBooks(sql);
   t.same(report.findings, [], 'the books in Postgres balance');
   const rows = await sql<{ id: string; funds: string; available: string; held: string; posted: string }[]>`
-    select public_id as id, funds, available, held, posted from accounts order by public_id`;
+    select public_id as id, funds, available, held, posted from accounts
+    where public_id = any(${ledger.accounts.map(({ id }) => id)}) order by public_id`;
   t.same(
     rows.map(({ id, funds, available, held, posted }) => [id, funds, available, held, posted].join(' ')),
     ledger.accounts.map(({ id, funds, held, posted }) => [id, funds, funds - held - posted, held, posted].join(' ')),

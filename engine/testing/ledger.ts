@@ -69,6 +69,15 @@ export interface Asked {
   readonly transaction: Transaction | null;
   /** The acknowledged answer without its response time; '' while the outcome is unknown. */
   answer: string;
+  /** By the client's clock: when it was asked first, and when its answer came. */
+  readonly askedAtMs: number;
+  answeredAtMs: number;
+  /** Attempts without an answer. */
+  failures: number;
+  /** The authorization port where it was asked last. */
+  askedOf: number;
+  /** What it changed in the account's books. */
+  moved: { readonly funds: number; readonly held: number; readonly posted: number };
 }
 
 export class Ledger {
@@ -195,7 +204,19 @@ export class Ledger {
     if (!account.isHot) account.isBusy = true;
     const { id, amount } = message;
     const text = JSON.stringify(command === null ? whole : { id, amount });
-    const asked = { command, message: whole, text, account, transaction, answer: '' };
+    const asked: Asked = {
+      command,
+      message: whole,
+      text,
+      account,
+      transaction,
+      answer: '',
+      askedAtMs: performance.now(),
+      answeredAtMs: 0,
+      failures: 0,
+      askedOf: 0,
+      moved: { funds: 0, held: 0, posted: 0 },
+    };
     this.unknown.add(asked);
     return asked;
   }
@@ -205,7 +226,18 @@ export class Ledger {
    * @returns what is wrong with it, '' when nothing is
    */
   acknowledge(asked: Asked, body: string): string {
-    if (asked.command !== null) return this.#acknowledgeCommand(asked, asked.command, body);
+    asked.answeredAtMs = performance.now();
+    const { account } = asked;
+    const { funds, held, posted } = account;
+    const wrong =
+      asked.command === null
+        ? this.#acknowledgeMessage(asked, body)
+        : this.#acknowledgeCommand(asked, asked.command, body);
+    asked.moved = { funds: account.funds - funds, held: account.held - held, posted: account.posted - posted };
+    return wrong;
+  }
+
+  #acknowledgeMessage(asked: Asked, body: string): string {
     const answer = JSON.parse(body) as NativeAnswer;
     asked.answer = stableBody(body);
     this.unknown.delete(asked);
@@ -219,6 +251,9 @@ export class Ledger {
     if (answer.approved) this.#book(asked, answer);
     const isSpending = message.type === 'authorization' || message.type === 'incremental';
     if (answer.approved && isSpending && answer.available < 0) return `overspent: ${asked.text} → ${body}`;
+    if (answer.reason === 'insufficient_funds' && answer.available >= message.amount!) {
+      return `declined although there was enough: ${asked.text} → ${body}`;
+    }
     if (message.original?.endsWith('-never') === true && answer.approved) return `approved out of nothing: ${body}`;
     const available = account.funds - account.held - account.posted;
     if (!account.isHot && answer.available !== available) {
