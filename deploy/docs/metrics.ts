@@ -2,6 +2,7 @@
 import { createServices } from '../../api/api.js';
 import { readApiConfig } from '../../api/config.js';
 import { createProgress } from '../../engine/exchange/progress.js';
+import { measureOwnership, measurePeers } from '../../engine/ops/engine-metrics.js';
 import { Telemetry } from '../../engine/ops/telemetry.js';
 import { createLog } from '../../platform/log.js';
 import type { Metrics } from '../../platform/metrics/metrics.js';
@@ -30,6 +31,9 @@ export function engineMetrics(): DescribedMetric[] {
     throw new Error('nothing is scraped here');
   });
   measureConnections(telemetry, []);
+  const notScraped = {} as never;
+  measureOwnership(telemetry, [], notScraped);
+  measurePeers(telemetry, notScraped);
   return described(telemetry);
 }
 
