@@ -158,6 +158,8 @@ t.test('one engine at a time leaves, with room for the copies of all partitions'
   const manifests = await valid(t, join(folder, 'base'));
   const { spec } = one(manifests, 'Deployment', 'engine');
   t.match(spec.strategy.rollingUpdate, { maxUnavailable: 0, maxSurge: 1 });
+  // preStop, handover, release of the rest, the longest DEADLINE_MS with its second, settling.
+  t.ok(spec.template.spec.terminationGracePeriodSeconds > 5 + 10 + 15 + 4 + 5);
   t.equal(one(manifests, 'PodDisruptionBudget', 'engine').spec.maxUnavailable, 1);
   t.equal(spec.template.spec.topologySpreadConstraints.length, 2);
   const [container] = spec.template.spec.containers;
