@@ -129,12 +129,12 @@ export class Transactions {
    */
   makeRoom(evictableSequence: number): boolean {
     if (this.#used < this.capacity) return true;
-    if (this.#victim >= 0 && this.#sequence(this.#victim) <= evictableSequence) return true;
+    if (this.#victim >= 0 && this.sequence(this.#victim) <= evictableSequence) return true;
     let tombstone = -1;
     for (let looks = 0; looks < evictionLooksMax; looks++) {
       const slot = this.#hand;
       this.#hand = (this.#hand + 1) % this.capacity;
-      if (this.#sequence(slot) > evictableSequence) continue;
+      if (this.sequence(slot) > evictableSequence) continue;
       if (this.status(slot) === TransactionStatus.tombstone) {
         tombstone = slot;
         continue;
@@ -154,7 +154,7 @@ export class Transactions {
   }
 
   #evict(slot: number): void {
-    this.departures.add(this.#words[slot * words + Word.hash]!, this.#sequence(slot));
+    this.departures.add(this.#words[slot * words + Word.hash]!, this.sequence(slot));
     this.#table.remove(slot);
     this.#size--;
     if (this.#halves[slot * halves + idLengthHalf]! > idBytesInline) this.#longIds.delete(slot);
@@ -241,7 +241,8 @@ export class Transactions {
     assert(this.held(slot) >= 0, 'a transaction must not hold less than nothing');
   }
 
-  #sequence(slot: number): number {
+  /** Of the newest record of the transaction. */
+  sequence(slot: number): number {
     return this.#cells[slot * cells + sequenceCell]!;
   }
   account(slot: number): number {

@@ -73,6 +73,8 @@ export const EntryStatus = {
   malformed: 9,
   /** A ledger command names no account. Nothing is remembered, so the same command may come again. */
   unknownAccount: 10,
+  /** The approval that the entry names is withdrawn. */
+  withdrawn: 11,
 } as const;
 
 /**

@@ -158,10 +158,20 @@ export class AnswerMemory {
     return slot;
   }
 
-  /** @param replaces slot of the record that this one replaces as the answer of its id; notFound for none */
-  remember(source: Uint8Array, id: TextSlice, sequence: number, location: number, replaces: number): void {
+  /**
+   * @param replaces slot of the record that this one replaces as the answer of its id; notFound for none
+   * @param isWithdrawable see Seen.isWithdrawable()
+   */
+  remember(
+    source: Uint8Array,
+    id: TextSlice,
+    sequence: number,
+    location: number,
+    replaces: number,
+    isWithdrawable: boolean,
+  ): void {
     if (id.end === id.start) return;
     hash64(source, id.start, id.end);
-    this.seen.add(hashLow, hashHigh, sequence, location, replaces);
+    this.seen.add(hashLow, hashHigh, sequence, location, replaces, isWithdrawable);
   }
 }

@@ -1,6 +1,7 @@
 /** Writes what a batch decides into the journal's frame, and applies it to the books. */
 import { applyOutcome } from '../../engine/core/apply.js';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
+import { isNeverRevoked } from '../../engine/core/codes.js';
 import type { Outcome } from '../../engine/core/outcome.js';
 import { recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
 import type { Request } from '../../engine/core/request.js';
@@ -84,7 +85,8 @@ export class Committer {
     const opens = outcome.opensTransaction || outcome.tombstone;
     const moved = opens ? opensOver : isOurs ? transaction : transactionAbsent;
     applyOutcome(this.#books, request, outcome, account, moved, owner, sequence);
-    this.#answers.remember(request.source, request.id, sequence, location, replaces);
+    const isWithdrawable = outcome.approved && !isNeverRevoked(request.type);
+    this.#answers.remember(request.source, request.id, sequence, location, replaces, isWithdrawable);
   }
 }
 

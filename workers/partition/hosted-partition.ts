@@ -225,8 +225,9 @@ export class HostedPartition {
     assert(this.#journal !== null, 'restore comes after open');
     const { size, policy } = this.#data;
     // Settled is not enough: an approval may yet be revoked, and its hold must be found then.
-    const evictable = () => Math.min(this.#progress.settledSequence, this.#progress.finalSequence);
-    const built = new Partition(size, policy, this.#journal, this.#codecs, evictable, this.#memory);
+    const final = () => this.#progress.finalSequence;
+    const evictable = () => Math.min(this.#progress.settledSequence, final());
+    const built = new Partition(size, policy, this.#journal, this.#codecs, evictable, this.#memory, final);
     this.#memory = undefined;
     built.restore(message);
     if (this.#settledIds !== null) built.expectIds(this.#settledIds);

@@ -27,6 +27,10 @@ class Stage {
   readonly #fixture: Fixture = journalFixture(new MemoryStorage(), '/journal', {
     sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024 },
   });
+  /** What the books have, and what the lane revokes no more. */
+  sequences = { settled: 0, final: Number.MAX_SAFE_INTEGER };
+  readonly settled = () => this.sequences.settled;
+  readonly final = () => this.sequences.final;
   partition = this.#start(true);
 
   /** @param known false: the ids of settled messages are not in memory yet */
@@ -35,7 +39,7 @@ class Stage {
   }
 
   /** Starts from books in which everything is settled. */
-  settled(message: PartitionRows): void {
+  startSettled(message: PartitionRows): void {
     this.partition = this.#start(false, false);
     this.partition.takeRows(message);
   }
@@ -45,7 +49,9 @@ class Stage {
     codecs[Protocol.native] = nativeCodec;
     codecs[Protocol.marqeta] = testMarqetaCodec();
     const { writer } = this.#fixture.open();
-    const partition = new Partition(tinySize, policyDefault, writer, codecs, () => 0);
+    const { settled, final } = this;
+    const place = [tinySize, policyDefault, writer, codecs, settled] as const;
+    const partition = new Partition(...place, undefined, final);
     partition.takeRows({ ...oneCard('card-77', 100_000), seenComplete: known });
     const { options, progress } = this.#fixture;
     if (replays) {
@@ -93,6 +99,11 @@ class Stage {
 
   revoke({ location }: Said): Said {
     return this.run(EntryKind.revocation, new Uint8Array(new Float64Array([location]).buffer));
+  }
+
+  withdraw(message: object | string, kind: number = Protocol.native): number {
+    const text = typeof message === 'string' ? message : JSON.stringify(message);
+    return this.run(EntryKind.withdrawal, Buffer.concat([Buffer.of(kind), Buffer.from(text)])).status;
   }
 
   get held(): number {
@@ -168,7 +179,7 @@ t.test('a settled revocation is no answer for a repeat', async (t) => {
   const stage = new Stage();
   stage.revoke(stage.ask(question));
   const record = stage.newestRecord('q');
-  stage.settled({});
+  stage.startSettled({});
   t.equal(stage.ask(question).status, EntryStatus.lookupSeen);
   stage.partition.takeRows({ records: [record] });
   const again = stage.ask(question);
@@ -226,4 +237,135 @@ t.test('a revoked increment is decided again', async (t) => {
   t.equal(stage.held, 10);
   t.match(stage.ask(increment), { status: EntryStatus.decided, isRepeat: false });
   t.equal(stage.held, 15);
+});
+
+const { none, withdrawn, unavailable } = EntryStatus;
+
+for (const [protocol, { kind, text }] of Object.entries(questions)) {
+  t.test(`${protocol}: a withdrawn approval is decided again and then kept, also after a restart`, async (t) => {
+    for (const restarts of [false, true]) {
+      const stage = new Stage();
+      const ask = () => stage.run(kind, Buffer.from(text));
+      ask();
+      t.ok(stage.held > 0);
+      t.equal(stage.withdraw(text, kind), withdrawn);
+      t.equal(stage.held, 0);
+      t.equal(stage.records, 2, 'by a record of its own');
+      if (restarts) stage.restart(true);
+      t.equal(stage.withdraw(text, kind), none, 'once');
+      t.equal(stage.held, 0);
+      const again = ask();
+      t.match(again, { status: EntryStatus.decided, isRepeat: false });
+      t.match(ask(), { text: again.text, isRepeat: true });
+      t.equal(stage.withdraw(text, kind), none, 'its second answer was received');
+      t.ok(stage.held > 0);
+    }
+  });
+}
+
+t.test('an approval whose answer a repeat has received is not withdrawn', async (t) => {
+  const stage = new Stage();
+  const first = stage.ask(question);
+  stage.ask(question);
+  t.equal(stage.withdraw(question), none);
+  t.equal(stage.held, 10);
+  t.match(stage.ask(question), { text: first.text, isRepeat: true });
+});
+
+t.test('an approval that was decided before the start is not withdrawn', async (t) => {
+  const stage = new Stage();
+  stage.ask(question);
+  stage.restart(true);
+  t.equal(stage.withdraw(question), none);
+  t.equal(stage.held, 10);
+});
+
+t.test('an approval whose transaction has a later message is not withdrawn', async (t) => {
+  for (const later of [
+    { ...question, id: 'l', type: 'incremental', original: 'q', amount: 5 },
+    { ...question, id: 'l', type: 'clearing', original: 'q' },
+    { ...question, id: 'l', type: 'clearing', original: 'q', amount: 4, final: false },
+    { id: 'l', type: 'reversal', card: 'card-77', original: 'q' },
+    { ...question, id: 'l', type: 'refund', original: 'q', amount: 3 },
+  ]) {
+    const stage = new Stage();
+    stage.ask(question);
+    const { text } = stage.ask(later);
+    const { held, records } = stage;
+    const account = stage.partition.books.accounts;
+    const before = [held, account.posted(0), account.available(0)];
+    t.equal(stage.withdraw(question), none, later.type);
+    t.same([stage.held, account.posted(0), account.available(0)], before);
+    t.equal(stage.records, records);
+    t.match(stage.ask(later), { text, isRepeat: true });
+  }
+});
+
+t.test('an increment is withdrawn, and the authorization before it stays', async (t) => {
+  const stage = new Stage();
+  const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
+  const first = stage.ask(question);
+  stage.ask(increment);
+  t.equal(stage.withdraw(increment), withdrawn);
+  t.equal(stage.held, 10);
+  t.equal(stage.withdraw(question), none, 'the revocation is a later message of the transaction');
+  t.match(stage.ask(question), { text: first.text, isRepeat: true });
+  stage.ask(increment);
+  t.equal(stage.held, 15);
+});
+
+t.test('a decline, a fact, a command, another question and bytes that cannot be read are left alone', async (t) => {
+  const stage = new Stage();
+  const large = { ...question, id: 'd', amount: 1_000_000 };
+  stage.ask(large);
+  const advice = { ...question, id: 'a', type: 'advice' };
+  stage.ask(advice);
+  stage.ask(question);
+  const { records, held } = stage;
+  t.equal(stage.withdraw(large), none);
+  t.equal(stage.withdraw(advice), none);
+  t.equal(stage.withdraw({ ...question, amount: 11 }), none);
+  t.equal(stage.withdraw({ ...question, id: 'unknown' }), none);
+  t.equal(stage.withdraw('{"id":'), none);
+  t.equal(stage.withdraw(''), none);
+  t.equal(stage.withdraw(question, Protocol.ledger), none);
+  t.equal(stage.withdraw(question, 200), none);
+  t.same([stage.records, stage.held], [records, held]);
+});
+
+t.test('an approval that its lane may still revoke is withdrawn later', async (t) => {
+  const stage = new Stage();
+  stage.sequences.final = 0;
+  const first = stage.ask(question);
+  t.equal(stage.withdraw(question), unavailable);
+  t.equal(stage.held, 10);
+  stage.revoke(first);
+  stage.sequences.final = 2;
+  t.equal(stage.withdraw(question), none, 'the lane has revoked it');
+  const again = stage.ask(question);
+  t.equal(stage.withdraw(question), unavailable);
+  stage.sequences.final = 3;
+  t.equal(stage.withdraw(question), withdrawn);
+  t.equal(again.isRepeat, false);
+  t.equal(stage.held, 0);
+});
+
+t.test('a withdrawal between other messages of its slab changes none of them', async (t) => {
+  const stage = new Stage();
+  stage.ask(question);
+  slab.clear();
+  const other = { ...question, id: 'other', amount: 7 };
+  const entries = [
+    [Protocol.native, JSON.stringify(other)],
+    [EntryKind.withdrawal, `\x01${JSON.stringify(question)}`],
+    [Protocol.native, JSON.stringify(question)],
+    [EntryKind.withdrawal, `\x01${JSON.stringify(other)}`],
+  ] as const;
+  for (const [kind, text] of entries) slab.add(kind, 0, 1000, Buffer.from(text));
+  slab.seal(1000, 100);
+  stage.sequences.final = 1;
+  stage.partition.run(slab);
+  t.same([...slab.status], [EntryStatus.decided, withdrawn, EntryStatus.decided, unavailable]);
+  t.equal(slab.answerFlags[2]! & AnswerFlag.repeated, 0, 'it is decided again');
+  t.equal(stage.held, 17);
 });

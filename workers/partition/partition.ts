@@ -44,6 +44,7 @@ import { SlabAnswers } from './slab-answers.js';
 import { SpendRoom } from './spend-room.js';
 import { type About, TransactionFinder } from './transaction-finder.js';
 import { UnknownFields } from './unknown-fields.js';
+import { Withdrawal } from './withdrawal.js';
 
 /** Accounts that ledger commands named: a few a second, so that a forgotten one costs a lookup now and then. */
 const accountIdsMax = 65_536;
@@ -63,6 +64,7 @@ export class Partition {
   readonly #room: SpendRoom;
   readonly #committer: Committer;
   readonly #revocation: Revocation;
+  readonly #withdrawal: Withdrawal;
   readonly #expiry: Expiry;
   readonly #replay: Replay;
   readonly #answers = new SlabAnswers();
@@ -87,6 +89,7 @@ export class Partition {
    * @param codecs indexed by Protocol
    * @param evictableSequence newest sequence that the books in Postgres have and that no deadline can revoke any more;
    *   what is newer must not leave memory
+   * @param finalSequence newest sequence that the lane revokes no more; at most it may be withdrawn
    */
   constructor(
     size: PartitionSize,
@@ -95,6 +98,7 @@ export class Partition {
     codecs: readonly (Codec | undefined)[],
     evictableSequence: () => number,
     { books, seen, cards } = new PartitionMemory(size),
+    finalSequence = evictableSequence,
   ) {
     this.books = books;
     this.seen = seen;
@@ -119,6 +123,7 @@ export class Partition {
     };
     const { recalled, roots } = this.#rowTarget;
     this.#knownIds = { seen, transactions: books.transactions, recalled, roots };
+    this.#withdrawal = new Withdrawal(books, codecs, this.#memory, this.#knownIds, this.#revocation, finalSequence);
     this.#decider = new Decider(books, policy, this.#outcome);
   }
 
@@ -138,6 +143,7 @@ export class Partition {
       else if (!writable) answers.unavailable(slab, index);
       else if (kind === EntryKind.revocation) this.#revoke(slab, index);
       else if (kind === EntryKind.expiry) this.#expire(slab, index);
+      else if (kind === EntryKind.withdrawal) this.#withdraw(slab, index);
       else this.#handle(slab, index, this.#codecs[kind]!);
       answers.endEntry(slab, index);
     }
@@ -191,6 +197,12 @@ export class Partition {
     slab.reason[index] = Reason.systemError;
   }
 
+  #withdraw(slab: Slab, index: number): void {
+    const status = this.#withdrawal.run(slab, index);
+    if (status === EntryStatus.unavailable) this.#answers.unavailable(slab, index);
+    else slab.status[index] = status;
+  }
+
   #expire(slab: Slab, index: number): void {
     slab.status[index] = EntryStatus.none;
     const id = { start: slab.start[index]!, end: slab.end[index]! };
@@ -227,7 +239,7 @@ export class Partition {
       return;
     }
     if (place !== notFound) {
-      this.#repeat(slab, index, codec, request);
+      this.#repeat(slab, index, codec, request, place);
       return;
     }
     if ((flags & EntryFlag.foreign) !== 0) {
@@ -251,13 +263,14 @@ export class Partition {
   }
 
   /** The same question again: the same answer, rendered from the record. Another question under its id: a conflict. */
-  #repeat(slab: Slab, index: number, codec: Codec, request: Request): void {
+  #repeat(slab: Slab, index: number, codec: Codec, request: Request, place: number): void {
     const { record } = this.#memory;
     record.readRoot(this.#root);
     const asked = record.request();
     if (request.hidden !== null) chooseRecordedForms(request, request.hidden, asked);
     if (sameQuestion(request, asked)) {
       slab.answerFlags[index] = AnswerFlag.repeated;
+      if (place !== recalled) this.seen.keep(place);
       this.#answers.decided(slab, index, codec, request, record.outcome(), this.#root);
       return;
     }

@@ -34,10 +34,15 @@ export class Revocation {
   }
 
   /**
-   * @returns false when the approval's record cannot be read now: the lane keeps it first in line, and sends it again
+   * Revokes the approval whose location the entry is.
+   * @returns false when its record cannot be read now: the lane keeps it first in line, and sends it again
    */
   run(slab: Slab, index: number): boolean {
-    const location = slab.request.readDoubleLE(slab.start[index]!);
+    return this.revoke(slab, index, slab.request.readDoubleLE(slab.start[index]!));
+  }
+
+  /** @returns false when the approval's record cannot be read now */
+  revoke(slab: Slab, index: number, location: number): boolean {
     if (!this.#readApproval(location)) return false;
     const { record } = this.#answers;
     const { isFollowUp } = record;

@@ -42,9 +42,12 @@ import { SlowFrameSink } from './slow-sink.js';
 const euroCards: readonly string[] = ['card-6', 'card-7', 'card-9'];
 const expiresNever = 1_000_000;
 
+/** What a partition is given: generated traffic, or the withdrawal of a message's approval by another engine. */
+export type HostStep = Step | { readonly kind: 'withdraw'; readonly message: Message };
+
 /** What became of one step, in the order in which the partition came to it. */
 export interface Handled {
-  readonly step: Step;
+  readonly step: HostStep;
   readonly arrivalMs: number;
   /** One of EntryStatus; 0 for steps that are not answered, noRoom where the front declines because memory is full. */
   readonly status: number;
@@ -57,7 +60,7 @@ export interface Handled {
 }
 
 interface Waiting {
-  readonly step: Step;
+  readonly step: HostStep;
   readonly flags: number;
   /** What it asked for, to come before it. */
   readonly rows?: PartitionRows;
@@ -102,6 +105,8 @@ export class PartitionHost {
   readonly #roots = new Map<string, string>();
   #transactions: number;
   #settledSequence = 0;
+  /** Nothing up to it is revoked any more, but by a withdrawal. */
+  #finalSequence = 0;
   #waiting: Waiting[] = [];
   #version = 0;
   /** How many frames the disk takes after each slab; null: the disk is never behind. */
@@ -303,7 +308,9 @@ export class PartitionHost {
     codecs[Protocol.ledger] = ledgerCodec;
     const room = this.#cramped ?? { accounts: 16, users: 16, cards: 64, spendRows: 256 };
     const size = { ...room, transactions: this.#transactions, seenIds: 4096 };
-    const partition = new Partition(size, this.#policy, writer, codecs, () => this.#settledSequence);
+    const settled = () => this.#settledSequence;
+    const final = () => this.#finalSequence;
+    const partition = new Partition(size, this.#policy, writer, codecs, settled, undefined, final);
     if (this.#cramped !== null) return this.#restoreCramped(partition);
     for (const message of this.#configuration.values()) partition.takeRows(message);
     partition.takeRows({ seenComplete: true });
@@ -372,12 +379,13 @@ export class PartitionHost {
    * @param nowMs arrival of all of them
    * @param tooLate the deadline has passed before the slab is sealed
    */
-  run(steps: readonly Step[], nowMs: number, tooLate: boolean): Handled[] {
+  run(steps: readonly HostStep[], nowMs: number, tooLate: boolean): Handled[] {
     const handled: Handled[] = [];
     // A revocation follows right after the slab with the approval, the one before or this one: later ones there are
     // none.
     handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
+    this.#finalSequence = this.#slab.lastSequence;
     this.#waiting = steps.flatMap((step) => (step.kind === 'revoke' ? [] : [{ step, flags: 0 }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 10, 'a message is sent again and again');
@@ -387,7 +395,7 @@ export class PartitionHost {
     return handled;
   }
 
-  #revoke(steps: readonly Step[], nowMs: number): Handled[] {
+  #revoke(steps: readonly HostStep[], nowMs: number): Handled[] {
     const revoked = steps.filter((step) => step.kind === 'revoke' && this.#locations.has(step.id));
     if (revoked.length === 0) return [];
     this.#waiting = revoked.map((step) => ({ step, flags: 0 }));
@@ -423,14 +431,15 @@ export class PartitionHost {
     return entries.flatMap((entry, index) => (entry === null ? [] : this.#take(entry, index, nowMs, tooLate)));
   }
 
-  #entry(step: Step): { kind: number; bytes: Uint8Array } | null {
+  #entry(step: HostStep): { kind: number; bytes: Uint8Array } | null {
     switch (step.kind) {
       case 'message':
       case 'again':
-        if (isCommand(step.message)) {
-          return { kind: Protocol.ledger, bytes: Buffer.from(JSON.stringify(commandOf(step.message))) };
-        }
-        return { kind: Protocol.native, bytes: Buffer.from(JSON.stringify(bodyOf(step.message))) };
+        return { kind: protocolOf(step.message), bytes: bytesOf(step.message) };
+      case 'withdraw': {
+        const bytes = Buffer.concat([Buffer.of(protocolOf(step.message)), bytesOf(step.message)]);
+        return { kind: EntryKind.withdrawal, bytes };
+      }
       case 'expire':
         return { kind: EntryKind.expiry, bytes: Buffer.from(step.id) };
       case 'revoke': {
@@ -587,6 +596,14 @@ const needs: Readonly<Record<number, number>> = {
   [EntryStatus.lookupOriginal]: EntryFlag.originalAbsent,
   [EntryStatus.lookupAccount]: EntryFlag.accountAbsent,
 };
+
+function protocolOf(message: Message): number {
+  return isCommand(message) ? Protocol.ledger : Protocol.native;
+}
+
+function bytesOf(message: Message): Buffer {
+  return Buffer.from(JSON.stringify(isCommand(message) ? commandOf(message) : bodyOf(message)));
+}
 
 function commandOf({ id, type, card: account, amount }: Message): object {
   return { id, type, account, amount };
