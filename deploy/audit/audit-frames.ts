@@ -1,9 +1,11 @@
 /**
  * Compares the journal in Postgres (JOURNAL=postgres) with the books. Positions and records follow each other without a
- * gap, the owners' epochs never fall, and no frame has changed. What is settled is what the frames say, byte for byte.
+ * gap, and no frame has changed. Each owner of a partition begins with a takeover frame and a higher epoch, and none
+ * has an epoch above that of the partition's lease. What is settled is what the frames say, byte for byte.
  */
 import { crc32c } from '@node-rs/crc32';
 import type postgres from 'postgres';
+import { partitionScope } from '../../engine/core/writer-fence.js';
 import type { JournalAudit } from './audit-journals.js';
 
 /** Read at once: small frames are a few hundred bytes, the largest 4 MiB. */
@@ -14,6 +16,7 @@ const linesMax = 3;
 interface Frame {
   readonly position: number;
   readonly epoch: number;
+  readonly holder: string;
   readonly first: number;
   readonly count: number;
   readonly checksum: number;
@@ -32,7 +35,9 @@ export async function auditFrames(sql: postgres.Sql): Promise<JournalAudit> {
       where journal = 'postgres' order by partition`;
     for (const { partition, settled } of positions) {
       const lines: string[] = [];
-      const last = await auditPartition(snapshot, partition, settled, (line) => lines.push(line));
+      const find = (line: string) => lines.push(line);
+      const last = await auditPartition(snapshot, partition, settled, find);
+      await auditEpochs(snapshot, partition, find);
       findings.push(...lines.slice(0, linesMax).map((line) => `partition ${partition}: ${line}`));
       if (lines.length > linesMax) findings.push(`partition ${partition}: ${lines.length} findings in journal_frames`);
       if (last > settled) {
@@ -53,8 +58,8 @@ async function auditPartition(
   let before: Frame | null = null;
   for (;;) {
     const frames: Frame[] = await sql<Frame[]>`
-      select position::float8 as position, epoch::float8 as epoch, first_sequence::float8 as first,
-        record_count as count, checksum::float8 as checksum, records
+      select position::float8 as position, epoch::float8 as epoch, holder::text as holder,
+        first_sequence::float8 as first, record_count as count, checksum::float8 as checksum, records
       from journal_frames where partition = ${partition} and position > ${before?.position ?? 0}
       order by position limit ${pageFrames}`;
     if (frames.length === 0) break;
@@ -64,7 +69,9 @@ async function auditPartition(
       } else {
         if (frame.position !== before.position + 1) find(`frame ${before.position + 1} is missing`);
         if (frame.first !== before.first + before.count) find(`frame ${frame.position} does not follow the one before`);
+        const isNewOwner = frame.epoch !== before.epoch || frame.holder !== before.holder;
         if (frame.epoch < before.epoch) find(`frame ${frame.position} is of an owner that was replaced before it`);
+        else if (isNewOwner && frame.count > 0) find(`frame ${frame.position} is of an owner that took nothing over`);
       }
       before = frame;
     }
@@ -73,6 +80,34 @@ async function auditPartition(
   const last = before === null ? settled : before.first + before.count - 1;
   if (last < settled) find(`record ${settled} is settled, and the frames end with record ${last}`);
   return last;
+}
+
+interface Epochs {
+  /** Of the newest frame. */
+  readonly frame: number | null;
+  /** Of the newest claim; null where the partition was never claimed by itself. */
+  readonly lease: number | null;
+  readonly fence: number | null;
+  /** Of engines that had all partitions. */
+  readonly ledger: number | null;
+}
+
+/** A claim gives the lease and the fence one epoch, and a takeover comes behind it. */
+async function auditEpochs(
+  sql: postgres.TransactionSql,
+  partition: number,
+  find: (line: string) => void,
+): Promise<void> {
+  const [row] = await sql<Epochs[]>`
+    select
+      (select epoch::float8 from journal_frames where partition = ${partition} order by position desc limit 1) as frame,
+      (select epoch::float8 from partition_leases where partition = ${partition} and epoch > 0) as lease,
+      (select epoch::float8 from writer_epochs where scope = ${partitionScope(partition)}) as fence,
+      (select epoch::float8 from writer_epochs where scope = 'ledger') as ledger`;
+  const { frame, lease, fence, ledger } = row!;
+  if (lease !== fence) find(`its lease has epoch ${lease ?? 'none'}, and its fence ${fence ?? 'none'}`);
+  const newest = Math.max(lease ?? 0, ledger ?? 0);
+  if (frame !== null && newest > 0 && frame > newest) find(`its frames have epoch ${frame}, and its lease ${newest}`);
 }
 
 async function compareFrames(

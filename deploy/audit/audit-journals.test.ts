@@ -93,6 +93,18 @@ t.test('a journal that another engine replaced is found by its end, its epoch or
   t.match((await audit()).findings, [/Postgres has settled record 25, the journal ends with record 20/]);
 });
 
+t.test('a folder from before the journal moved into Postgres is sound as long as all of it is settled', async (t) => {
+  const { append, records, audit, sql } = await stage(t);
+  await append(20, 20);
+  await sql`update journal_positions set journal = 'postgres'`;
+  // A claim of a partition excludes the engine before it from the ledger.
+  await sql`update writer_epochs set epoch = 3, holder = '00000000-0000-0000-0000-000000000000'`;
+  await settle(sql, { partition: 0, firstSequence: 21, ...records(10, 'a', 21) });
+  t.same(await audit(), { findings: [], notes: [] });
+  await append(20, 0);
+  t.match((await audit()).findings, [/records 31 to 40 .*not settled, and another engine has the ledger since/]);
+});
+
 t.test('a journal of another ledger is a finding', async (t) => {
   const { append, audit, root, sql } = await stage(t);
   await append(20, 20);
