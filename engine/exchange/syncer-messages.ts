@@ -33,6 +33,8 @@ export interface SharedSyncerWorkerData extends JournalThreadData {
   readonly postgresJournal: PostgresJournal;
   /** See Doorbell: rung behind every order, and by partitions. */
   readonly bell: SharedArrayBuffer;
+  /** Of `durable`. A thread that follows another one has new ones: the last message of that one may be lost. */
+  readonly notices: SharedArrayBuffer;
 }
 
 /** `place` numbers what the orders and events are about: a partition that comes a second time has another one. */

@@ -4,19 +4,19 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { WriterFence } from '../core/writer-fence.js';
-import { Doorbell } from '../exchange/doorbell.js';
+import { Doorbell, Notices } from '../exchange/doorbell.js';
 import { FrameExchange } from '../exchange/frame-exchange.js';
 import type { SharedSyncerEvent, SharedSyncerWorkerData, SyncerOrder } from '../exchange/syncer-messages.js';
 import { type PartitionSyncer, type SyncerEvents, settleable } from './syncer.js';
 
 export class SharedSyncer {
   readonly bell = new Doorbell(Doorbell.create());
-  readonly #data: Omit<SharedSyncerWorkerData, 'bell'>;
+  readonly #data: Omit<SharedSyncerWorkerData, 'bell' | 'notices'>;
   readonly #places = new Map<number, SyncerPlace>();
   #worker: Worker | null = null;
   #nextPlace = 1;
 
-  constructor(data: Omit<SharedSyncerWorkerData, 'bell'>) {
+  constructor(data: Omit<SharedSyncerWorkerData, 'bell' | 'notices'>) {
     this.#data = data;
   }
 
@@ -29,12 +29,13 @@ export class SharedSyncer {
   }
 
   #start(): Worker {
-    const workerData: SharedSyncerWorkerData = { ...this.#data, bell: this.bell.buffer };
+    const notices = new Notices(Notices.create());
+    const workerData: SharedSyncerWorkerData = { ...this.#data, bell: this.bell.buffer, notices: notices.buffer };
     const worker = new Worker(new URL('../../workers/journal/postgres-sync.worker.js', import.meta.url), {
       workerData,
     });
     worker.on('message', (event: SharedSyncerEvent) => {
-      if (worker === this.#worker) this.#received(event);
+      if (worker === this.#worker) this.#received(event, notices);
     });
     let cause = new Error('the syncer thread ended');
     worker.on('error', (error) => {
@@ -50,10 +51,10 @@ export class SharedSyncer {
     return worker;
   }
 
-  #received(event: SharedSyncerEvent): void {
+  #received(event: SharedSyncerEvent, notices: Notices): void {
     switch (event.kind) {
       case 'durable':
-        this.bell.acknowledge();
+        notices.acknowledge();
         for (const { events } of this.#places.values()) events.durable();
         return;
       case 'trouble':

@@ -158,7 +158,7 @@ export class FrameDatabase {
       try {
         return await connections.run(deadlineMs, async (sql) => ask(sql));
       } catch (error) {
-        if (codeOf(error) === staleEpoch) throw error;
+        if (isStaleEpoch(error)) throw error;
         this.#onTrouble((error as Error).message, attempt);
         await delay(Math.min(retryPauseMsMax, retryPauseMsMin * attempt));
       }
@@ -212,6 +212,11 @@ function insertOf(frameCount: number): string {
     on conflict do nothing returning partition`;
   inserts[frameCount] = text;
   return text;
+}
+
+/** An owner with a newer epoch has taken the partition over. */
+export function isStaleEpoch(error: unknown): boolean {
+  return codeOf(error) === staleEpoch;
 }
 
 /** What the server says of data, of a constraint (also: no table for that position), or of a name. */

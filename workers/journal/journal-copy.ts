@@ -15,7 +15,11 @@ export type CopyOptions = Omit<JournalOptions, 'sink' | 'scanned' | 'settledReco
  * @returns how many frames it has
  * @throws when they do not fit into the bounds of a journal, or do not follow each other
  */
-export async function copyJournal(options: CopyOptions, log: FrameLog, nextSequence: number): Promise<number> {
+export async function copyJournal(
+  options: CopyOptions,
+  log: Pick<FrameLog, 'framesBehind'>,
+  nextSequence: number,
+): Promise<number> {
   const { storage, directory, settledSequence } = options;
   storage.makeDirectory(directory);
   for (const name of storage.list(directory)) storage.remove(join(directory, name));

@@ -9,10 +9,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Doorbell } from '../../engine/exchange/doorbell.js';
+import { Doorbell, Notices } from '../../engine/exchange/doorbell.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type { SharedSyncerEvent, SharedSyncerWorkerData, SyncerOrder } from '../../engine/exchange/syncer-messages.js';
-import { FrameDatabase, type PlacedFrame } from './frame-database.js';
+import { FrameDatabase, isStaleEpoch, type PlacedFrame } from './frame-database.js';
 import { PartitionFencedError } from './frame-log.js';
 import { openStorage } from './storage-module.js';
 import { SyncedPartition } from './synced-partition.js';
@@ -27,6 +27,7 @@ const againPauseMs = 20;
 const data = workerData as SharedSyncerWorkerData;
 const port = parentPort!;
 const bell = new Doorbell(data.bell);
+const notices = new Notices(data.notices);
 const progress = new Progress(data.progress);
 const storage = await openStorage(true, data.storageModule, data.storageControl);
 const database = new FrameDatabase({
@@ -83,7 +84,8 @@ function fail(place: number, synced: SyncedPartition, error: unknown): void {
   if (synced.hasEnded) return;
   synced.end();
   const message = error instanceof Error ? error.message : String(error);
-  say({ kind: 'failed', place, message, fenced: error instanceof PartitionFencedError });
+  const fenced = error instanceof PartitionFencedError || isStaleEpoch(error);
+  say({ kind: 'failed', place, message, fenced });
 }
 
 /** The frame has its place. */
@@ -145,7 +147,7 @@ async function commit(turns: readonly Turn[]): Promise<void> {
 }
 
 function notify(): void {
-  if (bell.takeNotice()) say(durable);
+  if (notices.take()) say(durable);
 }
 
 port.on('message', take);

@@ -8,7 +8,7 @@ import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-excha
 import type { PartitionProgress } from '../../engine/exchange/progress.js';
 import type { JournalThreadData, SyncerOrder } from '../../engine/exchange/syncer-messages.js';
 import type { FrameDatabase, PlacedFrame } from './frame-database.js';
-import { FrameLog } from './frame-log.js';
+import { FrameLog, type StoredFrame } from './frame-log.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { copyJournal } from './journal-copy.js';
 import { frameHeaderBytes } from './segment.js';
@@ -69,9 +69,23 @@ export class SyncedPartition {
     const { data, storage, progress, order } = this.#parts;
     const { partition, epoch, settledSequence } = order;
     const nextSequence = await this.#log.takeOver(epoch, Date.now());
+    this.#assertHere();
     const place = { storage, directory: this.#directory, partition, partitionCount: data.partitionCount };
     const options = { ...place, sizes: data.journalSizes, progress, settledSequence, epoch };
-    return copyJournal(options, this.#log, nextSequence);
+    return copyJournal(options, { framesBehind: (settled) => this.#framesBehind(settled) }, nextSequence);
+  }
+
+  /** Nothing more is written into the folder once the partition has left: its next place may have it already. */
+  async *#framesBehind(settledSequence: number): AsyncGenerator<StoredFrame> {
+    for await (const frame of this.#log.framesBehind(settledSequence)) {
+      this.#assertHere();
+      yield frame;
+    }
+    this.#assertHere();
+  }
+
+  #assertHere(): void {
+    if (this.hasEnded) throw new Error(`partition ${this.partition} has left`);
   }
 
   /** A frame is there, and may be appended. */

@@ -6,7 +6,6 @@ import t from 'tap';
 import type { JournalSizes } from '../../engine/exchange/journal-sizes.js';
 import { createProgress } from '../../engine/exchange/progress.js';
 import { runs } from '../../engine/testing/runs.js';
-import type { FrameLog } from '../journal/frame-log.js';
 import { type JournalWriter, openJournal } from '../journal/journal.js';
 import { copyJournal } from '../journal/journal-copy.js';
 import { listJournalFiles, segmentName } from '../journal/segment-files.js';
@@ -307,11 +306,7 @@ t.test(
       }
     }
     const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes, epoch: 1 };
-    await copyJournal(
-      { ...place, progress, settledSequence: first },
-      { framesBehind } as unknown as FrameLog,
-      last + 1,
-    );
+    await copyJournal({ ...place, progress, settledSequence: first }, { framesBehind }, last + 1);
     progress.publishDurable(last);
     progress.publishFinal(last);
     const copied = segmentCount();
