@@ -16,12 +16,13 @@ import type { Outcome } from '../../core/outcome.js';
 import { Reason, reasonEntry } from '../../core/reasons.js';
 import { idLengthMax, type Request, Text, type TextSlice } from '../../core/request.js';
 import type { Codec, CodecOptions } from '../codec.js';
-import { panMessage, repeatedMessage } from '../native/slow-reader.js';
+import { panMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import * as f from '../reading/fields.js';
 import { repeatedName, wholeText } from '../reading/json-text.js';
 import { shownName } from '../reading/member-names.js';
 import { compileCheck, fieldError } from '../reading/schema.js';
+import { repeatedMessage } from '../reading/slow-parts.js';
 import { copyBytes } from '../reading/write.js';
 
 export const commandIdPrefix = '\u0001ledger:';

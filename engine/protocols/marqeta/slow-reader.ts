@@ -10,14 +10,14 @@ import type { FieldError } from '../../../platform/problems/field-error.js';
 import { Channel, MessageType, Protocol, packLetters } from '../../core/codes.js';
 import { DecimalError, decimalToMinor, exponentOf } from '../../core/money.js';
 import { merchantNameLengthMax, type Request } from '../../core/request.js';
-import { panMessage, repeatedMessage } from '../native/slow-reader.js';
+import { panMessage } from '../native/slow-reader.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
-import { countryOf } from '../reading/countries.js';
 import { displayText } from '../reading/display-text.js';
-import { descriptionsOf, objectPathsOf, schemaOf, type Words } from '../reading/fields.js';
-import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
-import { shownName } from '../reading/member-names.js';
+import { hashOfTexts, hashSlice, hashStart } from '../reading/extra-hash.js';
+import { descriptionsOf, objectPathsOf, schemaOf } from '../reading/fields.js';
+import { memberText } from '../reading/json-text.js';
 import { compileCheck, fieldError, missingField } from '../reading/schema.js';
+import { codeOf, countryIn, repeatedMember } from '../reading/slow-parts.js';
 import type { Refusal, Unsupported } from '../refusal.js';
 import { Echo, entryModes, type MarqetaBody, marqetaFields, paymentChannels, yesWords } from './fields.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
@@ -30,13 +30,6 @@ export const capabilityPaths = ['pos.partial_approval_capable', 'card_acceptor.p
 const descriptions = descriptionsOf(marqetaFields);
 const check = compileCheck(schemaOf(marqetaFields), descriptions);
 
-type Optional<T> = T | null | undefined;
-
-/** The code of a word, 0 when it is none of them. */
-function codeOf(words: Words, word: Optional<string>): number {
-  return words.find(([name]) => name === word)?.[1] ?? 0;
-}
-
 /** The entry mode is the weakest: a card on file keyed at a web shop is e-commerce, any cash machine is atm. */
 export function channelOf(method: Method | undefined, entryMode: number, paymentChannel: number): Channel {
   if (method?.atm === true || paymentChannel === Channel.atm) return Channel.atm;
@@ -47,12 +40,7 @@ function isYes(value: unknown): boolean {
   return value === true || yesWords.some(([word]) => word === value);
 }
 
-/**
- * Hash of what only Marqeta's form knows of the question: method, user, acting user. FNV-1a over the bytes, 0xff (never
- * in UTF-8) after each, so that no two splits of the same bytes meet. Unsigned 32 bits.
- */
-const hashStart = 0x811c9dc5;
-
+/** Hash of what only Marqeta's form knows of the question: method, user, acting user. */
 export function extraHashOf({ source, echoes }: Request): number {
   let hash = hashStart;
   for (let index = Echo.method; index <= Echo.actingUserToken; index++) {
@@ -61,43 +49,7 @@ export function extraHashOf({ source, echoes }: Request): number {
   return hash >>> 0;
 }
 
-/** The same of texts that are masked: a hash without a key must know no card number. */
-function hashOfTexts(texts: readonly string[]): number {
-  let hash = hashStart;
-  for (const text of texts) {
-    const bytes = Buffer.from(text);
-    hash = hashSlice(hash, bytes, 0, bytes.length);
-  }
-  return hash >>> 0;
-}
-
-function hashSlice(seed: number, bytes: Uint8Array, start: number, end: number): number {
-  let hash = seed;
-  for (let index = start; index < end; index++) hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
-  return Math.imul(hash ^ 0xff, 0x01000193);
-}
-
-/** The first of the merchant's country fields that names a country, packed; 0 when none does. */
-function countryIn(values: readonly Optional<string | number>[]): number {
-  for (const value of values) {
-    const bytes = Buffer.from(String(value ?? ''));
-    const country = countryOf(bytes, 0, bytes.length);
-    if (country !== 0) return country;
-  }
-  return 0;
-}
-
 const readObjects = objectPathsOf(marqetaFields);
-
-function repeatedMember(text: string): FieldError | null {
-  for (const path of readObjects) {
-    const range = path === '' ? wholeText(text) : memberText(text, path.split('.'));
-    const name = range === null ? null : repeatedName(text, range);
-    if (name === null) continue;
-    return { field: path === '' ? shownName(name) : `${path}.${shownName(name)}`, message: repeatedMessage };
-  }
-  return null;
-}
 
 const unsupportedMessage = 'names a kind of message that is not decided here; declined';
 
@@ -113,7 +65,7 @@ export function readSlow(
   const text = decodeBody(bytes, start, end);
   const parsed = text === null ? undefined : parseJson(text);
   if (text === null || parsed === undefined) return fieldError('', descriptions);
-  const error = repeatedMember(text) ?? check(parsed);
+  const error = repeatedMember(text, readObjects) ?? check(parsed);
   if (error !== null) return error;
   const body = parsed as MarqetaBody;
   const funding = body.gpa_order.jit_funding;

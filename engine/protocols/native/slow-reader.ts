@@ -15,12 +15,11 @@ import { displayText } from '../reading/display-text.js';
 import { memberText, repeatedName, wholeText } from '../reading/json-text.js';
 import { nearestName, shownName, type UnknownFields } from '../reading/member-names.js';
 import { compileCheck, fieldError, missingField } from '../reading/schema.js';
+import { repeatedMessage } from '../reading/slow-parts.js';
 import { type NativeBody, nativeDescriptions, nativeFields, nativeSchema } from './fields.js';
 
 /** Answers a card token that is a card number. */
 export const panMessage = 'is a card number, which is never kept; send the token of the card';
-/** Answers a message that has a member twice: which of the two was meant? */
-export const repeatedMessage = 'comes twice in the message; send it once';
 
 const check = compileCheck(nativeSchema, nativeDescriptions);
 
