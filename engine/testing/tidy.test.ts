@@ -90,6 +90,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
     'workers/journal/id-files.ts',
     'workers/journal/segment.ts',
   ],
+  lithic: [],
+  stripe: [],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
