@@ -56,8 +56,8 @@ function addedTo(accounts: Accounts, { request, account }: Context): number {
 }
 
 /** What the hold comes to that an advice replaces. */
-function heldBefore({ books, transaction, replacesHold }: Context): number {
-  return replacesHold ? books.transactions.held(transaction) : 0;
+function heldBefore({ books, request, transaction, replacesHold }: Context): number {
+  return replacesHold && request.askedType !== T.incremental ? books.transactions.held(transaction) : 0;
 }
 
 /** What a clearing takes from a hold, which has counted in the windows since it was taken. */

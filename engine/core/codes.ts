@@ -67,8 +67,18 @@ export type Channel = (typeof Channel)[keyof typeof Channel];
 export const channelNames = ['', 'chip', 'contactless', 'magstripe', 'ecommerce', 'manual', 'atm'] as const;
 
 /** Which codec answered: journaled so that a history says where a message came from. */
-export const Protocol = { internal: 0, native: 1, marqeta: 2, ledger: 3 } as const;
+export const Protocol = {
+  internal: 0,
+  native: 1,
+  marqeta: 2,
+  ledger: 3,
+  lithic: 4,
+  /** Facts of Lithic's events. */
+  lithicEvents: 5,
+} as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
+/** Indexed by Protocol; a processor's events have its name. */
+export const protocolNames = ['internal', 'native', 'marqeta', 'ledger', 'lithic', 'lithic'] as const;
 
 /**
  * Upper-case letters as a base-27 number, A = 1: 'US' → 21·27+19, 'USD' → …·27+4. 0 means absent. Two letters stay

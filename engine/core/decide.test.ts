@@ -333,6 +333,37 @@ v9 advice C 50 original=v1          -> original_closed 84 0 920/80/0
 v5 advice C 5 original=v1 currency=EUR -> currency_mismatch 12 0 920/80/0
 transaction v5                      -> none
 
+= an advice of an authorization that was approved here keeps its hold, and of one that was not opens its own
+account A funds=1000
+card C of A U
+a1 authorization C 300                             -> approved 00 300 700/300/0
+v1 advice C 100 original=a1 answers=authorization  -> approved 00 100 700/300/0
+c1 clearing C 300 original=v1                      -> approved 00 300 700/0/300
+v2 advice C 100 original=a1 answers=authorization  -> approved 00 100 700/0/300
+v3 advice C 900 original=a2 answers=authorization  -> approved 00 900 -200/900/300
+transaction v3                                     -> open 900/0 refunded=0
+a3 authorization C 5000                            -> insufficient_funds 51 0 -200/900/300
+v4 advice C 5000 original=a3 answers=authorization -> approved 00 5000 -5200/5900/300
+transaction v4                                     -> open 5000/0 refunded=0
+used card C daily                                  -> 6200/3
+
+= an advice of an increment adds to an open hold, beyond what is available, and to no other one
+account A funds=1000
+card C of A U
+a1 authorization C 300                           -> approved 00 300 700/300/0
+v1 advice C 900 original=a1 answers=incremental  -> approved 00 900 -200/1200/0
+transaction a1                                   -> open 1200/0 refunded=0
+used card C daily                                -> 1200/1
+v2 advice C 10 original=a9 answers=incremental   -> approved 00 0 -200/1200/0
+transaction v2                                   -> none
+v3 advice C 0 original=a1 answers=incremental    -> amount_invalid 13 0 -200/1200/0
+r1 reversal C original=v1                        -> approved 00 1200 1000/0/0
+v4 advice C 10 original=a1 answers=incremental   -> approved 00 0 1000/0/0
+transaction v4                                   -> none
+a2 authorization C 100                           -> approved 00 100 900/100/0
+c1 clearing C 100 original=a2                    -> approved 00 100 900/0/100
+v5 advice C 10 original=a2 answers=incremental   -> approved 00 0 900/0/100
+
 = a single-message purchase is authorized and posted at once
 account A funds=1000 partial
 card C of A U

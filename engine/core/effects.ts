@@ -15,7 +15,8 @@ export function effects(context: Context): void {
       break;
     }
     case T.advice:
-      if (context.replacesHold) replaceHold(context);
+      if (request.askedType === T.incremental) addToHold(context);
+      else if (context.replacesHold) replaceHold(context);
       else authorize(context, request.amountMinor);
       break;
     case T.incremental:
@@ -70,6 +71,8 @@ function replaceHold(context: Context): void {
   outcome.approvedAmountMinor = request.amountMinor;
   outcome.transactionStatus = status;
   if (status !== TransactionStatus.open) return;
+  // This engine approved it too: what it holds may be more than what the network asked for, or a part of it.
+  if (request.askedType === T.authorization) return;
   outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
   const added = request.amountMinor - books.transactions.held(transaction);
   if (added < 0) release(context, 0 - added, false);
@@ -78,6 +81,19 @@ function replaceHold(context: Context): void {
     outcome.spendDay = spendDay;
     outcome.spendAmountDelta = added;
   }
+}
+
+/** An increment that was approved elsewhere. One that comes after the end of its transaction holds nothing. */
+function addToHold(context: Context): void {
+  const { outcome, request, books, transaction, replacesHold, spendDay } = context;
+  if (!replacesHold) return;
+  outcome.transactionStatus = books.transactions.status(transaction);
+  if (outcome.transactionStatus !== TransactionStatus.open) return;
+  outcome.approvedAmountMinor = request.amountMinor;
+  outcome.expiresAtMs = Math.max(books.transactions.expiresAtMs(transaction), lapsesAtMs(context));
+  outcome.heldDelta = request.amountMinor;
+  outcome.spendDay = spendDay;
+  outcome.spendAmountDelta = request.amountMinor;
 }
 
 /** When a hold that is taken or grows now lapses. */

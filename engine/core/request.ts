@@ -52,7 +52,11 @@ export interface HiddenIds {
 export class Request {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
-  /** Of a revocation: the type of the question whose approval it revokes; 0 for every other message. */
+  /**
+   * Of a revocation: the type of the question whose approval it revokes. Of an advice: the question that was answered
+   * elsewhere. An authorization that this engine may have approved too keeps the hold that it took. An increment adds
+   * to the hold of its original. 0: an advice names the whole of its hold; also of every other message.
+   */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
   /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */

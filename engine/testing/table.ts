@@ -197,6 +197,7 @@ class Runner {
       partialAllowed: set.has('partial'),
       final: !set.has('more'),
       capture: set.has('capture'),
+      ...(set.has('answers') ? { answers: set.get('answers') as TypeName } : {}),
     };
     const account = this.#names.cards.get(card)?.account;
     if (account !== undefined) this.#names.asked.set(id, account);

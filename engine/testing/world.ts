@@ -51,6 +51,8 @@ export interface Message {
   readonly partialAllowed?: boolean;
   readonly final?: boolean;
   readonly capture?: boolean;
+  /** Of an advice: see Request.askedType. */
+  readonly answers?: TypeName;
 }
 
 /** What came of a message, in the words of the authorization port. */
@@ -366,6 +368,7 @@ export function fillRequest(request: Request, message: Message): void {
   request.partialAllowed = message.partialAllowed ?? false;
   request.final = message.final ?? true;
   request.capture = message.capture ?? false;
+  if (message.answers !== undefined) request.askedType = messageTypeNames.indexOf(message.answers) as MessageType;
   let position = slice(request.id, 0, message.id);
   position = slice(request.card, position, message.card);
   position = slice(request.original, position, message.original ?? '');
