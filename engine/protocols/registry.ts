@@ -6,6 +6,8 @@
 import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Codec, CodecOptions } from './codec.js';
 import { createLedgerCodec } from './commands/codec.js';
+import { createLithicEventCodec } from './facts/codec.js';
+import { createLithicCodec } from './lithic/codec.js';
 import { createMarqetaCodec } from './marqeta/codec.js';
 import { createNativeCodec } from './native/codec.js';
 
@@ -13,6 +15,8 @@ const makers: readonly ((options: CodecOptions) => Codec)[] = [
   createNativeCodec,
   createMarqetaCodec,
   createLedgerCodec,
+  createLithicCodec,
+  createLithicEventCodec,
 ];
 
 export interface WireOptions {

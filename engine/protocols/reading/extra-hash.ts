@@ -1,6 +1,6 @@
 /**
- * Request.extraHash: FNV-1a over the bytes of texts, 0xff (never in UTF-8) after each, so that no two splits of the same
- * bytes meet. It has no key, so texts with card numbers are masked before.
+ * Request.extraHash: FNV-1a over the bytes of texts, 0xff (never in UTF-8) after each, so that no two splits of the
+ * same bytes meet. It has no key, so texts with card numbers are masked before.
  */
 export const hashStart = 0x811c9dc5;
 

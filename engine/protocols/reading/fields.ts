@@ -40,6 +40,8 @@ export type Words = readonly (readonly [word: string, code: number])[];
 export interface Field<T = unknown, R extends boolean = boolean> {
   readonly kind: number;
   readonly isRequired: R;
+  /** Null says "none". The byte reader takes it where an object may stand; elsewhere it is not sure. */
+  readonly isNullable: boolean;
   /** Completes "must be …". */
   readonly must: string;
   /** JSON schema of the value; null where any value may stand. */
@@ -67,7 +69,7 @@ export type BodyOf<F> = { readonly [K in RequiredNames<F>]: ValueOf<F[K]> } & {
   readonly [K in Exclude<keyof F, RequiredNames<F>>]?: ValueOf<F[K]>;
 };
 
-const base = { isRequired: false, to: Target.kept, min: 0, max: 0, words: [], fields: {} } as const;
+const base = { isRequired: false, isNullable: false, to: Target.kept, min: 0, max: 0, words: [], fields: {} } as const;
 
 function field<T>(kind: number, must: string, schema: object | null, more: object = {}): Field<T, false> {
   return { ...base, kind, must, schema, ...more };
@@ -80,7 +82,7 @@ export function required<T>(of: Field<T>): Field<T, true> {
 /** The same, and null is how some senders say "none". */
 export function nullable<T>(of: Field<T>): Field<T | null, false> {
   const schema = of.schema as { readonly type: string };
-  return { ...of, isRequired: false, schema: { ...schema, type: [schema.type, 'null'] } };
+  return { ...of, isRequired: false, isNullable: true, schema: { ...schema, type: [schema.type, 'null'] } };
 }
 
 /** A text that is kept, of 1 to `max` characters. */
@@ -130,6 +132,13 @@ export function minorUnits(): Field<number, false> {
   return field(Kind.integer, `an integer of minor units, 0 to ${Number.MAX_SAFE_INTEGER}`, schema, {
     to: Target.amountMinor,
   });
+}
+
+/** An amount in minor units, kept for the protocol to judge. The byte reader takes those of at least 0. */
+export function keptMinorUnits(): Field<number, false> {
+  const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number;
+  const schema = { type: 'integer', minimum: MIN_SAFE_INTEGER, maximum: MAX_SAFE_INTEGER };
+  return field(Kind.integer, 'an integer of minor units', schema);
 }
 
 /** An amount as a decimal number. The byte reader keeps where it stands: its currency may come later. */

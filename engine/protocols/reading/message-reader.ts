@@ -17,6 +17,7 @@ import {
   firstMember,
   integerValue,
   nextMember,
+  nullEnd,
   numberEnd,
   objectClosed,
   plainStringEnd,
@@ -31,6 +32,7 @@ const kinds = Kind;
 const targets = Target;
 const quote = 0x22;
 const zero = 0x30;
+const letterN = 0x6e;
 const letterT = 0x74;
 
 /** One bit of `seen` each. */
@@ -50,6 +52,7 @@ class FieldNode {
   readonly words: readonly Uint8Array[];
   readonly codes: readonly number[];
   readonly object: ObjectNode | null;
+  readonly isNullable: boolean;
 
   constructor(name: string, of: Field, index: number, object: ObjectNode | null) {
     this.name = ascii(name);
@@ -63,6 +66,7 @@ class FieldNode {
     this.words = of.words.map(([word]) => ascii(word));
     this.codes = of.words.map(([, code]) => code);
     this.object = object;
+    this.isNullable = of.isNullable;
   }
 }
 
@@ -144,7 +148,7 @@ export class MessageReader {
     return index;
   }
 
-  /** What the message had at a field without a place in the request; 0 where it had nothing. */
+  /** What the message had at a field without a place in the request; 0 where it had nothing. Of an object: 1, null. */
   kept(index: number): number {
     return (this.seen & (1 << index)) === 0 ? 0 : this.#kept[index]!;
   }
@@ -209,6 +213,8 @@ export class MessageReader {
       case kinds.looseWord:
         return this.#readWord(field, bytes, index, end);
       case kinds.object:
+        if (bytes[index] === letterN && field.isNullable) return this.#store(field, 1, nullEnd(bytes, index, end));
+        this.#kept[field.index] = 0;
         return this.#readObject(field.object!, bytes, index, end);
       case kinds.integer: {
         const after = digitsEnd(bytes, index, end);

@@ -2,6 +2,7 @@
 
 import { PanKeys } from '../../../platform/masking/hidden-ids.js';
 import { createLedgerCodec } from '../commands/codec.js';
+import { createLithicCodec, type LithicCodec } from '../lithic/codec.js';
 import { createMarqetaCodec, type MarqetaCodec } from '../marqeta/codec.js';
 import { createNativeCodec } from '../native/codec.js';
 
@@ -13,3 +14,5 @@ export const ledgerCodec = createLedgerCodec({ panKeys: testPanKeys });
 export function testMarqetaCodec(): MarqetaCodec {
   return createMarqetaCodec({ panKeys: testPanKeys });
 }
+
+export const testLithicCodec = (): LithicCodec => createLithicCodec({ panKeys: testPanKeys });
