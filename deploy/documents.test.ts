@@ -26,6 +26,7 @@ const documents = [
   'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
+  ...markdownIn('docs/protocols'),
   ...markdownIn('docs/adr'),
 ].filter((path) => existsSync(join(root, path)));
 
@@ -33,7 +34,7 @@ const documents = [
 const madeFolders = new Set(['bench/results/']);
 
 /** Words of other programs, and of packages that we chose against. */
-const foreignWords = new Set(['keepalive_timeout', 'pg_basebackup', 'pg_restore']);
+const foreignWords = new Set(['AUTH_STREAM_ACCESS', 'keepalive_timeout', 'pg_basebackup', 'pg_restore']);
 
 function markdownIn(folder: string): string[] {
   const path = join(root, folder);

@@ -13,6 +13,8 @@ import { Protocol } from './core/codes.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { Policy } from './core/question.js';
 import type { JournalSizes } from './exchange/journal-sizes.js';
+import type { SigningSecrets } from './transports/http/routes.js';
+import { standardKey } from './transports/http/signatures.js';
 
 const dayMs = 86_400_000;
 
@@ -70,6 +72,8 @@ export interface EngineConfig {
   readonly panKeys: readonly string[];
   /** Keys of the codes of what goes through Redis, newest first. */
   readonly feedKeys: readonly string[];
+  /** Of the processors that sign their requests, newest first; a processor without any has no path. */
+  readonly signingSecrets: SigningSecrets;
   /** Messages of the native form with unknown fields are refused. */
   readonly strictFields: boolean;
   /** Bounds of one partition's memory, in entries. */
@@ -161,6 +165,7 @@ export function readEngineConfig(
     }),
     feedKeys: feedKeysOf(variables.list('FEED_KEY'), engineTokens),
     panKeys: panKeysOf(variables.list('PAN_KEY'), engineTokens),
+    signingSecrets: readSigningSecrets(variables),
     strictFields: variables.isTrue('STRICT_FIELDS'),
     accountsMax: variables.integer('ACCOUNTS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 25 }),
     cardsMax: variables.integer('CARDS_MAX', { fallback: 2 ** 22, min: 4, max: 2 ** 25 }),
@@ -185,6 +190,20 @@ function readPeer(variables: Variables, engineTokens: readonly string[]): PeerCo
     address: variables.text('PEER_ADDRESS', { fallback: '', pattern: /^(?:[^\s:]+:[0-9]{1,5})?$/ }),
     keys: feedKeysOf(variables.list('PEER_KEY'), engineTokens),
   });
+}
+
+/** Most secrets of a processor: each costs every wrong request an HMAC. */
+const signingSecretsMax = 8;
+
+function readSigningSecrets(variables: Variables): SigningSecrets {
+  const lithic = variables.list('LITHIC_SECRET');
+  if (lithic.length > signingSecretsMax || lithic.some((secret) => standardKey(secret) === null)) {
+    throw new ConfigError(
+      `LITHIC_SECRET must be at most ${signingSecretsMax} secrets as Lithic shows them (whsec_ and base64), ` +
+        'separated by commas',
+    );
+  }
+  return Object.freeze({ lithic });
 }
 
 /** Enough to spread over ten engines, and few enough that frames stay large. */

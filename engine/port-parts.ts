@@ -1,16 +1,19 @@
 /** The two ports of an engine: authorizations and operations. */
 import type { Log } from '../platform/log.js';
+import { maskCardData } from '../platform/masking/redact.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { Protocol } from './core/codes.js';
+import { type Reason, reasonEntry } from './core/reasons.js';
 import type { EngineBase } from './engine-base.js';
 import { LedgerCommands } from './ledger/ledger-commands.js';
 import type { LedgerParts } from './ledger-parts.js';
 import { Ops } from './ops/ops.js';
 import type { OpsParts } from './ops-parts.js';
 import type { Ownership } from './ownership.js';
+import type { Fact } from './protocols/facts/codec.js';
 import { createCodecs } from './protocols/registry.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
-import { routesOf } from './transports/http/routes.js';
+import { routesOf, signedRoutesOf } from './transports/http/routes.js';
 import { Server } from './transports/http/server.js';
 
 /** At most so many warnings of one kind a second. */
@@ -31,6 +34,7 @@ export function portParts(
     host: config.host,
     port: config.authPort,
     routes: routesOf(codecs),
+    signedRoutes: signedRoutesOf(codecs, config.signingSecrets),
     auth: new BasicAuth(config.processorUser, config.processorPasswords),
     clock,
     admission,
@@ -60,7 +64,13 @@ export function portParts(
 function serverWarnings(log: Log, nowMs: () => number) {
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
+  const unbookedWarnings = new RateLimit(warningsPerSecondMax);
   return {
+    unbooked({ id, type }: Fact, reason: Reason): void {
+      if (!unbookedWarnings.allows(nowMs())) return;
+      const fact = { id: maskCardData(id), type, reason: reasonEntry(reason).name };
+      log.warn(fact, 'a fact that a processor reported is in no books; book it by hand, or correct what it names');
+    },
     unsupported(answer: string): void {
       if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');
     },

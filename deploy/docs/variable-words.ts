@@ -61,6 +61,13 @@ export const variableGroups: readonly VariableGroup[] = [
           'A start warns of one with fewer than 16 characters.',
         seen: ['authorization_unauthorized_total'],
       },
+      LITHIC_SECRET: {
+        default: 'no paths of Lithic',
+        does:
+          'Secrets that Lithic signs with, as it shows them (`whsec_…`), separated by commas, newest first: of the ' +
+          'auth stream and of the subscription to events. See [Lithic](protocols/lithic.md).',
+        seen: ['authorization_unauthorized_total', 'notifications_total'],
+      },
       ENGINE_TOKEN: {
         kind: 'same',
         tools: '`make run`',

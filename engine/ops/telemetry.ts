@@ -2,7 +2,7 @@
 
 import { Buckets } from '../../platform/metrics/buckets.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
-import { Protocol } from '../core/codes.js';
+import { Protocol, protocolNames } from '../core/codes.js';
 import { type Reason, reasonEntry, reasonTable } from '../core/reasons.js';
 import type { MemoryStats } from '../exchange/partition-task.js';
 import { type Progress, syncNsBounds } from '../exchange/progress.js';
@@ -39,6 +39,9 @@ export class Telemetry extends Metrics {
   readonly #refusals = new Float64Array(reasonTable.length);
   /** Ledger commands by `type:reason`. */
   readonly #commands = new Map<string, number>();
+  /** Notifications of processors by `protocol:kind`. */
+  readonly #notifications = new Map<string, number>();
+  readonly #facts = new Float64Array(reasonTable.length);
   /** Calls answered, by protocol and outcome. */
   readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes);
   readonly #hops = hops.map(() => new Buckets(boundsMs));
@@ -103,6 +106,22 @@ export class Telemetry extends Metrics {
       for (const [key, count] of this.#commands) {
         const [type = '', reason = ''] = key.split(':');
         counter.inc({ type, reason }, count);
+      }
+    });
+    this.counter(
+      'notifications_total',
+      'Notifications of processors that were read, by protocol and kind; kinds that are not served are `other`',
+      ['protocol', 'kind'],
+      (counter) => {
+        for (const [key, count] of this.#notifications) {
+          const [protocol = '', kind = ''] = key.split(':');
+          counter.inc({ protocol, kind }, count);
+        }
+      },
+    );
+    this.counter('notification_facts_total', 'Facts of notifications, by answer', ['reason'], (counter) => {
+      for (const { name, number } of reasonTable) {
+        if (this.#facts[number]! > 0) counter.inc({ reason: name }, this.#facts[number]!);
       }
     });
     for (const [index, hop] of hops.entries()) {
@@ -171,6 +190,17 @@ export class Telemetry extends Metrics {
   command(type: string, reason: Reason): void {
     const key = `${type}:${reasonEntry(reason).name}`;
     this.#commands.set(key, (this.#commands.get(key) ?? 0) + 1);
+  }
+
+  /** A notification of a processor was read. @param kind of a table: anything else would make endless labels */
+  notified(protocol: Protocol, kind: string): void {
+    const key = `${protocolNames[protocol]}:${kind}`;
+    this.#notifications.set(key, (this.#notifications.get(key) ?? 0) + 1);
+  }
+
+  /** A fact of a notification was decided for the first time. */
+  fact(reason: Reason): void {
+    this.#facts[reason]! += 1;
   }
 
   /** Something that was missing has been looked up. */

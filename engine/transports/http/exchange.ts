@@ -1,5 +1,5 @@
 /**
- * A request on its way to its answer: the owner of its response. Here stands how an answer leaves, its headers included.
+ * A request on its way to its answer: the owner of its response. Here stands how an answer leaves, with its headers.
  */
 
 import { jsonContentType, problemContentType } from '../../../platform/problems/problem-body.js';
@@ -11,7 +11,7 @@ import type { Codec } from '../../protocols/codec.js';
 import { HttpAnswer, type HttpForm } from './answers.js';
 import { tooLargeBody } from './problem.js';
 import type { Route } from './routes.js';
-import type { Closing, ServerOptions } from './server.js';
+import type { Closing, ServerOptions } from './server-options.js';
 import type { HttpResponse } from './uws.js';
 
 export const statusLines: Readonly<Record<number, string>> = {
@@ -119,6 +119,14 @@ export class Exchange implements Waiter {
   tooLarge(): void {
     const res = this.#release();
     if (res !== null) corked.send(res, tooLarge, true);
+  }
+
+  /** Answers without a decision of the codec. */
+  end(status: number, contentType: string, body: Uint8Array, closes = this.#closing.isLeaving): void {
+    const res = this.#release();
+    if (res === null) return;
+    this.#options.telemetry.called(this.kind, status);
+    corked.send(res, { status, contentType, body }, closes);
   }
 
   /** The client has gone. What the worker decides stands: the processor asks again with the same id, or reverses. */

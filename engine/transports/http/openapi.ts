@@ -86,6 +86,24 @@ const portErrors = {
   503: error('no decision was made and none is remembered: ask again with the same id'),
 };
 
+/** A path whose requests are signed, where the engine has a secret of its processor. */
+function signedPath(operationId: string, summary: string, message: string, answer: string) {
+  return {
+    post: {
+      operationId,
+      summary,
+      security: [],
+      requestBody: { required: true, ...json(message) },
+      responses: {
+        200: { description: 'approved, declined or booked', ...json(answer) },
+        404: error('the engine has no secret of this processor'),
+        ...portErrors,
+        401: error('no signature, or a wrong or old one'),
+      },
+    },
+  };
+}
+
 /** The authorization port: what a card processor calls. */
 export const authorizationDocument = documentOf({
   title: 'Atlanticfrewaycard authorization port',
@@ -99,6 +117,10 @@ export const authorizationDocument = documentOf({
     Decision: decision,
     MarqetaMessage: { type: 'object', description: 'a Gateway JIT Funding request, as Marqeta documents it' },
     MarqetaAnswer: { type: 'object', description: 'with `jit_funding`, as Marqeta documents it' },
+    LithicMessage: { type: 'object', description: 'an authorization of Auth Stream Access, as Lithic documents it' },
+    LithicAnswer: { type: 'object', description: 'with `token` and `result`, as Lithic documents it' },
+    LithicEvent: { type: 'object', description: 'an event with its `event_type`, as Lithic documents it' },
+    Received: { type: 'object', required: ['received'], properties: { received: { type: 'boolean' } } },
   },
   paths: {
     '/v1/authorizations': {
@@ -135,6 +157,8 @@ export const authorizationDocument = documentOf({
         },
       },
     },
+    '/lithic/asa': signedPath('decideLithic', 'Decide one request of Lithic', 'LithicMessage', 'LithicAnswer'),
+    '/lithic/events': signedPath('bookLithicEvent', 'Book what an event of Lithic reports', 'LithicEvent', 'Received'),
   },
 });
 

@@ -9,6 +9,11 @@ export const unauthorizedBody = problemBody(
   'unauthorized',
   'send the processor credentials as HTTP Basic authentication',
 );
+export const unsignedBody = problemBody(
+  401,
+  'unauthorized',
+  'sign the body with a secret of this path; the time in the signature must be within five minutes',
+);
 export const methodNotAllowedBody = problemBody(405, 'method_not_allowed', 'this path takes POST only');
 export const tooLargeBody = problemBody(413, 'body_too_large', 'the body is longer than 65536 bytes');
 export const unsupportedMediaTypeBody = problemBody(

@@ -5,36 +5,16 @@
  */
 
 import { notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
-import { addressOf, type ConnectionGate } from '../../../platform/process/connection-gate.js';
-import type { Clock } from '../../clock.js';
+import { addressOf } from '../../../platform/process/connection-gate.js';
 import { bodyBytesMax } from '../../core/limits.js';
 import { Reason } from '../../core/reasons.js';
-import type { Admission } from '../../ledger/admission.js';
-import type { Ledger } from '../../ledger/ledger.js';
-import type { Telemetry } from '../../ops/telemetry.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
-import type { BasicAuth } from './basic-auth.js';
 import { Exchange, problem, statusLines } from './exchange.js';
 import { methodNotAllowedBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
 import type { Route } from './routes.js';
+import type { ServerOptions } from './server-options.js';
+import { SignedPort } from './signed-port.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
-
-export interface ServerOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly routes: readonly Route[];
-  readonly auth: BasicAuth;
-  readonly clock: Clock;
-  readonly admission: Admission;
-  readonly gate: ConnectionGate;
-  readonly telemetry: Telemetry;
-  readonly ledger: Ledger;
-  /** Called for a decided answer that took longer than the configured bound. */
-  slow(totalMs: number, waitMs: number, runMs: number): void;
-  readonly slowMs: number;
-  /** Called for a declined message of a kind that we do not serve, with the answer, which names the kind. */
-  unsupported(answer: string): void;
-}
 
 export class Server {
   readonly #options: ServerOptions;
@@ -53,12 +33,21 @@ export class Server {
     this.#sweep = setInterval(() => this.#forgetOldNewcomers(), sweepMs).unref();
     for (const route of options.routes) {
       this.#app.post(route.path, (res, req) => this.#receive(route, res, req));
-      this.#app.any(route.path, (res) => {
-        res.writeStatus(statusLines[405]!).writeHeader('allow', 'POST');
-        res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody, true);
-      });
+      this.#onlyPost(route);
+    }
+    const signedPort = new SignedPort(options, this.#closing);
+    for (const route of options.signedRoutes) {
+      this.#app.post(route.path, (res, req) => signedPort.receive(route, res, req));
+      this.#onlyPost(route);
     }
     this.#app.any('/*', (res) => problem(res, 404, notFoundBody, true));
+  }
+
+  #onlyPost({ path }: Route): void {
+    this.#app.any(path, (res) => {
+      res.writeStatus(statusLines[405]!).writeHeader('allow', 'POST');
+      res.writeHeader('content-type', problemContentType).end(methodNotAllowedBody, true);
+    });
   }
 
   /** Starts listening. Rejects when the port is taken. */
@@ -195,12 +184,6 @@ export class Server {
     exchange.isAdmitted = true;
     ledger.submit(exchange.codec, body, exchange);
   }
-}
-
-/** How the port ends. */
-export interface Closing {
-  readonly isLeaving: boolean;
-  readonly isRefusing: boolean;
 }
 
 /** A connection that counts for its address. */

@@ -1,0 +1,15 @@
+/** Signs requests as processors do. */
+import { createHmac } from 'node:crypto';
+
+export const lithicSecret = `whsec_${Buffer.from('the secret of the tests of lithic').toString('base64')}`;
+
+/** Headers of the Standard Webhooks scheme. */
+export function lithicHeaders(
+  body: string | Uint8Array,
+  { secret = lithicSecret, id = 'msg_of_the_tests', atMs = Date.now() } = {},
+): Record<string, string> {
+  const timestamp = String(Math.floor(atMs / 1000));
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
+  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
+}

@@ -1,0 +1,105 @@
+/** Signatures of processors, by known vectors and by the processors' own clients. */
+import Lithic from 'lithic';
+import t from 'tap';
+import { lithicHeaders, lithicSecret } from '../../testing/signing.js';
+import { standardWebhooks } from './signatures.js';
+
+type Headers = Readonly<Record<string, string>>;
+const request = (headers: Headers) => ({ getHeader: (name: string) => headers[name] ?? '' });
+const vector = {
+  secret: 'whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX',
+  body: '{"token":"11111111-1111-4111-8111-111111111111","status":"AUTHORIZATION"}',
+  headers: {
+    'webhook-id': 'msg_demo_0001',
+    'webhook-timestamp': '1900000000',
+    'webhook-signature': 'v1,tzQgbuzmqeqJxv9EjzmYPWYf+XdPjOQJJECYcGZNgXI=',
+  },
+};
+
+function accepts(secrets: readonly string[], headers: Headers, body: string, atMs: number): boolean {
+  const check = standardWebhooks(secrets);
+  const proof = check.proofOf(request(headers));
+  return proof !== null && check.accepts(proof, Buffer.from(body), atMs);
+}
+
+t.test(
+  'a Standard Webhooks signature is accepted by any of the secrets, within five minutes, for its bytes',
+  async (t) => {
+    const { secret, body, headers } = vector;
+    const atMs = 1_900_000_000_000;
+    const signature = headers['webhook-signature'];
+    const cases: readonly (readonly [string, readonly string[], Headers, string, number, boolean])[] = [
+      ['as sent', [secret], headers, body, atMs, true],
+      ['the older secret of two', [lithicSecret, secret], headers, body, atMs, true],
+      ['a secret without its prefix', [secret.slice(6)], headers, body, atMs, true],
+      ['another secret', [lithicSecret], headers, body, atMs, false],
+      ['another body', [secret], headers, body.replace('AUTH', 'auth'), atMs, false],
+      ['a space more', [secret], headers, `${body} `, atMs, false],
+      ['another id', [secret], { ...headers, 'webhook-id': 'msg_demo_0002' }, body, atMs, false],
+      ['another time', [secret], { ...headers, 'webhook-timestamp': '1900000001' }, body, atMs, false],
+      ['five minutes late', [secret], headers, body, atMs + 300_000, true],
+      ['five minutes and a bit late', [secret], headers, body, atMs + 300_001, false],
+      ['five minutes early', [secret], headers, body, atMs - 300_000, true],
+      ['five minutes and a bit early', [secret], headers, body, atMs - 300_001, false],
+      ['no id', [secret], { ...headers, 'webhook-id': '' }, body, atMs, false],
+      ['no signature', [secret], { ...headers, 'webhook-signature': '' }, body, atMs, false],
+      [
+        'another version',
+        [secret],
+        { ...headers, 'webhook-signature': signature.replace('v1', 'v2') },
+        body,
+        atMs,
+        false,
+      ],
+      [
+        'behind a wrong one',
+        [secret],
+        { ...headers, 'webhook-signature': `v1,AAAA v2,x ${signature}` },
+        body,
+        atMs,
+        true,
+      ],
+      ['cut short', [secret], { ...headers, 'webhook-signature': signature.slice(0, -4) }, body, atMs, false],
+      [
+        'behind too many',
+        [secret],
+        { ...headers, 'webhook-signature': `${'v1,AA== '.repeat(9)}${signature}` },
+        body,
+        atMs,
+        false,
+      ],
+      [
+        'a longer header',
+        [secret],
+        { ...headers, 'webhook-signature': `${signature}${' '.repeat(2000)}` },
+        body,
+        atMs,
+        false,
+      ],
+    ];
+    for (const [name, secrets, sent, text, now, isAccepted] of cases) {
+      t.equal(accepts(secrets, sent, text, now), isAccepted, name);
+    }
+  },
+);
+
+t.test("what Lithic's own client accepts is accepted, and what it refuses is refused", async (t) => {
+  const client = new Lithic({ apiKey: 'none', webhookSecret: lithicSecret });
+  const body = '{"event_type":"card_transaction.updated","token":"t"}';
+  for (const [name, headers] of [
+    ['right', lithicHeaders(body)],
+    ['another body', lithicHeaders(`${body} `)],
+    ['late', lithicHeaders(body, { atMs: Date.now() - 400_000 })],
+    ['early', lithicHeaders(body, { atMs: Date.now() + 400_000 })],
+    ['another secret', lithicHeaders(body, { secret: vector.secret })],
+  ] as const) {
+    let isRight = true;
+    try {
+      client.webhooks.parse(body, { headers, secret: lithicSecret });
+    } catch {
+      isRight = false;
+    }
+    t.equal(isRight, name === 'right', `${name}: the client`);
+    t.equal(accepts([lithicSecret], headers, body, Date.now()), isRight, name);
+  }
+});

@@ -1,0 +1,84 @@
+/**
+ * Signatures of processors over the raw bytes of a request (HMAC-SHA256). They are the whole authentication of their
+ * paths: a comparison takes the same time whatever is sent, and a time outside of the tolerance is refused.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { HttpRequest } from './uws.js';
+
+/** How far the time in a signature may be from the arrival, both ways. */
+const toleranceMs = 300_000;
+/** Of a header. With several signatures during a rotation a sender's own ones stay below a third of it. */
+const headerLengthMax = 1024;
+/** Signatures of one request that are compared: a rotation has two. */
+const signaturesMax = 8;
+
+/** What a request says of its signature, read while its headers can be. */
+export interface Proof {
+  /** What stands before the body in the signed bytes. */
+  readonly signedBefore: string;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly signatures: readonly Buffer[];
+}
+
+export interface SignatureCheck {
+  /** Null: the headers carry no signature that could be right. */
+  proofOf(request: Pick<HttpRequest, 'getHeader'>): Proof | null;
+  accepts(proof: Proof, body: Uint8Array, arrivalMs: number): boolean;
+}
+
+function accepts(keys: readonly Buffer[], proof: Proof, body: Uint8Array, arrivalMs: number): boolean {
+  let isAccepted = false;
+  // All are compared, whichever is right.
+  for (const key of keys) {
+    const expected = createHmac('sha256', key).update(proof.signedBefore).update(body).digest();
+    for (const signature of proof.signatures) if (timingSafeEqual(signature, expected)) isAccepted = true;
+  }
+  return isAccepted && Math.abs(arrivalMs - proof.atMs) <= toleranceMs;
+}
+
+/** The HMAC's bytes, or null when the text is not those of one: nothing is compared with it then. */
+function signatureOf(text: string, encoding: 'base64' | 'hex'): Buffer | null {
+  const bytes = Buffer.from(text, encoding);
+  return bytes.length === 32 ? bytes : null;
+}
+
+function header(request: Pick<HttpRequest, 'getHeader'>, name: string): string {
+  const value = request.getHeader(name);
+  return value.length > headerLengthMax ? '' : value;
+}
+
+/** Seconds since 1970 in at most eleven digits; NaN for anything else. */
+function msOf(seconds: string): number {
+  return /^[0-9]{1,11}$/.test(seconds) ? Number(seconds) * 1000 : Number.NaN;
+}
+
+function proof(signedBefore: string, atMs: number, texts: readonly string[], encoding: 'base64' | 'hex'): Proof | null {
+  if (Number.isNaN(atMs)) return null;
+  const signatures = texts.slice(0, signaturesMax).flatMap((text) => signatureOf(text, encoding) ?? []);
+  return signatures.length === 0 ? null : { signedBefore, atMs, signatures };
+}
+
+const standardPrefix = 'whsec_';
+
+/** The key in a secret of the Standard Webhooks scheme; null when the secret is none. */
+export function standardKey(secret: string): Buffer | null {
+  const text = secret.startsWith(standardPrefix) ? secret.slice(standardPrefix.length) : secret;
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0 ? Buffer.from(text, 'base64') : null;
+}
+
+/** Standard Webhooks, as Lithic signs: `webhook-id`, `webhook-timestamp` and `webhook-signature: v1,… v1,…`. */
+export function standardWebhooks(secrets: readonly string[]): SignatureCheck {
+  const keys = secrets.flatMap((secret) => standardKey(secret) ?? []);
+  return {
+    proofOf(request) {
+      const id = header(request, 'webhook-id');
+      const timestamp = header(request, 'webhook-timestamp');
+      const texts = header(request, 'webhook-signature')
+        .split(' ')
+        .flatMap((entry) => (entry.startsWith('v1,') ? [entry.slice(3)] : []));
+      return id === '' ? null : proof(`${id}.${timestamp}.`, msOf(timestamp), texts, 'base64');
+    },
+    accepts: (given, body, arrivalMs) => accepts(keys, given, body, arrivalMs),
+  };
+}
