@@ -22,6 +22,9 @@ import { emptyView, type LeaseEntry, type View } from './view.js';
 const renewalsPerLease = 6;
 const renewMsMax = 1000;
 const retryMsMax = 250;
+/** A renewal that gets no answer is sent again over another connection, while the lease goes on. */
+const deadlinesPerLease = 2;
+const deadlineMsMin = 250;
 const deadlineMsMax = 3000;
 /** Longer than a settle statement may run (workers/settle/settle.ts). */
 const claimDeadlineMs = 40_000;
@@ -59,8 +62,9 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #renewMs: number;
   readonly #deadlineMs: number;
-  /** Apart from the claims: a renewal must not wait behind a fence. */
-  readonly #connections: BoundedConnections;
+  /** Each its own: a renewal must not wait behind a fence, nor end with a look that got no answer. */
+  readonly #renewals: BoundedConnections;
+  readonly #looks: BoundedConnections;
   readonly #claims: BoundedConnections;
   readonly #listener: Listener;
   readonly #callbacks: ((view: View) => void)[] = [];
@@ -82,8 +86,9 @@ export class Registry {
     const { databaseUrl, leaseMs } = options;
     this.#options = options;
     this.#renewMs = Math.min(renewMsMax, leaseMs / renewalsPerLease);
-    this.#deadlineMs = Math.min(deadlineMsMax, Math.max(retryMsMax, leaseMs / 3));
-    this.#connections = new BoundedConnections(databaseUrl, connectionOptions('engine lease', 2, 0));
+    this.#deadlineMs = Math.min(deadlineMsMax, Math.max(deadlineMsMin, leaseMs / deadlinesPerLease));
+    this.#renewals = new BoundedConnections(databaseUrl, connectionOptions('engine lease', 1, 0));
+    this.#looks = new BoundedConnections(databaseUrl, connectionOptions('engine view', 1, 0));
     this.#claims = new BoundedConnections(databaseUrl, connectionOptions('engine claims', claimsMax, 60));
     this.#listener = new Listener(databaseUrl, 'engine membership');
   }
@@ -114,17 +119,17 @@ export class Registry {
   async join(address: EngineAddress): Promise<void> {
     const { partitionCount } = this.#options;
     const began = systemInstant();
-    await this.#connections.run(joinDeadlineMs, (sql) => sql.begin((inside) => fixPartitions(inside, partitionCount)));
-    await this.#connections.run(
+    await this.#looks.run(joinDeadlineMs, (sql) => sql.begin((inside) => fixPartitions(inside, partitionCount)));
+    await this.#looks.run(
       joinDeadlineMs,
       (sql) => sql`
         delete from engines as e where coalesce(renewed_at, started_at) < clock_timestamp() - ${keptFor}::text::interval
         and not exists (select from partition_leases where holder = e.id)`,
     );
     this.#address = address;
-    await this.#connections.run(joinDeadlineMs, (sql) => this.#renewRow(sql));
+    await this.#renewals.run(joinDeadlineMs, (sql) => this.#renewRow(sql));
     this.#lease = new Lease(this.#options.leaseMs, began, 0);
-    this.#noteOldEngine(await this.#connections.run(joinDeadlineMs, readOldHolder));
+    this.#noteOldEngine(await this.#looks.run(joinDeadlineMs, readOldHolder));
     await this.look();
     void this.#listen();
     this.#renewIn(this.#renewMs);
@@ -153,7 +158,7 @@ export class Registry {
    */
   async release(partition: number, { epoch, holder }: WriterFence, reservedFor: string | null): Promise<void> {
     const freed = await this.#changing(
-      this.#deadlineMs,
+      deadlineMsMax,
       (sql) => sql`
         update partition_leases
         set holder = null, reserved_for = ${reservedFor}::text::uuid,
@@ -179,7 +184,7 @@ export class Registry {
     if (this.#lease !== null) {
       this.#lease = null;
       const { id } = this.#options;
-      await this.#connections
+      await this.#renewals
         .run(
           leaveDeadlineMs,
           (sql) => sql`
@@ -188,7 +193,8 @@ export class Registry {
         )
         .catch(() => undefined);
     }
-    await Promise.all([this.#connections.close(), this.#claims.close(), this.#listener.close()]);
+    const connections = [this.#renewals, this.#looks, this.#claims, this.#listener];
+    await Promise.all(connections.map((connection) => connection.close()));
   }
 
   /** Reads a view. Calls while one is being read share the next one. Never rejects. */
@@ -206,7 +212,7 @@ export class Registry {
       const changes = this.#changes;
       let view: View;
       try {
-        view = await this.#connections.run(this.#deadlineMs, readView);
+        view = await this.#looks.run(deadlineMsMax, readView);
       } catch {
         // The next renewal looks again.
         return;
@@ -286,7 +292,7 @@ export class Registry {
     const began = systemInstant();
     let failure = '';
     try {
-      await this.#connections.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
+      await this.#renewals.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
       this.#lease?.renewed(began, 0);
     } catch (error) {
       failure = (error as Error).message;
