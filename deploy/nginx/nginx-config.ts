@@ -217,17 +217,23 @@ ${problemLocations}
   }`;
 }
 
-/** Any engine answers for all. */
+/**
+ * Any engine answers for all. Where one hangs, another one is asked while the API still waits. It gives up a look after
+ * 2 s, and a movement of money after 5 s, whose id makes a second try safe.
+ */
 function adminServer({ host, port }: NonNullable<NginxSettings['admin']>): string {
+  const engine = (answerTimeout: string) => `
+      proxy_pass http://engines_ops;
+      proxy_connect_timeout 1s;
+      proxy_send_timeout 1s;
+      proxy_read_timeout ${answerTimeout};`;
   return `  server {
     listen ${addressOf(host, port)};
 ${errorPages}
 ${healthLocations('engines_ops')}
-    location /admin/ {
-      proxy_pass http://engines_ops;
-      proxy_connect_timeout 1s;
-      proxy_send_timeout 5s;
-      proxy_read_timeout 10s;
+    location /admin/ {${engine('1s')}
+    }
+    location ~ ^/admin/accounts/[^/]+/(?:deposits|withdrawals)$ {${engine('2s')}
     }
     location / { return 404; }
 ${problemLocations}

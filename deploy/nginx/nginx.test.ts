@@ -13,6 +13,7 @@ import { Deployment } from '../../api/testing/deployment.js';
 import { Client, Connection, type Reply, stableBody } from '../../engine/testing/client.js';
 import { metric } from '../../engine/testing/engine-process.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
+import { findFreePort } from '../free-port.js';
 import { createTestCertificates } from '../testing/certificates.js';
 import { TestNginx } from '../testing/test-nginx.js';
 
@@ -281,6 +282,28 @@ t.test('without an engine that answers nginx says so in our form, in time', asyn
   t.ok(isProblem(await new Client(still.authPort).ask({ body: '{}' }), 504), 'no answer');
   const tookMs = performance.now() - startedAtMs;
   t.ok(tookMs > 3_900 && tookMs < 8_000, `given up after ${tookMs} ms, once`);
+});
+
+t.test('what the APIs ask of an engine that hangs goes to another one in time', async (t) => {
+  const silent = local(await silentPort(t));
+  const answering = await upstream(t, (_, response) => response.end('{}'));
+  const admin = { host: '127.0.0.1', port: await findFreePort() };
+  const engines = [silent, answering].map((at) => ({ auth: at, ops: at, weight: 1 }));
+  await start(t, { engines, apis: [{ api: answering, weight: 1 }], admin });
+  // The API gives up a look after 2 s and a movement after 5 s; a busy machine has twice that. Of two requests one is
+  // sent to the silent engine first.
+  for (const [method, path, waitsMs] of [
+    ['GET', '/admin/accounts?ids=acct_1', 4_000],
+    ['POST', '/admin/accounts/acct_1/deposits', 10_000],
+  ] as const) {
+    const asked = [1, 2].map(() =>
+      fetch(`http://127.0.0.1:${admin.port}${path}`, { method, signal: AbortSignal.timeout(waitsMs) }),
+    );
+    for (const { status } of await Promise.all(asked)) t.equal(status, 200, path);
+  }
+  for (const path of ['/metrics', '/health']) {
+    t.equal((await fetch(`http://127.0.0.1:${admin.port}${path}`)).status, 404, `${path} is not for the APIs`);
+  }
 });
 
 t.test('with a certificate both ports speak TLS alone', async (t) => {
