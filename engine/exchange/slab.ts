@@ -23,11 +23,22 @@ export const EntryKind = {
   /** A hold's lifetime ended. The bytes are the transaction's root id. */
   expiry: 18,
   /**
-   * Another engine has answered 503 to a message that may have been approved here. The bytes are its protocol, one
-   * byte, and the message. A ledger command of that name takes money out instead.
+   * Another engine has answered 503 to a message that may have been approved here. The bytes are the arrival of that
+   * attempt, f64, the protocol, one byte, and the message. A ledger command of that name takes money out instead.
    */
   withdrawal: 19,
 } as const;
+/** Bytes in front of the message that is withdrawn. */
+export const withdrawalHead = 9;
+
+/** The bytes of a withdrawal. */
+export function withdrawalBytes(arrivalMs: number, protocol: number, message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(withdrawalHead + message.length);
+  bytes.writeDoubleLE(arrivalMs);
+  bytes[withdrawalHead - 1] = protocol;
+  bytes.set(message, withdrawalHead);
+  return bytes;
+}
 
 export const EntryFlag = {
   /** Looked up: there is no such card. */

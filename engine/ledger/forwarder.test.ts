@@ -4,7 +4,7 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
-import { AnswerFlag, EntryKind, EntryStatus, Slab } from '../exchange/slab.js';
+import { AnswerFlag, EntryKind, EntryStatus, Slab, withdrawalBytes, withdrawalHead } from '../exchange/slab.js';
 import type { PeerOutcome } from '../peers/peer-links.js';
 import type { PeerWaiter } from '../peers/peer-server.js';
 import { runs } from '../testing/runs.js';
@@ -33,6 +33,7 @@ interface Ask {
 interface WithdrawAsk {
   readonly engine: string;
   readonly body: string;
+  readonly arrivalMs: number;
   done(isDone: boolean): Promise<void>;
 }
 
@@ -82,13 +83,19 @@ function stage() {
       asks.push({ engine, partition, body: Buffer.from(body).toString(), arrivalMs, outcome });
       return true;
     },
-    withdraw(engine: string, _partition: number, _protocol: number, body: Uint8Array): Promise<boolean> {
+    withdraw(
+      engine: string,
+      _partition: number,
+      _protocol: number,
+      body: Uint8Array,
+      arrivalMs: number,
+    ): Promise<boolean> {
       return new Promise((resolve) => {
         const done = async (isDone: boolean) => {
           resolve(isDone);
           await new Promise((settled) => setImmediate(settled));
         };
-        withdrawals.push({ engine, body: Buffer.from(body).toString(), done });
+        withdrawals.push({ engine, body: Buffer.from(body).toString(), arrivalMs, done });
       });
     },
   };
@@ -268,7 +275,7 @@ t.test('an approval that comes after the deadline is withdrawn', async (t) => {
   t.equal(waiter.said, `refused ${Reason.systemError}`);
   t.equal(withdrawals.length, 0, 'the outcome is to come');
   asks[0]!.outcome.answered(answers(), 0);
-  t.match(withdrawals, [{ engine: 'b', body: 'm' }]);
+  t.match(withdrawals, [{ engine: 'b', body: 'm', arrivalMs: 1000 }]);
   await withdrawals[0]!.done(true);
   t.equal(forwarder.withdrawn, 1);
   t.ok(forwarder.isIdle);
@@ -351,7 +358,7 @@ t.test('a withdrawal is tried again, with growing pauses, wherever the partition
   t.equal(claims.length, 0);
   state.host = 'ready';
   forwarder.wake();
-  t.match(claims, [{ kind: EntryKind.withdrawal, bytes: Buffer.from('\x01m') }]);
+  t.match(claims, [{ kind: EntryKind.withdrawal, bytes: withdrawalBytes(1000, Protocol.native, Buffer.from('m')) }]);
   claims[0]!.waiter.answer(answers(), 0);
   await new Promise((settled) => setImmediate(settled));
   t.ok(forwarder.isIdle);
@@ -373,11 +380,11 @@ t.test('withdrawals are bounded in number and in age', async (t) => {
 
 t.test('a withdrawal of another engine is acknowledged when the partition has carried it out', async (t) => {
   const { state, claims, forwarder, answers } = stage();
-  const withdraw = () => forwarder.withdraw(0, Protocol.marqeta, Buffer.from('m'));
+  const withdraw = () => forwarder.withdraw(0, Protocol.marqeta, Buffer.from('m'), 17);
   t.equal(await withdraw(), false, 'the partition is not here');
   state.host = 'ready';
   const [first, second] = [withdraw(), withdraw()];
-  t.match(claims[0], { kind: EntryKind.withdrawal, bytes: Buffer.from('\x02m') });
+  t.match(claims[0], { kind: EntryKind.withdrawal, bytes: withdrawalBytes(17, Protocol.marqeta, Buffer.from('m')) });
   claims[0]!.waiter.answer(answers(), 0);
   claims[1]!.waiter.refuse(Reason.systemError);
   t.equal(await first, true);
@@ -499,7 +506,8 @@ t.test('every message ends once and in time, and each approval behind a 503 is w
       if (forwarder.waiting !== 0) throw new Error('a message waits beyond its deadline');
       for (const [body, waiter] of waiters) if (!waiter.isSettled) throw new Error(`${body} has no end`);
       const withdrawn = new Set(withdrawals.map(({ body }) => body));
-      for (const { kind, bytes } of claims) if (kind === EntryKind.withdrawal) withdrawn.add(bytes.toString('utf8', 1));
+      for (const { kind, bytes } of claims)
+        if (kind === EntryKind.withdrawal) withdrawn.add(bytes.toString('utf8', withdrawalHead));
       // Those that found no owner yet wait for one.
       for (const body of unheard) {
         if (!waiters.get(body)!.isRefused || peers.has(body) || withdrawn.has(body)) continue;

@@ -7,7 +7,7 @@
  */
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
-import { AnswerFlag, EntryKind } from '../exchange/slab.js';
+import { AnswerFlag, EntryKind, withdrawalBytes } from '../exchange/slab.js';
 import type { LeaseEntry, View } from '../membership/view.js';
 import type { PeerLinks, PeerOutcome } from '../peers/peer-links.js';
 import type { PeerWaiter } from '../peers/peer-server.js';
@@ -214,13 +214,12 @@ export class Forwarder implements Placement {
   /**
    * The sender answered 503 to this message: has an approval of it revoked that was decided here.
    * @param body read during the call only
+   * @param arrivalMs of the attempt that was answered 503: another one stays
    * @returns true once that is durable or nothing is to be done; false when it is to be tried again
    */
-  withdraw(partition: number, protocol: number, body: Uint8Array): Promise<boolean> {
+  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean> {
     const { hosts, nowMs } = this.#options;
-    const bytes = Buffer.allocUnsafe(1 + body.length);
-    bytes[0] = protocol;
-    bytes.set(body, 1);
+    const bytes = withdrawalBytes(arrivalMs, protocol, body);
     return new Promise((resolve) => {
       const waiter = new WithdrawalWaiter(resolve);
       if (!hosts[partition]!.lane.claim(EntryKind.withdrawal, 0, nowMs(), bytes, waiter)) resolve(false);
@@ -235,7 +234,7 @@ export class Forwarder implements Placement {
       return;
     }
     const nowMs = this.#options.nowMs();
-    const withdrawal = new Withdrawal(partition, waiter.kind, body, nowMs);
+    const withdrawal = new Withdrawal(partition, waiter.kind, body, waiter.arrivalMs, nowMs);
     this.#withdrawals.add(withdrawal);
     this.#tryWithdrawal(withdrawal, nowMs);
   }
@@ -249,13 +248,15 @@ export class Forwarder implements Placement {
 
   #tryWithdrawal(withdrawal: Withdrawal, nowMs: number): void {
     if (withdrawal.isUnderWay || withdrawal.notBeforeMs > nowMs) return;
-    const { partition, protocol, body } = withdrawal;
+    const { partition, protocol, body, arrivalMs } = withdrawal;
     const { hosts, links, selfId } = this.#options;
     const { holder } = this.#leaseOf(partition);
     const isHere = hosts[partition]!.lane.isReady;
     if (!isHere && (holder === null || holder === selfId)) return;
     withdrawal.isUnderWay = true;
-    const done = isHere ? this.withdraw(partition, protocol, body) : links.withdraw(holder!, partition, protocol, body);
+    const done = isHere
+      ? this.withdraw(partition, protocol, body, arrivalMs)
+      : links.withdraw(holder!, partition, protocol, body, arrivalMs);
     void done.then((isDone) => {
       if (isDone) {
         if (this.#withdrawals.delete(withdrawal)) this.withdrawn++;
@@ -339,15 +340,17 @@ class Withdrawal {
   readonly partition: number;
   readonly protocol: number;
   readonly body: Buffer;
+  readonly arrivalMs: number;
   readonly sinceMs: number;
   isUnderWay = false;
   notBeforeMs = 0;
   #pauseMs = withdrawalPauseMsMin;
 
-  constructor(partition: number, protocol: number, body: Buffer, sinceMs: number) {
+  constructor(partition: number, protocol: number, body: Buffer, arrivalMs: number, sinceMs: number) {
     this.partition = partition;
     this.protocol = protocol;
     this.body = body;
+    this.arrivalMs = arrivalMs;
     this.sinceMs = sinceMs;
   }
 

@@ -5,6 +5,7 @@
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
+import { attemptOf } from '../core/attempt.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { EntryStatus } from '../exchange/slab.js';
@@ -108,8 +109,14 @@ export class PeerLinks {
    * Has an approval revoked whose message was answered 503 here.
    * @returns true once the other engine has acknowledged it; false where it is to be tried again
    */
-  withdraw(engineId: string, partition: number, protocol: number, body: Uint8Array): Promise<boolean> {
-    return this.#links.get(engineId)?.withdraw(partition, protocol, body) ?? Promise.resolve(false);
+  withdraw(
+    engineId: string,
+    partition: number,
+    protocol: number,
+    body: Uint8Array,
+    arrivalMs: number,
+  ): Promise<boolean> {
+    return this.#links.get(engineId)?.withdraw(partition, protocol, body, arrivalMs) ?? Promise.resolve(false);
   }
 
   /** Lets every connected engine know which partition the id with that hash belongs to. */
@@ -290,18 +297,30 @@ class PeerLink implements PeerLinkCounts {
     const correlation = this.#nextCorrelation();
     this.#asks.set(correlation, outcome);
     this.asked++;
-    const arrivalSteadyMs = performance.now() - (this.#options.nowMs() - arrivalMs);
-    connection.frames.ask(correlation, partition, protocol, arrivalSteadyMs, body);
-    connection.send();
+    this.#message(connection, PeerFrame.ask, correlation, partition, protocol, body, arrivalMs);
     return true;
   }
 
-  withdraw(partition: number, protocol: number, body: Uint8Array): Promise<boolean> {
+  #message(
+    connection: PeerConnection,
+    kind: number,
+    correlation: number,
+    partition: number,
+    protocol: number,
+    body: Uint8Array,
+    arrivalMs: number,
+  ): void {
+    const arrivalSteadyMs = performance.now() - (this.#options.nowMs() - arrivalMs);
+    const attempt = attemptOf(arrivalMs);
+    connection.frames.message(kind, correlation, partition, protocol, arrivalSteadyMs, attempt, body);
+    connection.send();
+  }
+
+  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean> {
     const connection = this.#ready();
     if (connection === null || this.#withdrawals.size >= withdrawalsMax) return Promise.resolve(false);
     const correlation = this.#nextCorrelation();
-    connection.frames.withdraw(correlation, partition, protocol, body);
-    connection.send();
+    this.#message(connection, PeerFrame.withdraw, correlation, partition, protocol, body, arrivalMs);
     return new Promise((resolve) => this.#withdrawals.set(correlation, resolve));
   }
 

@@ -5,21 +5,14 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
+import { arrivalOf } from '../core/attempt.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { PeerClock } from './peer-clock.js';
 import { lookMsDefault, PeerConnection } from './peer-connection.js';
-import {
-  askHead,
-  callHead,
-  engineIdBytesMax,
-  PeerFrame,
-  PeerProtocolError,
-  peerVersion,
-  withdrawHead,
-} from './peer-frames.js';
+import { askHead, callHead, engineIdBytesMax, PeerFrame, PeerProtocolError, peerVersion } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 
 /** A message of another engine, whose answer goes back there. */
@@ -36,9 +29,10 @@ export interface PeerHandlers {
   submit(partition: number, protocol: number, body: Uint8Array, waiter: PeerWaiter): void;
   /**
    * The sender answered 503 to this message although we may have approved it. The body is read during the call only.
+   * @param arrivalMs of the attempt, as the waiter of its submit() had it
    * @returns true once it is done, false where we cannot do it now
    */
-  withdraw(partition: number, protocol: number, body: Uint8Array): Promise<boolean>;
+  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean>;
   /** The id with that hash belongs to the partition. */
   learn(low: number, high: number, partition: number): void;
   /** @param from the asking engine */
@@ -256,14 +250,20 @@ class Asking {
     const correlation = bytes.readUInt32LE(start);
     const partition = bytes.readUInt16LE(start + 4);
     const protocol = bytes[start + 6]!;
-    const elapsedMs = this.#clock.elapsedMs(finite(bytes.readDoubleLE(start + 7)), this.#steadyMs);
+    const arrivalMs = this.#arrivalMs(bytes, start);
     this.#counts.asked++;
     this.waiting++;
-    const waiter = new PeerMessage(this, this.#counts, correlation, protocol, this.#nowMs - elapsedMs);
+    const waiter = new PeerMessage(this, this.#counts, correlation, protocol, arrivalMs);
     if (this.waiting > asksMax) waiter.refuse(Reason.overloaded);
     else if (!protocols.has(protocol)) waiter.refuse(Reason.systemError);
     else if (partition >= partitionCount) waiter.notOwner();
     else handlers.submit(partition, protocol, bytes.subarray(start + askHead, end), waiter);
+  }
+
+  /** When the message arrived at its engine, by our clock. */
+  #arrivalMs(bytes: Buffer, start: number): number {
+    const elapsedMs = this.#clock.elapsedMs(finite(bytes.readDoubleLE(start + 7)), this.#steadyMs);
+    return arrivalOf(bytes.readUInt16LE(start + 15), this.#nowMs - elapsedMs);
   }
 
   #withdraw(bytes: Buffer, start: number, end: number): void {
@@ -282,7 +282,9 @@ class Asking {
       if (isDone) this.#counts.withdrawn++;
       this.#sendWithdrawn(correlation, isDone);
     };
-    handlers.withdraw(partition, protocol, bytes.subarray(start + withdrawHead, end)).then(done, () => done(false));
+    const arrivalMs = this.#arrivalMs(bytes, start);
+    const body = bytes.subarray(start + askHead, end);
+    handlers.withdraw(partition, protocol, body, arrivalMs).then(done, () => done(false));
   }
 
   #sendWithdrawn(correlation: number, isDone: boolean): void {

@@ -5,6 +5,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { createLog } from '../../platform/log.js';
+import { attemptOf } from '../core/attempt.js';
 import { Protocol } from '../core/codes.js';
 import { bodyBytesMax } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
@@ -194,7 +195,26 @@ t.test('a partition or protocol that does not exist reaches no handler', async (
     t.ok(links.ask('b', 1, 16, Buffer.from('{}'), nowMs(), outcome));
   });
   t.equal(await refused, Reason.systemError);
-  t.equal(await links.withdraw('b', 12, Protocol.native, Buffer.from('a')), false);
+  t.equal(await links.withdraw('b', 12, Protocol.native, Buffer.from('a'), nowMs()), false);
+});
+
+t.test('a withdrawal names the attempt that it means, whatever the clock of the other engine says', async (t) => {
+  const attempts: number[] = [];
+  const { port } = await serve(t, {
+    submit: (_partition, _protocol, _body, waiter) => {
+      attempts.push(attemptOf(waiter.arrivalMs));
+      waiter.notOwner();
+    },
+    withdraw: async (_partition, _protocol, _body, arrivalMs) => attempts.push(attemptOf(arrivalMs)) > 0,
+  });
+  const { links, connected } = linksTo(t, port);
+  await connected();
+  const arrivals = [0.25, 0.5].map((fraction) => Math.floor(nowMs()) - 20 + fraction);
+  for (const arrivalMs of arrivals) {
+    await asked(links, 'a', 3, arrivalMs);
+    t.equal(await links.withdraw('b', 3, Protocol.native, Buffer.from('a'), arrivalMs), true);
+  }
+  t.same(attempts, [1024, 1024, 2048, 2048]);
 });
 
 t.test('a withdrawal is acknowledged once it is done, and an id is passed on', async (t) => {
@@ -209,12 +229,12 @@ t.test('a withdrawal is acknowledged once it is done, and an id is passed on', a
     learn: (...hash) => learnt.push(hash),
   });
   const { links, connected } = linksTo(t, port);
-  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('early')), false, 'not connected yet');
-  t.equal(await links.withdraw('x', 5, Protocol.native, Buffer.from('early')), false, 'an unknown engine');
+  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('early'), nowMs()), false, 'not connected yet');
+  t.equal(await links.withdraw('x', 5, Protocol.native, Buffer.from('early'), nowMs()), false, 'an unknown engine');
   await connected();
   links.gossip(0xffffffff, 1, 11);
-  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('w')), true);
-  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('w2')), false);
+  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('w'), nowMs()), true);
+  t.equal(await links.withdraw('b', 5, Protocol.native, Buffer.from('w2'), nowMs()), false);
   t.same(withdrawn, ['5 1 w', '5 1 w2']);
   t.same(learnt, [[0xffffffff, 1, 11]]);
 });
@@ -378,7 +398,8 @@ t.test('an engine that asks and reads no answer is bounded: it is read no more, 
   socket.pause();
   const frames = new FrameWriter();
   frames.hello('slow', 'b');
-  for (let index = 0; index < 50_000; index++) frames.ask(index, 1, Protocol.native, 0, Buffer.from('a'));
+  for (let index = 0; index < 50_000; index++)
+    frames.message(PeerFrame.ask, index, 1, Protocol.native, 0, 0, Buffer.from('a'));
   socket.write(frames.take());
   while (server.connections === 0) await new Promise((resolve) => setImmediate(resolve));
   while (server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -473,10 +494,7 @@ t.test('frames are cut alike, however their bytes are split', async (t) => {
   fc.assert(
     fc.property(frames, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (sent, cuts) => {
       const writer = new FrameWriter();
-      for (const [index, { kind, body }] of sent.entries()) {
-        if (kind === PeerFrame.ask) writer.ask(index, 7, 1, 0.5, body);
-        else writer.withdraw(index, 7, 1, body);
-      }
+      for (const [index, { kind, body }] of sent.entries()) writer.message(kind, index, 7, 1, 0.5, 3, body);
       const taken: string[] = [];
       const reader = new FrameReader((kind, bytes, start, end) =>
         taken.push(`${kind} ${bytes.readUInt32LE(start)} ${bytes.toString('hex', start, end)}`),

@@ -3,7 +3,7 @@ import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { followsTransaction } from '../../engine/core/record.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, withdrawalBytes } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
@@ -101,9 +101,9 @@ class Stage {
     return this.run(EntryKind.revocation, new Uint8Array(new Float64Array([location]).buffer));
   }
 
-  withdraw(message: object | string, kind: number = Protocol.native): number {
+  withdraw(message: object | string, kind: number = Protocol.native, arrivalMs = 1000): number {
     const text = typeof message === 'string' ? message : JSON.stringify(message);
-    return this.run(EntryKind.withdrawal, Buffer.concat([Buffer.of(kind), Buffer.from(text)])).status;
+    return this.run(EntryKind.withdrawal, withdrawalBytes(arrivalMs, kind, Buffer.from(text))).status;
   }
 
   get held(): number {
@@ -333,6 +333,18 @@ t.test('a decline, a fact, a command, another question and bytes that cannot be 
   t.same([stage.records, stage.held], [records, held]);
 });
 
+t.test(
+  'only the attempt that was answered 503 is withdrawn: a later one, or one at another engine, stays',
+  async (t) => {
+    const stage = new Stage();
+    const { text } = stage.ask(question);
+    t.equal(stage.withdraw(question, Protocol.native, 1000 + 1 / 4096), none, 'another attempt of the same moment');
+    t.equal(stage.withdraw(question, Protocol.native, 900), none, 'an earlier one, whose client asked again');
+    t.equal(stage.held, 10);
+    t.match(stage.ask(question), { text, isRepeat: true });
+  },
+);
+
 t.test('an approval that its lane may still revoke is withdrawn later', async (t) => {
   const stage = new Stage();
   stage.sequences.final = 0;
@@ -355,11 +367,12 @@ t.test('a withdrawal between other messages of its slab changes none of them', a
   stage.ask(question);
   slab.clear();
   const other = { ...question, id: 'other', amount: 7 };
+  const withdrawal = (of: object) => withdrawalBytes(1000, Protocol.native, Buffer.from(JSON.stringify(of)));
   const entries = [
     [Protocol.native, JSON.stringify(other)],
-    [EntryKind.withdrawal, `\x01${JSON.stringify(question)}`],
+    [EntryKind.withdrawal, withdrawal(question)],
     [Protocol.native, JSON.stringify(question)],
-    [EntryKind.withdrawal, `\x01${JSON.stringify(other)}`],
+    [EntryKind.withdrawal, withdrawal(other)],
   ] as const;
   for (const [kind, text] of entries) slab.add(kind, 0, 1000, Buffer.from(text));
   slab.seal(1000, 100);

@@ -3,18 +3,21 @@
  * all. It is revoked as a late one is, and only where no later message built on it:
  *
  * - this worker has decided it, and no repeat has got its answer since. Another engine may have passed that on.
+ * - it answered the attempt that is withdrawn. A client that was answered 503 asks again, and that may come here first.
  * - it is the newest message of its transaction, and all that it moved is in memory.
  * - its lane revokes it no more (finalSequence), so that it is not revoked twice.
  *
  * Everything else is left alone: the money stays held until it is reversed or its lifetime ends.
  */
+
+import { isSameAttempt } from '../../engine/core/attempt.js';
 import type { Books } from '../../engine/core/books.js';
 import { isNeverRevoked, TransactionStatus } from '../../engine/core/codes.js';
 import { Level } from '../../engine/core/limit-names.js';
 import { Request } from '../../engine/core/request.js';
 import { locationSettled } from '../../engine/core/seen.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';
-import { EntryStatus, type Slab } from '../../engine/exchange/slab.js';
+import { EntryStatus, type Slab, withdrawalHead } from '../../engine/exchange/slab.js';
 import type { Codec } from '../../engine/protocols/codec.js';
 import { type AnswerMemory, recalled, unreadable } from './answer-memory.js';
 import { chooseKnownForms, chooseRecordedForms, type KnownIds } from './kept-forms.js';
@@ -55,8 +58,9 @@ export class Withdrawal {
   run(slab: Slab, index: number): number {
     const request = this.#request;
     const start = slab.start[index]!;
-    const codec = this.#codecs[slab.request[start]!];
-    const refusal = codec?.read(request, slab.request, start + 1, slab.end[index]!);
+    const message = start + withdrawalHead;
+    const codec = this.#codecs[slab.request[message - 1]!];
+    const refusal = codec?.read(request, slab.request, message, slab.end[index]!);
     if (refusal !== null || isNeverRevoked(request.type)) return EntryStatus.none;
     const { source, id, hidden } = request;
     if (hidden !== null) chooseKnownForms(request, hidden, this.#knownIds);
@@ -64,6 +68,8 @@ export class Withdrawal {
     const { place } = this.#answers.find(source, id, true);
     if (place === unreadable) return EntryStatus.unavailable;
     if (place < 0 || place === recalled || !seen.isWithdrawable(place)) return EntryStatus.none;
+    if (!isSameAttempt(record.arrivalMs, slab.request.readDoubleLE(start), slab.deadlineMs / 2))
+      return EntryStatus.none;
     const asked = record.request();
     if (hidden !== null) chooseRecordedForms(request, hidden, asked);
     const location = seen.location(place);

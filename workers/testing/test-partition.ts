@@ -27,11 +27,11 @@ import {
 } from '../../engine/core/record.js';
 import { Spend } from '../../engine/core/spend.js';
 import type { AccountBooks } from '../../engine/exchange/partition-task.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, withdrawalBytes } from '../../engine/exchange/slab.js';
 import { needsAmount } from '../../engine/protocols/native/slow-reader.js';
 import { ledgerCodec, nativeCodec } from '../../engine/protocols/testing/test-codecs.js';
 import type { Step } from '../../engine/testing/generator.js';
-import { accountName, isCommand, type Message, spendNumber } from '../../engine/testing/world.js';
+import { accountName, isCommand, keyOf, type Message, spendNumber } from '../../engine/testing/world.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { Partition } from '../partition/partition.js';
 import { type Fixture, journalFixture } from './journal-fixture.js';
@@ -414,7 +414,7 @@ export class PartitionHost {
       entries.push(null);
     }
     for (const waiting of this.#waiting) {
-      const entry = this.#entry(waiting.step);
+      const entry = this.#entry(waiting.step, nowMs);
       if (entry === null) continue;
       if (waiting.rows !== undefined) {
         if (this.#oldRows.length < oldRowsMax) this.#oldRows.push(waiting.rows);
@@ -431,13 +431,18 @@ export class PartitionHost {
     return entries.flatMap((entry, index) => (entry === null ? [] : this.#take(entry, index, nowMs, tooLate)));
   }
 
-  #entry(step: HostStep): { kind: number; bytes: Uint8Array } | null {
+  /** Of the newest attempt to ask each message. */
+  readonly #arrivals = new Map<string, number>();
+
+  #entry(step: HostStep, nowMs: number): { kind: number; bytes: Uint8Array } | null {
     switch (step.kind) {
       case 'message':
       case 'again':
+        this.#arrivals.set(keyOf(step.message), nowMs);
         return { kind: protocolOf(step.message), bytes: bytesOf(step.message) };
       case 'withdraw': {
-        const bytes = Buffer.concat([Buffer.of(protocolOf(step.message)), bytesOf(step.message)]);
+        const arrivalMs = this.#arrivals.get(keyOf(step.message)) ?? nowMs;
+        const bytes = withdrawalBytes(arrivalMs, protocolOf(step.message), bytesOf(step.message));
         return { kind: EntryKind.withdrawal, bytes };
       }
       case 'expire':
