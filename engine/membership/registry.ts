@@ -363,9 +363,12 @@ async function fixPartitions(sql: postgres.TransactionSql, partitionCount: numbe
     select distinct partition_count as "partitionCount", journal from journal_positions
     union select count(*)::integer, 'postgres' from partition_leases having count(*) > 0`;
   for (const row of rows) assertSameJournal(row, partitionCount, 'postgres');
+  // With the first tables of its frames: takeovers of several partitions at once would wait for each other there.
   await sql`
-    insert into partition_leases (partition) select generate_series(0, ${partitionCount - 1}::integer)
-    on conflict do nothing`;
+    with added as (
+      insert into partition_leases (partition) select generate_series(0, ${partitionCount - 1}::integer)
+      on conflict do nothing returning partition)
+    select journal_upkeep(partition, 1, 0) from added`;
 }
 
 async function readView(sql: postgres.Sql): Promise<View> {
