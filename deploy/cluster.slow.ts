@@ -10,7 +10,7 @@ import { freeClusterPorts, LocalRun, recoveryMs, runHost } from './testing/local
 
 t.setTimeout(0);
 
-const engineCount = 1;
+const engineCount = 3;
 
 async function started(t: Test, dataDir: string, ports: LocalRun['ports']): Promise<LocalRun> {
   const run = new LocalRun(dataDir, ports, { ENGINES: String(engineCount), LEASE_MS: '1000' }, 'cluster');

@@ -47,7 +47,7 @@ async function dataDirBeside(dataDir: string): Promise<string> {
   return isLocal ? join(dataDir, 'cluster') : dataDir;
 }
 
-function enginesOf({ settings, ports }: Cluster, { urls, secrets }: PreparedStack): Service[] {
+function enginesOf({ settings, ports }: Cluster, { urls, secrets, kept }: PreparedStack): Service[] {
   const { host, opsHost } = settings;
   return ports.engines.map(({ auth, ops, peer }, index) => ({
     name: `engine ${index + 1}`,
@@ -63,9 +63,11 @@ function enginesOf({ settings, ports }: Cluster, { urls, secrets }: PreparedStac
       ...stackEnvironment(settings, secrets),
       DATABASE_URL: urls.engine,
       JOURNAL: 'postgres',
+      PARTITIONS: process.env['PARTITIONS'] || (kept === null ? '' : String(kept.partitions)),
       AUTH_PORT: String(auth),
       OPS_PORT: String(ops),
       PEER_PORT: String(peer),
+      PEER_ADDRESS: new URL(localUrl(host, peer)).host,
     },
   }));
 }

@@ -17,6 +17,7 @@ function servicesOf(settings: DeploySettings, { urls, secrets, kept }: PreparedS
     API_OPS_PORT: String(apiOpsPort),
     // One engine may run on the database of a cluster.
     JOURNAL: process.env['JOURNAL'] || (kept?.journal ?? ''),
+    ...(kept?.journal === 'postgres' ? { PARTITIONS: String(kept.partitions) } : {}),
     ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, opsPort),
   };
   return [
