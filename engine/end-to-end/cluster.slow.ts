@@ -12,7 +12,7 @@ import { auditFrames } from '../../deploy/audit/audit-frames.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { databaseFor, folderFor, redisFor } from '../../deploy/testing/for-test.js';
 import { Random } from '../protocols/testing/mutate.js';
-import { CrashRun, judgeBooks } from '../testing/crash-run.js';
+import { CrashRun, eventsOf, judgeBooks } from '../testing/crash-run.js';
 import { until } from '../testing/engine-process.js';
 import { askable, FleetEngine } from '../testing/fleet.js';
 import { Ledger } from '../testing/ledger.js';
@@ -30,9 +30,9 @@ const hotAccounts = 3;
 const environment = {
   PARTITIONS: '6',
   WORKERS: '1',
-  LEASE_MS: '1000',
+  LEASE_MS: '1500',
   // Some answers come too late, so approvals are revoked as well.
-  DEADLINE_MS: '300',
+  DEADLINE_MS: '500',
   // Without a feed for so long an engine approves nothing, and a freeze is in force without it.
   FEED_STALE_MS_MAX: '2000',
 };
@@ -180,13 +180,15 @@ t.test('several engines keep every acknowledged message through chaos', async (t
   for (let number = 1; number <= (engineCount === 1 ? 1 : engineCount + 1); number++) {
     engines.push(await FleetEngine.make(t, `engine ${number}`, services, environment));
   }
-  t.teardown(() => {
-    if (!t.passing()) for (const { name, process } of engines) t.comment(`${name} said:\n${process?.logged}`);
-  });
   await Promise.all(engines.slice(0, engineCount).map((engine) => engine.start()));
 
   const ledger = new Ledger(random, accounts, cardsPerAccount, fundsMinor, hotAccounts);
   const run = new CrashRun(t, ledger, new Random(testSeed + 1), askable(engines), true);
+  t.teardown(async () => {
+    if (t.passing()) return;
+    for (const { name, process } of engines) t.comment(`${name} said:\n${process?.logged}`);
+    for (const line of await eventsOf(sql, run.suspects)) t.comment(line);
+  });
   const chaos = new Chaos(t, random, run, engines);
   const frozen = await FrozenCards.start(t, { ...services, opsPort: engines[0]!.place.opsPort });
   const living = run.live(Number.POSITIVE_INFINITY);

@@ -33,6 +33,8 @@ export class CrashRun {
   repeats = 0;
   undecided = 0;
   lost = 0;
+  /** Accounts about which an answer was wrong. */
+  readonly suspects = new Set<string>();
   readonly #t: Test;
   readonly #random: Random;
   /** Where engines listen now. */
@@ -120,13 +122,17 @@ export class CrashRun {
   async #resolve(client: Clients, asked: Asked): Promise<void> {
     const body = await this.#ask(client, asked);
     const wrong = this.ledger.acknowledge(asked, body);
-    if (wrong !== '') this.#t.fail(wrong);
+    if (wrong === '') return;
+    this.#t.fail(wrong);
+    this.suspects.add(asked.account.id);
   }
 
   async #repeat(client: Clients, asked: Asked): Promise<void> {
     this.repeats++;
     const body = stableBody(await this.#ask(client, asked));
-    if (body !== asked.answer) this.#t.fail(`two answers to ${asked.text}:\n${asked.answer}\n${body}`);
+    if (body === asked.answer) return;
+    this.suspects.add(asked.account.id);
+    this.#t.fail(`two answers to ${asked.text}:\n${asked.answer}\n${body}`);
   }
 
   /** The body of a 200. */
@@ -236,6 +242,19 @@ function clientsOf(clients: Clients, place: Ports) {
 /** A connection that ended, on either port. */
 function isLost(error: unknown): boolean {
   return error instanceof ConnectionLost || (error instanceof TypeError && error.message === 'fetch failed');
+}
+
+/** For a person who looks for the reason: what Postgres has about accounts that were answered wrongly. */
+export async function eventsOf(sql: postgres.Sql, accounts: ReadonlySet<string>): Promise<string[]> {
+  const rows = await sql`
+    select public_id, partition, sequence, at, request_id, transaction_id, type, approved, reason,
+      transaction_events.amount, approved_amount, held_delta, posted_delta, available_delta
+    from transaction_events join accounts on accounts.id = account_id where public_id = any(${[...accounts]})
+    order by partition, sequence limit 1000`;
+  const frames = await sql`
+    select partition, position, epoch, first_sequence, record_count from journal_frames where record_count = 0
+    order by partition, position limit 200`;
+  return [...rows, ...frames].map((row) => JSON.stringify(row));
 }
 
 /** Nothing is lost and nothing doubled: Postgres has exactly what was acknowledged. Every engine has stopped. */
