@@ -21,6 +21,10 @@ export interface Target {
   readonly metricsUrl: string | null;
   /** First process of the database behind it; null when there is none or it is not ours. */
   readonly storePid: number | null;
+  /** Further engines, whose CPU counts as this one's. */
+  readonly otherPids?: readonly number[];
+  /** First process of the proxy before them. */
+  readonly proxyPid?: number;
 }
 
 /** Null where the system or the server does not tell. */
@@ -34,8 +38,10 @@ export interface Measurement {
 
 type Reading = ReturnType<typeof read>;
 
-function read({ pid, storePid }: Target) {
+function read({ pid, storePid, otherPids = [], proxyPid }: Target) {
   return {
+    othersSeconds: otherPids.reduce((sum, other) => sum + (readProcessCpu(other)?.totalSeconds ?? 0), 0),
+    proxySeconds: proxyPid === undefined ? null : readTreeCpuSeconds(proxyPid),
     machine: readMachineTime(),
     server: readProcessCpu(pid),
     storeSeconds: storePid === null ? null : readTreeCpuSeconds(storePid),
@@ -73,12 +79,14 @@ function serverUse(before: Reading, after: Reading, { answerCount, seconds, gene
   const residentMiB = after.residentBytes === null ? null : after.residentBytes / 2 ** 20;
   if (before.server === null || after.server === null) return { residentMiB };
   const perAnswerUs = (cpuSeconds: number) => (answerCount === 0 ? null : (cpuSeconds * 1e6) / answerCount);
-  const all = after.server.totalSeconds - before.server.totalSeconds;
+  const all = after.server.totalSeconds - before.server.totalSeconds + after.othersSeconds - before.othersSeconds;
   const front = after.server.mainThreadSeconds - before.server.mainThreadSeconds;
   // In an engine with one worker, that worker.
   const worker = busiestOtherThread(before.server, after.server);
   const [storeBefore, storeAfter] = [before.storeSeconds, after.storeSeconds];
   const store = storeBefore === null || storeAfter === null ? null : storeAfter - storeBefore;
+  const proxy =
+    before.proxySeconds === null || after.proxySeconds === null ? null : after.proxySeconds - before.proxySeconds;
   const busy = (after.machine.busyMs - before.machine.busyMs) / 1000;
   return {
     residentMiB,
@@ -87,8 +95,9 @@ function serverUse(before: Reading, after: Reading, { answerCount, seconds, gene
     workerUs: perAnswerUs(worker),
     restUs: perAnswerUs(all - front - worker),
     storeUs: store === null ? null : perAnswerUs(store),
+    proxyUs: proxy === null ? null : perAnswerUs(proxy),
     // The neighbours. The system counts its busy time in ticks: the difference may come out a little below zero.
-    otherCores: Math.max(0, (busy - all - (store ?? 0) - generator.cpuSeconds) / seconds),
+    otherCores: Math.max(0, (busy - all - (store ?? 0) - (proxy ?? 0) - generator.cpuSeconds) / seconds),
   };
 }
 

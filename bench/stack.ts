@@ -54,6 +54,8 @@ export interface Stack {
   readonly engine: EngineServer;
   readonly echo: Control;
   readonly credentials: { readonly user: string; readonly password: string };
+  /** What engines and APIs know each other by. */
+  readonly secrets: Readonly<Record<'ENGINE_TOKEN' | 'PAN_KEY' | 'FEED_KEY', string>>;
   /** Ends the engine (`kill`: as a power cut would) and starts it again, with other variables if given. */
   restartEngine(options?: {
     readonly env?: Readonly<Record<string, string>>;
@@ -120,6 +122,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       echo,
       credentials,
+      secrets,
       async restartEngine({ env, kill, between } = {}) {
         await (kill === true ? engine.kill() : engine.stop());
         await between?.();
@@ -206,11 +209,13 @@ async function isReady(url: string): Promise<boolean> {
   return answer?.status === 200;
 }
 
-async function startEngine(
+/** @param name of its log file */
+export async function startEngine(
   dataDir: string,
   { port, opsPort }: { readonly port: number; readonly opsPort: number },
   storePid: number | null,
   env: Readonly<Record<string, string>>,
+  name = 'engine',
 ): Promise<EngineServer> {
   const opsUrl = `http://${loopback}:${opsPort}`;
   const { MAX_IN_FLIGHT = String(inFlightMax) } = process.env;
@@ -230,7 +235,7 @@ async function startEngine(
     return value === undefined ? [] : [[name, value] as const];
   });
   const server = await startServerProcess({
-    name: 'engine',
+    name,
     module: new URL('./tethered-engine.js', import.meta.url),
     env: {
       LOG_LEVEL: 'warn',
@@ -242,7 +247,7 @@ async function startEngine(
       MAX_IN_FLIGHT,
       ...env,
     },
-    logFile: join(dataDir, 'engine.log'),
+    logFile: join(dataDir, `${name}.log`),
     isReady: () => isReady(opsUrl),
   });
   return { ...server, port, metricsUrl: `${opsUrl}/metrics`, storePid };

@@ -85,6 +85,7 @@ export interface Figure {
 /** In the order of the tables' columns. */
 export const figures = {
   perSecond: { title: 'per second', digits: 0, better: 'higher' },
+  shareOfLocal: { title: 'share of local', digits: 2, better: 'higher' },
   shareOfEcho: { title: 'share of echo', digits: 2, better: 'higher' },
   offeredPerSecond: { title: 'offered/s', digits: 0, better: null },
   p50Ms: { title: 'p50 ms', digits: 2, better: 'lower' },
@@ -94,6 +95,7 @@ export const figures = {
   p99_9Ms: { title: 'p99.9 ms', digits: 2, better: 'lower' },
   p99_99Ms: { title: 'p99.99 ms', digits: 2, better: 'lower' },
   maxMs: { title: 'max ms', digits: 2, better: 'lower' },
+  refusedCount: { title: 'refused', digits: 0, better: 'lower' },
   refusedPerSecond: { title: 'refused/s', digits: 0, better: null },
   refusedP99Ms: { title: 'refusals p99 ms', digits: 2, better: 'lower' },
   refusedMaxMs: { title: 'refusals max ms', digits: 2, better: 'lower' },
@@ -117,6 +119,8 @@ export const figures = {
   workerUs: { title: 'worker µs', digits: 1, better: 'lower' },
   restUs: { title: 'other threads µs', digits: 1, better: 'lower' },
   storeUs: { title: 'database µs', digits: 1, better: 'lower' },
+  proxyUs: { title: 'nginx µs', digits: 1, better: 'lower' },
+  walBytes: { title: 'WAL bytes', digits: 0, better: 'lower' },
   generatorUs: { title: 'generator µs', digits: 1, better: null },
   generatorBusy: { title: 'generator busy', digits: 2, better: null },
   residentMiB: { title: 'resident MiB', digits: 0, better: 'lower' },

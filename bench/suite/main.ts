@@ -28,6 +28,8 @@ const repeatedVariables = [
   'FEED_AUTHORIZATIONS',
   'FLOOD_CARDS',
   'FLOOD_CHANGES',
+  'ENGINES',
+  'KILLS',
   'RESTART_SETTLED',
   'RESTART_AUTHORIZATIONS',
   'SETTLE_SECONDS',
@@ -79,7 +81,8 @@ await runUntilSignal(async (signal) => {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
     write(
       '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate),\n' +
-        'FEED_CHANGES and FEED_AUTHORIZATIONS a second (feed), FLOOD_CARDS and FLOOD_CHANGES of each (flood), as in\n' +
+        'FEED_CHANGES and FEED_AUTHORIZATIONS a second (feed), FLOOD_CARDS and FLOOD_CHANGES of each (flood),\n' +
+        'ENGINES and KILLS (cluster), as in\n' +
         '  make bench SCENARIOS="memory restart" CARDS=1000000 RESTART_SETTLED=10000000',
     );
     return 0;

@@ -68,6 +68,9 @@ export class TestNginx {
     return nginx;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
   get authUrl(): string {
     return `http://127.0.0.1:${this.authPort}`;
   }

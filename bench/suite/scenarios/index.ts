@@ -2,6 +2,7 @@
 import type { Scenario } from '../bench.js';
 import { api } from './api.js';
 import { ceiling } from './ceiling.js';
+import { cluster } from './cluster.js';
 import { coldCache } from './cold-cache.js';
 import { connections } from './connections.js';
 import { disk, pureCore } from './core.js';
@@ -37,6 +38,7 @@ export const scenarios: readonly Scenario[] = [
   disk,
   api,
   sql,
+  cluster,
   restart,
   memory,
 ];
