@@ -1,18 +1,17 @@
 /**
  * JOURNAL=postgres, one engine after the other on one database, without a folder in common. The one before is killed,
- * or it is suspended and wakes up when another one has its partitions. What was acknowledged stays, from any engine.
+ * or it is suspended and wakes up when another one has its partitions: then both are engines of the database until it
+ * stops. What was acknowledged stays, from any engine.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { auditFrames } from '../../deploy/audit/audit-frames.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { createTestDatabase } from '../../deploy/testing/test-database.js';
 import { Random } from '../protocols/testing/mutate.js';
-import { Client } from '../testing/client.js';
 import { CrashRun, judgeBooks } from '../testing/crash-run.js';
 import { EngineProcess, enginePlace, until } from '../testing/engine-process.js';
 import { Ledger } from '../testing/ledger.js';
@@ -28,8 +27,6 @@ const lastTrafficMessages = 60;
 /** Before an engine is replaced. */
 const messagesAtLeast = 150;
 const trafficMsMax = 60_000;
-/** Its lease has lapsed by then, and it has heard so or collided. */
-const zombieEndMsMax = 20_000;
 
 t.test('what was acknowledged survives every takeover', async (t) => {
   // However many takeovers were asked for; the runner has a limit of its own.
@@ -78,11 +75,10 @@ t.test('what was acknowledged survives every takeover', async (t) => {
     run.places = [engine.place];
     if (!isZombie) continue;
     zombies++;
-    const living = run.live(lastTrafficMessages);
-    await delay(random.below(300));
-    former.child.kill('SIGCONT');
-    await askZombie(t, former, count);
-    await living;
+    // It believes that it still has its partitions: its frames collide, and what it is asked it asks of the other one.
+    setTimeout(() => former.child.kill('SIGCONT'), random.below(300));
+    await new CrashRun(t, ledger, random, [engine.place, former.place], true).live(lastTrafficMessages);
+    t.equal(await former.kill('SIGTERM'), 0, 'an engine that was replaced hands over what it got since, and stops');
   }
   run.recheckAll();
   await run.live(0);
@@ -93,27 +89,8 @@ t.test('what was acknowledged survives every takeover', async (t) => {
   t.ok(ledger.approved > takeovers * 10, 'there was traffic to lose');
   const [frames] = await sql<{ epochs: number }[]>`
     select count(distinct epoch)::integer as epochs from journal_frames where record_count = 0 and partition = 0`;
-  t.equal(frames!.epochs, takeovers + 1, 'every engine has written its takeover frame');
+  t.ok(frames!.epochs > takeovers, 'every engine has written its takeover frame');
   t.comment(
     `${takeovers} takeovers, ${zombies} of an engine that woke up again; ${ledger.acknowledged.length} messages`,
   );
 });
-
-/** It may answer what it can no longer decide with 503 or not at all, and ends. */
-async function askZombie(t: Test, zombie: EngineProcess, takeover: number): Promise<void> {
-  const client = new Client(zombie.place.authPort);
-  try {
-    for (let count = 0; ; count++) {
-      const card = `card_${String(1 + (count % accounts)).padStart(6, '0')}_1`;
-      const message = { id: `zombie-${takeover}-${count}`, type: 'authorization', card, amount: 1, currency: 'USD' };
-      const { status, body } = await client.ask({ body: JSON.stringify(message) });
-      if (status !== 503) t.fail(`an engine that was replaced answers ${status} ${body}`);
-    }
-  } catch {
-    // Its end closes the connection.
-  } finally {
-    client.close();
-  }
-  const ended = await Promise.race([zombie.ended, delay(zombieEndMsMax).then(() => 'still there')]);
-  t.equal(ended, 1, 'an engine that was replaced ends');
-}
