@@ -75,10 +75,22 @@ export const Protocol = {
   lithic: 4,
   /** Facts of Lithic's events. */
   lithicEvents: 5,
+  stripe: 6,
+  /** Facts of Stripe's events. */
+  stripeEvents: 7,
 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 /** Indexed by Protocol; a processor's events have its name. */
-export const protocolNames = ['internal', 'native', 'marqeta', 'ledger', 'lithic', 'lithic'] as const;
+export const protocolNames = [
+  'internal',
+  'native',
+  'marqeta',
+  'ledger',
+  'lithic',
+  'lithic',
+  'stripe',
+  'stripe',
+] as const;
 
 /**
  * Upper-case letters as a base-27 number, A = 1: 'US' → 21·27+19, 'USD' → …·27+4. 0 means absent. Two letters stay

@@ -6,10 +6,11 @@
 import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Codec, CodecOptions } from './codec.js';
 import { createLedgerCodec } from './commands/codec.js';
-import { createLithicEventCodec } from './facts/codec.js';
+import { createLithicEventCodec, createStripeEventCodec } from './facts/codec.js';
 import { createLithicCodec } from './lithic/codec.js';
 import { createMarqetaCodec } from './marqeta/codec.js';
 import { createNativeCodec } from './native/codec.js';
+import { createStripeCodec } from './stripe/codec.js';
 
 const makers: readonly ((options: CodecOptions) => Codec)[] = [
   createNativeCodec,
@@ -17,6 +18,8 @@ const makers: readonly ((options: CodecOptions) => Codec)[] = [
   createLedgerCodec,
   createLithicCodec,
   createLithicEventCodec,
+  createStripeCodec,
+  createStripeEventCodec,
 ];
 
 export interface WireOptions {

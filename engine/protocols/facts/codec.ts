@@ -55,3 +55,4 @@ export function createFactCodec(protocol: Protocol, options: Pick<CodecOptions, 
 }
 
 export const createLithicEventCodec = (options: CodecOptions): Codec => createFactCodec(Protocol.lithicEvents, options);
+export const createStripeEventCodec = (options: CodecOptions): Codec => createFactCodec(Protocol.stripeEvents, options);

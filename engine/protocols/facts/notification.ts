@@ -18,11 +18,23 @@ export const otherKind = 'other';
 /** Something in a notification that is not known, and moves nothing. */
 export const unknownPart = 'unknown_part';
 
+/** The body is no notification: it asks, and the protocol's codec reads it. */
+export interface Question {
+  /** Further headers of the answer, each behind a line break; '': none. */
+  readonly headers: string;
+}
+
 /** Why a notification cannot be read. */
 export type NotificationFault = FieldError;
 
-export function isFault(read: Notification | NotificationFault): read is NotificationFault {
+export type NotificationRead = Notification | Question | NotificationFault;
+
+export function isFault(read: NotificationRead): read is NotificationFault {
   return 'field' in read;
+}
+
+export function isQuestion(read: NotificationRead): read is Question {
+  return 'headers' in read;
 }
 
 /** Stays within 64 characters, whatever a processor sends. */

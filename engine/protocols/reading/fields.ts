@@ -18,6 +18,7 @@ export const Kind = {
   capability: 10,
   country: 11,
   object: 12,
+  lowerLetters: 13,
 } as const;
 
 /** Where a number goes that the byte reader takes: a field of the request, or `kept` for the protocol to judge. */
@@ -149,6 +150,11 @@ export function decimal(must: string): Field<number, false> {
 /** Exactly `count` upper-case letters, packed. */
 export function letters(count: number, to: number, must: string): Field<string, false> {
   return field(Kind.letters, must, { type: 'string', pattern: `^[A-Z]{${count}}$` }, { to, max: count });
+}
+
+/** Exactly `count` lower-case letters, packed as their capitals. */
+export function lowerLetters(count: number, to: number, must: string): Field<string, false> {
+  return field(Kind.lowerLetters, must, { type: 'string', pattern: `^[a-z]{${count}}$` }, { to, max: count });
 }
 
 export function mcc(pattern: string): Field<string, false> {

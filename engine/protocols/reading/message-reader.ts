@@ -32,6 +32,8 @@ const kinds = Kind;
 const targets = Target;
 const quote = 0x22;
 const zero = 0x30;
+const beforeUpperA = 0x40;
+const beforeLowerA = 0x60;
 const letterN = 0x6e;
 const letterT = 0x74;
 
@@ -222,7 +224,9 @@ export class MessageReader {
         return this.#store(field, integerValue(bytes, index, after), after);
       }
       case kinds.letters:
-        return this.#readLetters(field, bytes, index, end);
+        return this.#readLetters(field, bytes, index, end, beforeUpperA);
+      case kinds.lowerLetters:
+        return this.#readLetters(field, bytes, index, end, beforeLowerA);
       case kinds.digits:
         return this.#readDigits(field, bytes, index, end);
       case kinds.flag: {
@@ -273,13 +277,13 @@ export class MessageReader {
     return field.kind === kinds.word ? -1 : this.#store(field, 0, textEnd + 1);
   }
 
-  /** Exactly `max` upper-case letters in quotes, packed. */
-  #readLetters(field: FieldNode, bytes: Uint8Array, index: number, end: number): number {
+  /** Exactly `max` letters in quotes, packed. */
+  #readLetters(field: FieldNode, bytes: Uint8Array, index: number, end: number, before: number): number {
     const last = index + 1 + field.max;
     if (last >= end || bytes[index] !== quote || bytes[last] !== quote) return -1;
     let packed = 0;
     for (let at = index + 1; at < last; at++) {
-      const letter = bytes[at]! - 0x40;
+      const letter = bytes[at]! - before;
       if (letter < 1 || letter > 26) return -1;
       packed = packed * 27 + letter;
     }

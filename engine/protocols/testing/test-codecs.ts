@@ -5,6 +5,7 @@ import { createLedgerCodec } from '../commands/codec.js';
 import { createLithicCodec, type LithicCodec } from '../lithic/codec.js';
 import { createMarqetaCodec, type MarqetaCodec } from '../marqeta/codec.js';
 import { createNativeCodec } from '../native/codec.js';
+import { createStripeCodec, type StripeCodec } from '../stripe/codec.js';
 
 export const testPanKeys = new PanKeys(['key-of-the-tests']);
 
@@ -16,3 +17,5 @@ export function testMarqetaCodec(): MarqetaCodec {
 }
 
 export const testLithicCodec = (): LithicCodec => createLithicCodec({ panKeys: testPanKeys });
+
+export const testStripeCodec = (): StripeCodec => createStripeCodec({ panKeys: testPanKeys });
