@@ -94,6 +94,7 @@ export function secretWarnings(config: EngineConfig): string[] {
   const secrets: [string, string][] = [
     ...config.processorPasswords.map((value): [string, string] => ['PROCESSOR_PASSWORD', value]),
     ...config.engineTokens.map((value): [string, string] => ['ENGINE_TOKEN', value]),
+    ...config.signingSecrets.stripe.map((value): [string, string] => ['STRIPE_SECRET', value]),
     ...config.panKeys.map((key): [string, string] => ['PAN_KEY', key]),
     ...config.feedKeys
       .filter((key) => !config.engineTokens.includes(key))
@@ -203,7 +204,14 @@ function readSigningSecrets(variables: Variables): SigningSecrets {
         'separated by commas',
     );
   }
-  return Object.freeze({ lithic });
+  const stripe = variables.list('STRIPE_SECRET');
+  if (stripe.length > signingSecretsMax || stripe.some(({ length }) => length > secret.lengthMax)) {
+    throw new ConfigError(
+      `STRIPE_SECRET must be at most ${signingSecretsMax} secrets of up to ${secret.lengthMax} characters, ` +
+        'separated by commas',
+    );
+  }
+  return Object.freeze({ lithic, stripe });
 }
 
 /** Enough to spread over ten engines, and few enough that frames stay large. */

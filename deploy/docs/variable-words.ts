@@ -68,6 +68,13 @@ export const variableGroups: readonly VariableGroup[] = [
           'auth stream and of the subscription to events. See [Lithic](protocols/lithic.md).',
         seen: ['authorization_unauthorized_total', 'notifications_total'],
       },
+      STRIPE_SECRET: {
+        default: 'no path of Stripe',
+        does:
+          'Secrets that Stripe signs with, as it shows them (`whsec_…`), separated by commas, newest first: of the ' +
+          'endpoint of real-time authorizations and of that of other events. See [Stripe](protocols/stripe.md).',
+        seen: ['authorization_unauthorized_total', 'notifications_total'],
+      },
       ENGINE_TOKEN: {
         kind: 'same',
         tools: '`make run`',

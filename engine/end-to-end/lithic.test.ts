@@ -165,9 +165,10 @@ t.test(
   async (t) => {
     const plain = await startTestEngine(t, { accounts: 2 });
     for (const path of ['/lithic/asa', '/lithic/events']) t.equal((await post(path, {}, {}, plain)).status, 404, path);
-    await plain.restart({ ...changes, DEADLINE_MS: '100' });
+    await plain.restart({ ...changes, DEADLINE_MS: '300' });
     const body = question('card_000001_1', 1250);
-    t.equal(JSON.parse((await asa(question('card_000001_1', 1), plain)).body).result, 'APPROVED');
+    const one = question('card_000001_1', 1);
+    await until('the first question is decided', async () => (await asa(one, plain)).status === 200);
     plain.disk.holdSyncs();
     const late = await asa(body, plain);
     t.equal(late.status, 503, 'Lithic asks again at once');
@@ -178,6 +179,29 @@ t.test(
     t.equal((await engineBooks(plain.place, 'acct_000001')).held, 1251, 'it is held once');
   },
 );
+
+t.test('a question that cannot be read is a 400 that names the field', async (t) => {
+  const { account, card } = freshAccount();
+  const good = question(card, 10);
+  const amounts = lithicAmounts(10, 5);
+  for (const [name, body, field] of [
+    ['no token', { ...good, token: undefined }, 'token'],
+    ['a long token', { ...good, token: 'x'.repeat(65) }, 'token'],
+    ['no card', { ...good, card: {} }, 'card.token'],
+    ['a card number as card', { ...good, card: { token: '4111111111111111' } }, 'card.token'],
+    ['a fraction', { ...good, amounts: lithicAmounts(1.5) }, 'amounts.cardholder.amount'],
+    ['below zero', { ...good, amounts: lithicAmounts(-1) }, 'amounts.cardholder.amount'],
+    ['a hold below zero', { ...good, amounts: lithicAmounts(1, -1) }, 'amounts.hold.amount'],
+    ['a hold of nothing named', { ...good, amounts: { ...amounts, hold: {} } }, 'amounts.hold.amount'],
+    ['an unknown currency', { ...good, amounts: lithicAmounts(1, null, 'XQQ') }, 'amounts.cardholder.currency'],
+    ['no object', [], ''],
+  ] as const) {
+    const reply = await asa(body);
+    t.match([reply.status, JSON.parse(reply.body).field], [400, field], name);
+    t.notMatch(reply.body, /4111/, name);
+  }
+  t.same(await booksOf(account), [0, 0]);
+});
 
 /** Of an approval of 1,000: what follows, how the transaction ends, and what it leaves. */
 const lives: readonly (readonly [string, [string, number, string?][], string, [number, number]])[] = [
@@ -453,7 +477,8 @@ t.test('the books balance after a restart, and a repeat then still gets its firs
   t.same(await booksOf(account), [0, 700]);
   await untilSettled(main.place);
   t.same((await auditBooks(main.sql)).findings, []);
-  const [row] = await main.sql`
-    select merchant_name as name, status from transactions where id = ${body['token'] as string}`;
-  t.match(row, { name: /^pay \*+1111$/ }, 'the card number in the name is masked');
+  const token = body['token'] as string;
+  const names = () => main.sql`select merchant_name as name from transactions where id = ${token}`;
+  await until('the transaction is settled', async () => (await names()).length > 0);
+  t.match((await names())[0], { name: /^pay \*+1111$/ }, 'the card number in the name is masked');
 });

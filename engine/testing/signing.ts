@@ -13,3 +13,17 @@ export function lithicHeaders(
   const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64');
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
 }
+
+export const stripeSecret = 'whsec_of_the_tests_of_stripe';
+
+/** The header of Stripe's scheme, by any of these secrets. */
+export function stripeHeaders(
+  body: string | Uint8Array,
+  { secrets = [stripeSecret], atMs = Date.now() } = {},
+): Record<string, string> {
+  const timestamp = Math.floor(atMs / 1000);
+  const signatures = secrets.map(
+    (secret) => `,v1=${createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex')}`,
+  );
+  return { 'stripe-signature': `t=${timestamp}${signatures.join('')}` };
+}

@@ -60,6 +60,8 @@ export class Exchange implements Waiter {
   reentries = 0;
   isAdmitted = false;
   isRefused = false;
+  /** Further headers of a decided answer, each behind a line break. */
+  headers = '';
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
@@ -86,6 +88,7 @@ export class Exchange implements Waiter {
     const flags = from.answerFlags[index]!;
     http.set(this.#form, from.status[index]!, flags, from.reason[index]!, from.answer.subarray(start, end));
     if (http.status === 200) this.codec.stampResponseTime?.(from.answer, end, Math.round(totalMs * 1000));
+    if (this.headers !== '') http.contentType += keepAlive + this.headers;
     corked.send(res, http, this.#closing.isLeaving);
     telemetry.called(this.kind, http.status);
     if (http.status === 400) telemetry.badRequests++;

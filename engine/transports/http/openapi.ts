@@ -120,6 +120,8 @@ export const authorizationDocument = documentOf({
     LithicMessage: { type: 'object', description: 'an authorization of Auth Stream Access, as Lithic documents it' },
     LithicAnswer: { type: 'object', description: 'with `token` and `result`, as Lithic documents it' },
     LithicEvent: { type: 'object', description: 'an event with its `event_type`, as Lithic documents it' },
+    StripeEvent: { type: 'object', description: 'an event of issuing, as Stripe documents it' },
+    StripeAnswer: { type: 'object', description: 'with `approved` for a question, with `received` for other events' },
     Received: { type: 'object', required: ['received'], properties: { received: { type: 'boolean' } } },
   },
   paths: {
@@ -159,6 +161,12 @@ export const authorizationDocument = documentOf({
     },
     '/lithic/asa': signedPath('decideLithic', 'Decide one request of Lithic', 'LithicMessage', 'LithicAnswer'),
     '/lithic/events': signedPath('bookLithicEvent', 'Book what an event of Lithic reports', 'LithicEvent', 'Received'),
+    '/stripe/issuing': signedPath(
+      'takeStripeEvent',
+      'Decide or book one event of Stripe',
+      'StripeEvent',
+      'StripeAnswer',
+    ),
   },
 });
 

@@ -2,11 +2,12 @@
 
 import { Protocol } from '../../core/codes.js';
 import type { Codec } from '../../protocols/codec.js';
-import type { Notification, NotificationFault } from '../../protocols/facts/notification.js';
+import type { NotificationRead } from '../../protocols/facts/notification.js';
 import { lithicNotification } from '../../protocols/lithic/events.js';
 import type { Codecs } from '../../protocols/registry.js';
+import { stripeNotification } from '../../protocols/stripe/events.js';
 import { type HttpForm, marqetaForm, nativeForm } from './answers.js';
-import { type SignatureCheck, standardWebhooks } from './signatures.js';
+import { type SignatureCheck, standardWebhooks, stripeSignatures } from './signatures.js';
 
 export interface Route {
   readonly path: string;
@@ -23,8 +24,7 @@ export interface SignedRoute extends Route {
 
 /** Requests that report what has happened. */
 export interface Notifications {
-  /** Null: the request is a question. */
-  read(body: unknown): Notification | NotificationFault | null;
+  read(body: unknown): NotificationRead;
   readonly codec: Codec;
 }
 
@@ -40,18 +40,24 @@ export function routesOf(codecs: Codecs): readonly Route[] {
 /** Secrets of the processors that sign, newest first; without any a protocol has no path. */
 export interface SigningSecrets {
   readonly lithic: readonly string[];
+  readonly stripe: readonly string[];
 }
 
-export function signedRoutesOf(codecs: Codecs, { lithic }: SigningSecrets): readonly SignedRoute[] {
+export function signedRoutesOf(codecs: Codecs, { lithic, stripe }: SigningSecrets): readonly SignedRoute[] {
   const routes: SignedRoute[] = [];
+  // A decline is a 200, as in the native form, and a conflict is one.
+  const form = { ...nativeForm, conflict: null };
   if (lithic.length > 0) {
     const signature = standardWebhooks(lithic);
     const events = codecs[Protocol.lithicEvents]!;
     const notifications = { read: lithicNotification, codec: events };
-    // A decline is a 200, and a 503 brings the question back at once: both as in the native form.
-    const form = { ...nativeForm, conflict: null };
     routes.push({ path: '/lithic/asa', codec: codecs[Protocol.lithic]!, form, signature });
     routes.push({ path: '/lithic/events', codec: events, form, signature, notifications });
+  }
+  if (stripe.length > 0) {
+    const signature = stripeSignatures(stripe);
+    const notifications = { read: stripeNotification, codec: codecs[Protocol.stripeEvents]! };
+    routes.push({ path: '/stripe/issuing', codec: codecs[Protocol.stripe]!, form, signature, notifications });
   }
   return routes;
 }

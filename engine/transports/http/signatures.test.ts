@@ -1,8 +1,9 @@
 /** Signatures of processors, by known vectors and by the processors' own clients. */
 import Lithic from 'lithic';
+import Stripe from 'stripe';
 import t from 'tap';
-import { lithicHeaders, lithicSecret } from '../../testing/signing.js';
-import { standardWebhooks } from './signatures.js';
+import { lithicHeaders, lithicSecret, stripeHeaders, stripeSecret } from '../../testing/signing.js';
+import { standardWebhooks, stripeSignatures } from './signatures.js';
 
 type Headers = Readonly<Record<string, string>>;
 const request = (headers: Headers) => ({ getHeader: (name: string) => headers[name] ?? '' });
@@ -101,5 +102,71 @@ t.test("what Lithic's own client accepts is accepted, and what it refuses is ref
     }
     t.equal(isRight, name === 'right', `${name}: the client`);
     t.equal(accepts([lithicSecret], headers, body, Date.now()), isRight, name);
+  }
+});
+
+const stripeVector = {
+  secret: 'whsec_demo0123456789abcdef',
+  body: '{"id":"evt_demo_1","type":"issuing_authorization.request"}',
+  header: 't=1900000000,v1=66ae8101085bf57fbe27dad86b39bb7746044ef273cf192538f4aa141724776b',
+};
+
+function acceptsStripe(secrets: readonly string[], header: string, body: string, atMs: number): boolean {
+  const check = stripeSignatures(secrets);
+  const proof = check.proofOf(request({ 'stripe-signature': header }));
+  return proof !== null && check.accepts(proof, Buffer.from(body), atMs);
+}
+
+t.test('a Stripe signature is accepted by any of the secrets, within five minutes, for its bytes', async (t) => {
+  const { secret, body, header } = stripeVector;
+  const atMs = 1_900_000_000_000;
+  const [time = '', right = ''] = header.split(',');
+  const wrong = `v1=${'0'.repeat(64)}`;
+  const cases: readonly (readonly [string, readonly string[], string, string, number, boolean])[] = [
+    ['as sent', [secret], header, body, atMs, true],
+    ['the older secret of two', [stripeSecret, secret], header, body, atMs, true],
+    ['behind a wrong one', [secret], `${time},${wrong},${right},v0=x`, body, atMs, true],
+    ['another secret', [stripeSecret], header, body, atMs, false],
+    ['the secret without its prefix', [secret.slice(6)], header, body, atMs, false],
+    ['another body', [secret], header, `${body} `, atMs, false],
+    ['another time', [secret], `t=1900000001,${right}`, body, atMs, false],
+    ['five minutes late', [secret], header, body, atMs + 300_000, true],
+    ['five minutes and a bit late', [secret], header, body, atMs + 300_001, false],
+    ['five minutes and a bit early', [secret], header, body, atMs - 300_001, false],
+    ['another scheme', [secret], header.replace('v1=', 'v0='), body, atMs, false],
+    ['no time', [secret], right, body, atMs, false],
+    ['a time that is none', [secret], `t=1e9,${right}`, body, atMs, false],
+    ['no signature', [secret], time, body, atMs, false],
+    ['nothing', [secret], '', body, atMs, false],
+    ['commas', [secret], ',,,=,=,', body, atMs, false],
+    ['behind too many', [secret], `${time}${`,${wrong}`.repeat(8)},${right}`, body, atMs, false],
+  ];
+  for (const [name, secrets, sent, text, now, isAccepted] of cases) {
+    t.equal(acceptsStripe(secrets, sent, text, now), isAccepted, name);
+  }
+});
+
+t.test("what Stripe's own client accepts is accepted, and what it refuses is refused", async (t) => {
+  const { webhooks } = new Stripe('none');
+  const body = JSON.stringify({ id: 'evt_1', object: 'event', type: 'issuing_authorization.created' });
+  const timestamp = Math.floor(Date.now() / 1000);
+  const signed = (changes: Partial<Parameters<typeof webhooks.generateTestHeaderString>[0]> = {}) =>
+    webhooks.generateTestHeaderString({ payload: body, secret: stripeSecret, timestamp, ...changes });
+  for (const [name, header] of [
+    ['right', signed()],
+    ['two signatures', stripeHeaders(body, { secrets: ['another', stripeSecret] })['stripe-signature']!],
+    ['another body', signed({ payload: `${body} ` })],
+    ['late', signed({ timestamp: timestamp - 400 })],
+    ['another secret', signed({ secret: 'another' })],
+    ['another scheme', signed({ scheme: 'v0' })],
+  ] as const) {
+    let isRight = true;
+    try {
+      webhooks.constructEvent(body, header, stripeSecret);
+    } catch {
+      isRight = false;
+    }
+    t.equal(isRight, name === 'right' || name === 'two signatures', `${name}: the client`);
+    t.equal(acceptsStripe([stripeSecret], header, body, Date.now()), isRight, name);
   }
 });

@@ -82,3 +82,19 @@ export function standardWebhooks(secrets: readonly string[]): SignatureCheck {
     accepts: (given, body, arrivalMs) => accepts(keys, given, body, arrivalMs),
   };
 }
+
+/** `Stripe-Signature: t=…,v1=…,v1=…`. The key is the secret as it stands, its prefix included. */
+export function stripeSignatures(secrets: readonly string[]): SignatureCheck {
+  const keys = secrets.map((secret) => Buffer.from(secret));
+  return {
+    proofOf(request) {
+      const entries = header(request, 'stripe-signature')
+        .split(',')
+        .map((entry): [string, string] => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
+      const timestamp = entries.findLast(([name]) => name === 't')?.[1] ?? '';
+      const texts = entries.flatMap(([name, value]) => (name === 'v1' ? [value] : []));
+      return proof(`${timestamp}.`, msOf(timestamp), texts, 'hex');
+    },
+    accepts: (given, body, arrivalMs) => accepts(keys, given, body, arrivalMs),
+  };
+}

@@ -16,7 +16,7 @@ import { Reason } from '../../core/reasons.js';
 import { Request } from '../../core/request.js';
 import { bookFacts } from '../../ledger/fact-booker.js';
 import { type Fact, factBytes } from '../../protocols/facts/codec.js';
-import { isFault } from '../../protocols/facts/notification.js';
+import { isFault, isQuestion } from '../../protocols/facts/notification.js';
 import { decodeBody, parseJson } from '../../protocols/reading/body-text.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import { Exchange, problem, statusLines } from './exchange.js';
@@ -84,7 +84,7 @@ export class SignedPort {
       exchange.shuttingDown();
       return;
     }
-    const notification = route.notifications === undefined ? null : this.#facts(route.notifications, exchange, body);
+    const facts = route.notifications === undefined ? null : this.#facts(route.notifications, exchange, body);
     // Answered already.
     if (exchange.isSettled) return;
     if (!admission.enter()) {
@@ -92,8 +92,8 @@ export class SignedPort {
       return;
     }
     exchange.isAdmitted = true;
-    if (notification === null) ledger.submit(exchange.codec, body, exchange);
-    else void this.#book(route.notifications!, exchange, notification);
+    if (facts === null) ledger.submit(exchange.codec, body, exchange);
+    else void this.#book(route.notifications!, exchange, facts);
   }
 
   #unauthorized(route: SignedRoute): void {
@@ -105,10 +105,13 @@ export class SignedPort {
   #facts({ read, codec }: Notifications, exchange: Exchange, body: Buffer): readonly Fact[] | null {
     const text = decodeBody(body, 0, body.length);
     const parsed = text === null ? undefined : parseJson(text);
-    const notification = parsed === undefined ? notJson : read(parsed);
-    if (notification === null) return null;
-    if (isFault(notification)) return this.#malformed(exchange, notification);
-    const { kinds, facts } = notification;
+    const found = parsed === undefined ? notJson : read(parsed);
+    if (isFault(found)) return this.#malformed(exchange, found);
+    if (isQuestion(found)) {
+      exchange.headers = found.headers;
+      return null;
+    }
+    const { kinds, facts } = found;
     for (const fact of facts) {
       const bytes = factBytes(fact);
       const fault = codec.read(this.#request, bytes, 0, bytes.length);
