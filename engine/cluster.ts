@@ -107,7 +107,7 @@ export class Cluster implements Ownership {
       log,
       handlers: {
         submit: (partition, protocol, body, waiter) => forwarder.fromPeer(partition, protocol, body, waiter),
-        withdraw: (partition, protocol, body, arrivalMs) => forwarder.withdraw(partition, protocol, body, arrivalMs),
+        withdraw: (partition, protocol, body) => forwarder.withdraw(partition, protocol, body),
         learn: (low, high, partition) => router.learnPeerId(low, high, partition),
         call: (method, payload, from) => this.#called(method, payload, from),
       },

@@ -18,8 +18,6 @@ export class Seen {
   readonly #highs: Uint32Array;
   readonly #sequence: Float64Array;
   readonly #location: Float64Array;
-  /** A bit a slot, see isWithdrawable(). */
-  readonly #withdrawable: Uint8Array;
   #size = 0;
   /** Upper half of the hash looked for. */
   #high = 0;
@@ -34,7 +32,6 @@ export class Seen {
     this.#table = new SlotTable(capacity, (slot) => this.#lows[slot]!, true);
     this.#sequence = new Float64Array(capacity);
     this.#location = new Float64Array(capacity);
-    this.#withdrawable = new Uint8Array(Math.ceil(capacity / 8));
   }
 
   get size(): number {
@@ -78,22 +75,10 @@ export class Seen {
     this.#location[slot] = locationSettled;
   }
 
-  /** An approval that was decided since the start, and that no repeat has received since. */
-  isWithdrawable(slot: number): boolean {
-    return (this.#withdrawable[slot >> 3]! & (1 << (slot & 7))) !== 0;
-  }
-
-  /** A repeat receives the answer: from now on a client may count on it. */
-  keep(slot: number): void {
-    this.#withdrawable[slot >> 3]! &= ~(1 << (slot & 7));
-  }
-
   /**
-   * Remembers a record.
-   * @param replaces slot of the same id's earlier record (a late decline), or −1
-   * @param isWithdrawable it is an approval of this worker that may be withdrawn
+   * Remembers a record. @param replaces slot of the same id's earlier record (a late decline), or −1
    */
-  add(low: number, high: number, sequence: number, location: number, replaces: number, isWithdrawable = false): void {
+  add(low: number, high: number, sequence: number, location: number, replaces: number): void {
     const slot = sequence % (this.#mask + 1);
     if (replaces >= 0 && replaces !== slot) this.#forget(replaces);
     this.#forget(slot);
@@ -103,8 +88,6 @@ export class Seen {
     this.#size++;
     this.#sequence[slot] = sequence;
     this.#location[slot] = location;
-    if (isWithdrawable) this.#withdrawable[slot >> 3]! |= 1 << (slot & 7);
-    else this.keep(slot);
   }
 
   /** Remembers a settled id unless a newer record has its place or its hash. */

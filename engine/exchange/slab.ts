@@ -23,22 +23,11 @@ export const EntryKind = {
   /** A hold's lifetime ended. The bytes are the transaction's root id. */
   expiry: 18,
   /**
-   * Another engine has answered 503 to a message that may have been approved here. The bytes are the arrival of that
-   * attempt, f64, the protocol, one byte, and the message. A ledger command of that name takes money out instead.
+   * Another engine has answered 503 to a message that may have been approved here. The bytes are its protocol, one
+   * byte, the message, and its mark. A ledger command of that name takes money out instead.
    */
   withdrawal: 19,
 } as const;
-/** Bytes in front of the message that is withdrawn. */
-export const withdrawalHead = 9;
-
-/** The bytes of a withdrawal. */
-export function withdrawalBytes(arrivalMs: number, protocol: number, message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(withdrawalHead + message.length);
-  bytes.writeDoubleLE(arrivalMs);
-  bytes[withdrawalHead - 1] = protocol;
-  bytes.set(message, withdrawalHead);
-  return bytes;
-}
 
 export const EntryFlag = {
   /** Looked up: there is no such card. */
@@ -53,7 +42,15 @@ export const EntryFlag = {
   foreign: 16,
   /** Something was looked up for it already, and no client waits for it: it is not sent a third time. */
   again: 32,
+  /** Of another engine: behind the message stands that engine's mark of it, see markBytes. */
+  marked: 64,
 } as const;
+
+/**
+ * A mark is an f64. An engine gives each message that it sends to others its own, and a message that it sends again has
+ * the same.
+ */
+export const markBytes = 8;
 
 /**
  * What became of an entry: a decision, a lookup that is needed first, or nothing. The front's transport puts it into

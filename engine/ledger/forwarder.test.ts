@@ -4,7 +4,7 @@ import t from 'tap';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
-import { AnswerFlag, EntryKind, EntryStatus, Slab, withdrawalBytes, withdrawalHead } from '../exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, markBytes, Slab } from '../exchange/slab.js';
 import type { PeerOutcome } from '../peers/peer-links.js';
 import type { PeerWaiter } from '../peers/peer-server.js';
 import { runs } from '../testing/runs.js';
@@ -18,6 +18,7 @@ const selfId = 'a';
 
 interface Claim {
   readonly kind: number;
+  readonly flags: number;
   readonly bytes: Buffer;
   readonly waiter: Waiter;
 }
@@ -26,6 +27,7 @@ interface Ask {
   readonly engine: string;
   readonly partition: number;
   readonly body: string;
+  readonly mark: number;
   readonly arrivalMs: number;
   readonly outcome: PeerOutcome;
 }
@@ -33,7 +35,7 @@ interface Ask {
 interface WithdrawAsk {
   readonly engine: string;
   readonly body: string;
-  readonly arrivalMs: number;
+  readonly mark: number;
   done(isDone: boolean): Promise<void>;
 }
 
@@ -41,6 +43,19 @@ class PeerTestWaiter extends TestWaiter implements PeerWaiter {
   notOwner(): void {
     this.said = 'not owner';
   }
+}
+
+/** As other engines receive it. */
+function unmarked(bytes: Uint8Array): { body: string; mark: number } {
+  const end = bytes.length - markBytes;
+  return { body: Buffer.from(bytes.subarray(0, end)).toString(), mark: Buffer.from(bytes).readDoubleLE(end) };
+}
+
+function marked(body: string, mark: number): Buffer {
+  const bytes = Buffer.alloc(body.length + markBytes);
+  bytes.write(body);
+  bytes.writeDoubleLE(mark, body.length);
+  return bytes;
 }
 
 /** One partition, three engines: this one is a. */
@@ -63,9 +78,9 @@ function stage() {
       get isReady() {
         return state.host === 'ready';
       },
-      claim(kind: number, _flags: number, _arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null) {
+      claim(kind: number, flags: number, _arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null) {
         if (state.host !== 'ready' || !state.hasRoom) return false;
-        claims.push({ kind, bytes: Buffer.from(bytes), waiter: waiter! });
+        claims.push({ kind, flags, bytes: Buffer.from(bytes), waiter: waiter! });
         return true;
       },
     },
@@ -80,22 +95,16 @@ function stage() {
       outcome: PeerOutcome,
     ) {
       if (!state.connected.has(engine)) return false;
-      asks.push({ engine, partition, body: Buffer.from(body).toString(), arrivalMs, outcome });
+      asks.push({ engine, partition, ...unmarked(body), arrivalMs, outcome });
       return true;
     },
-    withdraw(
-      engine: string,
-      _partition: number,
-      _protocol: number,
-      body: Uint8Array,
-      arrivalMs: number,
-    ): Promise<boolean> {
+    withdraw(engine: string, _partition: number, _protocol: number, body: Uint8Array): Promise<boolean> {
       return new Promise((resolve) => {
         const done = async (isDone: boolean) => {
           resolve(isDone);
           await new Promise((settled) => setImmediate(settled));
         };
-        withdrawals.push({ engine, body: Buffer.from(body).toString(), arrivalMs, done });
+        withdrawals.push({ engine, ...unmarked(body), done });
       });
     },
   };
@@ -112,7 +121,7 @@ function stage() {
   };
   const fromPeer = (body = 'x') => {
     const waiter = new PeerTestWaiter(state.nowMs);
-    forwarder.fromPeer(0, Protocol.native, Buffer.from(body), waiter);
+    forwarder.fromPeer(0, Protocol.native, marked(body, 77), waiter);
     return waiter;
   };
   const answers = (flags = AnswerFlag.approved | AnswerFlag.revocable): Answers => {
@@ -130,7 +139,7 @@ t.test('a message goes to the partition here, and is refused at once where the l
   state.host = 'ready';
   const waiter = submit('m');
   t.equal(claims[0]!.waiter, waiter, 'the lane has the very waiter');
-  t.equal(claims[0]!.bytes.toString(), 'm');
+  t.match(claims[0], { flags: 0, bytes: Buffer.from('m') });
   state.hasRoom = false;
   t.equal(submit().said, `refused ${Reason.overloaded}`);
   t.equal(asks.length, 0);
@@ -225,6 +234,7 @@ t.test('a message of another engine is never forwarded again', async (t) => {
   state.host = 'ready';
   forwarder.wake();
   t.equal(claims[0]!.waiter, early);
+  t.match(claims[0], { flags: EntryFlag.marked, bytes: marked('early', 77) });
   state.host = 'leaving';
   const late = fromPeer('late');
   t.equal(late.said, '', 'the partition may come back');
@@ -261,7 +271,7 @@ t.test('a message whose connection broke is asked again of the owner that the vi
   t.equal(waiter.said, '');
   state.lease = { partition: 0, epoch: 2, holder: 'c', reservedFor: null };
   forwarder.wake();
-  t.match(asks[1], { engine: 'c', body: 'm', arrivalMs: 1000 });
+  t.match(asks[1], { engine: 'c', body: 'm', mark: asks[0]!.mark, arrivalMs: 1000 });
   asks[1]!.outcome.answered(answers(AnswerFlag.approved | AnswerFlag.repeated), 0);
   t.equal(waiter.said, 'answer 8');
   t.equal(withdrawals.length, 0);
@@ -275,7 +285,7 @@ t.test('an approval that comes after the deadline is withdrawn', async (t) => {
   t.equal(waiter.said, `refused ${Reason.systemError}`);
   t.equal(withdrawals.length, 0, 'the outcome is to come');
   asks[0]!.outcome.answered(answers(), 0);
-  t.match(withdrawals, [{ engine: 'b', body: 'm', arrivalMs: 1000 }]);
+  t.match(withdrawals, [{ engine: 'b', body: 'm' }]);
   await withdrawals[0]!.done(true);
   t.equal(forwarder.withdrawn, 1);
   t.ok(forwarder.isIdle);
@@ -292,6 +302,19 @@ t.test('an approval that comes too late is withdrawn also before the timer has l
   state.nowMs += 100;
   asks[1]!.outcome.answered(answers(AnswerFlag.approved), 0);
   t.equal(fact.said, 'answer 8', 'what is never revoked is never too late');
+});
+
+t.test('a late repeat of an approval is withdrawn only where the message may have been approved itself', async (t) => {
+  const { asks, withdrawals, submit, pass, answers } = stage();
+  submit('own');
+  submit('other');
+  t.not(asks[0]!.mark, asks[1]!.mark, 'each message has its own mark');
+  asks[0]!.outcome.lost();
+  pass(100);
+  asks[1]!.outcome.answered(answers(AnswerFlag.approved | AnswerFlag.repeated), 0);
+  t.equal(withdrawals.length, 0, 'another message was approved');
+  asks[2]!.outcome.answered(answers(AnswerFlag.approved | AnswerFlag.repeated), 0);
+  t.match(withdrawals, [{ body: 'own', mark: asks[0]!.mark }]);
 });
 
 t.test('what holds no money is not withdrawn: a decline, a refusal, a client that has gone', async (t) => {
@@ -358,7 +381,7 @@ t.test('a withdrawal is tried again, with growing pauses, wherever the partition
   t.equal(claims.length, 0);
   state.host = 'ready';
   forwarder.wake();
-  t.match(claims, [{ kind: EntryKind.withdrawal, bytes: withdrawalBytes(1000, Protocol.native, Buffer.from('m')) }]);
+  t.match(claims, [{ kind: EntryKind.withdrawal, bytes: marked('\x01m', asks[0]!.mark) }]);
   claims[0]!.waiter.answer(answers(), 0);
   await new Promise((settled) => setImmediate(settled));
   t.ok(forwarder.isIdle);
@@ -380,11 +403,11 @@ t.test('withdrawals are bounded in number and in age', async (t) => {
 
 t.test('a withdrawal of another engine is acknowledged when the partition has carried it out', async (t) => {
   const { state, claims, forwarder, answers } = stage();
-  const withdraw = () => forwarder.withdraw(0, Protocol.marqeta, Buffer.from('m'), 17);
+  const withdraw = () => forwarder.withdraw(0, Protocol.marqeta, marked('m', 77));
   t.equal(await withdraw(), false, 'the partition is not here');
   state.host = 'ready';
   const [first, second] = [withdraw(), withdraw()];
-  t.match(claims[0], { kind: EntryKind.withdrawal, bytes: withdrawalBytes(17, Protocol.marqeta, Buffer.from('m')) });
+  t.match(claims[0], { kind: EntryKind.withdrawal, bytes: marked('\x02m', 77) });
   claims[0]!.waiter.answer(answers(), 0);
   claims[1]!.waiter.refuse(Reason.systemError);
   t.equal(await first, true);
@@ -470,7 +493,7 @@ t.test('every message ends once and in time, and each approval behind a 503 is w
           peers.add(body);
           const waiter = counted(new PeerTestWaiter(state.nowMs)) as PeerTestWaiter;
           waiters.set(body, waiter);
-          forwarder.fromPeer(0, Protocol.native, Buffer.from(body), waiter);
+          forwarder.fromPeer(0, Protocol.native, marked(body, index), waiter);
         } else if (event.kind === 'pass') pass(event.ms);
         else if (event.kind === 'outcome' && open.length > 0) {
           const [outcome] = open.splice(event.which % open.length, 1);
@@ -507,11 +530,12 @@ t.test('every message ends once and in time, and each approval behind a 503 is w
       for (const [body, waiter] of waiters) if (!waiter.isSettled) throw new Error(`${body} has no end`);
       const withdrawn = new Set(withdrawals.map(({ body }) => body));
       for (const { kind, bytes } of claims)
-        if (kind === EntryKind.withdrawal) withdrawn.add(bytes.toString('utf8', withdrawalHead));
+        if (kind === EntryKind.withdrawal) withdrawn.add(unmarked(bytes.subarray(1)).body);
       // Those that found no owner yet wait for one.
       for (const body of unheard) {
         if (!waiters.get(body)!.isRefused || peers.has(body) || withdrawn.has(body)) continue;
-        if (claims.some(({ kind, bytes }) => kind !== EntryKind.withdrawal && bytes.toString() === body)) continue;
+        if (claims.some(({ kind, bytes }) => kind !== EntryKind.withdrawal && bytes.toString().startsWith(body)))
+          continue;
         if (forwarder.withdrawalsWaiting === 0) throw new Error(`${body} is not withdrawn`);
       }
     }),

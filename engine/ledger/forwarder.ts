@@ -5,9 +5,10 @@
  * The outcome of a message is unknown where the connection broke. It is then sent again, with its id, so that it cannot
  * be decided twice. A client that was answered 503 must not be charged: an approval of its message is withdrawn.
  */
+import { randomInt } from 'node:crypto';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
-import { AnswerFlag, EntryKind, withdrawalBytes } from '../exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, markBytes } from '../exchange/slab.js';
 import type { LeaseEntry, View } from '../membership/view.js';
 import type { PeerLinks, PeerOutcome } from '../peers/peer-links.js';
 import type { PeerWaiter } from '../peers/peer-server.js';
@@ -50,6 +51,9 @@ export class Forwarder implements Placement {
   /** Sent to another engine, and neither answered nor refused. */
   readonly #asked = new Set<Message>();
   readonly #withdrawals = new Set<Withdrawal>();
+  /** Drawn, so that two engines do not give the same marks to messages with the same id. */
+  readonly #markStart = randomInt(1, 2 ** 20) * 2 ** 32;
+  #markCount = 0;
   // For the metrics.
   /** Messages sent to another engine, those that were sent again included. */
   asked = 0;
@@ -91,15 +95,18 @@ export class Forwarder implements Placement {
   }
 
   submit(partition: number, body: Uint8Array, waiter: Waiter): void {
-    if (this.#isTakenHere(partition, body, waiter)) return;
+    if (this.#isTakenHere(partition, body, 0, waiter)) return;
     // Copied: the body's bytes live only as long as the caller's callback.
-    this.#placeOrWait(new Message(this, partition, Buffer.from(body), waiter, null));
+    const marked = Buffer.allocUnsafe(body.length + markBytes);
+    marked.set(body);
+    marked.writeDoubleLE(this.#nextMark(), body.length);
+    this.#placeOrWait(new Message(this, partition, marked, waiter, null));
   }
 
-  /** A message of another engine. @param body read during the call only */
-  fromPeer(partition: number, _protocol: number, body: Uint8Array, waiter: PeerWaiter): void {
-    if (this.#isTakenHere(partition, body, waiter)) return;
-    this.#placeOrWait(new Message(this, partition, Buffer.from(body), waiter, waiter));
+  /** A message of another engine. @param marked its body and its mark, read during the call only */
+  fromPeer(partition: number, _protocol: number, marked: Uint8Array, waiter: PeerWaiter): void {
+    if (this.#isTakenHere(partition, marked, EntryFlag.marked, waiter)) return;
+    this.#placeOrWait(new Message(this, partition, Buffer.from(marked), waiter, waiter));
   }
 
   /** The view, a host or a connection has changed: what waits is tried again. */
@@ -127,10 +134,15 @@ export class Forwarder implements Placement {
 
   // --- messages -----------------------------------------------------------------------------------------------------
 
+  #nextMark(): number {
+    this.#markCount = (this.#markCount + 1) >>> 0;
+    return this.#markStart + this.#markCount;
+  }
+
   /** @returns false when another engine may have the partition, or it may be ready soon */
-  #isTakenHere(partition: number, body: Uint8Array, waiter: Waiter): boolean {
+  #isTakenHere(partition: number, body: Uint8Array, flags: number, waiter: Waiter): boolean {
     const host = this.#options.hosts[partition]!;
-    if (host.lane.claim(waiter.kind, 0, waiter.arrivalMs, body, waiter)) return true;
+    if (host.lane.claim(waiter.kind, flags, waiter.arrivalMs, body, waiter)) return true;
     if (host.lane.isReady) waiter.refuse(Reason.overloaded);
     else if (isBroken(host.state)) waiter.refuse(Reason.systemError);
     else return false;
@@ -158,8 +170,13 @@ export class Forwarder implements Placement {
 
   /** @returns whether it needs to wait no longer: it was taken, sent, refused, or its client has gone */
   #isPlaced(message: Message): boolean {
-    const { partition, body, waiter, peer } = message;
-    if (waiter.isSettled || this.#isTakenHere(partition, body, waiter)) return true;
+    const { partition, marked, waiter, peer } = message;
+    if (waiter.isSettled) return true;
+    const isTaken =
+      peer === null
+        ? this.#isTakenHere(partition, marked.subarray(0, -markBytes), 0, waiter)
+        : this.#isTakenHere(partition, marked, EntryFlag.marked, waiter);
+    if (isTaken) return true;
     const { selfId } = this.#options;
     const { state } = this.#options.hosts[partition]!;
     const { epoch, holder, reservedFor } = this.#leaseOf(partition);
@@ -172,7 +189,7 @@ export class Forwarder implements Placement {
     const nowMs = this.#options.nowMs();
     if (message.isDenied(holder, epoch, nowMs)) return false;
     message.sent(holder, epoch, nowMs);
-    if (!this.#options.links.ask(holder, partition, waiter.kind, body, waiter.arrivalMs, message)) return false;
+    if (!this.#options.links.ask(holder, partition, waiter.kind, marked, waiter.arrivalMs, message)) return false;
     this.asked++;
     this.#asked.add(message);
     return true;
@@ -191,10 +208,13 @@ export class Forwarder implements Placement {
 
   answered(message: Message, from: Answers, index: number): void {
     const { waiter } = message;
-    const isRevocable = (from.answerFlags[index]! & AnswerFlag.revocable) !== 0;
+    const flags = from.answerFlags[index]!;
+    const isRevocable = (flags & AnswerFlag.revocable) !== 0;
+    // A repeat, perhaps of what it was answered itself when the connection broke.
+    const mayBeRevocable = isRevocable || (message.isUncertain && (flags & AnswerFlag.approved) !== 0);
     if (isRevocable && message.isOver(from.returnedAtMs) && !waiter.isSettled) waiter.refuse(Reason.systemError);
     if (!waiter.isSettled) waiter.answer(from, index);
-    else if (isRevocable) this.#withdrawRefused(message);
+    else if (mayBeRevocable) this.#withdrawRefused(message);
   }
 
   denied(message: Message): void {
@@ -213,13 +233,14 @@ export class Forwarder implements Placement {
 
   /**
    * The sender answered 503 to this message: has an approval of it revoked that was decided here.
-   * @param body read during the call only
-   * @param arrivalMs of the attempt that was answered 503: another one stays
+   * @param marked its body and its mark, read during the call only
    * @returns true once that is durable or nothing is to be done; false when it is to be tried again
    */
-  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean> {
+  withdraw(partition: number, protocol: number, marked: Uint8Array): Promise<boolean> {
     const { hosts, nowMs } = this.#options;
-    const bytes = withdrawalBytes(arrivalMs, protocol, body);
+    const bytes = Buffer.allocUnsafe(1 + marked.length);
+    bytes[0] = protocol;
+    bytes.set(marked, 1);
     return new Promise((resolve) => {
       const waiter = new WithdrawalWaiter(resolve);
       if (!hosts[partition]!.lane.claim(EntryKind.withdrawal, 0, nowMs(), bytes, waiter)) resolve(false);
@@ -227,14 +248,14 @@ export class Forwarder implements Placement {
   }
 
   /** A client that has gone without a 503 does not know the outcome, as with a partition here: it asks again. */
-  #withdrawRefused({ partition, body, waiter }: Message): void {
+  #withdrawRefused({ partition, marked, waiter }: Message): void {
     if (!waiter.isRefused) return;
     if (this.#withdrawals.size >= withdrawalsMax) {
       this.withdrawalsDropped++;
       return;
     }
     const nowMs = this.#options.nowMs();
-    const withdrawal = new Withdrawal(partition, waiter.kind, body, waiter.arrivalMs, nowMs);
+    const withdrawal = new Withdrawal(partition, waiter.kind, marked, nowMs);
     this.#withdrawals.add(withdrawal);
     this.#tryWithdrawal(withdrawal, nowMs);
   }
@@ -248,15 +269,15 @@ export class Forwarder implements Placement {
 
   #tryWithdrawal(withdrawal: Withdrawal, nowMs: number): void {
     if (withdrawal.isUnderWay || withdrawal.notBeforeMs > nowMs) return;
-    const { partition, protocol, body, arrivalMs } = withdrawal;
+    const { partition, protocol, marked } = withdrawal;
     const { hosts, links, selfId } = this.#options;
     const { holder } = this.#leaseOf(partition);
     const isHere = hosts[partition]!.lane.isReady;
     if (!isHere && (holder === null || holder === selfId)) return;
     withdrawal.isUnderWay = true;
     const done = isHere
-      ? this.withdraw(partition, protocol, body, arrivalMs)
-      : links.withdraw(holder!, partition, protocol, body, arrivalMs);
+      ? this.withdraw(partition, protocol, marked)
+      : links.withdraw(holder!, partition, protocol, marked);
     void done.then((isDone) => {
       if (isDone) {
         if (this.#withdrawals.delete(withdrawal)) this.withdrawn++;
@@ -277,7 +298,8 @@ function isBroken(state: PartitionState): boolean {
 class Message implements PeerOutcome {
   readonly #forwarder: Forwarder;
   readonly partition: number;
-  readonly body: Buffer;
+  /** The body and its mark. */
+  readonly marked: Buffer;
   readonly waiter: Waiter;
   /** The waiter of another engine's message; null for one of this engine. */
   readonly peer: PeerWaiter | null;
@@ -288,10 +310,10 @@ class Message implements PeerOutcome {
   #epoch = 0;
   #pauseMs = 0;
 
-  constructor(forwarder: Forwarder, partition: number, body: Buffer, waiter: Waiter, peer: PeerWaiter | null) {
+  constructor(forwarder: Forwarder, partition: number, marked: Buffer, waiter: Waiter, peer: PeerWaiter | null) {
     this.#forwarder = forwarder;
     this.partition = partition;
-    this.body = body;
+    this.marked = marked;
     this.waiter = waiter;
     this.peer = peer;
   }
@@ -339,18 +361,16 @@ class Message implements PeerOutcome {
 class Withdrawal {
   readonly partition: number;
   readonly protocol: number;
-  readonly body: Buffer;
-  readonly arrivalMs: number;
+  readonly marked: Buffer;
   readonly sinceMs: number;
   isUnderWay = false;
   notBeforeMs = 0;
   #pauseMs = withdrawalPauseMsMin;
 
-  constructor(partition: number, protocol: number, body: Buffer, arrivalMs: number, sinceMs: number) {
+  constructor(partition: number, protocol: number, marked: Buffer, sinceMs: number) {
     this.partition = partition;
     this.protocol = protocol;
-    this.body = body;
-    this.arrivalMs = arrivalMs;
+    this.marked = marked;
     this.sinceMs = sinceMs;
   }
 

@@ -7,12 +7,11 @@
  *   welcome   nothing: the hello was accepted
  *   ping      f64 the asker's steady clock, ms
  *   pong      nothing
- *   ask       u32 correlation, u16 partition, u8 protocol, f64 arrival on the asker's steady clock, u16 attempt
- *             (core/attempt.ts), the message
+ *   ask       u32 correlation, u16 partition, u8 protocol, f64 arrival on the asker's steady clock, message, mark
  *   answer    u32 correlation, u8 status, u8 flags, u8 reason, the answer
  *   refusal   u32 correlation, u8 reason
  *   notOwner  u32 correlation
- *   withdraw  as ask
+ *   withdraw  u32 correlation, u16 partition, u8 protocol, message, mark
  *   withdrawn u32 correlation, u8 whether it is done
  *   id        u16 partition, u32 and u32 the halves of an id's hash
  *   call      u32 correlation, JSON
@@ -20,6 +19,7 @@
  */
 import { answerBytesMax, bodyBytesMax } from '../core/limits.js';
 import type { Answers } from '../exchange/answers.js';
+import { markBytes } from '../exchange/slab.js';
 
 export const PeerFrame = {
   hello: 1,
@@ -45,8 +45,9 @@ export const callBytesMax = 1024 * 1024;
 const headBytes = 5;
 
 /** Bytes in front of what has no fixed length. */
-export const askHead = 17;
+export const askHead = 15;
 export const answerHead = 7;
+export const withdrawHead = 7;
 export const callHead = 4;
 export const resultHead = 5;
 
@@ -57,11 +58,11 @@ const payloadBounds: readonly (readonly [min: number, max: number] | undefined)[
   [0, 0],
   [8, 8],
   [0, 0],
-  [askHead, askHead + bodyBytesMax],
+  [askHead + markBytes, askHead + bodyBytesMax + markBytes],
   [answerHead, answerHead + answerBytesMax],
   [5, 5],
   [4, 4],
-  [askHead, askHead + bodyBytesMax],
+  [withdrawHead + markBytes, withdrawHead + bodyBytesMax + markBytes],
   [5, 5],
   [10, 10],
   [callHead, callHead + callBytesMax],
@@ -207,22 +208,12 @@ export class FrameWriter {
     this.begin(kind, 0);
   }
 
-  /** @param kind ask or withdraw */
-  message(
-    kind: number,
-    correlation: number,
-    partition: number,
-    protocol: number,
-    arrivalSteadyMs: number,
-    attempt: number,
-    body: Uint8Array,
-  ): void {
-    const at = this.begin(kind, askHead + body.length);
+  ask(correlation: number, partition: number, protocol: number, arrivalSteadyMs: number, body: Uint8Array): void {
+    const at = this.begin(PeerFrame.ask, askHead + body.length);
     this.bytes.writeUInt32LE(correlation, at);
     this.bytes.writeUInt16LE(partition, at + 4);
     this.bytes[at + 6] = protocol;
     this.bytes.writeDoubleLE(arrivalSteadyMs, at + 7);
-    this.bytes.writeUInt16LE(attempt, at + 15);
     this.bytes.set(body, at + askHead);
   }
 
@@ -235,6 +226,14 @@ export class FrameWriter {
     this.bytes[at + 5] = from.answerFlags[index]!;
     this.bytes[at + 6] = from.reason[index]!;
     from.answer.copy(this.bytes, at + answerHead, start, end);
+  }
+
+  withdraw(correlation: number, partition: number, protocol: number, body: Uint8Array): void {
+    const at = this.begin(PeerFrame.withdraw, withdrawHead + body.length);
+    this.bytes.writeUInt32LE(correlation, at);
+    this.bytes.writeUInt16LE(partition, at + 4);
+    this.bytes[at + 6] = protocol;
+    this.bytes.set(body, at + withdrawHead);
   }
 
   id(low: number, high: number, partition: number): void {

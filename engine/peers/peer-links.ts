@@ -5,7 +5,6 @@
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
-import { attemptOf } from '../core/attempt.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { EntryStatus } from '../exchange/slab.js';
@@ -90,7 +89,7 @@ export class PeerLinks {
   }
 
   /**
-   * @param body read during the call only
+   * @param marked the message and our mark of it (EntryFlag.marked), read during the call only
    * @param arrivalMs when it arrived here, wall clock ms
    * @returns false when there is no connection or its queue is full: `outcome` hears nothing
    */
@@ -98,25 +97,19 @@ export class PeerLinks {
     engineId: string,
     partition: number,
     protocol: number,
-    body: Uint8Array,
+    marked: Uint8Array,
     arrivalMs: number,
     outcome: PeerOutcome,
   ): boolean {
-    return this.#links.get(engineId)?.ask(partition, protocol, body, arrivalMs, outcome) === true;
+    return this.#links.get(engineId)?.ask(partition, protocol, marked, arrivalMs, outcome) === true;
   }
 
   /**
    * Has an approval revoked whose message was answered 503 here.
    * @returns true once the other engine has acknowledged it; false where it is to be tried again
    */
-  withdraw(
-    engineId: string,
-    partition: number,
-    protocol: number,
-    body: Uint8Array,
-    arrivalMs: number,
-  ): Promise<boolean> {
-    return this.#links.get(engineId)?.withdraw(partition, protocol, body, arrivalMs) ?? Promise.resolve(false);
+  withdraw(engineId: string, partition: number, protocol: number, marked: Uint8Array): Promise<boolean> {
+    return this.#links.get(engineId)?.withdraw(partition, protocol, marked) ?? Promise.resolve(false);
   }
 
   /** Lets every connected engine know which partition the id with that hash belongs to. */
@@ -291,36 +284,24 @@ class PeerLink implements PeerLinkCounts {
     return this.#correlation;
   }
 
-  ask(partition: number, protocol: number, body: Uint8Array, arrivalMs: number, outcome: PeerOutcome): boolean {
+  ask(partition: number, protocol: number, marked: Uint8Array, arrivalMs: number, outcome: PeerOutcome): boolean {
     const connection = this.#ready();
     if (connection === null || this.#asks.size >= asksMax) return false;
     const correlation = this.#nextCorrelation();
     this.#asks.set(correlation, outcome);
     this.asked++;
-    this.#message(connection, PeerFrame.ask, correlation, partition, protocol, body, arrivalMs);
+    const arrivalSteadyMs = performance.now() - (this.#options.nowMs() - arrivalMs);
+    connection.frames.ask(correlation, partition, protocol, arrivalSteadyMs, marked);
+    connection.send();
     return true;
   }
 
-  #message(
-    connection: PeerConnection,
-    kind: number,
-    correlation: number,
-    partition: number,
-    protocol: number,
-    body: Uint8Array,
-    arrivalMs: number,
-  ): void {
-    const arrivalSteadyMs = performance.now() - (this.#options.nowMs() - arrivalMs);
-    const attempt = attemptOf(arrivalMs);
-    connection.frames.message(kind, correlation, partition, protocol, arrivalSteadyMs, attempt, body);
-    connection.send();
-  }
-
-  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean> {
+  withdraw(partition: number, protocol: number, marked: Uint8Array): Promise<boolean> {
     const connection = this.#ready();
     if (connection === null || this.#withdrawals.size >= withdrawalsMax) return Promise.resolve(false);
     const correlation = this.#nextCorrelation();
-    this.#message(connection, PeerFrame.withdraw, correlation, partition, protocol, body, arrivalMs);
+    connection.frames.withdraw(correlation, partition, protocol, marked);
+    connection.send();
     return new Promise((resolve) => this.#withdrawals.set(correlation, resolve));
   }
 

@@ -5,14 +5,21 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
-import { arrivalOf } from '../core/attempt.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { PeerClock } from './peer-clock.js';
 import { lookMsDefault, PeerConnection } from './peer-connection.js';
-import { askHead, callHead, engineIdBytesMax, PeerFrame, PeerProtocolError, peerVersion } from './peer-frames.js';
+import {
+  askHead,
+  callHead,
+  engineIdBytesMax,
+  PeerFrame,
+  PeerProtocolError,
+  peerVersion,
+  withdrawHead,
+} from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 
 /** A message of another engine, whose answer goes back there. */
@@ -24,15 +31,16 @@ export interface PeerWaiter extends Waiter {
 export interface PeerHandlers {
   /**
    * A message of a partition that the sender believes to be ours. The waiter is answered, refused, or notOwner() is
-   * called. The body is read during the call only.
+   * called.
+   * @param marked the message and its mark (EntryFlag.marked), read during the call only
    */
-  submit(partition: number, protocol: number, body: Uint8Array, waiter: PeerWaiter): void;
+  submit(partition: number, protocol: number, marked: Uint8Array, waiter: PeerWaiter): void;
   /**
-   * The sender answered 503 to this message although we may have approved it. The body is read during the call only.
-   * @param arrivalMs of the attempt, as the waiter of its submit() had it
+   * The sender answered 503 to this message although we may have approved it.
+   * @param marked the message and its mark, read during the call only
    * @returns true once it is done, false where we cannot do it now
    */
-  withdraw(partition: number, protocol: number, body: Uint8Array, arrivalMs: number): Promise<boolean>;
+  withdraw(partition: number, protocol: number, marked: Uint8Array): Promise<boolean>;
   /** The id with that hash belongs to the partition. */
   learn(low: number, high: number, partition: number): void;
   /** @param from the asking engine */
@@ -250,20 +258,14 @@ class Asking {
     const correlation = bytes.readUInt32LE(start);
     const partition = bytes.readUInt16LE(start + 4);
     const protocol = bytes[start + 6]!;
-    const arrivalMs = this.#arrivalMs(bytes, start);
+    const elapsedMs = this.#clock.elapsedMs(finite(bytes.readDoubleLE(start + 7)), this.#steadyMs);
     this.#counts.asked++;
     this.waiting++;
-    const waiter = new PeerMessage(this, this.#counts, correlation, protocol, arrivalMs);
+    const waiter = new PeerMessage(this, this.#counts, correlation, protocol, this.#nowMs - elapsedMs);
     if (this.waiting > asksMax) waiter.refuse(Reason.overloaded);
     else if (!protocols.has(protocol)) waiter.refuse(Reason.systemError);
     else if (partition >= partitionCount) waiter.notOwner();
     else handlers.submit(partition, protocol, bytes.subarray(start + askHead, end), waiter);
-  }
-
-  /** When the message arrived at its engine, by our clock. */
-  #arrivalMs(bytes: Buffer, start: number): number {
-    const elapsedMs = this.#clock.elapsedMs(finite(bytes.readDoubleLE(start + 7)), this.#steadyMs);
-    return arrivalOf(bytes.readUInt16LE(start + 15), this.#nowMs - elapsedMs);
   }
 
   #withdraw(bytes: Buffer, start: number, end: number): void {
@@ -282,9 +284,7 @@ class Asking {
       if (isDone) this.#counts.withdrawn++;
       this.#sendWithdrawn(correlation, isDone);
     };
-    const arrivalMs = this.#arrivalMs(bytes, start);
-    const body = bytes.subarray(start + askHead, end);
-    handlers.withdraw(partition, protocol, body, arrivalMs).then(done, () => done(false));
+    handlers.withdraw(partition, protocol, bytes.subarray(start + withdrawHead, end)).then(done, () => done(false));
   }
 
   #sendWithdrawn(correlation: number, isDone: boolean): void {

@@ -158,20 +158,10 @@ export class AnswerMemory {
     return slot;
   }
 
-  /**
-   * @param replaces slot of the record that this one replaces as the answer of its id; notFound for none
-   * @param isWithdrawable see Seen.isWithdrawable()
-   */
-  remember(
-    source: Uint8Array,
-    id: TextSlice,
-    sequence: number,
-    location: number,
-    replaces: number,
-    isWithdrawable: boolean,
-  ): void {
+  /** @param replaces slot of the record that this one replaces as the answer of its id; notFound for none */
+  remember(source: Uint8Array, id: TextSlice, sequence: number, location: number, replaces: number): void {
     if (id.end === id.start) return;
     hash64(source, id.start, id.end);
-    this.seen.add(hashLow, hashHigh, sequence, location, replaces, isWithdrawable);
+    this.seen.add(hashLow, hashHigh, sequence, location, replaces);
   }
 }

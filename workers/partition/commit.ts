@@ -1,7 +1,6 @@
 /** Writes what a batch decides into the journal's frame, and applies it to the books. */
 import { applyOutcome } from '../../engine/core/apply.js';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
-import { isNeverRevoked } from '../../engine/core/codes.js';
 import type { Outcome } from '../../engine/core/outcome.js';
 import { recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
 import type { Request } from '../../engine/core/request.js';
@@ -30,6 +29,11 @@ export class Committer {
     this.#journal = journal;
     this.#books = books;
     this.#answers = answers;
+  }
+
+  /** Of the last record. */
+  get lastSequence(): number {
+    return this.#journal.nextSequence + this.#count - 1;
   }
 
   /** Makes room for the records of a batch. @returns false when none of its messages can be decided now */
@@ -85,8 +89,7 @@ export class Committer {
     const opens = outcome.opensTransaction || outcome.tombstone;
     const moved = opens ? opensOver : isOurs ? transaction : transactionAbsent;
     applyOutcome(this.#books, request, outcome, account, moved, owner, sequence);
-    const isWithdrawable = outcome.approved && !isNeverRevoked(request.type);
-    this.#answers.remember(request.source, request.id, sequence, location, replaces, isWithdrawable);
+    this.#answers.remember(request.source, request.id, sequence, location, replaces);
   }
 }
 

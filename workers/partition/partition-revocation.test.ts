@@ -3,7 +3,7 @@ import t from 'tap';
 import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { followsTransaction } from '../../engine/core/record.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, withdrawalBytes } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
@@ -12,6 +12,7 @@ import { type Fixture, journalFixture } from '../testing/journal-fixture.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
 import { oneCard, tinySize } from '../testing/one-card.js';
 import { Partition } from './partition.js';
+import { PeerApprovals, peerApprovalsMax } from './peer-approvals.js';
 
 const slab = new Slab({ entries: 4, requestBytes: 16_384 });
 
@@ -101,14 +102,23 @@ class Stage {
     return this.run(EntryKind.revocation, new Uint8Array(new Float64Array([location]).buffer));
   }
 
-  withdraw(message: object | string, kind: number = Protocol.native, arrivalMs = 1000): number {
-    const text = typeof message === 'string' ? message : JSON.stringify(message);
-    return this.run(EntryKind.withdrawal, withdrawalBytes(arrivalMs, kind, Buffer.from(text))).status;
+  /** A message of another engine, with its mark. */
+  peerAsks(message: object | string, { mark = 7, kind = Protocol.native as number } = {}): Said {
+    return this.run(kind, marked(message, mark), { flags: EntryFlag.marked });
+  }
+
+  withdraw(message: object | string, { mark = 7, kind = Protocol.native as number } = {}): number {
+    return this.run(EntryKind.withdrawal, Buffer.concat([Buffer.of(kind), marked(message, mark)])).status;
   }
 
   get held(): number {
     return this.partition.books.accounts.held(0);
   }
+}
+
+function marked(message: object | string, mark: number): Buffer {
+  const text = Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
+  return Buffer.concat([text, new Uint8Array(new Float64Array([mark]).buffer)]);
 }
 
 const question = { id: 'q', type: 'authorization', card: 'card-77', amount: 10, currency: 'USD' };
@@ -245,36 +255,63 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
   t.test(`${protocol}: a withdrawn approval is decided again and then kept, also after a restart`, async (t) => {
     for (const restarts of [false, true]) {
       const stage = new Stage();
-      const ask = () => stage.run(kind, Buffer.from(text));
-      ask();
+      stage.peerAsks(text, { kind });
       t.ok(stage.held > 0);
-      t.equal(stage.withdraw(text, kind), withdrawn);
+      t.equal(stage.withdraw(text, { kind }), withdrawn);
       t.equal(stage.held, 0);
       t.equal(stage.records, 2, 'by a record of its own');
       if (restarts) stage.restart(true);
-      t.equal(stage.withdraw(text, kind), none, 'once');
+      t.equal(stage.withdraw(text, { kind }), none, 'once');
       t.equal(stage.held, 0);
-      const again = ask();
+      const again = stage.peerAsks(text, { kind, mark: 8 });
       t.match(again, { status: EntryStatus.decided, isRepeat: false });
-      t.match(ask(), { text: again.text, isRepeat: true });
-      t.equal(stage.withdraw(text, kind), none, 'its second answer was received');
+      t.match(stage.run(kind, Buffer.from(text)), { text: again.text, isRepeat: true });
+      t.equal(stage.withdraw(text, { kind, mark: 8 }), none, 'another client has received it');
       t.ok(stage.held > 0);
     }
   });
 }
 
-t.test('an approval whose answer a repeat has received is not withdrawn', async (t) => {
+t.test('only the message that was approved withdraws the approval', async (t) => {
   const stage = new Stage();
   const first = stage.ask(question);
-  stage.ask(question);
+  t.equal(stage.withdraw(question), none, 'a client of this engine was answered');
+  t.match(stage.peerAsks(question), { text: first.text, isRepeat: true });
   t.equal(stage.withdraw(question), none);
+  const other = { ...question, id: 'other' };
+  stage.peerAsks(other, { mark: 8 });
+  t.equal(stage.withdraw(other, { mark: 9 }), none, 'a repeat that was lost on its way was not approved');
+  t.equal(stage.held, 20);
+  t.equal(stage.withdraw(other, { mark: 8 }), withdrawn);
   t.equal(stage.held, 10);
-  t.match(stage.ask(question), { text: first.text, isRepeat: true });
+});
+
+t.test('an approval whose answer another message has received is not withdrawn', async (t) => {
+  for (const repeat of [
+    (stage: Stage) => stage.ask(question),
+    (stage: Stage) => stage.peerAsks(question, { mark: 8 }),
+  ]) {
+    const stage = new Stage();
+    const first = stage.peerAsks(question);
+    t.match(stage.peerAsks(question), { text: first.text, isRepeat: true }, 'the same message, sent again');
+    t.match(repeat(stage), { text: first.text, isRepeat: true });
+    t.equal(stage.withdraw(question), none);
+    t.equal(stage.withdraw(question, { mark: 8 }), none);
+    t.equal(stage.held, 10);
+  }
+});
+
+t.test('a message that was sent again, because its connection broke, is withdrawn', async (t) => {
+  const stage = new Stage();
+  stage.peerAsks(question);
+  t.equal(stage.peerAsks(question).isRepeat, true);
+  t.equal(stage.withdraw(question), withdrawn);
+  t.equal(stage.held, 0);
 });
 
 t.test('an approval that was decided before the start is not withdrawn', async (t) => {
   const stage = new Stage();
-  stage.ask(question);
+  stage.peerAsks(question);
   stage.restart(true);
   t.equal(stage.withdraw(question), none);
   t.equal(stage.held, 10);
@@ -289,13 +326,13 @@ t.test('an approval whose transaction has a later message is not withdrawn', asy
     { ...question, id: 'l', type: 'refund', original: 'q', amount: 3 },
   ]) {
     const stage = new Stage();
-    stage.ask(question);
+    stage.peerAsks(question);
     const { text } = stage.ask(later);
     const { held, records } = stage;
-    const account = stage.partition.books.accounts;
-    const before = [held, account.posted(0), account.available(0)];
+    const { accounts } = stage.partition.books;
+    const before = [held, accounts.posted(0), accounts.available(0)];
     t.equal(stage.withdraw(question), none, later.type);
-    t.same([stage.held, account.posted(0), account.available(0)], before);
+    t.same([stage.held, accounts.posted(0), accounts.available(0)], before);
     t.equal(stage.records, records);
     t.match(stage.ask(later), { text, isRepeat: true });
   }
@@ -304,8 +341,8 @@ t.test('an approval whose transaction has a later message is not withdrawn', asy
 t.test('an increment is withdrawn, and the authorization before it stays', async (t) => {
   const stage = new Stage();
   const increment = { ...question, id: 'i', type: 'incremental', original: 'q', amount: 5 };
-  const first = stage.ask(question);
-  stage.ask(increment);
+  const first = stage.peerAsks(question);
+  stage.peerAsks(increment);
   t.equal(stage.withdraw(increment), withdrawn);
   t.equal(stage.held, 10);
   t.equal(stage.withdraw(question), none, 'the revocation is a later message of the transaction');
@@ -317,10 +354,10 @@ t.test('an increment is withdrawn, and the authorization before it stays', async
 t.test('a decline, a fact, a command, another question and bytes that cannot be read are left alone', async (t) => {
   const stage = new Stage();
   const large = { ...question, id: 'd', amount: 1_000_000 };
-  stage.ask(large);
+  stage.peerAsks(large);
   const advice = { ...question, id: 'a', type: 'advice' };
-  stage.ask(advice);
-  stage.ask(question);
+  stage.peerAsks(advice);
+  stage.peerAsks(question);
   const { records, held } = stage;
   t.equal(stage.withdraw(large), none);
   t.equal(stage.withdraw(advice), none);
@@ -328,57 +365,54 @@ t.test('a decline, a fact, a command, another question and bytes that cannot be 
   t.equal(stage.withdraw({ ...question, id: 'unknown' }), none);
   t.equal(stage.withdraw('{"id":'), none);
   t.equal(stage.withdraw(''), none);
-  t.equal(stage.withdraw(question, Protocol.ledger), none);
-  t.equal(stage.withdraw(question, 200), none);
+  t.equal(stage.withdraw(question, { kind: Protocol.ledger }), none);
+  t.equal(stage.withdraw(question, { kind: 200 }), none);
+  t.equal(stage.withdraw(question, { mark: Number.NaN }), none);
   t.same([stage.records, stage.held], [records, held]);
 });
-
-t.test(
-  'only the attempt that was answered 503 is withdrawn: a later one, or one at another engine, stays',
-  async (t) => {
-    const stage = new Stage();
-    const { text } = stage.ask(question);
-    t.equal(stage.withdraw(question, Protocol.native, 1000 + 1 / 4096), none, 'another attempt of the same moment');
-    t.equal(stage.withdraw(question, Protocol.native, 900), none, 'an earlier one, whose client asked again');
-    t.equal(stage.held, 10);
-    t.match(stage.ask(question), { text, isRepeat: true });
-  },
-);
 
 t.test('an approval that its lane may still revoke is withdrawn later', async (t) => {
   const stage = new Stage();
   stage.sequences.final = 0;
-  const first = stage.ask(question);
+  const first = stage.peerAsks(question);
   t.equal(stage.withdraw(question), unavailable);
   t.equal(stage.held, 10);
   stage.revoke(first);
   stage.sequences.final = 2;
   t.equal(stage.withdraw(question), none, 'the lane has revoked it');
-  const again = stage.ask(question);
+  t.equal(stage.peerAsks(question).isRepeat, false);
   t.equal(stage.withdraw(question), unavailable);
   stage.sequences.final = 3;
   t.equal(stage.withdraw(question), withdrawn);
-  t.equal(again.isRepeat, false);
   t.equal(stage.held, 0);
 });
 
 t.test('a withdrawal between other messages of its slab changes none of them', async (t) => {
   const stage = new Stage();
-  stage.ask(question);
+  stage.peerAsks(question);
   slab.clear();
   const other = { ...question, id: 'other', amount: 7 };
-  const withdrawal = (of: object) => withdrawalBytes(1000, Protocol.native, Buffer.from(JSON.stringify(of)));
-  const entries = [
-    [Protocol.native, JSON.stringify(other)],
-    [EntryKind.withdrawal, withdrawal(question)],
-    [Protocol.native, JSON.stringify(question)],
-    [EntryKind.withdrawal, withdrawal(other)],
-  ] as const;
-  for (const [kind, text] of entries) slab.add(kind, 0, 1000, Buffer.from(text));
+  const withdrawal = (message: object) => Buffer.concat([Buffer.of(Protocol.native), marked(message, 7)]);
+  slab.add(Protocol.native, EntryFlag.marked, 1000, marked(other, 7));
+  slab.add(EntryKind.withdrawal, 0, 1000, withdrawal(question));
+  slab.add(Protocol.native, 0, 1000, Buffer.from(JSON.stringify(question)));
+  slab.add(EntryKind.withdrawal, 0, 1000, withdrawal(other));
   slab.seal(1000, 100);
   stage.sequences.final = 1;
   stage.partition.run(slab);
   t.same([...slab.status], [EntryStatus.decided, withdrawn, EntryStatus.decided, unavailable]);
   t.equal(slab.answerFlags[2]! & AnswerFlag.repeated, 0, 'it is decided again');
   t.equal(stage.held, 17);
+});
+
+t.test('the marks of the newest approvals are kept, and no older ones', async (t) => {
+  const approvals = new PeerApprovals();
+  t.equal(approvals.isOf(5, 7), false);
+  approvals.repeated(5, 7);
+  approvals.add(5, 7);
+  t.equal(approvals.isOf(5, 7), true);
+  approvals.add(5 + peerApprovalsMax, 8);
+  t.equal(approvals.isOf(5, 7), false);
+  approvals.repeated(5, 9);
+  t.equal(approvals.isOf(5 + peerApprovalsMax, 8), true, 'a repeat of the older one');
 });

@@ -23,7 +23,7 @@ import { Reason } from '../../engine/core/reasons.js';
 import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { PartitionSize } from '../../engine/exchange/partition-task.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, type Slab } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, markBytes, type Slab } from '../../engine/exchange/slab.js';
 import type { Codec } from '../../engine/protocols/codec.js';
 import { AnswerMemory, lookupNeeded, notFound, recalled, unreadable } from './answer-memory.js';
 import { byteText } from './byte-text.js';
@@ -34,6 +34,7 @@ import { chooseKnownForms, chooseRecordedForms, type KnownIds } from './kept-for
 import { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
 import { PartitionMemory } from './partition-memory.js';
+import { PeerApprovals } from './peer-approvals.js';
 import { Replay } from './replay.js';
 import { Revocation } from './revocation.js';
 import { Root } from './root.js';
@@ -65,11 +66,13 @@ export class Partition {
   readonly #committer: Committer;
   readonly #revocation: Revocation;
   readonly #withdrawal: Withdrawal;
+  readonly #peerApprovals = new PeerApprovals();
   readonly #expiry: Expiry;
   readonly #replay: Replay;
   readonly #answers = new SlabAnswers();
-  /** The message that is decided. */
+  /** The message that is decided, and its mark: 0 where a client of this engine has sent it. */
   readonly #request = new Request();
+  #mark = 0;
   readonly #question = new Question();
   readonly #outcome = new Outcome();
   readonly #decider: Decider;
@@ -123,7 +126,15 @@ export class Partition {
     };
     const { recalled, roots } = this.#rowTarget;
     this.#knownIds = { seen, transactions: books.transactions, recalled, roots };
-    this.#withdrawal = new Withdrawal(books, codecs, this.#memory, this.#knownIds, this.#revocation, finalSequence);
+    this.#withdrawal = new Withdrawal({
+      books,
+      codecs,
+      answers: this.#memory,
+      knownIds: this.#knownIds,
+      revocation: this.#revocation,
+      approvals: this.#peerApprovals,
+      finalSequence,
+    });
     this.#decider = new Decider(books, policy, this.#outcome);
   }
 
@@ -214,7 +225,10 @@ export class Partition {
 
   #handle(slab: Slab, index: number, codec: Codec): void {
     const request = this.#request;
-    const refusal = codec.read(request, slab.request, slab.start[index]!, slab.end[index]!);
+    const isMarked = (slab.flags[index]! & EntryFlag.marked) !== 0;
+    const end = isMarked ? slab.end[index]! - markBytes : slab.end[index]!;
+    this.#mark = isMarked ? slab.request.readDoubleLE(end) : 0;
+    const refusal = codec.read(request, slab.request, slab.start[index]!, end);
     if (refusal === null) this.#answer(slab, index, codec, request);
     else this.#answers.refuse(slab, index, codec, request, refusal);
     if (request.unknownFields !== 0) this.unknownFields.count(request, slab.status[index]!);
@@ -270,7 +284,7 @@ export class Partition {
     if (request.hidden !== null) chooseRecordedForms(request, request.hidden, asked);
     if (sameQuestion(request, asked)) {
       slab.answerFlags[index] = AnswerFlag.repeated;
-      if (place !== recalled) this.seen.keep(place);
+      if (place !== recalled) this.#peerApprovals.repeated(this.seen.sequence(place), this.#mark);
       this.#answers.decided(slab, index, codec, request, record.outcome(), this.#root);
       return;
     }
@@ -401,7 +415,9 @@ export class Partition {
     this.#committer.commit(slab, index, request, outcome, owner, account, transaction, opensOver, root, replaces);
     if (card !== null && outcome.spendCountDelta !== 0) this.cardBooks.noteSpend();
     this.#answers.decided(slab, index, codec, request, outcome, root);
-    if (outcome.approved && isRevocable) slab.answerFlags[index]! |= AnswerFlag.revocable;
+    if (!outcome.approved || !isRevocable) return;
+    slab.answerFlags[index]! |= AnswerFlag.revocable;
+    if (this.#mark !== 0) this.#peerApprovals.add(this.#committer.lastSequence, this.#mark);
   }
 
   /** Of an outcome that opens a transaction, the one that had its name and is over: it leaves. */

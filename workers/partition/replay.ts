@@ -52,7 +52,7 @@ export class Replay {
     if (request.id.end === request.id.start) return;
     // Of an id that comes twice, the later record is the answer: a revocation, or the decision after one.
     const earlier = this.#answers.seen.find(bytes, request.id.start, request.id.end);
-    this.#answers.remember(bytes, request.id, sequence, location, earlier, false);
+    this.#answers.remember(bytes, request.id, sequence, location, earlier);
   }
 
   /**

@@ -29,10 +29,6 @@ export class StoredRecord {
     return this.view.getUint8(RecordOffset.type) === MessageType.revocation;
   }
 
-  get arrivalMs(): number {
-    return this.view.getFloat64(RecordOffset.arrivalMs, true);
-  }
-
   /** Its message follows another one. */
   get isFollowUp(): boolean {
     return this.view.getUint16(RecordOffset.rootLength, true) > 0;

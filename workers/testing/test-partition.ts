@@ -27,11 +27,11 @@ import {
 } from '../../engine/core/record.js';
 import { Spend } from '../../engine/core/spend.js';
 import type { AccountBooks } from '../../engine/exchange/partition-task.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, withdrawalBytes } from '../../engine/exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
 import { needsAmount } from '../../engine/protocols/native/slow-reader.js';
 import { ledgerCodec, nativeCodec } from '../../engine/protocols/testing/test-codecs.js';
 import type { Step } from '../../engine/testing/generator.js';
-import { accountName, isCommand, keyOf, type Message, spendNumber } from '../../engine/testing/world.js';
+import { accountName, isCommand, type Message, spendNumber } from '../../engine/testing/world.js';
 import { replayJournal } from '../journal/journal-reader.js';
 import { Partition } from '../partition/partition.js';
 import { type Fixture, journalFixture } from './journal-fixture.js';
@@ -43,7 +43,10 @@ const euroCards: readonly string[] = ['card-6', 'card-7', 'card-9'];
 const expiresNever = 1_000_000;
 
 /** What a partition is given: generated traffic, or the withdrawal of a message's approval by another engine. */
-export type HostStep = Step | { readonly kind: 'withdraw'; readonly message: Message };
+export type HostStep = (Step | { readonly kind: 'withdraw'; readonly message: Message }) & {
+  /** Of another engine, with this mark. */
+  readonly mark?: number;
+};
 
 /** What became of one step, in the order in which the partition came to it. */
 export interface Handled {
@@ -386,7 +389,7 @@ export class PartitionHost {
     handled.push(...this.#revoke(steps, nowMs));
     this.#locations.clear();
     this.#finalSequence = this.#slab.lastSequence;
-    this.#waiting = steps.flatMap((step) => (step.kind === 'revoke' ? [] : [{ step, flags: 0 }]));
+    this.#waiting = steps.flatMap((step) => (step.kind === 'revoke' ? [] : [{ step, flags: flagsOf(step) }]));
     for (let round = 0; this.#waiting.length > 0; round++) {
       assert(round < 10, 'a message is sent again and again');
       handled.push(...this.#runOnce(nowMs, tooLate));
@@ -414,7 +417,7 @@ export class PartitionHost {
       entries.push(null);
     }
     for (const waiting of this.#waiting) {
-      const entry = this.#entry(waiting.step, nowMs);
+      const entry = this.#entry(waiting.step);
       if (entry === null) continue;
       if (waiting.rows !== undefined) {
         if (this.#oldRows.length < oldRowsMax) this.#oldRows.push(waiting.rows);
@@ -431,18 +434,13 @@ export class PartitionHost {
     return entries.flatMap((entry, index) => (entry === null ? [] : this.#take(entry, index, nowMs, tooLate)));
   }
 
-  /** Of the newest attempt to ask each message. */
-  readonly #arrivals = new Map<string, number>();
-
-  #entry(step: HostStep, nowMs: number): { kind: number; bytes: Uint8Array } | null {
+  #entry(step: HostStep): { kind: number; bytes: Uint8Array } | null {
     switch (step.kind) {
       case 'message':
       case 'again':
-        this.#arrivals.set(keyOf(step.message), nowMs);
-        return { kind: protocolOf(step.message), bytes: bytesOf(step.message) };
+        return { kind: protocolOf(step.message), bytes: bytesOf(step.message, step.mark) };
       case 'withdraw': {
-        const arrivalMs = this.#arrivals.get(keyOf(step.message)) ?? nowMs;
-        const bytes = withdrawalBytes(arrivalMs, protocolOf(step.message), bytesOf(step.message));
+        const bytes = Buffer.concat([Buffer.of(protocolOf(step.message)), bytesOf(step.message, step.mark)]);
         return { kind: EntryKind.withdrawal, bytes };
       }
       case 'expire':
@@ -602,12 +600,18 @@ const needs: Readonly<Record<number, number>> = {
   [EntryStatus.lookupAccount]: EntryFlag.accountAbsent,
 };
 
+function flagsOf({ kind, mark }: HostStep): number {
+  return mark === undefined || kind === 'withdraw' ? 0 : EntryFlag.marked;
+}
+
 function protocolOf(message: Message): number {
   return isCommand(message) ? Protocol.ledger : Protocol.native;
 }
 
-function bytesOf(message: Message): Buffer {
-  return Buffer.from(JSON.stringify(isCommand(message) ? commandOf(message) : bodyOf(message)));
+function bytesOf(message: Message, mark?: number): Buffer {
+  const bytes = Buffer.from(JSON.stringify(isCommand(message) ? commandOf(message) : bodyOf(message)));
+  if (mark === undefined) return bytes;
+  return Buffer.concat([bytes, new Uint8Array(new Float64Array([mark]).buffer)]);
 }
 
 function commandOf({ id, type, card: account, amount }: Message): object {
