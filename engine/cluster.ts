@@ -54,9 +54,26 @@ export function clusterLinks({ config, holder, nowMs, log }: EngineBase, changed
   };
 }
 
+/**
+ * Looks at partitions here. An engine that stood still may have lost them without knowing it: what it has in memory
+ * counts as long as its lease does.
+ */
+function looksHere(registry: Registry, hosts: readonly PartitionHost[]): PartitionLooks {
+  const local = looksAt(hosts);
+  const leased = async <T>(look: Promise<T>): Promise<T> => {
+    const found = await look;
+    if (registry.isLapsed) throw new Error('the lease of this engine has lapsed');
+    return found;
+  };
+  return {
+    accounts: (partition, numbers) => leased(local.accounts(partition, numbers)),
+    windows: (partition, entities) => leased(local.windows(partition, entities)),
+  };
+}
+
 /** Looks at a partition where it is now. */
 export function looksThrough(registry: Registry, links: PeerLinks, hosts: readonly PartitionHost[]): PartitionLooks {
-  const local = looksAt(hosts);
+  const local = looksHere(registry, hosts);
   const ask = (partition: number, method: string, payload: unknown): Promise<unknown> => {
     const holder = registry.view.leases[partition]?.holder ?? null;
     if (holder === null) throw new Error(`partition ${partition} has no owner now`);
@@ -89,6 +106,7 @@ export class Cluster implements Ownership {
   readonly #parts: ClusterParts;
   readonly #server: PeerServer;
   readonly #mover: Mover;
+  readonly #looks: PartitionLooks;
   #isStopped = false;
 
   constructor(base: EngineBase, times: StartTimes, parts: ClusterParts) {
@@ -98,6 +116,7 @@ export class Cluster implements Ownership {
     this.#registry = registry;
     this.#links = links;
     this.#parts = parts;
+    this.#looks = looksHere(registry, hosts);
     const { config, holder, nowMs, log } = base;
     this.#server = new PeerServer({
       keys: config.peer.keys,
@@ -135,15 +154,14 @@ export class Cluster implements Ownership {
       readonly numbers: readonly number[];
       readonly entities: readonly WindowEntity[];
     };
-    const host = this.#parts.hosts[partition];
-    if (host === undefined) throw new Error(`there is no partition ${partition}`);
+    if (this.#parts.hosts[partition] === undefined) throw new Error(`there is no partition ${partition}`);
     switch (method) {
       case 'handover':
         return this.#mover.handover(partition, from);
       case 'accounts':
-        return host.accounts(numbers);
+        return this.#looks.accounts(partition, numbers);
       case 'windows':
-        return host.windows(entities);
+        return this.#looks.windows(partition, entities);
       default:
         throw new Error(`this version does not know the call ${method}`);
     }

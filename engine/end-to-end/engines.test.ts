@@ -1,60 +1,11 @@
 /** Several engines on one database (JOURNAL=postgres): any of them takes any message, and all answer alike. */
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { seedAccounts } from '../../deploy/seed-accounts.js';
-import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
-import { answerOf, Client } from '../testing/client.js';
-import {
-  EngineProcess,
-  engineBooks,
-  enginePlace,
-  metric,
-  opsCommand,
-  opsGet,
-  until,
-} from '../testing/engine-process.js';
-
-const accounts = 24;
-const settings = { JOURNAL: 'postgres', PARTITIONS: '6', LEASE_MS: '1000' };
-
-interface Engine extends EngineProcess {
-  readonly client: Client;
-}
-
-/** @returns what starts an engine more on a database of its own */
-async function stage(t: Test) {
-  const { url, sql } = await databaseFor(t);
-  await seedAccounts(sql, { accounts, cardsPerAccount: 1, balanceMinor: 100_000 });
-  const folder = folderFor(t);
-  const started: EngineProcess[] = [];
-  t.teardown(async () => {
-    await Promise.all(started.map((engine) => engine.kill('SIGKILL')));
-  });
-  const start = async (changes: Readonly<Record<string, string>> = {}): Promise<Engine> => {
-    const place = await enginePlace(url, join(folder, 'unused'));
-    const engine = new EngineProcess(place, { ...settings, ...changes });
-    started.push(engine);
-    if (!(await engine.ready())) throw new Error(`an engine ended while starting:\n${engine.logged}`);
-    const client = new Client(place.authPort);
-    t.teardown(() => client.close());
-    return Object.assign(engine, { client });
-  };
-  return { start, sql };
-}
-
-const card = (account: number) => `card_${String(account).padStart(6, '0')}_1`;
-const owned = (engine: Engine) => metric(engine.place, 'partitions_owned');
-
-async function untilSpread(engines: readonly Engine[]): Promise<void> {
-  const share = 6 / engines.length;
-  await until('the partitions are spread evenly', async () => {
-    const counts = await Promise.all(engines.map(owned));
-    return counts.every((count) => count === share);
-  });
-}
+import t from 'tap';
+import { answerOf } from '../testing/client.js';
+import { engineBooks, opsCommand, opsGet, until } from '../testing/engine-process.js';
+import { accounts, card, type Engine, owned, severalEngines, untilSpread } from '../testing/several-engines.js';
 
 t.test('three engines share the partitions, and each answers for all accounts', async (t) => {
-  const { start } = await stage(t);
+  const { start } = await severalEngines(t);
   const engines = await Promise.all([start(), start(), start()]);
   await untilSpread(engines);
   const answers: string[] = [];
@@ -86,7 +37,7 @@ t.test('three engines share the partitions, and each answers for all accounts', 
 });
 
 t.test('an engine that dies is replaced, and what it approved is known to the others', async (t) => {
-  const { start } = await stage(t);
+  const { start } = await severalEngines(t);
   const [first, second] = (await Promise.all([start(), start()])) as [Engine, Engine];
   await untilSpread([first, second]);
   for (let account = 1; account <= accounts; account++) {
@@ -102,7 +53,7 @@ t.test('an engine that dies is replaced, and what it approved is known to the ot
 });
 
 t.test('an engine that stops hands its partitions over, and no message is refused meanwhile', async (t) => {
-  const { start } = await stage(t);
+  const { start } = await severalEngines(t);
   const [first, second] = (await Promise.all([start(), start()])) as [Engine, Engine];
   await untilSpread([first, second]);
   let count = 0;

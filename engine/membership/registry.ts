@@ -73,6 +73,8 @@ export class Registry {
   #isLeaving = false;
   #isStopped = false;
   #wasLapsed = false;
+  /** It has renewed its row after a lapse, and has not seen yet what others took meanwhile. */
+  #isUnseen = false;
   #view = emptyView;
   /** Counts what this engine has claimed and released: a view that was read before is out of date. */
   #changes = 0;
@@ -107,9 +109,9 @@ export class Registry {
     this.#callbacks.push(callback);
   }
 
-  /** This engine has not renewed its row for so long that others may take its partitions. */
+  /** This engine did not renew its row for so long that others may take its partitions, or may have taken them. */
   get isLapsed(): boolean {
-    return this.#lease === null || this.#lease.isStale;
+    return this.#lease === null || this.#lease.isStale || this.#isUnseen;
   }
 
   /**
@@ -220,6 +222,7 @@ export class Registry {
       if (this.#isStopped) return;
       // What this engine has claimed or released meanwhile may not be in it.
       if (changes !== this.#changes) continue;
+      this.#isUnseen = false;
       this.#lookAtLapse(view);
       this.#publish(view);
       return;
@@ -293,6 +296,11 @@ export class Registry {
     let failure = '';
     try {
       await this.#renewals.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
+      if (this.#lease?.isStale) {
+        this.#isUnseen = true;
+        // A view that is being read now may be older.
+        this.#changes++;
+      }
       this.#lease?.renewed(began, 0);
     } catch (error) {
       failure = (error as Error).message;
