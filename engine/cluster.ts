@@ -2,11 +2,10 @@
  * JOURNAL=postgres: this engine is one of several on its database. It has an entry in the registry, takes and gives
  * away partitions as the plan says, and reaches the others by the hop.
  */
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Metrics } from '../platform/metrics/metrics.js';
 import { version } from '../platform/version.js';
-import type { EngineBase } from './engine-base.js';
+import { type EngineBase, reachableHost } from './engine-base.js';
 import type { WindowEntity } from './exchange/partition-task.js';
 import { readForeignIds } from './ledger/foreign-ids.js';
 import type { Forwarder } from './ledger/forwarder.js';
@@ -244,11 +243,11 @@ export class Cluster implements Ownership {
 
 /** @param advertised PEER_ADDRESS, or '' */
 function peerAddress(host: string, port: number, advertised: string): { peerHost: string; peerPort: number } {
-  if (advertised === '') return { peerHost: isEveryAddress(host) ? hostname() : host, peerPort: port };
+  if (advertised === '') return { peerHost: reachableHost(host), peerPort: port };
   const colon = advertised.lastIndexOf(':');
-  return { peerHost: advertised.slice(0, colon), peerPort: Number(advertised.slice(colon + 1)) };
-}
-
-function isEveryAddress(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
+  // An IPv6 address stands in brackets.
+  return {
+    peerHost: advertised.slice(0, colon).replace(/^\[|\]$/g, ''),
+    peerPort: Number(advertised.slice(colon + 1)),
+  };
 }

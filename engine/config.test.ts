@@ -61,6 +61,13 @@ t.test('a local journal has a thread for each partition, partitions in Postgres 
   t.match(read({ JOURNAL: 'postgres', PARTITIONS: '1' }), { partitionCount: 1, threads: 1 });
 });
 
+t.test('the address for other engines takes a name, an IPv4 and an IPv6 address, each with a port', async (t) => {
+  for (const address of ['engine-1.internal:8082', '10.0.0.5:1', '[fd00::5]:8082', '']) {
+    t.equal(readEngineConfig({ ...complete, PEER_ADDRESS: address }).peer.address, address);
+  }
+  t.throws(() => readEngineConfig({ ...complete, PEER_ADDRESS: 'engine-1.internal' }), /PEER_ADDRESS/);
+});
+
 t.test('a missing secret stops the start, and the error names its variable', async (t) => {
   for (const name of Object.keys(complete)) {
     t.throws(() => readEngineConfig({ ...complete, [name]: undefined }), { name: 'ConfigError', message: name });
@@ -79,7 +86,7 @@ t.test('a bad value stops the start with one line that names the variable and ne
     WORKERS: '0',
     PARTITIONS: '65',
     PEER_PORT: '-1',
-    PEER_ADDRESS: 'engine-1.internal',
+    PEER_ADDRESS: '::1:8082',
     JOURNAL: 'paper',
     DATABASE_URL: 'mysql://secret-host',
     SEEN_IDS_MAX: '1000',

@@ -188,7 +188,10 @@ export function readEngineConfig(
 function readPeer(variables: Variables, engineTokens: readonly string[]): PeerConfig {
   return Object.freeze({
     port: variables.integer('PEER_PORT', { min: 0, max: 65_535, fallback: 8082 }),
-    address: variables.text('PEER_ADDRESS', { fallback: '', pattern: /^(?:[^\s:]+:[0-9]{1,5})?$/ }),
+    address: variables.text('PEER_ADDRESS', {
+      fallback: '',
+      pattern: /^(?:(?:[^\s:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5})?$/,
+    }),
     keys: feedKeysOf(variables.list('PEER_KEY'), engineTokens),
   });
 }

@@ -1,5 +1,6 @@
 /** What all parts of an engine use: its name, clock, Postgres, Redis, the feed, and shared progress. */
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Log } from '../platform/log.js';
 import { Seals } from '../platform/redis/seal.js';
 import { seeRunbook } from '../platform/runbook.js';
@@ -31,8 +32,8 @@ export async function engineBase(config: EngineConfig, log: Log) {
     nowMs: () => clock.nowMs(),
     /** Names this engine in the database, from its start to its end. */
     holder,
-    authUrl: `http://${config.host}:${config.authPort}`,
-    opsUrl: `http://${config.opsHost}:${config.opsPort}`,
+    authUrl: `http://${reachableHost(config.host)}:${config.authPort}`,
+    opsUrl: `http://${reachableHost(config.opsHost)}:${config.opsPort}`,
     database,
     /** Once this engine may load files and open connections that it does not need to become a writer. */
     prepareLookups(): void {
@@ -81,4 +82,9 @@ function onceLost(log: Log): (why: string) => void {
     );
     process.exit(1);
   };
+}
+
+/** @param host where a port listens; on every address of a machine it is reached by the machine's name */
+export function reachableHost(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? hostname() : host;
 }
