@@ -1,38 +1,45 @@
 /**
  * Decisions settled in stretches of any length are the same in Postgres as in memory: transactions, books and windows.
- * Approvals are revoked, decided again, joined, reversed and renewed. TEST_SEED repeats a run.
+ * Approvals are revoked, withdrawn, decided again, joined, reversed and renewed. TEST_SEED repeats a run.
  */
 import t, { type Test } from 'tap';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
 import { storedUserLevel } from '../../engine/core/spend-key.js';
+import { EntryStatus } from '../../engine/exchange/slab.js';
 import { accountNumbers, cardNumbers, Generator, lineOfCard, type Step } from '../../engine/testing/generator.js';
 import { testSeed } from '../../engine/testing/runs.js';
 import { policyDefault } from '../../engine/testing/world.js';
 import { ledgerFor } from '../testing/ledger-for.js';
 import { PartitionHost } from '../testing/test-partition.js';
+import { Withdrawals } from '../testing/withdrawals.js';
 import { settle } from './settle.js';
 
 const historyCount = 4;
 const stepCount = 250;
+let withdrawnInAll = 0;
 
 /** A history of one partition, and the journal that it left. */
-function decide(seed: number): { host: PartitionHost; funds: readonly number[] } {
+function decide(seed: number): { host: PartitionHost; funds: readonly number[]; withdrawn: number } {
   const generator = new Generator(seed, { repeats: true, overtakes: true, startMs: Date.UTC(2026, 2, 27, 20) });
   const { random } = generator;
   const host = new PartitionHost(policyDefault);
   const setup = generator.setup();
   host.run(setup, generator.nowMs, false);
+  const withdrawals = new Withdrawals(seed + 2);
+  let withdrawn = 0;
   for (let done = 0; done < stepCount; ) {
     const steps: Step[] = [];
     for (let size = 1 + random.below(12); size > 0; size--, done++) steps.push(generator.next());
-    host.run(steps, generator.nowMs, random.chance(0.05));
+    const handled = host.run(withdrawals.among(steps), generator.nowMs, random.chance(0.05));
+    withdrawn += handled.filter(({ status }) => status === EntryStatus.withdrawn).length;
   }
-  return { host, funds: setup.flatMap((step) => (step.kind === 'account' ? [step.config.funds] : [])) };
+  return { host, withdrawn, funds: setup.flatMap((step) => (step.kind === 'account' ? [step.config.funds] : [])) };
 }
 
 async function compareWithPostgres(t: Test, seed: number): Promise<void> {
-  const { host, funds } = decide(seed);
+  const { host, funds, withdrawn } = decide(seed);
+  withdrawnInAll += withdrawn;
   const { random } = new Generator(seed + 1);
   const { sql } = await ledgerFor(t, accountNumbers.length, 0);
   for (const [index, amount] of funds.entries()) {
@@ -113,3 +120,7 @@ async function compareWithPostgres(t: Test, seed: number): Promise<void> {
 for (let number = 1; number <= historyCount; number++) {
   t.test(`history ${number} settles as it was decided`, (t) => compareWithPostgres(t, testSeed + number));
 }
+
+t.test('approvals were withdrawn in these histories', async (t) => {
+  t.ok(withdrawnInAll > 0, `${withdrawnInAll}`);
+});
