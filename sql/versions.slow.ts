@@ -16,6 +16,7 @@ const files = [
   'sql/migrate.test.js',
   'sql/rights.test.js',
   'sql/feed.test.js',
+  'engine/membership/registry.test.js',
   'workers/settle/settle.test.js',
   'workers/settle/settle-uses.test.js',
   'workers/settle/quarantine.test.js',
