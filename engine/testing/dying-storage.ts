@@ -71,16 +71,17 @@ function dieAt(cells: Int32Array, index: number, partition: number): void {
 function waitForSyncerEnd(cells: Int32Array): void {
   const armed = Atomics.load(cells, cell.syncerStart);
   if (armed === 0) return;
-  Atomics.wait(cells, cell.syncerStart, armed);
+  Atomics.wait(cells, cell.syncerStart, armed, 5000);
   Atomics.wait(cells, cell.syncerStart, 0, 300);
 }
 
 export function wrapStorage(storage: Storage, control: SharedArrayBuffer | null): Storage {
   if (control === null) return storage;
   const faults = new FaultControl(control);
-  // Only the syncer of one partition has it; the stack says which thread this is.
-  const { partition } = workerData as { readonly partition?: number };
+  const armed = Atomics.load(faults.cells, cell.syncerStart);
+  // Only the syncer of one partition has a number; the stack says which thread this is.
+  const { partition = armed - 1 } = workerData as { readonly partition?: number };
   if (!/sync\.worker/.test(String(new Error().stack))) waitForSyncerEnd(faults.cells);
-  else if (partition !== undefined) dieAt(faults.cells, cell.syncerStart, partition);
+  else if (armed > 0) dieAt(faults.cells, cell.syncerStart, partition);
   return new DyingStorage(storage, faults);
 }
