@@ -39,7 +39,11 @@ export function measurePeers(
     ['peer_asked_total', 'Messages that were sent to their owner', () => sum((link) => link.asked)],
     ['peer_lost_total', 'Messages whose outcome is unknown because a connection broke', () => forwarder.lost],
     ['peer_answered_total', 'Messages of other engines that were answered', () => server.answered],
-    ['peer_withdrawn_total', 'Approvals that an owner has revoked for this engine', () => forwarder.withdrawn],
+    [
+      'peer_withdrawn_total',
+      'Withdrawals that an owner has carried out, or found without effect',
+      () => forwarder.withdrawn,
+    ],
     [
       'peer_withdrawals_dropped_total',
       'Approvals that could not be withdrawn: their money stays held until the lifetime of the hold ends',
