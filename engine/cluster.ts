@@ -7,7 +7,7 @@ import type { Metrics } from '../platform/metrics/metrics.js';
 import { version } from '../platform/version.js';
 import { type EngineBase, reachableHost } from './engine-base.js';
 import type { WindowEntity } from './exchange/partition-task.js';
-import { readForeignIds } from './ledger/foreign-ids.js';
+import { ForeignIds } from './ledger/foreign-ids.js';
 import type { Forwarder } from './ledger/forwarder.js';
 import { looksAt, type PartitionLooks } from './ledger/ledger-reader.js';
 import type { PartitionHost } from './ledger/partition-host.js';
@@ -32,6 +32,8 @@ const leaveTimeoutMs = 10_000;
 /** How long a start waits until every partition has an owner that can be reached. */
 const placedWaitMs = 30_000;
 const placedLookMs = 20;
+/** And until the others report ids: they connect as soon as they see this engine. One that hangs has nothing to say. */
+const toldWaitMs = 3000;
 
 export interface ClusterParts {
   readonly registry: Registry;
@@ -106,6 +108,9 @@ export class Cluster implements Ownership {
   readonly #server: PeerServer;
   readonly #mover: Mover;
   readonly #looks: PartitionLooks;
+  readonly #foreignIds: ForeignIds;
+  /** Engines that report the ids that they see first. */
+  readonly #reporting = new Set<string>();
   #isStopped = false;
 
   constructor(base: EngineBase, times: StartTimes, parts: ClusterParts) {
@@ -127,6 +132,11 @@ export class Cluster implements Ownership {
         submit: (partition, protocol, body, waiter) => forwarder.fromPeer(partition, protocol, body, waiter),
         withdraw: (partition, protocol, body) => forwarder.withdraw(partition, protocol, body),
         learn: (low, high, partition) => router.learnPeerId(low, high, partition),
+        connected: (engineId) => {
+          this.#reporting.add(engineId);
+          // What that engine was asked before is journaled by then.
+          this.#foreignIds.catchUpIn(config.deadlineMs);
+        },
         call: (method, payload, from) => this.#called(method, payload, from),
       },
     });
@@ -136,6 +146,13 @@ export class Cluster implements Ownership {
       askHandover: async (engineId, partition) =>
         (await links.call(engineId, 'handover', { partition }, handoverTimeoutMs)) === true,
       log,
+    });
+    this.#foreignIds = new ForeignIds({
+      database: base.database,
+      partitionCount: config.partitionCount,
+      isOurs: (partition) => hosts[partition]!.state !== 'away',
+      learn: (low, high, partition, sequence) => router.learnJournaledId(low, high, partition, sequence),
+      isStopped: () => this.#isStopped,
     });
     registry.onView((view) => this.#seen(view));
   }
@@ -183,17 +200,15 @@ export class Cluster implements Ownership {
 
   async startPartitions(): Promise<void> {
     this.#mover.start();
-    const giveUpAtMs = performance.now() + placedWaitMs;
-    while (!this.#isPlaced && performance.now() < giveUpAtMs) await delay(placedLookMs);
-    const { database, config } = this.#base;
-    const { router, hosts } = this.#parts;
-    void readForeignIds({
-      database,
-      partitionCount: config.partitionCount,
-      isOurs: (partition) => hosts[partition]!.state !== 'away',
-      learn: (low, high, partition, sequence) => router.learnJournaledId(low, high, partition, sequence),
-      isStopped: () => this.#isStopped,
-    });
+    await until(() => this.#isPlaced, placedWaitMs);
+    await until(() => this.#isTold, toldWaitMs);
+    await this.#foreignIds.readNewest();
+    this.#foreignIds.readAll();
+  }
+
+  /** Every other engine reports the ids that it sees. */
+  get #isTold(): boolean {
+    return this.#registry.view.engines.every(({ id }) => id === this.#base.holder || this.#reporting.has(id));
   }
 
   get #isPlaced(): boolean {
@@ -216,6 +231,7 @@ export class Cluster implements Ownership {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#foreignIds.stop();
     this.#mover.stop();
     this.#server.close();
     this.#links.close();
@@ -239,6 +255,11 @@ export class Cluster implements Ownership {
   engines(): readonly EngineView[] {
     return describeEngines(this.#registry.view).data;
   }
+}
+
+async function until(isSo: () => boolean, longestMs: number): Promise<void> {
+  const giveUpAtMs = performance.now() + longestMs;
+  while (!isSo() && performance.now() < giveUpAtMs) await delay(placedLookMs);
 }
 
 /** @param advertised PEER_ADDRESS, or '' */

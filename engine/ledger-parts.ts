@@ -41,7 +41,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   const lookup = lookupParts(base, events, (tokens, partition) => router.learnCards(tokens, partition));
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
-    knows: (host, low, high, sequence) => router.learnJournaledId(low, high, host.partition, sequence),
+    knows: (host, low, high, sequence) => void router.learnJournaledId(low, high, host.partition, sequence),
     changed: () => {
       cluster?.forwarder.wake();
       events.partitionChanged();

@@ -43,13 +43,21 @@ export class IdDirectory {
     this.#put(low, high, partition, sequence);
   }
 
-  /** Remembers the id of a journaled record, unless a newer one has its place or the id is known already. */
-  learnJournaled(low: number, high: number, partition: number, sequence: number): void {
-    if (this.find(low, high) >= 0) return;
+  /**
+   * Remembers the id of a journaled record, unless newer ones have all places or the id is known already.
+   * @returns whether it was new
+   */
+  learnJournaled(low: number, high: number, partition: number, sequence: number): boolean {
+    const newest = this.#newest[partition]!;
+    if (this.find(low, high) >= 0 || sequence <= newest - this.#perPartition) return false;
     const slot = partition * this.#perPartition + (sequence % this.#perPartition);
-    if (this.#sequences[slot]! >= sequence) return;
-    this.#newest[partition] = Math.max(this.#newest[partition]!, sequence);
-    this.#put(low, high, partition, sequence);
+    // An id that another engine reported was counted on without its sequence, and may have this one.
+    if (this.#sequences[slot]! >= sequence) this.learn(low, high, partition);
+    else {
+      this.#newest[partition] = Math.max(newest, sequence);
+      this.#put(low, high, partition, sequence);
+    }
+    return true;
   }
 
   #put(low: number, high: number, partition: number, sequence: number): void {

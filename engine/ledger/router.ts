@@ -61,9 +61,9 @@ export class Router {
     for (const token of tokens) this.#cards.learn(token, partition);
   }
 
-  /** A journaled record of the partition has an id with that hash. */
-  learnJournaledId(low: number, high: number, partition: number, sequence: number): void {
-    this.#ids.learnJournaled(low, high, partition, sequence);
+  /** A journaled record of the partition has an id with that hash. @returns whether it was new */
+  learnJournaledId(low: number, high: number, partition: number, sequence: number): boolean {
+    return this.#ids.learnJournaled(low, high, partition, sequence);
   }
 
   /** Another engine has seen an id with that hash first. */

@@ -28,7 +28,16 @@ import {
 import { type CardsRead, type OwnedRows, readCards } from './database-cards.js';
 import { type KeysRead, readRecords, readTransactions } from './database-transactions.js';
 import { type LapsedPage, type LapsePlace, lapsed, type Quarantine, quarantined } from './lapsed.js';
-import { type RestoreKeys, recentCards, restoreRows, type SeenChunk, seenBefore, settledRecord } from './restore.js';
+import {
+  type FramesRead,
+  newestFrames,
+  type RestoreKeys,
+  recentCards,
+  restoreRows,
+  type SeenChunk,
+  seenBefore,
+  settledRecord,
+} from './restore.js';
 
 /** Longest a lookup may run: far above the 100 ms that a waiting terminal has, so that only a sick server hits it. */
 const lookupTimeoutMs = 1000;
@@ -110,6 +119,10 @@ export class Database {
 
   seenBefore(partition: number, beforeSequence: number): Promise<SeenChunk> {
     return seenBefore(this.#restoreSql, partition, beforeSequence);
+  }
+
+  newestFrames(partition: number, beforePosition: number): Promise<FramesRead> {
+    return newestFrames(this.#restoreSql, partition, beforePosition);
   }
 
   recentCards(partition: number, partitionCount: number, limit: number): Promise<string[]> {

@@ -101,6 +101,28 @@ export async function seenBefore(sql: postgres.Sql, partition: number, beforeSeq
   };
 }
 
+export interface FramesRead {
+  /** The newest first. */
+  readonly frames: readonly { readonly position: number; readonly firstSequence: number; readonly records: Buffer }[];
+  /** Nothing before them is unsettled. */
+  readonly isLast: boolean;
+}
+
+/** Frames of a page: of full size they are a few megabytes. */
+const framesAtOnce = 32;
+
+/** Frames of the journal before a position that are not settled, or were not a moment ago. */
+export async function newestFrames(sql: postgres.Sql, partition: number, beforePosition: number): Promise<FramesRead> {
+  const frames = await sql<{ position: number; firstSequence: number; records: Buffer; isSettled: boolean }[]>`
+    select position::float8 as position, first_sequence::float8 as "firstSequence", records,
+      first_sequence + record_count - 1 <= coalesce(
+        (select sequence from journal_positions where partition = ${partition}), 0) as "isSettled"
+    from journal_frames
+    where partition = ${partition} and position < ${beforePosition}
+    order by position desc limit ${framesAtOnce}`;
+  return { frames, isLast: frames.length < framesAtOnce || frames.at(-1)!.isSettled };
+}
+
 /**
  * Tokens of cards that a partition has decided about lately, the most recent first. Where those are few, as in a
  * freshly seeded database, the newest active cards follow.

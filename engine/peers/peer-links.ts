@@ -344,6 +344,9 @@ class PeerLink implements PeerLinkCounts {
     switch (kind) {
       case PeerFrame.welcome:
         this.isConnected = true;
+        // Behind it the other engine hears of every id.
+        this.#connection!.frames.ping(performance.now());
+        this.#connection!.send();
         this.#reconnectMs = reconnectMsMin;
         this.#options.changed?.();
         break;

@@ -43,6 +43,8 @@ export interface PeerHandlers {
   withdraw(partition: number, protocol: number, marked: Uint8Array): Promise<boolean>;
   /** The id with that hash belongs to the partition. */
   learn(low: number, high: number, partition: number): void;
+  /** From now on that engine reports each id that it sees first. */
+  connected(engineId: string): void;
   /** @param from the asking engine */
   call(method: string, payload: unknown, from: string): Promise<unknown>;
 }
@@ -182,6 +184,7 @@ class Asking {
   waiting = 0;
   #withdrawals = 0;
   #calls = 0;
+  #pings = 0;
   /** When the chunk came whose frames are taken: wall clock and steady clock. */
   #nowMs = 0;
   #steadyMs = 0;
@@ -249,6 +252,8 @@ class Asking {
 
   #ping(sentSteadyMs: number): void {
     this.#clock.ping(sentSteadyMs, this.#steadyMs);
+    // The first came with the hello, and the second when it was accepted.
+    if (++this.#pings === 2) this.#options.handlers.connected(this.engineId);
     this.connection.frames.empty(PeerFrame.pong);
     this.connection.send();
   }

@@ -51,6 +51,7 @@ function handlersOf(given: Partial<PeerHandlers> = {}): PeerHandlers {
   return {
     submit: (_partition, _protocol, _body, waiter) => waiter.refuse(Reason.systemError),
     withdraw: async () => false,
+    connected: () => undefined,
     learn: () => undefined,
     call: async () => null,
     ...given,
