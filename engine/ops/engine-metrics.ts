@@ -3,7 +3,7 @@ import type { Metrics } from '../../platform/metrics/metrics.js';
 import type { Forwarder } from '../ledger/forwarder.js';
 import type { PartitionState } from '../ledger/owned-partition.js';
 import type { Ownership } from '../ownership.js';
-import type { PeerLinkCounts, PeerLinks } from '../peers/peer-links.js';
+import type { PeerLinks } from '../peers/peer-links.js';
 import type { PeerServer } from '../peers/peer-server.js';
 
 interface Host {
@@ -27,16 +27,15 @@ export function measurePeers(
   metrics: Metrics,
   { links, server, forwarder }: { links: PeerLinks; server: PeerServer; forwarder: Forwarder },
 ): void {
-  const sum = (pick: (link: PeerLinkCounts) => number) =>
-    [...links.links].reduce((total, link) => total + pick(link), 0);
+  const connected = () => [...links.links].filter(({ isConnected }) => isConnected).length;
   const gauges: [string, string, () => number][] = [
-    ['peers_connected', 'Engines that this one is connected to', () => sum((link) => (link.isConnected ? 1 : 0))],
+    ['peers_connected', 'Engines that this one is connected to', connected],
     ['peer_messages_waiting', 'Messages that wait for an owner, or for its answer', () => forwarder.waiting],
     ['peer_withdrawals_waiting', 'Approvals to withdraw that are not acknowledged', () => forwarder.withdrawalsWaiting],
   ];
   for (const [name, help, value] of gauges) metrics.gauge(name, help, [], (target) => target.set(value()));
   const counters: [string, string, () => number][] = [
-    ['peer_asked_total', 'Messages that were sent to their owner', () => sum((link) => link.asked)],
+    ['peer_asked_total', 'Messages that were sent to their owner', () => links.asked],
     ['peer_lost_total', 'Messages whose outcome is unknown because a connection broke', () => forwarder.lost],
     ['peer_answered_total', 'Messages of other engines that were answered', () => server.answered],
     [
@@ -54,7 +53,7 @@ export function measurePeers(
       'Connections without a key of ours, or with bytes of no engine',
       () => server.rejected,
     ],
-    ['peer_bytes_total', 'Bytes sent to other engines', () => sum((link) => link.bytesOut) + server.bytesOut],
+    ['peer_bytes_total', 'Bytes sent to other engines', () => links.bytesOut + server.bytesOut],
   ];
   for (const [name, help, value] of counters) metrics.counter(name, help, [], (counter) => counter.inc(value()));
 }

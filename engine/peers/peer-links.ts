@@ -55,6 +55,8 @@ export class PeerLinks {
   readonly #links = new Map<string, PeerLink>();
   readonly #timer: NodeJS.Timeout;
   #isClosed = false;
+  /** Of engines that are no longer in the view. */
+  readonly #gone = { asked: 0, bytesOut: 0 };
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
@@ -69,6 +71,14 @@ export class PeerLinks {
     return this.#links.values();
   }
 
+  /** Messages that any engine was asked, those that were sent again included. */
+  get asked(): number {
+    return [...this.#links.values()].reduce((sum, link) => sum + link.asked, this.#gone.asked);
+  }
+  get bytesOut(): number {
+    return [...this.#links.values()].reduce((sum, link) => sum + link.bytesOut, this.#gone.bytesOut);
+  }
+
   /** The other engines from now on. Connections to engines that are not among them are closed. */
   setPeers(peers: readonly PeerAddress[]): void {
     if (this.#isClosed) return;
@@ -79,6 +89,8 @@ export class PeerLinks {
       else {
         this.#links.delete(id);
         link.close();
+        this.#gone.asked += link.asked;
+        this.#gone.bytesOut += link.bytesOut;
       }
     }
     for (const [id, peer] of wanted) this.#links.set(id, new PeerLink(peer, this.#options, this.#keys));

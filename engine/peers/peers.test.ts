@@ -167,6 +167,8 @@ t.test('10,000 messages are answered, each once', async (t) => {
   t.match(link, { asked: count, answered: count, refused: 0, lost: 0, waiting: 0, isConnected: true });
   t.match(server, { asked: count, answered: count, connections: 1 });
   t.equal(link!.bytesOut, server.bytesIn);
+  links.setPeers([]);
+  t.match(links, { asked: count, bytesOut: server.bytesIn }, 'also of an engine that has left');
 });
 
 t.test('a message is as old at its owner as at the engine where it arrived', async (t) => {
