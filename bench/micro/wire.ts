@@ -11,8 +11,17 @@ import { Reason } from '../../engine/core/reasons.js';
 import { Request } from '../../engine/core/request.js';
 import { answerBytesMax, type Codec } from '../../engine/protocols/codec.js';
 import { readSlow } from '../../engine/protocols/native/slow-reader.js';
+import { lithicSample } from '../../engine/protocols/testing/lithic-sample.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
-import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
+import { stripeQuestion } from '../../engine/protocols/testing/stripe-sample.js';
+import {
+  nativeCodec,
+  testLithicCodec,
+  testMarqetaCodec,
+  testStripeCodec,
+} from '../../engine/protocols/testing/test-codecs.js';
+import { lithicHeaders, lithicSecret } from '../../engine/testing/signing.js';
+import { standardWebhooks } from '../../engine/transports/http/signatures.js';
 
 const messageCount = 256;
 const rounds = Number(process.argv[2] ?? 400);
@@ -129,3 +138,24 @@ marqetaCodec.read(request, marqeta.bytes, 0, marqeta.starts[1]!);
 measure('marqeta write', (index) =>
   marqetaCodec.writeAnswer(target, index * answerBytesMax, request, outcome, request.source, request.id),
 );
+
+const stripeCard = { card: 'card_000001_1', asked: 1250 };
+const processors = [
+  ['lithic', testLithicCodec(), (index: number) => lithicSample({ token: `2f0c1d9a-${index}` })],
+  [
+    'stripe',
+    testStripeCodec(),
+    (index: number) => stripeQuestion(`evt_${index}`, { ...stripeCard, id: `iauth_${index}` }),
+  ],
+] as const;
+for (const [name, codec, sample] of processors) {
+  const batch = batchOf(Array.from({ length: messageCount }, (_, index) => JSON.stringify(sample(index))));
+  assert(codec.readFast(request, batch.bytes, 0, batch.starts[1]!), 'the sample is common');
+  measure(`${name} read (${batch.texts[0]!.length} bytes)`, readAll(codec, batch));
+}
+const signed = lithicHeaders(native.texts[0]!);
+const check = standardWebhooks([lithicSecret]);
+measure('signature', (index) => {
+  const proof = check.proofOf({ getHeader: (name) => signed[String(name)] ?? '' });
+  return check.accepts(proof!, nativeCopies[index]!, Date.now()) ? 1 : 0;
+});

@@ -58,6 +58,7 @@ function environmentOf(manifests: readonly Manifest[], container: Manifest): Rec
   };
   for (const { name, value, valueFrom } of container.env) {
     if (valueFrom?.fieldRef?.fieldPath === 'status.podIP') environment[name] = podIp;
+    else if (valueFrom?.secretKeyRef?.optional === true) continue;
     else if (valueFrom?.secretKeyRef?.name === 'atlanticfrewaycard') {
       environment[name] = `${schemes[name] ?? ''}a-secret-that-is-long-enough-for-${name}`;
     } else if (/^\$\(\w+\)/.test(value)) {

@@ -11,7 +11,7 @@ import {
 } from '../protocols/testing/lithic-sample.js';
 import type { Reply } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
-import { engineBooks, metric, until, untilSettled } from '../testing/engine-process.js';
+import { engineBooks, metric, opsGet, until, untilSettled } from '../testing/engine-process.js';
 import { runs } from '../testing/runs.js';
 import { lithicHeaders, lithicSecret } from '../testing/signing.js';
 
@@ -65,6 +65,13 @@ const event = (type: string, amount: number, result?: string): LithicEvent => ({
 async function booksOf(account: string): Promise<[held: number, posted: number]> {
   const { held, posted } = await engineBooks(main.place, account);
   return [held, posted];
+}
+
+/** What counts in the card's spend windows. */
+async function spentOf(card: string): Promise<unknown> {
+  const [row] = await main.sql<{ id: number }[]>`select id::integer as id from cards where token = ${card}`;
+  const { text } = await opsGet(main.place, `/admin/windows?card=${row!.id}`);
+  return JSON.parse(text).card;
 }
 
 t.test('each of the five statuses is decided, and its answer has the balance', async (t) => {
@@ -418,6 +425,7 @@ t.test('notifications in any order and number leave the same books, each event c
       if (!isAtOnce) for (const of of order) replies.push(await post('/lithic/events', of));
       for (const { status } of replies) t.equal(status, 200);
       t.same(await booksOf(shuffled.account), await booksOf(ordered.account));
+      t.same(await spentOf(shuffled.card), await spentOf(ordered.card));
       t.equal((await booksOf(shuffled.account))[0], 0, 'nothing is held at the end');
     }),
     { numRuns: propertyRuns / 2 },
@@ -469,6 +477,7 @@ t.test('the books balance after a restart, and a repeat then still gets its firs
   const { account, card } = freshAccount();
   const body = question(card, 777, { merchant: { ...lithicMerchant, descriptor: 'pay 4111111111111111' } });
   const first = await asa(body);
+  t.match(JSON.parse(first.body), { result: 'APPROVED' });
   const events = [event('AUTHORIZATION', 777), event('CLEARING', 700)];
   await report(t, body['token'] as string, card, 'SETTLED', events);
   await main.restart(changes);

@@ -11,12 +11,12 @@ import {
 } from '../protocols/testing/stripe-sample.js';
 import type { Reply } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
-import { engineBooks, metric, until, untilSettled } from '../testing/engine-process.js';
+import { engineBooks, metric, opsGet, until, untilSettled } from '../testing/engine-process.js';
 import { runs } from '../testing/runs.js';
 import { stripeHeaders, stripeSecret } from '../testing/signing.js';
 
 const olderSecret = 'whsec_the_older_secret_of_stripe';
-const changes = { STRIPE_SECRET: `${stripeSecret},${olderSecret}` };
+const changes = { STRIPE_SECRET: `${stripeSecret},${olderSecret}`, PARTITIONS: '2' };
 const propertyRuns = runs(60).numRuns;
 const main = await startTestEngine(t, { accounts: 60 + propertyRuns, balanceMinor: 10_000, changes });
 const { webhooks } = new Stripe('none');
@@ -121,6 +121,18 @@ async function booksOf(account: string): Promise<[held: number, posted: number]>
   return [held, posted];
 }
 
+interface Windows {
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** What counts in the card's spend windows. */
+async function spentOf(card: string): Promise<Windows> {
+  const [row] = await main.sql<{ id: number }[]>`select id::integer as id from cards where token = ${card}`;
+  const { text } = await opsGet(main.place, `/admin/windows?card=${row!.id}`);
+  return JSON.parse(text).card;
+}
+
 t.test('a question is answered in its 200 body, in the version that asks', async (t) => {
   const { account, card } = freshAccount();
   const reply = await post(question(card, 8000));
@@ -205,7 +217,7 @@ t.test('a request without a right signature is answered 401 and reaches no ledge
 });
 
 t.test('an engine without STRIPE_SECRET has no path of Stripe, and a repeat after a 503 gets a decision', async (t) => {
-  const plain = await startTestEngine(t, { accounts: 2 });
+  const plain = await startTestEngine(t, { accounts: 2, changes: { PARTITIONS: changes.PARTITIONS } });
   t.equal((await post({}, undefined, plain)).status, 404);
   await plain.restart({ ...changes, DEADLINE_MS: '300' });
   const one = question('card_000001_1', 1);
@@ -328,6 +340,7 @@ t.test('events in any order and number leave the same books, each counted once',
   await fc.assert(
     fc.asyncProperty(life, async ({ isAsked, increments, reversal, captures, refund, end, order, isAtOnce }) => {
       const results = [];
+      const spent: Windows[] = [];
       for (const isShuffled of [false, true]) {
         const { account, card } = freshAccount();
         const id = isAsked ? await approved(t, card, 1000) : nextId('iauth');
@@ -362,12 +375,17 @@ t.test('events in any order and number leave the same books, each counted once',
         if (replies.length === 0) for (const event of picked) replies.push(await post(event));
         for (const { status } of replies) t.equal(status, 200);
         results.push(await booksOf(account));
+        spent.push(await spentOf(card));
       }
       const posted = captures.reduce((sum, captured) => sum + captured, 0) - refund;
       t.same(results, [
         [0, posted],
         [0, posted],
       ]);
+      // A capture that comes before its authorization is a purchase of its own, and a purchase that is refunded before
+      // its end is none.
+      const compared = (of: Windows) => (isAsked && refund === 0 ? of : of.amounts);
+      t.same(compared(spent[1]!), compared(spent[0]!), 'the spend windows too');
     }),
     { numRuns: propertyRuns / 2 },
   );

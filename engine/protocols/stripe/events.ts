@@ -5,8 +5,8 @@
  * and its transactions, each under an id of its own. What shrinks a hold is the difference that an event names, under
  * the event's id. So each counts once, and the books end the same in whatever order events come.
  *
- * An authorization that this engine approved has the name that it was asked with. One that was approved without it (by
- * the network, or by the account's default) has that name with `:created`.
+ * A transaction has the name that its authorization was asked with. Where this engine declined and Stripe approved all
+ * the same, another one has that name with `:created`.
  */
 import type { Fact } from '../facts/codec.js';
 import {
@@ -243,6 +243,9 @@ class Life {
   #approved({ amount, reason }: HistoryEntry): void {
     if (reason === approvedHere) return;
     const { id } = this.#object;
+    // Where it was never asked here, the authorization itself is opened. Where it was, that is a conflict, and what the
+    // engine answered counts: an approval stays, and beside a decline one of its own is opened.
+    this.facts.push({ ...this.#base, id, type: 'advice', amount });
     this.#root = `${id}:created`;
     this.facts.push({
       ...this.#base,
