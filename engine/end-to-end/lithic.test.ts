@@ -67,8 +67,13 @@ async function booksOf(account: string): Promise<[held: number, posted: number]>
   return [held, posted];
 }
 
+interface Windows {
+  readonly amounts: readonly number[];
+  readonly counts: readonly number[];
+}
+
 /** What counts in the card's spend windows. */
-async function spentOf(card: string): Promise<unknown> {
+async function spentOf(card: string): Promise<Windows> {
   const [row] = await main.sql<{ id: number }[]>`select id::integer as id from cards where token = ${card}`;
   const { text } = await opsGet(main.place, `/admin/windows?card=${row!.id}`);
   return JSON.parse(text).card;
@@ -425,7 +430,10 @@ t.test('notifications in any order and number leave the same books, each event c
       if (!isAtOnce) for (const of of order) replies.push(await post('/lithic/events', of));
       for (const { status } of replies) t.equal(status, 200);
       t.same(await booksOf(shuffled.account), await booksOf(ordered.account));
-      t.same(await spentOf(shuffled.card), await spentOf(ordered.card));
+      // A purchase that is refunded before its end counts as none, one that is refunded after it does.
+      const isRefunded = steps.some(([type]) => type === 'RETURN');
+      const compared = (of: Windows) => (isRefunded ? of.amounts : of);
+      t.same(compared(await spentOf(shuffled.card)), compared(await spentOf(ordered.card)));
       t.equal((await booksOf(shuffled.account))[0], 0, 'nothing is held at the end');
     }),
     { numRuns: propertyRuns / 2 },
