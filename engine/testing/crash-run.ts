@@ -9,10 +9,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
 import type { Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
+import { MessageType } from '../core/codes.js';
 import type { Random } from '../protocols/testing/mutate.js';
 import { Client, ConnectionLost, type Reply, stableBody } from './client.js';
 import { engineBooks, testToken } from './engine-process.js';
 import type { Asked, Ledger } from './ledger.js';
+import type { Decided } from './linearizability.js';
 
 const inFlight = 24;
 /** Of what was acknowledged and verified before, so many are asked once more after every restart. */
@@ -150,7 +152,6 @@ export class CrashRun {
       if ((reply !== null && reply.status !== 503) || !isPatient) {
         throw new Error(`${reply?.status} ${reply?.body} to ${text}`);
       }
-      if (asked.answer === '') asked.failures++;
       this.undecided++;
       await delay(this.#isOfSeveral ? severalPauseMs : attemptPauseMs);
     }
@@ -257,6 +258,19 @@ export async function eventsOf(sql: postgres.Sql, accounts: ReadonlySet<string>)
   return [...rows, ...frames].map((row) => JSON.stringify(row));
 }
 
+/** The decisions about an account in the order of its partition. */
+export async function decidedOf(sql: postgres.Sql, account: string): Promise<Decided[]> {
+  const rows = await sql<{ id: string; type: number; funds: string; held: string; posted: string }[]>`
+    select request_id as id, type, funds_delta as funds, held_delta as held, posted_delta as posted
+    from transaction_events join accounts on accounts.id = account_id
+    where public_id = ${account} and request_id is not null order by sequence`;
+  return rows.map(({ id, type, funds, held, posted }) => ({
+    requestId: id,
+    isRevocation: type === MessageType.revocation,
+    moved: { funds: Number(funds), held: Number(held), posted: Number(posted) },
+  }));
+}
+
 /**
  * Nothing is lost and nothing doubled: Postgres has exactly what was acknowledged. Every engine has stopped.
  * @param commandsMin more deposits, and more withdrawals, must have been acknowledged
@@ -281,7 +295,8 @@ export async function judgeBooks(t: Test, sql: postgres.Sql, ledger: Ledger, com
     select count(*)::integer as twice from (
       select request_id from transaction_events where request_id is not null
       -- A late approval that was revoked (type 10) is no answer: its id is decided again.
-      group by request_id having count(*) filter (where type <> 10) - count(*) filter (where type = 10) >
-      1) as repeated`;
+      group by request_id
+      having count(*) filter (where type <> ${MessageType.revocation})
+        - count(*) filter (where type = ${MessageType.revocation}) > 1) as repeated`;
   t.equal(events?.twice, 0, 'no message was journaled twice');
 }

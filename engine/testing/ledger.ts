@@ -72,12 +72,8 @@ export interface Asked {
   /** By the client's clock: when it was asked first, and when its answer came. */
   readonly askedAtMs: number;
   answeredAtMs: number;
-  /** Attempts without an answer. */
-  failures: number;
   /** The authorization port where it was asked last. */
   askedOf: number;
-  /** What it changed in the account's books. */
-  moved: { readonly funds: number; readonly held: number; readonly posted: number };
 }
 
 export class Ledger {
@@ -213,9 +209,7 @@ export class Ledger {
       answer: '',
       askedAtMs: performance.now(),
       answeredAtMs: 0,
-      failures: 0,
       askedOf: 0,
-      moved: { funds: 0, held: 0, posted: 0 },
     };
     this.unknown.add(asked);
     return asked;
@@ -227,14 +221,9 @@ export class Ledger {
    */
   acknowledge(asked: Asked, body: string): string {
     asked.answeredAtMs = performance.now();
-    const { account } = asked;
-    const { funds, held, posted } = account;
-    const wrong =
-      asked.command === null
-        ? this.#acknowledgeMessage(asked, body)
-        : this.#acknowledgeCommand(asked, asked.command, body);
-    asked.moved = { funds: account.funds - funds, held: account.held - held, posted: account.posted - posted };
-    return wrong;
+    return asked.command === null
+      ? this.#acknowledgeMessage(asked, body)
+      : this.#acknowledgeCommand(asked, asked.command, body);
   }
 
   #acknowledgeMessage(asked: Asked, body: string): string {

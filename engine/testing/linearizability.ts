@@ -1,8 +1,8 @@
 /**
- * Whether the answers about one account can be put in one order. Each takes effect at an instant between its question
- * and its answer, and shows the books as they are then. The client's own clock says what came before what, so the
- * history may come from several engines. The search is that of Wing and Gong; what the answers show leaves it little
- * choice.
+ * Whether the answers about one account have one order. The engines say an order: the record sequence of the account's
+ * partition. It is believed as far as it fits what the client saw. By the client's clock no message is behind one that
+ * was asked after its answer. Each answer shows the books as they are at its place. So the history may come from
+ * several engines.
  */
 import type { Asked } from './ledger.js';
 
@@ -12,203 +12,76 @@ export interface Books {
   readonly posted: number;
 }
 
+/** A decision as it was settled, in its order. */
+export interface Decided {
+  /** Of the message; of a ledger command with its kind before it. */
+  readonly requestId: string;
+  readonly isRevocation: boolean;
+  readonly moved: Books;
+}
+
+/** A message and what the client saw of it. */
 export interface Operation {
+  readonly requestId: string;
   readonly name: string;
   readonly askedAtMs: number;
   readonly answeredAtMs: number;
-  /** Changes by this message. */
-  readonly moved: Books;
   /** What the answer shows: available funds, and all books where it does. */
   readonly available: number;
   readonly books: Books | null;
-  /** What an attempt that was answered 503 may hold until it is revoked; 0: nothing. */
-  readonly fleetingMinor: number;
-  readonly fleetingMax: number;
 }
 
-/** Enough for histories of tens of thousands; one that needs more shows too little. */
-const stepsMax = 20_000_000;
+/** How ids of ledger commands are kept apart from those of messages. */
+const commandPrefix = '\u0001ledger:';
 
-/** A place in the doubly linked list of operations without a place in the order, sorted by their questions. */
-interface Entry {
-  readonly operation: Operation;
-  readonly index: number;
-  before: Entry | null;
-  after: Entry | null;
-  isFleeting: boolean;
-  fleetings: number;
+/** @returns why the order does not fit; '' when it does */
+export function whyNoOrder(operations: readonly Operation[], decided: readonly Decided[], start: Books): string {
+  const byId = new Map(operations.map((operation) => [operation.requestId, operation]));
+  const answering = answeringPlaces(decided);
+  let { funds, held, posted } = start;
+  let newest: Operation | null = null;
+  for (const [place, { requestId, moved }] of decided.entries()) {
+    funds += moved.funds;
+    held += moved.held;
+    posted += moved.posted;
+    if (answering.get(requestId) !== place) continue;
+    const operation = byId.get(requestId);
+    if (operation === undefined) return `${requestId} was decided, and no answer to it is known`;
+    byId.delete(requestId);
+    if (newest !== null && newest.askedAtMs > operation.answeredAtMs) {
+      return `${operation.name} was answered before ${newest.name}, and decided after it`;
+    }
+    if (newest === null || operation.askedAtMs > newest.askedAtMs) newest = operation;
+    const { available, books } = operation;
+    const fits = books === null || (books.funds === funds && books.held === held && books.posted === posted);
+    if (funds - held - posted !== available || !fits) {
+      return `at its place there are funds ${funds}, held ${held}, posted ${posted}: ${operation.name}`;
+    }
+  }
+  const [undecided] = byId.values();
+  return undecided === undefined ? '' : `answered and not decided: ${undecided.name}`;
 }
 
-/** One thing that may come next: an operation, or the begin or end of what an attempt held. */
-interface Choice {
-  readonly entry: Entry;
-  readonly isFleeting: boolean;
-}
-
-interface Frame {
-  readonly choices: readonly Choice[];
-  next: number;
-}
-
-/** @returns why there is no such order; '' when there is one */
-export function whyNoOrder(operations: readonly Operation[], start: Books): string {
-  return new Search(operations, start).run();
-}
-
-class Search {
-  readonly #head: Entry;
-  #funds: number;
-  #held: number;
-  #posted: number;
-  #left: number;
-  #leastLeft: number;
-  #furthest: (Books & { readonly window: readonly Entry[] }) | null = null;
-  readonly #visited = new Set<string>();
-
-  constructor(operations: readonly Operation[], { funds, held, posted }: Books) {
-    this.#funds = funds;
-    this.#held = held;
-    this.#posted = posted;
-    this.#left = operations.length;
-    this.#leastLeft = operations.length + 1;
-    const sorted = operations.toSorted((one, other) => one.askedAtMs - other.askedAtMs);
-    this.#head = { operation: sorted[0]!, index: -1, before: null, after: null, isFleeting: false, fleetings: 0 };
-    let last = this.#head;
-    for (const [index, operation] of sorted.entries()) {
-      const entry: Entry = { operation, index, before: last, after: null, isFleeting: false, fleetings: 0 };
-      last.after = entry;
-      last = entry;
-    }
+/** Which decision is the answer of an id: the last one, as what was revoked before it was never answered. */
+function answeringPlaces(decided: readonly Decided[]): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [place, { requestId, isRevocation }] of decided.entries()) {
+    if (isRevocation) places.delete(requestId);
+    else places.set(requestId, place);
   }
-
-  run(): string {
-    const frames: Frame[] = [{ choices: this.#choices(), next: 0 }];
-    for (let steps = 0; this.#left > 0; steps++) {
-      if (steps > stepsMax) return `not decided after ${stepsMax} steps; ${this.#trouble()}`;
-      const frame = frames.at(-1)!;
-      const choice = frame.choices[frame.next++];
-      if (choice === undefined) {
-        frames.pop();
-        const former = frames.at(-1);
-        if (former === undefined) return this.#trouble();
-        this.#undo(former.choices[former.next - 1]!);
-        continue;
-      }
-      this.#do(choice);
-      frames.push({ choices: this.#isVisited(frame) ? [] : this.#choices(), next: 0 });
-    }
-    return '';
-  }
-
-  #trouble(): string {
-    const { window, funds, held, posted } = this.#furthest!;
-    const names = window.map(({ operation }) => operation.name);
-    return `after funds ${funds} held ${held} posted ${posted} none of these fits: ${names.join('; ')}`;
-  }
-
-  /** What was tried from here before needs no second try. Where there was no choice, there was no other way here. */
-  #isVisited({ choices }: Frame): boolean {
-    if (choices.length < 2) return false;
-    const window = this.#window();
-    const fleeting = window.map(({ index, isFleeting, fleetings }) => `${index}:${fleetings}${isFleeting ? 'f' : ''}`);
-    const key = `${this.#left} ${this.#funds} ${this.#held} ${this.#posted} ${fleeting.join()}`;
-    if (this.#visited.has(key)) return true;
-    this.#visited.add(key);
-    return false;
-  }
-
-  /** Operations that may come next: none of the others was answered before they were asked. */
-  #window(): Entry[] {
-    const window: Entry[] = [];
-    let answeredAtMs = Number.POSITIVE_INFINITY;
-    for (let entry = this.#head.after; entry !== null; entry = entry.after) {
-      if (entry.operation.askedAtMs > answeredAtMs) break;
-      answeredAtMs = Math.min(answeredAtMs, entry.operation.answeredAtMs);
-      window.push(entry);
-    }
-    return window;
-  }
-
-  #choices(): readonly Choice[] {
-    const window = this.#window();
-    const choices: Choice[] = [];
-    for (const entry of window) {
-      if (entry.isFleeting || !this.#fits(entry.operation)) continue;
-      const choice = { entry, isFleeting: false };
-      // What changes nothing may come at once: nothing that is possible later becomes impossible.
-      const { moved, fleetingMinor } = entry.operation;
-      if (moved.funds === 0 && moved.held === 0 && moved.posted === 0 && fleetingMinor === 0) return [choice];
-      choices.push(choice);
-    }
-    for (const entry of window) {
-      const { fleetingMinor, fleetingMax } = entry.operation;
-      if (fleetingMinor === 0 || (!entry.isFleeting && entry.fleetings >= fleetingMax)) continue;
-      choices.push({ entry, isFleeting: true });
-    }
-    if (this.#left < this.#leastLeft) {
-      this.#leastLeft = this.#left;
-      this.#furthest = { window, funds: this.#funds, held: this.#held, posted: this.#posted };
-    }
-    return choices;
-  }
-
-  #fits({ moved, available, books }: Operation): boolean {
-    const funds = this.#funds + moved.funds;
-    const held = this.#held + moved.held;
-    const posted = this.#posted + moved.posted;
-    if (funds - held - posted !== available) return false;
-    return books === null || (books.funds === funds && books.held === held && books.posted === posted);
-  }
-
-  #do({ entry, isFleeting }: Choice): void {
-    if (isFleeting) {
-      this.#toggle(entry, entry.isFleeting ? 0 : 1);
-      return;
-    }
-    this.#move(entry.operation.moved, 1);
-    entry.before!.after = entry.after;
-    if (entry.after !== null) entry.after.before = entry.before;
-    this.#left--;
-  }
-
-  #undo({ entry, isFleeting }: Choice): void {
-    if (isFleeting) {
-      this.#toggle(entry, entry.isFleeting ? -1 : 0);
-      return;
-    }
-    this.#move(entry.operation.moved, -1);
-    entry.before!.after = entry;
-    if (entry.after !== null) entry.after.before = entry;
-    this.#left++;
-  }
-
-  /** @param counts a begin counts, and its undoing takes that back */
-  #toggle(entry: Entry, counts: number): void {
-    entry.isFleeting = !entry.isFleeting;
-    entry.fleetings += counts;
-    this.#held += entry.isFleeting ? entry.operation.fleetingMinor : -entry.operation.fleetingMinor;
-  }
-
-  #move({ funds, held, posted }: Books, sign: 1 | -1): void {
-    this.#funds += sign * funds;
-    this.#held += sign * held;
-    this.#posted += sign * posted;
-  }
+  return places;
 }
 
 /** An acknowledged message of the client's ledger. */
-export function operationOf({ text, answer, message, moved, askedAtMs, answeredAtMs, failures }: Asked): Operation {
+export function operationOf({ command, text, answer, message, askedAtMs, answeredAtMs }: Asked): Operation {
   const body = JSON.parse(answer) as { readonly available: number; readonly account?: Books & { available: number } };
   const { account } = body;
-  const isRevocable = message.type === 'authorization' || message.type === 'incremental';
   return {
+    requestId: command === null ? message.id : commandPrefix + message.id,
     name: `${text} → ${answer} (${askedAtMs.toFixed(1)} to ${answeredAtMs.toFixed(1)} ms)`,
     askedAtMs,
     answeredAtMs,
-    moved,
     available: account?.available ?? body.available,
     books: account ?? null,
-    fleetingMinor: isRevocable && failures > 0 ? (message.amount ?? 0) : 0,
-    fleetingMax: failures,
   };
 }
