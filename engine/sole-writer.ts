@@ -38,7 +38,10 @@ export class SoleWriter implements Ownership {
     const proof = await journal.take();
     this.#times.ended('journal');
     this.#base.prepareLookups();
-    await this.lease.take(proof).catch(async (error: unknown) => {
+    const { partitionCount } = this.#base.config;
+    // An engine with the wrong journal must not hold up those that have the ledger.
+    const taken = database.fixJournal(partitionCount, 'local').then(() => this.lease.take(proof));
+    await taken.catch(async (error: unknown) => {
       throw await database.firstFailure(error);
     });
     this.#times.ended('lease');

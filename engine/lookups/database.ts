@@ -12,7 +12,7 @@ import type { JournalKind } from '../config.js';
 import type { CardPayload } from '../core/feed.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WriterFence } from '../core/writer-fence.js';
-import { endSettlers, ledgerId, openPosition } from '../writer/settled-position.js';
+import { endSettlers, fixJournal, ledgerId, openPosition } from '../writer/settled-position.js';
 import {
   type AccountSummary,
   accountOwners,
@@ -99,6 +99,11 @@ export class Database {
   /** @param partition null: of all partitions */
   endSettlers(partition: number | null): Promise<void> {
     return endSettlers(this.#restoreSql, partition);
+  }
+
+  /** Before anything is taken: the ledger is kept by this journal and so many partitions. */
+  async fixJournal(partitionCount: number, journal: JournalKind): Promise<void> {
+    await this.#restoreSql.begin((sql) => fixJournal(sql, partitionCount, journal));
   }
 
   openPosition(partition: number, partitionCount: number, journal: JournalKind, fence: WriterFence): Promise<number> {

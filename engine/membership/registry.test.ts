@@ -9,7 +9,7 @@ import { openSettleConnection, settle } from '../../workers/settle/settle.js';
 import { writeRecords } from '../../workers/testing/record-writer.js';
 import { until } from '../testing/engine-process.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
-import { openPosition } from '../writer/settled-position.js';
+import { fixJournal, openPosition } from '../writer/settled-position.js';
 import { Registry } from './registry.js';
 import { describeEngines } from './view.js';
 
@@ -187,6 +187,17 @@ t.test('a dead engine is noticed when its lease ends', async (t) => {
   await until('it notices, too', () => a.isLapsed);
   proxy.heal();
   await until('it is back', () => !a.isLapsed && b.view.engines.length === 2);
+});
+
+t.test('of two first starts with another journal each, one is refused', async (t) => {
+  for (let round = 1; round <= 3; round++) {
+    const { sql, join } = await stage(t);
+    const fixLocal = sql.begin((inside) => fixJournal(inside, 2, 'local'));
+    const ends = await Promise.allSettled([fixLocal, join()]);
+    const refused = ends.filter(({ status }) => status === 'rejected');
+    t.equal(refused.length, 1);
+    t.match((refused[0] as PromiseRejectedResult).reason.message, /^the journal of this database is JOURNAL=/);
+  }
 });
 
 t.test('the first start fixes how many partitions there are, and that the journal is in Postgres', async (t) => {

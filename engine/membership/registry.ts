@@ -15,7 +15,7 @@ import { knownTypes } from '../../platform/postgres/driver-types.js';
 import { Listener } from '../../platform/postgres/listener.js';
 import { partitionScope, type WriterFence } from '../core/writer-fence.js';
 import { Lease, systemInstant } from '../feed/lease.js';
-import { assertSameJournal } from '../writer/settled-position.js';
+import { fixJournal } from '../writer/settled-position.js';
 import { emptyView, type LeaseEntry, type View } from './view.js';
 
 /** Several renewals fit into a lease, and one is sent every second at least: one that fails is made up for. */
@@ -121,7 +121,9 @@ export class Registry {
   async join(address: EngineAddress): Promise<void> {
     const { partitionCount } = this.#options;
     const began = systemInstant();
-    await this.#looks.run(joinDeadlineMs, (sql) => sql.begin((inside) => fixPartitions(inside, partitionCount)));
+    await this.#looks.run(joinDeadlineMs, (sql) =>
+      sql.begin((inside) => fixJournal(inside, partitionCount, 'postgres')),
+    );
     await this.#looks.run(
       joinDeadlineMs,
       (sql) => sql`
@@ -358,25 +360,6 @@ function connectionOptions(name: string, max: number, idleTimeoutS: number) {
     },
     ...knownTypes,
   };
-}
-
-/**
- * The first start decides how many partitions there are.
- * @throws one line for a person when this one has another number, or another journal
- */
-async function fixPartitions(sql: postgres.TransactionSql, partitionCount: number): Promise<void> {
-  // Two first starts at once would both find nothing.
-  await sql`lock table partition_leases in share row exclusive mode`;
-  const rows = await sql<{ partitionCount: number; journal: string }[]>`
-    select distinct partition_count as "partitionCount", journal from journal_positions
-    union select count(*)::integer, 'postgres' from partition_leases having count(*) > 0`;
-  for (const row of rows) assertSameJournal(row, partitionCount, 'postgres');
-  // With the first tables of its frames: takeovers of several partitions at once would wait for each other there.
-  await sql`
-    with added as (
-      insert into partition_leases (partition) select generate_series(0, ${partitionCount - 1}::integer)
-      on conflict do nothing returning partition)
-    select journal_upkeep(partition, 1, 0) from added`;
 }
 
 async function readView(sql: postgres.Sql): Promise<View> {

@@ -61,6 +61,37 @@ export async function openPosition(
 }
 
 /**
+ * The first start decides which journal the ledger has, and how many partitions.
+ * @throws one line for a person when this start has another number, or another journal
+ */
+export async function fixJournal(
+  sql: postgres.TransactionSql,
+  partitionCount: number,
+  journal: JournalKind,
+): Promise<void> {
+  // Two first starts at once would both find nothing.
+  await sql`lock table partition_leases in share row exclusive mode`;
+  const rows = await sql<{ partitionCount: number; journal: string }[]>`
+    select distinct partition_count as "partitionCount", journal from journal_positions
+    union select count(*)::integer, 'postgres' from partition_leases having count(*) > 0`;
+  for (const row of rows) assertSameJournal(row, partitionCount, journal);
+  const last = partitionCount - 1;
+  if (journal === 'local') {
+    await sql`
+      insert into journal_positions (partition, partition_count, journal)
+      select partition, ${partitionCount}::integer, ${journal}::text
+      from generate_series(0, ${last}::integer) as partition on conflict do nothing`;
+    return;
+  }
+  // With the first tables of its frames: takeovers of several partitions at once would wait for each other there.
+  await sql`
+    with added as (
+      insert into partition_leases (partition) select generate_series(0, ${last}::integer)
+      on conflict do nothing returning partition)
+    select journal_upkeep(partition, 1, 0) from added`;
+}
+
+/**
  * @param found what the database is kept by
  * @throws one line for a person when this start has another number of partitions, or another journal
  */
