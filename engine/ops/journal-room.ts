@@ -20,7 +20,7 @@ const statfsMs = 1000;
 /** A refusal this recent counts, whatever room there seems to be: a quota is not seen in the free space. */
 const recentMs = 2000;
 const remedies = {
-  'disk full': 'free space on the disk of DATA_DIR/journal',
+  'disk full': 'free space on the disk where the journal stands',
   'books lag': 'Postgres must take over the oldest records',
   'no file descriptor': 'raise the limit of open files (ulimit -n), or lower AUTH_CONNECTIONS_MAX',
 } as const;
