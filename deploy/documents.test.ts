@@ -123,7 +123,7 @@ t.test('the documents use no word in a private sense, and the glossary stays sho
     const found = dialect.exec(proseOf(document).replace(/begin[- ]an.w/gi, ''));
     t.equal(found?.[0], undefined, `${document}: name the component, with an active verb`);
   }
-  t.ok(read('docs/glossary.md').split('\n').length <= 121, 'the glossary has at most 120 lines');
+  t.ok(read('docs/glossary.md').split('\n').length <= 141, 'the glossary has at most 140 lines');
 });
 
 t.test('the heartbeat in the feed protocol is the one that the code writes', async (t) => {
