@@ -288,6 +288,8 @@ async function handovers(bench: Bench, group: EngineGroup, name: string): Promis
       pace: rate(bench, handoverPerSecond),
       connectionCount: 64,
       traffic: plainTraffic(bench),
+      // What is looked for lasts hundreds of milliseconds.
+      lagMsMax: 50,
       durationMs: isSmoke ? bench.scale.durationMs : handoverMs,
     });
     await delay(isSmoke ? 10 : stopAfterMs);
