@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
 import { answerOf } from '../testing/client.js';
-import { engineBooks, metric, until } from '../testing/engine-process.js';
+import { engineBooks, metric, opsCommand, until } from '../testing/engine-process.js';
 import {
   accountId,
   accounts,
@@ -61,4 +61,81 @@ t.test('an engine that stood still shows no books of partitions that it has lost
     for (const look of looks) t.equal((await look).held, held);
     await untilSpread([first, second]);
   }
+});
+
+t.test(
+  'what was decided while its answer was lost is withdrawn, and decided again when it is asked again',
+  async (t) => {
+    const { first, second, way, account } = await pair(t, { DEADLINE_MS: '500' });
+    const held = async () => (await engineBooks(second.place, accountId(account))).held;
+    await first.client.authorize('warm', card(account), 1);
+    for (let round = 1; round <= 2; round++) {
+      const id = `lost-${round}`;
+      way.silence('toClient');
+      const asked = first.client.authorize(id, card(account), 100);
+      await until('the owner holds it', async () => (await held()) === 1 + 100 * round);
+      if (round === 1) way.cut();
+      t.equal((await asked).status, 503);
+      way.cut();
+      way.heal();
+      await until('it is withdrawn', async () => (await held()) === 1 + 100 * (round - 1));
+      const again = await first.client.authorize(id, card(account), 100);
+      t.ok(answerOf(again).approved, again.body);
+      t.equal(await held(), 1 + 100 * round);
+    }
+  },
+);
+
+t.test('a deposit whose answer is lost moves money once, and is answered when it is asked again', async (t) => {
+  const { first, second, way, account } = await pair(t, { DEADLINE_MS: '500' });
+  const id = accountId(account);
+  const funds = async () => (await engineBooks(second.place, id)).funds;
+  await first.client.authorize('warm', card(account), 1);
+  for (const [index, kind] of (['deposits', 'withdrawals'] as const).entries()) {
+    const body = { id: `lost-${kind}`, amount: 70 };
+    const expected = 100_000 + (index === 0 ? 70 : 0);
+    way.silence('toClient');
+    const asked = opsCommand(first.place, kind, id, body);
+    await until('the owner has moved it', async () => (await funds()) === expected);
+    t.equal((await asked).status, 503);
+    way.cut();
+    way.heal();
+    await until(
+      'the engines are connected',
+      async () => (await opsCommand(first.place, kind, id, body)).status !== 503,
+    );
+    for (const { place } of [first, second]) {
+      t.match(JSON.parse((await opsCommand(place, kind, id, body)).text), {
+        approved: true,
+        account: { funds: expected },
+      });
+    }
+    t.equal(await funds(), expected);
+  }
+});
+
+t.test('an owner that stands still approves nothing against a freeze that is in force', async (t) => {
+  const { first, second, way, account, sql } = await pair(t, { FEED_STALE_MS_MAX: '1000' });
+  t.ok(answerOf(await first.client.authorize('before', card(account), 100)).approved);
+  for (const round of [1, 2, 3]) {
+    const status = round % 2 === 0 ? 'active' : 'frozen';
+    // Asked of the owner itself, and of the other one, while the owner hears nothing.
+    second.child.kill('SIGSTOP');
+    const asked = [second.client.authorize(`stopped-${round}`, card(account), 1)];
+    asked.push(first.client.authorize(`hop-${round}`, card(account), 1));
+    await sql`update cards set status = ${status} where token = ${card(account)}`;
+    await until('the first has all partitions', async () => (await owned(first)) === 6);
+    const expected = status === 'frozen' ? 'card_inactive' : 'approved';
+    await until('it is in force', async () => {
+      const reply = await first.client.authorize(`look-${round}-${performance.now()}`, card(account), 1);
+      return reply.status === 200 && answerOf(reply).reason === expected;
+    });
+    const late = first.client.authorize(`late-${round}`, card(account), 1);
+    second.child.kill('SIGCONT');
+    for (const reply of [...(await Promise.all(asked)), await late]) {
+      t.ok(reply.status === 503 || answerOf(reply).reason === expected || status === 'active', reply.body);
+    }
+    await untilSpread([first, second]);
+  }
+  way.heal();
 });
