@@ -104,7 +104,11 @@ export class PeerServer {
       (socket) => this.#connected(socket),
     );
     this.#server.maxConnections = connectionsMax;
-    this.#server.on('tlsClientError', (error) => this.#reject(error));
+    this.#server.on('tlsClientError', (error, socket) => {
+      // Node.js reports a handshake that takes too long, and leaves the connection open.
+      socket.destroy();
+      this.#reject(error);
+    });
     this.#timer = setInterval(() => this.#look(), options.lookMs ?? lookMsDefault).unref();
   }
 

@@ -1,6 +1,6 @@
 /** The connection between two engines: real sockets, real TLS. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -474,6 +474,20 @@ t.test('the asking end survives any bytes, and connects again', async (t) => {
     }),
     runs(100),
   );
+});
+
+t.test('connections that never finish their handshake are closed, and engines connect then', async (t) => {
+  const { server, port } = await serve(t, {});
+  const hello = Buffer.from([0x16, 3, 1, 0x40, 0]);
+  const closed = Array.from({ length: 300 }, (_, index) => {
+    const socket = connectTcp({ port, host: '127.0.0.1' }).on('error', () => undefined);
+    if (index % 2 === 0) socket.write(hello);
+    return new Promise((resolve) => socket.once('close', resolve));
+  });
+  await Promise.all(closed);
+  t.ok(server.rejected > 0);
+  const { connected } = linksTo(t, port);
+  await connected();
 });
 
 t.test('frames are cut alike, however their bytes are split', async (t) => {
