@@ -173,7 +173,8 @@ export class Cluster implements Ownership {
     if (this.#parts.hosts[partition] === undefined) throw new Error(`there is no partition ${partition}`);
     switch (method) {
       case 'handover':
-        return this.#mover.handover(partition, from);
+        // One that cannot be reached here would have the partition for itself: messages that come here find no way.
+        return this.#links.isConnected(from) && this.#mover.handover(partition, from);
       case 'accounts':
         return this.#looks.accounts(partition, numbers);
       case 'windows':

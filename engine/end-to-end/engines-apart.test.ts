@@ -139,3 +139,18 @@ t.test('an owner that stands still approves nothing against a freeze that is in 
   }
   way.heal();
 });
+
+t.test('an engine with the address of another one gets no partition that the others could not reach', async (t) => {
+  const { start } = await severalEngines(t);
+  const port = String(await findFreePort());
+  const first = await start({ PEER_PORT: port });
+  const wrong = await start({ PEER_ADDRESS: `127.0.0.1:${port}` });
+  for (let round = 1; round <= 10; round++) {
+    for (let account = 1; account <= accounts; account++) {
+      const engine = account % 2 === 0 ? first : wrong;
+      const reply = await engine.client.authorize(`${round}-${account}`, card(account), 1);
+      t.ok(reply.status === 200, reply.body);
+    }
+  }
+  t.equal(await owned(first), 6);
+});
