@@ -2,6 +2,7 @@
  * JOURNAL=postgres: this engine is one of several on its database. It has an entry in the registry, takes and gives
  * away partitions as the plan says, and reaches the others by the hop.
  */
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Metrics } from '../platform/metrics/metrics.js';
 import { version } from '../platform/version.js';
@@ -165,6 +166,7 @@ export class Cluster implements Ownership {
   }
 
   async #called(method: string, payload: unknown, from: string): Promise<unknown> {
+    if (method === 'panKeys') return this.#hasSameKeys(payload as { readonly keys: readonly string[] });
     const { partition, numbers, entities } = payload as {
       readonly partition: number;
       readonly numbers: readonly number[];
@@ -184,6 +186,11 @@ export class Cluster implements Ownership {
     }
   }
 
+  #hasSameKeys({ keys }: { readonly keys: readonly string[] }): boolean {
+    const ours = keyNames(this.#base.config.panKeys);
+    return ours.includes(keys[0]!) && keys.includes(ours[0]!);
+  }
+
   /** Makes this engine known; it owns nothing yet. */
   async take(): Promise<void> {
     const { config, authUrl, opsUrl, database, feed, journal } = this.#base;
@@ -199,7 +206,29 @@ export class Cluster implements Ownership {
     await feed.register();
   }
 
+  /**
+   * Identifiers with card numbers are kept as hashes. An engine that has not the key of another one would not know
+   * them again, and would decide a repeat once more.
+   * @throws one line for a person when another engine has other keys
+   */
+  async #assertSameKeys(): Promise<void> {
+    const { holder, config } = this.#base;
+    const others = () => this.#registry.view.engines.filter(({ id }) => id !== holder);
+    await until(() => others().every(({ id }) => this.#links.isConnected(id)), toldWaitMs);
+    const asked = others().map(async ({ id, opsUrl }) => {
+      // One that does not answer is no reason to stay away.
+      const payload = { keys: keyNames(config.panKeys) };
+      const isSame = await this.#links.call(id, 'panKeys', payload, lookTimeoutMs).catch(() => true);
+      if (isSame !== false) return;
+      throw new Error(
+        `PAN_KEY differs from that of the engine ${opsUrl}: each must have the newest key of the other one in its list`,
+      );
+    });
+    await Promise.all(asked);
+  }
+
   async startPartitions(): Promise<void> {
+    await this.#assertSameKeys();
     this.#mover.start();
     await until(() => this.#isPlaced, placedWaitMs);
     await until(() => this.#isTold, toldWaitMs);
@@ -256,6 +285,11 @@ export class Cluster implements Ownership {
   engines(): readonly EngineView[] {
     return describeEngines(this.#registry.view).data;
   }
+}
+
+/** Names of keys, newest first, which say nothing about them. */
+function keyNames(keys: readonly string[]): readonly string[] {
+  return keys.map((key) => createHash('sha256').update(`atlanticfrewaycard name of ${key}`).digest('hex').slice(0, 8));
 }
 
 async function until(isSo: () => boolean, longestMs: number): Promise<void> {

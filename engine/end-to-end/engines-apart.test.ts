@@ -27,11 +27,13 @@ async function pair(t: Test, changes: Readonly<Record<string, string>> = {}) {
     Engine,
   ];
   await untilSpread([first, second]);
-  const held = await partitionsAt(first, second);
-  let account = 1;
-  while (!held.includes(await stage.partitionOf(account))) account++;
-  t.ok(account <= accounts);
-  return { ...stage, first, second, way, account };
+  const accountOf = async (engine: Engine): Promise<number> => {
+    const held = await partitionsAt(first, engine);
+    let account = 1;
+    while (!held.includes(await stage.partitionOf(account))) account++;
+    return account;
+  };
+  return { ...stage, first, second, way, accountOf, account: await accountOf(second) };
 }
 
 t.test('a withdrawal leaves alone what the client was approved when it asked again', async (t) => {
@@ -115,29 +117,31 @@ t.test('a deposit whose answer is lost moves money once, and is answered when it
 });
 
 t.test('an owner that stands still approves nothing against a freeze that is in force', async (t) => {
-  const { first, second, way, account, sql } = await pair(t, { FEED_STALE_MS_MAX: '1000' });
-  t.ok(answerOf(await first.client.authorize('before', card(account), 100)).approved);
-  for (const round of [1, 2, 3]) {
-    const status = round % 2 === 0 ? 'active' : 'frozen';
-    // Asked of the owner itself, and of the other one, while the owner hears nothing.
+  const { first, second, sql, accountOf } = await pair(t, { FEED_STALE_MS_MAX: '1000' });
+  for (let round = 1; round <= 3; round++) {
+    const account = await accountOf(second);
+    const ask = (engine: Engine, id: string) => engine.client.authorize(`${id}-${round}`, card(account), 1);
+    t.ok(answerOf(await ask(first, 'before')).approved);
     second.child.kill('SIGSTOP');
-    const asked = [second.client.authorize(`stopped-${round}`, card(account), 1)];
-    asked.push(first.client.authorize(`hop-${round}`, card(account), 1));
-    await sql`update cards set status = ${status} where token = ${card(account)}`;
+    // They reach the owner before the freeze, and it decides behind it.
+    const asked = [ask(second, 'there'), ask(first, 'hop')];
+    await sql`update cards set status = 'frozen' where token = ${card(account)}`;
     await until('the first has all partitions', async () => (await owned(first)) === 6);
-    const expected = status === 'frozen' ? 'card_inactive' : 'approved';
-    await until('it is in force', async () => {
-      const reply = await first.client.authorize(`look-${round}-${performance.now()}`, card(account), 1);
-      return reply.status === 200 && answerOf(reply).reason === expected;
+    let look = 0;
+    await until('the freeze is in force', async () => {
+      const reply = await ask(first, `look-${++look}`);
+      return reply.status === 200 && answerOf(reply).reason === 'card_inactive';
     });
-    const late = first.client.authorize(`late-${round}`, card(account), 1);
+    asked.push(ask(first, 'late'));
     second.child.kill('SIGCONT');
-    for (const reply of [...(await Promise.all(asked)), await late]) {
-      t.ok(reply.status === 503 || answerOf(reply).reason === expected || status === 'active', reply.body);
-    }
+    for (const reply of await Promise.all(asked)) t.ok(reply.status === 503 || !answerOf(reply).approved, reply.body);
+    await sql`update cards set status = 'active' where token = ${card(account)}`;
     await untilSpread([first, second]);
+    await until('the freeze is over', async () => {
+      const reply = await ask(first, `over-${++look}`);
+      return reply.status === 200 && answerOf(reply).approved;
+    });
   }
-  way.heal();
 });
 
 t.test('an engine with the address of another one gets no partition that the others could not reach', async (t) => {
@@ -153,4 +157,15 @@ t.test('an engine with the address of another one gets no partition that the oth
     }
   }
   t.equal(await owned(first), 6);
+});
+
+t.test('an engine with another PAN_KEY is refused by one line, and one that rotates it is not', async (t) => {
+  const { start } = await severalEngines(t);
+  const first = await start({ PAN_KEY: 'a-key-that-is-old' });
+  await t.rejects(start({ PAN_KEY: 'a-key-of-its-own' }), /engine: PAN_KEY differs from that of the engine http:/);
+  const behind = await start({ PAN_KEY: 'a-key-that-is-old,a-key-that-is-new' });
+  await t.rejects(start({ PAN_KEY: 'a-key-that-is-new,a-key-that-is-old' }), /PAN_KEY differs/, 'one step too early');
+  t.equal(await first.kill('SIGTERM'), 0);
+  const ahead = await start({ PAN_KEY: 'a-key-that-is-new,a-key-that-is-old' });
+  await untilSpread([behind, ahead]);
 });
