@@ -259,7 +259,12 @@ t.test('the API continues when each service goes away in turn', async (t) => {
     await served(api, company, '/api/accounts');
     const { funds } = (await company.get(`/api/accounts/${accounts.company}`)).json;
     t.equal(funds, 1_000_000);
-    const once = await api.request('POST', path, deposit);
+    let once = await api.request('POST', path, deposit);
+    // On a busy machine the engine may miss its deadline: a 503 is never remembered.
+    await until('the same key is carried out', async () => {
+      if (once.status === 503) once = await api.request('POST', path, deposit);
+      return once.status !== 503;
+    });
     t.equal(once.status, 201, 'the same key tries again');
     t.equal(once.json.account.funds, 1_000_500);
   });

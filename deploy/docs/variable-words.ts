@@ -100,7 +100,8 @@ export const variableGroups: readonly VariableGroup[] = [
           'Key of the hashes that replace identifiers with card numbers. Set it before `ENGINE_TOKEN` changes: ' +
           'an id from before is decided as a new message otherwise. To rotate it, add a new one behind it in every ' +
           'process, then move the new one to the front, and take the old one out when no client sends ids from ' +
-          'before: so each process finds what another one keeps under the new key. At most 16.',
+          'before: so each process finds what another one keeps under the new key. At most 16. With ' +
+          '`JOURNAL=postgres` an engine whose keys another one does not have ends at its start.',
       },
       FEED_KEY: {
         kind: 'same',

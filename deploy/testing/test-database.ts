@@ -99,7 +99,7 @@ async function testServer(durable: boolean, version: string): Promise<TestServer
     // Several tests at once fill the cores: behind all of them it would make each wait.
     priority: 'normal',
     // Test data need not survive a power cut.
-    settings: { max_connections: '200', ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }) },
+    settings: { max_connections: '500', ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }) },
     ...(version === '' ? {} : { binaries: await findDebianPostgres(version) }),
   });
   if (!server.adopted) startReaper(dataDir);
