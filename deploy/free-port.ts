@@ -17,9 +17,9 @@ export function listenError(port: number, host: string): Promise<string> {
 
 /**
  * Below 32768, where Linux takes the near ends of outgoing connections from: a server that is started again must not
- * find its port taken by one of them.
+ * find its port taken by one of them. Above 10080, the last port that fetch refuses.
  */
-const portMin = 10_000;
+const portMin = 10_081;
 const portMax = 32_000;
 /** So many ports in use one after the other mean that this machine has other troubles. */
 const portsTriedMax = 200;
