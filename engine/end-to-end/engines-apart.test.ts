@@ -37,7 +37,7 @@ async function pair(t: Test, changes: Readonly<Record<string, string>> = {}) {
 }
 
 t.test('a withdrawal leaves alone what the client was approved when it asked again', async (t) => {
-  const { first, second, way, account } = await pair(t, { DEADLINE_MS: '500' });
+  const { first, second, way, account } = await pair(t, { DEADLINE_MS: '1500' });
   await first.client.authorize('warm', card(account), 1);
   way.stall();
   t.equal((await first.client.authorize('again', card(account), 100)).status, 503);
@@ -68,7 +68,7 @@ t.test('an engine that stood still shows no books of partitions that it has lost
 t.test(
   'what was decided while its answer was lost is withdrawn, and decided again when it is asked again',
   async (t) => {
-    const { first, second, way, account } = await pair(t, { DEADLINE_MS: '500' });
+    const { first, second, way, account } = await pair(t, { DEADLINE_MS: '1500' });
     const held = async () => (await engineBooks(second.place, accountId(account))).held;
     await first.client.authorize('warm', card(account), 1);
     for (let round = 1; round <= 2; round++) {
@@ -89,7 +89,7 @@ t.test(
 );
 
 t.test('a deposit whose answer is lost moves money once, and is answered when it is asked again', async (t) => {
-  const { first, second, way, account } = await pair(t, { DEADLINE_MS: '500' });
+  const { first, second, way, account } = await pair(t, { DEADLINE_MS: '1500' });
   const id = accountId(account);
   const funds = async () => (await engineBooks(second.place, id)).funds;
   await first.client.authorize('warm', card(account), 1);

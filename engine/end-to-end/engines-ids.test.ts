@@ -59,7 +59,7 @@ t.test('at an engine to which nothing came for a while', async (t) => {
     const way = await TcpProxy.start(port);
     t.teardown(() => way.close());
     ways.push(way);
-    return start({ PEER_PORT: String(port), PEER_ADDRESS: `127.0.0.1:${way.port}`, DEADLINE_MS: '500' });
+    return start({ PEER_PORT: String(port), PEER_ADDRESS: `127.0.0.1:${way.port}`, DEADLINE_MS: '1500' });
   };
   const [first, second] = (await Promise.all([startBehind(), startBehind()])) as [Engine, Engine];
   await untilSpread([first, second]);

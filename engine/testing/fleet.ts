@@ -2,6 +2,8 @@
  * Several engines on one database, each with ways to Postgres, Redis and its peers that a test can cut. Each engine
  * keeps its ports over restarts.
  */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
@@ -25,6 +27,8 @@ export class FleetEngine {
   trouble: Trouble = 'absent';
   process: EngineProcess | null = null;
   readonly #environment: Readonly<Record<string, string>>;
+  /** Keep the ports of an engine that is away from other tests' servers; they end each connection. */
+  #holders: Server[] = [];
 
   private constructor(
     readonly name: string,
@@ -60,7 +64,10 @@ export class FleetEngine {
       PEER_ADDRESS: `127.0.0.1:${peers.port}`,
       ...environment,
     });
-    t.teardown(() => engine.process?.kill('SIGKILL'));
+    t.teardown(async () => {
+      await engine.process?.kill('SIGKILL');
+      await engine.#letPortsGo();
+    });
     return engine;
   }
 
@@ -71,6 +78,7 @@ export class FleetEngine {
   /** Starts it and waits until it is ready. */
   async start(): Promise<void> {
     this.trouble = 'starting';
+    await this.#letPortsGo();
     const engine = new EngineProcess(this.place, this.#environment);
     this.process = engine;
     if (!(await engine.ready())) throw new Error(`${this.name} ended while starting; it said:\n${engine.logged}`);
@@ -85,11 +93,27 @@ export class FleetEngine {
     const end = await engine.kill('SIGTERM');
     clearTimeout(timer);
     if (end !== 0) throw new Error(`${this.name} ended with ${end} when it was stopped; it said:\n${engine.logged}`);
+    await this.#holdPorts();
   }
 
   async kill(): Promise<void> {
     this.trouble = 'absent';
     await this.process!.kill('SIGKILL');
+    await this.#holdPorts();
+  }
+
+  async #holdPorts(): Promise<void> {
+    const { authPort, opsPort } = this.place;
+    for (const port of [authPort, opsPort, Number(this.#environment['PEER_PORT'])]) {
+      const holder = createServer((socket) => socket.destroy());
+      holder.listen({ port, host: '127.0.0.1', exclusive: true });
+      await once(holder, 'listening');
+      this.#holders.push(holder);
+    }
+  }
+
+  async #letPortsGo(): Promise<void> {
+    await Promise.all(this.#holders.splice(0).map((holder) => once(holder.close(), 'close')));
   }
 
   /** Stands still for so long, and goes on as if nothing were. */
