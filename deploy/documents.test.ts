@@ -18,6 +18,7 @@ const documents = [
   'docs/benchmarks.md',
   'docs/messages.md',
   'docs/limits.md',
+  'docs/scale.md',
   'docs/deployment.md',
   'docs/dependencies.md',
   'docs/account-api.md',
