@@ -1,0 +1,86 @@
+/**
+ * What the live stream (`GET /api/live`) sends. The pages import these types and nothing else of this folder. Times are
+ * milliseconds since 1970, durations are milliseconds, amounts are in minor units.
+ */
+
+/** Event `tick`, 4 a second. Its id is `<start of the process, ms>-<number of the tick>`. */
+export interface LiveTick {
+  readonly atMs: number;
+  /** What the tick covers, of all engines together. */
+  readonly windowMs: number;
+  readonly decided: number;
+  readonly approved: number;
+  readonly refused: number;
+  /** Declines and refusals of the window. */
+  readonly byReason: Readonly<Record<string, number>>;
+  /** Of the last 10 s. Null: nothing was decided. */
+  readonly latencyMs: LiveLatency | null;
+  /** Means of the last 10 s. */
+  readonly hopsMs: LiveHops | null;
+  readonly settleLagMs: number;
+  readonly settleLagRecords: number;
+  readonly engines: readonly LiveEngine[];
+  /** At most 20 of the window, newest last: a sample when there were more. */
+  readonly last: readonly LiveDecision[];
+}
+
+export interface LiveLatency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+export interface LiveHops {
+  readonly wait: number;
+  readonly decide: number;
+  readonly journal: number;
+  readonly send: number;
+}
+
+export interface LiveEngine {
+  readonly id: string;
+  /** False: the engine has sent nothing for 2 s. Its other figures are then the last that it sent. */
+  readonly isUp: boolean;
+  /** Since the engine sent its last line. */
+  readonly ageMs: number;
+  readonly epoch: number;
+  readonly partitions: readonly number[];
+  readonly decidedPerSecond: number;
+  readonly p99Ms: number | null;
+  readonly journalUsedShare: number | null;
+  readonly feedAgeMs: number;
+  readonly settleLagMs: number;
+}
+
+export interface LiveDecision {
+  readonly id: string;
+  readonly authorizationId: string;
+  readonly atMs: number;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly detail?: string;
+  readonly amount: number;
+  readonly currency: string;
+  readonly merchant: LiveMerchant | null;
+  /** Shortened: "…9f2c". */
+  readonly card: string;
+  readonly tookMs: number | null;
+}
+
+export interface LiveMerchant {
+  readonly name: string;
+  readonly mcc: string;
+  readonly country: string;
+}
+
+/** Event `history`, once at the start of a stream that does not go on from an earlier one: the last 15 minutes. */
+export interface LiveHistory {
+  readonly everyMs: 5000;
+  readonly fromMs: number;
+  readonly decidedPerSecond: readonly number[];
+  readonly approvedShare: readonly (number | null)[];
+  readonly p50: readonly (number | null)[];
+  readonly p99: readonly (number | null)[];
+  readonly p999: readonly (number | null)[];
+  readonly settleLagMs: readonly number[];
+}
