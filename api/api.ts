@@ -2,6 +2,7 @@
 
 import type { Log } from '../platform/log.js';
 import { PanKeys } from '../platform/masking/hidden-ids.js';
+import { OperationTimes } from '../platform/metrics/operation-times.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { Seals } from '../platform/redis/seal.js';
 import { Access } from './auth/access.js';
@@ -269,6 +270,8 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
   ];
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
   telemetry.gauge('postgres_connections_busy', 'Connections with a query', [], (gauge) => gauge.set(database.active));
+  telemetry.gauge('postgres_connections_max', 'Connections of the pool', [], (gauge) => gauge.set(database.max));
+  database.times.measure(telemetry, 'postgres_query_seconds', 'Time of a query, by use', 'use');
   telemetry.gauge('postgres_queries_waiting', 'Queries that wait for a connection', [], (gauge) =>
     gauge.set(database.waiting),
   );
@@ -289,6 +292,8 @@ function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health:
     const { isUp, detail } = await redis.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
+  const times = redis?.times ?? new OperationTimes();
+  times.measure(telemetry, 'redis_command_seconds', 'Time of a command, or of what is sent together', null);
   telemetry.counter('redis_failures_total', 'Commands that failed or were late', [], (counter) =>
     counter.inc(redis?.failures ?? 0),
   );
@@ -322,16 +327,12 @@ function watchFeed(feed: ChangeFeed, telemetry: Telemetry, health: Health): void
   telemetry.gauge('feed_engines', 'Engines that may approve, at the last look', [], (gauge) =>
     gauge.set(feed.health().engines.length),
   );
-  telemetry.counter('feed_waits_total', 'Changes that a request waited for, by hop', ['hop'], (counter) => {
-    for (const [hop, { count }] of Object.entries(feed.hops)) counter.inc({ hop }, count);
-  });
-  telemetry.counter(
-    'feed_wait_seconds_total',
-    'Time of these waits: until the place in the feed was known, and from then until the change was in force',
-    ['hop'],
-    (counter) => {
-      for (const [hop, { sumMs }] of Object.entries(feed.hops)) counter.inc({ hop }, sumMs / 1000);
-    },
+  feed.hops.measure(
+    telemetry,
+    'feed_wait_seconds',
+    'Time that a request waited for its change: until its place in the feed was known, and from then until it was in ' +
+      'force',
+    'hop',
   );
   telemetry.gauge('feed_relay_leader', '1 while this process relays changes to the engines, else 0', [], (gauge) =>
     gauge.set(feed.health().isLeader ? 1 : 0),

@@ -1,6 +1,7 @@
 /** The data side of the API, put together: stores, the engine, and what runs beside the requests. */
 
 import type { Log } from '../platform/log.js';
+import { OperationTimes } from '../platform/metrics/operation-times.js';
 import type { Seals } from '../platform/redis/seal.js';
 import { seeRunbook } from '../platform/runbook.js';
 import { Cache } from './cache/cache.js';
@@ -138,6 +139,8 @@ function watchMongo(
     ['mongodb_failed_operations_total', 'Operations that failed', () => connection?.failedOperations ?? 0],
   ];
   for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  const times = connection?.times ?? new OperationTimes();
+  times.measure(telemetry, 'mongodb_operation_seconds', 'Time of an operation, by name', 'operation');
 }
 
 function watchCopies(copies: PersonalCopies | null, telemetry: Telemetry): void {
@@ -217,6 +220,7 @@ function watchEngine(engine: EngineClient, telemetry: Telemetry, health: Health)
     const { isUp, detail } = await engine.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
+  engine.times.measure(telemetry, 'engine_request_seconds', 'Time of a request to the engine', null);
   telemetry.counter('engine_requests_total', 'Requests to the engine', [], (counter) => counter.inc(engine.requests));
   telemetry.counter('engine_failed_requests_total', 'Requests to the engine that it did not answer', [], (counter) =>
     counter.inc(engine.failures),

@@ -2,6 +2,7 @@
  * The engine as the API sees it: books, windows and money movements, over its ops port. The API never writes a balance
  * and never guesses one: without the engine these answer 503.
  */
+import { OperationTimes } from '../platform/metrics/operation-times.js';
 import { Problem, unavailable } from './http/problem.js';
 
 /** The engine answers in milliseconds; a person waits. */
@@ -56,6 +57,7 @@ export class EngineClient {
   /** Counters, read by the metrics. */
   requests = 0;
   failures = 0;
+  readonly times = new OperationTimes();
 
   constructor(url: string, token: string) {
     this.#url = url;
@@ -98,11 +100,14 @@ export class EngineClient {
 
   async #ask<T>(path: string, body?: object): Promise<T> {
     this.requests++;
+    const startedMs = performance.now();
     let reply: { status: number; text: string };
     try {
       reply = await this.#send(path, body, body === undefined ? lookMs : moveMs);
     } catch {
       throw this.#failed('the engine does not answer; try again with the same Idempotency-Key');
+    } finally {
+      this.times.add('', performance.now() - startedMs);
     }
     if (reply.status === 200) return JSON.parse(reply.text) as T;
     if (reply.status === 409) throw new Problem(409, 'duplicate_conflict', 'this was asked before with other content');

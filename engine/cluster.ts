@@ -282,6 +282,10 @@ export class Cluster implements Ownership {
     return `partition ${partition} is another engine's, which cannot be reached: see PEER_PORT and PEER_KEY`;
   }
 
+  epochOf(partition: number): number {
+    return this.#registry.view.leases[partition]?.epoch ?? 0;
+  }
+
   engines(): readonly EngineView[] {
     return describeEngines(this.#registry.view).data;
   }

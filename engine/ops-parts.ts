@@ -5,7 +5,7 @@ import type { PartitionStats } from './exchange/partition-task.js';
 import type { LedgerParts } from './ledger-parts.js';
 import { declineKinds } from './ops/decline-kinds.js';
 import { DeclineLog } from './ops/decline-log.js';
-import { measureOwnership } from './ops/engine-metrics.js';
+import { measureDatabase, measureFeed, measureOwnership, measureRoom } from './ops/engine-metrics.js';
 import { Health } from './ops/health.js';
 import { JournalRoom } from './ops/journal-room.js';
 import { MarqetaWatch } from './ops/marqeta-watch.js';
@@ -34,9 +34,12 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
     startPhases: [times, ...hosts.map((host) => host.startTimes)].map(({ phases }) => phases),
     quarantined: settling.quarantine.count,
   }));
+  measureDatabase(telemetry, database);
+  measureFeed(telemetry, feed);
   measureOwnership(telemetry, hosts, ownership);
   ownership.measure(telemetry);
   const room = new JournalRoom(config, base.journal.directory, hosts);
+  measureRoom(telemetry, config, room);
   const memory = new MemoryRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
   const watched = { config, database, hosts, shipper, feed, setApart, settling, ownership, room, memory, marqeta };

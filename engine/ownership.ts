@@ -32,6 +32,8 @@ export interface Ownership {
   readonly mayApprove: boolean;
   /** Why no message of the partition can be decided now; '' when another engine decides it. */
   elsewhere(partition: number): string;
+  /** Of the partition's owner, whichever engine that is; 0 while it never had one. */
+  epochOf(partition: number): number;
   /** Adds what is counted of the other engines. */
   measure(metrics: Metrics): void;
   /** All engines that run on the database. */

@@ -42,7 +42,8 @@ export function portParts(
     telemetry,
     ledger,
     ...serverWarnings(log, nowMs),
-    slowMs: config.slowAuthorizationMs,
+    slowMs: Math.min(config.slowAuthorizationMs, config.deadlineMs),
+    deadlineMs: config.deadlineMs,
   });
   const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, ledger });
   const ops = new Ops({

@@ -87,6 +87,10 @@ export class SoleWriter implements Ownership {
     return `partition ${partition} is away`;
   }
 
+  epochOf(): number {
+    return this.lease.fence.epoch;
+  }
+
   engines(): readonly EngineView[] {
     const { holder, authUrl, opsUrl } = this.#base;
     const partitions = this.#hosts.map(({ partition }) => partition);

@@ -4,8 +4,9 @@
  */
 
 import type { Log } from '../../platform/log.js';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import type { Seals } from '../../platform/redis/seal.js';
-import { EngineWatch, type Hop, type ObserveHop } from './engines.js';
+import { EngineWatch, type ObserveHop } from './engines.js';
 import { ListenPublisher } from './listen-publisher.js';
 import { type Change, RelayOutbox } from './outbox.js';
 import type { Publisher } from './publisher.js';
@@ -27,8 +28,6 @@ export interface ChangeFeedHealth {
 }
 
 /** How long the ways of all changes that were waited for took together, and how many they were. */
-export type HopTotals = Readonly<Record<Hop, { count: number; sumMs: number }>>;
-
 export interface ChangeFeed {
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -40,7 +39,7 @@ export interface ChangeFeed {
   effective(change: Change, timeoutMs?: number): Promise<boolean>;
   health(): ChangeFeedHealth;
   /** For the metrics. */
-  readonly hops: HopTotals;
+  readonly hops: OperationTimes;
 }
 
 export interface ChangeFeedOptions {
@@ -56,7 +55,7 @@ export interface ChangeFeedOptions {
 
 export class OutboxChangeFeed implements ChangeFeed {
   readonly #options: ChangeFeedOptions;
-  readonly hops: HopTotals = { numbered: { count: 0, sumMs: 0 }, in_force: { count: 0, sumMs: 0 } };
+  readonly hops = new OperationTimes();
   readonly #outbox: RelayOutbox;
   readonly #watch: EngineWatch;
   #publisher: Publisher | null = null;
@@ -72,8 +71,7 @@ export class OutboxChangeFeed implements ChangeFeed {
       this.#outbox,
       (newest, entries) => this.#relay?.numbered(newest, entries),
       (hop, ms) => {
-        this.hops[hop].count++;
-        this.hops[hop].sumMs += ms;
+        this.hops.add(hop, ms);
         options.observe?.(hop, ms);
       },
     );

@@ -5,9 +5,6 @@
 import { Buckets } from '../../platform/metrics/buckets.js';
 import type { Observed } from '../../platform/metrics/metrics.js';
 
-/** Upper bounds of the Prometheus buckets. */
-const latencyBoundsMs = [0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] as const;
-
 /** Fine buckets: 8 % apart, from 0.05 ms up to a minute and beyond. */
 const fineGrowth = 1.08;
 const fineFirstMs = 0.05;
@@ -16,7 +13,7 @@ const logGrowth = Math.log(fineGrowth);
 const windowMs = 60_000;
 
 export class LatencyWindow {
-  readonly #all = new Buckets(latencyBoundsMs);
+  readonly #all = new Buckets();
   #current = new Uint32Array(fineCount);
   #previous = new Uint32Array(fineCount);
   #currentSinceMs = 0;
@@ -30,7 +27,7 @@ export class LatencyWindow {
 
   /** All of them, in seconds. */
   observed(): Observed {
-    return this.#all.observed(1000);
+    return this.#all.observed();
   }
 
   /**

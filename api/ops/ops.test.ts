@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { latencyEdges } from '../../deploy/testing/latency-edges.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { answerToBytes } from '../../engine/testing/client.js';
 import { until } from '../../engine/testing/engine-process.js';
@@ -64,6 +65,10 @@ t.test('the ops port serves health and metrics', async (t) => {
   t.match(metrics.text, /api_requests_total\{route="GET \/readyz",class="2xx"\} 1/);
   t.match(metrics.text, /api_request_quantile_seconds\{route="GET \/readyz",quantile="0.99"\} \d/);
   t.match(metrics.text, /connections_max\{port="api-ops"\} 64/);
+  t.match(metrics.text, /^postgres_query_seconds_count\{use="ping"\} [1-9]/m);
+  const { count, lacking } = latencyEdges(metrics.text);
+  t.same(lacking, [], 'each latency histogram has the promised edges');
+  t.ok(count >= 2, `${count} histograms`);
   t.match(metrics.headers.get('content-type'), /text\/plain/);
   t.match(await ops('/api/me'), { status: 404, json: { title: 'not_found' } }, 'the ops port does not serve customers');
   const posted = await request(api.opsUrl, 'POST', '/health');

@@ -9,6 +9,7 @@
  */
 import type postgres from 'postgres';
 import type { Log } from '../../platform/log.js';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { isConnectionError } from '../../platform/postgres/driver-errors.js';
 import { Listener } from '../../platform/postgres/listener.js';
@@ -57,6 +58,7 @@ export class Database {
   queries = 0;
   slowQueries = 0;
   failedQueries = 0;
+  readonly times = new OperationTimes();
 
   /** @param name shown in pg_stat_activity */
   constructor(config: PostgresConfig, log: Log, name = 'api') {
@@ -82,6 +84,9 @@ export class Database {
     });
   }
 
+  get max(): number {
+    return this.#config.poolMax;
+  }
   get active(): number {
     return this.#active;
   }
@@ -214,6 +219,8 @@ export class Database {
 
   #noteTime(name: string, rows: readonly unknown[], tookMs: number): void {
     this.queries++;
+    // `table.purpose`: some twenty tables.
+    this.times.add(name.split('.', 1)[0]!, tookMs);
     if (tookMs <= this.#config.slowQueryMs) return;
     this.slowQueries++;
     // The text has $1 … where values stood: the values themselves are never logged.

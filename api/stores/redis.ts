@@ -4,6 +4,7 @@
  */
 
 import type { Log } from '../../platform/log.js';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { connectRedis, type RedisClient } from '../../platform/redis/client.js';
 import { ConnectionWatch, describeFailure } from '../../platform/redis/connection-watch.js';
 
@@ -26,6 +27,7 @@ export class RedisConnection {
   #refusal = '';
   /** Commands that failed or were late; read by the metrics. */
   failures = 0;
+  readonly times = new OperationTimes();
 
   /** Connects in the background and again whenever the connection is lost. */
   constructor(url: string, log: Log, name = 'api') {
@@ -48,6 +50,7 @@ export class RedisConnection {
   /** The command's answer, or `fallback` when Redis is away, late or refuses. Never throws. */
   async ask<T>(command: (client: RedisClient) => Promise<T>, fallback: T): Promise<T> {
     if (!this.isUp) return fallback;
+    const startedMs = performance.now();
     try {
       const answer = await command(this.client);
       this.#refusal = '';
@@ -56,6 +59,8 @@ export class RedisConnection {
       this.failures++;
       this.#refusal = describeFailure(error as Error);
       return fallback;
+    } finally {
+      this.times.add('', performance.now() - startedMs);
     }
   }
 

@@ -2,10 +2,17 @@
 import { createServices } from '../../api/api.js';
 import { readApiConfig } from '../../api/config.js';
 import { createProgress } from '../../engine/exchange/progress.js';
-import { measureOwnership, measurePeers } from '../../engine/ops/engine-metrics.js';
+import {
+  measureDatabase,
+  measureFeed,
+  measureOwnership,
+  measurePeers,
+  measureRoom,
+} from '../../engine/ops/engine-metrics.js';
 import { Telemetry } from '../../engine/ops/telemetry.js';
 import { createLog } from '../../platform/log.js';
 import type { Metrics } from '../../platform/metrics/metrics.js';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { measureConnections } from '../../platform/process/connection-gate.js';
 import { code, generatedNote, sentence, table, wrap } from './markdown.js';
 
@@ -32,6 +39,9 @@ export function engineMetrics(): DescribedMetric[] {
   });
   measureConnections(telemetry, []);
   const notScraped = {} as never;
+  measureDatabase(telemetry, { times: new OperationTimes() } as never);
+  measureFeed(telemetry, { changeTimes: new OperationTimes() });
+  measureRoom(telemetry, notScraped, notScraped);
   measureOwnership(telemetry, [], notScraped);
   measurePeers(telemetry, notScraped);
   return described(telemetry);

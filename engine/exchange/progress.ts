@@ -14,7 +14,7 @@
  * - counters and times are plain stores into aligned 8-byte cells: a reader may see one batch more in one counter than
  *   in the next. They feed metrics and the choice when to settle, never a decision about money.
  *
- *   block 0                              one block of 320 bytes per partition
+ *   block 0                              one block of 512 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
  *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
  *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no
@@ -22,18 +22,22 @@
  *                                        records,
  *                                           failed settles, segments, spares (shipper, own cache line)
  *                                       128 f64 batches, records, bytes, syncs, sync ns, sync buckets (syncer)
+ *                                       320 f64 settle ms, settle buckets (shipper, own cache line)
  */
 import { assert } from '../core/invariant.js';
 
 const headBytes = 64;
-const partitionBytes = 320;
+const partitionBytes = 512;
 /** Far above any core count; keeps a wrong argument from asking for gigabytes. */
 export const partitionCountMax = 1024;
 
 /** Upper bounds of the fdatasync histogram in nanoseconds; the last bucket, without a bound, follows them. */
 export const syncNsBounds: readonly number[] = [
-  50e3, 100e3, 150e3, 200e3, 300e3, 400e3, 500e3, 750e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6, 25e6, 50e6, 100e6, 1e9,
+  50e3, 100e3, 200e3, 300e3, 500e3, 750e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6, 20e6, 50e6, 100e6, 200e6, 500e6, 1e9,
 ];
+
+/** Upper bounds of the histogram of settle statements in milliseconds. */
+export const settleMsBounds: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 30_000];
 
 const i64 = { durable: 0, settled: 8 } as const;
 const f64 = {
@@ -53,8 +57,11 @@ const f64 = {
   syncs: 19,
   syncNs: 20,
   buckets: 21,
+  settleMs: 40,
+  settleBuckets: 41,
 } as const;
-assert((f64.buckets + syncNsBounds.length + 1) * 8 <= partitionBytes, 'the progress block is too small for its cells');
+assert(f64.buckets + syncNsBounds.length + 1 <= f64.settleMs, 'the sync buckets do not fit before the settle cells');
+assert((f64.settleBuckets + settleMsBounds.length + 1) * 8 <= partitionBytes, 'the progress block is too small');
 
 /** Why a journal takes no batch for now. '': it takes them. */
 export const journalRefusals = ['', 'disk full', 'books lag', 'no file descriptor'] as const;
@@ -152,15 +159,16 @@ export class PartitionProgress {
     cells[f64.bytes]! += bytes;
     cells[f64.syncs]! += 1;
     cells[f64.syncNs]! += syncNs;
-    let bucket = 0;
-    while (bucket < syncNsBounds.length && syncNs > syncNsBounds[bucket]!) bucket++;
-    cells[f64.buckets + bucket]! += 1;
+    cells[f64.buckets + bucketOf(syncNsBounds, syncNs)]! += 1;
   }
 
-  /** Shipper only. */
-  countSettled(records: number): void {
-    this.#cells[f64.settledBatches]! += 1;
-    this.#cells[f64.settledRecords]! += records;
+  /** Shipper only. @param tookMs from the sending of the statement until it was known to be committed */
+  countSettled(records: number, tookMs: number): void {
+    const cells = this.#cells;
+    cells[f64.settledBatches]! += 1;
+    cells[f64.settledRecords]! += records;
+    cells[f64.settleMs]! += tookMs;
+    cells[f64.settleBuckets + bucketOf(settleMsBounds, tookMs)]! += 1;
   }
 
   /** Shipper only. */
@@ -211,6 +219,22 @@ export class PartitionProgress {
   syncBuckets(): number[] {
     return Array.from(this.#cells.subarray(f64.buckets, f64.buckets + syncNsBounds.length + 1));
   }
+
+  /** Milliseconds of all settle statements together. */
+  get settleMs(): number {
+    return this.#cells[f64.settleMs]!;
+  }
+
+  /** Settle statements per bucket of settleMsBounds, as syncBuckets. */
+  settleBuckets(): number[] {
+    return Array.from(this.#cells.subarray(f64.settleBuckets, f64.settleBuckets + settleMsBounds.length + 1));
+  }
+}
+
+function bucketOf(bounds: readonly number[], value: number): number {
+  let bucket = 0;
+  while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
+  return bucket;
 }
 
 /** All partitions, and the gauge of the front. */

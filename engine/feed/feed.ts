@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeLog } from '../../platform/cache/change-log.js';
 import type { Log } from '../../platform/log.js';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import type { RawEntry } from '../core/feed.js';
 import type { SetApart } from '../lookups/set-apart.js';
 import type { ComponentHealth } from '../ops/component-health.js';
@@ -66,6 +67,8 @@ export class EngineFeed {
   #delivery: Delivery | null = null;
   #lease: Lease | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** From a change to its being in force here. For the metrics. */
+  readonly changeTimes = new OperationTimes();
   #position = 0;
   #feedId = '';
   #cacheSpace = '';
@@ -126,6 +129,7 @@ export class EngineFeed {
     };
     const delivery = new Delivery(partitions, partitionOf, nowMs, (sequence, atMs) => {
       this.#lagMs = Math.max(0, Date.now() - atMs);
+      this.changeTimes.add('', this.#lagMs);
       this.#setApplied(sequence);
     });
     const guarded = {

@@ -3,6 +3,7 @@
  * a start. No query here moves money: the shipper does, in one statement.
  */
 import type postgres from 'postgres';
+import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { connectPostgres } from '../../platform/postgres/connect.js';
 import { type DatabaseRole, databaseRoleQuery } from '../../platform/postgres/database-role.js';
@@ -46,11 +47,20 @@ const restoreTimeoutMs = 60_000;
 /** Above the server's own limit, with room for a queue: only a connection that hangs runs into it. */
 const lookupDeadlineMs = 2000;
 const connectTimeoutS = 2;
+/** As the API's SLOW_QUERY_MS is by default: a terminal waits no longer for the whole answer. */
+const slowLookupMs = 100;
 /** Lookups run side by side (lookups.ts); more connections would only queue inside Postgres. */
 const connectionsMax = 5;
 export class Database {
   readonly #lookupConnections: BoundedConnections;
   readonly #restoreSql: postgres.Sql;
+  // For the metrics.
+  readonly times = new OperationTimes();
+  readonly lookupsMax = connectionsMax;
+  lookups = 0;
+  slowLookups = 0;
+  failedLookups = 0;
+  lookupsBusy = 0;
 
   /** @param restoresMax partitions that are restored side by side */
   constructor(url: string, restoresMax = 1) {
@@ -60,8 +70,21 @@ export class Database {
     this.#restoreSql = connectPostgres(url, options(restoresMax, restoreTimeoutMs, 'engine restore'));
   }
 
-  #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    return this.#lookupConnections.run(lookupDeadlineMs, run);
+  async #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    const startedMs = performance.now();
+    this.lookups++;
+    this.lookupsBusy++;
+    try {
+      return await this.#lookupConnections.run(lookupDeadlineMs, run);
+    } catch (error) {
+      this.failedLookups++;
+      throw error;
+    } finally {
+      this.lookupsBusy--;
+      const tookMs = performance.now() - startedMs;
+      this.times.add('lookups', tookMs);
+      if (tookMs > slowLookupMs) this.slowLookups++;
+    }
   }
 
   /**

@@ -1,10 +1,47 @@
 /** Metrics of an engine among others: which partitions it owns, and the messages that hop between engines. */
 import type { Metrics } from '../../platform/metrics/metrics.js';
+import type { EngineConfig } from '../config.js';
+import type { EngineFeed } from '../feed/feed.js';
 import type { Forwarder } from '../ledger/forwarder.js';
 import type { PartitionState } from '../ledger/owned-partition.js';
+import type { Database } from '../lookups/database.js';
 import type { Ownership } from '../ownership.js';
 import type { PeerLinks } from '../peers/peer-links.js';
 import type { PeerServer } from '../peers/peer-server.js';
+import type { JournalRoom } from './journal-room.js';
+
+/** The engine's pool for lookups; the names are the API's. */
+export function measureDatabase(metrics: Metrics, database: Database): void {
+  const counters: [string, string, () => number][] = [
+    ['postgres_queries_total', 'Lookups in Postgres', () => database.lookups],
+    ['postgres_slow_queries_total', 'Lookups slower than 100 ms', () => database.slowLookups],
+    ['postgres_failed_queries_total', 'Lookups that failed', () => database.failedLookups],
+  ];
+  for (const [name, help, value] of counters) metrics.counter(name, help, [], (counter) => counter.inc(value()));
+  const gauges: [string, string, () => number][] = [
+    ['postgres_connections_busy', 'Lookups that have or wait for a connection', () => database.lookupsBusy],
+    ['postgres_connections_max', 'Connections for lookups', () => database.lookupsMax],
+  ];
+  for (const [name, help, value] of gauges) metrics.gauge(name, help, [], (target) => target.set(value()));
+  database.times.measure(metrics, 'postgres_query_seconds', 'Time of a query, by use', 'use');
+}
+
+export function measureFeed(metrics: Metrics, { changeTimes }: Pick<EngineFeed, 'changeTimes'>): void {
+  const help = 'Time from a change to its being in force at this engine, of the newest one of each page';
+  changeTimes.measure(metrics, 'feed_change_seconds', help, null);
+}
+
+/** Bounds of what alerts compare, and the disk of the journal. */
+export function measureRoom(metrics: Metrics, config: EngineConfig, room: JournalRoom): void {
+  const gauges: [string, string, () => number | null][] = [
+    ['journal_segments_max', 'Segments that a journal may have', () => config.journalSizes.segmentsMax],
+    ['journal_disk_free_bytes', 'Free bytes on the disk of the journal', () => room.freeBytes],
+    ['journal_disk_bytes', 'Size of the disk of the journal', () => room.diskBytes],
+    ['feed_stale_ms_max', 'Age of the feed beyond which nothing is approved', () => config.feedStaleMsMax],
+  ];
+  for (const [name, help, value] of gauges)
+    metrics.gauge(name, help, [], (target) => target.set(value() ?? Number.NaN));
+}
 
 interface Host {
   readonly partition: number;
@@ -19,6 +56,17 @@ export function measureOwnership(metrics: Metrics, hosts: readonly Host[], owner
   gauge('partitions_owned', 'Partitions that this engine decides', () => count(({ state }) => state === 'ready'));
   gauge('partitions_without_owner', 'Partitions that no engine decides, or none that this one can reach', () =>
     count(({ partition, state }) => state !== 'ready' && ownership.elsewhere(partition) !== ''),
+  );
+  metrics.gauge('partition_ready', '1 where this engine decides the partition, else 0', ['partition'], (target) => {
+    for (const { partition, state } of hosts) target.set({ partition: String(partition) }, state === 'ready' ? 1 : 0);
+  });
+  metrics.gauge(
+    'partition_epoch',
+    "Epoch of the partition's owner, as this engine knows it",
+    ['partition'],
+    (target) => {
+      for (const { partition } of hosts) target.set({ partition: String(partition) }, ownership.epochOf(partition));
+    },
   );
 }
 

@@ -3,9 +3,8 @@
  * report of each partition's writer. A writer reports only when a message comes. Room that was made meanwhile counts
  * once the writer has refused nothing for a while, so that a full engine can become ready again without a message.
  */
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withDeadline } from '../../platform/process/deadline.js';
+import { diskOf } from '../../platform/process/disk.js';
 import type { EngineConfig } from '../config.js';
 import { journalRefusals, type PartitionProgress } from '../exchange/progress.js';
 
@@ -15,8 +14,6 @@ export interface JournalOwner {
   readonly progress: PartitionProgress;
 }
 
-/** Longest wait for a file system, which may be a network's. */
-const statfsMs = 1000;
 /** A refusal this recent counts, whatever room there seems to be: a quota is not seen in the free space. */
 const recentMs = 2000;
 const remedies = {
@@ -34,6 +31,8 @@ export class JournalRoom {
   readonly #nowMs: () => number;
   /** Free bytes where each partition's journal stands; null: unknown. */
   #freeBytes: (number | null)[] = [];
+  /** Size of the journal's disk, the smallest of several; null: unknown. */
+  diskBytes: number | null = null;
   readonly #seenBatches: number[] = [];
   readonly #refusedAtMs: number[] = [];
 
@@ -56,9 +55,12 @@ export class JournalRoom {
   /** Looks at the disks. Call it every second. */
   async look(): Promise<void> {
     for (const owner of this.#owners) this.#noteRefusals(owner);
-    this.#freeBytes = await Promise.all(
-      this.#owners.map(async ({ partition }) => freeBytesOf(join(this.#directory, `p${partition}`))),
+    const disks = await Promise.all(
+      this.#owners.map(({ partition }) => diskOf(join(this.#directory, `p${partition}`))),
     );
+    this.#freeBytes = disks.map((disk) => disk?.freeBytes ?? null);
+    const sizes = disks.flatMap((disk) => disk?.bytes ?? []);
+    this.diskBytes = sizes.length === 0 ? null : Math.min(...sizes);
   }
 
   /** The smallest free space of any journal's disk at the last look; null: unknown. */
@@ -89,10 +91,4 @@ export class JournalRoom {
     const { segmentBytes, segmentsMax } = this.#config.journalSizes;
     return progress.segments < segmentsMax && (this.#freeBytes[partition] ?? 0) >= segmentBytes;
   }
-}
-
-/** Null: the folder is not there (yet), or its file system does not answer. */
-function freeBytesOf(directory: string): Promise<number | null> {
-  const free = statfs(directory).then(({ bavail, bsize }) => bavail * bsize);
-  return withDeadline(free, statfsMs, () => null).catch(() => null);
 }

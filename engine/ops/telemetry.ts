@@ -5,15 +5,13 @@ import { Metrics } from '../../platform/metrics/metrics.js';
 import { Protocol, protocolNames } from '../core/codes.js';
 import { type Reason, reasonEntry, reasonTable } from '../core/reasons.js';
 import type { MemoryStats } from '../exchange/partition-task.js';
-import { type Progress, syncNsBounds } from '../exchange/progress.js';
+import { type Progress, settleMsBounds, syncNsBounds } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
 import type { FeedState } from '../feed/feed.js';
 import { type LookupSource, lookupSources } from '../lookups/lookups.js';
 import type { CallCounts } from './marqeta-watch.js';
 import { type StoreName, stores } from './memory-room.js';
 
-/** Upper bounds of the latency buckets in milliseconds: fine around a millisecond, coarse beyond the deadline. */
-const boundsMs = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25, 50, 100, 250, 1000] as const;
 const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
 
 const lookupHelp: Readonly<Record<LookupSource, string>> = {
@@ -23,7 +21,7 @@ const lookupHelp: Readonly<Record<LookupSource, string>> = {
 };
 
 /** See called(). */
-const callOutcomes = 5;
+const callOutcomes = ['approved', 'declined', 'malformed', 'unauthorized', 'unavailable'] as const;
 
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
@@ -43,16 +41,17 @@ export class Telemetry extends Metrics {
   readonly #notifications = new Map<string, number>();
   readonly #facts = new Float64Array(reasonTable.length);
   /** Calls answered, by protocol and outcome. */
-  readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes);
-  readonly #hops = hops.map(() => new Buckets(boundsMs));
+  readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes.length);
+  readonly #hops = hops.map(() => new Buckets());
   readonly #batch = new Buckets(batchBounds);
-  readonly #lookups = lookupSources.map(() => new Buckets(boundsMs));
+  readonly #lookups = lookupSources.map(() => new Buckets());
   badRequests = 0;
   unauthorized = 0;
   unsupported = 0;
   aborted = 0;
   repeated = 0;
   revocations = 0;
+  lateApprovals = 0;
 
   constructor(progress: Progress, gauges: () => EngineGauges) {
     super();
@@ -102,6 +101,23 @@ export class Telemetry extends Metrics {
     this.counter('authorization_late_total', 'Approvals revoked because their deadline had passed', [], (counter) =>
       counter.inc(this.revocations),
     );
+    this.counter(
+      'authorization_approved_late_total',
+      'Approvals that were sent after their deadline: there must be none',
+      [],
+      (counter) => counter.inc(this.lateApprovals),
+    );
+    this.counter(
+      'authorization_calls_total',
+      'Calls by protocol and answer; `approved` are all with 200, in some protocols declines too',
+      ['protocol', 'outcome'],
+      (counter) => {
+        for (const [index, count] of this.#calls.entries()) {
+          const protocol = protocolNames[Math.floor(index / callOutcomes.length) as Protocol];
+          if (count > 0) counter.inc({ protocol, outcome: callOutcomes[index % callOutcomes.length]! }, count);
+        }
+      },
+    );
     this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
       for (const [key, count] of this.#commands) {
         const [type = '', reason = ''] = key.split(':');
@@ -125,10 +141,10 @@ export class Telemetry extends Metrics {
       }
     });
     for (const [index, hop] of hops.entries()) {
-      this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [this.#hops[index]!.observed(1000)]);
+      this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [this.#hops[index]!.observed()]);
     }
     for (const [index, source] of lookupSources.entries()) {
-      this.histogram(`load_${source}_seconds`, lookupHelp[source], [], () => [this.#lookups[index]!.observed(1000)]);
+      this.histogram(`load_${source}_seconds`, lookupHelp[source], [], () => [this.#lookups[index]!.observed()]);
     }
     this.histogram('authorization_batch_size', 'Messages per slab', [], () => [this.#batch.observed(1)]);
     this.#journal(progress);
@@ -169,14 +185,14 @@ export class Telemetry extends Metrics {
   /** A call was answered, whatever with. */
   called(protocol: number, status: number): void {
     const outcome = status === 200 ? 0 : status === 402 ? 1 : status === 401 ? 3 : status === 503 ? 4 : 2;
-    this.#calls[protocol * callOutcomes + outcome]! += 1;
+    this.#calls[protocol * callOutcomes.length + outcome]! += 1;
   }
 
   /** Calls by outcome since the start. A protocol that declines with 200 has its declines among the approved. */
   callsOf(protocol: number): CallCounts {
     const [approved = 0, declined = 0, malformed = 0, unauthorized = 0, unavailable = 0] = this.#calls.subarray(
-      protocol * callOutcomes,
-      (protocol + 1) * callOutcomes,
+      protocol * callOutcomes.length,
+      (protocol + 1) * callOutcomes.length,
     );
     return { approved, declined, malformed, unauthorized, unavailable };
   }
@@ -235,6 +251,13 @@ export class Telemetry extends Metrics {
         for (const [index, count] of partition.syncBuckets().entries()) counts[index]! += count;
       }
       return [{ bounds: syncNsBounds.map((bound) => bound / 1e9), counts, sum: sum((p) => p.syncNs) / 1e9 }];
+    });
+    this.histogram('shipper_settle_seconds', 'Time of one settle statement that was committed', [], () => {
+      const counts = new Float64Array(settleMsBounds.length + 1);
+      for (const partition of progress.partitions) {
+        for (const [index, count] of partition.settleBuckets().entries()) counts[index]! += count;
+      }
+      return [{ bounds: settleMsBounds.map((bound) => bound / 1e3), counts, sum: sum((p) => p.settleMs) / 1e3 }];
     });
     const perPartition: [string, string, (partition: Progress['partitions'][number]) => number][] = [
       ['journal_sequence', 'Newest durable record', (p) => p.durableSequence],

@@ -395,7 +395,7 @@ class PartitionShipper {
     this.#attempt = 0;
     this.#position = batch.lastSequence;
     this.#progress.publishSettled(batch.lastSequence, batch.atMs);
-    this.#progress.countSettled(batch.recordCount);
+    this.#progress.countSettled(batch.recordCount, this.#nowMs() - batch.startedAtMs);
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
   MongoServerError,
 } from 'mongodb';
 import type { Log } from '../../../platform/log.js';
+import { OperationTimes } from '../../../platform/metrics/operation-times.js';
 import { withDeadline } from '../../../platform/process/deadline.js';
 import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sql/mongo-schemas.js';
 import type { MongodbConfig } from '../../config.js';
@@ -76,6 +77,7 @@ export class MongoConnection {
   operations = 0;
   slowOperations = 0;
   failedOperations = 0;
+  readonly times = new OperationTimes();
 
   constructor(config: MongodbConfig, log: Log) {
     this.#log = log;
@@ -171,6 +173,7 @@ export class MongoConnection {
       throw this.#failed(name, error);
     } finally {
       const tookMs = performance.now() - startedMs;
+      this.times.add(name, tookMs);
       if (tookMs > slowMs) this.slowOperations++;
       this.#behindTookMs = tookMs;
       this.#restUntilMs = performance.now() + Math.min(tookMs * restFactor, restMsMax);
@@ -193,6 +196,7 @@ export class MongoConnection {
       throw this.#failed(name, error);
     } finally {
       const tookMs = performance.now() - startedMs;
+      this.times.add(name, tookMs);
       if (tookMs > slowMs) {
         this.slowOperations++;
         this.#log.warn({ operation: name, tookMs: Math.round(tookMs) }, 'slow MongoDB operation');

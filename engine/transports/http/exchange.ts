@@ -81,7 +81,7 @@ export class Exchange implements Waiter {
   answer(from: Answers, index: number): void {
     const res = this.#release();
     if (res === null) return;
-    const { telemetry, clock, slowMs, slow } = this.#options;
+    const { telemetry, clock, slowMs, deadlineMs, slow } = this.#options;
     const totalMs = clock.nowMs() - this.arrivalMs;
     const start = from.answerStart[index]!;
     const end = from.answerEnd[index]!;
@@ -97,7 +97,10 @@ export class Exchange implements Waiter {
       this.#options.unsupported(from.answer.toString('utf8', start, end));
     } else telemetry.decided(from.reason[index]!, totalMs);
     if ((flags & AnswerFlag.repeated) !== 0) telemetry.repeated++;
-    if (totalMs > slowMs) slow(totalMs, from.sealedAtMs - this.arrivalMs, from.returnedAtMs - from.sealedAtMs);
+    if (totalMs > slowMs) {
+      if (totalMs > deadlineMs && (flags & AnswerFlag.approved) !== 0) telemetry.lateApprovals++;
+      slow(totalMs, from.sealedAtMs - this.arrivalMs, from.returnedAtMs - from.sealedAtMs);
+    }
   }
 
   refuse(reason: Reason): void {

@@ -22,7 +22,9 @@ export interface ServerOptions {
   readonly ledger: Ledger;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
+  /** At most the deadline. */
   readonly slowMs: number;
+  readonly deadlineMs: number;
   /** Called for a declined message of a kind that we do not serve, with the answer, which names the kind. */
   unsupported(answer: string): void;
   /** Called for a fact that was declined, so that its money is in no books. */

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { latencyEdges } from '../../../deploy/testing/latency-edges.js';
 import { marqetaSample, sampleText } from '../../protocols/testing/marqeta-sample.js';
 import { NumberText } from '../../protocols/testing/mutate.js';
 import {
@@ -564,6 +565,13 @@ t.test('the ops port shows liveness, readiness, health and metrics', async (t) =
     const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
     t.match(line, / [0-9.e+-]+$/, name);
   }
+  const { count, lacking } = latencyEdges(text);
+  t.same(lacking, [], 'each latency histogram has the promised edges');
+  t.ok(count >= 7, `${count} histograms`);
+  t.match(text, /^authorization_calls_total\{protocol="native",outcome="approved"\} [1-9]/m);
+  t.match(text, /^authorization_approved_late_total 0$/m);
+  t.match(text, /^partition_epoch\{partition="0"\} [1-9]/m);
+  t.match(text, /^journal_disk_free_bytes [1-9]/m);
   const url = (path: string) => `http://127.0.0.1:${place.opsPort}${path}`;
   for (const [path, status] of [
     ['/nothing', 404],
