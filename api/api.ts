@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.js';
 import { PanKeys } from '../platform/masking/hidden-ids.js';
 import { OperationTimes } from '../platform/metrics/operation-times.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
+import { diskOf } from '../platform/process/disk.js';
 import { Seals } from '../platform/redis/seal.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
@@ -147,6 +148,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const sealer = new AuditSealer(stores.trail, log);
   watchTrail(sealer, telemetry);
   watchDatabase(database, telemetry, health);
+  watchDisk(telemetry);
   watchRedis(redis, telemetry, health);
   watchSignIn(people.passwords, people.failures, telemetry);
   watchRefusals(seals, rates, tenants, telemetry);
@@ -274,6 +276,15 @@ function watchDatabase(database: Database, telemetry: Telemetry, health: Health)
   database.times.measure(telemetry, 'postgres_query_seconds', 'Time of a query, by use', 'use');
   telemetry.gauge('postgres_queries_waiting', 'Queries that wait for a connection', [], (gauge) =>
     gauge.set(database.waiting),
+  );
+}
+
+function watchDisk(telemetry: Telemetry): void {
+  telemetry.gauge('disk_free_bytes', 'Free bytes on the disk where the process runs', [], async (gauge) =>
+    gauge.set((await diskOf(process.cwd()))?.freeBytes ?? Number.NaN),
+  );
+  telemetry.gauge('disk_bytes', 'Size of that disk', [], async (gauge) =>
+    gauge.set((await diskOf(process.cwd()))?.bytes ?? Number.NaN),
   );
 }
 

@@ -220,6 +220,13 @@ function watchEngine(engine: EngineClient, telemetry: Telemetry, health: Health)
     const { isUp, detail } = await engine.health();
     return { status: isUp ? 'healthy' : 'unhealthy', detail };
   });
+  health.add('marqeta', async () => {
+    try {
+      return await engine.marqeta();
+    } catch (error) {
+      return { status: 'unhealthy', detail: `the engines count Marqeta's calls: ${(error as Error).message}` };
+    }
+  });
   engine.times.measure(telemetry, 'engine_request_seconds', 'Time of a request to the engine', null);
   telemetry.counter('engine_requests_total', 'Requests to the engine', [], (counter) => counter.inc(engine.requests));
   telemetry.counter('engine_failed_requests_total', 'Requests to the engine that it did not answer', [], (counter) =>

@@ -19,6 +19,12 @@ const waitingMax = 4096;
 /** The engine's own bound on ids in one question. */
 const idsMax = 200;
 
+/** One component of the engine's health. */
+export interface ComponentHealth {
+  readonly status: 'healthy' | 'unhealthy' | 'disabled';
+  readonly detail: string;
+}
+
 export interface AccountBooks {
   readonly id: string;
   readonly currency: string;
@@ -96,6 +102,11 @@ export class EngineClient {
     } catch (error) {
       return { isUp: false, detail: reasonOf(error) };
     }
+  }
+
+  /** How Marqeta's calls fare at all engines. Throws 503. */
+  marqeta(): Promise<ComponentHealth> {
+    return this.#ask<ComponentHealth>('/admin/marqeta');
   }
 
   async #ask<T>(path: string, body?: object): Promise<T> {

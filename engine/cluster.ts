@@ -17,6 +17,7 @@ import { Mover } from './membership/mover.js';
 import { Registry } from './membership/registry.js';
 import { describeEngines, type View } from './membership/view.js';
 import { measurePeers } from './ops/engine-metrics.js';
+import type { CallFigures } from './ops/marqeta-watch.js';
 import type { StartTimes } from './ops/start-times.js';
 import type { EngineView, Ownership } from './ownership.js';
 import { PeerLinks } from './peers/peer-links.js';
@@ -113,6 +114,7 @@ export class Cluster implements Ownership {
   /** Engines that report the ids that they see first. */
   readonly #reporting = new Set<string>();
   #isStopped = false;
+  #ownCalls: (() => CallFigures) | null = null;
 
   constructor(base: EngineBase, times: StartTimes, parts: ClusterParts) {
     const { registry, links, hosts, router, forwarder } = parts;
@@ -166,6 +168,7 @@ export class Cluster implements Ownership {
   }
 
   async #called(method: string, payload: unknown, from: string): Promise<unknown> {
+    if (method === 'calls') return this.#ownCalls!();
     if (method === 'panKeys') return this.#hasSameKeys(payload as { readonly keys: readonly string[] });
     const { partition, numbers, entities } = payload as {
       readonly partition: number;
@@ -284,6 +287,18 @@ export class Cluster implements Ownership {
 
   epochOf(partition: number): number {
     return this.#registry.view.leases[partition]?.epoch ?? 0;
+  }
+
+  countCalls(own: () => CallFigures): void {
+    this.#ownCalls = own;
+  }
+
+  async calls(): Promise<readonly CallFigures[]> {
+    const others = this.#registry.view.engines.filter(({ id }) => id !== this.#base.holder);
+    // One that does not answer, or has an older version, is left out.
+    const asked = others.map(({ id }) => this.#links.call(id, 'calls', {}, lookTimeoutMs).catch(() => null));
+    const figures = (await Promise.all(asked)) as (CallFigures | null)[];
+    return [this.#ownCalls!(), ...figures.filter((each) => each !== null)];
   }
 
   engines(): readonly EngineView[] {

@@ -42,6 +42,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   measureRoom(telemetry, config, room);
   const memory = new MemoryRoom(config, hosts);
   const marqeta = new MarqetaWatch(() => telemetry.callsOf(Protocol.marqeta));
+  ownership.countCalls(() => marqeta.figures(performance.now()));
   const watched = { config, database, hosts, shipper, feed, setApart, settling, ownership, room, memory, marqeta };
   const health = new Health(watched);
   const declines = new DeclineLog(

@@ -1,5 +1,6 @@
 /** How an engine becomes the writer of partitions, and stays it. */
 import type { Metrics } from '../platform/metrics/metrics.js';
+import type { CallFigures } from './ops/marqeta-watch.js';
 
 /** An engine as `GET /admin/engines` shows it. */
 export interface EngineView {
@@ -36,6 +37,10 @@ export interface Ownership {
   epochOf(partition: number): number;
   /** Adds what is counted of the other engines. */
   measure(metrics: Metrics): void;
+  /** @param own what this engine knows of Marqeta's calls */
+  countCalls(own: () => CallFigures): void;
+  /** Marqeta's calls of all engines that answer. */
+  calls(): Promise<readonly CallFigures[]>;
   /** All engines that run on the database. */
   engines(): readonly EngineView[];
 }

@@ -56,6 +56,7 @@ export function portParts(
     admin: {
       ledger,
       engines: () => ownership.engines(),
+      calls: () => ownership.calls(),
       command: (name, account, body) => commands.submit(name, account, body),
     },
   });

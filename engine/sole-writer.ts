@@ -1,6 +1,7 @@
 /** JOURNAL=local: this engine is the writer of every partition, by one lease. */
 import type { EngineBase } from './engine-base.js';
 import type { PartitionHost } from './ledger/partition-host.js';
+import type { CallFigures } from './ops/marqeta-watch.js';
 import type { StartTimes } from './ops/start-times.js';
 import type { EngineView, Ownership } from './ownership.js';
 import { WriterLease } from './writer/writer-lease.js';
@@ -13,6 +14,7 @@ export class SoleWriter implements Ownership {
   readonly #times: StartTimes;
   readonly #hosts: readonly PartitionHost[];
   readonly lease: WriterLease;
+  #ownCalls: (() => CallFigures) | null = null;
 
   constructor(base: EngineBase, times: StartTimes, hosts: readonly PartitionHost[]) {
     this.#base = base;
@@ -89,6 +91,14 @@ export class SoleWriter implements Ownership {
 
   epochOf(): number {
     return this.lease.fence.epoch;
+  }
+
+  countCalls(own: () => CallFigures): void {
+    this.#ownCalls = own;
+  }
+
+  async calls(): Promise<readonly CallFigures[]> {
+    return [this.#ownCalls!()];
   }
 
   engines(): readonly EngineView[] {

@@ -3,7 +3,9 @@
  * Components register themselves. Ready means that requests are served: the port listens, and what every request needs
  * is there. What only some need (MongoDB, Redis, the engine) makes those fail with a clear 503 while the rest goes on.
  */
+
 import { noAnswer, withDeadline } from '../../platform/process/deadline.js';
+import { diskOf } from '../../platform/process/disk.js';
 
 export interface ComponentHealth {
   readonly status: 'healthy' | 'unhealthy' | 'disabled';
@@ -15,10 +17,15 @@ export interface HealthReport {
   readonly components: Record<string, ComponentHealth>;
 }
 
+/** Where the process runs. */
+const workDirectory = process.cwd();
+
 type Probe = () => ComponentHealth | Promise<ComponentHealth>;
 
 /** More resident memory than this is no fault but deserves a look. */
 const residentBytesMax = 1024 * 1024 * 1024;
+/** With less than this on its disk a process soon cannot write its log, nor the engine its journal beside it. */
+const freeBytesMin = 256 * 2 ** 20;
 /** Longest that one look may take. */
 const probeMs = 1500;
 
@@ -35,6 +42,15 @@ export class Health {
       return {
         status: rss > residentBytesMax ? 'unhealthy' : 'healthy',
         detail: `${Math.round(rss / 2 ** 20)} MiB resident`,
+      };
+    });
+    this.add('disk', async () => {
+      const disk = await diskOf(workDirectory);
+      if (disk === null) return { status: 'unhealthy', detail: `the file system of ${workDirectory} does not answer` };
+      const detail = `${Math.round(disk.freeBytes / 2 ** 20)} MiB of ${Math.round(disk.bytes / 2 ** 20)} MiB free`;
+      return {
+        status: disk.freeBytes < freeBytesMin ? 'unhealthy' : 'healthy',
+        detail: `${detail} in ${workDirectory}`,
       };
     });
   }

@@ -36,6 +36,26 @@ t.test('three engines share the partitions, and each answers for all accounts', 
   t.same(data.flatMap(({ partitions }: { partitions: number[] }) => partitions).sort(), [0, 1, 2, 3, 4, 5]);
 });
 
+t.test("each engine reports Marqeta's calls at all engines, and in /health its own", async (t) => {
+  const { start } = await severalEngines(t);
+  const engines = (await Promise.all([start(), start()])) as [Engine, Engine];
+  await untilSpread(engines);
+  const asked = async () =>
+    Promise.all(engines.map(async ({ place }) => JSON.parse((await opsGet(place, '/admin/marqeta')).text)));
+  for (const report of await asked()) t.match(report, { status: 'disabled', detail: /no call/ });
+  const [first, second] = engines;
+  for (let call = 0; call < 3; call++) await first.client.ask({ path: '/marqeta/jit', body: '{}' });
+  await second.client.ask({ path: '/marqeta/jit', body: '{}' });
+  for (const report of await asked()) {
+    t.match(report, {
+      status: 'unhealthy',
+      detail: /4 since the start, 4 in the last minute .*answered: 4 malformed$/,
+    });
+  }
+  const { components } = JSON.parse((await opsGet(second.place, '/health')).text);
+  t.match(components.marqeta.detail, /1 since the start/);
+});
+
 t.test('an engine that dies is replaced, and what it approved is known to the others', async (t) => {
   const { start } = await severalEngines(t);
   const [first, second] = (await Promise.all([start(), start()])) as [Engine, Engine];

@@ -19,12 +19,15 @@ import type { EngineView } from '../ownership.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
 import { commandForm, HttpAnswer } from '../transports/http/answers.js';
+import { type CallFigures, healthOfCalls } from './marqeta-watch.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
 export interface AdminOptions {
   readonly ledger: Pick<Ledger, 'books' | 'windows'>;
   /** Those that run on the database. */
   engines(): readonly EngineView[];
+  /** Marqeta's calls, of each of them. */
+  calls(): Promise<readonly CallFigures[]>;
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
 }
 
@@ -49,6 +52,10 @@ export async function answerAdmin(
   if (path === '/admin/engines') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
     return send(response, 200, jsonContentType, JSON.stringify({ data: options.engines() }));
+  }
+  if (path === '/admin/marqeta') {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return send(response, 200, jsonContentType, JSON.stringify(healthOfCalls(await options.calls())));
   }
   if (path === '/admin/windows') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');

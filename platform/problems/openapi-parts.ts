@@ -29,6 +29,13 @@ const problem = {
   },
 };
 
+/** One component of `/health`. */
+export const component = {
+  type: 'object',
+  required: ['status', 'detail'],
+  properties: { status: { type: 'string', enum: ['healthy', 'unhealthy', 'disabled'] }, detail: text },
+};
+
 export const health = {
   type: 'object',
   required: ['status', 'components'],
@@ -36,11 +43,7 @@ export const health = {
     status: { type: 'string', enum: ['healthy', 'degraded', 'unhealthy'] },
     components: {
       type: 'object',
-      additionalProperties: {
-        type: 'object',
-        required: ['status', 'detail'],
-        properties: { status: { type: 'string', enum: ['healthy', 'unhealthy', 'disabled'] }, detail: text },
-      },
+      additionalProperties: component,
     },
   },
 };

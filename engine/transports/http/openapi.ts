@@ -4,6 +4,7 @@
  */
 import {
   alive,
+  component,
   documentOf,
   error,
   health,
@@ -230,6 +231,7 @@ export const engineOpsDocument = documentOf({
     Books: books,
     BooksList: { type: 'object', required: ['accounts'], properties: { accounts: { type: 'array', items: books } } },
     Engines: engines,
+    Component: component,
     Command: command,
     Moved: { type: 'object', description: 'the answer of the ledger command' },
     Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
@@ -271,6 +273,13 @@ export const engineOpsDocument = documentOf({
         operationId: 'listEngines',
         summary: 'Engines that run on the database, and the partitions that each owns',
         responses: { 200: { description: 'the engines', ...json('Engines') }, 401: unauthorized },
+      },
+    },
+    '/admin/marqeta': {
+      get: {
+        operationId: 'getMarqetaCalls',
+        summary: "Age, rate and answers of Marqeta's calls, of all engines together",
+        responses: { 200: { description: 'as a component of /health', ...json('Component') }, 401: unauthorized },
       },
     },
     '/admin/windows': {
