@@ -65,7 +65,10 @@ class RunningEngine implements Engine {
     this.#times = times;
     this.#parts = ledgerParts(base, faults, {
       lookedUp: (source, tookMs) => telemetry.lookedUp(source, tookMs),
-      batch: (slab, waitedMs, ranMs, answeredMs) => telemetry.batch(slab, waitedMs, ranMs, answeredMs),
+      batch: (slab, waitedMs, ranMs, answeredMs) => {
+        telemetry.batch(slab, waitedMs, ranMs, answeredMs);
+        sample.see(slab);
+      },
       revoking: (count) => {
         telemetry.revocations += count;
       },
@@ -76,7 +79,7 @@ class RunningEngine implements Engine {
     const { cluster, hosts } = this.#parts;
     this.#ownership = cluster === null ? new SoleWriter(base, times, hosts) : new Cluster(base, times, cluster);
     this.#watch = opsParts(base, this.#parts, this.#ownership, times);
-    const { telemetry } = this.#watch;
+    const { telemetry, sample } = this.#watch;
     this.#ports = portParts(base, this.#parts, this.#ownership, this.#watch);
   }
 

@@ -8,6 +8,8 @@ import { DeclineLog } from './ops/decline-log.js';
 import { measureDatabase, measureFeed, measureOwnership, measureRoom } from './ops/engine-metrics.js';
 import { Health } from './ops/health.js';
 import { JournalRoom } from './ops/journal-room.js';
+import { Live } from './ops/live.js';
+import { LiveSample } from './ops/live-sample.js';
 import { MarqetaWatch } from './ops/marqeta-watch.js';
 import { MemoryRoom } from './ops/memory-room.js';
 import { SettleWatch } from './ops/settle-watch.js';
@@ -15,6 +17,7 @@ import type { StartTimes } from './ops/start-times.js';
 import { type EngineGauges, Telemetry } from './ops/telemetry.js';
 import { UnknownFieldCounts } from './ops/unknown-fields.js';
 import type { Ownership } from './ownership.js';
+import { createCodecs } from './protocols/registry.js';
 
 export type OpsParts = ReturnType<typeof opsParts>;
 
@@ -52,6 +55,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   return {
     telemetry,
     health,
+    ...liveParts(base, ownership, telemetry),
     async lookAtQuarantine(): Promise<void> {
       try {
         settling.quarantine = await database.quarantined();
@@ -75,6 +79,26 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
       );
     },
   };
+}
+
+function liveParts(base: EngineBase, ownership: Ownership, telemetry: Telemetry) {
+  const { config, feed, holder, nowMs, progress } = base;
+  const sample = new LiveSample({
+    codecs: createCodecs(config),
+    deadlineMs: config.deadlineMs,
+    isStale: () => feed.isStale || !ownership.mayApprove,
+  });
+  const live = new Live({
+    id: holder,
+    nowMs,
+    telemetry,
+    sample,
+    progress: progress.partitions,
+    segmentsMax: config.journalSizes.segmentsMax,
+    feedAgeMs: () => feed.state.ageMs,
+    engines: () => ownership.engines(),
+  });
+  return { sample, live };
 }
 
 /** Of all partitions together. */

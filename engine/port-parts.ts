@@ -23,7 +23,7 @@ export function portParts(
   base: EngineBase,
   { admission, ledger }: LedgerParts,
   ownership: Ownership,
-  { telemetry, health }: OpsParts,
+  { telemetry, health, live }: OpsParts,
 ) {
   const { config, log, clock, nowMs } = base;
   const authGate = new ConnectionGate('auth', config.authConnections, log);
@@ -57,6 +57,7 @@ export function portParts(
       ledger,
       engines: () => ownership.engines(),
       calls: () => ownership.calls(),
+      live,
       command: (name, account, body) => commands.submit(name, account, body),
     },
   });

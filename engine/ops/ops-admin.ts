@@ -19,6 +19,7 @@ import type { EngineView } from '../ownership.js';
 import type { CommandName } from '../protocols/commands/codec.js';
 import { isIdentityEncoding, isJsonMediaType } from '../protocols/reading/media-type.js';
 import { commandForm, HttpAnswer } from '../transports/http/answers.js';
+import type { Live } from './live.js';
 import { type CallFigures, healthOfCalls } from './marqeta-watch.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
@@ -28,6 +29,7 @@ export interface AdminOptions {
   engines(): readonly EngineView[];
   /** Marqeta's calls, of each of them. */
   calls(): Promise<readonly CallFigures[]>;
+  readonly live: Pick<Live, 'answer'>;
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
 }
 
@@ -56,6 +58,10 @@ export async function answerAdmin(
   if (path === '/admin/marqeta') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
     return send(response, 200, jsonContentType, JSON.stringify(healthOfCalls(await options.calls())));
+  }
+  if (path === '/admin/live') {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return options.live.answer(request, response);
   }
   if (path === '/admin/windows') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');

@@ -197,6 +197,19 @@ export class Telemetry extends Metrics {
     return { approved, declined, malformed, unauthorized, unavailable };
   }
 
+  /** The counts themselves, which go on: for lines of the live stream. */
+  get counted() {
+    const [wait, decide, answer, total] = this.#hops;
+    return {
+      decisions: this.#decisions,
+      refusals: this.#refusals,
+      wait: wait!,
+      decide: decide!,
+      answer: answer!,
+      total: total!,
+    };
+  }
+
   /** Answers with this reason: decided, and refused with 503. */
   declined(reason: Reason): { readonly decided: number; readonly refused: number } {
     return { decided: this.#decisions[reason]!, refused: this.#refusals[reason]! };

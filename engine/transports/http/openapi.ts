@@ -234,6 +234,10 @@ export const engineOpsDocument = documentOf({
     Component: component,
     Command: command,
     Moved: { type: 'object', description: 'the answer of the ledger command' },
+    LiveLine: {
+      type: 'object',
+      description: 'counts since the start, and the last decisions: see docs/account-api.md',
+    },
     Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
   },
   paths: {
@@ -280,6 +284,17 @@ export const engineOpsDocument = documentOf({
         operationId: 'getMarqetaCalls',
         summary: "Age, rate and answers of Marqeta's calls, of all engines together",
         responses: { 200: { description: 'as a component of /health', ...json('Component') }, 401: unauthorized },
+      },
+    },
+    '/admin/live': {
+      get: {
+        operationId: 'followLive',
+        summary: 'What the engine decides: a line of JSON four times a second, until the client leaves',
+        responses: {
+          200: { description: 'lines', content: { 'application/x-ndjson': { schema: ref('LiveLine') } } },
+          401: unauthorized,
+          503: error('too many readers'),
+        },
       },
     },
     '/admin/windows': {
