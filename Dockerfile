@@ -13,7 +13,7 @@ COPY . .
 RUN npm run build \
   && find dist -name '*.test.*' -delete -o -name '*.slow.*' -delete \
   && find dist -type d -name testing -prune -exec rm -r '{}' + \
-  && rm -r dist/bench dist/.tsbuildinfo
+  && rm -r dist/bench dist/web/build dist/.tsbuildinfo*
 
 FROM base AS runtime
 # A deployment names its own PostgreSQL: the embedded one stays out. Of uWebSockets.js stay Linux and Node.js 24 (ABI

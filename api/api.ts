@@ -13,6 +13,7 @@ import { LocalFailureCounter, RedisFailureCounter } from './auth/failure-counter
 import { SignInFailures, windowS } from './auth/failures.js';
 import { Invitations } from './auth/invitations.js';
 import { OperatorSignIn } from './auth/operator-sign-in.js';
+import { PageSessions } from './auth/page-sessions.js';
 import { PasswordChanges } from './auth/password-changes.js';
 import { Passwords } from './auth/passwords.js';
 import { SignIn } from './auth/sign-in.js';
@@ -227,6 +228,7 @@ function createSignIn({ config, log, redis, data, stores, program }: SignInParts
     tokens,
     access,
     actors: new Actors(access, operators, apiKeys),
+    pageSessions: new PageSessions(config.jwtSecrets),
     passwords,
     failures,
     failedSignIns: failed,

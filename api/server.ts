@@ -17,6 +17,7 @@ import { registerResponseCache } from './http/response-cache.js';
 import { type Route, statusesOf } from './http/route.js';
 import { Seal } from './http/sealed.js';
 import { registerValidation } from './http/validation.js';
+import { documentPaths, registerPages } from './pages/pages.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
 
@@ -28,7 +29,7 @@ const connectionsLookMs = 2000;
 const keepAliveTimeoutMs = 72_000;
 
 export async function createServer(services: Services): Promise<FastifyInstance> {
-  const { config, log, idempotency, generations, telemetry, gate, actors, rates, tenants } = services;
+  const { config, log, idempotency, generations, telemetry, gate, actors, rates, tenants, pageSessions } = services;
   const app = fastify({
     loggerInstance: log,
     genReqId: ({ headers }) => requestIdOf(headers),
@@ -67,7 +68,9 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app, methodsOf(routes));
   registerValidation(app);
   measure(app, services);
+  pageSessions.register(app);
   rates.register(app);
+  pageSessions.registerGuard(app);
   await registerCors(app, config.corsOrigins);
   registerCursors(app, new Seal('cursor', config.jwtSecrets));
   await registerShedding(app, config.eventLoopDelayMs);
@@ -76,6 +79,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app, routes);
+  await registerPages(app, log);
   registerRoutes(app, routes, actors, services.trail, (request, reply, actor, route) => {
     request.caller = callerName(actor);
     rates.identified(request, reply, actor);
@@ -92,7 +96,7 @@ function methodsOf(routes: readonly Route[]): (path: string) => string[] {
     method,
   }));
   return (path) => {
-    if (documentationPaths.test(path)) return ['GET', 'HEAD'];
+    if (documentationPaths.test(path) || documentPaths.test(path)) return ['GET', 'HEAD'];
     const methods = declared.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
     return methods.includes('GET') ? [...methods, 'HEAD'] : methods;
   };

@@ -8,6 +8,7 @@ import type { Actors } from './auth/actors.js';
 import type { FailedSignIns } from './auth/failed-sign-ins.js';
 import type { Invitations } from './auth/invitations.js';
 import type { OperatorSignIn } from './auth/operator-sign-in.js';
+import type { PageSessions } from './auth/page-sessions.js';
 import type { PasswordChanges } from './auth/password-changes.js';
 import type { Passwords } from './auth/passwords.js';
 import type { SignIn } from './auth/sign-in.js';
@@ -50,6 +51,7 @@ export interface Services extends DataServices {
   readonly tokens: Tokens;
   readonly access: Access;
   readonly actors: Actors;
+  readonly pageSessions: PageSessions;
   readonly rates: RateLimiter;
   readonly tenants: TenantGate;
   readonly operators: OperatorStore;

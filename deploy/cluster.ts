@@ -140,6 +140,8 @@ function placesOf({ settings, ports }: Cluster): string {
   const { host, opsHost, authPort, opsPort, apiPort } = settings;
   return [
     `  authorization port  ${localUrl(host, authPort)}/v1/authorizations   (nginx)`,
+    `  console             ${localUrl(host, apiPort)}/console`,
+    `  app                 ${localUrl(host, apiPort)}/app`,
     `  account API         ${localUrl(host, apiPort)}/api/docs   (nginx)`,
     `  engines together    ${localUrl(opsHost, opsPort)}/admin/engines   (nginx)`,
     ...ports.engines.map(({ auth, ops }, index) => {

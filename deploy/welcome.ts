@@ -31,6 +31,8 @@ export function stackPlaces({ host, opsHost, authPort, opsPort, apiPort, apiOpsP
   const [ops, apiOps] = [localUrl(opsHost, opsPort), localUrl(opsHost, apiOpsPort)];
   return `  authorization port  ${localUrl(host, authPort)}/v1/authorizations
   operations          ${ops}/health   ${ops}/metrics
+  console             ${localUrl(host, apiPort)}/console
+  app                 ${localUrl(host, apiPort)}/app
   account API         ${localUrl(host, apiPort)}/api/docs
   its operations      ${apiOps}/health   ${apiOps}/metrics`;
 }

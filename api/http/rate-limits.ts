@@ -53,6 +53,8 @@ const ownCounts: ReadonlyMap<string, string> = new Map([
   ['/api/auth/refresh', 'r'],
   ['/api/auth/logout', 'e'],
   ['/api/operators/login', 'p'],
+  ['/api/app/session', 's'],
+  ['/api/console/session', 'p'],
 ]);
 
 declare module 'fastify' {

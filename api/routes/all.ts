@@ -15,6 +15,7 @@ import { limitRoutes } from './limits.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
 import { operatorRoutes } from './operators.js';
+import { pageSessionRoutes } from './page-sessions.js';
 import { passwordRoutes } from './passwords.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
@@ -28,6 +29,7 @@ export function allRoutes(services: Services): Route[] {
     ...meRoutes(services),
     ...sessionRoutes(services),
     ...operatorRoutes(services),
+    ...pageSessionRoutes(services),
     ...keyRoutes(services),
     ...auditRoutes(services),
     ...customerRoutes(services),

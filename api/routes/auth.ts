@@ -37,7 +37,7 @@ export const SignInAnswer = closed(
   { token: Type.String(), refreshToken: Type.String(), user: User },
   { title: 'SignedIn' },
 );
-const Credentials = closed(
+export const Credentials = closed(
   { email: Email, password: GivenPassword },
   {
     title: 'Credentials',

@@ -6,7 +6,7 @@ import { closed, Email, Id, NoContent, oneOf, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import { deviceOf } from './device.js';
 
-const OperatorBody = closed(
+export const OperatorBody = closed(
   {
     id: Id,
     email: Type.String(),
@@ -15,7 +15,7 @@ const OperatorBody = closed(
   },
   { title: 'Operator' },
 );
-const OperatorCredentials = closed(
+export const OperatorCredentials = closed(
   {
     email: Email,
     password: Type.String({ minLength: 1, maxLength: 200 }),
@@ -73,6 +73,6 @@ export function operatorRoutes({ operatorSignIn, operators }: Services) {
   ];
 }
 
-function showOperator({ publicId, email, name, role }: Pick<Operator, 'publicId' | 'email' | 'name' | 'role'>) {
+export function showOperator({ publicId, email, name, role }: Pick<Operator, 'publicId' | 'email' | 'name' | 'role'>) {
   return { id: publicId, email, name, role };
 }

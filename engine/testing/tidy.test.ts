@@ -13,7 +13,7 @@ function findRoot(from: string): string {
   return readdirSync(from).includes('package.json') ? from : findRoot(dirname(from));
 }
 
-const folders = ['engine', 'workers', 'api', 'platform', 'sql', 'bench', 'deploy'];
+const folders = ['engine', 'workers', 'api', 'platform', 'sql', 'bench', 'deploy', 'web'];
 
 /** What each folder's shipped files may import of ours, most specific folder first. Tests may import anything. */
 const mayImport: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
@@ -39,6 +39,8 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['sql', ['sql', 'platform']],
   ['deploy', ['deploy', 'sql', 'workers', 'platform', 'engine/core']],
   ['bench', ['']],
+  // Runs in browsers: of the processes it knows the shape of one answer.
+  ['web', ['web', 'api/live/live-shape.ts']],
 ];
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
@@ -78,6 +80,8 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   msgpackr: ['engine/feed/feed-packet.ts', 'platform/cache/codec.ts'],
   '@fastify/cors': ['api/http/cors.ts'],
   '@fastify/compress': ['api/http/limits.ts'],
+  '@fastify/static': ['api/pages/pages.ts'],
+  vite: ['web/build/build-pages.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],
   nodemailer: ['api/mail/smtp-mailer.ts'],
@@ -126,7 +130,7 @@ function* sourceFiles(folder: string): Generator<SourceFile> {
     const path = posix.join(folder, entry.name);
     if (entry.name === 'node_modules') continue;
     if (entry.isDirectory()) yield* sourceFiles(path);
-    else if (entry.name.endsWith('.ts')) {
+    else if (/\.tsx?$/.test(entry.name)) {
       const text = readFileSync(join(root, path), 'utf8');
       yield { path, text, imports: importsOf(text) };
     }
@@ -170,12 +174,11 @@ t.test('imports point one way', async (t) => {
 });
 
 t.test('no shipped files import each other in a circle', async (t) => {
+  const nameOf = (path: string) => path.replace(/\.(?:js|tsx?)$/, '');
   const imported = new Map(
     shipped.map(({ path, imports }) => [
-      path,
-      imports
-        .filter((name) => name.startsWith('.'))
-        .map((name) => posix.join(dirname(path), name.replace(/js$/, 'ts'))),
+      nameOf(path),
+      imports.filter((name) => name.startsWith('.')).map((name) => nameOf(posix.join(dirname(path), name))),
     ]),
   );
   const done = new Set<string>();
@@ -257,7 +260,7 @@ t.test('plain English: no word in a private sense', async (t) => {
     )})s?\\b`,
     'i',
   );
-  for (const file of all.filter(({ path }) => /^(?:engine|workers|platform|bench|deploy|api|sql)\//.test(path))) {
+  for (const file of all.filter(({ path }) => /^(?:engine|workers|platform|bench|deploy|api|sql|web)\//.test(path))) {
     const lines = file.text.replaceAll('begin-an' + 'ew', '').split('\n');
     const found = lines.findIndex((line) => dialect.test(line));
     if (found >= 0)

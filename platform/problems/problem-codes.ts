@@ -13,6 +13,8 @@ const codes = {
   invalid_credentials: 'The e-mail address, the password or the code is wrong. The answer does not say which.',
   invalid_refresh_token: 'The refresh token was used, has expired, or was ended. Sign in.',
   forbidden: 'The credentials are good, and do not allow this.',
+  csrf_failed:
+    'The request came with the cookie of a page of ours, without the token that the page has. Read the session again.',
   not_found: 'There is nothing at this path, or no such object of yours.',
   method_not_allowed: 'The path exists, and does not take this method. `Allow` lists those that it takes.',
   request_timeout: 'The request did not arrive whole in time. Send it again.',

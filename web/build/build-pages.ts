@@ -1,0 +1,106 @@
+/**
+ * `npm run build`, second step: bundles the console and the app by Vite, compresses every file as far as it goes, and
+ * writes the two documents. The build is skipped while none of its inputs changed. The only importer of vite.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import { build, type Manifest } from 'vite';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+const sources = join(root, 'web');
+const site = join(root, 'dist/web/site');
+const stampFile = join(site, '.inputs');
+const compressedTypes = /\.(?:js|css|svg|html|webmanifest)$/;
+
+/** Each page: its folder has `main.tsx` and `<name>.html`, whose `<!-- assets -->` becomes the links to the bundles. */
+const pages = ['console', 'app'] as const;
+
+const stamp = await stampOfInputs();
+if ((await readFile(stampFile, 'utf8').catch(() => '')) !== stamp) {
+  await bundle();
+  for (const page of pages) await writeDocument(page);
+  await compressAll();
+  await writeFile(stampFile, stamp);
+}
+
+async function stampOfInputs(): Promise<string> {
+  const hash = createHash('sha256');
+  const names = await readdir(sources, { recursive: true, withFileTypes: true });
+  const paths = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const path of [...paths.sort(), join(root, 'package-lock.json')]) {
+    hash
+      .update(path.slice(root.length))
+      .update('\0')
+      .update(await readFile(path));
+  }
+  return hash.digest('hex');
+}
+
+async function bundle(): Promise<void> {
+  await build({
+    configFile: false,
+    root: sources,
+    // Chunks find each other beside themselves, wherever ASSET_ORIGIN puts them.
+    base: './',
+    logLevel: 'warn',
+    publicDir: false,
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    build: {
+      outDir: site,
+      emptyOutDir: true,
+      assetsDir: 'assets',
+      // A small file as a data: URL would need a hole in the policy.
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      manifest: 'manifest.json',
+      target: 'es2022',
+      rolldownOptions: {
+        input: Object.fromEntries(pages.map((page) => [page, join(sources, page, 'main.tsx')])),
+        output: {
+          // What changes rarely has a file of its own, which returning visitors have.
+          codeSplitting: { groups: [{ name: 'vendor', test: /node_modules[\\/]@?preact/ }] },
+        },
+      },
+    },
+  });
+}
+
+/** The document of a page, with `{assets}` where the API puts the origin of the assets. */
+async function writeDocument(page: string): Promise<void> {
+  const manifest = JSON.parse(await readFile(join(site, 'manifest.json'), 'utf8')) as Manifest;
+  const entry = manifest[`${page}/main.tsx`];
+  if (entry === undefined) throw new Error(`the bundle of web/${page}/main.tsx is missing in the manifest`);
+  const imported = (entry.imports ?? []).map((name) => manifest[name]!);
+  const styles = [entry, ...imported].flatMap(({ css = [] }) => css);
+  const lines = [
+    ...(await Promise.all(styles.map((file) => tag('link rel="stylesheet"', 'href', file)))),
+    ...(await Promise.all(imported.map(({ file }) => tag('link rel="modulepreload"', 'href', file)))),
+    `${await tag('script type="module"', 'src', entry.file)}</script>`,
+  ];
+  const template = await readFile(join(sources, page, `${page}.html`), 'utf8');
+  await writeFile(join(site, `${page}.html`), template.replace('<!-- assets -->', lines.join('\n    ')));
+}
+
+async function tag(start: string, attribute: string, file: string): Promise<string> {
+  const hash = createHash('sha384')
+    .update(await readFile(join(site, file)))
+    .digest('base64');
+  return `<${start} ${attribute}="{assets}/${file}" crossorigin integrity="sha384-${hash}">`;
+}
+
+async function compressAll(): Promise<void> {
+  const names = await readdir(join(site, 'assets'));
+  const compressed = names.filter((name) => compressedTypes.test(name)).map((name) => join(site, 'assets', name));
+  await Promise.all(
+    compressed.map(async (path) => {
+      const bytes = await readFile(path);
+      const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+      await writeFile(`${path}.br`, await promisify(brotliCompress)(bytes, { params }));
+      await writeFile(`${path}.gz`, await promisify(gzip)(bytes, { level: 9 }));
+    }),
+  );
+}

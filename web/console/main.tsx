@@ -1,0 +1,7 @@
+/** The operators' console. */
+import '../kit/kit.css';
+import { start } from '../kit/shell.js';
+import { SignIn } from '../kit/sign-in.js';
+import { routes } from './routes.js';
+
+await start('console', { name: 'name.console', routes, entrance: <SignIn name="name.console" asksCode /> });

@@ -1,0 +1,123 @@
+/** What both pages have around their content: start, name, navigation, language, theme, and who is signed in. */
+import { signal } from '@preact/signals';
+import { type ComponentChildren, render } from 'preact';
+import { type PageName, session, signOut, startSession } from './api.js';
+import { Button } from './controls.js';
+import { KeyHelp, startKeys, useKeys } from './keys.js';
+import {
+  chooseLanguage,
+  type Language,
+  language,
+  languages,
+  type MessageKey,
+  preferredLanguage,
+  speak,
+  t,
+} from './messages.js';
+import { currentPath, go, href, Outlet, type Route, startRouter } from './router.js';
+import { Failed } from './states.js';
+import { nextTheme, startTheme, theme } from './theme.js';
+
+interface ShellProps {
+  readonly name: MessageKey;
+  readonly routes: readonly Route[];
+  /** What an unknown person sees. */
+  readonly entrance: ComponentChildren;
+  /** Between the navigation and the person. */
+  readonly extra?: ComponentChildren;
+}
+
+const startError = signal<unknown>(null);
+
+/** Loads the texts and the session, then shows the page. */
+export async function start(page: PageName, shell: ShellProps): Promise<void> {
+  startTheme();
+  startRouter(`/${page}`);
+  startKeys();
+  await speak(preferredLanguage());
+  await startSession(page).catch((error: unknown) => {
+    startError.value = error;
+  });
+  const root = document.getElementById('page')!;
+  root.replaceChildren();
+  render(<Shell {...shell} />, root);
+}
+
+function Shell(props: ShellProps) {
+  if (session.value === undefined) {
+    return (
+      <main class="sign-in">
+        <Failed error={startError.value} retry={() => location.reload()} />
+      </main>
+    );
+  }
+  if (session.value === null) {
+    return (
+      <main class="sign-in stack">
+        {props.entrance}
+        <Preferences />
+      </main>
+    );
+  }
+  return <Inside {...props} />;
+}
+
+function Inside({ name, routes, extra }: ShellProps) {
+  useKeys(
+    routes.flatMap(({ keys, title, path }) => (keys === undefined ? [] : [{ keys, title, run: () => go(path) }])),
+  );
+  return (
+    <>
+      <a class="skip-link" href="#content">
+        {t('shell.skip')}
+      </a>
+      <header class="bar-top">
+        <a class="name" href={href('/')}>
+          {t(name)}
+        </a>
+        <nav class="row" aria-label={t('shell.navigation')}>
+          {routes
+            .filter(({ nav }) => nav)
+            .map(({ path, title }) => (
+              <a key={path} href={href(path)} aria-current={currentPath() === path ? 'page' : undefined}>
+                {t(title)}
+              </a>
+            ))}
+        </nav>
+        <div class="row end">
+          {extra}
+          <Preferences />
+          <Button look="plain" onClick={() => void signOut()}>
+            {t('shell.signOut')}
+          </Button>
+        </div>
+      </header>
+      <main id="content" tabIndex={-1} class="content wide">
+        <Outlet routes={routes} />
+      </main>
+      <KeyHelp />
+    </>
+  );
+}
+
+function Preferences() {
+  return (
+    <div class="row">
+      <select
+        class="language"
+        aria-label={t('shell.language')}
+        value={language.value}
+        onChange={(event) => void chooseLanguage(event.currentTarget.value as Language)}
+      >
+        {languages.map((one) => (
+          <option key={one} value={one}>
+            {one.toUpperCase()}
+          </option>
+        ))}
+      </select>
+      <Button look="plain" onClick={nextTheme}>
+        {t('shell.theme', { theme: t(`theme.${theme.value}`) })}
+      </Button>
+    </div>
+  );
+}
