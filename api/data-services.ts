@@ -29,6 +29,7 @@ import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
 import type { RedisConnection } from './stores/redis.js';
 import { LedgerIdentity } from './stores/settled-ledger.js';
+import { Owners } from './stores/tenancy.js';
 import { Transactions } from './stores/transactions.js';
 
 /** How often Postgres is asked for its name until it answers. */
@@ -40,6 +41,7 @@ export interface DataServices {
   readonly entries: Entries;
   readonly cards: CardBook;
   readonly limits: LimitsStore;
+  readonly owners: Owners;
   readonly transactions: Transactions;
   readonly feed: Effectiveness;
   readonly cache: Cache;
@@ -92,6 +94,7 @@ export function createDataServices({
     entries: new Entries(database),
     cards: new CachedCards(new CardStore(database, config.cardCaps), cache, invalidations),
     limits: new LimitsStore(database),
+    owners: new Owners(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
     feed,
     cache,

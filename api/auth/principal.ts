@@ -48,6 +48,11 @@ export interface ApiKey {
 
 export type Actor = Principal | Operator | ApiKey;
 
+/** An operator who acts on what belongs to one customer: their owner key, as `accounts` has it. */
+export type OperatorOn = Operator & { readonly ownerKey: number };
+/** Who may see or change something of a customer's. */
+export type Keeper = Principal | OperatorOn;
+
 export function isCustomer<T extends Actor>(actor: T): actor is Extract<T, { readonly userId: number }> {
   return actor.kind !== 'operator' && actor.kind !== 'key';
 }
@@ -82,6 +87,9 @@ export function callersOf(actor: Actor): readonly Caller[] {
 export const anyCaller: readonly Caller[] = ['personal', 'owner', 'admin', 'member'];
 /** May see and move the money of their accounts. */
 export const moneyCallers: readonly Caller[] = ['personal', 'owner', 'admin'];
+/** Operators who may freeze a card; and those who may do all that its owner may. */
+export const freezers: readonly Caller[] = ['operator:support', 'operator:risk', 'operator:admin'];
+export const riskCallers: readonly Caller[] = ['operator:risk', 'operator:admin'];
 /** May run a company. */
 export const companyManagers: readonly Caller[] = ['owner', 'admin'];
 /** May put money into accounts and take it out, whosever they are. */

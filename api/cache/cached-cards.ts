@@ -2,7 +2,7 @@
  * Cards through the cache: one group per owner, which every change of one of their cards forgets. Members of a company
  * see a part of it that is not worth keeping, and go to the store.
  */
-import type { Acting, Principal } from '../auth/principal.js';
+import type { Acting, Keeper, Principal } from '../auth/principal.js';
 import type {
   AddOutcome,
   Card,
@@ -32,7 +32,7 @@ export class CachedCards implements CardBook {
     this.#invalidations = invalidations;
   }
 
-  async list(principal: Principal, page: CardPage): Promise<FoundCards> {
+  async list(principal: Keeper, page: CardPage): Promise<FoundCards> {
     const group = ownerGroupOf(principal);
     // First pages are what apps ask for again and again; deeper and filtered ones are read once.
     const isFiltered = Object.values(page.filter ?? {}).some((value) => value !== undefined);
@@ -40,7 +40,7 @@ export class CachedCards implements CardBook {
     return this.#cache.get('card', group, `page ${page.limit}`, isFoundCards, () => this.#inner.list(principal, page));
   }
 
-  async find(principal: Principal, cardId: string): Promise<Card | null> {
+  async find(principal: Keeper, cardId: string): Promise<Card | null> {
     const group = ownerGroupOf(principal);
     if (group === null) return this.#inner.find(principal, cardId);
     return this.#cache.get('card', group, `card ${cardId}`, isCardOrNull, () => this.#inner.find(principal, cardId));
@@ -55,7 +55,7 @@ export class CachedCards implements CardBook {
   }
 
   change(
-    principal: Acting<Principal>,
+    principal: Acting<Keeper>,
     cardId: string,
     change: CardChange,
     version: number | null,
@@ -63,25 +63,25 @@ export class CachedCards implements CardBook {
     return this.#cache.change(groupOf(principal), () => this.#inner.change(principal, cardId, change, version));
   }
 
-  async replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+  async replace(principal: Acting<Keeper>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
     const group = groupOf(principal);
     const outcome = await this.#cache.change(group, () => this.#inner.replace(principal, cardId, replacement));
     await this.#invalidations.send(group);
     return outcome;
   }
 
-  published(principal: Principal, cardId: string): Promise<Published | null> {
+  published(principal: Keeper, cardId: string): Promise<Published | null> {
     return this.#inner.published(principal, cardId);
   }
 }
 
 const isCardOrNull = orNull(isCard);
 
-function groupOf(principal: Principal): string {
+function groupOf(principal: Keeper): string {
   return `cards:${scopeOf(principal).ownerKey}`;
 }
 
 /** Null for those who see only a part of the owner's cards. */
-function ownerGroupOf(principal: Principal): string | null {
+function ownerGroupOf(principal: Keeper): string | null {
   return scopeOf(principal).onlyUser === null ? groupOf(principal) : null;
 }

@@ -9,9 +9,9 @@ import { type Caller, callersOf, keyScopes, operatorRoles } from '../auth/princi
 import type { Route, Target } from '../http/route.js';
 import { allRoutes } from '../routes/all.js';
 import { system } from '../stores/acting.js';
-import { addOperator } from '../stores/operators.js';
 import { type Reply, startTestApi, type TestApi } from '../testing/api-inside.js';
 import { barsOf } from '../testing/bars.js';
+import { signedIn } from '../testing/operators.js';
 import { createCompany, createPerson, type Tenant } from '../testing/tenants.js';
 
 /** A valid body for every route that takes one. Functions refer to objects of a tenant. */
@@ -83,21 +83,13 @@ interface TestCaller {
   readonly token: string;
 }
 
-async function createStaff({ sql, api }: TestApi, tenant: Tenant): Promise<TestCaller[]> {
+async function createStaff(world: TestApi, tenant: Tenant): Promise<TestCaller[]> {
   const staff: TestCaller[] = [];
-  const { operators, apiKeys } = api.services;
+  const { apiKeys } = world.api.services;
   let operatorId = 0;
   for (const role of operatorRoles) {
-    const email = `${role}@example.com`;
-    await addOperator(sql, { email, name: role, role, passwordHash: 'none', totpSecret: null });
-    const { operator } = await operators.byEmail(email);
-    operatorId = operator!.id;
-    const token = await operators.open(operatorId, {
-      address: '127.0.0.1',
-      network: '127.0.0.1',
-      userAgent: '',
-      requestId: '',
-    });
+    const { number, token } = await signedIn(world, role);
+    operatorId = number;
     staff.push({ caller: `operator:${role}`, tenant, token });
   }
   for (const scope of keyScopes) {

@@ -179,7 +179,10 @@ t.test('a change waits for a hanging engine until it has stopped by itself', { t
   await until('it approves', async () => (await ask(client, 'card_000001_1')) === 'approved');
   engine.child.kill('SIGSTOP');
   const change = await freeze('card_000001_1');
-  t.equal(await feed.effective(change, 300), false, 'the hanging engine may still approve');
+  const { isInForce, engines, afterMs } = await feed.effect(change, 300);
+  t.equal(isInForce, false, 'the hanging engine may still approve');
+  t.match(engines, { inForce: 0, of: 1, waiting: [feed.health().engines[0]!.id] }, 'and is named');
+  t.ok(afterMs >= 299);
   await until('it is left out', () => feed.effective(change, 300));
   // Sent while it stands still, and long after the freeze was effective.
   const answers = Array.from({ length: 20 }, () => ask(client, 'card_000001_1'));

@@ -6,13 +6,14 @@
 import type { Log } from '../../platform/log.js';
 import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import type { Seals } from '../../platform/redis/seal.js';
-import { EngineWatch, type ObserveHop } from './engines.js';
+import { type Effect, EngineWatch, type ObserveHop } from './engines.js';
 import { ListenPublisher } from './listen-publisher.js';
 import { type Change, RelayOutbox } from './outbox.js';
 import type { Publisher } from './publisher.js';
 import { RedisPublisher } from './redis-publisher.js';
 import { Relay } from './relay.js';
 
+export type { Effect } from './engines.js';
 export type { Change } from './outbox.js';
 
 /** How long a request waits for the engines. */
@@ -37,6 +38,8 @@ export interface ChangeFeed {
    * cheap. False too when an engine cannot apply it and declines instead; a freeze is in force then.
    */
   effective(change: Change, timeoutMs?: number): Promise<boolean>;
+  /** As `effective`, with what is known of each engine. */
+  effect(change: Change, timeoutMs?: number): Promise<Effect>;
   health(): ChangeFeedHealth;
   /** For the metrics. */
   readonly hops: OperationTimes;
@@ -136,8 +139,12 @@ export class OutboxChangeFeed implements ChangeFeed {
     await this.#publisher?.stop();
   }
 
-  effective(change: Change, timeoutMs = effectiveMsDefault): Promise<boolean> {
-    return this.#watch.effective(change, timeoutMs);
+  async effective(change: Change, timeoutMs?: number): Promise<boolean> {
+    return (await this.effect(change, timeoutMs)).isInForce;
+  }
+
+  effect(change: Change, timeoutMs = effectiveMsDefault): Promise<Effect> {
+    return this.#watch.effect(change, timeoutMs);
   }
 
   health(): ChangeFeedHealth {

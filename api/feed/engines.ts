@@ -19,15 +19,25 @@ const waitersMax = 10_000;
 export type Hop = 'numbered' | 'in_force';
 export type ObserveHop = (hop: Hop, ms: number) => void;
 
+/** What is known of a change when its waiter is answered. */
+export interface Effect {
+  readonly isInForce: boolean;
+  /** Live engines that have it in force, of all live ones; `waiting` names the others. */
+  readonly engines: { readonly inForce: number; readonly of: number; readonly waiting: readonly string[] };
+  /** From the commit of the change to this answer. */
+  readonly afterMs: number;
+}
+
 interface Waiter {
   readonly change: Change;
+  readonly cameMs: number;
   /** When it came, then when its number was known. */
   sinceMs: number;
   /** 0: its change is not known to have a number yet. */
   place: number;
   /** Whether it was set apart is being asked. */
   isAsking: boolean;
-  readonly settle: (isEffective: boolean) => void;
+  readonly settle: (isInForce: boolean) => void;
 }
 
 export class EngineWatch {
@@ -70,22 +80,35 @@ export class EngineWatch {
     return this.#live.map((id) => ({ id, applied: this.#applied.get(id) ?? 0 }));
   }
 
-  /** True once the change is in force on every live engine, false when that is not known in time. */
-  async effective(change: Change, timeoutMs: number): Promise<boolean> {
-    // One that is no number would fail the question of all who ask with it.
-    if (this.#waiters.size >= waitersMax || !/^\d{1,18}$/.test(change.key)) return false;
+  /** In force once every live engine has it, not in force when that is not known in time. */
+  async effect(change: Change, timeoutMs: number): Promise<Effect> {
+    const nowMs = performance.now();
     return new Promise((resolve) => {
-      const settle = (isEffective: boolean) => {
+      const settle = (isInForce: boolean) => {
         clearTimeout(timer);
         this.#waiters.delete(waiter);
         if (this.#waiters.size === 0) this.#rest();
-        resolve(isEffective);
+        resolve(this.#effectOf(waiter, isInForce));
       };
-      const waiter: Waiter = { change, sinceMs: performance.now(), place: 0, isAsking: false, settle };
+      const waiter: Waiter = { change, cameMs: nowMs, sinceMs: nowMs, place: 0, isAsking: false, settle };
+      // One that is no number would fail the question of all who ask with it.
+      if (this.#waiters.size >= waitersMax || !/^\d{1,18}$/.test(change.key)) {
+        resolve(this.#effectOf(waiter, false));
+        return;
+      }
       const timer = setTimeout(() => settle(false), timeoutMs);
       this.#waiters.add(waiter);
       this.#round();
     });
+  }
+
+  #effectOf({ place, cameMs }: Waiter, isInForce: boolean): Effect {
+    const behind = (id: string) => place === 0 || (this.#applied.get(id) ?? 0) < place;
+    const late = isInForce ? [] : this.#live.filter(behind);
+    // All have applied it and it is not in force: an engine declines instead.
+    const waiting = isInForce || late.length > 0 ? late : this.#live.filter((id) => this.#settingApart.has(id));
+    const of = this.#live.length;
+    return { isInForce, engines: { inForce: of - waiting.length, of, waiting }, afterMs: performance.now() - cameMs };
   }
 
   /** An engine says how far it is. */

@@ -28,6 +28,8 @@ import type { Services } from '../services.js';
 import type { AccountRow } from '../stores/accounts.js';
 import { entryKeyAfter, entryKinds } from '../stores/entries.js';
 import { scopeOf } from '../stores/tenancy.js';
+import { keeperOn } from './keepers.js';
+import { anyOperator } from './operators.js';
 
 const Account = closed(
   {
@@ -67,7 +69,7 @@ const kindOf = { deposits: 'deposit', withdrawals: 'withdrawal' } as const;
 const cursor = new Cursor('accounts', 'timestamp', 'text');
 const entryCursor = new Cursor('entries', 'timestamp', 'count');
 
-export function accountRoutes({ accounts, engine, entries, program, trail, log }: Services) {
+export function accountRoutes({ accounts, engine, entries, owners, program, trail, log }: Services) {
   /** The account that the actor may fund. Throws 403 and 404. */
   const fundable = async (actor: Actor, accountId: string): Promise<AccountRow> => {
     if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
@@ -141,15 +143,16 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
     route({
       method: 'GET',
       url: '/api/accounts/:id',
-      access: moneyCallers,
+      access: [...moneyCallers, ...anyOperator],
       target: 'account',
       tag: 'accounts',
       operationId: 'getAccount',
       summary: 'One account',
       cached: false,
       schemas: { params: IdParams, responses: { 200: Account } },
-      handler: async ({ principal, params }) => {
-        const account = await accounts.find(scopeOf(principal), params.id);
+      handler: async (request) => {
+        const { params } = request;
+        const account = await accounts.find(scopeOf(await keeperOn(owners, request, 'account')), params.id);
         if (account === null) throw notFound();
         return showAccount(account, (await engine.books([params.id])).get(params.id));
       },
@@ -158,7 +161,7 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
       method: 'GET',
       url: '/api/accounts/:id/entries',
       report: true,
-      access: moneyCallers,
+      access: [...moneyCallers, ...anyOperator],
       target: 'account',
       tag: 'accounts',
       operationId: 'listEntries',
@@ -168,8 +171,9 @@ export function accountRoutes({ accounts, engine, entries, program, trail, log }
         'account itself shows them. Holds move no money and are no entries.',
       cached: false,
       schemas: { params: IdParams, query: pageQuery({}), responses: { 200: page(Entry) } },
-      handler: async ({ principal, params, query }) => {
-        const account = await accounts.find(scopeOf(principal), params.id);
+      handler: async (request) => {
+        const { params, query } = request;
+        const account = await accounts.find(scopeOf(await keeperOn(owners, request, 'account')), params.id);
         if (account === null) throw notFound();
         const { limit } = query;
         const after = entryCursor.decode(query.cursor);

@@ -11,8 +11,10 @@ import { idOf, newCardToken } from '../ids.js';
 import type { Services } from '../services.js';
 import type { AddOutcome } from '../stores/cards.js';
 import { Card, CardType, expiryFrom, notVerified, showCard } from './card-schema.js';
+import { keeperOn } from './keepers.js';
 import { checkLimits, LimitsBody } from './limits-schema.js';
 import { checkMetadata, Metadata } from './metadata-schema.js';
+import { anyOperator } from './operators.js';
 
 const NewCard = closed(
   {
@@ -37,7 +39,7 @@ const cardFilters = {
 };
 const cursor = new Cursor('cards', 'timestamp', 'text');
 
-export function cardRoutes({ cards }: Services) {
+export function cardRoutes({ cards, owners }: Services) {
   return [
     route({
       method: 'GET',
@@ -95,14 +97,14 @@ export function cardRoutes({ cards }: Services) {
     route({
       method: 'GET',
       url: '/api/cards/:id',
-      access: anyCaller,
+      access: [...anyCaller, ...anyOperator],
       target: 'card',
       tag: 'cards',
       operationId: 'getCard',
       summary: 'One card',
       schemas: { params: IdParams, responses: { 200: Card } },
-      handler: async ({ principal, params }, reply) => {
-        const card = await cards.find(principal, params.id);
+      handler: async (request, reply) => {
+        const card = await cards.find(await keeperOn(owners, request, 'card'), request.params.id);
         if (card === null) throw notFound();
         sendVersion(reply, card.version);
         return showCard(card);

@@ -7,7 +7,7 @@ import type { Limits } from '../../engine/core/rules.js';
 import { countryOf } from '../../engine/protocols/reading/countries.js';
 import { maskCardData } from '../../platform/masking/redact.js';
 import { invalid } from '../http/problem.js';
-import { Count, closed, nullable, oneOf, printable, Timestamp, type TSchema, Type, Version } from '../http/schemas.js';
+import { Count, closed, nullable, oneOf, printable, Timestamp, type TSchema, Type } from '../http/schemas.js';
 
 /** Longer lists belong into rules of another kind: every engine keeps every list in memory. */
 const listMax = 500;
@@ -68,11 +68,6 @@ const Used = closed(
 export const UsedWindows = closed(
   { daily: Used, weekly: Used, monthly: Used, yearly: Used, lifetime: Used },
   { title: 'UsedWindows' },
-);
-
-export const Effect = closed(
-  { version: Version, effective: Type.Boolean({ description: 'in force on every engine' }) },
-  { title: 'Effect' },
 );
 
 /**

@@ -2,23 +2,22 @@
 import { windowCount, windowNames } from '../../engine/core/limit-names.js';
 import type { Limits } from '../../engine/core/rules.js';
 import { nextPeriodDay, zoneNamed } from '../../engine/core/window.js';
-import { anyCaller, moneyCallers, type Principal } from '../auth/principal.js';
+import { anyCaller, type Caller, isCustomer, type Keeper, moneyCallers, riskCallers } from '../auth/principal.js';
 import type { WindowLevel, WindowUse } from '../engine-client.js';
 import { sendVersion, versionExpected } from '../http/etag.js';
 import { forbidden, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { closed, IdParams, type Static, Type, Version } from '../http/schemas.js';
+import { closed, IdParams, type Static, Version } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import type { LimitedTopic } from '../stores/limits.js';
 import { scopeOf } from '../stores/tenancy.js';
-import { awaitEffect, changeRefused } from './change-answers.js';
-import { checkLimits, Effect, LimitsBody, UsedWindows } from './limits-schema.js';
+import { awaitEffect, changeRefused, Effect, effectFields } from './change-answers.js';
+import { keeperOn } from './keepers.js';
+import { checkLimits, LimitsBody, UsedWindows } from './limits-schema.js';
+import { anyOperator } from './operators.js';
 
 const ShownLimits = closed({ limits: LimitsBody, used: UsedWindows, version: Version }, { title: 'ShownLimits' });
-const ReplacedLimits = closed(
-  { limits: LimitsBody, version: Version, effective: Type.Boolean() },
-  { title: 'ReplacedLimits' },
-);
+const ReplacedLimits = closed({ limits: LimitsBody, version: Version, ...effectFields }, { title: 'ReplacedLimits' });
 
 export function limitRoutes(services: Services) {
   return [
@@ -29,24 +28,26 @@ export function limitRoutes(services: Services) {
 }
 
 function cardLimitRoutes(services: Services) {
-  const { cards, accounts, feed } = services;
+  const { cards, accounts, feed, owners } = services;
   return [
     route({
       method: 'GET',
       url: '/api/cards/:id/limits',
-      access: anyCaller,
+      access: [...anyCaller, ...anyOperator],
       target: 'card',
       tag: 'limits',
       operationId: 'getCardLimits',
       summary: 'Limits of a card, and what was spent in each window',
       cached: false,
       schemas: { params: IdParams, responses: { 200: ShownLimits } },
-      handler: async ({ principal, params }, reply) => {
-        const card = await cards.find(principal, params.id);
+      handler: async (request, reply) => {
+        const { params } = request;
+        const keeper = await keeperOn(owners, request, 'card');
+        const card = await cards.find(keeper, params.id);
         if (card === null) throw notFound();
         const [published, account] = await Promise.all([
-          cards.published(principal, params.id),
-          accounts.find(scopeOf(principal), card.accountId),
+          cards.published(keeper, params.id),
+          accounts.find(scopeOf(keeper), card.accountId),
         ]);
         if (published === null) throw notFound();
         sendVersion(reply, card.version);
@@ -57,7 +58,7 @@ function cardLimitRoutes(services: Services) {
     route({
       method: 'PUT',
       url: '/api/cards/:id/limits',
-      access: moneyCallers,
+      access: [...moneyCallers, ...riskCallers],
       target: 'card',
       tag: 'limits',
       operationId: 'replaceCardLimits',
@@ -66,14 +67,14 @@ function cardLimitRoutes(services: Services) {
       summary: 'Replace all limits of a card',
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
-        const { principal, params } = request;
+        const { actor, params } = request;
         const limits = checkLimits(request.body as Limits);
         const version = versionExpected(request);
-        const outcome = await cards.change(principal, params.id, { limits }, version);
+        const outcome = await cards.change(await keeperOn(owners, request, 'card'), params.id, { limits }, version);
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
         const { card, published } = outcome;
-        const effective = await awaitEffect(feed, reply, 'card', params.id, published);
-        return { limits: asBody(card.limits), version: card.version, effective };
+        const effect = await awaitEffect(feed, actor, reply, 'card', params.id, published);
+        return { limits: asBody(card.limits), version: card.version, ...effect };
       },
     }),
   ];
@@ -81,9 +82,8 @@ function cardLimitRoutes(services: Services) {
 
 /** Users and accounts. A member of a company sees their own limits and nothing of accounts. */
 function entityLimitRoutes(services: Services, topic: LimitedTopic) {
-  const { limits: store, accounts, feed } = services;
-  const readers = topic === 'user' ? anyCaller : moneyCallers;
-  const name = topic === 'user' ? 'User' : 'Account';
+  const { limits: store, accounts, feed, owners } = services;
+  const readers = [...(topic === 'user' ? anyCaller : moneyCallers), ...anyOperator];
   return [
     route({
       method: 'GET',
@@ -91,17 +91,19 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       access: readers,
       target: topic,
       tag: 'limits',
-      operationId: `get${name}Limits`,
+      operationId: `get${nameOf(topic)}Limits`,
       summary: `Limits of ${an(topic)}, and what was spent in each window`,
       cached: false,
       schemas: { params: IdParams, responses: { 200: ShownLimits } },
-      handler: async ({ principal, params }, reply) => {
-        const found = await store.find(principal, topic, params.id);
+      handler: async (request, reply) => {
+        const { params } = request;
+        const keeper = await keeperOn(owners, request, topic);
+        const found = await store.find(keeper, topic, params.id);
         if (found === null) throw notFound();
         const zone =
           topic === 'account'
-            ? (await accounts.find(scopeOf(principal), params.id))?.timeZone
-            : await accounts.zoneOf(scopeOf(principal), found.number);
+            ? (await accounts.find(scopeOf(keeper), params.id))?.timeZone
+            : await accounts.zoneOf(scopeOf(keeper), found.number);
         sendVersion(reply, found.version);
         const used = await usedWindows(services, topic, found.number, zone ?? 'UTC');
         return { limits: asBody(found.limits), used, version: found.version };
@@ -110,43 +112,54 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
     route({
       method: 'PUT',
       url: `/api/${topic}s/:id/limits`,
-      access: moneyCallers,
+      access: [...moneyCallers, ...riskCallers],
       target: topic,
       tag: 'limits',
-      operationId: `replace${name}Limits`,
+      operationId: `replace${nameOf(topic)}Limits`,
       errors: [409],
       versioned: true,
       summary: `Replace all limits of ${an(topic)}`,
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
-        const { principal, params } = request;
+        const { params } = request;
         const limits = checkLimits(request.body as Limits);
-        if (topic === 'user') await checkRank(services, principal, params.id);
-        const outcome = await store.replace(principal, topic, params.id, limits, versionExpected(request));
+        const keeper = await keeperOn(owners, request, topic);
+        if (topic === 'user') await checkRank(services, keeper, params.id);
+        const outcome = await store.replace(keeper, topic, params.id, limits, versionExpected(request));
         if (outcome.outcome !== 'changed') throw changeRefused(outcome);
-        const effective = await awaitEffect(feed, reply, topic, params.id, outcome);
-        return { limits: asBody(limits), version: outcome.version, effective };
+        const effect = await awaitEffect(feed, keeper, reply, topic, params.id, outcome);
+        return { limits: asBody(limits), version: outcome.version, ...effect };
       },
     }),
-    route({
-      method: 'GET',
-      url: `/api/${topic}s/:id/effective`,
-      access: readers,
-      target: topic,
-      tag: 'limits',
-      operationId: `get${name}Effect`,
-      summary: `Whether the newest version of ${an(topic)} is in force on every engine`,
-      cached: false,
-      schemas: { params: IdParams, responses: { 200: Effect } },
-      handler: async ({ principal, params }, reply) => {
-        const found = await store.find(principal, topic, params.id);
-        if (found === null) throw notFound();
-        const effective = await awaitEffect(feed, reply, topic, params.id, found);
-        reply.code(200);
-        return { version: found.version, effective };
-      },
-    }),
+    entityEffectRoute(services, topic, readers),
   ];
+}
+
+function entityEffectRoute({ limits: store, feed, owners }: Services, topic: LimitedTopic, readers: readonly Caller[]) {
+  return route({
+    method: 'GET',
+    url: `/api/${topic}s/:id/effective`,
+    access: readers,
+    target: topic,
+    tag: 'limits',
+    operationId: `get${nameOf(topic)}Effect`,
+    summary: `Whether the newest version of ${an(topic)} is in force on every engine`,
+    cached: false,
+    schemas: { params: IdParams, responses: { 200: Effect } },
+    handler: async (request, reply) => {
+      const { params } = request;
+      const keeper = await keeperOn(owners, request, topic);
+      const found = await store.find(keeper, topic, params.id);
+      if (found === null) throw notFound();
+      const effect = await awaitEffect(feed, keeper, reply, topic, params.id, found);
+      reply.code(200);
+      return { version: found.version, ...effect };
+    },
+  });
+}
+
+function nameOf(topic: LimitedTopic): string {
+  return topic === 'user' ? 'User' : 'Account';
 }
 
 function an(topic: LimitedTopic): string {
@@ -154,9 +167,9 @@ function an(topic: LimitedTopic): string {
 }
 
 /** Only an owner may bind an owner. */
-async function checkRank({ limits }: Services, principal: Principal, userId: string): Promise<void> {
-  if (principal.role !== 'admin') return;
-  const target = await limits.find(principal, 'user', userId);
+async function checkRank({ limits }: Services, keeper: Keeper, userId: string): Promise<void> {
+  if (!isCustomer(keeper) || keeper.role !== 'admin') return;
+  const target = await limits.find(keeper, 'user', userId);
   if (target?.role === 'owner') throw forbidden('only an owner may change what belongs to an owner');
 }
 

@@ -8,7 +8,7 @@ import { route } from '../http/route.js';
 import { closed, closedChange, IdParams, Name, Role, Status, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import type { CompanyStore, MemberRow } from '../stores/companies.js';
-import { awaitEffect } from './change-answers.js';
+import { awaitEffect, effectFields } from './change-answers.js';
 import { Member, memberFields, showMember } from './member-schema.js';
 import { checkMetadata, Metadata } from './metadata-schema.js';
 
@@ -21,13 +21,7 @@ const Change = closedChange(
   },
   { title: 'MemberChange', examples: [{ role: 'admin' }] },
 );
-const ChangedMember = closed(
-  {
-    ...memberFields,
-    effective: Type.Boolean({ description: 'in force on every engine' }),
-  },
-  { title: 'ChangedMember' },
-);
+const ChangedMember = closed({ ...memberFields, ...effectFields }, { title: 'ChangedMember' });
 const common = { url: '/api/users/:id', access: companyManagers, target: 'user', tag: 'companies' } as const;
 
 export function userRoutes({ companies, access, feed, invalidations }: Services) {
@@ -72,8 +66,8 @@ export function userRoutes({ companies, access, feed, invalidations }: Services)
         access.forget(member.id);
         await invalidations.userChanged(member.id);
         const published = { number: member.id, version: member.version };
-        const effective = await awaitEffect(feed, reply, 'user', params.id, published);
-        return { ...showMember(principal.companyPublicId!, member), effective };
+        const effect = await awaitEffect(feed, principal, reply, 'user', params.id, published);
+        return { ...showMember(principal.companyPublicId!, member), ...effect };
       },
     }),
   ];

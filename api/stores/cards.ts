@@ -4,7 +4,7 @@
  */
 import type { CardTypeName } from '../../engine/core/card-types.js';
 import type { Limits } from '../../engine/core/rules.js';
-import type { Acting, Principal } from '../auth/principal.js';
+import type { Acting, Keeper, Principal } from '../auth/principal.js';
 import { type CardCaps, cardCapsDefault } from './card-caps.js';
 import { withLock } from './database-errors.js';
 import { folded } from './folded.js';
@@ -130,28 +130,23 @@ export type ReplaceOutcome =
 
 export interface CardBook {
   /** Newest first. */
-  list(principal: Principal, page: CardPage): Promise<FoundCards>;
+  list(principal: Keeper, page: CardPage): Promise<FoundCards>;
   /** Null also when it is another owner's. */
-  find(principal: Principal, cardId: string): Promise<Card | null>;
+  find(principal: Keeper, cardId: string): Promise<Card | null>;
   /** Adds the card unless there is one of that id; then answers with that. */
   add(principal: Acting<Principal>, card: NewCard): Promise<AddOutcome>;
   /**
    * @param version that the caller knows; null: any
    * @throws Contended when others change the card for too long
    */
-  change(
-    principal: Acting<Principal>,
-    cardId: string,
-    change: CardChange,
-    version: number | null,
-  ): Promise<ChangeOutcome>;
+  change(principal: Acting<Keeper>, cardId: string, change: CardChange, version: number | null): Promise<ChangeOutcome>;
   /**
    * Closes the card and makes another one in its place, which spends in the same windows. It has the same holder,
    * account, name, type, limits and metadata. Does nothing more where the replacement is there already.
    */
-  replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
+  replace(principal: Acting<Keeper>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome>;
   /** The row's number and newest version; null also when it is another owner's. */
-  published(principal: Principal, cardId: string): Promise<Published | null>;
+  published(principal: Keeper, cardId: string): Promise<Published | null>;
 }
 
 type CardRow = Omit<Card, 'limits'> & { readonly limits: Limits | null };
@@ -176,7 +171,7 @@ export class CardStore implements CardBook {
     this.#caps = caps;
   }
 
-  async list(principal: Principal, { after, limit, filter = {} }: CardPage): Promise<FoundCards> {
+  async list(principal: Keeper, { after, limit, filter = {} }: CardPage): Promise<FoundCards> {
     const scope = scopeOf(principal);
     const isFiltered = Object.values(filter).some((value) => value !== undefined);
     if (isFiltered) return this.#search(scope, after, limit, filter);
@@ -223,7 +218,7 @@ export class CardStore implements CardBook {
     return pageOf(cards, limit, isOver ? null : [endsAt, endsWith]);
   }
 
-  async find(principal: Principal, cardId: string): Promise<Card | null> {
+  async find(principal: Keeper, cardId: string): Promise<Card | null> {
     const [row] = await this.#database.run(
       'cards.find',
       (sql) => sql<CardRow[]>`
@@ -286,7 +281,7 @@ export class CardStore implements CardBook {
 
   /** A freeze goes before other changes of the card that wait. */
   async change(
-    principal: Acting<Principal>,
+    principal: Acting<Keeper>,
     cardId: string,
     change: CardChange,
     version: number | null,
@@ -296,7 +291,7 @@ export class CardStore implements CardBook {
   }
 
   /** As urgent as a freeze: the card may be a thief's. */
-  async replace(principal: Acting<Principal>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
+  async replace(principal: Acting<Keeper>, cardId: string, replacement: Replacement): Promise<ReplaceOutcome> {
     const replaced = await this.#inTurn(cardId, true, () => this.#replace(principal, cardId, replacement));
     if ('refusal' in replaced) return { outcome: replaced.refusal };
     const card = await this.find(principal, replacement.cardId);
@@ -308,7 +303,7 @@ export class CardStore implements CardBook {
     return this.#changes.run(cardId, isUrgent, () => withLock(`card ${cardId} is being changed by others`, change));
   }
 
-  async published(principal: Principal, cardId: string): Promise<Published | null> {
+  async published(principal: Keeper, cardId: string): Promise<Published | null> {
     const [row] = await this.#database.run(
       'cards.published',
       (sql) => sql<Published[]>`
@@ -323,7 +318,7 @@ export class CardStore implements CardBook {
    * writes the entry for the engines. A closed card takes no change but the one that closes it again.
    */
   async #change(
-    principal: Acting<Principal>,
+    principal: Acting<Keeper>,
     cardId: string,
     change: CardChange,
     version: number | null,
@@ -378,7 +373,7 @@ export class CardStore implements CardBook {
 
   /** One statement, which locks and judges as #change does: of two replacements the second finds a closed card. */
   async #replace(
-    principal: Acting<Principal>,
+    principal: Acting<Keeper>,
     cardId: string,
     { cardId: newId, token, expires, reason }: Replacement,
   ): Promise<Published | { readonly refusal: Exclude<ReplaceOutcome['outcome'], 'replaced'> }> {

@@ -1,6 +1,6 @@
 /** Limits of users and accounts, whose truth is in Postgres for everybody. Those of cards stand with the cards. */
 import type { Limits } from '../../engine/core/rules.js';
-import type { Acting, Principal, Role } from '../auth/principal.js';
+import { type Acting, isCustomer, type Keeper, type Role } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
 import { scopeOf } from './tenancy.js';
 
@@ -27,7 +27,7 @@ export class LimitsStore {
   }
 
   /** Null also when it is another owner's. */
-  async find(principal: Principal, topic: LimitedTopic, publicId: string): Promise<Limited | null> {
+  async find(principal: Keeper, topic: LimitedTopic, publicId: string): Promise<Limited | null> {
     const [row] = await this.#database.run(
       `${topic}s.limits`,
       (sql) => sql<(Omit<Limited, 'limits'> & { limits: Limits | null })[]>`
@@ -43,14 +43,14 @@ export class LimitsStore {
    * engines. @param version that the caller knows; null: whichever it is
    */
   async replace(
-    principal: Acting<Principal>,
+    principal: Acting<Keeper>,
     topic: LimitedTopic,
     publicId: string,
     limits: Limits,
     version: number | null,
   ): Promise<ReplaceOutcome> {
     // Only an owner may bind an owner.
-    const rank = topic === 'user' && principal.role === 'admin';
+    const rank = topic === 'user' && isCustomer(principal) && principal.role === 'admin';
     const [row] = await this.#database.write(
       principal,
       `${topic}s.limit`,
@@ -80,9 +80,10 @@ function levelOf(topic: LimitedTopic): 1 | 2 {
 }
 
 /** Accounts of the owner; users of the company, or oneself. */
-function owned(sql: Sql, principal: Principal, topic: LimitedTopic) {
+function owned(sql: Sql, principal: Keeper, topic: LimitedTopic) {
   const { ownerKey, onlyUser } = scopeOf(principal);
   if (topic === 'account') return onlyUser === null ? sql`e.owner_key = ${ownerKey}` : sql`false`;
-  if (principal.companyId === null || onlyUser !== null) return sql`e.id = ${principal.userId}`;
-  return sql`e.company_id = ${principal.companyId}`;
+  if (onlyUser !== null) return sql`e.id = ${onlyUser}`;
+  // Odd keys are companies' (accounts.owner_key).
+  return ownerKey % 2 === 0 ? sql`e.id = ${ownerKey / 2}` : sql`e.company_id = ${(ownerKey - 1) / 2}`;
 }

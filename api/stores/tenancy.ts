@@ -2,7 +2,8 @@
  * Whose rows a caller may see, as the conditions that every query carries. The owner key is the one of `accounts`: all
  * accounts of a company, or of a person, have the same.
  */
-import type { Principal } from '../auth/principal.js';
+import { type Acting, isCustomer, type Keeper } from '../auth/principal.js';
+import type { Database } from './postgres.js';
 
 export interface Scope {
   readonly ownerKey: number;
@@ -10,9 +11,37 @@ export interface Scope {
   readonly onlyUser: number | null;
 }
 
-export function scopeOf(principal: Principal): Scope {
+export function scopeOf(keeper: Keeper): Scope {
+  if (!isCustomer(keeper)) return { ownerKey: keeper.ownerKey, onlyUser: null };
   return {
-    ownerKey: principal.companyId === null ? principal.userId * 2 : principal.companyId * 2 + 1,
-    onlyUser: principal.role === 'member' ? principal.userId : null,
+    ownerKey: keeper.companyId === null ? keeper.userId * 2 : keeper.companyId * 2 + 1,
+    onlyUser: keeper.role === 'member' ? keeper.userId : null,
   };
+}
+
+/** What has an owner for good: neither a card nor an account nor a user ever moves to another one. */
+export type Owned = 'card' | 'account' | 'user';
+
+export class Owners {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The caller as one who may act on it; an operator acts within the owner of what they name. Null: there is none. */
+  async keeperOf(actor: Acting, kind: Owned, publicId: string): Promise<Acting<Keeper> | null> {
+    if (isCustomer(actor)) return actor;
+    if (actor.kind === 'key') return null;
+    const [row] = await this.#database.run(`${kind}s.owner`, (sql) =>
+      kind === 'user'
+        ? sql<{ ownerKey: number }[]>`
+            select coalesce(company_id * 2 + 1, id * 2) as "ownerKey" from users where public_id = ${publicId}`
+        : sql<{ ownerKey: number }[]>`
+            select a.owner_key as "ownerKey" from accounts a
+            ${kind === 'card' ? sql`join cards c on c.account_id = a.id where c.public_id` : sql`where a.public_id`}
+              = ${publicId}`,
+    );
+    return row === undefined ? null : { ...actor, ownerKey: row.ownerKey };
+  }
 }
