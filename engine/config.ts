@@ -94,6 +94,7 @@ export function secretWarnings(config: EngineConfig): string[] {
   const secrets: [string, string][] = [
     ...config.processorPasswords.map((value): [string, string] => ['PROCESSOR_PASSWORD', value]),
     ...config.engineTokens.map((value): [string, string] => ['ENGINE_TOKEN', value]),
+    ...config.signingSecrets.marqeta.map((value): [string, string] => ['MARQETA_WEBHOOK_SECRET', value]),
     ...config.signingSecrets.stripe.map((value): [string, string] => ['STRIPE_SECRET', value]),
     ...config.panKeys.map((key): [string, string] => ['PAN_KEY', key]),
     ...config.feedKeys
@@ -207,14 +208,20 @@ function readSigningSecrets(variables: Variables): SigningSecrets {
         'separated by commas',
     );
   }
-  const stripe = variables.list('STRIPE_SECRET');
-  if (stripe.length > signingSecretsMax || stripe.some(({ length }) => length > secret.lengthMax)) {
+  const marqeta = readSecrets(variables, 'MARQETA_WEBHOOK_SECRET');
+  const stripe = readSecrets(variables, 'STRIPE_SECRET');
+  return Object.freeze({ marqeta, lithic, stripe });
+}
+
+function readSecrets(variables: Variables, name: string): readonly string[] {
+  const secrets = variables.list(name);
+  if (secrets.length > signingSecretsMax || secrets.some(({ length }) => length > secret.lengthMax)) {
     throw new ConfigError(
-      `STRIPE_SECRET must be at most ${signingSecretsMax} secrets of up to ${secret.lengthMax} characters, ` +
+      `${name} must be at most ${signingSecretsMax} secrets of up to ${secret.lengthMax} characters, ` +
         'separated by commas',
     );
   }
-  return Object.freeze({ lithic, stripe });
+  return secrets;
 }
 
 /** Enough to spread over ten engines, and few enough that frames stay large. */

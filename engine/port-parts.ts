@@ -30,12 +30,13 @@ export function portParts(
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   measureConnections(telemetry, [authGate, opsGate]);
   const codecs = createCodecs(config);
+  const auth = new BasicAuth(config.processorUser, config.processorPasswords);
   const server = new Server({
     host: config.host,
     port: config.authPort,
     routes: routesOf(codecs),
-    signedRoutes: signedRoutesOf(codecs, config.signingSecrets),
-    auth: new BasicAuth(config.processorUser, config.processorPasswords),
+    signedRoutes: signedRoutesOf(codecs, config.signingSecrets, auth),
+    auth,
     clock,
     admission,
     gate: authGate,
@@ -64,15 +65,24 @@ export function portParts(
   return { server, commands, ops };
 }
 
+/** Of a notification in the log: enough for one message of any processor. */
+const unreadBytesMax = 8192;
+
 function serverWarnings(log: Log, nowMs: () => number) {
   const slowWarnings = new RateLimit(warningsPerSecondMax);
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const unbookedWarnings = new RateLimit(warningsPerSecondMax);
+  const unreadWarnings = new RateLimit(warningsPerSecondMax);
   return {
     unbooked({ id, type }: Fact, reason: Reason): void {
       if (!unbookedWarnings.allows(nowMs())) return;
       const fact = { id: maskCardData(id), type, reason: reasonEntry(reason).name };
       log.warn(fact, 'a fact that a processor reported is in no books; book it by hand, or correct what it names');
+    },
+    unread(body: Uint8Array): void {
+      if (!unreadWarnings.allows(nowMs())) return;
+      const text = maskCardData(Buffer.from(body.subarray(0, unreadBytesMax)).toString('utf8'));
+      log.warn({ body: text }, 'a notification names what this version does not know, and was acknowledged');
     },
     unsupported(answer: string): void {
       if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');

@@ -61,6 +61,14 @@ export const variableGroups: readonly VariableGroup[] = [
           'A start warns of one with fewer than 16 characters.',
         seen: ['authorization_unauthorized_total'],
       },
+      MARQETA_WEBHOOK_SECRET: {
+        default: 'Basic authentication alone',
+        does:
+          "Secrets with which Marqeta signs its notifications, the webhook's `config.secret`, separated by commas, " +
+          'newest first. With one, a notification needs the right signature beside its Basic authentication. See ' +
+          '[Marqeta](protocols/marqeta.md).',
+        seen: ['authorization_unauthorized_total', 'notifications_total'],
+      },
       LITHIC_SECRET: {
         default: 'no paths of Lithic',
         does:

@@ -93,7 +93,7 @@ function originalClosed(context: Context): boolean {
       return status !== TransactionStatus.open || context.idIsSpent;
     case T.reversal:
       // A second reversal, or one after the expiry, is acknowledged and changes nothing. Posted money is for a refund.
-      return status === TransactionStatus.completed;
+      return status === TransactionStatus.completed && context.request.askedType !== T.authorization;
     default:
       return false;
   }

@@ -78,6 +78,8 @@ export const Protocol = {
   stripe: 6,
   /** Facts of Stripe's events. */
   stripeEvents: 7,
+  /** Facts of Marqeta's notifications. */
+  marqetaEvents: 8,
 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 /** Indexed by Protocol; a processor's events have its name. */
@@ -90,6 +92,7 @@ export const protocolNames = [
   'lithic',
   'stripe',
   'stripe',
+  'marqeta',
 ] as const;
 
 /**

@@ -1,4 +1,5 @@
 /** What an approval does to the books. */
+import { transactionAbsent } from './books.js';
 import { CardType } from './card-types.js';
 import { MessageType as T, TransactionStatus } from './codes.js';
 import { type Context, cameToNothing } from './decision-context.js';
@@ -121,6 +122,10 @@ function increase(context: Context, amountMinor: number): void {
 function reverse(context: Context): void {
   const { outcome, request, books, transaction } = context;
   const { transactions } = books;
+  if (transactions.status(transaction) === TransactionStatus.completed) {
+    undoPurchase(context);
+    return;
+  }
   const held = transactions.held(transaction);
   // Asking for more than is left releases what is left: reversals cannot be refused.
   const released = request.amountMinor < 0 ? held : Math.min(request.amountMinor, held);
@@ -134,6 +139,19 @@ function reverse(context: Context): void {
     released,
     outcome.transactionStatus === TransactionStatus.reversed && status === TransactionStatus.open,
   );
+}
+
+/** The network did not take a purchase that was posted at once. It is taken back whole, and was none. */
+function undoPurchase({ outcome, books, transaction }: Context): void {
+  const { transactions } = books;
+  const posted = Math.max(0, transactions.posted(transaction));
+  outcome.amountMinor = posted;
+  outcome.approvedAmountMinor = posted;
+  outcome.postedDelta = 0 - posted;
+  outcome.transactionStatus = TransactionStatus.reversed;
+  outcome.olderSpendDay = transactions.firstDay(transaction);
+  outcome.olderSpendAmountDelta = 0 - posted;
+  outcome.olderSpendCountDelta = posted > 0 ? -1 : 0;
 }
 
 function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {
@@ -156,10 +174,20 @@ function release(context: Context, amountMinor: number, givesBackCount: boolean)
   outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
 }
 
+/** Whether a processor reports a purchase in one message that this engine posted when it approved it. */
+function isPostedAlready({ request, books, transaction }: Context): boolean {
+  if (request.askedType !== T.authorization || transaction === transactionAbsent) return false;
+  return books.transactions.status(transaction) === TransactionStatus.completed;
+}
+
 function clear(context: Context): void {
   const { outcome, request, books, transaction, spendDay } = context;
   const posted = request.amountMinor;
   outcome.approvedAmountMinor = posted;
+  if (isPostedAlready(context)) {
+    outcome.transactionStatus = TransactionStatus.completed;
+    return;
+  }
   outcome.postedDelta = posted;
   if (cameToNothing(context)) {
     // A force post: no hold to take it from, and it cannot be refused. It may take the balance below zero.

@@ -55,7 +55,9 @@ export class Request {
   /**
    * Of a revocation: the type of the question whose approval it revokes. Of an advice: the question that was answered
    * elsewhere. An authorization that this engine may have approved too keeps the hold that it took. An increment adds
-   * to the hold of its original. 0: an advice names the whole of its hold; also of every other message.
+   * to the hold of its original. 0: an advice names the whole of its hold. Of a clearing or reversal: authorization,
+   * where this engine may have posted the purchase at once. The clearing then posts nothing, and the reversal takes it
+   * back. 0 of every other message.
    */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;

@@ -6,7 +6,7 @@
 import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Codec, CodecOptions } from './codec.js';
 import { createLedgerCodec } from './commands/codec.js';
-import { createLithicEventCodec, createStripeEventCodec } from './facts/codec.js';
+import { createLithicEventCodec, createMarqetaEventCodec, createStripeEventCodec } from './facts/codec.js';
 import { createLithicCodec } from './lithic/codec.js';
 import { createMarqetaCodec } from './marqeta/codec.js';
 import { createNativeCodec } from './native/codec.js';
@@ -20,6 +20,7 @@ const makers: readonly ((options: CodecOptions) => Codec)[] = [
   createLithicEventCodec,
   createStripeCodec,
   createStripeEventCodec,
+  createMarqetaEventCodec,
 ];
 
 export interface WireOptions {

@@ -27,3 +27,13 @@ export function stripeHeaders(
   );
   return { 'stripe-signature': `t=${timestamp}${signatures.join('')}` };
 }
+
+export const marqetaSecret = 'the-secret-of-the-tests-of-marqeta';
+
+/** The header of Marqeta's scheme. */
+export function marqetaHeaders(
+  body: string | Uint8Array,
+  { secret = marqetaSecret, algorithm = 'sha256' }: { secret?: string; algorithm?: 'sha1' | 'sha256' } = {},
+): Record<string, string> {
+  return { 'x-marqeta-signature': createHmac(algorithm, secret).update(body).digest('hex') };
+}

@@ -18,7 +18,7 @@ export interface Fact {
   readonly currency: string;
   readonly merchant?: FactMerchant | undefined;
   readonly final?: boolean | undefined;
-  /** Of an advice: what was answered elsewhere, see Request.askedType. */
+  /** What was answered elsewhere, see Request.askedType. */
   readonly answers?: 'authorization' | 'incremental' | undefined;
 }
 
@@ -47,7 +47,7 @@ export function createFactCodec(protocol: Protocol, options: Pick<CodecOptions, 
       const kind = (bytes[start] ?? 0) - kinds.none;
       const refusal = native.read(request, bytes, Math.min(start + 1, end), end);
       request.protocol = protocol;
-      if (refusal === null && request.type === MessageType.advice) request.askedType = askedTypes[kind] ?? 0;
+      if (refusal === null && request.type !== MessageType.refund) request.askedType = askedTypes[kind] ?? 0;
       return refusal;
     },
     writeAnswer: native.writeAnswer,
@@ -55,4 +55,6 @@ export function createFactCodec(protocol: Protocol, options: Pick<CodecOptions, 
 }
 
 export const createLithicEventCodec = (options: CodecOptions): Codec => createFactCodec(Protocol.lithicEvents, options);
+export const createMarqetaEventCodec = (options: CodecOptions): Codec =>
+  createFactCodec(Protocol.marqetaEvents, options);
 export const createStripeEventCodec = (options: CodecOptions): Codec => createFactCodec(Protocol.stripeEvents, options);

@@ -88,3 +88,72 @@ export function sampleText(value: unknown): string {
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${sampleText(member)}`).join(',')}}`;
 }
+
+export interface MarqetaJit {
+  readonly token: string;
+  readonly original?: string | undefined;
+  readonly method: string;
+  readonly amount?: string;
+}
+
+export interface MarqetaMessage {
+  readonly type: string;
+  readonly state: string;
+  readonly token: string;
+  readonly card: string;
+  /** Major units, as text. */
+  readonly amount: string;
+  /** Absent: no order has a JIT funding. */
+  readonly jit?: MarqetaJit | undefined;
+  readonly isUnload?: boolean;
+  /** The gateway's answer as Marqeta logged it; absent: no log. */
+  readonly log?: { readonly code: string; readonly timed_out?: boolean } | undefined;
+  readonly changes?: Record<string, unknown>;
+}
+
+/** One message of a notification, with all its objects. */
+export function marqetaMessage(of: MarqetaMessage): Record<string, unknown> {
+  const { type, state, token, card, amount, jit, isUnload = false, log, changes = {} } = of;
+  const { gpa_order: sample, ...rest } = marqetaSample() as { gpa_order: Record<string, unknown> };
+  const order = {
+    ...sample,
+    amount: new NumberText(amount),
+    state,
+    transaction_token: token,
+    funding: {
+      ...(sample['funding'] as object),
+      gateway_log:
+        log === undefined
+          ? undefined
+          : {
+              order_number: token,
+              transaction_id: jit?.token,
+              message: 'Approved or completed successfully',
+              duration: 27,
+              timed_out: log.timed_out ?? false,
+              response: { code: log.code, data: { jit_funding: { token: jit?.token } } },
+            },
+    },
+    jit_funding:
+      jit === undefined
+        ? undefined
+        : {
+            token: jit.token,
+            original_jit_funding_token: jit.original,
+            method: jit.method,
+            user_token: 'emp-204',
+            amount: new NumberText(jit.amount ?? amount),
+          },
+  };
+  return {
+    ...rest,
+    type,
+    state,
+    token,
+    card_token: card,
+    amount: new NumberText(amount),
+    request_amount: new NumberText(amount),
+    [isUnload ? 'gpa_order_unload' : 'gpa_order']: order,
+    ...changes,
+  };
+}

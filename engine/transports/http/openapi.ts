@@ -118,6 +118,7 @@ export const authorizationDocument = documentOf({
     Decision: decision,
     MarqetaMessage: { type: 'object', description: 'a Gateway JIT Funding request, as Marqeta documents it' },
     MarqetaAnswer: { type: 'object', description: 'with `jit_funding`, as Marqeta documents it' },
+    MarqetaNotification: { type: 'object', description: 'with `transactions` or `pings`, as Marqeta documents it' },
     LithicMessage: { type: 'object', description: 'an authorization of Auth Stream Access, as Lithic documents it' },
     LithicAnswer: { type: 'object', description: 'with `token` and `result`, as Lithic documents it' },
     LithicEvent: { type: 'object', description: 'an event with its `event_type`, as Lithic documents it' },
@@ -157,6 +158,18 @@ export const authorizationDocument = documentOf({
           200: { description: 'approved', ...json('MarqetaAnswer') },
           402: { description: 'declined', ...json('MarqetaAnswer') },
           ...portErrors,
+        },
+      },
+    },
+    '/marqeta/webhook': {
+      post: {
+        operationId: 'bookMarqetaNotification',
+        summary: 'Book what a notification of Marqeta reports',
+        requestBody: { required: true, ...json('MarqetaNotification') },
+        responses: {
+          200: { description: 'booked, or nothing to book', ...json('Received') },
+          ...portErrors,
+          401: error('no credentials or wrong ones, or not the signature that MARQETA_WEBHOOK_SECRET wants'),
         },
       },
     },

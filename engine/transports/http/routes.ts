@@ -4,10 +4,12 @@ import { Protocol } from '../../core/codes.js';
 import type { Codec } from '../../protocols/codec.js';
 import type { NotificationRead } from '../../protocols/facts/notification.js';
 import { lithicNotification } from '../../protocols/lithic/events.js';
+import { marqetaNotification } from '../../protocols/marqeta/events.js';
 import type { Codecs } from '../../protocols/registry.js';
 import { stripeNotification } from '../../protocols/stripe/events.js';
 import { type HttpForm, marqetaForm, nativeForm } from './answers.js';
-import { type SignatureCheck, standardWebhooks, stripeSignatures } from './signatures.js';
+import type { BasicAuth } from './basic-auth.js';
+import { marqetaSignatures, type SignatureCheck, standardWebhooks, stripeSignatures } from './signatures.js';
 
 export interface Route {
   readonly path: string;
@@ -15,7 +17,7 @@ export interface Route {
   readonly form: HttpForm;
 }
 
-/** A path whose requests are signed over their bytes. They have no Basic authentication. */
+/** A path with an authentication of its own: signatures over the bytes of its requests. */
 export interface SignedRoute extends Route {
   readonly signature: SignatureCheck;
   /** Absent: every request is a question. */
@@ -37,16 +39,33 @@ export function routesOf(codecs: Codecs): readonly Route[] {
   return paths.map(({ path, protocol, form }) => ({ path, codec: codecs[protocol]!, form }));
 }
 
-/** Secrets of the processors that sign, newest first; without any a protocol has no path. */
+/**
+ * Secrets of the processors that sign, newest first. Without any Lithic and Stripe have no path, and Marqeta's
+ * notifications have Basic authentication alone.
+ */
 export interface SigningSecrets {
+  readonly marqeta: readonly string[];
   readonly lithic: readonly string[];
   readonly stripe: readonly string[];
 }
 
-export function signedRoutesOf(codecs: Codecs, { lithic, stripe }: SigningSecrets): readonly SignedRoute[] {
-  const routes: SignedRoute[] = [];
+export function signedRoutesOf(
+  codecs: Codecs,
+  { marqeta, lithic, stripe }: SigningSecrets,
+  auth: Pick<BasicAuth, 'accepts'>,
+): readonly SignedRoute[] {
   // A decline is a 200, as in the native form, and a conflict is one.
   const form = { ...nativeForm, conflict: null };
+  const marqetaEvents = codecs[Protocol.marqetaEvents]!;
+  const routes: SignedRoute[] = [
+    {
+      path: '/marqeta/webhook',
+      codec: marqetaEvents,
+      form,
+      signature: marqetaSignatures(marqeta, auth),
+      notifications: { read: marqetaNotification, codec: marqetaEvents },
+    },
+  ];
   if (lithic.length > 0) {
     const signature = standardWebhooks(lithic);
     const events = codecs[Protocol.lithicEvents]!;

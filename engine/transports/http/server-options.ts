@@ -29,6 +29,8 @@ export interface ServerOptions {
   unsupported(answer: string): void;
   /** Called for a fact that was declined, so that its money is in no books. */
   unbooked(fact: Fact, reason: Reason): void;
+  /** Called with a notification in which something is not known, so that a person can read what it was. */
+  unread(body: Uint8Array): void;
 }
 
 /** How the port ends. */

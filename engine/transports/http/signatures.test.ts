@@ -3,7 +3,7 @@ import Lithic from 'lithic';
 import Stripe from 'stripe';
 import t from 'tap';
 import { lithicHeaders, lithicSecret, stripeHeaders, stripeSecret } from '../../testing/signing.js';
-import { standardWebhooks, stripeSignatures } from './signatures.js';
+import { marqetaSignatures, standardWebhooks, stripeSignatures } from './signatures.js';
 
 type Headers = Readonly<Record<string, string>>;
 const request = (headers: Headers) => ({ getHeader: (name: string) => headers[name] ?? '' });
@@ -168,5 +168,32 @@ t.test("what Stripe's own client accepts is accepted, and what it refuses is ref
     }
     t.equal(isRight, name === 'right' || name === 'two signatures', `${name}: the client`);
     t.equal(acceptsStripe([stripeSecret], header, body, Date.now()), isRight, name);
+  }
+});
+
+t.test('a signature of Marqeta is accepted by known vectors, and never without Basic authentication', async (t) => {
+  const body = Buffer.from('{"pings":[{"token":"marqeta","payload":"healthcheck"}]}');
+  const sha1 = 'ec704ef28487150e4f67b0c2ea0a7e49fc1b6f20';
+  const sha256 = 'f1d753f25a92d3fed8a0cce6a18455ca18d8744fc450cff6de307890d608f68b';
+  const secret = 'marq-demo-secret-42';
+  const check = (secrets: readonly string[], signature: string, isRight = true) => {
+    const marqeta = marqetaSignatures(secrets, { accepts: () => isRight });
+    const proof = marqeta.proofOf(request({ 'x-marqeta-signature': signature }));
+    return proof !== null && marqeta.accepts(proof, body, 0);
+  };
+  for (const [name, secrets, signature, isAccepted] of [
+    ['SHA-1', [secret], sha1, true],
+    ['SHA-256', [secret], sha256, true],
+    ['the older secret of two', ['another', secret], sha256, true],
+    ['another secret', ['another'], sha256, false],
+    ['half of SHA-256', [secret], sha256.slice(0, 40), false],
+    ['capitals', [secret], sha256.toUpperCase(), false],
+    ['more behind it', [secret], `${sha256}00`, false],
+    ['none', [secret], '', false],
+    ['none, and no secret', [], '', true],
+    ['any, and no secret', [], sha1, true],
+  ] as const) {
+    t.equal(check(secrets, signature), isAccepted, name);
+    t.equal(check(secrets, signature, false), false, `${name}, without Basic authentication`);
   }
 });

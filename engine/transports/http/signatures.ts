@@ -1,8 +1,10 @@
 /**
- * Signatures of processors over the raw bytes of a request (HMAC-SHA256). They are the whole authentication of their
- * paths: a comparison takes the same time whatever is sent, and a time outside of the tolerance is refused.
+ * Signatures of processors over the raw bytes of a request (HMAC). A comparison takes the same time whatever is sent,
+ * and a time outside of the tolerance is refused. Lithic's and Stripe's are the whole authentication of their paths;
+ * Marqeta has Basic authentication, and a signature beside it where one is configured.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { BasicAuth } from './basic-auth.js';
 import type { HttpRequest } from './uws.js';
 
 /** How far the time in a signature may be from the arrival, both ways. */
@@ -96,5 +98,35 @@ export function stripeSignatures(secrets: readonly string[]): SignatureCheck {
       return proof(`${timestamp}.`, msOf(timestamp), texts, 'hex');
     },
     accepts: (given, body, arrivalMs) => accepts(keys, given, body, arrivalMs),
+  };
+}
+
+/** Bytes of the HMACs with which Marqeta may sign, by algorithm. */
+const marqetaAlgorithms = { sha1: 20, sha256: 32 } as const;
+
+/**
+ * Basic authentication, and with secrets `X-Marqeta-Signature`: the hex of an HMAC over the body, by SHA-1 or SHA-256.
+ * Nothing in it tells the time, so a repeat is refused by what it names, not here.
+ */
+export function marqetaSignatures(secrets: readonly string[], auth: Pick<BasicAuth, 'accepts'>): SignatureCheck {
+  const keys = secrets.map((secret) => Buffer.from(secret));
+  return {
+    proofOf(request) {
+      if (!auth.accepts(request.getHeader('authorization'))) return null;
+      const text = header(request, 'x-marqeta-signature');
+      const signatures = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text) ? [Buffer.from(text, 'hex')] : [];
+      return keys.length > 0 && signatures.length === 0 ? null : { signedBefore: '', atMs: 0, signatures };
+    },
+    accepts({ signatures: [signature] }, body) {
+      let isAccepted = keys.length === 0;
+      for (const [algorithm, bytes] of Object.entries(marqetaAlgorithms)) {
+        if (signature?.length !== bytes) continue;
+        // All are compared, whichever is right.
+        for (const key of keys) {
+          if (timingSafeEqual(signature, createHmac(algorithm, key).update(body).digest())) isAccepted = true;
+        }
+      }
+      return isAccepted;
+    },
   };
 }

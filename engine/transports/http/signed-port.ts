@@ -16,7 +16,7 @@ import { Reason } from '../../core/reasons.js';
 import { Request } from '../../core/request.js';
 import { bookFacts } from '../../ledger/fact-booker.js';
 import { type Fact, factBytes } from '../../protocols/facts/codec.js';
-import { isFault, isQuestion } from '../../protocols/facts/notification.js';
+import { isFault, isQuestion, unknownPart } from '../../protocols/facts/notification.js';
 import { decodeBody, parseJson } from '../../protocols/reading/body-text.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import { Exchange, problem, statusLines } from './exchange.js';
@@ -118,6 +118,7 @@ export class SignedPort {
       if (fault !== null) return this.#malformed(exchange, fault);
     }
     for (const kind of kinds) this.#options.telemetry.notified(codec.protocol, kind);
+    if (kinds.includes(unknownPart)) this.#options.unread(body);
     if (facts.length === 0) exchange.end(200, jsonContentType, acknowledged);
     return facts;
   }
