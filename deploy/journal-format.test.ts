@@ -7,6 +7,7 @@ import { Outcome } from '../engine/core/outcome.js';
 import { Reason } from '../engine/core/reasons.js';
 import { RecordFlag, RecordOffset, recordFixedBytes, writeRecord } from '../engine/core/record.js';
 import { Request } from '../engine/core/request.js';
+import { TraceFlag, TraceFollow } from '../engine/core/trace-format.js';
 import { createCodecs } from '../engine/protocols/registry.js';
 import {
   FrameOffset,
@@ -60,6 +61,9 @@ t.test('the offsets in the document are those of the code', async (t) => {
 t.test('flags and types in the document are those of the code', async (t) => {
   t.same(valuesUnder('Record', Object.keys(RecordFlag)), RecordFlag);
   t.same(valuesUnder('Record', Object.keys(MessageType)), MessageType);
+  const { dayMask: _day, ...flags } = TraceFlag;
+  const { statusMask: _status, ...follow } = TraceFollow;
+  t.same(valuesUnder('Trace', Object.keys({ ...flags, ...follow })), { ...flags, ...follow });
 });
 
 /** The document's example. */

@@ -5,15 +5,8 @@ import { type Level, Level as Levels, perAuthorizationDetail, windowCount, windo
 import { type Rules, unlimited } from './rules.js';
 
 export function perAuthorizationExceeded(context: Context): boolean {
-  const { request, books, outcome, transaction } = context;
-  // An increment is judged by the whole that the authorization grows to. A refund makes no room for more: posted is
-  // net of refunds, so they are added again.
-  const { transactions } = books;
-  const before =
-    request.type === T.incremental || context.rejoins
-      ? transactions.held(transaction) + transactions.posted(transaction) + transactions.refunded(transaction)
-      : 0;
-  const total = before + request.amountMinor;
+  const { request, outcome } = context;
+  const total = amountBefore(context) + request.amountMinor;
   const level = isAbove(total, context.cardRules)
     ? Levels.card
     : isAbove(total, context.userRules)
@@ -24,6 +17,15 @@ export function perAuthorizationExceeded(context: Context): boolean {
   if (level === null) return false;
   outcome.detail = perAuthorizationDetail(level);
   return true;
+}
+
+/**
+ * An increment is judged by the whole that the authorization grows to. A refund makes no room for more: posted is net
+ * of refunds, so they are added again.
+ */
+export function amountBefore({ request, books: { transactions }, transaction, rejoins }: Context): number {
+  if (request.type !== T.incremental && !rejoins) return 0;
+  return transactions.held(transaction) + transactions.posted(transaction) + transactions.refunded(transaction);
 }
 
 function isAbove(total: number, rules: Rules | null): boolean {

@@ -4,6 +4,8 @@
 import { CardType } from './card-types.js';
 import { Channel, MessageType as T } from './codes.js';
 import type { Context } from './decision-context.js';
+import { type Level, Level as Levels } from './limit-names.js';
+import { Reason } from './reasons.js';
 import { textOf } from './request.js';
 import { type ListRule, listDeclines, type Rules } from './rules.js';
 
@@ -13,8 +15,8 @@ export function mccBlocked(context: Context): boolean {
 }
 
 export function merchantBlocked(context: Context): boolean {
-  const { card, cardRules, userRules, accountRules, request } = context;
-  if (card.type === CardType.merchantLocked && lockDeclines(context)) return true;
+  const { cardRules, userRules, accountRules, request } = context;
+  if (lockDeclines(context)) return true;
   // The merchant's id becomes a string only where a list wants one.
   if (!cardRules?.merchants && !userRules?.merchants && !accountRules?.merchants) return false;
   const merchantId = textOf(request.source, request.merchantId);
@@ -25,11 +27,18 @@ export function merchantBlocked(context: Context): boolean {
  * A merchant-locked card buys from the merchant of its first purchase only. A purchase that names no merchant could
  * lock the card to none, so it is declined as an allow list declines it. A first verification may name none.
  */
-function lockDeclines({ books, card, request }: Context): boolean {
+export function lockDeclines(context: Context): boolean {
+  const { card, request } = context;
+  if (card.type !== CardType.merchantLocked) return false;
   const merchant = textOf(request.source, request.merchantId);
-  const lockedTo = books.spend.purchases(card.spendNumber)?.merchant ?? '';
+  const lockedTo = merchantOfLock(context);
   if (merchant !== '') return lockedTo !== '' && merchant !== lockedTo;
   return request.type === T.authorization || (request.type === T.verification && lockedTo !== '');
+}
+
+/** Id of the only merchant that a merchant-locked card buys from; '' while there is none. */
+export function merchantOfLock({ books, card }: Context): string {
+  return books.spend.purchases(card.spendNumber)?.merchant ?? '';
 }
 
 export function countryBlocked(context: Context): boolean {
@@ -61,4 +70,21 @@ function anyListDeclines<V>(
     (userRules !== null && listDeclines(pick(userRules), value, absent)) ||
     (accountRules !== null && listDeclines(pick(accountRules), value, absent))
   );
+}
+
+/** Whose list it was that declined for this reason, for the trace; null: none. */
+export function decliningLevel(context: Context, reason: Reason): Level | null {
+  const { request, cardRules, userRules, accountRules } = context;
+  const { mcc, country, channel } = request;
+  const merchantId = textOf(request.source, request.merchantId);
+  const declines = (rules: Rules | null): boolean => {
+    if (rules === null) return false;
+    if (reason === Reason.mccBlocked) return listDeclines(rules.mcc, mcc, mcc < 0);
+    if (reason === Reason.merchantBlocked) return listDeclines(rules.merchants, merchantId, merchantId === '');
+    if (reason === Reason.countryBlocked) return listDeclines(rules.countries, country, country === 0);
+    return reason === Reason.channelBlocked && listDeclines(rules.channels, channel, channel === Channel.absent);
+  };
+  if (declines(cardRules)) return Levels.card;
+  if (declines(userRules)) return Levels.user;
+  return declines(accountRules) ? Levels.account : null;
 }

@@ -16,15 +16,25 @@ import type { Outcome } from './outcome.js';
 import type { CardProfile } from './profile.js';
 import type { Policy, Question } from './question.js';
 import { Reason } from './reasons.js';
+import type { RecordTrace } from './record.js';
 import type { Request } from './request.js';
 import { userSpendNumber } from './spend-key.js';
+import { DecisionTrace } from './trace.js';
 
 /** Decides questions against one partition's books. */
 export class Decider {
   readonly #context: Context;
+  readonly #trace: DecisionTrace;
+  #isTraced = false;
 
   constructor(books: Books, policy: Policy, outcome: Outcome) {
     this.#context = new Context(books, policy, outcome);
+    this.#trace = new DecisionTrace(this.#context);
+  }
+
+  /** What the last decision saw, until its outcome is applied; null: there was no card to look at. */
+  get trace(): RecordTrace | null {
+    return this.#isTraced ? this.#trace : null;
   }
 
   /** Decides `question` about `request` and fills the outcome given to the constructor. */
@@ -35,6 +45,7 @@ export class Decider {
     outcome.reset();
     outcome.currency = request.currency;
     outcome.amountMinor = Math.max(0, request.amountMinor);
+    this.#isTraced = question.card !== null;
     if (question.card === null) {
       decline(outcome, Reason.cardNotFound);
       declined(request, outcome, idIsTaken(books, question));

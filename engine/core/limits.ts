@@ -40,7 +40,7 @@ export const profileBytesMax = limitsBytesMax + 6 * tokenBytesMax + 1024;
 export const laneEntryBytesMax = 128 * 1024;
 
 /** Largest journal frame: a slab full of the longest records. */
-export const journalFrameBytesMax = 4 * 1024 * 1024;
+export const journalFrameBytesMax = 6 * 1024 * 1024;
 
 assert(slabRequestBytes >= 2 * bodyBytesMax, 'a slab must take at least two of the largest bodies');
 assert(journalFrameBytesMax >= slabEntriesMax * recordBytesMax + 4096, 'a whole slab fits one frame');

@@ -16,7 +16,7 @@
  *  152 u32 profile version 156 u32 extra hash
  *  160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
  *  176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in
- *      the card's place)
+ *      the card's place); before the root id, where the flag traced says so: the trace (trace-format.ts)
  *  then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
  */
 import { type Channel, isLedgerCommand, MessageType, type Protocol, type TransactionStatus } from './codes.js';
@@ -25,13 +25,14 @@ import type { Outcome } from './outcome.js';
 import type { Reason } from './reasons.js';
 import type { Request, TextSlice } from './request.js';
 import { userSpendNumber } from './spend-key.js';
+import { traceBytesMax } from './trace-format.js';
 
 export const recordFixedBytes = 176;
 /**
- * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, root id and spend number. A
- * u16 length holds that.
+ * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, trace, root id and spend
+ * number. A u16 length holds that.
  */
-export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + 8;
+export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + traceBytesMax + 8;
 
 export const RecordFlag = {
   approved: 1,
@@ -48,6 +49,8 @@ export const RecordFlag = {
   usesCard: 0x2000,
   /** The card spends in the windows of a card that it replaced: the last 8 bytes say whose. */
   spendsAsOther: 0x4000,
+  /** What the decision saw stands before the root id. */
+  traced: 0x8000,
 } as const;
 /** Five bits of the flags are Request.askedType: a revocation answers for a question of another type. */
 const askedTypeShift = 8;
@@ -113,6 +116,12 @@ export interface RecordOwner {
   readonly profileVersion: number;
 }
 
+/** What a decision saw, as its record keeps it. */
+export interface RecordTrace {
+  /** Writes the trace at `start`; its first two bytes say how long it is. @returns where it ends */
+  write(target: Uint8Array, view: DataView, start: number): number;
+}
+
 /**
  * Writes the record of `request` and `outcome` at `offset`.
  * @param arrivalMs wall clock milliseconds since 1970, stamped on arrival
@@ -130,6 +139,7 @@ export function writeRecord(
   arrivalMs: number,
   rootSource: Uint8Array,
   rootId: TextSlice,
+  trace: RecordTrace | null = null,
 ): number {
   const spendsAsOther = owner.cardSpend !== owner.cardNumber;
   view.setUint8(offset + O.type, request.type);
@@ -145,6 +155,7 @@ export function writeRecord(
       (outcome.tombstone ? RecordFlag.tombstone : 0) |
       (outcome.usesCard ? RecordFlag.usesCard : 0) |
       (spendsAsOther ? RecordFlag.spendsAsOther : 0) |
+      (trace === null ? 0 : RecordFlag.traced) |
       (request.askedType << askedTypeShift),
     true,
   );
@@ -186,6 +197,7 @@ export function writeRecord(
   position = writeText(target, view, position, offset + O.merchantIdLength, request.source, request.merchantId);
   position = writeText(target, view, position, offset + O.merchantNameLength, request.source, request.merchantName);
   position = writeText(target, view, position, offset + O.atLength, request.source, request.at);
+  if (trace !== null) position = trace.write(target, view, position);
   position = writeText(target, view, position, offset + O.rootLength, rootSource, rootId);
   if (spendsAsOther) {
     view.setFloat64(position, owner.cardSpend, true);
@@ -253,7 +265,22 @@ export function isWholeRecord(view: DataView, offset: number, length: number): b
   if (length < recordFixedBytes || view.getUint16(offset + O.length, true) !== length) return false;
   let total = recordFixedBytes + tailBytes(view, offset);
   for (let at = O.idLength; at <= O.rootLength; at += 2) total += view.getUint16(offset + at, true);
-  return total === length;
+  if ((view.getUint16(offset + O.flags, true) & RecordFlag.traced) === 0) return total === length;
+  return total + 2 <= length && total + view.getUint16(traceStart(view, offset), true) === length;
+}
+
+function traceStart(view: DataView, offset: number): number {
+  let start = offset + recordFixedBytes;
+  for (let at = O.idLength; at <= O.atLength; at += 2) start += view.getUint16(offset + at, true);
+  return start;
+}
+
+/** Where the trace stands in the record. @returns false: it has none */
+export function readRecordTrace(view: DataView, offset: number, slice: TextSlice): boolean {
+  if ((view.getUint16(offset + O.flags, true) & RecordFlag.traced) === 0) return false;
+  slice.start = traceStart(view, offset);
+  slice.end = slice.start + view.getUint16(slice.start, true);
+  return true;
 }
 
 /**

@@ -39,12 +39,22 @@ export interface ListRule<T> {
   readonly members: ReadonlySet<T>;
 }
 
+/** Lists in the order in which they are checked: the place of each in listBits. */
+export const Lists = { mcc: 0, merchants: 1, countries: 2, channels: 3 } as const;
+export const listBitsEach = 2;
+export const listAllows = 1;
+export const listBlocks = 2;
+
 export interface Rules {
   readonly perAuthorization: number;
   /** By window index; `unlimited` where there is none. */
   readonly amounts: readonly number[];
   readonly counts: readonly number[];
   readonly hasWindows: boolean;
+  /** For the trace. Bits of what is limited: 1 << index an amount, 1 << (windowCount + index) a count. */
+  readonly windowBits: number;
+  /** For the trace. Two bits a list, by Lists: 0 there is none, 1 it allows, 2 it blocks. */
+  readonly listBits: number;
   readonly mcc: ListRule<number> | null;
   readonly merchants: ListRule<string> | null;
   readonly countries: ListRule<number> | null;
@@ -56,31 +66,33 @@ export function compileRules(limits: Limits | null | undefined): Rules | null {
   if (limits === null || limits === undefined) return null;
   const amounts: number[] = [];
   const counts: number[] = [];
-  let hasWindows = false;
+  let windowBits = 0;
   for (let index = 0; index < windowCount; index++) {
     const window = limits[windowNames[index]!];
     amounts.push(window?.amount ?? unlimited);
     counts.push(window?.count ?? unlimited);
-    if (window?.amount !== undefined || window?.count !== undefined) hasWindows = true;
+    if (window?.amount !== undefined && window.amount !== unlimited) windowBits |= 1 << index;
+    if (window?.count !== undefined && window.count !== unlimited) windowBits |= 1 << (windowCount + index);
   }
-  const rules: Rules = {
-    perAuthorization: limits.perAuthorization ?? unlimited,
-    amounts,
-    counts,
-    hasWindows,
+  const hasWindows = windowBits !== 0;
+  const lists = {
     mcc: compileList(limits.mcc, Number),
     merchants: compileList(limits.merchants, String),
     countries: compileList(limits.countries, packLetters),
     channels: compileList(limits.channels, (name) => channelNames.indexOf(name as (typeof channelNames)[number])),
   };
-  const limitsNothing =
-    rules.perAuthorization === unlimited &&
-    !hasWindows &&
-    rules.mcc === null &&
-    rules.merchants === null &&
-    rules.countries === null &&
-    rules.channels === null;
+  const listBits = (Object.keys(lists) as (keyof typeof lists)[]).reduce(
+    (bits, name) => bits | (kindOf(lists[name]) << (listBitsEach * Lists[name])),
+    0,
+  );
+  const perAuthorization = limits.perAuthorization ?? unlimited;
+  const rules: Rules = { perAuthorization, amounts, counts, hasWindows, windowBits, listBits, ...lists };
+  const limitsNothing = rules.perAuthorization === unlimited && !hasWindows && listBits === 0;
   return limitsNothing ? null : rules;
+}
+
+function kindOf(list: ListRule<unknown> | null): number {
+  return list === null ? 0 : list.block ? listBlocks : listAllows;
 }
 
 function compileList<T>(list: AllowOrBlock | undefined, convert: (text: string) => T): ListRule<T> | null {

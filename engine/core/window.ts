@@ -4,12 +4,14 @@
  * matter in one place only: which local day an instant falls on.
  */
 
+import { zoneBytesMax } from './trace-format.js';
+
 /** Days since 1970-01-01 of the civil date. `month` 1–12. */
 export function dayOfCivil(year: number, month: number, day: number): number {
   return Math.round(Date.UTC(year, month - 1, day) / dayMs);
 }
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 /** No local day lasts longer. */
 const dayHoursMax = 30;
 
@@ -80,6 +82,8 @@ export function nextPeriodDay(index: number, day: number): number | null {
  */
 export class Zone {
   readonly name: string;
+  /** For the trace; empty for UTC. */
+  readonly nameBytes: Uint8Array;
   /** Null for UTC, whose days are counted without a calendar. */
   readonly #format: Intl.DateTimeFormat | null;
   #day = 0;
@@ -89,6 +93,7 @@ export class Zone {
   /** Throws RangeError for a name that the zone data do not know. */
   constructor(name: string) {
     this.name = name;
+    this.nameBytes = Buffer.from(name === 'UTC' ? '' : name).subarray(0, zoneBytesMax);
     if (name === 'UTC') {
       // The zone data take a start 30 ms to load.
       this.#format = null;

@@ -24,6 +24,7 @@ import { Outcome, responseCode } from '../core/outcome.js';
 import type { CardProfile } from '../core/profile.js';
 import { type Policy, Question } from '../core/question.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
+import type { RecordTrace } from '../core/record.js';
 import { Request, type TextSlice } from '../core/request.js';
 import { decideExpiry, decideRevocation } from '../core/revoke-and-expire.js';
 import { compileRules, type Limits } from '../core/rules.js';
@@ -221,6 +222,11 @@ export class World {
     this.question.nowMs = this.nowMs;
     this.#decider.decide(this.question, this.request);
     return answerOf(this.outcome, this.request.type);
+  }
+
+  /** What the last decision saw. */
+  get trace(): RecordTrace | null {
+    return this.#decider.trace;
   }
 
   /** Decides and applies. The id must be new: duplicates are the partition's business. */

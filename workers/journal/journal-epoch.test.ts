@@ -65,9 +65,9 @@ t.test('a journal from before epochs existed opens and continues with them', asy
   append(again.writer, [numbered(2)]);
   again.writer.close();
   t.equal(fixture.readAll().length, 2);
-  setVersion(bytes, 3);
+  setVersion(bytes, 4);
   t.throws(() => fixture.open(), {
-    message: /format is version 3, this program reads versions 1 to 2: start the release/,
+    message: /format is version 4, this program reads versions 1 to 3: start the release/,
   });
 });
 

@@ -2,8 +2,9 @@
 import { applyOutcome } from '../../engine/core/apply.js';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import type { Outcome } from '../../engine/core/outcome.js';
-import { recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
+import { type RecordTrace, recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
 import type { Request } from '../../engine/core/request.js';
+import { traceBytesMax } from '../../engine/core/trace-format.js';
 import { EntryKind, type Slab } from '../../engine/exchange/slab.js';
 import { keptFormBytesMax } from '../../platform/masking/hidden-ids.js';
 import type { AnswerMemory } from './answer-memory.js';
@@ -12,9 +13,9 @@ import type { PartitionJournal } from './partition-journal.js';
 import type { Root } from './root.js';
 
 /**
- * A record has its fixed part, texts of the body or their hashes, which may be longer, a root id, and a number.
+ * A record has its fixed part, texts of the body or their hashes, which may be longer, a trace, a root id, a number.
  */
-const recordOverheadBytes = recordFixedBytes + 256 + 8 + 3 * keptFormBytesMax;
+const recordOverheadBytes = recordFixedBytes + traceBytesMax + 256 + 8 + 3 * keptFormBytesMax;
 
 export class Committer {
   readonly #journal: PartitionJournal;
@@ -60,6 +61,7 @@ export class Committer {
    * @param opensOver slot of the transaction that is over and whose name the outcome opens again, or transactionAbsent
    * @param root of `transaction`; cleared when the record is its own root
    * @param replaces slot in Seen of the record that this one replaces as the answer of its id; notFound for none
+   * @param trace what the decision saw; null: it looked at nothing that the record does not have
    */
   commit(
     slab: Slab,
@@ -72,6 +74,7 @@ export class Committer {
     opensOver: number,
     root: Root,
     replaces: number,
+    trace: RecordTrace | null = null,
   ): void {
     const journal = this.#journal;
     const sequence = journal.nextSequence + this.#count;
@@ -84,7 +87,7 @@ export class Committer {
     slab.location[index] = location;
     const { frame, view } = journal;
     const arrivalMs = slab.arrivalMs[index]!;
-    this.#end += writeRecord(frame, view, offset, request, outcome, owner, arrivalMs, root.source, root);
+    this.#end += writeRecord(frame, view, offset, request, outcome, owner, arrivalMs, root.source, root, trace);
     this.#count++;
     const opens = outcome.opensTransaction || outcome.tombstone;
     const moved = opens ? opensOver : isOurs ? transaction : transactionAbsent;

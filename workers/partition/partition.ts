@@ -20,6 +20,7 @@ import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
+import type { RecordTrace } from '../../engine/core/record.js';
 import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { PartitionSize } from '../../engine/exchange/partition-task.js';
@@ -384,6 +385,7 @@ export class Partition {
   ): void {
     const outcome = this.#outcome;
     const { transaction, namedByOriginal } = about;
+    let trace: RecordTrace | null = null;
     const isRevocable = !isNeverRevoked(request.type);
     if (isRevocable && slab.isStale) {
       // What is known of cards may be too old: declined, holds nothing, and the answer is remembered like any other.
@@ -399,6 +401,7 @@ export class Partition {
       question.isReversed = request.type === MessageType.incremental && this.#isTombstone(request);
       question.nowMs = slab.arrivalMs[index]!;
       this.#decider.decide(question, request);
+      trace = this.#decider.trace;
       if (outcome.opensTransaction && this.#namesForgotten(request)) this.#conflict(request, card);
     }
     const owner = this.#owner;
@@ -412,7 +415,19 @@ export class Partition {
     const account = card === null ? -1 : card.account;
     const root = this.#root;
     const replaces = revocation === recalled ? notFound : revocation;
-    this.#committer.commit(slab, index, request, outcome, owner, account, transaction, opensOver, root, replaces);
+    this.#committer.commit(
+      slab,
+      index,
+      request,
+      outcome,
+      owner,
+      account,
+      transaction,
+      opensOver,
+      root,
+      replaces,
+      trace,
+    );
     if (card !== null && outcome.spendCountDelta !== 0) this.cardBooks.noteSpend();
     this.#answers.decided(slab, index, codec, request, outcome, root);
     if (!outcome.approved || !isRevocable) return;

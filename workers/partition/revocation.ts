@@ -14,6 +14,7 @@ import type { AnswerMemory } from './answer-memory.js';
 import type { Committer } from './commit.js';
 import { Owner } from './owner.js';
 import type { PartitionJournal } from './partition-journal.js';
+import { RevokedTrace } from './revoked-trace.js';
 import { Root } from './root.js';
 
 export class Revocation {
@@ -25,6 +26,7 @@ export class Revocation {
   readonly #outcome = new Outcome();
   readonly #owner = new Owner();
   readonly #root = new Root();
+  readonly #trace = new RevokedTrace();
 
   constructor(books: Books, journal: PartitionJournal, answers: AnswerMemory, committer: Committer) {
     this.#books = books;
@@ -67,7 +69,8 @@ export class Revocation {
     const replaces = this.#answers.slotAt(request.source, request.id, location);
     const over = transactionAbsent;
     const outcome = this.#outcome;
-    this.#committer.commit(slab, index, request, outcome, owner, account, transaction, over, root, replaces);
+    const trace = this.#trace.isOf(record, approval) ? this.#trace : null;
+    this.#committer.commit(slab, index, request, outcome, owner, account, transaction, over, root, replaces, trace);
     return true;
   }
 

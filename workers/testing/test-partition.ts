@@ -139,7 +139,7 @@ export class PartitionHost {
     this.#policy = policy;
     this.#transactions = transactions;
     this.#fixture = journalFixture(this.#storage, '/journal', {
-      sizes: { segmentBytes: 64 * 1024, frameBytesMax: 32 * 1024, segmentsMax: 64 },
+      sizes: { segmentBytes: 128 * 1024, frameBytesMax: 64 * 1024, segmentsMax: 64 },
     });
     this.partition = this.#start();
   }
