@@ -20,6 +20,7 @@ import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
 import { AuditSealer } from './background/audit-sealer.js';
 import { Housekeeping } from './background/housekeeping.js';
+import { Watches } from './background/watches.js';
 import type { ApiConfig } from './config.js';
 import { createDataServices, type DataServices } from './data-services.js';
 import { type ChangeFeed, OutboxChangeFeed } from './feed/change-feed.js';
@@ -83,6 +84,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     });
     housekeeping.start();
     services.sealer.start();
+    services.watches.start();
     health.serving();
     return {
       url,
@@ -97,6 +99,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await services.mailer.stop();
         await services.failedSignIns.flush();
         await services.sealer.stop();
+        await services.watches.stop();
         await services.stopData();
         redis?.close();
         await database.close();
@@ -104,6 +107,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     };
   } catch (error) {
     await ops.close();
+    await services.watches.stop();
     await services.stopData();
     redis?.close();
     await database.close();
@@ -148,6 +152,8 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new RedisGenerations(redis);
   const sealer = new AuditSealer(stores.trail, log);
   watchTrail(sealer, telemetry);
+  const watches = new Watches(config, database, log);
+  watches.measure(telemetry, health);
   watchDatabase(database, telemetry, health);
   watchDisk(telemetry);
   watchRedis(redis, telemetry, health);
@@ -169,6 +175,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
     tenants,
     program,
     sealer,
+    watches,
     housekeeping: createHousekeeping(stores, log),
     generations,
     telemetry,

@@ -15,6 +15,7 @@ import type { SignIn } from './auth/sign-in.js';
 import type { Tokens } from './auth/tokens.js';
 import type { AuditSealer } from './background/audit-sealer.js';
 import type { Housekeeping } from './background/housekeeping.js';
+import type { Watches } from './background/watches.js';
 import type { ApiConfig } from './config.js';
 import type { DataServices } from './data-services.js';
 import type { RateLimiter } from './http/rate-limits.js';
@@ -60,6 +61,7 @@ export interface Services extends DataServices {
   readonly trail: AuditTrail;
   readonly failedSignIns: FailedSignIns;
   readonly sealer: AuditSealer;
+  readonly watches: Watches;
   readonly program: Program;
   readonly passwords: Passwords;
   readonly signIn: SignIn;

@@ -14,6 +14,7 @@ export const runbookSections = [
   'backup-and-restore',
   'late-copies',
   'pooler',
+  'audit',
 ] as const;
 
 export type RunbookSection = (typeof runbookSections)[number];

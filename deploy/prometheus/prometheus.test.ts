@@ -13,14 +13,17 @@ const folder = join(root, 'deploy/prometheus');
 const run = promisify(execFile);
 
 interface Rule {
-  readonly alert: string;
+  readonly alert?: string;
+  readonly record?: string;
   readonly expr: string;
   readonly labels: { readonly severity: string };
   readonly annotations: { readonly runbook: string };
 }
 
 const text = readFileSync(join(folder, 'rules.yml'), 'utf8');
-const rules = (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules: own }) => own);
+const all = (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules: own }) => own);
+const rules = all.filter((rule): rule is Rule & { readonly alert: string } => rule.alert !== undefined);
+const records = new Set(all.flatMap(({ record }) => record ?? []));
 
 t.test('the files are valid, and the rules raise what their tests say', async (t) => {
   const promtool = await findPromtool();
@@ -32,24 +35,28 @@ t.test('the files are valid, and the rules raise what their tests say', async (t
     const { stdout } = await run(promtool, args, { cwd: folder });
     t.match(stdout, 'SUCCESS', args.join(' '));
   }
-  const { stdout } = await run(await findAmtool(), ['check-config', 'alertmanager.yml'], { cwd: folder });
-  t.match(stdout, 'SUCCESS');
+  for (const file of ['alertmanager.yml', 'alertmanager.example.yml']) {
+    const { stdout } = await run(await findAmtool(), ['check-config', file], { cwd: folder });
+    t.match(stdout, 'SUCCESS', file);
+  }
 });
 
 t.test('each alert measures what we have, and leads to a section of the runbook', async (t) => {
   const metrics = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
   const runbook = readFileSync(join(root, 'docs/runbook.md'), 'utf8');
   const sections = [...runbook.matchAll(/^## (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
-  for (const { alert, expr, labels, annotations } of rules) {
+  for (const { expr } of all) {
+    for (const [name] of expr.matchAll(/\b[a-z]+(?::[a-z0-9]+)*(?:_[a-z]+)+\b(?!\()/g)) {
+      const metric = name.replace(/_(?:bucket|count)$/, '');
+      if (name !== 'group_left') t.ok(metrics.includes(`| \`${metric}\` |`), `${name} exists`);
+    }
+    for (const [record] of expr.matchAll(/\b[a-z]+(?::[a-z0-9]+)+\b/g)) t.ok(records.has(record), record);
+  }
+  for (const { alert, labels, annotations } of rules) {
     const [file, section = ''] = annotations.runbook.split('#');
     t.equal(file, 'docs/runbook.md');
     t.ok(sections.includes(section), `${alert} leads to ${section}`);
     t.match(labels.severity, /^(page|ticket)$/);
-    for (const [name] of expr.matchAll(/\b[a-z]+(?:_[a-z]+)+\b/g)) {
-      const metric = name.replace(/_bucket$/, '');
-      if (/^(?:histogram_quantile|min_over_time)$/.test(metric)) continue;
-      t.ok(metrics.includes(`| \`${metric}\` |`), `${alert} uses ${metric}`);
-    }
   }
   t.ok(rules.length > 10);
 });
@@ -57,4 +64,13 @@ t.test('each alert measures what we have, and leads to a section of the runbook'
 t.test('the runbook names each alert', async (t) => {
   const runbook = readFileSync(join(root, 'docs/runbook.md'), 'utf8');
   for (const { alert } of rules) t.match(runbook, `\`${alert}\``);
+});
+
+t.test('each alert has a test in which it fires', async (t) => {
+  const file = parse(readFileSync(join(folder, 'rules.test.yml'), 'utf8')) as {
+    readonly tests: { readonly alert_rule_test: { readonly alertname: string; readonly exp_alerts: unknown[] }[] }[];
+  };
+  const cases = file.tests.flatMap(({ alert_rule_test: of }) => of);
+  const fired = new Set(cases.filter(({ exp_alerts: raised }) => raised.length > 0).map(({ alertname }) => alertname));
+  for (const { alert } of rules) t.ok(fired.has(alert), alert);
 });

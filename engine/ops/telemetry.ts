@@ -3,7 +3,7 @@
 import { Buckets } from '../../platform/metrics/buckets.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
 import { Protocol, protocolNames } from '../core/codes.js';
-import { type Reason, reasonEntry, reasonTable } from '../core/reasons.js';
+import { Reason, reasonEntry, reasonTable } from '../core/reasons.js';
 import type { MemoryStats } from '../exchange/partition-task.js';
 import { type Progress, settleMsBounds, syncNsBounds } from '../exchange/progress.js';
 import type { Slab } from '../exchange/slab.js';
@@ -64,8 +64,10 @@ export class Telemetry extends Metrics {
       ['reason'],
       (counter) => {
         for (const entry of reasonTable) {
+          // These two from the start: an alert compares a rate with them, and a series that begins late has none.
+          const isCommon = entry.number === Reason.overloaded || entry.number === Reason.systemError;
           const count = this.#refusals[entry.number]!;
-          if (count > 0) counter.inc({ reason: entry.name }, count);
+          if (isCommon || count > 0) counter.inc({ reason: entry.name }, count);
         }
       },
     );

@@ -49,6 +49,13 @@ export function writableHost(url: string): WritableHost | null {
   return made;
 }
 
+/** Each server of a URL with several hosts, with a URL of its own; none where the URL names one. */
+export function serverUrls(url: string): readonly { readonly name: string; readonly url: string }[] {
+  const many = manyHosts(url);
+  if (many === null || many.hosts.length === 1) return [];
+  return many.hosts.map((host) => ({ name: `${host.name}:${host.port}`, url: many.urlOf(host) }));
+}
+
 /** @returns what is wrong with the hosts of a URL, '' for nothing */
 export function hostsProblem(url: string): string {
   try {
