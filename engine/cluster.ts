@@ -163,6 +163,7 @@ export class Cluster implements Ownership {
   #seen({ engines }: View): void {
     const { holder } = this.#base;
     const peers = engines.filter(({ id }) => id !== holder);
+    this.#base.progress.setEngines(engines.length);
     this.#links.setPeers(peers.map(({ id, peerHost, peerPort }) => ({ id, host: peerHost, port: peerPort })));
     this.#parts.forwarder.wake();
   }

@@ -17,6 +17,7 @@
  *   block 0                              one block of 512 bytes per partition
  *   0 i32 requests in flight (front)      0 i64 durableSequence             (syncer, own cache line), and beside it
  *   4 i32 waiting for room (front)        8 f64 finalSequence             (front)
+ *   8 i32 other engines (front)
  *                                        16 f64 refusal, refused batches by refusal (worker, only while there is no
  *                                        room) 64 i64 settledSequence, f64 settled at ms, settled batches, settled
  *                                        records,
@@ -268,6 +269,16 @@ export class Progress {
   /** Front only. */
   setWaitingForRoom(count: number): void {
     Atomics.store(this.#head, 1, count);
+  }
+
+  /** Engines that settle into the same Postgres, this one included. */
+  get engines(): number {
+    return 1 + Atomics.load(this.#head, 2);
+  }
+
+  /** Front only. */
+  setEngines(count: number): void {
+    Atomics.store(this.#head, 2, Math.max(0, count - 1));
   }
 }
 

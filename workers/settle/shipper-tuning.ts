@@ -20,15 +20,16 @@ export interface ShipperTuning {
    */
   readonly busyRequests: number;
   /**
-   * While the front is busy, rest this many times as long as the last statement took: 9 leaves it nine tenths. Less the
-   * more waits, down to nothing at backlogRecordsMax: the backlog levels off instead of ending in a sudden hurry.
+   * While the front is busy, all partitions rest this many times as long as the last statement of one took: 9 leaves it
+   * nine tenths. With n engines on the same Postgres, n times as long. Less the more waits, down to nothing at
+   * backlogRecordsMax: the backlog levels off instead of ending in a sudden hurry.
    */
   readonly restShare: number;
   /**
    * Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work.
    */
   readonly restMsMax: number;
-  /** At this backlog the shipper settles at full speed, busy or not. */
+  /** At this backlog of all partitions the shipper settles at full speed, busy or not. */
   readonly backlogRecordsMax: number;
   /** Wait after the first failure; doubled up to the second. Milliseconds. */
   readonly retryMsMin: number;

@@ -425,6 +425,69 @@ t.test('while the front is busy the shipper rests in proportion to its last stat
   await shipper.stop();
 });
 
+t.test('while the front is busy partitions settle one after the other and rest together', async (t) => {
+  let nowMs = 0;
+  const settled: number[] = [];
+  const partitions = [0, 1, 2];
+  const storage = new MemoryStorage();
+  const progress = createProgress(partitions.length);
+  progress.setEngines(2);
+  progress.setRequestsInFlight(1000);
+  let hangs = false;
+  const ends: (() => void)[] = [];
+  const shipper = new Shipper({
+    storage,
+    root: '/journal',
+    progress,
+    sizes: journalSizesTiny,
+    tuning: { recordsMax: 1, holdBackMax: 0, busyRequests: 1, restShare: 9, backlogRecordsMax: 1_000_000 },
+    nowMs: () => nowMs,
+    schedule: (callback) => {
+      const immediate = setImmediate(callback);
+      return () => clearImmediate(immediate);
+    },
+    readPosition: async () => 0,
+    settle: async (partition) => {
+      settled.push(partition);
+      if (hangs) await new Promise<void>((resolve) => ends.push(resolve));
+      nowMs += 10;
+      return true;
+    },
+  });
+  storage.makeDirectory('/journal');
+  for (const partition of partitions) {
+    const place = { storage, directory: `/journal/p${partition}`, partition, partitionCount: 3 };
+    const { writer } = openJournal({
+      ...place,
+      sizes: journalSizesTiny,
+      progress: progress.partitions[partition]!,
+      settledSequence: 0,
+      epoch: 1,
+    });
+    append(writer, [numbered(1)]);
+    append(writer, [numbered(2)]);
+    shipper.resume(partition);
+  }
+  const settledAfter = async (ms: number) => {
+    nowMs += ms;
+    for (let step = 0; step < 50; step++) await turn();
+    return settled.length;
+  };
+  t.equal(await settledAfter(0), 1);
+  t.same([await settledAfter(179), await settledAfter(1)], [1, 2], 'two engines rest twice as long');
+  t.equal(await settledAfter(180), 3);
+  t.same([...settled].sort(), partitions, 'each partition has had its turn');
+  hangs = true;
+  t.same(
+    [await settledAfter(180), await settledAfter(499), await settledAfter(1)],
+    [4, 4, 5],
+    'one that hangs is passed',
+  );
+  hangs = false;
+  for (const end of ends) end();
+  await shipper.stop();
+});
+
 t.test('the first spare is prepared at once and the second one slowly', async (t) => {
   let nowMs = 0;
   const { storage, options, shipper, open } = world({

@@ -14,6 +14,7 @@ import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
 import type { Storage } from '../journal/storage.js';
 import { BatchReader, SettleBatch } from './settle-batch.js';
+import { SettleTurns } from './settle-turns.js';
 import { type ShipperTuning, shipperTuningDefault } from './shipper-tuning.js';
 
 /**
@@ -67,7 +68,10 @@ export class Shipper {
 
   constructor(options: ShipperOptions) {
     this.#schedule = options.schedule ?? scheduleTimeout;
-    this.#partitions = options.progress.partitions.map((_, partition) => new PartitionShipper(options, partition));
+    const turns = new SettleTurns();
+    this.#partitions = options.progress.partitions.map(
+      (_, partition) => new PartitionShipper(options, partition, turns),
+    );
   }
 
   /**
@@ -137,14 +141,15 @@ class PartitionShipper {
   #halt = false;
   #attempt = 0;
   #heldBack = 0;
-  #restUntilMs = 0;
+  readonly #turns: SettleTurns;
   readonly #nowMs: () => number;
   #waiters: DrainWaiter[] = [];
   /** End the sleeps under way. */
   readonly #wakes = new Set<() => void>();
 
-  constructor(options: ShipperOptions, partition: number) {
+  constructor(options: ShipperOptions, partition: number, turns: SettleTurns) {
     this.#options = options;
+    this.#turns = turns;
     this.#tuning = { ...shipperTuningDefault, ...options.tuning };
     this.#partition = partition;
     this.#progress = options.progress.partitions[partition]!;
@@ -202,6 +207,7 @@ class PartitionShipper {
   async #run(): Promise<void> {
     const loops = [this.#settleAll(), this.#keepSpares()];
     await Promise.all(loops.map((loop) => loop.catch((error: unknown) => this.#fail(error))));
+    this.#turns.leave(this);
     this.#reader.close();
     this.#keeper.close();
     this.#position = positionUnknown;
@@ -256,7 +262,8 @@ class PartitionShipper {
     const backlog = this.#progress.durableSequence - this.#position;
     if (backlog === 0) this.#retire();
     if (backlog === 0 || this.#holdsBack(backlog)) return delayMs;
-    if (!(await this.#settleNext())) return this.#backoffMs();
+    const isSettled = await this.#settleNext().finally(() => this.#turns.leave(this));
+    if (!isSettled) return this.#backoffMs();
     // A full batch means that more is waiting; a drain waits for nothing.
     const more = this.#progress.durableSequence > this.#position;
     if (more && (this.#waiters.length > 0 || this.#progress.backlogRecords >= this.#tuning.recordsMax)) return 0;
@@ -269,7 +276,7 @@ class PartitionShipper {
    * @returns false when Postgres failed and is to be asked again, later
    */
   async #settleNext(): Promise<boolean> {
-    const { restShare, restMsMax, backlogRecordsMax } = this.#tuning;
+    const { restShare, restMsMax } = this.#tuning;
     let batch = this.#send(this.#position + 1);
     for (;;) {
       const next = await this.#sendBehind(batch);
@@ -280,9 +287,9 @@ class PartitionShipper {
         await next?.outcome.catch(() => undefined);
         return false;
       }
-      const hurry = Math.min(1, this.#progress.backlogRecords / backlogRecordsMax);
-      const restMs = restShare * (1 - hurry) * (settledAtMs - batch.startedAtMs);
-      this.#restUntilMs = settledAtMs + Math.min(restMsMax, restMs);
+      const restMs =
+        restShare * this.#options.progress.engines * (1 - this.#hurry()) * (settledAtMs - batch.startedAtMs);
+      this.#turns.rest(settledAtMs + Math.min(restMsMax, restMs));
       try {
         this.#retire();
       } catch (error) {
@@ -316,13 +323,17 @@ class PartitionShipper {
   /** Whether full batches follow each other without a pause. */
   #hurries(): boolean {
     if (this.#halt) return false;
-    const { busyRequests, backlogRecordsMax, recordsMax } = this.#tuning;
-    const backlog = this.#progress.backlogRecords;
-    if (backlog < 2 * recordsMax) return false;
+    const { busyRequests, recordsMax } = this.#tuning;
+    if (this.#progress.backlogRecords < 2 * recordsMax) return false;
     if (this.#options.progress.waitingForRoom > 0) return true;
-    return (
-      this.#options.progress.requestsInFlight < busyRequests || backlog >= backlogRecordsMax || this.#waiters.length > 0
-    );
+    return this.#options.progress.requestsInFlight < busyRequests || this.#hurry() === 1 || this.#waiters.length > 0;
+  }
+
+  /** From 0 up to 1, where everything that the engine has not settled is as much as it may become. */
+  #hurry(): number {
+    const { partitions } = this.#options.progress;
+    const backlog = partitions.reduce((sum, { backlogRecords }) => sum + backlogRecords, 0);
+    return Math.min(1, backlog / this.#tuning.backlogRecordsMax);
   }
 
   async #findPosition(): Promise<boolean> {
@@ -353,12 +364,12 @@ class PartitionShipper {
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */
   #holdsBack(backlog: number): boolean {
-    const { busyRequests, backlogRecordsMax, holdBackMax, recordsMax } = this.#tuning;
+    const { busyRequests, holdBackMax, recordsMax } = this.#tuning;
     const inFlight = this.#options.progress.requestsInFlight;
     const gathered = inFlight === 0 || backlog >= recordsMax || this.#heldBack >= holdBackMax;
-    const rested = inFlight < busyRequests || this.#nowMs() >= this.#restUntilMs;
+    const hasTurn = () => inFlight < busyRequests || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
     const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
-    if ((gathered && rested) || backlog >= backlogRecordsMax || isWanted) {
+    if (isWanted || (gathered && hasTurn())) {
       this.#heldBack = 0;
       return false;
     }
