@@ -62,7 +62,12 @@ async function bundle(): Promise<void> {
         input: Object.fromEntries(pages.map((page) => [page, join(sources, page, 'main.tsx')])),
         output: {
           // What changes rarely has a file of its own, which returning visitors have.
-          codeSplitting: { groups: [{ name: 'vendor', test: /node_modules[\\/]@?preact/ }] },
+          codeSplitting: {
+            groups: [
+              { name: 'vendor', test: /node_modules[\\/]@?preact/ },
+              { name: 'kit', test: /web[\\/]kit[\\/]/ },
+            ],
+          },
         },
       },
     },
@@ -75,8 +80,12 @@ async function writeDocument(page: string): Promise<void> {
   const entry = manifest[`${page}/main.tsx`];
   if (entry === undefined) throw new Error(`the bundle of web/${page}/main.tsx is missing in the manifest`);
   const imported = (entry.imports ?? []).map((name) => manifest[name]!);
+  const icon = await readFile(join(sources, 'kit/icon.svg'));
+  const iconFile = `assets/icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8)}.svg`;
+  await writeFile(join(site, iconFile), icon);
   const styles = [entry, ...imported].flatMap(({ css = [] }) => css);
   const lines = [
+    `<link rel="icon" type="image/svg+xml" href="{assets}/${iconFile}">`,
     ...(await Promise.all(styles.map((file) => tag('link rel="stylesheet"', 'href', file)))),
     ...(await Promise.all(imported.map(({ file }) => tag('link rel="modulepreload"', 'href', file)))),
     `${await tag('script type="module"', 'src', entry.file)}</script>`,

@@ -1,0 +1,55 @@
+/** Signing in and out of the console and the app, in a real browser. */
+import t from 'tap';
+import { allViews, openBrowser, visit } from '../testing/browser.js';
+import { signInToApp, signInToConsole, startStack } from '../testing/stack.js';
+
+const pages = [
+  { name: 'console', signIn: signInToConsole },
+  { name: 'app', signIn: signInToApp },
+] as const;
+
+t.test('a person signs in, stays signed in, and signs out', async (t) => {
+  const { url } = await startStack(t);
+  const browser = await openBrowser(t);
+  for (const { name, signIn } of pages) {
+    for (const view of allViews) {
+      await visit(t, browser, `${url}/${name}`, view, async ({ page, evaluate, expectError, look }) => {
+        await page.locator('form').waitFor();
+        t.equal(await page.locator('html').getAttribute('lang'), view.language);
+        await look(t, `${name}-sign-in`);
+        await page.locator('[name=email]').fill('nothing@example.com');
+        await page.locator('[name=password]').fill('wrong');
+        expectError(/401/);
+        await page.locator('form button[type=submit]').click();
+        await page.getByRole('alert').waitFor();
+        await look(t, `${name}-sign-in-refused`);
+        await signIn(page);
+        await page.locator('#content h1').waitFor();
+        await look(t, `${name}-start`);
+        t.equal(await evaluate('document.cookie'), '', 'no script reads the session');
+        await page.reload();
+        await page.locator('#content h1').waitFor();
+        await page.getByRole('button', { name: /Sign out|Abmelden/ }).click();
+        await page.locator('form').waitFor();
+        await page.reload();
+        await page.locator('form').waitFor();
+      });
+    }
+  }
+});
+
+t.test('language and theme are chosen by hand, and kept', async (t) => {
+  const { url } = await startStack(t, { engine: false });
+  const browser = await openBrowser(t);
+  await visit(t, browser, `${url}/console`, allViews[0]!, async ({ page, evaluate }) => {
+    const ground = () => evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+    await page.getByRole('button', { name: /Theme/ }).click();
+    await page.getByRole('button', { name: /light/ }).click();
+    t.equal(await ground(), 'rgb(15, 19, 24)');
+    await page.locator('select.language').selectOption('de');
+    await page.getByRole('heading', { name: /Anmelden/ }).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: /Anmelden/ }).waitFor();
+    t.equal(await ground(), 'rgb(15, 19, 24)');
+  });
+});
