@@ -28,6 +28,7 @@ import { RateLimiter } from './http/rate-limits.js';
 import { Telemetry } from './http/telemetry.js';
 import { TenantGate } from './http/tenant-bounds.js';
 import { LocalGenerations, RedisGenerations } from './http/tenant-generations.js';
+import { ImagePool } from './images/image-pool.js';
 import { LogMailer } from './mail/log-mailer.js';
 import type { Mailer } from './mail/mailer.js';
 import { Mails } from './mail/mails.js';
@@ -42,6 +43,7 @@ import { AuditTrail } from './stores/audit.js';
 import { CompanyStore } from './stores/companies.js';
 import { CustomerStore } from './stores/customers.js';
 import { IdempotencyStore } from './stores/idempotency.js';
+import { ImageStore } from './stores/images.js';
 import { InvitationStore } from './stores/invitations.js';
 import { OperatorStore } from './stores/operators.js';
 import { PasswordStore } from './stores/passwords.js';
@@ -93,6 +95,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       stop: async () => {
         health.stopping();
         await app.close();
+        services.imagePool.stop();
         await ops.close();
         await housekeeping.stop();
         await services.passwordChanges.stop();
@@ -151,9 +154,11 @@ export function createServices(config: ApiConfig, log: Log): Services {
   const tenants = new TenantGate(config.tenantBounds);
   const generations = redis === null ? new LocalGenerations(data.invalidations) : new RedisGenerations(redis);
   const sealer = new AuditSealer(stores.trail, log);
+  const imagePool = new ImagePool(log);
   watchTrail(sealer, telemetry);
   const watches = new Watches(config, database, log);
   watches.measure(telemetry, health);
+  watchImages(imagePool, telemetry);
   watchDatabase(database, telemetry, health);
   watchDisk(telemetry);
   watchRedis(redis, telemetry, health);
@@ -176,6 +181,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
     program,
     sealer,
     watches,
+    imagePool,
     housekeeping: createHousekeeping(stores, log),
     generations,
     telemetry,
@@ -190,6 +196,7 @@ function createStores(config: ApiConfig, database: Database) {
     users: new UserStore(database),
     companies: new CompanyStore(database),
     customers: new CustomerStore(database),
+    images: new ImageStore(database),
     idempotency: new IdempotencyStore(database),
     sessions: new SessionStore(database, config.refreshTokenDays),
     registrations: new RegistrationStore(database),
@@ -254,6 +261,7 @@ function createHousekeeping(stores: Stores, log: Log): Housekeeping {
   housekeeping.add('operator sessions', () => stores.operators.sweep());
   housekeeping.add('invitations', () => stores.invitationStore.sweep());
   housekeeping.add('password links', () => stores.passwordStore.sweep());
+  housekeeping.add('images', () => stores.images.sweep());
   housekeeping.add('idempotency keys', () => stores.idempotency.sweep());
   return housekeeping;
 }
@@ -304,6 +312,16 @@ function watchTrail(sealer: AuditSealer, telemetry: Telemetry): void {
   telemetry.counter('audit_seal_failures_total', 'Times that sealing failed', [], (counter) =>
     counter.inc(sealer.failures),
   );
+}
+
+function watchImages(pool: ImagePool, telemetry: Telemetry): void {
+  const counters: [string, string, () => number][] = [
+    ['images_converted_total', 'Uploaded images of which files were made', () => pool.converted],
+    ['images_refused_total', 'Uploads that are no image, or one that cannot be used', () => pool.refused],
+    ['images_overrun_total', 'Uploads answered 503 because too many were under way', () => pool.overruns],
+  ];
+  for (const [name, help, value] of counters) telemetry.counter(name, help, [], (counter) => counter.inc(value()));
+  telemetry.gauge('images_under_way', 'Uploads under way', [], (gauge) => gauge.set(pool.underWay));
 }
 
 function watchRedis(redis: RedisConnection | null, telemetry: Telemetry, health: Health): void {

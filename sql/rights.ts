@@ -37,6 +37,8 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   engine_users: { engine: read, api: none },
   program: { engine: read, api: read },
   ledger_identity: { engine: read, api: read },
+  images: { engine: none, api: ['select', 'insert', 'update(unused_since)', 'delete'] },
+  image_files: { engine: none, api: ['select', 'insert'] },
   api_leases: { engine: none, api: writeAndDelete },
 
   // The ledger: the engine's shipper settles into it, the API reads it.

@@ -16,6 +16,7 @@ const user = (changes: Partial<UserRow> = {}): UserRow => ({
   companyPublicId: 'co_1',
   kycStatus: 'verified',
   metadata: {},
+  picture: null,
   ...changes,
 });
 

@@ -70,6 +70,7 @@ const tags = [
   { name: 'cards', description: 'Cards of these accounts' },
   { name: 'limits', description: 'What may be spent, and what has been' },
   { name: 'transactions', description: 'What was paid' },
+  { name: 'images', description: 'Pictures of people and logos of companies' },
   { name: 'operators', description: 'For the people who run the program' },
   { name: 'operations', description: 'For the machines that run the API' },
 ] as const;

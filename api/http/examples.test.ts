@@ -24,7 +24,7 @@ function examplesOf(document: Json): { readonly examples: Example[]; readonly mi
   const missing: string[] = [];
   for (const [path, item] of Object.entries<Json>(document.paths)) {
     for (const [method, operation] of Object.entries<Json>(item)) {
-      const schema = operation.requestBody?.content['application/json'].schema;
+      const schema = operation.requestBody?.content['application/json']?.schema;
       if (schema === undefined) continue;
       const { operationId } = operation;
       const [body] = document.components.schemas[schema.$ref.split('/').pop()].examples ?? [];

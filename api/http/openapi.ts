@@ -101,6 +101,12 @@ class Components {
 
 function operationOf(route: Route, components: Components): Json {
   const { body } = route.schemas;
+  const content =
+    body !== undefined
+      ? { 'application/json': { schema: components.schemaOf(body) } }
+      : route.upload !== undefined
+        ? { [route.upload.mediaRange]: { schema: { type: 'string', format: 'binary' } } }
+        : null;
   return {
     operationId: route.operationId,
     summary: route.summary,
@@ -108,9 +114,7 @@ function operationOf(route: Route, components: Components): Json {
     tags: [route.tag],
     ...(route.access === 'public' ? { security: [] } : {}),
     parameters: parametersOf(route, components),
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: components.schemaOf(body) } } } }),
+    ...(content === null ? {} : { requestBody: { required: true, content } }),
     responses: responsesOf(route, components),
   };
 }
@@ -220,7 +224,7 @@ const errorDescriptions: Readonly<Record<number, string>> = {
   412: 'the object is another version by now',
   413: 'the body is too long',
   414: 'the URL is longer than 8 KiB',
-  415: 'the body is not JSON in UTF-8',
+  415: 'the body is not of a type that this path takes',
   422: 'the request is understood and cannot be done',
   429: 'too many requests; `Retry-After` says when to come back',
   500: 'a fault of ours; quote the request id to support',

@@ -61,6 +61,7 @@ function optionsOf(
       ...(body === undefined ? {} : { body }),
       response: { ...responses, '4xx': ProblemBody, '5xx': ProblemBody },
     },
+    ...uploading(route),
     ...(route.access === 'public' ? {} : authorization(route, route.access, authenticator, looks, admission)),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       reply.code(firstStatus!);
@@ -69,6 +70,16 @@ function optionsOf(
       return answer === null ? reply.send() : answer;
     },
   };
+}
+
+/** A longer body than others have, once there is room for it. */
+function uploading({ upload }: Route): Partial<RouteOptions> {
+  if (upload === undefined) return {};
+  const preParsing = async (_request: FastifyRequest, reply: FastifyReply): Promise<undefined> => {
+    upload.admit(reply);
+    return undefined;
+  };
+  return { bodyLimit: upload.bytesMax, preParsing };
 }
 
 /**

@@ -29,6 +29,14 @@ export interface RouteSchemas {
   readonly responses: Readonly<Record<number, TSchema>>;
 }
 
+export interface Upload {
+  /** For the documentation: what the header says is not believed. */
+  readonly mediaRange: string;
+  readonly bytesMax: number;
+  /** Runs before the body is read. Throws when no more can be taken now. */
+  admit(reply: FastifyReply): void;
+}
+
 type StaticOf<T> = T extends TSchema ? Static<T> : unknown;
 
 export type RequestOf<S extends RouteSchemas> = FastifyRequest<{
@@ -58,6 +66,8 @@ export interface RouteDefinition<S extends RouteSchemas> {
   readonly errors?: readonly number[];
   /** True when the handler heeds `If-Match` and may answer 412. */
   readonly versioned?: boolean;
+  /** PUT only: the body is bytes, which the handler gets as they are. */
+  readonly upload?: Upload;
   /** Media type of answers whose schema is a text. Default application/json. */
   readonly produces?: string;
   readonly schemas: S;

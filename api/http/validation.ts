@@ -4,10 +4,10 @@
  * removed.
  */
 import { Ajv, type ValidateFunction } from 'ajv';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { faultsOf } from '../../platform/problems/fault-words.js';
 import { isDay, isInstant } from './instants.js';
-import { invalidFields } from './problem.js';
+import { invalidFields, Problem } from './problem.js';
 
 /** One @, no spaces, a dot in the domain: what is beyond this only a delivered message proves. Linear. */
 const email = /^[^\s@\p{Cc}\p{Cs}]{1,64}@[^\s@.\p{Cc}\p{Cs}]+(\.[^\s@.\p{Cc}\p{Cs}]+)+$/u;
@@ -47,8 +47,12 @@ function validatorOf(schema: object, coerces: boolean): ValidateFunction {
 
 /** Installs both validators, and the schema's own words for what is wrong. */
 export function registerValidation(app: FastifyInstance): void {
-  // JSON is the only body we take: another type is refused as such, not as a text of the wrong shape.
+  // Beside uploads JSON is the only body we take: another type is refused as such, not as a text of the wrong shape.
   app.removeContentTypeParser('text/plain');
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+    if (request.routeOptions.config.route?.upload !== undefined) return body;
+    throw new Problem(415, 'unsupported_media_type', 'send the body as application/json');
+  });
   app.setValidatorCompiler(({ schema, httpPart }) => {
     const validate = validatorOf(schema as object, httpPart !== 'body');
     return (input: unknown) => {

@@ -9,6 +9,7 @@ import { cardReplacementRoutes } from './card-replacement.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
 import { customerRoutes } from './customers.js';
+import { imageRoutes } from './images.js';
 import { invitationRoutes } from './invitations.js';
 import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
@@ -34,6 +35,7 @@ export function allRoutes(services: Services): Route[] {
     ...auditRoutes(services),
     ...customerRoutes(services),
     ...companyRoutes(services),
+    ...imageRoutes(services),
     ...invitationRoutes(services),
     ...userRoutes(services),
     ...accountRoutes(services),

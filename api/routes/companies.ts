@@ -24,9 +24,13 @@ import {
 } from '../http/schemas.js';
 import type { Services } from '../services.js';
 import type { CompanyRow } from '../stores/companies.js';
+import { Image, showImage } from './image-schema.js';
 import { Member, showMember } from './member-schema.js';
 
-const Company = closed({ id: Id, name: Type.String(), version: Version, createdAt: Timestamp }, { title: 'Company' });
+const Company = closed(
+  { id: Id, name: Type.String(), version: Version, createdAt: Timestamp, logo: Type.Optional(Image) },
+  { title: 'Company' },
+);
 const CompanyChange = closedChange(
   { name: Name },
   { title: 'CompanyChange', examples: [{ name: 'Lovelace Engines' }] },
@@ -111,6 +115,6 @@ export function ownCompany(principal: Principal, publicId: string): number {
   return principal.companyId;
 }
 
-function showCompany({ publicId, name, version, createdAt }: CompanyRow): Static<typeof Company> {
-  return { id: publicId, name, version, createdAt };
+function showCompany({ publicId, name, version, createdAt, logo }: CompanyRow): Static<typeof Company> {
+  return { id: publicId, name, version, createdAt, ...(logo === null ? {} : { logo: showImage(logo) }) };
 }

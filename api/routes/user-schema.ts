@@ -1,6 +1,7 @@
 /** A user as the API shows one. */
 import { closed, Id, Kind, KycStatus, Role, type Static, Type } from '../http/schemas.js';
 import type { UserRow } from '../stores/users.js';
+import { Image, showImage } from './image-schema.js';
 import { Metadata } from './metadata-schema.js';
 
 export const User = closed(
@@ -13,6 +14,7 @@ export const User = closed(
     role: Type.Optional(Role),
     kycStatus: KycStatus,
     metadata: Metadata,
+    picture: Type.Optional(Image),
   },
   { title: 'User' },
 );
@@ -27,5 +29,6 @@ export function showUser(user: UserRow): Static<typeof User> {
     ...(user.role === null ? {} : { role: user.role }),
     kycStatus: user.kycStatus,
     metadata: user.metadata,
+    ...(user.picture === null ? {} : { picture: showImage(user.picture) }),
   };
 }

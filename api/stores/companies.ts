@@ -10,6 +10,8 @@ export interface CompanyRow {
   readonly name: string;
   readonly version: number;
   readonly createdAt: string;
+  /** Hash of the logo's files; null: there is none. */
+  readonly logo: string | null;
 }
 
 export interface MemberRow {
@@ -60,7 +62,7 @@ export class CompanyStore {
     const [row] = await this.#database.run(
       'companies.one',
       (sql) => sql<CompanyRow[]>`
-        select public_id as "publicId", name, version, created_at as "createdAt" from companies
+        select public_id as "publicId", name, version, created_at as "createdAt", logo from companies
         where id = ${companyId}`,
     );
     return row!;
@@ -75,7 +77,7 @@ export class CompanyStore {
         with ${enter}
         update companies set name = ${name}, version = version + 1
         where id = ${principal.companyId} and version = coalesce(${expected}::integer, version) and ${admitted}
-        returning public_id as "publicId", name, version, created_at as "createdAt"`,
+        returning public_id as "publicId", name, version, created_at as "createdAt", logo`,
     );
     return row ?? null;
   }

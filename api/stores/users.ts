@@ -18,6 +18,8 @@ export interface UserRow {
   /** Of the company, where there is one. */
   readonly kycStatus: KycStatus;
   readonly metadata: Metadata;
+  /** Hash of the picture's files; null: there is none. */
+  readonly picture: string | null;
 }
 
 export interface SelfChange {
@@ -34,7 +36,7 @@ export interface UserWithHash extends UserRow {
 export function userColumns(sql: Sql) {
   return sql`u.id, u.public_id as "publicId", u.email, u.name, u.kind, u.status, u.role,
     u.company_id as "companyId", c.public_id as "companyPublicId",
-    coalesce(c.kyc_status, u.kyc_status) as "kycStatus", u.metadata`;
+    coalesce(c.kyc_status, u.kyc_status) as "kycStatus", u.metadata, u.picture`;
 }
 
 export class UserStore {

@@ -87,6 +87,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   jose: ['api/auth/tokens.ts'],
   nodemailer: ['api/mail/smtp-mailer.ts'],
   '@zxcvbn-ts/language-common': ['api/auth/password-rules.ts'],
+  sharp: ['api/images/image-converter.ts'],
   otpauth: ['api/auth/operator-sign-in.ts'],
   'i18n-iso-countries/index.js': ['engine/protocols/reading/countries.ts'],
   '@node-rs/crc32': [

@@ -42,7 +42,9 @@ const codes = {
   body_too_large: 'The body is longer than this port takes.',
   uri_too_long: 'The URL is longer than 8 KiB.',
   headers_too_large: 'The headers are longer than 16 KiB together.',
-  unsupported_media_type: 'The body is not JSON in UTF-8, or it is encoded.',
+  unsupported_media_type:
+    'The body is not of a type that the path takes: JSON in UTF-8, or the bytes of an image. Or it is encoded.',
+  image_refused: 'The image cannot be used; `detail` says why. Send another one.',
   expectation_failed: 'The request expects something that this server does not do.',
   too_many_requests: 'More requests came than allowed. `Retry-After` says when to come back.',
   too_many_at_once: 'Too many of your requests are under way. Wait for an answer before the next request.',

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY IF NOT EXISTS companies_logo ON companies (logo) WHERE logo IS NOT NULL;
