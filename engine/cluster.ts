@@ -71,6 +71,7 @@ function looksHere(registry: Registry, hosts: readonly PartitionHost[]): Partiti
   return {
     accounts: (partition, numbers) => leased(local.accounts(partition, numbers)),
     windows: (partition, entities) => leased(local.windows(partition, entities)),
+    decision: (partition, id) => leased(local.decision(partition, id)),
   };
 }
 
@@ -98,6 +99,7 @@ export function looksThrough(registry: Registry, links: PeerLinks, hosts: readon
       look(partition, 'accounts', { numbers }, () => local.accounts(partition, numbers)),
     windows: (partition, entities) =>
       look(partition, 'windows', { entities }, () => local.windows(partition, entities)),
+    decision: (partition, id) => look(partition, 'decision', { id }, () => local.decision(partition, id)),
   };
 }
 
@@ -171,10 +173,11 @@ export class Cluster implements Ownership {
   async #called(method: string, payload: unknown, from: string): Promise<unknown> {
     if (method === 'calls') return this.#ownCalls!();
     if (method === 'panKeys') return this.#hasSameKeys(payload as { readonly keys: readonly string[] });
-    const { partition, numbers, entities } = payload as {
+    const { partition, numbers, entities, id } = payload as {
       readonly partition: number;
       readonly numbers: readonly number[];
       readonly entities: readonly WindowEntity[];
+      readonly id: string;
     };
     if (this.#parts.hosts[partition] === undefined) throw new Error(`there is no partition ${partition}`);
     switch (method) {
@@ -185,6 +188,8 @@ export class Cluster implements Ownership {
         return this.#looks.accounts(partition, numbers);
       case 'windows':
         return this.#looks.windows(partition, entities);
+      case 'decision':
+        return this.#looks.decision(partition, id);
       default:
         throw new Error(`this version does not know the call ${method}`);
     }

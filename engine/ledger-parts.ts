@@ -5,6 +5,7 @@ import type { EngineBase } from './engine-base.js';
 import type { Slab } from './exchange/slab.js';
 import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
+import { DecisionReader } from './ledger/decision-reader.js';
 import { Forwarder } from './ledger/forwarder.js';
 import { LedgerReader, looksAt } from './ledger/ledger-reader.js';
 import { MemoryLedger } from './ledger/memory-ledger.js';
@@ -64,6 +65,12 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     learned: (low, high, partition) => cluster?.links.gossip(low, high, partition),
   });
   const reader = new LedgerReader(database, looks, partitionCount, nowMs);
+  const decisions = new DecisionReader({
+    database,
+    looks,
+    partitionCount,
+    partitionOfId: (id) => router.partitionOfId(id),
+  });
   const admission = new Admission(config.maxInFlight);
   const { lookups, cardOwners, accountOwners } = lookup;
   const { deadlineMs } = config;
@@ -72,6 +79,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     router,
     placement,
     reader,
+    decisions,
     lookups,
     cardOwners,
     accountOwners,
@@ -168,8 +176,11 @@ function eventsOfHosts(
 ): Omit<HostEvents, 'knows' | 'changed'> {
   return {
     lookUp: (host, lookup, again) => lookups.lookUp(host.lane, host.partition, lookup, again),
-    batch: (_host, slab, waitedMs, ranMs, returnedMs) =>
-      events.batch(slab, waitedMs, ranMs, clock.nowMs() - returnedMs),
+    batch: (host, slab, waitedMs, ranMs, returnedMs) => {
+      const answeredMs = clock.nowMs() - returnedMs;
+      host.times.add(slab, answeredMs);
+      events.batch(slab, waitedMs, ranMs, answeredMs);
+    },
     revoking: (count) => events.revoking(count),
     isStale: () => feed.isStale || !events.mayApprove(),
     // The host drops the partition, and the registry says whose it is.

@@ -44,7 +44,7 @@ const slabsMax = 32;
 /** A number runs a slab, see slabTask. The others name their partition when they are sent. */
 export type PartitionTask = number | MakeTask | DropTask | (HostedTask & { readonly partition: number });
 /** What a partition on a thread is asked for. */
-export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask;
+export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask | DecisionTask;
 /** Takes the memory of a partition, in place of one with that number. */
 export interface MakeTask {
   readonly kind: 'make';
@@ -103,13 +103,27 @@ export interface WindowEntity {
   readonly day: number;
 }
 
+/** The newest record of a message with that id, where the journal has it. */
+export interface DecisionTask {
+  readonly kind: 'decision';
+  readonly id: string;
+}
+export interface StoredDecision {
+  readonly sequence: number;
+  readonly arrivalMs: number;
+  /** Base64: it may come from another engine. */
+  readonly record: string;
+}
+
 /** What a task answers: true or false for a slab, a make or a drop, and what the other tasks are named after. */
 export type PartitionResult =
   | boolean
   | TailKeys
   | PartitionStats
   | readonly (AccountBooks | null)[]
-  | readonly (WindowUse | null)[];
+  | readonly (WindowUse | null)[]
+  | StoredDecision
+  | null;
 
 /** What the journal's unsettled tail touches, to be read as of the settled position. Ids and numbers are distinct. */
 export interface TailKeys {

@@ -109,6 +109,7 @@ export interface SlabSize {
 }
 
 const headerInts = 4;
+const timesBytes = 5 * 8;
 
 export class Slab implements Answers {
   readonly buffer: SharedArrayBuffer;
@@ -116,7 +117,7 @@ export class Slab implements Answers {
   readonly #header: Int32Array;
   /**
    * Wall clock ms, and a sequence: [0] sealed at (the only clock a partition knows), [1] deadline ms, [2] returned at,
-   * [3] last sequence.
+   * [3] last sequence, [4] decided at.
    */
   readonly #times: Float64Array;
   /** Stamped once, wall clock ms since 1970 with a fraction. */
@@ -139,7 +140,7 @@ export class Slab implements Answers {
   /** Bytes of shared memory of one slab. Answers get their worst case each: an answer must always fit. */
   static bytes(size: SlabSize): number {
     const perEntry = 2 * 8 + 4 * 4 + 5;
-    return headerInts * 4 + 32 + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
+    return headerInts * 4 + timesBytes + size.entries * (perEntry + answerBytesMax) + size.requestBytes + 64;
   }
 
   constructor(size: SlabSize, buffer = new SharedArrayBuffer(Slab.bytes(size))) {
@@ -147,8 +148,8 @@ export class Slab implements Answers {
     this.size = size;
     const { entries } = size;
     let offset = 0;
-    this.#times = new Float64Array(buffer, offset, 4);
-    offset += 32;
+    this.#times = new Float64Array(buffer, offset, timesBytes / 8);
+    offset += timesBytes;
     this.arrivalMs = new Float64Array(buffer, offset, entries);
     offset += 8 * entries;
     this.location = new Float64Array(buffer, offset, entries);
@@ -194,6 +195,14 @@ export class Slab implements Answers {
   }
   set returnedAtMs(nowMs: number) {
     this.#times[2] = nowMs;
+  }
+
+  /** When the front heard that the partition has decided it, wall clock ms. */
+  get decidedAtMs(): number {
+    return this.#times[4]!;
+  }
+  set decidedAtMs(nowMs: number) {
+    this.#times[4] = nowMs;
   }
 
   /** The journal record that must be durable before any answer in here leaves. */

@@ -238,6 +238,7 @@ export class Lane {
     }
     const slabIndex = this.#flying.shift()!;
     this.#decided.push(slabIndex);
+    this.slabs[slabIndex]!.decidedAtMs = this.#nowMs();
     if (this.#changes[slabIndex]!.length > 0) this.#tellChanges(slabIndex);
     this.synced();
   }

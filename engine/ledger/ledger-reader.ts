@@ -10,12 +10,14 @@ import type { AccountBooks, WindowEntity } from '../exchange/partition-task.js';
 import type { Database } from '../lookups/database.js';
 import type { AccountSummary, SpendEntities, SpendSummary } from '../lookups/database-accounts.js';
 import type { AccountView, WindowsView } from './ledger.js';
+import type { FoundDecision } from './partition-host.js';
 import { partitionOf } from './router.js';
 
 /** Looks into the memory of partitions; null for what is not there. Throws while a partition cannot be asked. */
 export interface PartitionLooks {
   accounts(partition: number, numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]>;
   windows(partition: number, entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]>;
+  decision(partition: number, id: string): Promise<FoundDecision | null>;
 }
 
 /** @param hosts by partition: every partition stands in this engine */
@@ -23,11 +25,13 @@ export function looksAt(
   hosts: readonly {
     accounts(numbers: readonly number[]): Promise<readonly (AccountBooks | null)[]>;
     windows(entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]>;
+    decision(id: string): Promise<FoundDecision | null>;
   }[],
 ): PartitionLooks {
   return {
     accounts: (partition, numbers) => hosts[partition]!.accounts(numbers),
     windows: (partition, entities) => hosts[partition]!.windows(entities),
+    decision: (partition, id) => hosts[partition]!.decision(id),
   };
 }
 

@@ -6,6 +6,7 @@ import type { WindowUse } from '../core/spend.js';
 import type { AccountBooks } from '../exchange/partition-task.js';
 import type { SpendEntities } from '../lookups/database-accounts.js';
 import type { Codec } from '../protocols/codec.js';
+import type { DecisionView } from './decision-view.js';
 import type { Waiter } from './waiter.js';
 
 export interface AccountView extends AccountBooks {
@@ -30,6 +31,8 @@ export interface Ledger {
   books(publicIds: readonly string[]): Promise<readonly AccountView[]>;
   /** Use of the spend windows now, on the local day in the account's zone. */
   windows(entities: SpendEntities): Promise<WindowsView>;
+  /** The newest decision about that id, whichever partition made it; null: there is none. */
+  decision(id: string): Promise<DecisionView | null>;
   /** Resolves when every message that was taken in is answered, or after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
 }

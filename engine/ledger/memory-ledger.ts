@@ -9,6 +9,8 @@ import type { Lookups } from '../lookups/lookups.js';
 import type { OwnerFinder } from '../lookups/owner-finder.js';
 import type { Codec } from '../protocols/codec.js';
 import type { Admission } from './admission.js';
+import type { DecisionReader } from './decision-reader.js';
+import type { DecisionView } from './decision-view.js';
 import type { AccountView, Ledger, WindowsView } from './ledger.js';
 import type { LedgerReader } from './ledger-reader.js';
 import type { PartitionHost } from './partition-host.js';
@@ -23,6 +25,7 @@ export interface MemoryLedgerParts {
   readonly router: Router;
   readonly placement: Placement;
   readonly reader: LedgerReader;
+  readonly decisions: DecisionReader;
   readonly lookups: Lookups;
   readonly cardOwners: OwnerFinder;
   readonly accountOwners: OwnerFinder;
@@ -62,6 +65,10 @@ export class MemoryLedger implements Ledger {
 
   windows(entities: SpendEntities): Promise<WindowsView> {
     return this.#parts.reader.windows(entities);
+  }
+
+  decision(id: string): Promise<DecisionView | null> {
+    return this.#parts.decisions.find(id);
   }
 
   /** Messages that wait for a lookup, of their own or of their owner. */

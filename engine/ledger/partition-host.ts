@@ -20,6 +20,7 @@ import type {
   HostedTask,
   PartitionResult,
   PartitionStats,
+  StoredDecision,
   TailKeys,
   WindowEntity,
 } from '../exchange/partition-task.js';
@@ -28,11 +29,16 @@ import type { Slab } from '../exchange/slab.js';
 import { EntryKind } from '../exchange/slab.js';
 import type { Database } from '../lookups/database.js';
 import { StartTimes } from '../ops/start-times.js';
+import { BatchTimes, type Hops } from './batch-times.js';
 import { Lane, type Lookup, type Reentry } from './lane.js';
 import type { LapseClock } from './lapse-clock.js';
 import { LapseSweep } from './lapse-sweep.js';
 import type { OwnedPartition, PartitionState } from './owned-partition.js';
 import { type JournalPlaces, type PartitionPlace, type PartitionThreads, slabSize } from './threads.js';
+
+export interface FoundDecision extends StoredDecision {
+  readonly hopsMs: Hops | null;
+}
 
 /** What the host needs of the shipper: it must stand still while a journal is opened. */
 export interface ShipperControl {
@@ -84,6 +90,7 @@ export class PartitionHost implements OwnedPartition {
   readonly partition: number;
   readonly lane: Lane;
   readonly progress: PartitionProgress;
+  readonly times = new BatchTimes();
   readonly #config: EngineConfig;
   readonly #journal: JournalPlaces;
   readonly #database: Database;
@@ -327,6 +334,7 @@ export class PartitionHost implements OwnedPartition {
     // What the worker before it approved too late stays: the lane has dropped those revocations.
     this.progress.publishFinal(this.progress.durableSequence);
     this.#state = 'ready';
+    this.times.begin();
     this.lane.open();
     // What the feed has kept goes first: a message that waits comes in by changed().
     if (!this.#events.opened(this)) {
@@ -459,6 +467,15 @@ export class PartitionHost implements OwnedPartition {
   /** Use of spend windows in this partition's memory, null where there is none. Throws while the worker is away. */
   async windows(entities: readonly WindowEntity[]): Promise<readonly (WindowUse | null)[]> {
     return (await this.#look({ kind: 'windows', entities })) as readonly (WindowUse | null)[];
+  }
+
+  /** The newest record of a message with that id in this partition's journal. Throws while the worker is away. */
+  async decision(id: string): Promise<FoundDecision | null> {
+    const found = (await this.#look({ kind: 'decision', id })) as StoredDecision | null;
+    // What is not on the disk yet may never have been.
+    const untilMs = this.#nowMs() + this.#config.deadlineMs;
+    while (found !== null && found.sequence > this.progress.durableSequence && this.#nowMs() < untilMs) await pause(1);
+    return found === null ? null : { ...found, hopsMs: this.times.find(found.sequence, found.arrivalMs) };
   }
 
   /** One look at a time: the pool's queue is short, and a slab that found it full would count as a dead worker. */

@@ -73,6 +73,13 @@ export class Router {
   }
 
   /** The partition where the id was asked before, or −1. */
+  partitionOfId(id: Uint8Array): number {
+    if (this.#partitionCount === 1) return 0;
+    hash64(id, 0, id.length);
+    return this.#ids.find(hashLow, hashHigh);
+  }
+
+  /** The same of the message in hand. */
   #find(id: TextSlice): number {
     hash64(this.#request.source, id.start, id.end);
     return this.#ids.find(hashLow, hashHigh);

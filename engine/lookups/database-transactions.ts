@@ -157,3 +157,28 @@ export async function readRecords(sql: postgres.Sql, partition: number, ids: rea
     order by id, known.sequence desc`;
   return { message: { records: [...records] }, found: new Set(records.map((row) => row.id)) };
 }
+
+export interface SettledDecision {
+  readonly partition: number;
+  readonly sequence: number;
+  readonly record: Uint8Array;
+}
+
+/**
+ * The newest settled record of a message with that id, of any partition. Where no message has the id it may be the name
+ * that a transaction has instead of its own (transaction_name); then the record that opened it.
+ */
+export async function readDecision(sql: postgres.Sql, id: string): Promise<SettledDecision | null> {
+  const rows = await sql<SettledDecision[]>`
+    select partition, sequence::float8 as sequence, record from (
+      (select 0 as rank, at, partition, sequence, record from transaction_events
+        where request_id = ${id} order by at desc, sequence desc limit 1)
+      union all
+      (select 0, 'infinity', partition, sequence, record from quarantined_records
+        where request = name_key(${id}) order by sequence desc limit 1)
+      union all
+      (select 1, at, partition, sequence, record from transaction_events
+        where transaction_id = ${id} and transaction_id <> request_id order by at, sequence limit 1)
+    ) known order by rank, at desc, sequence desc limit 1`;
+  return rows[0] ?? null;
+}

@@ -27,7 +27,13 @@ import {
   spendSummaries,
 } from './database-accounts.js';
 import { type CardsRead, type OwnedRows, readCards } from './database-cards.js';
-import { type KeysRead, readRecords, readTransactions } from './database-transactions.js';
+import {
+  type KeysRead,
+  readDecision,
+  readRecords,
+  readTransactions,
+  type SettledDecision,
+} from './database-transactions.js';
 import { type LapsedPage, type LapsePlace, lapsed, type Quarantine, quarantined } from './lapsed.js';
 import {
   type FramesRead,
@@ -190,6 +196,11 @@ export class Database {
 
   readRecords(partition: number, ids: readonly string[]): Promise<KeysRead> {
     return this.#lookUp((sql) => readRecords(sql, partition, ids));
+  }
+
+  /** The newest settled record of a message with that id, or of the one that opened the transaction of that name. */
+  decision(id: string): Promise<SettledDecision | null> {
+    return this.#lookUp((sql) => readDecision(sql, id));
   }
 
   lapsed(partition: number, nowMs: number, after: LapsePlace | null, limit: number): Promise<LapsedPage> {

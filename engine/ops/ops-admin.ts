@@ -24,7 +24,7 @@ import { type CallFigures, healthOfCalls } from './marqeta-watch.js';
 import { readBody, send, sendMethodNotAllowed, sendProblem } from './ops-http.js';
 
 export interface AdminOptions {
-  readonly ledger: Pick<Ledger, 'books' | 'windows'>;
+  readonly ledger: Pick<Ledger, 'books' | 'windows' | 'decision'>;
   /** Those that run on the database. */
   engines(): readonly EngineView[];
   /** Marqeta's calls, of each of them. */
@@ -35,6 +35,8 @@ export interface AdminOptions {
 
 /** One query and one look per partition serve them all; more would keep a partition's thread from its slabs. */
 const accountIdsMax = 200;
+/** An id of 64 characters, or a transaction's name, which has an occurrence behind it; UTF-16 has two units at most. */
+const decisionIdMax = 2 * 64 + 32;
 /** `{ "id", "amount" }` with an id of 64 characters, escaped, and spaces: a few hundred bytes. */
 const commandBytesMax = 4096;
 
@@ -66,6 +68,11 @@ export async function answerAdmin(
   if (path === '/admin/windows') {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
     return answerWindows(options, query, response);
+  }
+  const decision = /^\/admin\/decisions\/([^/]+)$/.exec(path);
+  if (decision !== null) {
+    if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
+    return answerDecision(options, decision[1]!, response);
   }
   const match = /^\/admin\/accounts\/([^/]+)(?:\/(deposits|withdrawals))?$/.exec(path);
   if (match === null) return send(response, 404, problemContentType, notFoundBody);
@@ -112,6 +119,15 @@ async function answerAccounts(options: AdminOptions, query: URLSearchParams, res
     return badRequest(response, { field: 'ids', message });
   }
   send(response, 200, jsonContentType, JSON.stringify({ accounts: await lookUp(options, ids) }));
+}
+
+async function answerDecision(options: AdminOptions, name: string, response: ServerResponse): Promise<void> {
+  const id = decodedId(name);
+  if (id === null) return sendProblem(response, 400, 'invalid_request', 'the path is not valid percent-encoding');
+  const isPossible = id.length <= decisionIdMax && !id.includes('\0');
+  const view = isPossible ? await options.ledger.decision(id) : null;
+  if (view === null) return send(response, 404, problemContentType, notFoundBody);
+  send(response, 200, jsonContentType, JSON.stringify(view));
 }
 
 async function answerWindows(options: AdminOptions, query: URLSearchParams, response: ServerResponse): Promise<void> {

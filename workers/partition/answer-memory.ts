@@ -113,6 +113,26 @@ export class AnswerMemory {
     return notFound;
   }
 
+  /**
+   * Reads the newest record of that id that the journal has into `record`, a revocation too.
+   * @returns its sequence; notFound where there is none, or none that can be read now
+   */
+  newest(source: Uint8Array, id: TextSlice): number {
+    let newest = notFound;
+    let place = 0;
+    for (let slot = this.seen.find(source, id.start, id.end); slot >= 0; slot = this.seen.findNext()) {
+      const location = this.seen.location(slot);
+      if (location === locationSettled || this.seen.sequence(slot) <= newest) continue;
+      const length = this.#journal.read(location, this.record.bytes);
+      if (length <= 0 || !this.record.isWhole(length) || !this.record.isNamed(source, id)) continue;
+      newest = this.seen.sequence(slot);
+      place = location;
+    }
+    // The table may have led to records of other ids behind it.
+    if (newest !== notFound) this.#journal.read(place, this.record.bytes);
+    return newest;
+  }
+
   #notesRevocation(place: number): boolean {
     if (!this.record.isRevocation) return false;
     this.#found.revocation = place;

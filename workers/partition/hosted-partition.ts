@@ -26,6 +26,7 @@ import type {
   PartitionResult,
   PartitionStats,
   PartitionThreadData,
+  StoredDecision,
   TailKeys,
   WindowEntity,
 } from '../../engine/exchange/partition-task.js';
@@ -109,6 +110,8 @@ export class HostedPartition {
         return this.#accounts(task.numbers);
       case 'windows':
         return this.#windows(task.entities);
+      case 'decision':
+        return this.#decision(task.id);
     }
   }
 
@@ -260,6 +263,11 @@ export class HostedPartition {
     assert(this.#partition !== null, 'windows come after restore');
     const { spend } = this.#partition.books;
     return entities.map(({ level, number, day }) => spend.use(level, number, day));
+  }
+
+  #decision(id: string): StoredDecision | null {
+    assert(this.#partition !== null, 'looks at decisions come after restore');
+    return this.#partition.decision(Buffer.from(id));
   }
 
   #stats(): PartitionStats {

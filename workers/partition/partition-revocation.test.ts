@@ -4,6 +4,7 @@ import { Protocol } from '../../engine/core/codes.js';
 import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import { followsTransaction } from '../../engine/core/record.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab } from '../../engine/exchange/slab.js';
+import { viewOfDecision } from '../../engine/ledger/decision-view.js';
 import { marqetaSample, sampleText } from '../../engine/protocols/testing/marqeta-sample.js';
 import { nativeCodec, testMarqetaCodec } from '../../engine/protocols/testing/test-codecs.js';
 import { policyDefault } from '../../engine/testing/world.js';
@@ -164,6 +165,32 @@ for (const [protocol, { kind, text }] of Object.entries(questions)) {
     t.match(stage.run(kind, Buffer.from(text)), { status: EntryStatus.decided, isRepeat: false });
   });
 }
+
+t.test('the record of a revocation explains the approval as its own record did, also after a restart', async (t) => {
+  const stage = new Stage();
+  const explained = () => {
+    const { sequence, record } = stage.partition.decision(Buffer.from('q'))!;
+    const { checks, atMs, approved, approvedAmount, revokedAtMs } = viewOfDecision(
+      0,
+      sequence,
+      Buffer.from(record, 'base64'),
+      null,
+    );
+    return { decided: { checks, atMs, approved, approvedAmount }, sequence, revokedAtMs };
+  };
+  const approval = stage.ask(question);
+  stage.ask({ ...question, id: 'another', amount: 500 });
+  const first = explained();
+  t.match(first, { decided: { approved: true, approvedAmount: 10 }, sequence: 1, revokedAtMs: null });
+  t.match(first.decided.checks.at(-1), { reason: 'insufficient_funds', numbers: { available: 100_000 } });
+  stage.revoke(approval);
+  t.same(explained(), { decided: first.decided, sequence: 3, revokedAtMs: 1000 });
+  stage.restart(true);
+  t.same(explained(), { decided: first.decided, sequence: 3, revokedAtMs: 1000 });
+  stage.ask(question);
+  t.match(explained(), { sequence: 4, revokedAtMs: null }, 'the decision after it is explained instead');
+  t.equal(stage.partition.decision(Buffer.from('unknown')), null);
+});
 
 t.test('a revoked message that comes again is declined for a current reason', async (t) => {
   const stage = new Stage();

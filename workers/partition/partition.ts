@@ -20,10 +20,10 @@ import type { PartitionRows } from '../../engine/core/partition-rows.js';
 import type { CardProfile } from '../../engine/core/profile.js';
 import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
-import type { RecordTrace } from '../../engine/core/record.js';
+import { RecordOffset, type RecordTrace } from '../../engine/core/record.js';
 import { Request } from '../../engine/core/request.js';
 import type { Seen } from '../../engine/core/seen.js';
-import type { PartitionSize } from '../../engine/exchange/partition-task.js';
+import type { PartitionSize, StoredDecision } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, markBytes, type Slab } from '../../engine/exchange/slab.js';
 import type { Codec } from '../../engine/protocols/codec.js';
 import { AnswerMemory, lookupNeeded, notFound, recalled, unreadable } from './answer-memory.js';
@@ -196,6 +196,16 @@ export class Partition {
   /** Applies a journaled record again, after a restart. */
   replay(bytes: Uint8Array, view: DataView, offset: number, sequence: number, location: number): void {
     this.#replay.apply(bytes, view, offset, sequence, location);
+  }
+
+  /** The newest record of that id in the journal; null where it has none, or none that can be read now. */
+  decision(id: Uint8Array): StoredDecision | null {
+    const { record } = this.#memory;
+    const sequence = this.#memory.newest(id, { start: 0, end: id.length });
+    if (sequence === notFound) return null;
+    const bytes = Buffer.from(record.bytes.buffer, 0, record.view.getUint16(RecordOffset.length, true));
+    const arrivalMs = record.view.getFloat64(RecordOffset.arrivalMs, true);
+    return { sequence, arrivalMs, record: bytes.toString('base64') };
   }
 
   // --- internal messages --------------------------------------------------------------------------------------------

@@ -251,6 +251,14 @@ export const engineOpsDocument = documentOf({
       type: 'object',
       description: 'counts since the start, and the last decisions: see docs/account-api.md',
     },
+    Decision: {
+      type: 'object',
+      required: ['id', 'authorizationId', 'approved', 'reason', 'partition', 'sequence', 'atMs', 'hopsMs', 'checks'],
+      description:
+        'the decision, and each of its checks in order with the numbers that it had: passed is null behind the one ' +
+        'that declined; numbersKept is false of what a release without traces decided; hopsMs is null where the ' +
+        'engine does not know it any more',
+    },
     Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
   },
   paths: {
@@ -307,6 +315,19 @@ export const engineOpsDocument = documentOf({
           200: { description: 'lines', content: { 'application/x-ndjson': { schema: ref('LiveLine') } } },
           401: unauthorized,
           503: error('too many readers'),
+        },
+      },
+    },
+    '/admin/decisions/{id}': {
+      get: {
+        operationId: 'getDecision',
+        summary: 'Why a decision was made, by the id of its message or of its authorization',
+        parameters: [{ name: 'id', in: 'path', required: true, schema: text }],
+        responses: {
+          200: { description: 'the newest decision about that id', ...json('Decision') },
+          401: unauthorized,
+          404: error('no message of that id was decided'),
+          503: unavailable,
         },
       },
     },
