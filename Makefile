@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-chaos test test-slow lint seed audit sbom bench-quick bench-readme bench bench-list bench-compare bench-micro image-check build clean
+.PHONY: help run cluster monitor cluster-chaos test test-slow lint seed audit sbom bench-quick bench-readme bench bench-list bench-compare bench-micro image-check build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -22,6 +22,9 @@ run: build ## start Postgres, the engine, the account API and demo data; Ctrl-C 
 
 cluster: build ## start ENGINES=3 engines, two APIs and nginx over one Postgres with demo data; Ctrl-C stops all
 	@node --enable-source-maps dist/deploy/cluster.js
+
+monitor: build ## start Prometheus and Alertmanager beside a running stack; Ctrl-C stops both
+	@node --enable-source-maps dist/deploy/monitor.js
 
 cluster-chaos: build $(tap_built) ## kill, suspend and cut off engines of a cluster of its own: CHAOS_EVENTS=300
 	@CHAOS_EVENTS=$${CHAOS_EVENTS:-300} npx tap --jobs=1 --timeout=7200 dist/engine/end-to-end/cluster.slow.js

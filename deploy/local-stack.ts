@@ -186,7 +186,8 @@ async function keptJournal(sql: postgres.Sql): Promise<KeptJournal | null> {
   return row ?? null;
 }
 
-function onInterrupt(again: () => void): Promise<void> {
+/** @param again called at the second signal */
+export function onInterrupt(again: () => void): Promise<void> {
   return new Promise((resolve) => {
     let count = 0;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

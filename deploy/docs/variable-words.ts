@@ -536,10 +536,25 @@ export const variableGroups: readonly VariableGroup[] = [
       },
       ENGINES: {
         default: '`3`',
-        tools: '`make cluster`',
+        tools: '`make cluster`, `make monitor`',
         does:
           'How many engines start, 1 to 10. Their ports are in ' +
           '[deployment](deployment.md#several-engines-on-one-machine).',
+      },
+      PROMETHEUS_PORT: {
+        default: '`9090`',
+        tools: '`make monitor`',
+        does: 'Where Prometheus listens, on `OPS_HOST`.',
+      },
+      ALERTMANAGER_PORT: {
+        default: '`9093`',
+        tools: '`make monitor`',
+        does: 'Where Alertmanager listens, on `OPS_HOST`.',
+      },
+      ALERTMANAGER_CONFIG: {
+        default: '`deploy/prometheus/alertmanager.yml`',
+        tools: '`make monitor`',
+        does: 'File with the receivers of alerts; `deploy/prometheus/alertmanager.example.yml` has some to copy.',
       },
       DATABASE_ENGINE_URL: {
         default: '`DATABASE_URL`',
