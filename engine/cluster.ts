@@ -31,6 +31,8 @@ const lookAttemptsMax = 10;
 const lookPauseMs = 100;
 /** How long the others have to take over what a stopping engine owns. */
 const leaveTimeoutMs = 10_000;
+/** And until the last of it is claimed, which takes milliseconds. */
+const takenWaitMs = 2000;
 /** How long a start waits until every partition has an owner that can be reached. */
 const placedWaitMs = 30_000;
 const placedLookMs = 20;
@@ -148,8 +150,10 @@ export class Cluster implements Ownership {
     this.#mover = new Mover({
       registry,
       partitions: hosts,
-      askHandover: async (engineId, partition) =>
-        (await links.call(engineId, 'handover', { partition }, handoverTimeoutMs)) === true,
+      askHandover: async (engineId, partition) => {
+        const answer = await links.call(engineId, 'handover', { partition, takes: true }, handoverTimeoutMs);
+        return typeof answer === 'number' ? answer : answer === true;
+      },
       log,
     });
     this.#foreignIds = new ForeignIds({
@@ -173,8 +177,10 @@ export class Cluster implements Ownership {
   async #called(method: string, payload: unknown, from: string): Promise<unknown> {
     if (method === 'calls') return this.#ownCalls!();
     if (method === 'panKeys') return this.#hasSameKeys(payload as { readonly keys: readonly string[] });
-    const { partition, numbers, entities, id } = payload as {
+    const { partition, takes, numbers, entities, id } = payload as {
       readonly partition: number;
+      /** Of a handover: see Mover.handover. */
+      readonly takes?: boolean;
       readonly numbers: readonly number[];
       readonly entities: readonly WindowEntity[];
       readonly id: string;
@@ -183,7 +189,7 @@ export class Cluster implements Ownership {
     switch (method) {
       case 'handover':
         // One that cannot be reached here would have the partition for itself: messages that come here find no way.
-        return this.#links.isConnected(from) && this.#mover.handover(partition, from);
+        return this.#links.isConnected(from) && this.#mover.handover(partition, from, takes === true);
       case 'accounts':
         return this.#looks.accounts(partition, numbers);
       case 'windows':
@@ -265,6 +271,9 @@ export class Cluster implements Ownership {
 
   async leave(): Promise<boolean> {
     await this.#mover.leave(leaveTimeoutMs);
+    // The last one may be on its way still: meanwhile its messages wait here.
+    const hasOthers = this.engines().some(({ id }) => id !== this.#base.holder);
+    if (hasOthers) await until(() => this.#isPlaced, takenWaitMs);
     return this.#isPlaced;
   }
 

@@ -156,14 +156,15 @@ export class Lane {
     this.#isReady = true;
   }
 
-  /** Takes no more messages in. Those inside are answered, also those that wait for a lookup. */
+  /** Takes no more messages in. Those inside are answered, also those that wait for a lookup: its rows still come in. */
   close(): void {
     this.#isReady = false;
   }
 
   /** Takes a message in. @returns false when the lane is full or closed: the caller refuses at once. */
   claim(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {
-    return this.#isReady && this.#take(kind, flags, arrivalMs, bytes, waiter);
+    const isTaken = this.#isReady || (kind === EntryKind.rows && this.#isAlive);
+    return isTaken && this.#take(kind, flags, arrivalMs, bytes, waiter);
   }
 
   #take(kind: number, flags: number, arrivalMs: number, bytes: Uint8Array, waiter: Waiter | null): boolean {

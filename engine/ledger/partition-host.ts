@@ -81,7 +81,7 @@ const idsAtOnce = 10_000;
 const idsPauseMs = 5;
 /** A handover first settles most of the tail while messages are still taken: a settle lasts as long at most as this. */
 const settleOpenMsMax = 1000;
-/** What came meanwhile is a few batches. What is not settled then is replayed by the next owner. */
+/** Where no other engine waits: what came meanwhile is a few batches. What is not settled then is replayed later. */
 const settleRestMsMax = 150;
 /** How often a lane that leaves is looked at; its last message is answered at its deadline at the latest. */
 const idleLookMs = 1;
@@ -219,7 +219,7 @@ export class PartitionHost implements OwnedPartition {
   }
 
   /** Opens the journal, restores what its tail touches, replays, and takes messages. Throws when any of it fails. */
-  async start(fence: WriterFence): Promise<void> {
+  async start(fence: WriterFence, settledSequence?: number): Promise<void> {
     const run = ++this.#run;
     this.#fence = fence;
     this.#areIdsKnown = false;
@@ -227,27 +227,31 @@ export class PartitionHost implements OwnedPartition {
     this.#setState('starting');
     try {
       await this.#cleared;
-      await this.#open(run);
+      await this.#open(run, settledSequence);
     } catch (error) {
       if (run === this.#run) await this.drop();
       throw error;
     }
   }
 
-  async release(): Promise<void> {
-    if (this.#state === 'ready') await this.#leave(this.#run);
+  async release(closed?: () => void): Promise<void> {
+    if (this.#state === 'ready') await this.#leave(this.#run, closed !== undefined);
+    closed?.();
     await this.drop();
   }
 
-  async #leave(run: number): Promise<void> {
+  /** @param isAwaited another engine waits: it replays a few records sooner than this one settles them */
+  async #leave(run: number, isAwaited: boolean): Promise<void> {
     await this.#shipper.settle(this.partition, settleOpenMsMax);
+    // While messages are still taken: the next owner's claim would wait for a settle that is under way.
+    if (isAwaited) await this.#shipper.pause(this.partition);
     if (run !== this.#run || this.#state !== 'ready') return;
     this.#setState('leaving');
     this.lane.close();
     // What hangs is refused at its deadline.
     const untilMs = this.#nowMs() + 2 * this.#config.deadlineMs;
     while (run === this.#run && !this.lane.isIdle && this.#nowMs() < untilMs) await pause(idleLookMs);
-    if (run === this.#run) await this.#shipper.settle(this.partition, settleRestMsMax);
+    if (run === this.#run && !isAwaited) await this.#shipper.settle(this.partition, settleRestMsMax);
   }
 
   async drop(): Promise<void> {
@@ -291,22 +295,25 @@ export class PartitionHost implements OwnedPartition {
     if (run !== this.#run) throw new Error(`partition ${this.partition} is ${this.#state}`);
   }
 
-  async #open(run: number): Promise<void> {
+  /** @param settled the settled position, where the shipper has stood still since it was read */
+  async #open(run: number, settled?: number): Promise<void> {
     const times = new StartTimes(performance.now());
     this.startTimes = times;
     this.#place ??= this.#takePlace();
     const place = this.#place;
-    await this.#shipper.pause(this.partition);
-    const settledSequence = await this.#shipper.position(this.partition, this.#fence);
+    const settledSequence = settled ?? (await this.#findPosition());
     this.#assertRun(run);
     times.ended('position');
+    const readRecord = this.#database.settledRecord(this.partition, settledSequence);
+    // It is awaited below; until then no caller would see a failure.
+    readRecord.catch(() => undefined);
     if (this.#journal.postgres !== null) {
       await within(journalStepMsMax, 'the takeover', place.takeOver(this.#fence, settledSequence));
       this.#assertRun(run);
       times.ended('takeover');
     }
     await this.#made(place);
-    const settledRecord = await this.#database.settledRecord(this.partition, settledSequence);
+    const settledRecord = await readRecord;
     const tail = (await this.#runStep({
       kind: 'open',
       settledSequence,
@@ -348,6 +355,11 @@ export class PartitionHost implements OwnedPartition {
     this.#tellIds(tail.idHashes, settledSequence + 1);
     const epoch = ++this.#epoch;
     void (tail.idsKnown ? this.#takeIds(epoch) : this.#fillSeen(epoch, settledSequence + 1));
+  }
+
+  async #findPosition(): Promise<number> {
+    await this.#shipper.pause(this.partition);
+    return this.#shipper.position(this.partition, this.#fence);
   }
 
   /** A step of the start, which the thread may take long for, but not for ever. */

@@ -12,7 +12,7 @@ import type { OwnedPartition, PartitionState } from '../ledger/owned-partition.j
 import { until } from '../testing/engine-process.js';
 import { runs } from '../testing/runs.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
-import { Mover } from './mover.js';
+import { type Handover, Mover } from './mover.js';
 import { planPartitions } from './plan.js';
 import { Registry } from './registry.js';
 
@@ -70,12 +70,13 @@ class FakePartition implements OwnedPartition {
     }
   }
 
-  async release(): Promise<void> {
+  async release(closed?: () => void): Promise<void> {
     const run = this.#run;
     if (this.state === 'ready') {
       this.state = 'leaving';
       await pass(this.stepMs());
     }
+    closed?.();
     if (run === this.#run) await this.drop();
   }
 
@@ -164,6 +165,8 @@ class Stage {
   stepMs = (): number => 0;
   /** What becomes of the next requests between engines. */
   hops: ('lost' | 'answer lost')[] = [];
+  /** False: the engines that ask are of an older version. */
+  takes = true;
 
   private constructor(
     readonly url: string,
@@ -187,11 +190,11 @@ class Stage {
     return engine;
   }
 
-  async askHandover(from: TestEngine, to: string, partition: number): Promise<boolean> {
+  async askHandover(from: TestEngine, to: string, partition: number): Promise<Handover> {
     const engine = this.engines.find(({ id }) => id === to);
     const hop = this.hops.shift();
     if (engine === undefined || engine.isDead || hop === 'lost') throw new Error('the connection is broken');
-    const isReleased = await engine.mover.handover(partition, from.id);
+    const isReleased = await engine.mover.handover(partition, from.id, this.takes);
     if (hop === 'answer lost') throw new Error('the connection is broken');
     return isReleased;
   }
@@ -316,9 +319,9 @@ t.test('a holder gives a partition only to the engine that the plan names', asyn
   const [a, b] = [await stage.join(), await stage.join()];
   await stage.untilSpread();
   const [ours] = a.ready;
-  t.equal(await a.mover.handover(ours!, b.id), false);
-  t.equal(await a.mover.handover(99, b.id), false);
-  t.equal(await a.mover.handover(ours!, randomUUID()), false);
+  t.equal(await a.mover.handover(ours!, b.id, true), false);
+  t.equal(await a.mover.handover(99, b.id, true), false);
+  t.equal(await a.mover.handover(ours!, randomUUID(), true), false);
   t.ok(a.ready.includes(ours!));
 });
 
@@ -337,19 +340,26 @@ t.test('whatever engines do, no epoch has two holders, and in the end all is spr
       fc.array(fc.tuple(event, fc.integer({ min: 0, max: 60 })), { minLength: 3, maxLength: 10 }),
       fc.integer({ min: 1, max: 12 }),
       fc.integer({ min: 0, max: 15 }),
-      async (events, partitionCount, stepMsMax) => simulate(events, partitionCount, stepMsMax),
+      fc.boolean(),
+      simulate,
     ),
     { ...runs(10), endOnFailure: true },
   );
   t.pass();
 });
 
-async function simulate(events: readonly (readonly [Event, number])[], partitionCount: number, stepMsMax: number) {
+async function simulate(
+  events: readonly (readonly [Event, number])[],
+  partitionCount: number,
+  stepMsMax: number,
+  takes: boolean,
+): Promise<void> {
   const ends: (() => unknown)[] = [];
   const stage = await Stage.open(
     { teardown: (end) => void ends.unshift(end) } as Pick<Test, 'teardown'>,
     partitionCount,
   );
+  stage.takes = takes;
   let turn = 0;
   stage.stepMs = () => (turn++ * 7) % (stepMsMax + 1);
   const asleep = new Set<TestEngine>();

@@ -10,7 +10,7 @@ import type { Log } from '../../platform/log.js';
 import { partitionScope, type WriterFence } from '../core/writer-fence.js';
 import type { OwnedPartition } from '../ledger/owned-partition.js';
 import { planPartitions } from './plan.js';
-import { claimsMax, type Registry } from './registry.js';
+import { claimsMax, type GivenLease, type Registry, reservationMs } from './registry.js';
 import type { LeaseEntry, View } from './view.js';
 
 /** A holder is asked for one partition at a time: the messages of the others go on meanwhile. */
@@ -25,15 +25,21 @@ const releaseMsMax = 15_000;
 
 export type Membership = Pick<
   Registry,
-  'id' | 'view' | 'onView' | 'look' | 'claim' | 'release' | 'markLeaving' | 'isLapsed'
+  'id' | 'view' | 'onView' | 'look' | 'claim' | 'noteGiven' | 'release' | 'markLeaving' | 'isLapsed'
 >;
+
+/**
+ * What a holder answers. A number is the epoch of its lease, which the asking engine takes with its claim. True: the
+ * partition is free for it. False: not now.
+ */
+export type Handover = number | boolean;
 
 export interface MoverOptions {
   readonly registry: Membership;
   /** By partition; all of the database. */
   readonly partitions: readonly OwnedPartition[];
-  /** Asks an engine to release a partition for this one. May reject. @returns whether it has */
-  readonly askHandover: (engineId: string, partition: number) => Promise<boolean>;
+  /** Asks an engine to give a partition to this one. May reject. */
+  readonly askHandover: (engineId: string, partition: number) => Promise<Handover>;
   readonly log: Log;
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
@@ -71,6 +77,7 @@ export class Mover {
   #isStarted = false;
   #isLeaving = false;
   #isStopped = false;
+  #handovers: Promise<unknown> = Promise.resolve();
   /** Resolve when something has changed. */
   #waiting: (() => void)[] = [];
 
@@ -168,20 +175,20 @@ export class Mover {
     if (!this.#isStopped) slot.cancelRetry = this.#schedule(() => this.wake(), pauseMs);
   }
 
-  /** Claims a partition that is free, or whose holder died, and starts it. */
-  async #take(slot: Slot): Promise<void> {
+  /** Claims a partition that is free, whose holder died, or that its holder gives away, and starts it. */
+  async #take(slot: Slot, given: GivenLease | null = null): Promise<void> {
     const { registry, log } = this.#options;
     const { host } = slot;
     const { partition } = host;
     const beganMs = this.#nowMs();
-    const fence = await registry.claim(partition);
+    const fence = await registry.claim(partition, given);
     if (fence === null) return this.#pause(slot, againMs);
     slot.fence = fence;
     if (this.#isStopped || this.#isLeaving) return this.#free(slot, fence, null);
     slot.work = 'starting';
     slot.isPrepared = false;
     try {
-      await host.start(fence);
+      await host.start(fence, fence.settledSequence);
     } catch (error) {
       await this.#free(slot, fence, null).catch(() => undefined);
       throw error;
@@ -195,12 +202,16 @@ export class Mover {
     slot.isPrepared = true;
     await slot.host.prepare();
     if (this.#isStopped) return;
-    const gone = new Promise<boolean>((resolve) => {
+    const gone = new Promise<Handover>((resolve) => {
       slot.holderGone = () => resolve(true);
     });
     const asked = this.#options.askHandover(holder, partition).catch(() => false);
-    if (await Promise.race([asked, gone])) await this.#take(slot);
-    else this.#pause(slot, againMs);
+    const answer = await Promise.race([asked, gone]);
+    if (answer === false) return this.#pause(slot, againMs);
+    if (answer === true) return this.#take(slot);
+    const { registry } = this.#options;
+    registry.noteGiven(partition, { epoch: answer }, registry.id);
+    return this.#take(slot, { holder, epoch: answer });
   }
 
   async #drop(slot: Slot): Promise<void> {
@@ -222,10 +233,18 @@ export class Mover {
   }
 
   /**
-   * Releases a partition for the engine that asks for it, when the plan gives it to that engine.
-   * @returns whether that engine may claim it now
+   * Gives a partition to the engine that asks for it, when the plan gives it to that engine.
+   * @param isTaken that engine takes the lease with its claim; false: an engine of an older version, which claims what
+   * is free
    */
-  async handover(partition: number, toEngineId: string): Promise<boolean> {
+  handover(partition: number, toEngineId: string, isTaken: boolean): Promise<Handover> {
+    // One after the other: beside another one, a partition would be away for longer.
+    const handover = this.#handovers.then(() => this.#handOver(partition, toEngineId, isTaken));
+    this.#handovers = handover.catch(() => undefined);
+    return handover;
+  }
+
+  async #handOver(partition: number, toEngineId: string, isTaken: boolean): Promise<Handover> {
     const { registry } = this.#options;
     const slot = this.#slots[partition];
     if (slot === undefined) return false;
@@ -235,7 +254,27 @@ export class Mover {
     if (!isPlanned() || this.#isStopped || registry.isLapsed || slot.work !== 'idle') return false;
     const lease = registry.view.leases[partition]!;
     if (lease.holder !== registry.id) return lease.holder === null;
-    return this.#release(slot, fenceOf(lease), toEngineId);
+    if (!isTaken) return this.#release(slot, fenceOf(lease), toEngineId);
+    return this.#give(slot, fenceOf(lease), toEngineId);
+  }
+
+  /** Stops deciding a partition, and leaves its lease to another engine. Where that one does not claim, it is freed. */
+  #give(slot: Slot, { epoch }: WriterFence, toEngineId: string): Promise<Handover> {
+    const { registry, log } = this.#options;
+    const { partition } = slot.host;
+    const beganMs = this.#nowMs();
+    return new Promise((resolve) => {
+      const released = this.#run(slot, 'releasing', async () => {
+        await slot.host.release(() => {
+          this.#pause(slot, reservationMs);
+          slot.fence = null;
+          registry.noteGiven(partition, { epoch }, toEngineId);
+          resolve(epoch);
+          log.info({ partition, epoch, tookMs: Math.round(this.#nowMs() - beganMs) }, 'partition released');
+        });
+      });
+      void released.then(() => resolve(false));
+    });
   }
 
   /** What fails is made up for by a later step. @returns whether the partition is free */

@@ -34,11 +34,19 @@ const connectTimeoutS = 2;
 /** The mover claims so many partitions side by side. */
 export const claimsMax = 4;
 /** The engine that a partition was released for asks for it in the next moment, or has died. */
-const reservationMs = 2000;
+export const reservationMs = 2000;
 /** Rows of engines that ended are kept so long, for people. */
 const keptFor = '1 hour';
 /** A lease that ends is noticed so much later: timers are not exact. */
 const lapseLookMs = 5;
+
+/** A lease whose holder agreed to give it away. */
+export type GivenLease = Pick<WriterFence, 'epoch' | 'holder'>;
+
+export interface Claim extends WriterFence {
+  /** The last record that Postgres has settled, since the fence was raised. */
+  readonly settledSequence: number;
+}
 
 export interface RegistryOptions {
   readonly databaseUrl: string;
@@ -140,20 +148,32 @@ export class Registry {
   }
 
   /**
-   * Takes a partition that is free or whose holder is not alive. The holder before is fenced when this resolves, and
-   * its statements under way have ended.
+   * Takes a partition that is free, whose holder is not alive, or that its holder has agreed to give away. The holder
+   * before is fenced when this resolves, and its statements under way have ended.
+   * @param given the lease that its holder gives away; null: none
    * @returns null while the partition is another engine's
    */
-  async claim(partition: number): Promise<WriterFence | null> {
-    const { id } = this.#options;
+  async claim(partition: number, given: GivenLease | null = null): Promise<Claim | null> {
+    const { id, partitionCount } = this.#options;
+    const { holder = null, epoch: givenEpoch = null } = given ?? {};
     const [row] = await this.#changing(
       claimDeadlineMs,
-      (sql) => sql<{ epoch: number | null }[]>`
-        select claim_partition(${partition}::integer, ${id}::text::uuid)::float8 as epoch`,
+      (sql) => sql<{ epoch: number; settledSequence: number }[]>`
+        select given::float8 as epoch, settled::float8 as "settledSequence" from take_partition(
+          ${partition}::integer, ${id}::text::uuid, ${holder}::text::uuid, ${givenEpoch}::bigint,
+          ${partitionCount}::integer)`,
     );
-    if (row?.epoch == null) return null;
-    this.#noteOwn({ partition, epoch: row.epoch, holder: id, reservedFor: null });
-    return { scope: partitionScope(partition), epoch: row.epoch, holder: id };
+    if (row === undefined) return null;
+    const { epoch, settledSequence } = row;
+    this.#noteOwn({ partition, epoch, holder: id, reservedFor: null });
+    return { scope: partitionScope(partition), epoch, holder: id, settledSequence };
+  }
+
+  /** The holder of that lease gives it to another engine: messages go there before the database says so. */
+  noteGiven(partition: number, { epoch }: Pick<WriterFence, 'epoch'>, to: string): void {
+    if (this.#view.leases[partition]?.epoch === epoch) {
+      this.#noteOwn({ partition, epoch, holder: null, reservedFor: to });
+    }
   }
 
   /**

@@ -27,7 +27,10 @@ export async function copyJournal(
   let frames = 0;
   let next = settledSequence + 1;
   try {
-    for await (const { firstSequence, recordCount, atMs, records } of log.framesBehind(settledSequence)) {
+    const isSettled = next === nextSequence;
+    for await (const { firstSequence, recordCount, atMs, records } of isSettled
+      ? []
+      : log.framesBehind(settledSequence)) {
       writer ??= openCopy(options, firstSequence);
       if (writer.nextSequence !== firstSequence) throw gap(options.partition, writer.nextSequence, firstSequence);
       if (!writer.reserve(records.length)) {

@@ -83,6 +83,7 @@ export class HostedPartition {
       directory: partitionDirectory(data.journalDirectory, partition),
       partition,
       partitionCount,
+      isCopy: data.bell !== null,
     };
     this.#memory = new PartitionMemory(data.size);
   }
