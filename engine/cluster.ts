@@ -154,6 +154,7 @@ export class Cluster implements Ownership {
         const answer = await links.call(engineId, 'handover', { partition, takes: true }, handoverTimeoutMs);
         return typeof answer === 'number' ? answer : answer === true;
       },
+      tellReady: (engineId, partition) => links.call(engineId, 'taken', { partition }, handoverTimeoutMs),
       log,
     });
     this.#foreignIds = new ForeignIds({
@@ -190,6 +191,8 @@ export class Cluster implements Ownership {
       case 'handover':
         // One that cannot be reached here would have the partition for itself: messages that come here find no way.
         return this.#links.isConnected(from) && this.#mover.handover(partition, from, takes === true);
+      case 'taken':
+        return this.#mover.isTaken(partition);
       case 'accounts':
         return this.#looks.accounts(partition, numbers);
       case 'windows':

@@ -39,6 +39,8 @@ export interface SharedSyncerWorkerData extends JournalThreadData {
 
 /** `place` numbers what the orders and events are about: a partition that comes a second time has another one. */
 export type SyncerOrder =
+  /** A takeover follows: opens a connection for it, which reads what a takeover reads. */
+  | { readonly kind: 'prepare'; readonly partition: number }
   /** Makes this process the partition's owner, and its copy of the journal. Then takes the partition's frames. */
   | {
       readonly kind: 'takeOver';

@@ -205,7 +205,8 @@ export class PartitionHost implements OwnedPartition {
     await this.#cleared;
     if (this.#state !== 'away') return;
     this.#place ??= this.#takePlace();
-    await this.#made(this.#place);
+    this.#place.prepare();
+    await Promise.all([this.#made(this.#place), this.#database.prepareRestore(this.partition)]);
   }
 
   /** The partition's memory is there. A place without it is given back. */
@@ -248,10 +249,12 @@ export class PartitionHost implements OwnedPartition {
     if (run !== this.#run || this.#state !== 'ready') return;
     this.#setState('leaving');
     this.lane.close();
+    const closedAtMs = performance.now();
     // What hangs is refused at its deadline.
     const untilMs = this.#nowMs() + 2 * this.#config.deadlineMs;
     while (run === this.#run && !this.lane.isIdle && this.#nowMs() < untilMs) await pause(idleLookMs);
     if (run === this.#run && !isAwaited) await this.#shipper.settle(this.partition, settleRestMsMax);
+    this.#log.info({ drainMs: Math.round(performance.now() - closedAtMs) }, 'partition closed');
   }
 
   async drop(): Promise<void> {

@@ -105,6 +105,10 @@ class SyncerPlace implements PartitionSyncer {
     };
   }
 
+  prepare(): void {
+    this.#syncer.order({ kind: 'prepare', partition: this.#partition });
+  }
+
   takeOver({ epoch, holder }: WriterFence, settledSequence: number): Promise<number> {
     const { exchange, number: place } = this;
     const partition = this.#partition;

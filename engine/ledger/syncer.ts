@@ -24,6 +24,8 @@ export interface PartitionSyncer {
   readonly exchange: SharedArrayBuffer;
   /** Nothing becomes durable any more. */
   readonly hasEnded: boolean;
+  /** A takeover follows: what it would wait for is made ready. */
+  prepare(): void;
   /**
    * With JOURNAL=postgres, once: makes this process the partition's owner, and its copy of the journal.
    * @returns how many frames the copy has
@@ -63,6 +65,10 @@ export class Syncer implements PartitionSyncer {
       this.#hasEnded = true;
       if (!this.#isStopping) events.died(cause);
     });
+  }
+
+  prepare(): void {
+    // The thread has its file.
   }
 
   takeOver(): Promise<number> {

@@ -122,6 +122,10 @@ export class PartitionPlace {
     return this.#thread.run(slabTask(this.partition, slab)) as Promise<boolean>;
   }
 
+  prepare(): void {
+    this.#syncer.prepare();
+  }
+
   /** See PartitionSyncer. */
   takeOver(fence: WriterFence, settledSequence: number): Promise<number> {
     return this.#syncer.takeOver(fence, settledSequence);

@@ -57,9 +57,13 @@ const connectTimeoutS = 2;
 const slowLookupMs = 100;
 /** Lookups run side by side (lookups.ts); more connections would only queue inside Postgres. */
 const connectionsMax = 5;
+/** Ids and cards are read in the background: of two partitions at a time. */
+const readsMax = 2;
 export class Database {
   readonly #lookupConnections: BoundedConnections;
   readonly #restoreSql: postgres.Sql;
+  /** What is read beside the messages: a start, which they wait for, must not queue behind it. */
+  readonly #readSql: postgres.Sql;
   // For the metrics.
   readonly times = new OperationTimes();
   readonly lookupsMax = connectionsMax;
@@ -74,6 +78,7 @@ export class Database {
     this.#lookupConnections = new BoundedConnections(url, lookups);
     // Without a deadline of ours: what a start reads may take a minute, and a start that hangs has no customers.
     this.#restoreSql = connectPostgres(url, options(restoresMax, restoreTimeoutMs, 'engine restore'));
+    this.#readSql = connectPostgres(url, options(readsMax, restoreTimeoutMs, 'engine reads'));
   }
 
   async #lookUp<T>(run: (sql: postgres.Sql) => Promise<T>): Promise<T> {
@@ -111,7 +116,8 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#lookupConnections.close(), this.#restoreSql.end({ timeout: 1 })]);
+    const pools = [this.#restoreSql, this.#readSql];
+    await Promise.all([this.#lookupConnections.close(), ...pools.map((sql) => sql.end({ timeout: 1 }))]);
   }
 
   /** Which role this engine signs in as. */
@@ -147,20 +153,31 @@ export class Database {
     return restoreRows(this.#restoreSql, keys);
   }
 
+  /** Has a connection and plans ready for restore(), which messages wait for. Never rejects. */
+  async prepareRestore(partition: number): Promise<void> {
+    const none = { accounts: [0], cards: [0], users: [0], userSpend: [0], transactions: [''] };
+    try {
+      await this.restore({ partition, holdMs: 0, ...none });
+      await this.settledRecord(partition, 0);
+    } catch {
+      // The start itself says what is wrong.
+    }
+  }
+
   settledRecord(partition: number, sequence: number): Promise<Uint8Array | null> {
     return settledRecord(this.#restoreSql, partition, sequence);
   }
 
   seenBefore(partition: number, beforeSequence: number): Promise<SeenChunk> {
-    return seenBefore(this.#restoreSql, partition, beforeSequence);
+    return seenBefore(this.#readSql, partition, beforeSequence);
   }
 
   newestFrames(partition: number, beforePosition: number): Promise<FramesRead> {
-    return newestFrames(this.#restoreSql, partition, beforePosition);
+    return newestFrames(this.#readSql, partition, beforePosition);
   }
 
   recentCards(partition: number, partitionCount: number, limit: number): Promise<string[]> {
-    return recentCards(this.#restoreSql, partition, partitionCount, limit);
+    return recentCards(this.#readSql, partition, partitionCount, limit);
   }
 
   readCards(tokens: readonly string[], isOurs: (ownerKey: number) => boolean, partition: number): Promise<CardsRead> {

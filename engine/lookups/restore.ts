@@ -40,29 +40,22 @@ export interface RestoreKeys extends Pick<TailKeys, 'accounts' | 'cards' | 'user
 
 /** The state that a journal's unsettled tail touches, as settled. */
 export async function restoreRows(sql: postgres.Sql, keys: RestoreKeys): Promise<PartitionRows> {
-  const userSpend = (part: readonly number[]) => sql`
-    select * from spend_windows where level = ${storedUserLevel} and entity_id = any(${part as number[]}::bigint[])`;
-  // Beside each other: messages of the partition wait for all of them.
-  const [accounts, users, cardSpend, ownSpend, accountSpend, transactions, tombstones] = await Promise.all([
-    inParts<AccountRow, number>(keys.accounts, (part) => accountRows(sql, part)),
-    inParts<UserRow, number>(keys.users, (part) => userRows(sql, part)),
-    inParts<SpendRow, number>(keys.cards, (part) => readSpend(sql, spendRows(sql, part, [], []))),
-    inParts<SpendRow, number>(keys.userSpend, (part) => readSpend(sql, userSpend(part))),
-    inParts<SpendRow, number>(keys.accounts, (part) => readSpend(sql, spendRows(sql, [], [], part))),
-    inParts<TransactionRow, string>(keys.transactions, (part) => transactionRows(sql, keys.partition, part)),
-    tombstoneRows(sql, keys.partition, keys.holdMs),
-  ]);
-  return { accounts, users, spend: [...cardSpend, ...ownSpend, ...accountSpend], transactions, tombstones };
-}
-
-/** Rows of all keys: one statement names so many keys at most. */
-async function inParts<Row, Key>(
-  keys: readonly Key[],
-  read: (part: readonly Key[]) => Promise<readonly Row[]>,
-): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const part of parts(keys)) rows.push(...(await read(part)));
-  return rows;
+  const accounts: AccountRow[] = [];
+  for (const part of parts(keys.accounts)) accounts.push(...(await accountRows(sql, part)));
+  const users: UserRow[] = [];
+  for (const part of parts(keys.users)) users.push(...(await userRows(sql, part)));
+  const spend: SpendRow[] = [];
+  for (const part of parts(keys.cards)) spend.push(...(await readSpend(sql, spendRows(sql, part, [], []))));
+  for (const part of parts(keys.userSpend)) {
+    const rows = sql`
+      select * from spend_windows where level = ${storedUserLevel} and entity_id = any(${part as number[]}::bigint[])`;
+    spend.push(...(await readSpend(sql, rows)));
+  }
+  for (const part of parts(keys.accounts)) spend.push(...(await readSpend(sql, spendRows(sql, [], [], part))));
+  const transactions: TransactionRow[] = [];
+  for (const part of parts(keys.transactions)) transactions.push(...(await transactionRows(sql, keys.partition, part)));
+  const tombstones = await tombstoneRows(sql, keys.partition, keys.holdMs);
+  return { accounts, users, spend, transactions, tombstones };
 }
 
 /** The record that was settled under a sequence, byte for byte as a journal had it; null when there is none. */

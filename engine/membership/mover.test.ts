@@ -125,6 +125,7 @@ class TestEngine {
       registry: this.registry,
       partitions: this.fakes,
       askHandover: (to, partition) => stage.askHandover(this, to, partition),
+      tellReady: async (to, partition) => stage.engines.find(({ id }) => id === to)?.mover.isTaken(partition),
       log,
     });
   }

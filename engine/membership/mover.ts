@@ -17,6 +17,8 @@ import type { LeaseEntry, View } from './view.js';
 const movesMax = 1;
 /** A holder that is busy with the partition, or another engine that was first: the next view may say something else. */
 const againMs = 200;
+/** The next partition is given away when the one before it is ready elsewhere, or after so long. */
+const takenMsMax = 300;
 /** What failed is tried again after a pause that doubles. */
 const pauseMsMin = 100;
 const pauseMsMax = 5000;
@@ -25,7 +27,7 @@ const releaseMsMax = 15_000;
 
 export type Membership = Pick<
   Registry,
-  'id' | 'view' | 'onView' | 'look' | 'claim' | 'noteGiven' | 'release' | 'markLeaving' | 'isLapsed'
+  'id' | 'view' | 'onView' | 'look' | 'prepareClaim' | 'claim' | 'noteGiven' | 'release' | 'markLeaving' | 'isLapsed'
 >;
 
 /**
@@ -40,6 +42,8 @@ export interface MoverOptions {
   readonly partitions: readonly OwnedPartition[];
   /** Asks an engine to give a partition to this one. May reject. */
   readonly askHandover: (engineId: string, partition: number) => Promise<Handover>;
+  /** Lets an engine know that what it gave is ready here. May reject. */
+  readonly tellReady: (engineId: string, partition: number) => Promise<unknown>;
   readonly log: Log;
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
@@ -48,7 +52,7 @@ export interface MoverOptions {
 }
 
 /** A partition does one thing at a time. */
-type Work = 'idle' | 'claiming' | 'moving' | 'starting' | 'releasing' | 'dropping';
+type Work = 'idle' | 'preparing' | 'claiming' | 'moving' | 'starting' | 'releasing' | 'dropping';
 
 class Slot {
   work: Work = 'idle';
@@ -61,6 +65,8 @@ class Slot {
   cancelRetry = (): void => undefined;
   /** While a holder is asked: it has died, or has released the partition. */
   holderGone = (): void => undefined;
+  /** After it was given: the next owner has started it. */
+  taken = (): void => undefined;
 
   constructor(readonly host: OwnedPartition) {}
 
@@ -99,7 +105,7 @@ export class Mover {
     if (!this.#isStarted || this.#isStopped) return;
     const { view } = this.#options.registry;
     const plan = planPartitions(view, this.#slots.length);
-    for (const lease of view.leases) this.#step(this.#slots[lease.partition]!, lease, plan[lease.partition]!, view);
+    for (const lease of view.leases) this.#step(this.#slots[lease.partition]!, lease, plan, view);
     this.#tellWaiting();
   }
 
@@ -115,8 +121,9 @@ export class Mover {
     );
   }
 
-  #step(slot: Slot, lease: LeaseEntry, planned: string | null, view: View): void {
+  #step(slot: Slot, lease: LeaseEntry, plan: readonly (string | null)[], view: View): void {
     const { id } = this.#options.registry;
+    const planned = plan[lease.partition]!;
     const { host, fence } = slot;
     const isOurs = lease.holder === id;
     const isFree = !view.engines.some((engine) => engine.id === lease.holder);
@@ -134,9 +141,20 @@ export class Mover {
       else if (slot.isPrepared) this.#run(slot, 'dropping', () => this.#drop(slot));
     } else if (isOurs || isFree) {
       if (this.#count('claiming', 'starting') < claimsMax) this.#run(slot, 'claiming', () => this.#take(slot));
-    } else if (this.#count('moving') < movesMax) {
+    } else if (!slot.isPrepared) {
+      if (this.#count('preparing') < movesMax) this.#run(slot, 'preparing', () => this.#prepare(slot));
+    } else if (this.#count('moving') < movesMax && !this.#isPreparing(plan)) {
       this.#run(slot, 'moving', () => this.#move(slot, lease.holder!));
     }
+  }
+
+  /** Something is still to be prepared: that takes a processor, and a partition that is away would wait for it. */
+  #isPreparing(plan: readonly (string | null)[]): boolean {
+    const nowMs = this.#nowMs();
+    return this.#slots.some(({ work, isGone, isPrepared, notBeforeMs }, partition) => {
+      const isDue = work === 'idle' && isGone && !isPrepared && nowMs >= notBeforeMs;
+      return work === 'preparing' || (isDue && plan[partition] === this.#options.registry.id);
+    });
   }
 
   #count(...works: readonly Work[]): number {
@@ -197,10 +215,20 @@ export class Mover {
     log.info({ partition, epoch: fence.epoch, tookMs: Math.round(this.#nowMs() - beganMs) }, 'partition taken over');
   }
 
+  async #prepare(slot: Slot): Promise<void> {
+    const { host } = slot;
+    try {
+      await Promise.all([host.prepare(), this.#options.registry.prepareClaim(host.partition)]);
+      slot.isPrepared = true;
+    } catch (error) {
+      await this.#drop(slot);
+      throw error;
+    }
+  }
+
   async #move(slot: Slot, holder: string): Promise<void> {
+    const { registry } = this.#options;
     const { partition } = slot.host;
-    slot.isPrepared = true;
-    await slot.host.prepare();
     if (this.#isStopped) return;
     const gone = new Promise<Handover>((resolve) => {
       slot.holderGone = () => resolve(true);
@@ -209,9 +237,15 @@ export class Mover {
     const answer = await Promise.race([asked, gone]);
     if (answer === false) return this.#pause(slot, againMs);
     if (answer === true) return this.#take(slot);
-    const { registry } = this.#options;
     registry.noteGiven(partition, { epoch: answer }, registry.id);
-    return this.#take(slot, { holder, epoch: answer });
+    await this.#take(slot, { holder, epoch: answer });
+    // Where this is lost, the holder waits a moment longer before it gives the next one away.
+    this.#options.tellReady(holder, partition).catch(() => undefined);
+  }
+
+  /** What this engine gave is ready at its new owner. */
+  isTaken(partition: number): void {
+    this.#slots[partition]?.taken();
   }
 
   async #drop(slot: Slot): Promise<void> {
@@ -240,8 +274,21 @@ export class Mover {
   handover(partition: number, toEngineId: string, isTaken: boolean): Promise<Handover> {
     // One after the other: beside another one, a partition would be away for longer.
     const handover = this.#handovers.then(() => this.#handOver(partition, toEngineId, isTaken));
-    this.#handovers = handover.catch(() => undefined);
+    this.#handovers = handover.then(
+      (answer) => (typeof answer === 'number' ? this.#untilTaken(this.#slots[partition]!) : undefined),
+      () => undefined,
+    );
     return handover;
+  }
+
+  #untilTaken(slot: Slot): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#schedule(resolve, takenMsMax);
+      slot.taken = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   async #handOver(partition: number, toEngineId: string, isTaken: boolean): Promise<Handover> {

@@ -271,8 +271,7 @@ t.test('a claim ends the settle statement of a dead holder, and waits for that o
     return claimed;
   });
   await until('the claim waits', async () => {
-    const rows =
-      await sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%take_partition%'
+    const rows = await sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%take_partition%'
       and datname = current_database()`;
     return rows.length === 1;
   });

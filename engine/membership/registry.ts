@@ -169,6 +169,21 @@ export class Registry {
     return { scope: partitionScope(partition), epoch, holder: id, settledSequence };
   }
 
+  /** Has a connection and a plan ready for a claim, which messages wait for. Never rejects. */
+  async prepareClaim(partition: number): Promise<void> {
+    const { partitionCount } = this.#options;
+    // No engine has this id, so nothing is claimed.
+    const none = '00000000-0000-0000-0000-000000000000';
+    await this.#claims
+      .run(
+        deadlineMsMax,
+        (sql) => sql`
+          select given from take_partition(
+            ${partition}::integer, ${none}::text::uuid, null, null, ${partitionCount}::integer)`,
+      )
+      .catch(() => undefined);
+  }
+
   /** The holder of that lease gives it to another engine: messages go there before the database says so. */
   noteGiven(partition: number, { epoch }: Pick<WriterFence, 'epoch'>, to: string): void {
     if (this.#view.leases[partition]?.epoch === epoch) {

@@ -144,6 +144,11 @@ export class FrameDatabase {
     }
   }
 
+  /** Has a connection ready for a takeover, with the partition's tables in its memory. Never rejects. */
+  async prepare(read: (sql: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+    await this.#others.run(answerDeadlineMs, async (sql) => read(sql)).catch(() => undefined);
+  }
+
   /** Asks beside the commits, until Postgres has done it: all that is asked may be asked twice. */
   ask<Rows>(deadlineMs: number, ask: (sql: postgres.Sql) => PromiseLike<Rows>): Promise<Rows> {
     return this.#untilDone(this.#others, deadlineMs, ask);

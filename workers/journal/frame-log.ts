@@ -4,6 +4,7 @@
  * partition. How they are committed: frame-database.ts.
  */
 import { crc32c } from '@node-rs/crc32';
+import type postgres from 'postgres';
 import {
   answerDeadlineMs,
   type FrameDatabase,
@@ -42,6 +43,11 @@ export interface FrameLogOptions {
 const upkeepEveryPositions = 4096;
 /** Read at once when the copy is made: a few frames of full size. */
 const pageBytesMax = 16 * 1024 * 1024;
+
+/** Of full size they are one page. */
+const newestMax = 16;
+
+type CheckedFrame = StoredFrame & { readonly checksum: number };
 
 type HeadRow = Pick<PlacedFrame, 'epoch' | 'holder' | 'firstSequence' | 'recordCount' | 'checksum'>;
 
@@ -84,6 +90,13 @@ export class FrameLog {
   /** Frames up to the takeover frame that hold a record behind `settledSequence`, in order, a page at a time. */
   async *framesBehind(settledSequence: number): AsyncGenerator<StoredFrame> {
     const { database, partition } = this.#options;
+    // A planned move leaves a few, and the messages of the partition wait.
+    const newest = await database.ask(takeOverDeadlineMs, (sql) => newestFrames(sql, partition, this.#position));
+    const isBehind = ({ firstSequence, recordCount }: FrameHead) => firstSequence + recordCount - 1 > settledSequence;
+    if (newest.length < newestMax || !isBehind(newest.at(-1)!)) {
+      yield* checked(partition, newest.filter(isBehind).reverse());
+      return;
+    }
     const heads = await database.ask(
       takeOverDeadlineMs,
       (sql) => sql<{ position: number; bytes: number }[]>`
@@ -101,22 +114,15 @@ export class FrameLog {
     }
   }
 
-  async #page(first: number, last: number): Promise<StoredFrame[]> {
+  async #page(first: number, last: number): Promise<readonly StoredFrame[]> {
     const { database, partition } = this.#options;
     const rows = await database.ask(
       takeOverDeadlineMs,
-      (sql) => sql<(StoredFrame & { checksum: number })[]>`
-      select position::float8 as position, epoch::float8 as epoch, first_sequence::float8 as "firstSequence",
-        record_count as "recordCount", at_ms as "atMs", checksum::float8 as checksum, records
-      from journal_frames
+      (sql) => sql<CheckedFrame[]>`
+      select ${storedColumns(sql)} from journal_frames
       where partition = ${partition} and position between ${first} and ${last} and record_count > 0 order by position`,
     );
-    for (const { position, records, checksum } of rows) {
-      if (crc32c(records) !== checksum) {
-        throw new Error(`frame ${position} of partition ${partition} in journal_frames is not what was written`);
-      }
-    }
-    return rows;
+    return checked(partition, rows);
   }
 
   /** The frame that is to be appended next. Its records are not copied. */
@@ -212,4 +218,29 @@ export class FrameLog {
     );
     this.#upkeepAt = position + upkeepEveryPositions;
   }
+}
+
+/** The newest frames with records before a position, newest first. */
+export function newestFrames(
+  sql: postgres.Sql,
+  partition: number,
+  before: number,
+): PromiseLike<readonly CheckedFrame[]> {
+  return sql<CheckedFrame[]>`
+    select ${storedColumns(sql)} from journal_frames
+    where partition = ${partition} and position < ${before} and record_count > 0
+    order by position desc limit ${newestMax}`;
+}
+
+const storedColumns = (sql: postgres.Sql) => sql`
+  position::float8 as position, epoch::float8 as epoch, first_sequence::float8 as "firstSequence",
+  record_count as "recordCount", at_ms as "atMs", checksum::float8 as checksum, records`;
+
+function checked(partition: number, frames: readonly CheckedFrame[]): readonly CheckedFrame[] {
+  for (const { position, records, checksum } of frames) {
+    if (crc32c(records) !== checksum) {
+      throw new Error(`frame ${position} of partition ${partition} in journal_frames is not what was written`);
+    }
+  }
+  return frames;
 }

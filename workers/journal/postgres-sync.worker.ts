@@ -13,7 +13,7 @@ import { Doorbell, Notices } from '../../engine/exchange/doorbell.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type { SharedSyncerEvent, SharedSyncerWorkerData, SyncerOrder } from '../../engine/exchange/syncer-messages.js';
 import { FrameDatabase, isStaleEpoch, type PlacedFrame } from './frame-database.js';
-import { PartitionFencedError } from './frame-log.js';
+import { newestFrames, PartitionFencedError } from './frame-log.js';
 import { openStorage } from './storage-module.js';
 import { SyncedPartition } from './synced-partition.js';
 
@@ -45,6 +45,17 @@ function say(event: SharedSyncerEvent): void {
 }
 
 function take(order: SyncerOrder): void {
+  if (order.kind === 'prepare') {
+    const { partition } = order;
+    besides++;
+    void database
+      .prepare((sql) => newestFrames(sql, partition, Number.MAX_SAFE_INTEGER))
+      .finally(() => {
+        besides--;
+        bell.ring();
+      });
+    return;
+  }
   const { place } = order;
   if (order.kind === 'leave') {
     partitions.get(place)?.end();
