@@ -156,7 +156,9 @@ export class Lane {
     this.#isReady = true;
   }
 
-  /** Takes no more messages in. Those inside are answered, also those that wait for a lookup: its rows still come in. */
+  /**
+   * Takes no more messages in. Those inside are answered, also those that wait for a lookup: its rows still come in.
+   */
   close(): void {
     this.#isReady = false;
   }
