@@ -21,6 +21,7 @@ import type { Effectiveness } from './routes/change-answers.js';
 import type { AccountStore } from './stores/accounts.js';
 import { type CardBook, CardStore } from './stores/cards.js';
 import { Entries } from './stores/entries.js';
+import { Holds } from './stores/holds.js';
 import { LimitsStore } from './stores/limits.js';
 import { MongoConnection } from './stores/personal/mongo-connection.js';
 import { MongoCopies } from './stores/personal/mongo-copies.js';
@@ -42,6 +43,7 @@ export interface DataServices {
   readonly cards: CardBook;
   readonly limits: LimitsStore;
   readonly owners: Owners;
+  readonly holds: Holds;
   readonly transactions: Transactions;
   readonly feed: Effectiveness;
   readonly cache: Cache;
@@ -95,6 +97,7 @@ export function createDataServices({
     cards: new CachedCards(new CardStore(database, config.cardCaps), cache, invalidations),
     limits: new LimitsStore(database),
     owners: new Owners(database),
+    holds: new Holds(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
     feed,
     cache,

@@ -49,6 +49,16 @@ export interface WindowUse {
   readonly counts: readonly number[];
 }
 
+/** What a release came to: `approvedAmount` was released. */
+export interface Release {
+  readonly id: string;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly approvedAmount: number;
+  readonly currency: string | null;
+  readonly available: number;
+}
+
 export type WindowLevel = 'card' | 'user' | 'account';
 
 export interface EngineHealth {
@@ -93,6 +103,14 @@ export class EngineClient {
    */
   move(direction: 'deposits' | 'withdrawals', accountId: string, id: string, amount: number): Promise<Movement> {
     return this.#ask<Movement>(`/admin/accounts/${encodeURIComponent(accountId)}/${direction}`, { id, amount });
+  }
+
+  /**
+   * Releases what an authorization still holds, once for one `id`, however often it is asked.
+   * @param card token of the authorization's card
+   */
+  release(id: string, original: string, card: string): Promise<Release> {
+    return this.#ask<Release>('/admin/releases', { id, original, card });
   }
 
   async health(): Promise<EngineHealth> {

@@ -6,7 +6,7 @@ const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789';
 /** 100 bits: no two ids ever meet, and none is guessed. */
 const length = 20;
 
-export type IdPrefix = 'usr' | 'co' | 'acct' | 'card' | 'dep' | 'wd' | 'ses' | 'op' | 'key' | 'inv';
+export type IdPrefix = 'usr' | 'co' | 'acct' | 'card' | 'dep' | 'wd' | 'rel' | 'fund' | 'ses' | 'op' | 'key' | 'inv';
 
 /** A new id such as `usr_k3v…`. */
 export function newId(prefix: IdPrefix): string {

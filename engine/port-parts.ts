@@ -46,7 +46,14 @@ export function portParts(
     slowMs: Math.min(config.slowAuthorizationMs, config.deadlineMs),
     deadlineMs: config.deadlineMs,
   });
-  const commands = new LedgerCommands({ admission, telemetry, codec: codecs[Protocol.ledger]!, nowMs, ledger });
+  const commands = new LedgerCommands({
+    admission,
+    telemetry,
+    codec: codecs[Protocol.ledger]!,
+    native: codecs[Protocol.native]!,
+    nowMs,
+    ledger,
+  });
   const ops = new Ops({
     host: config.opsHost,
     port: config.opsPort,
@@ -60,6 +67,7 @@ export function portParts(
       calls: () => ownership.calls(),
       live,
       command: (name, account, body) => commands.submit(name, account, body),
+      release: (body) => commands.release(body),
     },
   });
   return { server, commands, ops };

@@ -1,5 +1,6 @@
 /** What operators do to cards, accounts and people of customers: by role, with its effect, and in the audit trail. */
 import t, { type Test } from 'tap';
+import { until } from '../../engine/testing/engine-process.js';
 import type { OperatorRole } from '../auth/principal.js';
 import { startTestApi, type TestApi } from '../testing/api-inside.js';
 import { Customer, pay } from '../testing/customer.js';
@@ -15,7 +16,7 @@ async function stage(t: Test) {
     const { token, id } = await signedIn(api, role);
     const send = (method: string, path: string, body?: unknown) =>
       api.request(method, path, { token, ...(body === undefined ? {} : { body }) });
-    return { id, send };
+    return { id, token, send };
   };
   return { api, customer, accountId, card, as };
 }
@@ -72,6 +73,83 @@ t.test('an operator of the role risk replaces the limits of card, user and accou
     t.match(await risk.send('PUT', `${path}/limits`, {}), { status: 200 });
   }
   t.match(await risk.send('PUT', '/api/cards/card_none/limits', {}), { status: 404 });
+});
+
+t.test('new limits tell before they are made which open holds they would refuse', async (t) => {
+  const { customer, api, accountId, card, as } = await stage(t);
+  const risk = await as('risk');
+  await pay(api, card.token, { amount: 5000 });
+  await pay(api, card.token, { amount: 700, merchant: { id: 'm-2', name: 'Casino', mcc: '7995', country: 'US' } });
+  await pay(api, card.token, { amount: 300 });
+  await until('the holds are settled', async () => (await customer.get('/api/transactions')).json.data.length === 3);
+  const limits = { perAuthorization: 1000, mcc: { block: ['7995'] }, daily: { count: 3 }, weekly: { count: 4 } };
+  for (const path of [`/api/cards/${card.id}`, `/api/users/${customer.userId}`, `/api/accounts/${accountId}`]) {
+    const { status, json } = await risk.send('POST', `${path}/limits/effect`, limits);
+    t.equal(status, 200, path);
+    t.same(json.open, { count: 3, amount: 6000 }, path);
+    t.same(json.over, { count: 2, amount: 5700 }, path);
+    t.match(json.holds, [
+      { merchant: 'Casino', because: ['mcc'] },
+      { heldAmount: 5000, because: ['perAuthorization'] },
+    ]);
+    t.same(json.usedUp, ['daily'], path);
+    t.same((await customer.post(`${path}/limits/effect`, limits)).json, json, 'its owner learns the same');
+  }
+  t.same((await customer.get(`/api/cards/${card.id}/limits`)).json.limits, {}, 'nothing has changed');
+});
+
+t.test('an orphan hold is released once, for a reason, and what was cleared stays', async (t) => {
+  const { api, customer, accountId, card, as } = await stage(t);
+  const risk = await as('risk');
+  const paid = await pay(api, card.token, { amount: 5000 });
+  const original = paid.authorizationId;
+  const path = `/api/transactions/${original}/release`;
+  const release = (body: object, key = 'once') =>
+    api.request('POST', path, { token: risk.token, body, headers: { 'idempotency-key': key } });
+  // Not settled: its card says where the engine finds it. Settled meanwhile, it is not needed.
+  await pay(api, card.token, { type: 'clearing', original, amount: 2000, final: false });
+  const support = await as('support');
+  t.equal((await support.send('POST', path, { reason: 'x' })).status, 403);
+  const released = await release({ reason: 'no clearing will come', card: card.id });
+  t.match(released, { status: 200, json: { transactionId: original, released: 3000, currency: 'USD' } });
+  t.equal(released.json.available, 98_000);
+  t.same((await release({ reason: 'no clearing will come', card: card.id })).json, released.json, 'the same key');
+  t.match(await customer.get(`/api/accounts/${accountId}`), { json: { held: 0, posted: 2000, available: 98_000 } });
+  await until('it is settled', async () => (await customer.get(`/api/transactions/${original}`)).status === 200);
+  t.match((await release({ reason: 'again' }, 'other')).json, { status: 409, title: 'nothing_held' });
+  t.match(await trailOf(api, original), [
+    { action: 'transaction.release', outcome: 'refused', actor: risk.id },
+    { action: 'transaction.release', outcome: 'asked' },
+    { outcome: 'done', actor: risk.id, after: { released: 3000, reason: 'no clearing will come' } },
+    { outcome: 'asked', actor: risk.id, after: { reason: 'no clearing will come' } },
+  ]);
+  t.equal((await risk.send('POST', '/api/transactions/nothing/release', { reason: 'x' })).status, 404);
+});
+
+t.test('releases, clearings and reversals at once never release twice nor below zero', async (t) => {
+  const { api, customer, accountId, card, as } = await stage(t);
+  const operators = [await as('risk'), await as('admin')];
+  for (let round = 0; round < 8; round++) {
+    const before = (await customer.get(`/api/accounts/${accountId}`)).json;
+    const { authorizationId: original } = await pay(api, card.token, { amount: 1000 });
+    const body = { reason: 'race', card: card.id };
+    const race = [
+      ...operators.map(
+        ({ send }) =>
+          () =>
+            send('POST', `/api/transactions/${original}/release`, body),
+      ),
+      () => pay(api, card.token, { type: 'clearing', original, amount: 400, final: false }),
+      () => pay(api, card.token, { type: 'reversal', original, amount: 300 }),
+    ];
+    const order = race.map((start, index) => ({ start, at: (index * 7 + round * 3) % race.length }));
+    order.sort((left, right) => left.at - right.at);
+    await Promise.all(order.map(({ start }) => start()));
+    const after = (await customer.get(`/api/accounts/${accountId}`)).json;
+    t.equal(after.held, 0, `round ${round}: nothing is held`);
+    t.equal(after.posted - before.posted, 400, `round ${round}: the clearing is posted once`);
+    t.equal(after.funds, after.available + after.posted, `round ${round}: what was released is available once`);
+  }
 });
 
 t.test('an operator replaces a lost card, which its owner sees', async (t) => {

@@ -31,6 +31,10 @@ const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown
   'PUT /api/cards/:id/limits': () => ({ perAuthorization: 1 }),
   'PUT /api/accounts/:id/limits': () => ({ perAuthorization: 1 }),
   'PUT /api/users/:id/limits': () => ({ perAuthorization: 1 }),
+  'POST /api/cards/:id/limits/effect': () => ({ perAuthorization: 1 }),
+  'POST /api/accounts/:id/limits/effect': () => ({ perAuthorization: 1 }),
+  'POST /api/users/:id/limits/effect': () => ({ perAuthorization: 1 }),
+  'POST /api/transactions/:id/release': () => ({ reason: 'No clearing will come.' }),
 };
 
 /** Queries that name an object: another tenant's must give nothing away. */
@@ -241,12 +245,13 @@ t.test('within a tenant every caller is accepted or refused as declared', async 
 
 t.test('operators and API keys are accepted only on routes that say so', async (t) => {
   const { api, routes, staff, tenants } = await createWorld(t);
-  // Last: it ends the session that it is asked with.
-  const isLogout = ({ url }: Route) => Number(url === '/api/operators/logout');
-  // Signing out of the console ends it too.
-  const others = routes.filter(({ url }) => url !== '/api/console/session');
-  for (const route of others.sort((left, right) => isLogout(left) - isLogout(right))) {
-    for (const { caller, token } of staff) {
+  // These end the session that they are asked with.
+  const endings = ['POST /api/operators/logout', 'DELETE /api/console/session'];
+  for (const route of routes) {
+    for (const { caller, token: usual } of staff) {
+      const role = operatorRoles.find((name) => caller === `operator:${name}`);
+      const isEnding = role !== undefined && endings.includes(nameOf(route));
+      const token = isEnding ? (await signedIn(api, role)).token : usual;
       const content = contentOf(route, tenants[1]!);
       const path = urlOf(route, tenants[1]!);
       const { status } = await api.request(route.method, path, { token, ...content });

@@ -9,10 +9,12 @@ import { cardReplacementRoutes } from './card-replacement.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
 import { customerRoutes } from './customers.js';
+import { holdReleaseRoutes } from './hold-release.js';
 import { imageRoutes } from './images.js';
 import { invitationRoutes } from './invitations.js';
 import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
+import { limitEffectRoutes } from './limits-effect.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
 import { operatorRoutes } from './operators.js';
@@ -43,6 +45,8 @@ export function allRoutes(services: Services): Route[] {
     ...cardFreezeRoutes(services),
     ...cardReplacementRoutes(services),
     ...limitRoutes(services),
+    ...limitEffectRoutes(services),
     ...transactionRoutes(services),
+    ...holdReleaseRoutes(services),
   ];
 }

@@ -174,7 +174,7 @@ async function checkRank({ limits }: Services, keeper: Keeper, userId: string): 
 }
 
 /** The engine's live windows. */
-async function usedWindows(
+export async function usedWindows(
   { engine }: Services,
   level: WindowLevel,
   number: number,

@@ -1,13 +1,13 @@
 /**
- * Deposits and withdrawals from the ops port. They pass the same admission, lanes, journal and deadline as
- * authorizations, and come back as one answer.
+ * Deposits, withdrawals and releases of holds from the ops port. They pass the same admission, lanes, journal and
+ * deadline as authorizations, and come back as one answer.
  *
  * A 503 here says that the outcome is not known. Unlike a late approval a command is never revoked (isNeverRevoked). So
  * a repeat gets the one answer, whether the command was executed meanwhile or not.
  */
 
 import type { FieldError } from '../../platform/problems/field-error.js';
-import { Protocol } from '../core/codes.js';
+import type { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import { Request } from '../core/request.js';
 import type { Answers } from '../exchange/answers.js';
@@ -38,6 +38,8 @@ export interface LedgerCommandsOptions {
   readonly admission: Admission;
   readonly telemetry: Telemetry;
   readonly codec: Codec;
+  /** Reads and answers releases, which are reversals of our own form. */
+  readonly native: Codec;
   nowMs(): number;
   readonly ledger: Ledger;
 }
@@ -67,12 +69,24 @@ export class LedgerCommands {
    * @param body as sent: `{ "id", "amount" }`
    */
   submit(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer> {
+    return this.#send(name, this.#options.codec, body, commandBytes(name, account, body));
+  }
+
+  /**
+   * Releases what an authorization still holds, as a reversal without amount does; a reversal is never late either.
+   * @param body as sent: `{ "id", "original", "card" }`
+   */
+  release(body: Uint8Array): Promise<CommandAnswer> {
+    return this.#send('release', this.#options.native, body, releaseBytes(body));
+  }
+
+  #send(name: CommandName | 'release', codec: Codec, body: Uint8Array, command: Uint8Array): Promise<CommandAnswer> {
     return new Promise((resolve) => {
-      const { admission, codec, nowMs, ledger } = this.#options;
-      const waiter = new CommandWaiter(name, nowMs(), this.#options, resolve);
+      const { admission, nowMs, ledger } = this.#options;
+      const waiter = new CommandWaiter(name, codec.protocol, nowMs(), this.#options, resolve);
       if (!this.#isOpen) return waiter.shuttingDown();
-      const command = commandBytes(name, account, body);
-      const refusal = repeatedField(body) ?? codec.read(this.#request, command, 0, command.length);
+      // A copy: reading masks card numbers in place, and the partition must read what was sent.
+      const refusal = repeatedField(body) ?? codec.read(this.#request, Buffer.from(command), 0, command.length);
       if (refusal !== null) return waiter.malformed(refusal);
       if (!admission.enter()) return waiter.refuse(Reason.overloaded);
       waiter.isAdmitted = true;
@@ -83,11 +97,24 @@ export class LedgerCommands {
 
 /** The command as partitions read it; a body that is no JSON object goes as it is, for the reader to refuse. */
 function commandBytes(type: CommandName, account: string, body: Uint8Array): Uint8Array {
+  const parsed = objectOf(body);
+  if (parsed === null) return notAnObject;
+  const { id, amount } = parsed;
+  return Buffer.from(JSON.stringify({ id, amount, type, account }));
+}
+
+function releaseBytes(body: Uint8Array): Uint8Array {
+  const parsed = objectOf(body);
+  if (parsed === null) return notAnObject;
+  const { id, original, card } = parsed;
+  return Buffer.from(JSON.stringify({ id, type: 'reversal', card, original }));
+}
+
+function objectOf(body: Uint8Array): Readonly<Record<string, unknown>> | null {
   const text = decodeBody(body, 0, body.length);
   const parsed = text === null ? undefined : parseJson(text);
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return notAnObject;
-  const { id, amount } = parsed as { id?: unknown; amount?: unknown };
-  return Buffer.from(JSON.stringify({ id, amount, type, account }));
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null;
+  return parsed as Readonly<Record<string, unknown>>;
 }
 const notAnObject = Buffer.from('[]');
 
@@ -102,9 +129,9 @@ function repeatedField(body: Uint8Array): FieldError | null {
 const noBytes: Uint8Array = new Uint8Array(0);
 
 class CommandWaiter implements Waiter {
-  readonly kind = Protocol.ledger;
+  readonly kind: Protocol;
   readonly arrivalMs: number;
-  readonly #name: CommandName;
+  readonly #name: CommandName | 'release';
   readonly #options: LedgerCommandsOptions;
   readonly #resolve: (answer: CommandAnswer) => void;
   reentries = 0;
@@ -113,12 +140,14 @@ class CommandWaiter implements Waiter {
   isRefused = false;
 
   constructor(
-    name: CommandName,
+    name: CommandName | 'release',
+    kind: Protocol,
     arrivalMs: number,
     options: LedgerCommandsOptions,
     resolve: (answer: CommandAnswer) => void,
   ) {
     this.#name = name;
+    this.kind = kind;
     this.arrivalMs = arrivalMs;
     this.#options = options;
     this.#resolve = resolve;

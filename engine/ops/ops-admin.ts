@@ -31,13 +31,15 @@ export interface AdminOptions {
   calls(): Promise<readonly CallFigures[]>;
   readonly live: Pick<Live, 'answer'>;
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
+  /** Releases what an authorization still holds. */
+  release(body: Uint8Array): Promise<CommandAnswer>;
 }
 
 /** One query and one look per partition serve them all; more would keep a partition's thread from its slabs. */
 const accountIdsMax = 200;
 /** An id of 64 characters, or a transaction's name, which has an occurrence behind it; UTF-16 has two units at most. */
 const decisionIdMax = 2 * 64 + 32;
-/** `{ "id", "amount" }` with an id of 64 characters, escaped, and spaces: a few hundred bytes. */
+/** Three ids of 64 characters, escaped, and spaces: some hundred bytes. */
 const commandBytesMax = 4096;
 
 const commandNames: Readonly<Record<string, CommandName>> = { deposits: 'deposit', withdrawals: 'withdrawal' };
@@ -81,7 +83,7 @@ export async function answerAdmin(
   const name = commandNames[match[2] ?? ''];
   if (name !== undefined) {
     if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
-    return answerCommand(options, name, account, request, response);
+    return answerCommand((body) => options.command(name, account, body), request, response);
   }
   if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
   const [view] = await lookUp(options, [account]);
@@ -150,9 +152,7 @@ async function answerWindows(options: AdminOptions, query: URLSearchParams, resp
 }
 
 async function answerCommand(
-  options: AdminOptions,
-  name: CommandName,
-  account: string,
+  carryOut: (body: Uint8Array) => Promise<CommandAnswer>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -166,7 +166,7 @@ async function answerCommand(
     response.setHeader('connection', 'close');
     return sendProblem(response, 413, 'body_too_large', `the body is longer than ${commandBytesMax} bytes`);
   }
-  const { status, reason, bytes, isShuttingDown } = await options.command(name, account, body);
+  const { status, reason, bytes, isShuttingDown } = await carryOut(body);
   const answer = new HttpAnswer();
   if (status === EntryStatus.unavailable) {
     answer.setUnavailable(commandForm, reason, isShuttingDown);

@@ -120,12 +120,17 @@ export class Telemetry extends Metrics {
         }
       },
     );
-    this.counter('ledger_commands_total', 'Deposits and withdrawals by answer', ['type', 'reason'], (counter) => {
-      for (const [key, count] of this.#commands) {
-        const [type = '', reason = ''] = key.split(':');
-        counter.inc({ type, reason }, count);
-      }
-    });
+    this.counter(
+      'ledger_commands_total',
+      'Deposits, withdrawals and released holds by answer',
+      ['type', 'reason'],
+      (counter) => {
+        for (const [key, count] of this.#commands) {
+          const [type = '', reason = ''] = key.split(':');
+          counter.inc({ type, reason }, count);
+        }
+      },
+    );
     this.counter(
       'notifications_total',
       'Notifications of processors that were read, by protocol and kind; kinds that are not served are `other`',

@@ -38,6 +38,7 @@ const codes = {
   account_inactive: 'The account is not active.',
   insufficient_funds: 'Less is available than the request asks for.',
   amount_invalid: 'The amount is more than an account can hold.',
+  nothing_held: 'The transaction holds nothing that could be released.',
   refused: 'The request was understood and refused; `detail` says why.',
   body_too_large: 'The body is longer than this port takes.',
   uri_too_long: 'The URL is longer than 8 KiB.',
