@@ -42,6 +42,7 @@ import { ApiKeyStore } from './stores/api-keys.js';
 import { AuditTrail } from './stores/audit.js';
 import { CompanyStore } from './stores/companies.js';
 import { CustomerStore } from './stores/customers.js';
+import { FundingStore } from './stores/fundings.js';
 import { IdempotencyStore } from './stores/idempotency.js';
 import { ImageStore } from './stores/images.js';
 import { InvitationStore } from './stores/invitations.js';
@@ -196,6 +197,7 @@ function createStores(config: ApiConfig, database: Database) {
     users: new UserStore(database),
     companies: new CompanyStore(database),
     customers: new CustomerStore(database),
+    fundings: new FundingStore(database),
     images: new ImageStore(database),
     idempotency: new IdempotencyStore(database),
     sessions: new SessionStore(database, config.refreshTokenDays),
@@ -259,6 +261,7 @@ function createHousekeeping(stores: Stores, log: Log): Housekeeping {
   housekeeping.add('audit trail', () => stores.trail.upkeep());
   housekeeping.add('sessions', () => stores.sessions.sweep());
   housekeeping.add('operator sessions', () => stores.operators.sweep());
+  housekeeping.add('fundings', () => stores.fundings.sweep());
   housekeeping.add('invitations', () => stores.invitationStore.sweep());
   housekeeping.add('password links', () => stores.passwordStore.sweep());
   housekeeping.add('images', () => stores.images.sweep());

@@ -48,6 +48,8 @@ export interface ApiConfig {
   readonly bodyBytesMax: number;
   /** Whether customers may fund their own accounts; true is refused unless the database is a demo's. */
   readonly selfFunding: boolean;
+  /** An operator's deposit or withdrawal above it waits for a second operator, in minor units. */
+  readonly fundingApprovalMinor: number;
   /** Customers that one network may register in 15 minutes. */
   readonly registrationsMax: number;
   readonly rateLimits: RateLimits;
@@ -282,12 +284,24 @@ function readBounds(
   variables: Variables,
 ): Pick<
   ApiConfig,
-  'selfFunding' | 'registrationsMax' | 'rateLimits' | 'tenantBounds' | 'cardCaps' | 'usersPerCompanyMax'
+  | 'selfFunding'
+  | 'fundingApprovalMinor'
+  | 'registrationsMax'
+  | 'rateLimits'
+  | 'tenantBounds'
+  | 'cardCaps'
+  | 'usersPerCompanyMax'
 > {
   const most = (name: string, fallback: number) => variables.integer(name, { ...bound, fallback });
   return {
     // Customers move their own money in and out: for a demo's database alone.
     selfFunding: variables.isTrue('SELF_FUNDING'),
+    // 10,000.00 of most currencies: where banks begin to report cash.
+    fundingApprovalMinor: variables.integer('FUNDING_APPROVAL_MINOR', {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      fallback: 1_000_000,
+    }),
     // A person registers once; a bound that an office behind one address does not meet.
     registrationsMax: variables.integer('REGISTRATIONS_PER_15_MINUTES', { min: 1, max: 10_000_000, fallback: 300 }),
     rateLimits: Object.freeze({

@@ -29,6 +29,7 @@ import type { ApiKeyStore } from './stores/api-keys.js';
 import type { AuditTrail } from './stores/audit.js';
 import type { CompanyStore } from './stores/companies.js';
 import type { CustomerStore } from './stores/customers.js';
+import type { FundingStore } from './stores/fundings.js';
 import type { IdempotencyStore } from './stores/idempotency.js';
 import type { ImageStore } from './stores/images.js';
 import type { InvitationStore } from './stores/invitations.js';
@@ -50,6 +51,7 @@ export interface Services extends DataServices {
   readonly users: UserStore;
   readonly companies: CompanyStore;
   readonly customers: CustomerStore;
+  readonly fundings: FundingStore;
   readonly images: ImageStore;
   readonly imagePool: ImagePool;
   readonly idempotency: IdempotencyStore;

@@ -76,6 +76,9 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   invitations: { engine: none, api: writeAndDelete },
   password_resets: { engine: none, api: writeAndDelete },
 
+  // Decided once: only the outcome of a funding changes.
+  fundings: { engine: none, api: ['select', 'insert', 'update(status, decided_by, decided_at, reason)'] },
+
   // The audit trail: triggers and functions of the owner write it, operators read it by the API.
   audit_fresh: { engine: none, api: read },
   audit_trail: { engine: none, api: read },
@@ -104,4 +107,5 @@ export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = 
   audit_limits: [],
   audit_session: [],
   audit_operator_session: [],
+  audit_funding: [],
 };

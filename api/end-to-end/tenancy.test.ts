@@ -24,6 +24,7 @@ const bodies: Readonly<Record<string, (tenant: Tenant) => Record<string, unknown
   'PATCH /api/users/:id': () => ({ name: 'Renamed' }),
   'POST /api/accounts/:id/deposits': () => ({ amount: 100 }),
   'POST /api/accounts/:id/withdrawals': () => ({ amount: 1 }),
+  'POST /api/fundings/:id/reject': () => ({ reason: 'Not ours.' }),
   'POST /api/keys': () => ({ name: 'K', scopes: ['funding:write'] }),
   'POST /api/cards': ({ accountId }) => ({ accountId, name: 'New' }),
   'PATCH /api/cards/:id': () => ({ status: 'frozen' }),
@@ -66,6 +67,8 @@ function objectOf(tenant: Tenant, target: Target): string {
       return 'key_none';
     case 'customer':
       return tenant.companyId ?? tenant.users[0]!.publicId;
+    case 'funding':
+      return `fund_${tenant.name}`;
     case 'invitation':
       return `inv_${tenant.name}`;
   }
@@ -138,6 +141,13 @@ async function createWorld(t: Test, engine = true): Promise<World> {
       insert into invitations (public_id, company_id, email, name, role, token_hash, invited_by, expires_at)
       select ${`inv_${name}`}, id, ${`guest@${name}.example`}, 'Guest', 'member', ${Buffer.from(name)}, ${users[0]!.id},
         now() + interval '1 day' from companies where public_id = ${companyId}`;
+  }
+  const asker = await signedIn(api, 'admin');
+  for (const { name, accountId } of tenants) {
+    await api.sql`
+      insert into fundings (public_id, account_id, direction, amount, movement_id, requested_by, expires_at)
+      select ${`fund_${name}`}, id, 'deposit', 5, ${`dep_${name}`}, ${asker.number}, now() + interval '1 day'
+      from accounts where public_id = ${accountId}`;
   }
   const callers = [];
   for (const tenant of [tenants[0]!, tenants[2]!]) {
@@ -373,6 +383,7 @@ async function barredMeanwhile(
 }
 
 const written = [
+  'fundings',
   'images',
   'image_files',
   'companies',

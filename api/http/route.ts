@@ -19,7 +19,8 @@ export type Target =
   | 'session'
   | 'key'
   | 'invitation'
-  | 'customer';
+  | 'customer'
+  | 'funding';
 
 export interface RouteSchemas {
   readonly params?: TSchema;

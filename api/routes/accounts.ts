@@ -1,6 +1,6 @@
 /** Accounts, their live books, and money in and out. Every balance is the engine's of this moment. */
 
-import { type Actor, fundingCallers, isCustomer, moneyCallers } from '../auth/principal.js';
+import { type Acting, type Actor, fundingCallers, isCustomer, moneyCallers } from '../auth/principal.js';
 import type { AccountBooks } from '../engine-client.js';
 import { Cursor } from '../http/cursor.js';
 import { operationOf } from '../http/idempotency.js';
@@ -27,7 +27,9 @@ import { idOf } from '../ids.js';
 import type { Services } from '../services.js';
 import type { AccountRow } from '../stores/accounts.js';
 import { entryKeyAfter, entryKinds } from '../stores/entries.js';
+import { type NewFunding, pendingMax } from '../stores/fundings.js';
 import { scopeOf } from '../stores/tenancy.js';
+import { Funding, showFunding } from './fundings.js';
 import { keeperOn } from './keepers.js';
 import { anyOperator } from './operators.js';
 
@@ -65,11 +67,12 @@ const Entry = closed(
   { title: 'Entry' },
 );
 
+type FundingOrder = Pick<NewFunding, 'id' | 'direction' | 'amount'>;
 const kindOf = { deposits: 'deposit', withdrawals: 'withdrawal' } as const;
 const cursor = new Cursor('accounts', 'timestamp', 'text');
 const entryCursor = new Cursor('entries', 'timestamp', 'count');
 
-export function accountRoutes({ accounts, engine, entries, owners, program, trail, log }: Services) {
+export function accountRoutes({ accounts, config, engine, fundings, entries, owners, program, trail, log }: Services) {
   /** The account that the actor may fund. Throws 403 and 404. */
   const fundable = async (actor: Actor, accountId: string): Promise<AccountRow> => {
     if (isCustomer(actor) && !(await program.allowsSelfFunding())) {
@@ -80,6 +83,13 @@ export function accountRoutes({ accounts, engine, entries, owners, program, trai
       : accounts.findAny(accountId));
     if (account === null) throw notFound();
     return account;
+  };
+  /** A movement by an operator above the bound waits for another operator; null: it needs none. */
+  const pending = async (actor: Acting, account: AccountRow, id: string, funding: FundingOrder) => {
+    if (actor.kind !== 'operator' || funding.amount <= config.fundingApprovalMinor) return null;
+    const requested = await fundings.request(actor, { ...funding, movementId: id, accountNumber: account.number });
+    if (requested !== null) return requested;
+    throw conflict('too_many_fundings', `${pendingMax} movements wait for a second operator: decide about some first`);
   };
   const movement = (
     direction: 'deposits' | 'withdrawals',
@@ -95,12 +105,22 @@ export function accountRoutes({ accounts, engine, entries, owners, program, trai
       tag: 'accounts',
       operationId,
       summary,
-      schemas: { params: IdParams, body: MovementOrder, responses: { 201: Movement } },
-      handler: async (request) => {
+      description:
+        'An operator’s movement above `FUNDING_APPROVAL_MINOR` waits for another operator: 202 with the funding that ' +
+        'is to be approved. Movements of API keys do not wait.',
+      schemas: { params: IdParams, body: MovementOrder, responses: { 201: Movement, 202: Funding } },
+      handler: async (request, reply) => {
         const { actor, params, body } = request;
         const account = await fundable(actor, params.id);
         // The operation names the command: whatever happens in between, the money moves once.
-        const id = idOf(prefix, operationOf(request));
+        const operation = operationOf(request);
+        const id = idOf(prefix, operation);
+        const order = { id: idOf('fund', operation), direction: kindOf[direction], amount: body.amount };
+        const waiting = await pending(actor, account, id, order);
+        if (waiting !== null) {
+          reply.code(202).header('location', `/api/fundings/${waiting.id}`);
+          return showFunding(waiting);
+        }
         const event = { action: `account.${kindOf[direction]}`, objectKind: 'account', objectId: params.id };
         const after = { id, amount: body.amount, currency: account.currency };
         // The engine moves the money, so this is the last look at the actor. A block that is committed before this

@@ -9,6 +9,7 @@ import { cardReplacementRoutes } from './card-replacement.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
 import { customerRoutes } from './customers.js';
+import { fundingRoutes } from './fundings.js';
 import { holdReleaseRoutes } from './hold-release.js';
 import { imageRoutes } from './images.js';
 import { invitationRoutes } from './invitations.js';
@@ -41,6 +42,7 @@ export function allRoutes(services: Services): Route[] {
     ...invitationRoutes(services),
     ...userRoutes(services),
     ...accountRoutes(services),
+    ...fundingRoutes(services),
     ...cardRoutes(services),
     ...cardFreezeRoutes(services),
     ...cardReplacementRoutes(services),

@@ -314,6 +314,16 @@ export const variableGroups: readonly VariableGroup[] = [
         tools: '`make run` sets true for its demo',
         does: 'Customers move their own money in and out. Refused unless the database has demo data.',
       },
+      FUNDING_APPROVAL_MINOR: {
+        unit: 'minor units',
+        does:
+          'An operator’s deposit or withdrawal above it waits for the approval of another operator ' +
+          '([account API](account-api.md#money)). The default is 10,000.00 of most currencies, where banks begin to ' +
+          'report cash. API keys move any amount alone.',
+        low: 'Two operators for everyday amounts.',
+        high: 'One stolen session of an operator moves as much.',
+        kind: 'same',
+      },
       CARDS_PER_COMPANY_MAX: { unit: 'cards', does: 'Cards of a company that are not closed.' },
       CARDS_PER_PERSON_MAX: { unit: 'cards', does: 'Cards of a personal customer that are not closed.' },
       USERS_PER_COMPANY_MAX: { unit: 'users', does: 'Users of a company, with those that are invited.' },

@@ -71,6 +71,10 @@ export async function answerAdmin(
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');
     return answerWindows(options, query, response);
   }
+  if (path === '/admin/releases') {
+    if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
+    return answerCommand((body) => options.release(body), request, response);
+  }
   const decision = /^\/admin\/decisions\/([^/]+)$/.exec(path);
   if (decision !== null) {
     if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET');

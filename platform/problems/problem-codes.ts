@@ -38,6 +38,8 @@ const codes = {
   account_inactive: 'The account is not active.',
   insufficient_funds: 'Less is available than the request asks for.',
   amount_invalid: 'The amount is more than an account can hold.',
+  funding_decided: 'Another operator has decided about this movement, or it has expired.',
+  too_many_fundings: 'As many movements as allowed wait for a second operator. Decide about some first.',
   nothing_held: 'The transaction holds nothing that could be released.',
   refused: 'The request was understood and refused; `detail` says why.',
   body_too_large: 'The body is longer than this port takes.',
