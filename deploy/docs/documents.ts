@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../repository-root.js';
 import { configurationDocument } from './configuration.js';
+import { dashboardFiles } from './dashboards.js';
 import { messagesDocument, readmeDocument } from './messages.js';
 import { metricsDocument } from './metrics.js';
 
@@ -13,5 +14,6 @@ export async function generatedDocuments(): Promise<ReadonlyMap<string, string>>
     ['docs/metrics.md', metricsDocument()],
     ['docs/messages.md', messagesDocument(await read('docs/messages.md'))],
     ['README.md', readmeDocument(await read('README.md'))],
+    ...dashboardFiles(),
   ]);
 }

@@ -98,6 +98,11 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   ],
   lithic: [],
   stripe: [],
+  '@grafana/grafana-foundation-sdk/common': ['deploy/docs/dashboards.ts'],
+  '@grafana/grafana-foundation-sdk/dashboard': ['deploy/docs/dashboards.ts'],
+  '@grafana/grafana-foundation-sdk/prometheus': ['deploy/docs/dashboards.ts'],
+  '@grafana/grafana-foundation-sdk/stat': ['deploy/docs/dashboards.ts'],
+  '@grafana/grafana-foundation-sdk/timeseries': ['deploy/docs/dashboards.ts'],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
