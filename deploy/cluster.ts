@@ -117,6 +117,7 @@ async function nginxOf({ settings, ports, nginx }: Cluster): Promise<Service> {
     // Relative to the folder of the command line, which may have any name.
     stateFolder: '.',
     accessLog: null,
+    deadlineMs: Number(process.env['DEADLINE_MS'] || 100),
     admin: { host: opsHost, port: opsPort },
   });
   const file = join(folder, 'nginx.conf');

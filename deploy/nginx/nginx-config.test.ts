@@ -31,6 +31,7 @@ t.test('a value that could end a line of the configuration is refused', async (t
     [[...least, '--assets', '/srv; deny all'], /--assets cannot be/],
     [[...least, '--host', 'a b'], /--host cannot be/],
     [[...least, '--admin', 'a-name:8081'], /--admin cannot be/],
+    [[...least, '--deadline-ms', '4s'], /--deadline-ms must be an integer/],
     [[...least, '--key', '/k.pem'], /belong together/],
     [[...least, '--port', '1'], /--port/],
   ] as const) {

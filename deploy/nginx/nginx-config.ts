@@ -38,6 +38,8 @@ export interface NginxSettings {
    * opened.
    */
   readonly accessLog: string | null;
+  /** DEADLINE_MS of the engines. */
+  readonly deadlineMs: number;
   /** Where `/admin/` of all engines answers, for APIs alone; null: nowhere. */
   readonly admin: { readonly host: string; readonly port: number } | null;
 }
@@ -200,18 +202,23 @@ function healthLocations(readyUpstream: string): string {
     }`;
 }
 
+/** The engine's own 503 arrives before nginx gives up, also from a busy machine. */
+const answerMarginMs = 900;
+
 function authServer(settings: NginxSettings): string {
+  const answerMs = settings.deadlineMs + answerMarginMs;
   return `  server {
 ${listen(settings, settings.authPort)}
 ${errorPages}
 ${healthLocations('engines_ops')}
     location / {
       proxy_pass http://engines;
-      # The longest DEADLINE_MS is 3 s: the engine's own 503 arrives before nginx gives up. A processor waits no longer.
+      # An engine that hangs answers nothing. Another one is asked then: the id makes that safe.
       proxy_connect_timeout 1s;
-      proxy_send_timeout 2s;
-      proxy_read_timeout 4s;
-      proxy_next_upstream_timeout 2s;
+      proxy_send_timeout 1s;
+      proxy_read_timeout ${answerMs}ms;
+      # A second try begins after the first one was given up, so this must be longer.
+      proxy_next_upstream_timeout ${answerMs + 1500}ms;
     }
 ${problemLocations}
   }`;

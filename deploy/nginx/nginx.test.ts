@@ -1,4 +1,5 @@
 /** nginx as a deployment runs it, in front of one real engine and two real APIs. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
@@ -282,6 +283,37 @@ t.test('without an engine that answers nginx says so in our form, in time', asyn
   t.ok(isProblem(await new Client(still.authPort).ask({ body: '{}' }), 504), 'no answer');
   const tookMs = performance.now() - startedAtMs;
   t.ok(tookMs > 3_900 && tookMs < 8_000, `given up after ${tookMs} ms, once`);
+});
+
+t.test('a message to an engine whose process stands still goes to another one in time', async (t) => {
+  const answer = "require('http').createServer((q, a) => q.resume().on('end', () => a.end('stopped')))";
+  const listen = `${answer}.listen(0, '127.0.0.1', function () { console.log(this.address().port) })`;
+  const stopped = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => stopped.kill('SIGKILL'));
+  const [said] = (await once(stopped.stdout!, 'data')) as [Buffer];
+  const other = await upstream(t, (request, response) => request.resume().on('end', () => response.end('other')));
+  const deadlineMs = 100;
+  const nginx = await start(t, {
+    engines: [local(Number(said)), other].map((auth) => ({ auth, ops: other, weight: 1 })),
+    apis: [{ api: other, weight: 1 }],
+    deadlineMs,
+  });
+  const ask = async () => {
+    const client = new Client(nginx.authPort);
+    t.teardown(() => client.close());
+    const sentAtMs = performance.now();
+    const { body } = await client.ask({ body: '{}' });
+    return { body, tookMs: performance.now() - sentAtMs };
+  };
+  const before = await Promise.all([ask(), ask(), ask(), ask()]);
+  t.same(new Set(before.map(({ body }) => body)), new Set(['stopped', 'other']), 'both are asked');
+  // Its kernel goes on to accept connections.
+  stopped.kill('SIGSTOP');
+  const asked = await Promise.all([ask(), ask(), ask(), ask()]);
+  t.same(new Set(asked.map(({ body }) => body)), new Set(['other']));
+  const longest = Math.max(...asked.map(({ tookMs }) => tookMs));
+  t.ok(longest > deadlineMs, 'one was at the stopped engine first');
+  t.ok(longest < 2500, `the longest took ${longest.toFixed(0)} ms`);
 });
 
 t.test('what the APIs ask of an engine that hangs goes to another one in time', async (t) => {

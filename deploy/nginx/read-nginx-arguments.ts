@@ -8,6 +8,7 @@ const nginxUsage = `usage:
   --api 10.0.0.2:3000,2                  an API, here with twice the share of others (may be repeated)
   --host 0.0.0.0 --auth-port 8080 --api-port 3000   where nginx listens; default 127.0.0.1, 8080 and 3000
   --admin 10.0.0.1:8081                  where /admin/ of all engines answers, for APIs alone; default: nowhere
+  --deadline-ms 100                      DEADLINE_MS of the engines; default 100
   --certificate FILE --key FILE          TLS on both ports
   --assets FOLDER                        serve /assets/ from this folder, not from the API
   --state FOLDER                         process id and temporary files; default /tmp
@@ -32,6 +33,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
       engine: many,
       api: many,
       admin: one,
+      'deadline-ms': one,
       host: one,
       'auth-port': one,
       'api-port': one,
@@ -70,6 +72,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
     assetsRoot: values.assets === undefined ? null : checked('--assets', values.assets, path),
     stateFolder: checked('--state', values.state ?? '/tmp', path),
     into: values.into ?? null,
+    deadlineMs: deadlineOf('--deadline-ms', values['deadline-ms'] ?? '100'),
     admin: values.admin === undefined ? null : placeOf('--admin', values.admin),
     accessLog: checked('--access-log', values['access-log'] ?? '/dev/stdout', path),
   };
@@ -84,6 +87,14 @@ function portOf(option: string, text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw new Error(`${option} must be a port, not ${text}`);
   return port;
+}
+
+function deadlineOf(option: string, text: string): number {
+  const deadlineMs = Number(text);
+  if (!/^\d+$/.test(text) || deadlineMs < 1 || deadlineMs > 3000) {
+    throw new Error(`${option} must be an integer from 1 to 3000, not ${JSON.stringify(text)}`);
+  }
+  return deadlineMs;
 }
 
 function addressOf(option: string, text: string): string {

@@ -53,6 +53,8 @@ export class TestNginx {
       stateFolder,
       accessLog: join(stateFolder, 'access.log'),
       admin: null,
+      // As engines under test have it.
+      deadlineMs: 3000,
       ...upstreams,
     };
     const file = join(stateFolder, 'nginx.conf');
