@@ -37,7 +37,16 @@ export const PeerFrame = {
   result: 13,
 } as const;
 
-export const peerVersion = 1;
+/**
+ * Versions of these frames that this engine speaks. A hello names the one of its connection, and the other end accepts
+ * each that it speaks. Where a hello is refused, the asker offers the next older one. So a release that adds a version
+ * keeps the one before it, and a rolling upgrade goes on.
+ */
+export interface PeerVersions {
+  readonly oldest: number;
+  readonly newest: number;
+}
+export const peerVersions: PeerVersions = { oldest: 1, newest: 1 };
 /** Longest id of an engine, in bytes. */
 export const engineIdBytesMax = 64;
 /** Longest JSON of a call or its result: an answer about 200 accounts has a tenth of it. */
@@ -190,11 +199,11 @@ export class FrameWriter {
     this.bytes[at + 4] = byte;
   }
 
-  hello(from: string, to: string): void {
+  hello(from: string, to: string, version = peerVersions.newest): void {
     const fromBytes = Buffer.from(from);
     const toBytes = Buffer.from(to);
     const at = this.begin(PeerFrame.hello, 2 + fromBytes.length + toBytes.length);
-    this.bytes[at] = peerVersion;
+    this.bytes[at] = version;
     this.bytes[at + 1] = fromBytes.length;
     fromBytes.copy(this.bytes, at + 2);
     toBytes.copy(this.bytes, at + 2 + fromBytes.length);

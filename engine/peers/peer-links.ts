@@ -9,7 +9,14 @@ import { Reason, reasonTable } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { EntryStatus } from '../exchange/slab.js';
 import { lookMsDefault, PeerConnection } from './peer-connection.js';
-import { answerHead, PeerFrame, PeerProtocolError, resultHead } from './peer-frames.js';
+import {
+  answerHead,
+  PeerFrame,
+  PeerProtocolError,
+  type PeerVersions,
+  peerVersions,
+  resultHead,
+} from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 import { asksMax, callsMax, withdrawalsMax } from './peer-server.js';
 
@@ -43,6 +50,8 @@ export interface PeerLinksOptions {
   changed?(): void;
   /** Tests look more often. */
   readonly lookMs?: number;
+  /** Tests are an engine of another release. */
+  readonly versions?: PeerVersions;
 }
 
 /** From one try to connect to the next: doubles up to the maximum, which is below what a lease lasts. */
@@ -175,6 +184,10 @@ class PeerLink implements PeerLinkCounts {
   /** The other end has accepted the hello. */
   isConnected = false;
   #isClosed = false;
+  readonly #versions: PeerVersions;
+  #version: number;
+  /** A hello was sent on the connection. */
+  #isOffered = false;
   #reconnectMs = reconnectMsMin;
   #reconnect: NodeJS.Timeout | null = null;
   #correlation = 0;
@@ -196,6 +209,8 @@ class PeerLink implements PeerLinkCounts {
     this.peer = peer;
     this.#options = options;
     this.#keys = keys;
+    this.#versions = options.versions ?? peerVersions;
+    this.#version = this.#versions.newest;
     this.#connect();
   }
 
@@ -226,7 +241,8 @@ class PeerLink implements PeerLinkCounts {
     const connection = new PeerConnection(socket, chunk, take, (error) => this.#closedBy(error), false);
     this.#connection = connection;
     socket.once('secureConnect', () => {
-      connection.frames.hello(this.#options.selfId, this.peer.id);
+      this.#isOffered = true;
+      connection.frames.hello(this.#options.selfId, this.peer.id, this.#version);
       connection.frames.ping(performance.now());
       connection.send();
     });
@@ -239,6 +255,8 @@ class PeerLink implements PeerLinkCounts {
     this.#connection = null;
     const wasConnected = this.isConnected;
     this.isConnected = false;
+    if (this.#isOffered && !wasConnected) this.#offerOlder();
+    this.#isOffered = false;
     if (!this.#isClosed) {
       // The first failure of a row, and those at the longest pause would be too many.
       if (wasConnected || this.#reconnectMs === reconnectMsMin) {
@@ -251,6 +269,12 @@ class PeerLink implements PeerLinkCounts {
     }
     this.#loseAll();
     if (wasConnected) this.#options.changed?.();
+  }
+
+  /** The hello was refused, perhaps for its version. Below the oldest one the newest is next: the peer may be upgraded. */
+  #offerOlder(): void {
+    const { oldest, newest } = this.#versions;
+    this.#version = this.#version > oldest ? this.#version - 1 : newest;
   }
 
   /** What was asked on the connection has no known outcome. Copied first: an outcome may ask again. */

@@ -17,7 +17,8 @@ import {
   engineIdBytesMax,
   PeerFrame,
   PeerProtocolError,
-  peerVersion,
+  type PeerVersions,
+  peerVersions,
   withdrawHead,
 } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
@@ -60,6 +61,8 @@ export interface PeerServerOptions {
   readonly log: Log;
   /** Tests look more often. */
   readonly lookMs?: number;
+  /** Tests are an engine of another release. */
+  readonly versions?: PeerVersions;
 }
 
 /** Connections at once, those in their handshake included: ten engines have nine each. */
@@ -239,7 +242,10 @@ class Asking {
 
   #hello(bytes: Buffer, start: number, end: number): void {
     const version = bytes[start]!;
-    if (version !== peerVersion) throw new PeerProtocolError(`the other engine speaks version ${version}`);
+    const { oldest, newest } = this.#options.versions ?? peerVersions;
+    if (version < oldest || version > newest) {
+      throw new PeerProtocolError(`the other engine speaks version ${version}, and this one ${oldest} to ${newest}`);
+    }
     const between = start + 2 + bytes[start + 1]!;
     const from = bytes.toString('utf8', start + 2, Math.min(between, end));
     if (from === '' || between - start - 2 > engineIdBytesMax || between >= end) {

@@ -10,10 +10,11 @@ import { bodyBytesMax } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { AnswerFlag, EntryStatus, markBytes } from '../exchange/slab.js';
+import { until } from '../testing/engine-process.js';
 import { runs } from '../testing/runs.js';
 import { TcpProxy } from '../testing/tcp-proxy.js';
 import { queueBytesMax } from './peer-connection.js';
-import { FrameReader, FrameWriter, PeerFrame } from './peer-frames.js';
+import { FrameReader, FrameWriter, PeerFrame, type PeerVersions, peerVersions } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 import { PeerLinks, type PeerOutcome } from './peer-links.js';
 import { type PeerHandlers, PeerServer, type PeerWaiter } from './peer-server.js';
@@ -58,8 +59,14 @@ function handlersOf(given: Partial<PeerHandlers> = {}): PeerHandlers {
   };
 }
 
-async function serve(t: Test, given: Partial<PeerHandlers> = {}, keys: readonly string[] = ['key']) {
+async function serve(
+  t: Test,
+  given: Partial<PeerHandlers> = {},
+  keys: readonly string[] = ['key'],
+  versions: PeerVersions = peerVersions,
+) {
   const server = new PeerServer({
+    versions,
     keys,
     selfId: 'b',
     partitionCount: 12,
@@ -73,12 +80,12 @@ async function serve(t: Test, given: Partial<PeerHandlers> = {}, keys: readonly 
   return { server, port };
 }
 
-function linksTo(t: Test, port: number, keys: readonly string[] = ['key']) {
+function linksTo(t: Test, port: number, keys: readonly string[] = ['key'], versions: PeerVersions = peerVersions) {
   const waiting = new Set<() => void>();
   const changed = () => {
     for (const look of waiting) look();
   };
-  const links = new PeerLinks({ keys, selfId: 'a', nowMs, log, changed, lookMs });
+  const links = new PeerLinks({ keys, selfId: 'a', nowMs, log, changed, lookMs, versions });
   t.teardown(() => links.close());
   links.setPeers([
     { id: 'a', host: '127.0.0.1', port: 1 },
@@ -411,6 +418,29 @@ const anyBytes = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
   fc.array(anyFrame, { maxLength: 8 }).map((frames) => Buffer.concat(frames)),
 );
+
+t.test('engines of two releases talk as long as both speak a version', async (t) => {
+  const only = (version: number): PeerVersions => ({ oldest: version, newest: version });
+  const submit: PeerHandlers['submit'] = (_partition, _protocol, _body, waiter) => waiter.answer(answersOf('yes'), 0);
+  for (const [asker, answerer] of [
+    [{ oldest: 1, newest: 2 }, only(1)],
+    [only(1), { oldest: 1, newest: 2 }],
+    [{ oldest: 1, newest: 3 }, only(1)],
+    [
+      { oldest: 2, newest: 3 },
+      { oldest: 1, newest: 2 },
+    ],
+  ] as const) {
+    const { port } = await serve(t, { submit }, ['key'], answerer);
+    const { links, connected } = linksTo(t, port, ['key'], asker);
+    await connected();
+    t.equal(await asked(links, 'a'), 'answered 8 0 yes', `${JSON.stringify(asker)} asks ${JSON.stringify(answerer)}`);
+  }
+  const { server, port } = await serve(t, { submit }, ['key'], only(1));
+  const { links } = linksTo(t, port, ['key'], { oldest: 2, newest: 3 });
+  await until('both versions are refused', () => server.rejected >= 2);
+  t.equal(links.isConnected('b'), false);
+});
 
 t.test('the answering end survives any bytes, and answers others meanwhile', async (t) => {
   const { server, port } = await serve(t, {
