@@ -404,6 +404,11 @@ t.test('a tombstone that left memory closes the id of a revoked follow-up', asyn
   runTight(1_701_622_877, 138, { accounts: 2, users: 1, cards: 1, spendRows: 10, transactions: 6 });
 });
 
+t.test('a tombstone that left memory is found although its authorization was declined since', async () => {
+  // Found by the property above: a second reversal was declined with original_not_found, and in memory it is approved.
+  runTight(-1_401_967_495, 92, { accounts: 1, users: 2, cards: 1, spendRows: 10, transactions: 4 });
+});
+
 t.test('a follow-up without its original finds room for its own spend rows', async () => {
   // Found by the property above: room was made for the rows of the transaction that it named.
   runTight(-13, 59, { accounts: 1, users: 1, cards: 1, spendRows: 10, transactions: 2 });

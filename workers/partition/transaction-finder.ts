@@ -84,8 +84,11 @@ export class TransactionFinder {
     if (place === unreadable) return unreadable;
     if (place >= 0) {
       this.#about.originalKnown = true;
-      // A declined message opened nothing and added nothing that a later message could follow.
-      if (!answers.record.outcome().approved) return transactionAbsent;
+      if (!answers.record.outcome().approved) {
+        // A declined message opened nothing and added nothing that a later message could follow. But a reversal that
+        // came before it left a tombstone of its id, which may have left memory: the books know.
+        return absent || answers.record.isFollowUp ? transactionAbsent : lookupNeeded;
+      }
       answers.record.readRoot(root);
       const transaction = transactions.find(root.source, root.start, root.end);
       if (transaction >= 0) return transaction;
