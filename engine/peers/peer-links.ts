@@ -271,7 +271,7 @@ class PeerLink implements PeerLinkCounts {
     if (wasConnected) this.#options.changed?.();
   }
 
-  /** The hello was refused, perhaps for its version. Below the oldest one the newest is next: the peer may be upgraded. */
+  /** The hello was refused, perhaps for its version. Below the oldest the newest is next: the peer may be upgraded. */
   #offerOlder(): void {
     const { oldest, newest } = this.#versions;
     this.#version = this.#version > oldest ? this.#version - 1 : newest;
