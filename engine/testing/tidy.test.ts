@@ -82,6 +82,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@fastify/compress': ['api/http/limits.ts'],
   '@fastify/static': ['api/pages/pages.ts'],
   vite: ['web/build/build-pages.ts'],
+  uplot: ['web/console/live/latency-chart.tsx'],
   'playwright-core': ['web/testing/browser.ts'],
   '@fastify/swagger-ui': ['api/http/documentation.ts'],
   jose: ['api/auth/tokens.ts'],

@@ -2,6 +2,12 @@
 import '../kit/kit.css';
 import { start } from '../kit/shell.js';
 import { SignIn } from '../kit/sign-in.js';
+import { LiveState } from './live/live-state.js';
 import { routes } from './routes.js';
 
-await start('console', { name: 'name.console', routes, entrance: <SignIn name="name.console" asksCode /> });
+await start('console', {
+  name: 'name.console',
+  routes,
+  entrance: <SignIn name="name.console" asksCode />,
+  extra: <LiveState />,
+});

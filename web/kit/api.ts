@@ -56,8 +56,8 @@ export async function startSession(name: PageName): Promise<void> {
   await readSession();
 }
 
-/** @returns whether a person is signed in */
-async function readSession(): Promise<boolean> {
+/** Reads the session again: it may have ended. @returns whether a person is signed in */
+export async function readSession(): Promise<boolean> {
   const body = await send<SessionBody | undefined>('GET', sessionPath(), {});
   if (body === undefined) session.value = null;
   else opened(body);

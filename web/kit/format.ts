@@ -1,10 +1,15 @@
 /** Numbers, money and times as text. Pure, so that tests read it without a browser. */
 
-/**
- * Minor digits of the currencies in which ISO 4217, which the engine follows, and the browser's Intl differ. A test
- * compares all currencies.
- */
-const digitsOfIso: Readonly<Record<string, number>> = {};
+/** Currencies without two minor digits, by digits, as the engine has them (ISO 4217). Browsers differ. */
+const otherDigits: readonly (readonly [digits: number, codes: string])[] = [
+  [0, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'],
+  [0, 'XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA'],
+  [3, 'BHD IQD JOD KWD LYD OMR TND'],
+  [4, 'CLF UYW'],
+];
+const digitsOf = new Map(
+  otherDigits.flatMap(([digits, codes]) => codes.split(' ').map((code) => [code, digits] as const)),
+);
 
 const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
 /** Formats are expensive to make. A language, a currency and a style give one: some hundred at most. */
@@ -17,22 +22,19 @@ function kept<T extends Intl.NumberFormat | Intl.DateTimeFormat>(key: string, ma
   return format;
 }
 
-/** How many digits of an amount stand behind the point. An unknown currency is written in minor units. */
+/** How many digits of an amount stand behind the point. */
 export function minorDigits(currency: string): number {
-  const iso = digitsOfIso[currency];
-  if (iso !== undefined) return iso;
-  try {
-    const format = kept(`digits ${currency}`, () => new Intl.NumberFormat('en', { style: 'currency', currency }));
-    return format.resolvedOptions().maximumFractionDigits ?? 2;
-  } catch {
-    return 0;
-  }
+  return digitsOf.get(currency) ?? 2;
 }
 
 /** `1250` of USD: `12.50`. */
 export function amountText(minor: number, currency: string, language: string): string {
   const digits = minorDigits(currency);
-  return decimalText(minor / 10 ** digits, digits, language);
+  // As decimal text: a double has not enough digits for the cents of a large amount.
+  const text = String(Math.abs(minor)).padStart(digits + 1, '0');
+  const at = text.length - digits;
+  const decimal = `${minor < 0 ? '-' : ''}${text.slice(0, at)}.${text.slice(at)}` as `${number}`;
+  return decimalFormat(digits, language).format(decimal);
 }
 
 /** `12.50 USD` */
@@ -51,10 +53,14 @@ export function minorOf(typed: string, currency: string): number | null {
 }
 
 export function decimalText(value: number, digits: number, language: string): string {
+  return decimalFormat(digits, language).format(value);
+}
+
+function decimalFormat(digits: number, language: string): Intl.NumberFormat {
   return kept(
     `decimal ${digits} ${language}`,
     () => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
-  ).format(value);
+  );
 }
 
 export function countText(value: number, language: string): string {

@@ -16,7 +16,7 @@ import {
 } from './messages.js';
 import { currentPath, go, href, Outlet, type Route, startRouter } from './router.js';
 import { Failed } from './states.js';
-import { nextTheme, startTheme, theme } from './theme.js';
+import { nextTheme, startTheme, type Theme, theme } from './theme.js';
 
 interface ShellProps {
   readonly name: MessageKey;
@@ -27,6 +27,7 @@ interface ShellProps {
   readonly extra?: ComponentChildren;
 }
 
+const themeMarks: Readonly<Record<Theme, string>> = { system: '◐', light: '○', dark: '●' };
 const startError = signal<unknown>(null);
 
 /** Loads the texts and the session, then shows the page. */
@@ -115,8 +116,8 @@ function Preferences() {
           </option>
         ))}
       </select>
-      <Button look="plain" onClick={nextTheme}>
-        {t('shell.theme', { theme: t(`theme.${theme.value}`) })}
+      <Button look="plain" onClick={nextTheme} label={t('shell.theme', { theme: t(`theme.${theme.value}`) })}>
+        {themeMarks[theme.value]}
       </Button>
     </div>
   );

@@ -1,12 +1,46 @@
 /** Are we approving, fast, and consistent? The state of the program, as it changes. */
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { arrivedAtMs, isStale, ticks } from '../../kit/live.js';
 import { t } from '../../kit/messages.js';
-import { Empty } from '../../kit/states.js';
+import { Loading, Stale } from '../../kit/states.js';
+import { Decisions } from '../live/decisions.js';
+import { Engines } from '../live/engines.js';
+import { Hops, Overview, Reasons } from '../live/overview.js';
+import '../live/live.css';
 
 export default function Live() {
+  const isLate = ticks.value.length > 0 && isStale();
   return (
-    <>
-      <h1>{t('live.title')}</h1>
-      <Empty>{t('live.empty')}</Empty>
-    </>
+    <div class="stack">
+      <h1 class="unseen">{t('live.title')}</h1>
+      {isLate && <Stale sinceMs={arrivedAtMs.value!} />}
+      {ticks.value.length === 0 ? (
+        <Loading lines={12} />
+      ) : (
+        <div class={`stack ${isLate ? 'stale' : ''}`}>
+          <Overview />
+          <div class="live-middle">
+            <section class="panel" aria-labelledby="latency-title">
+              <h2 id="latency-title">{t('live.latency')}</h2>
+              <Chart />
+              <Hops />
+            </section>
+            <Reasons />
+          </div>
+          <Decisions />
+          <Engines />
+        </div>
+      )}
+    </div>
   );
+}
+
+/** The chart's code comes after the page; its place is kept. */
+function Chart() {
+  const [Loaded, setLoaded] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    void import('../live/latency-chart.js').then(({ default: LatencyChart }) => setLoaded(() => LatencyChart));
+  }, []);
+  return <div class="chart-place">{Loaded !== null && <Loaded />}</div>;
 }
