@@ -337,16 +337,16 @@ function amountOf({ amountMinor }: Request, { amountFault, amountTotal }: Seen):
   return { reason: Reason.amountInvalid, declines: amountFault !== AmountFault.none, numbers };
 }
 
-function closedOf({ type }: Request, seen: Seen): Evaluated {
+function closedOf(request: Request, seen: Seen): Evaluated {
   const status = statusBefore(seen);
   const idIsSpent = hasFollow(seen, 'idIsSpent');
   const numbers = { status: transactionStatusNames[status]!, idIsSpent };
-  return { reason: Reason.originalClosed, declines: isClosed(type, status, idIsSpent, seen), numbers };
+  return { reason: Reason.originalClosed, declines: isClosed(request, status, idIsSpent, seen), numbers };
 }
 
-function isClosed(type: MessageType, status: TransactionStatus, idIsSpent: boolean, seen: Seen): boolean {
+function isClosed({ type, askedType }: Request, status: TransactionStatus, idIsSpent: boolean, seen: Seen): boolean {
   if (status === TransactionStatus.none) return false;
-  if (type === T.reversal) return status === TransactionStatus.completed;
+  if (type === T.reversal) return status === TransactionStatus.completed && askedType !== T.authorization;
   if (type === T.incremental) return status !== TransactionStatus.open || idIsSpent;
   return (status === TransactionStatus.tombstone && !hasFollow(seen, 'replacesHold')) || idIsSpent;
 }

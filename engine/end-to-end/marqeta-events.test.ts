@@ -218,6 +218,12 @@ t.test('what the network did not take is released, and what this engine declined
   const other = await ask(card, 700, 'pgfs.pindebit');
   await report(t, pin({ state: 'DECLINED', log: { code: '200', timed_out: true } }, other));
   t.same(await booksOf(account), [0, 700], 'a purchase that the network did not take is taken back');
+  const explained = JSON.parse((await opsGet(main.place, `/admin/decisions/${other.token}:declined`)).text);
+  t.match(explained, { approved: true, approvedAmount: 700 });
+  t.ok(
+    explained.checks.every(({ passed }: { passed: boolean }) => passed),
+    'every check of that reversal passed',
+  );
   const spent = await spentOf(card);
   t.same([spent.amounts.at(-1), spent.counts.at(-1)], [700, 1], 'and is no purchase');
   const declined = await ask(card, 20_000);
