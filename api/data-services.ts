@@ -28,6 +28,7 @@ import { MongoCopies } from './stores/personal/mongo-copies.js';
 import { MongoHistory } from './stores/personal/mongo-history.js';
 import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
+import { Quarantine } from './stores/quarantine.js';
 import type { RedisConnection } from './stores/redis.js';
 import { LedgerIdentity } from './stores/settled-ledger.js';
 import { Owners } from './stores/tenancy.js';
@@ -44,6 +45,7 @@ export interface DataServices {
   readonly limits: LimitsStore;
   readonly owners: Owners;
   readonly holds: Holds;
+  readonly quarantine: Quarantine;
   readonly transactions: Transactions;
   readonly feed: Effectiveness;
   readonly cache: Cache;
@@ -98,6 +100,7 @@ export function createDataServices({
     limits: new LimitsStore(database),
     owners: new Owners(database),
     holds: new Holds(database),
+    quarantine: new Quarantine(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
     feed,
     cache,

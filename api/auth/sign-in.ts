@@ -10,7 +10,7 @@ import type { FailedSignIns } from './failed-sign-ins.js';
 import type { SignInFailures } from './failures.js';
 import { checkNewPassword } from './password-rules.js';
 import type { Passwords } from './passwords.js';
-import type { Acting, Principal } from './principal.js';
+import type { Acting, Operator, Principal } from './principal.js';
 import type { Tokens } from './tokens.js';
 
 export interface SignedIn {
@@ -123,9 +123,9 @@ export class SignIn {
     return this.#parts.sessions.list(userId, beforeId, limit);
   }
 
-  /** Ends a session of this user. @returns false when the user has no such living session */
-  async endSession(principal: Acting<Principal>, publicId: string): Promise<boolean> {
-    const sessionId = await this.#parts.sessions.endOwn(principal, publicId);
+  /** Ends a session of this user, or of any for an operator. @returns false when there is no such living session */
+  async endSession(actor: Acting<Principal> | Acting<Operator>, publicId: string): Promise<boolean> {
+    const sessionId = await this.#parts.sessions.endOwn(actor, publicId);
     if (sessionId !== null) await this.#endAccess(sessionId);
     return sessionId !== null;
   }

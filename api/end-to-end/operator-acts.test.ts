@@ -160,3 +160,22 @@ t.test('an operator replaces a lost card, which its owner sees', async (t) => {
   t.match((await customer.get('/api/cards')).json.data, [{ id: replaced.json.id }, { id: card.id, status: 'closed' }]);
   t.match(await pay(api, replaced.json.token), { approved: true });
 });
+
+t.test('an operator sees what a customer has, and ends a session of theirs', async (t) => {
+  const { api, customer, accountId, card, as } = await stage(t);
+  const support = await as('support');
+  const path = `/api/customers/${customer.userId}`;
+  const list = async (what: string) => (await support.send('GET', `${path}/${what}`)).json;
+  t.match(await list('users'), { data: [{ id: customer.userId, role: null, status: 'active' }], next: null });
+  t.match(await list('accounts'), { data: [{ id: accountId, funds: 100_000 }], next: null });
+  t.match(await list('cards'), { data: [{ id: card.id, status: 'active' }], next: null });
+  const { data } = await list('sessions');
+  t.match(data, [{ userId: customer.userId }]);
+  t.equal((await support.send('GET', '/api/customers/usr_none/cards')).status, 404);
+  const viewer = await as('viewer');
+  t.equal((await viewer.send('DELETE', `/api/sessions/${data[0].id}`)).status, 403);
+  t.equal((await support.send('DELETE', `/api/sessions/${data[0].id}`)).status, 204);
+  t.equal((await customer.get('/api/me')).status, 401, 'the customer is signed out at once');
+  t.match((await trailOf(api, customer.userId))[0], { action: 'user.session_ended', actor: support.id });
+  t.same((await (await as('risk')).send('GET', '/api/quarantine')).json, { data: [], next: null });
+});

@@ -33,7 +33,7 @@ import { Funding, showFunding } from './fundings.js';
 import { keeperOn } from './keepers.js';
 import { anyOperator } from './operators.js';
 
-const Account = closed(
+export const Account = closed(
   {
     id: Id,
     kind: Kind,
@@ -210,7 +210,7 @@ export function accountRoutes({ accounts, config, engine, fundings, entries, own
   ];
 }
 
-function showAccount(row: AccountRow, books: AccountBooks | undefined): Static<typeof Account> {
+export function showAccount(row: AccountRow, books: AccountBooks | undefined): Static<typeof Account> {
   // It is in the database, so the engine finds it, unless it reads another one.
   if (books === undefined) throw unavailable('the engine does not know this account yet; try again');
   const { accountId, kind, currency, timeZone, status } = row;

@@ -8,6 +8,7 @@ import { cardFreezeRoutes } from './card-freeze.js';
 import { cardReplacementRoutes } from './card-replacement.js';
 import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
+import { customerObjectRoutes } from './customer-objects.js';
 import { customerRoutes } from './customers.js';
 import { fundingRoutes } from './fundings.js';
 import { holdReleaseRoutes } from './hold-release.js';
@@ -21,6 +22,7 @@ import { operationsRoutes } from './operations.js';
 import { operatorRoutes } from './operators.js';
 import { pageSessionRoutes } from './page-sessions.js';
 import { passwordRoutes } from './passwords.js';
+import { quarantineRoutes } from './quarantine.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
@@ -37,6 +39,8 @@ export function allRoutes(services: Services): Route[] {
     ...keyRoutes(services),
     ...auditRoutes(services),
     ...customerRoutes(services),
+    ...customerObjectRoutes(services),
+    ...quarantineRoutes(services),
     ...companyRoutes(services),
     ...imageRoutes(services),
     ...invitationRoutes(services),

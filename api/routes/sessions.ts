@@ -1,6 +1,6 @@
 /** A user's sign-ins: where each comes from, and ending one that is not theirs any more. */
 
-import { anyCaller } from '../auth/principal.js';
+import { type Acting, anyCaller, freezers, type Operator, type Principal } from '../auth/principal.js';
 import { Cursor } from '../http/cursor.js';
 import { notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
@@ -59,14 +59,15 @@ export function sessionRoutes({ signIn }: Services) {
     route({
       method: 'DELETE',
       url: '/api/sessions/:id',
-      access: anyCaller,
+      access: [...anyCaller, ...freezers],
       target: 'session',
       tag: 'sign-in',
       operationId: 'endSession',
-      summary: 'End a session of the user who asks: its tokens are good no more',
+      summary: 'End a session of the user who asks, or of any user for an operator: its tokens are good no more',
       schemas: { params: IdParams, responses: { 204: NoContent } },
-      handler: async ({ principal, params }) => {
-        if (!(await signIn.endSession(principal, params.id))) throw notFound('session');
+      handler: async ({ actor, params }) => {
+        if (!(await signIn.endSession(actor as Acting<Principal> | Acting<Operator>, params.id)))
+          throw notFound('session');
         return null;
       },
     }),

@@ -2,7 +2,7 @@
 import type { Limits } from '../../engine/core/rules.js';
 import { type Acting, isCustomer, type Keeper, type Role } from '../auth/principal.js';
 import type { Database, Sql } from './postgres.js';
-import { scopeOf } from './tenancy.js';
+import { scopeOf, usersOf } from './tenancy.js';
 
 export type LimitedTopic = 'user' | 'account';
 
@@ -84,6 +84,5 @@ function owned(sql: Sql, principal: Keeper, topic: LimitedTopic) {
   const { ownerKey, onlyUser } = scopeOf(principal);
   if (topic === 'account') return onlyUser === null ? sql`e.owner_key = ${ownerKey}` : sql`false`;
   if (onlyUser !== null) return sql`e.id = ${onlyUser}`;
-  // Odd keys are companies' (accounts.owner_key).
-  return ownerKey % 2 === 0 ? sql`e.id = ${ownerKey / 2}` : sql`e.company_id = ${(ownerKey - 1) / 2}`;
+  return sql`e.id in (select u.id from users u where ${usersOf(sql, ownerKey)})`;
 }

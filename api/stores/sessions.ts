@@ -3,7 +3,7 @@
  * is the newest of its chain. Only a hash of the second is kept; it has 256 bits, so a plain hash is enough.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Acting, Principal } from '../auth/principal.js';
+import { type Acting, isCustomer, type Operator, type Principal } from '../auth/principal.js';
 import { newId } from '../ids.js';
 import type { Visitor } from './acting.js';
 import type { Database } from './postgres.js';
@@ -199,16 +199,18 @@ export class SessionStore {
   }
 
   /**
-   * Ends a session of this user by its public id. @returns its number, null when the user has no such living session
+   * Ends a session of this user by its public id, or of any user for an operator.
+   * @returns its number, null when there is no such living session
    */
-  async endOwn(principal: Acting<Principal>, publicId: string): Promise<number | null> {
+  async endOwn(actor: Acting<Principal> | Acting<Operator>, publicId: string): Promise<number | null> {
     const [row] = await this.#database.write(
-      principal,
+      actor,
       'sessions.endOwn',
       (sql, { enter, admitted }) => sql<{ id: number }[]>`
         with ${enter}
-        update sessions set ended_at = now(), end_reason = 'owner'
-        where public_id = ${publicId} and user_id = ${principal.userId} and ended_at is null and ${admitted}
+        update sessions set ended_at = now(), end_reason = ${isCustomer(actor) ? 'owner' : 'operator'}
+        where public_id = ${publicId} and ended_at is null
+          ${isCustomer(actor) ? sql`and user_id = ${actor.userId}` : sql``} and ${admitted}
         returning id`,
     );
     return row?.id ?? null;
