@@ -6,6 +6,8 @@ import { OperationTimes } from '../platform/metrics/operation-times.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { diskOf } from '../platform/process/disk.js';
 import { Seals } from '../platform/redis/seal.js';
+import { openTraces } from '../platform/tracing/open-traces.js';
+import type { Traces } from '../platform/tracing/traces.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { FailedSignIns } from './auth/failed-sign-ins.js';
@@ -66,7 +68,8 @@ export interface Api {
 }
 
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
-  const services = createServices(config, log);
+  const traces = await openTraces(config.traces, 'api');
+  const services = createServices(config, log, traces);
   const { database, redis, health, housekeeping, telemetry } = services;
   const ops = new OpsServer({
     host: config.opsHost,
@@ -107,6 +110,8 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await services.stopData();
         redis?.close();
         await database.close();
+        // What the receiver does not take now is lost: a stop does not wait for it.
+        await traces?.close().catch(() => undefined);
       },
     };
   } catch (error) {
@@ -131,7 +136,7 @@ async function sayWhereMailsGo({ config, mailer, log }: Services): Promise<void>
 }
 
 /** All parts of the API, not connected to anything yet. */
-export function createServices(config: ApiConfig, log: Log): Services {
+export function createServices(config: ApiConfig, log: Log, traces: Traces | null = null): Services {
   const database = new Database(config.postgres, log);
   const redis = config.redisUrl === null ? null : new RedisConnection(config.redisUrl, log);
   const telemetry = new Telemetry();
@@ -182,6 +187,7 @@ export function createServices(config: ApiConfig, log: Log): Services {
     program,
     sealer,
     watches,
+    traces,
     imagePool,
     housekeeping: createHousekeeping(stores, log),
     generations,

@@ -1,9 +1,11 @@
 /** The environment of the account API, read once into a frozen, typed configuration. */
+
 import { cardLifetimeS, userLifetimeS } from '../platform/cache/keys.js';
 import { ConfigError, logLevels, Variables } from '../platform/config/variables.js';
 import { panKeysOf } from '../platform/masking/hidden-ids.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
 import { feedKeysOf } from '../platform/redis/seal.js';
+import { readTraceSettings, type TraceSettings } from '../platform/tracing/open-traces.js';
 import type { RateLimits } from './http/rate-limits.js';
 import type { RequestLogSettings } from './http/request-log.js';
 import type { TenantBounds } from './http/tenant-bounds.js';
@@ -45,6 +47,7 @@ export interface ApiConfig {
   readonly requestLog: RequestLogSettings;
   /** A response slower than this is an alert in the log. */
   readonly slowResponseMs: number;
+  readonly traces: TraceSettings;
   readonly bodyBytesMax: number;
   /** Whether customers may fund their own accounts; true is refused unless the database is a demo's. */
   readonly selfFunding: boolean;
@@ -155,6 +158,7 @@ export function readApiConfig(
       sample: variables.share('REQUEST_LOG_SAMPLE', 1),
     }),
     slowResponseMs: variables.integer('SLOW_RESPONSE_MS', { ...milliseconds, fallback: 1000 }),
+    traces: readTraceSettings(variables),
     bodyBytesMax: variables.integer('BODY_BYTES_MAX', { min: 1024, max: 1_048_576, fallback: 65_536 }),
     eventLoopDelayMs: variables.integer('EVENT_LOOP_DELAY_MS', { ...milliseconds, fallback: 500 }),
     ...readBounds(variables),

@@ -3,6 +3,7 @@
  * and never guesses one: without the engine these answer 503.
  */
 import { OperationTimes } from '../platform/metrics/operation-times.js';
+import { noteHop, runningTrace } from '../platform/tracing/request-trace.js';
 import { Problem, unavailable } from './http/problem.js';
 
 /** The engine answers in milliseconds; a person waits. */
@@ -137,6 +138,7 @@ export class EngineClient {
       throw this.#failed('the engine does not answer; try again with the same Idempotency-Key');
     } finally {
       this.times.add('', performance.now() - startedMs);
+      noteHop('engine', startedMs);
     }
     if (reply.status === 200) return JSON.parse(reply.text) as T;
     if (reply.status === 409) throw new Problem(409, 'duplicate_conflict', 'this was asked before with other content');
@@ -155,7 +157,7 @@ export class EngineClient {
     try {
       const response = await fetch(this.#url + path, {
         method: body === undefined ? 'GET' : 'POST',
-        headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json', ...traceHeader() },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         redirect: 'error',
         signal,
@@ -166,6 +168,11 @@ export class EngineClient {
       setImmediate(() => this.#turns.giveBack());
     }
   }
+}
+
+function traceHeader(): Record<string, string> {
+  const trace = runningTrace();
+  return trace === undefined ? {} : { traceparent: trace.traceparent };
 }
 
 /** So many at once; the others wait in order, each until its own deadline. */

@@ -16,6 +16,7 @@ import { callerName, registerRequestLog } from './http/request-log.js';
 import { registerResponseCache } from './http/response-cache.js';
 import { type Route, statusesOf } from './http/route.js';
 import { Seal } from './http/sealed.js';
+import { registerTraces } from './http/traces.js';
 import { registerValidation } from './http/validation.js';
 import { documentPaths, registerPages } from './pages/pages.js';
 import { allRoutes } from './routes/all.js';
@@ -62,6 +63,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     clientErrorHandler: answerClientErrors(answerOfClientError),
   }) as unknown as FastifyInstance;
   const { slowResponseMs, requestLog: settings } = config;
+  if (services.traces !== null) registerTraces(app, services.traces, slowResponseMs);
   registerRequestLog(app, { log, settings, slowResponseMs });
   registerApiVersion(app);
   const routes = allRoutes(services);

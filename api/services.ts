@@ -3,6 +3,7 @@
 import type { Log } from '../platform/log.js';
 import type { PanKeys } from '../platform/masking/hidden-ids.js';
 import type { ConnectionGate } from '../platform/process/connection-gate.js';
+import type { Traces } from '../platform/tracing/traces.js';
 import type { Access } from './auth/access.js';
 import type { Actors } from './auth/actors.js';
 import type { FailedSignIns } from './auth/failed-sign-ins.js';
@@ -66,6 +67,8 @@ export interface Services extends DataServices {
   readonly apiKeys: ApiKeyStore;
   readonly trail: AuditTrail;
   readonly failedSignIns: FailedSignIns;
+  /** Null: TRACE_URL is not set. */
+  readonly traces: Traces | null;
   readonly sealer: AuditSealer;
   readonly watches: Watches;
   readonly program: Program;

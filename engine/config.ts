@@ -2,6 +2,7 @@
  * The environment, read once into a frozen, typed configuration. A bad or missing value stops the start with one line
  * that names the variable and says what would be right.
  */
+
 import { availableParallelism } from 'node:os';
 import { cardLifetimeS } from '../platform/cache/keys.js';
 import { ConfigError, logLevels, Variables } from '../platform/config/variables.js';
@@ -9,6 +10,7 @@ import { panKeysOf } from '../platform/masking/hidden-ids.js';
 import { type ConnectionBounds, connectionBounds, descriptorLimit } from '../platform/process/descriptors.js';
 import { feedKeysOf } from '../platform/redis/seal.js';
 import { parseRedisUrl } from '../platform/redis/url.js';
+import { readTraceSettings, type TraceSettings } from '../platform/tracing/open-traces.js';
 import { Protocol } from './core/codes.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { Policy } from './core/question.js';
@@ -67,6 +69,7 @@ export interface EngineConfig {
   readonly logLevel: string;
   /** A decided answer slower than this is logged with the hop that was slow. */
   readonly slowAuthorizationMs: number;
+  readonly traces: TraceSettings;
   readonly policy: Policy;
   /** Keys of the hashes that stand for identifiers with card numbers, newest first. */
   readonly panKeys: readonly string[];
@@ -132,10 +135,10 @@ export function readEngineConfig(
   const seenIdsMax = variables.integer('SEEN_IDS_MAX', { fallback: 2 ** 22, min: 16, max: 2 ** 26 });
   if ((seenIdsMax & (seenIdsMax - 1)) !== 0) throw new ConfigError('SEEN_IDS_MAX must be a power of two');
   const engineTokens = variables.secrets('ENGINE_TOKEN', secret.lengthMax);
-  const { partitionCount, threads } = readPartitions(variables, journal, cores);
+  const partitions = readPartitions(variables, journal, cores);
   const host = variables.text('HOST', { fallback: '127.0.0.1' });
   return Object.freeze({
-    ...readConnectionBounds(variables, partitionCount, openFilesMax),
+    ...readConnectionBounds(variables, partitions.partitionCount, openFilesMax),
     host,
     peer: readPeer(variables, engineTokens),
     authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
@@ -149,8 +152,7 @@ export function readEngineConfig(
     leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
     journal,
     dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
-    partitionCount,
-    threads,
+    ...partitions,
     deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
@@ -159,6 +161,7 @@ export function readEngineConfig(
     engineTokens,
     logLevel: variables.oneOf('LOG_LEVEL', logLevels),
     slowAuthorizationMs: variables.positive('SLOW_AUTHORIZATION_MS', 50),
+    traces: readTraceSettings(variables),
     policy: Object.freeze({
       holdMs: variables.positive('HOLD_DAYS', 7, 365) * dayMs,
       holdLongMs: variables.positive('HOLD_DAYS_LONG', 30, 365) * dayMs,

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { Log } from '../platform/log.js';
 import { Seals } from '../platform/redis/seal.js';
 import { seeRunbook } from '../platform/runbook.js';
+import { openTraces } from '../platform/tracing/open-traces.js';
 import { SystemClock } from './clock.js';
 import type { EngineConfig } from './config.js';
 import { createProgress } from './exchange/progress.js';
@@ -24,6 +25,7 @@ export async function engineBase(config: EngineConfig, log: Log) {
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config, seals);
   const setApart = new SetApart(log);
   const holder = randomUUID();
+  const traces = await openTraces(config.traces, 'engine');
   const database = new Database(databaseUrl, config.journal === 'local' ? 1 : claimsMax);
   return {
     config,
@@ -43,6 +45,8 @@ export async function engineBase(config: EngineConfig, log: Log) {
       // machine.
       void database.warmUp(1);
     },
+    /** Null: TRACE_URL is not set. */
+    traces,
     seals,
     redis,
     setApart,

@@ -182,6 +182,8 @@ class RunningEngine implements Engine {
     await shipper.stop();
     await this.#ownership.stop();
     await database.close();
+    // What the receiver does not take now is lost: a stop does not wait for it.
+    await this.#base.traces?.close().catch(() => undefined);
     this.#base.journal.release();
   }
 }

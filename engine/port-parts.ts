@@ -7,6 +7,7 @@ import { type Reason, reasonEntry } from './core/reasons.js';
 import type { EngineBase } from './engine-base.js';
 import { LedgerCommands } from './ledger/ledger-commands.js';
 import type { LedgerParts } from './ledger-parts.js';
+import { MessageTraces } from './ops/message-traces.js';
 import { Ops } from './ops/ops.js';
 import type { OpsParts } from './ops-parts.js';
 import type { Ownership } from './ownership.js';
@@ -25,7 +26,8 @@ export function portParts(
   ownership: Ownership,
   { telemetry, health, live }: OpsParts,
 ) {
-  const { config, log, clock, nowMs } = base;
+  const { config, log, clock, nowMs, traces } = base;
+  const slowMs = Math.min(config.slowAuthorizationMs, config.deadlineMs);
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   measureConnections(telemetry, [authGate, opsGate]);
@@ -41,9 +43,10 @@ export function portParts(
     admission,
     gate: authGate,
     telemetry,
+    traces: traces === null ? null : new MessageTraces(traces, nowMs, slowMs),
     ledger,
     ...serverWarnings(log, nowMs),
-    slowMs: Math.min(config.slowAuthorizationMs, config.deadlineMs),
+    slowMs,
     deadlineMs: config.deadlineMs,
   });
   const commands = new LedgerCommands({
@@ -60,6 +63,7 @@ export function portParts(
     gate: opsGate,
     engineTokens: config.engineTokens,
     health,
+    traces,
     metrics: () => telemetry.scrape(),
     admin: {
       ledger,

@@ -13,6 +13,7 @@ import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { isConnectionError } from '../../platform/postgres/driver-errors.js';
 import { Listener } from '../../platform/postgres/listener.js';
+import { noteHop } from '../../platform/tracing/request-trace.js';
 import type { PostgresConfig } from '../config.js';
 import { type By, type Gate, gateOf } from './acting.js';
 import { DatabaseUnavailable, refusalOf } from './database-errors.js';
@@ -207,9 +208,11 @@ export class Database {
     try {
       const rows = await this.#connections.run(deadlineMs, build);
       this.#noteTime(name, rows, performance.now() - startedMs);
+      noteHop(`postgres ${name}`, startedMs);
       return rows;
     } catch (error) {
       this.failedQueries++;
+      noteHop(`postgres ${name}`, startedMs, (error as Error).message);
       if (!isConnectionError(error)) throw error;
       // One lost connection is not a lost server: the watcher finds out which it is.
       void this.#ping();

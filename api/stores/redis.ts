@@ -7,6 +7,7 @@ import type { Log } from '../../platform/log.js';
 import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { connectRedis, type RedisClient } from '../../platform/redis/client.js';
 import { ConnectionWatch, describeFailure } from '../../platform/redis/connection-watch.js';
+import { noteHop } from '../../platform/tracing/request-trace.js';
 
 export type { RedisClient };
 
@@ -61,6 +62,7 @@ export class RedisConnection {
       return fallback;
     } finally {
       this.times.add('', performance.now() - startedMs);
+      noteHop('redis', startedMs);
     }
   }
 

@@ -511,6 +511,15 @@ export const variableGroups: readonly VariableGroup[] = [
     title: 'Logs',
     variables: {
       LOG_LEVEL: { does: 'Least level of lines in the log. With `debug`, a failed start prints its stack.' },
+      TRACE_URL: {
+        does:
+          'Where traces go by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; without it there are none. ' +
+          'Headers and certificates of the receiver are set as OpenTelemetry says, by `OTEL_EXPORTER_OTLP_HEADERS` ' +
+          'and its like.',
+      },
+      TRACE_EVERY: {
+        does: 'One request of so many is traced, and each that is slow or fails, 200 a second at most.',
+      },
       SLOW_AUTHORIZATION_MS: {
         unit: 'ms',
         does: 'A decided answer slower than this is logged, with the hop that was slow.',

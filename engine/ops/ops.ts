@@ -13,6 +13,7 @@ import {
   problemContentType,
 } from '../../platform/problems/problem-body.js';
 import { boundConnections, type ConnectionGate } from '../../platform/process/connection-gate.js';
+import { readTraceparent, type Traces } from '../../platform/tracing/traces.js';
 import { authorizationDocument, engineOpsDocument } from '../transports/http/openapi.js';
 import type { Health } from './health.js';
 import { type AdminOptions, answerAdmin } from './ops-admin.js';
@@ -25,6 +26,8 @@ export interface OpsOptions {
   /** Any of them is right: while a token is rotated there are two. */
   readonly engineTokens: readonly string[];
   readonly health: Health;
+  /** Null: traces are off. */
+  readonly traces: Traces | null;
   metrics(): Promise<{ contentType: string; text: string }>;
   /** What the routes under /admin/ do. */
   readonly admin: AdminOptions;
@@ -47,6 +50,7 @@ export class Ops {
     this.#options = options;
     this.#tokens = options.engineTokens.map((token) => Buffer.from(`Bearer ${token}`));
     this.#server = createServer(timeouts, (request, response) => {
+      this.#trace(request, response);
       this.#answer(request, response).catch(() =>
         sendProblem(response, 503, 'unavailable', 'the engine or its database is not there at the moment; ask again'),
       );
@@ -70,6 +74,26 @@ export class Ops {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
+    });
+  }
+
+  /** A request whose sender traces it: our APIs do. */
+  #trace(request: IncomingMessage, response: ServerResponse): void {
+    const { traces } = this.#options;
+    if (traces === null) return;
+    const { traceparent } = request.headers;
+    const parent = readTraceparent(typeof traceparent === 'string' ? traceparent : '');
+    if (parent?.isSampled !== true) return;
+    const nowMs = () => performance.timeOrigin + performance.now();
+    const startMs = nowMs();
+    response.once('finish', () => {
+      // Without ids, which would make endless names.
+      const route = /^\/admin\/[a-z]+/.exec(request.url ?? '')?.[0] ?? 'ops';
+      const status = response.statusCode;
+      const attributes = { 'http.route': route, 'http.response.status_code': status };
+      const failure = status < 500 ? '' : `answered ${status}`;
+      const name = `${request.method} ${route}`;
+      traces.add(traces.begin(parent), { name, kind: 'server', startMs, endMs: nowMs(), attributes, failure }, []);
     });
   }
 

@@ -104,6 +104,10 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@grafana/grafana-foundation-sdk/prometheus': ['deploy/docs/dashboards.ts'],
   '@grafana/grafana-foundation-sdk/stat': ['deploy/docs/dashboards.ts'],
   '@grafana/grafana-foundation-sdk/timeseries': ['deploy/docs/dashboards.ts'],
+  '@opentelemetry/api': ['platform/tracing/exporter.ts'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['platform/tracing/exporter.ts'],
+  '@opentelemetry/resources': ['platform/tracing/exporter.ts'],
+  '@opentelemetry/sdk-trace-base': ['platform/tracing/exporter.ts'],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };

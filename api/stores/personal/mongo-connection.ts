@@ -18,6 +18,7 @@ import {
 import type { Log } from '../../../platform/log.js';
 import { OperationTimes } from '../../../platform/metrics/operation-times.js';
 import { withDeadline } from '../../../platform/process/deadline.js';
+import { noteHop } from '../../../platform/tracing/request-trace.js';
 import { type MongoIndex, type MongoSchema, readMongoSchemas } from '../../../sql/mongo-schemas.js';
 import type { MongodbConfig } from '../../config.js';
 import { DatabaseUnavailable } from '../database-errors.js';
@@ -197,6 +198,7 @@ export class MongoConnection {
     } finally {
       const tookMs = performance.now() - startedMs;
       this.times.add(name, tookMs);
+      noteHop(`mongodb ${name}`, startedMs);
       if (tookMs > slowMs) {
         this.slowOperations++;
         this.#log.warn({ operation: name, tookMs: Math.round(tookMs) }, 'slow MongoDB operation');

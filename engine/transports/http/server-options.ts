@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import type { Reason } from '../../core/reasons.js';
 import type { Admission } from '../../ledger/admission.js';
 import type { Ledger } from '../../ledger/ledger.js';
+import type { MessageTraces } from '../../ops/message-traces.js';
 import type { Telemetry } from '../../ops/telemetry.js';
 import type { Fact } from '../../protocols/facts/codec.js';
 import type { BasicAuth } from './basic-auth.js';
@@ -19,6 +20,8 @@ export interface ServerOptions {
   readonly admission: Admission;
   readonly gate: ConnectionGate;
   readonly telemetry: Telemetry;
+  /** Null: traces are off. */
+  readonly traces: MessageTraces | null;
   readonly ledger: Ledger;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;

@@ -9,11 +9,12 @@ import { addressOf } from '../../../platform/process/connection-gate.js';
 import { bodyBytesMax } from '../../core/limits.js';
 import { Reason } from '../../core/reasons.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
-import { Exchange, problem, statusLines } from './exchange.js';
+import { type Exchange, problem, statusLines } from './exchange.js';
 import { methodNotAllowedBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
 import type { Route } from './routes.js';
 import type { ServerOptions } from './server-options.js';
 import { SignedPort } from './signed-port.js';
+import { exchangeFor } from './traced-exchange.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 
 export class Server {
@@ -145,7 +146,7 @@ export class Server {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
-    const exchange = new Exchange(route, res, this.#options, this.#closing);
+    const exchange = exchangeFor(route, res, req, this.#options, this.#closing);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
   }

@@ -19,11 +19,12 @@ import { type Fact, factBytes } from '../../protocols/facts/codec.js';
 import { isFault, isQuestion, unknownPart } from '../../protocols/facts/notification.js';
 import { decodeBody, parseJson } from '../../protocols/reading/body-text.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
-import { Exchange, problem, statusLines } from './exchange.js';
+import { type Exchange, problem, statusLines } from './exchange.js';
 import { unsignedBody, unsupportedMediaTypeBody } from './problem.js';
 import type { Notifications, SignedRoute } from './routes.js';
 import type { Closing, ServerOptions } from './server-options.js';
 import type { Proof } from './signatures.js';
+import { exchangeFor } from './traced-exchange.js';
 import type { HttpRequest, HttpResponse } from './uws.js';
 
 const acknowledged = encode({ received: true });
@@ -55,7 +56,7 @@ export class SignedPort {
       problem(res, 415, unsupportedMediaTypeBody, true);
       return;
     }
-    const exchange = new Exchange(route, res, this.#options, this.#closing);
+    const exchange = exchangeFor(route, res, req, this.#options, this.#closing);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(route, exchange, proof, chunk, isLast));
   }

@@ -1,0 +1,62 @@
+/** An exchange that is made where traces are on: after its answer it says when what happened to it. */
+import { type Reason, reasonEntry } from '../../core/reasons.js';
+import type { Answers } from '../../exchange/answers.js';
+import { AnswerFlag } from '../../exchange/slab.js';
+import type { MessageTraces } from '../../ops/message-traces.js';
+import { Exchange } from './exchange.js';
+import type { Route } from './routes.js';
+import type { Closing, ServerOptions } from './server-options.js';
+import type { HttpRequest, HttpResponse } from './uws.js';
+
+/** @param traces null: off, and nothing is added to an exchange */
+export function exchangeFor(
+  route: Route,
+  res: HttpResponse,
+  req: HttpRequest,
+  options: ServerOptions,
+  closing: Closing,
+): Exchange {
+  const { traces } = options;
+  if (traces === null) return new Exchange(route, res, options, closing);
+  return new TracedExchange(traces, req.getHeader('traceparent'), route, res, options, closing);
+}
+
+class TracedExchange extends Exchange {
+  readonly #traces: MessageTraces;
+  readonly #traceparent: string;
+  readonly #path: string;
+
+  constructor(
+    traces: MessageTraces,
+    traceparent: string,
+    route: Route,
+    res: HttpResponse,
+    options: ServerOptions,
+    closing: Closing,
+  ) {
+    super(route, res, options, closing);
+    this.#traces = traces;
+    this.#traceparent = traceparent;
+    this.#path = route.path;
+  }
+
+  override answer(from: Answers, index: number): void {
+    if (this.isSettled) return;
+    super.answer(from, index);
+    const { sealedAtMs, returnedAtMs } = from;
+    const reason = from.reason[index]!;
+    const isRepeat = (from.answerFlags[index]! & AnswerFlag.repeated) !== 0;
+    this.#traces.answered(this.#path, this.#traceparent, this, { sealedAtMs, returnedAtMs, reason, isRepeat });
+  }
+
+  override shuttingDown(): void {
+    super.shuttingDown();
+    this.#traces.refused(this.#path, this.#traceparent, this, 'shutting_down');
+  }
+
+  override refuse(reason: Reason): void {
+    const isFirst = !this.isSettled;
+    super.refuse(reason);
+    if (isFirst) this.#traces.refused(this.#path, this.#traceparent, this, reasonEntry(reason).name);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Which requests are traced, and how one trace continues another (W3C Trace Context). Of many requests one in
+ * TRACE_EVERY is traced, and each slow or failed one, up to a bound a second: in an overload all are slow.
+ */
+
+/** Beyond so many a second spans are dropped: to make and to send these takes about a hundredth of a core. */
+const tracesPerSecondMax = 200;
+
+export interface TraceIds {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** '': the trace begins here. */
+  readonly parentId: string;
+}
+
+export interface SpanTimes {
+  readonly name: string;
+  readonly kind: 'server' | 'client' | 'internal';
+  /** Unix milliseconds, with a fraction. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
+  /** '': none. */
+  readonly failure: string;
+}
+
+export interface SpanSink {
+  newTraceId(): string;
+  newSpanId(): string;
+  add(ids: TraceIds, span: SpanTimes): void;
+  close(): Promise<void>;
+}
+
+export interface TraceParent {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly isSampled: boolean;
+}
+
+const form = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/;
+
+/** @returns null for no header, or one that must be ignored */
+export function readTraceparent(header: string): TraceParent | null {
+  const [, traceId, spanId, flags] = header.startsWith('ff') ? [] : (form.exec(header) ?? []);
+  if (traceId === undefined || spanId === undefined || flags === undefined) return null;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null;
+  return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+export function writeTraceparent({ traceId, spanId }: TraceIds, isSampled: boolean): string {
+  return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
+}
+
+export class Traces {
+  readonly #sink: SpanSink;
+  readonly #every: number;
+  /** Drawn, so that processes that start together do not trace the same places of a pattern. */
+  #count: number;
+  #second = 0;
+  #inSecond = 0;
+  /** Traces that were not made because there were too many in a second. */
+  dropped = 0;
+
+  constructor(sink: SpanSink, every: number) {
+    this.#sink = sink;
+    this.#every = every;
+    this.#count = Math.floor(Math.random() * every);
+  }
+
+  /** Whether the next request is the one of so many. */
+  draw(): boolean {
+    if (++this.#count < this.#every) return false;
+    this.#count = 0;
+    return true;
+  }
+
+  /** Ids of a request: of the trace that its client has begun, or of a new one. */
+  begin(parent: TraceParent | null): TraceIds {
+    return {
+      traceId: parent?.traceId ?? this.#sink.newTraceId(),
+      spanId: this.#sink.newSpanId(),
+      parentId: parent?.spanId ?? '',
+    };
+  }
+
+  /** Adds the span of a request, and those of its parts. */
+  add(ids: TraceIds, whole: SpanTimes, parts: readonly SpanTimes[]): void {
+    const second = Math.floor(whole.endMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#inSecond = 0;
+    }
+    if (++this.#inSecond > tracesPerSecondMax) {
+      this.dropped++;
+      return;
+    }
+    this.#sink.add(ids, whole);
+    const { traceId, spanId: parentId } = ids;
+    for (const part of parts) this.#sink.add({ traceId, parentId, spanId: this.#sink.newSpanId() }, part);
+  }
+
+  close(): Promise<void> {
+    return this.#sink.close();
+  }
+}
