@@ -31,6 +31,7 @@ import { Telemetry } from './http/telemetry.js';
 import { TenantGate } from './http/tenant-bounds.js';
 import { LocalGenerations, RedisGenerations } from './http/tenant-generations.js';
 import { ImagePool } from './images/image-pool.js';
+import { Live } from './live/live.js';
 import { LogMailer } from './mail/log-mailer.js';
 import type { Mailer } from './mail/mailer.js';
 import { Mails } from './mail/mails.js';
@@ -91,6 +92,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     housekeeping.start();
     services.sealer.start();
     services.watches.start();
+    services.live.start();
     health.serving();
     return {
       url,
@@ -101,6 +103,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await app.close();
         services.imagePool.stop();
         await ops.close();
+        await services.live.stop();
         await housekeeping.stop();
         await services.passwordChanges.stop();
         await services.mailer.stop();
@@ -165,6 +168,8 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
   const watches = new Watches(config, database, log);
   watches.measure(telemetry, health);
   watchImages(imagePool, telemetry);
+  const live = new Live(config);
+  watchLive(live, telemetry);
   watchDatabase(database, telemetry, health);
   watchDisk(telemetry);
   watchRedis(redis, telemetry, health);
@@ -191,6 +196,7 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
     imagePool,
     housekeeping: createHousekeeping(stores, log),
     generations,
+    live,
     telemetry,
     health,
   };
@@ -311,6 +317,16 @@ function watchDisk(telemetry: Telemetry): void {
   );
   telemetry.gauge('disk_bytes', 'Size of that disk', [], async (gauge) =>
     gauge.set((await diskOf(process.cwd()))?.bytes ?? Number.NaN),
+  );
+}
+
+function watchLive({ streams }: Live, telemetry: Telemetry): void {
+  telemetry.gauge('live_streams', 'Clients that read the live stream', [], (gauge) => gauge.set(streams.count));
+  telemetry.counter('live_streams_opened_total', 'Live streams that clients have opened', [], (counter) =>
+    counter.inc(streams.opened),
+  );
+  telemetry.counter('live_streams_refused_total', 'Live streams refused because too many were open', [], (counter) =>
+    counter.inc(streams.refused),
   );
 }
 

@@ -85,8 +85,10 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerRoutes(app, routes, actors, services.trail, (request, reply, actor, route) => {
     request.caller = callerName(actor);
     rates.identified(request, reply, actor);
-    tenants.enter(actor, reply, route.report === true);
+    if (route.stream !== true) tenants.enter(actor, reply, route.report === true);
   });
+  // Before the port closes, which waits for answers under way.
+  app.addHook('preClose', async () => services.live.endStreams());
   await app.ready();
   return app;
 }
@@ -112,8 +114,9 @@ function measure(app: FastifyInstance, { telemetry, config }: Services): void {
     if (route !== undefined && !statusesOf(route).has(reply.statusCode)) {
       telemetry.undocumented.add(`${request.method} ${path} ${reply.statusCode}`);
     }
-    telemetry.answered(`${request.method} ${path}`, reply.statusCode, tookMs);
-    if (tookMs > config.slowResponseMs) telemetry.slowResponses++;
+    const isStream = route?.stream === true;
+    telemetry.answered(`${request.method} ${path}`, reply.statusCode, isStream ? null : tookMs);
+    if (!isStream && tookMs > config.slowResponseMs) telemetry.slowResponses++;
   });
 }
 

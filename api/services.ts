@@ -24,6 +24,7 @@ import type { Telemetry } from './http/telemetry.js';
 import type { TenantGate } from './http/tenant-bounds.js';
 import type { TenantGenerations } from './http/tenant-generations.js';
 import type { ImagePool } from './images/image-pool.js';
+import type { Live } from './live/live.js';
 import type { Mailer } from './mail/mailer.js';
 import type { Health } from './ops/health.js';
 import type { ApiKeyStore } from './stores/api-keys.js';
@@ -80,6 +81,7 @@ export interface Services extends DataServices {
   readonly passwordChanges: PasswordChanges;
   readonly housekeeping: Housekeeping;
   readonly generations: TenantGenerations;
+  readonly live: Live;
   readonly telemetry: Telemetry;
   readonly health: Health;
 }

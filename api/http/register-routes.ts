@@ -23,6 +23,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     route?: Route;
   }
+  interface FastifyRequest {
+    /** Of a stream: rejects when the caller, as the database has them now, may not call the route any more. */
+    confirmCaller: () => Promise<void>;
+  }
 }
 
 /** Where an operator's look at something is recorded. */
@@ -39,6 +43,7 @@ export function registerRoutes(
 ): void {
   app.decorateRequest('actor', null as never);
   app.decorateRequest('principal', null as never);
+  app.decorateRequest('confirmCaller', null as never);
   for (const route of routes) app.route(optionsOf(route, authenticator, looks, admission));
 }
 
@@ -105,6 +110,7 @@ function authorization(
     const actor = await authenticator.authenticate(request.headers.authorization);
     admission(request, reply, actor, route);
     admit(request, actor);
+    if (route.stream === true) request.confirmCaller = () => confirm(request);
   };
   const confirm = async (request: FastifyRequest): Promise<void> => {
     admit(request, await authenticator.confirm(request.actor, request.headers.authorization));

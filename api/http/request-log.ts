@@ -67,7 +67,7 @@ class RequestLog {
 
   ended(request: FastifyRequest, reply: FastifyReply): void {
     const { statusCode: status, elapsedTime: ms } = reply;
-    const isSlow = ms > this.#slowResponseMs;
+    const isSlow = ms > this.#slowResponseMs && request.routeOptions.config.route?.stream !== true;
     const level = status >= 500 ? (status === 503 ? 'warn' : 'error') : isSlow ? 'warn' : this.#settings.level;
     if (!this.#log.isLevelEnabled(level) || !this.#isWanted(status, isSlow)) return;
     const { bug } = request;

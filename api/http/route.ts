@@ -76,6 +76,11 @@ export interface RouteDefinition<S extends RouteSchemas> {
   readonly cached?: boolean;
   /** True when an answer keeps the database busy: few of one tenant are made at a time (tenant-bounds.ts). */
   readonly report?: boolean;
+  /**
+   * GET only: true when the answer goes on until the client leaves. Its time is no latency, and it takes nothing of
+   * what a tenant may do at once: such a route has a bound of its own.
+   */
+  readonly stream?: boolean;
   /** GET only: true when an operator sees nothing of others by it, so that the audit trail has no entry of it. */
   readonly unrecorded?: boolean;
   /** POST only: true when the answer carries a secret, which must not be kept for a repeated Idempotency-Key. */
@@ -122,10 +127,10 @@ export function statusesOf(route: Route): ReadonlySet<number> {
 const known = new WeakMap<Route, ReadonlySet<number>>();
 
 function statusesDeclared(route: Route): ReadonlySet<number> {
-  const { method, access, target, schemas, errors = [], versioned = false } = route;
+  const { method, access, target, schemas, stream, errors = [], versioned = false } = route;
   const statuses = new Set([...Object.keys(schemas.responses).map(Number), ...errors, 400, 414, 429, 500, 503]);
   if (access !== 'public') for (const status of [401, 403]) statuses.add(status);
-  if (access !== 'public' && method === 'GET') statuses.add(304);
+  if (access !== 'public' && method === 'GET' && stream !== true) statuses.add(304);
   if (target !== undefined) statuses.add(404);
   // A body is read and refused, also where none is expected.
   if (method !== 'GET') for (const status of [413, 415]) statuses.add(status);

@@ -60,14 +60,18 @@ export class Telemetry extends Metrics {
     );
   }
 
-  /** An answer left. `route` is the declared path, never the URL: the number of series is bounded. */
-  answered(route: string, status: number, tookMs: number): void {
+  /**
+   * An answer left.
+   * @param route the declared path, never the URL: the number of series is bounded
+   * @param tookMs null: of a stream, whose time says nothing
+   */
+  answered(route: string, status: number, tookMs: number | null): void {
     let counts = this.#routes.get(route);
     if (counts === undefined) {
       counts = { byClass: new Float64Array(6), latency: new LatencyWindow() };
       this.#routes.set(route, counts);
     }
     counts.byClass[Math.min(5, Math.floor(status / 100))]! += 1;
-    counts.latency.add(tookMs);
+    if (tookMs !== null) counts.latency.add(tookMs);
   }
 }

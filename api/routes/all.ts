@@ -17,6 +17,7 @@ import { invitationRoutes } from './invitations.js';
 import { keyRoutes } from './keys.js';
 import { limitRoutes } from './limits.js';
 import { limitEffectRoutes } from './limits-effect.js';
+import { liveRoutes } from './live.js';
 import { meRoutes } from './me.js';
 import { operationsRoutes } from './operations.js';
 import { operatorRoutes } from './operators.js';
@@ -36,6 +37,7 @@ export function allRoutes(services: Services): Route[] {
     ...sessionRoutes(services),
     ...operatorRoutes(services),
     ...pageSessionRoutes(services),
+    ...liveRoutes(services),
     ...keyRoutes(services),
     ...auditRoutes(services),
     ...customerRoutes(services),

@@ -133,8 +133,15 @@ export async function request(
     ...(raw === undefined ? {} : { body: raw }),
     signal: AbortSignal.timeout(30_000),
   });
-  const text = await response.text();
+  const isStream = response.headers.get('content-type') === 'text/event-stream';
+  const text = isStream ? await firstPart(response) : await response.text();
   return { status: response.status, headers: response.headers, text, json: parsed(text) };
+}
+
+/** A stream goes on until its client leaves. */
+async function firstPart(response: Response): Promise<string> {
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) return part;
+  return '';
 }
 
 function parsed(text: string): unknown {

@@ -1,33 +1,33 @@
 /** Reads `GET /admin/live` of an engine in a test. */
+import { once } from 'node:events';
+import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import type { Test } from 'tap';
 import type { DecisionSample, EngineLine } from '../../platform/live/engine-line.js';
 import { type EnginePlace, testToken } from './engine-process.js';
 
 export class LiveLines {
   readonly #lines: AsyncIterator<EngineLine>;
-  readonly #stop: AbortController;
+  readonly #request: ClientRequest;
   /** Everything that lines have shown. */
   readonly shown: DecisionSample[] = [];
 
-  private constructor(response: Response, stop: AbortController) {
-    this.#lines = linesOf(response);
-    this.#stop = stop;
+  private constructor(request: ClientRequest, response: IncomingMessage) {
+    this.#lines = linesOf(response.setEncoding('utf8'));
+    this.#request = request;
   }
 
   /** Ends with the test. */
   static async open(t: Test, { opsPort }: Pick<EnginePlace, 'opsPort'>): Promise<LiveLines> {
-    const stop = new AbortController();
-    t.teardown(() => stop.abort());
-    const response = await fetch(`http://127.0.0.1:${opsPort}/admin/live`, {
-      headers: { authorization: `Bearer ${testToken}` },
-      signal: stop.signal,
-    });
-    if (response.status !== 200) throw new Error(`GET /admin/live: ${response.status} ${await response.text()}`);
-    return new LiveLines(response, stop);
+    const headers = { authorization: `Bearer ${testToken}` };
+    const request = get(`http://127.0.0.1:${opsPort}/admin/live`, { headers, agent: false });
+    t.teardown(() => request.destroy());
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    if (response.statusCode !== 200) throw new Error(`GET /admin/live: ${response.statusCode}`);
+    return new LiveLines(request, response);
   }
 
   close(): void {
-    this.#stop.abort();
+    this.#request.destroy();
   }
 
   /** Null: the engine has ended the stream. */
@@ -48,9 +48,9 @@ export class LiveLines {
   }
 }
 
-async function* linesOf(response: Response): AsyncGenerator<EngineLine, undefined> {
+async function* linesOf(response: AsyncIterable<string>): AsyncGenerator<EngineLine, undefined> {
   let rest = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+  for await (const chunk of response) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
     for (const line of lines) yield JSON.parse(line) as EngineLine;
