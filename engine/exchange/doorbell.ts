@@ -13,6 +13,8 @@ const { waitAsync } = Atomics as unknown as { readonly waitAsync: WaitAsync };
 
 export class Doorbell {
   readonly #words: Int32Array;
+  #isHeld = false;
+  #isDue = false;
 
   static create(): SharedArrayBuffer {
     return new SharedArrayBuffer(4);
@@ -23,7 +25,29 @@ export class Doorbell {
     this.#words = new Int32Array(buffer);
   }
 
+  /** Until release() or flush() this thread's rings wait, and are one then. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.flush();
+  }
+
+  /** Rings now where a ring waits. */
+  flush(): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.#ringNow();
+  }
+
   ring(): void {
+    if (this.#isHeld) this.#isDue = true;
+    else this.#ringNow();
+  }
+
+  #ringNow(): void {
     Atomics.add(this.#words, 0, 1);
     Atomics.notify(this.#words, 0);
   }

@@ -178,6 +178,7 @@ export class FrameExchange {
 
   /** Blocks until everything that was committed is durable. Not while filling. */
   drain(): void {
+    this.#bell?.flush();
     for (;;) {
       const state = this.#loadAlive();
       if (state === State.idleEmpty) return;

@@ -41,8 +41,8 @@ export const slabOfTask = (task: number): number => task % slabsMax;
 /** More than a lane has. */
 const slabsMax = 32;
 
-/** A number runs a slab, see slabTask. The others name their partition when they are sent. */
-export type PartitionTask = number | MakeTask | DropTask | (HostedTask & { readonly partition: number });
+/** Numbers run slabs in their order, see slabTask. The others name their partition when they are sent. */
+export type PartitionTask = readonly number[] | MakeTask | DropTask | (HostedTask & { readonly partition: number });
 /** What a partition on a thread is asked for. */
 export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask | DecisionTask;
 /** Takes the memory of a partition, in place of one with that number. */
@@ -115,9 +115,13 @@ export interface StoredDecision {
   readonly record: string;
 }
 
-/** What a task answers: true or false for a slab, a make or a drop, and what the other tasks are named after. */
+/** True: decided. False: the journal has failed. An error is what the slab's partition threw. */
+export type SlabResult = boolean | Error;
+
+/** What a task answers: how each slab went, true or false for a make or a drop, and what the others are named after. */
 export type PartitionResult =
   | boolean
+  | readonly SlabResult[]
   | TailKeys
   | PartitionStats
   | readonly (AccountBooks | null)[]

@@ -5,6 +5,7 @@ import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
 import type { Slab } from '../exchange/slab.js';
 import { Lane } from '../ledger/lane.js';
+import { LaneGroup } from '../ledger/lane-group.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { longestLimits } from '../testing/longest-limits.js';
 import { Delivery } from './delivery.js';
@@ -109,7 +110,7 @@ t.test('a partition that failed for good receives no changes', async (t) => {
 t.test('600 changes at every maximum reach a real lane at once, and all are in force', async (t) => {
   const size = { entries: slabEntriesMax, requestBytes: slabRequestBytes };
   const taken: number[] = [];
-  const lane: Lane = new Lane(size, 100, () => 0, setImmediate, {
+  const lane: Lane = new Lane(size, 100, () => 0, new LaneGroup(setImmediate), {
     run: async (index) => {
       const slab = lane.slabs[index]!;
       for (let entry = 0; entry < slab.count; entry++) {

@@ -5,6 +5,7 @@ import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryKind, EntryStatus, type Slab } from '../exchange/slab.js';
 import { TestWaiter } from '../testing/test-waiter.js';
 import { Lane, type Reentry } from './lane.js';
+import { LaneGroup } from './lane-group.js';
 
 interface Run {
   readonly slab: Slab;
@@ -22,7 +23,7 @@ function stage({ deadlineMs = 100, entries = 4, secondSlabMin = 16 } = {}) {
     { entries, requestBytes: 4096 },
     deadlineMs,
     () => state.nowMs,
-    turns.push.bind(turns),
+    new LaneGroup(turns.push.bind(turns)),
     {
       run: (index) =>
         new Promise((resolve, reject) => {

@@ -10,6 +10,7 @@ import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { Reason } from '../core/reasons.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from '../exchange/slab.js';
+import type { GroupedLane, LaneGroup } from './lane-group.js';
 import { Revocations } from './revocations.js';
 import type { Waiter } from './waiter.js';
 
@@ -57,8 +58,8 @@ export interface Reentry {
  */
 const flyingMax = 2;
 /**
- * While another slab is with the worker or waits for the disk, the next one waits for this many messages, or until
- * those are answered. Smaller batches pay more for their wake-ups and their sync than they gain.
+ * While another slab of the group is with the worker or waits for the disk, the next one waits for this many messages,
+ * or until those are answered. Smaller batches pay more for their wake-ups and their sync than they gain.
  */
 const secondSlabMinDefault = 16;
 /**
@@ -73,7 +74,7 @@ const lookedUpMin = 1024;
 /** The slab that carries revocations only, ahead of whatever waits. */
 const revocationSlab = slabCount;
 
-export class Lane {
+export class Lane implements GroupedLane {
   readonly slabs: readonly Slab[];
   readonly #waiters: (Waiter | null)[][];
   /** Of each slab, the places of changes that a caller waits for. */
@@ -82,7 +83,9 @@ export class Lane {
   readonly #nowMs: () => number;
   readonly #deadlineMs: number;
   readonly #secondSlabMin: number;
-  readonly #scheduleSend: (send: () => void) => void;
+  readonly #group: LaneGroup;
+  /** For synced(). */
+  readonly #alone: readonly Lane[] = [this];
   /** Index of the slab that is being filled. */
   #open = 0;
   /** Empty ones. */
@@ -93,7 +96,11 @@ export class Lane {
   readonly #decided: number[] = [];
   /** How many of them are not known to be on disk. */
   #unsynced = 0;
-  #sendScheduled = false;
+  /** Decided ones that judge() found on disk, and when. */
+  #judged = 0;
+  #judgedAtMs = 0;
+  /** The group counts it as busy. */
+  #isBusy = false;
   /** Messages are taken in. */
   #isReady = false;
   /** The worker decides: also what is inside after close(). */
@@ -108,14 +115,14 @@ export class Lane {
   #generation = 0;
 
   /**
-   * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
+   * @param group says when slabs leave
    * @param secondSlabMin messages that a slab needs to leave before the one ahead of it is on disk
    */
   constructor(
     size: SlabSize,
     deadlineMs: number,
     nowMs: () => number,
-    schedule: (send: () => void) => void,
+    group: LaneGroup,
     events: LaneEvents,
     secondSlabMin = secondSlabMinDefault,
   ) {
@@ -125,8 +132,9 @@ export class Lane {
     this.#changes = this.slabs.map(() => []);
     this.#deadlineMs = deadlineMs;
     this.#nowMs = nowMs;
-    this.#scheduleSend = schedule;
     this.#events = events;
+    this.#group = group;
+    group.add(this);
   }
 
   /** Whether the partition takes messages; while its worker restarts, its accounts get explicit declines. */
@@ -180,18 +188,29 @@ export class Lane {
   }
 
   #wake(): void {
-    if (this.#sendScheduled || !this.#maySend()) return;
-    this.#sendScheduled = true;
-    this.#scheduleSend(this.#sendOpen);
+    if (this.#maySend(this.#group.isClear)) this.#group.wake();
   }
 
-  #maySend(): boolean {
+  /** It has enough messages for a slab behind another one. */
+  get isFull(): boolean {
+    return this.slabs[this.#open]!.count >= this.#secondSlabMin;
+  }
+
+  /** @param together the group sends */
+  #maySend(together: boolean): boolean {
     // No slab passes revocations: what is decided behind them must know that they are written.
     if (this.#revokesNow) return false;
     if (this.#decided.length + this.#flying.length >= flyingMax + decidedMax) return false;
-    if (this.#flying.length === 0 && this.#unsynced === 0) return true;
     if (this.#flying.length >= flyingMax) return false;
-    return !this.#revocations.isEmpty || this.slabs[this.#open]!.count >= this.#secondSlabMin;
+    return together || !this.#revocations.isEmpty || this.isFull;
+  }
+
+  /** Says whether something is with the worker or waits for the disk. */
+  #track(): void {
+    const isBusy = this.#flying.length > 0 || this.#unsynced > 0;
+    if (isBusy === this.#isBusy) return;
+    this.#isBusy = isBusy;
+    this.#group.became(isBusy);
   }
 
   get #revokesNow(): boolean {
@@ -203,9 +222,9 @@ export class Lane {
     return !this.#revocations.isEmpty || this.#revokesNow;
   }
 
-  readonly #sendOpen = (): void => {
-    this.#sendScheduled = false;
-    if (!this.#maySend() || !this.#isAlive || this.#revocations.isHeld) return;
+  /** Sends what waits, if it may. Called by the group. */
+  send(together: boolean): void {
+    if (!this.#isAlive || this.#revocations.isHeld || !this.#maySend(together)) return;
     if (!this.#revocations.isEmpty) {
       this.#revocations.fill(this.slabs[revocationSlab]!, this.#waiters[revocationSlab]!);
       this.#send(revocationSlab);
@@ -217,11 +236,12 @@ export class Lane {
       this.slabs[next]!.clear();
       this.#send(sent);
     }
-  };
+  }
 
   #send(slabIndex: number): void {
     const slab = this.slabs[slabIndex]!;
     this.#flying.push(slabIndex);
+    this.#track();
     slab.seal(this.#nowMs(), this.#deadlineMs, this.#events.isStale());
     const generation = this.#generation;
     this.#events.run(slabIndex).then(
@@ -255,21 +275,31 @@ export class Lane {
     }
   }
 
-  /** Answers what is durable. Called whenever more is on disk. */
+  /** Answers what is durable. Called whenever more of this lane is on disk. */
   synced(): void {
-    const durable = this.#events.durableSequence();
-    const nowMs = this.#nowMs();
-    let count = 0;
-    while (count < this.#decided.length && this.slabs[this.#decided[count]!]!.lastSequence <= durable) {
-      this.#judge(this.#decided[count++]!, nowMs);
+    this.#group.synced(this.#alone);
+  }
+
+  /** Finds what is durable. Called by the group, with answer() behind it. */
+  judge(): void {
+    this.#judged = 0;
+    if (this.#decided.length > 0) {
+      const durable = this.#events.durableSequence();
+      this.#judgedAtMs = this.#nowMs();
+      while (this.#judged < this.#decided.length && this.slabs[this.#decided[this.#judged]!]!.lastSequence <= durable) {
+        this.#judge(this.#decided[this.#judged++]!, this.#judgedAtMs);
+      }
     }
-    this.#unsynced = this.#decided.length - count;
-    // Revocations, or the next batch, leave before the answers go out: the worker goes on meanwhile.
-    this.#sendOpen();
+    this.#unsynced = this.#decided.length - this.#judged;
+    this.#track();
+  }
+
+  /** Answers what judge() found. */
+  answer(): void {
     const revokes = this.#revokesNow;
-    for (; count > 0; count--) this.#answer(this.#decided.shift()!, nowMs);
+    for (; this.#judged > 0; this.#judged--) this.#answer(this.#decided.shift()!, this.#judgedAtMs);
     // What waited behind revocations has waited long enough.
-    if (revokes) this.#sendOpen();
+    if (revokes) this.#group.sendAlone(this);
     this.#wake();
   }
 
@@ -374,6 +404,8 @@ export class Lane {
       this.#revocations.isHeld = false;
       this.#wake();
     }
+    // What another partition waits for shall not hold up this one.
+    if (!this.#isBusy && this.slabs[this.#open]!.count > 0) this.#group.sendAlone(this);
     for (const slabIndex of [this.#open, ...this.#away()]) {
       const { count } = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;
@@ -410,6 +442,8 @@ export class Lane {
     this.#flying.length = 0;
     this.#decided.length = 0;
     this.#unsynced = 0;
+    this.#judged = 0;
+    this.#track();
     this.#revocations.fail();
     for (const [slabIndex, slab] of this.slabs.entries()) {
       const waiters = this.#waiters[slabIndex]!;

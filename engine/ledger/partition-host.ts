@@ -148,7 +148,7 @@ export class PartitionHost implements OwnedPartition {
     this.#shipper = shipper;
     this.#events = events;
     this.#log = log.child({ partition });
-    this.lane = new Lane(slabSize, config.deadlineMs, nowMs, setImmediate, {
+    this.lane = new Lane(slabSize, config.deadlineMs, nowMs, threads.laneGroup(), {
       run: (slab) => this.#place?.runSlab(slab) ?? Promise.reject(new Error('there is no thread')),
       durableSequence: () => this.progress.durableSequence,
       lookUp: (lookup, again) => events.lookUp(this, lookup, again),

@@ -13,11 +13,14 @@ export class SharedSyncer {
   readonly bell = new Doorbell(Doorbell.create());
   readonly #data: Omit<SharedSyncerWorkerData, 'bell' | 'notices'>;
   readonly #places = new Map<number, SyncerPlace>();
+  readonly #durable: () => void;
   #worker: Worker | null = null;
   #nextPlace = 1;
 
-  constructor(data: Omit<SharedSyncerWorkerData, 'bell' | 'notices'>) {
+  /** @param durable more is durable, of some partitions */
+  constructor(data: Omit<SharedSyncerWorkerData, 'bell' | 'notices'>, durable: () => void) {
     this.#data = data;
+    this.#durable = durable;
   }
 
   /** A place for a partition, whose frames nothing is done with before takeOver(). */
@@ -55,7 +58,7 @@ export class SharedSyncer {
     switch (event.kind) {
       case 'durable':
         notices.acknowledge();
-        for (const { events } of this.#places.values()) events.durable();
+        this.#durable();
         return;
       case 'trouble':
         // Postgres is the same for all of them: one says so.
@@ -98,7 +101,7 @@ class SyncerPlace implements PartitionSyncer {
     this.#partition = partition;
     this.exchange = FrameExchange.create(frameBytesMax);
     this.events = {
-      durable: () => this.#isStopping || events.durable(),
+      durable: () => undefined,
       trouble: (message, attempt) => this.#isStopping || events.trouble(message, attempt),
       failed: (message, fenced) => this.#isStopping || events.failed(message, fenced),
       died: (error) => this.#isStopping || events.died(error),

@@ -9,7 +9,7 @@ import type { SyncerEvent, SyncerWorkerData } from '../exchange/syncer-messages.
 
 /** None comes after stop(). */
 export interface SyncerEvents {
-  /** More is durable: progress.durableSequence says up to where. */
+  /** More is durable: progress.durableSequence says up to where. A shared syncer says it of all partitions at once. */
   durable(): void;
   /** The thread cannot write yet, for the `attempt`-th time; it goes on trying. */
   trouble(message: string, attempt: number): void;

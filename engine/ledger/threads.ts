@@ -11,11 +11,13 @@ import {
   type PartitionResult,
   type PartitionTask,
   type PartitionThreadData,
+  type SlabResult,
   slabTask,
 } from '../exchange/partition-task.js';
 import type { Progress } from '../exchange/progress.js';
 import type { PostgresJournal } from '../exchange/syncer-messages.js';
 import { rowsMax } from '../ops/memory-room.js';
+import { LaneGroup } from './lane-group.js';
 import { WorkerPool } from './pool.js';
 import { SharedSyncer } from './shared-syncer.js';
 import { type PartitionSyncer, Syncer, type SyncerEvents } from './syncer.js';
@@ -41,6 +43,8 @@ const queuePerPartition = 16;
 
 export class PartitionThreads {
   readonly #threads: readonly PartitionThread[];
+  /** Of all partitions, where they share a syncer. */
+  readonly #group: LaneGroup | null;
   readonly #openSyncer: (partition: number, events: SyncerEvents) => PartitionSyncer;
 
   constructor(config: EngineConfig, progress: Progress, journal: JournalPlaces, faults: StorageFaults | null) {
@@ -53,7 +57,12 @@ export class PartitionThreads {
       storageModule: faults?.module ?? null,
       storageControl: faults?.control ?? null,
     };
-    const shared = journal.postgres === null ? null : new SharedSyncer({ ...data, postgresJournal: journal.postgres });
+    const { postgres: postgresJournal } = journal;
+    const group = new LaneGroup(setImmediate, () => {
+      for (const thread of this.#threads) thread.flush();
+    });
+    const shared = postgresJournal && new SharedSyncer({ ...data, postgresJournal }, () => group.synced());
+    this.#group = shared && group;
     this.#openSyncer = (partition, events) =>
       shared === null ? new Syncer({ ...data, partition }, events) : shared.open(partition, events);
     const threadData: PartitionThreadData = {
@@ -74,6 +83,16 @@ export class PartitionThreads {
     const threadCount = shared === null ? partitionCount : config.threads;
     const queueMax = queuePerPartition * Math.ceil(partitionCount / threadCount);
     this.#threads = Array.from({ length: threadCount }, () => new PartitionThread(threadData, queueMax));
+  }
+
+  /** What the lane of a partition belongs to. */
+  laneGroup(): LaneGroup {
+    return (
+      this.#group ??
+      new LaneGroup(setImmediate, () => {
+        for (const thread of this.#threads) thread.flush();
+      })
+    );
   }
 
   /**
@@ -119,7 +138,7 @@ export class PartitionPlace {
   }
 
   runSlab(slab: number): Promise<boolean> {
-    return this.#thread.run(slabTask(this.partition, slab)) as Promise<boolean>;
+    return this.#thread.runSlab(slabTask(this.partition, slab));
   }
 
   prepare(): void {
@@ -144,12 +163,20 @@ export class PartitionPlace {
   }
 }
 
+interface SlabWaiter {
+  resolve(isAlive: boolean): void;
+  reject(error: unknown): void;
+}
+
 /** A thread that decides, while it hosts a partition. */
 class PartitionThread {
   readonly #data: PartitionThreadData;
   readonly #queueMax: number;
   readonly #places = new Set<PartitionPlace>();
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
+  /** Slabs until flush(), and what waits for them. */
+  #slabs: number[] = [];
+  #waiting: SlabWaiter[] = [];
 
   constructor(data: PartitionThreadData, queueMax: number) {
     this.#data = data;
@@ -157,7 +184,41 @@ class PartitionThread {
   }
 
   run(task: PartitionTask): Promise<PartitionResult> {
+    // Behind the slabs that were given before it.
+    this.flush();
+    return this.#send(task);
+  }
+
+  #send(task: PartitionTask): Promise<PartitionResult> {
     return this.#pool?.run(task) ?? Promise.reject(new Error('there is no thread'));
+  }
+
+  /** Settles once the thread has run the slab, which it gets at the next flush(). */
+  runSlab(slab: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#slabs.push(slab);
+      this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  /** Hands the slabs over in one task: waking the thread costs as much as deciding a few messages. */
+  flush(): void {
+    const [slabs, waiting] = [this.#slabs, this.#waiting];
+    if (slabs.length === 0) return;
+    this.#slabs = [];
+    this.#waiting = [];
+    this.#send(slabs).then(
+      (results) => {
+        for (const [index, { resolve, reject }] of waiting.entries()) {
+          const result = (results as readonly SlabResult[])[index]!;
+          if (typeof result === 'boolean') resolve(result);
+          else reject(result);
+        }
+      },
+      (error: unknown) => {
+        for (const { reject } of waiting) reject(error);
+      },
+    );
   }
 
   join(place: PartitionPlace): void {

@@ -11,6 +11,7 @@ import {
   type PartitionTask,
   type PartitionThreadData,
   partitionOfTask,
+  type SlabResult,
   slabOfTask,
 } from '../../engine/exchange/partition-task.js';
 import { Progress } from '../../engine/exchange/progress.js';
@@ -29,12 +30,9 @@ const thread: PartitionThread = {
 };
 const partitions = new Map<number, HostedPartition>();
 
-/**
- * Piscina's entry. A slab number runs that slab: true when it is decided (its answers wait until they are durable),
- * false when the journal has failed.
- */
+/** Piscina's entry. */
 export default function run(task: PartitionTask): PartitionResult {
-  if (typeof task === 'number') return hosted(partitionOfTask(task)).runSlab(slabOfTask(task));
+  if (!('kind' in task)) return runSlabs(task);
   const { partition } = task;
   switch (task.kind) {
     case 'make':
@@ -47,6 +45,25 @@ export default function run(task: PartitionTask): PartitionResult {
       return partitions.delete(partition);
     default:
       return hosted(partition).run(task);
+  }
+}
+
+/** The syncer hears of the frames of all of them at once, and commits them together. */
+function runSlabs(tasks: readonly number[]): SlabResult[] {
+  thread.bell?.hold();
+  try {
+    return tasks.map(runSlab);
+  } finally {
+    thread.bell?.release();
+  }
+}
+
+/** Other partitions go on when one throws. */
+function runSlab(task: number): SlabResult {
+  try {
+    return hosted(partitionOfTask(task)).runSlab(slabOfTask(task));
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 

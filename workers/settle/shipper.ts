@@ -323,10 +323,15 @@ class PartitionShipper {
   /** Whether full batches follow each other without a pause. */
   #hurries(): boolean {
     if (this.#halt) return false;
-    const { busyRequests, recordsMax } = this.#tuning;
-    if (this.#progress.backlogRecords < 2 * recordsMax) return false;
+    if (this.#progress.backlogRecords < 2 * this.#tuning.recordsMax) return false;
     if (this.#options.progress.waitingForRoom > 0) return true;
-    return this.#options.progress.requestsInFlight < busyRequests || this.#hurry() === 1 || this.#waiters.length > 0;
+    return !this.#isFrontBusy || this.#hurry() === 1 || this.#waiters.length > 0;
+  }
+
+  /** By the requests of this engine, and as many of each other one. */
+  get #isFrontBusy(): boolean {
+    const { requestsInFlight, engines } = this.#options.progress;
+    return requestsInFlight * engines >= this.#tuning.busyRequests;
   }
 
   /** From 0 up to 1, where everything that the engine has not settled is as much as it may become. */
@@ -364,10 +369,10 @@ class PartitionShipper {
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */
   #holdsBack(backlog: number): boolean {
-    const { busyRequests, holdBackMax, recordsMax } = this.#tuning;
+    const { holdBackMax, recordsMax } = this.#tuning;
     const inFlight = this.#options.progress.requestsInFlight;
     const gathered = inFlight === 0 || backlog >= recordsMax || this.#heldBack >= holdBackMax;
-    const hasTurn = () => inFlight < busyRequests || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
+    const hasTurn = () => !this.#isFrontBusy || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
     const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
     if (isWanted || (gathered && hasTurn())) {
       this.#heldBack = 0;

@@ -1,0 +1,85 @@
+/**
+ * Lanes whose records one syncer makes durable. They send their slabs together, so that one task has them decided and
+ * one commit makes them durable. While those are on their way, the next ones fill. A lane that has many messages does
+ * not wait for that, and takes the others along.
+ *
+ * With a local journal each partition has its own syncer, and its lane is a group of its own.
+ */
+
+/** What the group needs of a lane (engine/ledger/lane.ts). */
+export interface GroupedLane {
+  /** It has so many messages that they need not wait. */
+  readonly isFull: boolean;
+  /** Sends what waits, if it may. @param together the group waits for nothing */
+  send(together: boolean): void;
+  /** Finds what is durable; answer() follows. */
+  judge(): void;
+  /** Answers what judge() found. */
+  answer(): void;
+}
+
+export class LaneGroup {
+  readonly #lanes: GroupedLane[] = [];
+  readonly #schedule: (send: () => void) => void;
+  readonly #flush: () => void;
+  #isScheduled = false;
+  /** Lanes with slabs that are with the worker or wait for the disk. */
+  #busyLanes = 0;
+
+  /**
+   * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
+   * @param flush called after slabs of several lanes were handed over: the workers begin
+   */
+  constructor(schedule: (send: () => void) => void, flush: () => void = () => undefined) {
+    this.#schedule = schedule;
+    this.#flush = flush;
+  }
+
+  add(lane: GroupedLane): void {
+    this.#lanes.push(lane);
+  }
+
+  /** Nothing of any lane is on its way. */
+  get isClear(): boolean {
+    return this.#busyLanes === 0;
+  }
+
+  /** A lane has something on its way, or no longer. */
+  became(isBusy: boolean): void {
+    this.#busyLanes += isBusy ? 1 : -1;
+  }
+
+  /** A lane may send. */
+  wake(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#schedule(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#isScheduled = false;
+    this.send();
+  };
+
+  send(): void {
+    // Asked first: the group is not clear any more when the first lane has sent.
+    const together = this.isClear || this.#lanes.some(({ isFull }) => isFull);
+    for (const lane of this.#lanes) lane.send(together);
+    this.#flush();
+  }
+
+  /** Sends what a lane has whose own slabs are back: those of another one may hang. */
+  sendAlone(lane: GroupedLane): void {
+    if (this.#isScheduled) return;
+    lane.send(true);
+    this.#flush();
+  }
+
+  /** Answers what is durable. Called whenever more is on disk. */
+  synced(lanes: readonly GroupedLane[] = this.#lanes): void {
+    for (const lane of lanes) lane.judge();
+    // Revocations, or the next batch, leave before the answers go out: the worker goes on meanwhile.
+    this.send();
+    for (const lane of lanes) lane.answer();
+  }
+}
