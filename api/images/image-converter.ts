@@ -6,13 +6,11 @@
 import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import sharp, { type Sharp } from 'sharp';
-import { type ImageFile, imageWidths } from '../stores/images.js';
+import { type ImageFile, imageTypes, imageWidths } from '../stores/images.js';
+import { encode } from './encodings.js';
 import type { Converted } from './image-pool.js';
 
 const megapixelsMax = 40;
-const quality = 80;
-/** On a core: 0.25 s for a noisy image of 384 pixels. One more and it is 1.2 s, for the same bytes. */
-const avifEffort = 3;
 /** Decoding stops here; the parent gives up a little later. */
 const decodeS = 10;
 
@@ -61,16 +59,7 @@ async function filesOf(image: Sharp): Promise<ImageFile[]> {
   const files: ImageFile[] = [];
   for (const width of imageWidths) {
     const scaled = sharp(data, { raw: info }).resize(width, width);
-    files.push(
-      { width, type: 'avif', bytes: await scaled.clone().avif({ quality, effort: avifEffort }).toBuffer() },
-      { width, type: 'webp', bytes: await scaled.clone().webp({ quality }).toBuffer() },
-      // JPEG has no transparency.
-      {
-        width,
-        type: 'jpeg',
-        bytes: await scaled.clone().flatten({ background: '#ffffff' }).jpeg({ quality, progressive: true }).toBuffer(),
-      },
-    );
+    for (const type of imageTypes) files.push({ width, type, bytes: await encode(scaled, type) });
   }
   return files;
 }

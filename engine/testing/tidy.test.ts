@@ -40,7 +40,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
   ['deploy', ['deploy', 'sql', 'workers', 'platform', 'engine/core']],
   ['bench', ['']],
   // Runs in browsers: of the processes it knows the shape of one answer.
-  ['web', ['web', 'api/live/live-shape.ts']],
+  ['web', ['web', 'api/live/live-shape.ts', 'api/images/encodings.ts']],
 ];
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
@@ -88,7 +88,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   jose: ['api/auth/tokens.ts'],
   nodemailer: ['api/mail/smtp-mailer.ts'],
   '@zxcvbn-ts/language-common': ['api/auth/password-rules.ts'],
-  sharp: ['api/images/image-converter.ts'],
+  sharp: ['api/images/image-converter.ts', 'api/images/encodings.ts', 'web/build/build-art.ts'],
   otpauth: ['api/auth/operator-sign-in.ts'],
   'i18n-iso-countries/index.js': ['engine/protocols/reading/countries.ts'],
   '@node-rs/crc32': [

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { build, type Manifest } from 'vite';
+import { drawIcons, drawPictures, type Icon } from './build-art.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const sources = join(root, 'web');
@@ -21,8 +22,12 @@ const pages = ['console', 'app'] as const;
 
 const stamp = await stampOfInputs();
 if ((await readFile(stampFile, 'utf8').catch(() => '')) !== stamp) {
+  await drawPictures(join(sources, 'art/entrance.svg'), join(root, 'dist/web/art'));
   await bundle();
-  for (const page of pages) await writeDocument(page);
+  const icons = await drawIcons(join(sources, 'kit/icon.svg'), site);
+  for (const page of pages) await writeDocument(page, icons);
+  await writeAppManifest(icons);
+  await bundleServiceWorker();
   await compressAll();
   await writeFile(stampFile, stamp);
 }
@@ -75,7 +80,7 @@ async function bundle(): Promise<void> {
 }
 
 /** The document of a page, with `{assets}` where the API puts the origin of the assets. */
-async function writeDocument(page: string): Promise<void> {
+async function writeDocument(page: string, icons: readonly Icon[]): Promise<void> {
   const manifest = JSON.parse(await readFile(join(site, 'manifest.json'), 'utf8')) as Manifest;
   const entry = manifest[`${page}/main.tsx`];
   if (entry === undefined) throw new Error(`the bundle of web/${page}/main.tsx is missing in the manifest`);
@@ -83,8 +88,11 @@ async function writeDocument(page: string): Promise<void> {
   const icon = await readFile(join(sources, 'kit/icon.svg'));
   const iconFile = `assets/icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8)}.svg`;
   await writeFile(join(site, iconFile), icon);
-  const styles = [entry, ...imported].flatMap(({ css = [] }) => css);
+  // The page's own styles come last, so that they win.
+  const styles = [...imported, entry].flatMap(({ css = [] }) => css);
+  const touchIcon = icons.find(({ size }) => size === 180)!.file;
   const lines = [
+    `<link rel="apple-touch-icon" href="{assets}/${touchIcon}">`,
     `<link rel="icon" type="image/svg+xml" href="{assets}/${iconFile}">`,
     ...(await Promise.all(styles.map((file) => tag('link rel="stylesheet"', 'href', file)))),
     ...(await Promise.all(imported.map(({ file }) => tag('link rel="modulepreload"', 'href', file)))),
@@ -92,6 +100,61 @@ async function writeDocument(page: string): Promise<void> {
   ];
   const template = await readFile(join(sources, page, `${page}.html`), 'utf8');
   await writeFile(join(site, `${page}.html`), template.replace('<!-- assets -->', lines.join('\n    ')));
+}
+
+async function writeAppManifest(icons: readonly Icon[]): Promise<void> {
+  const manifest = {
+    id: '/app',
+    name: 'Atlantic',
+    short_name: 'Atlantic',
+    start_url: '/app',
+    scope: '/app',
+    display: 'standalone',
+    background_color: '#ffffff',
+    theme_color: '#2457d6',
+    icons: icons.map(({ file, size, purpose }) => ({
+      src: `{assets}/${file}`,
+      sizes: `${size}x${size}`,
+      type: 'image/png',
+      purpose,
+    })),
+  };
+  await writeFile(join(site, 'app.webmanifest'), JSON.stringify(manifest));
+}
+
+/** The worker has the name of this build and of every script and style of the app. */
+async function bundleServiceWorker(): Promise<void> {
+  const manifest = JSON.parse(await readFile(join(site, 'manifest.json'), 'utf8')) as Manifest;
+  const chunks = new Set<string>();
+  const walk = (name: string): void => {
+    if (chunks.has(name)) return;
+    chunks.add(name);
+    for (const next of [...(manifest[name]!.imports ?? []), ...(manifest[name]!.dynamicImports ?? [])]) walk(next);
+  };
+  walk('app/main.tsx');
+  const files = [...chunks].flatMap((name) => [manifest[name]!.file, ...(manifest[name]!.css ?? [])]).sort();
+  const document = await readFile(join(site, 'app.html'));
+  const buildName = createHash('sha256').update(document).update(files.join()).digest('hex').slice(0, 12);
+  await build({
+    configFile: false,
+    root: sources,
+    logLevel: 'warn',
+    publicDir: false,
+    define: {
+      buildName: JSON.stringify(buildName),
+      buildFiles: JSON.stringify(files.map((file) => `{assets}/${file}`)),
+    },
+    build: {
+      outDir: site,
+      emptyOutDir: false,
+      modulePreload: false,
+      target: 'es2022',
+      rolldownOptions: {
+        input: join(sources, 'service-worker.ts'),
+        output: { entryFileNames: 'service-worker.js' },
+      },
+    },
+  });
 }
 
 async function tag(start: string, attribute: string, file: string): Promise<string> {

@@ -39,6 +39,8 @@ interface SessionBody {
 
 export interface CallOptions {
   readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly file?: Blob;
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -47,6 +49,9 @@ let page: PageName = 'console';
 let csrf = '';
 /** Of the signed-in person; null: signed out; undefined: not known yet. */
 export const session = signal<(SessionBody & Readonly<Record<string, unknown>>) | null | undefined>(undefined);
+
+/** When the app's service worker kept the newest answer; null: that answer is from the server. */
+export const keptAtMs = signal<number | null>(null);
 
 /** Longer than the slowest answer that the API still gives. */
 const timeoutMs = 30_000;
@@ -91,7 +96,7 @@ export async function call<T>(method: string, path: string, options: CallOptions
 
 /** Fetches and returns the answer itself: for files. @throws ApiError */
 export async function fetchAnswer(method: string, path: string, options: CallOptions): Promise<Response> {
-  const { body, signal: aborted, headers } = options;
+  const { body, file, signal: aborted, headers } = options;
   const limit = AbortSignal.timeout(timeoutMs);
   const response = await fetch(path, {
     method,
@@ -103,12 +108,17 @@ export async function fetchAnswer(method: string, path: string, options: CallOpt
       ...headers,
     },
     signal: aborted === undefined ? limit : AbortSignal.any([aborted, limit]),
+    ...(file === undefined ? {} : { body: file }),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }).catch((error: unknown) => {
     if (aborted?.aborted) throw error;
     throw new ApiError(0, { title: 'no_answer' });
   });
-  if (response.ok) return response;
+  if (response.ok) {
+    const keptAt = response.headers.get('x-kept-at');
+    keptAtMs.value = keptAt === null ? null : Number(keptAt);
+    return response;
+  }
   const problem = (await response.json().catch(() => ({}))) as ProblemBody;
   throw new ApiError(response.status, problem);
 }

@@ -6,7 +6,7 @@ interface ButtonProps {
   readonly children: ComponentChildren;
   readonly onClick?: () => void;
   /** `main`: the one thing to do here; `danger`: takes something away; `plain`: beside text. */
-  readonly look?: 'main' | 'danger' | 'plain';
+  readonly look?: 'main' | 'danger' | 'plain' | undefined;
   readonly type?: 'button' | 'submit';
   readonly isDisabled?: boolean;
   readonly label?: string;

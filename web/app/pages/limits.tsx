@@ -1,0 +1,156 @@
+/** What may be spent: the limits of a card, an account or a person, replaced as a whole. */
+import { signal, useSignal } from '@preact/signals';
+import { call } from '../../kit/api.js';
+import { Button, Field } from '../../kit/controls.js';
+import { minorDigits, minorOf } from '../../kit/format.js';
+import { t } from '../../kit/messages.js';
+import { useResource } from '../../kit/resource.js';
+import { href, type PageProps } from '../../kit/router.js';
+import { Failed, Loading } from '../../kit/states.js';
+import { ActionError, Done, UsedLimits, useAction } from '../parts.js';
+import {
+  type Account,
+  type Card,
+  type Effect,
+  type Limits,
+  type List,
+  lastLists,
+  listNames,
+  type ShownLimits,
+  windowNames,
+} from '../shapes.js';
+import { effectText } from './card.js';
+
+export default function LimitsPage({ params }: PageProps) {
+  const { topic = '', id = '' } = params;
+  const path = `/api/${topic}/${id}/limits`;
+  const limits = useResource<ShownLimits>(path);
+  const card = useResource<Card>(topic === 'cards' ? `/api/cards/${id}` : null);
+  const accounts = useResource<List<Account>>(lastLists.accounts);
+  const error = limits.error ?? accounts.error ?? card.error;
+  const isReady = accounts.value !== undefined && (topic !== 'cards' || card.value !== undefined);
+  if (limits.value === undefined || !isReady) {
+    return error === null ? <Loading /> : <Failed error={error} retry={limits.reload} />;
+  }
+  const accountId = topic === 'accounts' ? id : card.value?.accountId;
+  const account = accounts.value.data.find((one) => one.id === accountId) ?? accounts.value.data[0];
+  return (
+    <div class="stack narrow">
+      <h1>{t('limits.title')}</h1>
+      {topic === 'cards' && <a href={href(`/cards/${id}`)}>{card.value?.name}</a>}
+      <UsedLimits shown={limits.value} currency={account?.currency ?? ''} />
+      <Editor
+        key={limits.readAtMs}
+        path={path}
+        limits={limits.value.limits}
+        currency={account?.currency ?? ''}
+        reload={limits.reload}
+      />
+    </div>
+  );
+}
+
+interface EditorProps {
+  readonly path: string;
+  readonly limits: Limits;
+  readonly currency: string;
+  readonly reload: () => void;
+}
+
+/** Outlives the editor, which starts again with what was saved. */
+const lastEffect = signal<{ readonly path: string; readonly effect: Effect } | null>(null);
+
+type Typed = Readonly<Record<string, string>>;
+
+function Editor({ path, limits, currency, reload }: EditorProps) {
+  const digits = minorDigits(currency);
+  const shown = (minor: number | undefined) => (minor === undefined ? '' : (minor / 10 ** digits).toFixed(digits));
+  const typed = useSignal<Typed>({
+    perAuthorization: shown(limits.perAuthorization),
+    ...Object.fromEntries(windowNames.map((name) => [name, shown(limits[name]?.amount)])),
+  });
+  const rules = useSignal<readonly string[]>(listNames.filter((name) => limits[name] !== undefined));
+  const faults = useSignal<Typed>({});
+  const action = useAction();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const { body, wrong } = limitsOf(limits, typed.value, rules.value, currency);
+    faults.value = Object.fromEntries(wrong.map((name) => [name, t('amount.invalid', { currency })]));
+    if (wrong.length > 0) return;
+    action.run(async () => {
+      lastEffect.value = { path, effect: await call<Effect>('PUT', path, { body }) };
+      reload();
+    });
+  };
+  const field = (name: string, label: string) => (
+    <Field
+      key={name}
+      label={`${label}, ${currency}`}
+      name={name}
+      inputMode="decimal"
+      value={typed.value[name] ?? ''}
+      fault={faults.value[name]}
+      onInput={(value) => {
+        typed.value = { ...typed.value, [name]: value };
+      }}
+    />
+  );
+  return (
+    <form class="stack" onSubmit={submit}>
+      <p class="soft">{t('limits.hint')}</p>
+      {field('perAuthorization', t('limits.perAuthorization'))}
+      {windowNames.map((name) => field(name, t(`window.${name}`)))}
+      {rules.value.length > 0 && <h2>{t('limits.rules')}</h2>}
+      {rules.value.map((name) => (
+        <div key={name} class="row spread">
+          <span>{ruleText(limits, name as (typeof listNames)[number])}</span>
+          <Button
+            onClick={() => {
+              rules.value = rules.value.filter((one) => one !== name);
+            }}
+          >
+            {t('limits.removeRule')}
+          </Button>
+        </div>
+      ))}
+      <ActionError action={action} />
+      <Done>{lastEffect.value?.path === path && effectText(lastEffect.value.effect)}</Done>
+      <div>
+        <Button type="submit" look="main" isDisabled={action.isBusy}>
+          {t('limits.save')}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** What is typed as limits; counts and rules that the form does not show stay as they are. */
+function limitsOf(before: Limits, typed: Typed, rules: readonly string[], currency: string) {
+  const wrong: string[] = [];
+  const amountOf = (name: string): number | undefined => {
+    const text = typed[name] ?? '';
+    if (text === '') return undefined;
+    const minor = minorOf(text, currency);
+    if (minor === null) wrong.push(name);
+    return minor ?? undefined;
+  };
+  const perAuthorization = amountOf('perAuthorization');
+  const windows = windowNames.map((name) => {
+    const amount = amountOf(name);
+    const count = before[name]?.count;
+    const window = { ...(amount === undefined ? {} : { amount }), ...(count === undefined ? {} : { count }) };
+    return [name, window] as const;
+  });
+  const body = {
+    ...(perAuthorization === undefined ? {} : { perAuthorization }),
+    ...Object.fromEntries(windows.filter(([, window]) => Object.keys(window).length > 0)),
+    ...Object.fromEntries(listNames.filter((name) => rules.includes(name)).map((name) => [name, before[name]])),
+  };
+  return { body, wrong };
+}
+
+function ruleText(limits: Limits, name: (typeof listNames)[number]): string {
+  const { allow, block } = limits[name]!;
+  const list = (allow ?? block ?? []).join(', ');
+  return t(allow === undefined ? 'limits.blocked' : 'limits.allowed', { what: t(`rule.${name}`), list });
+}
