@@ -30,6 +30,7 @@ import type { Database } from './stores/postgres.js';
 import { PostgresTransactions } from './stores/postgres-transactions.js';
 import { Quarantine } from './stores/quarantine.js';
 import type { RedisConnection } from './stores/redis.js';
+import { SearchStore } from './stores/search.js';
 import { LedgerIdentity } from './stores/settled-ledger.js';
 import { Owners } from './stores/tenancy.js';
 import { Transactions } from './stores/transactions.js';
@@ -47,6 +48,7 @@ export interface DataServices {
   readonly holds: Holds;
   readonly quarantine: Quarantine;
   readonly transactions: Transactions;
+  readonly search: SearchStore;
   readonly feed: Effectiveness;
   readonly cache: Cache;
   readonly invalidations: Invalidations;
@@ -102,6 +104,7 @@ export function createDataServices({
     holds: new Holds(database),
     quarantine: new Quarantine(database),
     transactions: new Transactions(settled, history ?? settled, ledger),
+    search: new SearchStore(database),
     feed,
     cache,
     invalidations,

@@ -60,6 +60,47 @@ export interface Release {
   readonly available: number;
 }
 
+/** See DecisionView of the engine. */
+export interface EngineDecision {
+  readonly id: string;
+  readonly authorizationId: string;
+  readonly original: string | null;
+  readonly type: string;
+  readonly protocol: string;
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly detail: string;
+  readonly amount: number | null;
+  readonly approvedAmount: number;
+  readonly available: number;
+  readonly held: number;
+  readonly currency: string;
+  readonly card: string;
+  readonly cardVersion: number;
+  readonly merchant: { readonly id: string; readonly name: string; readonly mcc: string; readonly country: string };
+  readonly channel: string;
+  readonly accountNumber: number;
+  readonly cardNumber: number;
+  readonly userNumber: number;
+  readonly partition: number;
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly revokedAtMs: number | null;
+  readonly numbersKept: boolean;
+  readonly hopsMs: {
+    readonly wait: number;
+    readonly decide: number;
+    readonly journal: number;
+    readonly send: number;
+  } | null;
+  readonly checks: readonly {
+    readonly reason: string;
+    readonly detail: string;
+    readonly passed: boolean | null;
+    readonly numbers: Readonly<Record<string, string | number | boolean | null>>;
+  }[];
+}
+
 export type WindowLevel = 'card' | 'user' | 'account';
 
 export interface EngineHealth {
@@ -112,6 +153,16 @@ export class EngineClient {
    */
   release(id: string, original: string, card: string): Promise<Release> {
     return this.#ask<Release>('/admin/releases', { id, original, card });
+  }
+
+  /** Why a decision was made, by its id as it is kept; null: there is none. Throws 503. */
+  async decision(id: string): Promise<EngineDecision | null> {
+    try {
+      return await this.#ask<EngineDecision>(`/admin/decisions/${encodeURIComponent(id)}`);
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) return null;
+      throw error;
+    }
   }
 
   async health(): Promise<EngineHealth> {

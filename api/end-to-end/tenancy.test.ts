@@ -60,6 +60,7 @@ function objectOf(tenant: Tenant, target: Target): string {
     case 'card':
       return tenant.cardId;
     case 'transaction':
+    case 'decision':
       return `txn_${tenant.name}`;
     case 'session':
       return `ses_${tenant.name}`;

@@ -16,6 +16,7 @@ export type Target =
   | 'account'
   | 'card'
   | 'transaction'
+  | 'decision'
   | 'session'
   | 'key'
   | 'invitation'

@@ -10,6 +10,7 @@ import { cardRoutes } from './cards.js';
 import { companyRoutes } from './companies.js';
 import { customerObjectRoutes } from './customer-objects.js';
 import { customerRoutes } from './customers.js';
+import { decisionRoutes } from './decisions.js';
 import { fundingRoutes } from './fundings.js';
 import { holdReleaseRoutes } from './hold-release.js';
 import { imageRoutes } from './images.js';
@@ -24,6 +25,7 @@ import { operatorRoutes } from './operators.js';
 import { pageSessionRoutes } from './page-sessions.js';
 import { passwordRoutes } from './passwords.js';
 import { quarantineRoutes } from './quarantine.js';
+import { searchRoutes } from './search.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
 import { userRoutes } from './users.js';
@@ -56,5 +58,7 @@ export function allRoutes(services: Services): Route[] {
     ...limitEffectRoutes(services),
     ...transactionRoutes(services),
     ...holdReleaseRoutes(services),
+    ...decisionRoutes(services),
+    ...searchRoutes(services),
   ];
 }

@@ -20,11 +20,11 @@ import {
   page,
   pageQuery,
   printable,
-  type Static,
   Timestamp,
   Type,
 } from '../http/schemas.js';
 import type { Services } from '../services.js';
+import type { FoundWhole } from '../stores/search.js';
 import { reasonNames } from '../stores/transaction-rows.js';
 import {
   eventsShown,
@@ -40,7 +40,7 @@ import {
 const Nullable = nullable(Type.String());
 const TransactionStatus = oneOf(transactionStatuses, { title: 'TransactionStatus' });
 
-const transactionFields = {
+export const transactionFields = {
   id: Type.String({ description: "the authorization's id" }),
   cardId: Id,
   accountId: Id,
@@ -60,7 +60,7 @@ const transactionFields = {
   updatedAt: Timestamp,
 };
 const Transaction = closed(transactionFields, { title: 'Transaction' });
-const Event = closed(
+export const Event = closed(
   {
     type: Type.String(),
     amount: nullable(Money, { description: 'what the message asked for; null: it named no amount' }),
@@ -80,21 +80,18 @@ const EventTotal = closed(
   },
   { title: 'EventTotal' },
 );
-const TransactionWithEvents = closed(
-  {
-    ...transactionFields,
-    events: Type.Array(Event, { description: `oldest first, from the opening message on, at most ${eventsShown}` }),
-    eventCount: Type.Integer({ minimum: 0, description: 'of the whole transaction' }),
-    eventTotals: Type.Array(EventTotal, { description: 'what the messages of each type come to' }),
-    nextEvents: nullable(Type.String(), {
-      description: 'cursor of the events that follow: GET /api/transactions/:id/events?cursor=…; null: there are none',
-    }),
-  },
-  { title: 'TransactionWithEvents' },
-);
+export const eventFields = {
+  events: Type.Array(Event, { description: `oldest first, from the opening message on, at most ${eventsShown}` }),
+  eventCount: Type.Integer({ minimum: 0, description: 'of the whole transaction' }),
+  eventTotals: Type.Array(EventTotal, { description: 'what the messages of each type come to' }),
+  nextEvents: nullable(Type.String(), {
+    description: 'cursor of the events that follow: GET /api/transactions/:id/events?cursor=…; null: there are none',
+  }),
+};
+const TransactionWithEvents = closed({ ...transactionFields, ...eventFields }, { title: 'TransactionWithEvents' });
 
 /** Ids are the processor's: anything visible, up to the engine's bound. */
-const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+export const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 
 const Spending = closed(
   {
@@ -105,7 +102,7 @@ const Spending = closed(
   { title: 'Spending' },
 );
 
-const filters = {
+export const transactionFilters = {
   card: Type.Optional(Id),
   account: Type.Optional(Id),
   status: Type.Optional(TransactionStatus),
@@ -126,7 +123,7 @@ const filters = {
 };
 
 const cursor = new Cursor('transactions', 'timestamp', 'text');
-const eventCursor = new Cursor('events', 'timestamp', 'count');
+export const eventCursor = new Cursor('events', 'timestamp', 'count');
 /** Transactions that one page of a search looks at. */
 const searchedMax = 10_000;
 /** Transactions that one export looks at, how many it reads at a time, and how long it may take. */
@@ -153,7 +150,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
         `A search by account, status, type, reason, merchant or amount looks at ${searchedMax} transactions at a ` +
         'time: a page may then have fewer than `limit`, even none, while `next` goes on from there.',
       schemas: {
-        query: pageQuery(filters),
+        query: pageQuery(transactionFilters),
         responses: { 200: page(Transaction) },
       },
       handler: async ({ principal, query }) => {
@@ -185,7 +182,7 @@ export function transactionRoutes({ panKeys, transactions }: Services) {
         'apostrophe. A file that cannot be finished ends with a cut connection, never with a complete answer.',
       cached: false,
       produces: 'text/csv',
-      schemas: { query: closed({ ...filters, cursor: CursorText }), responses: { 200: Type.String() } },
+      schemas: { query: closed({ ...transactionFilters, cursor: CursorText }), responses: { 200: Type.String() } },
       handler: async ({ principal, query }, reply) => {
         const { cursor: text, ...rest } = query;
         checkAmounts(rest);
@@ -362,11 +359,17 @@ function keyOf({ createdAt, transactionId }: TransactionRecord): TransactionKey 
 }
 
 /** What the stores know has the names of the answer, and the schema lets nothing else out. */
-function show({ transactionId: id, detail, ...rest }: TransactionRecord): Static<typeof Transaction> {
+export function show<T extends { readonly transactionId: string; readonly detail: string | null }>(row: T) {
+  const { transactionId: id, detail, ...rest } = row;
   return { id, ...rest, ...(detail === null ? {} : { detail }) };
 }
 
-function showWhole({ events, eventCount, eventTotals, ...transaction }: TransactionWithEventsRecord) {
+export function showWhole<T extends TransactionWithEventsRecord | FoundWhole>({
+  events,
+  eventCount,
+  eventTotals,
+  ...transaction
+}: T) {
   return {
     ...show(transaction),
     events: [...events],
