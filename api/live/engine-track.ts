@@ -20,6 +20,8 @@ export class EngineTrack {
   #line: EngineLine | null = null;
   /** When the last line came; before the first one, since when the engine is known. */
   #sinceMs: number;
+  /** A line came since the last tick. */
+  hasNews = false;
   #open = new Slice();
   #samples: DecisionSample[] = [];
   readonly #slices: Slice[] = [];
@@ -36,6 +38,7 @@ export class EngineTrack {
     this.#line = line;
     this.#known = line;
     this.#sinceMs = nowMs;
+    this.hasNews = true;
     this.#samples = [...this.#samples, ...line.last].slice(-samplesMax);
   }
 
@@ -48,6 +51,7 @@ export class EngineTrack {
     if (this.#slices.length > ticksKept) this.#slices.shift();
     this.#open = new Slice();
     this.#samples = [];
+    this.hasNews = false;
     return { slice, last };
   }
 

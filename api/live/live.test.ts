@@ -1,6 +1,7 @@
 /** `GET /api/live` of a real API and engine: what is decided is seen, once, by operators alone. */
 import t, { type Test } from 'tap';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
+import { TestNginx } from '../../deploy/testing/test-nginx.js';
 import { answerOf, Client } from '../../engine/testing/client.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { card, severalEngines } from '../../engine/testing/several-engines.js';
@@ -99,6 +100,27 @@ t.test('only operators read the stream, until their session ends, and each conne
   while ((await live.next()) !== null);
   t.ok(Date.now() - endedMs < 5000, `the stream ended ${Date.now() - endedMs} ms after its session`);
   t.equal((await api.request('GET', '/api/live', { token })).status, 401);
+});
+
+t.test('each tick comes through nginx at once, and is not compressed', async (t) => {
+  const api = await startTestApi(t);
+  const at = new URL(api.url).host;
+  const nginx = await TestNginx.start({
+    engines: [{ auth: at, ops: at, weight: 1 }],
+    apis: [{ api: at, weight: 1 }],
+  });
+  t.teardown(() => nginx.stop());
+  const { headers } = await operatorSession(api.sql, api.api.services.operators);
+  const live = await LiveClient.open(t, nginx.apiUrl, headers);
+  t.match(live.headers, { server: 'nginx', 'content-type': 'text/event-stream' });
+  t.equal(live.headers['content-encoding'], undefined);
+  t.equal((await live.next())!.event, 'history');
+  // A proxy that buffers 4 KiB or 8 KiB would send several of these small ticks together.
+  const ticks = [await live.until(), await live.until(), await live.until(), await live.until()];
+  for (const [index, { cameMs }] of ticks.entries()) {
+    const next = ticks[index + 1];
+    if (next !== undefined) t.ok(cameMs < next.data.atMs, 'a tick is here before the next one is made');
+  }
 });
 
 t.test('streams have a bound, and a stop waits for none of them', async (t) => {

@@ -1,5 +1,5 @@
 /** The live stream: lines of the engines in, one tick four times a second, streams out. */
-import { lineMs } from '../../platform/live/engine-line.js';
+import { type EngineLine, lineMs } from '../../platform/live/engine-line.js';
 import { History } from './history.js';
 import { LiveEngines } from './live-engines.js';
 import type { LiveStream, StreamOwner } from './live-stream.js';
@@ -7,10 +7,10 @@ import { LiveStreams } from './live-streams.js';
 import { LiveMerge } from './merge.js';
 import { TickRing } from './tick-ring.js';
 
-/** Engines write at multiples of lineMs. A tick comes this much later, so that it has their lines. */
-const behindMs = 25;
-/** A timer that came a little early must not make two ticks. */
-const earlyMs = 50;
+/** Engines write together. A tick waits for the last of them, for half a line's time at most. */
+const tickMsMax = 1.5 * lineMs;
+/** Lines that waited somewhere come all at once: they make one tick. */
+const tickMsMin = 100;
 
 export interface LiveOptions {
   readonly engineUrl: string;
@@ -24,23 +24,26 @@ export class Live {
   readonly streams = new LiveStreams({ ring: this.#ring, history: this.#history, nowMs: () => Date.now() });
   readonly #engines: LiveEngines;
   #timer: NodeJS.Timeout | undefined;
+  #tickedMs = 0;
+  #isStopped = false;
 
   constructor({ engineUrl, engineToken }: LiveOptions) {
     this.#engines = new LiveEngines({
       engineUrl,
       token: engineToken,
       listed: (engines) => this.#merge.list(engines, Date.now()),
-      line: (line) => this.#merge.take(line, Date.now()),
+      line: (line) => this.#took(line),
     });
   }
 
   start(): void {
     this.#engines.start();
     this.streams.start();
-    this.#later();
+    this.#tick();
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     this.endStreams();
     await this.#engines.stop();
@@ -54,15 +57,22 @@ export class Live {
     return this.streams.open(owner, lastEventId);
   }
 
-  #later(): void {
-    const leftMs = lineMs - ((Date.now() - behindMs) % lineMs);
-    this.#timer = setTimeout(() => this.#tick(), leftMs < earlyMs ? leftMs + lineMs : leftMs);
+  #took(line: EngineLine): void {
+    const nowMs = Date.now();
+    this.#merge.take(line, nowMs);
+    // A clock that was set back must not end the ticks.
+    const sinceMs = Math.abs(nowMs - this.#tickedMs);
+    if (sinceMs >= tickMsMin && this.#merge.isComplete(nowMs)) this.#tick();
   }
 
   #tick(): void {
-    this.#later();
+    if (this.#isStopped) return;
     const nowMs = Date.now();
+    this.#tickedMs = nowMs;
     const { tick, slice } = this.#merge.tick(nowMs);
+    clearTimeout(this.#timer);
+    const isAnyUp = tick.engines.some(({ isUp }) => isUp);
+    this.#timer = setTimeout(() => this.#tick(), isAnyUp ? tickMsMax : lineMs);
     this.#history.take(slice, tick.settleLagMs, nowMs);
     this.#ring.add(tick);
     this.streams.ticked();

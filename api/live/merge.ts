@@ -36,6 +36,12 @@ export class LiveMerge {
     return track;
   }
 
+  /** Whether each engine that is up has sent a line since the tick before. */
+  isComplete(nowMs: number): boolean {
+    const up = [...this.#tracks.values()].filter((track) => track.isUp(nowMs));
+    return up.length > 0 && up.every(({ hasNews }) => hasNews);
+  }
+
   /** What came since the tick before. @returns the tick, and what history keeps of it */
   tick(nowMs: number): { readonly tick: LiveTick; readonly slice: Slice } {
     this.#forget(nowMs);
