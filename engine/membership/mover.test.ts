@@ -38,6 +38,7 @@ class FakePartition implements OwnedPartition {
   state: PartitionState = 'away';
   isPrepared = false;
   failuresLeft = 0;
+  starts = 0;
   #fence: WriterFence | null = null;
   #run = 0;
 
@@ -55,6 +56,7 @@ class FakePartition implements OwnedPartition {
   async start(fence: WriterFence): Promise<void> {
     if (this.state !== 'away') this.journals.faults.push(`started while it is ${this.state}`);
     const run = ++this.#run;
+    this.starts++;
     this.state = 'starting';
     try {
       await pass(this.stepMs());
@@ -107,6 +109,8 @@ class TestEngine {
   readonly mover: Mover;
   readonly fakes: readonly FakePartition[];
   isDead = false;
+  /** What waits for a minute or longer. */
+  readonly later: (() => void)[] = [];
 
   constructor(
     readonly stage: Stage,
@@ -127,6 +131,14 @@ class TestEngine {
       askHandover: (to, partition) => stage.askHandover(this, to, partition),
       tellReady: async (to, partition) => stage.engines.find(({ id }) => id === to)?.mover.isTaken(partition),
       log,
+      schedule: (callback, delayMs) => {
+        if (delayMs >= 60_000) {
+          this.later.push(callback);
+          return () => undefined;
+        }
+        const timer = setTimeout(callback, delayMs);
+        return () => clearTimeout(timer);
+      },
     });
   }
 
@@ -182,11 +194,12 @@ class Stage {
     return stage;
   }
 
-  async join(): Promise<TestEngine> {
+  async join(prepare: (fake: FakePartition) => void = () => undefined): Promise<TestEngine> {
     const proxy = await TcpProxy.start(Number(new URL(this.url).port));
     const engine = new TestEngine(this, proxy);
     await engine.registry.join({ authUrl: '', opsUrl: '', peerHost: 'none', peerPort: 1 });
     this.engines.push(engine);
+    engine.fakes.forEach(prepare);
     engine.mover.start();
     return engine;
   }
@@ -300,6 +313,37 @@ t.test('a partition that does not start is free, and is tried again', async (t) 
   await stage.untilSpread([b]);
   const [lease] = await stage.sql`select epoch::integer as epoch from partition_leases where partition = 1`;
   t.equal(lease!['epoch'], 5, 'each start had an epoch of its own');
+});
+
+t.test('an engine on which nothing starts gives its share up, and has it again when it can', async (t) => {
+  const stage = await Stage.open(t, 6);
+  const a = await stage.join();
+  await stage.untilSpread();
+  const b = await stage.join((fake) => {
+    fake.failuresLeft = Number.POSITIVE_INFINITY;
+  });
+  await until('the first has all of them again', () => stage.isSpread([a]) && b.mover.isSettled);
+  t.equal(a.ready.length, 6);
+  for (const fake of b.fakes) fake.failuresLeft = 0;
+  await until('it waits before it tries again', () => b.later.length > 0);
+  for (const tryAgain of b.later) tryAgain();
+  await stage.untilSpread();
+  t.same([a.ready.length, b.ready.length], [3, 3]);
+  t.same(stage.journals.faults, []);
+});
+
+t.test('a partition that starts nowhere keeps no engine from its share', async (t) => {
+  const stage = await Stage.open(t, 4);
+  const a = await stage.join();
+  const b = await stage.join();
+  await stage.untilSpread();
+  const damaged = b.ready[0]!;
+  for (const { fakes } of [a, b]) fakes[damaged]!.failuresLeft = Number.POSITIVE_INFINITY;
+  b.fakes[damaged]!.state = 'failed';
+  b.mover.wake();
+  await until('it was tried again and again', () => b.fakes[damaged]!.starts > 5);
+  t.equal(b.ready.length, 1, 'the other partition of its share stays');
+  t.equal(b.later.length, 0);
 });
 
 t.test('a partition that failed is started again', async (t) => {

@@ -22,6 +22,12 @@ const takenMsMax = 300;
 /** What failed is tried again after a pause that doubles. */
 const pauseMsMin = 100;
 const pauseMsMax = 5000;
+/**
+ * An engine on which each of its partitions has failed so often in a row, and none is ready, gives its share up for so
+ * long. Then it tries again: what was wrong with it may be over.
+ */
+const unfitFailures = 3;
+const unfitMs = 60_000;
 /** What is left when an engine leaves is released in so long, whatever hangs. */
 const releaseMsMax = 15_000;
 
@@ -82,6 +88,7 @@ export class Mover {
   readonly #schedule: NonNullable<MoverOptions['schedule']>;
   #isStarted = false;
   #isLeaving = false;
+  #isUnfit = false;
   #isStopped = false;
   #handovers: Promise<unknown> = Promise.resolve();
   /** Resolve when something has changed. */
@@ -182,9 +189,32 @@ export class Mover {
     slot.failures++;
     this.#pause(slot, pauseMs);
     const { partition } = slot.host;
+    this.#judge(error);
     // The first and every power of two.
     if (this.#isStopped || (slot.failures & (slot.failures - 1)) !== 0) return;
     this.#options.log.warn({ partition, error, attempt: slot.failures }, 'the partition was not moved; trying again');
+  }
+
+  /** Whether this engine is at fault: no partition of its share starts here, and another engine has some. */
+  #judge(error: string): void {
+    const { registry } = this.#options;
+    const { view, id } = registry;
+    if (this.#isUnfit || this.#isLeaving || this.#isStopped) return;
+    const plan = planPartitions(view, this.#slots.length);
+    const share = this.#slots.filter((_, partition) => plan[partition] === id);
+    const isOwner = (engine: string) => view.leases.some(({ holder }) => holder === engine);
+    const hasOther = view.engines.some((other) => other.id !== id && !other.isLeaving && isOwner(other.id));
+    const isFailing = share.length > 0 && share.every(({ failures }) => failures >= unfitFailures);
+    if (!hasOther || !isFailing || this.#slots.some(({ host }) => host.state === 'ready')) return;
+    this.#isUnfit = true;
+    this.#options.log.error({ error, tryAgainMs: unfitMs }, 'no partition starts here: other engines take them');
+    void registry.markLeaving(true);
+    this.#schedule(() => {
+      if (this.#isLeaving || this.#isStopped) return;
+      this.#isUnfit = false;
+      for (const slot of this.#slots) slot.failures = 0;
+      void registry.markLeaving(false);
+    }, unfitMs);
   }
 
   #pause(slot: Slot, pauseMs: number): void {

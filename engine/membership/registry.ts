@@ -208,9 +208,12 @@ export class Registry {
     if (freed.length > 0) this.#noteOwn({ partition, epoch, holder: null, reservedFor });
   }
 
-  /** From now on the plan gives this engine no partition. Where the database is away, a later renewal says so. */
-  async markLeaving(): Promise<void> {
-    this.#isLeaving = true;
+  /**
+   * From now on the plan gives this engine no partition, or its share again. Where the database is away, a later
+   * renewal says so.
+   */
+  async markLeaving(isLeaving = true): Promise<void> {
+    this.#isLeaving = isLeaving;
     await this.#renew();
   }
 
