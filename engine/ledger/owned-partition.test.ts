@@ -255,19 +255,20 @@ t.test('every partition comes back where a thread that they share dies', async (
   t.same(await askAll('second'), [answered, answered, answered], 'the clients send the messages again');
   // The worker's, which reads a record to answer a repeat.
   killThread(disk, 2, 'beforeRead');
-  let repeated = 0;
+  let more = 0;
   await until('the worker dies', async () => {
-    // What is settled is read from Postgres.
-    const ask = () => owner.answer(2, cards[2]![0]!, `repeated-${repeated}`);
-    if ((await ask()) !== answered) return owner.hosts[2]!.restarts === 2;
-    await ask();
-    repeated++;
+    // What is settled is read from Postgres, and the newest frames from memory.
+    const before = more;
+    for (let count = 0; count < 4; count++) {
+      if ((await owner.answer(2, cards[2]![0]!, `more-${more}`)) === answered) more++;
+    }
+    await owner.answer(2, cards[2]![0]!, `more-${before}`);
     return owner.hosts[2]!.restarts === 2;
   });
   await until('all have restarted', () => restarts().every((count) => count === 2) && areReady());
   t.same(await askAll('third'), [answered, answered, answered]);
   await Promise.all(owner.hosts.map((host) => host.release()));
-  t.equal(await journaled(sql), 9 + repeated, 'no message was decided twice');
+  t.equal(await journaled(sql), 9 + more, 'no message was decided twice');
 });
 
 t.test('a handover of a thousand settled accounts under light load takes well below half a second', async (t) => {
