@@ -28,6 +28,8 @@ export function portParts(
 ) {
   const { config, log, clock, nowMs, traces } = base;
   const slowMs = Math.min(config.slowAuthorizationMs, config.deadlineMs);
+  const messageTraces = traces === null ? null : new MessageTraces(traces, nowMs);
+  const warnings = serverWarnings(log, nowMs);
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
   measureConnections(telemetry, [authGate, opsGate]);
@@ -43,9 +45,13 @@ export function portParts(
     admission,
     gate: authGate,
     telemetry,
-    traces: traces === null ? null : new MessageTraces(traces, nowMs, slowMs),
+    traces: messageTraces,
     ledger,
-    ...serverWarnings(log, nowMs),
+    ...warnings,
+    slow(totalMs, waitMs, runMs): void {
+      messageTraces?.noteSlow();
+      warnings.slow(totalMs, waitMs, runMs);
+    },
     slowMs,
     deadlineMs: config.deadlineMs,
   });

@@ -1,38 +1,39 @@
 /** Spans of messages on the authorization port, made after the answer from the times that its slab has. */
 import { readTraceparent, type SpanTimes, type Traces } from '../../platform/tracing/traces.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
+import type { Answers } from '../exchange/answers.js';
+import { AnswerFlag } from '../exchange/slab.js';
 
 interface Asked {
   readonly arrivalMs: number;
   readonly reentries: number;
 }
 
-interface Answered {
-  readonly sealedAtMs: number;
-  readonly returnedAtMs: number;
-  readonly reason: number;
-  readonly isRepeat: boolean;
-}
-
 export class MessageTraces {
   readonly #traces: Pick<Traces, 'draw' | 'begin' | 'add'>;
   readonly #nowMs: () => number;
-  readonly #slowMs: number;
+  #isSlow = false;
 
-  /** @param slowMs answers slower than this are traced, whichever they are */
-  constructor(traces: Pick<Traces, 'draw' | 'begin' | 'add'>, nowMs: () => number, slowMs: number) {
+  constructor(traces: Pick<Traces, 'draw' | 'begin' | 'add'>, nowMs: () => number) {
     this.#traces = traces;
     this.#nowMs = nowMs;
-    this.#slowMs = slowMs;
   }
 
-  answered(path: string, traceparent: string, { arrivalMs, reentries }: Asked, answer: Answered): void {
-    const isDrawn = this.#traces.draw();
-    const isFailed = answer.reason === Reason.systemError;
+  /** The message that is being answered is slow: so no other one needs a look at the clock. */
+  noteSlow(): void {
+    this.#isSlow = true;
+  }
+
+  /** Right after the answer. */
+  answered(path: string, traceparent: string, { arrivalMs, reentries }: Asked, from: Answers, index: number): void {
+    const isFailed = from.reason[index] === Reason.systemError;
+    const isTraced = this.#traces.draw() || isFailed || this.#isSlow;
+    this.#isSlow = false;
+    if (!isTraced) return;
     const nowMs = this.#nowMs();
-    if (!isDrawn && !isFailed && nowMs - arrivalMs <= this.#slowMs) return;
-    const { sealedAtMs, returnedAtMs, isRepeat } = answer;
-    const reason = reasonEntry(answer.reason as Reason).name;
+    const { sealedAtMs, returnedAtMs } = from;
+    const isRepeat = (from.answerFlags[index]! & AnswerFlag.repeated) !== 0;
+    const reason = reasonEntry(from.reason[index] as Reason).name;
     // Before the slab that decided it a message may have been in others, and waited for lookups.
     const attributes = { reason, repeated: isRepeat, lookups: reentries };
     const part = (name: string, startMs: number, endMs: number): SpanTimes => ({

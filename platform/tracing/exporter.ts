@@ -5,26 +5,21 @@
 import { ROOT_CONTEXT, type SpanContext, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import {
-  AlwaysOnSampler,
-  BasicTracerProvider,
-  BatchSpanProcessor,
-  RandomIdGenerator,
-} from '@opentelemetry/sdk-trace-base';
+import { AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { version } from '../version.js';
 import type { SpanSink, SpanTimes, TraceIds } from './traces.js';
 
 /** Spans that wait for a batch: ten seconds of the most that Traces lets through. More are dropped. */
 const queueMax = 8192;
 const batchMax = 512;
-const batchEveryMs = 1000;
+/** A request to the receiver costs as much as making some ten traces. */
+const batchEveryMs = 5000;
 const sendMs = 5000;
 
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const;
 
-export function openExporter(url: string, service: string): SpanSink {
-  const random = new RandomIdGenerator();
-  // A span whose id was passed on before it was made has that id.
+export function openExporter(url: string, service: string): Pick<SpanSink, 'add' | 'close'> {
+  // A span has the id that it was given: it may have been passed on before the span was made.
   let nextSpanId = '';
   let nextTraceId = '';
   const provider = new BasicTracerProvider({
@@ -45,8 +40,6 @@ export function openExporter(url: string, service: string): SpanSink {
   });
   const tracer = provider.getTracer('atlanticfrewaycard', version);
   return {
-    newTraceId: () => random.generateTraceId(),
-    newSpanId: () => random.generateSpanId(),
     add({ traceId, spanId, parentId }: TraceIds, { name, kind, startMs, endMs, attributes, failure }: SpanTimes) {
       nextTraceId = traceId;
       nextSpanId = spanId;

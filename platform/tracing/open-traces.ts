@@ -19,6 +19,6 @@ export function readTraceSettings(variables: Variables): TraceSettings {
 /** @param service names the process; null: TRACE_URL is not set, and nothing is loaded */
 export async function openTraces({ url, every }: TraceSettings, service: string): Promise<Traces | null> {
   if (url === '') return null;
-  const { openExporter } = await import('./exporter.js');
-  return new Traces(openExporter(url, service), every);
+  const { SpanThread } = await import('./span-thread.js');
+  return new Traces(new SpanThread({ url, service }), every);
 }

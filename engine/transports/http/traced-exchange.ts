@@ -1,7 +1,6 @@
 /** An exchange that is made where traces are on: after its answer it says when what happened to it. */
 import { type Reason, reasonEntry } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
-import { AnswerFlag } from '../../exchange/slab.js';
 import type { MessageTraces } from '../../ops/message-traces.js';
 import { Exchange } from './exchange.js';
 import type { Route } from './routes.js';
@@ -43,10 +42,7 @@ class TracedExchange extends Exchange {
   override answer(from: Answers, index: number): void {
     if (this.isSettled) return;
     super.answer(from, index);
-    const { sealedAtMs, returnedAtMs } = from;
-    const reason = from.reason[index]!;
-    const isRepeat = (from.answerFlags[index]! & AnswerFlag.repeated) !== 0;
-    this.#traces.answered(this.#path, this.#traceparent, this, { sealedAtMs, returnedAtMs, reason, isRepeat });
+    this.#traces.answered(this.#path, this.#traceparent, this, from, index);
   }
 
   override shuttingDown(): void {

@@ -1,0 +1,86 @@
+/** Hands spans to their thread, once a second. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { SpanSink, SpanTimes, TraceIds } from './traces.js';
+
+export interface SpanThreadData {
+  readonly url: string;
+  readonly service: string;
+}
+
+/** Null: send what there is, and end. */
+export type SpanMessage = readonly (readonly [TraceIds, SpanTimes])[] | null;
+
+/** Waking the other thread costs as much as making some ten spans. */
+const handOverMs = 1000;
+/** Spans that the thread has not taken: more are dropped. Ten seconds of the most that comes. */
+const handedMax = 16_384;
+/** A stop does not wait longer for a receiver. */
+const closeMs = 2000;
+/** Of random bytes, for this many ids at a time. */
+const randomMax = 4096;
+
+export class SpanThread implements SpanSink {
+  readonly #worker: Worker;
+  #waiting: (readonly [TraceIds, SpanTimes])[] = [];
+  #handed = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #hasEnded = false;
+  #random = '';
+  #randomAt = 0;
+
+  constructor(data: SpanThreadData) {
+    this.#worker = new Worker(new URL('./spans.worker.js', import.meta.url), { workerData: data });
+    this.#worker.unref();
+    this.#worker.on('message', (taken: number) => {
+      this.#handed -= taken;
+    });
+    // Without it the process would end with its thread; requests go on without traces.
+    this.#worker.on('error', () => undefined);
+    this.#worker.on('exit', () => {
+      this.#hasEnded = true;
+    });
+  }
+
+  newTraceId(): string {
+    return this.#hex(32);
+  }
+
+  newSpanId(): string {
+    return this.#hex(16);
+  }
+
+  #hex(length: number): string {
+    if (this.#randomAt + length > this.#random.length) {
+      this.#random = randomBytes(randomMax).toString('hex');
+      this.#randomAt = 0;
+    }
+    this.#randomAt += length;
+    return this.#random.slice(this.#randomAt - length, this.#randomAt);
+  }
+
+  add(ids: TraceIds, span: SpanTimes): void {
+    if (this.#hasEnded || this.#handed + this.#waiting.length >= handedMax) return;
+    this.#waiting.push([ids, span]);
+    this.#timer ??= setTimeout(() => this.#handOver(), handOverMs).unref();
+  }
+
+  #handOver(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#handed += this.#waiting.length;
+    this.#worker.postMessage(this.#waiting);
+    this.#waiting = [];
+  }
+
+  async close(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#handOver();
+    const ended = once(this.#worker, 'exit');
+    this.#worker.postMessage(null);
+    await Promise.race([ended, delay(closeMs, undefined, { ref: false })]);
+    await this.#worker.terminate();
+  }
+}
