@@ -38,6 +38,7 @@ import { Mails } from './mail/mails.js';
 import { SmtpMailer } from './mail/smtp-mailer.js';
 import { Health } from './ops/health.js';
 import { OpsServer } from './ops/ops.js';
+import { listenConsole } from './pages/console-host.js';
 import { portInUse } from './port-in-use.js';
 import { createServer } from './server.js';
 import type { Services } from './services.js';
@@ -89,6 +90,8 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     const url = await app.listen({ host: config.host, port: config.port }).catch((error: Error) => {
       throw portInUse(error, config.host, config.port, 'API_PORT');
     });
+    const { consoleHost } = config;
+    const closeConsole = consoleHost === null ? null : await listenConsole(app, consoleHost, services.gate);
     housekeeping.start();
     services.sealer.start();
     services.watches.start();
@@ -100,6 +103,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
       services,
       stop: async () => {
         health.stopping();
+        closeConsole?.();
         await app.close();
         services.imagePool.stop();
         await ops.close();

@@ -19,6 +19,10 @@ export interface ApiConfig {
   /** Health and metrics. */
   readonly opsHost: string;
   /** 0: any free one. */
+  /** Where the console is served, and nowhere else; null: beside the app. */
+  readonly consoleHost: ConsoleAddress | null;
+  /** Where browsers load the files of the pages: an origin without a slash at the end; '': from this API. */
+  readonly assetOrigin: string;
   readonly opsPort: number;
   readonly opsConnections: ConnectionBounds;
   readonly logLevel: string;
@@ -61,6 +65,11 @@ export interface ApiConfig {
   readonly usersPerCompanyMax: number;
   /** When everything waits this long for its turn, new requests are refused: better few answers in time than none. */
   readonly eventLoopDelayMs: number;
+}
+
+export interface ConsoleAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface PostgresConfig {
@@ -138,6 +147,8 @@ export function readApiConfig(
   return Object.freeze({
     host,
     port: apiPort,
+    consoleHost: readConsoleHost(variables, apiPort),
+    assetOrigin: variables.text('ASSET_ORIGIN', { fallback, pattern: new RegExp(`^${origin}$`) }),
     ...readConnections(variables, openFilesMax, poolsMax, trustedProxies !== null),
     opsHost: variables.text('OPS_HOST', { fallback: '127.0.0.1' }),
     // 0: any free one.
@@ -178,6 +189,20 @@ export function readStoresConfig(
     mongodb: mongodb.uri === '' ? null : mongodb,
     logLevel: readLogLevel(variables),
   };
+}
+
+function readConsoleHost(variables: Variables, apiPort: number): ConsoleAddress | null {
+  const text = variables.text('CONSOLE_HOST', {
+    fallback,
+    pattern: /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$/,
+  });
+  if (text === '') return null;
+  const at = text.lastIndexOf(':');
+  const address = { host: text.slice(0, at).replace(/[[\]]/g, ''), port: Number(text.slice(at + 1)) };
+  if (address.port === apiPort || address.port < 1 || address.port > 65_535) {
+    throw new ConfigError('CONSOLE_HOST needs a port of its own, from 1 to 65535, such as 10.0.0.5:3002');
+  }
+  return Object.freeze(address);
 }
 
 const readLogLevel = (variables: Variables) => variables.oneOf('LOG_LEVEL', logLevels);

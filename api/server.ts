@@ -1,12 +1,11 @@
 /** The HTTP server: Fastify with our validation, problems, authorization and measurements around declared routes. */
-import { createServer as createHttpServer } from 'node:http';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
 import { answerClientErrors, type ClientAnswer, type ClientProblem } from '../platform/problems/client-errors.js';
-import { boundConnections } from '../platform/process/connection-gate.js';
 import { apiVersion, registerApiVersion } from './http/api-version.js';
 import { registerCors } from './http/cors.js';
 import { registerCursors } from './http/cursor.js';
 import { documentationPaths, registerDocumentation } from './http/documentation.js';
+import { httpServer } from './http/http-server.js';
 import { registerIdempotency } from './http/idempotency.js';
 import { registerEncoding, registerShedding } from './http/limits.js';
 import { answerError, bodyOf, Problem, registerProblems } from './http/problem.js';
@@ -18,16 +17,10 @@ import { type Route, statusesOf } from './http/route.js';
 import { Seal } from './http/sealed.js';
 import { registerTraces } from './http/traces.js';
 import { registerValidation } from './http/validation.js';
+import { separateConsole } from './pages/console-host.js';
 import { documentPaths, registerPages } from './pages/pages.js';
 import { allRoutes } from './routes/all.js';
 import type { Services } from './services.js';
-
-/** A client that sends slower than this, or nothing at all, holds a connection for nothing. */
-const requestTimeoutMs = 10_000;
-/** How often connections are held against it. */
-const connectionsLookMs = 2000;
-/** Longer than the idle time of common load balancers (60 s), so that they close first and never meet a closed one. */
-const keepAliveTimeoutMs = 72_000;
 
 export async function createServer(services: Services): Promise<FastifyInstance> {
   const { config, log, idempotency, generations, telemetry, gate, actors, rates, tenants, pageSessions } = services;
@@ -39,22 +32,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
     // Limits are per address: believing a header that anyone can send would be no limit.
     trustProxy: config.trustedProxies ?? false,
     bodyLimit: config.bodyBytesMax,
-    serverFactory: (handler) => {
-      const server = createHttpServer(
-        {
-          requestTimeout: requestTimeoutMs,
-          headersTimeout: requestTimeoutMs,
-          keepAliveTimeout: keepAliveTimeoutMs,
-          connectionsCheckingInterval: connectionsLookMs,
-          requireHostHeader: false,
-        },
-        handler,
-      );
-      // An expectation that we do not know is ignored (RFC 9110, 10.1.1). Node.js would answer without a body.
-      server.on('checkExpectation', handler);
-      boundConnections(server, gate);
-      return server;
-    },
+    serverFactory: (handler) => httpServer(handler, gate),
     routerOptions: { maxParamLength: 100 },
     // Answers already promised are sent; new requests meet a closed port.
     return503OnClosing: false,
@@ -70,6 +48,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerProblems(app, methodsOf(routes));
   registerValidation(app);
   measure(app, services);
+  if (config.consoleHost !== null) separateConsole(app, config.consoleHost);
   pageSessions.register(app);
   rates.register(app);
   pageSessions.registerGuard(app);
@@ -81,7 +60,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   registerResponseCache(app, generations, telemetry.responseCache);
   await registerEncoding(app);
   await registerDocumentation(app, routes);
-  await registerPages(app, log);
+  await registerPages(app, log, config.assetOrigin);
   registerRoutes(app, routes, actors, services.trail, (request, reply, actor, route) => {
     request.caller = callerName(actor);
     rates.identified(request, reply, actor);

@@ -1,8 +1,10 @@
 /** The documents and files of the pages, and the sessions that their cookies keep. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
+import { findFreePort } from '../../deploy/free-port.js';
+import { readApiConfig } from '../config.js';
 import { addOperator } from '../stores/operators.js';
-import { startTestApi, type TestApi } from '../testing/api-inside.js';
+import { request, startTestApi, type TestApi } from '../testing/api-inside.js';
 import { Customer } from '../testing/customer.js';
 
 const password = 'correct horse battery';
@@ -13,8 +15,15 @@ t.test('a document is revalidated, and its files are kept for a year', async (t)
   const document = await api.request('GET', '/console/any/page');
   t.equal(document.status, 200);
   t.equal(document.headers.get('cache-control'), 'no-cache');
-  t.match(document.headers.get('content-security-policy'), /script-src 'self';.*trusted-types/);
-  t.notMatch(document.text, /<script(?![^>]* src=)|<style| on\w+=|javascript:/, 'no code in the document');
+  t.match(
+    document.headers.get('content-security-policy'),
+    /script-src 'self' 'sha256-[^']+'; style-src 'self';.*trusted-types/,
+  );
+  t.notMatch(
+    document.text,
+    /<script(?![^>]* (?:src=|type="importmap"))|<style| on\w+=|javascript:/,
+    'no code in the document',
+  );
   const etag = document.headers.get('etag')!;
   t.equal((await api.request('GET', '/console', { headers: { 'if-none-match': etag } })).status, 304);
   t.equal((await api.request('POST', '/console')).status, 405);
@@ -90,4 +99,50 @@ t.test('the cookie of the app gets new tokens when its access token lapses', asy
   t.equal(ended.status, 204);
   t.match(ended.headers.get('set-cookie'), /^__Host-app=; Max-Age=0;/);
   t.equal((await session('')).status, 204);
+});
+
+t.test('with an address of its own the console is there and nowhere else', async (t) => {
+  const port = await findFreePort();
+  const api = await startTestApi(t, { env: { CONSOLE_HOST: `127.0.0.1:${port}` } });
+  const inside = `http://127.0.0.1:${port}`;
+  const { headers } = await consoleOf({ ...api, request: (...sent) => request(inside, ...sent) });
+  const statusAt = async (url: string, path: string, sent: Record<string, string> = {}) =>
+    (await request(url, 'GET', path, { headers: sent })).status;
+  for (const path of ['/console', '/console/any/page', '/%63onsole']) {
+    t.equal(await statusAt(inside, path), 200, path);
+    t.equal(await statusAt(api.url, path), 404, path);
+  }
+  t.equal(await statusAt(inside, '/app'), 404);
+  t.equal(await statusAt(api.url, '/app'), 200);
+  t.equal(await statusAt(inside, '/api/console/session', headers), 200);
+  t.equal(await statusAt(inside, '/api/operators/me', headers), 200);
+  t.equal(await statusAt(api.url, '/api/console/session', headers), 404);
+  t.equal(await statusAt(api.url, '/api/operators/me', headers), 401, 'the cookie opens nothing outside');
+});
+
+t.test('the address of the console needs a port of its own', async (t) => {
+  const { API_PORT, ...secrets } = { API_PORT: '3000', JWT_SECRET: 'x'.repeat(32), ENGINE_TOKEN: 'token' };
+  const read = (CONSOLE_HOST: string) => () =>
+    readApiConfig({ ...secrets, API_PORT, DATABASE_URL: 'postgres://127.0.0.1/books', CONSOLE_HOST });
+  t.throws(read('127.0.0.1:3000'), { message: /CONSOLE_HOST needs a port of its own/ });
+  t.throws(read('127.0.0.1'), { message: /CONSOLE_HOST/ });
+  t.same(read('[::1]:3002')().consoleHost, { host: '::1', port: 3002 });
+});
+
+t.test('with an origin for the files the documents name them there, with hashes, and allow that origin', async (t) => {
+  const origin = 'https://cdn.example.com';
+  const api = await startTestApi(t, { env: { ASSET_ORIGIN: origin } });
+  for (const path of ['/console', '/app']) {
+    const { text, headers } = await api.request('GET', path);
+    const files = [...text.matchAll(/<(?:script|link)[^>]*(?:src|href)="([^"]*assets[^"]*)"([^>]*)>/g)];
+    t.ok(files.length > 3);
+    t.ok(files.every(([, file]) => file!.startsWith(`${origin}/assets/`)));
+    const loaded = files.filter(([tag]) => !/rel="[^"]*icon"/.test(tag!));
+    t.ok(loaded.every(([, , more]) => / crossorigin integrity="sha384-[^"]{64}"/.test(more!)));
+    t.match(headers.get('content-security-policy'), `style-src 'self' ${origin};`);
+    const { integrity } = JSON.parse(/<script type="importmap">(.*?)</.exec(text)![1]!);
+    t.ok(Object.keys(integrity).length > 5, 'files that are loaded later have hashes too');
+  }
+  const [file] = readdirSync(assets);
+  t.equal((await api.request('GET', `/assets/${file}`)).headers.get('access-control-allow-origin'), '*');
 });

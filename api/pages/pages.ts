@@ -13,13 +13,16 @@ const site = fileURLToPath(new URL('../../web/site/', import.meta.url));
 const pages = ['console', 'app'] as const;
 export const documentPaths = /^\/(?:console|app)(?:\/.*)?$/;
 
-const policyOf = (page: string) =>
-  [
+/** @param codeHash of the document's map of files, the only inline text: it names files with their hashes */
+function policyOf(page: string, assetOrigin: string, codeHash: string): string {
+  const ours = `'self' ${assetOrigin}`.trim();
+  return [
     "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' blob:",
-    "connect-src 'self'",
+    `script-src ${ours} ${codeHash}`.trim(),
+    `style-src ${ours}`,
+    `img-src ${ours} blob:`,
+    // The service worker of the app fetches the files that it keeps.
+    `connect-src ${ours}`,
     "manifest-src 'self'",
     "worker-src 'self'",
     "form-action 'none'",
@@ -29,8 +32,10 @@ const policyOf = (page: string) =>
     // The address of the app's service worker is the only code that a page names by a text.
     page === 'app' ? 'trusted-types app-worker' : "trusted-types 'none'",
   ].join('; ');
+}
 
-export async function registerPages(app: FastifyInstance, log: Log): Promise<void> {
+/** @param assetOrigin where browsers load the files; '': from this API */
+export async function registerPages(app: FastifyInstance, log: Log, assetOrigin: string): Promise<void> {
   if (!existsSync(site)) {
     log.warn('the pages are not built, so /console and /app are missing: run npm run build');
     return;
@@ -43,20 +48,36 @@ export async function registerPages(app: FastifyInstance, log: Log): Promise<voi
     index: false,
     immutable: true,
     maxAge: '365d',
+    // A page of this origin loads them from the other one, and asks for leave.
+    setHeaders: (response) => {
+      if (assetOrigin !== '') response.setHeader('access-control-allow-origin', '*');
+    },
   });
-  for (const page of pages) serve(app, page, `${page}.html`, 'text/html; charset=utf-8', [`/${page}`, `/${page}/*`]);
-  serve(app, 'app', 'service-worker.js', 'text/javascript; charset=utf-8', ['/app/service-worker.js']);
-  serve(app, 'app', 'app.webmanifest', 'application/manifest+json', ['/app/manifest.webmanifest']);
+  const serve = (page: string, file: string, type: string, paths: readonly string[]) =>
+    serveFile(app, { page, file, type, paths, assetOrigin });
+  for (const page of pages) serve(page, `${page}.html`, 'text/html; charset=utf-8', [`/${page}`, `/${page}/*`]);
+  serve('app', 'service-worker.js', 'text/javascript; charset=utf-8', ['/app/service-worker.js']);
+  serve('app', 'app.webmanifest', 'application/manifest+json', ['/app/manifest.webmanifest']);
+}
+
+interface ServedFile {
+  readonly page: string;
+  readonly file: string;
+  readonly type: string;
+  readonly paths: readonly string[];
+  readonly assetOrigin: string;
 }
 
 /** A file whose name has no hash: browsers ask each time whether it has changed. */
-function serve(app: FastifyInstance, page: string, file: string, type: string, paths: readonly string[]): void {
-  const text = readFileSync(`${site}${file}`, 'utf8').replaceAll('{assets}', '');
+function serveFile(app: FastifyInstance, { page, file, type, paths, assetOrigin }: ServedFile): void {
+  const text = readFileSync(`${site}${file}`, 'utf8').replaceAll('{assets}', assetOrigin);
+  const [, map] = /<script type="importmap">([^<]*)</.exec(text) ?? [];
+  const codeHash = map === undefined ? '' : `'sha256-${createHash('sha256').update(map).digest('base64')}'`;
   const etag = `W/"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
   const headers = {
     etag,
     'cache-control': 'no-cache',
-    'content-security-policy': policyOf(page),
+    'content-security-policy': policyOf(page, assetOrigin, codeHash),
     // The worker's own folder is `/app/`, and the page is `/app`.
     ...(file === 'service-worker.js' ? { 'service-worker-allowed': '/app' } : {}),
   };

@@ -1,4 +1,7 @@
-/** Signing in and out of our own pages: the tokens go into cookies, and the answers carry none. */
+/**
+ * Signing in and out of our own pages: the tokens go into cookies, and the answers carry none. With CONSOLE_HOST each
+ * page's session is at its own address, and 404 at the other.
+ */
 
 import type { FastifyReply } from 'fastify';
 import { tokenOf } from '../auth/actors.js';
@@ -31,7 +34,7 @@ function consoleRoutes({ actors, operatorSignIn, operators, pageSessions }: Serv
       method: 'POST',
       access: 'public',
       operationId: 'openConsole',
-      errors: [401],
+      errors: [401, 404],
       summary: 'Sign in to the console: the session is kept in a cookie',
       schemas: { body: OperatorCredentials, responses: { 200: ConsoleSession } },
       handler: async (request, reply) => {
@@ -46,7 +49,7 @@ function consoleRoutes({ actors, operatorSignIn, operators, pageSessions }: Serv
       method: 'GET',
       access: 'public',
       operationId: 'getConsoleSession',
-      errors: [403],
+      errors: [403, 404],
       summary: 'The operator of the cookie; 204 when there is no living session',
       schemas: { responses: { 200: ConsoleSession, 204: NoContent } },
       handler: async (request, reply) => {
@@ -64,6 +67,7 @@ function consoleRoutes({ actors, operatorSignIn, operators, pageSessions }: Serv
       method: 'DELETE',
       access: anyOperator,
       operationId: 'closeConsole',
+      errors: [404],
       summary: 'End the session of the cookie',
       schemas: { responses: { 204: NoContent } },
       handler: async ({ actor, headers }, reply) => {
@@ -84,7 +88,7 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
       ...common,
       method: 'POST',
       operationId: 'openApp',
-      errors: [401, 403],
+      errors: [401, 403, 404],
       summary: 'Sign in to the app: the session is kept in a cookie',
       schemas: { body: Credentials, responses: { 200: AppSession } },
       handler: async (request, reply) => {
@@ -98,7 +102,7 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
       ...common,
       method: 'GET',
       operationId: 'getAppSession',
-      errors: [403],
+      errors: [403, 404],
       summary: 'The user of the cookie, with new tokens in it when they lapsed; 204 when there is no living session',
       schemas: { responses: { 200: AppSession, 204: NoContent } },
       handler: async (request, reply) => {
@@ -122,7 +126,7 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
       ...common,
       method: 'DELETE',
       operationId: 'closeApp',
-      errors: [403],
+      errors: [403, 404],
       summary: 'End the session of the cookie',
       schemas: { responses: { 204: NoContent } },
       handler: async (request, reply) => {

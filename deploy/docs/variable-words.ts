@@ -179,6 +179,18 @@ export const variableGroups: readonly VariableGroup[] = [
         default: '`HOST` and `API_PORT`; required with `SMTP_URL`',
         does: 'Where people reach this API: the links in mails begin with it.',
       },
+      CONSOLE_HOST: {
+        default: 'beside the app, on `API_PORT`',
+        does:
+          'Address and port of the console alone, such as `10.0.0.5:3002` ([console](console.md)). The public port ' +
+          'then has no console.',
+      },
+      ASSET_ORIGIN: {
+        default: 'this API',
+        does:
+          'Origin from which browsers load the files of the pages, such as `https://cdn.example.com`: a CDN that ' +
+          'reads `/assets/` from this API ([CDN](console.md#a-cdn-for-the-files)).',
+      },
       CORS_ORIGINS: {
         default: 'none',
         does:

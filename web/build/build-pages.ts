@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
-import { build, type Manifest } from 'vite';
+import { build, type Manifest, type ManifestChunk } from 'vite';
 import { drawIcons, drawPictures, type Icon } from './build-art.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -92,6 +92,7 @@ async function writeDocument(page: string, icons: readonly Icon[]): Promise<void
   const styles = [...imported, entry].flatMap(({ css = [] }) => css);
   const touchIcon = icons.find(({ size }) => size === 180)!.file;
   const lines = [
+    `<script type="importmap">${await hashesOf(chunksOf(manifest, page))}</script>`,
     `<link rel="apple-touch-icon" href="{assets}/${touchIcon}">`,
     `<link rel="icon" type="image/svg+xml" href="{assets}/${iconFile}">`,
     ...(await Promise.all(styles.map((file) => tag('link rel="stylesheet"', 'href', file)))),
@@ -125,14 +126,9 @@ async function writeAppManifest(icons: readonly Icon[]): Promise<void> {
 /** The worker has the name of this build and of every script and style of the app. */
 async function bundleServiceWorker(): Promise<void> {
   const manifest = JSON.parse(await readFile(join(site, 'manifest.json'), 'utf8')) as Manifest;
-  const chunks = new Set<string>();
-  const walk = (name: string): void => {
-    if (chunks.has(name)) return;
-    chunks.add(name);
-    for (const next of [...(manifest[name]!.imports ?? []), ...(manifest[name]!.dynamicImports ?? [])]) walk(next);
-  };
-  walk('app/main.tsx');
-  const files = [...chunks].flatMap((name) => [manifest[name]!.file, ...(manifest[name]!.css ?? [])]).sort();
+  const files = chunksOf(manifest, 'app')
+    .flatMap(({ file, css = [] }) => [file, ...css])
+    .sort();
   const document = await readFile(join(site, 'app.html'));
   const buildName = createHash('sha256').update(document).update(files.join()).digest('hex').slice(0, 12);
   await build({
@@ -157,11 +153,32 @@ async function bundleServiceWorker(): Promise<void> {
   });
 }
 
+/** Every chunk that a page may load, now or later. */
+function chunksOf(manifest: Manifest, page: string): ManifestChunk[] {
+  const names = new Set<string>();
+  const walk = (name: string): void => {
+    if (names.has(name)) return;
+    names.add(name);
+    for (const next of [...(manifest[name]!.imports ?? []), ...(manifest[name]!.dynamicImports ?? [])]) walk(next);
+  };
+  walk(`${page}/main.tsx`);
+  return [...names].map((name) => manifest[name]!);
+}
+
+/** An import map with the hash of each script: a file of a CDN that was changed does not run, whenever it is loaded. */
+async function hashesOf(chunks: readonly ManifestChunk[]): Promise<string> {
+  const integrity: Record<string, string> = {};
+  for (const { file } of chunks) integrity[`{assets}/${file}`] = await hashOf(file);
+  return JSON.stringify({ integrity });
+}
+
+async function hashOf(file: string): Promise<string> {
+  const bytes = await readFile(join(site, file));
+  return `sha384-${createHash('sha384').update(bytes).digest('base64')}`;
+}
+
 async function tag(start: string, attribute: string, file: string): Promise<string> {
-  const hash = createHash('sha384')
-    .update(await readFile(join(site, file)))
-    .digest('base64');
-  return `<${start} ${attribute}="{assets}/${file}" crossorigin integrity="sha384-${hash}">`;
+  return `<${start} ${attribute}="{assets}/${file}" crossorigin integrity="${await hashOf(file)}">`;
 }
 
 async function compressAll(): Promise<void> {

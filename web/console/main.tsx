@@ -1,5 +1,8 @@
 /** The operators' console. */
 import '../kit/kit.css';
+// Here, not where they are used: only these links have hashes.
+import 'uplot/dist/uPlot.min.css';
+import './live/live.css';
 import { start } from '../kit/shell.js';
 import { SignIn } from '../kit/sign-in.js';
 import { LiveState } from './live/live-state.js';

@@ -2,7 +2,6 @@
 import { useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import { durationText, timeText } from '../../kit/format.js';
 import { points } from '../../kit/live.js';
 import { language, t } from '../../kit/messages.js';

@@ -7,7 +7,6 @@ import { Loading, Stale } from '../../kit/states.js';
 import { Decisions } from '../live/decisions.js';
 import { Engines } from '../live/engines.js';
 import { Hops, Overview, Reasons } from '../live/overview.js';
-import '../live/live.css';
 
 export default function Live() {
   const isLate = ticks.value.length > 0 && isStale();
