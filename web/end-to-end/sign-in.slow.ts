@@ -1,5 +1,6 @@
 /** Signing in and out of the console and the app, in a real browser. */
 import t from 'tap';
+import { findFreePort } from '../../deploy/free-port.js';
 import { allViews, openBrowser, visit } from '../testing/browser.js';
 import { signInToApp, signInToConsole, startStack } from '../testing/stack.js';
 
@@ -52,4 +53,29 @@ t.test('language and theme are chosen by hand, and kept', async (t) => {
     await page.getByRole('heading', { name: /Anmelden/ }).waitFor();
     t.equal(await ground(), 'rgb(15, 19, 24)');
   });
+});
+
+t.test('the pages run with their files at another origin', async (t) => {
+  const port = await findFreePort();
+  // The same server under another name is another origin.
+  const assets = `http://localhost:${port}`;
+  const env = { API_PORT: String(port), HOST: '127.0.0.1', ASSET_ORIGIN: assets };
+  const { url } = await startStack(t, { engine: false, env });
+  const browser = await openBrowser(t);
+  for (const { name, signIn } of pages) {
+    await visit(t, browser, `${url}/${name}`, allViews[0]!, async ({ page, evaluate, expectError }) => {
+      // The stream of the console needs an engine.
+      expectError(/api\/live/);
+      await signIn(page);
+      await page.locator('#content').waitFor();
+      const scripts = await evaluate<string[]>(
+        'performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.endsWith(".js"))',
+      );
+      t.ok(scripts.length > 4);
+      t.ok(
+        scripts.every((script) => script.startsWith(`${assets}/`)),
+        'every script comes from the other origin',
+      );
+    });
+  }
 });

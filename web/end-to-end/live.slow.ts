@@ -1,0 +1,91 @@
+/** The live page: decisions appear as they are made, the list is held by a key, and silence is said. */
+import t, { type Test } from 'tap';
+import type { TestApi } from '../../api/testing/api-inside.js';
+import { pay } from '../../api/testing/customer.js';
+import { demoCardToken } from '../../deploy/demo.js';
+import { allViews, openBrowser, type Visit, views, visit } from '../testing/browser.js';
+import { startLiveStub } from '../testing/live-stub.js';
+import { signInToConsole, startStack } from '../testing/stack.js';
+
+/** Notes how old each decision is when its row appears. */
+const watchAges = `globalThis.ages = new Map();
+  new MutationObserver(() => {
+    for (const time of document.querySelectorAll('table.decisions time')) {
+      const link = time.closest('a').pathname;
+      if (!ages.has(link)) ages.set(link, Date.now() - Date.parse(time.dateTime));
+    }
+  }).observe(document.getElementById('content'), { childList: true, subtree: true, attributes: true });`;
+
+const rowOf = ({ page }: Visit, id: string) => page.locator(`table.decisions a[href="/console/decisions/${id}"]`);
+
+t.test('decisions appear while they are made, and a key holds them', async (t) => {
+  const api = await startStack(t);
+  const browser = await openBrowser(t);
+  for (const [number, view] of views.entries()) {
+    await visit(t, browser, `${api.url}/console`, view, async (visited) => {
+      const { page, evaluate, look } = visited;
+      await signInToConsole(page);
+      await page.locator('.figures').waitFor();
+      await evaluate(watchAges);
+      for (let at = 0; at < 40; at++) {
+        const amount = at % 4 === 3 ? 10_000_000 : 100;
+        const { approved } = await pay(api, demoCardToken, { id: `live-${number}-${at}`, amount });
+        t.equal(approved, at % 4 !== 3);
+        if (at % 5 === 0) await rowOf(visited, `live-${number}-${at}`).waitFor();
+      }
+      await rowOf(visited, `live-${number}-39`).waitFor();
+      const ages = await evaluate<number[]>('[...ages.values()].sort((a, b) => a - b)');
+      t.comment(`decision to screen: median ${ages[ages.length >> 1]} ms, slowest ${ages.at(-1)} ms of ${ages.length}`);
+      await look(t, 'live');
+
+      await page.keyboard.press('p');
+      await pay(api, demoCardToken, { id: `live-${number}-held`, amount: 100 });
+      await page.getByText(/Paused; [1-9]|Angehalten; [1-9]/).waitFor();
+      t.equal(await rowOf(visited, `live-${number}-held`).count(), 0, 'the list is held');
+      await page.keyboard.press('j');
+      await page.keyboard.press('j');
+      t.equal(await page.locator('table.decisions tr.selected').count(), 1);
+      await page.keyboard.press('p');
+      await rowOf(visited, `live-${number}-held`).waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('dialog').waitFor();
+      await look(t, 'live-keys');
+      await page.keyboard.press('Escape');
+      await secondTab(t, api, visited);
+    });
+  }
+});
+
+/** One stream serves all tabs of a browser, and goes on when the tab that reads it closes. */
+async function secondTab(t: Test, { url, api }: TestApi, { page }: Visit): Promise<void> {
+  const streams = api.services.live.streams;
+  const other = await page.context().newPage();
+  await other.goto(`${url}/console`);
+  await other.locator('.figures').waitFor();
+  t.equal(streams.count, 1, 'two tabs read one stream');
+  await page.close();
+  await other.locator('.live-state .approve').waitFor();
+  await other.close();
+}
+
+t.test('values turn grey when nothing comes, and say since when', async (t) => {
+  const api = await startStack(t, { engine: false });
+  const stub = await startLiveStub(t, api.url);
+  const browser = await openBrowser(t);
+  for (const view of allViews) {
+    await visit(t, browser, `${stub.url}/console`, view, async ({ page, look }) => {
+      await signInToConsole(page);
+      await page.locator('.live-state').waitFor();
+      const ticking = setInterval(() => stub.tick([]), 250);
+      await page.locator('.figures').waitFor();
+      await page.locator('.live-state .approve').waitFor();
+      t.equal(await page.locator('.stale').count(), 0);
+      clearInterval(ticking);
+      await page.locator('.stale').waitFor();
+      await page.getByText(/Not new since|Nicht mehr neu seit/).waitFor();
+      await look(t, 'live-stale');
+      stub.tick([]);
+      await page.locator('.stale').waitFor({ state: 'detached' });
+    });
+  }
+});
