@@ -14,7 +14,7 @@ import {
   speak,
   t,
 } from './messages.js';
-import { currentPath, go, href, Outlet, type Route, startRouter } from './router.js';
+import { currentPath, go, href, match, Outlet, type Route, startRouter } from './router.js';
 import { Failed } from './states.js';
 import { nextTheme, startTheme, type Theme, theme } from './theme.js';
 
@@ -35,10 +35,14 @@ export async function start(page: PageName, shell: ShellProps): Promise<void> {
   startTheme();
   startRouter(`/${page}`);
   startKeys();
-  await speak(preferredLanguage());
-  await startSession(page).catch((error: unknown) => {
+  // Side by side: texts, session, and the code of the page, which its outlet then finds loaded.
+  void match(shell.routes, currentPath())
+    ?.route.load()
+    .catch(() => undefined);
+  const opening = startSession(page).catch((error: unknown) => {
     startError.value = error;
   });
+  await Promise.all([speak(preferredLanguage()), opening]);
   const root = document.getElementById('page')!;
   root.replaceChildren();
   render(<Shell {...shell} />, root);
