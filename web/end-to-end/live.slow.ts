@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { TestApi } from '../../api/testing/api-inside.js';
 import { pay } from '../../api/testing/customer.js';
 import { demoCardToken } from '../../deploy/demo.js';
+import { TestNginx } from '../../deploy/testing/test-nginx.js';
 import { allViews, openBrowser, type Visit, views, visit } from '../testing/browser.js';
 import { startLiveStub } from '../testing/live-stub.js';
 import { signInToConsole, startStack } from '../testing/stack.js';
@@ -67,6 +68,27 @@ async function secondTab(t: Test, { url, api }: TestApi, { page }: Visit): Promi
   await other.locator('.live-state .approve').waitFor();
   await other.close();
 }
+
+t.test('the console is live behind nginx', async (t) => {
+  const api = await startStack(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
+  const at = new URL(api.url).host;
+  const engines = [{ auth: at, ops: at, weight: 1 }];
+  const nginx = await TestNginx.start({ engines, apis: [{ api: at, weight: 1 }] });
+  t.teardown(() => nginx.stop());
+  const browser = await openBrowser(t);
+  await visit(t, browser, `${nginx.apiUrl}/console`, views[0]!, async (visited) => {
+    await signInToConsole(visited.page);
+    await visited.page.locator('.figures').waitFor();
+    await visited.evaluate(watchAges);
+    for (let at = 0; at < 20; at++) {
+      await pay(api, demoCardToken, { id: `nginx-${at}`, amount: 100 });
+      if (at % 5 === 0) await rowOf(visited, `nginx-${at}`).waitFor();
+    }
+    await rowOf(visited, 'nginx-19').waitFor();
+    const slowest = await visited.evaluate<number>('Math.max(...ages.values())');
+    t.comment(`decision to screen through nginx: slowest ${slowest} ms`);
+  });
+});
 
 t.test('values turn grey when nothing comes, and say since when', async (t) => {
   const api = await startStack(t, { engine: false });
