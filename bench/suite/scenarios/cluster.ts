@@ -91,6 +91,11 @@ export const cluster: Scenario = {
         goal('takeover p99 below 5 s with the default lease', takeover.samples, p99Below(5000)),
         goal('takeover p99 below 1.5 s with LEASE_MS=1000', soon.samples, p99Below(1500)),
         goal('planned: no request above 500 ms', waits.samples, ({ maxMs = 1e9 }) => maxMs <= 500),
+        goal(
+          'planned: no refusal with the default deadline',
+          stops.samples,
+          ({ refusedCount = 1 }) => refusedCount === 0,
+        ),
       ],
       notes: [
         'Everything runs on the same cores: engines, Postgres, nginx and the generator.',
