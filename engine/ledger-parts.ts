@@ -48,7 +48,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
       events.partitionChanged();
     },
   };
-  const threads = new PartitionThreads(config, progress, journal, faults);
+  const threads = new PartitionThreads(config, progress, journal, faults, () => cluster?.links.flush());
   const hosts = Array.from(
     { length: config.partitionCount },
     (_, partition) =>

@@ -7,16 +7,27 @@ import { Lane } from './lane.js';
 import { LaneGroup } from './lane-group.js';
 
 /** Two lanes of a group; their slabs are decided at once, and durable when the test says so. */
-function stage({ secondSlabMin = 3 } = {}) {
+function stage({ secondSlabMin = 3, everyMs = 0 } = {}) {
+  const state = { nowMs: 0 };
+  const timers: { readonly run: () => void; readonly delayMs: number }[] = [];
   const turns: (() => void)[] = [];
   /** What was sent until each flush: of each slab its lane and its number of messages. */
   const flushes: string[][] = [];
   let sent: string[] = [];
   const durable = [0, 0];
-  const group = new LaneGroup(turns.push.bind(turns), () => {
-    if (sent.length > 0) flushes.push(sent);
-    sent = [];
-  });
+  const group = new LaneGroup(
+    turns.push.bind(turns),
+    () => {
+      if (sent.length > 0) flushes.push(sent);
+      sent = [];
+    },
+    {
+      everyMs,
+      behindMin: 2,
+      nowMs: () => state.nowMs,
+      schedule: (run, delayMs) => timers.push({ run, delayMs }),
+    },
+  );
   const lanes: readonly Lane[] = [0, 1].map(
     (number): Lane =>
       new Lane(
@@ -54,7 +65,7 @@ function stage({ secondSlabMin = 3 } = {}) {
     for (const send of turns.splice(0)) send();
     await new Promise((done) => setImmediate(done));
   };
-  return { group, lanes, durable, flushes, ask, turn };
+  return { group, lanes, durable, flushes, ask, turn, state, timers };
 }
 
 t.test('lanes of a group send together, and then when all that they sent is on disk', async (t) => {
@@ -102,11 +113,41 @@ t.test('a lane whose frame hangs, or whose worker is lost, stops no other lane',
   await turn();
   t.equal(flushes.length, 1);
   for (const lane of lanes) lane.expire(1001);
-  t.same(flushes.slice(1), [['1: 1']], 'at the next look at deadlines at the latest');
+  t.equal(flushes.length, 1, 'the frame may be on its way');
+  for (const lane of lanes) lane.expire(1006);
+  t.same(flushes.slice(1), [['1: 1']], 'at the second look at deadlines at the latest');
   lanes[1]!.fail(new Error('gone'));
   lanes[1]!.open();
   lanes[0]!.fail(new Error('gone'));
   ask(1);
   await turn();
   t.same(flushes.slice(2), [['1: 1']], 'nothing of the lane that is lost is on its way');
+});
+
+t.test('behind a wave of many messages the next one gathers, and behind a small one it does not wait', async (t) => {
+  const { group, durable, flushes, ask, turn, state, timers } = stage({ everyMs: 5 });
+  const areDurable = () => {
+    durable.fill(1);
+    group.synced();
+  };
+  ask(0);
+  ask(1);
+  await turn();
+  state.nowMs = 2;
+  areDurable();
+  ask(0);
+  await turn();
+  t.equal(flushes.length, 1);
+  t.same(
+    timers.map(({ delayMs }) => delayMs),
+    [3],
+  );
+  state.nowMs = 5;
+  timers[0]!.run();
+  await turn();
+  t.same(flushes.slice(1), [['0: 1']]);
+  areDurable();
+  ask(1);
+  await turn();
+  t.same(flushes.slice(2), [['1: 1']], 'one message was no crowd');
 });

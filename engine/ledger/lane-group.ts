@@ -10,12 +10,26 @@
 export interface GroupedLane {
   /** It has so many messages that they need not wait. */
   readonly isFull: boolean;
-  /** Sends what waits, if it may. @param together the group waits for nothing */
-  send(together: boolean): void;
+  /**
+   * Sends what waits, if it may.
+   * @param together the group waits for nothing
+   * @returns how many messages left
+   */
+  send(together: boolean): number;
   /** Finds what is durable; answer() follows. */
   judge(): void;
   /** Answers what judge() found. */
   answer(): void;
+}
+
+/** How a group that costs much a wave lets company gather. */
+export interface Pace {
+  /** From one wave to the next, milliseconds. */
+  readonly everyMs: number;
+  /** Only behind a wave of so many messages: with fewer there is no company to wait for. */
+  readonly behindMin: number;
+  nowMs(): number;
+  schedule(callback: () => void, delayMs: number): void;
 }
 
 export class LaneGroup {
@@ -25,14 +39,18 @@ export class LaneGroup {
   #isScheduled = false;
   /** Lanes with slabs that are with the worker or wait for the disk. */
   #busyLanes = 0;
+  readonly #pace: Pace | null;
+  /** Until when the next wave gathers. */
+  #restUntilMs = 0;
 
   /**
    * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
-   * @param flush called after slabs of several lanes were handed over: the workers begin
+   * @param flush called after slabs of several lanes were handed over, and before answers leave: the workers begin
    */
-  constructor(schedule: (send: () => void) => void, flush: () => void = () => undefined) {
+  constructor(schedule: (send: () => void) => void, flush: () => void = () => undefined, pace: Pace | null = null) {
     this.#schedule = schedule;
     this.#flush = flush;
+    this.#pace = pace;
   }
 
   add(lane: GroupedLane): void {
@@ -53,18 +71,29 @@ export class LaneGroup {
   wake(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#schedule(this.#turn);
+    const restMs = this.#restMs();
+    if (restMs > 0) this.#pace!.schedule(this.#turn, restMs);
+    else this.#schedule(this.#turn);
+  }
+
+  #restMs(): number {
+    return this.#pace === null ? 0 : this.#restUntilMs - this.#pace.nowMs();
   }
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
+    this.#restUntilMs = 0;
     this.send();
   };
 
   send(): void {
     // Asked first: the group is not clear any more when the first lane has sent.
-    const together = this.isClear || this.#lanes.some(({ isFull }) => isFull);
-    for (const lane of this.#lanes) lane.send(together);
+    const together = (this.isClear && this.#restMs() <= 0) || this.#lanes.some(({ isFull }) => isFull);
+    let count = 0;
+    for (const lane of this.#lanes) count += lane.send(together);
+    if (this.#pace !== null && count >= this.#pace.behindMin) {
+      this.#restUntilMs = this.#pace.nowMs() + this.#pace.everyMs;
+    }
     this.#flush();
   }
 

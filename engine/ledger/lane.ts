@@ -69,6 +69,8 @@ const secondSlabMinDefault = 16;
 const decidedMax = 4;
 /** Flying, decided, being answered, and open: with two more than fly or wait at once one is always free. */
 const slabCount = flyingMax + decidedMax + 2;
+/** With a look each 5 ms: longer than a commit takes. */
+const looksWaitedMax = 1;
 /** Clients of lookups are sorted out when there are so many, and then when they have doubled. */
 const lookedUpMin = 1024;
 /** The slab that carries revocations only, ahead of whatever waits. */
@@ -101,6 +103,8 @@ export class Lane implements GroupedLane {
   #judgedAtMs = 0;
   /** The group counts it as busy. */
   #isBusy = false;
+  /** Looks at deadlines since its messages wait for slabs of other lanes alone. */
+  #looksWaited = 0;
   /** Messages are taken in. */
   #isReady = false;
   /** The worker decides: also what is inside after close(). */
@@ -223,22 +227,24 @@ export class Lane implements GroupedLane {
   }
 
   /** Sends what waits, if it may. Called by the group. */
-  send(together: boolean): void {
-    if (!this.#isAlive || this.#revocations.isHeld || !this.#maySend(together)) return;
+  send(together: boolean): number {
+    if (!this.#isAlive || this.#revocations.isHeld || !this.#maySend(together)) return 0;
     if (!this.#revocations.isEmpty) {
       this.#revocations.fill(this.slabs[revocationSlab]!, this.#waiters[revocationSlab]!);
-      this.#send(revocationSlab);
-    } else if (this.slabs[this.#open]!.count > 0) {
+      return this.#send(revocationSlab);
+    }
+    if (this.slabs[this.#open]!.count > 0) {
       const sent = this.#open;
       const next = this.#free.pop();
       assert(next !== undefined, 'a slab is always free');
       this.#open = next;
       this.slabs[next]!.clear();
-      this.#send(sent);
+      return this.#send(sent);
     }
+    return 0;
   }
 
-  #send(slabIndex: number): void {
+  #send(slabIndex: number): number {
     const slab = this.slabs[slabIndex]!;
     this.#flying.push(slabIndex);
     this.#track();
@@ -252,6 +258,8 @@ export class Lane implements GroupedLane {
         if (generation === this.#generation) this.fail(error);
       },
     );
+    this.#looksWaited = 0;
+    return slab.count;
   }
 
   #returned(alive: boolean): void {
@@ -405,7 +413,8 @@ export class Lane implements GroupedLane {
       this.#wake();
     }
     // What another partition waits for shall not hold up this one.
-    if (!this.#isBusy && this.slabs[this.#open]!.count > 0) this.#group.sendAlone(this);
+    if (this.#isBusy || this.slabs[this.#open]!.count === 0) this.#looksWaited = 0;
+    else if (++this.#looksWaited > looksWaitedMax) this.#group.sendAlone(this);
     for (const slabIndex of [this.#open, ...this.#away()]) {
       const { count } = this.slabs[slabIndex]!;
       const waiters = this.#waiters[slabIndex]!;

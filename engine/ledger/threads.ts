@@ -17,7 +17,7 @@ import {
 import type { Progress } from '../exchange/progress.js';
 import type { PostgresJournal } from '../exchange/syncer-messages.js';
 import { rowsMax } from '../ops/memory-room.js';
-import { LaneGroup } from './lane-group.js';
+import { LaneGroup, type Pace } from './lane-group.js';
 import { WorkerPool } from './pool.js';
 import { SharedSyncer } from './shared-syncer.js';
 import { type PartitionSyncer, Syncer, type SyncerEvents } from './syncer.js';
@@ -38,6 +38,8 @@ export interface StorageFaults {
   readonly control: SharedArrayBuffer;
 }
 
+/** A wave costs an engine and its Postgres what fifty messages cost. Behind few messages none waits. */
+const pace: Pace = { everyMs: 5, behindMin: 8, nowMs: () => performance.now(), schedule: setTimeout };
 /** Of each partition: its slabs in flight, plus the odd control task. */
 const queuePerPartition = 16;
 
@@ -47,7 +49,14 @@ export class PartitionThreads {
   readonly #group: LaneGroup | null;
   readonly #openSyncer: (partition: number, events: SyncerEvents) => PartitionSyncer;
 
-  constructor(config: EngineConfig, progress: Progress, journal: JournalPlaces, faults: StorageFaults | null) {
+  /** @param beforeAnswers called before answers leave */
+  constructor(
+    config: EngineConfig,
+    progress: Progress,
+    journal: JournalPlaces,
+    faults: StorageFaults | null,
+    beforeAnswers: () => void = () => undefined,
+  ) {
     const { partitionCount, journalSizes, policy, panKeys, strictFields } = config;
     const data = {
       partitionCount,
@@ -58,9 +67,11 @@ export class PartitionThreads {
       storageControl: faults?.control ?? null,
     };
     const { postgres: postgresJournal } = journal;
-    const group = new LaneGroup(setImmediate, () => {
+    const flush = () => {
       for (const thread of this.#threads) thread.flush();
-    });
+      beforeAnswers();
+    };
+    const group = new LaneGroup(setImmediate, flush, pace);
     const shared = postgresJournal && new SharedSyncer({ ...data, postgresJournal }, () => group.synced());
     this.#group = shared && group;
     this.#openSyncer = (partition, events) =>

@@ -102,7 +102,9 @@ export class PeerLinks {
         this.#gone.bytesOut += link.bytesOut;
       }
     }
-    for (const [id, peer] of wanted) this.#links.set(id, new PeerLink(peer, this.#options, this.#keys));
+    for (const [id, peer] of wanted) {
+      this.#links.set(id, new PeerLink(peer, this.#options, this.#keys, () => this.flush()));
+    }
   }
 
   isConnected(engineId: string): boolean {
@@ -136,6 +138,11 @@ export class PeerLinks {
   /** Lets every connected engine know which partition the id with that hash belongs to. */
   gossip(low: number, high: number, partition: number): void {
     for (const link of this.#links.values()) link.gossip(low, high, partition);
+  }
+
+  /** Sends now what waits for company: ids are reported before an answer leaves. */
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
   }
 
   /** Resolves with what the other engine's handler returned. Rejects with its error, and after `timeoutMs`. */
@@ -180,6 +187,7 @@ class PeerLink implements PeerLinkCounts {
   readonly peer: PeerAddress;
   readonly #options: PeerLinksOptions;
   readonly #keys: PeerKeys;
+  readonly #flushAll: () => void;
   #connection: PeerConnection | null = null;
   /** The other end has accepted the hello. */
   isConnected = false;
@@ -205,8 +213,10 @@ class PeerLink implements PeerLinkCounts {
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(peer: PeerAddress, options: PeerLinksOptions, keys: PeerKeys) {
+  /** @param flush of all links */
+  constructor(peer: PeerAddress, options: PeerLinksOptions, keys: PeerKeys, flush: () => void) {
     this.peer = peer;
+    this.#flushAll = flush;
     this.#options = options;
     this.#keys = keys;
     this.#versions = options.versions ?? peerVersions;
@@ -235,6 +245,7 @@ class PeerLink implements PeerLinkCounts {
       pskCallback: (hint) => this.#keys.shared(hint),
     });
     const chunk = () => {
+      this.#flushAll();
       this.#answers.returnedAtMs = this.#options.nowMs();
     };
     const take = (kind: number, bytes: Buffer, start: number, end: number) => this.#take(kind, bytes, start, end);
@@ -298,6 +309,10 @@ class PeerLink implements PeerLinkCounts {
     this.#isClosed = true;
     if (this.#reconnect !== null) clearTimeout(this.#reconnect);
     this.#connection?.close(null);
+  }
+
+  flush(): void {
+    this.#connection?.flush();
   }
 
   look(): void {
