@@ -15,10 +15,12 @@ export default function LatencyChart() {
   const { value: chosen } = theme;
   const { value: spoken } = language;
   useEffect(() => {
-    const made = make(place.current!);
+    // Kept: the reference is empty before an observer that is on its way learns that the page has left.
+    const box = place.current!;
+    const made = make(box);
     chart.current = made;
-    const resized = new ResizeObserver(() => made.setSize({ width: place.current!.clientWidth, height }));
-    resized.observe(place.current!);
+    const resized = new ResizeObserver(() => made.setSize({ width: box.clientWidth, height }));
+    resized.observe(box);
     const scheme = matchMedia('(prefers-color-scheme: dark)');
     const redraw = (): void => made.redraw();
     scheme.addEventListener('change', redraw);
