@@ -51,7 +51,7 @@ worker.addEventListener('fetch', (event) => {
   if (request.method === 'GET' && files.has(href)) return event.respondWith(cacheFirst(request));
   if (origin !== location.origin) return;
   if (request.mode === 'navigate') return event.respondWith(fetch(request).catch(() => kept(filesCache, shell)));
-  if (pathname === session && request.method !== 'GET') return event.respondWith(forget().then(() => fetch(request)));
+  if (pathname === session && request.method !== 'GET') return event.respondWith(signInOrOut(request));
   const path = pathname + search;
   if (request.method === 'GET' && lists.has(path)) event.respondWith(networkFirst(request, path));
 });
@@ -68,12 +68,24 @@ async function networkFirst(request: Request, path: string): Promise<Response> {
   if (answer.status === 401 || (path === session && answer.status === 204)) await forget();
   else if (answer.status === 200) {
     if (path === session) await forgetOthers(answer);
-    const cache = await caches.open(listsCache);
-    const headers = new Headers(answer.headers);
-    headers.set('x-kept-at', String(Date.now()));
-    if (asked === person) await cache.put(path, new Response(await answer.clone().blob(), { headers }));
+    if (asked === person) await keep(path, answer);
   }
   return answer;
+}
+
+/** Signing in answers with what the session's address then has. */
+async function signInOrOut(request: Request): Promise<Response> {
+  await forget();
+  const answer = await fetch(request);
+  if (answer.status === 200) await keep(session, answer);
+  return answer;
+}
+
+async function keep(path: string, answer: Response): Promise<void> {
+  const headers = new Headers(answer.headers);
+  headers.set('x-kept-at', String(Date.now()));
+  const copy = new Response(await answer.clone().blob(), { headers });
+  await (await caches.open(listsCache)).put(path, copy);
 }
 
 /** Forgets the lists of another person. */

@@ -1,9 +1,10 @@
 /** The page's side of the service worker: starting it, offering a new version, and saying that lists are kept ones. */
 import { signal } from '@preact/signals';
-import { keptAtMs } from '../kit/api.js';
+import { call, keptAtMs, session } from '../kit/api.js';
 import { Button } from '../kit/controls.js';
 import { t } from '../kit/messages.js';
 import { Stale } from '../kit/states.js';
+import { lastLists } from './shapes.js';
 
 /** A new version that waits until the person wants it. */
 const waiting = signal<ServiceWorker | null>(null);
@@ -31,12 +32,21 @@ function watch(registration: ServiceWorkerRegistration): void {
     if (navigator.serviceWorker.controller !== null) waiting.value = registration.waiting;
   };
   offer();
+  // The first pages were read before the worker was there to keep them.
+  if (navigator.serviceWorker.controller === null) {
+    navigator.serviceWorker.addEventListener('controllerchange', keepLists, { once: true });
+  }
   registration.addEventListener('updatefound', () => {
     registration.installing?.addEventListener('statechange', offer);
   });
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') void registration.update().catch(() => undefined);
   });
+}
+
+function keepLists(): void {
+  if (session.value == null) return;
+  for (const path of ['/api/app/session', ...Object.values(lastLists)]) void call('GET', path).catch(() => undefined);
 }
 
 function useNewVersion(): void {

@@ -147,6 +147,7 @@ function Found({ filters, cards }: { readonly filters: string; readonly cards: r
   const isFull = found.value.length >= shownMax;
   return (
     <section class="stack" aria-busy={action.isBusy} aria-label={t('transactions.title')}>
+      <h2 class="unseen">{t('transactions.found')}</h2>
       <TransactionList transactions={found.value} cards={cards} />
       {action.isBusy && <Loading lines={3} />}
       {action.error !== null && <Failed error={action.error} retry={more} />}
