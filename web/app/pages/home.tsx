@@ -22,6 +22,11 @@ export default function Home() {
   const accounts = useResource<List<Account>>(movesMoney() ? lastLists.accounts : null);
   const cards = useResource<List<Card>>(lastLists.cards);
   const transactions = useResource<List<Transaction>>(lastLists.transactions);
+  // All at once: what came first would be pushed down by what comes later.
+  const isHere = [...(movesMoney() ? [accounts] : []), cards, transactions].every(
+    ({ value, error }) => value !== undefined || error !== null,
+  );
+  if (!isHere) return <Loading lines={12} />;
   const open = cards.value?.data.filter(({ status }) => status !== 'closed') ?? [];
   const currencyOf = (card: Card) => accounts.value?.data.find(({ id }) => id === card.accountId)?.currency ?? '';
   return (
@@ -95,9 +100,19 @@ function HomeCard({ card, currency }: { readonly card: Card; readonly currency: 
         </h2>
         <CardStatus status={card.status} />
       </div>
-      {limits.value !== undefined && <UsedLimits shown={limits.value} currency={currency} />}
+      {hasWindows(card.limits) && (
+        <div class={limits.value === undefined ? 'unseen-place' : ''}>
+          <UsedLimits shown={limits.value ?? unused(card.limits)} currency={currency} />
+        </div>
+      )}
     </article>
   );
+}
+
+/** Holds the place of what is used until it is read; it is not shown. */
+function unused(limits: Limits): ShownLimits {
+  const none = { amount: 0, count: 0, resetsAt: null };
+  return { limits, used: { daily: none, weekly: none, monthly: none, yearly: none, lifetime: none } };
 }
 
 function hasWindows({ daily, weekly, monthly, yearly, lifetime }: Limits): boolean {
