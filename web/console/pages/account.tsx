@@ -26,7 +26,7 @@ export default function AccountPage({ params }: PageProps) {
   if (value === undefined || error !== null) return <Unread title={t('search.kind.account')} resource={resource} />;
   const money = (minor: number) => <Money minor={minor} currency={value.currency} />;
   return (
-    <>
+    <div class="found">
       <h1>
         {money(value.available)} {t('found.available')}
       </h1>
@@ -43,6 +43,6 @@ export default function AccountPage({ params }: PageProps) {
       />
       <h2>{t('found.transactions')}</h2>
       <Transactions filter={new URLSearchParams({ account: value.id })} />
-    </>
+    </div>
   );
 }

@@ -28,7 +28,7 @@ export default function CardPage({ params }: PageProps) {
   );
   if (value === undefined || error !== null) return <Unread title={t('search.kind.card')} resource={resource} />;
   return (
-    <>
+    <div class="found">
       <h1>
         {t('search.kind.card')} {value.name}
       </h1>
@@ -53,6 +53,6 @@ export default function CardPage({ params }: PageProps) {
       </div>
       <h2>{t('found.transactions')}</h2>
       <Transactions filter={new URLSearchParams({ card: value.id })} />
-    </>
+    </div>
   );
 }

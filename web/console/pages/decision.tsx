@@ -47,7 +47,7 @@ export default function DecisionPage({ params }: PageProps) {
   const { approved, amount, merchant, reason, at, revokedAt, cardId } = value;
   const currency = value.currency ?? value.accountCurrency ?? '';
   return (
-    <>
+    <div class="found">
       <h1>
         <Verdict approved={approved} word="" /> {t(approved ? 'word.approved' : 'word.declined')}{' '}
         {amount !== null && <Money minor={amount} currency={currency} />} {merchant.name ?? ''}
@@ -84,7 +84,7 @@ export default function DecisionPage({ params }: PageProps) {
           </section>
         </div>
       </div>
-    </>
+    </div>
   );
 }
 

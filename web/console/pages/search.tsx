@@ -33,7 +33,7 @@ export default function Search({ query }: PageProps) {
   const q = query.get('q') ?? '';
   const filter = new URLSearchParams([...query].filter(([name, value]) => name !== 'q' && value !== ''));
   return (
-    <>
+    <div class="found">
       <h1>{t('search.title')}</h1>
       <Ask q={q} query={query} />
       {q !== '' && <Hits q={q} />}
@@ -44,7 +44,7 @@ export default function Search({ query }: PageProps) {
           <Transactions key={String(filter)} filter={filter} />
         </div>
       )}
-    </>
+    </div>
   );
 }
 

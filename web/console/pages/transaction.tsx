@@ -31,7 +31,7 @@ export default function TransactionPage({ params }: PageProps) {
   const verdict = t(approved ? 'word.approved' : 'word.declined');
   const money = (minor: number) => <Money minor={minor} currency={currency} />;
   return (
-    <>
+    <div class="found">
       <h1>
         <Verdict approved={approved} word={verdict} /> {money(value.amount)} {merchant.name ?? ''}
       </h1>
@@ -68,7 +68,7 @@ export default function TransactionPage({ params }: PageProps) {
         onOpen={({ requestId }) => requestId !== '' && go(`/decisions/${encodeURIComponent(requestId)}`)}
       />
       {value.eventCount > events.length && <p class="soft">{t('found.more', { count: value.eventCount })}</p>}
-    </>
+    </div>
   );
 }
 
