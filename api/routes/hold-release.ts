@@ -1,22 +1,18 @@
 /** The end of a hold that no clearing will come for: a reversal by an operator, who says why. */
 import { riskCallers } from '../auth/principal.js';
+import type { EngineClient } from '../engine-client.js';
 import { checkName } from '../http/fields.js';
 import { operationOf } from '../http/idempotency.js';
 import { conflict, notFound } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { Currency, closed, Id, Money, Name, nullable, Type } from '../http/schemas.js';
+import { Currency, closed, Money, Name, nullable, Type } from '../http/schemas.js';
 import { idOf } from '../ids.js';
 import type { Services } from '../services.js';
 
 /** Ids are the processor's: anything visible, up to the engine's bound. */
 const TransactionParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const ReleaseOrder = closed(
-  {
-    reason: Type.String({ ...Name, description: 'for the audit trail' }),
-    card: Type.Optional(
-      Type.String({ ...Id, description: 'id of its card: needed while the transaction is not settled yet' }),
-    ),
-  },
+  { reason: Type.String({ ...Name, description: 'for the audit trail' }) },
   { title: 'ReleaseOrder', examples: [{ reason: 'the merchant confirmed that no clearing will come' }] },
 );
 const Release = closed(
@@ -30,7 +26,7 @@ const Release = closed(
   { title: 'Release' },
 );
 
-export function holdReleaseRoutes({ holds, owners, engine, panKeys, trail, log }: Services) {
+export function holdReleaseRoutes({ holds, engine, panKeys, trail, log }: Services) {
   return [
     route({
       method: 'POST',
@@ -48,15 +44,15 @@ export function holdReleaseRoutes({ holds, owners, engine, panKeys, trail, log }
         const { actor, params, body } = request;
         const reason = checkName('reason', body.reason);
         const settled = await holds.find(panKeys.keptForms(params.id));
-        const token = settled?.cardToken ?? (body.card === undefined ? null : await owners.tokenOf(body.card));
-        if (token === null) throw notFound('transaction');
-        const transactionId = settled?.transactionId ?? params.id;
+        const found = settled ?? (await unsettled(engine, panKeys.keptForms(params.id)));
+        if (found === null) throw notFound('transaction');
+        const { transactionId, cardToken } = found;
         const id = idOf('rel', operationOf(request));
         const event = { action: 'transaction.release', objectKind: 'transaction', objectId: transactionId };
         const before = settled === null ? {} : { before: { held: settled.heldAmount, currency: settled.currency } };
         // The last look at the operator: the engine acts from here on.
         await trail.record(actor, { ...event, ...before, after: { id, reason }, outcome: 'asked' });
-        const released = await engine.release(id, transactionId, token);
+        const released = await engine.release(id, transactionId, cardToken);
         const { approved, approvedAmount, currency, available } = released;
         const after = { id, reason, released: approvedAmount, answer: released.reason };
         await trail
@@ -70,4 +66,15 @@ export function holdReleaseRoutes({ holds, owners, engine, panKeys, trail, log }
       },
     }),
   ];
+}
+
+/** An authorization that the engine has approved and that is not settled yet. Without it a reversal would spend the id. */
+async function unsettled(engine: EngineClient, ids: readonly string[]) {
+  for (const id of ids) {
+    const decision = await engine.decision(id);
+    if (decision?.approved === true && decision.authorizationId === id) {
+      return { transactionId: id, cardToken: decision.card };
+    }
+  }
+  return null;
 }

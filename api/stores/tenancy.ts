@@ -40,15 +40,6 @@ export class Owners {
     );
     return row === undefined ? null : { ...actor, ownerKey: row.ownerKey };
   }
-
-  /** What the engine knows a card by, whosever it is. */
-  async tokenOf(cardId: string): Promise<string | null> {
-    const [row] = await this.#database.run(
-      'cards.token',
-      (sql) => sql<{ token: string }[]>`select token from cards where public_id = ${cardId}`,
-    );
-    return row?.token ?? null;
-  }
 }
 
 function ownerOf(sql: Sql, kind: Owned, publicId: string) {

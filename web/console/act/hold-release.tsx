@@ -9,8 +9,6 @@ interface HoldReleaseProps {
   readonly transactionId: string;
   readonly heldAmount: number;
   readonly currency: string;
-  /** Id of the card: needed while the transaction is not settled. */
-  readonly cardId?: string | null;
   readonly onReleased: () => void;
 }
 
@@ -20,13 +18,13 @@ interface Released {
   readonly currency: string | null;
 }
 
-export function HoldRelease({ transactionId, heldAmount, currency, cardId, onReleased }: HoldReleaseProps) {
+export function HoldRelease({ transactionId, heldAmount, currency, onReleased }: HoldReleaseProps) {
   const act = useAct();
   const reason = useSignal('');
   const released = useSignal<Released | null>(null);
   const money = (minor: number) => moneyText(minor, currency, language.value);
   const release = async () => {
-    const body = { reason: reason.value.trim(), ...(cardId == null ? {} : { card: cardId }) };
+    const body = { reason: reason.value.trim() };
     const answer = await act.run<Released>(
       'POST',
       `/api/transactions/${encodeURIComponent(transactionId)}/release`,
