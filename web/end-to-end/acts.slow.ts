@@ -3,6 +3,7 @@ import t from 'tap';
 import { addOperator } from '../../api/stores/operators.js';
 import { pay } from '../../api/testing/customer.js';
 import { demoCardToken, demoOperatorEmail, demoPassword } from '../../deploy/demo.js';
+import { until } from '../../engine/testing/engine-process.js';
 import { openBrowser, type Page, views, visit } from '../testing/browser.js';
 import { startStack } from '../testing/stack.js';
 
@@ -38,7 +39,11 @@ t.test('two operators act on a customer, each by role, and see what came of it',
       await look(t, 'customer-frozen');
       await card.getByRole('button', { name: /^(Unfreeze|Entsperren)$/ }).click();
       await card.getByRole('button', { name: /^(Freeze|Sperren)$/ }).waitFor();
-      t.equal((await pay(api, token)).approved, true);
+      const { approved, authorizationId } = await pay(api, token);
+      t.equal(approved, true);
+      await until('the hold is settled', async () => {
+        return (await api.sql`select from transactions where id = ${authorizationId}`).length > 0;
+      });
 
       await card.getByText(/^(Limits|Grenzen)$/).click();
       await card.getByText(/^(Change the limits|Grenzen ändern)$/).click();
@@ -72,6 +77,15 @@ t.test('two operators act on a customer, each by role, and see what came of it',
         .waitFor();
       t.equal(await page.getByRole('button', { name: /^(Approve|Zustimmen)$/ }).count(), 0, 'no approval of one’s own');
       await look(t, 'fundings-own');
+      await page.goto(`${console}/transactions/${authorizationId}`);
+      await page.locator('[name=release-reason]').fill('no clearing will come');
+      await page.locator(`[name="confirm-${authorizationId.slice(-4)}"]`).fill(authorizationId.slice(-4));
+      await look(t, 'hold-release');
+      await page.getByRole('button', { name: /Release the hold|Reservierung freigeben/ }).click();
+      await page.getByText(/12[.,]50 USD (are released|sind freigegeben)/).waitFor();
+      await page.goto(`${console}/cards/card_demo`);
+      await page.getByRole('button', { name: /^(Freeze|Sperren)$/ }).waitFor();
+      await look(t, 'card-acts');
     });
     await visit(t, browser, `${console}/fundings`, view, async ({ page, look, expectError }) => {
       expectError(liveStream);

@@ -1,6 +1,8 @@
 /** What an operator does to a card: freeze, unfreeze, close, replace; each says its effect before and after. */
 import { useSignal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import { Button } from '../../kit/controls.js';
+import { useKeys } from '../../kit/keys.js';
 import { type MessageKey, t } from '../../kit/messages.js';
 import {
   Choice,
@@ -26,11 +28,13 @@ interface CardActionsProps {
   readonly card: CardShown;
   /** The card is read again. */
   readonly onChanged: () => void;
+  /** The key `f` freezes and unfreezes: for the one card of a page. */
+  readonly hasKey?: boolean;
 }
 
 const replaceReasons = ['lost', 'stolen', 'damaged'] as const;
 
-export function CardActions({ card, onChanged }: CardActionsProps) {
+export function CardActions({ card, onChanged, hasKey = false }: CardActionsProps) {
   const act = useAct();
   const effect = useSignal<Effect | null>(null);
   const path = `/api/cards/${card.id}`;
@@ -42,7 +46,7 @@ export function CardActions({ card, onChanged }: CardActionsProps) {
   const setStatus = async (status: string) => done(await act.run<Effect>('PATCH', path, { status }));
   return (
     <div class="stack">
-      <StatusButtons card={card} isBusy={act.isBusy} setStatus={setStatus} />
+      <StatusButtons card={card} isBusy={act.isBusy} setStatus={setStatus} hasKey={hasKey} />
       {effect.value !== null && <EffectNote effect={effect.value} path={path} />}
       <Fault error={act.error} />
       {card.status !== 'closed' && may(freezers) && (
@@ -77,9 +81,17 @@ interface StatusButtonsProps {
   readonly card: CardShown;
   readonly isBusy: boolean;
   readonly setStatus: (status: string) => Promise<void>;
+  readonly hasKey: boolean;
 }
 
-function StatusButtons({ card, isBusy, setStatus }: StatusButtonsProps) {
+function StatusButtons({ card, isBusy, setStatus, hasKey }: StatusButtonsProps) {
+  // The keys are bound once, and do what the newest state asks for.
+  const latest = useRef(() => {});
+  latest.current = () => {
+    const isOffered = card.status !== 'closed' && may(card.status === 'active' ? freezers : riskRoles);
+    if (isOffered) void setStatus(card.status === 'active' ? 'frozen' : 'active');
+  };
+  useKeys(hasKey ? [{ keys: 'f', title: 'cardAct.freeze', run: () => latest.current() }] : []);
   if (card.status === 'closed') return <p class="soft">{t('cardAct.closedForGood')}</p>;
   const isActive = card.status === 'active';
   const roles = isActive ? freezers : riskRoles;

@@ -2,7 +2,8 @@
 import { t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import type { PageProps } from '../../kit/router.js';
-import { CardNow } from '../found/card-now.js';
+import { CardActions, type CardShown } from '../act/card-actions.js';
+import { LimitsEditor } from '../act/limits-editor.js';
 import { Facts, Link } from '../found/facts.js';
 import { Transactions } from '../found/transactions.js';
 import { Unread } from '../found/unread.js';
@@ -12,7 +13,7 @@ interface Card {
   readonly name: string;
   readonly type: string;
   readonly token: string;
-  readonly status: string;
+  readonly status: CardShown['status'];
   readonly expires: string;
   readonly accountId: string;
   readonly replacedBy?: string;
@@ -49,7 +50,10 @@ export default function CardPage({ params }: PageProps) {
             ]}
           />
         </section>
-        <CardNow cardId={value.id} currency={account.value?.currency ?? ''} />
+        <div class="panel stack">
+          <CardActions card={value} onChanged={resource.reload} hasKey />
+          <LimitsEditor level="card" id={value.id} currency={account.value?.currency ?? 'USD'} />
+        </div>
       </div>
       <h2>{t('found.transactions')}</h2>
       <Transactions filter={new URLSearchParams({ card: value.id })} />

@@ -3,6 +3,7 @@ import { type Column, Money, Table, Time, Verdict } from '../../kit/data.js';
 import { t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go, type PageProps } from '../../kit/router.js';
+import { HoldRelease } from '../act/hold-release.js';
 import { Facts, Link } from '../found/facts.js';
 import type { FoundTransaction } from '../found/transactions.js';
 import { Unread } from '../found/unread.js';
@@ -58,6 +59,12 @@ export default function TransactionPage({ params }: PageProps) {
             ? null
             : [t('found.customer'), <Link key="customer" to="customers" id={customerId} text={customerName} />],
         ]}
+      />
+      <HoldRelease
+        transactionId={value.id}
+        heldAmount={value.heldAmount}
+        currency={currency}
+        onReleased={resource.reload}
       />
       <h2>{t('found.life')}</h2>
       <Table
