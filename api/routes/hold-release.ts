@@ -68,7 +68,7 @@ export function holdReleaseRoutes({ holds, engine, panKeys, trail, log }: Servic
   ];
 }
 
-/** An authorization that the engine has approved and that is not settled yet. Without it a reversal would spend the id. */
+/** An authorization that the engine approved and that is not settled yet: a reversal of nothing would spend the id. */
 async function unsettled(engine: EngineClient, ids: readonly string[]) {
   for (const id of ids) {
     const decision = await engine.decision(id);
