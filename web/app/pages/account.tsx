@@ -31,6 +31,7 @@ export default function AccountPage({ params }: PageProps) {
   return (
     <div class="stack">
       <h1>{t('account.title')}</h1>
+      {account.error !== null && <Failed error={account.error} retry={account.reload} />}
       <p class="figure">
         <Money minor={available} currency={currency} />
       </p>
