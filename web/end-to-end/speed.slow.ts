@@ -64,6 +64,8 @@ async function measure(t: Test, name: string, loadOnce: () => Promise<Measured>)
 
 const cold = async (visited: Visit, url: string) => {
   await visited.cdp.send('Network.clearBrowserCache');
+  const storageTypes = 'service_workers,cache_storage';
+  await visited.cdp.send('Storage.clearDataForOrigin', { origin: new URL(url).origin, storageTypes });
   return load(visited, url);
 };
 
