@@ -231,11 +231,15 @@ t.test('a command reaches the partition of its account, and a repeated id has on
 
 t.test('an id that was refused with one account cannot reach the wrong partition with another', async (t) => {
   const changes = { PARTITIONS: '2', DEADLINE_MS: '300' };
-  const engine = await startTestEngine(t, { accounts: 1, balanceMinor: 1000, changes });
+  const warmed = 6;
+  const engine = await startTestEngine(t, { accounts: warmed, cardsPerAccount: 1, balanceMinor: 1000, changes });
+  await until('each partition has read its cards', async () => {
+    return (await metric(engine.place, 'card_cache_entries')) === warmed;
+  });
   // Added behind the warm start, so that no partition has them in memory.
-  await seedAccounts(engine.sql, { accounts: 7, cardsPerAccount: 1, balanceMinor: 1000 });
+  await seedAccounts(engine.sql, { accounts: 2 * warmed, cardsPerAccount: 1, balanceMinor: 1000 });
   const owners = await engine.sql<{ id: string; owner: number }[]>`
-    select public_id as id, owner_key::integer as owner from accounts order by id offset 1`;
+    select public_id as id, owner_key::integer as owner from accounts order by id offset ${warmed}`;
   const partitionOf = ({ owner }: { owner: number }) => Math.floor(owner / 2) % 2;
   const own = owners[0]!;
   const foreign = owners.find((other) => partitionOf(other) !== partitionOf(own))!;

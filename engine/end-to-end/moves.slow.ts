@@ -223,7 +223,7 @@ t.test('a limit of a day holds over engines whose clocks are on two sides of mid
   t.equal(answerOf(await first.client.authorize('tomorrow', card(1), 80)).approved, true);
   const second = await start();
   await first.kill('SIGTERM');
-  t.equal(await owned(second), partitions);
+  await until('the second engine has everything', async () => (await owned(second)) === partitions);
   const [row] = await sql`select created_at > now() as "isAhead" from transactions where id = 'tomorrow'`;
   t.equal(row?.['isAhead'], true, 'its clock was ahead');
   // Its own day has not ended, and the card has spent in the next one.
