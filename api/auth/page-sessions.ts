@@ -75,9 +75,10 @@ export class PageSessions {
   }
 }
 
-/** The tokens of the app's cookie, if the request is the app's; null when there are none. */
+/** The tokens of the app's cookie, if it is what the request is authenticated by; null when there are none. */
 export function appTokensOf(request: FastifyRequest): AppTokens | null {
-  const [token, refreshToken] = (pageOf(request) === 'app' ? cookieOf(request, 'app') : null)?.split(divider) ?? [];
+  const isByCookie = request.pageToken !== null && pageOf(request) === 'app';
+  const [token, refreshToken] = (isByCookie ? cookieOf(request, 'app') : null)?.split(divider) ?? [];
   return token === undefined || refreshToken === undefined ? null : { token, refreshToken };
 }
 

@@ -67,6 +67,12 @@ t.test('the cookie of the console is a session, for its page and this origin alo
   t.equal((await session({ 'sec-fetch-site': 'cross-site' })).status, 403);
   t.equal((await session({ 'sec-fetch-site': 'same-site' })).status, 403);
 
+  for (const path of ['/api/console/session', '/api/app/session']) {
+    const { cookie } = headers;
+    const linked = await api.request('GET', path, { headers: { cookie } });
+    t.same([linked.status, linked.headers.get('set-cookie')], [204, null], `a link to ${path} signs no person out`);
+  }
+
   const end = (token: Record<string, string>) =>
     api.request('DELETE', '/api/console/session', { headers: { ...headers, ...token } });
   t.match((await end({})).json, { status: 403, title: 'csrf_failed' });
@@ -94,6 +100,10 @@ t.test('the cookie of the app gets new tokens when its access token lapses', asy
   const headers = { cookie: cookieOf(renewed.headers), 'x-afc-page': 'app', 'x-csrf-token': renewed.json.csrf };
   t.equal((await api.request('GET', '/api/me', { headers })).status, 200);
   t.match((await api.request('PATCH', '/api/me', { headers, body: { name: 'Ada' } })).json, { name: 'Ada' });
+  const { 'x-csrf-token': _, ...unsigned } = headers;
+  const besides = { ...unsigned, authorization: 'Bearer none' };
+  t.equal((await api.request('DELETE', '/api/app/session', { headers: besides })).status, 204);
+  t.equal((await session(headers.cookie)).status, 200, 'a bearer token does not open what the cookie holds');
   t.equal((await api.request('DELETE', '/api/app/session', { headers })).status, 204);
   const ended = await session(headers.cookie);
   t.equal(ended.status, 204);

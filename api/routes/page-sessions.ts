@@ -55,7 +55,7 @@ function consoleRoutes({ actors, operatorSignIn, operators, pageSessions }: Serv
       handler: async (request, reply) => {
         pageSessions.guard(request);
         const token = request.pageToken;
-        if (token === null) return signedOut(reply, 'console');
+        if (token === null) return signedOut(reply);
         const operator = await unless401(async () => actors.authenticate(`Bearer ${token}`));
         if (operator?.kind !== 'operator') return signedOut(reply, 'console');
         reply.header('cache-control', 'no-store');
@@ -108,7 +108,7 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
       handler: async (request, reply) => {
         pageSessions.guard(request);
         const tokens = appTokensOf(request);
-        if (tokens === null) return signedOut(reply, 'app');
+        if (tokens === null) return signedOut(reply);
         const { token, refreshToken } = tokens;
         const principal = await unless401(async () => access.authenticate(token));
         const user = principal === null ? null : await users.byNumber(principal.userId);
@@ -132,7 +132,8 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
       handler: async (request, reply) => {
         pageSessions.guard(request);
         const tokens = appTokensOf(request);
-        if (tokens !== null) await signIn.logout(tokens.refreshToken, deviceOf(request));
+        if (tokens === null) return null;
+        await signIn.logout(tokens.refreshToken, deviceOf(request));
         clearCookie(reply, 'app');
         return null;
       },
@@ -140,9 +141,13 @@ function appRoutes({ access, config, pageSessions, signIn, users }: Services) {
   ];
 }
 
-/** Not a 401, which a browser would write into its console as an error: a person who is signed out is none. */
-function signedOut(reply: FastifyReply, page: PageName): null {
-  clearCookie(reply, page);
+/**
+ * Not a 401, which a browser would write into its console as an error: a person who is signed out is none.
+ * @param page whose cookie the request came with, which is of no use any more. Undefined: it came with none of ours. A
+ *   link on another site leads here so, and must not sign a person out.
+ */
+function signedOut(reply: FastifyReply, page?: PageName): null {
+  if (page !== undefined) clearCookie(reply, page);
   reply.code(204);
   return null;
 }
