@@ -222,7 +222,7 @@ function createStores(config: ApiConfig, database: Database) {
     passwordStore: new PasswordStore(database),
     operators: new OperatorStore(database),
     apiKeys: new ApiKeyStore(database, config.selfFunding),
-    trail: new AuditTrail(database),
+    trail: new AuditTrail(database, new PanKeys(config.panKeys)),
   };
 }
 

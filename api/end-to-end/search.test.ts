@@ -51,6 +51,21 @@ t.test('an operator learns why a decision was made, with the numbers of that ins
   t.same(settled, unsettled);
 });
 
+t.test('an id that no database takes is refused, and no card number of an id is recorded', async (t) => {
+  const { api, get } = await stage(t);
+  const pan = '4111111111111111';
+  for (const path of ['/api/decisions', '/api/search/transactions']) {
+    t.match(await get(`${path}/%00`), { status: 400 }, path);
+    t.match(await get(`${path}/${pan}`), { status: 404 }, path);
+  }
+  const ids = await api.sql`
+    select object_id as id from (
+      select action, object_id from audit_fresh union all select action, object_id from audit_trail) entries
+    where action = 'operator.looked' and object_id is not null`;
+  t.equal(ids.length, 2);
+  for (const { id } of ids) t.match(id, /^hidden_/);
+});
+
 t.test('operators of every role find what they look for, others are refused, and each look is recorded', async (t) => {
   const { api, customer, card, accountId, client, get } = await stage(t);
   await client.authorize('found', card.token, 6000, { merchant });

@@ -132,7 +132,7 @@ function problemOf(error: unknown): Problem | null {
   if (isOutOfDescriptors(error)) return unavailable('too much at once; try again', 1, 'overloaded');
   const { code, statusCode } = error as Partial<FastifyError>;
   // Postgres takes no NUL in a text, so no object and no name has one.
-  if (code === '22021') return invalid('', 'has a text with a NUL character');
+  if (code === '22021' || code === '22P05') return invalid('', 'has a text with a NUL character');
   if (code !== undefined && frameworkProblems[code] !== undefined) return frameworkProblems[code];
   if (error instanceof SyntaxError && statusCode === 400) return invalid('', 'is not JSON');
   // Plugins' refusals carry a status; their text was written for clients.

@@ -2,6 +2,7 @@
  * The audit trail as the API writes and reads it. Changes of rows record themselves (sql/migrations/262); here are the
  * events that change no row, the sealing, and the list for operators.
  */
+import type { PanKeys } from '../../platform/masking/hidden-ids.js';
 import { type By, contextOf } from './acting.js';
 import { refusalOf } from './database-errors.js';
 import type { Database } from './postgres.js';
@@ -13,7 +14,7 @@ export interface AuditEvent {
   /** `object.what_happened` */
   readonly action: string;
   readonly objectKind: string | null;
-  /** Public id. */
+  /** Public id, or one of the processor's. One that holds a card number is recorded as the ledger keeps it. */
   readonly objectId: string | null;
   readonly before?: Readonly<Record<string, unknown>>;
   /** Neither secrets nor card data nor e-mail addresses. */
@@ -58,9 +59,11 @@ const sealBatch = 1000;
 
 export class AuditTrail {
   readonly #database: Database;
+  readonly #panKeys: PanKeys;
 
-  constructor(database: Database) {
+  constructor(database: Database, panKeys: PanKeys) {
     this.#database = database;
+    this.#panKeys = panKeys;
   }
 
   /** Checks the actor as of now and records the event. @throws ActorRefused when they may not act any more */
@@ -81,7 +84,7 @@ export class AuditTrail {
     const rows = events.map(({ action, objectKind, objectId, before = null, after = null, outcome = 'done' }) => ({
       action,
       objectKind,
-      objectId,
+      objectId: objectId === null ? null : this.#panKeys.keptForms(objectId)[0]!,
       before,
       after,
       outcome,
