@@ -75,7 +75,7 @@ t.test('what is rejected, refused or lapsed moves nothing', async (t) => {
 });
 
 t.test('approvals and rejections at once move the money once or not at all', async (t) => {
-  const { as, funds, path } = await stage(t);
+  const { api, as, funds, path } = await stage(t);
   const asker = await as('admin');
   const others = [await as('admin'), await as('risk'), await as('risk')];
   let expected = 0;
@@ -94,6 +94,10 @@ t.test('approvals and rejections at once move the money once or not at all', asy
     if (status === 'done') expected += 2000;
     t.equal(await funds(), expected, `round ${round}`);
   }
+  const [recorded] = await api.sql`
+    select count(*)::int as movements from (select action, outcome from audit_fresh
+      union all select action, outcome from audit_trail) e where action = 'account.deposit' and outcome = 'done'`;
+  t.equal(recorded!['movements'], expected / 2000, 'each movement is recorded once');
 });
 
 t.test('an approval whose outcome was not learned is completed by the next one', async (t) => {

@@ -156,10 +156,12 @@ async function carryOut(
     after: { id: movementId, amount, currency, funding: id, reason: moved.reason },
     outcome: moved.approved ? 'done' : 'refused',
   } as const;
-  await trail.note(operator, event).catch((error: Error) => {
-    log.error({ error: error.message, movement: movementId }, 'the outcome of a movement is not in the audit trail');
-  });
-  await fundings.complete(id, event.outcome, moved.approved ? null : moved.reason);
+  // The money moves once, so of several approvals at once one alone is recorded as the movement.
+  if (await fundings.complete(id, event.outcome, moved.approved ? null : moved.reason)) {
+    await trail.note(operator, event).catch((error: Error) => {
+      log.error({ error: error.message, movement: movementId }, 'the outcome of a movement is not in the audit trail');
+    });
+  }
   return found(services, id);
 }
 

@@ -114,16 +114,21 @@ export class FundingStore {
     return rows.length > 0;
   }
 
-  /** What the engine answered; the operator may have lost the right meanwhile, and the money has moved all the same. */
-  async complete(id: string, status: 'done' | 'refused', reason: string | null): Promise<void> {
-    await this.#database.write(
+  /**
+   * What the engine answered; the operator may have lost the right meanwhile, and the money has moved all the same.
+   * @returns false: another approval at the same time has completed it
+   */
+  async complete(id: string, status: 'done' | 'refused', reason: string | null): Promise<boolean> {
+    const rows = await this.#database.write(
       system('funding'),
       'fundings.complete',
       (sql, { enter, admitted }) => sql`
         with ${enter}
         update fundings set status = ${status}, reason = ${reason}
-        where public_id = ${id} and status = 'approved' and ${admitted}`,
+        where public_id = ${id} and status = 'approved' and ${admitted}
+        returning id`,
     );
+    return rows.length > 0;
   }
 
   /** Ends those that no other operator decided in time. @returns how many */
