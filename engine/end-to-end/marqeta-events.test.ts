@@ -330,8 +330,10 @@ t.test('unknown kinds are acknowledged and counted, and what cannot be read is a
     metric(main.place, `notifications_total{protocol="marqeta",kind="${kind}"}`).catch(() => 0);
   const [other, unknown] = [await count('other'), await count('unknown_part')];
   t.equal((await post({ cardtransitions: [{ token: 'x' }] })).status, 200);
-  await report(t, messageOf(card, 100, { type: 'unheard.of', state: 'COMPLETION' }));
-  t.same([(await count('other')) - other, (await count('unknown_part')) - unknown], [1, 1]);
+  for (const type of ['unheard.of', 'constructor', '__proto__']) {
+    await report(t, messageOf(card, 100, { type, state: 'COMPLETION' }));
+  }
+  t.same([(await count('other')) - other, (await count('unknown_part')) - unknown], [1, 3]);
   t.same(await booksOf(account), [0, 0]);
   const good = messageOf(card, 10, { type: clearing, state: 'COMPLETION' });
   for (const [name, message, field] of [

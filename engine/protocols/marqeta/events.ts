@@ -225,7 +225,8 @@ export function marqetaNotification(body: unknown): NotificationRead {
   const facts: Fact[] = [];
   const kinds: string[] = [];
   for (const [index, found] of (transactions as readonly Message[]).entries()) {
-    const effect = effects[found.type];
+    // A type may have the name of something that every object has, such as `constructor`.
+    const effect = Object.hasOwn(effects, found.type) ? effects[found.type] : undefined;
     if (effect === undefined) kinds.push(unknownPart);
     else {
       const reader = new MessageFacts(found);
