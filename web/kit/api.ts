@@ -81,15 +81,17 @@ export async function signOut(): Promise<void> {
 }
 
 /**
- * Calls the API. A session that lapsed, or another tab's newer one, is read again once.
+ * Calls the API. A session that lapsed, or the same person's newer one of another tab, is read again once. What one
+ * person has ordered is not sent in the name of another who has signed in since.
  * @throws ApiError
  */
 export async function call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
+  const person = personId();
   try {
     return await send<T>(method, path, options);
   } catch (error) {
     const isLapsed = error instanceof ApiError && (error.status === 401 || error.code === 'csrf_failed');
-    if (!isLapsed || !(await readSession())) throw error;
+    if (!isLapsed || !(await readSession()) || personId() !== person) throw error;
     return send<T>(method, path, options);
   }
 }
@@ -126,6 +128,11 @@ export async function fetchAnswer(method: string, path: string, options: CallOpt
 async function send<T>(method: string, path: string, options: CallOptions): Promise<T> {
   const response = await fetchAnswer(method, path, options);
   return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+function personId(): string | undefined {
+  const { user, operator } = (session.value ?? {}) as Readonly<Record<string, { readonly id: string } | undefined>>;
+  return (user ?? operator)?.id;
 }
 
 function sessionPath(): string {
