@@ -68,7 +68,7 @@ async function networkFirst(request: Request, path: string): Promise<Response> {
   if (answer.status === 401 || (path === session && answer.status === 204)) await forget();
   else if (answer.status === 200) {
     if (path === session) await forgetOthers(answer);
-    if (asked === person) await keep(path, answer);
+    await keep(path, answer, asked);
   }
   return answer;
 }
@@ -76,16 +76,19 @@ async function networkFirst(request: Request, path: string): Promise<Response> {
 /** Signing in answers with what the session's address then has. */
 async function signInOrOut(request: Request): Promise<Response> {
   await forget();
-  const answer = await fetch(request);
-  if (answer.status === 200) await keep(session, answer);
+  // Again: what was asked for meanwhile may be the lists of the person before.
+  const answer = await fetch(request).finally(forget);
+  if (answer.status === 200) await keep(session, answer, person);
   return answer;
 }
 
-async function keep(path: string, answer: Response): Promise<void> {
+/** @param asked the person at the time of the request */
+async function keep(path: string, answer: Response, asked: number): Promise<void> {
   const headers = new Headers(answer.headers);
   headers.set('x-kept-at', String(Date.now()));
   const copy = new Response(await answer.clone().blob(), { headers });
-  await (await caches.open(listsCache)).put(path, copy);
+  const cache = await caches.open(listsCache);
+  if (asked === person) await cache.put(path, copy);
 }
 
 /** Forgets the lists of another person. */

@@ -14,6 +14,8 @@ class Front {
   readonly #port: number;
   /** From now on the worker is the one of another build. */
   isUpdated = false;
+  /** Runs while the server has not answered a sign-out yet. */
+  signingOut = async (): Promise<void> => undefined;
 
   constructor(target: string, port: number) {
     this.#target = target;
@@ -57,7 +59,8 @@ class Front {
       });
     });
     forwarded.on('error', () => response.destroy());
-    request.pipe(forwarded);
+    if (method === 'DELETE') void this.signingOut().then(() => request.pipe(forwarded));
+    else request.pipe(forwarded);
   }
 }
 
@@ -110,6 +113,28 @@ t.test('without its server the app shows what was seen last, and says since when
       );
     });
   }
+});
+
+t.test('what is read while a person signs out is not kept', async (t) => {
+  const front = await startFront(t);
+  const browser = await openBrowser(t);
+  await visit(t, browser, `${front.url}/app`, views[0]!, async ({ page, evaluate }) => {
+    await page.locator('form').waitFor();
+    await evaluate('navigator.serviceWorker.ready.then(() => undefined)');
+    await signInToApp(page);
+    await page.locator('.figure').waitFor();
+    await page.waitForLoadState('networkidle');
+    let status = 0;
+    front.signingOut = async () => {
+      status = await evaluate(
+        `fetch('/api/accounts?limit=20', { headers: { 'x-afc-page': 'app' } }).then(({ status }) => status)`,
+      );
+    };
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.locator('form').waitFor();
+    t.equal(status, 200, 'the session still lived');
+    t.equal(await evaluate('caches.has("lists")'), false);
+  });
 });
 
 t.test('a new version is offered, taken when the person says so, and replaces the old files', async (t) => {
