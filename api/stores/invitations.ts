@@ -177,7 +177,7 @@ export class InvitationStore {
           )
           select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
             person.role, person.company_id as "companyId", c.public_id as "companyPublicId",
-            c.kyc_status as "kycStatus", '{}'::jsonb as metadata, invited.has_room as "hasRoom"
+            c.kyc_status as "kycStatus", '{}'::jsonb as metadata, null::text as picture, invited.has_room as "hasRoom"
           from invited left join person on true left join companies c on c.id = person.company_id`,
         );
       const [row] = await withLock('others join the company', accept);

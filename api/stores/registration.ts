@@ -65,7 +65,7 @@ export class RegistrationStore {
         )
         select person.id, person.public_id as "publicId", person.email, person.name, person.kind, person.status,
           person.role, person.company_id as "companyId", company.public_id as "companyPublicId",
-          person.kyc_status as "kycStatus", '{}'::jsonb as metadata
+          person.kyc_status as "kycStatus", '{}'::jsonb as metadata, null::text as picture
         from person left join company on company.id = person.company_id`,
     );
     return row!;
