@@ -19,6 +19,9 @@ interface Example {
   readonly body: Json;
 }
 
+/** They need a funding that waits and a hold, which the tests of these routes have. */
+const ofNothing = new Set(['rejectFunding', 'releaseHold']);
+
 function examplesOf(document: Json): { readonly examples: Example[]; readonly missing: string[] } {
   const examples: Example[] = [];
   const missing: string[] = [];
@@ -55,7 +58,7 @@ t.test('every example of a body is accepted as it is', async (t) => {
     from users where public_id = ${owner.userId} returning public_id as id`;
   for (const { operationId, method, path, body } of examples) {
     const isCompany = path.startsWith('/api/companies') || path === '/api/users/{id}' || path.startsWith('/api/users/');
-    const isOperators = /^\/api\/(customers|keys)/.test(path);
+    const isOperators = /^\/api\/(customers|keys|fundings|transactions)/.test(path);
     const token = isCompany ? owner.token : isOperators ? operator : person;
     const id = path.startsWith('/api/companies')
       ? String(companyId)
@@ -67,6 +70,8 @@ t.test('every example of a body is accepted as it is', async (t) => {
             ? 'usr_demo'
             : 'card_demo';
     const reply = await api.request(method, path.replace('{id}', id), { token, body });
-    t.ok(reply.status < 300, `${operationId}: ${reply.status} ${reply.status < 300 ? '' : reply.text}`);
+    // Of something that is not there: the body was read, and accepted, before anything was looked for.
+    if (ofNothing.has(operationId)) t.equal(reply.status, 404, `${operationId}: ${reply.text}`);
+    else t.ok(reply.status < 300, `${operationId}: ${reply.status} ${reply.status < 300 ? '' : reply.text}`);
   }
 });
