@@ -334,6 +334,7 @@ t.test('unknown kinds are acknowledged and counted, and what cannot be read is a
     await report(t, messageOf(card, 100, { type, state: 'COMPLETION' }));
   }
   t.same([(await count('other')) - other, (await count('unknown_part')) - unknown], [1, 3]);
+  await report(t, { ...messageOf(card, 100, { type: 'balanceinquiry', state: 'COMPLETION' }), currency_code: 'XQQ' });
   t.same(await booksOf(account), [0, 0]);
   const good = messageOf(card, 10, { type: clearing, state: 'COMPLETION' });
   for (const [name, message, field] of [

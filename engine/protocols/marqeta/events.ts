@@ -257,7 +257,6 @@ class MessageFacts {
     this.#order = message.gpa_order_unload ?? message.gpa_order ?? {};
     const { mid: id, name, mcc, country_code, country } = message.card_acceptor ?? {};
     this.#exponent = exponentOf(packLetters(message.currency_code));
-    if (this.#exponent < 0) this.fault = { field: 'currency_code', message: currencyMust };
     this.#base = {
       card: message.card_token,
       currency: message.currency_code,
@@ -314,7 +313,11 @@ class MessageFacts {
   }
 
   #minor(name: string, major: number | null | undefined): number {
-    if (major == null || this.#exponent < 0) return 0;
+    if (major == null) return 0;
+    if (this.#exponent < 0) {
+      this.fault ??= { field: 'currency_code', message: currencyMust };
+      return 0;
+    }
     const digits = Buffer.from(String(major));
     const minor = decimalToMinor(digits, 0, digits.length, this.#exponent);
     if (minor >= 0) return minor;

@@ -12,7 +12,7 @@ export const unauthorizedBody = problemBody(
 export const unsignedBody = problemBody(
   401,
   'unauthorized',
-  'sign the body with a secret of this path; the time in the signature must be within five minutes',
+  'send the credentials and the signature over the body that this path wants; its time must be within five minutes',
 );
 export const methodNotAllowedBody = problemBody(405, 'method_not_allowed', 'this path takes POST only');
 export const tooLargeBody = problemBody(413, 'body_too_large', 'the body is longer than 65536 bytes');
