@@ -184,6 +184,34 @@ export const authorizationDocument = documentOf({
   },
 });
 
+const nullable = (type: string) => ({ type: [type, 'null'] });
+const checkView = {
+  type: 'object',
+  required: ['reason', 'detail', 'passed', 'numbers'],
+  properties: {
+    reason: text,
+    detail: { type: 'string', description: 'which limit; empty for other checks' },
+    passed: { ...nullable('boolean'), description: 'null: an earlier check has declined' },
+    numbers: { type: 'object', description: 'as the decision saw them; amounts in minor units' },
+  },
+};
+const decisionView = {
+  type: 'object',
+  required: ['id', 'authorizationId', 'approved', 'reason', 'partition', 'sequence', 'atMs', 'hopsMs', 'checks'],
+  description: 'the decision, and each of its checks in order with the numbers that it had',
+  properties: {
+    id: text,
+    authorizationId: text,
+    approved: { type: 'boolean' },
+    reason: text,
+    partition: { type: 'integer' },
+    sequence: { type: 'integer' },
+    atMs: { type: 'number' },
+    numbersKept: { type: 'boolean', description: 'false of what a release without traces decided' },
+    hopsMs: { ...nullable('object'), description: 'null where the engine does not know it any more' },
+    checks: { type: 'array', items: checkView },
+  },
+};
 const accountId = { name: 'id', in: 'path', required: true, schema: text };
 const unauthorized = error('no engine token, or a wrong one');
 const unavailable = error('the engine or its database is not there at the moment: ask again');
@@ -251,14 +279,7 @@ export const engineOpsDocument = documentOf({
       type: 'object',
       description: 'counts since the start, and the last decisions: see docs/account-api.md',
     },
-    Decision: {
-      type: 'object',
-      required: ['id', 'authorizationId', 'approved', 'reason', 'partition', 'sequence', 'atMs', 'hopsMs', 'checks'],
-      description:
-        'the decision, and each of its checks in order with the numbers that it had: passed is null behind the one ' +
-        'that declined; numbersKept is false of what a release without traces decided; hopsMs is null where the ' +
-        'engine does not know it any more',
-    },
+    Decision: decisionView,
     Windows: { type: 'object', description: 'spend windows by level; null where none was asked for' },
   },
   paths: {
