@@ -1,6 +1,6 @@
 /** The two ports of an engine: authorizations and operations. */
 import type { Log } from '../platform/log.js';
-import { maskCardData } from '../platform/masking/redact.js';
+import { maskCardData, maskedStart } from '../platform/masking/redact.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { Protocol } from './core/codes.js';
 import { type Reason, reasonEntry } from './core/reasons.js';
@@ -84,7 +84,7 @@ export function portParts(
 }
 
 /** Of a notification in the log: enough for one message of any processor. */
-const unreadBytesMax = 8192;
+const unreadLengthMax = 8192;
 
 function serverWarnings(log: Log, nowMs: () => number) {
   const slowWarnings = new RateLimit(warningsPerSecondMax);
@@ -99,8 +99,10 @@ function serverWarnings(log: Log, nowMs: () => number) {
     },
     unread(body: Uint8Array): void {
       if (!unreadWarnings.allows(nowMs())) return;
-      const text = maskCardData(Buffer.from(body.subarray(0, unreadBytesMax)).toString('utf8'));
-      log.warn({ body: text }, 'a notification names what this version does not know, and was acknowledged');
+      log.warn(
+        { body: maskedStart(Buffer.from(body).toString('utf8'), unreadLengthMax) },
+        'a notification names what this version does not know, and was acknowledged',
+      );
     },
     unsupported(answer: string): void {
       if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');

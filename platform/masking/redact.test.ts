@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { displayText } from '../../engine/protocols/reading/display-text.js';
 import { runs } from '../../engine/testing/runs.js';
-import { holdsPan, isCardNumber, maskCardData, maskPans, maskPansInText, textHoldsPan } from './redact.js';
+import { holdsPan, isCardNumber, maskCardData, maskedStart, maskPans, maskPansInText, textHoldsPan } from './redact.js';
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text));
 
@@ -241,4 +241,11 @@ t.test('masking a log line takes time linear in its length', async (t) => {
     maskCardData(unit.repeat(Math.ceil(200_000 / unit.length)));
   }
   t.pass('every line was masked');
+});
+
+t.test('a text that is cut within a card number shows no more of its digits than a whole one', async (t) => {
+  const text = 'card 4111111111111111 declined';
+  for (let length = 0; length <= text.length; length++) {
+    t.equal(maskedStart(text, length), 'card ************1111 declined'.slice(0, length));
+  }
 });

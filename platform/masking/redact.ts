@@ -304,3 +304,8 @@ export function maskCardData(text: string): string {
   const stars = starsIn(namesGone, logClasses, skipped);
   return stars === null ? namesGone : masked(namesGone, stars);
 }
+
+/** The start of a text, masked whole before it is cut: half of a card number would not be recognized. */
+export function maskedStart(text: string, lengthMax: number): string {
+  return maskCardData(text).slice(0, lengthMax);
+}
